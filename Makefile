@@ -1,0 +1,62 @@
+# Everything is one of these. They need Python 3.11 or later, Node and make; the rest they set up themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?=
+KEEP ?=
+export PYTHONDONTWRITEBYTECODE := 1
+# jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
+
+.PHONY: help demo test up down bench setup setup-dev clean format
+
+help:  ## What there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+demo: setup  ## Show the whole loop on generated images, on this machine
+	@$(BIN)/python -m demo
+
+test: setup-dev  ## Everything that guards the project
+	@$(BIN)/python -m tests
+
+up: setup  ## Start the embedded stack and deploy into it (PORT=..., KEEP=1 keeps its state)
+	@$(BIN)/python -m local up $(if $(PORT),--port $(PORT)) $(if $(KEEP),--keep)
+
+down:  ## Stop the embedded stack
+	@$(BIN)/python -m local down
+
+bench: setup-dev  ## Print the measured figures
+	@$(BIN)/python -m benchmarks
+
+format: setup-dev  ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+setup: $(VENV)/.installed node_modules/.installed
+
+setup-dev: setup $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "LabelLoop needs Python 3.11 or later; set PYTHON=... to one"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt lambdas/requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up the virtual environment (once; some minutes)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Adding what the tests need"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "LabelLoop needs Node.js with npm, for the CDK CLI"; exit 1; }
+	@npm ci --silent --no-audit --no-fund
+	@touch $@
+
+clean: down  ## Remove everything that was set up or built
+	rm -rf $(VENV) node_modules .build .embedded cdk.out demo-output

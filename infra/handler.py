@@ -1,0 +1,97 @@
+"""One Lambda function of the loop: its role, its log group, its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import Acknowledgment, Validations
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.deployment import Deployment
+from infra.permissions import Permissions
+
+WHY_THIS_RUNTIME = "the compiled packages in the asset are chosen for Python 3.13, and tested for it"
+ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
+
+
+class Handler(Construct):
+    """A Lambda function that runs `entry`, a dotted path into the package `lambdas`."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        deployment: Deployment,
+        *,
+        entry: str,
+        description: str,
+        environment: Mapping[str, str],
+        timeout: int = 60,
+        memory: int = 512,
+    ) -> None:
+        super().__init__(scope, id)
+        self.timeout = timeout
+        log_group = log_group_of(self, deployment)
+        self.permissions = Permissions(self, "Permissions", service="lambda.amazonaws.com")
+        self._allow_observability(log_group)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=ARCHITECTURES[deployment.settings.architecture],
+            code=deployment.code,
+            handler=entry,
+            description=description,
+            timeout=cdk.Duration.seconds(timeout),
+            memory_size=memory,
+            log_group=log_group,
+            role=self.permissions.role.without_policy_updates(),
+            environment={
+                "POWERTOOLS_SERVICE_NAME": entry.split(".")[1],
+                "POWERTOOLS_METRICS_NAMESPACE": "LabelLoop",
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+                "DEPLOYMENT": deployment.settings.name,
+                **environment,
+            },
+        )
+        cfn = self.function.node.default_child
+        assert isinstance(cfn, lambda_.CfnFunction)  # noqa: S101
+        cfn.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
+        Validations.of(self.function).acknowledge(
+            Acknowledgment(id="AwsSolutions::AwsSolutions-L1", reason=WHY_THIS_RUNTIME)
+        )
+        self.permissions.before(self.function)
+
+    @property
+    def arn(self) -> str:
+        return self.function.function_arn
+
+    def allow(self, *actions: str, on: list[str], why: str = "") -> None:
+        """See Permissions.allow."""
+        self.permissions.allow(*actions, on=on, why=why)
+
+    def _allow_observability(self, log_group: logs.LogGroup) -> None:
+        self.allow(
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            on=[log_group.log_group_arn],
+            why="the ARN of a log group ends in :*, which stands for the log streams Lambda makes in it",
+        )
+        self.allow(
+            "xray:PutTraceSegments",
+            "xray:PutTelemetryRecords",
+            on=["*"],
+            why="X-Ray has no resource-level permissions for writing traces",
+        )
+
+
+def log_group_of(scope: Construct, deployment: Deployment, name: str | None = None) -> logs.LogGroup:
+    """A log group that keeps its entries as long as the deployment's settings say."""
+    group = logs.LogGroup(scope, "Logs", log_group_name=name, removal_policy=deployment.removal_policy)
+    cfn = group.node.default_child
+    assert isinstance(cfn, logs.CfnLogGroup)  # noqa: S101
+    cfn.retention_in_days = deployment.settings.log_retention_days
+    return group

@@ -1,0 +1,97 @@
+"""promote: from a good model version to the one that serves."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from infra.deployment import Deployment
+from infra.detect import Detect
+from infra.drop import Drop
+from infra.handler import Handler
+from infra.records import Records
+from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
+from infra.workflow import Workflow
+
+
+class Promote(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        deployment: Deployment,
+        *,
+        drop: Drop,
+        records: Records,
+        project: RekognitionProject,
+        detect: Detect,
+    ) -> None:
+        super().__init__(scope, id)
+        self._deployment = deployment
+        self._drop, self._records, self._project, self._detect = drop, records, project, detect
+        self._environment = {
+            "DATA_BUCKET": drop.bucket.bucket_name,
+            "PROJECT_ARN": project.arn,
+            "DETECT_DEAD_LETTERS_ARN": detect.inbox.dead_letters.queue_arn,
+            **records.environment,
+        }
+        handlers = {
+            "TakeLease": self._handler("TakeLease", "take_lease", "Lets one promotion at a time go on"),
+            "Start": self._start(),
+            "WatchStart": self._watching("WatchStart", "watch_start", "Looks whether a model runs"),
+            "Verify": self._verify(),
+            "Switch": self._watching("Switch", "switch", "Makes a model version the champion"),
+            "Withdraw": self._withdraw(),
+            "Finish": self._finish(),
+        }
+        self.workflow = Workflow(self, "Workflow", deployment, step="promote", handlers=handlers)
+
+    def _handler(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
+        handler = Handler(
+            self,
+            id,
+            self._deployment,
+            entry=f"lambdas.promote.{function}",
+            description=description,
+            timeout=timeout,
+            environment=self._environment,
+        )
+        self._records.allow(handler)
+        return handler
+
+    def _watching(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
+        handler = self._handler(id, function, description, timeout)
+        self._project.allow_watch(handler)
+        return handler
+
+    def _start(self) -> Handler:
+        handler = self._watching("Start", "start", "Starts a model version")
+        handler.allow("rekognition:StartProjectVersion", on=[self._project.versions], why=MADE_AT_RUN_TIME)
+        return handler
+
+    def _verify(self) -> Handler:
+        handler = self._watching("Verify", "verify", "Gate 2: real detections on test images", timeout=900)
+        handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
+        handler.allow(
+            "s3:GetObject",
+            on=[self._drop.objects("images/"), self._drop.objects("datasets/")],
+            why="images and snapshots are named by their content",
+        )
+        return handler
+
+    def _withdraw(self) -> Handler:
+        handler = self._watching("Withdraw", "withdraw", "Stops every model version but the champion")
+        handler.allow("rekognition:StopProjectVersion", on=[self._project.versions], why=MADE_AT_RUN_TIME)
+        return handler
+
+    def _finish(self) -> Handler:
+        handler = self._handler("Finish", "finish", "Records a promotion's verdict")
+        queues = [self._detect.inbox.dead_letters.queue_arn]
+        handler.allow(
+            "sqs:StartMessageMoveTask",
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            on=queues,
+        )
+        handler.allow("sqs:SendMessage", on=[self._detect.inbox.queue.queue_arn])
+        return handler

@@ -1,0 +1,103 @@
+"""register: every object under incoming/ is checked, deduplicated and catalogued."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_dynamodb as dynamodb
+from constructs import Construct
+
+from infra.deployment import Deployment
+from infra.drop import Drop
+from infra.handler import Handler
+from infra.inbox import Inbox
+from infra.records import Records
+
+
+class Register(Construct):
+    def __init__(
+        self, scope: Construct, id: str, deployment: Deployment, *, drop: Drop, records: Records
+    ) -> None:
+        super().__init__(scope, id)
+        self.catalogue = self._catalogue(deployment)
+        self.handler = Handler(
+            self,
+            "Register",
+            deployment,
+            entry="lambdas.register.handle",
+            description="Checks, deduplicates and catalogues what arrives under incoming/",
+            timeout=120,
+            memory=1024,
+            environment={
+                "DATA_BUCKET": drop.bucket.bucket_name,
+                "CATALOGUE_TABLE": self.catalogue.table_name,
+                "RETRAIN_MACHINE_ARN": deployment.state_machine_arn("retrain"),
+                **records.environment,
+            },
+        )
+        self._allow(deployment, drop, records)
+        self.inbox = Inbox(
+            self,
+            "Inbox",
+            deployment,
+            pattern=drop.created_under("incoming/"),
+            handler=self.handler,
+            batch_size=10,
+            max_concurrency=deployment.settings.register_concurrency,
+        )
+
+    def _catalogue(self, deployment: Deployment) -> dynamodb.Table:
+        text = dynamodb.AttributeType.STRING
+        table = dynamodb.Table(
+            self,
+            "Catalogue",
+            partition_key=dynamodb.Attribute(name="id", type=text),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            removal_policy=deployment.removal_policy,
+        )
+        table.add_global_secondary_index(
+            index_name="by_status",
+            partition_key=dynamodb.Attribute(name="status", type=text),
+            sort_key=dynamodb.Attribute(name="changed_at", type=text),
+        )
+        table.add_global_secondary_index(
+            index_name="by_split",
+            partition_key=dynamodb.Attribute(name="split", type=text),
+            sort_key=dynamodb.Attribute(name="id", type=text),
+        )
+        return table
+
+    def allow_query(self, handler: Handler) -> None:
+        """Read the catalogue through its indexes."""
+        handler.allow(
+            "dynamodb:Query",
+            on=[f"{self.catalogue.table_arn}/index/{index}" for index in ("by_status", "by_split")],
+        )
+
+    def _allow(self, deployment: Deployment, drop: Drop, records: Records) -> None:
+        handler = self.handler
+        records.allow(handler)
+        self.allow_query(handler)
+        handler.allow(
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "dynamodb:DeleteItem",
+            on=[self.catalogue.table_arn],
+        )
+        handler.allow(
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            on=[drop.objects("incoming/")],
+            why="what people drop can have any key under incoming/",
+        )
+        handler.allow(
+            "s3:PutObject",
+            on=[drop.objects(prefix) for prefix in ("images/", "rejected/", "annotations/")],
+            why="registered objects are named by their content, rejected ones by the key they came under",
+        )
+        handler.allow("states:StartExecution", on=[deployment.state_machine_arn("retrain")])

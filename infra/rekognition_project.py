@@ -1,0 +1,77 @@
+"""The Rekognition project: made with the stack; before the stack goes, every model of it is stopped."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct, IDependable
+
+from infra.deployment import Deployment
+from infra.handler import Handler
+from infra.records import Records
+
+MADE_AT_RUN_TIME = "datasets and model versions get their names and creation times when the loop makes them"
+
+
+class RekognitionProject(Construct):
+    def __init__(self, scope: Construct, id: str, deployment: Deployment, *, records: Records) -> None:
+        super().__init__(scope, id)
+        self._deployment = deployment
+        name = deployment.settings.name
+        machines = [deployment.state_machine_arn(step) for step in ("retrain", "promote")]
+        handler = Handler(
+            self,
+            "Project",
+            deployment,
+            entry="lambdas.project.handle",
+            description="Makes the Rekognition project; on destroy, ends runs and stops every model version",
+            timeout=900,
+            environment=records.environment,
+        )
+        records.allow(handler)
+        handler.allow("rekognition:CreateProject", on=[self._arn("*")], why=_MADE)
+        handler.allow("rekognition:DescribeProjects", on=["*"], why=_DESCRIBE)
+        self.allow_watch(handler)
+        handler.allow("rekognition:StopProjectVersion", on=[self.versions], why=MADE_AT_RUN_TIME)
+        handler.allow("states:ListExecutions", on=machines)
+        handler.allow(
+            "states:StopExecution",
+            on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
+            why="executions are named when they start",
+        )
+        self._resource = cdk.CustomResource(
+            self,
+            "Resource",
+            service_token=handler.arn,
+            resource_type="Custom::RekognitionProject",
+            properties={"ProjectName": name, "MachineArns": machines},
+        )
+        handler.permissions.before(self._resource)
+        self.arn = self._resource.get_att_string("ProjectArn")
+
+    @property
+    def versions(self) -> str:
+        """ARN pattern of the project's model versions."""
+        return self._arn("version/*/*")
+
+    @property
+    def datasets(self) -> str:
+        """ARN pattern of the project's datasets."""
+        return self._arn("dataset/*/*")
+
+    def allow_watch(self, handler: Handler) -> None:
+        handler.allow("rekognition:DescribeProjectVersions", on=[self._arn("*")], why=_MADE)
+
+    def gone_before(self, resource: IDependable) -> None:
+        """On destroy, `resource` is still there when the models are stopped."""
+        self._resource.node.add_dependency(resource)
+
+    def _arn(self, resource: str) -> str:
+        return self._deployment.stack.format_arn(
+            service="rekognition",
+            resource="project",
+            resource_name=f"{self._deployment.settings.name}/{resource}",
+        )
+
+
+_MADE = "a project's ARN ends in its creation time, which is not known before it is made"
+_DESCRIBE = "DescribeProjects has no resource-level permissions"

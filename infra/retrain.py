@@ -1,0 +1,205 @@
+"""retrain: from a burst of new images to a judged model version."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.deployment import Deployment
+from infra.drop import Drop
+from infra.handler import Handler
+from infra.records import Records
+from infra.register import Register
+from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
+from infra.workflow import Workflow
+
+SNAPSHOTS = "a snapshot is named by its content, a training's output by its model version"
+
+
+class Retrain(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        deployment: Deployment,
+        *,
+        drop: Drop,
+        records: Records,
+        register: Register,
+        project: RekognitionProject,
+    ) -> None:
+        super().__init__(scope, id)
+        self._deployment = deployment
+        self._drop, self._records, self._register, self._project = drop, records, register, project
+        self._environment = {
+            "DATA_BUCKET": drop.bucket.bucket_name,
+            "CATALOGUE_TABLE": register.catalogue.table_name,
+            "PROJECT_ARN": project.arn,
+            "TOPIC_ARN": records.topic.topic_arn,
+            "RETRAIN_MACHINE_ARN": deployment.state_machine_arn("retrain"),
+            **records.environment,
+        }
+        handlers = {
+            "Settle": self._settle(),
+            "TakeLease": self._handler("TakeLease", "take_lease", "Lets one run at a time go on"),
+            "Snapshot": self._snapshot(),
+            "SyncDatasets": self._sync_datasets(),
+            "Train": self._train(),
+            "WatchTraining": self._watch_training(),
+            "Evaluate": self._evaluate(),
+            "Report": self._report(),
+        }
+        promote = deployment.state_machine_arn("promote")
+        self.workflow = Workflow(
+            self,
+            "Workflow",
+            deployment,
+            step="retrain",
+            handlers=handlers,
+            substitutions={"PromoteMachine": promote},
+        )
+        self._allow_promote(promote)
+        if deployment.settings.retrain_schedule != "never":
+            self._schedule(deployment.settings.retrain_schedule)
+
+    def _handler(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
+        handler = Handler(
+            self,
+            id,
+            self._deployment,
+            entry=f"lambdas.retrain.{function}",
+            description=description,
+            timeout=timeout,
+            environment=self._environment,
+        )
+        self._records.allow(handler)
+        return handler
+
+    def _settle(self) -> Handler:
+        handler = self._handler("Settle", "settle", "Waits for a burst of uploads to end")
+        self._register.allow_query(handler)
+        return handler
+
+    def _snapshot(self) -> Handler:
+        handler = self._handler("Snapshot", "snapshot", "Writes an immutable dataset snapshot", timeout=900)
+        self._register.allow_query(handler)
+        handler.allow(
+            "dynamodb:GetItem", "dynamodb:UpdateItem", on=[self._register.catalogue.table_arn]
+        )
+        handler.allow(
+            "s3:GetObject", "s3:PutObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS
+        )
+        handler.allow("s3:ListBucket", on=[self._drop.bucket.bucket_arn])
+        return handler
+
+    def _sync_datasets(self) -> Handler:
+        handler = self._handler(
+            "SyncDatasets", "sync_datasets", "Brings the Rekognition datasets to a snapshot", timeout=300
+        )
+        handler.allow(
+            "rekognition:DescribeProjects", on=["*"], why="DescribeProjects has no resource-level permissions"
+        )
+        handler.allow("rekognition:CreateDataset", on=[self._project.arn])
+        handler.allow(
+            "rekognition:UpdateDatasetEntries",
+            "rekognition:DeleteDataset",
+            "rekognition:DescribeDataset",
+            on=[self._project.datasets],
+            why=MADE_AT_RUN_TIME,
+        )
+        handler.allow("s3:GetObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
+        self._allow_images(handler)
+        return handler
+
+    def _train(self) -> Handler:
+        handler = self._handler("Train", "train", "Begins the training of a model version")
+        self._project.allow_watch(handler)
+        handler.allow(
+            "rekognition:CreateProjectVersion",
+            "rekognition:TagResource",
+            on=[self._project.arn, self._project.versions],
+            why=MADE_AT_RUN_TIME,
+        )
+        # Rekognition reads the images and writes the results with the permissions of its caller.
+        self._allow_images(handler)
+        handler.allow("s3:PutObject", on=[self._drop.objects("training/")], why=SNAPSHOTS)
+        handler.allow("s3:GetObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
+        handler.allow("s3:GetBucketAcl", "s3:GetBucketLocation", on=[self._drop.bucket.bucket_arn])
+        return handler
+
+    def _watch_training(self) -> Handler:
+        handler = self._handler("WatchTraining", "watch_training", "Looks how far a training is")
+        self._project.allow_watch(handler)
+        return handler
+
+    def _evaluate(self) -> Handler:
+        handler = self._handler("Evaluate", "evaluate", "Gate 1: the training's own evaluation")
+        self._project.allow_watch(handler)
+        handler.allow(
+            "s3:GetObject",
+            on=[self._drop.objects("training/"), self._drop.objects("datasets/")],
+            why=SNAPSHOTS,
+        )
+        return handler
+
+    def _report(self) -> Handler:
+        handler = self._handler("Report", "report", "Completes a run's record and notifies")
+        self._records.allow_notify(handler)
+        self._register.allow_query(handler)
+        machine = self._deployment.state_machine_arn("retrain")
+        handler.allow("states:StartExecution", on=[machine])
+        handler.allow(
+            "states:GetExecutionHistory",
+            on=[machine.replace(":stateMachine:", ":execution:") + ":*"],
+            why="executions are named when they start",
+        )
+        return handler
+
+    def _allow_images(self, handler: Handler) -> None:
+        handler.allow(
+            "s3:GetObject",
+            on=[self._drop.objects("images/")],
+            why="registered images are named by their content",
+        )
+
+    def _allow_promote(self, machine: str) -> None:
+        """Start a nested execution and wait for it.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html
+        """
+        permissions = self.workflow.permissions
+        permissions.allow("states:StartExecution", on=[machine])
+        permissions.allow(
+            "states:DescribeExecution",
+            "states:StopExecution",
+            on=[machine.replace(":stateMachine:", ":execution:") + ":*"],
+            why="executions are named when they start",
+        )
+        permissions.allow(
+            "events:PutTargets",
+            "events:PutRule",
+            "events:DescribeRule",
+            on=[
+                self._deployment.stack.format_arn(
+                    service="events",
+                    resource="rule",
+                    resource_name="StepFunctionsGetEventsForStepFunctionsExecutionRule",
+                )
+            ],
+        )
+
+    def _schedule(self, expression: str) -> None:
+        machine = sfn.StateMachine.from_state_machine_arn(self, "Scheduled", self.workflow.arn)
+        events.Rule(
+            self,
+            "Schedule",
+            description="A run without new images: relabelled ones, and what a missed event left behind",
+            schedule=events.Schedule.expression(expression),
+            targets=[
+                targets.SfnStateMachine(
+                    machine, input=events.RuleTargetInput.from_object({"trigger": "schedule"})
+                )
+            ],
+        ).node.add_dependency(self.workflow)

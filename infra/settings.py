@@ -1,0 +1,114 @@
+"""One typed settings object for a deployment, read from CDK context.
+
+`cdk.json` holds the values of each named environment under `environments`; `-c environment=NAME`
+chooses one and `-c <setting>=<value>` overrides a single setting of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from lambdas.domain.tuning import Tuning
+
+NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or its value cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a deployment is made with. Everything in `tuning` can be changed later without a deployment."""
+
+    name: str = "labelloop"
+    """Prefix of the deployment's resources; one deployment is one detection problem."""
+    embedded: bool = False
+    """Deployed into the embedded stack rather than into AWS."""
+    architecture: str = "arm64"
+    """Processor of the Lambda functions: arm64 or x86_64."""
+    retain_data: bool = True
+    """Keep images, catalogue and records when the stack is destroyed."""
+    notification_email: str = ""
+    """Gets a mail for each finished run; empty for none."""
+    log_retention_days: int = 90
+    retrain_schedule: str = "rate(7 days)"
+    """EventBridge schedule of unconditional runs, or `never`."""
+    sweep_schedule: str = "rate(15 minutes)"
+    """How often forgotten models and dead leases are looked for."""
+    retry_seconds: int = 0
+    """How long a failed queue message waits for its next try; 0: six times the function's timeout, as AWS
+    recommends for SQS event sources."""
+    register_concurrency: int = 10
+    """Images are registered by at most this many functions at once, each taking a batch of 10."""
+    tuning: Tuning = field(default_factory=Tuning)
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise SettingsError(
+                f"name={self.name!r}: use 2 to 31 lower-case letters, digits and hyphens, a letter first"
+            )
+        if self.architecture not in ("arm64", "x86_64"):
+            raise SettingsError(f"architecture={self.architecture!r}: use arm64 or x86_64")
+        if self.retrain_schedule != "never" and not re.fullmatch(
+            r"(rate|cron)\(.+\)", self.retrain_schedule
+        ):
+            raise SettingsError(
+                f"retrain_schedule={self.retrain_schedule!r}: use rate(...), cron(...) or never"
+            )
+
+
+def read(context: Callable[[str], Any]) -> Settings:
+    """Settings of the environment that the context names.
+
+    Args:
+        context: looks one context key up, None when it is absent (`app.node.try_get_context`).
+
+    Raises:
+        SettingsError: an environment or setting is unknown, or a value is of the wrong type.
+    """
+    environments: dict[str, dict[str, Any]] = context("environments") or {}
+    chosen = context("environment") or "default"
+    if chosen not in environments:
+        known = ", ".join(sorted(environments)) or "none"
+        raise SettingsError(f"environment={chosen!r} is not in cdk.json; known: {known}")
+    own = {f.name for f in fields(Settings)} - {"tuning"}
+    tunable = {f.name for f in fields(Tuning)}
+    values = dict(environments[chosen])
+    if unknown := set(values) - own - tunable:
+        raise SettingsError(f"cdk.json, environment {chosen}: unknown settings {', '.join(sorted(unknown))}")
+    for key in own | tunable:
+        if (given := context(key)) is not None:
+            values[key] = given
+    defaults = Settings()
+    tuning = _typed(defaults.tuning, {k: v for k, v in values.items() if k in tunable})
+    return _typed(defaults, {k: v for k, v in values.items() if k in own} | {"tuning": tuning})
+
+
+def _typed(defaults: Any, values: dict[str, Any]) -> Any:
+    converted = {key: _convert(key, value, getattr(defaults, key)) for key, value in values.items()}
+    try:
+        return replace(defaults, **converted)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _convert(key: str, value: Any, default: Any) -> Any:
+    """Context given with -c arrives as text; the default's type says what it has to become."""
+    if not isinstance(value, str) or isinstance(default, str):
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if type(value) is not type(default):
+            raise SettingsError(f"{key}={value!r}: expected {type(default).__name__}")
+        return value
+    if isinstance(default, bool):
+        if value.lower() not in ("true", "false"):
+            raise SettingsError(f"{key}={value!r}: expected true or false")
+        return value.lower() == "true"
+    try:
+        return type(default)(value)
+    except ValueError:
+        raise SettingsError(f"{key}={value!r}: expected {type(default).__name__}") from None

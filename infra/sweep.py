@@ -1,0 +1,76 @@
+"""sweep: whatever a crash left behind is put right, by schedule and as soon as a state machine breaks."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from infra.deployment import Deployment
+from infra.handler import Handler
+from infra.promote import Promote
+from infra.records import Records
+from infra.register import Register
+from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
+from infra.retrain import Retrain
+
+
+class Sweep(Construct):
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        deployment: Deployment,
+        *,
+        records: Records,
+        register: Register,
+        project: RekognitionProject,
+        retrain: Retrain,
+        promote: Promote,
+    ) -> None:
+        super().__init__(scope, id)
+        machines = [retrain.workflow.arn, promote.workflow.arn]
+        handler = Handler(
+            self,
+            "Sweep",
+            deployment,
+            entry="lambdas.sweep.handle",
+            description="Gives dead leases back and stops models that run for nobody",
+            timeout=120,
+            environment={
+                "CATALOGUE_TABLE": register.catalogue.table_name,
+                "PROJECT_ARN": project.arn,
+                "TOPIC_ARN": records.topic.topic_arn,
+                "RETRAIN_MACHINE_ARN": retrain.workflow.arn,
+                **records.environment,
+            },
+        )
+        records.allow(handler)
+        records.allow_notify(handler)
+        register.allow_query(handler)
+        project.allow_watch(handler)
+        handler.allow("rekognition:StopProjectVersion", on=[project.versions], why=MADE_AT_RUN_TIME)
+        handler.allow("states:StartExecution", on=[retrain.workflow.arn])
+        handler.allow(
+            "states:DescribeExecution",
+            on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
+            why="executions are named when they start",
+        )
+        target = targets.LambdaFunction(handler.function)
+        events.Rule(
+            self,
+            "Schedule",
+            schedule=events.Schedule.expression(deployment.settings.sweep_schedule),
+            targets=[target],
+        )
+        events.Rule(
+            self,
+            "Broken",
+            description="A run or promotion that could not end by itself",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={"status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": machines},
+            ),
+            targets=[target],
+        )

@@ -1,0 +1,34 @@
+"""detect: what the champion sees in each image put under detect/."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.domain import detection
+from lambdas.domain.services import services
+
+logger = Logger()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS messages with EventBridge's "Object Created" events; those that failed are tried again."""
+    return process_partial_response(
+        event=event, record_handler=_detect, processor=processor, context=context
+    )
+
+
+def _detect(record: SQSRecord) -> None:
+    created = json.loads(record.body)["detail"]
+    s = services()
+    key = created["object"]["key"]
+    detected = detection.detect_object(s.rekognition, s.s3, s.records, created["bucket"]["name"], key)
+    logger.info("detected", extra={"key": key, "outcome": detected.outcome})

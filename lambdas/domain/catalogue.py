@@ -1,0 +1,367 @@
+"""The catalogue: every image once, by its content, in one DynamoDB table.
+
+Beside the images the table knows which image an incoming key turned out to be (`source#`), and which
+annotations wait for an image that has not come yet (`pending#`). Delivery is at least once and concurrent,
+so every write is conditional: whoever writes an image item has to move its `revision`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from botocore.exceptions import ClientError
+
+from lambdas.domain import clock
+from lambdas.domain.images import Format
+from lambdas.domain.manifests import Annotation, Box, Kind, classification_entry, detection_entry
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+Status = Literal["unlabelled", "labelled", "conflict"]
+STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict")
+Side = Literal["TRAIN", "TEST"]
+SIDES: tuple[Side, ...] = ("TRAIN", "TEST")
+Split = Literal["", "UNASSIGNED", "TRAIN", "TEST"]
+"""Empty on an image that has never been labelled."""
+Origin = Literal["", "folder", "annotation"]
+
+_ATTEMPTS = 50
+"""Writers that can be at one image at once before one of them gives up, to be delivered again."""
+
+
+class CatalogueError(RuntimeError):
+    """The catalogue cannot do what was asked; the message says why."""
+
+
+@dataclass(frozen=True)
+class CatalogueImage:
+    """A registered image. Width, height and boxes in pixels."""
+
+    sha256: str
+    key: str
+    width: int
+    height: int
+    format: Format
+    bytes: int
+    registered_at: str
+    sources: frozenset[str] = frozenset()
+    """Incoming keys that it came under; the first SOURCES_KEPT of them."""
+    folder_labels: frozenset[str] = frozenset()
+    """Labels of the folders that it was found in, whatever its labels are."""
+    status: Status = "unlabelled"
+    conflict_reason: str = ""
+    kind: Kind | None = None
+    labels: tuple[str, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    label_origin: Origin = ""
+    annotation_order: str = ""
+    """Which annotation it was labelled by; a later one is greater. Empty if by none."""
+    changed_at: str = ""
+    split: Split = ""
+    revision: int = 0
+
+    @property
+    def id(self) -> str:
+        return image_id(self.sha256)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Every label on the image, sorted, whichever its kind."""
+        return tuple(sorted({box.label for box in self.boxes} | set(self.labels)))
+
+    def manifest_entry(self, bucket: str) -> dict[str, Any]:
+        """The image's manifest entry; only of a labelled image."""
+        if self.kind == "detection":
+            return detection_entry(
+                bucket,
+                self.key,
+                width=self.width,
+                height=self.height,
+                boxes=self.boxes,
+                changed_at=self.changed_at,
+            )
+        if self.kind == "classification":
+            return classification_entry(bucket, self.key, self.labels, self.changed_at)
+        raise CatalogueError(f"{self.id} is {self.status}: it has no manifest entry")
+
+
+@dataclass(frozen=True)
+class Change:
+    """An image before and after an update."""
+
+    before: CatalogueImage | None
+    after: CatalogueImage
+
+    @property
+    def labels_changed(self) -> bool:
+        """Whether there is more, less or something else to train with."""
+        return _judgement(self.before) != _judgement(self.after)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An annotation that waits for its image."""
+
+    annotation: Annotation
+    order: str
+    manifest_key: str
+    line: int
+    at: str
+
+
+def image_id(sha256: str) -> str:
+    return f"image#{sha256}"
+
+
+# Images
+
+
+def get_image(table: Table, sha256: str) -> CatalogueImage | None:
+    item = _get(table, image_id(sha256))
+    return _image(item) if item else None
+
+
+def update_image(
+    table: Table, sha256: str, change: Callable[[CatalogueImage | None], CatalogueImage]
+) -> Change:
+    """Put in the place of an image (None: of none yet) what `change` makes of it.
+
+    `change` is called again whenever somebody else was quicker, and nothing is written if it changes
+    nothing. `changed_at` moves if, and only if, status or labels did; a first labelling opens the split.
+
+    Raises:
+        CatalogueError: too many others write this image; try again later.
+    """
+    for _ in range(_ATTEMPTS):
+        before = get_image(table, sha256)
+        after = change(before)
+        if after == before:
+            return Change(before, after)
+        after = _stamped(before, after)
+        unchanged = Attr("revision").eq(before.revision) if before else Attr("id").not_exists()
+        if _put(table, _item(after), unchanged):
+            return Change(before, after)
+    raise CatalogueError(f"{image_id(sha256)}: written by too many others at once")
+
+
+def _stamped(before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:
+    if before is None or _judgement(before) != _judgement(after):
+        after = replace(after, changed_at=clock.now())
+    if after.status == "labelled" and not after.split:
+        after = replace(after, split="UNASSIGNED")
+    return replace(after, revision=after.revision + 1)
+
+
+def _judgement(image: CatalogueImage | None) -> tuple[Any, ...]:
+    if image is None:
+        return ("unlabelled", None, (), ())
+    return (image.status, image.kind, image.labels, image.boxes)
+
+
+def assign_split(table: Table, id: str, side: Side) -> Side:
+    """Assign a labelled image for ever: the side it stands on, which may have been decided before.
+
+    Raises:
+        CatalogueError: there is no such image, or it has never been labelled.
+    """
+    try:
+        table.update_item(
+            Key={"id": id},
+            UpdateExpression="SET #split = :side ADD #revision :one",
+            ConditionExpression=Attr("split").eq("UNASSIGNED"),
+            ExpressionAttributeNames={"#split": "split", "#revision": "revision"},
+            ExpressionAttributeValues={":side": side, ":one": 1},
+        )
+    except ClientError as error:
+        if not _is_condition(error):
+            raise
+        return _decided_split(table, id)
+    return side
+
+
+def _decided_split(table: Table, id: str) -> Side:
+    split = (_get(table, id) or {}).get("split")
+    for side in SIDES:
+        if split == side:
+            return side
+    raise CatalogueError(f"{id} has never been labelled: it cannot be assigned to a dataset")
+
+
+def newest_change(table: Table, status: Status = "labelled") -> str | None:
+    """When an image of this status last changed; None if there is no such image."""
+    page = table.query(
+        IndexName="by_status",
+        KeyConditionExpression=Key("status").eq(status),
+        ScanIndexForward=False,
+        Limit=1,
+    )
+    return str(page["Items"][0]["changed_at"]) if page["Items"] else None
+
+
+def count_changed_since(table: Table, moment: str, limit: int) -> int:
+    """Labelled images that changed after `moment` (empty: ever), counted no further than to `limit`."""
+    condition: ConditionBase = Key("status").eq("labelled")
+    if moment:
+        condition &= Key("changed_at").gt(moment)
+    return _count(table, condition, limit)
+
+
+def count_by_status(table: Table) -> dict[Status, int]:
+    """Images of each status; reads the whole index."""
+    return {status: _count(table, Key("status").eq(status)) for status in STATUSES}
+
+
+def labelled_images(table: Table, split: Literal["UNASSIGNED", "TRAIN", "TEST"]) -> Iterator[CatalogueImage]:
+    """The labelled images of a split, in the order of their ids."""
+    query: dict[str, Any] = {"IndexName": "by_split", "KeyConditionExpression": Key("split").eq(split)}
+    for page in _pages(table, query):
+        for item in page["Items"]:
+            # An image keeps its split when its folders come to disagree, but does not train.
+            if item["status"] == "labelled":
+                yield _image(item)
+
+
+def _count(table: Table, condition: ConditionBase, limit: int | None = None) -> int:
+    query: dict[str, Any] = {
+        "IndexName": "by_status",
+        "KeyConditionExpression": condition,
+        "Select": "COUNT",
+    }
+    if limit is not None:
+        query["Limit"] = max(1, limit)
+    count = 0
+    for page in _pages(table, query):
+        count += page["Count"]
+        if limit is not None and count >= limit:
+            return limit
+    return count
+
+
+def _pages(table: Table, query: dict[str, Any]) -> Iterator[Any]:
+    while True:
+        page = table.query(**query)
+        yield page
+        if "LastEvaluatedKey" not in page:
+            return
+        query = {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+# Sources
+
+
+def put_source(table: Table, incoming_key: str, sha256: str, sequencer: str) -> None:
+    """Note what image a key was, unless a later upload to that key has been noted already.
+
+    Args:
+        sequencer: of the S3 event; orders the events of one key
+            (https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
+    """
+    item = {"id": f"source#{incoming_key}", "image": sha256, "sequencer": sequencer}
+    _put(table, item, Attr("id").not_exists() | Attr("sequencer").lte(sequencer))
+
+
+def get_source(table: Table, incoming_key: str) -> str | None:
+    """SHA-256 of the image that came under this key."""
+    item = _get(table, f"source#{incoming_key}")
+    return str(item["image"]) if item else None
+
+
+# Pending annotations
+
+
+def put_pending(table: Table, key: str, pending: Pending) -> None:
+    """Let an annotation wait for the image of this key, unless a later one waits already."""
+    annotation = pending.annotation
+    item = {
+        "id": f"pending#{key}",
+        "bucket": annotation.source_bucket,
+        "kind": annotation.kind,
+        "labels": list(annotation.labels),
+        "boxes": [asdict(box) for box in annotation.boxes],
+        "image_size": list(annotation.image_size or ()),
+        "order": pending.order,
+        "manifest_key": pending.manifest_key,
+        "line": pending.line,
+        "at": pending.at,
+    }
+    _put(table, item, Attr("id").not_exists() | Attr("order").lte(pending.order))
+
+
+def get_pending(table: Table, key: str) -> Pending | None:
+    item = _get(table, f"pending#{key}")
+    if item is None:
+        return None
+    size = [int(side) for side in item["image_size"]]
+    annotation = Annotation(
+        source_bucket=item["bucket"],
+        source_key=key,
+        kind=item["kind"],
+        labels=tuple(item["labels"]),
+        boxes=tuple(_box(box) for box in item["boxes"]),
+        image_size=(size[0], size[1]) if size else None,
+    )
+    return Pending(annotation, item["order"], item["manifest_key"], int(item["line"]), item["at"])
+
+
+def delete_pending(table: Table, key: str, order: str) -> None:
+    """Forget a pending annotation, unless a later one has taken its place."""
+    try:
+        table.delete_item(Key={"id": f"pending#{key}"}, ConditionExpression=Attr("order").eq(order))
+    except ClientError as error:
+        if not _is_condition(error):
+            raise
+
+
+# Items
+
+
+def _item(image: CatalogueImage) -> dict[str, Any]:
+    item = {name: value for name, value in asdict(image).items() if value not in ("", None, (), frozenset())}
+    item |= {"id": image.id, "labels": list(image.labels), "boxes": [asdict(box) for box in image.boxes]}
+    for strings in ("sources", "folder_labels"):
+        if strings in item:
+            item[strings] = set(item[strings])
+    return item
+
+
+def _image(item: dict[str, Any]) -> CatalogueImage:
+    values = {name: item[name] for name in CatalogueImage.__dataclass_fields__ if name in item}
+    for number in ("width", "height", "bytes", "revision"):
+        values[number] = int(values.get(number, 0))
+    for strings in ("sources", "folder_labels"):
+        values[strings] = frozenset(values.get(strings, ()))
+    values["labels"] = tuple(values.get("labels", ()))
+    values["boxes"] = tuple(_box(box) for box in values.get("boxes", ()))
+    return CatalogueImage(**values)
+
+
+def _box(item: dict[str, Any]) -> Box:
+    return Box(
+        label=item["label"],
+        left=int(item["left"]),
+        top=int(item["top"]),
+        width=int(item["width"]),
+        height=int(item["height"]),
+    )
+
+
+def _get(table: Table, id: str) -> dict[str, Any] | None:
+    return table.get_item(Key={"id": id}, ConsistentRead=True).get("Item")
+
+
+def _put(table: Table, item: dict[str, Any], condition: ConditionBase) -> bool:
+    try:
+        table.put_item(Item=item, ConditionExpression=condition)
+    except ClientError as error:
+        if not _is_condition(error):
+            raise
+        return False
+    return True
+
+
+def _is_condition(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"

@@ -1,0 +1,390 @@
+"""Manifest entries: JSON Lines in Amazon SageMaker Ground Truth's format, as Custom Labels reads them.
+
+Image-level labels:
+https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-create-manifest-file-classification.html
+Bounding boxes:
+https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-create-manifest-file-object-detection.html
+What makes Custom Labels leave a line out of a training:
+https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-debugging-json-line-errors.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["classification", "detection"]
+
+CLASSIFICATION_TYPE = "groundtruth/image-classification"
+DETECTION_TYPE = "groundtruth/object-detection"
+
+MAX_LABELS_PER_IMAGE = 50
+MAX_BOXES_PER_IMAGE = 50
+"""Both: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
+MAX_LABEL_CHARACTERS = 255
+"""Rekognition's API model, shape DatasetLabel."""
+MAX_LINE_CHARACTERS = 100_000
+"""Rekognition's API model, shape DatasetEntry."""
+MAX_KEY_BYTES = 1024
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
+TRAINING_SIDE = 1280
+"""Custom Labels scales larger images down to this, and boxes must stay larger than 1 x 1 pixels: see
+ERROR_BOUNDING_BOX_TOO_SMALL."""
+
+_MAX_PIXELS = 1_000_000
+_MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS
+_SOURCE_REF = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", re.DOTALL)
+_METADATA = "-metadata"
+
+
+class BrokenLine(ValueError):
+    """A line that says nothing usable: a reason to count by, a detail that says what to do."""
+
+    def __init__(self, line: int, reason: str, detail: str) -> None:
+        super().__init__(f"line {line}: {reason}: {detail}")
+        self.line = line
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a labelled object is, in whole pixels from the image's top left corner."""
+
+    label: str
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What one line says about one image.
+
+    A detection without boxes is valid: somebody looked and found nothing.
+    """
+
+    source_bucket: str
+    source_key: str
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    """Sorted; of a classification only."""
+    boxes: tuple[Box, ...] = ()
+    """In the line's order; of a detection only."""
+    image_size: tuple[int, int] | None = None
+    """Width and height that the boxes were drawn on, if the line says so."""
+
+
+def clean_label(name: object) -> str:
+    """The label as Custom Labels and the catalogue know it: trimmed, and in one Unicode form (NFC).
+
+    Raises:
+        ValueError: it cannot be a label; the message says why.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"a label is text, not {name!r}"[:200])
+    label = unicodedata.normalize("NFC", name).strip()
+    if not label:
+        raise ValueError("a label cannot be empty")
+    if len(label) > MAX_LABEL_CHARACTERS:
+        raise ValueError(f"a label of {len(label)} characters; up to {MAX_LABEL_CHARACTERS} are taken")
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
+        raise ValueError(f"label {label!r} has control characters or line breaks")
+    return label
+
+
+# Reading
+
+
+def numbered_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Every line that is not blank, with its number from 1; memory for one line at most.
+
+    Of a line that is longer than any manifest entry only the beginning is given, long enough to be seen
+    as too long.
+    """
+    number, rest = 1, b""
+    for chunk in chunks:
+        *lines, tail = chunk.split(b"\n")
+        for line in lines:
+            if whole := (rest + line).strip():
+                yield number, whole
+            number, rest = number + 1, b""
+        rest = (rest + tail)[: _MAX_LINE_BYTES + 1]
+    if last := rest.strip():
+        yield number, last
+
+
+def parse_line(text: str | bytes, line_number: int) -> Annotation:
+    """What a line of a manifest says.
+
+    Raises:
+        BrokenLine: it cannot be used; the error says why.
+    """
+    try:
+        return _annotation(_json_object(text))
+    except _Broken as error:
+        raise BrokenLine(line_number, error.reason, error.detail) from error
+
+
+def check_fits(annotation: Annotation, width: int, height: int) -> tuple[str, str] | None:
+    """Why the annotation's boxes cannot be on an image of this size (reason, detail); None if they fit."""
+    try:
+        if annotation.image_size and annotation.image_size != (width, height):
+            drawn_width, drawn_height = annotation.image_size
+            raise _Broken(
+                "image_size_differs",
+                f"image_size is {drawn_width} x {drawn_height}, but the stored image is {width} x {height};"
+                " boxes count from the pixels as stored, before any EXIF orientation",
+            )
+        for box in annotation.boxes:
+            _check_box(box, width, height)
+    except _Broken as error:
+        return error.reason, error.detail
+    return None
+
+
+class _Broken(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def _json_object(text: str | bytes) -> dict[str, Any]:
+    if isinstance(text, bytes):
+        _check_length(len(text), 4)
+        try:
+            text = text.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise _Broken(
+                "not_utf8", f"the line is not UTF-8 text ({error.reason}); save it as UTF-8"
+            ) from error
+    _check_length(len(text))
+    try:
+        value = json.loads(text.removeprefix("\ufeff"))
+    except (ValueError, RecursionError) as error:
+        raise _Broken("not_json", f"each line has to be one JSON object ({error})") from error
+    if not isinstance(value, dict):
+        raise _Broken("not_an_object", "each line has to be one JSON object")
+    return value
+
+
+def _check_length(length: int, bytes_each: int = 1) -> None:
+    if length > MAX_LINE_CHARACTERS * bytes_each:
+        raise _Broken("line_too_long", f"Custom Labels takes up to {MAX_LINE_CHARACTERS} characters a line")
+
+
+def _annotation(line: Mapping[str, Any]) -> Annotation:
+    bucket, key = _source(line)
+    attributes = _label_attributes(line)
+    types = {metadata["type"] for _, metadata in attributes}
+    if len(types) > 1:
+        raise _Broken(
+            "mixed_kinds", "image-level labels and boxes for one image: put one of them on the line"
+        )
+    if types == {CLASSIFICATION_TYPE}:
+        return Annotation(bucket, key, "classification", labels=_image_labels(attributes))
+    boxes = tuple(box for value, metadata in attributes for box in _boxes(value, metadata))
+    if len(boxes) > MAX_BOXES_PER_IMAGE:
+        raise _Broken(
+            "too_many_boxes", f"{len(boxes)} boxes; up to {MAX_BOXES_PER_IMAGE} on an image are taken"
+        )
+    size = _image_size(attributes)
+    if size:
+        for box in boxes:
+            _check_box(box, *size)
+    return Annotation(bucket, key, "detection", boxes=boxes, image_size=size)
+
+
+def _source(line: Mapping[str, Any]) -> tuple[str, str]:
+    if "source-ref" not in line:
+        raise _Broken("no_source_ref", 'the line names no image: add "source-ref": "s3://bucket/key"')
+    found = _SOURCE_REF.fullmatch(line["source-ref"]) if isinstance(line["source-ref"], str) else None
+    if not found or not _is_key(found[2]):
+        raise _Broken(
+            "bad_source_ref", f"source-ref has to read s3://bucket/key, not {line['source-ref']!r}"[:300]
+        )
+    return found[1], found[2]
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(text.encode()) <= MAX_KEY_BYTES
+    except UnicodeEncodeError:
+        return False
+
+
+def _label_attributes(line: Mapping[str, Any]) -> list[tuple[Any, Mapping[str, Any]]]:
+    """Value and metadata of each label attribute whose type Custom Labels knows."""
+    pairs = [(value, line.get(name + _METADATA)) for name, value in line.items()]
+    attributes: list[tuple[Any, Mapping[str, Any]]] = [
+        (value, metadata) for value, metadata in pairs if isinstance(metadata, dict)
+    ]
+    if not attributes:
+        raise _Broken(
+            "no_label_attributes", "no attribute with a second one of its name and -metadata beside it"
+        )
+    known = [pair for pair in attributes if pair[1].get("type") in (CLASSIFICATION_TYPE, DETECTION_TYPE)]
+    if not known:
+        types = ", ".join(sorted(repr(metadata.get("type")) for _, metadata in attributes))
+        expected = f"{CLASSIFICATION_TYPE} and {DETECTION_TYPE}"
+        raise _Broken("unknown_type", f"type {types}; Custom Labels takes {expected}"[:300])
+    return known
+
+
+def _image_labels(attributes: Sequence[tuple[Any, Mapping[str, Any]]]) -> tuple[str, ...]:
+    labels = sorted({_label(metadata.get("class-name")) for _, metadata in attributes})
+    if len(labels) > MAX_LABELS_PER_IMAGE:
+        raise _Broken(
+            "too_many_labels", f"{len(labels)} labels; up to {MAX_LABELS_PER_IMAGE} on an image are taken"
+        )
+    return tuple(labels)
+
+
+def _label(name: object) -> str:
+    try:
+        return clean_label(name)
+    except ValueError as error:
+        raise _Broken("bad_label", str(error)) from error
+
+
+def _boxes(value: Any, metadata: Mapping[str, Any]) -> Iterator[Box]:
+    annotations = value.get("annotations") if isinstance(value, dict) else None
+    if not isinstance(annotations, list):
+        raise _Broken("bad_boxes", "a bounding-box attribute needs a list called annotations")
+    names = metadata.get("class-map")
+    for annotation in annotations:
+        if not isinstance(annotation, dict):
+            raise _Broken("bad_boxes", "each of the annotations has to be an object")
+        yield _box(annotation, names if isinstance(names, dict) else {})
+
+
+def _box(annotation: Mapping[str, Any], names: Mapping[str, Any]) -> Box:
+    class_id = annotation.get("class_id")
+    if isinstance(class_id, bool) or not isinstance(class_id, int | str) or str(class_id) not in names:
+        raise _Broken("class_id_without_label", f"class_id {class_id!r} is not in the class-map"[:300])
+    left, top = _pixels(annotation, "left"), _pixels(annotation, "top")
+    width, height = _pixels(annotation, "width"), _pixels(annotation, "height")
+    if width <= 0 or height <= 0:
+        raise _Broken("box_too_small", f"a box of {width} x {height} pixels")
+    # The far edges are rounded, not the sizes, so that a box inside the image stays inside.
+    return Box(
+        label=_label(names[str(class_id)]),
+        left=round(left),
+        top=round(top),
+        width=round(left + width) - round(left),
+        height=round(top + height) - round(top),
+    )
+
+
+def _pixels(annotation: Mapping[str, Any], name: str) -> float:
+    value = annotation.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Broken("bad_boxes", f"{name} of a box has to be a number of pixels, not {value!r}"[:300])
+    if value < 0:
+        raise _Broken("box_outside", f"{name} of a box is {value!r}, below 0"[:300])
+    # NaN is not below or above anything.
+    if not value <= _MAX_PIXELS:
+        raise _Broken("bad_boxes", f"{name} of a box is {float('inf') if value > 0 else value}"[:300])
+    return value
+
+
+def _image_size(attributes: Sequence[tuple[Any, Mapping[str, Any]]]) -> tuple[int, int] | None:
+    sizes = {_one_size(value["image_size"]) for value, _ in attributes if "image_size" in value}
+    if len(sizes) > 1:
+        raise _Broken("bad_image_size", "the line's attributes give the image different sizes")
+    return sizes.pop() if sizes else None
+
+
+def _one_size(value: Any) -> tuple[int, int]:
+    first = value[0] if isinstance(value, list) and value else None
+    sides = [first.get("width"), first.get("height")] if isinstance(first, dict) else [None, None]
+    width, height = (side if isinstance(side, int) and not isinstance(side, bool) else 0 for side in sides)
+    if not (0 < width <= _MAX_PIXELS and 0 < height <= _MAX_PIXELS):
+        raise _Broken(
+            "bad_image_size", "image_size has to be a list of one object with width and height in pixels"
+        )
+    return width, height
+
+
+def _check_box(box: Box, width: int, height: int) -> None:
+    where = f"{box.label}: left {box.left}, top {box.top}, {box.width} x {box.height}"
+    if box.left < 0 or box.top < 0 or box.left + box.width > width or box.top + box.height > height:
+        raise _Broken("box_outside", f"{where} reaches out of the image, which is {width} x {height} pixels")
+    scale = min(1.0, TRAINING_SIDE / max(width, height))
+    if box.width * scale <= 1 or box.height * scale <= 1:
+        raise _Broken(
+            "box_too_small", f"{where}: Custom Labels needs more than 1 x 1 pixels after scaling down"
+        )
+
+
+# Writing
+
+
+def classification_entry(bucket: str, key: str, labels: Sequence[str], changed_at: str) -> dict[str, Any]:
+    """The manifest entry of an image with image-level labels.
+
+    Args:
+        changed_at: when it was labelled, as the catalogue holds it; becomes the creation-date.
+    """
+    entry: dict[str, Any] = {"source-ref": f"s3://{bucket}/{key}"}
+    for index, label in enumerate(sorted(set(labels))):
+        entry[f"label-{index}"] = 1
+        entry[f"label-{index}{_METADATA}"] = {
+            "confidence": 1,
+            "class-name": label,
+            "type": CLASSIFICATION_TYPE,
+            **_origin(changed_at),
+        }
+    return entry
+
+
+def detection_entry(
+    bucket: str, key: str, *, width: int, height: int, boxes: Sequence[Box], changed_at: str
+) -> dict[str, Any]:
+    """The manifest entry of an image with bounding boxes; the image's width and height in pixels.
+
+    Args:
+        changed_at: when it was labelled, as the catalogue holds it; becomes the creation-date.
+    """
+    ids = {label: index for index, label in enumerate(sorted({box.label for box in boxes}))}
+    return {
+        "source-ref": f"s3://{bucket}/{key}",
+        "bounding-box": {
+            "image_size": [{"width": width, "height": height, "depth": 3}],
+            "annotations": [
+                {
+                    "class_id": ids[box.label],
+                    "left": box.left,
+                    "top": box.top,
+                    "width": box.width,
+                    "height": box.height,
+                }
+                for box in boxes
+            ],
+        },
+        f"bounding-box{_METADATA}": {
+            "objects": [{"confidence": 1} for _ in boxes],
+            "class-map": {str(index): label for label, index in ids.items()},
+            "type": DETECTION_TYPE,
+            **_origin(changed_at),
+        },
+    }
+
+
+def entry_line(entry: Mapping[str, Any]) -> str:
+    """An entry as a line of a manifest, without its line break; the same for the same entry."""
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
+
+
+def _origin(changed_at: str) -> dict[str, str]:
+    return {
+        "human-annotated": "yes",
+        "creation-date": changed_at.removesuffix("Z"),
+        "job-name": "labelloop",
+    }

@@ -1,0 +1,73 @@
+"""From a trained version to the one that serves, with one model left running whatever happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain import custom_labels
+from lambdas.domain.custom_labels import BUSY, CustomLabelsError, Version
+from lambdas.domain.records import Champion, Records
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_sqs import SQSClient
+
+
+def version_named(rekognition: RekognitionClient, project_arn: str, name: str) -> Version:
+    """The version of that name.
+
+    Raises:
+        CustomLabelsError: the project has none.
+    """
+    version = custom_labels.describe_version(rekognition, project_arn, name)
+    if version is None:
+        raise CustomLabelsError(f"the project has no model version {name}")
+    return version
+
+
+def switch(records: Records, version: Version) -> tuple[Champion, str]:
+    """Make `version` the champion in one write: the champion, and what changed in words.
+
+    Doing it again changes nothing, so that a retried step cannot lose the previous champion.
+    """
+    old = records.champion()
+    if old and old.version_arn == version.arn:
+        return old, f"{version.name} serves"
+    new = records.switch_champion(old, version.arn, version.name)
+    instead = f" instead of {old.version_name}" if old else ""
+    return new, f"{version.name} serves{instead}"
+
+
+def stop_all_but_champion(
+    rekognition: RekognitionClient, project_arn: str, champion: Champion | None
+) -> list[Version]:
+    """Stop every running version that does not serve: those that are still not stopped.
+
+    A version that is starting cannot be stopped before it runs, so it is among those.
+    """
+    serving = champion.version_arn if champion else ""
+    pending = [v for v in custom_labels.versions(rekognition, project_arn) if v.status in BUSY]
+    pending = [version for version in pending if version.arn != serving]
+    for version in pending:
+        try:
+            custom_labels.stop(rekognition, version)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceInUseException":
+                raise
+    return pending
+
+
+def redrive(sqs: SQSClient, dead_letters_arn: str) -> None:
+    """Give images that found no champion another chance, now that there is one."""
+    try:
+        sqs.start_message_move_task(SourceArn=dead_letters_arn)
+    except ClientError as error:
+        # One move at a time; the one under way takes these messages along.
+        if error.response["Error"]["Code"] not in ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"):
+            raise
+
+
+def verdict_reason(verdict: dict[str, Any]) -> str:
+    return "; ".join(verdict["reasons"])

@@ -1,0 +1,178 @@
+"""When a run starts, that there is only one, and what remains of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain import catalogue, clock, money
+from lambdas.domain.records import Records
+from lambdas.domain.tuning import Tuning
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+EVENT_SOURCE = "labelloop"
+RUN_FINISHED = "Run Finished"
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Whether uploads have come to rest, and if not, how long to wait before looking again."""
+
+    settled: bool
+    wait_seconds: int
+
+
+def run_id(execution_arn: str) -> str:
+    """A run is named by its state machine execution."""
+    return execution_arn.rsplit(":", 1)[1]
+
+
+def request_run_if_due(
+    table: Table, records: Records, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
+) -> bool:
+    """Start a run if enough images are new. Any number of requests for the same images start one run."""
+    progress = records.progress()
+    changed = catalogue.count_changed_since(table, progress.cutoff, tuning.min_new_images)
+    if changed < tuning.min_new_images:
+        return False
+    try:
+        stepfunctions.start_execution(
+            stateMachineArn=machine_arn,
+            name=f"images-{progress.ticket}",
+            input=json.dumps({"trigger": "images"}),
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            raise
+        return False
+    return True
+
+
+def settle(newest_change: str | None, started_at: str, now: str, tuning: Tuning) -> Burst:
+    """A burst has settled once nothing changed for a while, or once it was waited for long enough."""
+    if newest_change is None:
+        return Burst(True, 0)
+    quiet = clock.seconds_between(newest_change, now)
+    patience = tuning.settle_limit_seconds - clock.seconds_between(started_at, now)
+    missing = min(tuning.settle_seconds - quiet, patience)
+    return Burst(missing <= 0, max(1, math.ceil(missing)) if missing > 0 else 0)
+
+
+def begin_run(records: Records, execution_arn: str, trigger: str, started_at: str) -> tuple[bool, str]:
+    """Take the lease for this run: whether it was free, and if not, why the run ends here."""
+    lease = records.take_lease("retrain", execution_arn)
+    if lease.holder != execution_arn:
+        return False, f"run {run_id(lease.holder)} is under way since {lease.since}"
+    records.note_run(
+        run_id(execution_arn),
+        execution=execution_arn,
+        trigger=trigger,
+        started_at=started_at,
+        outcome="running",
+    )
+    return True, ""
+
+
+def end_run(
+    records: Records, execution_arn: str, *, outcome: str, reason: str, steps: Iterable[dict[str, Any]]
+) -> dict[str, Any]:
+    """Complete the run's record and give its lease back: the record.
+
+    A run that never had the lease leaves no more than its own record: it moves nothing.
+    """
+    name = run_id(execution_arn)
+    run = records.run(name) or {"started_at": clock.now(), "trigger": "unknown"}
+    ended = clock.now()
+    records.note_run(
+        name,
+        execution=execution_arn,
+        trigger=run["trigger"],
+        started_at=run["started_at"],
+        outcome=outcome,
+        reason=readable(reason),
+        ended_at=ended,
+        seconds=round(clock.seconds_between(run["started_at"], ended), 1),
+        steps=list(steps),
+        estimated_usd=_estimate(run),
+    )
+    lease = records.lease("retrain")
+    if lease and lease.holder == execution_arn:
+        records.advance(cutoff=run.get("cutoff"))
+        records.release_lease("retrain", execution_arn)
+    return records.run(name) or {}
+
+
+def readable(cause: str) -> str:
+    """The message inside a Step Functions cause, which wraps one JSON document into another."""
+    text = cause
+    while True:
+        start = text.find("{")
+        try:
+            document = json.loads(text[start:]) if start >= 0 else None
+        except json.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
+            return text
+        inner = document.get("errorMessage") or document.get("Cause")
+        if not inner:
+            return text
+        text = text[:start] + str(inner)
+
+
+def notify(sns: SNSClient, events: EventBridgeClient, topic_arn: str, deployment: str, run: dict[str, Any]) -> None:
+    """Tell people by SNS and machines by EventBridge how a run ended."""
+    sns.publish(
+        TopicArn=topic_arn,
+        Subject=f"LabelLoop {deployment}: run {run['outcome']}"[:100],
+        Message=_letter(deployment, run),
+    )
+    events.put_events(
+        Entries=[
+            {
+                "Source": EVENT_SOURCE,
+                "DetailType": RUN_FINISHED,
+                "Detail": json.dumps({"deployment": deployment, **run}),
+            }
+        ]
+    )
+
+
+def durations(history: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Seconds spent in each state of an execution, in the order in which they were first entered."""
+    entered: dict[str, Any] = {}
+    spent: dict[str, float] = {}
+    for event in history:
+        if details := event.get("stateEnteredEventDetails"):
+            entered[details["name"]] = event["timestamp"]
+            spent.setdefault(details["name"], 0.0)
+        elif (details := event.get("stateExitedEventDetails")) and details["name"] in entered:
+            spent[details["name"]] += (event["timestamp"] - entered.pop(details["name"])).total_seconds()
+    return [{"step": name, "seconds": round(seconds, 2)} for name, seconds in spent.items()]
+
+
+def _estimate(run: dict[str, Any]) -> float:
+    training = money.training_usd(float(run.get("billable_seconds", 0)))
+    return round(training + float(run.get("promotion_usd", 0)), 4)
+
+
+def _letter(deployment: str, run: dict[str, Any]) -> str:
+    lines = [f"Run {run.get('execution', '').rsplit(':', 1)[-1]} of {deployment}: {run['outcome']}."]
+    if run.get("reason"):
+        lines.append(run["reason"])
+    if version := run.get("version"):
+        lines.append(f"Model version: {version}, F1 {run.get('f1', 'unknown')}, snapshot {run.get('snapshot')}")
+    for verdict in run.get("verdicts", []):
+        passed = "passed" if verdict["passed"] else "refused"
+        lines.append(f"Gate {verdict['gate']}: {passed}. {'; '.join(verdict['reasons'])}")
+    lines.append(f"Took {run['seconds']} s; training and verification cost about {run['estimated_usd']} USD.")
+    return "\n".join(lines)

@@ -1,0 +1,89 @@
+"""Shadow evaluation: test images sent through a real endpoint before it serves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain import custom_labels, manifests, snapshots
+from lambdas.domain.gates import Scores
+from lambdas.domain.verification import Truth, score
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class TestImage:
+    """A test image in the data bucket and what it truly shows."""
+
+    bucket: str
+    key: str
+    truth: Truth
+
+
+def test_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> list[TestImage]:
+    """Up to `count` images of a snapshot's test dataset, every label among them as far as that goes.
+
+    The manifest is in the order of content hashes, which is as good as shuffled and always the same.
+    """
+    lines = snapshots.entries(s3, bucket, snapshot_id, "TEST")
+    return _spread([_test_image(line) for line in lines], count)
+
+
+def evaluate(
+    rekognition: RekognitionClient, s3: S3Client, version_arn: str, tests: Sequence[TestImage]
+) -> Scores:
+    """Scores of a running version on the test images."""
+    return score((test.truth, _detect(rekognition, version_arn, test)) for test in tests)
+
+
+def evaluate_champion(
+    rekognition: RekognitionClient, s3: S3Client, version_arn: str, tests: Sequence[TestImage]
+) -> Scores | None:
+    """Scores of the champion; None if it sleeps, and then there is nothing to hold the challenger against."""
+    try:
+        return evaluate(rekognition, s3, version_arn, tests)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ResourceNotReadyException", "ResourceNotFoundException"):
+            return None
+        raise
+
+
+def _detect(rekognition: RekognitionClient, version_arn: str, test: TestImage) -> list[dict[str, object]]:
+    image = {"S3Object": {"Bucket": test.bucket, "Name": test.key}}
+    return custom_labels.detect(rekognition, version_arn, image)  # type: ignore[arg-type]
+
+
+def _spread(images: list[TestImage], count: int) -> list[TestImage]:
+    """The first images of each label in turn, so that no label is left out of a small sample."""
+    queues: dict[str, list[TestImage]] = {}
+    for image in images:
+        queues.setdefault(min(image.truth.labels), []).append(image)
+    chosen: list[TestImage] = []
+    while queues and len(chosen) < count:
+        for label in sorted(queues):
+            chosen.append(queues[label].pop(0))
+            if not queues[label]:
+                del queues[label]
+            if len(chosen) == count:
+                break
+    return chosen
+
+
+def _test_image(line: str) -> TestImage:
+    entry = manifests.parse_line(line, 1)
+    width, height = manifests.image_size(json.loads(line)) or (1, 1)
+    boxes = tuple(
+        (box.label, box.left / width, box.top / height, box.width / width, box.height / height)
+        for box in entry.boxes
+    )
+    labels = tuple(sorted({box.label for box in entry.boxes} or set(entry.labels)))
+    return TestImage(entry.source_bucket, entry.source_key, Truth(labels, boxes))
+
+

@@ -1,0 +1,129 @@
+"""promote: the steps of statemachines/promote.asl.json, one handler for each."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.domain import clock, custom_labels, gates, money, promotion, retraining, shadow
+from lambdas.domain.services import services, variable
+
+logger = Logger()
+
+
+class OfHolder(TypedDict):
+    holder: str
+
+
+class OfVersion(TypedDict):
+    version: str
+
+
+class Verify(TypedDict):
+    version: str
+    run: str
+    rollback: bool
+
+
+class Switch(TypedDict):
+    version: str
+    run: str
+
+
+class Finish(TypedDict):
+    holder: str
+    version: str
+    run: str
+    outcome: str
+    reason: str
+
+
+@logger.inject_lambda_context
+def take_lease(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
+    """Whether this promotion may go on: no other is under way."""
+    s = services()
+    lease = s.records.take_lease("promote", event["holder"])
+    return {"taken": lease.holder == event["holder"], "wait_seconds": s.tuning().poll_seconds}
+
+
+@logger.inject_lambda_context
+def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
+    """Begin to start the challenger."""
+    s = services()
+    version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
+    custom_labels.start(s.rekognition, version, s.tuning().inference_units)
+    s.records.note_version(version.name, state="challenger", started_at=clock.now())
+    return {"version": version.name}
+
+
+@logger.inject_lambda_context
+def watch_start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
+    """Whether the challenger runs by now."""
+    s = services()
+    version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
+    message = version.message or version.status
+    return {"status": version.status, "message": message, "wait_seconds": s.tuning().poll_seconds}
+
+
+@logger.inject_lambda_context
+def verify(event: Verify, context: LambdaContext) -> dict[str, Any]:
+    """Gate 2: real detections of challenger and champion on the same test images."""
+    s = services()
+    tuning = s.tuning()
+    challenger = promotion.version_named(s.rekognition, s.project_arn, event["version"])
+    record = s.records.version(challenger.name) or {}
+    champion = s.records.champion()
+    tests = shadow.test_images(s.s3, s.bucket, str(record["snapshot"]), tuning.verification_images)
+    found = shadow.evaluate(s.rekognition, s.s3, challenger.arn, tests)
+    rival = None
+    if champion and champion.version_arn != challenger.arn:
+        rival = shadow.evaluate_champion(s.rekognition, s.s3, champion.version_arn, tests)
+    verdict = gates.rollback_gate(found) if event["rollback"] else gates.shadow_gate(found, rival, tuning)
+    s.records.note_version(
+        challenger.name, shadow=found.as_dict(), verdicts=[*record.get("verdicts", []), verdict.as_dict()]
+    )
+    return {"passed": verdict.passed, "reason": "; ".join(verdict.reasons)}
+
+
+@logger.inject_lambda_context
+def switch(event: Switch, context: LambdaContext) -> dict[str, Any]:
+    """Make the challenger the champion, in one write."""
+    s = services()
+    version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
+    champion, reason = promotion.switch(s.records, version)
+    s.records.note_version(version.name, state="champion", promoted_at=champion.since)
+    if champion.previous_version_name:
+        s.records.note_version(champion.previous_version_name, state="retired", retired_at=clock.now())
+    return {"reason": reason, "wait_seconds": s.tuning().drain_seconds}
+
+
+@logger.inject_lambda_context
+def withdraw(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
+    """Stop every version but the champion; call again until they have stopped."""
+    s = services()
+    pending = promotion.stop_all_but_champion(s.rekognition, s.project_arn, s.records.champion())
+    return {"ready": not pending, "wait_seconds": s.tuning().poll_seconds}
+
+
+@logger.inject_lambda_context
+def finish(event: Finish, context: LambdaContext) -> dict[str, Any]:
+    """Record the verdict, give the lease back, and let images that waited for a champion have it."""
+    s = services()
+    record = s.records.version(event["version"]) or {}
+    reason = retraining.readable(event["reason"])
+    if event["outcome"] != "promoted" and record.get("state") == "challenger":
+        state = "refused" if event["outcome"] == "refused" else "failed"
+        s.records.note_version(event["version"], state=state, reason=reason)
+    if event["run"] and record:
+        running = clock.seconds_between(record["started_at"], clock.now()) if "started_at" in record else 0
+        s.records.note_run(
+            retraining.run_id(event["run"]),
+            verdicts=record.get("verdicts", []),
+            promotion_usd=money.inference_usd(running, s.tuning().inference_units),
+        )
+    s.records.release_lease("promote", event["holder"])
+    if event["outcome"] == "promoted":
+        promotion.redrive(s.sqs, variable("DETECT_DEAD_LETTERS_ARN"))
+    return {"outcome": event["outcome"], "reason": reason}

@@ -1,0 +1,77 @@
+"""register: each object created under incoming/ goes into the catalogue, or to rejected/ with a reason.
+
+SQS delivers S3's events, which EventBridge sent on; records that fail alone are delivered again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from lambdas.domain import registration, retraining
+from lambdas.domain.registration import Arrival, Outcome
+from lambdas.domain.services import services, variable
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Register a batch of objects: the identifiers of the messages to deliver again."""
+    outcomes: list[Outcome] = []
+    response = process_partial_response(
+        event=event,
+        record_handler=lambda record: outcomes.append(_register(record)),
+        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
+        context=context,
+    )
+    if any(outcome.labels_changed for outcome in outcomes):
+        _after_batch()
+    return response
+
+
+def _register(record: SQSRecord) -> Outcome:
+    try:
+        outcome = registration.register_object(services().s3, services().catalogue, _arrival(record.body))
+    except Exception:
+        logger.exception("registration failed; the message will be delivered again")
+        raise
+    logger.info("object handled", extra={"outcome": asdict(outcome)})
+    return outcome
+
+
+def _arrival(body: str) -> Arrival:
+    """The object that an "Object Created" event tells of.
+
+    Unlike in S3's own notifications the key is not URL-encoded here: a plus is a plus
+    (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html).
+    """
+    detail = json.loads(body)["detail"]
+    created = detail["object"]
+    return Arrival(
+        bucket=detail["bucket"]["name"],
+        key=created["key"],
+        version_id=created.get("version-id"),
+        size=int(created.get("size", 0)),
+        sequencer=created.get("sequencer", ""),
+    )
+
+
+def _after_batch() -> None:
+    """Ask for a run if enough is new; if that fails the records stand, and the sweeper asks again."""
+    aws = services()
+    try:
+        retraining.request_run_if_due(
+            aws.catalogue, aws.records, aws.stepfunctions, variable("RETRAIN_MACHINE_ARN"), aws.tuning()
+        )
+    except Exception:
+        logger.exception("could not ask for a run")

@@ -1,0 +1,180 @@
+"""retrain: the steps of statemachines/retrain.asl.json, one handler for each."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.domain import catalogue, clock, custom_labels, gates, retraining, snapshots
+from lambdas.domain.services import services, variable
+
+logger = Logger()
+
+
+class Settle(TypedDict):
+    run: str
+    started_at: str
+
+
+class TakeLease(TypedDict):
+    run: str
+    trigger: str
+    started_at: str
+
+
+class TakeSnapshot(TypedDict):
+    run: str
+    force: bool
+
+
+class OfSnapshot(TypedDict):
+    run: str
+    snapshot: str
+
+
+class OfVersion(TypedDict):
+    run: str
+    version: str
+
+
+class Evaluate(TypedDict):
+    run: str
+    version: str
+    snapshot: str
+
+
+class Report(TypedDict):
+    run: str
+    outcome: str
+    reason: str
+
+
+@logger.inject_lambda_context
+def settle(event: Settle, context: LambdaContext) -> dict[str, Any]:
+    """Whether the burst of uploads is over, and how long to wait if not."""
+    s = services()
+    newest = catalogue.newest_change(s.catalogue, "labelled")
+    burst = retraining.settle(newest, event["started_at"], clock.now(), s.tuning())
+    return {"settled": burst.settled, "wait_seconds": burst.wait_seconds}
+
+
+@logger.inject_lambda_context
+def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
+    """Whether this run may go on: no other is under way."""
+    taken, reason = retraining.begin_run(
+        services().records, event["run"], event["trigger"], event["started_at"]
+    )
+    return {"taken": taken, "reason": reason}
+
+
+@logger.inject_lambda_context
+def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
+    """Write the dataset snapshot, and say whether it is worth a training."""
+    s = services()
+    made = snapshots.make(s.catalogue, s.s3, s.bucket)
+    reason = snapshots.why_not_train(made, s.tuning())
+    if not reason and not event["force"] and snapshots.is_trained(s.records, made):
+        reason = f"nothing has changed since snapshot {made.id} was trained"
+    s.records.note_run(
+        retraining.run_id(event["run"]),
+        cutoff=made.cutoff,
+        snapshot=made.id,
+        images=made.summary(),
+    )
+    return {"id": made.id, "enough": not reason, "reason": reason}
+
+
+@logger.inject_lambda_context
+def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
+    """Bring the project's datasets a step closer to the snapshot; call again until ready."""
+    s = services()
+    ready = snapshots.sync(s.rekognition, s.s3, s.records, s.project_arn, s.bucket, event["snapshot"])
+    return {"ready": ready, "wait_seconds": s.tuning().poll_seconds}
+
+
+@logger.inject_lambda_context
+def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
+    """Begin the training of a new model version from the project's datasets."""
+    s = services()
+    run = retraining.run_id(event["run"])
+    number = s.records.version_number(run)
+    version = custom_labels.train(
+        s.rekognition,
+        s.project_arn,
+        f"v{number}-{event['snapshot']}",
+        bucket=s.bucket,
+        tags={"labelloop:snapshot": event["snapshot"], "labelloop:run": run},
+    )
+    s.records.note_run(run, version=version.name)
+    s.records.note_version(
+        version.name,
+        number=number,
+        arn=version.arn,
+        snapshot=event["snapshot"],
+        run=run,
+        created_at=clock.now(),
+        state="training",
+    )
+    return {"version": version.name}
+
+
+@logger.inject_lambda_context
+def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
+    """How far the training is."""
+    s = services()
+    version = custom_labels.describe_version(s.rekognition, s.project_arn, event["version"])
+    if version is None:
+        raise custom_labels.CustomLabelsError(f"model version {event['version']} was deleted")
+    if version.status == "TRAINING_FAILED":
+        s.records.note_version(version.name, state="failed", reason=version.message)
+    message = f"{version.name}: {version.message or version.status}"
+    return {"status": version.status, "message": message, "wait_seconds": s.tuning().poll_seconds}
+
+
+@logger.inject_lambda_context
+def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
+    """Gate 1: is the version good enough to be started?"""
+    s = services()
+    version = custom_labels.describe_version(s.rekognition, s.project_arn, event["version"])
+    if version is None:
+        raise custom_labels.CustomLabelsError(f"model version {event['version']} was deleted")
+    scores = custom_labels.scores(s.s3, version)
+    made = snapshots.read(s.s3, s.bucket, event["snapshot"])
+    verdict = gates.evaluation_gate(scores, made.test_labels, s.tuning())
+    run = retraining.run_id(event["run"])
+    s.records.note_run(
+        run,
+        f1=scores.f1,
+        labels=scores.as_dict()["labels"],
+        verdicts=[verdict.as_dict()],
+        billable_seconds=version.billable_seconds,
+    )
+    s.records.note_version(
+        version.name,
+        f1=scores.f1,
+        labels=scores.as_dict()["labels"],
+        verdicts=[verdict.as_dict()],
+        state="trained" if verdict.passed else "refused",
+    )
+    return {"passed": verdict.passed, "reason": "; ".join(verdict.reasons)}
+
+
+@logger.inject_lambda_context
+def report(event: Report, context: LambdaContext) -> dict[str, Any]:
+    """Complete the run's record, give its lease back, notify, start the next run if one is due."""
+    s = services()
+    history = s.stepfunctions.get_paginator("get_execution_history").paginate(
+        executionArn=event["run"], includeExecutionData=False
+    )
+    steps = retraining.durations(dict(found) for page in history for found in page["events"])
+    run = retraining.end_run(
+        s.records, event["run"], outcome=event["outcome"], reason=event["reason"], steps=steps
+    )
+    retraining.notify(s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), run)
+    if event["outcome"] != "skipped" or run.get("snapshot"):
+        retraining.request_run_if_due(
+            s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), s.tuning()
+        )
+    return {"run": run["id"], "outcome": run["outcome"]}

@@ -1,0 +1,34 @@
+"""sweep: puts right what a crash, a timeout or an abort left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.domain import retraining, sweeping
+from lambdas.domain.services import services, variable
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Runs by schedule, and whenever a state machine of the loop ends other than by itself."""
+    s = services()
+    swept = sweeping.sweep(s.rekognition, s.stepfunctions, s.records, s.project_arn)
+    for run in swept.runs:
+        retraining.notify(s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), run)
+    requested = retraining.request_run_if_due(
+        s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), s.tuning()
+    )
+    found = {
+        "leases": swept.leases,
+        "stopped": [version.name for version in swept.stopped],
+        "runs": [run["id"] for run in swept.runs],
+        "requested_run": requested,
+    }
+    if any(found.values()):
+        logger.warning("swept", extra=found)
+    return found

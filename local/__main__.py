@@ -1,0 +1,81 @@
+"""`python -m local up | down | status`: the embedded stack from the command line; `make up` calls it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from local import embedded
+from local.embedded import EmbeddedStackError, Running
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+console = Console(highlight=False)
+
+
+@app.command()
+def up(
+    port: Annotated[
+        int | None, typer.Option(help="Port to serve on; the first free one from 4566 if not given.")
+    ] = None,
+    keep: Annotated[bool, typer.Option(help="Go on with the state of the last run.")] = False,
+    name: Annotated[str, typer.Option(help="Name of the deployment.")] = "labelloop",
+) -> None:
+    """Start the embedded stack and deploy LabelLoop into it."""
+    began = time.monotonic()
+    with console.status("Starting MiniStack and the Custom Labels engine"):
+        stack = embedded.start(port=port, keep=keep)
+    console.print(f"Embedded stack at {stack.endpoint}, IAM enforced")
+    with console.status("Bootstrapping and deploying with the CDK CLI (about half a minute)"):
+        seconds = embedded.deploy(stack, name=name)
+    environment = embedded.write_environment(stack, name)
+    console.print(f"Deployed stack {name} in {seconds:.0f} s")
+    _where_things_are(stack, name)
+    console.print(f"\nUp after {time.monotonic() - began:.0f} s. Point any AWS tool at it:")
+    console.print(f"  . {os.path.relpath(environment)}", style="bold")
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded stack; its state stays for `make up KEEP=1`."""
+    with console.status("Stopping"):
+        stopped = embedded.stop()
+    console.print("Stopped; no process is left" if stopped else "The embedded stack was not up")
+
+
+@app.command()
+def status() -> None:
+    """Say whether the embedded stack is up, and where things are."""
+    stack = embedded.running()
+    if stack is None:
+        console.print("The embedded stack is down; `make up` starts it")
+        raise typer.Exit(1)
+    console.print(f"Up at {stack.endpoint}, process {stack.pid}")
+
+
+def _where_things_are(stack: Running, name: str) -> None:
+    from cli.deployment import Deployment  # noqa: PLC0415 the deployment exists only now
+
+    os.environ.update(stack.environment)
+    found = Deployment.find(name)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("Drop labelled images at", f"s3://{found.bucket}/incoming/labeled/<label>/")
+    table.add_row("Images with a manifest at", f"s3://{found.bucket}/incoming/annotations/")
+    table.add_row("Ask the champion at", f"s3://{found.bucket}/detect/ (answers under results/)")
+    table.add_row("Logs", os.path.relpath(stack.home / "log"))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    try:
+        app(standalone_mode=False)
+    except EmbeddedStackError as error:
+        console.print(f"[red]{error}[/red]")
+        sys.exit(1)
+    except typer.Exit as finished:
+        sys.exit(finished.exit_code)

@@ -1,0 +1,266 @@
+"""Starts and stops the embedded stack: MiniStack and the Custom Labels engine in one process, on one port.
+
+Everything it leaves behind lies in `.embedded/`: `env` to be sourced by a shell, `state/`, `log/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+HOME = ROOT / ".embedded"
+HOST = "127.0.0.1"
+FIRST_PORT = 4566
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+ACCESS_KEY_ID = "LABELLOOPEMBEDDED"
+SECRET_ACCESS_KEY = "embedded"  # noqa: S105 the root user of a stack that only this machine reaches
+
+
+class EmbeddedStackError(RuntimeError):
+    """The embedded stack cannot do what was asked; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running embedded stack: its process (also its process group), port and folder."""
+
+    pid: int
+    port: int
+    home: Path
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that point any AWS tool at this stack."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+
+def start(home: Path = HOME, *, port: int | None = None, keep: bool = False) -> Running:
+    """Start the stack and wait until it answers.
+
+    Args:
+        port: the port to serve on; the first free one from 4566 if not given.
+        keep: go on with the state that the last run left, instead of with none.
+
+    Raises:
+        EmbeddedStackError: it is running already, the port is taken, or it did not come up.
+    """
+    if alive := running(home):
+        raise EmbeddedStackError(
+            f"the embedded stack is already up at {alive.endpoint}; `make down` stops it"
+        )
+    port = _usable(port)
+    if not keep:
+        shutil.rmtree(home / "state", ignore_errors=True)
+    for folder in ("state", "log"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    process = _launch(home, port)
+    found = Running(process.pid, port, home)
+    (home / "running.json").write_text(json.dumps({**asdict(found), "home": str(home)}))
+    _await_health(found, process)
+    return found
+
+
+def stop(home: Path = HOME, *, patience: float = 30) -> bool:
+    """Stop the stack and everything it started; False if it was not up."""
+    found = running(home)
+    (home / "running.json").unlink(missing_ok=True)
+    (home / "env").unlink(missing_ok=True)
+    if found is None:
+        return False
+    os.killpg(found.pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    while _group_alive(found.pid):
+        if time.monotonic() > deadline:
+            os.killpg(found.pid, signal.SIGKILL)
+            break
+        time.sleep(0.1)
+    return True
+
+
+def running(home: Path = HOME) -> Running | None:
+    """The stack that `home` belongs to, if its process is alive."""
+    try:
+        noted = json.loads((home / "running.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    found = Running(noted["pid"], noted["port"], home)
+    return found if _group_alive(found.pid) else None
+
+
+def deploy(stack: Running, *, name: str, context: Mapping[str, str] | None = None) -> float:
+    """Bootstrap and deploy the app with the real CDK CLI: the seconds it took.
+
+    Raises:
+        EmbeddedStackError: the deployment failed; the message holds the end of its log.
+    """
+    began = time.monotonic()
+    options = ["-c", "environment=embedded", "-c", f"name={name}"]
+    for key, value in (context or {}).items():
+        options += ["-c", f"{key}={value}"]
+    log = stack.home / "log" / f"deploy-{name}.log"
+    with log.open("w") as output:
+        _cdk(stack, ["bootstrap", f"aws://{ACCOUNT}/{REGION}", *options], output)
+        assembly = str(stack.home / "cdk.out" / name)
+        _cdk(stack, ["deploy", "--require-approval", "never", "--output", assembly, *options], output)
+    return time.monotonic() - began
+
+
+def write_environment(stack: Running, name: str) -> Path:
+    """A file for shells to source, so that every AWS tool, and `labelloop`, finds this stack."""
+    lines = [f"export {key}={value}" for key, value in stack.environment.items()]
+    lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f"export LABELLOOP_NAME={name}"]
+    target = stack.home / "env"
+    target.write_text("\n".join(lines) + "\n")
+    return target
+
+
+@contextmanager
+def stack_in(home: Path, *, port: int | None = None) -> Iterator[Running]:
+    """A stack of its own in `home`, for as long as the block runs."""
+    found = start(home, port=port)
+    try:
+        yield found
+    finally:
+        stop(home)
+
+
+def _launch(home: Path, port: int) -> subprocess.Popen[bytes]:
+    state = home / "state"
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    environment = {
+        **clean,
+        "AUTH": "true",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_HOST": HOST,
+        "MINISTACK_REGION": REGION,
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(state / "ministack"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(state / "s3"),
+        "TMPDIR": str(_temporary(home)),
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "local.engine.server", "--host", HOST, "--port", str(port)]
+    command += ["--state", str(state / "engine")]
+    with (home / "log" / "stack.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _temporary(home: Path) -> Path:
+    """The functions' code is unpacked here; what a crash left is removed at the next start."""
+    folder = home / "tmp"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _usable(port: int | None) -> int:
+    if port is None:
+        return next(candidate for candidate in range(FIRST_PORT, FIRST_PORT + 200) if _free(candidate))
+    if not _free(port):
+        raise EmbeddedStackError(
+            f"port {port} is in use by another program; choose another with `make up PORT=...`"
+            " or leave PORT out to have a free one chosen"
+        )
+    return port
+
+
+def _free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _await_health(stack: Running, process: subprocess.Popen[bytes], patience: float = 60) -> None:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(f"{stack.endpoint}/_ministack/health", timeout=2).close()  # noqa: S310
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    stop(stack.home)
+    raise EmbeddedStackError(f"the embedded stack did not come up:\n{_tail(stack.home / 'log' / 'stack.log')}")
+
+
+def _cdk(stack: Running, arguments: list[str], output: object) -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    environment = {**clean, **stack.environment, "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    app = ["--app", f"{sys.executable} {ROOT / 'app.py'}"]
+    command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, *app, "--progress", "events"]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,  # type: ignore[call-overload]
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode:
+        log = Path(output.name)  # type: ignore[attr-defined]
+        raise EmbeddedStackError(f"`cdk {arguments[0]}` failed, see {log}:\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 25) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def _group_alive(group: int) -> bool:
+    """Whether any process of the group still runs; one that has ended but was not waited for does not."""
+    try:
+        os.waitpid(-group, os.WNOHANG)
+    except ChildProcessError:
+        pass
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,291 @@
+"""Running model versions: each is a child process that holds its model in memory and predicts.
+
+Engine and child share a socket pair. A message is two lengths of four bytes, a JSON header and a payload:
+requests carry an id and an image, answers the same id and what was found, in any order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from local.engine import children
+from local.engine.store import Store
+from local.engine.training import version_directory
+
+logger = logging.getLogger("labelloop.engine.endpoint")
+
+START_SECONDS = 120.0
+PREDICT_SECONDS = 60.0
+WORKERS = 2
+_LENGTHS = struct.Struct("!II")
+
+
+class NotRunningError(Exception):
+    """No process predicts for this version."""
+
+
+class PredictionFailedError(Exception):
+    """The model failed on this image."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One label a model found."""
+
+    label: str
+    confidence: float
+    """0 to 100."""
+    box: tuple[float, float, float, float] | None = None
+    """Left, top, width, height as ratios of the upright image's size; None for an image-level label."""
+
+
+class Endpoints(Protocol):
+    """What the API needs of running versions. They move a version from STARTING to RUNNING or FAILED, from
+    STOPPING to STOPPED, and from RUNNING to FAILED if its process dies."""
+
+    def start(self, version_arn: str, *, fail_with: str = "") -> None: ...
+
+    def stop(self, version_arn: str) -> None: ...
+
+    def predict(self, version_arn: str, image: bytes) -> list[Found]: ...
+
+    def thresholds(self, version_arn: str) -> Mapping[str, float]: ...
+
+    def close(self) -> None: ...
+
+
+class ModelServer(Protocol):
+    """A loaded model."""
+
+    def predict(self, image: bytes) -> list[Found]: ...
+
+    def close(self) -> None: ...
+
+
+Launch = Callable[[Path, Callable[[int], None]], ModelServer]
+"""Load the model in a version's directory; the function is called with the exit code if it ends by itself."""
+
+
+class ModelProcess:
+    """The model of a version's directory, in a child process."""
+
+    def __init__(self, directory: Path, on_exit: Callable[[int], None]) -> None:
+        self._on_exit = on_exit
+        self._ids = itertools.count()
+        self._waiting: dict[int, Future[list[Found]]] = {}
+        self._lock = threading.Lock()
+        self._closing = False
+        log = directory / "endpoint.log"
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        with theirs:
+            fd = theirs.fileno()
+            self._child = children.spawn(
+                "local.engine.endpoint", str(directory), str(fd), log=log, pass_fds=[fd]
+            )
+        ours.settimeout(START_SECONDS)
+        try:
+            receive(ours)
+        except OSError as error:
+            code = children.end(self._child, seconds=0.5)
+            ours.close()
+            raise NotRunningError(f"The model did not load ({code}): {children.last_words(log)}") from error
+        ours.settimeout(None)
+        threading.Thread(target=self._read, name="endpoint-reader", daemon=True).start()
+
+    def predict(self, image: bytes) -> list[Found]:
+        answer: Future[list[Found]] = Future()
+        with self._lock:
+            if self._closing:
+                raise NotRunningError("The model was stopped.")
+            number = next(self._ids)
+            self._waiting[number] = answer
+            try:
+                send(self._socket, {"id": number}, image)
+            except OSError as error:
+                del self._waiting[number]
+                raise NotRunningError("The model's process has ended.") from error
+        try:
+            return answer.result(PREDICT_SECONDS)
+        except TimeoutError as error:
+            self._waiting.pop(number, None)
+            raise PredictionFailedError(f"No answer within {PREDICT_SECONDS:.0f} seconds") from error
+
+    def close(self) -> None:
+        self._closing = True
+        children.end(self._child)
+        self._socket.close()
+
+    def _read(self) -> None:
+        while (message := self._receive()) is not None:
+            header, _ = message
+            waiting = self._waiting.pop(header["id"], None)
+            if waiting is None:
+                continue
+            if "error" in header:
+                waiting.set_exception(PredictionFailedError(header["error"]))
+            else:
+                waiting.set_result([_found(found) for found in header["found"]])
+        code = self._child.wait()
+        with self._lock:
+            expected, self._closing = self._closing, True
+            left = list(self._waiting.values())
+            self._waiting.clear()
+        for waiting in left:
+            waiting.set_exception(NotRunningError("The model's process has ended."))
+        if not expected:
+            self._on_exit(code)
+
+    def _receive(self) -> tuple[dict[str, Any], bytes] | None:
+        try:
+            return receive(self._socket)
+        except OSError:
+            return None
+
+
+class LocalEndpoints:
+    """One ModelServer for each version that runs."""
+
+    def __init__(self, store: Store, state: Path, *, launch: Launch = ModelProcess) -> None:
+        self._store = store
+        self._state = state
+        self._launch = launch
+        self._lock = threading.Lock()
+        self._servers: dict[str, ModelServer] = {}
+        self._closed = False
+        self._work = ThreadPoolExecutor(4, thread_name_prefix="endpoint")
+
+    def start(self, version_arn: str, *, fail_with: str = "") -> None:
+        self._work.submit(self._start, version_arn, fail_with)
+
+    def stop(self, version_arn: str) -> None:
+        self._work.submit(self._stop, version_arn)
+
+    def predict(self, version_arn: str, image: bytes) -> list[Found]:
+        server = self._servers.get(version_arn)
+        if server is None:
+            raise NotRunningError(version_arn)
+        return server.predict(image)
+
+    def thresholds(self, version_arn: str) -> Mapping[str, float]:
+        """Assumed threshold (0 to 1) of each label."""
+        evaluation = json.loads((self._directory(version_arn) / "evaluation.json").read_text())
+        return {label["label"]: float(label["assumed_threshold"]) for label in evaluation["labels"]}
+
+    def close(self) -> None:
+        """End every process. The store goes on saying RUNNING, so that the next engine starts them again."""
+        with self._lock:
+            self._closed = True
+            servers, self._servers = list(self._servers.values()), {}
+        for server in servers:
+            server.close()
+        self._work.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self, arn: str, fail_with: str) -> None:
+        if self._closed:
+            return
+        try:
+            if fail_with:
+                raise NotRunningError(fail_with)
+            server = self._launch(self._directory(arn), lambda code: self._died(arn, code))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the version must not be STARTING for ever
+            logger.warning("start of %s: %s", arn, error)
+            if not self._closed:
+                self._store.move_version(arn, "FAILED", when={"STARTING"}, message=str(error))
+            return
+        with self._lock:
+            kept = not self._closed
+            if kept:
+                self._servers[arn] = server
+        moved = kept and self._store.move_version(
+            arn, "RUNNING", when={"STARTING"}, message="The model is running."
+        )
+        if not moved:
+            self._servers.pop(arn, None)
+            server.close()
+
+    def _stop(self, arn: str) -> None:
+        server = self._servers.pop(arn, None)
+        if server is not None:
+            server.close()
+        self._store.move_version(arn, "STOPPED", when={"STOPPING"}, message="The model is stopped.")
+
+    def _died(self, arn: str, code: int) -> None:
+        logger.warning("the process of %s ended with code %s", arn, code)
+        if self._servers.pop(arn, None) is not None and not self._closed:
+            message = f"The model's process ended with code {code}. Start the model again."
+            self._store.move_version(arn, "FAILED", when={"RUNNING", "STARTING"}, message=message)
+
+    def _directory(self, arn: str) -> Path:
+        return version_directory(self._state, arn)
+
+
+def send(to: socket.socket, header: Mapping[str, Any], payload: bytes = b"") -> None:
+    head = json.dumps(header).encode()
+    to.sendall(_LENGTHS.pack(len(head), len(payload)) + head + payload)
+
+
+def receive(from_: socket.socket) -> tuple[dict[str, Any], bytes]:
+    """Raises ConnectionError when the other side is gone."""
+    header_length, payload_length = _LENGTHS.unpack(_read_exactly(from_, _LENGTHS.size))
+    header = json.loads(_read_exactly(from_, header_length))
+    return header, _read_exactly(from_, payload_length)
+
+
+def _read_exactly(from_: socket.socket, length: int) -> bytes:
+    chunks = []
+    while length:
+        chunk = from_.recv(min(length, 1 << 20))
+        if not chunk:
+            raise ConnectionError("the other side is gone")
+        chunks.append(chunk)
+        length -= len(chunk)
+    return b"".join(chunks)
+
+
+def _found(found: Mapping[str, Any]) -> Found:
+    box = found["box"]
+    return Found(found["label"], found["confidence"], tuple(box) if box else None)
+
+
+def main(directory: Path, fd: int) -> None:
+    """The child: load the model, say that it is ready, answer until the engine is gone."""
+    from local.engine import learning_child  # noqa: PLC0415 - torch is loaded by children only
+
+    children.end_with_parent()
+    engine = socket.socket(fileno=fd)
+    predict = learning_child.load(directory)
+    writing = threading.Lock()
+
+    def answer(number: int, image: bytes) -> None:
+        try:
+            header: dict[str, Any] = {"id": number, "found": [vars(found) for found in predict(image)]}
+        except Exception as error:  # noqa: BLE001 - one image that fails must not end the model
+            header = {"id": number, "error": repr(error)}
+        with writing:
+            send(engine, header)
+
+    send(engine, {"ready": True})
+    with ThreadPoolExecutor(WORKERS) as pool:
+        while True:
+            try:
+                header, image = receive(engine)
+            except OSError:
+                os._exit(0)
+            pool.submit(answer, header["id"], image)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,95 @@
+"""The exceptions Amazon Rekognition answers with, by the names of its service model.
+
+https://docs.aws.amazon.com/rekognition/latest/APIReference/API_Operations.html
+"""
+
+from __future__ import annotations
+
+
+class RekognitionError(Exception):
+    """An answer that is an error; the class's name is the error code on the wire."""
+
+    status = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def code(self) -> str:
+        return type(self).__name__
+
+
+class AccessDeniedException(RekognitionError): ...
+
+
+class IdempotentParameterMismatchException(RekognitionError): ...
+
+
+class ImageTooLargeException(RekognitionError): ...
+
+
+class InternalServerError(RekognitionError):
+    status = 500
+
+
+class InvalidImageFormatException(RekognitionError): ...
+
+
+class InvalidManifestException(RekognitionError): ...
+
+
+class InvalidPaginationTokenException(RekognitionError): ...
+
+
+class InvalidParameterException(RekognitionError): ...
+
+
+class InvalidPolicyRevisionIdException(RekognitionError): ...
+
+
+class InvalidS3ObjectException(RekognitionError): ...
+
+
+class LimitExceededException(RekognitionError): ...
+
+
+class MalformedPolicyDocumentException(RekognitionError): ...
+
+
+class ProvisionedThroughputExceededException(RekognitionError): ...
+
+
+class ResourceAlreadyExistsException(RekognitionError): ...
+
+
+class ResourceInUseException(RekognitionError): ...
+
+
+class ResourceNotFoundException(RekognitionError): ...
+
+
+class ResourceNotReadyException(RekognitionError): ...
+
+
+class ServiceQuotaExceededException(RekognitionError): ...
+
+
+class ThrottlingException(RekognitionError): ...
+
+
+class SerializationException(RekognitionError):
+    """The body is not JSON, or a value is not of its type at all."""
+
+
+class UnknownOperationException(RekognitionError):
+    """X-Amz-Target names no operation that this engine has."""
+
+
+class ValidationException(RekognitionError):
+    """The request does not fit the shapes of the service model."""
+
+
+ERRORS: dict[str, type[RekognitionError]] = {
+    found.__name__: found for found in RekognitionError.__subclasses__()
+}

@@ -1,0 +1,66 @@
+"""Images as Custom Labels takes them: PNG or JPEG, of a size within its limits.
+
+https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
+"""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from local.engine.errors import (
+    ImageTooLargeException,
+    InvalidImageFormatException,
+    InvalidParameterException,
+    RekognitionError,
+)
+
+MAX_STORED_BYTES = 15 * 1024 * 1024
+MAX_SENT_BYTES = 4 * 1024 * 1024
+MIN_SIDE = 64
+MAX_SIDE = 4096
+MAX_ASPECT_RATIO = 20
+
+
+def check(body: bytes, *, limit: int) -> tuple[str, int, int]:
+    """Format ("PNG" or "JPEG"), width and height in pixels as stored.
+
+    Raises:
+        InvalidImageFormatException: not a whole PNG or JPEG.
+        ImageTooLargeException: more than `limit` bytes, or a side above 4096 pixels.
+        InvalidParameterException: a side below 64 pixels, or one more than 20 times the other.
+    """
+    if len(body) > limit:
+        raise ImageTooLargeException(f"The image has {len(body)} bytes; the limit is {limit}")
+    try:
+        with Image.open(io.BytesIO(body), formats=("PNG", "JPEG")) as image:
+            width, height = image.size
+            found = str(image.format)
+            if max(width, height) <= MAX_SIDE:
+                image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InvalidImageFormatException("The image must be a whole PNG or JPEG file") from error
+    if max(width, height) > MAX_SIDE:
+        raise ImageTooLargeException(f"The image is {width} x {height} pixels; the limit is {MAX_SIDE}")
+    if min(width, height) < MIN_SIDE or max(width, height) >= MAX_ASPECT_RATIO * min(width, height):
+        raise InvalidParameterException(
+            f"The image is {width} x {height} pixels; each side needs at least {MIN_SIDE}, and neither may be"
+            f" {MAX_ASPECT_RATIO} times the other"
+        )
+    return found, width, height
+
+
+def is_usable(body: bytes) -> bool:
+    """Whether an image of a dataset can be trained on."""
+    try:
+        check(body, limit=MAX_STORED_BYTES)
+    except RekognitionError:
+        return False
+    return True
+
+
+def upright(body: bytes) -> Image.Image:
+    """The image as RGB, turned as its EXIF orientation says."""
+    with Image.open(io.BytesIO(body)) as image:
+        return ImageOps.exif_transpose(image).convert("RGB")

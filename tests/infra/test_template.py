@@ -1,0 +1,176 @@
+"""What is promised of every resource, held against the template that AWS would get."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk.assertions import Match, Template
+from cfnlint.api import lint_all
+
+from infra.permissions import WILDCARD_REASONS
+from infra.stack import LabelLoopStack
+
+Resources = dict[str, dict[str, Any]]
+
+
+def of_type(template: Template, type: str) -> Resources:
+    found: Resources = dict(template.find_resources(type))
+    assert found, f"the template has no {type}"
+    return found
+
+
+def test_buckets_are_private_encrypted_versioned_and_tls_only(template: Template) -> None:
+    buckets = of_type(template, "AWS::S3::Bucket")
+    assert len(buckets) == 2
+    for bucket in buckets.values():
+        properties = bucket["Properties"]
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+        assert properties["BucketEncryption"]
+        assert all(properties["PublicAccessBlockConfiguration"].values())
+        assert properties["LifecycleConfiguration"]["Rules"]
+    assert_tls_only(template, "AWS::S3::BucketPolicy", len(buckets))
+
+
+def test_queues_and_topic_are_tls_only(template: Template) -> None:
+    assert_tls_only(template, "AWS::SQS::QueuePolicy", len(of_type(template, "AWS::SQS::Queue")))
+    assert_tls_only(template, "AWS::SNS::TopicPolicy", 1)
+
+
+def assert_tls_only(template: Template, type: str, count: int) -> None:
+    policies = of_type(template, type)
+    assert len(policies) == count
+    for policy in policies.values():
+        statements = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert any(
+            statement["Effect"] == "Deny"
+            and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            for statement in statements
+        )
+
+
+def test_every_queue_that_is_read_has_a_dead_letter_queue(template: Template) -> None:
+    queues = of_type(template, "AWS::SQS::Queue")
+    dead_letters = {
+        queue["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for queue in queues.values()
+        if "RedrivePolicy" in queue["Properties"]
+    }
+    for name, queue in queues.items():
+        assert "RedrivePolicy" in queue["Properties"] or name in dead_letters
+        assert queue["Properties"]["SqsManagedSseEnabled"]
+        assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_functions_run_on_python_3_13_with_tracing_and_their_own_log_group(template: Template) -> None:
+    functions = of_type(template, "AWS::Lambda::Function")
+    groups = of_type(template, "AWS::Logs::LogGroup")
+    used = set()
+    for function in functions.values():
+        properties = function["Properties"]
+        assert properties["Runtime"] == "python3.13"
+        assert properties["Architectures"] == ["arm64"]
+        assert properties["TracingConfig"] == {"Mode": "Active"}
+        used.add(properties["LoggingConfig"]["LogGroup"]["Ref"])
+    assert len(used) == len(functions)
+    assert used < set(groups)
+    assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {90}
+
+
+def test_tables_are_on_demand_with_point_in_time_recovery(template: Template) -> None:
+    for table in of_type(template, "AWS::DynamoDB::Table").values():
+        assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+        recovery = table["Properties"]["PointInTimeRecoverySpecification"]
+        assert recovery["PointInTimeRecoveryEnabled"] is True
+
+
+def test_state_machines_come_from_their_files_in_jsonata(template: Template) -> None:
+    machines = of_type(template, "AWS::StepFunctions::StateMachine")
+    names = {machine["Properties"]["StateMachineName"] for machine in machines.values()}
+    assert names == {"labelloop-retrain", "labelloop-promote"}
+    for machine in machines.values():
+        properties = machine["Properties"]
+        definition = json.loads(properties["DefinitionString"])
+        assert definition["QueryLanguage"] == "JSONata"
+        assert properties["TracingConfiguration"] == {"Enabled": True}
+        assert properties["LoggingConfiguration"]["Level"] == "ALL"
+        named = set(_substitutions(properties["DefinitionString"]))
+        assert named == set(properties["DefinitionSubstitutions"])
+
+
+def _substitutions(definition: str) -> list[str]:
+    return [part.split("}")[0] for part in definition.split("${")[1:]]
+
+
+def test_data_outlives_the_stack_unless_told_otherwise(template: Template) -> None:
+    for type in ("AWS::S3::Bucket", "AWS::DynamoDB::Table"):
+        for resource in of_type(template, type).values():
+            assert resource["DeletionPolicy"] == "Retain"
+
+
+def test_s3_events_reach_eventbridge_and_their_queues(template: Template) -> None:
+    template.has_resource_properties(
+        "AWS::S3::Bucket",
+        {"NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}},
+    )
+    for prefix in ("incoming/", "detect/"):
+        template.has_resource_properties(
+            "AWS::Events::Rule",
+            {
+                "EventPattern": {
+                    "source": ["aws.s3"],
+                    "detail-type": ["Object Created"],
+                    "detail": Match.object_like({"object": {"key": [{"prefix": prefix}]}}),
+                }
+            },
+        )
+
+
+def test_every_wildcard_has_its_reason_beside_it(template: Template) -> None:
+    unexplained = []
+    for name, policy in of_type(template, "AWS::IAM::Policy").items():
+        reasons = policy.get("Metadata", {}).get(WILDCARD_REASONS, [])
+        explained = [
+            (action, json.dumps(resource))
+            for reason in reasons
+            for action in reason["actions"]
+            for resource in reason["resources"]
+            if len(reason["reason"]) > 20
+        ]
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            actions, resources = _list(statement["Action"]), _list(statement["Resource"])
+            assert not any("*" in action for action in actions), f"{name}: {actions}"
+            unexplained += [
+                (name, action, resource)
+                for action in actions
+                for resource in resources
+                if "*" in json.dumps(resource) and (action, json.dumps(resource)) not in explained
+            ]
+    assert unexplained == []
+
+
+def test_roles_have_no_managed_policies(template: Template) -> None:
+    for role in of_type(template, "AWS::IAM::Role").values():
+        assert "ManagedPolicyArns" not in role["Properties"]
+        assert "Policies" not in role["Properties"]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.usefixtures("template")
+def test_cfn_lint_finds_no_error(template: Template, tmp_path: Path) -> None:
+    target = tmp_path / "labelloop.template.json"
+    target.write_text(json.dumps(template.to_json()))
+    found = lint_all(target.read_text())
+    assert [match for match in found if match.rule.severity == "error"] == []
+
+
+def test_template_stays_within_cloudformation_limits(template: Template, stack: LabelLoopStack) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+    document = template.to_json()
+    assert len(document["Resources"]) <= 500
+    assert len(json.dumps(document)) <= 1_000_000
