@@ -9,7 +9,8 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from lambdas.domain import registration, retraining
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
+metrics = Metrics(namespace="LabelLoop")
 
 
 @logger.inject_lambda_context
+@metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Register a batch of objects: the identifiers of the messages to deliver again."""
     outcomes: list[Outcome] = []
@@ -44,9 +47,17 @@ def _register(record: SQSRecord) -> Outcome:
         outcome = registration.register_object(services().s3, services().catalogue, _arrival(record.body))
     except Exception:
         logger.exception("registration failed; the message will be delivered again")
+        metrics.add_metric(name="ObjectsFailed", unit=MetricUnit.Count, value=1)
         raise
     logger.info("object handled", extra={"outcome": asdict(outcome)})
+    _measure(outcome)
     return outcome
+
+
+def _measure(outcome: Outcome) -> None:
+    metrics.add_metric(name=f"Objects{outcome.kind.capitalize()}", unit=MetricUnit.Count, value=1)
+    if outcome.broken_lines:
+        metrics.add_metric(name="BrokenManifestLines", unit=MetricUnit.Count, value=outcome.broken_lines)
 
 
 def _arrival(body: str) -> Arrival:

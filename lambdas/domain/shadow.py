@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,7 +77,7 @@ def _spread(images: list[TestImage], count: int) -> list[TestImage]:
 
 def _test_image(line: str) -> TestImage:
     entry = manifests.parse_line(line, 1)
-    width, height = manifests.image_size(json.loads(line)) or (1, 1)
+    width, height = entry.image_size or (1, 1)
     boxes = tuple(
         (box.label, box.left / width, box.top / height, box.width / width, box.height / height)
         for box in entry.boxes

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.moto_api._internal.models import moto_api_backend
 
 from lambdas.domain import catalogue, registration
 from lambdas.domain.catalogue import CatalogueImage
@@ -17,7 +18,7 @@ from lambdas.domain.registration import Arrival, Outcome
 from tests.register.pictures import picture
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "labelloop-data"
@@ -70,21 +71,27 @@ class Drop:
         return [self.image(str(item["sha256"])) for item in items if str(item["id"]).startswith("image#")]
 
 
+@pytest.fixture(scope="module")
+def clients() -> Iterator[tuple[S3Client, DynamoDBServiceResource]]:
+    with pytest.MonkeyPatch.context() as environment, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            environment.setenv(name, "testing")
+        environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield boto3.client("s3"), boto3.resource("dynamodb")
+
+
 @pytest.fixture
-def drop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drop]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
-        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        yield Drop(s3, _create_catalogue())
+def drop(clients: tuple[S3Client, DynamoDBServiceResource]) -> Drop:
+    s3, dynamodb = clients
+    moto_api_backend.reset()
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return Drop(s3, _create_catalogue(dynamodb))
 
 
-def _create_catalogue() -> Table:
+def _create_catalogue(dynamodb: DynamoDBServiceResource) -> Table:
     indexes = {"by_status": ("status", "changed_at"), "by_split": ("split", "id")}
-    return boto3.resource("dynamodb").create_table(
+    return dynamodb.create_table(
         TableName=TABLE,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[

@@ -1,0 +1,162 @@
+"""The handler: events as SQS hands them over, and what is told to SQS."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+import lambdas.register
+from lambdas.domain import retraining
+from lambdas.domain.registration import Arrival
+from lambdas.domain.services import services
+from tests.register.conftest import BUCKET, TABLE, Drop
+from tests.register.pictures import picture
+
+
+@dataclass
+class Context:
+    function_name: str = "register"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:register"
+    aws_request_id: str = "request"
+
+
+@pytest.fixture
+def asked(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Requests for a run that the handler made."""
+    requests: list[str] = []
+    for name, value in {
+        "DATA_BUCKET": BUCKET,
+        "CATALOGUE_TABLE": TABLE,
+        "LOOP_TABLE": "loop",
+        "RETRAIN_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:retrain",
+        "TUNING_PARAMETER": "/labelloop/tuning",
+    }.items():
+        monkeypatch.setenv(name, value)
+    services.cache_clear()
+    services().ssm.put_parameter(Name="/labelloop/tuning", Value="{}", Type="String")
+    monkeypatch.setattr(retraining, "request_run_if_due", lambda *arguments: requests.append(arguments[3]))
+    monkeypatch.setattr(services(), "s3", drop.s3)
+    return requests
+
+
+def sqs_event(*arrivals: Arrival) -> dict[str, Any]:
+    return {"Records": [message(f"message-{number}", arrival) for number, arrival in enumerate(arrivals)]}
+
+
+def message(id: str, arrival: Arrival) -> dict[str, Any]:
+    created = {
+        "key": arrival.key,
+        "size": arrival.size,
+        "etag": "b1946ac92492d2347c6235b4d2611184",
+        "version-id": arrival.version_id,
+        "sequencer": arrival.sequencer,
+    }
+    event = {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "detail": {
+            "version": "0",
+            "bucket": {"name": arrival.bucket},
+            "object": created,
+            "reason": "PutObject",
+        },
+    }
+    return {
+        "messageId": id,
+        "receiptHandle": "handle",
+        "body": json.dumps(event),
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:register",
+        "awsRegion": "us-east-1",
+    }
+
+
+def handle(event: dict[str, Any]) -> list[str]:
+    """Identifiers of the messages that failed."""
+    response = lambdas.register.handle(event, Context())
+    return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
+
+
+def test_a_batch_is_registered_and_a_run_is_asked_for_once(drop: Drop, asked: list[str]) -> None:
+    arrivals = [
+        drop.put(f"incoming/labeled/cat/a+b %20 {number}.jpg", picture(number)) for number in range(3)
+    ]
+    assert handle(sqs_event(*arrivals)) == []
+    assert {key for image in drop.images() for key in image.sources} == {arrival.key for arrival in arrivals}
+    assert len(asked) == 1
+
+
+def test_what_became_of_objects_is_counted(
+    drop: Drop, asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrivals = [
+        drop.put(f"incoming/unlabeled/{number}", data) for number, data in enumerate([picture(), b"junk"])
+    ]
+    handle(sqs_event(*arrivals))
+    published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    assert [(line["ObjectsRegistered"], line["ObjectsRejected"]) for line in published] == [([1.0], [1.0])]
+
+
+def test_no_run_is_asked_for_if_no_label_changed(drop: Drop, asked: list[str]) -> None:
+    arrivals = [
+        drop.put("incoming/unlabeled/a.jpg", picture()),
+        drop.put("incoming/unlabeled/b.jpg", b"junk"),
+    ]
+    assert handle(sqs_event(*arrivals)) == []
+    assert asked == []
+
+
+def test_a_request_that_fails_fails_no_record(
+    drop: Drop, asked: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unavailable(*_: object) -> None:
+        raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "StartExecution")
+
+    monkeypatch.setattr(retraining, "request_run_if_due", unavailable)
+    assert handle(sqs_event(drop.put("incoming/labeled/cat/a.jpg", picture()))) == []
+    assert "could not ask for a run" in caplog.text
+
+
+def test_one_record_fails_alone(drop: Drop, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    arrivals = [drop.put(f"incoming/labeled/cat/{number}.jpg", picture(number)) for number in range(3)]
+    get_object = drop.s3.get_object
+
+    def failing(**arguments: Any) -> Any:
+        if arguments["Key"] == arrivals[1].key:
+            raise ClientError({"Error": {"Code": "InternalError"}}, "GetObject")
+        return get_object(**arguments)
+
+    with monkeypatch.context() as unreliable:
+        unreliable.setattr(drop.s3, "get_object", failing)
+        assert handle(sqs_event(*arrivals)) == ["message-1"]
+    assert len(drop.images()) == 2
+    assert len(asked) == 1
+    assert handle(sqs_event(arrivals[1])) == [], "delivered again"
+    assert len(drop.images()) == 3
+
+
+def test_a_batch_that_fails_whole_is_told_message_by_message(drop: Drop, asked: list[str]) -> None:
+    event = sqs_event(drop.put("incoming/unlabeled/a.jpg", picture()))
+    event["Records"][0]["body"] = "not an event"
+    assert handle(event) == ["message-0"]
+
+
+def test_an_unversioned_bucket_has_no_version_in_its_events(drop: Drop, asked: list[str]) -> None:
+    drop.s3.create_bucket(Bucket="unversioned")
+    drop.s3.put_object(Bucket="unversioned", Key="incoming/unlabeled/a.jpg", Body=picture())
+    event = sqs_event(Arrival("unversioned", "incoming/unlabeled/a.jpg", None, 1000, ""))
+    body = json.loads(event["Records"][0]["body"])
+    del body["detail"]["object"]["version-id"], body["detail"]["object"]["sequencer"]
+    event["Records"][0]["body"] = json.dumps(body)
+    assert handle(event) == []
+    listed = drop.s3.list_objects_v2(Bucket="unversioned")["Contents"]
+    assert [found["Key"] for found in listed] == [image.key for image in drop.images()]

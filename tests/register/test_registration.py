@@ -1,0 +1,456 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from lambdas.domain import catalogue, registration
+from lambdas.domain.manifests import Box
+from tests.register.conftest import BUCKET, Drop
+from tests.register.pictures import GIF, picture
+from tests.register.test_manifests import box, classification, detection
+
+
+def ref(key: str, bucket: str = BUCKET) -> str:
+    return f"s3://{bucket}/{key}"
+
+
+def labelled_line(key: str, *labels: str) -> dict[str, Any]:
+    return classification(*labels, source=ref(key))
+
+
+def boxes_line(key: str, *boxes: dict[str, Any], size: tuple[int, int] = (80, 70)) -> dict[str, Any]:
+    return detection(*boxes, size=size) | {"source-ref": ref(key)}
+
+
+# Images
+
+
+def test_a_labelled_folder(drop: Drop) -> None:
+    data = picture()
+    outcome = drop.drop("incoming/labeled/cat/deep/er/a.jpg", data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    image = drop.image(sha256)
+    assert (outcome.kind, outcome.sha256, outcome.labels_changed) == ("registered", sha256, 1)
+    assert (image.status, image.kind, image.labels, image.label_origin) == (
+        "labelled",
+        "classification",
+        ("cat",),
+        "folder",
+    )
+    assert (image.width, image.height, image.format, image.bytes, image.split) == (
+        80,
+        70,
+        "JPEG",
+        len(data),
+        "UNASSIGNED",
+    )
+    assert image.changed_at.endswith("Z")
+    assert drop.read(f"images/{sha256}.jpg") == data
+    assert drop.s3.head_object(Bucket=BUCKET, Key=image.key)["ContentType"] == "image/jpeg"
+    assert drop.keys("incoming/") == []
+
+
+def test_an_unlabelled_image(drop: Drop) -> None:
+    outcome = drop.drop("incoming/unlabeled/a.jpg")
+    [image] = drop.images()
+    assert (image.status, image.labels, image.split, outcome.labels_changed) == ("unlabelled", (), "", 0)
+
+
+def test_the_content_decides_the_extension(drop: Drop) -> None:
+    drop.drop("incoming/labeled/cat/really-a-png.jpg", picture(format="PNG"))
+    [image] = drop.images()
+    assert image.format == "PNG"
+    assert drop.keys("images/") == [f"images/{image.sha256}.png"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "a+b", "100%", "%20", "ä 中文 🐈", "a\nb", "a&b=c?d#e", "'\"", "a//b"]
+)
+def test_keys_keep_every_character(drop: Drop, name: str) -> None:
+    key = f"incoming/labeled/big cat/{name}.jpg"
+    assert drop.drop(key).kind == "registered"
+    [image] = drop.images()
+    assert image.sources == {key}
+    assert catalogue.get_source(drop.table, key) == image.sha256
+    assert drop.drop(f"incoming/labeled/cat/{name}", b"junk").kind == "rejected"
+    assert drop.read(f"rejected/labeled/cat/{name}") == b"junk"
+    assert drop.keys("incoming/") == []
+
+
+@pytest.mark.parametrize("label", ["big cat", "Straße", "中文", "a+b", "50%"])
+def test_folder_names_that_are_labels(drop: Drop, label: str) -> None:
+    drop.drop(f"incoming/labeled/{label}/a.jpg")
+    [image] = drop.images()
+    assert image.labels == (label,)
+
+
+def test_one_label_in_two_unicode_forms_is_one_label(drop: Drop) -> None:
+    drop.drop("incoming/labeled/caf\u00e9/a.jpg")
+    drop.drop("incoming/labeled/cafe\u0301/a.jpg")
+    [image] = drop.images()
+    assert (image.status, image.labels) == ("labelled", ("caf\u00e9",))
+
+
+def test_the_same_event_ten_times(drop: Drop) -> None:
+    arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
+    first = drop.register(arrival)
+    [image] = drop.images()
+    again = [drop.register(arrival) for _ in range(9)]
+    assert first.kind == "registered"
+    assert {outcome.kind for outcome in again} == {"gone"}
+    assert drop.images() == [image]
+
+
+def test_an_event_delivered_again_after_a_crash_before_the_last_step(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
+    with monkeypatch.context() as crashing:
+        crashing.setattr(registration, "_delete", lambda *_: None)
+        for _ in range(3):
+            drop.register(arrival)
+    [image] = drop.images()
+    assert (image.revision, set(image.sources)) == (1, {arrival.key})
+    outcome = drop.register(arrival)
+    assert (outcome.kind, outcome.labels_changed) == ("duplicate", 0)
+    assert drop.images() == [image]
+    assert drop.keys("incoming/") == []
+
+
+def test_the_same_event_at_the_same_time(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
+    together = threading.Barrier(8, timeout=20)
+    check = registration._check_not_deleted
+
+    def checked(*arguments: Any) -> None:
+        check(*arguments)
+        together.wait()
+
+    monkeypatch.setattr(registration, "_check_not_deleted", checked)
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(drop.register, [arrival] * 8))
+    assert sum(outcome.kind == "registered" for outcome in outcomes) == 1
+    assert sum(outcome.labels_changed for outcome in outcomes) == 1
+    [image] = drop.images()
+    assert (image.revision, image.labels) == (1, ("cat",))
+
+
+def test_one_image_under_two_names(drop: Drop) -> None:
+    drop.drop("incoming/labeled/cat/a.jpg")
+    [before] = drop.images()
+    outcome = drop.drop("incoming/labeled/cat/b.jpg")
+    [image] = drop.images()
+    assert (outcome.kind, outcome.labels_changed) == ("duplicate", 0)
+    assert image.sources == {"incoming/labeled/cat/a.jpg", "incoming/labeled/cat/b.jpg"}
+    assert image.changed_at == before.changed_at
+
+
+def test_one_image_under_very_many_names(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "SOURCES_KEPT", 3)
+    for number in range(5):
+        drop.drop(f"incoming/unlabeled/{number}.jpg")
+    [image] = drop.images()
+    assert len(image.sources) == 3
+    assert catalogue.get_source(drop.table, "incoming/unlabeled/4.jpg") == image.sha256
+
+
+def test_one_image_under_two_labels_is_a_conflict(drop: Drop) -> None:
+    drop.drop("incoming/labeled/cat/a.jpg")
+    [before] = drop.images()
+    outcome = drop.drop("incoming/labeled/dog/a.jpg")
+    [image] = drop.images()
+    assert outcome.labels_changed == 1
+    assert (image.status, image.labels, image.kind) == ("conflict", (), None)
+    assert "'cat', 'dog'" in image.conflict_reason
+    assert image.changed_at > before.changed_at
+    drop.drop("incoming/labeled/cat/again.jpg")
+    assert drop.image(image.sha256).status == "conflict"
+
+
+def test_a_label_for_an_image_that_had_none(drop: Drop) -> None:
+    drop.drop("incoming/unlabeled/a.jpg")
+    assert drop.drop("incoming/labeled/cat/a.jpg").labels_changed == 1
+    assert drop.drop("incoming/unlabeled/b.jpg").labels_changed == 0
+    [image] = drop.images()
+    assert (image.status, image.labels) == ("labelled", ("cat",))
+
+
+def test_another_image_under_the_same_key(drop: Drop) -> None:
+    key = "incoming/labeled/cat/a.jpg"
+    first, second = drop.put(key, picture(1)), drop.put(key, picture(2))
+    newer = drop.register(second)
+    older = drop.register(first)
+    assert (older.kind, newer.kind) == ("registered", "registered")
+    assert catalogue.get_source(drop.table, key) == newer.sha256, "the older event came later"
+    assert drop.keys("incoming/") == []
+
+
+@pytest.mark.parametrize(
+    "key", ["incoming/", "incoming/labeled/cat/", "images/a.jpg", "incoming/annotations/x/"]
+)
+def test_what_is_nothing_to_register(drop: Drop, key: str) -> None:
+    assert drop.drop(key, b"").kind == "ignored"
+    assert drop.keys() == [key]
+
+
+def test_an_object_deleted_since_the_event(drop: Drop) -> None:
+    arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
+    drop.s3.delete_object(Bucket=BUCKET, Key=arrival.key)
+    assert drop.register(arrival).kind == "gone", "hidden by a delete marker"
+    arrival = drop.put("incoming/labeled/cat/b.jpg", picture())
+    drop.s3.delete_object(**arrival.version)
+    assert drop.register(arrival).kind == "gone"
+    assert drop.images() == []
+
+
+def test_an_object_that_goes_while_it_is_rejected(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrival = drop.put("incoming/labeled/x.jpg", picture())
+    drop.s3.delete_object(**arrival.version)
+    monkeypatch.setattr(registration, "_check_not_deleted", lambda *_: None)
+    assert drop.register(arrival).kind == "gone"
+    assert drop.keys("rejected/") == []
+
+
+# Rejections
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "reason"),
+    [
+        ("labeled/cat/a.jpg", b"", "empty"),
+        ("labeled/cat/a.jpg", b"hello", "not_an_image"),
+        ("labeled/cat/a.jpg", GIF, "unsupported_format"),
+        ("unlabeled/a.jpg", picture(size=(300, 300))[:500], "truncated"),
+        ("annotations/a.jpg", picture(size=(63, 80)), "too_small"),
+        ("annotations/coco.json", b'{"images": []}', "not_an_image"),
+        ("labeled/a.jpg", picture(), "no_label_folder"),
+        ("labeled//a.jpg", picture(), "bad_label"),
+        ("labeled/a\nb/a.jpg", picture(), "bad_label"),
+        (f"labeled/{'x' * 256}/a.jpg", picture(), "bad_label"),
+        ("a.jpg", picture(), "unknown_folder"),
+        ("labelled/cat/a.jpg", picture(), "unknown_folder"),
+        ("annotations/empty.manifest", b"\n\n", "empty"),
+    ],
+)
+def test_what_cannot_be_used_is_rejected_with_its_reason(
+    drop: Drop, key: str, data: bytes, reason: str
+) -> None:
+    arrival = drop.put(f"incoming/{key}", data)
+    outcome = drop.register(arrival)
+    assert (outcome.kind, outcome.reason) == ("rejected", reason)
+    assert drop.read(f"rejected/{key}") == data
+    document = drop.reason(key)
+    assert (document["key"], document["version_id"]) == (arrival.key, arrival.version_id)
+    assert document["reason"] == reason
+    assert document["detail"]
+    assert document["at"].endswith("Z")
+    assert drop.keys("incoming/") == []
+    assert drop.images() == []
+
+
+def test_too_many_bytes_are_rejected_without_being_read(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registration, "_open", lambda *_: pytest.fail("the object was read"))
+    outcome = drop.drop("incoming/labeled/cat/a.jpg", bytes(15 * 1024 * 1024 + 1))
+    assert outcome.reason == "too_many_bytes"
+
+
+def test_a_rejected_key_that_leaves_no_room_for_its_reason(drop: Drop) -> None:
+    key = "incoming/labeled/cat/" + "x" * (1024 - 21)
+    assert drop.drop(key, b"junk").kind == "rejected"
+    name = hashlib.sha256(key.encode()).hexdigest()
+    assert f"rejected/{name}.reason.json" in drop.keys("rejected/")
+
+
+# Annotations
+
+
+def test_image_level_labels_from_a_manifest(drop: Drop) -> None:
+    key = "incoming/annotations/a.jpg"
+    sha256 = drop.drop(key).sha256
+    outcome = drop.drop_manifest("m.manifest", labelled_line(key, "dog", "cat"))
+    assert (outcome.kind, outcome.labels_changed, outcome.pending) == ("annotated", 1, 0)
+    image = drop.image(sha256)
+    assert (image.status, image.labels, image.label_origin) == ("labelled", ("cat", "dog"), "annotation")
+    assert drop.keys("incoming/") == []
+    assert drop.keys("annotations/") == [f"annotations/{outcome.sha256}.manifest"]
+    assert drop.keys("rejected/") == []
+
+
+def test_boxes_from_a_manifest_by_the_name_of_the_registered_image(drop: Drop) -> None:
+    sha256 = drop.drop("incoming/unlabeled/a.jpg").sha256
+    drop.drop_manifest("m.JSONL", boxes_line(f"images/{sha256}.jpg", box(1, 2, 3, 4, 5)))
+    image = drop.image(sha256)
+    assert (image.kind, image.boxes, image.label_names) == (
+        "detection",
+        (Box("Echo Dot", 2, 3, 4, 5),),
+        ("Echo Dot",),
+    )
+
+
+def test_an_annotation_beats_folders_and_settles_their_conflict(drop: Drop) -> None:
+    drop.drop("incoming/labeled/cat/a.jpg")
+    sha256 = drop.drop("incoming/labeled/dog/a.jpg").sha256
+    drop.drop_manifest("m.manifest", labelled_line("incoming/labeled/cat/a.jpg", "dog"))
+    image = drop.image(sha256)
+    assert (image.status, image.labels, image.conflict_reason) == ("labelled", ("dog",), "")
+    assert drop.drop("incoming/labeled/bird/a.jpg").labels_changed == 0
+    assert drop.image(sha256).labels == ("dog",)
+
+
+def test_the_newest_annotation_wins_in_whichever_order_they_are_handled(drop: Drop) -> None:
+    key = "incoming/annotations/a.jpg"
+    sha256 = drop.drop(key).sha256
+    bodies = [json.dumps(labelled_line(key, label)).encode() for label in ("old", "new")]
+    old, new = (drop.put(f"incoming/annotations/{i}.manifest", body) for i, body in enumerate(bodies))
+    assert drop.register(new).labels_changed == 1
+    newest = drop.image(sha256)
+    assert drop.register(old).labels_changed == 0
+    assert drop.image(sha256) == newest
+    assert newest.labels == ("new",)
+
+
+def test_relabelling_moves_changed_at_and_saying_the_same_again_does_not(drop: Drop) -> None:
+    key = "incoming/annotations/a.jpg"
+    sha256 = drop.drop(key).sha256
+    moments = []
+    for number, label in enumerate(("cat", "dog", "dog")):
+        drop.drop_manifest(f"{number}.manifest", labelled_line(key, label))
+        moments.append(drop.image(sha256).changed_at)
+    assert moments[0] < moments[1] == moments[2]
+
+
+def test_the_last_of_two_lines_about_one_image_counts(drop: Drop) -> None:
+    key = "incoming/annotations/a.jpg"
+    lines = [labelled_line(key, "first"), labelled_line(key, "last")]
+    drop.drop_manifest("before.manifest", *lines)
+    sha256 = drop.drop(key).sha256
+    assert drop.image(sha256).labels == ("last",)
+    drop.drop_manifest("after.manifest", *reversed(lines))
+    assert drop.image(sha256).labels == ("first",)
+
+
+def test_an_annotation_without_boxes_takes_labels_away(drop: Drop) -> None:
+    key = "incoming/labeled/cat/a.jpg"
+    sha256 = drop.drop(key).sha256
+    assert drop.drop_manifest("m.manifest", boxes_line(key)).labels_changed == 1
+    assert (drop.image(sha256).status, drop.image(sha256).kind) == ("unlabelled", None)
+    assert list(catalogue.labelled_images(drop.table, "UNASSIGNED")) == []
+
+
+@pytest.mark.parametrize("by_content", [False, True])
+def test_an_annotation_waits_for_its_image(drop: Drop, by_content: bool) -> None:
+    data, key = picture(), "incoming/annotations/late.jpg"
+    sha256 = hashlib.sha256(data).hexdigest()
+    named = f"images/{sha256}.jpg" if by_content else key
+    outcome = drop.drop_manifest("m.manifest", labelled_line(named, "cat"))
+    assert (outcome.pending, outcome.labels_changed) == (1, 0)
+    assert drop.drop(key, data).labels_changed == 1
+    assert drop.image(sha256).labels == ("cat",)
+    assert len(drop.table.scan()["Items"]) == 2, "an image and its source, nothing pending"
+
+
+def test_the_newest_of_several_waiting_annotations_counts(drop: Drop) -> None:
+    key = "incoming/annotations/late.jpg"
+    bodies = [json.dumps(labelled_line(key, label)).encode() for label in ("old", "new")]
+    old, new = (drop.put(f"incoming/annotations/{i}.manifest", body) for i, body in enumerate(bodies))
+    drop.register(new)
+    drop.register(old)
+    assert drop.image(drop.drop(key).sha256).labels == ("new",)
+
+
+def test_an_image_that_comes_while_its_annotation_is_written_down(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "incoming/annotations/a.jpg"
+    put_pending = catalogue.put_pending
+
+    def put_pending_late(*arguments: Any) -> None:
+        assert drop.drop(key).labels_changed == 0
+        put_pending(*arguments)
+
+    monkeypatch.setattr(catalogue, "put_pending", put_pending_late)
+    outcome = drop.drop_manifest("m.manifest", labelled_line(key, "cat"))
+    assert (outcome.pending, outcome.labels_changed) == (0, 1)
+    [image] = drop.images()
+    assert image.labels == ("cat",)
+    assert catalogue.get_pending(drop.table, key) is None
+
+
+def test_an_annotation_that_comes_while_its_image_is_registered(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "incoming/annotations/a.jpg"
+    put_source = catalogue.put_source
+
+    def put_source_late(*arguments: Any) -> None:
+        assert drop.drop_manifest("m.manifest", labelled_line(key, "cat")).pending == 1
+        put_source(*arguments)
+
+    monkeypatch.setattr(catalogue, "put_source", put_source_late)
+    assert drop.drop(key).labels_changed == 1
+    [image] = drop.images()
+    assert image.labels == ("cat",)
+
+
+def test_good_lines_are_taken_and_every_bad_one_is_told(drop: Drop) -> None:
+    key = "incoming/annotations/a.jpg"
+    sha256 = drop.drop(key).sha256
+    outcome = drop.drop_manifest(
+        "deep/m.manifest",
+        "{",
+        boxes_line(key, box(0, 1, 1, 9, 9)),
+        "",
+        boxes_line(key, box(0, 60, 1, 40, 9), size=(200, 200)),
+        boxes_line(key, box(0, 60, 1, 40, 9)),
+        classification("cat", source=ref(key, "another-bucket")),
+        labelled_line("detect/a.jpg", "cat"),
+        labelled_line("images/abc.jpg", "cat"),
+        labelled_line("incoming/annotations/missing.jpg", "cat"),
+    )
+    assert (outcome.broken_lines, outcome.labels_changed, outcome.pending) == (6, 1, 1)
+    assert len(drop.image(sha256).boxes) == 1
+    document = drop.reason("annotations/deep/m.manifest")
+    assert document["reason"] == "broken_lines"
+    assert [(line["line"], line["reason"]) for line in document["lines"]] == [
+        (1, "not_json"),
+        (4, "image_size_differs"),
+        (5, "box_outside"),
+        (6, "other_bucket"),
+        (7, "source_ref_elsewhere"),
+        (8, "source_ref_elsewhere"),
+    ]
+    assert drop.keys("annotations/") == [f"annotations/{outcome.sha256}.manifest"]
+    assert drop.keys("incoming/") == []
+
+
+def test_a_waiting_annotation_that_does_not_fit_its_image_is_told(drop: Drop) -> None:
+    key = "incoming/annotations/late.jpg"
+    drop.drop_manifest("m.manifest", boxes_line(key, box(0, 1, 1, 9, 9), size=(800, 700)))
+    outcome = drop.drop(key)
+    assert (outcome.kind, outcome.labels_changed) == ("registered", 0)
+    assert drop.image(outcome.sha256).status == "unlabelled"
+    document = json.loads(drop.read("rejected/annotations/m.manifest.line-1.reason.json"))
+    assert (document["reason"], document["line"], document["image"]) == ("image_size_differs", 1, key)
+    assert catalogue.get_pending(drop.table, key) is None
+
+
+def test_a_manifest_of_more_lines_than_one_invocation_gets_done(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registration, "MAX_MANIFEST_LINES", 2)
+    lines = [labelled_line(f"incoming/annotations/{number}.jpg", "cat") for number in range(3)]
+    assert drop.drop_manifest("small.manifest", *lines[:2]).kind == "annotated"
+    assert drop.drop_manifest("large.manifest", *lines).reason == "too_many_lines"
+
+
+def test_a_manifest_outside_annotations_is_no_image(drop: Drop) -> None:
+    outcome = drop.drop(
+        "incoming/unlabeled/m.manifest", json.dumps(labelled_line("incoming/a", "x")).encode()
+    )
+    assert outcome.reason == "not_an_image"
+    assert "incoming/annotations/" in drop.reason("unlabeled/m.manifest")["detail"]
