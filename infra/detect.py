@@ -38,9 +38,7 @@ class Detect(Construct):
         handler.allow(
             "s3:GetObject", on=[drop.objects("detect/")], why="what people ask about can have any key"
         )
-        handler.allow(
-            "s3:PutObject", on=[drop.objects("results/")], why="a result is named after its image"
-        )
+        handler.allow("s3:PutObject", on=[drop.objects("results/")], why="a result is named after its image")
         handler.allow("s3:ListBucket", on=[drop.bucket.bucket_arn])
         self.inbox = Inbox(
             self,

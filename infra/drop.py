@@ -52,9 +52,7 @@ class Drop(Construct):
                 s3.LifecycleRule(
                     id="abort-broken-uploads", abort_incomplete_multipart_upload_after=cdk.Duration.days(7)
                 ),
-                s3.LifecycleRule(
-                    id="forget-rejected", prefix="rejected/", expiration=cdk.Duration.days(180)
-                ),
+                s3.LifecycleRule(id="forget-rejected", prefix="rejected/", expiration=cdk.Duration.days(180)),
             ],
             removal_policy=deployment.removal_policy,
             auto_delete_objects=not deployment.settings.retain_data,

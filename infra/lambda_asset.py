@@ -27,9 +27,7 @@ PLATFORMS = {
 """Wheel tags each platform can load; python3.13 runs on Amazon Linux 2023, whose glibc is 2.34
 (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html)."""
 
-SERVICES = frozenset(
-    {"dynamodb", "events", "rekognition", "s3", "sns", "sqs", "ssm", "stepfunctions", "sts"}
-)
+SERVICES = frozenset({"dynamodb", "events", "rekognition", "s3", "sns", "sqs", "ssm", "stepfunctions", "sts"})
 """The services that the functions call. botocore describes over 400; the others' descriptions are left out,
 which makes the asset a third of its size and every cold start shorter."""
 

@@ -85,12 +85,8 @@ class Retrain(Construct):
     def _snapshot(self) -> Handler:
         handler = self._handler("Snapshot", "snapshot", "Writes an immutable dataset snapshot", timeout=900)
         self._register.allow_query(handler)
-        handler.allow(
-            "dynamodb:GetItem", "dynamodb:UpdateItem", on=[self._register.catalogue.table_arn]
-        )
-        handler.allow(
-            "s3:GetObject", "s3:PutObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS
-        )
+        handler.allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=[self._register.catalogue.table_arn])
+        handler.allow("s3:GetObject", "s3:PutObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
         handler.allow("s3:ListBucket", on=[self._drop.bucket.bucket_arn])
         return handler
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from lambdas.domain.tuning import Tuning
 
@@ -53,9 +53,7 @@ class Settings:
             )
         if self.architecture not in ("arm64", "x86_64"):
             raise SettingsError(f"architecture={self.architecture!r}: use arm64 or x86_64")
-        if self.retrain_schedule != "never" and not re.fullmatch(
-            r"(rate|cron)\(.+\)", self.retrain_schedule
-        ):
+        if self.retrain_schedule != "never" and not re.fullmatch(r"(rate|cron)\(.+\)", self.retrain_schedule):
             raise SettingsError(
                 f"retrain_schedule={self.retrain_schedule!r}: use rate(...), cron(...) or never"
             )
@@ -88,7 +86,10 @@ def read(context: Callable[[str], Any]) -> Settings:
     return _typed(defaults, {k: v for k, v in values.items() if k in own} | {"tuning": tuning})
 
 
-def _typed(defaults: Any, values: dict[str, Any]) -> Any:
+T = TypeVar("T", Settings, Tuning)
+
+
+def _typed(defaults: T, values: dict[str, Any]) -> T:
     converted = {key: _convert(key, value, getattr(defaults, key)) for key, value in values.items()}
     try:
         return replace(defaults, **converted)

@@ -53,7 +53,7 @@ class LabelLoopStack(cdk.Stack):
             retrain=retrain,
             promote=promote,
         )
-        tell = actions.SnsAction(records.topic)  # type: ignore[arg-type]
+        tell = actions.SnsAction(records.topic)
         for alarm in (
             register.inbox.alarm,
             detect.inbox.alarm,

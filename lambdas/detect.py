@@ -21,9 +21,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """SQS messages with EventBridge's "Object Created" events; those that failed are tried again."""
-    return process_partial_response(
-        event=event, record_handler=_detect, processor=processor, context=context
-    )
+    return process_partial_response(event=event, record_handler=_detect, processor=processor, context=context)
 
 
 def _detect(record: SQSRecord) -> None:

@@ -90,7 +90,8 @@ def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
 def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     """Bring the project's datasets a step closer to the snapshot; call again until ready."""
     s = services()
-    ready = snapshots.sync(s.rekognition, s.s3, s.records, s.project_arn, s.bucket, event["snapshot"])
+    datasets = snapshots.Datasets(s.rekognition, s.s3, s.records, s.project_arn, s.bucket)
+    ready = datasets.sync(event["snapshot"])
     return {"ready": ready, "wait_seconds": s.tuning().poll_seconds}
 
 

@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -227,7 +227,9 @@ def _await_health(stack: Running, process: subprocess.Popen[bytes], patience: fl
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     stop(stack.home)
-    raise EmbeddedStackError(f"the embedded stack did not come up:\n{_tail(stack.home / 'log' / 'stack.log')}")
+    raise EmbeddedStackError(
+        f"the embedded stack did not come up:\n{_tail(stack.home / 'log' / 'stack.log')}"
+    )
 
 
 def _cdk(stack: Running, arguments: list[str], output: object) -> None:
@@ -255,10 +257,8 @@ def _tail(log: Path, lines: int = 25) -> str:
 
 def _group_alive(group: int) -> bool:
     """Whether any process of the group still runs; one that has ended but was not waited for does not."""
-    try:
+    with suppress(ChildProcessError):
         os.waitpid(-group, os.WNOHANG)
-    except ChildProcessError:
-        pass
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):

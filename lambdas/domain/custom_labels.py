@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DatasetType = Literal["TRAIN", "TEST"]
-DATASET_TYPES: tuple[DatasetType, DatasetType] = ("TRAIN", "TEST")
 
 MAX_UPDATE_BYTES = 5 * 1024 * 1024
 """Changes that one UpdateDatasetEntries takes (botocore's model of the operation)."""
@@ -79,7 +78,11 @@ def dataset(
 
 
 def create_dataset(
-    rekognition: RekognitionClient, project_arn: str, dataset_type: DatasetType, bucket: str, manifest_key: str
+    rekognition: RekognitionClient,
+    project_arn: str,
+    dataset_type: DatasetType,
+    bucket: str,
+    manifest_key: str,
 ) -> None:
     rekognition.create_dataset(
         ProjectArn=project_arn,
@@ -181,7 +184,7 @@ def detect(
 ) -> list[dict[str, Any]]:
     """Labels found in the image: name, confidence (0 to 100) and, from a detection model, a box whose
     left, top, width and height are ratios of the image's size."""
-    optional = {} if min_confidence is None else {"MinConfidence": min_confidence}
+    optional: Any = {} if min_confidence is None else {"MinConfidence": min_confidence}
     answer = rekognition.detect_custom_labels(ProjectVersionArn=version_arn, Image=image, **optional)
     return [_detection(label) for label in answer["CustomLabels"]]
 

@@ -55,7 +55,9 @@ def detect_object(
             raise
         if not _exists(s3, bucket, key):
             return Detected("gone", target)
-        _write(s3, bucket, target, {"image": key, "error": code, "reason": error.response["Error"]["Message"]})
+        _write(
+            s3, bucket, target, {"image": key, "error": code, "reason": error.response["Error"]["Message"]}
+        )
         return Detected("unusable", target)
     except NoChampionError as error:
         _write(s3, bucket, target, {"image": key, "status": "waiting", "reason": str(error)})

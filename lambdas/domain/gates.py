@@ -55,9 +55,7 @@ def evaluation_gate(scores: Scores, test_images: Mapping[str, int], tuning: Tuni
     found = {label.label: label for label in scores.labels}
     for name, images in sorted(test_images.items()):
         if images < tuning.min_test_images_per_label:
-            failures.append(
-                f"{name}: {images} test images, fewer than {tuning.min_test_images_per_label}"
-            )
+            failures.append(f"{name}: {images} test images, fewer than {tuning.min_test_images_per_label}")
         if name not in found:
             failures.append(f"{name}: the evaluation says nothing about this label")
         elif found[name].f1 < tuning.min_label_f1:
@@ -75,7 +73,9 @@ def shadow_gate(challenger: Scores, champion: Scores | None, tuning: Tuning) -> 
     if champion is None:
         passed = challenger.f1 >= tuning.min_f1
         relation = "reaches" if passed else "is below"
-        reason = f"F1 {challenger.f1:.3f} through the endpoint {relation} {tuning.min_f1:.3f}; no champion yet"
+        reason = (
+            f"F1 {challenger.f1:.3f} through the endpoint {relation} {tuning.min_f1:.3f}; no champion yet"
+        )
         return Verdict("shadow", passed, (reason,))
     failures = []
     if challenger.f1 < champion.f1 - tuning.f1_tolerance:

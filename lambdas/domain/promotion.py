@@ -65,7 +65,10 @@ def redrive(sqs: SQSClient, dead_letters_arn: str) -> None:
         sqs.start_message_move_task(SourceArn=dead_letters_arn)
     except ClientError as error:
         # One move at a time; the one under way takes these messages along.
-        if error.response["Error"]["Code"] not in ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"):
+        if error.response["Error"]["Code"] not in (
+            "UnsupportedOperation",
+            "AWS.SimpleQueueService.UnsupportedOperation",
+        ):
             raise
 
 

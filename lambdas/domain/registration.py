@@ -56,7 +56,7 @@ class Arrival:
     bucket: str
     key: str
     version_id: str | None
-    """None if the bucket is not versioned."""
+    """None if the event does not say: the bucket is not versioned, or the event is not from AWS."""
     size: int
     sequencer: str
 
@@ -99,7 +99,7 @@ def register_object(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
     if not arrival.key.startswith(INCOMING) or arrival.key.endswith("/"):
         return Outcome("ignored", arrival.key)
     try:
-        _check_not_deleted(s3, arrival)
+        arrival = _still_there(s3, arrival)
         return _register(s3, table, arrival)
     except UnusableImage as refusal:
         return _reject(s3, arrival, refusal.reason, refusal.detail)
@@ -374,12 +374,15 @@ def _apply_pending(s3: S3Client, table: Table, bucket: str, key: str, sha256: st
 # Objects
 
 
-def _check_not_deleted(s3: S3Client, arrival: Arrival) -> None:
-    """A delete marker hides the version from people: they do not want it any more."""
+def _still_there(s3: S3Client, arrival: Arrival) -> Arrival:
+    """The arrival with its exact version, unless a delete marker says that people do not want it any more."""
     try:
-        s3.head_object(Bucket=arrival.bucket, Key=arrival.key)
+        current = s3.head_object(Bucket=arrival.bucket, Key=arrival.key)
     except ClientError as error:
         raise _gone_or(error) from error
+    if arrival.version_id:
+        return arrival
+    return replace(arrival, version_id=current.get("VersionId"), size=current["ContentLength"])
 
 
 def _open(s3: S3Client, arrival: Arrival) -> Any:

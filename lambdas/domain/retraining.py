@@ -129,7 +129,9 @@ def readable(cause: str) -> str:
         text = text[:start] + str(inner)
 
 
-def notify(sns: SNSClient, events: EventBridgeClient, topic_arn: str, deployment: str, run: dict[str, Any]) -> None:
+def notify(
+    sns: SNSClient, events: EventBridgeClient, topic_arn: str, deployment: str, run: dict[str, Any]
+) -> None:
     """Tell people by SNS and machines by EventBridge how a run ended."""
     sns.publish(
         TopicArn=topic_arn,
@@ -170,7 +172,9 @@ def _letter(deployment: str, run: dict[str, Any]) -> str:
     if run.get("reason"):
         lines.append(run["reason"])
     if version := run.get("version"):
-        lines.append(f"Model version: {version}, F1 {run.get('f1', 'unknown')}, snapshot {run.get('snapshot')}")
+        lines.append(
+            f"Model version: {version}, F1 {run.get('f1', 'unknown')}, snapshot {run.get('snapshot')}"
+        )
     for verdict in run.get("verdicts", []):
         passed = "passed" if verdict["passed"] else "refused"
         lines.append(f"Gate {verdict['gate']}: {passed}. {'; '.join(verdict['reasons'])}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
@@ -13,7 +13,7 @@ from lambdas.domain.records import Records
 from lambdas.domain.tuning import Tuning
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
@@ -87,7 +87,7 @@ class Services:
         return Tuning.from_json(parameter["Parameter"]["Value"])
 
     @cached_property
-    def _dynamodb(self) -> Any:
+    def _dynamodb(self) -> DynamoDBServiceResource:
         return boto3.resource("dynamodb", config=RETRIES)
 
 

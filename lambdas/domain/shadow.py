@@ -84,5 +84,3 @@ def _test_image(line: str) -> TestImage:
     )
     labels = tuple(sorted({box.label for box in entry.boxes} or set(entry.labels)))
     return TestImage(entry.source_bucket, entry.source_key, Truth(labels, boxes))
-
-

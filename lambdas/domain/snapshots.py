@@ -12,16 +12,15 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.domain import catalogue, clock, custom_labels
 from lambdas.domain.catalogue import SIDES, CatalogueImage, Side
-from lambdas.domain.custom_labels import DATASET_TYPES, MAX_UPDATE_BYTES, CustomLabelsError, DatasetType
+from lambdas.domain.custom_labels import MAX_UPDATE_BYTES, CustomLabelsError, DatasetType
 from lambdas.domain.manifests import Kind, entry_line
 from lambdas.domain.records import Records
 from lambdas.domain.split import Split
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 KINDS: tuple[Kind, Kind] = ("detection", "classification")
 MIN_LABELS: dict[Kind, int] = {"classification": 2, "detection": 1}
 """https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
+
+Part = tuple[Kind, Side]
+PARTS: tuple[Part, ...] = tuple((kind, side) for kind in KINDS for side in SIDES)
 
 
 @dataclass(frozen=True)
@@ -66,102 +68,98 @@ def make(table: Table, s3: S3Client, bucket: str) -> Snapshot:
     more frequent kind is trained on and the rest is left out, and counted.
     """
     cutoff = clock.now()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as files:
-        drafts = {
-            (kind, side): files.enter_context((Path(folder) / f"{kind}-{side}").open("w+"))
-            for kind in KINDS
-            for side in SIDES
-        }
-        splits = {kind: Split() for kind in KINDS}
-        fresh = {i.id: i for i in catalogue.labelled_images(table, "UNASSIGNED") if i.changed_at <= cutoff}
-        backgrounds = _draft_assigned(table, bucket, cutoff, drafts, splits, set(fresh))
-        added = _assign(table, bucket, fresh, splits)
-        backgrounds += sum(1 for image in fresh.values() if not image.label_names)
-        return _publish(s3, bucket, Path(folder), drafts, added, splits, cutoff, backgrounds)
-
-
-Drafts = dict[tuple[Kind, Side], IO[str]]
-
-
-def _draft_assigned(
-    table: Table, bucket: str, cutoff: str, drafts: Drafts, splits: dict[Kind, Split], skip: set[str]
-) -> int:
-    """Entries of the images that have a side already; returns how many show nothing."""
-    backgrounds = 0
-    for side in SIDES:
-        for image in catalogue.labelled_images(table, side):
-            if image.id in skip or image.changed_at > cutoff or image.kind is None:
-                continue
-            if not image.label_names:
-                backgrounds += 1
-                continue
-            splits[image.kind].count(image.label_names, side)
-            drafts[image.kind, side].write(_line(image, bucket))
-    return backgrounds
-
-
-def _assign(
-    table: Table, bucket: str, fresh: dict[str, CatalogueImage], splits: dict[Kind, Split]
-) -> dict[tuple[Kind, Side], list[str]]:
-    """Assign new images a side, once and for all: their entries."""
-    added: dict[tuple[Kind, Side], list[str]] = {(kind, side): [] for kind in KINDS for side in SIDES}
-    for image in fresh.values():
-        if image.kind is None or not image.label_names:
-            continue
-        wanted = splits[image.kind].side_for(image.label_names)
-        side = catalogue.assign_split(table, image.id, wanted)
-        splits[image.kind].count(image.label_names, side)
-        added[image.kind, side].append(_line(image, bucket))
-    return added
-
-
-def _publish(
-    s3: S3Client,
-    bucket: str,
-    folder: Path,
-    drafts: Drafts,
-    added: dict[tuple[Kind, Side], list[str]],
-    splits: dict[Kind, Split],
-    cutoff: str,
-    backgrounds: int,
-) -> Snapshot:
-    content = hashlib.sha256()
-    counts: Counter[tuple[Kind, Side]] = Counter()
-    for key, draft in drafts.items():
-        draft.seek(0)
-        with _manifest(folder, key).open("w") as merged:
-            for line in heapq.merge(draft, sorted(added[key])):
-                merged.write(line)
-                counts[key] += 1
-    kind = max(KINDS, key=lambda kind: sum(counts[kind, side] for side in SIDES))
-    for side in SIDES:
-        content.update(_manifest(folder, (kind, side)).read_bytes() + b"\0")
-    others = sum(counts[other, side] for other in KINDS if other != kind for side in SIDES)
-    reasons = {f"not of the data set's kind, {kind}": others, "nothing on the image": backgrounds}
-    snapshot = Snapshot(
-        id=content.hexdigest()[:16],
-        kind=kind,
-        train_images=counts[kind, "TRAIN"],
-        test_images=counts[kind, "TEST"],
-        train_labels=dict(sorted(splits[kind].train.items())),
-        test_labels=_all_labels(splits[kind]),
-        left_out={reason: count for reason, count in reasons.items() if count},
-        cutoff=cutoff,
-    )
-    for side in SIDES:
-        s3.upload_file(str(_manifest(folder, (kind, side))), bucket, manifest_key(snapshot.id, side))
+    fresh = {image.id: image for image in catalogue.labelled_images(table, "UNASSIGNED")}
+    with tempfile.TemporaryDirectory() as folder:
+        draft = _Draft(Path(folder), bucket, cutoff)
+        for side in SIDES:
+            for image in catalogue.labelled_images(table, side):
+                # The index may still show as unassigned what was assigned a moment ago.
+                if image.id not in fresh:
+                    draft.keep(image, side)
+        for image in fresh.values():
+            if draft.takes(image):
+                side = catalogue.assign_split(table, image.id, draft.side_for(image))
+                draft.add(image, side)
+        snapshot = draft.finish()
+        for side in SIDES:
+            manifest = str(draft.manifest(snapshot.kind, side))
+            s3.upload_file(manifest, bucket, manifest_key(snapshot.id, side))
     body = json.dumps(asdict(snapshot), indent=2, ensure_ascii=False)
     s3.put_object(Bucket=bucket, Key=_summary_key(snapshot.id), Body=body.encode())
     return snapshot
 
 
-def _all_labels(split: Split) -> dict[str, int]:
-    """Test images of each label, those without any included."""
-    return {label: split.test[label] for label in sorted(split.train | split.test)}
+class _Draft:
+    """A snapshot in the making. Images that have their side come in the order of their ids and go straight
+    to a file; only entries of new ones are held in memory, until they are merged in."""
 
+    def __init__(self, folder: Path, bucket: str, cutoff: str) -> None:
+        self._folder, self._bucket, self._cutoff = folder, bucket, cutoff
+        self._splits = {kind: Split() for kind in KINDS}
+        self._kept = {part: (folder / "-".join(part)).open("w+") for part in PARTS}
+        self._added: dict[Part, list[str]] = {part: [] for part in PARTS}
+        self._images: Counter[Part] = Counter()
+        self._backgrounds = 0
 
-def _manifest(folder: Path, key: tuple[Kind, Side]) -> Path:
-    return folder / f"{key[0]}-{key[1]}.manifest"
+    def takes(self, image: CatalogueImage) -> bool:
+        """Whether the image is trained on: labelled before the cutoff, and with something on it."""
+        if image.changed_at > self._cutoff or image.kind is None:
+            return False
+        self._backgrounds += not image.label_names
+        return bool(image.label_names)
+
+    def keep(self, image: CatalogueImage, side: Side) -> None:
+        """Take over an image that has its side."""
+        if self.takes(image):
+            self._kept[self._count(image, side)].write(_line(image, self._bucket))
+
+    def side_for(self, image: CatalogueImage) -> Side:
+        assert image.kind  # noqa: S101 only images that it takes are asked about
+        return self._splits[image.kind].side_for(image.label_names)
+
+    def add(self, image: CatalogueImage, side: Side) -> None:
+        """Take over an image that was just assigned its side."""
+        self._added[self._count(image, side)].append(_line(image, self._bucket))
+
+    def manifest(self, kind: Kind, side: Side) -> Path:
+        return self._folder / f"{kind}-{side}.manifest"
+
+    def finish(self) -> Snapshot:
+        """Write the manifests and name the snapshot by their content."""
+        for part, kept in self._kept.items():
+            with kept, self.manifest(*part).open("w") as merged:
+                kept.seek(0)
+                merged.writelines(heapq.merge(kept, sorted(self._added[part])))
+        kind = max(KINDS, key=self._images_of)
+        content = hashlib.sha256()
+        for side in SIDES:
+            with self.manifest(kind, side).open("rb") as manifest:
+                content.update(hashlib.file_digest(manifest, "sha256").digest())
+        split = self._splits[kind]
+        return Snapshot(
+            id=content.hexdigest()[:16],
+            kind=kind,
+            train_images=self._images[kind, "TRAIN"],
+            test_images=self._images[kind, "TEST"],
+            train_labels=dict(sorted(split.train.items())),
+            test_labels={label: split.test[label] for label in sorted(split.train | split.test)},
+            left_out=self._left_out(kind),
+            cutoff=self._cutoff,
+        )
+
+    def _count(self, image: CatalogueImage, side: Side) -> Part:
+        assert image.kind  # noqa: S101 only images that it takes are counted
+        self._splits[image.kind].count(image.label_names, side)
+        self._images[image.kind, side] += 1
+        return image.kind, side
+
+    def _images_of(self, kind: Kind) -> int:
+        return sum(self._images[kind, side] for side in SIDES)
+
+    def _left_out(self, kind: Kind) -> dict[str, int]:
+        others = sum(self._images_of(other) for other in KINDS if other != kind)
+        reasons = {f"not of the data set's kind, {kind}": others, "nothing on the image": self._backgrounds}
+        return {reason: count for reason, count in reasons.items() if count}
 
 
 def _line(image: CatalogueImage, bucket: str) -> str:
@@ -187,9 +185,7 @@ def read(s3: S3Client, bucket: str, snapshot_id: str) -> Snapshot:
 def entries(s3: S3Client, bucket: str, snapshot_id: str, dataset_type: DatasetType) -> Iterator[str]:
     """The lines of a snapshot's manifest."""
     body = s3.get_object(Bucket=bucket, Key=manifest_key(snapshot_id, dataset_type))["Body"]
-    for line in body.iter_lines():
-        if line:
-            yield line.decode()
+    return (line.decode() for line in body.iter_lines() if line)
 
 
 # Judging
@@ -228,80 +224,69 @@ def is_trained(records: Records, snapshot: Snapshot) -> bool:
 # Bringing the project's datasets to it
 
 
-def sync(
-    rekognition: RekognitionClient,
-    s3: S3Client,
-    records: Records,
-    project_arn: str,
-    bucket: str,
-    snapshot_id: str,
-) -> bool:
-    """Bring both datasets one step closer to the snapshot: whether they are there.
+@dataclass(frozen=True)
+class Datasets:
+    """The project's two datasets in Rekognition, and how they are brought to a snapshot."""
 
-    Raises:
-        CustomLabelsError: Rekognition cannot make a dataset of the snapshot.
-    """
-    return all(
-        [
-            _sync_one(rekognition, s3, records, project_arn, bucket, snapshot_id, dataset_type)
-            for dataset_type in DATASET_TYPES
-        ]
-    )
+    rekognition: RekognitionClient
+    s3: S3Client
+    records: Records
+    project_arn: str
+    bucket: str
 
+    def sync(self, snapshot_id: str) -> bool:
+        """Bring both datasets one step closer to the snapshot: whether they are there.
 
-def _sync_one(
-    rekognition: RekognitionClient,
-    s3: S3Client,
-    records: Records,
-    project_arn: str,
-    bucket: str,
-    snapshot_id: str,
-    dataset_type: DatasetType,
-) -> bool:
-    key = manifest_key(snapshot_id, dataset_type)
-    dataset = custom_labels.dataset(rekognition, project_arn, dataset_type)
-    if dataset is None:
-        custom_labels.create_dataset(rekognition, project_arn, dataset_type, bucket, key)
-        records.note_synced(dataset_type, snapshot_id)
-        return False
-    arn, status = dataset["DatasetArn"], dataset["Status"]
-    synced = records.synced_snapshot(dataset_type)
-    if status.endswith("_IN_PROGRESS"):
-        return False
-    if status.endswith("_FAILED"):
-        if synced == snapshot_id and status == "CREATE_FAILED":
+        Raises:
+            CustomLabelsError: Rekognition cannot make a dataset of the snapshot.
+        """
+        train = self._sync(snapshot_id, "TRAIN")
+        test = self._sync(snapshot_id, "TEST")
+        return train and test
+
+    def _sync(self, snapshot_id: str, dataset_type: DatasetType) -> bool:
+        found = custom_labels.dataset(self.rekognition, self.project_arn, dataset_type)
+        if found is None:
+            self._create(snapshot_id, dataset_type)
+            return False
+        arn, status = found["DatasetArn"], found["Status"]
+        synced = self.records.synced_snapshot(dataset_type)
+        if status.endswith("_IN_PROGRESS"):
+            return False
+        if status == "CREATE_FAILED" and synced == snapshot_id:
             raise CustomLabelsError(
                 f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}:"
-                f" {dataset.get('StatusMessage', status)}"
+                f" {found.get('StatusMessage', status)}"
             )
-        rekognition.delete_dataset(DatasetArn=arn)
-        return False
-    if synced == snapshot_id:
-        return True
-    changes = _changes(s3, bucket, synced, snapshot_id, dataset_type)
-    if changes is None:
-        rekognition.delete_dataset(DatasetArn=arn)
-        return False
-    if changes:
-        rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": changes})
-    records.note_synced(dataset_type, snapshot_id)
-    return not changes
+        if synced == snapshot_id and not status.endswith("_FAILED"):
+            return True
+        changes = None if status.endswith("_FAILED") else self._changes(synced, snapshot_id, dataset_type)
+        if changes is None:
+            self.rekognition.delete_dataset(DatasetArn=arn)
+            return False
+        if changes:
+            self.rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": changes})
+        self.records.note_synced(dataset_type, snapshot_id)
+        return not changes
 
+    def _create(self, snapshot_id: str, dataset_type: DatasetType) -> None:
+        key = manifest_key(snapshot_id, dataset_type)
+        custom_labels.create_dataset(self.rekognition, self.project_arn, dataset_type, self.bucket, key)
+        self.records.note_synced(dataset_type, snapshot_id)
 
-def _changes(
-    s3: S3Client, bucket: str, old_id: str, new_id: str, dataset_type: DatasetType
-) -> bytes | None:
-    """What UpdateDatasetEntries has to be told; None if only a new dataset will do."""
-    if not old_id:
-        return None
-    try:
-        old = list(entries(s3, bucket, old_id, dataset_type))
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchKey":
-            raise
-        return None
-    changed = custom_labels.changed_entries(iter(old), entries(s3, bucket, new_id, dataset_type))
-    if changed is None:
-        return None
-    document = "\n".join(changed).encode()
-    return document if len(document) <= MAX_UPDATE_BYTES else None
+    def _changes(self, old_id: str, new_id: str, dataset_type: DatasetType) -> bytes | None:
+        """What UpdateDatasetEntries has to be told; None if only a new dataset will do."""
+        if not old_id:
+            return None
+        try:
+            old = entries(self.s3, self.bucket, old_id, dataset_type)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            return None
+        new = entries(self.s3, self.bucket, new_id, dataset_type)
+        changed = custom_labels.changed_entries(old, new)
+        if changed is None:
+            return None
+        document = "\n".join(changed).encode()
+        return document if len(document) <= MAX_UPDATE_BYTES else None

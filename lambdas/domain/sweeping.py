@@ -69,14 +69,14 @@ def _ended(stepfunctions: SFNClient, execution_arn: str) -> tuple[bool, str]:
             return True, "its execution is gone"
         raise
     status = found["status"]
-    return status not in ("RUNNING", "PENDING_REDRIVE"), found.get("cause") or f"the execution {status.lower()}"
+    return status not in ("RUNNING", "PENDING_REDRIVE"), found.get(
+        "cause"
+    ) or f"the execution {status.lower()}"
 
 
 def _complete_run(records: Records, swept: Swept) -> Callable[[str, str], None]:
     def complete(execution_arn: str, why: str) -> None:
-        swept.runs.append(
-            retraining.end_run(records, execution_arn, outcome="failed", reason=why, steps=[])
-        )
+        swept.runs.append(retraining.end_run(records, execution_arn, outcome="failed", reason=why, steps=[]))
 
     return complete
 

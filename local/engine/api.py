@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/rekognition/latest/APIReference/API_Operations.html
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import shutil
 import threading
@@ -27,7 +26,6 @@ from local.engine.errors import (
     InvalidPaginationTokenException,
     InvalidParameterException,
     InvalidS3ObjectException,
-    RekognitionError,
     ResourceAlreadyExistsException,
     ResourceInUseException,
     ResourceNotFoundException,
@@ -59,8 +57,8 @@ class Caller(Protocol):
     account: str
     region: str
 
-    def may(self, action: str, resource: str) -> bool:
-        """Whether the caller's policies allow the action on the resource's ARN."""
+    def may(self, action: str, *resources: str) -> bool:
+        """Whether the caller's policies allow the action on each of these ARNs."""
 
 
 class CustomLabelsApi:
@@ -445,7 +443,7 @@ class CustomLabelsApi:
                 failed, message = f"{doing}_FAILED", "The manifest file has too many terminal errors."
             if not failed:
                 self._store.put_entries(arn, map(_entry, usable.values()))
-        except Exception as error:  # noqa: BLE001 - the dataset must not be in progress for ever
+        except Exception as error:
             logger.exception("%s of %s", doing, arn)
             self._store.move_dataset(arn, f"{doing}_FAILED", message=repr(error), code="SERVICE_ERROR")
             return
@@ -521,13 +519,13 @@ def _found_for(caller: Caller, arn: str, resource: T | None) -> T:
 
 def _may_read_images(lines: Iterable[str], caller: Caller) -> bool:
     sources = {manifests.parse(line).source_ref for line in lines}
-    locations = [manifests.location(source) for source in sources if source]
-    return all(caller.may("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}") for bucket, key in locations)
+    locations = (manifests.location(source) for source in sources if source)
+    return caller.may("s3:GetObject", *(f"arn:aws:s3:::{bucket}/{key}" for bucket, key in locations))
 
 
 def _entry(line: manifests.Line) -> Entry:
     boxed = tuple(dict.fromkeys(box.label for box in line.boxes))
-    return Entry(line.source_ref, json.dumps(line.annotated), line.all_labels, boxed, len(line.errors))
+    return Entry(line.source_ref, line.text, line.all_labels, boxed, len(line.errors))
 
 
 def _selected(entry: Entry, request: Request) -> bool:
@@ -589,6 +587,3 @@ def _offset(token: str | None) -> int:
         return int(number)
     except ValueError as error:
         raise InvalidPaginationTokenException("NextToken is not one that this listing gave") from error
-
-
-__all__ = ["Caller", "CustomLabelsApi", "RekognitionError"]

@@ -40,7 +40,8 @@ def project(region: str, account: str, name: str, millis: int) -> str:
 
 
 def dataset(region: str, account: str, project_name: str, dataset_type: str, millis: int) -> str:
-    return f"arn:aws:rekognition:{region}:{account}:project/{project_name}/dataset/{dataset_type.lower()}/{millis}"
+    kind = dataset_type.lower()
+    return f"arn:aws:rekognition:{region}:{account}:project/{project_name}/dataset/{kind}/{millis}"
 
 
 def version(region: str, account: str, project_name: str, version_name: str, millis: int) -> str:

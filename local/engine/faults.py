@@ -70,7 +70,7 @@ class Faults:
             self._waiting.clear()
 
     def strike(self, operation: str) -> str:
-        """Wait, raise, or return the outcome that the operation's work must have; "" if it is free to succeed."""
+        """Wait, raise, or return the outcome that the operation's work must have; "" if it may succeed."""
         with self._lock:
             waiting = self._waiting[operation]
             fault = waiting.pop(0) if waiting else None

@@ -89,6 +89,8 @@ class Line:
     errors: tuple[str, ...]
     annotated: dict[str, Any]
     """The line with `errors` and `warnings` lists written where AWS writes them."""
+    text: str
+    """`annotated` as JSON; the line as it came where there is nothing to note."""
 
     @property
     def bucket(self) -> str:
@@ -108,7 +110,7 @@ class Line:
         """The same line, not usable because of `code`."""
         annotated = copy.deepcopy(self.annotated)
         _note(annotated, "errors", code)
-        return Line(self.source_ref, (), (), (*self.errors, code), annotated)
+        return Line(self.source_ref, (), (), (*self.errors, code), annotated, json.dumps(annotated))
 
 
 @dataclass
@@ -135,15 +137,18 @@ def parse(text: str) -> Line:
     except ValueError:
         value = None
     if not isinstance(value, dict) or len(text) > MAX_LINE_LENGTH:
-        return Line("", (), (), ("ERROR_INVALID_JSON_LINE",), _noted({}, "ERROR_INVALID_JSON_LINE"))
+        return _unusable({}, "ERROR_INVALID_JSON_LINE")
     annotated = _without_notes(value)
     source_ref = annotated.get("source-ref")
+    if not source_ref:
+        return _unusable(annotated, "ERROR_MISSING_SOURCE_REF")
     if not isinstance(source_ref, str) or not location(source_ref)[0]:
-        code = "ERROR_MISSING_SOURCE_REF" if not source_ref else "ERROR_INVALID_SOURCE_REF_FORMAT"
-        return Line("", (), (), (code,), _noted(annotated, code))
+        return _unusable(annotated, "ERROR_INVALID_SOURCE_REF_FORMAT")
     reading = _Reading()
     _read_attributes(annotated, reading)
-    return Line(source_ref, tuple(reading.labels), tuple(reading.boxes), tuple(reading.errors), annotated)
+    labels, boxes, errors = tuple(reading.labels), tuple(reading.boxes), tuple(reading.errors)
+    written = text.strip() if annotated == value else json.dumps(annotated)
+    return Line(source_ref, labels, boxes, errors, annotated, written)
 
 
 def parse_all(text: str) -> list[Line]:
@@ -326,9 +331,9 @@ def _image_size(attribute: Any) -> tuple[int, int] | None:
     return (width, height) if width > 0 and height > 0 else None
 
 
-def _noted(line: dict[str, Any], code: str) -> dict[str, Any]:
+def _unusable(line: dict[str, Any], code: str) -> Line:
     _note(line, "errors", code)
-    return line
+    return Line("", (), (), (code,), line, json.dumps(line))
 
 
 def _note(where: dict[str, Any], kind: str, code: str) -> None:

@@ -60,7 +60,7 @@ def dump_answer(operation: str, answer: dict[str, Any]) -> bytes:
 
 
 def validate(shape: Shape, value: Any) -> None:
-    """Raises ValidationException with all that the shape forbids: types, required, length, range, pattern, enum."""
+    """Raises ValidationException with all that the shape forbids."""
     report = ParamValidator().validate(value, shape)
     problems = [report.generate_report()] if report.has_errors() else list(_violations(shape, value, ""))
     if problems:

@@ -107,7 +107,7 @@ class Store:
             self._db.close()
 
     def recover(self) -> list[Version]:
-        """Settle what was under way when the engine ended; returns the versions that must be started again."""
+        """Settle what was under way when the engine ended; returns the versions to be started again."""
         with self._transaction() as db:
             db.execute(
                 "UPDATE versions SET status='TRAINING_FAILED', message=? WHERE status='TRAINING_IN_PROGRESS'",

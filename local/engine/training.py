@@ -144,7 +144,7 @@ class LocalTrainer:
             self._run(request, directory, details)
         except TrainingFailedError as error:
             status, message = "TRAINING_FAILED", str(error)
-        except Exception as error:  # noqa: BLE001 - the queue must go on, and the version must not wait for ever
+        except Exception as error:
             logger.exception("training of %s", request.version_arn)
             status, message = "TRAINING_FAILED", f"The engine failed: {error!r}"
         finally:
@@ -200,7 +200,7 @@ class _Job:
         self.testing = [self._seen(line) for line in self.testing]
 
     def write_validation(self) -> dict[str, Any]:
-        """Write what AWS writes about the manifests; the members of ProjectVersionDescription that say where."""
+        """Write what AWS writes about the manifests; the version description's members that say where."""
         summary = manifests.summary(self.training, self.testing, self.task)
         if not self._request.may_read_images:
             summary["errors"].append(manifests.problem("ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET"))
@@ -274,7 +274,7 @@ class _Job:
         return {"path": str(self._paths[line.source_ref]), "labels": labels, "boxes": boxes}
 
     def _put_validated(self, dataset: str, lines: Iterable[Line]) -> dict[str, Any]:
-        body = _manifest(json.dumps(line.annotated) for line in lines)
+        body = _manifest(line.text for line in lines)
         return _assets(self._put(f"{dataset}_manifest_with_validation.json", body))
 
     def _put_json(self, name: str, value: Mapping[str, Any]) -> dict[str, Any]:

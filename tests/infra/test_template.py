@@ -17,7 +17,7 @@ Resources = dict[str, dict[str, Any]]
 
 
 def of_type(template: Template, type: str) -> Resources:
-    found: Resources = dict(template.find_resources(type))
+    found = {name: dict(resource) for name, resource in template.find_resources(type).items()}
     assert found, f"the template has no {type}"
     return found
 

@@ -4,12 +4,14 @@ import hashlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lambdas.domain import catalogue, registration
 from lambdas.domain.manifests import Box
+from lambdas.domain.registration import Arrival
 from tests.register.conftest import BUCKET, Drop
 from tests.register.pictures import GIF, picture
 from tests.register.test_manifests import box, classification, detection
@@ -125,13 +127,14 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
 def test_the_same_event_at_the_same_time(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
     together = threading.Barrier(8, timeout=20)
-    check = registration._check_not_deleted
+    still_there = registration._still_there
 
-    def checked(*arguments: Any) -> None:
-        check(*arguments)
+    def checked(s3: Any, arrival: Arrival) -> Arrival:
+        found = still_there(s3, arrival)
         together.wait()
+        return found
 
-    monkeypatch.setattr(registration, "_check_not_deleted", checked)
+    monkeypatch.setattr(registration, "_still_there", checked)
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(drop.register, [arrival] * 8))
     assert sum(outcome.kind == "registered" for outcome in outcomes) == 1
@@ -190,6 +193,15 @@ def test_another_image_under_the_same_key(drop: Drop) -> None:
     assert drop.keys("incoming/") == []
 
 
+def test_events_without_a_version_lose_no_version(drop: Drop) -> None:
+    key = "incoming/labeled/cat/a.jpg"
+    arrivals = [drop.put(key, picture(1)), drop.put(key, picture(2))]
+    for arrival in arrivals:
+        assert drop.register(replace(arrival, version_id=None)).kind == "registered"
+    assert len(drop.images()) == 2
+    assert drop.keys("incoming/") == []
+
+
 @pytest.mark.parametrize(
     "key", ["incoming/", "incoming/labeled/cat/", "images/a.jpg", "incoming/annotations/x/"]
 )
@@ -211,7 +223,7 @@ def test_an_object_deleted_since_the_event(drop: Drop) -> None:
 def test_an_object_that_goes_while_it_is_rejected(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/x.jpg", picture())
     drop.s3.delete_object(**arrival.version)
-    monkeypatch.setattr(registration, "_check_not_deleted", lambda *_: None)
+    monkeypatch.setattr(registration, "_still_there", lambda _, arrival: arrival)
     assert drop.register(arrival).kind == "gone"
     assert drop.keys("rejected/") == []
 

@@ -1,0 +1,234 @@
+"""Who asks, and whether they may: MiniStack's own checks of signatures and policies, for Rekognition.
+
+Actions and resource types: "Actions, resources, and condition keys for Amazon Rekognition",
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_rekognition.html . That table gives
+CreateProject no resource type, while the Custom Labels guide allows and denies it by the ARN of the project
+(https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/sc-introduction.html): the guide is followed,
+and a policy that names all resources satisfies both.
+
+MiniStack keeps its state for the thread of its event loop, so everything here that asks it runs there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from local.engine import arns
+from local.engine.errors import AccessDeniedException
+
+SERVICE = "rekognition"
+_BATCH = 200
+
+RESOURCE_MEMBER = {
+    "CreateDataset": "ProjectArn",
+    "CreateProjectVersion": "ProjectArn",
+    "DeleteDataset": "DatasetArn",
+    "DeleteProject": "ProjectArn",
+    "DeleteProjectPolicy": "ProjectArn",
+    "DeleteProjectVersion": "ProjectVersionArn",
+    "DescribeDataset": "DatasetArn",
+    "DescribeProjectVersions": "ProjectArn",
+    "DetectCustomLabels": "ProjectVersionArn",
+    "ListDatasetEntries": "DatasetArn",
+    "ListDatasetLabels": "DatasetArn",
+    "ListProjectPolicies": "ProjectArn",
+    "ListTagsForResource": "ResourceArn",
+    "PutProjectPolicy": "ProjectArn",
+    "StartProjectVersion": "ProjectVersionArn",
+    "StopProjectVersion": "ProjectVersionArn",
+    "TagResource": "ResourceArn",
+    "UntagResource": "ResourceArn",
+    "UpdateDatasetEntries": "DatasetArn",
+}
+"""The member of an operation's request that names the resource its action is checked on."""
+
+
+class CredentialsRefused(Exception):
+    """The request is not signed by a key MiniStack knows; holds the answer to give."""
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        super().__init__(status)
+        self.answer = (status, headers, body)
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """An HTTP request to Rekognition with its caller established for MiniStack's context variables."""
+
+    operation: str
+    headers: Mapping[str, str]
+    body: bytes
+    access_key: str
+    account: str
+    region: str
+
+
+def pin(scope: Mapping[str, Any], operation: str, body: bytes, request_id: str) -> SignedRequest:
+    """Tell MiniStack of the request, as its own application does at the head of every one.
+
+    Raises:
+        CredentialsRefused: more than one account has the access key.
+    """
+    from ministack import app as ministack  # noqa: PLC0415 - reads the environment when first imported
+    from ministack.core import iam_evaluator, responses, router  # noqa: PLC0415
+
+    raw_headers = scope.get("headers", [])
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw_headers}
+    query = parse_qs(scope.get("query_string", b"").decode(), keep_blank_values=True)
+    client = (scope.get("client") or ("127.0.0.1",))[0]
+    responses.set_request_client_ip(client)
+    access_key = router.extract_access_key_id(headers, query)
+    region = router.extract_region(headers, query)
+    responses.set_request_region(region)
+    if not ministack.AUTH:
+        responses.set_request_account_id(access_key)
+        return SignedRequest(operation, headers, body, access_key, responses.get_account_id(), region)
+    iam_evaluator.pin_request_origin(client, scope.get("scheme") == "https")
+    try:
+        responses.set_request_account_id(iam_evaluator.find_iam_access_key_account(access_key) or access_key)
+    except iam_evaluator.AmbiguousAccessKeyError as error:
+        refused = iam_evaluator.AuthError("UnrecognizedClientException", "The security token is ambiguous.")
+        raise _refused(operation, refused, headers, request_id) from error
+    raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+    iam_evaluator.pin_signed_request(scope["method"], raw_path.decode("latin-1"), query, raw_headers)
+    iam_evaluator.pin_signed_body(body)
+    iam_evaluator.pin_request_caller(headers, query)
+    return SignedRequest(operation, headers, body, access_key, responses.get_account_id(), region)
+
+
+def authorise(
+    request: SignedRequest, request_id: str, tags_of: Callable[[str], Mapping[str, str]], millis: int
+) -> None:
+    """Check signature, session token and policies; nothing to check when MiniStack runs without AUTH.
+
+    Raises:
+        CredentialsRefused: the signature, key or token is not good.
+        AccessDeniedException: the caller's policies do not allow the operation on its resource.
+    """
+    from ministack.app import AUTH  # noqa: PLC0415
+    from ministack.core import iam_actions, iam_evaluator  # noqa: PLC0415
+
+    if not AUTH:
+        return
+    members = _members(request.body)
+    for action, resource in _checks(request, members, millis):
+        denied = iam_evaluator.enforce(
+            request.access_key,
+            action,
+            SERVICE,
+            request.region,
+            resource_arn=resource,
+            service_context=_context(members, tags_of(resource)),
+        )
+        if isinstance(denied, iam_evaluator.AuthError):
+            raise _refused(request.operation, denied, request.headers, request_id)
+        if denied is not None:
+            raise AccessDeniedException(
+                iam_actions.identity_denial_message(
+                    action, denied.principal_arn, resource, denied.decision == "Deny"
+                )
+            )
+
+
+class MiniStackCaller:
+    """The caller of an authorised request; asked from the threads that do the work."""
+
+    def __init__(self, request: SignedRequest, loop: asyncio.AbstractEventLoop) -> None:
+        self.account = request.account
+        self.region = request.region
+        self._access_key = request.access_key
+        self._loop = loop
+
+    def may(self, action: str, *resources: str) -> bool:
+        for start in range(0, len(resources), _BATCH):
+            batch = resources[start : start + _BATCH]
+            asked = asyncio.run_coroutine_threadsafe(self._may(action, batch), self._loop)
+            if not asked.result():
+                return False
+        return True
+
+    async def _may(self, action: str, resources: tuple[str, ...]) -> bool:
+        from ministack.app import AUTH  # noqa: PLC0415
+        from ministack.core.iam_evaluator import enforce  # noqa: PLC0415
+
+        service = action.partition(":")[0]
+        return not AUTH or all(
+            enforce(self._access_key, action, service, self.region, resource_arn=resource) is None
+            for resource in resources
+        )
+
+
+def _checks(request: SignedRequest, members: Mapping[str, Any], millis: int) -> Iterator[tuple[str, str]]:
+    """The actions to be allowed, each with the ARN it is checked on."""
+    operation, region, account = request.operation, request.region, request.account
+    action = f"{SERVICE}:{operation}"
+    if operation == "CreateProject":
+        created = arns.project(region, account, str(members.get("ProjectName", "")), millis)
+        yield action, created
+    elif operation == "DistributeDatasetEntries":
+        created = ""
+        for dataset in members.get("Datasets") or [{}]:
+            yield action, str(dataset.get("Arn") or "*")
+    elif operation == "CopyProjectVersion":
+        created = str(members.get("DestinationProjectArn") or "*")
+        yield action, created
+        yield action, str(members.get("SourceProjectVersionArn") or "*")
+    else:
+        created = str(members.get(RESOURCE_MEMBER.get(operation, "")) or "*")
+        yield action, created
+    source = members.get("DatasetSource")
+    if operation == "CreateDataset" and isinstance(source, dict) and source.get("DatasetArn"):
+        yield f"{SERVICE}:ListDatasetEntries", str(source["DatasetArn"])
+    if operation.startswith(("Create", "Copy")) and members.get("Tags"):
+        yield f"{SERVICE}:TagResource", _to_be_created(operation, members, created, millis)
+
+
+def _to_be_created(operation: str, members: Mapping[str, Any], project_arn: str, millis: int) -> str:
+    project = arns.parse(project_arn)
+    if operation == "CreateProject" or project is None:
+        return project_arn
+    if operation == "CreateDataset":
+        kind = str(members.get("DatasetType", ""))
+        return arns.dataset(project.region, project.account, project.project, kind, millis)
+    name = str(members.get("VersionName", ""))
+    return arns.version(project.region, project.account, project.project, name, millis)
+
+
+def _context(members: Mapping[str, Any], resource_tags: Mapping[str, str]) -> dict[str, Any]:
+    context: dict[str, Any] = {f"aws:ResourceTag/{key}": value for key, value in resource_tags.items()}
+    tags = members.get("Tags")
+    if isinstance(tags, dict) and tags:
+        context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+        context["aws:TagKeys"] = list(tags)
+    elif members.get("TagKeys"):
+        context["aws:TagKeys"] = members["TagKeys"]
+    return context
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    """The request's members as far as they can be read; its shape is checked later."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _refused(operation: str, denied: Any, headers: Mapping[str, str], request_id: str) -> CredentialsRefused:
+    from ministack.core.iam_actions import access_denied_response  # noqa: PLC0415
+
+    status, answer_headers, body = access_denied_response(
+        SERVICE,
+        f"{SERVICE}:{operation}",
+        "",
+        request_id,
+        error_code=denied.code,
+        message=denied.message,
+        headers=dict(headers),
+    )
+    return CredentialsRefused(status, answer_headers, body)

@@ -1,0 +1,230 @@
+"""The engine and MiniStack on one port: `python -m local.engine.server --port 4566 --state DIRECTORY`.
+
+Requests to Rekognition (X-Amz-Target: RekognitionService.*) are answered here, all others by MiniStack.
+
+Environment, read when the server starts:
+    AUTH                        true: signatures and policies are checked (MiniStack's)
+    AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
+                                MiniStack's root credential; the engine reads and writes S3 with it
+    LABELLOOP_TRAINING_SECONDS  the longest that learning may take, 600 unless set
+    LABELLOOP_ENGINE_FAULTS     1: tests may POST faults to /_labelloop/faults (see `faults`)
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextvars
+import functools
+import json
+import logging
+import os
+import signal
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from local.engine import authorization, faults, shapes
+from local.engine.api import CustomLabelsApi
+from local.engine.endpoint import LocalEndpoints
+from local.engine.errors import InternalServerError, RekognitionError
+from local.engine.objects import S3Objects
+from local.engine.store import Store
+from local.engine.training import LocalTrainer
+
+logger = logging.getLogger("labelloop.engine")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+STATE_VARIABLE = "LABELLOOP_ENGINE_STATE"
+TARGET = "RekognitionService."
+FAULTS_PATH = "/_labelloop/faults"
+THREADS = 32
+_JSON = "application/x-amz-json-1.1"
+
+
+class Engine:
+    """The engine's parts, put together over one state directory.
+
+    Args:
+        endpoint_url: where S3 is; the server's own address.
+        faults_allowed: whether tests may ask for faults.
+    """
+
+    def __init__(self, state: Path, endpoint_url: str, *, faults_allowed: bool) -> None:
+        self.faults = faults.Faults()
+        self.faults_allowed = faults_allowed
+        self._store = Store(state / "engine.sqlite")
+        self.api = CustomLabelsApi(
+            self._store,
+            state,
+            trainer=LocalTrainer(self._store, state),
+            endpoints=LocalEndpoints(self._store, state),
+            objects_of=functools.partial(S3Objects, endpoint_url),
+            faults=self.faults,
+        )
+        # A pool of its own: Lambda functions hold threads of MiniStack's while they wait for our answers.
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rekognition")
+
+    def close(self) -> None:
+        self.api.close()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self._store.close()
+
+
+@functools.cache
+def engine() -> Engine:
+    """The engine of this process, made from its environment."""
+    return Engine(
+        Path(os.environ[STATE_VARIABLE]),
+        f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
+        faults_allowed=os.environ.get("LABELLOOP_ENGINE_FAULTS") == "1",
+    )
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI application: Rekognition, and MiniStack for all the rest."""
+    from ministack.app import app as ministack  # noqa: PLC0415 - reads the environment when first imported
+
+    if scope["type"] == "lifespan":
+        await ministack(scope, await _with_engine(receive), send)
+    elif scope["type"] == "http" and scope["path"] == FAULTS_PATH:
+        await _answer(send, *_fault(scope["method"], await _body(receive)))
+    elif scope["type"] == "http" and (operation := _operation(scope)):
+        await _answer(send, *await _rekognition(scope, operation, await _body(receive)))
+    else:
+        await ministack(scope, receive, send)
+
+
+async def _with_engine(receive: Receive) -> Receive:
+    """`receive` of the lifespan, with the engine begun, and ended before MiniStack is."""
+    engine().api.recover()
+
+    async def received() -> dict[str, Any]:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            await asyncio.to_thread(engine().close)
+        return message
+
+    return received
+
+
+async def _rekognition(scope: Scope, operation: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    request_id = str(uuid.uuid4())
+    identified = {"content-type": _JSON, "x-amzn-requestid": request_id}
+    loop = asyncio.get_running_loop()
+    try:
+        signed = authorization.pin(scope, operation, body, request_id)
+        authorization.authorise(signed, request_id, engine().api.tags_of, int(time.time() * 1000))
+        caller = authorization.MiniStackCaller(signed, loop)
+        # The caller's account and verified key are context variables of MiniStack's.
+        work = functools.partial(contextvars.copy_context().run, _call, operation, body, caller)
+        return 200, identified, await loop.run_in_executor(engine().threads, work)
+    except authorization.CredentialsRefused as refused:
+        status, headers, answer = refused.answer
+        return status, {**headers, **identified}, answer
+    except RekognitionError as error:
+        found = error
+    except Exception as error:
+        logger.exception("%s", operation)
+        found = InternalServerError(f"The engine failed: {error!r}")
+    logger.info("%s: %s: %s", operation, found.code, found.message)
+    answer = json.dumps(
+        {"__type": found.code, "Code": found.code, "message": found.message, "Message": found.message}
+    ).encode()
+    return found.status, {**identified, "x-amzn-errortype": found.code}, answer
+
+
+def _call(operation: str, body: bytes, caller: authorization.MiniStackCaller) -> bytes:
+    request = shapes.parse_request(operation, body)
+    return shapes.dump_answer(operation, engine().api.call(operation, request, caller))
+
+
+def _fault(method: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    answer: dict[str, str] = {}
+    status = 200
+    if not engine().faults_allowed:
+        status, answer = 404, {"message": "Start the server with LABELLOOP_ENGINE_FAULTS=1 to ask for faults"}
+    elif method == "DELETE":
+        engine().faults.clear()
+    else:
+        try:
+            engine().faults.add(faults.parse(body))
+        except ValueError as error:
+            status, answer = 400, {"message": str(error)}
+    return status, {"content-type": "application/json"}, json.dumps(answer).encode()
+
+
+def _operation(scope: Scope) -> str:
+    """The operation that X-Amz-Target names, "" if it is not one of Rekognition's."""
+    for name, value in scope.get("headers", []):
+        if name.lower() == b"x-amz-target" and value.startswith(TARGET.encode()):
+            return str(value.decode("latin-1").removeprefix(TARGET))
+    return ""
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks = []
+    while True:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    listed = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    listed.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": listed})
+    await send({"type": "http.response.body", "body": body})
+
+
+def prepare_environment(host: str, port: int, state: Path) -> None:
+    """What MiniStack reads when it is imported. Anything of its own that is set already stays as it is."""
+    os.environ["GATEWAY_PORT"] = str(port)
+    os.environ["BIND_HOST"] = host
+    os.environ[STATE_VARIABLE] = str(state)
+    os.environ.setdefault("STATE_DIR", str(state / "ministack"))
+    os.environ.setdefault("S3_DATA_DIR", str(state / "s3"))
+    # Listeners on ports of their own, which nothing here needs.
+    os.environ.setdefault("IOT_MTLS_ENABLED", "0")
+    os.environ.setdefault("SFTP_ENABLED", "0")
+
+
+async def serve(host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT, then end every child process."""
+    from hypercorn.asyncio import serve as hypercorn  # noqa: PLC0415
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.bind = [f"{host}:{port}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = os.environ.get("LOG_LEVEL", "WARNING").upper()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await hypercorn(app, config, shutdown_trigger=ended.wait)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--port", type=int, default=4566)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--state", type=Path, required=True, help="directory that keeps projects and models")
+    arguments = parser.parse_args()
+    state = arguments.state.resolve()
+    state.mkdir(parents=True, exist_ok=True)
+    prepare_environment(arguments.host, arguments.port, state)
+    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO").upper())
+    asyncio.run(serve(arguments.host, arguments.port))
+
+
+if __name__ == "__main__":
+    main()
