@@ -5,10 +5,15 @@ Compiled packages are taken as wheels for the functions' platform, never for the
 
 from __future__ import annotations
 
+import compileall
 import hashlib
+import py_compile
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -39,28 +44,49 @@ def build(platform: str) -> Path:
         RuntimeError: pip could not get a package for the platform; its message is included.
     """
     packages = _packages(platform)
-    asset = BUILD / f"lambda-{platform}"
-    if asset.exists():
-        shutil.rmtree(asset)
-    shutil.copytree(packages, asset, copy_function=_link)
-    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", "requirements.txt")
-    shutil.copytree(SOURCE, asset / SOURCE.name, ignore=ignored)
-    return asset
+    sources = sorted(SOURCE.rglob("*.py"))
+    key = _digest(packages.name, *(path.read_text() for path in sources))
+
+    def fill(asset: Path) -> None:
+        shutil.copytree(packages, asset, copy_function=_link)
+        for path in sources:
+            target = asset / path.relative_to(SOURCE.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        if platform == HERE:
+            _compile(asset / SOURCE.name)
+
+    return _made(BUILD / f"lambda-{platform}-{key}", fill)
 
 
 def _packages(platform: str) -> Path:
     """The packages of requirements.txt, installed once for each content of that file."""
-    recipe = f"{REQUIREMENTS.read_text()}{platform}{sys.version}{sorted(SERVICES)}"
-    key = hashlib.sha256(recipe.encode()).hexdigest()[:12]
-    target = BUILD / f"packages-{platform}-{key}"
-    if target.exists():
-        return target
-    partial = target.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    _pip_install(partial, platform)
-    _leave_out_unused(partial)
-    partial.rename(target)
+
+    def fill(packages: Path) -> None:
+        _pip_install(packages, platform)
+        _leave_out_unused(packages)
+        if platform == HERE:
+            _compile(packages)
+
+    key = _digest(REQUIREMENTS.read_text(), sys.version, *sorted(SERVICES))
+    return _made(BUILD / f"packages-{platform}-{key}", fill)
+
+
+def _made(target: Path, fill: Callable[[Path], None]) -> Path:
+    """`target`, filled unless it is there already. It appears complete or not at all, so that several
+    builders at once do not see each other's half-filled folders."""
+    if not target.exists():
+        BUILD.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+            partial = Path(folder) / "content"
+            fill(partial)
+            with suppress(OSError):
+                partial.rename(target)
     return target
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
 def _pip_install(target: Path, platform: str) -> None:
@@ -80,6 +106,13 @@ def _leave_out_unused(packages: Path) -> None:
         if service.is_dir() and service.name not in SERVICES:
             shutil.rmtree(service)
     shutil.rmtree(packages / "bin", ignore_errors=True)
+
+
+def _compile(folder: Path) -> None:
+    """Bytecode that is valid whatever time stamps unpacking gives the sources. Only of use to the very
+    interpreter that made it, for which it cuts a cold start by half."""
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(folder, quiet=2, invalidation_mode=mode)
 
 
 def _link(source: str, target: str) -> str:

@@ -24,7 +24,7 @@ class Register(Construct):
             deployment,
             entry="lambdas.register.handle",
             description="Checks, deduplicates and catalogues what arrives under incoming/",
-            timeout=120,
+            timeout=300,
             memory=1024,
             environment={
                 "DATA_BUCKET": drop.bucket.bucket_name,
@@ -95,6 +95,8 @@ class Register(Construct):
             on=[drop.objects("incoming/")],
             why="what people drop can have any key under incoming/",
         )
+        # Without it S3 answers "forbidden" instead of "not found" about an object that was deleted since.
+        handler.allow("s3:ListBucket", "s3:ListBucketVersions", on=[drop.bucket.bucket_arn])
         handler.allow(
             "s3:PutObject",
             on=[drop.objects(prefix) for prefix in ("images/", "rejected/", "annotations/")],

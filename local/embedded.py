@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".embedded"
@@ -124,9 +125,11 @@ def deploy(stack: Running, *, name: str, context: Mapping[str, str] | None = Non
         options += ["-c", f"{key}={value}"]
     log = stack.home / "log" / f"deploy-{name}.log"
     with log.open("w") as output:
-        _cdk(stack, ["bootstrap", f"aws://{ACCOUNT}/{REGION}", *options], output)
         assembly = str(stack.home / "cdk.out" / name)
-        _cdk(stack, ["deploy", "--require-approval", "never", "--output", assembly, *options], output)
+        app = ["--app", f"{sys.executable} {ROOT / 'app.py'}", "--output", assembly]
+        # Bootstrapping needs no app; outside the project the CLI does not synthesize one.
+        _cdk(stack, ["bootstrap", f"aws://{ACCOUNT}/{REGION}"], output, folder=stack.home)
+        _cdk(stack, ["deploy", "--require-approval", "never", *app, *options], output, folder=ROOT)
     return time.monotonic() - began
 
 
@@ -232,22 +235,21 @@ def _await_health(stack: Running, process: subprocess.Popen[bytes], patience: fl
     )
 
 
-def _cdk(stack: Running, arguments: list[str], output: object) -> None:
+def _cdk(stack: Running, arguments: list[str], output: IO[str], *, folder: Path) -> None:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     environment = {**clean, **stack.environment, "CDK_DISABLE_CLI_TELEMETRY": "true"}
-    app = ["--app", f"{sys.executable} {ROOT / 'app.py'}"]
-    command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, *app, "--progress", "events"]
+    command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, "--progress", "events"]
     done = subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=output,  # type: ignore[call-overload]
+        stdout=output,
         stderr=subprocess.STDOUT,
         check=False,
     )
     if done.returncode:
-        log = Path(output.name)  # type: ignore[attr-defined]
+        log = Path(output.name)
         raise EmbeddedStackError(f"`cdk {arguments[0]}` failed, see {log}:\n{_tail(log)}")
 
 

@@ -44,6 +44,8 @@ Answer = dict[str, Any]
 T = TypeVar("T")
 
 PAGE = 100
+UNTESTED_THRESHOLD = 0.5
+"""Assumed threshold of a label that no test image shows, of which the evaluation can say nothing."""
 STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "FAILED"}
 DELETABLE = {"TRAINING_COMPLETED", "TRAINING_FAILED", "STOPPED", "FAILED"}
 DATASET_BUSY = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
@@ -477,7 +479,7 @@ class CustomLabelsApi:
             )
         if request["TestingData"].get("AutoCreate"):
             raise InvalidParameterException(
-                "This engine does not split TrainingData by itself (TestingData.AutoCreate); give both manifests"
+                "This engine does not split TrainingData itself (TestingData.AutoCreate); give both manifests"
             )
         found = []
         for member in ("TrainingData", "TestingData"):
@@ -553,7 +555,7 @@ def _describe_version(version: Version) -> Answer:
 
 
 def _least(label: str, thresholds: Mapping[str, float], asked: float | None) -> float:
-    return asked if asked is not None else 100 * thresholds.get(label, 0.0)
+    return asked if asked is not None else 100 * thresholds.get(label, UNTESTED_THRESHOLD)
 
 
 def _custom_label(found: Found) -> Answer:

@@ -224,7 +224,8 @@ class LocalEndpoints:
 
     def _died(self, arn: str, code: int) -> None:
         logger.warning("the process of %s ended with code %s", arn, code)
-        if self._servers.pop(arn, None) is not None and not self._closed:
+        self._servers.pop(arn, None)
+        if not self._closed:
             message = f"The model's process ended with code {code}. Start the model again."
             self._store.move_version(arn, "FAILED", when={"RUNNING", "STARTING"}, message=message)
 

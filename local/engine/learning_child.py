@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from local.engine import images, learning
 from local.engine.endpoint import Found
-from local.engine.learning.types import Box, Example, Prediction
+from local.engine.learning.types import Box, Example, Prediction, Progress
 
 SEED = 20240607
 """The same datasets and the same time give the same model, as far as arithmetic allows."""
@@ -53,7 +54,7 @@ def run(directory: Path, seconds: float) -> None:
         ],
     }
     if job["task"] == "classification":
-        evaluation["confusion_matrix"] = _confusion(model, test)
+        evaluation["confusion_matrix"] = _confusion(test, found.predictions)
     write_whole(directory / "evaluation.json", json.dumps(evaluation))
 
 
@@ -75,11 +76,8 @@ def write_whole(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def _progress_to(path: Path) -> Callable[[Any], None]:
-    def progress(state: Any) -> None:
-        write_whole(path, json.dumps(state if isinstance(state, (dict, float, int)) else vars(state)))
-
-    return progress
+def _progress_to(path: Path) -> Callable[[Progress], None]:
+    return lambda progress: write_whole(path, json.dumps(vars(progress)))
 
 
 def _example(found: dict[str, Any]) -> Example:
@@ -96,19 +94,16 @@ def _found(prediction: Prediction, width: int, height: int) -> Found:
     return Found(prediction.label, float(prediction.confidence), ratios)
 
 
-def _confusion(model: learning.Model, test: Sequence[Example]) -> list[dict[str, Any]]:
+def _confusion(test: Sequence[Example], seen: Sequence[Sequence[Prediction]]) -> list[dict[str, Any]]:
     """Of the images of each label, the share that the model gives each label as its best guess."""
-    counts: dict[str, dict[str, int]] = {}
-    for example in test:
-        predictions = model.predict(images.upright(example.path.read_bytes()))
-        if not predictions:
-            continue
-        best = max(predictions, key=lambda prediction: prediction.confidence).label
-        for label in example.labels:
-            counts.setdefault(label, {}).setdefault(best, 0)
-            counts[label][best] += 1
+    counts: dict[str, Counter[str]] = {}
+    for example, predictions in zip(test, seen, strict=True):
+        if predictions:
+            best = max(predictions, key=lambda prediction: prediction.confidence).label
+            for label in example.labels:
+                counts.setdefault(label, Counter())[best] += 1
     return [
-        {"GroundTruthLabel": truth, "PredictedLabel": predicted, "Value": count / sum(row.values())}
+        {"GroundTruthLabel": truth, "PredictedLabel": predicted, "Value": count / row.total()}
         for truth, row in sorted(counts.items())
         for predicted, count in sorted(row.items())
     ]

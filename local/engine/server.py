@@ -98,7 +98,13 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http" and (operation := _operation(scope)):
         await _answer(send, *await _rekognition(scope, operation, await _body(receive)))
     else:
-        await ministack(scope, receive, send)
+        await ministack(_as_if_by_tls(scope), receive, send)
+
+
+def _as_if_by_tls(scope: Scope) -> Scope:
+    """Requests over the loopback interface count as sent by TLS: policies that refuse all else are
+    enforced here too, and nothing on this interface can be listened to from outside."""
+    return {**scope, "scheme": "https"} if scope["type"] == "http" else scope
 
 
 async def _with_engine(receive: Receive) -> Receive:

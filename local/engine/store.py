@@ -233,12 +233,12 @@ class Store:
         message: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Set the status if it is one of `when`, and merge `details`; whether it was set."""
+        """Set the status if it is one of `when`, and merge `details` with those there; whether it was set."""
         with self._transaction() as db:
             row = db.execute("SELECT * FROM versions WHERE arn=?", (arn,)).fetchone()
             if row is None or row["status"] not in when:
                 return False
-            merged = {**json.loads(row["details"]), **(details or {})}
+            merged = _merged(json.loads(row["details"]), details or {})
             db.execute(
                 "UPDATE versions SET status=?, message=?, details=? WHERE arn=?",
                 (to, message, json.dumps(merged), arn),
@@ -304,3 +304,9 @@ class Store:
     @staticmethod
     def _version(row: sqlite3.Row) -> Version:
         return Version(**{**dict(row), "details": json.loads(row["details"])})
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Structures are merged member by member: a result adds its Output to the Input that stands there."""
+    both = {key: {**old[key], **new[key]} for key in old.keys() & new.keys() if isinstance(old[key], dict)}
+    return {**old, **new, **both}

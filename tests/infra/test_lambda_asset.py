@@ -1,0 +1,132 @@
+"""The Lambda code asset: complete, and right for the functions' platform."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import lambda_asset
+
+MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}
+"""ELF machine numbers of the functions' processors."""
+
+
+@pytest.fixture(scope="module", params=sorted(MACHINES))
+def built(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    return request.param, lambda_asset.build(request.param)
+
+
+def test_compiled_modules_are_for_the_platform_and_python_3_13(built: tuple[str, Path]) -> None:
+    platform, asset = built
+    modules = list(asset.rglob("*.so"))
+    assert any("_imaging." in module.name for module in modules)
+    for module in modules:
+        assert "cpython-313-" in module.name, module
+    for library in [*modules, *asset.rglob("*.so.*")]:
+        header = library.read_bytes()[:20]
+        assert header[:4] == b"\x7fELF"
+        assert struct.unpack("<H", header[18:20])[0] == MACHINES[platform], library
+
+
+def test_compiled_libraries_need_no_newer_glibc_than_lambda_has(built: tuple[str, Path]) -> None:
+    """Amazon Linux 2023, below the Python 3.13 runtime, has glibc 2.34."""
+    _, asset = built
+    for library in [*asset.rglob("*.so"), *asset.rglob("*.so.*")]:
+        needed = re.findall(rb"GLIBC_2\.(\d+)", library.read_bytes())
+        assert all(int(minor) <= 34 for minor in needed), library
+
+
+def test_every_requirement_is_in_it_at_its_pinned_version(built: tuple[str, Path]) -> None:
+    _, asset = built
+    pinned = dict(
+        line.split("==")
+        for line in lambda_asset.REQUIREMENTS.read_text().splitlines()
+        if line and not line.startswith("#")
+    )
+    assert {_canonical(name): version for name, version in pinned.items()} == _bundled(asset)
+
+
+def _bundled(asset: Path) -> dict[str, str]:
+    found = importlib.metadata.distributions(path=[str(asset)])
+    return {_canonical(distribution.name): distribution.version for distribution in found}
+
+
+def _canonical(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def test_every_import_of_the_handlers_is_in_it_or_in_python(built: tuple[str, Path]) -> None:
+    """Also the imports of what was bundled: nothing that a pin forgot can be missing at run time."""
+    _, asset = built
+    for distribution in importlib.metadata.distributions(path=[str(asset)]):
+        for requirement in distribution.requires or []:
+            if "extra ==" in requirement or "python_version <" in requirement:
+                continue
+            name = _canonical(re.split(r"[ ;<>=!~\[(]", requirement)[0])
+            assert name in _bundled(asset), f"{distribution.name} needs {requirement}"
+    for source in (asset / "lambdas").rglob("*.py"):
+        for module in _imported(source):
+            assert (
+                module in sys.stdlib_module_names
+                or (asset / module).exists()
+                or (asset / f"{module}.py").exists()
+            ), f"{source.name} imports {module}"
+
+
+def _imported(source: Path) -> set[str]:
+    """Top-level modules that a file imports when it runs, without those for type checkers only."""
+    tree = ast.parse(source.read_text())
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {name.name.split(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_the_asset_alone_runs_every_client_that_the_functions_use() -> None:
+    """Built for this interpreter, with nothing of the virtual environment in reach."""
+    asset = lambda_asset.build(lambda_asset.HERE)
+    script = (
+        "import boto3, PIL.Image\n"
+        "from lambdas import detect, project, promote, register, retrain, sweep\n"
+        f"for name in {sorted(lambda_asset.SERVICES)!r}:\n"
+        "    boto3.client(name, region_name='us-east-1')\n"
+        "boto3.resource('dynamodb', region_name='us-east-1')\n"
+        "print(boto3.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(asset)!r})\n{script}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(asset))
+
+
+def test_a_package_without_a_wheel_for_the_platform_is_a_clear_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("pillow==0.0.1\n")
+    monkeypatch.setattr(lambda_asset, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(lambda_asset, "BUILD", tmp_path)
+    with pytest.raises(RuntimeError, match="Lambda packages for arm64 could not be installed"):
+        lambda_asset.build("arm64")

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from infra.settings import Settings, SettingsError, read
+from tests.infra.conftest import CONTEXT
+
+
+def settings(**context: Any) -> Settings:
+    return read({"environments": CONTEXT["environments"], **context}.get)
+
+
+def test_defaults_are_for_aws() -> None:
+    assert settings() == Settings()
+
+
+def test_an_environment_changes_what_it_names() -> None:
+    embedded = settings(environment="embedded")
+    assert embedded.embedded
+    assert embedded.tuning.settle_seconds == 3
+
+
+def test_context_text_becomes_the_setting_s_type() -> None:
+    found = settings(name="parts", retain_data="false", min_f1="0.9", min_new_images="7")
+    assert found.name == "parts"
+    assert found.retain_data is False
+    assert found.tuning.min_f1 == 0.9
+    assert found.tuning.min_new_images == 7
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [
+        ({"environment": "prod"}, "known: default, embedded"),
+        ({"environments": {"default": {"colour": "red"}}}, "unknown settings colour"),
+        ({"name": "Has Spaces"}, "lower-case letters"),
+        ({"architecture": "sparc"}, "arm64 or x86_64"),
+        ({"retrain_schedule": "daily"}, "rate(...)"),
+        ({"retain_data": "perhaps"}, "true or false"),
+        ({"min_new_images": "many"}, "expected int"),
+        ({"min_new_images": "0"}, "1 or more"),
+        ({"min_f1": "1.5"}, "between 0 and 1"),
+        ({"environments": {"default": {"min_new_images": "ten"}}}, "expected int"),
+        ({"environments": {"default": {"min_new_images": True}}}, "expected int"),
+    ],
+)
+def test_a_bad_setting_is_named(context: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError) as found:
+        settings(**context)
+    assert words in str(found.value)

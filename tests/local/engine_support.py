@@ -1,0 +1,253 @@
+"""What the engine's tests share: images, manifests, and stand-ins for learning, predicting and S3."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from local.engine import shapes
+from local.engine.api import CustomLabelsApi
+from local.engine.endpoint import Found, LocalEndpoints, NotRunningError
+from local.engine.faults import Faults
+from local.engine.objects import NoObjectError
+from local.engine.store import Store
+from local.engine.training import LocalTrainer, TrainingFailedError
+
+BUCKET = "data-bucket"
+PATIENCE = 10.0
+
+
+def picture(colour: tuple[int, int, int], size: tuple[int, int] = (96, 96), form: str = "PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, form)
+    return out.getvalue()
+
+
+def classified(key: str, *labels: str, bucket: str = BUCKET) -> str:
+    line: dict[str, Any] = {"source-ref": f"s3://{bucket}/{key}"}
+    for number, label in enumerate(labels):
+        line[f"label{number}"] = number
+        line[f"label{number}-metadata"] = {
+            "class-name": label,
+            "confidence": 1,
+            "type": "groundtruth/image-classification",
+            "human-annotated": "yes",
+            "creation-date": "2024-01-01T00:00:00",
+        }
+    return json.dumps(line)
+
+
+def boxed(key: str, *boxes: tuple[str, int, int, int, int], size: tuple[int, int] = (96, 96)) -> str:
+    """Boxes are label, left, top, width, height."""
+    names = sorted({box[0] for box in boxes})
+    annotations = [
+        {"class_id": names.index(name), "left": left, "top": top, "width": width, "height": height}
+        for name, left, top, width, height in boxes
+    ]
+    line = {
+        "source-ref": f"s3://{BUCKET}/{key}",
+        "box": {
+            "image_size": [{"width": size[0], "height": size[1], "depth": 3}],
+            "annotations": annotations,
+        },
+        "box-metadata": {
+            "objects": [{"confidence": 1} for _ in boxes],
+            "class-map": {str(number): name for number, name in enumerate(names)},
+            "type": "groundtruth/object-detection",
+            "human-annotated": "yes",
+            "creation-date": "2024-01-01T00:00:00",
+        },
+    }
+    return json.dumps(line)
+
+
+def eventually(fact: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := fact()):
+        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        time.sleep(0.02)
+    return found
+
+
+class Everybody:
+    """A caller who may do all that is not in `denied` (actions)."""
+
+    account = "123456789012"
+    region = "us-east-1"
+
+    def __init__(self, *denied: str) -> None:
+        self.denied = set(denied)
+
+    def may(self, action: str, *resources: str) -> bool:
+        return action not in self.denied
+
+
+class MemoryObjects:
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], bytes] = {}
+
+    def get(self, bucket: str, key: str, version: str | None = None) -> bytes:
+        if (bucket, key) not in self.held:
+            raise NoObjectError(f"s3://{bucket}/{key}")
+        return self.held[bucket, key]
+
+    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        if bucket != BUCKET:
+            raise NoObjectError(f"no bucket {bucket}")
+        self.held[bucket, key] = body
+
+
+class FakeModel:
+    """Finds a sure cat, a doubtful dog with a box, and a fox below its threshold in every image."""
+
+    def __init__(self, directory: Path, on_exit: Callable[[int], None]) -> None:
+        self.on_exit = on_exit
+        self.closed = False
+        if not (directory / "model").exists():
+            raise NotRunningError("there is no model")
+
+    def predict(self, image: bytes) -> list[Found]:
+        return [
+            Found("dog", 60.0, (0.1, 0.2, 0.3, 0.4)),
+            Found("cat", 99.0),
+            Found("fox", 20.0),
+        ]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Bench:
+    """An API over real store, trainer and endpoints, with learning and predicting played."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.objects = MemoryObjects()
+        self.faults = Faults()
+        self.jobs: list[dict[str, Any]] = []
+        self.models: list[FakeModel] = []
+        self.hold = threading.Event()
+        self.hold.set()
+        self.learn_error = ""
+        self.store = Store(state / "engine.sqlite")
+        self.api = CustomLabelsApi(
+            self.store,
+            state,
+            trainer=LocalTrainer(self.store, state, learner=self._learn),
+            endpoints=LocalEndpoints(self.store, state, launch=self._launch),
+            objects_of=lambda account, region: self.objects,
+            faults=self.faults,
+        )
+        self.caller = Everybody()
+
+    def close(self) -> None:
+        self.hold.set()
+        self.api.close()
+        self.store.close()
+
+    def call(self, operation: str, caller: Everybody | None = None, **request: Any) -> dict[str, Any]:
+        """As the server does: the request through its shape, the answer against its shape."""
+        body = json.dumps(request, default=lambda value: value.decode()).encode()
+        answer = self.api.call(operation, shapes.parse_request(operation, body), caller or self.caller)
+        parsed: dict[str, Any] = json.loads(shapes.dump_answer(operation, answer))
+        return parsed
+
+    def put_images(self, *keys: str) -> None:
+        for number, key in enumerate(keys):
+            self.objects.held[BUCKET, key] = picture((20 * number % 255, 90, 120))
+
+    def project(self, name: str = "pets") -> str:
+        return str(self.call("CreateProject", ProjectName=name)["ProjectArn"])
+
+    def dataset(self, project_arn: str, kind: str, lines: list[str]) -> str:
+        key = f"{kind}.manifest"
+        self.objects.held[BUCKET, key] = "\n".join(lines).encode()
+        source = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
+        arn = self.call("CreateDataset", ProjectArn=project_arn, DatasetType=kind, DatasetSource=source)[
+            "DatasetArn"
+        ]
+        eventually(lambda: self.dataset_status(arn)["Status"] != "CREATE_IN_PROGRESS")
+        return str(arn)
+
+    def dataset_status(self, arn: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("DescribeDataset", DatasetArn=arn)["DatasetDescription"]
+        return found
+
+    def version(self, project_arn: str, name: str = "v1", **request: Any) -> str:
+        output = {"S3Bucket": BUCKET, "S3KeyPrefix": f"training/{name}"}
+        answer = self.call(
+            "CreateProjectVersion",
+            ProjectArn=project_arn,
+            VersionName=name,
+            OutputConfig=output,
+            **request,
+        )
+        return str(answer["ProjectVersionArn"])
+
+    def described(self, project_arn: str, name: str = "v1") -> dict[str, Any]:
+        (found,) = self.call("DescribeProjectVersions", ProjectArn=project_arn, VersionNames=[name])[
+            "ProjectVersionDescriptions"
+        ]
+        return dict(found)
+
+    def until(self, project_arn: str, *statuses: str, name: str = "v1") -> dict[str, Any]:
+        eventually(lambda: self.described(project_arn, name)["Status"] in statuses)
+        return self.described(project_arn, name)
+
+    def trained(self, project_arn: str) -> str:
+        """A trained version v1 of two classes."""
+        self.put_images("a.png", "b.png", "c.png", "d.png")
+        self.dataset(project_arn, "TRAIN", [classified("a.png", "cat"), classified("b.png", "dog")])
+        self.dataset(project_arn, "TEST", [classified("c.png", "cat"), classified("d.png", "dog")])
+        arn = self.version(project_arn)
+        assert (
+            self.until(project_arn, "TRAINING_COMPLETED", "TRAINING_FAILED")["Status"] == "TRAINING_COMPLETED"
+        )
+        return arn
+
+    def running(self, project_arn: str) -> str:
+        arn = self.trained(project_arn)
+        self.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
+        self.until(project_arn, "RUNNING")
+        return arn
+
+    def _learn(self, directory: Path, seconds: float, ended: threading.Event) -> None:
+        job = json.loads((directory / "job.json").read_text())
+        self.jobs.append(job)
+        self.hold.wait(PATIENCE)
+        if self.learn_error:
+            raise TrainingFailedError(self.learn_error)
+        (directory / "model").mkdir()
+        labels = [("cat", 0.9, 0.8), ("dog", 0.7, 0.5), ("fox", 0.8, 0.4)]
+        evaluation = {
+            "f1": 0.8,
+            "precision": 0.9,
+            "recall": 0.72,
+            "train_images": len(job["train"]),
+            "test_images": len(job["test"]),
+            "labels": [
+                {
+                    "label": label,
+                    "f1": f1,
+                    "precision": f1,
+                    "recall": f1,
+                    "assumed_threshold": threshold,
+                    "test_images": 1,
+                }
+                for label, f1, threshold in labels
+            ],
+            "confusion_matrix": [{"GroundTruthLabel": "cat", "PredictedLabel": "cat", "Value": 1.0}],
+        }
+        (directory / "evaluation.json").write_text(json.dumps(evaluation))
+
+    def _launch(self, directory: Path, on_exit: Callable[[int], None]) -> FakeModel:
+        model = FakeModel(directory, on_exit)
+        self.models.append(model)
+        return model
