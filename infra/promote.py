@@ -31,7 +31,8 @@ class Promote(Construct):
         self._environment = {
             "DATA_BUCKET": drop.bucket.bucket_name,
             "PROJECT_ARN": project.arn,
-            "DETECT_DEAD_LETTERS_ARN": detect.inbox.dead_letters.queue_arn,
+            "DETECT_DEAD_LETTERS_URL": detect.inbox.dead_letters.queue_url,
+            "DETECT_QUEUE_URL": detect.inbox.queue.queue_url,
             **records.environment,
         }
         handlers = {
@@ -85,13 +86,7 @@ class Promote(Construct):
 
     def _finish(self) -> Handler:
         handler = self._handler("Finish", "finish", "Records a promotion's verdict")
-        queues = [self._detect.inbox.dead_letters.queue_arn]
-        handler.allow(
-            "sqs:StartMessageMoveTask",
-            "sqs:ReceiveMessage",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-            on=queues,
-        )
+        dead_letters = [self._detect.inbox.dead_letters.queue_arn]
+        handler.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", on=dead_letters)
         handler.allow("sqs:SendMessage", on=[self._detect.inbox.queue.queue_arn])
         return handler

@@ -125,5 +125,5 @@ def finish(event: Finish, context: LambdaContext) -> dict[str, Any]:
         )
     s.records.release_lease("promote", event["holder"])
     if event["outcome"] == "promoted":
-        promotion.redrive(s.sqs, variable("DETECT_DEAD_LETTERS_ARN"))
+        promotion.redrive(s.sqs, variable("DETECT_DEAD_LETTERS_URL"), variable("DETECT_QUEUE_URL"))
     return {"outcome": event["outcome"], "reason": reason}

@@ -60,12 +60,19 @@ class Running:
         }
 
 
-def start(home: Path = HOME, *, port: int | None = None, keep: bool = False) -> Running:
+def start(
+    home: Path = HOME,
+    *,
+    port: int | None = None,
+    keep: bool = False,
+    variables: Mapping[str, str] | None = None,
+) -> Running:
     """Start the stack and wait until it answers.
 
     Args:
         port: the port to serve on; the first free one from 4566 if not given.
         keep: go on with the state that the last run left, instead of with none.
+        variables: more environment variables for the stack; local/engine/server.py lists them.
 
     Raises:
         EmbeddedStackError: it is running already, the port is taken, or it did not come up.
@@ -79,7 +86,7 @@ def start(home: Path = HOME, *, port: int | None = None, keep: bool = False) -> 
         shutil.rmtree(home / "state", ignore_errors=True)
     for folder in ("state", "log"):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    process = _launch(home, port)
+    process = _launch(home, port, variables or {})
     found = Running(process.pid, port, home)
     (home / "running.json").write_text(json.dumps({**asdict(found), "home": str(home)}))
     _await_health(found, process)
@@ -143,16 +150,16 @@ def write_environment(stack: Running, name: str) -> Path:
 
 
 @contextmanager
-def stack_in(home: Path, *, port: int | None = None) -> Iterator[Running]:
+def stack_in(home: Path, *, variables: Mapping[str, str] | None = None) -> Iterator[Running]:
     """A stack of its own in `home`, for as long as the block runs."""
-    found = start(home, port=port)
+    found = start(home, variables=variables)
     try:
         yield found
     finally:
         stop(home)
 
 
-def _launch(home: Path, port: int) -> subprocess.Popen[bytes]:
+def _launch(home: Path, port: int, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     state = home / "state"
     clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     environment = {
@@ -174,7 +181,9 @@ def _launch(home: Path, port: int) -> subprocess.Popen[bytes]:
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+        "LAMBDA_WARM_TTL_SECONDS": "3600",
         "PYTHONPATH": str(ROOT),
+        **variables,
     }
     command = [sys.executable, "-m", "local.engine.server", "--host", HOST, "--port", str(port)]
     command += ["--state", str(state / "engine")]

@@ -59,18 +59,18 @@ def stop_all_but_champion(
     return pending
 
 
-def redrive(sqs: SQSClient, dead_letters_arn: str) -> None:
-    """Give images that found no champion another chance, now that there is one."""
-    try:
-        sqs.start_message_move_task(SourceArn=dead_letters_arn)
-    except ClientError as error:
-        # One move at a time; the one under way takes these messages along.
-        if error.response["Error"]["Code"] not in (
-            "UnsupportedOperation",
-            "AWS.SimpleQueueService.UnsupportedOperation",
-        ):
-            raise
+def redrive(sqs: SQSClient, dead_letters_url: str, queue_url: str, *, limit: int = 1000) -> int:
+    """Give images that found no champion another chance, now that there is one: how many.
 
-
-def verdict_reason(verdict: dict[str, Any]) -> str:
-    return "; ".join(verdict["reasons"])
+    A message is deleted from the dead letters only once the queue has it; twice is better than never.
+    """
+    moved = 0
+    while moved < limit:
+        found = sqs.receive_message(QueueUrl=dead_letters_url, MaxNumberOfMessages=10).get("Messages", [])
+        if not found:
+            break
+        for message in found:
+            sqs.send_message(QueueUrl=queue_url, MessageBody=message["Body"])
+            sqs.delete_message(QueueUrl=dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
+        moved += len(found)
+    return moved

@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 PAGE = 100
 UNTESTED_THRESHOLD = 0.5
-"""Assumed threshold of a label that no test image shows, of which the evaluation can say nothing."""
+"""Assumed threshold of a label of which neither evaluation nor training say anything."""
 STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "FAILED"}
 DELETABLE = {"TRAINING_COMPLETED", "TRAINING_FAILED", "STOPPED", "FAILED"}
 DATASET_BUSY = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
@@ -103,6 +103,8 @@ class CustomLabelsApi:
 
     def recover(self) -> None:
         """After the store is opened: settle what was under way, start again what ran."""
+        for images_of_a_lost_training in (self._state / "versions").glob("*/images"):
+            shutil.rmtree(images_of_a_lost_training, ignore_errors=True)
         for version in self._store.recover():
             self._endpoints.start(version.arn)
 

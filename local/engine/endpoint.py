@@ -182,7 +182,8 @@ class LocalEndpoints:
     def thresholds(self, version_arn: str) -> Mapping[str, float]:
         """Assumed threshold (0 to 1) of each label."""
         evaluation = json.loads((self._directory(version_arn) / "evaluation.json").read_text())
-        return {label["label"]: float(label["assumed_threshold"]) for label in evaluation["labels"]}
+        tested = {label["label"]: float(label["assumed_threshold"]) for label in evaluation["labels"]}
+        return {**evaluation.get("thresholds", {}), **tested}
 
     def close(self) -> None:
         """End every process. The store goes on saying RUNNING, so that the next engine starts them again."""

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from local.engine.errors import ERRORS
@@ -39,6 +39,7 @@ def parse(body: bytes) -> Fault:
     try:
         wanted: Any = json.loads(body)
         fault = Fault(**wanted)
+        fault = replace(fault, delay_seconds=float(fault.delay_seconds), times=int(fault.times))
     except (TypeError, ValueError) as error:
         raise ValueError(
             "A fault is {operation, error | delay_seconds | outcome, times}; see local/engine/faults.py"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from local.engine.errors import (
     ImageTooLargeException,
@@ -58,9 +58,3 @@ def is_usable(body: bytes) -> bool:
     except RekognitionError:
         return False
     return True
-
-
-def upright(body: bytes) -> Image.Image:
-    """The image as RGB, turned as its EXIF orientation says."""
-    with Image.open(io.BytesIO(body)) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -10,8 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from local.engine import images, learning
+from PIL import Image
+
+from local.engine import learning
 from local.engine.endpoint import Found
+from local.engine.learning.data import upright
 from local.engine.learning.types import Box, Example, Prediction, Progress
 
 SEED = 20240607
@@ -53,6 +57,8 @@ def run(directory: Path, seconds: float) -> None:
             for label in found.labels
         ],
     }
+    # What the evaluation cannot say of labels that no test image shows.
+    evaluation["thresholds"] = dict(model.facts.thresholds)
     if job["task"] == "classification":
         evaluation["confusion_matrix"] = _confusion(test, found.predictions)
     write_whole(directory / "evaluation.json", json.dumps(evaluation))
@@ -63,7 +69,8 @@ def load(directory: Path) -> Callable[[bytes], list[Found]]:
     model = learning.Model.load(directory / "model")
 
     def predict(body: bytes) -> list[Found]:
-        image = images.upright(body)
+        with Image.open(io.BytesIO(body)) as opened:
+            image = upright(opened)
         return [_found(prediction, image.width, image.height) for prediction in model.predict(image)]
 
     return predict

@@ -91,6 +91,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI application: Rekognition, and MiniStack for all the rest."""
     from ministack.app import app as ministack  # noqa: PLC0415 - reads the environment when first imported
 
+    scope = _as_if_by_tls(scope)
     if scope["type"] == "lifespan":
         await ministack(scope, await _with_engine(receive), send)
     elif scope["type"] == "http" and scope["path"] == FAULTS_PATH:
@@ -98,7 +99,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http" and (operation := _operation(scope)):
         await _answer(send, *await _rekognition(scope, operation, await _body(receive)))
     else:
-        await ministack(_as_if_by_tls(scope), receive, send)
+        await ministack(scope, receive, send)
 
 
 def _as_if_by_tls(scope: Scope) -> Scope:

@@ -448,12 +448,23 @@ def test_an_image_that_cannot_be_used_is_told(
         bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=sent(body))
 
 
-def test_an_image_is_turned_upright() -> None:
+def test_boxes_are_ratios_of_the_image_turned_upright(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from local.engine import learning, learning_child
+
+    class Model:
+        def predict(self, image: Image.Image) -> list[learning.Prediction]:
+            assert image.size == (100, 200)
+            return [learning.Prediction("cat", 80.0, learning.Box("cat", 10, 20, 30, 40))]
+
+    monkeypatch.setattr(learning.Model, "load", lambda directory: Model())
     out = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (200, 100)).save(out, "JPEG", exif=exif)
-    assert images.upright(out.getvalue()).size == (100, 200)
+    (found,) = learning_child.load(tmp_path)(out.getvalue())
+    assert (found.label, found.confidence, found.box) == ("cat", 80.0, (0.1, 0.1, 0.3, 0.2))
 
 
 def test_a_model_that_dies_fails_its_version_and_can_be_started_again(bench: Bench) -> None:
@@ -510,6 +521,7 @@ def test_faults_make_trainings_and_starts_end_badly(bench: Bench) -> None:
         b'{"operation": "CreateProject", "error": "Nap"}',
         b'{"operation": "CreateProject", "outcome": "FAILED"}',
         b'{"operation": "CreateProject"}',
+        b'{"operation": "CreateProject", "delay_seconds": "long"}',
     ],
 )
 def test_a_fault_that_means_nothing_is_refused(fault: bytes) -> None:
@@ -533,6 +545,7 @@ def test_an_engine_that_ended_takes_up_what_it_did(tmp_path: Path) -> None:
         assert second.until(project, "RUNNING")["MinInferenceUnits"] == 1
         assert len(second.models) == 1
         assert second.call("DescribeProjects")["ProjectDescriptions"][0]["Datasets"]
+        assert not list((tmp_path / "versions").glob("*/images"))
     finally:
         second.close()
         first.close()

@@ -49,13 +49,12 @@ def place(images: torch.Tensor, how: Placements) -> torch.Tensor:
 
 
 def recolour(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Other light: brightness, contrast, the balance of colours, some noise."""
+    """Other light: brightness, contrast, the balance of colours."""
     count = images.shape[0]
     contrast = torch.exp(_between(count, -0.3, 0.3, random)).reshape(count, 1, 1, 1)
     brightness = _between(count, -0.35, 0.35, random).reshape(count, 1, 1, 1)
     balance = torch.exp(_between(count * 3, -0.12, 0.12, random)).reshape(count, 3, 1, 1)
-    changed = images * (contrast * balance).to(images.device) + brightness.to(images.device)
-    return changed
+    return images * (contrast * balance).to(images.device) + brightness.to(images.device)
 
 
 def _between(count: int, low: float, high: float, random: torch.Generator) -> torch.Tensor:

@@ -39,20 +39,19 @@ class Residual(nn.Module):
 class Backbone(nn.Module):
     """Features of an image at 1/4, 1/8, 1/16 and 1/32 of its sides, `widths` channels each."""
 
-    widths = (32, 64, 128, 192)
+    widths = (32, 48, 96, 160)
 
     def __init__(self) -> None:
         super().__init__()
         first, second, third, fourth = self.widths
         self.stem = nn.Sequential(convolution(3, 16, 2), convolution(16, first, 2))
-        self.quarter = Residual(first, first)
         self.eighth = nn.Sequential(Residual(first, second, 2), Residual(second, second))
         self.sixteenth = nn.Sequential(Residual(second, third, 2), Residual(third, third))
         self.last = Residual(third, fourth, 2)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The four feature maps of images (batch, 3, h, w), largest first."""
-        quarter = self.quarter(self.stem(x))
+        quarter = self.stem(x)
         eighth = self.eighth(quarter)
         sixteenth = self.sixteenth(eighth)
         return [quarter, eighth, sixteenth, self.last(sixteenth)]

@@ -1,0 +1,39 @@
+"""Learning from scratch: object detectors and image classifiers in PyTorch, for the embedded engine.
+
+A pure library: image files with their truth in, a model and its figures out.
+"""
+
+from __future__ import annotations
+
+import os
+
+# PyTorch's threads otherwise spin while they wait, and two trainings on the same cores each take more than
+# twice as long as they need. Read once, when torch is loaded, so it has to stand before the imports.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from local.engine.learning.evaluate import evaluate, measure  # noqa: E402
+from local.engine.learning.model import Model  # noqa: E402
+from local.engine.learning.train import train  # noqa: E402
+from local.engine.learning.types import (  # noqa: E402
+    Box,
+    Evaluation,
+    Example,
+    LabelMetrics,
+    Prediction,
+    Progress,
+    Task,
+)
+
+__all__ = [
+    "Box",
+    "Evaluation",
+    "Example",
+    "LabelMetrics",
+    "Model",
+    "Prediction",
+    "Progress",
+    "Task",
+    "evaluate",
+    "measure",
+    "train",
+]

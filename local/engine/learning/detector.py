@@ -1,0 +1,292 @@
+"""The object detector: every label's centres as a heat map, and a box at each of them.
+
+After "Objects as Points" (https://arxiv.org/abs/1904.07850) and "Training-Time-Friendly Network for
+Real-Time Object Detection" (https://arxiv.org/abs/1909.00700), on a backbone small enough to learn from
+nothing in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from local.engine.learning import augment
+from local.engine.learning.data import Canvas, Images, boxes_in_canvas, canvas_for, size
+from local.engine.learning.evaluate import measure, overlap
+from local.engine.learning.network import Backbone, convolution
+from local.engine.learning.types import Box, Example, Prediction
+
+CELLS = (8, 4)
+"""Pixels of the canvas to a cell of the heat map, both ways: usually, and where boxes stay small."""
+REACH = 0.54
+"""The share of a box, around its centre, whose cells learn the box."""
+MOST_PREDICTIONS = 100
+LEAST_CONFIDENCE = 1.0
+
+_SIDES = (192, 640)
+_WANTED_BOX = 32
+_SMALL_BOX = 20
+_SMALLEST_VISIBLE = 0.35
+_SAME_THING = 0.45
+_TOP = 48
+_BOX_WEIGHT = 2.0
+
+Floats = NDArray[np.float32]
+
+
+class DetectorNetwork(nn.Module):
+    """Images (batch, 3, h, w) to heat logits (batch, labels, h / cell, w / cell) and the distances in pixels
+    from each cell's middle to its box's left, top, right and bottom (batch, 4, h / cell, w / cell)."""
+
+    reach: torch.Tensor
+
+    def __init__(self, labels: int, cell: int, reach: float = 20.0) -> None:
+        super().__init__()
+        self.cell = cell
+        self.backbone = Backbone()
+        self.sides = nn.ModuleList(
+            nn.Conv2d(width, _TOP, 1) for width in Backbone.widths[CELLS[::-1].index(cell) :]
+        )
+        self.smooth = convolution(_TOP, _TOP)
+        self.heat = nn.Sequential(convolution(_TOP, _TOP), _last(labels, -4.0))
+        self.distances = nn.Sequential(convolution(_TOP, _TOP), _last(4, 0.0))
+        # Half a usual box: what the distances are before anything is learned.
+        self.register_buffer("reach", torch.tensor(float(reach)))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.backbone(x)[-len(self.sides) :]
+        maps = [side(each) for side, each in zip(self.sides, features, strict=True)]
+        top = maps.pop()
+        while maps:
+            top = maps.pop() + functional.interpolate(top, scale_factor=2.0, mode="nearest")
+        top = self.smooth(top)
+        return self.heat(top), self.reach * torch.exp(self.distances(top).clamp(-4, 4))
+
+
+def _last(outputs: int, bias: float) -> nn.Conv2d:
+    """A last layer which says `bias` everywhere before anything is learned."""
+    layer = nn.Conv2d(_TOP, outputs, 1)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.constant_(cast(torch.Tensor, layer.bias), bias)
+    return layer
+
+
+class DetectorLearner:
+    """What training needs to know of detection: the loss of a batch, the score of some images."""
+
+    def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
+        self.examples = examples
+        self.labels = labels
+        self.device = device
+        self._sizes = [size(example.path) for example in examples]
+        shares = _box_shares(examples, self._sizes)
+        usual = statistics.quantiles(shares, n=4, method="inclusive")[0] if len(shares) > 1 else shares[0]
+        self._largest = min(_SIDES[1], max(_SIDES[0], int(statistics.median(map(max, self._sizes)))))
+        self._use(min(self._largest, max(_SIDES[0], round(_WANTED_BOX / usual))))
+        reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
+        self._cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
+        self.network: nn.Module = DetectorNetwork(len(labels), self._cell, reach).to(device)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def canvas(self) -> Canvas:
+        """The canvas that images are shown in now."""
+        return self._images.canvas
+
+    def look_closer(self) -> bool:
+        """Go on with a finer canvas, if the images have more to show."""
+        side = max(self.canvas.width, self.canvas.height)
+        finer = min(self._largest, round(side * 1.5))
+        if finer < side * 1.2:
+            return False
+        self._use(finer)
+        return True
+
+    def labels_of(self, index: int) -> set[str]:
+        """The labels that an example shows."""
+        return {box.label for box in self.examples[index].boxes}
+
+    def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
+        """The loss of these images, each placed and coloured anew."""
+        canvas = self.canvas
+        how = augment.placements(len(indices), canvas.width, canvas.height, random, low=0.7, high=1.4)
+        images = augment.place(self._images.batch(indices).to(self.device), how)
+        images = augment.recolour(images, random)
+        boxes = [
+            _replaced(self._boxes[index], how.scale[row].tolist(), how.shift[row].tolist(), canvas)
+            for row, index in enumerate(indices)
+        ]
+        heat, sides, weight = targets(boxes, self.labels, canvas, self._cell)
+        logits, distances = self.network(images)
+        count = max(1, sum(len(each) for each in boxes))
+        return _heat_loss(logits, heat.to(self.device)) / count + _BOX_WEIGHT * _box_loss(
+            distances, sides.to(self.device), weight.to(self.device), self._cell
+        )
+
+    def score(self, network: nn.Module, indices: Sequence[int]) -> float:
+        """The macro F1 of images shown as they are, from 0 to 1."""
+        found: list[tuple[Prediction, ...]] = []
+        truth: list[Example] = []
+        for start in range(0, len(indices), 16):
+            chunk = indices[start : start + 16]
+            found += detect(network, self._images.batch(chunk).to(self.device), self.labels)
+            truth += [Example(self.examples[i].path, boxes=self._boxes[i]) for i in chunk]
+        return measure("detection", truth, found).f1 if any(each.boxes for each in truth) else 0.0
+
+    def _use(self, side: int) -> None:
+        canvas = canvas_for(self._sizes, side)
+        self._images = Images(self.examples, canvas)
+        self._boxes = [
+            boxes_in_canvas(example.boxes, each, canvas)
+            for example, each in zip(self.examples, self._sizes, strict=True)
+        ]
+
+
+def detect(
+    network: nn.Module, images: torch.Tensor, labels: Sequence[str]
+) -> list[tuple[Prediction, ...]]:
+    """What the network sees in normalised images (batch, 3, h, w): boxes in canvas pixels, the most
+    confident first, at most 100 an image, none under 1 % confidence, none twice."""
+    with torch.inference_mode():
+        logits, distances = network(images)
+        heat = torch.sigmoid(logits)
+        heat = heat * (heat == functional.max_pool2d(heat, 3, 1, 1))
+        scores, places = heat.flatten(1).topk(min(2 * MOST_PREDICTIONS, heat[0].numel()))
+        cells = heat.shape[2] * heat.shape[3]
+        sides = distances.flatten(2).gather(2, (places % cells)[:, None].expand(-1, 4, -1))
+    grid = (heat.shape[2], heat.shape[3], images.shape[3] // heat.shape[3])
+    return [
+        _separate(score, place, side, labels, grid)
+        for score, place, side in zip(
+            scores.cpu().numpy(), places.cpu().numpy(), sides.cpu().numpy(), strict=True
+        )
+    ]
+
+
+def targets(
+    boxes: Sequence[Sequence[Box]], labels: Sequence[str], canvas: Canvas, cell: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What the network should say of images with these boxes in canvas pixels: heat (batch, labels, h, w),
+    which is 1 at centres; box sides (batch, 4, h, w); and how much each cell's box counts (batch, h, w)."""
+    high, wide = canvas.height // cell, canvas.width // cell
+    heat = np.zeros((len(boxes), len(labels), high, wide), np.float32)
+    sides = np.zeros((len(boxes), 4, high, wide), np.float32)
+    weight = np.zeros((len(boxes), high, wide), np.float32)
+    for row, each in enumerate(boxes):
+        # The small ones last: where boxes lie on one another, the cells belong to the smaller.
+        for box in sorted(each, key=lambda box: -box.width * box.height):
+            top, left, bump = _bump(box, cell, high, wide)
+            here = (slice(top, top + bump.shape[0]), slice(left, left + bump.shape[1]))
+            hot = heat[row, labels.index(box.label)][here]
+            np.maximum(hot, bump, out=hot)
+            weight[row][here] = bump / bump.sum()
+            sides[row][(slice(None), *here)] = np.array(
+                (box.left, box.top, box.left + box.width, box.top + box.height), np.float32
+            )[:, None, None]
+    return torch.from_numpy(heat), torch.from_numpy(sides), torch.from_numpy(weight)
+
+
+def _bump(box: Box, cell: int, high: int, wide: int) -> tuple[int, int, Floats]:
+    """The first row and column of the cells about the box's centre, and the bell over them, 1 at its top."""
+    x = min(wide - 1, int((box.left + box.width / 2) / cell))
+    y = min(high - 1, int((box.top + box.height / 2) / cell))
+    across, down = int(box.width / 2 * REACH / cell), int(box.height / 2 * REACH / cell)
+    left, right = max(0, x - across), min(wide - 1, x + across)
+    top, bottom = max(0, y - down), min(high - 1, y + down)
+    xs = (np.arange(left, right + 1) - x) / ((2 * across + 1) / 6)
+    ys = (np.arange(top, bottom + 1) - y) / ((2 * down + 1) / 6)
+    return top, left, np.exp(-(xs[None] ** 2 + ys[:, None] ** 2) / 2).astype(np.float32)
+
+
+def _heat_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    """The focal loss of the heat, summed; cells near a centre are excused the more the nearer they are."""
+    sure = torch.sigmoid(logits)
+    centre = heat.eq(1)
+    missed = (1 - sure) ** 2 * functional.softplus(-logits) * centre
+    invented = (1 - heat) ** 4 * sure**2 * functional.softplus(logits) * ~centre
+    return (missed + invented).sum()
+
+
+def _box_loss(distances: torch.Tensor, sides: torch.Tensor, weight: torch.Tensor, cell: int) -> torch.Tensor:
+    """One less the generalised overlap of boxes, the mean over weighted cells."""
+    chosen = weight > 0
+    if not chosen.any():
+        return distances.sum() * 0
+    share = weight[chosen]
+    _, rows, columns = torch.nonzero(chosen, as_tuple=True)
+    x, y = (columns + 0.5) * cell, (rows + 0.5) * cell
+    left, top, right, bottom = distances.permute(1, 0, 2, 3)[:, chosen]
+    left, top, right, bottom = x - left, y - top, x + right, y + bottom
+    true_left, true_top, true_right, true_bottom = sides.permute(1, 0, 2, 3)[:, chosen]
+    wide = (torch.minimum(right, true_right) - torch.maximum(left, true_left)).clamp(min=0)
+    tall = (torch.minimum(bottom, true_bottom) - torch.maximum(top, true_top)).clamp(min=0)
+    shared = wide * tall
+    union = (right - left) * (bottom - top) + (true_right - true_left) * (true_bottom - true_top) - shared
+    around = (torch.maximum(right, true_right) - torch.minimum(left, true_left)) * (
+        torch.maximum(bottom, true_bottom) - torch.minimum(top, true_top)
+    )
+    general = shared / union.clamp(min=1e-6) - (around - union) / around.clamp(min=1e-6)
+    return ((1 - general) * share).sum() / share.sum()
+
+
+def _separate(
+    scores: Floats, places: NDArray[np.int64], sides: Floats, labels: Sequence[str], grid: tuple[int, int, int]
+) -> tuple[Prediction, ...]:
+    """One image's predictions from its hottest cells, without those that a surer one of the label covers."""
+    high, wide, pixels = grid
+    kept: list[Prediction] = []
+    for score, place, (left, top, right, bottom) in zip(scores, places, sides.T, strict=True):
+        confidence = round(100 * float(score), 4)
+        if confidence < LEAST_CONFIDENCE or len(kept) == MOST_PREDICTIONS:
+            break
+        number, cell = divmod(int(place), high * wide)
+        x, y = (cell % wide + 0.5) * pixels, (cell // wide + 0.5) * pixels
+        box = Box(
+            labels[number],
+            max(0.0, x - float(left)),
+            max(0.0, y - float(top)),
+            min(float(wide * pixels), x + float(right)) - max(0.0, x - float(left)),
+            min(float(high * pixels), y + float(bottom)) - max(0.0, y - float(top)),
+        )
+        if all(other.label != box.label or _distinct(box, other.box) for other in kept):
+            kept.append(Prediction(box.label, confidence, box))
+    return tuple(kept)
+
+
+def _distinct(box: Box, other: Box | None) -> bool:
+    return other is None or overlap(box, other) < _SAME_THING
+
+
+def _replaced(
+    boxes: Sequence[Box], scale: Sequence[float], shift: Sequence[float], canvas: Canvas
+) -> list[Box]:
+    """The boxes where they lie in the changed image, without those of which too little is left."""
+    moved = []
+    for box in boxes:
+        left, top = box.left * scale[0] + shift[0], box.top * scale[1] + shift[1]
+        right, bottom = left + box.width * scale[0], top + box.height * scale[1]
+        area = (right - left) * (bottom - top)
+        left, top = max(0.0, left), max(0.0, top)
+        right, bottom = min(float(canvas.width), right), min(float(canvas.height), bottom)
+        if right > left and bottom > top and (right - left) * (bottom - top) > _SMALLEST_VISIBLE * area:
+            moved.append(Box(box.label, left, top, right - left, bottom - top))
+    return moved
+
+
+def _box_shares(examples: Sequence[Example], sizes: Sequence[tuple[int, int]]) -> list[float]:
+    """Each box's side, as if it were square, as a share of its image's longer side."""
+    return [
+        math.sqrt(max(1.0, box.width * box.height)) / max(each)
+        for example, each in zip(examples, sizes, strict=True)
+        for box in example.boxes
+    ]

@@ -1,0 +1,401 @@
+"""The whole loop on the embedded stack, IAM enforced, in the order in which a deployment lives.
+
+Each test goes on where the one before it ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+import uuid
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from lambdas.domain import catalogue
+from local.scenes import CLASSIFICATION_LABELS, Scene, classification_scenes
+from tests.endtoend.loop import Loop, until
+
+pytestmark = pytest.mark.embedded
+
+GOOD = list(classification_scenes(45, seed=1))
+ODD_KEYS = ["with space", "plus+plus", "percent%20", "ünïcödé", "new\nline"]
+
+
+def true_label(scene: Scene) -> str:
+    return scene.labels[0]
+
+
+def wrong_label(scene: Scene) -> str:
+    """Another label, chosen by the picture: there is nothing to be learnt from it."""
+    others = [label for label in CLASSIFICATION_LABELS if label != scene.labels[0]]
+    return others[hashlib.sha256(scene.jpeg()).digest()[0] % len(others)]
+
+
+@pytest.fixture(scope="module")
+def notifications(loop: Loop) -> Any:
+    """A queue that hears what the loop tells machines, by EventBridge, and people, by SNS."""
+    sqs, events, sns = loop.client("sqs"), loop.client("events"), loop.client("sns")
+    url = sqs.create_queue(QueueName="hears-the-loop")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": ["events.amazonaws.com", "sns.amazonaws.com"]},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_rule(Name="hears-the-loop", EventPattern=json.dumps({"source": ["labelloop"]}))
+    events.put_targets(Rule="hears-the-loop", Targets=[{"Id": "queue", "Arn": arn}])
+    sns.subscribe(TopicArn=loop.outputs["NotificationTopicArn"], Protocol="sqs", Endpoint=arn)
+
+    def received() -> list[dict[str, Any]]:
+        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in found:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in found]
+
+    return received
+
+
+def test_a_run_without_images_says_so(loop: Loop) -> None:
+    run = loop.retrain("without-images")
+    assert (run["outcome"], run["reason"]) == ("skipped", "no image has a label yet")
+    assert loop.records.lease("retrain") is None
+    assert loop.statuses() == {}
+
+
+def test_one_label_only_is_not_trained_on(loop: Loop) -> None:
+    empty = [scene for scene in GOOD if true_label(scene) == "empty"]
+    loop.drop_by_folder(empty[:12], true_label)
+    registered(loop, 12)
+    run = loop.retrain("one-label")
+    assert run["outcome"] == "skipped"
+    assert run["reason"] == "only one label, empty: a classification needs at least two"
+    assert loop.statuses() == {}
+
+
+def test_a_label_without_a_test_image_is_not_trained_on(loop: Loop) -> None:
+    (assembled, *_) = [scene for scene in GOOD if true_label(scene) == "assembled"]
+    loop.drop_by_folder([assembled], true_label)
+    registered(loop, 13)
+    run = loop.retrain("no-test-image")
+    assert run["outcome"] == "skipped"
+    assert run["reason"].startswith("no image to test with of: assembled")
+
+
+def test_a_burst_of_images_becomes_a_champion_by_itself(loop: Loop, notifications: Any) -> None:
+    known = loop.run_names()
+    loop.tune(min_new_images=30)
+    loop.drop_by_folder(GOOD, true_label)
+    run = loop.automatic_run(known)
+    loop.tune(min_new_images=1000)
+    assert run["outcome"] == "promoted", run
+    assert run["trigger"] == "images"
+    assert len(registered(loop, len(GOOD))) == len(GOOD)
+    assert_complete(run)
+    assert {step["step"] for step in run["steps"]} >= {"Settle", "Snapshot", "Train", "Evaluate", "Promote"}
+    champion = loop.records.champion()
+    assert champion is not None
+    assert champion.version_name == run["version"]
+    assert loop.running() == {champion.version_name}
+    assert_nothing_is_left(loop)
+    assert_told(notifications, run)
+
+
+def registered(loop: Loop, count: int) -> list[Any]:
+    def found() -> list[Any] | None:
+        images = [image for image in loop.images() if image.status == "labelled"]
+        return images if len(images) >= count else None
+
+    return until(found, 60, f"{count} images are registered")
+
+
+def assert_complete(run: dict[str, Any]) -> None:
+    """What triggered it, snapshot, version, metrics, verdicts in words, cost and durations."""
+    assert run["trigger"]
+    assert run["snapshot"]
+    assert 0 <= run["f1"] <= 1
+    assert {label["label"] for label in run["labels"]} == set(CLASSIFICATION_LABELS)
+    assert run["verdicts"]
+    for verdict in run["verdicts"]:
+        assert verdict["reasons"]
+    assert run["estimated_usd"] > 0
+    assert run["seconds"] > 0
+    assert sum(step["seconds"] for step in run["steps"]) == pytest.approx(run["seconds"], abs=5)
+
+
+def assert_nothing_is_left(loop: Loop) -> None:
+    assert loop.records.lease("retrain") is None
+    assert loop.records.lease("promote") is None
+    champion = loop.records.champion()
+    assert loop.running() <= ({champion.version_name} if champion else set())
+
+
+def assert_told(notifications: Any, run: dict[str, Any]) -> None:
+    heard: list[dict[str, Any]] = []
+
+    def both() -> bool:
+        heard.extend(notifications())
+        by_event = any(message.get("detail", {}).get("id") == run["id"] for message in heard)
+        by_mail = any(run["id"] in message.get("Message", "") for message in heard)
+        return by_event and by_mail
+
+    assert until(both, 15, "the run is told of by EventBridge and SNS")
+
+
+def test_the_champion_answers_for_an_image_under_detect(loop: Loop) -> None:
+    (scene,) = classification_scenes(1, seed=99)
+    loop.put("detect/shift 1/tray+ä.jpg", scene.jpeg())
+    result = until(lambda: loop.json("results/shift 1/tray+ä.jpg.json"), 30, "there is a result")
+    champion = loop.records.champion()
+    assert champion is not None
+    assert result["model_version"] == champion.version_name
+    assert all(0 <= label["confidence"] <= 100 for label in result["labels"])
+
+
+def test_what_is_not_an_image_under_detect_gets_its_reason(loop: Loop) -> None:
+    loop.put("detect/notes.txt", b"not an image")
+    result = until(lambda: loop.json("results/notes.txt.json"), 30, "there is a result")
+    assert result["error"] == "InvalidImageFormatException"
+
+
+def test_the_same_images_are_not_trained_on_twice(loop: Loop) -> None:
+    run = loop.retrain("nothing-new")
+    assert run["outcome"] == "skipped"
+    assert "nothing has changed" in run["reason"]
+
+
+def test_two_runs_at_once_are_one(loop: Loop) -> None:
+    loop.fault(operation="DescribeProjects", delay_seconds=3)
+    loop.start("RetrainMachineArn", "first-of-two", {"force": True})
+    until(lambda: loop.records.lease("retrain"), 30, "the first has the lease")
+    second = loop.retrain("second-of-two")
+    assert second["outcome"] == "skipped"
+    assert "first-of-two is under way" in second["reason"]
+    loop.stepfunctions.stop_execution(
+        executionArn=loop.records.run("first-of-two")["execution"],  # type: ignore[index]
+        cause="stopped by a person",
+    )
+
+
+def test_an_aborted_run_is_swept_up(loop: Loop) -> None:
+    """It could not report itself; the lease would have been held for ever."""
+    run = loop.run("first-of-two")
+    assert run["outcome"] == "failed"
+    assert "stopped by a person" in run["reason"]
+    until(lambda: loop.records.lease("retrain") is None, 30, "the lease is free")
+
+
+def test_wrong_labels_are_refused_and_never_started(loop: Loop) -> None:
+    before = loop.records.champion()
+    loop.drop_by_folder(classification_scenes(90, seed=2), wrong_label)
+    registered(loop, len(GOOD) + 90)
+    run = loop.retrain("wrong-labels")
+    assert run["outcome"] == "refused", run
+    assert "overall F1" in run["reason"]
+    assert loop.statuses()[run["version"]] == "TRAINING_COMPLETED"
+    assert loop.records.champion() == before
+    assert_nothing_is_left(loop)
+
+
+def test_a_training_that_fails_leaves_nothing_behind(loop: Loop) -> None:
+    loop.fault(operation="CreateProjectVersion", outcome="TRAINING_FAILED")
+    run = loop.retrain("failing-training", force=True)
+    assert run["outcome"] == "failed"
+    assert run["reason"].startswith("TrainingFailed")
+    assert loop.records.version(run["version"])["state"] == "failed"  # type: ignore[index]
+    assert_nothing_is_left(loop)
+
+
+def test_an_endpoint_that_does_not_start_leaves_the_champion(loop: Loop) -> None:
+    before = loop.records.champion()
+    loop.tune(min_f1=0, min_label_f1=0)
+    loop.fault(operation="StartProjectVersion", outcome="FAILED")
+    run = loop.retrain("failing-start", force=True)
+    assert run["outcome"] == "failed"
+    assert "did not start" in run["reason"]
+    assert loop.records.champion() == before
+    assert_nothing_is_left(loop)
+
+
+def test_a_step_that_times_out_leaves_the_champion(loop: Loop) -> None:
+    """The challenger runs by then, and is stopped again."""
+    before = loop.records.champion()
+    lambda_ = loop.client("lambda")
+    names = [function["FunctionName"] for function in lambda_.list_functions()["Functions"]]
+    (verify,) = [name for name in names if "PromoteVerify" in name]
+    lambda_.update_function_configuration(FunctionName=verify, Timeout=1)
+    loop.fault(operation="DetectCustomLabels", delay_seconds=4, times=4)
+    version = loop.records.run("failing-start")["version"]  # type: ignore[index]
+    execution = loop.start("PromoteMachineArn", "slow-verification", {"version": version})
+    ended = until(lambda: ended_execution(loop, execution), 120, "the promotion ends")
+    lambda_.update_function_configuration(FunctionName=verify, Timeout=900)
+    assert ended["status"] == "FAILED"
+    assert loop.records.champion() == before
+    assert_nothing_is_left(loop)
+
+
+def ended_execution(loop: Loop, arn: str) -> Any:
+    found = loop.stepfunctions.describe_execution(executionArn=arn)
+    return None if found["status"] == "RUNNING" else found
+
+
+def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
+    """Also: an older version can be gone back to, by the same machine."""
+    version = loop.records.run("wrong-labels")["version"]  # type: ignore[index]
+    before = loop.records.champion()
+    assert before is not None
+    execution = loop.start("PromoteMachineArn", "by-hand", {"version": version, "rollback": True})
+    asked, image = [], next(classification_scenes(1, seed=5)).jpeg()
+    while not (ended := ended_execution(loop, execution)):
+        champion = loop.records.champion()
+        assert champion is not None
+        loop.rekognition.detect_custom_labels(ProjectVersionArn=champion.version_arn, Image={"Bytes": image})
+        asked.append(champion.version_name)
+    assert ended["status"] == "SUCCEEDED"
+    assert set(asked) == {before.version_name, version}
+    after = loop.records.champion()
+    assert after is not None
+    assert (after.version_name, after.previous_version_name) == (version, before.version_name)
+    assert_nothing_is_left(loop)
+
+
+def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
+    forgotten = loop.records.run("failing-start")["version"]  # type: ignore[index]
+    arn = loop.records.version(forgotten)["arn"]  # type: ignore[index]
+    loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
+    until(lambda: loop.statuses()[forgotten] == "RUNNING", 30, "the forgotten model runs")
+    names = [f["FunctionName"] for f in loop.client("lambda").list_functions()["Functions"]]
+    (sweep,) = [name for name in names if "SweepSweep" in name]
+    loop.client("lambda").invoke(FunctionName=sweep, Payload=b"{}")
+    until(lambda: loop.statuses()[forgotten] == "STOPPED", 30, "the forgotten model is stopped")
+    assert_nothing_is_left(loop)
+
+
+def jpeg(width: int, height: int, **options: Any) -> bytes:
+    body = io.BytesIO()
+    Image.effect_noise((width, height), 60).convert("RGB").save(body, "JPEG", **options)
+    return body.getvalue()
+
+
+def gif() -> bytes:
+    body = io.BytesIO()
+    frames = [Image.new("P", (80, 80), colour) for colour in (1, 2)]
+    frames[0].save(body, "GIF", save_all=True, append_images=frames[1:])
+    return body.getvalue()
+
+
+UNUSABLE = {
+    "zero-byte.jpg": (b"", "empty"),
+    "truncated.jpg": (jpeg(200, 200)[:2000], "truncated"),
+    "not-an-image.jpg": (b"I am a letter", "not_an_image"),
+    "animated.gif": (gif(), "unsupported_format"),
+    "63-pixels.jpg": (jpeg(63, 200), "too_small"),
+    "4097-pixels.jpg": (jpeg(4097, 300), "too_large"),
+}
+
+
+def test_a_bad_burst_is_sorted_out_and_harms_nothing_else(loop: Loop) -> None:
+    """Unusable images, odd keys and duplicates in one burst: each has its reason, the rest is registered."""
+    before = len(loop.images())
+    good = list(classification_scenes(len(ODD_KEYS), seed=7))
+    for name, (body, _) in UNUSABLE.items():
+        loop.put(f"incoming/labeled/empty/{name}", body)
+    for key, scene in zip(ODD_KEYS, good, strict=True):
+        loop.put(f"incoming/labeled/empty/{key}.jpg", scene.jpeg())
+        loop.put(f"incoming/labeled/empty/again {key}.jpg", scene.jpeg())
+    for name, (_, reason) in UNUSABLE.items():
+        key = f"rejected/labeled/empty/{name}"
+        found = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")  # type: ignore[misc]
+        assert found["reason"] == reason, found
+        assert key in loop.keys(key)
+    until(lambda: len(loop.images()) == before + len(good), 60, "the good ones are registered")
+    until(lambda: loop.keys("incoming/") == [], 30, "nothing is left to register")
+    hashes = {
+        hashlib.sha256(scene.jpeg()).hexdigest(): key for scene, key in zip(good, ODD_KEYS, strict=True)
+    }
+    for sha, key in hashes.items():
+        image = catalogue.get_image(loop.catalogue, sha)
+        assert image is not None
+        assert image.sources == {
+            f"incoming/labeled/empty/{key}.jpg",
+            f"incoming/labeled/empty/again {key}.jpg",
+        }
+
+
+def test_an_event_that_comes_ten_times_is_one_image(loop: Loop) -> None:
+    (scene,) = classification_scenes(1, seed=8)
+    sha = hashlib.sha256(scene.jpeg()).hexdigest()
+    key = "incoming/labeled/empty/ten-times.jpg"
+    loop.put(key, scene.jpeg())
+    first = until(lambda: catalogue.get_image(loop.catalogue, sha), 30, "it is registered")
+    detail = {"bucket": {"name": loop.bucket}, "object": {"key": key, "size": 1, "sequencer": "0"}}
+    event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
+    queues = loop.client("sqs").list_queues()["QueueUrls"]
+    (queue,) = [url for url in queues if "RegisterInboxQueue" in url]
+    for _ in range(10):
+        loop.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+    time.sleep(3)
+    assert catalogue.get_image(loop.catalogue, sha) == first
+
+
+def test_an_image_under_two_labels_is_kept_out_until_somebody_says(loop: Loop) -> None:
+    (scene,) = classification_scenes(1, seed=9)
+    sha = hashlib.sha256(scene.jpeg()).hexdigest()
+    for label in ("empty", "damaged"):
+        loop.put(f"incoming/labeled/{label}/{uuid.uuid4()}.jpg", scene.jpeg())
+
+    def conflict() -> Any:
+        image = catalogue.get_image(loop.catalogue, sha)
+        return image if image and image.status == "conflict" else None
+
+    image = until(conflict, 30, "the contradiction is found")
+    assert "empty" in image.conflict_reason
+    assert "damaged" in image.conflict_reason
+
+
+def test_a_manifest_with_broken_lines_labels_what_it_can(loop: Loop) -> None:
+    (scene, absent) = classification_scenes(2, seed=10)
+    key = "incoming/annotations/known.jpg"
+    loop.put(key, scene.jpeg())
+
+    def line(source: str, **more: Any) -> str:
+        metadata = {"class-name": "damaged", "confidence": 1, "type": "groundtruth/image-classification"}
+        entry = {"source-ref": f"s3://{loop.bucket}/{source}", "state": 1, "state-metadata": metadata | more}
+        return json.dumps(entry)
+
+    lines = [
+        line(key),
+        "{broken",
+        line("incoming/annotations/comes-later.jpg"),
+        line(key, type="groundtruth/3d"),
+    ]
+    loop.put("incoming/annotations/night-shift.manifest", "\n".join(lines).encode())
+    report = until(
+        lambda: loop.json("rejected/annotations/night-shift.manifest.reason.json"), 60, "it is reported"
+    )
+    assert [broken["line"] for broken in report["lines"]] == [2, 4]
+    loop.put("incoming/annotations/comes-later.jpg", absent.jpeg())
+    for picture in (scene, absent):
+        sha = hashlib.sha256(picture.jpeg()).hexdigest()
+
+        def labels(sha: str = sha) -> tuple[str, ...]:
+            image = catalogue.get_image(loop.catalogue, sha)
+            return image.labels if image else ()
+
+        assert until(labels, 30, "the manifest's label is on it") == ("damaged",)
+
+
+def test_no_event_was_lost(loop: Loop) -> None:
+    sqs = loop.client("sqs")
+    for output in ("RegisterDeadLettersUrl", "DetectDeadLettersUrl"):
+        attributes = sqs.get_queue_attributes(
+            QueueUrl=loop.outputs[output], AttributeNames=["ApproximateNumberOfMessages"]
+        )["Attributes"]
+        assert attributes["ApproximateNumberOfMessages"] == "0", output
+    assert loop.keys("incoming/") == []
