@@ -47,6 +47,7 @@ class LabelLoopStack(cdk.Stack):
             self,
             "Sweep",
             deployment,
+            drop=drop,
             records=records,
             register=register,
             project=project,

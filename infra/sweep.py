@@ -7,6 +7,7 @@ from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from infra.deployment import Deployment
+from infra.drop import Drop
 from infra.handler import Handler
 from infra.promote import Promote
 from infra.records import Records
@@ -22,6 +23,7 @@ class Sweep(Construct):
         id: str,
         deployment: Deployment,
         *,
+        drop: Drop,
         records: Records,
         register: Register,
         project: RekognitionProject,
@@ -38,7 +40,9 @@ class Sweep(Construct):
             description="Gives dead leases back and stops models that run for nobody",
             timeout=120,
             environment={
+                "DATA_BUCKET": drop.bucket.bucket_name,
                 "CATALOGUE_TABLE": register.catalogue.table_name,
+                "REGISTER_QUEUE_URL": register.inbox.queue.queue_url,
                 "PROJECT_ARN": project.arn,
                 "TOPIC_ARN": records.topic.topic_arn,
                 "RETRAIN_MACHINE_ARN": retrain.workflow.arn,
@@ -56,6 +60,8 @@ class Sweep(Construct):
             on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
             why="executions are named when they start",
         )
+        handler.allow("s3:ListBucket", on=[drop.bucket.bucket_arn])
+        handler.allow("sqs:SendMessage", on=[register.inbox.queue.queue_arn])
         target = targets.LambdaFunction(handler.function)
         events.Rule(
             self,

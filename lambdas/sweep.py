@@ -17,16 +17,21 @@ logger = Logger()
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Runs by schedule, and whenever a state machine of the loop ends other than by itself."""
     s = services()
+    tuning = s.tuning()
+    resent = sweeping.resend_lost_events(
+        s.s3, s.sqs, s.bucket, variable("REGISTER_QUEUE_URL"), tuning.lost_event_seconds
+    )
     swept = sweeping.sweep(s.rekognition, s.stepfunctions, s.records, s.project_arn)
     for run in swept.runs:
         retraining.notify(s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), run)
     requested = retraining.request_run_if_due(
-        s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), s.tuning()
+        s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), tuning
     )
     found = {
         "leases": swept.leases,
         "stopped": [version.name for version in swept.stopped],
         "runs": [run["id"] for run in swept.runs],
+        "resent": resent,
         "requested_run": requested,
     }
     if any(found.values()):

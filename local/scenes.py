@@ -119,7 +119,7 @@ def _bench_with_parts(random: np.random.Generator) -> tuple[Image.Image, tuple[S
         if len(boxes) == wanted:
             break
         label = DETECTION_LABELS[random.integers(len(DETECTION_LABELS))]
-        size = float(random.uniform(0.13, 0.30)) * height
+        size = float(random.uniform(0.15, 0.30)) * height
         mask = _reduced(_part(random, label, size))
         box = _placed(random, mask, width, height, label)
         if box and all(_overlap(box, other) < 0.12 for other in boxes):
@@ -215,10 +215,10 @@ def _part(random: np.random.Generator, label: str, size: float) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     if label == "nut":
         draw.polygon(_ring(middle, radius, 6, angle), fill=255)
-        _disc(draw, middle, radius * float(random.uniform(0.46, 0.56)), 0)
+        _disc(draw, middle, radius * float(random.uniform(0.40, 0.48)), 0)
     elif label == "washer":
         _disc(draw, middle, radius, 255)
-        _disc(draw, middle, radius * float(random.uniform(0.48, 0.62)), 0)
+        _disc(draw, middle, radius * float(random.uniform(0.56, 0.68)), 0)
     else:
         draw.polygon(_teeth(middle, radius, int(random.integers(9, 15)), angle), fill=255)
         _disc(draw, middle, radius * float(random.uniform(0.20, 0.32)), 0)
@@ -375,9 +375,7 @@ def _placed(
 
 def _inside(box: SceneBox, canvas: Floats) -> bool:
     height, width = canvas.shape[:2]
-    return (
-        box.left >= 0 and box.top >= 0 and box.left + box.width <= width and box.top + box.height <= height
-    )
+    return box.left >= 0 and box.top >= 0 and box.left + box.width <= width and box.top + box.height <= height
 
 
 def _overlap(one: SceneBox, other: SceneBox) -> float:

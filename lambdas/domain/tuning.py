@@ -24,6 +24,8 @@ class Tuning:
     """A run waits no longer than this for a burst to end."""
     poll_seconds: int = 60
     """How often a training or a starting model is looked at."""
+    lost_event_seconds: int = 900
+    """An object that lies under incoming/ for longer than this had its event lost, and gets a new one."""
     min_training_images: int = 10
     """AWS recommends at least 10 images to train with."""
     min_f1: float = 0.8
@@ -49,7 +51,13 @@ class Tuning:
                 raise TuningError(f"{field.name}={value!r}: expected a number, 0 or more")
             if "f1" in field.name and value > 1:
                 raise TuningError(f"{field.name}={value!r}: an F1 lies between 0 and 1")
-        for name in ("min_new_images", "poll_seconds", "inference_units", "verification_images"):
+        for name in (
+            "min_new_images",
+            "poll_seconds",
+            "lost_event_seconds",
+            "inference_units",
+            "verification_images",
+        ):
             if getattr(self, name) < 1:
                 raise TuningError(f"{name}={getattr(self, name)!r}: expected 1 or more")
 

@@ -27,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from local import ministack
 from local.engine import authorization, faults, shapes
 from local.engine.api import CustomLabelsApi
 from local.engine.endpoint import LocalEndpoints
@@ -89,17 +90,17 @@ def engine() -> Engine:
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI application: Rekognition, and MiniStack for all the rest."""
-    from ministack.app import app as ministack  # noqa: PLC0415 - reads the environment when first imported
+    from ministack.app import app as ministack_app  # noqa: PLC0415 - reads the environment when first imported
 
     scope = _as_if_by_tls(scope)
     if scope["type"] == "lifespan":
-        await ministack(scope, await _with_engine(receive), send)
+        await ministack_app(scope, await _with_engine(receive), send)
     elif scope["type"] == "http" and scope["path"] == FAULTS_PATH:
         await _answer(send, *_fault(scope["method"], await _body(receive)))
     elif scope["type"] == "http" and (operation := _operation(scope)):
         await _answer(send, *await _rekognition(scope, operation, await _body(receive)))
     else:
-        await ministack(scope, receive, send)
+        await ministack_app(scope, receive, send)
 
 
 def _as_if_by_tls(scope: Scope) -> Scope:
@@ -110,6 +111,7 @@ def _as_if_by_tls(scope: Scope) -> Scope:
 
 async def _with_engine(receive: Receive) -> Receive:
     """`receive` of the lifespan, with the engine begun, and ended before MiniStack is."""
+    ministack.mend()
     engine().api.recover()
 
     async def received() -> dict[str, Any]:

@@ -26,7 +26,11 @@ TUNING = {
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Running]:
     """An embedded stack of its own, IAM enforced, whose trainings are short and may be told to fail."""
     home: Path = tmp_path_factory.mktemp("embedded")
-    variables = {"LABELLOOP_ENGINE_FAULTS": "1", "LABELLOOP_TRAINING_SECONDS": "15"}
+    variables = {
+        "LABELLOOP_ENGINE_FAULTS": "1",
+        "LABELLOOP_TRAINING_SECONDS": "15",
+        "SFN_WAIT_SCALE": "0.3",
+    }
     with embedded.stack_in(home, variables=variables) as running:
         yield running
 

@@ -269,11 +269,7 @@ def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
     forgotten = loop.records.run("failing-start")["version"]  # type: ignore[index]
     arn = loop.records.version(forgotten)["arn"]  # type: ignore[index]
     loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
-    until(lambda: loop.statuses()[forgotten] == "RUNNING", 30, "the forgotten model runs")
-    names = [f["FunctionName"] for f in loop.client("lambda").list_functions()["Functions"]]
-    (sweep,) = [name for name in names if "SweepSweep" in name]
-    loop.client("lambda").invoke(FunctionName=sweep, Payload=b"{}")
-    until(lambda: loop.statuses()[forgotten] == "STOPPED", 30, "the forgotten model is stopped")
+    until(lambda: loop.statuses()[forgotten] == "STOPPED", 90, "the forgotten model is stopped")
     assert_nothing_is_left(loop)
 
 
@@ -389,6 +385,21 @@ def test_a_manifest_with_broken_lines_labels_what_it_can(loop: Loop) -> None:
             return image.labels if image else ()
 
         assert until(labels, 30, "the manifest's label is on it") == ("damaged",)
+
+
+def test_a_lost_event_is_made_up_for(loop: Loop) -> None:
+    """The rule is switched off while an image comes; the sweeper finds it."""
+    events = loop.client("events")
+    rules = events.list_rules()["Rules"]
+    (rule,) = [rule["Name"] for rule in rules if '"incoming/"' in rule.get("EventPattern", "")]
+    (scene,) = classification_scenes(1, seed=11)
+    events.disable_rule(Name=rule)
+    loop.put("incoming/labeled/empty/overlooked.jpg", scene.jpeg())
+    events.enable_rule(Name=rule)
+    loop.tune(lost_event_seconds=1)
+    sha = hashlib.sha256(scene.jpeg()).hexdigest()
+    until(lambda: catalogue.get_image(loop.catalogue, sha), 90, "the sweeper has found the image")
+    loop.tune(lost_event_seconds=900)
 
 
 def test_no_event_was_lost(loop: Loop) -> None:

@@ -5,10 +5,13 @@ No mirroring: a mirrored part, letter or sign may be another label, and nothing 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
+
+from local.engine.learning.data import Canvas
 
 
 @dataclass(frozen=True)
@@ -22,40 +25,46 @@ class Placements:
 
 
 def placements(
-    count: int, width: int, height: int, random: torch.Generator, *, low: float, high: float
+    focus: torch.Tensor, window: Canvas, canvas: Canvas, random: torch.Generator, *, low: float, high: float
 ) -> Placements:
-    """Sizes between `low` and `high` of the original, the shape a little changed; a larger image than the
-    canvas shows any part of it, a smaller one lies anywhere in it."""
-    zoom = torch.exp(_between(count, torch.tensor(low).log().item(), torch.tensor(high).log().item(), random))
-    stretch = torch.exp(_between(count, -0.08, 0.08, random))
-    scale = torch.stack([zoom * stretch, zoom / stretch], 1)
-    room = torch.tensor([[width, height]]) * (1 - scale)
+    """Sizes between `low` and `high` of the original, the shape a little changed, moved so that the point of
+    `focus` (batch, 2) of each image comes somewhere into the window, which shows as much of the canvas as
+    it can."""
+    count = focus.shape[0]
+    zoom = torch.exp(_between((count, 1), math.log(low), math.log(high), random))
+    stretch = torch.exp(_between((count, 1), -0.08, 0.08, random))
+    scale = torch.cat([zoom * stretch, zoom / stretch], 1)
+    sides = torch.tensor([[window.width, window.height]])
     share = torch.rand((count, 2), generator=random)
-    return Placements(scale, room * share)
+    room = sides - scale * torch.tensor([[canvas.width, canvas.height]])
+    # Where there is more image than window, the focus is in the window, and no grey if that can be.
+    about = torch.minimum(torch.maximum(sides * share - focus * scale, room), torch.zeros(1))
+    return Placements(scale, torch.where(room > 0, room * share, about))
 
 
-def place(images: torch.Tensor, how: Placements) -> torch.Tensor:
-    """The images (batch, 3, height, width) so placed; grey where nothing is."""
+def place(images: torch.Tensor, how: Placements, window: Canvas) -> torch.Tensor:
+    """The window's part (batch, 3, window height, window width) of images so placed; grey where nothing is."""
     count, _, height, width = images.shape
     sides = torch.tensor([[width, height]])
+    shown = torch.tensor([[window.width, window.height]])
     # affine_grid asks where each output point comes from, in coordinates from -1 to 1.
-    back = 1 / how.scale
-    offset = back * (1 - 2 * how.shift / sides) - 1
     theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1] = back[:, 0], back[:, 1]
-    theta[:, :, 2] = offset
-    grid = functional.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
+    across, down = (shown / sides / how.scale).unbind(1)
+    theta[:, 0, 0], theta[:, 1, 1] = across, down
+    theta[:, :, 2] = (shown - 2 * how.shift) / sides / how.scale - 1
+    target = [count, 3, window.height, window.width]
+    grid = functional.affine_grid(theta.to(images.device), target, align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 
 def recolour(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """Other light: brightness, contrast, the balance of colours."""
     count = images.shape[0]
-    contrast = torch.exp(_between(count, -0.3, 0.3, random)).reshape(count, 1, 1, 1)
-    brightness = _between(count, -0.35, 0.35, random).reshape(count, 1, 1, 1)
-    balance = torch.exp(_between(count * 3, -0.12, 0.12, random)).reshape(count, 3, 1, 1)
+    contrast = torch.exp(_between((count, 1, 1, 1), -0.3, 0.3, random))
+    brightness = _between((count, 1, 1, 1), -0.35, 0.35, random)
+    balance = torch.exp(_between((count, 3, 1, 1), -0.12, 0.12, random))
     return images * (contrast * balance).to(images.device) + brightness.to(images.device)
 
 
-def _between(count: int, low: float, high: float, random: torch.Generator) -> torch.Tensor:
-    return low + (high - low) * torch.rand(count, generator=random)
+def _between(shape: tuple[int, ...], low: float, high: float, random: torch.Generator) -> torch.Tensor:
+    return low + (high - low) * torch.rand(shape, generator=random)

@@ -80,8 +80,9 @@ class ClassifierLearner:
     def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """The loss of these images, each placed and coloured anew, and mixed with another one a little."""
         canvas = self.canvas
-        how = augment.placements(len(indices), canvas.width, canvas.height, random, low=0.8, high=1.25)
-        images = augment.place(self._images.batch(indices).to(self.device), how)
+        middle = torch.tensor([[canvas.width / 2, canvas.height / 2]]).expand(len(indices), 2)
+        how = augment.placements(middle, canvas, canvas, random, low=0.8, high=1.25)
+        images = augment.place(self._images.batch(indices).to(self.device), how, canvas)
         images = augment.recolour(images, random)
         truth = self._truth[list(indices)]
         share = _MIXED * torch.rand(len(indices), generator=random)

@@ -88,7 +88,7 @@ def canvas_for(sizes: Sequence[tuple[int, int]], side: int) -> Canvas:
     """A canvas with the longer side `side`, shaped so that nearly all images of these sizes fill it."""
     wide = [min(1.0, width / height) for width, height in sizes]
     tall = [min(1.0, height / width) for width, height in sizes]
-    return Canvas(_multiple(_ninetieth(wide) * side), _multiple(_ninetieth(tall) * side))
+    return Canvas(multiple(_ninetieth(wide) * side), multiple(_ninetieth(tall) * side))
 
 
 def fit(width: float, height: float, canvas: Canvas) -> Fit:
@@ -160,7 +160,8 @@ def boxes_in_canvas(boxes: Sequence[Box], size: tuple[int, int], canvas: Canvas)
     return tuple(moved)
 
 
-def _multiple(length: float) -> int:
+def multiple(length: float) -> int:
+    """The nearest length that a canvas can have."""
     return max(2 * STRIDE, round(length / STRIDE) * STRIDE)
 
 

@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn import functional
 
 from local.engine.learning import augment
-from local.engine.learning.data import Canvas, Images, boxes_in_canvas, canvas_for, size
+from local.engine.learning.data import Canvas, Images, boxes_in_canvas, canvas_for, multiple, size
 from local.engine.learning.evaluate import measure, overlap
 from local.engine.learning.network import Backbone, convolution
 from local.engine.learning.types import Box, Example, Prediction
@@ -35,6 +35,8 @@ _SIDES = (192, 640)
 _WANTED_BOX = 32
 _SMALL_BOX = 20
 _SMALLEST_VISIBLE = 0.35
+_WINDOW = 3.0
+_ELSEWHERE = 0.15
 _SAME_THING = 0.45
 _TOP = 48
 _BOX_WEIGHT = 2.0
@@ -88,7 +90,8 @@ class DetectorLearner:
         self.device = device
         self._sizes = [size(example.path) for example in examples]
         shares = _box_shares(examples, self._sizes)
-        usual = statistics.quantiles(shares, n=4, method="inclusive")[0] if len(shares) > 1 else shares[0]
+        quarters = statistics.quantiles(shares, n=4, method="inclusive") if len(shares) > 1 else shares * 3
+        usual, self._large = quarters[0], quarters[2]
         self._largest = min(_SIDES[1], max(_SIDES[0], int(statistics.median(map(max, self._sizes)))))
         self._use(min(self._largest, max(_SIDES[0], round(_WANTED_BOX / usual))))
         reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
@@ -118,15 +121,15 @@ class DetectorLearner:
 
     def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """The loss of these images, each placed and coloured anew."""
-        canvas = self.canvas
-        how = augment.placements(len(indices), canvas.width, canvas.height, random, low=0.7, high=1.4)
-        images = augment.place(self._images.batch(indices).to(self.device), how)
+        focus = torch.stack([self._focus(index, random) for index in indices])
+        how = augment.placements(focus, self._window, self.canvas, random, low=0.7, high=1.4)
+        images = augment.place(self._images.batch(indices).to(self.device), how, self._window)
         images = augment.recolour(images, random)
         boxes = [
-            _replaced(self._boxes[index], how.scale[row].tolist(), how.shift[row].tolist(), canvas)
+            _replaced(self._boxes[index], how.scale[row].tolist(), how.shift[row].tolist(), self._window)
             for row, index in enumerate(indices)
         ]
-        heat, sides, weight = targets(boxes, self.labels, canvas, self._cell)
+        heat, sides, weight = targets(boxes, self.labels, self._window, self._cell)
         logits, distances = self.network(images)
         count = max(1, sum(len(each) for each in boxes))
         return _heat_loss(logits, heat.to(self.device)) / count + _BOX_WEIGHT * _box_loss(
@@ -150,6 +153,17 @@ class DetectorLearner:
             boxes_in_canvas(example.boxes, each, canvas)
             for example, each in zip(self.examples, self._sizes, strict=True)
         ]
+        window = multiple(_WINDOW * self._large * max(canvas.width, canvas.height))
+        self._window = Canvas(min(canvas.width, window), min(canvas.height, window))
+
+    def _focus(self, index: int, random: torch.Generator) -> torch.Tensor:
+        """What to look at in an image: mostly the middle of one of its boxes, else any point."""
+        boxes = self._boxes[index]
+        chance, x, y = torch.rand(3, generator=random).tolist()
+        if not boxes or chance < _ELSEWHERE:
+            return torch.tensor([x * self.canvas.width, y * self.canvas.height])
+        box = boxes[int(x * len(boxes))]
+        return torch.tensor([box.left + box.width / 2, box.top + box.height / 2])
 
 
 def detect(

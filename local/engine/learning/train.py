@@ -123,8 +123,9 @@ class Course:
         self._batch = batch
         self._learned, self._held_back = hold_back(learner, self._random)
         self._queue: list[int] = []
-        self._optimizer = torch.optim.AdamW(learner.network.parameters(), lr=RATE, weight_decay=DECAY)
+        self._optimizer = torch.optim.AdamW(learner.network.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
         self._mean = copy.deepcopy(learner.network).eval()
+        self._means, self._values = _weights(self._mean), _weights(learner.network)
         self._times: list[float] = []
         self._losses: list[float] = []
         self._reported = 0.0
@@ -200,11 +201,7 @@ class Course:
         """Let the mean of the weights over the last steps follow; it is what held-back images are shown."""
         share = max(0.04, 1 / (1 + self.step))
         with torch.no_grad():
-            for mean, value in zip(
-                self._mean.state_dict().values(), self.learner.network.state_dict().values(), strict=True
-            ):
-                if mean.is_floating_point():
-                    mean.lerp_(value, share)
+            torch._foreach_lerp_(self._means, self._values, share)
 
     def _next_batch(self) -> list[int]:
         while len(self._queue) < self._batch:
@@ -242,8 +239,12 @@ class Course:
         self._progress(Progress(self._fraction, self.step, self.epoch, seconds, loss, message))
 
 
+def _weights(network: nn.Module) -> list[torch.Tensor]:
+    return [value for value in network.state_dict().values() if value.is_floating_point()]
+
+
 def hold_back(learner: Learner, random: torch.Generator) -> tuple[list[int], list[int]]:
-    """Which examples to learn from, and about one in seven to watch the learning by.
+    """Which examples to learn from, and about one in five to watch the learning by.
 
     No label loses more than a quarter of its examples. Of less than 20 examples none is held back: they are
     then watched themselves.
@@ -257,7 +258,7 @@ def hold_back(learner: Learner, random: torch.Generator) -> tuple[list[int], lis
     held_back: set[int] = set()
     for index in torch.randperm(count, generator=random).tolist():
         labels = learner.labels_of(index)
-        if len(held_back) == min(MOST_HELD_BACK, count // 7):
+        if len(held_back) == min(MOST_HELD_BACK, count // 5):
             break
         if labels and all(free[label] > 0 for label in labels):
             held_back.add(index)

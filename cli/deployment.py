@@ -1,0 +1,186 @@
+"""A deployment of LabelLoop, found by its name: the outputs of its CloudFormation stack."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+)
+
+from lambdas.domain.records import Records
+from lambdas.domain.tuning import Tuning
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5)
+
+OUTPUTS = {
+    "bucket": "DataBucket",
+    "catalogue_table": "CatalogueTable",
+    "loop_table": "LoopTable",
+    "tuning_parameter": "TuningParameter",
+    "project_arn": "ProjectArn",
+    "retrain_machine_arn": "RetrainMachineArn",
+    "promote_machine_arn": "PromoteMachineArn",
+    "topic_arn": "NotificationTopicArn",
+    "register_dead_letters_url": "RegisterDeadLettersUrl",
+    "detect_dead_letters_url": "DetectDeadLettersUrl",
+}
+"""Attribute of a Deployment: output of the stack."""
+
+_REFUSED = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "SignatureDoesNotMatch",
+}
+
+
+class DeploymentError(RuntimeError):
+    """The deployment cannot be found or asked; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Where a deployment's things are, and clients to reach them."""
+
+    name: str
+    bucket: str
+    catalogue_table: str
+    loop_table: str
+    tuning_parameter: str
+    project_arn: str
+    retrain_machine_arn: str
+    promote_machine_arn: str
+    topic_arn: str
+    register_dead_letters_url: str
+    detect_dead_letters_url: str
+
+    @classmethod
+    def find(cls, name: str) -> Deployment:
+        """The deployment of that name, in the account and region that boto3's environment says.
+
+        Raises:
+            DeploymentError: there is none, or AWS cannot be asked.
+        """
+        outputs = _outputs(name)
+        if missing := sorted(set(OUTPUTS.values()) - set(outputs)):
+            raise DeploymentError(
+                f"the stack {name} is not a LabelLoop deployment of this release, or is not complete:"
+                f" it lacks the outputs {', '.join(missing)}"
+            )
+        return cls(name=name, **{attribute: outputs[output] for attribute, output in OUTPUTS.items()})
+
+    @cached_property
+    def s3(self) -> S3Client:
+        return boto3.client("s3", config=CONFIG)
+
+    @cached_property
+    def rekognition(self) -> RekognitionClient:
+        return boto3.client("rekognition", config=CONFIG)
+
+    @cached_property
+    def stepfunctions(self) -> SFNClient:
+        return boto3.client("stepfunctions", config=CONFIG)
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        return boto3.client("sqs", config=CONFIG)
+
+    @cached_property
+    def ssm(self) -> SSMClient:
+        return boto3.client("ssm", config=CONFIG)
+
+    @cached_property
+    def catalogue(self) -> Table:
+        return boto3.resource("dynamodb", config=CONFIG).Table(self.catalogue_table)
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(boto3.resource("dynamodb", config=CONFIG).Table(self.loop_table))
+
+    def tuning(self) -> Tuning:
+        """The thresholds and intervals in force.
+
+        Raises:
+            TuningError: the parameter's values cannot be used.
+        """
+        parameter = self.ssm.get_parameter(Name=self.tuning_parameter)
+        return Tuning.from_json(parameter["Parameter"]["Value"])
+
+    def as_dict(self) -> dict[str, str]:
+        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+
+
+def explain(error: BotoCoreError | ClientError) -> str:
+    """What an error of AWS or of the way there means, and what to do about it."""
+    if isinstance(error, ClientError):
+        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        if code in _REFUSED:
+            return f"AWS does not accept these credentials: {message or code}. {_SIGN_IN}"
+        return f"{error.operation_name}: {code}: {message}"
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return f"no AWS credentials: {_SIGN_IN}"
+    if isinstance(error, ProfileNotFound):
+        return f"{error}: set AWS_PROFILE to one that `aws configure list-profiles` shows"
+    if isinstance(error, NoRegionError):
+        return "no AWS region: set AWS_REGION to the one that LabelLoop is deployed in"
+    if isinstance(error, HTTPClientError):
+        return _unreachable(error)
+    return str(error)
+
+
+_SIGN_IN = (
+    "sign in to AWS as the AWS CLI does, or source `. .embedded/env` for the embedded stack (`make up`)"
+)
+
+
+def _unreachable(error: HTTPClientError) -> str:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint is None:
+        return f"AWS cannot be reached: {error}"
+    return (
+        f"nothing answers at {endpoint} (AWS_ENDPOINT_URL): the embedded stack is down; start it with"
+        " `make up` and source `. .embedded/env` again"
+    )
+
+
+def _outputs(name: str) -> dict[str, str]:
+    try:
+        found = boto3.client("cloudformation", config=CONFIG).describe_stacks(StackName=name)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            raise DeploymentError(_no_such_stack(name)) from error
+        raise DeploymentError(explain(error)) from error
+    except BotoCoreError as error:
+        raise DeploymentError(explain(error)) from error
+    if not found:
+        raise DeploymentError(_no_such_stack(name))
+    return {output["OutputKey"]: output["OutputValue"] for output in found[0].get("Outputs", [])}
+
+
+def _no_such_stack(name: str) -> str:
+    where = os.environ.get("AWS_ENDPOINT_URL") or "this AWS account and region"
+    return (
+        f"there is no stack {name} in {where}: deploy it (`cdk deploy`), name the right one with --name, or"
+        " source `. .embedded/env` for the embedded stack"
+    )

@@ -1,0 +1,95 @@
+"""Boxes and labels drawn into pictures."""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+Colour = tuple[int, int, int]
+
+MIN_TEXT = 12
+"""Pixels; smaller letters cannot be read."""
+
+
+def colour_of(label: str) -> Colour:
+    """A strong colour, the same for a label in every picture and on every machine."""
+    digest = hashlib.sha256(label.encode()).digest()
+    hue, dark = int.from_bytes(digest[:2]) / 65536, digest[2] % 2
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, 0.62 if dark else 0.88)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def annotate(picture: bytes | Image.Image, found: Sequence[dict[str, Any]]) -> Image.Image:
+    """The picture upright, as RGB, with what was found in it.
+
+    Args:
+        found: as lambdas.domain.custom_labels.detect gives it: label, confidence (0 to 100) and, from a
+            detection model, a box in ratios of the upright picture. What has no box is listed at the top.
+    """
+    upright = _upright(picture)
+    draw = ImageDraw.Draw(upright)
+    size = max(MIN_TEXT, round(max(upright.size) / 40))
+    font = ImageFont.load_default(size)
+    line = max(2, size // 6)
+    boxed = [detection for detection in found if "box" in detection]
+    for detection in boxed:
+        draw.rectangle(_pixels(detection["box"], upright), outline=colour_of(detection["label"]), width=line)
+    # Captions come after all boxes: no line may run through a word.
+    for detection in boxed:
+        left, top, _, _ = _pixels(detection["box"], upright)
+        _caption(draw, (left, top - size - 2 * line), detection, font, upright.size)
+    whole = [detection for detection in found if "box" not in detection]
+    for row, detection in enumerate(whole):
+        _caption(draw, (line, line + row * (size + 3 * line)), detection, font, upright.size)
+    return upright
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """Write the picture in the format of the path's suffix, with little loss, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {"quality": 92} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    picture.save(path, **options)
+
+
+def _upright(picture: bytes | Image.Image) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return ImageOps.exif_transpose(picture).convert("RGB")
+    with Image.open(io.BytesIO(picture)) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
+
+
+def _pixels(box: dict[str, float], picture: Image.Image) -> tuple[float, float, float, float]:
+    left, top = box["left"] * picture.width, box["top"] * picture.height
+    right, bottom = left + box["width"] * picture.width, top + box["height"] * picture.height
+    left, top = min(max(left, 0), picture.width - 1), min(max(top, 0), picture.height - 1)
+    return left, top, max(left, min(right, picture.width - 1)), max(top, min(bottom, picture.height - 1))
+
+
+def _caption(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    detection: dict[str, Any],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    size: tuple[int, int],
+) -> None:
+    """The label and its confidence on a plate of the label's colour, moved so that it is all inside."""
+    text = f"{detection['label']} {detection['confidence']:.0f}%"
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    pad = 3
+    wide, tall = right - left + 2 * pad, bottom - top + 2 * pad
+    x, y = max(0, min(at[0], size[0] - wide)), max(0, min(at[1], size[1] - tall))
+    colour = colour_of(detection["label"])
+    draw.rectangle((x, y, x + wide, y + tall), fill=colour)
+    draw.text((x + pad - left, y + pad - top), text, fill=_ink(colour), font=font)
+
+
+def _ink(ground: Colour) -> Colour:
+    """Black or white, whichever is easier to read on the ground."""
+    light = 0.299 * ground[0] + 0.587 * ground[1] + 0.114 * ground[2]
+    return (0, 0, 0) if light > 140 else (255, 255, 255)
