@@ -1,0 +1,19 @@
+"""A deployment of its own for a benchmark."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from local import embedded
+from tests.endtoend.loop import Loop
+
+
+@contextmanager
+def deployed(name: str, context: Mapping[str, str]) -> Iterator[Loop]:
+    """A fresh embedded stack with LabelLoop in it, gone afterwards."""
+    with tempfile.TemporaryDirectory() as home, embedded.stack_in(Path(home)) as stack:
+        embedded.deploy(stack, name=name, context=context)
+        yield Loop(stack, name)

@@ -1,0 +1,77 @@
+"""1,000 images through S3, EventBridge, SQS and Lambda into the catalogue."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from PIL import Image
+
+from benchmarks.embedded_stack import deployed
+from tests.endtoend.loop import Loop
+
+IMAGES = 1000
+KILOBYTES = 200
+UPLOADERS = 4
+LIMIT_PER_SECOND = 40
+PATIENCE = 300
+
+
+def measure() -> None:
+    """From the first upload to the last image in the catalogue; beside it, the same files put into S3 alone."""
+    files = dict(_files())
+    with deployed("ingestion", {"min_new_images": "100000"}) as loop:
+        loop.put("incoming/unlabeled/first.jpg", next(_files())[1][:-1] + b"\0")  # functions are warm
+        _until_catalogued(loop, 1)
+        raw = _upload(loop, files, "other/")
+        began = time.monotonic()
+        uploaded = _upload(loop, files, "incoming/labeled/part/")
+        catalogued = _until_catalogued(loop, IMAGES + 1) - began
+        images = loop.images()
+    hashes = {image.sha256 for image in images}
+    size = sum(map(len, files.values())) / len(files) / 1000
+    print(f"{IMAGES} images of {size:.0f} kB, {UPLOADERS} uploaders; limit {LIMIT_PER_SECOND} images/s")
+    print(f"  S3 alone:     {IMAGES / raw:6.1f} images/s")
+    print(f"  upload:       {IMAGES / uploaded:6.1f} images/s while they are registered")
+    print(f"  to catalogue: {IMAGES / catalogued:6.1f} images/s ({catalogued:.1f} s)")
+    print(f"  lost: {IMAGES + 1 - len(hashes)}, twice: {len(images) - len(hashes)}")
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    """JPEGs that differ in a comment: the same work to decode, another content."""
+    body = io.BytesIO()
+    Image.effect_noise((640, 480), 90).convert("RGB").save(body, "JPEG", quality=88)
+    picture = body.getvalue()
+    filler = b" " * max(0, KILOBYTES * 1000 - len(picture) - 20)
+    for number in range(IMAGES):
+        comment = f"{number:08d}".encode() + filler
+        segments = b"".join(
+            b"\xff\xfe" + struct.pack(">H", len(part) + 2) + part
+            for part in (comment[start : start + 65_000] for start in range(0, len(comment), 65_000))
+        )
+        yield f"{number:05d}.jpg", picture[:2] + segments + picture[2:]
+
+
+def _upload(loop: Loop, files: dict[str, bytes], prefix: str) -> float:
+    began = time.monotonic()
+    with ThreadPoolExecutor(UPLOADERS) as pool:
+        list(pool.map(lambda name: loop.put(prefix + name, files[name]), files))
+    return time.monotonic() - began
+
+
+def _until_catalogued(loop: Loop, count: int) -> float:
+    """When `count` images were in the catalogue; counted with little to do for the stack."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = loop.catalogue.scan(
+            Select="COUNT",
+            FilterExpression="begins_with(id, :image)",
+            ExpressionAttributeValues={":image": "image#"},
+        )
+        if found["Count"] >= count:
+            return time.monotonic()
+        time.sleep(0.5)
+    raise TimeoutError(f"{found['Count']} of {count} images after {PATIENCE} s")

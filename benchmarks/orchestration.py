@@ -1,0 +1,81 @@
+"""What the loop itself adds between a settled burst and a serving model."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from benchmarks.embedded_stack import deployed
+from local.scenes import classification_scenes
+from tests.endtoend.loop import Loop
+
+LIMIT_S = 15
+CONTEXT = {
+    "min_new_images": "100000",
+    "min_f1": "0",
+    "min_label_f1": "0",
+    "min_test_images_per_label": "1",
+    "verification_images": "3",
+    "f1_tolerance": "1",
+    "label_f1_tolerance": "1",
+}
+
+
+def measure() -> None:
+    """From the lease (the burst has settled) to RUNNING, less the engine's own training and start.
+
+    The first run starts every function; the second finds them warm, as a loop in use does.
+    """
+    print(f"from settled to RUNNING, less the engine's training and start; limit {LIMIT_S} s")
+    with deployed("orchestration", CONTEXT) as loop:
+        for number, name in enumerate(("functions cold", "functions warm")):
+            scenes = list(classification_scenes(30, seed=number))
+            loop.drop_by_folder(scenes, lambda scene: scene.labels[0])
+            while len(loop.images()) < 30 * (number + 1):
+                time.sleep(0.5)
+            watch = _Watch(loop)
+            run = loop.retrain(f"run-{number}", force=True)
+            print(f"  {name}: {_own_seconds(loop, run, watch):.1f} s")
+
+
+class _Watch:
+    """Notes when each version was first seen starting and running."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.seen: dict[tuple[str, str], float] = {}
+        self._loop = loop
+        threading.Thread(target=self._look, daemon=True).start()
+
+    def _look(self) -> None:
+        while True:
+            try:
+                statuses = self._loop.statuses()
+            except Exception:  # noqa: BLE001 the stack is gone: so is the need to watch
+                return
+            for name, status in statuses.items():
+                self.seen.setdefault((name, status), time.time())
+            time.sleep(0.05)
+
+
+def _own_seconds(loop: Loop, run: dict[str, Any], watch: _Watch) -> float:
+    version = run["version"]
+    (found,) = loop.rekognition.describe_project_versions(
+        ProjectArn=loop.outputs["ProjectArn"], VersionNames=[version]
+    )["ProjectVersionDescriptions"]
+    training = (found["TrainingEndTimestamp"] - found["CreationTimestamp"]).total_seconds()
+    running = watch.seen[version, "RUNNING"]
+    starting = running - watch.seen.get((version, "STARTING"), running)
+    return running - _settled(loop, run) - training - starting
+
+
+def _settled(loop: Loop, run: dict[str, Any]) -> float:
+    history = loop.stepfunctions.get_paginator("get_execution_history").paginate(
+        executionArn=run["execution"]
+    )
+    for page in history:
+        for event in page["events"]:
+            if event.get("stateEnteredEventDetails", {}).get("name") == "TakeLease":
+                entered: float = event["timestamp"].timestamp()
+                return entered
+    raise LookupError("the run never settled")

@@ -1,0 +1,62 @@
+"""`labelloop train` and `labelloop rollback`: the state machines started by hand, and followed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cli import following, history
+from cli.deployment import Deployment, DeploymentError
+from cli.following import Promotion, Run
+from lambdas.domain import retraining
+
+EXIT_CODES = {"promoted": 0, "refused": 3, "skipped": 3, "failed": 1}
+
+
+def train(deployment: Deployment, *, force: bool) -> tuple[Run, bool]:
+    """The run that was started, or the one that is under way already: then False comes with it."""
+    if run := following.under_way(deployment):
+        return run, False
+    given = {"trigger": "manual", **({"force": True} if force else {})}
+    arn = _start(deployment, deployment.retrain_machine_arn, "manual", given)
+    return Run(deployment, arn), True
+
+
+def rollback(deployment: Deployment, name: str) -> tuple[str, Promotion]:
+    """The version's full name and the promotion that goes back to it.
+
+    Raises:
+        DeploymentError: there is no such version, or it serves already.
+    """
+    version = str(history.version(deployment, name)["id"])
+    champion = deployment.records.champion()
+    if champion and champion.version_name == version:
+        raise DeploymentError(f"{version} is the champion already; `labelloop models` shows the others")
+    given = {"version": version, "rollback": True}
+    arn = _start(deployment, deployment.promote_machine_arn, "rollback", given)
+    return version, Promotion(deployment, arn)
+
+
+def verdict(promotion: Promotion) -> dict[str, Any]:
+    """How a promotion that has ended came out: outcome and reason."""
+    found = promotion.execution.found
+    if output := found.get("output"):
+        ended: dict[str, Any] = json.loads(output)
+        return ended
+    reason = retraining.readable(str(found.get("cause", ""))) or f"its execution is {found.get('status')}"
+    return {"outcome": "failed", "reason": reason}
+
+
+def exit_code(outcome: str) -> int:
+    """0 promoted, 3 refused or skipped, 1 anything else."""
+    return EXIT_CODES.get(outcome, 1)
+
+
+def _start(deployment: Deployment, machine_arn: str, kind: str, given: Mapping[str, Any]) -> str:
+    # Milliseconds: two people may well ask in the same second.
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3] + "Z"
+    return deployment.stepfunctions.start_execution(
+        stateMachineArn=machine_arn, name=f"{kind}-{stamp}", input=json.dumps(given)
+    )["executionArn"]

@@ -1,0 +1,233 @@
+"""A run or a promotion while it is under way: the phases it went through, read from its execution."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import ClientError
+
+from cli.deployment import Deployment
+from lambdas.domain import custom_labels, retraining
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+POLL_SECONDS = 1.0
+DETAIL_SECONDS = 3.0
+"""How often Rekognition is asked how far it is."""
+
+TRAINING = "train the model"
+RETRAIN_PHASES = {
+    "Settle": "wait until uploads have settled",
+    "WaitForQuiet": "wait until uploads have settled",
+    "TakeLease": "take the lease",
+    "Snapshot": "make the dataset snapshot",
+    "SyncDatasets": "bring the datasets to the snapshot",
+    "WaitForDatasets": "bring the datasets to the snapshot",
+    "Train": TRAINING,
+    "WatchTraining": TRAINING,
+    "WaitForTraining": TRAINING,
+    "Evaluate": "gate 1: evaluation",
+    "Promote": "promote",
+    "Report": "report",
+}
+PROMOTE_PHASES = {
+    "TakeLease": "take the promotion lease",
+    "WaitForLease": "take the promotion lease",
+    "Start": "start the challenger",
+    "WatchStart": "start the challenger",
+    "WaitForStart": "start the challenger",
+    "Verify": "gate 2: real detections",
+    "Switch": "switch the champion",
+    "Drain": "drain the old champion",
+    "Withdraw": "stop all but the champion",
+    "WaitForStop": "stop all but the champion",
+    "Finish": "record the verdict",
+}
+"""State of the state machine: the phase it belongs to. States that are not here take no time."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a run; `ended` is None while it is under way."""
+
+    name: str
+    began: datetime
+    ended: datetime | None = None
+
+    def seconds(self, now: datetime) -> float:
+        return max(0.0, ((self.ended or now) - self.began).total_seconds())
+
+    def as_dict(self, now: datetime) -> dict[str, Any]:
+        return {"phase": self.name, "seconds": round(self.seconds(now), 1), "ended": self.ended is not None}
+
+
+class Display(Protocol):
+    """Something that shows how far a run is; told again and again."""
+
+    def show(self, phases: Sequence[Phase], detail: str) -> None: ...
+
+
+class Execution:
+    """One execution of a state machine, looked at again and again."""
+
+    def __init__(self, stepfunctions: SFNClient, arn: str, phases: Mapping[str, str]) -> None:
+        self._stepfunctions, self.arn, self._names = stepfunctions, arn, phases
+        self._last_event = 0
+        self._phases: list[Phase] = []
+        self.status = "RUNNING"
+        self.found: Mapping[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return retraining.run_id(self.arn)
+
+    def look(self) -> list[Phase]:
+        """The phases so far, those that have just begun included.
+
+        Raises:
+            botocore.exceptions.ClientError: there is no such execution.
+        """
+        found = self._stepfunctions.describe_execution(executionArn=self.arn)
+        self.status, self.found = found["status"], found
+        for name, at in self._entered():
+            self._enter(self._names.get(name), at)
+        if self.status != "RUNNING" and self._phases and self._phases[-1].ended is None:
+            self._phases[-1] = replace(self._phases[-1], ended=found.get("stopDate"))
+        return list(self._phases)
+
+    def _enter(self, phase: str | None, at: datetime) -> None:
+        if phase is None or (self._phases and self._phases[-1].name == phase):
+            return
+        if self._phases:
+            self._phases[-1] = replace(self._phases[-1], ended=at)
+        self._phases.append(Phase(phase, at))
+
+    def _entered(self) -> list[tuple[str, datetime]]:
+        """States entered since the last look. The history is read from its end: it grows long."""
+        fresh: list[tuple[str, datetime]] = []
+        newest = self._last_event
+        pages = self._stepfunctions.get_paginator("get_execution_history").paginate(
+            executionArn=self.arn, reverseOrder=True, includeExecutionData=False
+        )
+        for page in pages:
+            for event in page["events"]:
+                if event["id"] <= self._last_event:
+                    self._last_event = newest
+                    return fresh[::-1]
+                newest = max(newest, event["id"])
+                if details := event.get("stateEnteredEventDetails"):
+                    fresh.append((details["name"], event["timestamp"]))
+        self._last_event = newest
+        return fresh[::-1]
+
+
+class Run:
+    """A run of the retrain machine with the promotion that it starts."""
+
+    def __init__(self, deployment: Deployment, arn: str) -> None:
+        self._deployment = deployment
+        self.execution = Execution(deployment.stepfunctions, arn, RETRAIN_PHASES)
+        self._promotion = Execution(
+            deployment.stepfunctions, promotion_arn(deployment, self.execution.name), PROMOTE_PHASES
+        )
+
+    @property
+    def id(self) -> str:
+        return self.execution.name
+
+    @property
+    def ended(self) -> bool:
+        return self.execution.status != "RUNNING"
+
+    def look(self) -> list[Phase]:
+        phases: list[Phase] = []
+        for phase in self.execution.look():
+            if phase.name == RETRAIN_PHASES["Promote"]:
+                phases += self._promotion_phases() or [phase]
+            else:
+                phases.append(phase)
+        return phases
+
+    def _promotion_phases(self) -> list[Phase]:
+        try:
+            return self._promotion.look()
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return []
+
+    def training_status(self) -> str:
+        """What Rekognition says of the version in training."""
+        name = (self._deployment.records.run(self.id) or {}).get("version")
+        if not name:
+            return ""
+        version = custom_labels.describe_version(
+            self._deployment.rekognition, self._deployment.project_arn, name
+        )
+        return f"{name}: {version.status}" if version else str(name)
+
+    def record(self) -> dict[str, Any]:
+        """The run's record once it has ended; made from its execution if it could not write one."""
+        record = self._deployment.records.run(self.id) or {"id": self.id}
+        if "ended_at" in record:
+            return record
+        cause = retraining.readable(str(self.execution.found.get("cause", "")))
+        reason = cause or f"its execution is {self.execution.status}"
+        return {**record, "outcome": "failed", "reason": reason}
+
+
+class Promotion:
+    """A promotion or rollback that was started by hand."""
+
+    def __init__(self, deployment: Deployment, arn: str) -> None:
+        self.execution = Execution(deployment.stepfunctions, arn, PROMOTE_PHASES)
+
+    @property
+    def ended(self) -> bool:
+        return self.execution.status != "RUNNING"
+
+    def look(self) -> list[Phase]:
+        return self.execution.look()
+
+    def training_status(self) -> str:
+        return ""
+
+
+def promotion_arn(deployment: Deployment, name: str) -> str:
+    """ARN of the promotion of that name; a run's promotion is called like the run."""
+    return f"{deployment.promote_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def under_way(deployment: Deployment) -> Run | None:
+    """The run that is under way: the one that has the lease, else the one that began first."""
+    lease = deployment.records.lease("retrain")
+    found = deployment.stepfunctions.list_executions(
+        stateMachineArn=deployment.retrain_machine_arn, statusFilter="RUNNING"
+    )["executions"]
+    running = [execution["executionArn"] for execution in found]
+    if not running:
+        return None
+    return Run(deployment, lease.holder if lease and lease.holder in running else running[-1])
+
+
+def follow(followed: Run | Promotion, display: Display, *, poll_seconds: float | None = None) -> list[Phase]:
+    """Show an execution until it has ended: its phases."""
+    detail, asked = "", 0.0
+    while True:
+        phases = followed.look()
+        training = bool(phases) and phases[-1].name == TRAINING and not followed.ended
+        if training and time.monotonic() - asked > DETAIL_SECONDS:
+            detail, asked = followed.training_status(), time.monotonic()
+        display.show(phases, detail if training else "")
+        if followed.ended:
+            return phases
+        time.sleep(POLL_SECONDS if poll_seconds is None else poll_seconds)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

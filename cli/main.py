@@ -1,0 +1,293 @@
+"""`labelloop`: what people do with a deployment, from the command line.
+
+It speaks to AWS by boto3 alone, and so to the embedded stack where AWS_ENDPOINT_URL says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.progress import track
+from typer.core import TyperGroup
+
+from cli import control, following, history, live, status
+from cli import detect as detection
+from cli.deployment import Deployment, DeploymentError, explain
+from cli.output import Output
+from lambdas.domain.tuning import TuningError
+
+Name = Annotated[
+    str | None,
+    typer.Option("--name", "-n", help="The deployment; LABELLOOP_NAME if not given, else labelloop."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")]
+
+DEFAULT_NAME = "labelloop"
+INTERRUPTED = 130
+
+
+class Session:
+    """What the options say, and the deployment that they lead to."""
+
+    def __init__(self, name: str, as_json: bool) -> None:
+        self.name = name
+        self.out = Output(as_json)
+
+    def deployment(self) -> Deployment:
+        if self.out.as_json:
+            return Deployment.find(self.name)
+        with self.out.console.status(f"Looking for {self.name}"):
+            return Deployment.find(self.name)
+
+    def gather(self, what: str, look: Callable[[], Any]) -> Any:
+        """What `look` returns, with a spinner on a terminal for as long as it takes."""
+        with self.out.console.status(what):
+            return look()
+
+
+class Commands(TyperGroup):
+    """Errors that people can do something about are told in one line, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (DeploymentError, TuningError) as error:
+            self._fail(ctx, str(error))
+        except (ClientError, BotoCoreError) as error:
+            self._fail(ctx, explain(error))
+
+    def _fail(self, ctx: Any, message: str) -> NoReturn:
+        session = ctx.find_object(Session)
+        (session.out if session else Output()).fail(message)
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+    epilog="Exit codes: 0 done, 1 failed, 2 not understood, 3 no promotion (refused or skipped).",
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    name: Annotated[
+        str,
+        typer.Option("--name", "-n", envvar="LABELLOOP_NAME", help="The deployment that is meant."),
+    ] = DEFAULT_NAME,
+    as_json: AsJson = False,
+) -> None:
+    """LabelLoop keeps a Rekognition Custom Labels model good by itself; this looks after it.
+
+    It works on AWS with your credentials, and on the embedded stack after `. .embedded/env`.
+
+    [bold]labelloop status[/bold]                     how the deployment stands
+
+    [bold]labelloop train --wait[/bold]               train now and watch
+
+    [bold]labelloop detect photos/ --out seen/[/bold] ask the champion
+
+    [bold]labelloop --name parts runs --json[/bold]   for machines
+    """
+    context.obj = Session(name, as_json)
+
+
+def session(context: typer.Context, name: str | None, as_json: bool) -> Session:
+    """The options before the command, overridden by those after it."""
+    given: Session = context.obj
+    context.obj = Session(name or given.name, as_json or given.out.as_json)
+    # Errors are told by the group, which has the outer context.
+    context.find_root().obj = context.obj
+    return context.obj
+
+
+@app.command("status")
+def show_status(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
+    """Images, the run under way, the champion, what runs and what it costs.
+
+    [dim]labelloop status --json | jq .usd_per_hour[/dim]
+    """
+    using = session(context, name, as_json)
+    deployment = using.deployment()
+    found = using.gather("Asking", lambda: status.gather(deployment))
+    if using.out.as_json:
+        using.out.document(found)
+    else:
+        status.show(using.out.console, found)
+
+
+@app.command("runs")
+def show_runs(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="Id of a run, or how it begins.")] = "",
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """The runs, newest first; or everything on record about one.
+
+    [dim]labelloop runs manual-20260131T120000[/dim]
+    """
+    using = session(context, name, as_json)
+    deployment = using.deployment()
+    if run:
+        one = using.gather("Asking", lambda: history.run(deployment, run))
+        _tell(using, one, lambda: history.show_run(using.out.console, one))
+    else:
+        every = using.gather("Asking", deployment.records.runs)
+        _tell(using, every, lambda: history.show_runs(using.out.console, every))
+
+
+@app.command("models")
+def show_models(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="A model version: its name, or its number.")] = "",
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """The model versions, newest first; or labels, verdicts and lineage of one.
+
+    [dim]labelloop models v3[/dim]
+    """
+    using = session(context, name, as_json)
+    deployment = using.deployment()
+    if version:
+        one = using.gather(
+            "Asking", lambda: history.lineage(deployment, history.version(deployment, version))
+        )
+        _tell(using, one, lambda: history.show_model(using.out.console, one))
+    else:
+        every = using.gather("Asking", lambda: history.models(deployment))
+        _tell(using, every, lambda: history.show_models(using.out.console, every))
+
+
+@app.command("train")
+def train(
+    context: typer.Context,
+    wait: Wait = False,
+    force: Annotated[bool, typer.Option("--force", help="Also if nothing has changed.")] = False,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a run now. With --wait the exit code says how it ended: 0 promoted, 3 refused or skipped, 1 failed.
+
+    [dim]labelloop train --wait --force[/dim]
+    """
+    using = session(context, name, as_json)
+    deployment = using.deployment()
+    run, started = control.train(deployment, force=force)
+    console = using.out.console
+    if started:
+        console.print(f"Run {run.id} started")
+    else:
+        console.print(f"Run {run.id} is under way already{'; this is how it goes' if wait else ''}")
+    if not wait:
+        if using.out.as_json:
+            using.out.document({"id": run.id, "execution": run.execution.arn, "started": started})
+        else:
+            console.print(
+                f"`labelloop train --wait` follows it, `labelloop runs {run.id}` tells how it ended"
+            )
+        return
+    _follow(using, run, f"the run goes on; `labelloop runs {run.id}` tells how it ended")
+    record = run.record()
+    _tell(using, {**record, "started": started}, lambda: history.show_run(console, record))
+    raise typer.Exit(control.exit_code(str(record["outcome"])))
+
+
+@app.command("rollback")
+def rollback(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(help="The model version that shall serve: name or number.")],
+    wait: Wait = False,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let an older model version serve again. The switch loses no detection.
+
+    [dim]labelloop rollback v2 --wait[/dim]
+    """
+    using = session(context, name, as_json)
+    deployment = using.deployment()
+    full, promotion = control.rollback(deployment, version)
+    console = using.out.console
+    console.print(f"Going back to {full}: promotion {promotion.execution.name} started")
+    if not wait:
+        if using.out.as_json:
+            execution = promotion.execution
+            using.out.document({"id": execution.name, "execution": execution.arn, "version": full})
+        return
+    _follow(using, promotion, "the promotion goes on; `labelloop status` tells who serves")
+    verdict = {"version": full, **control.verdict(promotion)}
+    _tell(using, verdict, lambda: console.print(f"{verdict['outcome']}: {verdict['reason']}", markup=False))
+    raise typer.Exit(control.exit_code(str(verdict["outcome"])))
+
+
+@app.command("detect")
+def detect(
+    context: typer.Context,
+    images: Annotated[
+        list[str], typer.Argument(help="JPEG or PNG files, folders of them, or patterns.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Draw what was found into this folder.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=100, help="Leave out what is less sure; the model's thresholds if not given."
+        ),
+    ] = None,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the champion what is in pictures of yours. A bad one does not stop the others; then the exit code is 1.
+
+    [dim]labelloop detect photos/ 'more/**/*.png' --out seen[/dim]
+    """
+    using = session(context, name, as_json)
+    deployment = using.deployment()
+    chosen = detection.pictures(images)
+    asked = detection.ask_about(deployment, chosen, min_confidence=min_confidence, out=out)
+    console = using.out.console
+    hidden = not console.is_terminal
+    answers = list(
+        track(
+            asked, "Asking the champion", total=len(chosen), console=console, transient=True, disable=hidden
+        )
+    )
+    drawn = [answer for answer in answers if answer.drawn]
+    _tell(using, [answer.as_dict() for answer in answers], lambda: detection.show(console, answers))
+    if drawn:
+        console.print(f"Drawn into {out}: {len(drawn)} of {len(answers)}", markup=False)
+    if any(answer.error for answer in answers):
+        raise typer.Exit(1)
+
+
+def _tell(using: Session, document: Any, show: Callable[[], None]) -> None:
+    if using.out.as_json:
+        using.out.document(document)
+    else:
+        show()
+
+
+def _follow(using: Session, followed: following.Run | following.Promotion, goes_on: str) -> None:
+    try:
+        with live.display(using.out.console) as display:
+            following.follow(followed, display)
+    except KeyboardInterrupt:
+        using.out.console.print(f"Not followed any more: {goes_on}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+if __name__ == "__main__":
+    app()

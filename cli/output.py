@@ -1,0 +1,31 @@
+"""Where a command's answer goes: to people as tables, or to machines as one JSON document on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from rich.console import Console
+
+
+@dataclass(frozen=True)
+class Output:
+    as_json: bool = False
+
+    @cached_property
+    def console(self) -> Console:
+        """For everything that is not the JSON document."""
+        return Console(stderr=self.as_json, highlight=False, soft_wrap=False)
+
+    def document(self, value: Any) -> None:
+        """The whole answer, to machines."""
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def fail(self, message: str) -> None:
+        """Say what went wrong: on stderr, and as the document if one was asked for."""
+        if self.as_json:
+            self.document({"error": message})
+        Console(stderr=True, highlight=False).print(f"labelloop: {message}", style="red", markup=False)

@@ -1,0 +1,183 @@
+"""`labelloop status`: how a deployment stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from boto3.dynamodb.conditions import Key
+from rich.console import Console
+from rich.table import Table
+
+from cli import following, words
+from cli.deployment import Deployment
+from lambdas.domain import catalogue, custom_labels, money
+from lambdas.domain.registration import REJECTED
+
+CONFLICTS_SHOWN = 10
+COUNTED = 100_000
+"""New images are counted no further than this."""
+
+
+def gather(deployment: Deployment) -> dict[str, Any]:
+    """Everything that `labelloop status` shows."""
+    records, tuning = deployment.records, deployment.tuning()
+    new = catalogue.count_changed_since(deployment.catalogue, records.progress().cutoff, COUNTED)
+    running = _running(deployment)
+    return {
+        "deployment": deployment.name,
+        "bucket": deployment.bucket,
+        "images": catalogue.count_by_status(deployment.catalogue),
+        "conflicts": _conflicts(deployment),
+        "new_since_last_run": new,
+        "new_images_start_a_run": tuning.min_new_images,
+        "missing_for_a_run": max(0, tuning.min_new_images - new),
+        "run": _run(deployment),
+        "promotion": _promotion(deployment),
+        "champion": _champion(deployment),
+        "running": running,
+        "usd_per_hour": round(sum(version["usd_per_hour"] for version in running), 2),
+        "dead_letters": {
+            "register": _waiting(deployment, deployment.register_dead_letters_url),
+            "detect": _waiting(deployment, deployment.detect_dead_letters_url),
+        },
+        **_rejected(deployment),
+    }
+
+
+def _conflicts(deployment: Deployment) -> list[dict[str, str]]:
+    page = deployment.catalogue.query(
+        IndexName="by_status",
+        KeyConditionExpression=Key("status").eq("conflict"),
+        ScanIndexForward=False,
+        Limit=CONFLICTS_SHOWN,
+    )
+    return [
+        {"image": str(item["key"]), "reason": str(item.get("conflict_reason", ""))} for item in page["Items"]
+    ]
+
+
+def _run(deployment: Deployment) -> dict[str, Any] | None:
+    run = following.under_way(deployment)
+    if run is None:
+        return None
+    phases, now = run.look(), following.now()
+    return {
+        "id": run.id,
+        "step": phases[-1].name if phases else "begin",
+        "step_seconds": round(phases[-1].seconds(now), 1) if phases else 0.0,
+        "seconds": round((now - phases[0].began).total_seconds(), 1) if phases else 0.0,
+    }
+
+
+def _promotion(deployment: Deployment) -> dict[str, str] | None:
+    lease = deployment.records.lease("promote")
+    return {"holder": lease.holder.rsplit(":", 1)[-1], "since": lease.since} if lease else None
+
+
+def _champion(deployment: Deployment) -> dict[str, Any] | None:
+    champion = deployment.records.champion()
+    if champion is None:
+        return None
+    record = deployment.records.version(champion.version_name) or {}
+    return {
+        "version": champion.version_name,
+        "since": champion.since,
+        "f1": record.get("f1"),
+        "previous": champion.previous_version_name,
+    }
+
+
+def _running(deployment: Deployment) -> list[dict[str, Any]]:
+    """Versions that cost money now. The inference units are those that each was started with."""
+    pages = deployment.rekognition.get_paginator("describe_project_versions").paginate(
+        ProjectArn=deployment.project_arn
+    )
+    found = [version for page in pages for version in page["ProjectVersionDescriptions"]]
+    return [
+        {
+            "version": version["ProjectVersionArn"].split("/")[3],
+            "status": version["Status"],
+            "inference_units": version.get("MinInferenceUnits", 1),
+            "usd_per_hour": money.inference_usd(3600, version.get("MinInferenceUnits", 1)),
+        }
+        for version in found
+        if version["Status"] in custom_labels.BUSY
+    ]
+
+
+def _waiting(deployment: Deployment, queue_url: str) -> int:
+    attributes = deployment.sqs.get_queue_attributes(
+        QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"]
+    return int(attributes["ApproximateNumberOfMessages"])
+
+
+def _rejected(deployment: Deployment) -> dict[str, Any]:
+    """Reasons under rejected/, as far as one page of the listing goes."""
+    page = deployment.s3.list_objects_v2(Bucket=deployment.bucket, Prefix=REJECTED)
+    reasons = [found for found in page.get("Contents", []) if found["Key"].endswith(".reason.json")]
+    return {"rejected": len(reasons), "rejected_is_at_least": bool(page.get("IsTruncated"))}
+
+
+def show(console: Console, found: dict[str, Any]) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column()
+    for title, text in _rows(found):
+        table.add_row(title, text)
+    console.print(table)
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("deployment", f"{found['deployment']}, drop images into s3://{found['bucket']}/incoming/")]
+    rows.append(("images", ", ".join(f"{number} {status}" for status, number in found["images"].items())))
+    rows += [("", f"conflict: {conflict['image']}: {conflict['reason']}") for conflict in found["conflicts"]]
+    rows += [("new", _new(found)), ("run", _run_words(found)), ("champion", _champion_words(found))]
+    rows += [("running", text) for text in _running_words(found)]
+    dead = found["dead_letters"]
+    if sum(dead.values()):
+        told = f"{dead['register']} of register, {dead['detect']} of detect"
+        rows.append(
+            ("dead letters", f"[red]{told}[/red]: look at the functions' logs, then redrive the queues")
+        )
+    else:
+        rows.append(("dead letters", "none"))
+    if found["rejected"]:
+        more = " or more" if found["rejected_is_at_least"] else ""
+        where = f"s3://{found['bucket']}/{REJECTED}"
+        rows.append(("rejected", f"{found['rejected']}{more}; the reasons are under {where}"))
+    return rows
+
+
+def _new(found: dict[str, Any]) -> str:
+    new, missing = found["new_since_last_run"], found["missing_for_a_run"]
+    start = f"{missing} more start a run" if missing else "enough for the next run"
+    return f"{new} labelled or relabelled since the last run; {start}"
+
+
+def _run_words(found: dict[str, Any]) -> str:
+    run, promotion = found["run"], found["promotion"]
+    if run:
+        step = f"{run['step']} for {words.seconds(run['step_seconds'])}"
+        return f"[cyan]{run['id']} under way for {words.seconds(run['seconds'])}: {step}[/cyan]"
+    if promotion:
+        return f"[cyan]promotion {promotion['holder']} under way since {words.ago(promotion['since'])}[/cyan]"
+    return "none under way"
+
+
+def _champion_words(found: dict[str, Any]) -> str:
+    champion = found["champion"]
+    if champion is None:
+        return "none yet: the first version that passes both gates"
+    f1 = f", F1 {words.f1(champion['f1'])}" if champion["f1"] is not None else ""
+    return f"[green]{champion['version']}[/green] since {words.moment(champion['since'])}{f1}"
+
+
+def _running_words(found: dict[str, Any]) -> list[str]:
+    if not found["running"]:
+        return ["no model; nothing is paid for inference"]
+    return [
+        f"{version['version']} {version['status']}, {words.count(version['inference_units'], 'inference unit')},"
+        f" {words.usd(version['usd_per_hour'])} USD an hour"
+        for version in found["running"]
+    ]

@@ -1,0 +1,65 @@
+"""Numbers, moments and verdicts as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from lambdas.domain import clock
+
+OUTCOME_STYLES = {"promoted": "green", "refused": "yellow", "skipped": "dim", "failed": "red"}
+STATE_STYLES = {"champion": "bold green", "refused": "yellow", "failed": "red"}
+
+
+def f1(value: Any) -> str:
+    return "" if value is None else f"{float(value):.3f}"
+
+
+def usd(value: Any) -> str:
+    if value is None:
+        return ""
+    amount = float(value)
+    return f"{amount:.2f}" if amount >= 1 or amount == 0 else f"{amount:.4f}"
+
+
+def seconds(value: Any) -> str:
+    """A duration in the unit that suits it: 0.4 s, 38 s, 4 min 05 s, 2 h 10 min."""
+    if value is None:
+        return ""
+    amount = float(value)
+    if amount < 10:
+        return f"{amount:.1f} s"
+    whole = round(amount)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def moment(text: Any) -> str:
+    """A moment of the tables, UTC, to the second."""
+    return f"{clock.parse(str(text)):%Y-%m-%d %H:%M:%S}Z" if text else ""
+
+
+def ago(text: str, now: datetime | None = None) -> str:
+    passed = ((now or datetime.now(UTC)) - clock.parse(text)).total_seconds()
+    return f"{seconds(max(0.0, passed))} ago"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+GATES = {
+    "evaluation": "gate 1, evaluation",
+    "shadow": "gate 2, real detections",
+    "rollback": "rollback",
+}
+
+
+def verdict(found: Mapping[str, Any]) -> str:
+    """A gate's verdict in one sentence."""
+    name = GATES.get(str(found["gate"]), str(found["gate"]))
+    return f"{name}: {'passed' if found['passed'] else 'refused'}: {'; '.join(found['reasons'])}"
