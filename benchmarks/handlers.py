@@ -30,9 +30,8 @@ def measure() -> None:
         times, sizes = zip(*(_import(asset, module) for _ in range(RUNS)), strict=True)
         ms, mb = statistics.median(times), statistics.median(sizes)
         verdict = "within" if ms <= LIMIT_MS and mb <= LIMIT_MB else "OVER"
-        print(
-            f"  lambdas.{module:<9} {ms:6.0f} ms ({min(times):.0f} to {max(times):.0f})  {mb:5.1f} MB  {verdict}"
-        )
+        spread = f"({min(times):.0f} to {max(times):.0f})"
+        print(f"  lambdas.{module:<9} {ms:6.0f} ms {spread:>14}  {mb:5.1f} MB  {verdict}")
 
 
 def _import(asset: Path, module: str) -> tuple[float, float]:

@@ -21,7 +21,7 @@ PATIENCE = 300
 
 
 def measure() -> None:
-    """From the first upload to the last image in the catalogue; beside it, the same files put into S3 alone."""
+    """From the first upload to the last image catalogued; beside it, the same files put into S3 alone."""
     files = dict(_files())
     with deployed("ingestion", {"min_new_images": "100000"}) as loop:
         loop.put("incoming/unlabeled/first.jpg", next(_files())[1][:-1] + b"\0")  # functions are warm

@@ -66,7 +66,8 @@ def _own_seconds(loop: Loop, run: dict[str, Any], watch: _Watch) -> float:
     training = (found["TrainingEndTimestamp"] - found["CreationTimestamp"]).total_seconds()
     running = watch.seen[version, "RUNNING"]
     starting = running - watch.seen.get((version, "STARTING"), running)
-    return running - _settled(loop, run) - training - starting
+    own: float = running - _settled(loop, run) - training - starting
+    return own
 
 
 def _settled(loop: Loop, run: dict[str, Any]) -> float:

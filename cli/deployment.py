@@ -133,25 +133,29 @@ class Deployment:
 
 def explain(error: BotoCoreError | ClientError) -> str:
     """What an error of AWS or of the way there means, and what to do about it."""
-    if isinstance(error, ClientError):
-        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code in _REFUSED:
-            return f"AWS does not accept these credentials: {message or code}. {_SIGN_IN}"
-        return f"{error.operation_name}: {code}: {message}"
-    if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return f"no AWS credentials: {_SIGN_IN}"
-    if isinstance(error, ProfileNotFound):
-        return f"{error}: set AWS_PROFILE to one that `aws configure list-profiles` shows"
-    if isinstance(error, NoRegionError):
-        return "no AWS region: set AWS_REGION to the one that LabelLoop is deployed in"
-    if isinstance(error, HTTPClientError):
-        return _unreachable(error)
+    match error:
+        case ClientError():
+            return _told_by_aws(error)
+        case NoCredentialsError() | PartialCredentialsError():
+            return f"no AWS credentials: {_SIGN_IN}"
+        case ProfileNotFound():
+            return f"{error}: set AWS_PROFILE to one that `aws configure list-profiles` shows"
+        case NoRegionError():
+            return f"no AWS region: set AWS_DEFAULT_REGION to the deployment's, or {_EMBEDDED}"
+        case HTTPClientError():
+            return _unreachable(error)
     return str(error)
 
 
-_SIGN_IN = (
-    "sign in to AWS as the AWS CLI does, or source `. .embedded/env` for the embedded stack (`make up`)"
-)
+def _told_by_aws(error: ClientError) -> str:
+    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    if code in _REFUSED:
+        return f"AWS does not accept these credentials: {message or code}. {_SIGN_IN.capitalize()}"
+    return f"{error.operation_name}: {code}: {message}"
+
+
+_EMBEDDED = "source `. .embedded/env` for the embedded stack (`make up`)"
+_SIGN_IN = f"sign in as for the AWS CLI, or {_EMBEDDED}"
 
 
 def _unreachable(error: HTTPClientError) -> str:
@@ -182,5 +186,5 @@ def _no_such_stack(name: str) -> str:
     where = os.environ.get("AWS_ENDPOINT_URL") or "this AWS account and region"
     return (
         f"there is no stack {name} in {where}: deploy it (`cdk deploy`), name the right one with --name, or"
-        " source `. .embedded/env` for the embedded stack"
+        f" {_EMBEDDED}"
     )

@@ -67,7 +67,8 @@ def pictures(arguments: Sequence[str]) -> list[tuple[Path, Path]]:
 def _expanded(argument: str) -> list[Path]:
     if Path(argument).exists() or not glob.has_magic(argument):
         return [Path(argument)]
-    return [Path(match) for match in sorted(glob.glob(argument, recursive=True))] or [Path(argument)]
+    matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 a pattern may be absolute
+    return [Path(match) for match in matches] or [Path(argument)]
 
 
 def ask_about(
@@ -149,8 +150,8 @@ def _read(path: Path) -> bytes:
         raise UnusablePictureError(error.strerror or str(error)) from error
     if len(body) > MAX_BYTES:
         raise UnusablePictureError(
-            f"{len(body) / 1024**2:.1f} MB: more than 4 MB cannot be sent; put it under detect/ in the bucket,"
-            " its answer comes under results/"
+            f"{len(body) / 1024**2:.1f} MB: more than 4 MB cannot be sent; put it under detect/ in the"
+            " bucket, its answer comes under results/"
         )
     return body
 

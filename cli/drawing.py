@@ -53,8 +53,7 @@ def annotate(picture: bytes | Image.Image, found: Sequence[dict[str, Any]]) -> I
 def save(picture: Image.Image, path: Path) -> None:
     """Write the picture in the format of the path's suffix, with little loss, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = {"quality": 92} if path.suffix.lower() in (".jpg", ".jpeg") else {}
-    picture.save(path, **options)
+    picture.save(path, quality=92)
 
 
 def _upright(picture: bytes | Image.Image) -> Image.Image:

@@ -105,10 +105,10 @@ def options(
 def session(context: typer.Context, name: str | None, as_json: bool) -> Session:
     """The options before the command, overridden by those after it."""
     given: Session = context.obj
-    context.obj = Session(name or given.name, as_json or given.out.as_json)
+    chosen = Session(name or given.name, as_json or given.out.as_json)
     # Errors are told by the group, which has the outer context.
-    context.find_root().obj = context.obj
-    return context.obj
+    context.find_root().obj = chosen
+    return chosen
 
 
 @app.command("status")
@@ -178,7 +178,9 @@ def train(
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a run now. With --wait the exit code says how it ended: 0 promoted, 3 refused or skipped, 1 failed.
+    """Start a run now.
+
+    With --wait the exit code says how it ended: 0 promoted, 3 refused or skipped, 1 failed.
 
     [dim]labelloop train --wait --force[/dim]
     """
@@ -233,7 +235,7 @@ def rollback(
 
 
 @app.command("detect")
-def detect(
+def detect(  # noqa: PLR0917 one for each option
     context: typer.Context,
     images: Annotated[
         list[str], typer.Argument(help="JPEG or PNG files, folders of them, or patterns.", show_default=False)
@@ -250,7 +252,9 @@ def detect(
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the champion what is in pictures of yours. A bad one does not stop the others; then the exit code is 1.
+    """Ask the champion what is in pictures of yours.
+
+    A bad one does not stop the others; then the exit code is 1.
 
     [dim]labelloop detect photos/ 'more/**/*.png' --out seen[/dim]
     """

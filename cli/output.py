@@ -28,4 +28,5 @@ class Output:
         """Say what went wrong: on stderr, and as the document if one was asked for."""
         if self.as_json:
             self.document({"error": message})
-        Console(stderr=True, highlight=False).print(f"labelloop: {message}", style="red", markup=False)
+        console = Console(stderr=True, highlight=False)
+        console.print(f"labelloop: {message}", style="red", markup=False, soft_wrap=True)

@@ -177,7 +177,7 @@ def _running_words(found: dict[str, Any]) -> list[str]:
     if not found["running"]:
         return ["no model; nothing is paid for inference"]
     return [
-        f"{version['version']} {version['status']}, {words.count(version['inference_units'], 'inference unit')},"
-        f" {words.usd(version['usd_per_hour'])} USD an hour"
+        f"{version['version']} {version['status']}, {words.usd(version['usd_per_hour'])} USD an hour for"
+        f" {words.count(version['inference_units'], 'inference unit')}"
         for version in found["running"]
     ]

@@ -140,6 +140,17 @@ def deploy(stack: Running, *, name: str, context: Mapping[str, str] | None = Non
     return time.monotonic() - began
 
 
+def destroy(stack: Running, *, name: str) -> None:
+    """Destroy a deployment with the real CDK CLI.
+
+    Raises:
+        EmbeddedStackError: it failed; the message holds the end of its log.
+    """
+    with (stack.home / "log" / f"destroy-{name}.log").open("w") as output:
+        assembly = str(stack.home / "cdk.out" / name)
+        _cdk(stack, ["destroy", "--force", "--app", assembly, name], output, folder=stack.home)
+
+
 def write_environment(stack: Running, name: str) -> Path:
     """A file for shells to source, so that every AWS tool, and `labelloop`, finds this stack."""
     lines = [f"export {key}={value}" for key, value in stack.environment.items()]

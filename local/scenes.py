@@ -23,7 +23,12 @@ CLASSIFICATION_LABELS = ("assembled", "damaged", "empty")
 _SIZES = ((320, 240), (360, 270), (400, 300), (426, 320), (480, 360))
 _FINE = 4  # shapes are drawn this many times larger and reduced, for smooth edges
 _BENCHES = ((196, 176, 148), (122, 138, 148), (92, 112, 104), (206, 204, 196), (86, 98, 122), (150, 124, 104))
-_METALS = ((188, 192, 198), (150, 156, 166), (206, 176, 106), (196, 140, 104), (112, 116, 126))
+_METALS = {
+    "bolt": ((190, 194, 200), (176, 184, 190)),  # zinc
+    "gear": ((198, 134, 96), (184, 118, 84)),  # bronze
+    "nut": ((212, 180, 100), (200, 172, 88)),  # brass
+    "washer": ((84, 88, 102), (72, 82, 108)),  # blued steel
+}
 _CLUTTER = ((200, 78, 62), (64, 118, 176), (88, 150, 96), (232, 190, 70), (70, 70, 78), (226, 222, 210))
 
 Floats = NDArray[np.float32]
@@ -123,7 +128,7 @@ def _bench_with_parts(random: np.random.Generator) -> tuple[Image.Image, tuple[S
         mask = _reduced(_part(random, label, size))
         box = _placed(random, mask, width, height, label)
         if box and all(_overlap(box, other) < 0.12 for other in boxes):
-            _paste(canvas, mask, box, _METALS[random.integers(len(_METALS))], light)
+            _paste(canvas, mask, box, _metal(random, label), light)
             boxes.append(box)
     return _photograph(random, canvas), tuple(boxes)
 
@@ -161,14 +166,13 @@ def _tray(random: np.random.Generator, label: str) -> Image.Image:
 def _fill_tray(
     random: np.random.Generator, canvas: Floats, centres: list[Point], cell: float, light: float
 ) -> None:
-    metal = _METALS[random.integers(len(_METALS))]
     for x, y in centres:
         label = DETECTION_LABELS[random.integers(len(DETECTION_LABELS))]
         mask = _reduced(_part(random, label, cell * float(random.uniform(0.56, 0.66))))
         height, width = mask.shape
         box = SceneBox(label, round(x - width / 2), round(y - height / 2), width, height)
         if _inside(box, canvas):
-            _paste(canvas, mask, box, metal, light)
+            _paste(canvas, mask, box, _metal(random, label), light)
 
 
 def _damage(
@@ -288,7 +292,7 @@ def _clutter(random: np.random.Generator, canvas: Floats, light: float) -> None:
     mask = _reduced(turned)
     box = _placed(random, mask, width, height, "")
     if box:
-        _paste(canvas, mask, box, _CLUTTER[random.integers(len(_CLUTTER))], light)
+        _paste(canvas, mask, box, np.array(_CLUTTER[random.integers(len(_CLUTTER))], np.float32), light)
 
 
 # Painting
@@ -314,7 +318,14 @@ def _photograph(random: np.random.Generator, canvas: Floats) -> Image.Image:
     return picture.filter(ImageFilter.GaussianBlur(float(random.uniform(0, 0.6))))
 
 
-def _paste(canvas: Floats, mask: Floats, box: SceneBox, colour: tuple[int, int, int], light: float) -> None:
+def _metal(random: np.random.Generator, label: str) -> Floats:
+    """A metal that such parts are made of, each piece a little different."""
+    metals = _METALS[label]
+    tint = random.uniform(-14, 14) + random.uniform(-7, 7, 3)
+    return (np.array(metals[random.integers(len(metals))]) + tint).astype(np.float32)
+
+
+def _paste(canvas: Floats, mask: Floats, box: SceneBox, colour: Floats, light: float) -> None:
     """Lay a thing on the bench: its shadow, then its body with lit and dark edges."""
     margin = 8
     height, width = canvas.shape[:2]
@@ -330,7 +341,7 @@ def _paste(canvas: Floats, mask: Floats, box: SceneBox, colour: tuple[int, int, 
     relief = np.clip(-(dx * math.cos(light) + dy * math.sin(light)) * 1.9, -0.55, 0.55)
     ys, xs = np.mgrid[-1 : 1 : here.shape[0] * 1j, -1 : 1 : here.shape[1] * 1j]
     sheen = 0.14 * np.sin(3.1 * (xs * math.cos(light) + ys * math.sin(light)))
-    shaded = np.array(colour, np.float32) * (1 + sheen - relief)[..., None]
+    shaded = colour * (1 + sheen - relief)[..., None]
     here[:] = here * (1 - alpha[..., None]) + shaded * alpha[..., None]
 
 

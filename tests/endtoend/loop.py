@@ -110,6 +110,12 @@ class Loop:
         )["executionArn"]
         return arn
 
+    def sweep(self) -> None:
+        """What otherwise happens by schedule."""
+        functions = self.client("lambda").list_functions()["Functions"]
+        (name,) = [f["FunctionName"] for f in functions if "SweepSweep" in f["FunctionName"]]
+        self.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+
     # What users see
 
     def run(self, name: str, patience: float = 120) -> dict[str, Any]:

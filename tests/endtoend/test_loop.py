@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from lambdas.domain import catalogue
+from local import embedded
 from local.scenes import CLASSIFICATION_LABELS, Scene, classification_scenes
 from tests.endtoend.loop import Loop, until
 
@@ -269,7 +270,12 @@ def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
     forgotten = loop.records.run("failing-start")["version"]  # type: ignore[index]
     arn = loop.records.version(forgotten)["arn"]  # type: ignore[index]
     loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
-    until(lambda: loop.statuses()[forgotten] == "STOPPED", 90, "the forgotten model is stopped")
+
+    def stopped() -> bool:
+        loop.sweep()
+        return loop.statuses()[forgotten] == "STOPPED"
+
+    until(stopped, 30, "the forgotten model is stopped")
     assert_nothing_is_left(loop)
 
 
@@ -398,7 +404,9 @@ def test_a_lost_event_is_made_up_for(loop: Loop) -> None:
     events.enable_rule(Name=rule)
     loop.tune(lost_event_seconds=1)
     sha = hashlib.sha256(scene.jpeg()).hexdigest()
-    until(lambda: catalogue.get_image(loop.catalogue, sha), 90, "the sweeper has found the image")
+    time.sleep(1.5)
+    loop.sweep()
+    until(lambda: catalogue.get_image(loop.catalogue, sha), 30, "the sweeper has found the image")
     loop.tune(lost_event_seconds=900)
 
 
@@ -410,3 +418,18 @@ def test_no_event_was_lost(loop: Loop) -> None:
         )["Attributes"]
         assert attributes["ApproximateNumberOfMessages"] == "0", output
     assert loop.keys("incoming/") == []
+
+
+def test_destroying_the_stack_stops_every_model(loop: Loop) -> None:
+    """Also one that nothing of the loop knows to be running, and a run under way is ended."""
+    forgotten = loop.records.run("failing-start")["version"]  # type: ignore[index]
+    arn = loop.records.version(forgotten)["arn"]  # type: ignore[index]
+    loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
+    execution = loop.start("RetrainMachineArn", "under-way", {"force": True})
+    assert len(loop.running()) == 2
+    embedded.destroy(loop.stack, name=loop.name)
+    assert loop.running() == set()
+    assert loop.stepfunctions.describe_execution(executionArn=execution)["status"] != "RUNNING"
+    cloudformation = loop.client("cloudformation")
+    with pytest.raises(cloudformation.exceptions.ClientError, match="does not exist"):
+        cloudformation.describe_stacks(StackName=loop.name)

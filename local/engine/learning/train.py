@@ -24,10 +24,9 @@ from local.engine.learning.data import Canvas
 from local.engine.learning.detector import DetectorLearner, DetectorNetwork
 from local.engine.learning.evaluate import measure
 from local.engine.learning.model import Facts, Model, device
+from local.engine.learning.optimizer import Optimizer
 from local.engine.learning.types import Example, Progress, Task
 
-RATE = 2.5e-3
-DECAY = 0.02
 WARM_STEPS = 20
 BATCH = {"detection": 8, "classification": 16}
 GOOD = 0.985
@@ -123,7 +122,7 @@ class Course:
         self._batch = batch
         self._learned, self._held_back = hold_back(learner, self._random)
         self._queue: list[int] = []
-        self._optimizer = torch.optim.AdamW(learner.network.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
+        self._optimizer = Optimizer(learner.network)
         self._mean = copy.deepcopy(learner.network).eval()
         self._means, self._values = _weights(self._mean), _weights(learner.network)
         self._times: list[float] = []
@@ -151,7 +150,7 @@ class Course:
         every = max(15, min(150, round(2 * len(self._learned) / self._batch)))
         best, best_step, good = 0.0, 0, 0
         while self.step < MOST_STEPS and not self._must_fall():
-            self._learn(RATE * min(1.0, (self.step + 1) / WARM_STEPS))
+            self._learn(min(1.0, (self.step + 1) / WARM_STEPS))
             self._fraction = max(self._fraction, 0.75 * self._share_of_time())
             self._report(f"step {self.step}, F1 of held-back images {self._score:.2f}")
             if self.step % every:
@@ -171,7 +170,7 @@ class Course:
         """From the full rate to nothing, from all images."""
         self._learned, self._held_back = list(range(len(self.learner))), []
         steps, done = self._fall_steps(), 0
-        rate, rise = RATE * min(1.0, (self.step + 1) / WARM_STEPS), self._fraction
+        rate, rise = min(1.0, (self.step + 1) / WARM_STEPS), self._fraction
         while done < steps:
             # Where the machine has become slower, the fall is steeper.
             steps = min(steps, done + int((self._ends - time.monotonic()) / self._step_seconds()))
@@ -183,15 +182,10 @@ class Course:
             self._report(f"step {self.step}, rate falling, {steps - done} steps to go")
 
     def _learn(self, rate: float) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
         started = time.monotonic()
-        network = self.learner.network.train()
+        self.learner.network.train()
         loss = self.learner.loss(self._next_batch(), self._random)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 10.0)
-        self._optimizer.step()
+        self._optimizer.step(loss, rate)
         self.step += 1
         self._follow()
         self._losses = [*self._losses[-19:], float(loss.detach())]

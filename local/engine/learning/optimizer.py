@@ -1,0 +1,65 @@
+"""The optimizer: Muon for the convolutions, AdamW for everything else.
+
+Muon (https://kellerjordan.github.io/posts/muon/) makes each step equally large in all directions of a layer.
+These small networks learn from a few hundred steps what takes AdamW alone about twice as many.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+RATE = 2.5e-3
+"""Of AdamW."""
+DECAY = 0.02
+TURN = 0.05
+"""How long Muon's step is, as a share of the length of the layer's weights."""
+MOMENTUM = 0.9
+LONGEST_GRADIENT = 10.0
+_LEAST_CHANNELS = 8
+_ROUNDS = 5
+
+
+class Optimizer:
+    """Moves a network's weights against the gradient of its loss."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._all = [weight for weight in network.parameters() if weight.requires_grad]
+        self._matrices = [
+            weight for weight in self._all if weight.ndim == 4 and weight.shape[0] > _LEAST_CHANNELS
+        ]
+        chosen = {id(weight) for weight in self._matrices}
+        others = [weight for weight in self._all if id(weight) not in chosen]
+        self._others = torch.optim.AdamW(others, lr=RATE, weight_decay=DECAY, fused=True)
+        self._moments = [torch.zeros_like(weight) for weight in self._matrices]
+
+    def step(self, loss: torch.Tensor, rate: float) -> None:
+        """One step, `rate` (0 to 1) of the usual length."""
+        for weight in self._all:
+            weight.grad = None
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._all, LONGEST_GRADIENT)
+        for group in self._others.param_groups:
+            group["lr"] = RATE * rate
+        self._others.step()
+        with torch.no_grad():
+            for weight, moment in zip(self._matrices, self._moments, strict=True):
+                if weight.grad is not None:
+                    _turn(weight, weight.grad, moment, TURN * rate)
+
+
+def _turn(weight: torch.Tensor, gradient: torch.Tensor, moment: torch.Tensor, share: float) -> None:
+    moment.mul_(MOMENTUM).add_(gradient)
+    way = orthogonal((gradient + MOMENTUM * moment).flatten(1)).reshape(weight.shape)
+    weight.sub_(way * (share * weight.norm() / (way.norm() + 1e-7)))
+
+
+def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+    """The matrix with its singular values all brought near 1, by a Newton-Schulz iteration."""
+    x = matrix / (matrix.norm() + 1e-7)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    for _ in range(_ROUNDS):
+        square = x @ x.T
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.T if tall else x
