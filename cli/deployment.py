@@ -18,6 +18,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
+from botocore.exceptions import ConnectionError as UnreachableError
 
 from lambdas.domain.records import Records
 from lambdas.domain.tuning import Tuning
@@ -142,7 +143,7 @@ def explain(error: BotoCoreError | ClientError) -> str:
             return f"{error}: set AWS_PROFILE to one that `aws configure list-profiles` shows"
         case NoRegionError():
             return f"no AWS region: set AWS_DEFAULT_REGION to the deployment's, or {_EMBEDDED}"
-        case HTTPClientError():
+        case HTTPClientError() | UnreachableError():
             return _unreachable(error)
     return str(error)
 
@@ -158,7 +159,7 @@ _EMBEDDED = "source `. .embedded/env` for the embedded stack (`make up`)"
 _SIGN_IN = f"sign in as for the AWS CLI, or {_EMBEDDED}"
 
 
-def _unreachable(error: HTTPClientError) -> str:
+def _unreachable(error: BotoCoreError) -> str:
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint is None:
         return f"AWS cannot be reached: {error}"

@@ -47,7 +47,7 @@ def show_runs(console: Console, runs: Sequence[Record]) -> None:
         table.add_row(
             found["id"],
             str(found.get("trigger", "")),
-            _outcome(found),
+            outcome(found),
             str(found.get("version", "")),
             words.f1(found.get("f1")),
             words.seconds(found.get("seconds")),
@@ -60,7 +60,7 @@ def show_runs(console: Console, runs: Sequence[Record]) -> None:
 def show_run(console: Console, found: Record) -> None:
     facts = [
         ("run", found["id"]),
-        ("outcome", _outcome(found)),
+        ("outcome", outcome(found)),
         ("reason", escape(str(found.get("reason", "")))),
         ("trigger", str(found.get("trigger", ""))),
         ("started", words.moment(found.get("started_at"))),
@@ -82,10 +82,11 @@ def show_run(console: Console, found: Record) -> None:
     _steps(console, found.get("steps", []))
 
 
-def _outcome(found: Record) -> str:
-    outcome = str(found.get("outcome", ""))
-    style = words.OUTCOME_STYLES.get(outcome, "cyan")
-    return f"[{style}]{outcome}[/{style}]"
+def outcome(found: Record) -> str:
+    """A run's outcome in its colour, as Rich markup."""
+    name = str(found.get("outcome", ""))
+    style = words.OUTCOME_STYLES.get(name, "cyan")
+    return f"[{style}]{name}[/{style}]"
 
 
 def _images(summary: Record | None) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from rich.console import Console
+
+PIPE_WIDTH = 200
+"""Columns where there is no terminal: a file or another program has room."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,10 @@ class Output:
     @cached_property
     def console(self) -> Console:
         """For everything that is not the JSON document."""
-        return Console(stderr=self.as_json, highlight=False, soft_wrap=False)
+        console = Console(stderr=self.as_json, highlight=False)
+        if not console.is_terminal and "COLUMNS" not in os.environ:
+            console.width = PIPE_WIDTH
+        return console
 
     def document(self, value: Any) -> None:
         """The whole answer, to machines."""

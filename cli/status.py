@@ -6,6 +6,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Key
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli import following, words
@@ -131,7 +132,10 @@ def show(console: Console, found: dict[str, Any]) -> None:
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("deployment", f"{found['deployment']}, drop images into s3://{found['bucket']}/incoming/")]
     rows.append(("images", ", ".join(f"{number} {status}" for status, number in found["images"].items())))
-    rows += [("", f"conflict: {conflict['image']}: {conflict['reason']}") for conflict in found["conflicts"]]
+    rows += [
+        ("", escape(f"conflict: {conflict['image']}: {conflict['reason']}"))
+        for conflict in found["conflicts"]
+    ]
     rows += [("new", _new(found)), ("run", _run_words(found)), ("champion", _champion_words(found))]
     rows += [("running", text) for text in _running_words(found)]
     dead = found["dead_letters"]
@@ -161,7 +165,9 @@ def _run_words(found: dict[str, Any]) -> str:
         step = f"{run['step']} for {words.seconds(run['step_seconds'])}"
         return f"[cyan]{run['id']} under way for {words.seconds(run['seconds'])}: {step}[/cyan]"
     if promotion:
-        return f"[cyan]promotion {promotion['holder']} under way since {words.ago(promotion['since'])}[/cyan]"
+        return (
+            f"[cyan]promotion {promotion['holder']} under way since {words.moment(promotion['since'])}[/cyan]"
+        )
     return "none under way"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from lambdas.domain import clock
@@ -41,11 +40,6 @@ def seconds(value: Any) -> str:
 def moment(text: Any) -> str:
     """A moment of the tables, UTC, to the second."""
     return f"{clock.parse(str(text)):%Y-%m-%d %H:%M:%S}Z" if text else ""
-
-
-def ago(text: str, now: datetime | None = None) -> str:
-    passed = ((now or datetime.now(UTC)) - clock.parse(text)).total_seconds()
-    return f"{seconds(max(0.0, passed))} ago"
 
 
 def count(number: int, one: str, many: str = "") -> str:

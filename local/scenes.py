@@ -29,7 +29,7 @@ _METALS = {
     "nut": ((212, 180, 100), (200, 172, 88)),  # brass
     "washer": ((84, 88, 102), (72, 82, 108)),  # blued steel
 }
-_CLUTTER = ((200, 78, 62), (64, 118, 176), (88, 150, 96), (232, 190, 70), (70, 70, 78), (226, 222, 210))
+_CLUTTER = ((200, 78, 62), (64, 118, 176), (88, 150, 96), (232, 190, 70), (70, 70, 78), (122, 84, 156))
 
 Floats = NDArray[np.float32]
 Point = tuple[float, float]
@@ -213,7 +213,7 @@ def _part(random: np.random.Generator, label: str, size: float) -> Image.Image:
     """The part's outline, `size` pixels across (a bolt is longer), turned at random."""
     angle = float(random.uniform(0, 2 * math.pi))
     if label == "bolt":
-        return _bolt(random, size * 0.54, angle)
+        return _bolt(random, size * 0.6, angle)
     side = round(size * _FINE) + 4 * _FINE
     picture, middle, radius = Image.new("L", (side, side)), side / 2, size * _FINE / 2
     draw = ImageDraw.Draw(picture)
@@ -286,8 +286,8 @@ def _clutter(random: np.random.Generator, canvas: Floats, light: float) -> None:
         thick = long * float(random.uniform(0.5, 0.75))
         draw.ellipse((4, middle - thick / 2, 4 + long, middle + thick / 2), fill=255)
     else:
-        box = (4, middle - thick / 2, 4 + long, middle + thick / 2)
-        draw.rounded_rectangle(box, radius=thick * (0.1 if kind == 0 else 0.5), fill=255)
+        bar = (4, middle - thick / 2, 4 + long, middle + thick / 2)
+        draw.rounded_rectangle(bar, radius=thick * (0.1 if kind == 0 else 0.5), fill=255)
     turned = picture.rotate(float(random.uniform(0, 360)), Image.Resampling.BICUBIC, expand=True)
     mask = _reduced(turned)
     box = _placed(random, mask, width, height, "")
@@ -398,4 +398,4 @@ def _overlap(one: SceneBox, other: SceneBox) -> float:
 
 
 def _array(picture: Image.Image) -> Floats:
-    return np.asarray(picture, np.float32) / 255
+    return np.asarray(picture, np.float32) / np.float32(255)

@@ -113,7 +113,7 @@ class Loop:
     def sweep(self) -> None:
         """What otherwise happens by schedule."""
         functions = self.client("lambda").list_functions()["Functions"]
-        (name,) = [f["FunctionName"] for f in functions if "SweepSweep" in f["FunctionName"]]
+        (name,) = [f["FunctionName"] for f in functions if "SweepFunction" in f["FunctionName"]]
         self.client("lambda").invoke(FunctionName=name, Payload=b"{}")
 
     # What users see

@@ -11,10 +11,10 @@ import os
 # twice as long as they need. Read once, when torch is loaded, so it has to stand before the imports.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from local.engine.learning.evaluate import evaluate, measure  # noqa: E402
-from local.engine.learning.model import Model  # noqa: E402
-from local.engine.learning.train import train  # noqa: E402
-from local.engine.learning.types import (  # noqa: E402
+from local.engine.learning.evaluate import evaluate, measure
+from local.engine.learning.model import Model
+from local.engine.learning.train import train
+from local.engine.learning.types import (
     Box,
     Evaluation,
     Example,

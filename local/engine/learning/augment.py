@@ -43,7 +43,7 @@ def placements(
 
 
 def place(images: torch.Tensor, how: Placements, window: Canvas) -> torch.Tensor:
-    """The window's part (batch, 3, window height, window width) of images so placed; grey where nothing is."""
+    """The window's part (batch, 3, window height, window width) of images so placed; grey beside them."""
     count, _, height, width = images.shape
     sides = torch.tensor([[width, height]])
     shown = torch.tensor([[window.width, window.height]])

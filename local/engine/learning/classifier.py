@@ -13,7 +13,7 @@ from local.engine.learning import augment
 from local.engine.learning.data import Canvas, Images, canvas_for, size
 from local.engine.learning.evaluate import measure
 from local.engine.learning.network import Backbone
-from local.engine.learning.types import Example, Prediction
+from local.engine.learning.types import Evaluation, Example, Prediction
 
 MOST_PREDICTIONS = 100
 LEAST_CONFIDENCE = 1.0
@@ -36,7 +36,8 @@ class ClassifierNetwork(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         features = self.backbone(x)[-1]
         # The mean says what the scene is like, the maximum whether something is anywhere in it.
-        return self.head(torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1))
+        logits: torch.Tensor = self.head(torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1))
+        return logits
 
 
 class ClassifierLearner:
@@ -95,14 +96,14 @@ class ClassifierLearner:
             return functional.cross_entropy(logits, truth, label_smoothing=_SMOOTHED)
         return functional.binary_cross_entropy_with_logits(logits, truth) * len(self.labels)
 
-    def score(self, network: nn.Module, indices: Sequence[int]) -> float:
-        """The macro F1 of images shown as they are, from 0 to 1."""
+    def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation:
+        """How well a network does on these images, shown as they are."""
         found: list[tuple[Prediction, ...]] = []
         for start in range(0, len(indices), 32):
             images = self._images.batch(indices[start : start + 32]).to(self.device)
             found += classify(network, images, self.labels, exclusive=self.exclusive)
         truth = [self.examples[index] for index in indices]
-        return measure("classification", truth, found).f1 if any(each.labels for each in truth) else 0.0
+        return measure("classification", truth, found)
 
     def _use(self, side: int) -> None:
         self._images = Images(self.examples, canvas_for(self._sizes, side))

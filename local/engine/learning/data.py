@@ -45,7 +45,9 @@ def upright(image: Image.Image) -> Image.Image:
     turned = ImageOps.exif_transpose(image)
     if turned.mode.startswith("I") or turned.mode == "F":
         values = np.asarray(turned, np.float32)
-        turned = Image.fromarray(np.clip(values / (257 if values.max() > 255 else 1), 0, 255).astype(np.uint8))
+        turned = Image.fromarray(
+            np.clip(values / (257 if values.max() > 255 else 1), 0, 255).astype(np.uint8)
+        )
     return turned.convert("RGB")
 
 

@@ -22,7 +22,7 @@ from local.engine.learning import augment
 from local.engine.learning.data import Canvas, Images, boxes_in_canvas, canvas_for, multiple, size
 from local.engine.learning.evaluate import measure, overlap
 from local.engine.learning.network import Backbone, convolution
-from local.engine.learning.types import Box, Example, Prediction
+from local.engine.learning.types import Box, Evaluation, Example, Prediction
 
 CELLS = (8, 4)
 """Pixels of the canvas to a cell of the heat map, both ways: usually, and where boxes stay small."""
@@ -39,7 +39,7 @@ _WINDOW = 3.0
 _ELSEWHERE = 0.15
 _SAME_THING = 0.45
 _TOP = 48
-_BOX_WEIGHT = 2.0
+_BOX_WEIGHT = 5.0
 
 Floats = NDArray[np.float32]
 
@@ -136,15 +136,15 @@ class DetectorLearner:
             distances, sides.to(self.device), weight.to(self.device), self._cell
         )
 
-    def score(self, network: nn.Module, indices: Sequence[int]) -> float:
-        """The macro F1 of images shown as they are, from 0 to 1."""
+    def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation:
+        """How well a network does on these images, shown as they are."""
         found: list[tuple[Prediction, ...]] = []
         truth: list[Example] = []
         for start in range(0, len(indices), 16):
             chunk = indices[start : start + 16]
             found += detect(network, self._images.batch(chunk).to(self.device), self.labels)
             truth += [Example(self.examples[i].path, boxes=self._boxes[i]) for i in chunk]
-        return measure("detection", truth, found).f1 if any(each.boxes for each in truth) else 0.0
+        return measure("detection", truth, found)
 
     def _use(self, side: int) -> None:
         canvas = canvas_for(self._sizes, side)
@@ -166,9 +166,7 @@ class DetectorLearner:
         return torch.tensor([box.left + box.width / 2, box.top + box.height / 2])
 
 
-def detect(
-    network: nn.Module, images: torch.Tensor, labels: Sequence[str]
-) -> list[tuple[Prediction, ...]]:
+def detect(network: nn.Module, images: torch.Tensor, labels: Sequence[str]) -> list[tuple[Prediction, ...]]:
     """What the network sees in normalised images (batch, 3, h, w): boxes in canvas pixels, the most
     confident first, at most 100 an image, none under 1 % confidence, none twice."""
     with torch.inference_mode():
@@ -250,11 +248,16 @@ def _box_loss(distances: torch.Tensor, sides: torch.Tensor, weight: torch.Tensor
         torch.maximum(bottom, true_bottom) - torch.minimum(top, true_top)
     )
     general = shared / union.clamp(min=1e-6) - (around - union) / around.clamp(min=1e-6)
-    return ((1 - general) * share).sum() / share.sum()
+    loss: torch.Tensor = ((1 - general) * share).sum() / share.sum()
+    return loss
 
 
 def _separate(
-    scores: Floats, places: NDArray[np.int64], sides: Floats, labels: Sequence[str], grid: tuple[int, int, int]
+    scores: Floats,
+    places: NDArray[np.int64],
+    sides: Floats,
+    labels: Sequence[str],
+    grid: tuple[int, int, int],
 ) -> tuple[Prediction, ...]:
     """One image's predictions from its hottest cells, without those that a surer one of the label covers."""
     high, wide, pixels = grid

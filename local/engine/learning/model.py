@@ -79,7 +79,9 @@ class Model:
     def save(self, directory: Path) -> None:
         """Write the model into a folder, made if there is none."""
         directory.mkdir(parents=True, exist_ok=True)
-        torch.save({name: value.cpu() for name, value in self._network.state_dict().items()}, directory / _WEIGHTS)
+        torch.save(
+            {name: value.cpu() for name, value in self._network.state_dict().items()}, directory / _WEIGHTS
+        )
         (directory / _FACTS).write_text(json.dumps(asdict(self.facts), indent=2) + "\n")
 
     @classmethod

@@ -22,9 +22,7 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
         self.first = convolution(inputs, outputs, stride)
-        self.second = nn.Sequential(
-            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
-        )
+        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
         self.short: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.short = nn.Sequential(

@@ -56,7 +56,7 @@ def _turn(weight: torch.Tensor, gradient: torch.Tensor, moment: torch.Tensor, sh
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     """The matrix with its singular values all brought near 1, by a Newton-Schulz iteration."""
-    x = matrix / (matrix.norm() + 1e-7)
+    x: torch.Tensor = matrix / (matrix.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
     for _ in range(_ROUNDS):

@@ -22,10 +22,9 @@ from torch import nn
 from local.engine.learning.classifier import ClassifierLearner
 from local.engine.learning.data import Canvas
 from local.engine.learning.detector import DetectorLearner, DetectorNetwork
-from local.engine.learning.evaluate import measure
 from local.engine.learning.model import Facts, Model, device
 from local.engine.learning.optimizer import Optimizer
-from local.engine.learning.types import Example, Progress, Task
+from local.engine.learning.types import Evaluation, Example, Progress, Task
 
 WARM_STEPS = 20
 BATCH = {"detection": 8, "classification": 16}
@@ -54,7 +53,7 @@ class Learner(Protocol):
     def __len__(self) -> int: ...
     def labels_of(self, index: int) -> set[str]: ...
     def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor: ...
-    def score(self, network: nn.Module, indices: Sequence[int]) -> float: ...
+    def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation: ...
     def look_closer(self) -> bool: ...
 
 
@@ -66,8 +65,8 @@ def train(
     seed: int,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Model:
-    """A model of the labels in the examples, after `budget_seconds` at most (not counting the reading of
-    the images, though it counts against them), and earlier where it stops getting better.
+    """A model of the labels in the examples, within `budget_seconds`, and earlier where it stops getting
+    better. Reading the images comes out of the same time, and is not cut short.
 
     The same examples, seed and number of threads give the same model on the same kind of processor, as long
     as it stops by itself; how far a course comes that the time cuts short depends on the machine's speed.
@@ -87,8 +86,12 @@ def train(
             learner = DetectorLearner(examples, labels, device())
         else:
             learner = ClassifierLearner(examples, labels, device())
-        course = Course(learner, BATCH[task], began, budget_seconds, seed, progress)
+        ends = began + USED * budget_seconds
+        course = Course(learner, BATCH[task], began=began, ends=ends, seed=seed, progress=progress)
         course.run()
+        some = [index for index in range(len(learner)) if learner.labels_of(index)][:MOST_HELD_BACK]
+        found = learner.figures(learner.network, some).labels
+        thresholds = {label.label: round(label.assumed_threshold, 4) for label in found}
     facts = Facts(
         task=task,
         labels=labels,
@@ -98,6 +101,7 @@ def train(
         seed=seed,
         epochs=round(course.epoch, 1),
         steps=course.step,
+        thresholds=thresholds,
     )
     return Model(facts, learner.network)
 
@@ -109,8 +113,9 @@ class Course:
         self,
         learner: Learner,
         batch: int,
+        *,
         began: float,
-        budget: float,
+        ends: float,
         seed: int,
         progress: Callable[[Progress], None],
     ) -> None:
@@ -118,7 +123,7 @@ class Course:
         self.step = 0
         self._random = torch.Generator().manual_seed(seed)
         self._progress = progress
-        self._began, self._ends = began, began + budget * USED
+        self._began, self._ends = began, ends
         self._batch = batch
         self._learned, self._held_back = hold_back(learner, self._random)
         self._queue: list[int] = []
@@ -155,7 +160,7 @@ class Course:
             self._report(f"step {self.step}, F1 of held-back images {self._score:.2f}")
             if self.step % every:
                 continue
-            self._score = self.learner.score(self._mean, self._held_back)
+            self._score = self.learner.figures(self._mean, self._held_back).f1
             good = good + 1 if self._score >= GOOD else 0
             if self._score > best + BETTER:
                 best, best_step = self._score, self.step
@@ -245,8 +250,9 @@ def hold_back(learner: Learner, random: torch.Generator) -> tuple[list[int], lis
     """
     count = len(learner)
     everything = list(range(count))
+    watched = [index for index in everything if learner.labels_of(index)][:MOST_HELD_BACK]
     if count < 20:
-        return everything, everything
+        return everything, watched
     shown = Counter(label for index in everything for label in learner.labels_of(index))
     free = {label: number // 4 for label, number in shown.items()}
     held_back: set[int] = set()
@@ -259,7 +265,7 @@ def hold_back(learner: Learner, random: torch.Generator) -> tuple[list[int], lis
             for label in labels:
                 free[label] -= 1
     learned = [index for index in everything if index not in held_back]
-    return learned, sorted(held_back) or everything[:MOST_HELD_BACK]
+    return learned, sorted(held_back) or watched
 
 
 def _labels(task: Task, examples: Sequence[Example]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is: `fraction` from 0 to 1, `seconds` since its start, the running mean of the loss."""
+    """How far training is: `fraction` from 0 to 1, `seconds` since its start, the loss of late."""
 
     fraction: float
     step: int

@@ -1,0 +1,97 @@
+"""`python -m demo`: the whole loop on generated pictures, on an embedded stack of its own.
+
+DEMO_KEEP=1 leaves the stack up, to look around in it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from cli import words
+from demo.story import PARTS, TRAINING_SECONDS, Story, clear
+from demo.watch import NotAsPromisedError
+from local import embedded
+
+HOME = embedded.HOME / "demo"
+OUTPUT = embedded.ROOT / "demo-output"
+LOG_LINES = 25
+LOG_WIDTH = 140
+
+
+def main() -> int:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    began = time.monotonic()
+    keep = os.environ.get("DEMO_KEEP") == "1"
+    embedded.stop(HOME)
+    clear(OUTPUT)
+    try:
+        story = Story(console, _start(console), Path(os.path.relpath(OUTPUT)))
+        story.tell()
+    except KeyboardInterrupt:
+        console.print("\nInterrupted", style="yellow")
+        return 130
+    except Exception as error:  # noqa: BLE001 whatever it is, the log belongs beside it
+        _explain(console, error)
+        return 1
+    else:
+        _times(console, story, time.monotonic() - began)
+        return 0
+    finally:
+        _leave(console, keep)
+
+
+def _start(console: Console) -> embedded.Running:
+    with console.status("Starting the embedded stack: MiniStack and the Custom Labels engine"):
+        stack = embedded.start(HOME, variables={"LABELLOOP_TRAINING_SECONDS": TRAINING_SECONDS})
+    # Nothing of the user's own AWS settings may lead anywhere else.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(stack.environment)
+    console.print(f"Embedded stack at {stack.endpoint}; its logs are in {os.path.relpath(HOME / 'log')}")
+    return stack
+
+
+def _times(console: Console, story: Story, total: float) -> None:
+    console.print("\n[bold]Time taken[/bold]")
+    for title, seconds in story.took:
+        console.print(f"  {words.seconds(seconds):>12}  {title}", markup=False)
+    console.print(f"  {words.seconds(total):>12}  all of it", style="bold")
+    console.print(f"\nAnnotated pictures: {story.output}/")
+
+
+def _explain(console: Console, error: Exception) -> None:
+    log = HOME / "log" / "stack.log"
+    lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
+    console.print(f"\nEnd of {log}:", style="dim", markup=False)
+    console.print("\n".join(lines), style="dim", markup=False)
+    if isinstance(error, NotAsPromisedError | embedded.EmbeddedStackError):
+        console.print(f"\nNot as promised: {error}", style="bold red", markup=False, soft_wrap=True)
+    else:
+        console.print_exception()
+
+
+def _leave(console: Console, keep: bool) -> None:
+    stack = embedded.running(HOME)
+    if stack and keep:
+        environment = embedded.write_environment(stack, PARTS)
+        console.print(f"The stack is still up: `. {os.path.relpath(environment)}`, then `labelloop status`.")
+        console.print("The next demo replaces it; `python -m demo stop` stops it.")
+    elif stack:
+        with console.status("Stopping the embedded stack"):
+            embedded.stop(HOME)
+
+
+def stop() -> int:
+    """Stop the stack that DEMO_KEEP left up."""
+    return 0 if embedded.stop(HOME) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(stop() if sys.argv[1:] == ["stop"] else main())

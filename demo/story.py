@@ -1,0 +1,231 @@
+"""The demo's story: a detector that gets better, is not made worse, and never stops answering."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from cli import detect, drawing, history, status, words
+from cli.deployment import Deployment
+from demo import drops, watch
+from demo.traffic import Traffic
+from demo.watch import NotAsPromisedError
+from lambdas.domain.detection import result_key
+from local import embedded
+from local.scenes import Scene, classification_scenes, detection_scenes, mislabelled
+
+PARTS, SCENES = "parts", "scenes"
+FIRST, WRONG, MORE, TRAYS, UNSEEN = 80, 80, 20, 45, 6
+"""Pictures in each drop."""
+
+TUNING = {
+    "min_new_images": "20",
+    "poll_seconds": "2",
+    "min_f1": "0.55",
+    "min_label_f1": "0.3",
+    "verification_images": "16",
+    "f1_tolerance": "0.15",
+    "label_f1_tolerance": "0.4",
+}
+TRAINING_SECONDS = "50"
+"""A training may take no longer: the demo shall be over before the coffee is."""
+
+
+@dataclass
+class Story:
+    console: Console
+    stack: embedded.Running
+    output: Path
+    took: list[tuple[str, float]] = field(default_factory=list)
+    runs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Deployment and record of every run, in order."""
+
+    def tell(self) -> None:
+        """Everything, from the deployment to the pictures.
+
+        Raises:
+            NotAsPromisedError: something did not happen as it should.
+        """
+        with self._step(f"Deploy {PARTS} with the CDK CLI, IAM enforced"), self.console.status("cdk deploy"):
+            self._deploy(PARTS)
+        parts = Deployment.find(PARTS)
+        good = list(detection_scenes(FIRST, seed=1))
+        unseen = list(detection_scenes(UNSEEN, seed=99))
+        self._first_drop(parts, good)
+        pictures = [scene.jpeg() for scene in unseen]
+        application = Deployment.find(PARTS)  # boto3's resources are not for two threads at once
+        detect.ask(application, pictures[0])
+        with (
+            Traffic(lambda body: detect.ask(application, body)[0], pictures) as traffic,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            truth = list(detection_scenes(WRONG, seed=2))
+            # Nothing is lost if the training on wrong labels has to share the processor.
+            deploying = pool.submit(self._deploy, SCENES)
+            self._wrong_drop(parts, truth, traffic)
+            self.console.print(f"\n{SCENES} was deployed meanwhile in {words.seconds(deploying.result())}")
+            scenes = Deployment.find(SCENES)
+            self._corrected_drop(parts, truth, traffic)
+            trays = self._classification(scenes, traffic)
+        self._draw(parts, unseen)
+        self._draw(scenes, trays)
+        self._ending(parts, traffic)
+
+    # Steps
+
+    def _deploy(self, name: str) -> float:
+        return embedded.deploy(self.stack, name=name, context=TUNING)
+
+    def _first_drop(self, parts: Deployment, good: Sequence[Scene]) -> None:
+        with self._step(f"Drop 1: {len(good)} pictures with a manifest; the first model"):
+            self._drop(parts, "first", good, good)
+            watch.registered(self.console, parts, FIRST)
+            self._expect(parts, "promoted", None)
+
+    def _wrong_drop(self, parts: Deployment, truth: Sequence[Scene], traffic: Traffic) -> None:
+        with self._step(f"Drop 2: {len(truth)} pictures with wrong labels; the gate refuses, v1 serves on"):
+            champion = parts.records.champion()
+            self._drop(parts, "wrong", truth, list(mislabelled(truth)))
+            watch.registered(self.console, parts, FIRST + WRONG)
+            self._expect(parts, "refused", traffic)
+            if parts.records.champion() != champion:
+                raise NotAsPromisedError("the champion changed though the run was refused")
+
+    def _corrected_drop(self, parts: Deployment, truth: Sequence[Scene], traffic: Traffic) -> None:
+        more = list(detection_scenes(MORE, seed=3))
+        with self._step(f"Drop 3: the labels corrected, {len(more)} more pictures; better, and promoted"):
+            self._drop(parts, "corrected", more, [*truth, *more])
+            watch.registered(self.console, parts, FIRST + WRONG + MORE)
+            before = traffic.asked
+            record = self._expect(parts, "promoted", traffic)
+            watch.until(lambda: record["version"] in traffic.answers, 20, "the new champion answers")
+            self.console.print(f"  {traffic.asked - before} detections during this run and its switch")
+            _none_failed(traffic)
+
+    def _classification(self, scenes: Deployment, traffic: Traffic) -> list[Scene]:
+        trays = list(classification_scenes(TRAYS, seed=4))
+        with self._step(
+            f"Another deployment, {SCENES}, made meanwhile: {len(trays)} pictures labelled by their folders"
+        ):
+            with watch.bar(self.console, "pictures dropped", TRAYS) as tell:
+                sent = iter(range(1, TRAYS + 1))
+                drops.send_by_folder(scenes, trays, lambda: tell(next(sent)))
+            watch.registered(self.console, scenes, TRAYS)
+            self._expect(scenes, "promoted", traffic)
+        unseen = list(classification_scenes(3, seed=98))
+        with self._step("A picture put under detect/ gets its answer under results/"):
+            self._ask_by_bucket(scenes, unseen[0])
+        return unseen
+
+    def _ask_by_bucket(self, deployment: Deployment, scene: Scene) -> None:
+        key = f"detect/{scene.name}.jpg"
+        deployment.s3.put_object(Bucket=deployment.bucket, Key=key, Body=scene.jpeg())
+        with self.console.status("waiting for the answer"):
+            result = watch.until(
+                lambda: _json(deployment, result_key(key)), 60, f"{result_key(key)} is there"
+            )
+        self.console.print(f"  {scene.labels[0]} tray at {key}; {result_key(key)} says:", markup=False)
+        self.console.print_json(json.dumps(result), indent=2)
+        if "labels" not in result:
+            raise NotAsPromisedError(f"{result_key(key)} has no labels: {result}")
+
+    def _draw(self, deployment: Deployment, unseen: Sequence[Scene]) -> None:
+        with self._step(f"{len(unseen)} pictures that {deployment.name} has never seen"):
+            for scene in unseen:
+                body = scene.jpeg()
+                _, found = detect.ask(deployment, body)
+                drawing.save(
+                    drawing.annotate(body, found), self.output / deployment.name / f"{scene.name}.jpg"
+                )
+            self.console.print(f"  drawn into {self.output / deployment.name}", markup=False)
+
+    def _ending(self, parts: Deployment, traffic: Traffic) -> None:
+        self.console.print("\n[bold]Model versions[/bold]")
+        self.console.print(_versions(self.runs))
+        self.console.print("\n[bold]labelloop status[/bold]")
+        status.show(self.console, status.gather(parts))
+        slowest = f"the slowest took {words.seconds(traffic.slowest)}"
+        self.console.print(f"\n[bold green]{traffic.words()}[/bold green]; {slowest}")
+        _none_failed(traffic)
+
+    # What steps have in common
+
+    def _drop(
+        self, deployment: Deployment, name: str, pictures: Sequence[Scene], labelled: Sequence[Scene]
+    ) -> None:
+        with watch.bar(self.console, "pictures dropped", len(pictures)) as tell:
+            sent = iter(range(1, len(pictures) + 1))
+            drops.send_pictures(deployment, pictures, lambda: tell(next(sent)))
+        drops.send_manifest(deployment, name, labelled)
+        self.console.print(f"  {name}.manifest dropped: the boxes of {len(labelled)} pictures")
+
+    def _expect(self, deployment: Deployment, outcome: str, traffic: Traffic | None) -> dict[str, Any]:
+        """Follow the next run, which has to end so."""
+        known = {record["id"] for name, record in self.runs if name == deployment.name}
+        record = watch.next_run(self.console, deployment, known, traffic)
+        self.runs.append((deployment.name, record))
+        if record["outcome"] != outcome:
+            version = record.get("version", "no version")
+            raise NotAsPromisedError(
+                f"{version} of {deployment.name} was to be {outcome}, but is {record['outcome']}:"
+                f" {record.get('reason', '')}"
+            )
+        return record
+
+    @contextmanager
+    def _step(self, title: str) -> Iterator[None]:
+        began = time.monotonic()
+        self.console.print(f"\n[bold cyan]{title}[/bold cyan]")
+        yield
+        self.took.append((title, time.monotonic() - began))
+        self.console.print(f"  done in {words.seconds(self.took[-1][1])}", style="dim")
+
+
+def clear(output: Path) -> None:
+    """Remove what the last demo drew."""
+    for name in (PARTS, SCENES):
+        shutil.rmtree(output / name, ignore_errors=True)
+
+
+def _none_failed(traffic: Traffic) -> None:
+    if traffic.failures:
+        raise NotAsPromisedError(f"{len(traffic.failures)} detections failed; first: {traffic.failures[0]}")
+
+
+def _json(deployment: Deployment, key: str) -> dict[str, Any] | None:
+    """A JSON object of the bucket; None while it is not there."""
+    try:
+        body = deployment.s3.get_object(Bucket=deployment.bucket, Key=key)["Body"]
+    except deployment.s3.exceptions.NoSuchKey:
+        return None
+    found: dict[str, Any] = json.load(body)
+    return found
+
+
+def _versions(runs: Sequence[tuple[str, dict[str, Any]]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("deployment", "version", "F1", "outcome", "training", "run"):
+        table.add_column(column, justify="right" if column in ("F1", "training", "run") else "left")
+    table.add_column("verdicts", overflow="fold")
+    for deployment, record in runs:
+        verdicts = "; ".join(words.verdict(verdict) for verdict in record.get("verdicts", []))
+        table.add_row(
+            deployment,
+            str(record.get("version", "")),
+            words.f1(record.get("f1")),
+            history.outcome(record),
+            words.seconds(record.get("billable_seconds")),
+            words.seconds(record.get("seconds")),
+            verdicts,
+        )
+    return table

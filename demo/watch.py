@@ -1,0 +1,102 @@
+"""Watching the loop: images being registered, the run that starts by itself, its verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from cli import following, live, words
+from cli.deployment import Deployment
+from cli.following import Run
+from demo.traffic import Traffic
+from lambdas.domain import catalogue
+
+T = TypeVar("T")
+
+_PLAIN: dict[str, Any] = {"markup": False, "soft_wrap": True}
+
+
+class NotAsPromisedError(RuntimeError):
+    """The loop did something else than the demo promises; the message says what."""
+
+
+@contextmanager
+def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar, told how many are done; in a log, one line at the end."""
+    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    began, done = time.monotonic(), 0
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+
+        def tell(completed: int) -> None:
+            nonlocal done
+            done = completed
+            progress.update(task, completed=completed)
+
+        yield tell
+    console.print(f"  {what}: {done} in {words.seconds(time.monotonic() - began)}", markup=False)
+
+
+def registered(console: Console, deployment: Deployment, expected: int, patience: float = 120) -> None:
+    """Watch the catalogue until it has so many labelled images."""
+    with bar(console, "images registered and labelled", expected) as tell:
+
+        def enough() -> bool:
+            labelled = catalogue.count_by_status(deployment.catalogue)["labelled"]
+            tell(min(labelled, expected))
+            return labelled >= expected
+
+        until(enough, patience, f"{expected} images are registered and labelled")
+
+
+def next_run(
+    console: Console, deployment: Deployment, known: set[str], traffic: Traffic | None, patience: float = 60
+) -> dict[str, Any]:
+    """Follow the run that starts by itself: its record, told in words."""
+
+    def started() -> Run | None:
+        run = following.under_way(deployment)
+        return run if run and run.id not in known else None
+
+    run = until(started, patience, "a run starts by itself")
+    console.print(f"  run {run.id} started by itself", **_PLAIN)
+    footer = (lambda: Text(f"\n  {traffic.words()}", style="dim")) if traffic else None
+    with live.display(console, footer) as display:
+        following.follow(run, display, poll_seconds=1)
+    record = run.record()
+    tell(console, record)
+    if traffic:
+        console.print(f"  meanwhile: {traffic.words()}", **_PLAIN)
+    return record
+
+
+def tell(console: Console, record: Mapping[str, Any]) -> None:
+    """A run's verdicts and outcome."""
+    for verdict in record.get("verdicts", []):
+        style = "green" if verdict["passed"] else "yellow"
+        console.print(f"  {words.verdict(verdict)}", style=style, **_PLAIN)
+    style = words.OUTCOME_STYLES.get(str(record["outcome"]), "red")
+    name = record.get("version", "no version")
+    console.print(
+        f"  {name}: {record['outcome']}: {record.get('reason', '')}", style=f"bold {style}", **_PLAIN
+    )
+
+
+def until(look: Callable[[], T | None], patience: float, what: str) -> T:
+    """What `look` returns once that is true.
+
+    Raises:
+        NotAsPromisedError: it did not become true in `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise NotAsPromisedError(f"waited {patience:.0f} s in vain until {what}")
+        time.sleep(0.3)
+    return found

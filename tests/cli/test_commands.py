@@ -1,0 +1,336 @@
+"""Every command as people and machines see it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from tests.cli.conftest import BEGAN, EXECUTION, V1, V2, Cli, client_error
+
+# status
+
+
+def put_image(cli: Cli, number: int, status: str, **more: Any) -> None:
+    sha = f"{number:064x}"
+    item = {
+        "id": f"image#{sha}",
+        "sha256": sha,
+        "key": f"images/{sha}.jpg",
+        "status": status,
+        "changed_at": f"2026-01-31T12:00:{number:02d}.000000Z",
+    }
+    cli.catalogue.put_item(Item=item | more)
+
+
+def test_status_of_a_new_deployment(cli: Cli) -> None:
+    found = cli.json("status")
+    assert found["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0}
+    assert (found["champion"], found["run"], found["running"], found["rejected"]) == (None, None, [], 0)
+    assert found["missing_for_a_run"] == 20
+    shown = cli("status")
+    assert shown.exit_code == 0
+    assert "20 more start a run" in shown.stdout
+    assert "none yet" in shown.stdout
+
+
+def test_status_counts_images_and_says_why_some_conflict(history: Cli) -> None:
+    for number in range(3):
+        put_image(history, number, "labelled")
+    put_image(history, 3, "unlabelled")
+    put_image(history, 4, "conflict", conflict_reason="it lies in folders of different labels: 'a', 'b'")
+    found = history.json("status")
+    assert found["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1}
+    assert found["conflicts"][0]["reason"].startswith("it lies in folders")
+    assert (found["new_since_last_run"], found["missing_for_a_run"]) == (3, 17)
+    assert "it lies in folders of different labels" in history("status").stdout
+
+
+def test_new_images_are_those_since_the_last_run(history: Cli) -> None:
+    put_image(history, 1, "labelled")
+    put_image(history, 30, "labelled")
+    history.records.advance(cutoff="2026-01-31T12:00:20.000000Z")
+    assert history.json("status")["new_since_last_run"] == 1
+
+
+def test_status_says_who_serves_and_what_it_costs(history: Cli) -> None:
+    history.fake.versions = {
+        V1: {"Status": "RUNNING", "MinInferenceUnits": 2},
+        V2: {"Status": "STOPPED", "MinInferenceUnits": 1},
+    }
+    found = history.json("status")
+    assert found["champion"]["version"] == V1
+    assert found["champion"]["f1"] == 0.9
+    assert [version["version"] for version in found["running"]] == [V1]
+    assert found["usd_per_hour"] == 8.0
+    assert "8.00 USD an hour for 2 inference units" in history("status").stdout
+
+
+def test_status_warns_of_dead_letters_and_counts_rejections(cli: Cli) -> None:
+    sqs = boto3.client("sqs")
+    for _ in range(2):
+        sqs.send_message(QueueUrl=cli.fake.outputs["RegisterDeadLettersUrl"], MessageBody="{}")
+    for name in ("a.gif", "a.gif.reason.json", "b.manifest.reason.json"):
+        cli.s3.put_object(Bucket="parts-data", Key=f"rejected/{name}", Body=b"x")
+    found = cli.json("status")
+    assert found["dead_letters"] == {"register": 2, "detect": 0}
+    assert found["rejected"] == 2
+    assert "2 of register" in cli("status").stdout
+
+
+def test_status_shows_the_step_of_the_run_under_way(history: Cli) -> None:
+    arn = under_way(history, "manual-three", [("Settle", 0), ("TakeLease", 3), ("Train", 5)])
+    history.records.take_lease("retrain", arn)
+    found = history.json("status")
+    assert found["run"]["id"] == "manual-three"
+    assert found["run"]["step"] == "train the model"
+    assert "manual-three under way" in history("status").stdout
+
+
+def under_way(cli: Cli, id: str, entered: list[tuple[str, float]], *, ends: bool = False) -> str:
+    arn = EXECUTION.format(name="retrain", id=id)
+    ended = {"status": "SUCCEEDED", "stopDate": BEGAN + timedelta(seconds=99), "output": "{}"}
+    # The first look is that of whoever follows; the list of executions shows it as running until then.
+    cli.fake.executions[arn] = [{"status": "RUNNING"}, ended] if ends else [{"status": "RUNNING"}]
+    cli.fake.histories[arn] = entered
+    return arn
+
+
+# runs
+
+
+def test_runs_newest_first(history: Cli) -> None:
+    assert [run["id"] for run in history.json("runs")] == ["manual-two", "images-one"]
+    shown = history("runs").stdout
+    assert shown.index("manual-two") < shown.index("images-one")
+    assert "1 h 10 min" not in shown
+    assert "70 min 00 s" in shown
+    assert "0.0312" in shown
+
+
+def test_no_runs_yet(cli: Cli) -> None:
+    assert cli.json("runs") == []
+    assert "labelloop train" in cli("runs").stdout
+
+
+def test_a_run_with_everything_on_record(history: Cli) -> None:
+    assert history.json("runs", "images-one")["labels"][0]["label"] == "bolt"
+    shown = history("runs", "manual").stdout
+    assert "gate 2, real detections: refused: F1 0.600 through the endpoint is below 0.800" in shown
+    shown = history("runs", "images-one").stdout
+    for expected in (
+        "bolt",
+        "0.950",
+        "Settle",
+        "300.4",
+        "40 to train with",
+        "2 left out: blurred",
+        "1.25 USD",
+    ):
+        assert expected in shown
+    assert "Begin" not in shown
+
+
+def test_an_unknown_run(history: Cli) -> None:
+    result = history("runs", "nightly")
+    assert result.exit_code == 1
+    assert "no run nightly; on record: manual-two, images-one" in result.stderr
+
+
+# models
+
+
+def test_models_with_the_champion_marked(history: Cli) -> None:
+    found = history.json("models")
+    assert [(model["id"], model["champion"]) for model in found] == [(V2, False), (V1, True)]
+    assert "champion" in history("models").stdout
+
+
+@pytest.mark.parametrize("name", ["2", "v2", V2])
+def test_a_model_by_name_or_number(history: Cli, name: str) -> None:
+    found = history.json("models", name)
+    assert found["id"] == V2
+    assert found["snapshot_location"] == "s3://parts-data/datasets/bbbbbbbbbbbbbbbb/"
+    shown = history("models", name).stdout
+    for expected in (
+        "manual-two",
+        "nut",
+        "0.810",
+        "gate 1, evaluation: passed",
+        "datasets/bbbbbbbbbbbbbbbb/",
+    ):
+        assert expected in shown
+
+
+def test_an_unknown_model(history: Cli) -> None:
+    result = history("models", "v9")
+    assert result.exit_code == 1
+    assert V1 in result.stderr
+
+
+def test_no_models_yet(cli: Cli) -> None:
+    assert cli.json("models") == []
+
+
+# train
+
+
+def test_train_starts_a_run(history: Cli) -> None:
+    found = history.json("train")
+    assert found["started"] is True
+    (started,) = history.fake.started
+    assert started["name"].startswith("manual-20")
+    assert started["machine"].endswith(":parts-retrain")
+    assert started["input"] == {"trigger": "manual"}
+
+
+def test_train_by_force(history: Cli) -> None:
+    history("train", "--force")
+    assert history.fake.started[0]["input"] == {"trigger": "manual", "force": True}
+
+
+def test_train_does_not_start_a_second_run(history: Cli) -> None:
+    under_way(history, "images-three", [("Settle", 0)])
+    found = history.json("train")
+    assert (found["id"], found["started"]) == ("images-three", False)
+    assert history.fake.started == []
+    assert "under way already" in history("train").stdout
+
+
+OUTCOMES = {"promoted": 0, "refused": 3, "skipped": 3, "failed": 1}
+
+
+@pytest.mark.parametrize(("outcome", "exit_code"), OUTCOMES.items())
+def test_train_waits_and_says_how_it_ended(history: Cli, outcome: str, exit_code: int) -> None:
+    steps = [("Settle", 0.0), ("TakeLease", 3.0), ("Train", 5.0), ("WatchTraining", 6.0), ("Promote", 40.0)]
+    arn = under_way(history, "images-three", [*steps, ("Report", 60.0)], ends=True)
+    promotion = arn.replace("retrain", "promote")
+    history.fake.executions[promotion] = [{"status": "SUCCEEDED", "stopDate": BEGAN + timedelta(seconds=59)}]
+    history.fake.histories[promotion] = [("Start", 41.0), ("Verify", 45.0), ("Switch", 55.0)]
+    history.records.note_run(
+        "images-three", outcome=outcome, reason="for a reason", ended_at="2026-01-31T12:01:39.000000Z"
+    )
+    shown = history("train", "--wait")
+    assert shown.exit_code == exit_code, shown.output
+    assert "train the model: 35 s" in shown.stdout
+    assert "start the challenger: 4.0 s" in shown.stdout
+    assert "report: 39 s" in shown.stdout
+    assert "for a reason" in shown.stdout
+
+
+def test_train_wait_as_json_is_json_alone(history: Cli) -> None:
+    under_way(history, "images-three", [("Settle", 0.0), ("Report", 2.0)], ends=True)
+    history.records.note_run("images-three", outcome="skipped", ended_at="2026-01-31T12:01:39.000000Z")
+    found = history.json("train", "--wait", exit_code=3)
+    assert (found["id"], found["outcome"], found["started"]) == ("images-three", "skipped", False)
+
+
+def test_a_run_that_was_aborted_has_failed(history: Cli) -> None:
+    arn = under_way(history, "images-three", [("Settle", 0.0)], ends=True)
+    history.fake.executions[arn][-1] = {
+        "status": "ABORTED",
+        "stopDate": BEGAN,
+        "cause": "stopped by a person",
+    }
+    found = history.json("train", "--wait", exit_code=1)
+    assert found["reason"] == "stopped by a person"
+
+
+# rollback
+
+
+def test_rollback_starts_the_promotion_of_an_older_version(history: Cli) -> None:
+    found = history.json("rollback", "v2")
+    assert found["version"] == V2
+    (started,) = history.fake.started
+    assert started["machine"].endswith(":parts-promote")
+    assert started["input"] == {"version": V2, "rollback": True}
+
+
+def test_rollback_waits(history: Cli) -> None:
+    output = json.dumps({"outcome": "promoted", "reason": f"{V2} serves", "version": V2})
+    history.fake.executions["any"] = [{"status": "SUCCEEDED", "output": output, "stopDate": BEGAN}]
+    history.fake.histories["any"] = [("Start", 0.0)]
+    shown = history("rollback", "2", "--wait")
+    assert shown.exit_code == 0, shown.output
+    assert f"promoted: {V2} serves" in shown.stdout
+
+
+def test_rollback_that_fails(history: Cli) -> None:
+    history.fake.executions["any"] = [{"status": "FAILED", "cause": f"{V2} did not start", "stopDate": BEGAN}]
+    found = history.json("rollback", "2", "--wait", exit_code=1)
+    assert found == {"version": V2, "outcome": "failed", "reason": f"{V2} did not start"}
+
+
+def test_rollback_to_the_champion_changes_nothing(history: Cli) -> None:
+    result = history("rollback", "v1")
+    assert result.exit_code == 1
+    assert "champion already" in result.stderr
+    assert history.fake.started == []
+
+
+def test_rollback_to_nothing(history: Cli) -> None:
+    assert history("rollback", "v7").exit_code == 1
+    assert history("rollback").exit_code == 2
+
+
+# What holds for all
+
+
+COMMANDS = [["status"], ["runs"], ["models"], ["train"], ["rollback", "v2"], ["detect", "a.jpg"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_an_unknown_deployment_is_told_without_a_traceback(cli: Cli, command: list[str]) -> None:
+    for arguments in (["--name", "nuts", *command], [*command, "--name", "nuts"]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 1
+        assert "there is no stack nuts" in result.stderr
+        assert "Traceback" not in result.output
+        assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_errors_are_json_too_where_that_was_asked_for(cli: Cli, command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--name", "nuts", "--json"])
+    assert result.exit_code == 1
+    assert "no stack nuts" in json.loads(result.stdout)["error"]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_help_has_an_example(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [command[0], "--help"], env={"COLUMNS": "120"})
+    assert result.exit_code == 0
+    assert f"labelloop {command[0]}" in result.stdout
+
+
+def test_the_name_comes_from_the_environment(cli: Cli) -> None:
+    result = CliRunner().invoke(app, ["runs", "--json"], env={"LABELLOOP_NAME": "parts"})
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+
+
+def test_unknown_options_are_misuse(cli: Cli) -> None:
+    assert cli("status", "--colour").exit_code == 2
+    assert cli("paint").exit_code == 2
+
+
+def test_what_aws_refuses_is_told_in_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: Any) -> Any:
+        raise client_error("AccessDeniedException", "not authorized to perform this", "ListExecutions")
+
+    monkeypatch.setattr(cli.fake, "ListExecutions", refused)
+    result = cli("status")
+    assert result.exit_code == 1
+    assert "ListExecutions: AccessDeniedException: not authorized" in result.stderr
+
+
+def test_tuning_that_cannot_be_used_is_told(cli: Cli) -> None:
+    boto3.client("ssm").put_parameter(Name="/parts/tuning", Value='{"min_f1": 2}', Overwrite=True)
+    result = cli("status")
+    assert result.exit_code == 1
+    assert "min_f1=2" in result.stderr

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
+
+from cli.deployment import OUTPUTS, Deployment, DeploymentError, explain
+from tests.cli.conftest import PROJECT, Cli, FakeAws, client_error
+
+
+def test_a_deployment_is_what_its_stack_says(cli: Cli) -> None:
+    found = Deployment.find("parts")
+    assert (found.name, found.bucket, found.project_arn) == ("parts", "parts-data", PROJECT)
+    assert found.tuning().min_new_images == 20
+    assert found.records.champion() is None
+
+
+def test_clients_are_made_once(cli: Cli) -> None:
+    found = Deployment.find("parts")
+    assert found.s3 is found.s3
+    with pytest.raises(AttributeError):
+        found.bucket = "another"  # type: ignore[misc]
+
+
+def test_no_such_stack_says_what_to_do(cli: Cli) -> None:
+    with pytest.raises(DeploymentError, match=r"no stack nuts.*cdk deploy.*\. \.embedded/env"):
+        Deployment.find("nuts")
+
+
+def test_a_stack_of_something_else_is_not_taken_for_a_deployment(cli: Cli) -> None:
+    cli.fake.outputs = {"WebsiteUrl": "https://example.com"}
+    with pytest.raises(DeploymentError, match=r"not a LabelLoop deployment.*CatalogueTable"):
+        Deployment.find("parts")
+
+
+def test_no_credentials_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with pytest.raises(DeploymentError, match=r"no AWS credentials.*\. \.embedded/env"):
+        Deployment.find("parts")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+def test_an_embedded_stack_that_is_down_says_how_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    error = EndpointConnectionError(endpoint_url="http://127.0.0.1:4566/")
+    assert "make up" in explain(error)
+    assert "http://127.0.0.1:4566" in explain(error)
+
+
+def test_errors_of_aws_are_told_with_their_operation() -> None:
+    told = explain(client_error("AccessDeniedException", "not allowed", "DescribeStacks"))
+    assert told == "DescribeStacks: AccessDeniedException: not allowed"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (client_error("ExpiredToken", "The security token has expired"), "Sign in"),
+        (NoCredentialsError(), "sign in"),
+        (NoRegionError(), "AWS_DEFAULT_REGION"),
+    ],
+)
+def test_what_can_be_put_right_comes_with_advice(error: Any, advice: str) -> None:
+    assert advice in explain(error)
+
+
+def test_the_outputs_are_those_of_the_stack() -> None:
+    """The stack's own source is the other half of this contract."""
+
+    source = (Path(__file__).parents[2] / "infra" / "stack.py").read_text()
+    assert all(f'"{output}":' in source for output in OUTPUTS.values())
+
+
+def test_fake_refuses_other_names(fake: FakeAws) -> None:
+    with pytest.raises(DeploymentError):
+        Deployment.find("parts-of-something-else")

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli import following, live, words
+from cli.deployment import Deployment
+from cli.following import Execution, Phase, Run
+from tests.cli.conftest import BEGAN, EXECUTION, V1, Cli
+
+ARN = EXECUTION.format(name="retrain", id="images-three")
+
+
+def test_states_become_phases(cli: Cli) -> None:
+    cli.fake.executions[ARN] = [{"status": "RUNNING"}]
+    cli.fake.histories[ARN] = [
+        ("Begin", 0),
+        ("Settle", 0),
+        ("Settled?", 1),
+        ("WaitForQuiet", 1),
+        ("Settle", 4),
+    ]
+    execution = Execution(Deployment.find("parts").stepfunctions, ARN, following.RETRAIN_PHASES)
+    (settling,) = execution.look()
+    assert (settling.began, settling.ended) == (BEGAN, None)
+    cli.fake.histories[ARN] += [("TakeLease", 6)]
+    settled, lease = execution.look()
+    assert settled.seconds(BEGAN) == 6
+    assert lease.name == "take the lease"
+
+
+def test_only_what_is_new_is_read(cli: Cli) -> None:
+    cli.fake.executions[ARN] = [{"status": "RUNNING"}]
+    cli.fake.histories[ARN] = [("Settle", 0)]
+    execution = Execution(Deployment.find("parts").stepfunctions, ARN, following.RETRAIN_PHASES)
+    assert len(execution.look()) == len(execution.look()) == 1
+
+
+def test_the_last_phase_ends_with_the_execution(cli: Cli) -> None:
+    stopped = BEGAN + timedelta(seconds=9)
+    cli.fake.executions[ARN] = [{"status": "SUCCEEDED", "stopDate": stopped}]
+    cli.fake.histories[ARN] = [("Settle", 0)]
+    run = Run(Deployment.find("parts"), ARN)
+    (phase,) = run.look()
+    assert (run.ended, phase.ended) == (True, stopped)
+
+
+def test_a_promotion_that_has_not_begun_is_a_phase_of_its_run(cli: Cli) -> None:
+    cli.fake.executions[ARN] = [{"status": "RUNNING"}]
+    cli.fake.histories[ARN] = [("Evaluate", 0), ("Promote", 2)]
+    names = [phase.name for phase in Run(Deployment.find("parts"), ARN).look()]
+    assert names == ["gate 1: evaluation", "promote"]
+
+
+def test_the_run_with_the_lease_is_the_one_under_way(cli: Cli) -> None:
+    other = EXECUTION.format(name="retrain", id="manual-four")
+    for arn in (ARN, other):
+        cli.fake.executions[arn] = [{"status": "RUNNING"}]
+    cli.records.take_lease("retrain", ARN)
+    found = following.under_way(Deployment.find("parts"))
+    assert found is not None
+    assert found.id == "images-three"
+
+
+def test_rekognition_is_asked_how_far_the_training_is(cli: Cli) -> None:
+    cli.records.note_run("images-three", version=V1)
+    cli.fake.versions = {V1: {"Status": "TRAINING_IN_PROGRESS"}}
+    assert Run(Deployment.find("parts"), ARN).training_status() == f"{V1}: TRAINING_IN_PROGRESS"
+
+
+def test_every_state_that_takes_time_has_a_phase() -> None:
+
+    machines = Path(__file__).parents[2] / "statemachines"
+    for name, phases in (("retrain", following.RETRAIN_PHASES), ("promote", following.PROMOTE_PHASES)):
+        states = json.loads((machines / f"{name}.asl.json").read_text())["States"]
+        long = {state for state, spec in states.items() if spec["Type"] in ("Task", "Wait")}
+        assert long == set(phases)
+
+
+PHASES = [
+    Phase("make the dataset snapshot", BEGAN, BEGAN + timedelta(seconds=2)),
+    Phase(following.TRAINING, BEGAN + timedelta(seconds=2)),
+]
+
+
+def test_a_log_has_one_line_for_each_phase() -> None:
+    written = io.StringIO()
+    with live.display(Console(file=written)) as display:
+        for _ in range(3):
+            display.show(PHASES, "v1: TRAINING_IN_PROGRESS")
+    assert written.getvalue() == "  make the dataset snapshot: 2.0 s\n"
+
+
+def test_a_log_mentions_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", -1.0)
+    written = io.StringIO()
+    with live.display(Console(file=written)) as display:
+        display.show(PHASES, "v1: TRAINING_IN_PROGRESS")
+    assert "so far v1: TRAINING_IN_PROGRESS" in written.getvalue()
+
+
+def test_a_terminal_shows_every_phase_and_the_footer() -> None:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=120, highlight=False)
+    with live.display(console, lambda: "12 detections") as display:
+        display.show(PHASES, "v1: TRAINING_IN_PROGRESS")
+    for expected in ("make the dataset snapshot", "train the model", "TRAINING_IN_PROGRESS", "12 detections"):
+        assert expected in written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0.44, "0.4 s"), (38.2, "38 s"), (245, "4 min 05 s"), (7800, "2 h 10 min"), (None, "")],
+)
+def test_durations_in_words(amount: float | None, text: str) -> None:
+    assert words.seconds(amount) == text
+
+
+def test_money_in_words() -> None:
+    assert [words.usd(amount) for amount in (0, 0.0312, 4.0, None)] == ["0.00", "0.0312", "4.00", ""]

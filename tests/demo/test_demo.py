@@ -1,0 +1,116 @@
+"""The parts of the demo that need no stack. The whole of it is run by `make demo`."""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from demo import drops, watch
+from demo.traffic import Traffic
+from demo.watch import NotAsPromisedError
+from lambdas.domain.manifests import check_fits, parse_line
+from local.scenes import classification_scenes, detection_scenes, mislabelled
+
+MOMENT = "2026-01-31T12:00:00.000000Z"
+
+
+def test_a_manifest_says_where_everything_is() -> None:
+    scenes = list(detection_scenes(4, seed=1))
+    lines = drops.manifest("parts-data", scenes, MOMENT).splitlines()
+    for number, (scene, line) in enumerate(zip(scenes, lines, strict=True), start=1):
+        annotation = parse_line(line, number)
+        assert (annotation.source_bucket, annotation.source_key) == ("parts-data", drops.incoming_key(scene))
+        assert check_fits(annotation, *scene.image.size) is None
+        assert [box.label for box in annotation.boxes] == [box.label for box in scene.boxes]
+
+
+def test_wrong_labels_are_put_right_under_the_same_keys() -> None:
+    truth = list(detection_scenes(3, seed=2))
+    wrong = list(mislabelled(truth))
+    assert [drops.incoming_key(scene) for scene in wrong] == [drops.incoming_key(scene) for scene in truth]
+    assert drops.manifest("b", wrong, MOMENT) != drops.manifest("b", truth, MOMENT)
+
+
+class Bucket:
+    """Remembers what is put into it; deployment and S3 client in one."""
+
+    bucket = "parts-data"
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    @property
+    def s3(self) -> Bucket:
+        return self
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:
+        assert Bucket == self.bucket
+        self.objects[Key] = Body
+
+
+def test_pictures_go_where_register_looks() -> None:
+    bucket: Any = Bucket()
+    sent: list[None] = []
+    (part,), (tray,) = detection_scenes(1, seed=1), classification_scenes(1, seed=1)
+    drops.send_pictures(bucket, [part], lambda: sent.append(None))
+    drops.send_by_folder(bucket, [tray], lambda: sent.append(None))
+    drops.send_manifest(bucket, "first", [part])
+    assert set(bucket.objects) == {
+        f"incoming/annotations/{part.name}.jpg",
+        f"incoming/labeled/{tray.labels[0]}/{tray.name}.jpg",
+        "incoming/annotations/first.manifest",
+    }
+    assert len(sent) == 2
+
+
+def test_traffic_counts_answers_and_failures() -> None:
+    enough = threading.Event()
+    answers = iter(["v1-a", "v1-a", "", "v3-b"])
+
+    def ask(picture: bytes) -> str:
+        assert picture == b"picture"
+        answer = next(answers, None)
+        if answer is None:
+            enough.set()
+            return "v3-b"
+        if not answer:
+            raise ConnectionError("it slept")
+        return answer
+
+    with Traffic(ask, [b"picture"], pause_seconds=0) as traffic:
+        assert enough.wait(10)
+    assert traffic.answers["v1-a"] == 2
+    assert traffic.failures == ["ConnectionError: it slept"]
+    assert traffic.asked == sum(traffic.answers.values()) + 1
+    assert traffic.words().startswith(f"{traffic.asked} detections (2 by v1, ")
+    assert traffic.words().endswith("1 failed")
+
+
+def test_what_does_not_come_is_told() -> None:
+    with pytest.raises(NotAsPromisedError, match="in vain until the moon rises"):
+        watch.until(lambda: None, 0, "the moon rises")
+
+
+def test_a_run_is_told_with_its_verdicts() -> None:
+    written = io.StringIO()
+    record = {
+        "version": "v2-b",
+        "outcome": "refused",
+        "reason": "overall F1 0.400 is below 0.550",
+        "verdicts": [{"gate": "evaluation", "passed": False, "reasons": ["overall F1 0.400 is below 0.550"]}],
+    }
+    watch.tell(Console(file=written, width=200), record)
+    assert "gate 1, evaluation: refused: overall F1 0.400" in written.getvalue()
+    assert "v2-b: refused" in written.getvalue()
+
+
+def test_a_bar_leaves_one_line_in_a_log() -> None:
+    written = io.StringIO()
+    with watch.bar(Console(file=written, width=200), "pictures dropped", 3) as tell:
+        tell(3)
+    assert written.getvalue().startswith("  pictures dropped: 3 in 0.")
+    assert written.getvalue().count("\n") == 1

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.statemachines import stage as staging
+from tests.statemachines.paths import USUAL
+from tests.statemachines.stage import Stage
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staging.raised(tmp_path_factory.mktemp("ministack"), USUAL) as raised:
+        yield raised

@@ -1,0 +1,146 @@
+"""What is promised of every state machine's file, without running it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+import pytest
+
+import lambdas.promote
+import lambdas.retrain
+from tests.statemachines import asl
+from tests.statemachines.paths import PATHS, REPORTERS, USUAL
+from tests.statemachines.stage import NESTED
+
+HANDLERS: dict[str, Any] = {"retrain": lambdas.retrain, "promote": lambdas.promote}
+ONE_ATTEMPT = {("retrain", "Promote")}
+"""A second nested execution would need another name, and a promotion that failed has cleaned up already."""
+
+
+def every(type: str | None = None) -> Iterator[Any]:
+    for machine in asl.NAMES:
+        for name, state in asl.states(machine).items():
+            if type is None or state["Type"] == type:
+                yield pytest.param(machine, name, id=f"{machine}-{name}")
+
+
+def test_every_state_machine_has_its_tests() -> None:
+    assert set(asl.NAMES) == set(HANDLERS) == set(REPORTERS) == {path.machine for path in PATHS.values()}
+
+
+@pytest.mark.parametrize("machine", asl.NAMES)
+def test_it_is_jsonata_and_does_not_run_for_ever(machine: str) -> None:
+    definition = json.loads(asl.text(machine))
+    assert definition["QueryLanguage"] == "JSONata"
+    assert 0 < definition["TimeoutSeconds"] <= 3 * 24 * 3600
+
+
+@pytest.mark.parametrize("machine", asl.NAMES)
+def test_every_state_can_be_reached_and_leads_on(machine: str) -> None:
+    states = asl.states(machine)
+    reached: set[str] = set()
+    ahead = [json.loads(asl.text(machine))["StartAt"]]
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            ahead += list(asl.successors(states[name]))
+    assert reached == set(states)
+    for name, state in states.items():
+        assert list(asl.successors(state)) or state["Type"] in ("Succeed", "Fail"), name
+
+
+@pytest.mark.parametrize(("machine", "name"), every("Task"))
+def test_every_task_is_retried_and_its_failure_caught(machine: str, name: str) -> None:
+    state = asl.states(machine)[name]
+    if (machine, name) in ONE_ATTEMPT:
+        assert "Retry" not in state
+    else:
+        (retrier,) = state["Retry"]
+        assert retrier["ErrorEquals"] == ["States.ALL"]
+        assert retrier["MaxAttempts"] >= 3
+    if name == REPORTERS[machine]:
+        assert "Catch" not in state, "what fails here is the sweeper's"
+    else:
+        (catcher,) = state["Catch"]
+        assert catcher["ErrorEquals"] == ["States.ALL"]
+
+
+@pytest.mark.parametrize(("machine", "name"), every("Choice"))
+def test_every_choice_has_a_default(machine: str, name: str) -> None:
+    assert asl.states(machine)[name]["Default"] in asl.states(machine)
+
+
+@pytest.mark.parametrize("machine", asl.NAMES)
+def test_every_way_leads_through_the_reporter(machine: str) -> None:
+    """Without Report (or Finish) no end can be reached."""
+    states = asl.states(machine)
+    ahead, reached = [json.loads(asl.text(machine))["StartAt"]], set()
+    while ahead:
+        name = ahead.pop()
+        if name not in reached and name != REPORTERS[machine]:
+            reached.add(name)
+            ahead += list(asl.successors(states[name]))
+    assert not [name for name in reached if states[name]["Type"] in ("Succeed", "Fail")]
+
+
+def test_nothing_follows_a_started_challenger_but_withdraw() -> None:
+    """Whatever happens between Start and Finish, Withdraw is passed."""
+    states = asl.states("promote")
+    ahead, reached = ["Start"], set()
+    while ahead:
+        name = ahead.pop()
+        if name not in reached and name != "Withdraw":
+            reached.add(name)
+            ahead += list(asl.successors(states[name]))
+    assert "Finish" not in reached
+
+
+@pytest.mark.parametrize(("machine", "name"), every("Task"))
+def test_a_task_tells_its_handler_what_the_handler_expects(machine: str, name: str) -> None:
+    state = asl.states(machine)[name]
+    function = asl.function_of(state)
+    if function is None:
+        assert state["Arguments"]["StateMachineArn"] == f"${{{NESTED}}}"
+        return
+    assert function == name, "a function is named like its state"
+    handler = inspect.unwrap(getattr(HANDLERS[machine], _snake_case(name)))
+    expected = get_type_hints(get_type_hints(handler)["event"])
+    assert set(state["Arguments"]["Payload"]) == set(expected)
+
+
+@pytest.mark.parametrize("machine", asl.NAMES)
+def test_every_substitution_is_used_by_one_task(machine: str) -> None:
+    used = [asl.function_of(state) or NESTED for state in asl.tasks(machine).values()]
+    assert sorted(used) == sorted(asl.substitutions(machine))
+    assert {f"{machine}-{part}" for part in used} <= set(USUAL)
+
+
+@pytest.mark.parametrize("machine", asl.NAMES)
+def test_every_state_is_on_a_tested_path(machine: str) -> None:
+    visited = {state for path in PATHS.values() if path.machine == machine for state in path.visited}
+    assert visited == set(asl.states(machine))
+
+
+@pytest.mark.parametrize("machine", asl.NAMES)
+def test_every_transition_is_on_a_tested_path(machine: str) -> None:
+    """Failures of Tasks aside, which test_failures makes of every Task there is."""
+    taken = {
+        pair
+        for path in PATHS.values()
+        if path.machine == machine
+        for pair in zip(path.visited, path.visited[1:], strict=False)
+    }
+    possible = {
+        (name, following)
+        for name, state in asl.states(machine).items()
+        for following in asl.successors({k: v for k, v in state.items() if k != "Catch"})
+    }
+    assert possible <= taken
+
+
+def _snake_case(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

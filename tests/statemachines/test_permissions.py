@@ -1,0 +1,130 @@
+"""A state machine may do what its file says, and nothing else. MiniStack does not check it: IAM in AWS does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk.assertions import Template
+
+from infra.settings import Settings
+from infra.stack import LabelLoopStack
+from tests.statemachines import asl
+from tests.statemachines.stage import NESTED
+
+CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
+OBSERVABILITY = {
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+}
+"""Logs: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html ; traces:
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html"""
+Statements = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, dict[str, Any]]:
+    stack = LabelLoopStack(cdk.App(context=CONTEXT), Settings())
+    found: dict[str, dict[str, Any]] = Template.from_stack(stack).to_json()["Resources"]
+    return found
+
+
+def machine_named(resources: Mapping[str, dict[str, Any]], step: str) -> dict[str, Any]:
+    (found,) = (
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::StepFunctions::StateMachine"
+        and resource["Properties"]["StateMachineName"].endswith(f"-{step}")
+    )
+    return dict(found)
+
+
+def statements(resources: Mapping[str, dict[str, Any]], machine: Mapping[str, Any]) -> Statements:
+    """All that the state machine's role is allowed."""
+    role = machine["RoleArn"]["Fn::GetAtt"][0]
+    assert "Policies" not in resources[role]["Properties"]
+    assert "ManagedPolicyArns" not in resources[role]["Properties"]
+    return [
+        statement
+        for resource in resources.values()
+        if resource["Type"] == "AWS::IAM::Policy" and {"Ref": role} in resource["Properties"]["Roles"]
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def granted(found: Statements, action: str) -> list[str]:
+    """Resources, as JSON, that the action is allowed on."""
+    return [
+        json.dumps(resource, sort_keys=True)
+        for statement in found
+        if action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    ]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("step", asl.NAMES)
+def test_it_may_invoke_the_functions_it_names_and_no_other(
+    step: str, resources: dict[str, dict[str, Any]]
+) -> None:
+    machine = machine_named(resources, step)
+    values = machine["DefinitionSubstitutions"]
+    assert set(values) == asl.substitutions(step)
+    named = {json.dumps(value, sort_keys=True) for part, value in values.items() if part != NESTED}
+    invocable = granted(statements(resources, machine), "lambda:InvokeFunction")
+    assert sorted(invocable) == sorted(named)
+    for value in (value for part, value in values.items() if part != NESTED):
+        assert resources[value["Fn::GetAtt"][0]]["Type"] == "AWS::Lambda::Function"
+
+
+@pytest.mark.parametrize("step", asl.NAMES)
+def test_each_part_is_played_by_the_handler_of_its_name(
+    step: str, resources: dict[str, dict[str, Any]]
+) -> None:
+    values = machine_named(resources, step)["DefinitionSubstitutions"]
+    for part in asl.substitutions(step) - {NESTED}:
+        handler = resources[values[part]["Fn::GetAtt"][0]]["Properties"]["Handler"]
+        assert handler.replace("_", "").lower() == f"lambdas.{step}.{part}".lower()
+
+
+def test_retrain_may_run_promote_and_wait_for_it(resources: dict[str, dict[str, Any]]) -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html"""
+    machine = machine_named(resources, "retrain")
+    found = statements(resources, machine)
+    promote = json.dumps(machine["DefinitionSubstitutions"][NESTED], sort_keys=True)
+    assert ":stateMachine:labelloop-promote" in promote
+    executions = promote.replace(":stateMachine:labelloop-promote", ":execution:labelloop-promote:*")
+    assert granted(found, "states:StartExecution") == [promote]
+    assert granted(found, "states:DescribeExecution") == [executions]
+    assert granted(found, "states:StopExecution") == [executions]
+    for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
+        (rule,) = granted(found, action)
+        assert ":rule/StepFunctionsGetEventsForStepFunctionsExecutionRule" in rule
+
+
+@pytest.mark.parametrize("step", asl.NAMES)
+def test_it_may_do_nothing_else(step: str, resources: dict[str, dict[str, Any]]) -> None:
+    expected = {"lambda:InvokeFunction"} | OBSERVABILITY
+    if NESTED in asl.substitutions(step):
+        expected |= {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}
+        expected |= {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
+    found = statements(resources, machine_named(resources, step))
+    assert all(statement["Effect"] == "Allow" and "NotAction" not in statement for statement in found)
+    assert {action for statement in found for action in as_list(statement["Action"])} == expected
