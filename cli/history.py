@@ -153,7 +153,7 @@ def show_models(console: Console, versions: Sequence[Record]) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("version", no_wrap=True)
     table.add_column("F1", justify="right")
-    for column in ("state", "snapshot", "trained", "promoted", "run"):
+    for column in ("state", "snapshot", "created", "promoted", "run"):
         table.add_column(column, no_wrap=True)
     for found in versions:
         table.add_row(
@@ -175,7 +175,7 @@ def show_model(console: Console, found: Record) -> None:
         ("reason", escape(str(found.get("reason", "")))),
         ("F1", words.f1(found.get("f1"))),
         ("F1 through the endpoint", words.f1(found.get("shadow", {}).get("f1"))),
-        ("trained", words.moment(found.get("created_at"))),
+        ("created", words.moment(found.get("created_at"))),
         ("promoted", words.moment(found.get("promoted_at"))),
         ("retired", words.moment(found.get("retired_at"))),
         ("trained on", str(found.get("snapshot_location", ""))),

@@ -6,6 +6,7 @@ DEMO_KEEP=1 leaves the stack up, to look around in it.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -45,6 +46,11 @@ def main() -> int:
         return 0
     finally:
         _leave(console, keep)
+
+
+def _interrupt(*_: object) -> None:
+    """A demo that is told to end leaves no stack behind either."""
+    raise KeyboardInterrupt
 
 
 def _start(console: Console) -> embedded.Running:
@@ -94,4 +100,5 @@ def stop() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(stop() if sys.argv[1:] == ["stop"] else main())

@@ -37,7 +37,7 @@ TUNING = {
     "f1_tolerance": "0.15",
     "label_f1_tolerance": "0.4",
 }
-TRAINING_SECONDS = "50"
+TRAINING_SECONDS = "45"
 """A training may take no longer: the demo shall be over before the coffee is."""
 
 
@@ -59,9 +59,8 @@ class Story:
         with self._step(f"Deploy {PARTS} with the CDK CLI, IAM enforced"), self.console.status("cdk deploy"):
             self._deploy(PARTS)
         parts = Deployment.find(PARTS)
-        good = list(detection_scenes(FIRST, seed=1))
+        self._first_drop(parts)
         unseen = list(detection_scenes(UNSEEN, seed=99))
-        self._first_drop(parts, good)
         pictures = [scene.jpeg() for scene in unseen]
         application = Deployment.find(PARTS)  # boto3's resources are not for two threads at once
         detect.ask(application, pictures[0])
@@ -69,10 +68,9 @@ class Story:
             Traffic(lambda body: detect.ask(application, body)[0], pictures) as traffic,
             ThreadPoolExecutor(1) as pool,
         ):
-            truth = list(detection_scenes(WRONG, seed=2))
             # Nothing is lost if the training on wrong labels has to share the processor.
             deploying = pool.submit(self._deploy, SCENES)
-            self._wrong_drop(parts, truth, traffic)
+            truth = self._wrong_drop(parts, traffic)
             self.console.print(f"\n{SCENES} was deployed meanwhile in {words.seconds(deploying.result())}")
             scenes = Deployment.find(SCENES)
             self._corrected_drop(parts, truth, traffic)
@@ -86,24 +84,28 @@ class Story:
     def _deploy(self, name: str) -> float:
         return embedded.deploy(self.stack, name=name, context=TUNING)
 
-    def _first_drop(self, parts: Deployment, good: Sequence[Scene]) -> None:
-        with self._step(f"Drop 1: {len(good)} pictures with a manifest; the first model"):
+    def _first_drop(self, parts: Deployment) -> None:
+        with self._step(f"Drop 1: {FIRST} pictures with a manifest; the first model"):
+            good = list(detection_scenes(FIRST, seed=1))
             self._drop(parts, "first", good, good)
             watch.registered(self.console, parts, FIRST)
             self._expect(parts, "promoted", None)
 
-    def _wrong_drop(self, parts: Deployment, truth: Sequence[Scene], traffic: Traffic) -> None:
-        with self._step(f"Drop 2: {len(truth)} pictures with wrong labels; the gate refuses, v1 serves on"):
+    def _wrong_drop(self, parts: Deployment, traffic: Traffic) -> list[Scene]:
+        """What the pictures truly show."""
+        with self._step(f"Drop 2: {WRONG} pictures with wrong labels; the gate refuses, v1 serves on"):
+            truth = list(detection_scenes(WRONG, seed=2))
             champion = parts.records.champion()
             self._drop(parts, "wrong", truth, list(mislabelled(truth)))
             watch.registered(self.console, parts, FIRST + WRONG)
             self._expect(parts, "refused", traffic)
             if parts.records.champion() != champion:
                 raise NotAsPromisedError("the champion changed though the run was refused")
+        return truth
 
     def _corrected_drop(self, parts: Deployment, truth: Sequence[Scene], traffic: Traffic) -> None:
-        more = list(detection_scenes(MORE, seed=3))
-        with self._step(f"Drop 3: the labels corrected, {len(more)} more pictures; better, and promoted"):
+        with self._step(f"Drop 3: the labels corrected, {MORE} more pictures; good, and promoted"):
+            more = list(detection_scenes(MORE, seed=3))
             self._drop(parts, "corrected", more, [*truth, *more])
             watch.registered(self.console, parts, FIRST + WRONG + MORE)
             before = traffic.asked
@@ -113,10 +115,8 @@ class Story:
             _none_failed(traffic)
 
     def _classification(self, scenes: Deployment, traffic: Traffic) -> list[Scene]:
-        trays = list(classification_scenes(TRAYS, seed=4))
-        with self._step(
-            f"Another deployment, {SCENES}, made meanwhile: {len(trays)} pictures labelled by their folders"
-        ):
+        with self._step(f"Another deployment, {SCENES}: {TRAYS} pictures labelled by their folders"):
+            trays = list(classification_scenes(TRAYS, seed=4))
             with watch.bar(self.console, "pictures dropped", TRAYS) as tell:
                 sent = iter(range(1, TRAYS + 1))
                 drops.send_by_folder(scenes, trays, lambda: tell(next(sent)))

@@ -82,6 +82,7 @@ class Register(Construct):
         self.allow_query(handler)
         handler.allow(
             "dynamodb:GetItem",
+            "dynamodb:BatchGetItem",
             "dynamodb:PutItem",
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",

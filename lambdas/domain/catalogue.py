@@ -7,7 +7,7 @@ so every write is conditional: whoever writes an image item has to move its `rev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,18 +126,25 @@ def get_image(table: Table, sha256: str) -> CatalogueImage | None:
 
 
 def update_image(
-    table: Table, sha256: str, change: Callable[[CatalogueImage | None], CatalogueImage]
+    table: Table,
+    sha256: str,
+    change: Callable[[CatalogueImage | None], CatalogueImage],
+    *,
+    probably_new: bool = False,
 ) -> Change:
     """Put in the place of an image (None: of none yet) what `change` makes of it.
 
     `change` is called again whenever somebody else was quicker, and nothing is written if it changes
     nothing. `changed_at` moves if, and only if, status or labels did; a first labelling opens the split.
 
+    Args:
+        probably_new: try first without reading; what is there already is read then.
+
     Raises:
         CatalogueError: too many others write this image; try again later.
     """
-    for _ in range(_ATTEMPTS):
-        before = get_image(table, sha256)
+    for attempt in range(_ATTEMPTS):
+        before = None if probably_new and attempt == 0 else get_image(table, sha256)
         after = change(before)
         if after == before:
             return Change(before, after)
@@ -291,10 +298,23 @@ def put_pending(table: Table, key: str, pending: Pending) -> None:
     _put(table, item, Attr("id").not_exists() | Attr("order").lte(pending.order))
 
 
-def get_pending(table: Table, key: str) -> Pending | None:
-    item = _get(table, f"pending#{key}")
-    if item is None:
-        return None
+def get_pendings(table: Table, keys: Sequence[str]) -> list[Pending]:
+    """The annotations that wait for any of these keys.
+
+    Raises:
+        CatalogueError: DynamoDB is too busy to answer for every key; try again later.
+    """
+    ids = {f"pending#{key}": key for key in keys}
+    found = table.meta.client.batch_get_item(
+        RequestItems={table.name: {"Keys": [{"id": id} for id in ids], "ConsistentRead": True}}
+    )
+    if found.get("UnprocessedKeys"):
+        raise CatalogueError("DynamoDB did not answer for every key; it is too busy")
+    items = {ids[str(item["id"])]: item for item in found["Responses"].get(table.name, [])}
+    return [_pending(key, items[key]) for key in keys if key in items]
+
+
+def _pending(key: str, item: dict[str, Any]) -> Pending:
     size = [int(side) for side in item["image_size"]]
     annotation = Annotation(
         source_bucket=item["bucket"],

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,7 @@ from lambdas.domain.manifests import Annotation, BrokenLine
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 INCOMING = "incoming/"
 LABELED = "incoming/labeled/"
@@ -68,6 +70,14 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class UsableImage:
+    """An image that can be registered, and its bytes as they came."""
+
+    facts: ImageFacts
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of an object.
 
@@ -99,19 +109,22 @@ def register_object(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
     if not arrival.key.startswith(INCOMING) or arrival.key.endswith("/"):
         return Outcome("ignored", arrival.key)
     try:
-        arrival = _still_there(s3, arrival)
-        return _register(s3, table, arrival)
-    except UnusableImage as refusal:
-        return _reject(s3, arrival, refusal.reason, refusal.detail)
+        arrival, opened = _open(s3, arrival)
+        with closing(opened["Body"]):
+            return _register(s3, table, arrival, opened)
     except _Gone:
         return Outcome("gone", arrival.key)
 
 
-def _register(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
-    folder_label = _folder_label(arrival.key)
-    if arrival.key.startswith(ANNOTATIONS) and arrival.key.lower().endswith(MANIFEST_SUFFIXES):
-        return _register_manifest(s3, table, arrival)
-    return _register_image(s3, table, arrival, folder_label)
+def _register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
+    try:
+        folder_label = _folder_label(arrival.key)
+        if arrival.key.startswith(ANNOTATIONS) and arrival.key.lower().endswith(MANIFEST_SUFFIXES):
+            return _register_manifest(s3, table, arrival, opened)
+        image = _inspect(arrival, opened)
+    except UnusableImage as refusal:
+        return _reject(s3, arrival, refusal.reason, refusal.detail)
+    return _register_image(s3, table, arrival, folder_label, image)
 
 
 def _folder_label(key: str) -> str | None:
@@ -135,18 +148,20 @@ def _folder_label(key: str) -> str | None:
 # Images
 
 
-def _register_image(s3: S3Client, table: Table, arrival: Arrival, folder_label: str | None) -> Outcome:
-    facts, data = _inspect(s3, arrival)
-    if catalogue.get_image(table, facts.sha256) is None:
-        s3.put_object(Bucket=arrival.bucket, Key=facts.key, Body=data, ContentType=facts.content_type)
+def _register_image(
+    s3: S3Client, table: Table, arrival: Arrival, folder_label: str | None, image: UsableImage
+) -> Outcome:
+    facts = image.facts
+    _store(s3, arrival.bucket, image)
     change = catalogue.update_image(
-        table, facts.sha256, lambda image: _with_source(image or _new(facts), arrival.key, folder_label)
+        table,
+        facts.sha256,
+        lambda known: _with_source(known or _new(facts), arrival.key, folder_label),
+        probably_new=True,
     )
     catalogue.put_source(table, arrival.key, facts.sha256, arrival.sequencer)
-    annotated = [
-        _apply_pending(s3, table, arrival.bucket, key, facts.sha256)
-        for key in (arrival.key, _pending_key(facts.key))
-    ]
+    waiting = catalogue.get_pendings(table, [arrival.key, _pending_key(facts.key)])
+    annotated = [_apply_pending(s3, table, arrival.bucket, facts.sha256, pending) for pending in waiting]
     _delete(s3, arrival)
     return Outcome(
         "duplicate" if change.before else "registered",
@@ -156,11 +171,27 @@ def _register_image(s3: S3Client, table: Table, arrival: Arrival, folder_label: 
     )
 
 
-def _inspect(s3: S3Client, arrival: Arrival) -> tuple[ImageFacts, bytes]:
-    images.check_bytes(arrival.size)
-    data = _open(s3, arrival)["Body"].read()
+def _store(s3: S3Client, bucket: str, image: UsableImage) -> None:
+    """Put the image under its content address, unless it lies there already."""
+    facts = image.facts
     try:
-        return images.inspect(data), data
+        s3.put_object(
+            Bucket=bucket,
+            Key=facts.key,
+            Body=image.data,
+            ContentType=facts.content_type,
+            IfNoneMatch="*",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "PreconditionFailed":
+            raise
+
+
+def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> UsableImage:
+    images.check_bytes(arrival.size)
+    data = opened["Body"].read()
+    try:
+        return UsableImage(images.inspect(data), data)
     except UnusableImage as refusal:
         if refusal.reason == "not_an_image":
             hint = (
@@ -209,10 +240,12 @@ def _labelled_by_folders(image: CatalogueImage) -> CatalogueImage:
 # Annotations
 
 
-def _register_manifest(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
-    sha256 = _check_manifest(s3, arrival)
+def _register_manifest(
+    s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef
+) -> Outcome:
+    sha256 = _check_manifest(opened)
     lines = _Lines()
-    opened = _open(s3, arrival)
+    _, opened = _open(s3, arrival)
     order = _order(opened["LastModified"], arrival.sequencer)
     for number, text in manifests.numbered_lines(opened["Body"].iter_chunks(_CHUNK)):
         try:
@@ -254,12 +287,12 @@ class _Lines:
             self.told.append({"line": broken.line, "reason": broken.reason, "detail": broken.detail})
 
 
-def _check_manifest(s3: S3Client, arrival: Arrival) -> str:
+def _check_manifest(opened: GetObjectOutputTypeDef) -> str:
     """The manifest's SHA-256, if it is one that can be worked through."""
     digest = hashlib.sha256()
 
     def chunks() -> Iterator[bytes]:
-        for chunk in _open(s3, arrival)["Body"].iter_chunks(_CHUNK):
+        for chunk in opened["Body"].iter_chunks(_CHUNK):
             digest.update(chunk)
             yield chunk
 
@@ -345,11 +378,8 @@ def _annotated(image: CatalogueImage, annotation: Annotation, order: str) -> Cat
     )
 
 
-def _apply_pending(s3: S3Client, table: Table, bucket: str, key: str, sha256: str) -> bool:
-    """Apply the annotation that waits for this key, if one does: whether that changed labels."""
-    pending = catalogue.get_pending(table, key)
-    if pending is None:
-        return False
+def _apply_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: Pending) -> bool:
+    """Apply the annotation that waited for this key: whether that changed labels."""
     changed = False
     try:
         changed = _apply(table, sha256, pending).labels_changed
@@ -360,36 +390,38 @@ def _apply_pending(s3: S3Client, table: Table, bucket: str, key: str, sha256: st
             _rejected_key(pending.manifest_key, f".line-{broken.line}.reason.json"),
             {
                 "key": pending.manifest_key,
-                "image": key,
+                "image": pending.annotation.source_key,
                 "line": broken.line,
                 "reason": broken.reason,
                 "detail": broken.detail,
                 "at": clock.now(),
             },
         )
-    catalogue.delete_pending(table, key, pending.order)
+    catalogue.delete_pending(table, pending.annotation.source_key, pending.order)
     return changed
 
 
 # Objects
 
 
-def _still_there(s3: S3Client, arrival: Arrival) -> Arrival:
-    """The arrival with its exact version, unless a delete marker says that people do not want it any more."""
+def _open(s3: S3Client, arrival: Arrival) -> tuple[Arrival, GetObjectOutputTypeDef]:
+    """The arrival with its exact version, and that version opened.
+
+    Its key is asked first: a delete marker there says that people do not want the object any more.
+
+    Raises:
+        _Gone: it was deleted since.
+    """
     try:
-        current = s3.head_object(Bucket=arrival.bucket, Key=arrival.key)
+        opened = s3.get_object(Bucket=arrival.bucket, Key=arrival.key)
+        version = opened.get("VersionId")
+        if arrival.version_id not in (None, version):
+            # Something else was uploaded to the key since, and has an event of its own.
+            opened["Body"].close()
+            opened, version = s3.get_object(**arrival.version), arrival.version_id
     except ClientError as error:
         raise _gone_or(error) from error
-    if arrival.version_id:
-        return arrival
-    return replace(arrival, version_id=current.get("VersionId"), size=current["ContentLength"])
-
-
-def _open(s3: S3Client, arrival: Arrival) -> Any:
-    try:
-        return s3.get_object(**arrival.version)
-    except ClientError as error:
-        raise _gone_or(error) from error
+    return replace(arrival, version_id=version, size=opened["ContentLength"]), opened
 
 
 def _copy(s3: S3Client, arrival: Arrival, key: str) -> None:

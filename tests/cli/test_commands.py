@@ -51,6 +51,17 @@ def test_status_counts_images_and_says_why_some_conflict(history: Cli) -> None:
     assert "it lies in folders of different labels" in history("status").stdout
 
 
+def test_brackets_in_names_are_shown_as_they_are(history: Cli) -> None:
+    put_image(history, 1, "conflict", conflict_reason="it lies in folders of different labels: '[red]', 'b'")
+    assert "'[red]', 'b'" in history("status").stdout
+
+
+def test_a_promotion_by_hand_is_shown(history: Cli) -> None:
+    history.records.take_lease("promote", EXECUTION.format(name="promote", id="rollback-one"))
+    assert history.json("status")["promotion"]["holder"] == "rollback-one"
+    assert "promotion rollback-one under way since 20" in history("status").stdout
+
+
 def test_new_images_are_those_since_the_last_run(history: Cli) -> None:
     put_image(history, 1, "labelled")
     put_image(history, 30, "labelled")
@@ -334,3 +345,15 @@ def test_tuning_that_cannot_be_used_is_told(cli: Cli) -> None:
     result = cli("status")
     assert result.exit_code == 1
     assert "min_f1=2" in result.stderr
+
+
+def test_whoever_stops_watching_does_not_stop_the_run(history: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way(history, "images-three", [("Settle", 0.0)])
+
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.following.follow", interrupted)
+    result = history("train", "--wait")
+    assert result.exit_code == 130
+    assert "the run goes on; `labelloop runs images-three`" in result.stdout

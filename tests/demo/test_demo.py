@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from demo import __main__ as entry
 from demo import drops, watch
 from demo.traffic import Traffic
 from demo.watch import NotAsPromisedError
 from lambdas.domain.manifests import check_fits, parse_line
+from local.embedded import EmbeddedStackError
 from local.scenes import classification_scenes, detection_scenes, mislabelled
 
 MOMENT = "2026-01-31T12:00:00.000000Z"
@@ -114,3 +117,32 @@ def test_a_bar_leaves_one_line_in_a_log() -> None:
         tell(3)
     assert written.getvalue().startswith("  pictures dropped: 3 in 0.")
     assert written.getvalue().count("\n") == 1
+
+
+def test_a_demo_that_goes_wrong_shows_the_end_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "stack.log").write_text("\n".join(f"line {number}" for number in range(100)))
+    monkeypatch.setattr(entry, "HOME", tmp_path)
+    written = io.StringIO()
+    entry._explain(
+        Console(file=written, width=200), NotAsPromisedError("v2 was to be refused, but is promoted")
+    )
+    told = written.getvalue().splitlines()
+    assert "line 99" in told
+    assert "line 74" not in told
+    assert told[-1] == "Not as promised: v2 was to be refused, but is promoted"
+
+
+def test_the_demo_fails_if_the_stack_does_not_come_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise EmbeddedStackError("the embedded stack did not come up")
+
+    monkeypatch.setattr(entry, "HOME", tmp_path / "home")
+    monkeypatch.setattr(entry, "OUTPUT", tmp_path / "output")
+    monkeypatch.setattr("local.embedded.start", broken)
+    assert entry.main() == 1
+    assert "did not come up" in capsys.readouterr().out

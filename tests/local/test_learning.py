@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from local import scenes
@@ -20,6 +19,7 @@ from local.engine.learning import (
     Model,
     Prediction,
     Progress,
+    Task,
     augment,
     data,
     detector,
@@ -29,6 +29,9 @@ from local.engine.learning import (
 )
 from local.engine.learning.data import Canvas
 from local.engine.learning.optimizer import orthogonal
+from local.engine.learning.training import torch  # the library loads it in its own way
+
+BUDGET = 150
 
 
 def written(found: Iterable[scenes.Scene], directory: Path) -> list[Example]:
@@ -59,19 +62,26 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def detection(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    directory = tmp_path_factory.mktemp("detection")
-    found = written(scenes.detection_scenes(60, 1), directory / "train")
-    return Trained("detection", found, written(scenes.detection_scenes(15, 2), directory / "test"), 30)
+def soon_satisfied() -> Iterator[None]:
+    """Learning ends well before its best, so that a busy machine needs no more than some patience."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("local.engine.learning.training.GOOD", 0.8)
+        yield
 
 
 @pytest.fixture(scope="module")
-def classification(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def detection(tmp_path_factory: pytest.TempPathFactory, soon_satisfied: None) -> Trained:
+    directory = tmp_path_factory.mktemp("detection")
+    found = written(scenes.detection_scenes(60, 1), directory / "train")
+    return Trained("detection", found, written(scenes.detection_scenes(15, 2), directory / "test"), BUDGET)
+
+
+@pytest.fixture(scope="module")
+def classification(tmp_path_factory: pytest.TempPathFactory, soon_satisfied: None) -> Trained:
     directory = tmp_path_factory.mktemp("classification")
     found = written(scenes.classification_scenes(45, 1), directory / "train")
-    return Trained(
-        "classification", found, written(scenes.classification_scenes(15, 2), directory / "test"), 15
-    )
+    tested = written(scenes.classification_scenes(15, 2), directory / "test")
+    return Trained("classification", found, tested, BUDGET)
 
 
 # Real learning
@@ -79,21 +89,21 @@ def classification(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 def test_a_detector_learns_to_find_parts(detection: Trained) -> None:
     assert detection.model.labels == scenes.DETECTION_LABELS
-    # An unlucky, busy machine does a third of the steps of an idle one; chance alone gives about 0.
-    assert detection.evaluation.f1 >= 0.5
+    # Chance gives about 0.
+    assert detection.evaluation.f1 >= 0.6
     assert len(detection.evaluation.labels) == 4
 
 
 def test_a_classifier_learns_to_tell_trays(classification: Trained) -> None:
     # Chance gives 0.33, and always the same label 0.17.
-    assert classification.evaluation.f1 >= 0.65
+    assert classification.evaluation.f1 >= 0.75
 
 
 def test_a_budget_is_kept_and_progress_rises_to_the_end(detection: Trained) -> None:
     fractions = [state.fraction for state in detection.progress]
     assert fractions == sorted(fractions)
     assert fractions[0] == 0 and fractions[-1] == 1
-    assert detection.progress[-1].seconds <= 33
+    assert detection.progress[-1].seconds <= BUDGET
     assert detection.progress[-1].loss is not None
 
 
@@ -146,13 +156,21 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         Model.load(tmp_path)
 
 
+def test_a_short_budget_is_kept(tmp_path: Path) -> None:
+    examples = written(scenes.classification_scenes(30, 1), tmp_path)
+    progress: list[Progress] = []
+    train("classification", examples, budget_seconds=4, seed=1, progress=progress.append)
+    assert progress[-1].step > 0
+    assert progress[-1].seconds < 6
+
+
 # Courses cut short: few steps, whatever the machine
 
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.engine.learning.train.MOST_STEPS", 3)
-    monkeypatch.setattr("local.engine.learning.train.LEAST_FALL", 2)
+    monkeypatch.setattr("local.engine.learning.training.MOST_STEPS", 3)
+    monkeypatch.setattr("local.engine.learning.training.LEAST_FALL", 2)
 
 
 @pytest.mark.usefixtures("short")

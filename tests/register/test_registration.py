@@ -127,14 +127,14 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
 def test_the_same_event_at_the_same_time(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
     together = threading.Barrier(8, timeout=20)
-    still_there = registration._still_there
+    opened = registration._open
 
-    def checked(s3: Any, arrival: Arrival) -> Arrival:
-        found = still_there(s3, arrival)
+    def checked(s3: Any, arrival: Arrival) -> Any:
+        found = opened(s3, arrival)
         together.wait()
         return found
 
-    monkeypatch.setattr(registration, "_still_there", checked)
+    monkeypatch.setattr(registration, "_open", checked)
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(drop.register, [arrival] * 8))
     assert sum(outcome.kind == "registered" for outcome in outcomes) == 1
@@ -222,8 +222,14 @@ def test_an_object_deleted_since_the_event(drop: Drop) -> None:
 
 def test_an_object_that_goes_while_it_is_rejected(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/x.jpg", picture())
-    drop.s3.delete_object(**arrival.version)
-    monkeypatch.setattr(registration, "_still_there", lambda _, arrival: arrival)
+    opened = registration._open
+
+    def opened_and_deleted(s3: Any, arrival: Arrival) -> Any:
+        found = opened(s3, arrival)
+        drop.s3.delete_object(**arrival.version)
+        return found
+
+    monkeypatch.setattr(registration, "_open", opened_and_deleted)
     assert drop.register(arrival).kind == "gone"
     assert drop.keys("rejected/") == []
 
@@ -266,7 +272,7 @@ def test_what_cannot_be_used_is_rejected_with_its_reason(
 
 
 def test_too_many_bytes_are_rejected_without_being_read(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "_open", lambda *_: pytest.fail("the object was read"))
+    monkeypatch.setattr("botocore.response.StreamingBody.read", lambda *_: pytest.fail("it was read"))
     outcome = drop.drop("incoming/labeled/cat/a.jpg", bytes(15 * 1024 * 1024 + 1))
     assert outcome.reason == "too_many_bytes"
 
@@ -390,7 +396,7 @@ def test_an_image_that_comes_while_its_annotation_is_written_down(
     assert (outcome.pending, outcome.labels_changed) == (0, 1)
     [image] = drop.images()
     assert image.labels == ("cat",)
-    assert catalogue.get_pending(drop.table, key) is None
+    assert catalogue.get_pendings(drop.table, [key]) == []
 
 
 def test_an_annotation_that_comes_while_its_image_is_registered(
@@ -448,7 +454,7 @@ def test_a_waiting_annotation_that_does_not_fit_its_image_is_told(drop: Drop) ->
     assert drop.image(outcome.sha256).status == "unlabelled"
     document = json.loads(drop.read("rejected/annotations/m.manifest.line-1.reason.json"))
     assert (document["reason"], document["line"], document["image"]) == ("image_size_differs", 1, key)
-    assert catalogue.get_pending(drop.table, key) is None
+    assert catalogue.get_pendings(drop.table, [key]) == []
 
 
 def test_a_manifest_of_more_lines_than_one_invocation_gets_done(

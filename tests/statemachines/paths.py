@@ -235,7 +235,7 @@ PATHS: dict[str, Path] = {
         "promote",
         "begin lease start watch Verify Failed withdraw WaitForStop withdraw",
         "failed",
-        "BoomError: ",
+        "Runtime.HandlerError: ",
         {
             "promote-Verify": [Fails()],
             "promote-Withdraw": [_NOT_READY, {"ready": True, "wait_seconds": 60}],

@@ -1,7 +1,7 @@
 """Where the state machines are played: MiniStack with IAM enforced, and functions that play their parts.
 
-Each function of a state machine asks the test what to answer, so that a test can script every function of
-an execution and hear what it was called with.
+MiniStack forwards every invocation of a function to an HTTP server of the test process, so that a test can
+script each function of an execution and hear what it was called with, at the cost of no process.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import io
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -46,30 +45,14 @@ CREDENTIALS = {
 NESTED = "PromoteMachine"
 """The substitution that stands for a state machine, not for a function."""
 
-ACTOR = """
-import json, os, urllib.request
-
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-def play(event, context):
-    line = json.dumps({"function": os.environ["PART"], "event": event}).encode()
-    with opener.open(os.environ["DIRECTOR"], data=line, timeout=30) as response:
-        answer = json.load(response)
-    if "error" in answer:
-        raise type(answer["error"], (Exception,), {})(answer["message"])
-    return answer["result"]
-
-def sleep(event, context):
-    import time
-    time.sleep(60)
-"""
+SLEEPER = "sleeper"
+"""A function that never answers within its timeout of one second."""
 
 
 @dataclass(frozen=True)
 class Fails:
-    """An answer that is none: the function raises this error."""
+    """An answer that is none: the function ends with an error."""
 
-    error: str = "BoomError"
     message: str = "it broke"
 
 
@@ -109,15 +92,13 @@ class Director:
     def prepare(self, name: str, script: Script) -> None:
         self.scripts[name] = {function: list(answers) for function, answers in script.items()}
 
-    def answer(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, function: str, event: dict[str, Any]) -> Any:
         name = self.execution(event)
         with self.lock:
             self.calls[name].append((function, event))
             answers = self.scripts[name].get(function) or [self.usual[function]]
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        if isinstance(answer, Fails):
-            return {"error": answer.error, "message": answer.message}
-        return {"result": answer(event) if callable(answer) else answer}
+        return answer(event) if callable(answer) else answer
 
     @staticmethod
     def execution(event: Mapping[str, Any]) -> str:
@@ -137,7 +118,7 @@ class Stage:
         self._roles = {service: _role(iam, service) for service in ("lambda", "states")}
         self._functions: dict[str, str] = {}
         self._machines: dict[str, str] = {}
-        self._sleeper = self._function("sleeper", handler="actor.sleep", timeout=1)
+        self._sleeper = self._function(SLEEPER, timeout=1)
         for machine in asl.NAMES:
             for part in asl.substitutions(machine):
                 self._function(f"{machine}-{part}")
@@ -219,15 +200,15 @@ class Stage:
         self._machines[name] = made["stateMachineArn"]
         return made["stateMachineArn"]
 
-    def _function(self, name: str, *, handler: str = "actor.play", timeout: int = 60) -> str:
+    def _function(self, name: str, *, timeout: int = 60) -> str:
         self._functions[name] = self._lambda.create_function(
             FunctionName=name,
             Runtime="python3.13",
             Role=self._roles["lambda"],
-            Handler=handler,
+            Handler="played.elsewhere",
             Timeout=timeout,
-            Code={"ZipFile": _zipped("actor.py", ACTOR)},
-            Environment={"Variables": {"DIRECTOR": self._url, "PART": name}},
+            Code={"ZipFile": _EMPTY_ZIP},
+            Environment={"Variables": {"MINISTACK_LAMBDA_PROXY_URL": self._url}},
         )["FunctionArn"]
         return self._functions[name]
 
@@ -242,24 +223,34 @@ def raised(home: Path, usual: Mapping[str, Answer]) -> Iterator[Stage]:
 
 @contextmanager
 def _directing(director: Director) -> Iterator[str]:
+    over = threading.Event()
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            line = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = json.dumps(director.answer(line["function"], line["event"])).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
+            event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            function = self.headers["X-Amzn-Lambda-Function-Name"]
+            if function == SLEEPER:
+                over.wait(5)
+                return
+            answer = director.answer(function, event)
+            failed = isinstance(answer, Fails)
+            body = answer.message.encode() if isinstance(answer, Fails) else json.dumps(answer).encode()
+            self.send_response(500 if failed else 200)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass
 
     with ThreadingHTTPServer((HOST, 0), Handler) as server:
+        server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
             yield f"http://{HOST}:{server.server_port}/"
         finally:
+            over.set()
             server.shutdown()
 
 
@@ -280,6 +271,7 @@ def _ministack(home: Path) -> Iterator[str]:
         "SFN_WAIT_SCALE": "0",
         "LOG_LEVEL": "WARNING",
         "TMPDIR": str(home),
+        "NO_PROXY": HOST,
     }
     log = home / "ministack.log"
     with log.open("wb") as output:
@@ -290,15 +282,13 @@ def _ministack(home: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
         )
     try:
         endpoint = f"http://{HOST}:{port}"
         _await_health(endpoint, process, log)
         yield endpoint
     finally:
-        # Its functions' processes are of its process group.
-        os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
 
 
@@ -334,13 +324,18 @@ def _role(iam: IAMClient, service: str) -> str:
     return iam.create_role(RoleName=service, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
 
 
-def _zipped(name: str, source: str) -> bytes:
+def _zip_of_nothing() -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(name, source)
+    zipfile.ZipFile(buffer, "w").close()
     return buffer.getvalue()
 
 
+_EMPTY_ZIP = _zip_of_nothing()
+
+
 def execution_name(test: str) -> str:
-    """A name that an execution may have: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html"""
+    """A name that an execution may have.
+
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    """
     return re.sub(r"[^A-Za-z0-9_-]", "-", test)[:80]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
 from typing import Any, get_type_hints
 
 import pytest
@@ -20,11 +19,13 @@ ONE_ATTEMPT = {("retrain", "Promote")}
 """A second nested execution would need another name, and a promotion that failed has cleaned up already."""
 
 
-def every(type: str | None = None) -> Iterator[Any]:
-    for machine in asl.NAMES:
-        for name, state in asl.states(machine).items():
-            if type is None or state["Type"] == type:
-                yield pytest.param(machine, name, id=f"{machine}-{name}")
+def every(type: str) -> list[Any]:
+    return [
+        pytest.param(machine, name, id=f"{machine}-{name}")
+        for machine in asl.NAMES
+        for name, state in asl.states(machine).items()
+        if state["Type"] == type
+    ]
 
 
 def test_every_state_machine_has_its_tests() -> None:

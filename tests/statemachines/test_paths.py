@@ -129,7 +129,7 @@ def test_retrain_with_the_real_promote_inside(outcome: str, play: Play) -> None:
 
 
 def test_a_promotion_that_fails_fails_its_run(play: Play) -> None:
-    played = play("whole", {"promote-Start": [Fails("LimitExceededException", "no more units")]})
+    played = play("whole", {"promote-Start": [Fails("no more units")]})
     assert played.status == "FAILED"
     (report,) = played.calls_of("retrain-Report")
     assert report["outcome"] == "failed"

@@ -1,4 +1,4 @@
-"""A state machine may do what its file says, and nothing else. MiniStack does not check it: IAM in AWS does."""
+"""A state machine may do what its file says, and nothing else: AWS checks it, MiniStack does not."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ import os
 # twice as long as they need. Read once, when torch is loaded, so it has to stand before the imports.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from local.engine.learning.evaluate import evaluate, measure
+from local.engine.learning.evaluation import evaluate, measure
 from local.engine.learning.model import Model
-from local.engine.learning.train import train
+from local.engine.learning.training import train
 from local.engine.learning.types import (
     Box,
     Evaluation,

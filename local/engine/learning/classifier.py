@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from local.engine.learning import augment
 from local.engine.learning.data import Canvas, Images, canvas_for, size
-from local.engine.learning.evaluate import measure
+from local.engine.learning.evaluation import measure
 from local.engine.learning.network import Backbone
 from local.engine.learning.types import Evaluation, Example, Prediction
 

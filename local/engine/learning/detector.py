@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from local.engine.learning import augment
 from local.engine.learning.data import Canvas, Images, boxes_in_canvas, canvas_for, multiple, size
-from local.engine.learning.evaluate import measure, overlap
+from local.engine.learning.evaluation import measure, overlap
 from local.engine.learning.network import Backbone, convolution
 from local.engine.learning.types import Box, Evaluation, Example, Prediction
 

@@ -27,15 +27,21 @@ from local.engine.learning.optimizer import Optimizer
 from local.engine.learning.types import Evaluation, Example, Progress, Task
 
 WARM_STEPS = 20
+FIRST_STEPS = 4
+"""These take longer than others and tell nothing about the time that others need."""
 BATCH = {"detection": 8, "classification": 16}
 GOOD = 0.985
 """A held-back F1 that needs no improving."""
 POOR = 0.93
 """A held-back F1 which finer images might improve."""
 BETTER = 0.004
+HELPED = 0.03
+"""By how much more finer images must have improved that F1 for still finer ones."""
 FALL = 0.35
 """Steps of the fall for each step before it."""
 LEAST_FALL = 40
+PATIENCE = 120
+"""Steps that may pass, at least, before learning counts as over: the first good boxes take as many."""
 MOST_STEPS = 30_000
 MOST_HELD_BACK = 40
 MOST_THREADS = 8
@@ -99,7 +105,7 @@ def train(
         exclusive=isinstance(learner, ClassifierLearner) and learner.exclusive,
         cell=learner.network.cell if isinstance(learner.network, DetectorNetwork) else 0,
         seed=seed,
-        epochs=round(course.epoch, 1),
+        epochs=round(course.epoch, 2),
         steps=course.step,
         thresholds=thresholds,
     )
@@ -153,7 +159,7 @@ class Course:
     def _stay(self) -> None:
         """At the full rate, until nothing gets better or the time is needed for the fall."""
         every = max(15, min(150, round(2 * len(self._learned) / self._batch)))
-        best, best_step, good = 0.0, 0, 0
+        best, best_step, good, coarse = 0.0, 0, 0, -1.0
         while self.step < MOST_STEPS and not self._must_fall():
             self._learn(min(1.0, (self.step + 1) / WARM_STEPS))
             self._fraction = max(self._fraction, 0.75 * self._share_of_time())
@@ -166,24 +172,27 @@ class Course:
                 best, best_step = self._score, self.step
             if good >= 2:
                 return
-            if self.step - best_step >= max(5 * every, 0.4 * self.step):
-                if best >= POOR or self._share_of_time() > 0.5 or not self._look_closer():
+            if self.step - best_step >= max(PATIENCE, 5 * every, 0.4 * self.step):
+                # Finer images that bring nothing are no reason for still finer ones: wrong labels, say.
+                helped = best > coarse + HELPED
+                if best >= POOR or not helped or self._share_of_time() > 0.5 or not self._look_closer():
                     return
-                best, best_step = best - 0.02, self.step
+                coarse, best_step = best, self.step
 
     def _fall(self) -> None:
         """From the full rate to nothing, from all images."""
-        self._learned, self._held_back = list(range(len(self.learner))), []
-        steps, done = self._fall_steps(), 0
+        self._learned, self._queue = list(range(len(self.learner))), []
+        wanted, done = self._fall_steps(), 0
         rate, rise = min(1.0, (self.step + 1) / WARM_STEPS), self._fraction
-        while done < steps:
-            # Where the machine has become slower, the fall is steeper.
-            steps = min(steps, done + int((self._ends - time.monotonic()) / self._step_seconds()))
+        while True:
+            # Where the machine is slower than it was, the fall is steeper.
+            left = int((self._ends - time.monotonic()) / self._step_seconds())
+            steps = min(wanted, done + left)
             if done >= steps:
                 return
             self._learn(rate * (1 - done / steps))
             done += 1
-            self._fraction = rise + (1 - rise) * done / steps
+            self._fraction = max(self._fraction, rise + (1 - rise) * done / steps)
             self._report(f"step {self.step}, rate falling, {steps - done} steps to go")
 
     def _learn(self, rate: float) -> None:
@@ -194,7 +203,8 @@ class Course:
         self.step += 1
         self._follow()
         self._losses = [*self._losses[-19:], float(loss.detach())]
-        self._times = [*self._times[-19:], time.monotonic() - started]
+        if self.step >= FIRST_STEPS:
+            self._times = [*self._times[-19:], time.monotonic() - started]
 
     def _follow(self) -> None:
         """Let the mean of the weights over the last steps follow; it is what held-back images are shown."""
@@ -218,7 +228,7 @@ class Course:
 
     def _must_fall(self) -> bool:
         left = self._ends - time.monotonic()
-        return self.step > 0 and left < 1.1 * self._fall_steps() * self._step_seconds()
+        return self.step >= FIRST_STEPS and left < 1.1 * self._fall_steps() * self._step_seconds()
 
     def _fall_steps(self) -> int:
         return max(LEAST_FALL, round(FALL * self.step))
