@@ -34,6 +34,7 @@ def main() -> int:
     clear(OUTPUT)
     try:
         story = Story(console, _start(console), Path(os.path.relpath(OUTPUT)))
+        story.took.append(("Start the embedded stack", time.monotonic() - began))
         story.tell()
     except KeyboardInterrupt:
         console.print("\nInterrupted", style="yellow")

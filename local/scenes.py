@@ -213,7 +213,7 @@ def _part(random: np.random.Generator, label: str, size: float) -> Image.Image:
     """The part's outline, `size` pixels across (a bolt is longer), turned at random."""
     angle = float(random.uniform(0, 2 * math.pi))
     if label == "bolt":
-        return _bolt(random, size * 0.6, angle)
+        return _bolt(random, size * 0.72, angle)
     side = round(size * _FINE) + 4 * _FINE
     picture, middle, radius = Image.new("L", (side, side)), side / 2, size * _FINE / 2
     draw = ImageDraw.Draw(picture)
@@ -232,7 +232,7 @@ def _part(random: np.random.Generator, label: str, size: float) -> Image.Image:
 def _bolt(random: np.random.Generator, head: float, angle: float) -> Image.Image:
     """A bolt from the side: a head `head` pixels across and a threaded shank."""
     head *= _FINE
-    length, shank = head * float(random.uniform(1.8, 2.6)), head * float(random.uniform(0.42, 0.52))
+    length, shank = head * float(random.uniform(1.5, 2.1)), head * float(random.uniform(0.46, 0.56))
     cap = head * 0.5
     pitch = shank * 0.3
     outline: list[Point] = [(0, -head / 2), (cap * 0.8, -head / 2), (cap, -head * 0.4), (cap, -shank / 2)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain import catalogue, custom_labels, snapshots
+from lambdas.domain import catalogue, clock, custom_labels, snapshots
 from lambdas.domain.custom_labels import CustomLabelsError
 from lambdas.domain.manifests import Box
 from lambdas.domain.snapshots import Snapshot
@@ -111,7 +111,7 @@ def test_an_image_under_dispute_leaves_and_comes_back_to_its_side(world: World) 
 
 def test_what_changes_after_the_cutoff_is_not_in_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.images("cat", 4)
-    monkeypatch.setattr(snapshots.clock, "now", lambda: "2020-01-01T00:00:00.000000Z")
+    monkeypatch.setattr(clock, "now", lambda: "2020-01-01T00:00:00.000000Z")
     made = make(world)
     assert (made.train_images, made.test_images) == (0, 0)
     assert made.cutoff == "2020-01-01T00:00:00.000000Z"
@@ -173,7 +173,7 @@ def test_an_image_that_the_index_shows_twice_is_taken_once(
     stale = list(catalogue.labelled_images(world.catalogue, "TRAIN"))
     real = catalogue.labelled_images
     monkeypatch.setattr(
-        snapshots.catalogue,
+        catalogue,
         "labelled_images",
         lambda table, split: iter(stale) if split == "UNASSIGNED" else real(table, split),
     )

@@ -46,7 +46,8 @@ def test_images_with_many_labels_share_about_alike(images: list[tuple[str, ...]]
 
 
 def sides(images: list[tuple[str, ...]]) -> list[str]:
-    split, found = Split(), []
+    split = Split()
+    found: list[str] = []
     for labels in images:
         side = split.side_for(labels)
         split.count(labels, side)

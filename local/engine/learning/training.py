@@ -30,14 +30,14 @@ WARM_STEPS = 20
 FIRST_STEPS = 4
 """These take longer than others and tell nothing about the time that others need."""
 BATCH = {"detection": 8, "classification": 16}
-GOOD = 0.985
+GOOD = 0.97
 """A held-back F1 that needs no improving."""
 POOR = 0.93
 """A held-back F1 which finer images might improve."""
 BETTER = 0.004
 HELPED = 0.03
 """By how much more finer images must have improved that F1 for still finer ones."""
-FALL = 0.35
+FALL = 0.5
 """Steps of the fall for each step before it."""
 LEAST_FALL = 40
 PATIENCE = 120

@@ -1,0 +1,114 @@
+"""The switch, and one model left running whatever happens."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.domain import custom_labels, promotion
+from lambdas.domain.custom_labels import CustomLabelsError
+from tests.retrain.world import PROJECT, World
+
+STATUSES = [
+    "TRAINING_IN_PROGRESS",
+    "TRAINING_COMPLETED",
+    "TRAINING_FAILED",
+    "STARTING",
+    "RUNNING",
+    "FAILED",
+    "STOPPING",
+    "STOPPED",
+    "DELETING",
+]
+
+
+def stop_all(world: World) -> list[str]:
+    found = promotion.stop_all_but_champion(world.fake.client, PROJECT, world.records.champion())
+    return [version.name for version in found]
+
+
+def test_a_version_is_found_by_its_name(world: World) -> None:
+    arn = world.fake.add_version("v1", "RUNNING")
+    assert promotion.version_named(world.fake.client, PROJECT, "v1").arn == arn
+    with pytest.raises(CustomLabelsError, match="no model version v2"):
+        promotion.version_named(world.fake.client, PROJECT, "v2")
+
+
+def test_a_switch_can_be_done_again(world: World) -> None:
+    old, new = world.version("v1"), world.version("v2")
+    assert promotion.switch(world.records, old)[1] == "v1 serves"
+    champion, reason = promotion.switch(world.records, new)
+    assert reason == "v2 serves instead of v1"
+    again, _ = promotion.switch(world.records, new)
+    assert again == champion
+    assert again.previous_version_name == "v1"
+
+
+def test_only_the_champion_is_left_running(world: World) -> None:
+    world.champion("v1")
+    for number, status in enumerate(STATUSES):
+        world.version(f"w{number}", status)
+    before = world.fake.statuses()
+    pending = stop_all(world)
+    assert sorted(pending) == sorted(
+        name
+        for name, status in before.items()
+        if status in ("STARTING", "RUNNING", "STOPPING") and name != "v1"
+    )
+    after = world.fake.statuses()
+    assert after["v1"] == "RUNNING"
+    assert after["w4"] == "STOPPING"
+    assert {name for name in before if before[name] != after[name]} == {"w4"}
+
+
+def test_without_a_champion_nothing_is_left_running(world: World) -> None:
+    world.version("v1", "RUNNING")
+    world.version("v2", "RUNNING")
+    assert stop_all(world) == ["v1", "v2"]
+    world.fake.finish()
+    assert stop_all(world) == []
+    assert set(world.fake.statuses().values()) == {"STOPPED"}
+
+
+def test_what_is_starting_is_stopped_as_soon_as_it_runs(world: World) -> None:
+    """StopProjectVersion refuses a version that is starting."""
+    world.version("v1", "STARTING")
+    assert stop_all(world) == ["v1"]
+    assert world.fake.statuses() == {"v1": "STARTING"}
+    world.fake.finish()
+    assert stop_all(world) == ["v1"]
+    assert world.fake.statuses() == {"v1": "STOPPING"}
+    world.fake.finish()
+    assert stop_all(world) == []
+
+
+def test_one_that_cannot_be_stopped_yet_keeps_no_other_running(world: World) -> None:
+    world.version("v1", "STARTING")
+    world.version("v2", "RUNNING")
+    assert stop_all(world) == ["v1", "v2"]
+    assert world.fake.statuses()["v2"] == "STOPPING"
+
+
+def test_other_errors_are_raised(world: World) -> None:
+    world.version("v1", "RUNNING")
+    world.fake.fail_next("stop_project_version", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        stop_all(world)
+
+
+@pytest.mark.parametrize(("status", "started"), [("STARTING", 0), ("RUNNING", 0), ("STOPPED", 1)])
+def test_what_runs_is_not_started_again(status: str, started: int, world: World) -> None:
+    custom_labels.start(world.fake.client, world.version("v1", status), 2)
+    assert len(world.fake.called("start_project_version")) == started
+    assert all(request["MinInferenceUnits"] == 2 for request in world.fake.called("start_project_version"))
+
+
+def test_images_that_waited_are_queued_again(world: World) -> None:
+    waiting, queue = world.queues["dead-letters"], world.queues["detect"]
+    for number in range(23):
+        world.sqs.send_message(QueueUrl=waiting, MessageBody=f'"{number}"')
+    assert promotion.redrive(world.sqs, waiting, queue) == 23
+    bodies = [body for _ in range(3) for body in world.received("detect")]
+    assert sorted(map(str, bodies)) == sorted(str(number) for number in range(23))
+    assert world.received("dead-letters") == []
+    assert promotion.redrive(world.sqs, waiting, queue) == 0

@@ -1,0 +1,113 @@
+"""Test images through real endpoints."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.domain import shadow, snapshots
+from lambdas.domain.manifests import Box
+from lambdas.domain.verification import Truth
+from tests.retrain.fake_rekognition import label
+from tests.retrain.world import BUCKET, World
+
+
+def snapshot_of(world: World) -> str:
+    return snapshots.make(world.catalogue, world.s3, BUCKET).id
+
+
+def sample(world: World, count: int) -> list[shadow.TestImage]:
+    return shadow.test_images(world.s3, BUCKET, snapshot_of(world), count)
+
+
+def put_tests(world: World, *labels: tuple[str, ...]) -> None:
+    """A test manifest with an image of these labels a line."""
+    lines = [
+        {"source-ref": f"s3://{BUCKET}/images/{number}.jpg"}
+        | {
+            key: value
+            for index, name in enumerate(names)
+            for key, value in (
+                (f"label-{index}", 1),
+                (f"label-{index}-metadata", {"class-name": name, "type": "groundtruth/image-classification"}),
+            )
+        }
+        for number, names in enumerate(labels)
+    ]
+    body = "\n".join(json.dumps(line) for line in lines).encode()
+    world.s3.put_object(Bucket=BUCKET, Key="datasets/s/test.manifest", Body=body)
+
+
+def test_the_tests_are_of_the_test_dataset(world: World) -> None:
+    world.images("cat", 10)
+    found = sample(world, 30)
+    assert [test.truth for test in found] == [Truth(("cat",))] * 2
+    splits = world.splits()
+    assert all(splits[test.key.removeprefix("images/").removesuffix(".jpg")] == "TEST" for test in found)
+    assert {test.bucket for test in found} == {BUCKET}
+
+
+def test_boxes_become_ratios(world: World) -> None:
+    for number in range(2):
+        world.image(f"{number}", boxes=(Box("dog", 10, 20, 30, 40), Box("cat", 0, 0, 100, 50)))
+    (found,) = sample(world, 30)
+    assert found.truth.labels == ("cat", "dog")
+    assert found.truth.boxes == (("dog", 0.1, 0.2, 0.3, 0.4), ("cat", 0, 0, 1, 0.5))
+
+
+def test_a_small_sample_has_every_label(world: World) -> None:
+    put_tests(world, *[("cat",)] * 20, *[("dog",)] * 3, ("fox",))
+    found = shadow.test_images(world.s3, BUCKET, "s", 6)
+    assert sorted(test.truth.labels[0] for test in found) == ["cat", "cat", "cat", "dog", "dog", "fox"]
+    assert found == shadow.test_images(world.s3, BUCKET, "s", 6)
+
+
+def test_no_image_is_asked_about_twice(world: World) -> None:
+    put_tests(world, *[("cat", "dog")] * 5, *[("dog",)] * 5)
+    found = shadow.test_images(world.s3, BUCKET, "s", 100)
+    assert sorted(test.key for test in found) == [f"images/{number}.jpg" for number in range(10)]
+
+
+@pytest.mark.xfail(
+    strict=True, reason="only an image's first label counts: one that never comes first may be left out"
+)
+def test_a_label_that_is_always_second_is_in_the_sample(world: World) -> None:
+    put_tests(world, *[("cat",)] * 20, ("cat", "dog"))
+    found = shadow.test_images(world.s3, BUCKET, "s", 5)
+    assert {name for test in found for name in test.truth.labels} == {"cat", "dog"}
+
+
+def test_a_version_is_scored_by_what_it_finds(world: World) -> None:
+    put_tests(world, ("cat",), ("dog",))
+    version = world.version("v1", "RUNNING")
+    world.fake.finds = lambda name, key: [label("cat")]
+    tests = shadow.test_images(world.s3, BUCKET, "s", 30)
+    found = shadow.evaluate(world.fake.client, world.s3, version.arn, tests)
+    assert {entry.label: entry.f1 for entry in found.labels} == {"cat": pytest.approx(2 / 3), "dog": 0}
+    asked = [request["Image"]["S3Object"] for request in world.fake.called("detect_custom_labels")]
+    assert asked == [{"Bucket": BUCKET, "Name": f"images/{number}.jpg"} for number in range(2)]
+
+
+@pytest.mark.parametrize("status", ["STOPPED", "STOPPING", "STARTING"])
+def test_a_champion_that_sleeps_is_no_rival(status: str, world: World) -> None:
+    put_tests(world, ("cat",))
+    tests = shadow.test_images(world.s3, BUCKET, "s", 30)
+    champion = world.version("v1", status)
+    assert shadow.evaluate_champion(world.fake.client, world.s3, champion.arn, tests) is None
+
+
+def test_a_champion_that_was_deleted_is_no_rival(world: World) -> None:
+    put_tests(world, ("cat",))
+    tests = shadow.test_images(world.s3, BUCKET, "s", 30)
+    assert shadow.evaluate_champion(world.fake.client, world.s3, "arn:gone", tests) is None
+
+
+def test_any_other_error_is_raised(world: World) -> None:
+    put_tests(world, ("cat",))
+    tests = shadow.test_images(world.s3, BUCKET, "s", 30)
+    champion = world.version("v1", "RUNNING")
+    world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        shadow.evaluate_champion(world.fake.client, world.s3, champion.arn, tests)
