@@ -22,7 +22,7 @@ COUNTED = 100_000
 def gather(deployment: Deployment) -> dict[str, Any]:
     """Everything that `labelloop status` shows."""
     records, tuning = deployment.records, deployment.tuning()
-    new = catalogue.count_changed_since(deployment.catalogue, records.progress().cutoff, COUNTED)
+    new = catalogue.count_changed_since(deployment.catalogue, records.cutoff(), COUNTED)
     running = _running(deployment)
     return {
         "deployment": deployment.name,

@@ -38,15 +38,23 @@ class RekognitionProject(Construct):
             on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
             why="executions are named when they start",
         )
-        self._resource = cdk.CustomResource(
+        project = cdk.CustomResource(
             self,
             "Resource",
             service_token=handler.arn,
             resource_type="Custom::RekognitionProject",
+            properties={"ProjectName": name},
+        )
+        self._stopped = cdk.CustomResource(
+            self,
+            "ModelsStopped",
+            service_token=handler.arn,
+            resource_type="Custom::ModelsStopped",
             properties={"ProjectName": name, "MachineArns": machines},
         )
-        handler.permissions.before(self._resource)
-        self.arn = self._resource.get_att_string("ProjectArn")
+        for resource in (project, self._stopped):
+            handler.permissions.before(resource)
+        self.arn = project.get_att_string("ProjectArn")
 
     @property
     def versions(self) -> str:
@@ -61,9 +69,9 @@ class RekognitionProject(Construct):
     def allow_watch(self, handler: Handler) -> None:
         handler.allow("rekognition:DescribeProjectVersions", on=[self._arn("*")], why=_MADE)
 
-    def gone_before(self, resource: IDependable) -> None:
-        """On destroy, `resource` is still there when the models are stopped."""
-        self._resource.node.add_dependency(resource)
+    def stop_models_before(self, *constructs: IDependable) -> None:
+        """On destroy, stop the models while these are still there: first of all."""
+        self._stopped.node.add_dependency(*constructs)
 
     def _arn(self, resource: str) -> str:
         return self._deployment.stack.format_arn(

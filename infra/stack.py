@@ -43,7 +43,7 @@ class LabelLoopStack(cdk.Stack):
         promote = Promote(
             self, "Promote", deployment, drop=drop, records=records, project=project, detect=detect
         )
-        Sweep(
+        sweep = Sweep(
             self,
             "Sweep",
             deployment,
@@ -54,6 +54,8 @@ class LabelLoopStack(cdk.Stack):
             retrain=retrain,
             promote=promote,
         )
+        project.stop_models_before(records, register, retrain, detect, promote, sweep)
+
         tell = actions.SnsAction(records.topic)
         for alarm in (
             register.inbox.alarm,

@@ -1,4 +1,4 @@
-"""project: the custom resource that makes the Rekognition project and, on destroy, stops its models."""
+"""project: the custom resources that make the Rekognition project and, on destroy, stop its models."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from lambdas.domain import custom_labels, project
 from lambdas.domain.services import services
 
 logger = Logger()
+PROJECT_TYPE = "Custom::RekognitionProject"
+"""Makes the project. The other type, Custom::ModelsStopped, does nothing until it is deleted, which is before
+everything that could start a model."""
 RESERVE_SECONDS = 20
 """Kept of the function's time to tell CloudFormation how it went."""
 
@@ -35,9 +38,11 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 def _do(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     s = services()
-    name = event["ResourceProperties"]["ProjectName"]
-    if event["RequestType"] != "Delete":
-        return {"ProjectArn": custom_labels.ensure_project(s.rekognition, name)}
+    name, begins = event["ResourceProperties"]["ProjectName"], event["RequestType"] != "Delete"
+    if event["ResourceType"] == PROJECT_TYPE:
+        return {"ProjectArn": custom_labels.ensure_project(s.rekognition, name)} if begins else {}
+    if begins:
+        return {}
     remaining = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     stopped = project.close(
         s.rekognition,

@@ -73,7 +73,11 @@ def verify(event: Verify, context: LambdaContext) -> dict[str, Any]:
     s = services()
     tuning = s.tuning()
     challenger = promotion.version_named(s.rekognition, s.project_arn, event["version"])
-    record = s.records.version(challenger.name) or {}
+    record = s.records.version(challenger.name)
+    if record is None:
+        raise custom_labels.CustomLabelsError(
+            f"{challenger.name} was not trained by a run of this deployment: no snapshot to test it on"
+        )
     champion = s.records.champion()
     tests = shadow.test_images(s.s3, s.bucket, str(record["snapshot"]), tuning.verification_images)
     found = shadow.evaluate(s.rekognition, s.s3, challenger.arn, tests)
@@ -100,9 +104,15 @@ def switch(event: Switch, context: LambdaContext) -> dict[str, Any]:
 
 
 @logger.inject_lambda_context
-def withdraw(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
-    """Stop every version but the champion; call again until they have stopped."""
+def withdraw(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
+    """Stop every version but the champion; call again until they have stopped.
+
+    A promotion that never had the lease has started nothing, and what runs is another's.
+    """
     s = services()
+    lease = s.records.lease("promote")
+    if lease is None or lease.holder != event["holder"]:
+        return {"ready": True, "wait_seconds": 0}
     pending = promotion.stop_all_but_champion(s.rekognition, s.project_arn, s.records.champion())
     return {"ready": not pending, "wait_seconds": s.tuning().poll_seconds}
 
@@ -113,7 +123,10 @@ def finish(event: Finish, context: LambdaContext) -> dict[str, Any]:
     s = services()
     record = s.records.version(event["version"]) or {}
     reason = retraining.readable(event["reason"])
-    if event["outcome"] != "promoted" and record.get("state") == "challenger":
+    champion = s.records.champion()
+    if champion and champion.version_name == event["version"]:
+        s.records.note_version(event["version"], state="champion")
+    elif event["outcome"] != "promoted" and record.get("state") == "challenger":
         state = "refused" if event["outcome"] == "refused" else "failed"
         s.records.note_version(event["version"], state=state, reason=reason)
     if event["run"] and record:

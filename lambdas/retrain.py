@@ -174,7 +174,8 @@ def report(event: Report, context: LambdaContext) -> dict[str, Any]:
         s.records, event["run"], outcome=event["outcome"], reason=event["reason"], steps=steps
     )
     retraining.notify(s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), run)
-    if event["outcome"] != "skipped" or run.get("snapshot"):
+    # A run that failed before its snapshot would fail again at once; the sweeper asks later.
+    if run.get("snapshot"):
         retraining.request_run_if_due(
             s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), s.tuning()
         )

@@ -134,8 +134,10 @@ def deploy(stack: Running, *, name: str, context: Mapping[str, str] | None = Non
     with log.open("w") as output:
         assembly = str(stack.home / "cdk.out" / name)
         app = ["--app", f"{sys.executable} {ROOT / 'app.py'}", "--output", assembly]
-        # Bootstrapping needs no app; outside the project the CLI does not synthesize one.
-        _cdk(stack, ["bootstrap", f"aws://{ACCOUNT}/{REGION}"], output, folder=stack.home)
+        if not (stack.home / "state" / "bootstrapped").exists():
+            # Outside the project the CLI synthesizes no app for it.
+            _cdk(stack, ["bootstrap", f"aws://{ACCOUNT}/{REGION}"], output, folder=stack.home)
+            (stack.home / "state" / "bootstrapped").touch()
         _cdk(stack, ["deploy", "--require-approval", "never", *app, *options], output, folder=ROOT)
     return time.monotonic() - began
 

@@ -56,9 +56,16 @@ def close(
 
 def _end_runs(stepfunctions: SFNClient, machine_arns: list[str]) -> None:
     for machine in machine_arns:
-        pages = stepfunctions.get_paginator("list_executions").paginate(
-            stateMachineArn=machine, statusFilter="RUNNING"
-        )
-        for page in pages:
-            for execution in page["executions"]:
-                stepfunctions.stop_execution(executionArn=execution["executionArn"], cause=CAUSE)
+        try:
+            _end_runs_of(stepfunctions, machine)
+        except stepfunctions.exceptions.StateMachineDoesNotExist:
+            continue
+
+
+def _end_runs_of(stepfunctions: SFNClient, machine: str) -> None:
+    pages = stepfunctions.get_paginator("list_executions").paginate(
+        stateMachineArn=machine, statusFilter="RUNNING"
+    )
+    for page in pages:
+        for execution in page["executions"]:
+            stepfunctions.stop_execution(executionArn=execution["executionArn"], cause=CAUSE)

@@ -109,6 +109,11 @@ class Records:
             return self.progress()
         return Progress(item["cutoff"], item["ticket"])
 
+    def cutoff(self) -> str:
+        """Up to when changes were trained on; empty before the first run."""
+        item = self._get("PROGRESS", "retrain")
+        return str(item["cutoff"]) if item else ""
+
     def advance(self, *, cutoff: str | None = None) -> None:
         """After a run: a new ticket, and a later cutoff if the run made a snapshot."""
         old = self.progress()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from lambdas.domain import catalogue, clock, money
-from lambdas.domain.records import Records
+from lambdas.domain.records import CLOSED, Progress, Records
 from lambdas.domain.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ def run_id(execution_arn: str) -> str:
     return execution_arn.rsplit(":", 1)[1]
 
 
+def automatic_run(progress: Progress) -> str:
+    """The name of the next run that starts by itself: the same until a run has used it up."""
+    return f"images-{progress.ticket}"
+
+
 def request_run_if_due(
     table: Table, records: Records, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
 ) -> bool:
@@ -48,7 +53,7 @@ def request_run_if_due(
     try:
         stepfunctions.start_execution(
             stateMachineArn=machine_arn,
-            name=f"images-{progress.ticket}",
+            name=automatic_run(progress),
             input=json.dumps({"trigger": "images"}),
         )
     except ClientError as error:
@@ -71,6 +76,8 @@ def settle(newest_change: str | None, started_at: str, now: str, tuning: Tuning)
 def begin_run(records: Records, execution_arn: str, trigger: str, started_at: str) -> tuple[bool, str]:
     """Take the lease for this run: whether it was free, and if not, why the run ends here."""
     lease = records.take_lease("retrain", execution_arn)
+    if lease.holder == CLOSED:
+        return False, "the deployment is being destroyed"
     if lease.holder != execution_arn:
         return False, f"run {run_id(lease.holder)} is under way since {lease.since}"
     records.note_run(
@@ -88,7 +95,7 @@ def end_run(
 ) -> dict[str, Any]:
     """Complete the run's record and give its lease back: the record.
 
-    A run that never had the lease leaves no more than its own record: it moves nothing.
+    A run that never had the lease leaves no more than its own record.
     """
     name = run_id(execution_arn)
     run = records.run(name) or {"started_at": clock.now(), "trigger": "unknown"}
@@ -109,6 +116,9 @@ def end_run(
     if lease and lease.holder == execution_arn:
         records.advance(cutoff=run.get("cutoff"))
         records.release_lease("retrain", execution_arn)
+    elif outcome == "failed" and name == automatic_run(records.progress()):
+        # It failed before it had the lease, and the name of an execution cannot be used again.
+        records.advance()
     return records.run(name) or {}
 
 

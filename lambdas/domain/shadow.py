@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,18 +61,18 @@ def _detect(rekognition: RekognitionClient, version_arn: str, test: TestImage) -
 
 
 def _spread(images: list[TestImage], count: int) -> list[TestImage]:
-    """The first images of each label in turn, so that no label is left out of a small sample."""
-    queues: dict[str, list[TestImage]] = {}
-    for image in images:
-        queues.setdefault(min(image.truth.labels), []).append(image)
+    """A sample in which no label is left out as long as there is room: each next image is the first one
+    with the label that was seen least."""
+    waiting = list(images)
+    seen: Counter[str] = Counter()
     chosen: list[TestImage] = []
-    while queues and len(chosen) < count:
-        for label in sorted(queues):
-            chosen.append(queues[label].pop(0))
-            if not queues[label]:
-                del queues[label]
-            if len(chosen) == count:
-                break
+    while waiting and len(chosen) < count:
+        left = {label for image in waiting for label in image.truth.labels}
+        rarest = min(left, key=lambda label: (seen[label], label))
+        image = next(image for image in waiting if rarest in image.truth.labels)
+        waiting.remove(image)
+        seen.update(image.truth.labels)
+        chosen.append(image)
     return chosen
 
 

@@ -254,6 +254,7 @@ class Datasets:
         if status.endswith("_IN_PROGRESS"):
             return False
         if status == "CREATE_FAILED" and synced == snapshot_id:
+            self.records.note_synced(dataset_type, "")
             raise CustomLabelsError(
                 f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}:"
                 f" {found.get('StatusMessage', status)}"

@@ -47,10 +47,12 @@ class Tuning:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise TuningError(f"{field.name}={value!r}: expected a number, 0 or more")
-            if "f1" in field.name and value > 1:
-                raise TuningError(f"{field.name}={value!r}: an F1 lies between 0 and 1")
+            if "f1" in field.name:
+                # NaN is not between anything.
+                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                    raise TuningError(f"{field.name}={value!r}: an F1 lies between 0 and 1")
+            elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise TuningError(f"{field.name}={value!r}: expected a whole number, 0 or more")
         for name in (
             "min_new_images",
             "poll_seconds",

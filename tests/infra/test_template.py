@@ -174,3 +174,16 @@ def test_template_stays_within_cloudformation_limits(template: Template, stack: 
     document = template.to_json()
     assert len(document["Resources"]) <= 500
     assert len(json.dumps(document)) <= 1_000_000
+
+
+def test_models_are_stopped_before_anything_else_is_deleted(template: Template) -> None:
+    """CloudFormation deletes what depends on others first: all that could start a model is a dependency."""
+    (stopped,) = of_type(template, "Custom::ModelsStopped").values()
+    for type in ("AWS::StepFunctions::StateMachine", "AWS::Events::Rule", "AWS::Lambda::Function"):
+        assert set(of_type(template, type)) <= set(stopped["DependsOn"]) | {_project_handler(stopped)}
+
+
+def _project_handler(resource: dict[str, Any]) -> str:
+    """The function that serves the resource: a dependency by being named."""
+    name: str = resource["Properties"]["ServiceToken"]["Fn::GetAtt"][0]
+    return name

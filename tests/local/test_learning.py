@@ -29,7 +29,8 @@ from local.engine.learning import (
 )
 from local.engine.learning.data import Canvas
 from local.engine.learning.optimizer import orthogonal
-from local.engine.learning.training import torch  # the library loads it in its own way
+
+import torch  # isort: skip - after the library, which sets how torch's threads wait
 
 BUDGET = 150
 
@@ -241,6 +242,20 @@ def test_examples_without_labels_are_refused(tmp_path: Path) -> None:
         train("detection", examples, budget_seconds=5, seed=1)
     with pytest.raises(ValueError, match="No training example has a label"):
         train("classification", examples, budget_seconds=5, seed=1)
+
+
+def test_boxes_beside_their_images_are_refused(tmp_path: Path) -> None:
+    (example,) = written(scenes.detection_scenes(1, 1), tmp_path)
+    beside = replace(example, boxes=(Box("nut", 5000, 5000, 20, 20),))
+    with pytest.raises(ValueError, match="No box lies inside its image"):
+        train("detection", [beside], budget_seconds=5, seed=1)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_box_beside_the_image_is_passed_over(tmp_path: Path) -> None:
+    examples = written(scenes.detection_scenes(2, 1), tmp_path)
+    examples[0] = replace(examples[0], boxes=(Box("nut", 5000, 5000, 20, 20),))
+    assert "nut" in train("detection", examples, budget_seconds=60, seed=1).labels
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:

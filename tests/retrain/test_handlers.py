@@ -244,10 +244,6 @@ def test_report_of_a_refused_run_starts_no_other(world: World) -> None:
     assert sorted(world.running("retrain")) == ["a", "b"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a run that fails before its snapshot starts the next, which fails alike: mails without end",
-)
 def test_report_of_a_run_that_failed_before_its_snapshot_does_not_start_the_same_again(world: World) -> None:
     world.images("cat", 3)
     world.tune(min_new_images=3)

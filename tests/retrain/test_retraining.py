@@ -136,10 +136,6 @@ def test_images_that_came_during_a_run_are_the_next_run_s(world: World) -> None:
     assert len(world.running("retrain")) == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a run that fails before it has the lease keeps its ticket: no automatic run starts ever again",
-)
 def test_a_run_that_failed_before_its_lease_does_not_stop_the_loop(world: World) -> None:
     world.images("cat", 5)
     assert request(world)
@@ -176,9 +172,6 @@ def test_one_run_at_a_time(world: World) -> None:
     assert retraining.begin_run(world.records, first, "manual", clock.now()) == (True, "")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=IndexError, reason="run_id('closed'): the holder of a closed deployment is no ARN"
-)
 def test_no_run_begins_while_the_stack_is_being_destroyed(world: World) -> None:
     world.records.close()
     arn = world.execution("retrain", "a")

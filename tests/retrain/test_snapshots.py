@@ -357,11 +357,6 @@ def test_after_a_failed_creation_the_next_snapshot_gets_its_dataset(world: World
     assert world.fake.datasets["TRAIN"]["Status"] == "CREATE_COMPLETE"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=CustomLabelsError,
-    reason="an earlier run's failure is taken for this one's: the same snapshot is never tried again",
-)
 def test_a_later_run_tries_the_same_snapshot_again(world: World) -> None:
     """The creation may have failed for reasons that are gone, a missing permission for one."""
     world.images("cat", 6)

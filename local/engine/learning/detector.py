@@ -116,8 +116,8 @@ class DetectorLearner:
         return True
 
     def labels_of(self, index: int) -> set[str]:
-        """The labels that an example shows."""
-        return {box.label for box in self.examples[index].boxes}
+        """The labels that an example shows, not counting boxes beside the image."""
+        return {box.label for box in self._boxes[index]}
 
     def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """The loss of these images, each placed and coloured anew."""

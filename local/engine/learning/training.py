@@ -74,13 +74,14 @@ def train(
     """A model of the labels in the examples, within `budget_seconds`, and earlier where it stops getting
     better. Reading the images comes out of the same time, and is not cut short.
 
-    The same examples, seed and number of threads give the same model on the same kind of processor, as long
-    as it stops by itself; how far a course comes that the time cuts short depends on the machine's speed.
+    On processors of one kind, the same examples, seed and number of threads give the same model, as long as
+    the course ends by itself; how far it comes when the time cuts it short depends on the machine's speed.
+    On a CUDA device the last digits may differ.
 
     Sets the number of threads of PyTorch for the whole process.
 
     Raises:
-        ValueError: no example shows a label, or an image file cannot be read.
+        ValueError: no example shows a label, every box lies beside its image, or an image cannot be read.
     """
     labels = _labels(task, examples)
     torch.set_num_threads(min(MOST_THREADS, _processors()))
@@ -257,10 +258,15 @@ def hold_back(learner: Learner, random: torch.Generator) -> tuple[list[int], lis
 
     No label loses more than a quarter of its examples. Of less than 20 examples none is held back: they are
     then watched themselves.
+
+    Raises:
+        ValueError: every box lies beside its image.
     """
     count = len(learner)
     everything = list(range(count))
     watched = [index for index in everything if learner.labels_of(index)][:MOST_HELD_BACK]
+    if not watched:
+        raise ValueError("No box lies inside its image; boxes are in pixels of the upright image")
     if count < 20:
         return everything, watched
     shown = Counter(label for index in everything for label in learner.labels_of(index))
