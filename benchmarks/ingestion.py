@@ -24,7 +24,7 @@ def measure() -> None:
     """From the first upload to the last image catalogued; beside it, the same files put into S3 alone."""
     files = dict(_files())
     with deployed("ingestion", {"min_new_images": "100000"}) as loop:
-        loop.put("incoming/unlabeled/first.jpg", next(_files())[1][:-1] + b"\0")  # functions are warm
+        loop.put("incoming/unlabeled/first.jpg", next(_files())[1] + b"\0")  # functions are warm
         _until_catalogued(loop, 1)
         raw = _upload(loop, files, "other/")
         began = time.monotonic()
