@@ -10,7 +10,7 @@ from typing import Any
 from cli import following, history
 from cli.deployment import Deployment, DeploymentError
 from cli.following import Promotion, Run
-from lambdas.domain import retraining
+from lambdas.domain import custom_labels, retraining
 
 EXIT_CODES = {"promoted": 0, "refused": 3, "skipped": 3, "failed": 1}
 
@@ -28,15 +28,21 @@ def rollback(deployment: Deployment, name: str) -> tuple[str, Promotion]:
     """The version's full name and the promotion that goes back to it.
 
     Raises:
-        DeploymentError: there is no such version, or it serves already.
+        DeploymentError: there is no such version, or it serves already. A champion that was stopped can be
+            gone back to: that starts it.
     """
     version = str(history.version(deployment, name)["id"])
     champion = deployment.records.champion()
-    if champion and champion.version_name == version:
+    if champion and champion.version_name == version and _runs(deployment, version):
         raise DeploymentError(f"{version} is the champion already; `labelloop models` shows the others")
     given = {"version": version, "rollback": True}
     arn = _start(deployment, deployment.promote_machine_arn, "rollback", given)
     return version, Promotion(deployment, arn)
+
+
+def _runs(deployment: Deployment, version: str) -> bool:
+    found = custom_labels.describe_version(deployment.rekognition, deployment.project_arn, version)
+    return found is not None and found.status == "RUNNING"
 
 
 def verdict(promotion: Promotion) -> dict[str, Any]:

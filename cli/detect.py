@@ -16,8 +16,7 @@ from rich.table import Table
 
 from cli import drawing
 from cli.deployment import Deployment, DeploymentError
-from lambdas.domain import custom_labels
-from lambdas.domain.detection import UNUSABLE
+from lambdas.domain import detection
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_BYTES = 4 * 1024 * 1024
@@ -103,42 +102,20 @@ def ask(
         DeploymentError: no version serves.
         UnusablePictureError: Rekognition does not take the picture.
     """
-    name, arn = _champion(deployment)
     try:
-        return name, _detect(deployment, arn, body, min_confidence)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("ResourceNotReadyException", "ResourceNotFoundException"):
-            raise
-        successor, new_arn = _champion(deployment)
-        if new_arn == arn:
-            raise DeploymentError(
-                f"the champion {name} is not running: start it by promoting it again, with another train or"
-                " a rollback to it"
-            ) from error
-        return successor, _detect(deployment, new_arn, body, min_confidence)
-
-
-def _champion(deployment: Deployment) -> tuple[str, str]:
-    champion = deployment.records.champion()
-    if champion is None:
+        champion, found = detection.ask(
+            deployment.rekognition, deployment.records, {"Bytes": body}, min_confidence=min_confidence
+        )
+    except detection.NoChampionError as error:
         raise DeploymentError(
-            f"{deployment.name} has no champion yet: drop labelled images under"
-            f" s3://{deployment.bucket}/incoming/, or start a run with `labelloop train`"
-        )
-    return champion.version_name, champion.version_arn
-
-
-def _detect(
-    deployment: Deployment, arn: str, body: bytes, min_confidence: float | None
-) -> list[dict[str, Any]]:
-    try:
-        return custom_labels.detect(
-            deployment.rekognition, arn, {"Bytes": body}, min_confidence=min_confidence
-        )
+            f"{deployment.name}: {error}. Drop labelled images under s3://{deployment.bucket}/incoming/,"
+            " start a run with `labelloop train`, or a version with `labelloop rollback`"
+        ) from error
     except ClientError as error:
-        if error.response["Error"]["Code"] not in UNUSABLE:
+        if error.response["Error"]["Code"] not in detection.UNUSABLE:
             raise
         raise UnusablePictureError(error.response["Error"]["Message"]) from error
+    return champion.version_name, found
 
 
 def _read(path: Path) -> bytes:

@@ -157,6 +157,7 @@ def write_environment(stack: Running, name: str) -> Path:
     """A file for shells to source, so that every AWS tool, and `labelloop`, finds this stack."""
     lines = [f"export {key}={value}" for key, value in stack.environment.items()]
     lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f"export LABELLOOP_NAME={name}"]
+    lines += [f'export PATH="{Path(sys.executable).parent}:$PATH"']  # where labelloop is
     target = stack.home / "env"
     target.write_text("\n".join(lines) + "\n")
     return target

@@ -13,10 +13,14 @@ from lambdas.domain.records import Champion, Records
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_rekognition.type_defs import ImageTypeDef
     from mypy_boto3_s3 import S3Client
 
 UNUSABLE = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidS3ObjectException"}
 """Errors that the image itself causes: trying again cannot help."""
+
+NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
+"""Errors of a version that was stopped, or deleted since."""
 
 
 class NoChampionError(RuntimeError):
@@ -48,7 +52,7 @@ def detect_object(
     if key.endswith("/"):
         return Detected("gone", target)
     try:
-        champion, labels = _ask(rekognition, records, bucket, key)
+        champion, labels = ask(rekognition, records, {"S3Object": {"Bucket": bucket, "Name": key}})
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in UNUSABLE:
@@ -66,21 +70,30 @@ def detect_object(
     return Detected("detected", target)
 
 
-def _ask(
-    rekognition: RekognitionClient, records: Records, bucket: str, key: str
+def ask(
+    rekognition: RekognitionClient,
+    records: Records,
+    image: ImageTypeDef,
+    *,
+    min_confidence: float | None = None,
 ) -> tuple[Champion, list[dict[str, Any]]]:
-    """The champion's answer. If it was replaced between being named and being asked, the new one's."""
+    """The champion and what it sees; if it was replaced between being named and being asked, the new one.
+
+    Raises:
+        NoChampionError: none serves, or the one that should does not run.
+    """
     champion = _serving(records)
-    image: Any = {"S3Object": {"Bucket": bucket, "Name": key}}
     try:
-        return champion, custom_labels.detect(rekognition, champion.version_arn, image)
+        found = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=min_confidence)
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotReadyException":
+        if error.response["Error"]["Code"] not in NOT_SERVING:
             raise
         successor = _serving(records)
         if successor == champion:
             raise NoChampionError(f"the champion {champion.version_name} is not running") from error
-        return successor, custom_labels.detect(rekognition, successor.version_arn, image)
+        champion = successor
+        found = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=min_confidence)
+    return champion, found
 
 
 def _serving(records: Records) -> Champion:

@@ -279,10 +279,18 @@ def test_rollback_that_fails(history: Cli) -> None:
 
 
 def test_rollback_to_the_champion_changes_nothing(history: Cli) -> None:
+    history.fake.versions[V1] = {"Status": "RUNNING"}
     result = history("rollback", "v1")
     assert result.exit_code == 1
     assert "champion already" in result.stderr
     assert history.fake.started == []
+
+
+def test_rollback_to_a_champion_that_was_stopped_starts_it(history: Cli) -> None:
+    history.fake.versions[V1] = {"Status": "STOPPED"}
+    assert history("rollback", "v1").exit_code == 0
+    (started,) = history.fake.started
+    assert started["input"] == {"version": V1, "rollback": True}
 
 
 def test_rollback_to_nothing(history: Cli) -> None:

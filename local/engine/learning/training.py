@@ -34,7 +34,13 @@ GOOD = 0.97
 """A held-back F1 that needs no improving."""
 POOR = 0.93
 """A held-back F1 which finer images might improve."""
-BETTER = 0.004
+BETTER = 0.01
+HOPE = 0.4
+"""Labels that are not learned even so well after HOPE_EPOCHS are wrong ones, as a rule."""
+HOPE_EPOCHS = 25
+COARSE_EPOCHS = 10
+"""After so many, a model that is still poor looks closer without waiting until nothing gets better."""
+ENOUGH_STEPS = 300
 HELPED = 0.03
 """By how much more finer images must have improved that F1 for still finer ones."""
 FALL = 0.5
@@ -158,7 +164,7 @@ class Course:
         self._report(f"done after {self.step} steps", now=True)
 
     def _stay(self) -> None:
-        """At the full rate, until nothing gets better or the time is needed for the fall."""
+        """At the full rate, until nothing gets better, there is no hope, or the time is needed for the fall."""
         every = max(15, min(150, round(2 * len(self._learned) / self._batch)))
         best, best_step, good, coarse = 0.0, 0, 0, -1.0
         while self.step < MOST_STEPS and not self._must_fall():
@@ -171,14 +177,22 @@ class Course:
             good = good + 1 if self._score >= GOOD else 0
             if self._score > best + BETTER:
                 best, best_step = self._score, self.step
-            if good >= 2:
+            hopeless = best < HOPE and self._shown_enough(HOPE_EPOCHS)
+            if good >= 2 or hopeless:
                 return
-            if self.step - best_step >= max(PATIENCE, 5 * every, 0.4 * self.step):
-                # Finer images that bring nothing are no reason for still finer ones: wrong labels, say.
-                helped = best > coarse + HELPED
-                if best >= POOR or not helped or self._share_of_time() > 0.5 or not self._look_closer():
-                    return
-                coarse, best_step = best, self.step
+            over = self.step - best_step >= max(PATIENCE, 5 * every, 0.4 * self.step)
+            seen_enough = coarse < 0 and self._shown_enough(COARSE_EPOCHS)
+            if best < POOR and (over or seen_enough):
+                # Finer images that bring nothing are no reason for still finer ones.
+                if best > coarse + HELPED and self._share_of_time() < 0.5 and self._look_closer():
+                    coarse, best_step = best, self.step
+                    continue
+                coarse = max(coarse, 0.0)
+            if over:
+                return
+
+    def _shown_enough(self, epochs: float) -> bool:
+        return self.step >= ENOUGH_STEPS and self.epoch >= epochs
 
     def _fall(self) -> None:
         """From the full rate to nothing, from all images."""
