@@ -93,7 +93,7 @@ def test_promote_tells_its_functions_what_they_need(play: Play) -> None:
         ("promote-WatchStart", {"version": version}),
         ("promote-Verify", {"version": version, "run": "arn:run:a", "rollback": False}),
         ("promote-Switch", {"version": version, "run": "arn:run:a"}),
-        ("promote-Withdraw", {"version": version}),
+        ("promote-Withdraw", {"holder": holder}),
         (
             "promote-Finish",
             {
