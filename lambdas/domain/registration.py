@@ -70,14 +70,6 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class UsableImage:
-    """An image that can be registered, and its bytes as they came."""
-
-    facts: ImageFacts
-    data: bytes
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What became of an object.
 
@@ -121,10 +113,10 @@ def _register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOut
         folder_label = _folder_label(arrival.key)
         if arrival.key.startswith(ANNOTATIONS) and arrival.key.lower().endswith(MANIFEST_SUFFIXES):
             return _register_manifest(s3, table, arrival, opened)
-        image = _inspect(arrival, opened)
+        facts = _inspect(arrival, opened)
     except UnusableImage as refusal:
         return _reject(s3, arrival, refusal.reason, refusal.detail)
-    return _register_image(s3, table, arrival, folder_label, image)
+    return _register_image(s3, table, arrival, folder_label, facts)
 
 
 def _folder_label(key: str) -> str | None:
@@ -149,10 +141,9 @@ def _folder_label(key: str) -> str | None:
 
 
 def _register_image(
-    s3: S3Client, table: Table, arrival: Arrival, folder_label: str | None, image: UsableImage
+    s3: S3Client, table: Table, arrival: Arrival, folder_label: str | None, facts: ImageFacts
 ) -> Outcome:
-    facts = image.facts
-    _store(s3, arrival.bucket, image)
+    _store(s3, arrival, facts)
     change = catalogue.update_image(
         table,
         facts.sha256,
@@ -171,27 +162,28 @@ def _register_image(
     )
 
 
-def _store(s3: S3Client, bucket: str, image: UsableImage) -> None:
+def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts) -> None:
     """Put the image under its content address, unless it lies there already."""
-    facts = image.facts
     try:
-        s3.put_object(
-            Bucket=bucket,
+        s3.copy_object(
+            CopySource=arrival.version,  # type: ignore[arg-type]
+            Bucket=arrival.bucket,
             Key=facts.key,
-            Body=image.data,
             ContentType=facts.content_type,
+            MetadataDirective="REPLACE",
+            TaggingDirective="REPLACE",
             IfNoneMatch="*",
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "PreconditionFailed":
-            raise
+            raise _gone_or(error) from error
 
 
-def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> UsableImage:
+def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> ImageFacts:
     images.check_bytes(arrival.size)
     data = opened["Body"].read()
     try:
-        return UsableImage(images.inspect(data), data)
+        return images.inspect(data)
     except UnusableImage as refusal:
         if refusal.reason == "not_an_image":
             hint = (
