@@ -89,8 +89,11 @@ class Handler(Construct):
 
 
 def log_group_of(scope: Construct, deployment: Deployment, name: str | None = None) -> logs.LogGroup:
-    """A log group that keeps its entries as long as the deployment's settings say."""
-    group = logs.LogGroup(scope, "Logs", log_group_name=name, removal_policy=deployment.removal_policy)
+    """A log group that keeps its entries as long as the deployment's settings say.
+
+    It goes with the stack: one that stayed would have the name that the next deployment needs.
+    """
+    group = logs.LogGroup(scope, "Logs", log_group_name=name, removal_policy=cdk.RemovalPolicy.DESTROY)
     cfn = group.node.default_child
     assert isinstance(cfn, logs.CfnLogGroup)  # noqa: S101
     cfn.retention_in_days = deployment.settings.log_retention_days

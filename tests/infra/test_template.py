@@ -110,6 +110,17 @@ def test_data_outlives_the_stack_unless_told_otherwise(template: Template) -> No
             assert resource["DeletionPolicy"] == "Retain"
 
 
+def test_what_has_a_fixed_name_goes_with_the_stack(template: Template) -> None:
+    """Else the next deployment of that name could not make its own."""
+    named = 0
+    for resource in template.to_json()["Resources"].values():
+        names = {"LogGroupName", "TableName", "BucketName", "QueueName", "Name", "StateMachineName"}
+        if names & set(resource.get("Properties", {})):
+            named += 1
+            assert resource.get("DeletionPolicy") in (None, "Delete"), resource
+    assert named >= 5
+
+
 def test_s3_events_reach_eventbridge_and_their_queues(template: Template) -> None:
     template.has_resource_properties(
         "AWS::S3::Bucket",

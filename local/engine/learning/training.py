@@ -164,7 +164,7 @@ class Course:
         self._report(f"done after {self.step} steps", now=True)
 
     def _stay(self) -> None:
-        """At the full rate, until nothing gets better, there is no hope, or the time is needed for the fall."""
+        """At the full rate, until nothing gets better or can, or the time is needed for the fall."""
         every = max(15, min(150, round(2 * len(self._learned) / self._batch)))
         best, best_step, good, coarse = 0.0, 0, 0, -1.0
         while self.step < MOST_STEPS and not self._must_fall():
