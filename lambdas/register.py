@@ -6,7 +6,7 @@ SQS delivers S3's events, which EventBridge sent on; records that fail alone are
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -37,6 +37,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
+    _forget(outcomes)
     if any(outcome.labels_changed for outcome in outcomes):
         _after_batch()
     return response
@@ -49,7 +50,7 @@ def _register(record: SQSRecord) -> Outcome:
         logger.exception("registration failed; the message will be delivered again")
         metrics.add_metric(name="ObjectsFailed", unit=MetricUnit.Count, value=1)
         raise
-    logger.info("object handled", extra={"outcome": asdict(outcome)})
+    logger.info("object handled", extra={"outcome": asdict(replace(outcome, spent=None))})
     _measure(outcome)
     return outcome
 
@@ -75,6 +76,14 @@ def _arrival(body: str) -> Arrival:
         size=int(created.get("size", 0)),
         sequencer=created.get("sequencer", ""),
     )
+
+
+def _forget(outcomes: list[Outcome]) -> None:
+    """What is registered leaves incoming/; if that fails the records stand, and the sweeper has it done."""
+    try:
+        registration.forget(services().s3, outcomes)
+    except Exception:
+        logger.exception("could not delete what was registered")
 
 
 def _after_batch() -> None:

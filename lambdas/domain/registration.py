@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -86,6 +86,8 @@ class Outcome:
     pending: int = 0
     """Lines of a manifest whose images have not come yet."""
     broken_lines: int = 0
+    spent: Arrival | None = None
+    """The incoming object of a registered image, for `forget`."""
 
 
 class _Gone(Exception):
@@ -106,6 +108,24 @@ def register_object(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
             return _register(s3, table, arrival, opened)
     except _Gone:
         return Outcome("gone", arrival.key)
+
+
+def forget(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
+    """Delete the incoming objects of registered images, in as few requests as possible.
+
+    One that cannot be deleted now stays under incoming/, where the sweeper finds it.
+    """
+    spent = [outcome.spent for outcome in outcomes if outcome.spent]
+    for bucket in {arrival.bucket for arrival in spent}:
+        listed = [arrival for arrival in spent if arrival.bucket == bucket]
+        # The request's XML cannot hold every character that a key can.
+        plain = [arrival for arrival in listed if arrival.key.isprintable()]
+        for arrival in listed:
+            if arrival not in plain:
+                _delete(s3, arrival)
+        versions = [{k: v for k, v in arrival.version.items() if k != "Bucket"} for arrival in plain]
+        if versions:
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})  # type: ignore[typeddict-item]
 
 
 def _register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
@@ -153,12 +173,12 @@ def _register_image(
     catalogue.put_source(table, arrival.key, facts.sha256, arrival.sequencer)
     waiting = catalogue.get_pendings(table, [arrival.key, _pending_key(facts.key)])
     annotated = [_apply_pending(s3, table, arrival.bucket, facts.sha256, pending) for pending in waiting]
-    _delete(s3, arrival)
     return Outcome(
         "duplicate" if change.before else "registered",
         arrival.key,
         sha256=facts.sha256,
         labels_changed=int(change.labels_changed or any(annotated)),
+        spent=arrival,
     )
 
 

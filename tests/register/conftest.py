@@ -40,7 +40,9 @@ class Drop:
         return Arrival(BUCKET, key, version, len(body), f"{self.sequence:016X}")
 
     def register(self, arrival: Arrival) -> Outcome:
-        return registration.register_object(self.s3, self.table, arrival)
+        outcome = registration.register_object(self.s3, self.table, arrival)
+        registration.forget(self.s3, [outcome])
+        return outcome
 
     def drop(self, key: str, body: bytes | None = None) -> Outcome:
         return self.register(self.put(key, picture() if body is None else body))

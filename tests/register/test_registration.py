@@ -113,7 +113,7 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
 ) -> None:
     arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
     with monkeypatch.context() as crashing:
-        crashing.setattr(registration, "_delete", lambda *_: None)
+        crashing.setattr(registration, "forget", lambda *_: None)
         for _ in range(3):
             drop.register(arrival)
     [image] = drop.images()
@@ -472,3 +472,24 @@ def test_a_manifest_outside_annotations_is_no_image(drop: Drop) -> None:
     )
     assert outcome.reason == "not_an_image"
     assert "incoming/annotations/" in drop.reason("unlabeled/m.manifest")["detail"]
+
+
+def test_a_batch_leaves_incoming_in_one_request(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the exact version that was registered: what was uploaded over it stays for its own event."""
+    first, other = (
+        drop.put(f"incoming/unlabeled/{name}.jpg", picture(size=(90, 90 + len(name)))) for name in "ab"
+    )
+    odd = drop.put("incoming/unlabeled/line\nbreak.jpg", picture(size=(90, 120)))
+    outcomes = [registration.register_object(drop.s3, drop.table, arrival) for arrival in (first, other, odd)]
+    drop.put(first.key, picture(size=(90, 150)))
+    requests: list[Any] = []
+    delete = drop.s3.delete_objects
+
+    def counted(**given: Any) -> Any:
+        requests.append(given)
+        return delete(**given)
+
+    monkeypatch.setattr(drop.s3, "delete_objects", counted)
+    registration.forget(drop.s3, outcomes)
+    assert len(requests) == 1
+    assert drop.keys("incoming/") == [first.key]
