@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from local import embedded
 from local.embedded import EmbeddedStackError, Running
@@ -63,12 +62,15 @@ def _where_things_are(stack: Running, name: str) -> None:
 
     os.environ.update(stack.environment)
     found = Deployment.find(name)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("Drop labelled images at", f"s3://{found.bucket}/incoming/labeled/<label>/")
-    table.add_row("Images with a manifest at", f"s3://{found.bucket}/incoming/annotations/")
-    table.add_row("Ask the champion at", f"s3://{found.bucket}/detect/ (answers under results/)")
-    table.add_row("Logs", os.path.relpath(stack.home / "log"))
-    console.print(table)
+    places = {
+        "Drop labelled images at": f"s3://{found.bucket}/incoming/labeled/<label>/",
+        "Images with a manifest at": f"s3://{found.bucket}/incoming/annotations/",
+        "Ask the champion at": f"s3://{found.bucket}/detect/, answers under results/",
+        "Logs": os.path.relpath(stack.home / "log"),
+    }
+    for what, where in places.items():
+        # Never folded: people copy these.
+        console.print(f"{what:<27}{where}", soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":
