@@ -1,0 +1,22 @@
+"""The data-set report: what is wrong with a snapshot, told before money is spent on a training.
+
+`make` reads the images once and gives a `Report`, as JSON (`as_dict`) and as one page (`html`).
+"""
+
+from __future__ import annotations
+
+from lambdas.domain.report.limits import REKOGNITION, Limits, limits_of
+from lambdas.domain.report.making import make
+from lambdas.domain.report.types import Example, Finding, Report, ReportImage, UnusableCounts
+
+__all__ = [
+    "REKOGNITION",
+    "Example",
+    "Finding",
+    "Limits",
+    "Report",
+    "ReportImage",
+    "UnusableCounts",
+    "limits_of",
+    "make",
+]

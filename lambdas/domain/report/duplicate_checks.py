@@ -1,0 +1,140 @@
+"""Groups of near-duplicates: within a dataset they waste effort, across the two they flatter the F1."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from lambdas.domain.report.examples import MOST, example_of
+from lambdas.domain.report.looking import Look, rank_of
+from lambdas.domain.report.statistics import Statistics
+from lambdas.domain.report.types import Example, Finding
+from lambdas.domain.report.words import counted, listed, share
+
+_MOST_SHOWN_GROUPS = 5_000
+_MOST_SHOWN_IMAGES = 2
+"""Of a group, on each side."""
+
+
+@dataclass(slots=True)
+class _Group:
+    train: int = 0
+    test: int = 0
+    labels: int = 0
+    """Stands for the labels of its first image."""
+    differs: bool = False
+    """Whether another of its images has other labels."""
+
+
+@dataclass(slots=True)
+class _Shown:
+    train: list[tuple[int, str, Example]] = field(default_factory=list)
+    test: list[tuple[int, str, Example]] = field(default_factory=list)
+
+
+class DuplicateChecks:
+    """Counts every group; keeps examples of those with the lowest ranks."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, _Group] = {}
+        self._shown: dict[int, _Shown] = {}
+        self._highest_shown = -1
+
+    def see(self, look: Look) -> None:
+        image = look.image
+        if not image.group:
+            return
+        rank, labels = rank_of(image.group), rank_of("\n".join(look.names))
+        group = self._groups.setdefault(rank, _Group(labels=labels))
+        group.train += image.side == "TRAIN"
+        group.test += image.side == "TEST"
+        group.differs |= labels != group.labels
+        self._show(rank, look)
+
+    def _show(self, rank: int, look: Look) -> None:
+        shown = self._shown.get(rank)
+        if shown is None:
+            if len(self._shown) >= 2 * _MOST_SHOWN_GROUPS:
+                self._forget()
+            if len(self._shown) >= _MOST_SHOWN_GROUPS and rank > self._highest_shown >= 0:
+                return
+            shown = self._shown[rank] = _Shown()
+        side = shown.train if look.image.side == "TRAIN" else shown.test
+        # The boxes are left away: the finding is about the whole images.
+        caption = listed(look.names) if look.names else "no label"
+        insort(side, (look.rank, look.image.key, example_of(look, (), caption)), key=lambda entry: entry[:2])
+        del side[_MOST_SHOWN_IMAGES:]
+
+    def _forget(self) -> None:
+        """Drop all but the groups of the lowest ranks: none of them can have been turned away before."""
+        ranks = sorted(self._shown)[:_MOST_SHOWN_GROUPS]
+        self._shown = {rank: self._shown[rank] for rank in ranks}
+        self._highest_shown = ranks[-1]
+
+    def findings(self, statistics: Statistics) -> Iterator[Finding]:
+        groups = self._groups.values()
+        leaks = [group for group in groups if group.train and group.test]
+        if leaks:
+            yield self._leak(leaks, statistics)
+        disagreeing = [group for group in groups if group.differs]
+        if disagreeing:
+            yield self._disagreement(disagreeing, statistics)
+        surplus = sum(max(group.train - 1, 0) + max(group.test - 1, 0) for group in groups)
+        if surplus:
+            yield Finding(
+                "near_duplicates",
+                "note",
+                f"{counted(surplus, 'image')} that nearly repeat another of the same dataset",
+                "A near-copy teaches next to nothing, and weighs its label and its background more than they"
+                " should.",
+                "Take pictures at greater intervals; withdraw copies where a label has many.",
+                surplus,
+                self._examples(lambda group: group.train > 1 or group.test > 1),
+            )
+
+    def _leak(self, leaks: list[_Group], statistics: Statistics) -> Finding:
+        images, tests = sum(group.test for group in leaks), statistics.images["TEST"]
+        return Finding(
+            "train_test_duplicates",
+            "harms",
+            f"{counted(images, 'test image')} nearly the same as a training image"
+            f" ({share(images, tests)} of TEST)",
+            "The model is tested on what it has learnt by heart: its F1 comes out higher than it will be on"
+            " new images, and gates let through what they should not.",
+            "Withdraw the test images among them, and label others in their place, of other scenes.",
+            images,
+            self._examples(lambda group: bool(group.train and group.test)),
+            details=(f"in {counted(len(leaks), 'group')} of near-duplicates",),
+        )
+
+    def _disagreement(self, groups: list[_Group], statistics: Statistics) -> Finding:
+        images = sum(group.train + group.test for group in groups)
+        # A box more or less is another picture; one label for the whole image should stay what it is.
+        harmful = statistics.kind == "classification"
+        return Finding(
+            "near_duplicates_disagree",
+            "harms" if harmful else "note",
+            f"{counted(len(groups), 'group')} of near-duplicates with different labels",
+            "Images that look the same teach different answers. Sometimes the small difference is the point;"
+            " mostly one of the labels is wrong.",
+            "Look at them side by side, and correct the labels.",
+            len(groups),
+            self._examples(lambda group: group.differs),
+            details=(f"{counted(images, 'image')} in all",),
+        )
+
+    def _examples(self, wanted: Callable[[_Group], bool]) -> tuple[Example, ...]:
+        """Images of the wanted groups, those of a group beside each other; a TRAIN and a TEST one first."""
+        found: list[Example] = []
+        # Of more groups than these, which ones are left hangs on the order of the images.
+        for rank in sorted(self._shown)[:_MOST_SHOWN_GROUPS]:
+            if not wanted(self._groups[rank]):
+                continue
+            shown = self._shown[rank]
+            train, test = ([example for _, _, example in side] for side in (shown.train, shown.test))
+            pair = (*train[:1], *test[:1]) if train and test else (train or test)[:_MOST_SHOWN_IMAGES]
+            if len(found) + len(pair) > MOST:
+                break
+            found.extend(pair)
+        return tuple(found)

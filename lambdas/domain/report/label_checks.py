@@ -1,0 +1,290 @@
+"""Whether each label has the images to be learnt and tested with, and whether two labels are one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+from lambdas.domain.report.examples import MOST, example_of
+from lambdas.domain.report.limits import LIMITS_PAGE, PREPARING_PAGE, RULES_PAGE, Limits
+from lambdas.domain.report.looking import Look
+from lambdas.domain.report.statistics import (
+    ASSUMED_RECALL,
+    MOST_LABELS,
+    LabelTally,
+    Statistics,
+    recall_interval,
+)
+from lambdas.domain.report.types import Example, Finding, Severity
+from lambdas.domain.report.words import counted, listed, short
+
+_Labels = list[tuple[str, LabelTally]]
+
+# Letters that look like Latin ones, the frequent among Unicode's confusables:
+# https://www.unicode.org/Public/security/latest/confusables.txt
+_LOOK_ALIKES = str.maketrans(
+    "аеорсухіјѕԁһӏвкмнтαορνκιτυχ",
+    "aeopcyxijsdhlbkmhtaopvkitux",
+)
+_MOST_DETAILS = 100
+_INTERVALS = (
+    f"Below, for each label: between what the true recall lies, with 95% certainty, if {ASSUMED_RECALL:.0%}"
+    " was measured."
+)
+
+
+class LabelChecks:
+    """Keeps an image of each label to show, and judges the labels by the statistics."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._shown: dict[str, Look] = {}
+        self._too_many = False
+
+    def see(self, look: Look) -> None:
+        if self._too_many:
+            return
+        for name in look.names:
+            shown = self._shown.get(name)
+            if shown is None or _is_before(look, shown):
+                self._shown[name] = look
+        if len(self._shown) > MOST_LABELS:
+            # No picture rather than the memory for one of each.
+            self._too_many = True
+            self._shown.clear()
+
+    def findings(self, statistics: Statistics) -> Iterator[Finding]:
+        labels = statistics.by_name()
+        if statistics.images["TRAIN"] and statistics.images["TEST"]:
+            yield from self._one_sided(labels)
+        yield from self._few_to_train(labels)
+        yield from self._few_to_test(labels)
+        yield from self._imbalance(labels)
+        yield from self._similar(labels)
+
+    def _one_sided(self, labels: _Labels) -> Iterator[Finding]:
+        trained = [entry for entry in labels if entry[1].usable_train]
+        both = [entry for entry in trained if entry[1].usable_test]
+        if trained and len(both) < self._limits.min_label_overlap * len(trained):
+            yield Finding(
+                "label_overlap",
+                "stops",
+                f"Only {len(both):,} of {counted(len(trained), 'trained label')} in TEST as well",
+                "Custom Labels refuses datasets that share fewer than"
+                f" {self._limits.min_label_overlap:.0%} of TRAIN's labels, and the training fails.",
+                "Label more images of the labels that TEST lacks: the second of each goes there.",
+                len(trained) - len(both),
+                source=RULES_PAGE,
+            )
+        untested = [entry for entry in trained if not entry[1].usable_test]
+        if untested:
+            yield self._about(
+                "label_only_in_train",
+                untested,
+                "that no test image shows",
+                severity="stops",
+                what_it_does=(
+                    "The evaluation can say nothing about them, so the model would not pass the first gate: a"
+                    " training paid for, and a model that is never promoted."
+                ),
+                how_to_mend="Label one more image of each: it goes to TEST.",
+                detail=lambda tally: counted(tally.usable_train, "usable training image"),
+            )
+        untrained = [entry for entry in labels if not entry[1].usable_train]
+        if untrained:
+            yield self._about(
+                "label_only_in_test",
+                untrained,
+                "without an image to learn from",
+                severity="stops",
+                what_it_does=(
+                    "The model cannot find what it never saw: their F1 would be 0, and the first gate would"
+                    " refuse the model."
+                ),
+                how_to_mend="Label more images of each, or take the label off its images.",
+                detail=lambda tally: counted(tally.usable_test, "usable test image"),
+                source=LIMITS_PAGE,
+            )
+
+    def _few_to_train(self, labels: _Labels) -> Iterator[Finding]:
+        least = self._limits.advised_train_images
+        few = _rarest_first(entry for entry in labels if 0 < entry[1].usable_train < least)
+        if few:
+            yield self._about(
+                "few_train_images",
+                few,
+                f"with fewer than {least} images to learn from",
+                severity="harms",
+                what_it_does=(
+                    "A model remembers so few images instead of learning what they have in common, and misses"
+                    " the label on new ones."
+                ),
+                how_to_mend=f"Label {least} or more images of each, in varied light, on varied backgrounds.",
+                detail=lambda tally: counted(tally.usable_train, "training image"),
+                source=PREPARING_PAGE,
+            )
+
+    def _few_to_test(self, labels: _Labels) -> Iterator[Finding]:
+        least, advised = self._limits.min_test_images, self._limits.advised_test_images
+        tested = [entry for entry in labels if entry[1].usable_test]
+        few = _rarest_first(entry for entry in tested if entry[1].usable_test < least)
+        if few:
+            yield self._about(
+                "few_test_images",
+                few,
+                f"with fewer than {least} images to test with",
+                severity="harms",
+                what_it_does=(
+                    "Their F1 is chance: one image more or less changes it by far more than versions differ."
+                    f" A gate may refuse a better model, or promote a worse one. {_INTERVALS}"
+                ),
+                how_to_mend=(
+                    f"Label more images of each; about one of five goes to TEST, so it takes {5 * least} for"
+                    f" {least}."
+                ),
+                detail=_certainty,
+            )
+        wide = _rarest_first(entry for entry in tested if least <= entry[1].usable_test < advised)
+        if wide:
+            yield self._about(
+                "wide_intervals",
+                wide,
+                f"with fewer than {advised} images to test with",
+                severity="note",
+                what_it_does=(
+                    "Their F1 is uncertain by tens of percent: small differences between versions mean"
+                    f" nothing. {_INTERVALS}"
+                ),
+                how_to_mend=f"Label more images of each, until TEST has {advised} or more.",
+                detail=_certainty,
+            )
+
+    def _imbalance(self, labels: _Labels) -> Iterator[Finding]:
+        trained = [entry for entry in labels if entry[1].usable_train]
+        if not trained:
+            return
+        rarest = min(trained, key=lambda entry: (entry[1].usable_train, entry[0]))
+        largest = max(trained, key=lambda entry: (entry[1].usable_train, entry[0]))
+        ratio = largest[1].usable_train / rarest[1].usable_train
+        if ratio < self._limits.imbalance:
+            return
+        most = largest[1].usable_train
+        rare = _rarest_first(e for e in trained if most >= self._limits.imbalance * e[1].usable_train)
+        yield Finding(
+            "imbalance",
+            "harms" if ratio >= self._limits.harmful_imbalance else "note",
+            f"{ratio:,.0f} images of {short(largest[0])} for one of {short(rarest[0])}",
+            "A model that says the frequent label when in doubt is seldom wrong in training; the rare ones"
+            " get missed.",
+            f"Label more images of the rare labels first: {listed([name for name, _ in rare])}.",
+            len(rare),
+            self._examples(name for name, _ in rare),
+            details=_details(rare, lambda tally: counted(tally.usable_train, "training image")),
+        )
+
+    def _similar(self, labels: _Labels) -> Iterator[Finding]:
+        alike: dict[str, _Labels] = defaultdict(list)
+        for name, tally in labels:
+            alike[skeleton(name)].append((name, tally))
+        groups = [group for _, group in sorted(alike.items()) if len(group) > 1]
+        if not groups:
+            return
+        names = [name for group in groups for name, _ in group]
+        yield Finding(
+            "similar_labels",
+            "harms",
+            f"{counted(len(names), 'label')} that differ from another only in how they are written",
+            "To Custom Labels they are different things. Images of one thing teach two labels, each with"
+            " fewer images, and the right answer counts as wrong in the evaluation.",
+            "Keep one way of writing each, and correct the images with the others.",
+            len(names),
+            self._examples(names),
+            details=tuple(
+                " / ".join(
+                    f"{_written(name)} ({counted(tally.images, 'image')})" for name, tally in group[:MOST]
+                )
+                for group in groups[:_MOST_DETAILS]
+            ),
+        )
+
+    def _about(
+        self,
+        code: str,
+        labels: _Labels,
+        what: str,
+        *,
+        severity: Severity,
+        what_it_does: str,
+        how_to_mend: str,
+        detail: Callable[[LabelTally], str],
+        source: str = "",
+    ) -> Finding:
+        return Finding(
+            code,
+            severity,
+            f"{counted(len(labels), 'label')} {what}",
+            what_it_does,
+            how_to_mend,
+            len(labels),
+            self._examples(name for name, _ in labels),
+            details=_details(labels, detail),
+            source=source,
+        )
+
+    def _examples(self, names: Iterable[str]) -> tuple[Example, ...]:
+        """An image of each label, with that label's boxes; an image is shown once."""
+        looks: dict[str, tuple[Look, set[str]]] = {}
+        for name in names:
+            if name in self._shown and (len(looks) < MOST or self._shown[name].image.key in looks):
+                looks.setdefault(self._shown[name].image.key, (self._shown[name], set()))[1].add(name)
+        return tuple(
+            example_of(
+                look,
+                [box for box in look.image.boxes if box.label in shown],
+                caption=listed(sorted(shown)),
+            )
+            for look, shown in looks.values()
+        )
+
+
+def skeleton(name: str) -> str:
+    """The same text for labels that a person would take for one.
+
+    Case, spaces, punctuation, accents' encoding, look-alike letters and a plural s make no difference.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    plain = re.sub(r"[\W_]+", "", folded.translate(_LOOK_ALIKES))
+    if not plain:
+        return name
+    return plain[:-1] if len(plain) > 3 and plain.endswith("s") and not plain.endswith("ss") else plain
+
+
+def _is_before(one: Look, other: Look) -> bool:
+    if one.rank != other.rank:
+        return one.rank < other.rank
+    # The same image, twice in the data set.
+    return (one.image.side, repr(one.image)) < (other.image.side, repr(other.image))
+
+
+def _rarest_first(labels: Iterable[tuple[str, LabelTally]]) -> _Labels:
+    return sorted(labels, key=lambda entry: (entry[1].usable_train + entry[1].usable_test, entry[0]))
+
+
+def _certainty(tally: LabelTally) -> str:
+    low, high = recall_interval(tally.usable_test)
+    return f"{counted(tally.usable_test, 'test image')}, {low:.0%} to {high:.0%}"
+
+
+def _details(labels: _Labels, detail: Callable[[LabelTally], str]) -> tuple[str, ...]:
+    shown = tuple(f"{short(name)}: {detail(tally)}" for name, tally in labels[:_MOST_DETAILS])
+    more = len(labels) - _MOST_DETAILS
+    return (*shown, f"and {counted(more, 'more label', 'more labels')}") if more > 0 else shown
+
+
+def _written(name: str) -> str:
+    """The label in quotes, and with its letters' numbers where some of them look like others."""
+    quoted = repr(short(name))
+    folded = name.casefold()
+    return f"{quoted}, which is {short(name)!a}" if folded.translate(_LOOK_ALIKES) != folded else quoted

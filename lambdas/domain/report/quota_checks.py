@@ -1,0 +1,233 @@
+"""What Custom Labels refuses: the whole training, or an image of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from lambdas.domain.report.examples import Examples
+from lambdas.domain.report.limits import (
+    LIMITS_PAGE,
+    LINE_ERRORS_PAGE,
+    PREPARING_PAGE,
+    RULES_PAGE,
+    Limits,
+)
+from lambdas.domain.report.looking import Look
+from lambdas.domain.report.statistics import Statistics
+from lambdas.domain.report.types import Finding, Side
+from lambdas.domain.report.words import counted, share, short
+
+_SIDES: tuple[Side, Side] = ("TRAIN", "TEST")
+
+
+class RefusedImages:
+    """Images that Custom Labels leaves out of the training as a whole."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._refused: dict[str, Examples] = defaultdict(Examples)
+
+    def see(self, look: Look) -> None:
+        for code in look.refusals:
+            self._refused[code].offer(look, look.image.boxes if code == "too_many_boxes" else ())
+        if any(len(name) > self._limits.max_label_characters for name in look.names):
+            self._refused["label_too_long"].offer(look)
+
+    def findings(self, statistics: Statistics) -> Iterator[Finding]:
+        for code, (what, mend, source) in self._words().items():
+            if code in self._refused:
+                refused = self._refused[code]
+                yield Finding(
+                    code,
+                    "harms",
+                    f"{counted(refused.images, 'image')} {what}",
+                    "Custom Labels leaves them out of the training, and of its evaluation: what they show is"
+                    " not learnt.",
+                    mend,
+                    refused.images,
+                    refused.chosen(),
+                    source=source,
+                )
+
+    def _words(self) -> dict[str, tuple[str, str, str]]:
+        limits = self._limits
+        return {
+            "image_too_small": (
+                f"below {limits.min_side} pixels in width or height",
+                "Withdraw them, and drop larger originals in their place.",
+                LIMITS_PAGE,
+            ),
+            "image_too_large": (
+                f"above {limits.max_side} pixels in width or height",
+                "Scale them down and drop them again; training works on"
+                f" {limits.training_side} pixels at most anyhow.",
+                LIMITS_PAGE,
+            ),
+            "image_too_elongated": (
+                f"longer than {limits.max_aspect_ratio}:1",
+                "Crop them to what matters, and drop them again.",
+                LIMITS_PAGE,
+            ),
+            "too_many_boxes": (
+                f"with more than {limits.max_boxes_per_image} boxes",
+                "Cut such an image into several, each with its own boxes.",
+                LINE_ERRORS_PAGE,
+            ),
+            "too_many_labels_on_image": (
+                f"with more than {limits.max_labels_per_image} labels",
+                "Keep the labels that a model has to tell apart.",
+                LIMITS_PAGE,
+            ),
+            "label_too_long": (
+                f"with a label of more than {limits.max_label_characters} characters",
+                "Give the label a shorter name.",
+                LINE_ERRORS_PAGE,
+            ),
+        }
+
+
+def findings(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
+    """What stops the training of this data set, seen as a whole."""
+    empty = [side for side in _SIDES if not statistics.images[side]]
+    if empty:
+        yield _empty(empty)
+        return
+    yield from _label_numbers(statistics, limits)
+    yield from _image_numbers(statistics, limits)
+    yield from _refused_share(statistics, limits)
+    if len([kind for kind, images in statistics.kinds.items() if images]) > 1:
+        yield _mixed(statistics)
+    if statistics.images["TRAIN"] < limits.advised_train_images:
+        yield _few_images(statistics, limits)
+
+
+def _empty(sides: list[Side]) -> Finding:
+    return Finding(
+        "no_images",
+        "stops",
+        f"No image in {' and '.join(sides)}",
+        "Custom Labels refuses an empty dataset, so the training fails.",
+        "Label images: of each label's first two, one goes to TRAIN and one to TEST.",
+        len(sides),
+        source=RULES_PAGE,
+    )
+
+
+def _label_numbers(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
+    least = limits.min_labels[statistics.kind]
+    few: list[str] = []
+    for side in _SIDES:
+        usable = sum(
+            bool(tally.usable_train if side == "TRAIN" else tally.usable_test)
+            for tally in statistics.labels.values()
+        )
+        if usable < least:
+            few.append(f"{side}: {counted(usable, 'label')} that can be used, {least} needed")
+    if few:
+        yield Finding(
+            "too_few_labels",
+            "stops",
+            f"Fewer than {counted(least, 'label')} to learn",
+            f"Custom Labels refuses a {statistics.kind} dataset with fewer than {least}, and the training"
+            " fails.",
+            "Label images with what they are to be told apart from.",
+            len(few),
+            details=tuple(few),
+            source=LIMITS_PAGE,
+        )
+    labels = len(statistics.labels)
+    if labels > limits.max_labels:
+        yield Finding(
+            "too_many_labels",
+            "stops",
+            f"{labels:,} labels, more than {limits.max_labels:,}",
+            "Custom Labels refuses a manifest with so many, and the training fails.",
+            "Merge labels, or train a model for a part of them. Labels made from file names by mistake are"
+            " the usual cause.",
+            labels,
+            source=LIMITS_PAGE,
+        )
+
+
+def _image_numbers(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
+    most = {"TRAIN": limits.max_train_images, "TEST": limits.max_test_images}
+    over = [side for side in _SIDES if statistics.images[side] > most[side]]
+    if over:
+        yield Finding(
+            "too_many_images",
+            "stops",
+            f"More images than Custom Labels takes in {' and '.join(over)}",
+            "Custom Labels refuses the dataset.",
+            "Withdraw images, near-duplicates first; where AWS raises the quota, ask for it.",
+            sum(statistics.images[side] - most[side] for side in over),
+            details=tuple(
+                f"{side}: {statistics.images[side]:,} images, {most[side]:,} taken" for side in over
+            ),
+            source=LIMITS_PAGE,
+        )
+    label_most = limits.max_test_images_per_label
+    labels = [(name, tally) for name, tally in statistics.by_name() if tally.test_images > label_most]
+    if labels:
+        yield Finding(
+            "too_many_test_images",
+            "stops",
+            f"{counted(len(labels), 'label')} with more than {label_most:,} images in TEST",
+            "It is over Custom Labels' quota for a testing dataset, which may be refused.",
+            f"Keep {label_most:,} test images of each such label; more make its F1 hardly more certain.",
+            len(labels),
+            details=tuple(f"{short(name)}: {tally.test_images:,} test images" for name, tally in labels),
+            source=LIMITS_PAGE,
+        )
+
+
+def _refused_share(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
+    over = [
+        side
+        for side in _SIDES
+        if statistics.refused[side] > limits.max_refused_share * statistics.images[side]
+    ]
+    if over:
+        yield Finding(
+            "too_many_refused",
+            "stops",
+            f"Too many invalid images in {' and '.join(over)}",
+            f"Custom Labels gives a training up when more than {limits.max_refused_share:.0%} of a"
+            " manifest's lines are invalid.",
+            "Mend what the findings on refused images and boxes name, the most frequent first.",
+            sum(statistics.refused[side] for side in over),
+            details=tuple(
+                f"{side}: {statistics.refused[side]:,} of {counted(statistics.images[side], 'image')}"
+                f" ({share(statistics.refused[side], statistics.images[side])})"
+                for side in over
+            ),
+            source=RULES_PAGE,
+        )
+
+
+def _mixed(statistics: Statistics) -> Finding:
+    classified = statistics.kinds["classification"]
+    return Finding(
+        "mixed_kinds",
+        "harms",
+        f"{counted(classified, 'image')} with image-level labels among images with boxes",
+        "Boxes anywhere make Custom Labels train a model that finds objects; images without boxes teach it"
+        " nothing.",
+        "Draw boxes on them, or keep them for a model of their own.",
+        classified,
+        source=RULES_PAGE,
+    )
+
+
+def _few_images(statistics: Statistics, limits: Limits) -> Finding:
+    images = statistics.images["TRAIN"]
+    return Finding(
+        "few_images",
+        "harms",
+        f"Only {counted(images, 'image')} to train with",
+        f"AWS advises {limits.advised_train_images} or more; from fewer a model learns those images rather"
+        " than what is on them.",
+        "Label more images before this training.",
+        images,
+        source=PREPARING_PAGE,
+    )
