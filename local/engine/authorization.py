@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, quote
 
 from local.engine import arns
@@ -46,6 +46,15 @@ RESOURCE_MEMBER = {
     "UpdateDatasetEntries": "DatasetArn",
 }
 """The member of an operation's request that names the resource its action is checked on."""
+
+
+class Resources(Protocol):
+    """What conditions and resource policies are evaluated with."""
+
+    def tags_of(self, resource_arn: str) -> dict[str, str]: ...
+
+    def policies_of(self, project_arn: str) -> list[str]:
+        """Documents of the project's policies."""
 
 
 class CredentialsRefused(Exception):
@@ -101,10 +110,33 @@ def pin(scope: Mapping[str, Any], operation: str, body: bytes, request_id: str) 
     return SignedRequest(operation, headers, body, access_key, responses.get_account_id(), region)
 
 
+def authenticate(request: SignedRequest, request_id: str) -> None:
+    """Check signature and session token only.
+
+    Raises:
+        CredentialsRefused: the signature, key or token is not good.
+    """
+    from ministack.app import AUTH  # noqa: PLC0415
+    from ministack.core import iam_evaluator  # noqa: PLC0415
+
+    action = f"{SERVICE}:{request.operation}"
+    denied = iam_evaluator.enforce(request.access_key, action, SERVICE, request.region) if AUTH else None
+    if isinstance(denied, iam_evaluator.AuthError):
+        raise _refused(request.operation, denied, request.headers, request_id)
+
+
 def authorise(
-    request: SignedRequest, request_id: str, tags_of: Callable[[str], Mapping[str, str]], millis: int
+    request: SignedRequest,
+    request_id: str,
+    members: Mapping[str, Any],
+    resources: Resources,
+    millis: int,
 ) -> None:
     """Check signature, session token and policies; nothing to check when MiniStack runs without AUTH.
+
+    Args:
+        members: of the request, as `shapes` has validated them.
+        millis: the time, for the ARN of what the request creates.
 
     Raises:
         CredentialsRefused: the signature, key or token is not good.
@@ -115,24 +147,86 @@ def authorise(
 
     if not AUTH:
         return
-    members = _members(request.body)
+    source = str(members.get("SourceProjectVersionArn", ""))
     for action, resource in _checks(request, members, millis):
+        context = _context(members, resources.tags_of(resource))
         denied = iam_evaluator.enforce(
             request.access_key,
             action,
             SERVICE,
             request.region,
             resource_arn=resource,
-            service_context=_context(members, tags_of(resource)),
+            service_context=context,
         )
         if isinstance(denied, iam_evaluator.AuthError):
             raise _refused(request.operation, denied, request.headers, request_id)
+        if resource == source:
+            policies = resources.policies_of(str(members["SourceProjectArn"]))
+            denied = _by_project_policies(
+                request,
+                action=action,
+                version_arn=resource,
+                context=context,
+                denied=denied,
+                documents=policies,
+            )
         if denied is not None:
             raise AccessDeniedException(
                 iam_actions.identity_denial_message(
                     action, denied.principal_arn, resource, denied.decision == "Deny"
                 )
             )
+
+
+def _by_project_policies(
+    request: SignedRequest,
+    *,
+    action: str,
+    version_arn: str,
+    context: Mapping[str, Any],
+    denied: Any,
+    documents: Sequence[str],
+) -> Any:
+    """The caller's own policies' decision (None allows), and the project policies', as IAM joins the two:
+    a Deny in either wins, another account needs an Allow in both, the own account one in either.
+
+    https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-create-project-policy-document.html
+    """
+    from ministack.core import iam_evaluator  # noqa: PLC0415
+
+    checked = iam_evaluator.authenticate(request.access_key, request.account)
+    principal = iam_evaluator.resolve_principal(request.access_key, request.account, checked)
+    if isinstance(principal, iam_evaluator.AuthError):
+        return denied
+    identity = denied or iam_evaluator.EvalResult("Allow", principal.arn, "", "")
+    evaluated = iam_evaluator.EvalContext(
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action=action,
+        resource_arn=version_arn,
+        region=request.region,
+        service_context={key.lower(): value for key, value in context.items()},
+        principal_keys=principal.keys,
+    )
+    owner = arns.parse(version_arn)
+    joined = iam_evaluator.combine_resource_policy(
+        identity,
+        evaluated,
+        _one_document(documents),
+        owner.account if owner else None,
+        limits=principal.limits,
+    )
+    joined.principal_arn = principal.arn
+    return None if joined.decision == "Allow" else joined
+
+
+def _one_document(documents: Sequence[str]) -> dict[str, Any]:
+    statements: list[Any] = []
+    for document in documents:
+        found = json.loads(document)["Statement"]
+        statements += found if isinstance(found, list) else [found]
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 class MiniStackCaller:
@@ -172,18 +266,19 @@ def _checks(request: SignedRequest, members: Mapping[str, Any], millis: int) -> 
         yield action, created
     elif operation == "DistributeDatasetEntries":
         created = ""
-        for dataset in members.get("Datasets") or [{}]:
-            yield action, str(dataset.get("Arn") or "*")
+        for dataset in members["Datasets"]:
+            yield action, dataset["Arn"]
     elif operation == "CopyProjectVersion":
-        created = str(members.get("DestinationProjectArn") or "*")
+        created = members["DestinationProjectArn"]
         yield action, created
-        yield action, str(members.get("SourceProjectVersionArn") or "*")
+        yield action, members["SourceProjectVersionArn"]
+        yield f"{SERVICE}:CreateProjectVersion", created
     else:
         created = str(members.get(RESOURCE_MEMBER.get(operation, "")) or "*")
         yield action, created
-    source = members.get("DatasetSource")
-    if operation == "CreateDataset" and isinstance(source, dict) and source.get("DatasetArn"):
-        yield f"{SERVICE}:ListDatasetEntries", str(source["DatasetArn"])
+    source = members.get("DatasetSource", {})
+    if operation == "CreateDataset" and "DatasetArn" in source:
+        yield f"{SERVICE}:ListDatasetEntries", source["DatasetArn"]
     if operation.startswith(("Create", "Copy")) and members.get("Tags"):
         yield f"{SERVICE}:TagResource", _to_be_created(operation, members, created, millis)
 
@@ -202,21 +297,12 @@ def _to_be_created(operation: str, members: Mapping[str, Any], project_arn: str,
 def _context(members: Mapping[str, Any], resource_tags: Mapping[str, str]) -> dict[str, Any]:
     context: dict[str, Any] = {f"aws:ResourceTag/{key}": value for key, value in resource_tags.items()}
     tags = members.get("Tags")
-    if isinstance(tags, dict) and tags:
+    if tags:
         context |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
         context["aws:TagKeys"] = list(tags)
     elif members.get("TagKeys"):
         context["aws:TagKeys"] = members["TagKeys"]
     return context
-
-
-def _members(body: bytes) -> dict[str, Any]:
-    """The request's members as far as they can be read; its shape is checked later."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _refused(operation: str, denied: Any, headers: Mapping[str, str], request_id: str) -> CredentialsRefused:

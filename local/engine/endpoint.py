@@ -2,10 +2,14 @@
 
 Engine and child share a socket pair. A message is two lengths of four bytes, a JSON header and a payload:
 requests carry an id and an image, answers the same id and what was found, in any order.
+
+A child looks at several images at once, each in one thread: an image is too little work for PyTorch's own
+threads, which take longer for it and more of the processors' time, most of all on a busy machine.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import logging
@@ -27,8 +31,14 @@ from local.engine.training import version_directory
 logger = logging.getLogger("labelloop.engine.endpoint")
 
 START_SECONDS = 120.0
-PREDICT_SECONDS = 60.0
-WORKERS = 2
+PREDICT_SECONDS = 30.0
+"""Less than the minute after which the SDKs give up, so that callers are told."""
+SEND_SECONDS = 10.0
+"""How long a child may read nothing of what it is sent; it does little else at any time."""
+WORKERS = 4
+SWITCH_SECONDS = 0.0002
+"""PyTorch gives up Python's lock at every operation. With Python's own 5 ms it waits so long to have it back
+whenever another thread is in Python code, and four threads are hardly faster than one."""
 _LENGTHS = struct.Struct("!II")
 
 
@@ -84,6 +94,7 @@ class ModelProcess:
     def __init__(self, directory: Path, on_exit: Callable[[int], None]) -> None:
         self._on_exit = on_exit
         self._ids = itertools.count()
+        self._answered = 0
         self._waiting: dict[int, Future[list[Found]]] = {}
         self._lock = threading.Lock()
         self._closing = False
@@ -103,24 +114,38 @@ class ModelProcess:
             ours.close()
             raise NotRunningError(f"The model did not load ({code}): {children.last_words(log)}") from error
         ours.settimeout(None)
+        # Of sending only; the reader may wait for ever.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(SEND_SECONDS), 0))
         threading.Thread(target=self._read, name="endpoint-reader", daemon=True).start()
 
     def predict(self, image: bytes) -> list[Found]:
+        """What the model finds.
+
+        Raises:
+            NotRunningError: the process was stopped, or has ended.
+            PredictionFailedError: the model failed on the image, or took too long for it.
+        """
         answer: Future[list[Found]] = Future()
         with self._lock:
             if self._closing:
                 raise NotRunningError("The model was stopped.")
             number = next(self._ids)
             self._waiting[number] = answer
+            answered = self._answered
             try:
                 send(self._socket, {"id": number}, image)
             except OSError as error:
+                # Nothing can follow a message of which a part was sent.
+                self._child.kill()
                 del self._waiting[number]
-                raise NotRunningError("The model's process has ended.") from error
+                raise NotRunningError("The model's process has ended or hangs.") from error
         try:
             return answer.result(PREDICT_SECONDS)
         except TimeoutError as error:
             self._waiting.pop(number, None)
+            if self._answered == answered:
+                # It hangs. Its end makes the version FAILED, and frees all who wait.
+                self._child.kill()
             raise PredictionFailedError(f"No answer within {PREDICT_SECONDS:.0f} seconds") from error
 
     def close(self) -> None:
@@ -131,6 +156,7 @@ class ModelProcess:
     def _read(self) -> None:
         while (message := self._receive()) is not None:
             header, _ = message
+            self._answered += 1
             waiting = self._waiting.pop(header["id"], None)
             if waiting is None:
                 continue
@@ -181,9 +207,7 @@ class LocalEndpoints:
 
     def thresholds(self, version_arn: str) -> Mapping[str, float]:
         """Assumed threshold (0 to 1) of each label."""
-        evaluation = json.loads((self._directory(version_arn) / "evaluation.json").read_text())
-        tested = {label["label"]: float(label["assumed_threshold"]) for label in evaluation["labels"]}
-        return {**evaluation.get("thresholds", {}), **tested}
+        return _thresholds(self._directory(version_arn))
 
     def close(self) -> None:
         """End every process. The store goes on saying RUNNING, so that the next engine starts them again."""
@@ -234,9 +258,18 @@ class LocalEndpoints:
         return version_directory(self._state, arn)
 
 
+@functools.lru_cache(maxsize=64)
+def _thresholds(directory: Path) -> Mapping[str, float]:
+    """Read once: a version is trained once, and its ARN, so its directory too, is never another's."""
+    evaluation = json.loads((directory / "evaluation.json").read_text())
+    tested = {label["label"]: float(label["assumed_threshold"]) for label in evaluation["labels"]}
+    return {**evaluation.get("thresholds", {}), **tested}
+
+
 def send(to: socket.socket, header: Mapping[str, Any], payload: bytes = b"") -> None:
     head = json.dumps(header).encode()
-    to.sendall(_LENGTHS.pack(len(head), len(payload)) + head + payload)
+    to.sendall(_LENGTHS.pack(len(head), len(payload)) + head)
+    to.sendall(payload)
 
 
 def receive(from_: socket.socket) -> tuple[dict[str, Any], bytes]:
@@ -249,7 +282,7 @@ def receive(from_: socket.socket) -> tuple[dict[str, Any], bytes]:
 def _read_exactly(from_: socket.socket, length: int) -> bytes:
     chunks = []
     while length:
-        chunk = from_.recv(min(length, 1 << 20))
+        chunk = from_.recv(length, socket.MSG_WAITALL)
         if not chunk:
             raise ConnectionError("the other side is gone")
         chunks.append(chunk)
@@ -262,13 +295,8 @@ def _found(found: Mapping[str, Any]) -> Found:
     return Found(found["label"], found["confidence"], tuple(box) if box else None)
 
 
-def main(directory: Path, fd: int) -> None:
-    """The child: load the model, say that it is ready, answer until the engine is gone."""
-    from local.engine import learning_child  # noqa: PLC0415 - torch is loaded by children only
-
-    children.end_with_parent()
-    engine = socket.socket(fileno=fd)
-    predict = learning_child.load(directory)
+def serve(engine: socket.socket, predict: Callable[[bytes], list[Found]]) -> None:
+    """In the child: say that it is ready, and answer until the engine is gone."""
     writing = threading.Lock()
 
     def answer(number: int, image: bytes) -> None:
@@ -287,6 +315,17 @@ def main(directory: Path, fd: int) -> None:
             except OSError:
                 os._exit(0)
             pool.submit(answer, header["id"], image)
+
+
+def main(directory: Path, fd: int) -> None:
+    """The child."""
+    # Read when torch is loaded.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    from local.engine import learning_child  # noqa: PLC0415 - torch is loaded by children only
+
+    sys.setswitchinterval(SWITCH_SECONDS)
+    children.end_with_parent()
+    serve(socket.socket(fileno=fd), learning_child.load(directory))
 
 
 if __name__ == "__main__":

@@ -78,6 +78,12 @@ class ServiceQuotaExceededException(RekognitionError): ...
 class ThrottlingException(RekognitionError): ...
 
 
+class RequestEntityTooLargeException(RekognitionError):
+    """The body is larger than any request of the service model."""
+
+    status = 413
+
+
 class SerializationException(RekognitionError):
     """The body is not JSON, or a value is not of its type at all."""
 

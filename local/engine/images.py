@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from local.engine.errors import (
     ImageTooLargeException,
@@ -15,12 +15,7 @@ from local.engine.errors import (
     InvalidParameterException,
     RekognitionError,
 )
-
-MAX_STORED_BYTES = 15 * 1024 * 1024
-MAX_SENT_BYTES = 4 * 1024 * 1024
-MIN_SIDE = 64
-MAX_SIDE = 4096
-MAX_ASPECT_RATIO = 20
+from local.engine.quotas import MAX_ASPECT_RATIO, MAX_IMAGE_SIDE, MAX_STORED_IMAGE_BYTES, MIN_IMAGE_SIDE
 
 
 def check(body: bytes, *, limit: int) -> tuple[str, int, int]:
@@ -36,17 +31,22 @@ def check(body: bytes, *, limit: int) -> tuple[str, int, int]:
     try:
         with Image.open(io.BytesIO(body), formats=("PNG", "JPEG")) as image:
             width, height = image.size
-            found = str(image.format)
-            if max(width, height) <= MAX_SIDE:
+            # Pillow calls a JPEG that holds further pictures an MPO.
+            found = "PNG" if image.format == "PNG" else "JPEG"
+            if max(width, height) <= MAX_IMAGE_SIDE:
                 image.load()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ImageTooLargeException(
+            f"The image has too many pixels; the limit is {MAX_IMAGE_SIDE} each way"
+        ) from error
+    except Exception as error:
         raise InvalidImageFormatException("The image must be a whole PNG or JPEG file") from error
-    if max(width, height) > MAX_SIDE:
-        raise ImageTooLargeException(f"The image is {width} x {height} pixels; the limit is {MAX_SIDE}")
-    if min(width, height) < MIN_SIDE or max(width, height) >= MAX_ASPECT_RATIO * min(width, height):
+    if max(width, height) > MAX_IMAGE_SIDE:
+        raise ImageTooLargeException(f"The image is {width} x {height} pixels; the limit is {MAX_IMAGE_SIDE}")
+    if min(width, height) < MIN_IMAGE_SIDE or max(width, height) >= MAX_ASPECT_RATIO * min(width, height):
         raise InvalidParameterException(
-            f"The image is {width} x {height} pixels; each side needs at least {MIN_SIDE}, and neither may be"
-            f" {MAX_ASPECT_RATIO} times the other"
+            f"The image is {width} x {height} pixels; each side needs at least {MIN_IMAGE_SIDE}, and neither"
+            f" may be {MAX_ASPECT_RATIO} times the other"
         )
     return found, width, height
 
@@ -54,7 +54,7 @@ def check(body: bytes, *, limit: int) -> tuple[str, int, int]:
 def is_usable(body: bytes) -> bool:
     """Whether an image of a dataset can be trained on."""
     try:
-        check(body, limit=MAX_STORED_BYTES)
+        check(body, limit=MAX_STORED_IMAGE_BYTES)
     except RekognitionError:
         return False
     return True

@@ -6,25 +6,23 @@ import io
 import json
 import logging
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from local.engine import learning
+from local.engine import learning, metrics
 from local.engine.endpoint import Found
-from local.engine.learning.data import upright
-from local.engine.learning.types import Box, Example, Prediction, Progress
+from local.engine.learning import evaluation
+from local.engine.learning.types import Box, Evaluation, Example, Prediction, Progress, Task
 
 SEED = 20240607
 """The same datasets and the same time give the same model, as far as arithmetic allows."""
 
 
 def run(directory: Path, seconds: float) -> None:
-    """Learn from job.json in the directory, within `seconds`; leaves model/ and evaluation.json there, and
-    progress.json as it goes."""
+    """Learn from job.json in the directory, within `seconds`; leaves model/, predictions.jsonl and
+    evaluation.json there, and progress.json as it goes."""
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     job = json.loads((directory / "job.json").read_text())
     train = [_example(example) for example in job["train"]]
@@ -39,29 +37,42 @@ def run(directory: Path, seconds: float) -> None:
     (directory / "model").mkdir(exist_ok=True)
     model.save(directory / "model")
     found = learning.evaluate(model, test)
-    evaluation: dict[str, Any] = {
+    write_evaluation(directory, model.task, train, test, found, thresholds=model.facts.thresholds)
+
+
+def write_evaluation(
+    directory: Path,
+    task: Task,
+    train: Sequence[Example],
+    test: Sequence[Example],
+    found: Evaluation,
+    *,
+    thresholds: Mapping[str, float],
+) -> None:
+    """Write predictions.jsonl, and evaluation.json last, which says that all of it is there.
+
+    Args:
+        thresholds: for labels that no test image shows, of which the evaluation cannot say anything.
+    """
+    with (directory / "predictions.jsonl").open("w") as file:
+        for example, seen in zip(test, found.predictions, strict=True):
+            judged = [_judged(one) for one in evaluation.judge(task, example, seen)]
+            file.write(json.dumps(judged) + "\n")
+    figures: dict[str, Any] = {
         "f1": found.f1,
         "precision": found.precision,
         "recall": found.recall,
         "train_images": len(train),
         "test_images": len(test),
-        "labels": [
-            {
-                "label": label.label,
-                "f1": label.f1,
-                "precision": label.precision,
-                "recall": label.recall,
-                "assumed_threshold": label.assumed_threshold,
-                "test_images": label.test_images,
-            }
-            for label in found.labels
-        ],
+        "labels": [asdict(label) for label in found.labels],
+        "thresholds": dict(thresholds),
     }
-    # What the evaluation cannot say of labels that no test image shows.
-    evaluation["thresholds"] = dict(model.facts.thresholds)
-    if job["task"] == "classification":
-        evaluation["confusion_matrix"] = _confusion(test, found.predictions)
-    write_whole(directory / "evaluation.json", json.dumps(evaluation))
+    if task == "classification":
+        figures["confusion_matrix"] = metrics.confusion_matrix(test, found.predictions)
+    else:
+        mean = metrics.mean_precision_and_recall(test, found.predictions)
+        figures["average_precision"], figures["average_recall"] = mean
+    write_whole(directory / "evaluation.json", json.dumps(figures))
 
 
 def load(directory: Path) -> Callable[[bytes], list[Found]]:
@@ -69,9 +80,8 @@ def load(directory: Path) -> Callable[[bytes], list[Found]]:
     model = learning.Model.load(directory / "model")
 
     def predict(body: bytes) -> list[Found]:
-        with Image.open(io.BytesIO(body)) as opened:
-            image = upright(opened)
-        return [_found(prediction, image.width, image.height) for prediction in model.predict(image)]
+        predictions, (width, height) = model.predict_sized(io.BytesIO(body))
+        return [_found(prediction, width, height) for prediction in predictions]
 
     return predict
 
@@ -101,16 +111,8 @@ def _found(prediction: Prediction, width: int, height: int) -> Found:
     return Found(prediction.label, float(prediction.confidence), ratios)
 
 
-def _confusion(test: Sequence[Example], seen: Sequence[Sequence[Prediction]]) -> list[dict[str, Any]]:
-    """Of the images of each label, the share that the model gives each label as its best guess."""
-    counts: dict[str, Counter[str]] = {}
-    for example, predictions in zip(test, seen, strict=True):
-        if predictions:
-            best = max(predictions, key=lambda prediction: prediction.confidence).label
-            for label in example.labels:
-                counts.setdefault(label, Counter())[best] += 1
-    return [
-        {"GroundTruthLabel": truth, "PredictedLabel": predicted, "Value": count / row.total()}
-        for truth, row in sorted(counts.items())
-        for predicted, count in sorted(row.items())
-    ]
+def _judged(one: evaluation.Judged) -> dict[str, Any]:
+    """As evaluation_files.Judged has it."""
+    box = one.box
+    sides = {"left": box.left, "top": box.top, "width": box.width, "height": box.height} if box else None
+    return {"label": one.label, "confidence": one.confidence, "present": one.right, "box": sides}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
@@ -12,6 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+MAX_READ_BYTES = 1 << 30
+"""Of a manifest, the largest object that Custom Labels reads (limits.html); images are far smaller."""
 
 
 class NoObjectError(Exception):
@@ -23,7 +26,10 @@ class Objects(Protocol):
 
     def get(self, bucket: str, key: str, version: str | None = None) -> bytes: ...
 
-    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None: ...
+    def put(
+        self, bucket: str, key: str, body: bytes | IO[bytes], content_type: str, *, kms_key_id: str = ""
+    ) -> None:
+        """Write an object, encrypted with that AWS KMS key; as the bucket does by default if it is empty."""
 
 
 class S3Objects:
@@ -33,15 +39,24 @@ class S3Objects:
         self._s3 = _client(endpoint_url, account, region)
 
     def get(self, bucket: str, key: str, version: str | None = None) -> bytes:
-        optional = {"VersionId": version} if version else {}
+        optional: dict[str, Any] = {"VersionId": version} if version else {}
         try:
-            return self._s3.get_object(Bucket=bucket, Key=key, **optional)["Body"].read()  # type: ignore[arg-type]
+            found = self._s3.get_object(Bucket=bucket, Key=key, **optional)
+            if found["ContentLength"] > MAX_READ_BYTES:
+                found["Body"].close()
+                raise NoObjectError(f"s3://{bucket}/{key}: more than {MAX_READ_BYTES} bytes")
+            return found["Body"].read()
         except (ClientError, BotoCoreError) as error:
             raise NoObjectError(f"s3://{bucket}/{key}: {error}") from error
 
-    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+    def put(
+        self, bucket: str, key: str, body: bytes | IO[bytes], content_type: str, *, kms_key_id: str = ""
+    ) -> None:
+        encryption: dict[str, Any] = (
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id} if kms_key_id else {}
+        )
         try:
-            self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+            self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, **encryption)
         except (ClientError, BotoCoreError) as error:
             raise NoObjectError(f"s3://{bucket}/{key}: {error}") from error
 

@@ -7,7 +7,9 @@ Environment, read when the server starts:
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
                                 MiniStack's root credential; the engine reads and writes S3 with it
     LABELLOOP_TRAINING_SECONDS  the longest that learning may take, 600 unless set
-    LABELLOOP_ENGINE_FAULTS     1: tests may POST faults to /_labelloop/faults (see `faults`)
+    LABELLOOP_ENGINE_FAULTS     1: tests may POST faults to /_labelloop/faults, GET those that wait, and
+                                DELETE them all (see `faults`)
+    LABELLOOP_ENGINE_THROTTLE   1: requests above the documented rates are refused (see `quotas`)
 """
 
 from __future__ import annotations
@@ -31,9 +33,12 @@ from local import ministack
 from local.engine import authorization, faults, shapes
 from local.engine.api import CustomLabelsApi
 from local.engine.endpoint import LocalEndpoints
-from local.engine.errors import InternalServerError, RekognitionError
+from local.engine.errors import InternalServerError, RekognitionError, RequestEntityTooLargeException
+from local.engine.keys import KmsKeys
 from local.engine.objects import S3Objects
+from local.engine.quotas import MAX_BODY_BYTES, Quotas
 from local.engine.store import Store
+from local.engine.throttle import Throttle
 from local.engine.training import LocalTrainer
 
 logger = logging.getLogger("labelloop.engine")
@@ -55,19 +60,24 @@ class Engine:
     Args:
         endpoint_url: where S3 is; the server's own address.
         faults_allowed: whether tests may ask for faults.
+        throttled: whether requests above the documented rates are refused.
     """
 
-    def __init__(self, state: Path, endpoint_url: str, *, faults_allowed: bool) -> None:
+    def __init__(self, state: Path, endpoint_url: str, *, faults_allowed: bool, throttled: bool) -> None:
         self.faults = faults.Faults()
         self.faults_allowed = faults_allowed
         self._store = Store(state / "engine.sqlite")
+        quotas = Quotas()
         self.api = CustomLabelsApi(
             self._store,
             state,
             trainer=LocalTrainer(self._store, state),
             endpoints=LocalEndpoints(self._store, state),
             objects_of=functools.partial(S3Objects, endpoint_url),
+            keys_of=functools.partial(KmsKeys, endpoint_url),
             faults=self.faults,
+            quotas=quotas,
+            throttle=Throttle(quotas) if throttled else None,
         )
         # A pool of its own: Lambda functions hold threads of MiniStack's while they wait for our answers.
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rekognition")
@@ -85,6 +95,7 @@ def engine() -> Engine:
         Path(os.environ[STATE_VARIABLE]),
         f"http://127.0.0.1:{os.environ['GATEWAY_PORT']}",
         faults_allowed=os.environ.get("LABELLOOP_ENGINE_FAULTS") == "1",
+        throttled=os.environ.get("LABELLOOP_ENGINE_THROTTLE") == "1",
     )
 
 
@@ -128,11 +139,16 @@ async def _rekognition(scope: Scope, operation: str, body: bytes) -> tuple[int, 
     identified = {"content-type": _JSON, "x-amzn-requestid": request_id}
     loop = asyncio.get_running_loop()
     try:
+        parsed = await loop.run_in_executor(engine().threads, _parse, operation, body)
         signed = authorization.pin(scope, operation, body, request_id)
-        authorization.authorise(signed, request_id, engine().api.tags_of, int(time.time() * 1000))
+        if isinstance(parsed, RekognitionError):
+            # Who is not known learns nothing of the request, not even that it is wrong.
+            authorization.authenticate(signed, request_id)
+            raise parsed
+        authorization.authorise(signed, request_id, parsed, engine().api, int(time.time() * 1000))
         caller = authorization.MiniStackCaller(signed, loop)
         # The caller's account and verified key are context variables of MiniStack's.
-        work = functools.partial(contextvars.copy_context().run, _call, operation, body, caller)
+        work = functools.partial(contextvars.copy_context().run, _call, operation, parsed, caller)
         return 200, identified, await loop.run_in_executor(engine().threads, work)
     except authorization.CredentialsRefused as refused:
         status, headers, answer = refused.answer
@@ -149,18 +165,30 @@ async def _rekognition(scope: Scope, operation: str, body: bytes) -> tuple[int, 
     return found.status, {**identified, "x-amzn-errortype": found.code}, answer
 
 
-def _call(operation: str, body: bytes, caller: authorization.MiniStackCaller) -> bytes:
-    request = shapes.parse_request(operation, body)
+def _parse(operation: str, body: bytes) -> dict[str, Any] | RekognitionError:
+    try:
+        if len(body) > MAX_BODY_BYTES:
+            raise RequestEntityTooLargeException(f"The body of a request has up to {MAX_BODY_BYTES} bytes")
+        return shapes.parse_request(operation, body)
+    except RekognitionError as error:
+        return error
+
+
+def _call(operation: str, request: dict[str, Any], caller: authorization.MiniStackCaller) -> bytes:
     return shapes.dump_answer(operation, engine().api.call(operation, request, caller))
 
 
 def _fault(method: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
-    answer: dict[str, str] = {}
+    answer: dict[str, Any] = {}
     status = 200
     if not engine().faults_allowed:
         status, answer = 404, {"message": "Start the server with LABELLOOP_ENGINE_FAULTS=1 to ask for faults"}
     elif method == "DELETE":
         engine().faults.clear()
+    elif method == "GET":
+        answer = {"faults": [vars(fault) for fault in engine().faults.waiting()]}
+    elif method != "POST":
+        status, answer = 405, {"message": "POST a fault, GET those that wait, or DELETE them all"}
     else:
         try:
             engine().faults.add(faults.parse(body))
@@ -178,10 +206,14 @@ def _operation(scope: Scope) -> str:
 
 
 async def _body(receive: Receive) -> bytes:
-    chunks = []
+    """The body; of one that is too large, only so much that this shows."""
+    chunks: list[bytes] = []
+    left = MAX_BODY_BYTES + 1
     while True:
         message = await receive()
-        chunks.append(message.get("body", b""))
+        chunk = message.get("body", b"")[:left]
+        left -= len(chunk)
+        chunks.append(chunk)
         if message["type"] != "http.request" or not message.get("more_body"):
             return b"".join(chunks)
 

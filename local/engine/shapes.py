@@ -17,6 +17,9 @@ from botocore.validate import ParamValidator
 
 from local.engine.errors import SerializationException, UnknownOperationException, ValidationException
 
+_NUMBERS = {"integer", "long", "float", "double"}
+_SEPARATORS = "\\u0020\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000"
+
 
 @cache
 def model() -> ServiceModel:
@@ -33,16 +36,11 @@ def parse_request(operation: str, body: bytes) -> dict[str, Any]:
     """
     if operation not in model().operation_names:
         raise UnknownOperationException(f"Amazon Rekognition has no operation {operation}")
-    try:
-        request = json.loads(body or b"{}")
-    except ValueError as error:
-        raise SerializationException(f"The body of the request is not JSON: {error}") from error
-    if not isinstance(request, dict):
-        raise SerializationException("The body of the request must be a JSON object")
+    request = _json_object(body or b"{}")
     shape = model().operation_model(operation).input_shape
     if shape is None:
         return {}
-    parsed = _decode(shape, request)
+    parsed = _decode(shape, request, "")
     validate(shape, parsed)
     return dict(parsed)
 
@@ -61,11 +59,33 @@ def dump_answer(operation: str, answer: dict[str, Any]) -> bytes:
 
 def validate(shape: Shape, value: Any) -> None:
     """Raises ValidationException with all that the shape forbids."""
-    report = ParamValidator().validate(value, shape)
-    problems = [report.generate_report()] if report.has_errors() else list(_violations(shape, value, ""))
-    if problems:
+    if problems := list(violations(shape, value)):
         plural = "s" if len(problems) > 1 else ""
         raise ValidationException(f"{len(problems)} validation error{plural} detected: {'; '.join(problems)}")
+
+
+def violations(shape: Shape, value: Any) -> list[str]:
+    """All that the shape forbids in the value: missing members, wrong types, lengths, patterns, enums."""
+    report = ParamValidator().validate(value, shape)
+    if report.has_errors():
+        return [" ".join(report.generate_report().split())]
+    return list(_violations(shape, value, ""))
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body.decode(), parse_constant=_no_number)
+        # Half of a surrogate pair can be escaped in JSON, and then written nowhere.
+        json.dumps(request, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise SerializationException(f"The body of the request is not JSON in UTF-8: {error}") from error
+    if not isinstance(request, dict):
+        raise SerializationException("The body of the request must be a JSON object")
+    return request
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _violations(shape: Shape, value: Any, where: str) -> Iterator[str]:
@@ -85,6 +105,9 @@ def _violations(shape: Shape, value: Any, where: str) -> Iterator[str]:
 
 def _broken(shape: Shape, value: Any) -> Iterator[str]:
     rules = shape.metadata
+    if isinstance(value, bool) and shape.type_name in _NUMBERS:
+        yield f"Member must be of type {shape.type_name}, not boolean"
+        return
     size = len(value) if isinstance(value, (str, bytes, list, dict)) else value
     what = "value" if isinstance(value, (int, float)) else "length"
     if "min" in rules and size < rules["min"]:
@@ -100,27 +123,29 @@ def _broken(shape: Shape, value: Any) -> Iterator[str]:
 @cache
 def _pattern(pattern: str) -> re.Pattern[str]:
     # Python's re has no Unicode properties; the model uses these three, and all within sets.
-    for java, python in (("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d")):
+    for java, python in (("\\p{L}", "\\w"), ("\\p{Z}", _SEPARATORS), ("\\p{N}", "\\d")):
         pattern = pattern.replace(java, python)
     return re.compile(pattern, re.DOTALL)
 
 
-def _decode(shape: Shape, value: Any) -> Any:
+def _decode(shape: Shape, value: Any, where: str) -> Any:
     """`value` with blobs decoded and nulls left out, which is how the JSON protocol says "not given"."""
     if isinstance(shape, StructureShape) and isinstance(value, dict):
         members = shape.members
         return {
-            name: _decode(members[name], item)
+            name: _decode(members[name], item, f"{where}.{name}" if where else name)
             for name, item in value.items()
             if name in members and item is not None
         }
     if isinstance(shape, ListShape) and isinstance(value, list):
-        return [_decode(shape.member, item) for item in value]
-    if shape.type_name == "blob" and isinstance(value, str):
+        return [_decode(shape.member, item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if shape.type_name == "blob":
+        if not isinstance(value, str):
+            raise SerializationException(f"{where} must be a string of base64")
         try:
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise SerializationException(f"{shape.name} is not base64: {error}") from error
+            raise SerializationException(f"{where} is not base64: {error}") from error
     return value
 
 

@@ -1,4 +1,4 @@
-"""What the engine must not forget, in one SQLite file: projects, datasets, entries, model versions, tags.
+"""What the engine must not forget: projects and their policies, datasets, entries, model versions, tags.
 
 Times are seconds since the epoch. Each method is one transaction and may be called from any thread.
 """
@@ -7,35 +7,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS projects (
-    arn TEXT PRIMARY KEY, account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
-    feature TEXT NOT NULL, status TEXT NOT NULL, created REAL NOT NULL, auto_update TEXT,
-    UNIQUE (account, region, name));
-CREATE TABLE IF NOT EXISTS datasets (
-    arn TEXT PRIMARY KEY, project_arn TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL,
-    message TEXT NOT NULL, code TEXT NOT NULL, created REAL NOT NULL, updated REAL NOT NULL,
-    UNIQUE (project_arn, type));
-CREATE TABLE IF NOT EXISTS entries (
-    dataset_arn TEXT NOT NULL, position INTEGER NOT NULL, source_ref TEXT NOT NULL, line TEXT NOT NULL,
-    labels TEXT NOT NULL, boxed TEXT NOT NULL, errors INTEGER NOT NULL,
-    PRIMARY KEY (dataset_arn, source_ref));
-CREATE INDEX IF NOT EXISTS entries_in_order ON entries (dataset_arn, position);
-CREATE TABLE IF NOT EXISTS versions (
-    arn TEXT PRIMARY KEY, project_arn TEXT NOT NULL, name TEXT NOT NULL, status TEXT NOT NULL,
-    message TEXT NOT NULL, created REAL NOT NULL, details TEXT NOT NULL,
-    UNIQUE (project_arn, name));
-CREATE TABLE IF NOT EXISTS tags (
-    resource_arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (resource_arn, key));
-"""
+from local.engine.database import Database
+from local.engine.entries import Entries
+
+RUNS = {"STARTING", "RUNNING", "STOPPING"}
+"""States of a version that runs, or does so in a moment, or did until a moment ago."""
+
+_ENGINE_ENDED = "The engine ended before this was done. Try again."
+_DATASET = "arn, project_arn, type, status, message, code, created, updated, total, labelled, erroneous"
+_IN_ACCOUNT = "project_arn IN (SELECT arn FROM projects WHERE account=? AND region=?)"
 
 
 @dataclass(frozen=True)
@@ -60,18 +47,10 @@ class Dataset:
     code: str
     created: float
     updated: float
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One image of a dataset: its manifest line, with the errors found in it written into it."""
-
-    source_ref: str
-    line: str
-    labels: tuple[str, ...]
-    boxed: tuple[str, ...]
-    """The labels that some box of the image has."""
-    errors: int
+    total: int = 0
+    labelled: int = 0
+    erroneous: int = 0
+    """Entries, those with a label, those with an error; as of the last change that ended."""
 
 
 @dataclass(frozen=True)
@@ -86,143 +65,205 @@ class Version:
     """The other members of botocore's ProjectVersionDescription; times as seconds since the epoch."""
 
 
+@dataclass(frozen=True)
+class Policy:
+    project_arn: str
+    name: str
+    revision: str
+    document: str
+    created: float
+    updated: float
+
+
 class AlreadyThereError(Exception):
     """A resource of that name exists."""
 
 
+class NotThereError(Exception):
+    """The project is gone."""
+
+
+class InUseError(Exception):
+    """The project holds what must be deleted first."""
+
+
+class TooManyError(Exception):
+    """As many as may be are there; holds that number."""
+
+
 class Store:
-    """Projects, datasets, entries, versions and tags in the SQLite file `path`."""
+    """Projects, policies, datasets, versions and tags in the SQLite file `path`; entries in `entries`."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        self._database = Database(path)
+        self.entries = Entries(self._database)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._database.close()
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Makes one transaction of several methods."""
+        return self._database.transaction()
+
+    def page_secret(self) -> bytes:
+        """The key with which tokens of pages are signed."""
+        ((secret,),) = self._database.rows("SELECT value FROM secrets WHERE name='pages'")
+        return bytes(secret)
 
     def recover(self) -> list[Version]:
         """Settle what was under way when the engine ended; returns the versions to be started again."""
-        with self._transaction() as db:
-            db.execute(
-                "UPDATE versions SET status='TRAINING_FAILED', message=? WHERE status='TRAINING_IN_PROGRESS'",
-                ("The engine ended before the training did. Train a new version.",),
-            )
-            db.execute("UPDATE versions SET status='STOPPED', message='' WHERE status='STOPPING'")
-            db.execute("UPDATE versions SET status='STARTING' WHERE status='RUNNING'")
-            for doing, done in (
-                ("CREATE_IN_PROGRESS", "CREATE_FAILED"),
-                ("UPDATE_IN_PROGRESS", "UPDATE_FAILED"),
+        with self._database.transaction() as db:
+            for doing, failed in (
+                ("TRAINING_IN_PROGRESS", "TRAINING_FAILED"),
+                ("COPYING_IN_PROGRESS", "COPYING_FAILED"),
             ):
                 db.execute(
-                    "UPDATE datasets SET status=?, code='SERVICE_ERROR', message=? WHERE status=?",
-                    (done, "The engine ended before this was done. Try again.", doing),
+                    "UPDATE versions SET status=?, message=? WHERE status=?", (failed, _ENGINE_ENDED, doing)
                 )
-        return [self._version(row) for row in self._rows("SELECT * FROM versions WHERE status='STARTING'")]
+            db.execute("UPDATE versions SET status='STOPPED', message='' WHERE status='STOPPING'")
+            db.execute("UPDATE versions SET status='STARTING' WHERE status='RUNNING'")
+            db.execute("DELETE FROM versions WHERE status='DELETING'")
+            unfinished = db.execute("SELECT arn FROM datasets WHERE status='CREATE_IN_PROGRESS'").fetchall()
+            for row in unfinished:
+                self.entries.clear(row["arn"])
+            for doing in ("CREATE", "UPDATE"):
+                db.execute(
+                    "UPDATE datasets SET status=?, code='SERVICE_ERROR', message=? WHERE status=?",
+                    (f"{doing}_FAILED", _ENGINE_ENDED, f"{doing}_IN_PROGRESS"),
+                )
+        return self._versions("SELECT * FROM versions WHERE status='STARTING'")
 
     # Projects
 
-    def add_project(self, project: Project) -> None:
-        with self._unique(f"project {project.name}"):
-            self._insert("projects", vars(project))
+    def add_project(self, project: Project, *, tags: Mapping[str, str], limit: int) -> None:
+        """Raises AlreadyThereError, or TooManyError if the account has `limit` projects."""
+        with self._constraints(f"project {project.name}"), self._database.transaction():
+            query = "SELECT COUNT(*) FROM projects WHERE account=? AND region=?"
+            self._check_limit(limit, query, project.account, project.region)
+            self._database.insert("projects", vars(project))
+            self.put_tags(project.arn, tags)
 
     def project(self, arn: str) -> Project | None:
-        return next((Project(**row) for row in self._rows("SELECT * FROM projects WHERE arn=?", arn)), None)
+        rows = self._database.rows("SELECT * FROM projects WHERE arn=?", arn)
+        return next((Project(**row) for row in rows), None)
 
     def projects(self, account: str, region: str) -> list[Project]:
         """Oldest first."""
         query = "SELECT * FROM projects WHERE account=? AND region=? ORDER BY created, arn"
-        return [Project(**row) for row in self._rows(query, account, region)]
+        return [Project(**row) for row in self._database.rows(query, account, region)]
 
     def delete_project(self, arn: str) -> None:
-        self._delete(arn, "DELETE FROM projects WHERE arn=?")
+        """Raises InUseError while the project has datasets or versions; its policies go with it."""
+        with self._database.transaction() as db:
+            try:
+                db.execute("DELETE FROM projects WHERE arn=?", (arn,))
+            except sqlite3.IntegrityError as error:
+                raise InUseError(arn) from error
+            self._delete_tags(arn)
 
-    # Datasets and their entries
+    # Project policies
 
-    def add_dataset(self, dataset: Dataset) -> None:
-        with self._unique(f"{dataset.type} dataset"):
-            self._insert("datasets", vars(dataset))
+    def policies(self, project_arn: str) -> list[Policy]:
+        """By name."""
+        query = "SELECT * FROM policies WHERE project_arn=? ORDER BY name"
+        return [Policy(**row) for row in self._database.rows(query, project_arn)]
+
+    def add_policy(self, policy: Policy, *, limit: int) -> None:
+        """Raises AlreadyThereError, NotThereError, or TooManyError if the project has `limit` policies."""
+        with self._constraints(f"policy {policy.name}"), self._database.transaction():
+            self._check_limit(limit, "SELECT COUNT(*) FROM policies WHERE project_arn=?", policy.project_arn)
+            self._database.insert("policies", vars(policy))
+
+    def change_policy(self, policy: Policy, *, revision: str) -> bool:
+        """Put it in the place of the revision; whether that was the latest."""
+        with self._database.transaction() as db:
+            return (
+                db.execute(
+                    "UPDATE policies SET revision=?, document=?, updated=?"
+                    " WHERE project_arn=? AND name=? AND revision=?",
+                    (
+                        policy.revision,
+                        policy.document,
+                        policy.updated,
+                        policy.project_arn,
+                        policy.name,
+                        revision,
+                    ),
+                ).rowcount
+                == 1
+            )
+
+    def delete_policy(self, project_arn: str, name: str, *, revision: str | None) -> bool:
+        """Whether there was one, of this revision if one is given."""
+        query = "DELETE FROM policies WHERE project_arn=? AND name=? AND revision=COALESCE(?, revision)"
+        with self._database.transaction() as db:
+            return db.execute(query, (project_arn, name, revision)).rowcount == 1
+
+    # Datasets
+
+    def add_dataset(self, dataset: Dataset, *, tags: Mapping[str, str]) -> None:
+        """Raises AlreadyThereError, or NotThereError."""
+        with self._constraints(f"{dataset.type} dataset"), self._database.transaction():
+            self._database.insert("datasets", vars(dataset))
+            self.put_tags(dataset.arn, tags)
 
     def dataset(self, arn: str) -> Dataset | None:
-        return next((Dataset(**row) for row in self._rows("SELECT * FROM datasets WHERE arn=?", arn)), None)
+        return next(iter(self._datasets("WHERE arn=?", arn)), None)
 
     def datasets(self, project_arn: str) -> list[Dataset]:
-        query = "SELECT * FROM datasets WHERE project_arn=? ORDER BY type DESC"
-        return [Dataset(**row) for row in self._rows(query, project_arn)]
+        return self._datasets("WHERE project_arn=? ORDER BY type DESC", project_arn)
 
     def move_dataset(self, arn: str, to: str, *, message: str, code: str) -> None:
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "UPDATE datasets SET status=?, message=?, code=?, updated=? WHERE arn=?",
                 (to, message, code, time.time(), arn),
             )
 
-    def claim_dataset(self, arn: str, *, to: str, unless: Collection[str]) -> bool:
-        """Set the status, unless it is one of `unless`; whether it was set."""
-        marks = ",".join("?" * len(unless))
-        with self._transaction() as db:
-            query = f"UPDATE datasets SET status=? WHERE arn=? AND status NOT IN ({marks})"  # noqa: S608
-            return db.execute(query, (to, arn, *unless)).rowcount == 1
+    def claim_datasets(self, *arns: str, to: str, message: str, unless: Collection[str]) -> bool:
+        """Set the status of all, unless that of one is of `unless`; whether it was set."""
+        with self._database.transaction() as db:
+            if any(found is None or found.status in unless for found in map(self.dataset, arns)):
+                return False
+            for arn in arns:
+                db.execute("UPDATE datasets SET status=?, message=? WHERE arn=?", (to, message, arn))
+            return True
 
-    def put_entries(self, dataset_arn: str, entries: Iterable[Entry]) -> None:
-        """Add the entries; one with a source-ref that is there already takes its place."""
-        with self._transaction() as db:
-            query = "SELECT COALESCE(MAX(position), 0) FROM entries WHERE dataset_arn=?"
-            (last,) = db.execute(query, (dataset_arn,)).fetchone()
-            db.executemany(
-                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                " line=excluded.line, labels=excluded.labels, boxed=excluded.boxed, errors=excluded.errors",
-                (
-                    (
-                        dataset_arn,
-                        last + number,
-                        entry.source_ref,
-                        entry.line,
-                        json.dumps(entry.labels),
-                        json.dumps(entry.boxed),
-                        entry.errors,
-                    )
-                    for number, entry in enumerate(entries, start=1)
-                ),
-            )
-
-    def entries(self, dataset_arn: str) -> list[Entry]:
-        """In the order in which they were added."""
-        rows = self._rows("SELECT * FROM entries WHERE dataset_arn=? ORDER BY position", dataset_arn)
-        return [
-            Entry(
-                row["source_ref"],
-                row["line"],
-                tuple(json.loads(row["labels"])),
-                tuple(json.loads(row["boxed"])),
-                row["errors"],
-            )
-            for row in rows
-        ]
-
-    def delete_dataset(self, arn: str) -> None:
-        self._delete(arn, "DELETE FROM entries WHERE dataset_arn=?", "DELETE FROM datasets WHERE arn=?")
+    def delete_dataset(self, arn: str, *, unless: Collection[str]) -> bool:
+        """Delete it and its entries, unless its status is one of these; whether it was deleted."""
+        with self._database.transaction() as db:
+            found = self.dataset(arn)
+            if found is None or found.status in unless:
+                return False
+            db.execute("DELETE FROM datasets WHERE arn=?", (arn,))
+            self._delete_tags(arn)
+            return True
 
     # Model versions
 
-    def add_version(self, version: Version) -> None:
-        with self._unique(f"version {version.name}"):
-            self._insert("versions", {**vars(version), "details": json.dumps(dict(version.details))})
+    def add_version(
+        self, version: Version, *, tags: Mapping[str, str], limit: int, busy_limit: int | None = None
+    ) -> None:
+        """Raises AlreadyThereError, NotThereError, or TooManyError: the project has `limit` versions, or
+        its account has `busy_limit` with the status of this one."""
+        with self._constraints(f"version {version.name}"), self._database.transaction():
+            self._check_limit(limit, "SELECT COUNT(*) FROM versions WHERE project_arn=?", version.project_arn)
+            if busy_limit is not None and (project := self.project(version.project_arn)):
+                query = f"SELECT COUNT(*) FROM versions WHERE status=? AND {_IN_ACCOUNT}"  # noqa: S608
+                self._check_limit(busy_limit, query, version.status, project.account, project.region)
+            self._database.insert("versions", {**vars(version), "details": json.dumps(dict(version.details))})
+            self.put_tags(version.arn, tags)
 
     def version(self, arn: str) -> Version | None:
-        return next(
-            (self._version(row) for row in self._rows("SELECT * FROM versions WHERE arn=?", arn)), None
-        )
+        return next(iter(self._versions("SELECT * FROM versions WHERE arn=?", arn)), None)
 
     def versions(self, project_arn: str) -> list[Version]:
         """Latest first, as DescribeProjectVersions lists them."""
         query = "SELECT * FROM versions WHERE project_arn=? ORDER BY created DESC, arn DESC"
-        return [self._version(row) for row in self._rows(query, project_arn)]
+        return self._versions(query, project_arn)
+
+    def version_arns(self) -> list[str]:
+        return [row["arn"] for row in self._database.rows("SELECT arn FROM versions")]
 
     def move_version(
         self,
@@ -233,80 +274,85 @@ class Store:
         message: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Set the status if it is one of `when`, and merge `details` with those there; whether it was set."""
-        with self._transaction() as db:
-            row = db.execute("SELECT * FROM versions WHERE arn=?", (arn,)).fetchone()
-            if row is None or row["status"] not in when:
+        """Set the status if it is one of `when`, and merge `details` with those there (None takes one
+        away); whether it was set."""
+        with self._database.transaction() as db:
+            found = self.version(arn)
+            if found is None or found.status not in when:
                 return False
-            merged = _merged(json.loads(row["details"]), details or {})
+            merged = _merged(found.details, details or {})
             db.execute(
                 "UPDATE versions SET status=?, message=?, details=? WHERE arn=?",
                 (to, message, json.dumps(merged), arn),
             )
             return True
 
+    def check_running(self, account: str, region: str, *, limit: int) -> None:
+        """Raises TooManyError if more than `limit` versions of the account run."""
+        marks = ",".join("?" * len(RUNS))
+        query = f"SELECT COUNT(*) FROM versions WHERE status IN ({marks}) AND {_IN_ACCOUNT}"  # noqa: S608
+        ((count,),) = self._database.rows(query, *sorted(RUNS), account, region)
+        if count > limit:
+            raise TooManyError(limit)
+
     def delete_version(self, arn: str) -> None:
-        self._delete(arn, "DELETE FROM versions WHERE arn=?")
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM versions WHERE arn=?", (arn,))
+            self._delete_tags(arn)
 
     # Tags
 
     def tags(self, resource_arn: str) -> dict[str, str]:
-        rows = self._rows("SELECT * FROM tags WHERE resource_arn=? ORDER BY key", resource_arn)
+        rows = self._database.rows("SELECT * FROM tags WHERE resource_arn=? ORDER BY key", resource_arn)
         return {row["key"]: row["value"] for row in rows}
 
-    def put_tags(self, resource_arn: str, tags: Mapping[str, str]) -> None:
-        with self._transaction() as db:
+    def put_tags(self, resource_arn: str, tags: Mapping[str, str], *, limit: int | None = None) -> None:
+        """Raises TooManyError if the resource then has more than `limit`."""
+        with self._database.transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
-                [(resource_arn, k, v) for k, v in tags.items()],
+                [(resource_arn, key, value) for key, value in tags.items()],
             )
+            if limit is not None and len(self.tags(resource_arn)) > limit:
+                raise TooManyError(limit)
 
     def delete_tags(self, resource_arn: str, keys: Iterable[str]) -> None:
-        with self._transaction() as db:
+        with self._database.transaction() as db:
             db.executemany(
-                "DELETE FROM tags WHERE resource_arn=? AND key=?", [(resource_arn, k) for k in keys]
+                "DELETE FROM tags WHERE resource_arn=? AND key=?", [(resource_arn, key) for key in keys]
             )
 
-    # SQLite
+    # Rows
+
+    def _datasets(self, where: str, *parameters: str) -> list[Dataset]:
+        rows = self._database.rows(f"SELECT {_DATASET} FROM datasets {where}", *parameters)  # noqa: S608
+        return [Dataset(**row) for row in rows]
+
+    def _versions(self, query: str, *parameters: str) -> list[Version]:
+        rows = self._database.rows(query, *parameters)
+        return [Version(**{**dict(row), "details": json.loads(row["details"])}) for row in rows]
+
+    def _delete_tags(self, resource_arn: str) -> None:
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM tags WHERE resource_arn=?", (resource_arn,))
+
+    def _check_limit(self, limit: int, query: str, *parameters: str) -> None:
+        ((count,),) = self._database.rows(query, *parameters)
+        if count >= limit:
+            raise TooManyError(limit)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _unique(self, what: str) -> Iterator[None]:
+    def _constraints(self, what: str) -> Iterator[None]:
+        """What the tables forbid, as an error of this module."""
         try:
             yield
         except sqlite3.IntegrityError as error:
-            raise AlreadyThereError(what) from error
-
-    def _insert(self, table: str, values: Mapping[str, Any]) -> None:
-        columns, marks = ", ".join(values), ", ".join("?" * len(values))
-        with self._transaction() as db:
-            db.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
-
-    def _delete(self, arn: str, *statements: str) -> None:
-        with self._transaction() as db:
-            for statement in (*statements, "DELETE FROM tags WHERE resource_arn=?"):
-                db.execute(statement, (arn,))
-
-    def _rows(self, query: str, *parameters: Any) -> list[sqlite3.Row]:
-        with self._lock:
-            return list(self._db.execute(query, parameters))
-
-    @staticmethod
-    def _version(row: sqlite3.Row) -> Version:
-        return Version(**{**dict(row), "details": json.loads(row["details"])})
+            lacks = error.sqlite_errorname == "SQLITE_CONSTRAINT_FOREIGNKEY"
+            raise (NotThereError if lacks else AlreadyThereError)(what) from error
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Structures are merged member by member: a result adds its Output to the Input that stands there."""
     both = {key: {**old[key], **new[key]} for key in old.keys() & new.keys() if isinstance(old[key], dict)}
-    return {**old, **new, **both}
+    merged = {**old, **new, **both}
+    return {key: value for key, value in merged.items() if value is not None}

@@ -1,12 +1,10 @@
 """Trainings: one at a time, each in a process of its own.
 
-The engine prepares a job (validates the manifests, fetches the images), a child process learns and evaluates
-(`python -m local.engine.training <directory>`), and the engine writes the results where Rekognition does:
-
-- manifest_summary.json, training_ and testing_manifest_with_validation.json:
-  https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-debugging-getting-validation-data.html
-- EvaluationResultSummary-<project>-<version>.json:
-  https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-summary-file-api.html
+The engine prepares a job (checks the manifests, fetches the images), a child process learns and evaluates
+(`python -m local.engine.training <directory>`), and the engine writes the results where Rekognition does. A
+training that fails because of its manifests says where the validation results are; one that fails by itself
+does not, as documented for service errors:
+https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-debugging-getting-validation-data.html
 """
 
 from __future__ import annotations
@@ -23,28 +21,41 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from local.engine import arns, children, images, manifests
-from local.engine.manifests import Line, Task
-from local.engine.objects import NoObjectError, Objects
+from local.engine import children, evaluation_files
+from local.engine.manifest_errors import CANNOT_WRITE_OUTPUT
+from local.engine.objects import Objects
 from local.engine.store import Store
+from local.engine.training_data import ManifestFileError, TrainingData
+from local.engine.training_output import (
+    EVALUATION_SUMMARY,
+    TESTING_SNAPSHOT,
+    TRAINING_SNAPSHOT,
+    CannotWriteError,
+    Output,
+)
 
 logger = logging.getLogger("labelloop.engine.training")
 
 GRACE_SECONDS = 180.0
 """What loading, evaluating and saving may take beside the budget for learning."""
 
-_CANNOT_WRITE = "Unable to write to output S3 bucket."
-_DOWNLOADS = 8
+UNTESTED_THRESHOLD = 0.5
+"""The assumed threshold of a label of which neither the training nor the evaluation gives one."""
+
+_ENDED = "The engine was ended before the training was."
 
 
 class TrainingFailedError(Exception):
     """The training cannot go on; the message becomes the version's StatusMessage."""
+
+
+class ContentError(TrainingFailedError):
+    """The contents of the manifests forbid the training."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,10 @@ class TrainingRequest:
     """Whether the caller's permissions reach so far."""
     fail_with: str = ""
     """A test's wish that the training end with this message."""
+    auto_create: bool = False
+    """Whether the testing lines are to be split off the training lines; there are none then."""
+    kms_key_id: str = ""
+    """The key that encrypts what the training writes to S3; the bucket's own encryption if empty."""
 
 
 class Trainer(Protocol):
@@ -75,7 +90,9 @@ class Trainer(Protocol):
 
 Learner = Callable[[Path, float, threading.Event], None]
 """Learn from job.json in the directory and leave model/ and evaluation.json there, within so many seconds and
-until the event is set; TrainingFailedError says why not."""
+until the event is set; TrainingFailedError says why not.
+
+predictions.jsonl, if there is one, has a line for each test example: a list of evaluation_files.Judged."""
 
 
 def version_directory(state: Path, version_arn: str) -> Path:
@@ -95,7 +112,7 @@ def learn_in_child(directory: Path, seconds: float, ended: threading.Event) -> N
     try:
         while child.poll() is None:
             if ended.is_set():
-                raise TrainingFailedError("The engine was ended before the training was.")
+                raise TrainingFailedError(_ENDED)
             if time.monotonic() > deadline:
                 raise TrainingFailedError(
                     f"The training was cut off: it took more than {seconds:.0f} seconds."
@@ -142,13 +159,19 @@ class LocalTrainer:
         try:
             status, message = "TRAINING_COMPLETED", "The model is ready to run."
             self._run(request, directory, details)
+        except ContentError as error:
+            status, message = "TRAINING_FAILED", str(error)
         except TrainingFailedError as error:
             status, message = "TRAINING_FAILED", str(error)
+            details.clear()
         except Exception as error:
             logger.exception("training of %s", request.version_arn)
             status, message = "TRAINING_FAILED", f"The engine failed: {error!r}"
+            details.clear()
         finally:
             shutil.rmtree(directory / "images", ignore_errors=True)
+            for name in ("job.json", "predictions.jsonl"):
+                (directory / name).unlink(missing_ok=True)
         ended = time.time()
         details["TrainingEndTimestamp"] = ended
         if status == "TRAINING_COMPLETED":
@@ -162,184 +185,70 @@ class LocalTrainer:
         if request.fail_with:
             raise TrainingFailedError(request.fail_with)
         if not request.may_write_output:
-            raise TrainingFailedError(_CANNOT_WRITE)
-        if not request.training or not request.testing:
-            raise TrainingFailedError(manifests.MESSAGES["ERROR_EMPTY_MANIFEST"])
+            raise TrainingFailedError(CANNOT_WRITE_OUTPUT)
         directory.mkdir(parents=True, exist_ok=True)
-        job = _Job(request, directory)
-        job.fetch_images()
-        details.update(job.write_validation())
-        job.check()
-        job.write()
-        self._learner(directory, budget_seconds(), self._ended)
-        details.update(job.write_evaluation())
-
-
-class _Job:
-    """One training's datasets, images and results."""
-
-    def __init__(self, request: TrainingRequest, directory: Path) -> None:
-        self._request = request
-        self._directory = directory
-        self.training = [manifests.parse(line) for line in request.training]
-        self.testing = [manifests.parse(line) for line in request.testing]
-        self.task: Task = manifests.task_of(self.training)
-        self._paths: dict[str, Path] = {}
-
-    def fetch_images(self) -> None:
-        """Keep the images in the directory; a line whose image cannot be used gets its error."""
-        if not self._request.may_read_images:
-            return
-        (self._directory / "images").mkdir(exist_ok=True)
-        lines = (*self.training, *self.testing)
-        wanted = dict.fromkeys(line.source_ref for line in lines if line.usable_for(self.task))
-        with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            paths = pool.map(self._fetch, wanted, range(len(wanted)))
-        self._paths = {source: path for source, path in zip(wanted, paths, strict=True) if path}
-        self.training = [self._seen(line) for line in self.training]
-        self.testing = [self._seen(line) for line in self.testing]
-
-    def write_validation(self) -> dict[str, Any]:
-        """Write what AWS writes about the manifests; the version description's members that say where."""
-        summary = manifests.summary(self.training, self.testing, self.task)
-        if not self._request.may_read_images:
-            summary["errors"].append(manifests.problem("ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET"))
-        training, testing = _manifest(self._request.training), _manifest(self._request.testing)
-        return {
-            "ManifestSummary": self._put_json("manifest_summary.json", summary),
-            "TrainingDataResult": {
-                "Output": _assets(self._put("training.manifest", training)),
-                "Validation": self._put_validated("training", self.training),
-            },
-            "TestingDataResult": {
-                "Output": _assets(self._put("testing.manifest", testing)),
-                "Validation": self._put_validated("testing", self.testing),
-            },
-        }
-
-    def check(self) -> None:
-        """Raises TrainingFailedError if these datasets cannot be trained with."""
-        if not self._request.may_read_images:
-            raise TrainingFailedError(manifests.MESSAGES["ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET"])
-        found = [
-            *(("training", code) for code in manifests.content_errors(self.training, self.task)),
-            *(("testing", code) for code in manifests.content_errors(self.testing, self.task)),
-            *(("both", code) for code in manifests.shared_errors(self.training, self.testing, self.task)),
-        ]
-        if found:
-            raise TrainingFailedError(
-                " ".join(f"{manifests.MESSAGES[code]} ({code}, {dataset})" for dataset, code in found)
+        try:
+            data = TrainingData(request.training, request.testing, auto_create=request.auto_create)
+            output = Output(
+                request.version_arn, request.bucket, request.prefix, request.objects, request.kms_key_id
             )
-
-    def write(self) -> None:
-        known = set(manifests.labels_of(self.training, self.task))
-        job = {
-            "task": self.task,
-            "train": [self._example(line) for line in self.training if line.usable_for(self.task)],
-            "test": [self._example(line) for line in self.testing if known & set(line.usable_for(self.task))],
-        }
-        (self._directory / "job.json").write_text(json.dumps(job))
-
-    def write_evaluation(self) -> dict[str, Any]:
-        """Write the evaluation summary; the EvaluationResult that points to it."""
-        evaluation = json.loads((self._directory / "evaluation.json").read_text())
-        arn = arns.parse(self._request.version_arn)
-        assert arn is not None  # noqa: S101 - the API made it
-        name = f"EvaluationResultSummary-{arn.project}-{arn.version}.json"
-        summary = evaluation_summary(
-            evaluation, self._request.version_arn, datetime.datetime.now(datetime.UTC)
-        )
-        return {"EvaluationResult": {"F1Score": evaluation["f1"], "Summary": self._put_json(name, summary)}}
-
-    def _fetch(self, source_ref: str, number: int) -> Path | None:
-        try:
-            body = self._request.objects.get(*manifests.location(source_ref))
-        except NoObjectError as error:
-            logger.warning("%s", error)
-            return None
-        if not images.is_usable(body):
-            return None
-        path = self._directory / "images" / f"{number}"
-        path.write_bytes(body)
-        return path
-
-    def _seen(self, line: Line) -> Line:
-        if not line.usable_for(self.task) or line.source_ref in self._paths:
-            return line
-        return line.with_error("ERROR_INVALID_IMAGE")
-
-    def _example(self, line: Line) -> dict[str, Any]:
-        boxes = [vars(box) for box in line.boxes] if self.task == "detection" else []
-        labels = list(line.usable_for(self.task))
-        return {"path": str(self._paths[line.source_ref]), "labels": labels, "boxes": boxes}
-
-    def _put_validated(self, dataset: str, lines: Iterable[Line]) -> dict[str, Any]:
-        body = _manifest(line.text for line in lines)
-        return _assets(self._put(f"{dataset}_manifest_with_validation.json", body))
-
-    def _put_json(self, name: str, value: Mapping[str, Any]) -> dict[str, Any]:
-        return self._put(name, json.dumps(value, indent=2).encode())
-
-    def _put(self, name: str, body: bytes) -> dict[str, Any]:
-        prefix = self._request.prefix.strip("/")
-        key = f"{prefix}/{name}" if prefix else name
-        try:
-            self._request.objects.put(self._request.bucket, key, body, "application/json")
-        except NoObjectError as error:
-            logger.warning("%s", error)
-            raise TrainingFailedError(_CANNOT_WRITE) from error
-        return {"S3Object": {"Bucket": self._request.bucket, "Name": key}}
+            if request.may_read_images:
+                data.fetch_images(request.objects, directory / "images", self._ended)
+                if self._ended.is_set():
+                    raise TrainingFailedError(_ENDED)
+            message = data.check(may_read_images=request.may_read_images)
+            details.update(data.write_validation(output))
+            if message:
+                raise ContentError(message)
+            data.write_job(directory / "job.json")
+            self._learner(directory, budget_seconds(), self._ended)
+            results = _write_results(request, data, output, directory)
+        except ManifestFileError as error:
+            raise TrainingFailedError(str(error)) from error
+        except CannotWriteError as error:
+            raise TrainingFailedError(CANNOT_WRITE_OUTPUT) from error
+        for member, found in results.items():
+            details[member] = {**details.get(member, {}), **found}
 
 
-def evaluation_summary(
-    evaluation: Mapping[str, Any], version_arn: str, ended: datetime.datetime
+def _write_results(
+    request: TrainingRequest, data: TrainingData, output: Output, directory: Path
 ) -> dict[str, Any]:
-    """The summary file from a child's evaluation.json; labels sorted by their F1 score."""
-    overall = {
-        "F1Score": evaluation["f1"],
-        "Precision": evaluation["precision"],
-        "Recall": evaluation["recall"],
+    """Write the snapshots and then the summary; the version description's members that say where."""
+    evaluation = json.loads((directory / "evaluation.json").read_text())
+    ended = datetime.datetime.now(datetime.UTC)
+    trained = output.put_manifest(
+        TRAINING_SNAPSHOT, evaluation_files.training_snapshot(data.trained(), data.task)
+    )
+    thresholds = {
+        **dict.fromkeys(data.labels, UNTESTED_THRESHOLD),
+        **evaluation.get("thresholds", {}),
+        **{label["label"]: label["assumed_threshold"] for label in evaluation["labels"]},
     }
-    for optional, name in (
-        ("confusion_matrix", "ConfusionMatrix"),
-        ("average_precision", "AveragePrecision"),
-        ("average_recall", "AverageRecall"),
-    ):
-        if evaluation.get(optional) is not None:
-            overall[name] = evaluation[optional]
-    labels = sorted(evaluation["labels"], key=lambda label: -label["f1"])
+    judged = _judged(directory / "predictions.jsonl", len(list(data.tested())))
+    tested = output.put_manifest(
+        TESTING_SNAPSHOT,
+        evaluation_files.testing_snapshot(data.tested(), data.task, judged, thresholds, ended),
+    )
+    summary = evaluation_files.evaluation_summary(evaluation, data.labels, request.version_arn, ended)
     return {
-        "Version": 1,
-        "AggregatedEvaluationResults": overall,
-        "EvaluationDetails": {
-            "EvaluationEndTimestamp": ended.replace(tzinfo=None).isoformat(),
-            "Labels": sorted(label["label"] for label in labels),
-            "NumberOfTestingImages": evaluation["test_images"],
-            "NumberOfTrainingImages": evaluation["train_images"],
-            "ProjectVersionArn": version_arn,
+        "TrainingDataResult": {"Output": trained},
+        "TestingDataResult": {"Output": {**tested, "AutoCreate": request.auto_create}},
+        "EvaluationResult": {
+            "F1Score": evaluation["f1"],
+            "Summary": output.put_json(EVALUATION_SUMMARY, summary),
         },
-        "LabelEvaluationResults": [
-            {
-                "Label": label["label"],
-                "Metrics": {
-                    "F1Score": label["f1"],
-                    "Precision": label["precision"],
-                    "Recall": label["recall"],
-                    "Threshold": label["assumed_threshold"],
-                },
-                "NumberOfTestingImages": label["test_images"],
-            }
-            for label in labels
-        ],
     }
 
 
-def _manifest(lines: Iterable[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _assets(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {"Assets": [{"GroundTruthManifest": manifest}]}
+def _judged(path: Path, images: int) -> Iterator[list[dict[str, Any]]]:
+    """What the learner found on each test image; nothing if it did not say."""
+    if not path.exists():
+        yield from ([] for _ in range(images))
+        return
+    with path.open() as file:
+        for line in file:
+            yield json.loads(line)
 
 
 def main(directory: Path, seconds: float) -> None:

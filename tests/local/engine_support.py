@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image
 
@@ -16,8 +17,11 @@ from local.engine import shapes
 from local.engine.api import CustomLabelsApi
 from local.engine.endpoint import Found, LocalEndpoints, NotRunningError
 from local.engine.faults import Faults
+from local.engine.keys import NoKeyError
 from local.engine.objects import NoObjectError
+from local.engine.quotas import Quotas
 from local.engine.store import Store
+from local.engine.throttle import Throttle
 from local.engine.training import LocalTrainer, TrainingFailedError
 
 BUCKET = "data-bucket"
@@ -92,16 +96,32 @@ class Everybody:
 class MemoryObjects:
     def __init__(self) -> None:
         self.held: dict[tuple[str, str], bytes] = {}
+        self.keys: dict[tuple[str, str], str] = {}
+        """The KMS key that each object was encrypted with; empty for none."""
 
     def get(self, bucket: str, key: str, version: str | None = None) -> bytes:
         if (bucket, key) not in self.held:
             raise NoObjectError(f"s3://{bucket}/{key}")
         return self.held[bucket, key]
 
-    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+    def put(
+        self, bucket: str, key: str, body: bytes | IO[bytes], content_type: str, *, kms_key_id: str = ""
+    ) -> None:
         if bucket != BUCKET:
             raise NoObjectError(f"no bucket {bucket}")
-        self.held[bucket, key] = body
+        self.held[bucket, key] = body if isinstance(body, bytes) else body.read()
+        self.keys[bucket, key] = kms_key_id
+
+
+class MemoryKeys:
+    """One key, that requests may name by its ID or its ARN."""
+
+    arn = "arn:aws:kms:us-east-1:123456789012:key/mine"
+
+    def usable(self, key_id: str) -> str:
+        if key_id not in ("mine", self.arn):
+            raise NoKeyError("there is no such key")
+        return self.arn
 
 
 class FakeModel:
@@ -127,7 +147,7 @@ class FakeModel:
 class Bench:
     """An API over real store, trainer and endpoints, with learning and predicting played."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, quotas: Quotas | None = None, throttle: Throttle | None = None) -> None:
         self.state = state
         self.objects = MemoryObjects()
         self.faults = Faults()
@@ -143,7 +163,10 @@ class Bench:
             trainer=LocalTrainer(self.store, state, learner=self._learn),
             endpoints=LocalEndpoints(self.store, state, launch=self._launch),
             objects_of=lambda account, region: self.objects,
+            keys_of=lambda account, region: MemoryKeys(),
             faults=self.faults,
+            quotas=quotas,
+            throttle=throttle,
         )
         self.caller = Everybody()
 
@@ -179,6 +202,15 @@ class Bench:
     def dataset_status(self, arn: str) -> dict[str, Any]:
         found: dict[str, Any] = self.call("DescribeDataset", DatasetArn=arn)["DatasetDescription"]
         return found
+
+    def until_dataset(self, arn: str, status: str) -> None:
+        eventually(lambda: self.dataset_status(arn)["Status"] == status)
+
+    def update(self, arn: str, *lines: str, ends: str = "UPDATE_COMPLETE") -> None:
+        """UpdateDatasetEntries with these lines, waited for."""
+        changes = base64.b64encode("\n".join(lines).encode())
+        self.call("UpdateDatasetEntries", DatasetArn=arn, Changes={"GroundTruth": changes})
+        eventually(lambda: self.dataset_status(arn)["Status"] == ends)
 
     def version(self, project_arn: str, name: str = "v1", **request: Any) -> str:
         output = {"S3Bucket": BUCKET, "S3KeyPrefix": f"training/{name}"}

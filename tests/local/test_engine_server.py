@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -20,7 +21,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore import xform_name
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw
 
@@ -29,6 +34,7 @@ from tests.local.engine_support import classified, eventually
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
+OTHER_ACCOUNT = "222222222222"
 ROOT_KEY = {"aws_access_key_id": "AKIAROOTROOTROOTROOT", "aws_secret_access_key": "root-secret"}
 BUCKET = "engine-bucket"
 SHAPES = {"circle": (220, 60, 50), "square": (40, 90, 220)}
@@ -77,13 +83,11 @@ class Server:
 
     def children(self) -> list[int]:
         """Processes that this server started and that still run."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        threads = Path(f"/proc/{self.process.pid}/task")
-        found = [
-            int(pid)
-            for thread in (threads.iterdir() if path.exists() else [])
-            for pid in (thread / "children").read_text().split()
-        ]
+        found: list[int] = []
+        for children in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            # A thread may end while its children are asked for.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, children.read_text().split())
         return [pid for pid in found if _runs(pid)]
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -172,9 +176,11 @@ def version(rekognition: Any, project: str) -> str:
     return str(answer["ProjectVersionArn"])
 
 
-def user(server: Server, name: str, *statements: dict[str, Any]) -> dict[str, str]:
-    """Credentials of a new IAM user with these statements."""
-    iam = server.client("iam")
+def user(
+    server: Server, name: str, *statements: dict[str, Any], credentials: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Credentials of a new IAM user with these statements, in the account of the credentials."""
+    iam = server.client("iam", credentials)
     iam.create_user(UserName=name)
     document = {"Version": "2012-10-17", "Statement": list(statements)}
     iam.put_user_policy(UserName=name, PolicyName="all", PolicyDocument=json.dumps(document))
@@ -353,6 +359,195 @@ def test_a_role_is_who_its_session_says(server: Server, project: str) -> None:
     assert refused.value.response["Error"]["Code"] == "UnrecognizedClientException"
 
 
+def raw(server: Server, operation: str, body: bytes, *, signed: bool = True) -> tuple[int, dict[str, Any]]:
+    """Status and answer of a request with any body, signed as root."""
+    headers = {
+        "X-Amz-Target": f"RekognitionService.{operation}",
+        "Content-Type": "application/x-amz-json-1.1",
+    }
+    request = AWSRequest("POST", f"{server.url}/", headers, body)
+    if signed:
+        credentials = Credentials(ROOT_KEY["aws_access_key_id"], ROOT_KEY["aws_secret_access_key"])
+        SigV4Auth(credentials, "rekognition", REGION).add_auth(request)
+    asked = urllib.request.Request(f"{server.url}/", body, dict(request.headers))  # noqa: S310
+    try:
+        with urllib.request.urlopen(asked) as answer:  # noqa: S310
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "SerializationException"),
+        (b"\xff\xfe\x00", 400, "SerializationException"),
+        (b"[" * 50_000, 400, "SerializationException"),
+        (b'{"ResourceArn": {"a": []}, "Tags": [{}]}', 400, "ValidationException"),
+        (b'{"ResourceArn": "arn:aws:rekognition:x", "Tags": {}}', 400, "InvalidParameterException"),
+        (b'{"a": "' + b"x" * 9_000_000 + b'"}', 413, "RequestEntityTooLargeException"),
+    ],
+)
+def test_no_body_makes_the_server_fail(server: Server, body: bytes, status: int, code: str) -> None:
+    found, answer = raw(server, "TagResource", body)
+    assert (found, answer["__type"]) == (status, code)
+    assert "Traceback" not in answer["message"]
+    if len(body) < 100_000:
+        _, answer = raw(server, "TagResource", body, signed=False)
+        assert answer["__type"] == "MissingAuthenticationTokenException"
+
+
+def test_each_operation_needs_its_permission_on_its_resource(server: Server, project: str) -> None:
+    nobody = server.client("rekognition", user(server, "no-one", allow("s3:*", "kms:*")))
+    dataset = project.replace("/shapes/", "/shapes/dataset/train/")
+    testing = dataset.replace("/train/", "/test/")
+    version = project.replace("/shapes/", "/shapes/version/v1/")
+    output = {"S3Bucket": BUCKET}
+    calls: dict[str, dict[str, Any]] = {
+        "CopyProjectVersion": {
+            "SourceProjectArn": project,
+            "SourceProjectVersionArn": version,
+            "DestinationProjectArn": project,
+            "VersionName": "v",
+            "OutputConfig": output,
+        },
+        "CreateDataset": {"ProjectArn": project, "DatasetType": "TRAIN"},
+        "CreateProject": {"ProjectName": "mine"},
+        "CreateProjectVersion": {"ProjectArn": project, "VersionName": "v", "OutputConfig": output},
+        "DeleteDataset": {"DatasetArn": dataset},
+        "DeleteProject": {"ProjectArn": project},
+        "DeleteProjectPolicy": {"ProjectArn": project, "PolicyName": "p"},
+        "DeleteProjectVersion": {"ProjectVersionArn": version},
+        "DescribeDataset": {"DatasetArn": dataset},
+        "DescribeProjectVersions": {"ProjectArn": project},
+        "DescribeProjects": {},
+        "DetectCustomLabels": {"ProjectVersionArn": version, "Image": {"Bytes": b"x"}},
+        "DistributeDatasetEntries": {"Datasets": [{"Arn": dataset}, {"Arn": testing}]},
+        "ListDatasetEntries": {"DatasetArn": dataset},
+        "ListDatasetLabels": {"DatasetArn": dataset},
+        "ListProjectPolicies": {"ProjectArn": project},
+        "ListTagsForResource": {"ResourceArn": project},
+        "PutProjectPolicy": {"ProjectArn": project, "PolicyName": "p", "PolicyDocument": "{}"},
+        "StartProjectVersion": {"ProjectVersionArn": version, "MinInferenceUnits": 1},
+        "StopProjectVersion": {"ProjectVersionArn": version},
+        "TagResource": {"ResourceArn": project, "Tags": {"a": "b"}},
+        "UntagResource": {"ResourceArn": project, "TagKeys": ["a"]},
+        "UpdateDatasetEntries": {"DatasetArn": dataset, "Changes": {"GroundTruth": b"{}"}},
+    }
+    for operation, request in calls.items():
+        with pytest.raises(nobody.exceptions.AccessDeniedException) as denied:
+            getattr(nobody, xform_name(operation))(**request)
+        message = denied.value.response["Error"]["Message"]
+        assert f"rekognition:{operation}" in message
+        named = next((value for name, value in request.items() if name.endswith("Arn")), "")
+        assert operation == "CopyProjectVersion" or named in message
+
+
+def test_every_resource_of_an_operation_needs_the_permission(
+    server: Server, rekognition: Any, project: str
+) -> None:
+    (found,) = rekognition.describe_projects(ProjectNames=["shapes"])["ProjectDescriptions"]
+    arns = {dataset["DatasetType"]: dataset["DatasetArn"] for dataset in found["Datasets"]}
+    half = server.client(
+        "rekognition", user(server, "half", allow("rekognition:DistributeDatasetEntries", on=arns["TRAIN"]))
+    )
+    with pytest.raises(half.exceptions.AccessDeniedException, match="dataset/test"):
+        half.distribute_dataset_entries(Datasets=[{"Arn": arn} for arn in sorted(arns.values())[::-1]])
+    other = rekognition.create_project(ProjectName="copied")["ProjectArn"]
+    copier = server.client(
+        "rekognition", user(server, "dataset-copier", allow("rekognition:CreateDataset", on=other))
+    )
+    with pytest.raises(copier.exceptions.AccessDeniedException, match="rekognition:ListDatasetEntries"):
+        copier.create_dataset(
+            ProjectArn=other, DatasetType="TRAIN", DatasetSource={"DatasetArn": arns["TRAIN"]}
+        )
+
+
+def test_permissions_hold_for_the_tags_that_a_request_gives(server: Server) -> None:
+    statement = allow("rekognition:CreateProject", "rekognition:TagResource", "rekognition:UntagResource")
+    statement["Condition"] = {
+        "StringEqualsIfExists": {"aws:RequestTag/team": "vets"},
+        "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]},
+    }
+    tagger = server.client("rekognition", user(server, "tagger", statement))
+    arn = tagger.create_project(ProjectName="tagged", Tags={"team": "vets"})["ProjectArn"]
+    calls: dict[str, dict[str, Any]] = {
+        "create_project": {"ProjectName": "tagged2", "Tags": {"team": "cooks"}},
+        "tag_resource": {"ResourceArn": arn, "Tags": {"team": "vets", "cost": "1"}},
+        "untag_resource": {"ResourceArn": arn, "TagKeys": ["cost"]},
+    }
+    for name, request in calls.items():
+        with pytest.raises(tagger.exceptions.AccessDeniedException):
+            getattr(tagger, name)(**request)
+    tagger.untag_resource(ResourceArn=arn, TagKeys=["team"])
+
+
+def copy(client: Any, source: str, project: str, destination: str, name: str) -> str:
+    answer = client.copy_project_version(
+        SourceProjectArn=project,
+        SourceProjectVersionArn=source,
+        DestinationProjectArn=destination,
+        VersionName=name,
+        OutputConfig={"S3Bucket": BUCKET, "S3KeyPrefix": f"copies/{name}"},
+    )
+    return str(answer["ProjectVersionArn"])
+
+
+def policy(effect: str, principal: str, resource: str) -> str:
+    statement = {
+        "Effect": effect,
+        "Principal": {"AWS": principal},
+        "Action": "rekognition:CopyProjectVersion",
+        "Resource": resource,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_a_model_is_copied_as_the_project_policies_say(
+    server: Server, rekognition: Any, project: str, version: str
+) -> None:
+    actions = ("CopyProjectVersion", "CreateProjectVersion")
+    statements = (allow(*(f"rekognition:{action}" for action in actions)), allow("s3:*"))
+    same = server.client("rekognition", user(server, "copier", *statements))
+    target = rekognition.create_project(ProjectName="target")["ProjectArn"]
+    # Within an account no policy is needed, but one may deny.
+    copy(same, version, project, target, "allowed")
+    eventually(lambda: status(rekognition, target, "allowed") == "COPYING_COMPLETED")
+    me = f"arn:aws:iam::{ACCOUNT}:user/copier"
+    rekognition.put_project_policy(
+        ProjectArn=project, PolicyName="deny", PolicyDocument=policy("Deny", me, version)
+    )
+    with pytest.raises(same.exceptions.AccessDeniedException, match="rekognition:CopyProjectVersion"):
+        copy(same, version, project, target, "denied")
+    rekognition.delete_project_policy(ProjectArn=project, PolicyName="deny")
+    # Another account needs one that allows.
+    other = {"aws_access_key_id": OTHER_ACCOUNT, "aws_secret_access_key": "any"}
+    there = user(server, "stranger", *statements, credentials=other)
+    stranger = server.client("rekognition", there)
+    elsewhere = server.client("rekognition", other).create_project(ProjectName="there")["ProjectArn"]
+    assert f":{OTHER_ACCOUNT}:" in elsewhere
+    with pytest.raises(stranger.exceptions.AccessDeniedException, match="rekognition:CopyProjectVersion"):
+        copy(stranger, version, project, elsewhere, "v")
+    rekognition.put_project_policy(
+        ProjectArn=project, PolicyName="allow", PolicyDocument=policy("Allow", OTHER_ACCOUNT, version)
+    )
+    assert f":{OTHER_ACCOUNT}:" in copy(stranger, version, project, elsewhere, "v")
+    rekognition.delete_project_policy(ProjectArn=project, PolicyName="allow")
+    with pytest.raises(stranger.exceptions.AccessDeniedException):
+        copy(stranger, version, project, elsewhere, "v2")
+
+
+def test_a_kms_key_must_be_there(server: Server, rekognition: Any, project: str) -> None:
+    request = {"ProjectArn": project, "VersionName": "keyed", "OutputConfig": {"S3Bucket": BUCKET}}
+    with pytest.raises(rekognition.exceptions.InvalidParameterException, match="KmsKeyId"):
+        rekognition.create_project_version(**request, KmsKeyId="00000000-0000-0000-0000-000000000000")
+    key = server.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    training = server.client("rekognition", user(server, "keyless", allow("rekognition:*"), allow("s3:*")))
+    with pytest.raises(training.exceptions.AccessDeniedException, match="kms:CreateGrant"):
+        training.create_project_version(**request, KmsKeyId=key)
+
+
 def test_a_wrong_signature_an_unknown_key_and_no_key_are_refused(server: Server) -> None:
     key = user(server, "forged", allow("rekognition:*"))
     cases = {
@@ -375,6 +570,8 @@ def test_a_fault_strikes_over_http(server: Server, rekognition: Any) -> None:
     fault = json.dumps({"operation": "DescribeProjects", "error": "ThrottlingException"}).encode()
     asked = urllib.request.Request(f"{server.url}/_labelloop/faults", fault, method="POST")  # noqa: S310
     urllib.request.urlopen(asked).read()  # noqa: S310
+    waiting = json.load(urllib.request.urlopen(f"{server.url}/_labelloop/faults"))["faults"]  # noqa: S310
+    assert [(found["operation"], found["times"]) for found in waiting] == [("DescribeProjects", 1)]
     with pytest.raises(rekognition.exceptions.ThrottlingException):
         rekognition.describe_projects()
     assert rekognition.describe_projects()["ProjectDescriptions"]

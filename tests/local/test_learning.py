@@ -66,7 +66,7 @@ class Trained:
 def soon_satisfied() -> Iterator[None]:
     """Learning ends well before its best, so that a busy machine needs no more than some patience."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("local.engine.learning.training.GOOD", 0.8)
+        patch.setattr("local.engine.learning.course.GOOD", 0.8)
         yield
 
 
@@ -170,8 +170,8 @@ def test_a_short_budget_is_kept(tmp_path: Path) -> None:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.engine.learning.training.MOST_STEPS", 3)
-    monkeypatch.setattr("local.engine.learning.training.LEAST_FALL", 2)
+    monkeypatch.setattr("local.engine.learning.course.MOST_STEPS", 3)
+    monkeypatch.setattr("local.engine.learning.course.LEAST_FALL", 2)
 
 
 @pytest.mark.usefixtures("short")

@@ -1,6 +1,6 @@
 """Images changed a little each time they are shown, so that few of them teach more.
 
-No mirroring: a mirrored part, letter or sign may be another label, and nothing in the data says which.
+Mirroring and turning are for the learner to ask for: a mirrored part, letter or sign may be another label.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ class Placements:
     """(batch, 2): of x and y."""
     shift: torch.Tensor
     """(batch, 2): of x and y."""
+    angle: torch.Tensor | None = None
+    """(batch,): by how much, in radians, it is then turned about the window's middle."""
 
 
 def placements(
@@ -47,10 +49,11 @@ def place(images: torch.Tensor, how: Placements, window: Canvas) -> torch.Tensor
     count, _, height, width = images.shape
     sides = torch.tensor([[width, height]])
     shown = torch.tensor([[window.width, window.height]])
+    angle = torch.zeros(count) if how.angle is None else how.angle
+    turn = torch.stack([torch.cos(angle), -torch.sin(angle), torch.sin(angle), torch.cos(angle)], 1)
     # affine_grid asks where each output point comes from, in coordinates from -1 to 1.
     theta = torch.zeros(count, 2, 3)
-    across, down = (shown / sides / how.scale).unbind(1)
-    theta[:, 0, 0], theta[:, 1, 1] = across, down
+    theta[:, :, :2] = turn.reshape(count, 2, 2) * shown[:, None] / (sides * how.scale)[:, :, None]
     theta[:, :, 2] = (shown - 2 * how.shift) / sides / how.scale - 1
     target = [count, 3, window.height, window.width]
     grid = functional.affine_grid(theta.to(images.device), target, align_corners=False)
@@ -64,6 +67,11 @@ def recolour(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     brightness = _between((count, 1, 1, 1), -0.35, 0.35, random)
     balance = torch.exp(_between((count, 3, 1, 1), -0.12, 0.12, random))
     return images * (contrast * balance).to(images.device) + brightness.to(images.device)
+
+
+def angles(count: int, degrees: float, random: torch.Generator) -> torch.Tensor:
+    """Turns of up to so many degrees either way, in radians."""
+    return _between((count,), -math.radians(degrees), math.radians(degrees), random)
 
 
 def _between(shape: tuple[int, ...], low: float, high: float, random: torch.Generator) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -12,7 +13,9 @@ from torch.nn import functional
 from local.engine.learning import augment
 from local.engine.learning.data import Canvas, Images, canvas_for, size
 from local.engine.learning.evaluation import measure
+from local.engine.learning.holding import hold_back
 from local.engine.learning.network import Backbone
+from local.engine.learning.symmetry import Change, Symmetry
 from local.engine.learning.types import Evaluation, Example, Prediction
 
 MOST_PREDICTIONS = 100
@@ -22,6 +25,7 @@ _FIRST_SIDE = 128
 _LARGEST_SIDE = 224
 _MIXED = 0.2
 _SMOOTHED = 0.05
+_DEGREES = 10.0
 
 
 class ClassifierNetwork(nn.Module):
@@ -43,6 +47,8 @@ class ClassifierNetwork(nn.Module):
 class ClassifierLearner:
     """What training needs to know of classification: the loss of a batch, the score of some images."""
 
+    batch = 16
+
     def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
         self.examples = examples
         self.labels = labels
@@ -51,6 +57,7 @@ class ClassifierLearner:
         self._sizes = [size(example.path) for example in examples]
         self._largest = min(_LARGEST_SIDE, max(_FIRST_SIDE, int(statistics.median(map(max, self._sizes)))))
         self._use(_FIRST_SIDE)
+        self.symmetry = Symmetry(square=self.canvas.width == self.canvas.height)
         self._truth = torch.zeros(len(examples), len(labels))
         for row, example in enumerate(examples):
             for label in example.labels:
@@ -83,8 +90,9 @@ class ClassifierLearner:
         canvas = self.canvas
         middle = torch.tensor([[canvas.width / 2, canvas.height / 2]]).expand(len(indices), 2)
         how = augment.placements(middle, canvas, canvas, random, low=0.8, high=1.25)
+        how = replace(how, angle=augment.angles(len(indices), _DEGREES, random))
         images = augment.place(self._images.batch(indices).to(self.device), how, canvas)
-        images = augment.recolour(images, random)
+        images = self.symmetry.apply(augment.recolour(images, random), random)
         truth = self._truth[list(indices)]
         share = _MIXED * torch.rand(len(indices), generator=random)
         other = torch.randperm(len(indices), generator=random)
@@ -96,11 +104,26 @@ class ClassifierLearner:
             return functional.cross_entropy(logits, truth, label_smoothing=_SMOOTHED)
         return functional.binary_cross_entropy_with_logits(logits, truth) * len(self.labels)
 
+    def hold_back(self, random: torch.Generator) -> tuple[list[int], list[int]]:
+        """Which examples to learn from, and which to watch the learning by."""
+        return hold_back(self, random)
+
+    def is_settled(self, evaluation: Evaluation, share_of_time: float) -> bool:
+        """Nothing but time and a good score ends it."""
+        return False
+
     def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation:
         """How well a network does on these images, shown as they are."""
+        return self._figures(network, indices, lambda images: images)
+
+    def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
+        """Allow the ways of mirroring and turning that leave the labels what they are."""
+        self.symmetry.ask(score, lambda change: self._figures(network, indices, change).f1)
+
+    def _figures(self, network: nn.Module, indices: Sequence[int], change: Change) -> Evaluation:
         found: list[tuple[Prediction, ...]] = []
         for start in range(0, len(indices), 32):
-            images = self._images.batch(indices[start : start + 32]).to(self.device)
+            images = change(self._images.batch(indices[start : start + 32]).to(self.device))
             found += classify(network, images, self.labels, exclusive=self.exclusive)
         truth = [self.examples[index] for index in indices]
         return measure("classification", truth, found)

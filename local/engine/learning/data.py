@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
@@ -18,6 +20,9 @@ STRIDE = 32
 GREY = 128
 """What fills the canvas beside an image."""
 CACHE_BYTES = 1 << 30
+_ON_ITS_SIDE = (5, 6, 7, 8)
+"""EXIF orientations that swap width and height."""
+_DECODERS = 4
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,19 @@ def upright(image: Image.Image) -> Image.Image:
 
     16-bit greyscale is brought to 8 bits, which Pillow alone would clip.
     """
-    turned = ImageOps.exif_transpose(image)
+    turned = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
     if turned.mode.startswith("I") or turned.mode == "F":
         values = np.asarray(turned, np.float32)
         turned = Image.fromarray(
             np.clip(values / (257 if values.max() > 255 else 1), 0, 255).astype(np.uint8)
         )
-    return turned.convert("RGB")
+    if turned.mode != "RGB":
+        return turned.convert("RGB")
+    turned.load()
+    return turned
 
 
-def read(path: Path, side: int | None = None) -> tuple[Image.Image, tuple[int, int]]:
+def read(source: Path | IO[bytes], side: int | None = None) -> tuple[Image.Image, tuple[int, int]]:
     """An upright image, and the upright width and height that the file has.
 
     With `side`, a large JPEG may come smaller than its file, but its longer side no smaller than `side`.
@@ -60,15 +68,15 @@ def read(path: Path, side: int | None = None) -> tuple[Image.Image, tuple[int, i
         ValueError: the file is no image that can be read.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = _orientation(image) in _ON_ITS_SIDE
             if side is not None:
                 share = side / max(width, height)
                 image.draft("RGB", (int(width * share), int(height * share)))
             return upright(image), ((height, width) if turned else (width, height))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
+        raise ValueError(f"{source} cannot be read as an image: {error}") from error
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -80,10 +88,14 @@ def size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = _orientation(image) in _ON_ITS_SIDE
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as an image: {error}") from error
     return (height, width) if turned else (width, height)
+
+
+def _orientation(image: Image.Image) -> int:
+    return int(image.getexif().get(0x0112, 1))
 
 
 def canvas_for(sizes: Sequence[tuple[int, int]], side: int) -> Canvas:
@@ -118,23 +130,32 @@ def normalised(pixels: torch.Tensor) -> torch.Tensor:
 
 
 class Images:
-    """The examples' images in the canvas, decoded once; beyond the memory's limit, whenever asked for."""
+    """The examples' images in the canvas: decoded when first asked for, kept as far as the memory's limit."""
 
     def __init__(self, examples: Sequence[Example], canvas: Canvas, *, limit: int = CACHE_BYTES) -> None:
         self.canvas = canvas
         self._paths = [example.path for example in examples]
-        kept = limit // (3 * canvas.width * canvas.height)
-        self._cached = [self._decode(path) for path in self._paths[:kept]]
+        self._room = limit // (3 * canvas.width * canvas.height)
+        self._kept: dict[int, torch.Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        return self._cached[index] if index < len(self._cached) else self._decode(self._paths[index])
+        """Bytes of shape (3, height, width)."""
+        found = self._kept.get(index)
+        if found is None:
+            found = self._decode(self._paths[index])
+            if len(self._kept) < self._room:
+                self._kept[index] = found
+        return found
 
     def batch(self, indices: Sequence[int]) -> torch.Tensor:
         """Normalised images of shape (batch, 3, height, width)."""
-        return normalised(torch.stack([self[index] for index in indices]))
+        if all(index in self._kept for index in indices):
+            return normalised(torch.stack([self._kept[index] for index in indices]))
+        with ThreadPoolExecutor(_DECODERS) as pool:
+            return normalised(torch.stack(list(pool.map(self.__getitem__, indices))))
 
     def _decode(self, path: Path) -> torch.Tensor:
         image, _ = read(path, side=2 * max(self.canvas.width, self.canvas.height))

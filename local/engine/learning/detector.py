@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -19,8 +20,9 @@ from torch import nn
 from torch.nn import functional
 
 from local.engine.learning import augment
-from local.engine.learning.data import Canvas, Images, boxes_in_canvas, canvas_for, multiple, size
-from local.engine.learning.evaluation import measure, overlap
+from local.engine.learning.data import Canvas, Images, boxes_in_canvas, canvas_for, fit, multiple, size
+from local.engine.learning.evaluation import measure
+from local.engine.learning.holding import hold_back
 from local.engine.learning.network import Backbone, convolution
 from local.engine.learning.types import Box, Evaluation, Example, Prediction
 
@@ -31,7 +33,8 @@ REACH = 0.54
 MOST_PREDICTIONS = 100
 LEAST_CONFIDENCE = 1.0
 
-_SIDES = (192, 640)
+_SIDES = (192, 1280)
+_LEAST_WINDOW = 192
 _WANTED_BOX = 32
 _SMALL_BOX = 20
 _SMALLEST_VISIBLE = 0.35
@@ -40,6 +43,11 @@ _ELSEWHERE = 0.15
 _SAME_THING = 0.45
 _TOP = 48
 _BOX_WEIGHT = 5.0
+_CONFUSED = 0.03
+"""The confusion of labels that is worth a second look."""
+_FOUND = 0.9
+"""The F1, if labels did not count, which is good enough for one."""
+_SHARE_TO_FIND = 0.35
 
 Floats = NDArray[np.float32]
 
@@ -84,6 +92,8 @@ def _last(outputs: int, bias: float) -> nn.Conv2d:
 class DetectorLearner:
     """What training needs to know of detection: the loss of a batch, the score of some images."""
 
+    batch = 8
+
     def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
         self.examples = examples
         self.labels = labels
@@ -95,8 +105,10 @@ class DetectorLearner:
         self._largest = min(_SIDES[1], max(_SIDES[0], int(statistics.median(map(max, self._sizes)))))
         self._use(min(self._largest, max(_SIDES[0], round(_WANTED_BOX / usual))))
         reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
-        self._cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
-        self.network: nn.Module = DetectorNetwork(len(labels), self._cell, reach).to(device)
+        self.cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
+        self.network: nn.Module = DetectorNetwork(len(labels), self.cell, reach).to(device)
+        self._anything = 0.0
+        """The F1 of the images last watched, if labels did not count."""
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -119,6 +131,30 @@ class DetectorLearner:
         """The labels that an example shows, not counting boxes beside the image."""
         return {box.label for box in self._boxes[index]}
 
+    def hold_back(self, random: torch.Generator) -> tuple[list[int], list[int]]:
+        """Which examples to learn from, and which to watch the learning by."""
+        return hold_back(self, random)
+
+    def is_settled(self, evaluation: Evaluation, share_of_time: float) -> bool:
+        """Whether boxes are found as well as they need be for a second look to tell their labels."""
+        confused = self._anything > evaluation.f1 + _CONFUSED
+        return confused and (self._anything >= _FOUND or share_of_time >= _SHARE_TO_FIND)
+
+    def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
+        """Boxes would have to be mirrored and turned, too; the second look is where it helps."""
+
+    def proposals(self, network: nn.Module, indices: Sequence[int]) -> list[tuple[Prediction, ...]]:
+        """Where the network sees anything in these images, in pixels of them."""
+        found: list[tuple[Prediction, ...]] = []
+        for start in range(0, len(indices), 16):
+            chunk = indices[start : start + 16]
+            for index, seen in zip(
+                chunk, propose(network, self._images.batch(chunk).to(self.device)), strict=True
+            ):
+                moved = [on_image(one, self._sizes[index], self.canvas) for one in seen]
+                found.append(tuple(one for one in moved if one))
+        return found
+
     def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """The loss of these images, each placed and coloured anew."""
         focus = torch.stack([self._focus(index, random) for index in indices])
@@ -129,21 +165,28 @@ class DetectorLearner:
             _replaced(self._boxes[index], how.scale[row].tolist(), how.shift[row].tolist(), self._window)
             for row, index in enumerate(indices)
         ]
-        heat, sides, weight = targets(boxes, self.labels, self._window, self._cell)
+        heat, sides, weight = targets(boxes, self.labels, self._window, self.cell)
         logits, distances = self.network(images)
         count = max(1, sum(len(each) for each in boxes))
         return _heat_loss(logits, heat.to(self.device)) / count + _BOX_WEIGHT * _box_loss(
-            distances, sides.to(self.device), weight.to(self.device), self._cell
+            distances, sides.to(self.device), weight.to(self.device), self.cell
         )
 
     def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation:
         """How well a network does on these images, shown as they are."""
         found: list[tuple[Prediction, ...]] = []
+        anything: list[tuple[Prediction, ...]] = []
         truth: list[Example] = []
         for start in range(0, len(indices), 16):
             chunk = indices[start : start + 16]
-            found += detect(network, self._images.batch(chunk).to(self.device), self.labels)
+            images = self._images.batch(chunk).to(self.device)
+            with torch.inference_mode():
+                logits, distances = network(images)
+                found += _found(torch.sigmoid(logits), distances, self.labels, images.shape[3])
+                anything += _found(_anything(logits), distances, ("",), images.shape[3])
             truth += [Example(self.examples[i].path, boxes=self._boxes[i]) for i in chunk]
+        unnamed = [replace(one, boxes=tuple(replace(box, label="") for box in one.boxes)) for one in truth]
+        self._anything = measure("detection", unnamed, anything).f1
         return measure("detection", truth, found)
 
     def _use(self, side: int) -> None:
@@ -153,7 +196,7 @@ class DetectorLearner:
             boxes_in_canvas(example.boxes, each, canvas)
             for example, each in zip(self.examples, self._sizes, strict=True)
         ]
-        window = multiple(_WINDOW * self._large * max(canvas.width, canvas.height))
+        window = max(_LEAST_WINDOW, multiple(_WINDOW * self._large * max(canvas.width, canvas.height)))
         self._window = Canvas(min(canvas.width, window), min(canvas.height, window))
 
     def _focus(self, index: int, random: torch.Generator) -> torch.Tensor:
@@ -171,12 +214,29 @@ def detect(network: nn.Module, images: torch.Tensor, labels: Sequence[str]) -> l
     confident first, at most 100 an image, none under 1 % confidence, none twice."""
     with torch.inference_mode():
         logits, distances = network(images)
-        heat = torch.sigmoid(logits)
-        heat = heat * (heat == functional.max_pool2d(heat, 3, 1, 1))
-        scores, places = heat.flatten(1).topk(min(2 * MOST_PREDICTIONS, heat[0].numel()))
-        cells = heat.shape[2] * heat.shape[3]
-        sides = distances.flatten(2).gather(2, (places % cells)[:, None].expand(-1, 4, -1))
-    grid = (heat.shape[2], heat.shape[3], images.shape[3] // heat.shape[3])
+        return _found(torch.sigmoid(logits), distances, labels, images.shape[3])
+
+
+def propose(network: nn.Module, images: torch.Tensor) -> list[tuple[Prediction, ...]]:
+    """Where the network sees anything, whatever it is: as `detect`, with the empty label."""
+    with torch.inference_mode():
+        logits, distances = network(images)
+        return _found(_anything(logits), distances, ("",), images.shape[3])
+
+
+def _anything(logits: torch.Tensor) -> torch.Tensor:
+    """The heat of there being anything (batch, 1, h, w)."""
+    return 1 - (1 - torch.sigmoid(logits)).prod(1, keepdim=True)
+
+
+def _found(
+    heat: torch.Tensor, distances: torch.Tensor, labels: Sequence[str], width: int
+) -> list[tuple[Prediction, ...]]:
+    heat = heat * (heat == functional.max_pool2d(heat, 3, 1, 1))
+    scores, places = heat.flatten(1).topk(min(2 * MOST_PREDICTIONS, heat[0].numel()))
+    cells = heat.shape[2] * heat.shape[3]
+    sides = distances.flatten(2).gather(2, (places % cells)[:, None].expand(-1, 4, -1))
+    grid = (heat.shape[2], heat.shape[3], width // heat.shape[3])
     return [
         _separate(score, place, side, labels, grid)
         for score, place, side in zip(
@@ -261,27 +321,54 @@ def _separate(
 ) -> tuple[Prediction, ...]:
     """One image's predictions from its hottest cells, without those that a surer one of the label covers."""
     high, wide, pixels = grid
-    kept: list[Prediction] = []
-    for score, place, (left, top, right, bottom) in zip(scores, places, sides.T, strict=True):
-        confidence = round(100 * float(score), 4)
-        if confidence < LEAST_CONFIDENCE or len(kept) == MOST_PREDICTIONS:
-            break
-        number, cell = divmod(int(place), high * wide)
-        x, y = (cell % wide + 0.5) * pixels, (cell // wide + 0.5) * pixels
-        box = Box(
-            labels[number],
-            max(0.0, x - float(left)),
-            max(0.0, y - float(top)),
-            min(float(wide * pixels), x + float(right)) - max(0.0, x - float(left)),
-            min(float(high * pixels), y + float(bottom)) - max(0.0, y - float(top)),
+    confidences = np.round(100 * scores.astype(float), 4)
+    seen = confidences >= LEAST_CONFIDENCE
+    confidences, numbers, cells = confidences[seen], *np.divmod(places[seen], high * wide)
+    rows, columns = np.divmod(cells, wide)
+    left, top, right, bottom = sides[:, seen].astype(float)
+    x, y = (columns + 0.5) * pixels, (rows + 0.5) * pixels
+    left, top = np.maximum(0.0, x - left), np.maximum(0.0, y - top)
+    right, bottom = np.minimum(wide * pixels, x + right), np.minimum(high * pixels, y + bottom)
+    kept = _uncovered(np.stack([left, top, right, bottom]), numbers)[:MOST_PREDICTIONS]
+    boxes = np.stack([left, top, right - left, bottom - top], 1)[kept].tolist()
+    return tuple(
+        Prediction(labels[number], confidence, Box(labels[number], *box))
+        for number, confidence, box in zip(
+            numbers[kept].tolist(), confidences[kept].tolist(), boxes, strict=True
         )
-        if all(other.label != box.label or _distinct(box, other.box) for other in kept):
-            kept.append(Prediction(box.label, confidence, box))
-    return tuple(kept)
+    )
 
 
-def _distinct(box: Box, other: Box | None) -> bool:
-    return other is None or overlap(box, other) < _SAME_THING
+def _uncovered(corners: NDArray[np.float64], numbers: NDArray[np.int64]) -> list[int]:
+    """Which boxes (4, boxes), the surest first, no surer one of the same label covers."""
+    near, far = corners[:2, :, None], corners[2:, :, None]
+    common = np.minimum(far, far.swapaxes(1, 2)) - np.maximum(near, near.swapaxes(1, 2))
+    shared = np.prod(common.clip(min=0), 0)
+    areas = np.prod(corners[2:] - corners[:2], 0)
+    union = areas[:, None] + areas[None] - shared
+    covers = (shared >= _SAME_THING * union) & (numbers[:, None] == numbers[None])
+    alive = np.ones(len(numbers), bool)
+    kept = []
+    for index in range(len(numbers)):
+        if alive[index]:
+            kept.append(index)
+            alive &= ~covers[index]
+    return kept
+
+
+def on_image(seen: Prediction, size: tuple[int, int], canvas: Canvas) -> Prediction | None:
+    """A prediction moved from the canvas onto the image of this size; None if it lies beside it."""
+    if seen.box is None:
+        return seen
+    place = fit(*size, canvas)
+    left = max(0.0, (seen.box.left - place.left) / place.scale)
+    top = max(0.0, (seen.box.top - place.top) / place.scale)
+    right = min(float(size[0]), (seen.box.left + seen.box.width - place.left) / place.scale)
+    bottom = min(float(size[1]), (seen.box.top + seen.box.height - place.top) / place.scale)
+    if right - left < 1 or bottom - top < 1:
+        return None
+    box = Box(seen.label, left, top, right - left, bottom - top)
+    return Prediction(seen.label, seen.confidence, box)
 
 
 def _replaced(

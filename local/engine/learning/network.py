@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import fusion
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
@@ -53,3 +56,17 @@ class Backbone(nn.Module):
         eighth = self.eighth(quarter)
         sixteenth = self.sixteenth(eighth)
         return [quarter, eighth, sixteenth, self.last(sixteenth)]
+
+
+def for_serving(network: nn.Module) -> nn.Module:
+    """A copy that gives the same answers faster: batch normalisation folded into the convolutions before it,
+    channels last in memory. It can neither learn nor be saved."""
+    fast = copy.deepcopy(network).eval()
+    for module in list(fast.modules()):
+        if isinstance(module, nn.Sequential):
+            for number in range(len(module) - 1):
+                first, second = module[number], module[number + 1]
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    module[number] = fusion.fuse_conv_bn_eval(first, second)
+                    module[number + 1] = nn.Identity()
+    return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -1,0 +1,155 @@
+"""What all operations work with: the store, the trainer, S3, and resources found by their ARNs."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from local.engine import arns
+from local.engine.endpoint import Endpoints
+from local.engine.errors import (
+    AccessDeniedException,
+    InvalidParameterException,
+    InvalidS3ObjectException,
+    ResourceNotFoundException,
+)
+from local.engine.keys import Keys, NoKeyError
+from local.engine.objects import NoObjectError, Objects
+from local.engine.paging import Pages
+from local.engine.quotas import Quotas
+from local.engine.store import Dataset, Project, Store, Version
+from local.engine.throttle import Throttle
+from local.engine.training import Trainer
+
+logger = logging.getLogger("labelloop.engine.api")
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+T = TypeVar("T")
+
+PAGE = 100
+FAULT = "A fault of /_labelloop/faults"
+KEY_ACTIONS = ("kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt")
+"""What the documentation of CreateProjectVersion and CopyProjectVersion asks for on a KmsKeyId."""
+
+_NO_S3_OBJECT = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
+
+
+class Caller(Protocol):
+    """Who asks, and what they may do."""
+
+    account: str
+    region: str
+
+    def may(self, action: str, *resources: str) -> bool:
+        """Whether the caller's policies allow the action on each of these ARNs."""
+
+
+class Clock:
+    """The time, never the same twice: it is what tells two ARNs of one name apart."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        with self._lock:
+            self._last = max(self._last + 1, int(time.time() * 1000))
+            return self._last
+
+
+@dataclass(frozen=True)
+class Context:
+    store: Store
+    state: Path
+    """Directory that holds the trained models."""
+    trainer: Trainer
+    endpoints: Endpoints
+    objects_of: Callable[[str, str], Objects]
+    keys_of: Callable[[str, str], Keys]
+    quotas: Quotas
+    throttle: Throttle | None
+    clock: Clock = field(default_factory=Clock)
+    ended: threading.Event = field(default_factory=threading.Event)
+    """Set when the engine ends."""
+    _work: ThreadPoolExecutor = field(
+        default_factory=functools.partial(ThreadPoolExecutor, 2, thread_name_prefix="dataset")
+    )
+
+    def begin(self, work: Callable[[], None]) -> None:
+        """Do what an operation begins and does not wait for."""
+        self._work.submit(work)
+
+    def close(self) -> None:
+        self.ended.set()
+        self.trainer.close()
+        self.endpoints.close()
+        self._work.shutdown(wait=True, cancel_futures=True)
+
+    @functools.cached_property
+    def pages(self) -> Pages:
+        return Pages(self.store.page_secret())
+
+    # Resources by their ARNs
+
+    def project(self, arn: str, caller: Caller) -> Project:
+        return found_for(caller, arn, self.store.project(arn))
+
+    def dataset(self, arn: str, caller: Caller) -> Dataset:
+        return found_for(caller, arn, self.store.dataset(arn))
+
+    def version(self, arn: str, caller: Caller) -> Version:
+        return found_for(caller, arn, self.store.version(arn))
+
+    # S3 and KMS, with the caller's permissions
+
+    def objects(self, caller: Caller) -> Objects:
+        return self.objects_of(caller.account, caller.region)
+
+    def read(self, s3_object: Request, caller: Caller, where: str) -> bytes:
+        """The object's bytes, if the caller may read it; `where` names the member of the request."""
+        bucket, key, version = s3_object.get("Bucket"), s3_object.get("Name"), s3_object.get("Version")
+        if not bucket or not key:
+            raise InvalidS3ObjectException(f"{where} needs a Bucket and a Name")
+        action = "s3:GetObjectVersion" if version else "s3:GetObject"
+        if not caller.may(action, f"arn:aws:s3:::{bucket}/{key}"):
+            raise InvalidS3ObjectException(f"{_NO_S3_OBJECT} ({where})")
+        try:
+            return self.objects(caller).get(bucket, key, version)
+        except NoObjectError as error:
+            logger.info("%s", error)
+            raise InvalidS3ObjectException(f"{_NO_S3_OBJECT} ({where})") from error
+
+    def check_output(self, request: Request) -> None:
+        """Raises InvalidParameterException if OutputConfig says no bucket."""
+        if not request["OutputConfig"].get("S3Bucket"):
+            raise InvalidParameterException("OutputConfig needs an S3Bucket")
+
+    def check_key(self, request: Request, caller: Caller) -> None:
+        """Raises InvalidParameterException or AccessDeniedException if KmsKeyId cannot be used."""
+        key_id = request.get("KmsKeyId")
+        if key_id is None:
+            return
+        try:
+            arn = self.keys_of(caller.account, caller.region).usable(key_id)
+        except NoKeyError as error:
+            raise InvalidParameterException(f"KmsKeyId {key_id} cannot be used: {error}") from error
+        for action in KEY_ACTIONS:
+            if not caller.may(action, arn):
+                raise AccessDeniedException(f"You are not authorized to perform {action} on KmsKeyId {arn}")
+
+
+def found_for(caller: Caller, arn: str, resource: T | None) -> T:
+    """Raises ResourceNotFoundException unless it is there and of the caller's account and Region."""
+    parts = arns.parse(arn)
+    if resource is None or parts is None or (parts.account, parts.region) != (caller.account, caller.region):
+        raise ResourceNotFoundException(f"There is no {arn} in this account and Region")
+    return resource

@@ -1,0 +1,93 @@
+"""CreateDataset, DescribeDataset, DeleteDataset."""
+
+from __future__ import annotations
+
+import functools
+
+from local.engine import arns
+from local.engine.api.context import Answer, Caller, Context, Request
+from local.engine.api.filling import Filling
+from local.engine.errors import (
+    InvalidParameterException,
+    InvalidS3ObjectException,
+    ResourceAlreadyExistsException,
+    ResourceInUseException,
+    ResourceNotFoundException,
+)
+from local.engine.store import AlreadyThereError, Dataset, NotThereError
+
+BUSY = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
+
+
+class Datasets:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+        self._filling = Filling(context.store, context.quotas, context.ended)
+
+    def create_dataset(self, request: Request, caller: Caller, *, outcome: str = "") -> Answer:
+        project = self._context.project(request["ProjectArn"], caller)
+        kind = request["DatasetType"]
+        source = self._source(request.get("DatasetSource", {}), caller)
+        now = self._context.clock.now()
+        arn = arns.dataset(caller.region, caller.account, project.name, kind, now)
+        message, seconds = "The dataset is being created.", now / 1000
+        dataset = Dataset(arn, project.arn, kind, "CREATE_IN_PROGRESS", message, "SUCCESS", seconds, seconds)
+        try:
+            self._store.add_dataset(dataset, tags=request.get("Tags", {}))
+        except AlreadyThereError as error:
+            raise ResourceAlreadyExistsException(
+                f"DatasetType: {project.arn} already has a {kind} dataset"
+            ) from error
+        except NotThereError as error:
+            raise ResourceNotFoundException(f"{project.arn} was deleted") from error
+        images = self._context.quotas.images_in(caller.region, kind)
+        self._context.begin(functools.partial(self._filling.create, arn, source, images, outcome))
+        return {"DatasetArn": arn}
+
+    def describe_dataset(self, request: Request, caller: Caller) -> Answer:
+        dataset = self._context.dataset(request["DatasetArn"], caller)
+        return {
+            "DatasetDescription": {
+                "CreationTimestamp": dataset.created,
+                "LastUpdatedTimestamp": dataset.updated,
+                **described_status(dataset),
+                "DatasetStats": {
+                    "LabeledEntries": dataset.labelled,
+                    "TotalEntries": dataset.total,
+                    "TotalLabels": len(self._store.entries.labels(dataset.arn)),
+                    "ErrorEntries": dataset.erroneous,
+                },
+            }
+        }
+
+    def delete_dataset(self, request: Request, caller: Caller) -> Answer:
+        dataset = self._context.dataset(request["DatasetArn"], caller)
+        if not self._store.delete_dataset(dataset.arn, unless=BUSY):
+            raise ResourceInUseException(f"DatasetArn: the dataset is {dataset.status}; wait for its end")
+        return {}
+
+    def _source(self, source: Request, caller: Caller) -> bytes | str | None:
+        """The manifest, the ARN of the dataset to copy, or None for no entries; what can be refused, is."""
+        if len(source) > 1:
+            raise InvalidParameterException(
+                "DatasetSource needs either a GroundTruthManifest or a DatasetArn, not both"
+            )
+        if "DatasetArn" in source:
+            copied = self._context.dataset(source["DatasetArn"], caller)
+            if copied.status in ("CREATE_IN_PROGRESS", "CREATE_FAILED"):
+                raise InvalidParameterException(
+                    f"DatasetSource.DatasetArn: that dataset is {copied.status} and cannot be copied"
+                )
+            return copied.arn
+        if "GroundTruthManifest" not in source:
+            return None
+        where = "DatasetSource.GroundTruthManifest.S3Object"
+        manifest = source["GroundTruthManifest"]
+        if "S3Object" not in manifest:
+            raise InvalidS3ObjectException(f"{where} is missing")
+        return self._context.read(manifest["S3Object"], caller, where)
+
+
+def described_status(dataset: Dataset) -> Answer:
+    return {"Status": dataset.status, "StatusMessage": dataset.message, "StatusMessageCode": dataset.code}

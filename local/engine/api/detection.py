@@ -1,0 +1,72 @@
+"""DetectCustomLabels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from local.engine import images, quotas
+from local.engine.api.context import Answer, Caller, Context, Request
+from local.engine.endpoint import Found, NotRunningError, PredictionFailedError
+from local.engine.errors import (
+    InternalServerError,
+    InvalidParameterException,
+    ResourceNotReadyException,
+)
+
+UNTESTED_THRESHOLD = 0.5
+"""Assumed threshold of a label of which neither evaluation nor training say anything."""
+
+
+class Detection:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def detect_custom_labels(self, request: Request, caller: Caller) -> Answer:
+        version = self._context.version(request["ProjectVersionArn"], caller)
+        if version.status != "RUNNING":
+            raise ResourceNotReadyException(
+                f"ProjectVersionArn: the model version is {version.status}, not RUNNING"
+            )
+        if self._context.throttle:
+            least = version.details.get("MinInferenceUnits", 1)
+            units = int(version.details.get("MaxInferenceUnits", least))
+            self._context.throttle.take_detection(version.arn, units)
+        image = self._image(request["Image"], caller)
+        endpoints = self._context.endpoints
+        try:
+            found = endpoints.predict(version.arn, image)
+        except NotRunningError as error:
+            raise ResourceNotReadyException(
+                "ProjectVersionArn: the model version does not run any more"
+            ) from error
+        except PredictionFailedError as error:
+            raise InternalServerError(f"The model failed on this image: {error}") from error
+        thresholds = endpoints.thresholds(version.arn)
+        least_confidence = request.get("MinConfidence")
+        kept = [f for f in found if f.confidence >= _least(f.label, thresholds, least_confidence)]
+        kept.sort(key=lambda f: -f.confidence)
+        return {"CustomLabels": [_custom_label(f) for f in kept[: request.get("MaxResults")]]}
+
+    def _image(self, image: Request, caller: Caller) -> bytes:
+        if ("Bytes" in image) == ("S3Object" in image):
+            raise InvalidParameterException("Image needs either Bytes or S3Object")
+        if "Bytes" in image:
+            body: bytes = image["Bytes"]
+            images.check(body, limit=quotas.MAX_SENT_IMAGE_BYTES)
+        else:
+            body = self._context.read(image["S3Object"], caller, "Image.S3Object")
+            images.check(body, limit=quotas.MAX_STORED_IMAGE_BYTES)
+        return body
+
+
+def _least(label: str, thresholds: Mapping[str, float], asked: float | None) -> float:
+    return asked if asked is not None else 100 * thresholds.get(label, UNTESTED_THRESHOLD)
+
+
+def _custom_label(found: Found) -> Answer:
+    answer: Answer = {"Name": found.label, "Confidence": found.confidence}
+    if found.box:
+        left, top, width, height = found.box
+        box = {"Width": width, "Height": height, "Left": left, "Top": top}
+        answer["Geometry"] = {"BoundingBox": box}
+    return answer

@@ -1,0 +1,62 @@
+"""Keys of KMS that a request names; whether the caller may use one is asked elsewhere."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any, Protocol
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class NoKeyError(Exception):
+    """The key is not there, or not in a state to be used; the message says which."""
+
+
+class Keys(Protocol):
+    """The keys of one account in one Region."""
+
+    def usable(self, key_id: str) -> str:
+        """ARN of the enabled symmetric key that an ID, an ARN, an alias or an alias's ARN names.
+
+        Raises:
+            NoKeyError: it names none.
+        """
+
+
+class KmsKeys:
+    """Keys behind the KMS endpoint `endpoint_url`, seen as root of `account`."""
+
+    def __init__(self, endpoint_url: str, account: str, region: str) -> None:
+        self._kms = _client(endpoint_url, account, region)
+
+    def usable(self, key_id: str) -> str:
+        try:
+            key = self._kms.describe_key(KeyId=key_id)["KeyMetadata"]
+        except ClientError as error:
+            raise NoKeyError(error.response["Error"].get("Message", "")) from error
+        except BotoCoreError as error:
+            raise NoKeyError(str(error)) from error
+        if not key.get("Enabled", True):
+            raise NoKeyError(f"the key is {key.get('KeyState', 'disabled')}")
+        if key.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
+            raise NoKeyError(f"the key is for {key.get('KeyUsage')}, not for encryption")
+        return str(key["Arn"])
+
+
+@lru_cache
+def _client(endpoint_url: str, account: str, region: str) -> Any:
+    # As in `objects`: MiniStack takes an account's number as that account's root key.
+    own_account = os.environ.get("MINISTACK_ACCOUNT_ID", "000000000000")
+    key = os.environ.get("AWS_ACCESS_KEY_ID", account) if account == own_account else account
+    return boto3.client(
+        "kms",
+        endpoint_url=endpoint_url,
+        region_name=region,
+        aws_access_key_id=key,
+        aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+        aws_session_token=os.environ.get("AWS_SESSION_TOKEN") if account == own_account else None,
+        config=Config(retries={"total_max_attempts": 3}),
+    )

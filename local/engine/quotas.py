@@ -1,0 +1,85 @@
+"""The quotas and limits of Amazon Rekognition Custom Labels, in one table.
+
+Sources, by the names that stand beside the figures:
+- GUIDELINES: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html
+- ENDPOINTS: https://docs.aws.amazon.com/general/latest/gr/rekognition.html
+- POLICIES: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-attach-project-policy.html
+- API: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_Operations.html
+
+Lengths of names, pages and lists stand in botocore's service model, which `shapes` enforces. What a training
+demands of its manifests (labels, boxes, invalid lines) stands in `manifests`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024 * 1024
+
+SMALL_REGIONS = {"ap-south-1", "eu-west-2"}
+"""GUIDELINES: Asia Pacific (Mumbai) and Europe (London) take smaller datasets."""
+
+TAGGING = {"TagResource", "UntagResource", "ListTagsForResource"}
+DATA_PLANE = {"DetectCustomLabels"}
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """What one account may have in one Region. AWS raises some of them on request, so they are fields."""
+
+    projects: int = 100
+    """ENDPOINTS: projects per account."""
+    versions_per_project: int = 100
+    """ENDPOINTS: models per project."""
+    concurrent_trainings: int = 2
+    """ENDPOINTS: concurrent training jobs per account; 1 in Asia Pacific (Sydney)."""
+    running_versions: int = 2
+    """ENDPOINTS: concurrently running models per account."""
+    inference_units: int = 5
+    """ENDPOINTS: inference units per started model."""
+    images_per_dataset: int = 250_000
+    """ENDPOINTS and GUIDELINES."""
+    labels_per_dataset: int = 250
+    """GUIDELINES: unique labels per manifest."""
+    manifest_bytes: int = 1024 * MIB
+    """GUIDELINES: size of a dataset's manifest file."""
+    policies_per_project: int = 5
+    """POLICIES."""
+    tags_per_resource: int = 200
+    """API: entries of TagResource's Tags. That a resource has no more in all is this engine's reading."""
+    control_plane_tps: int = 5
+    """ENDPOINTS: transactions per second per account for each control plane operation."""
+    tagging_tps: int = 10
+    """ENDPOINTS: the same for each resource tagging operation."""
+    detection_tps: int = 50
+    """ENDPOINTS: the same for DetectCustomLabels."""
+    detection_tps_per_unit: int = 5
+    """This engine's own figure: AWS says that a unit's rate depends on the model and names none
+    (https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/running-model.html)."""
+
+    def trainings_in(self, region: str) -> int:
+        return min(1, self.concurrent_trainings) if region == "ap-southeast-2" else self.concurrent_trainings
+
+    def images_in(self, region: str, dataset_type: str) -> int:
+        if region not in SMALL_REGIONS:
+            return self.images_per_dataset
+        return min(28_000 if dataset_type == "TRAIN" else 7_000, self.images_per_dataset)
+
+    def tps(self, operation: str) -> int:
+        if operation in DATA_PLANE:
+            return self.detection_tps
+        return self.tagging_tps if operation in TAGGING else self.control_plane_tps
+
+
+MAX_STORED_IMAGE_BYTES = 15 * MIB
+"""GUIDELINES: an image in S3."""
+MAX_SENT_IMAGE_BYTES = 4 * MIB
+"""GUIDELINES: an image passed as bytes."""
+MIN_IMAGE_SIDE = 64
+"""GUIDELINES, pixels."""
+MAX_IMAGE_SIDE = 4096
+"""GUIDELINES, pixels."""
+MAX_ASPECT_RATIO = 20
+"""GUIDELINES: 20:1; the page on errors of JSON Lines asks for less than that, which is what is enforced."""
+MAX_BODY_BYTES = 8 * MIB
+"""This engine's own: the largest blob of the service model (5 MiB) in base64, and room for the rest."""
