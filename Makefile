@@ -6,14 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?=
 KEEP ?=
+DATA ?=
 export PYTHONDONTWRITEBYTECODE := 1
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
-.PHONY: help demo test up down bench setup setup-dev clean format
+.PHONY: help demo test up down bench bench-engine setup setup-dev clean format
 
 help:  ## What there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 demo: setup  ## Show the whole loop on generated images, on this machine
 	@$(BIN)/python -m demo
@@ -29,6 +30,10 @@ down:  ## Stop the embedded stack
 
 bench: setup-dev  ## Print the measured figures
 	@$(BIN)/python -m benchmarks
+
+bench-engine: setup-dev  ## How well the engine learns and how fast it answers (DATA=folder of data sets)
+	@$(BIN)/python -m benchmarks.engine_learning $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m benchmarks.engine_serving
 
 format: setup-dev  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

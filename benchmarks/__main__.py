@@ -6,13 +6,15 @@ import os
 import platform
 import sys
 
-from benchmarks import handlers, ingestion, orchestration, synth
+from benchmarks import engine_learning, engine_serving, handlers, ingestion, orchestration, synth
 
 ALL = {
     "handlers": handlers.measure,
     "synth": synth.measure,
     "ingestion": ingestion.measure,
     "orchestration": orchestration.measure,
+    "engine_learning": engine_learning.measure,
+    "engine_serving": engine_serving.measure,
 }
 
 

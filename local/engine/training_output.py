@@ -30,17 +30,21 @@ class CannotWriteError(Exception):
     """The output bucket did not take a file."""
 
 
+def output_key(version_arn: str, prefix: str, name: str) -> str:
+    """The S3 key of one of a training's files. Raises ValueError if the ARN is not one of a version."""
+    arn = arns.parse(version_arn)
+    if arn is None or not arn.version:
+        raise ValueError(f"{version_arn} is no ARN of a model version")
+    return f"{prefix.strip('/')}/{name}-{arn.project}-{arn.version}.json".removeprefix("/")
+
+
 class Output:
     """The place of one training's files: an OutputConfig, and the key to encrypt with if there is one."""
 
     def __init__(
         self, version_arn: str, bucket: str, prefix: str, objects: Objects, kms_key_id: str = ""
     ) -> None:
-        arn = arns.parse(version_arn)
-        if arn is None:
-            raise ValueError(f"{version_arn} is no ARN of a model version")
-        self._suffix = f"-{arn.project}-{arn.version}.json"
-        self._bucket, self._prefix = bucket, prefix.strip("/")
+        self._version_arn, self._bucket, self._prefix = version_arn, bucket, prefix
         self._objects, self._kms_key_id = objects, kms_key_id
 
     def put_json(self, name: str, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +62,7 @@ class Output:
             return {"Assets": [{"GroundTruthManifest": self._put(name, file)}]}
 
     def _put(self, name: str, body: bytes | IO[bytes]) -> dict[str, Any]:
-        key = f"{self._prefix}/{name}{self._suffix}".removeprefix("/")
+        key = output_key(self._version_arn, self._prefix, name)
         try:
             self._objects.put(self._bucket, key, body, "application/json", kms_key_id=self._kms_key_id)
         except NoObjectError as error:

@@ -332,4 +332,4 @@ def test_what_cannot_be_written_is_told() -> None:
     with pytest.raises(CannotWriteError, match="no bucket"):
         Output(ARN, "elsewhere", "out", MemoryObjects()).put_json("ManifestSummary", {})
     with pytest.raises(ValueError, match="no ARN of a model version"):
-        Output("arn:aws:s3:::x", BUCKET, "out", MemoryObjects())
+        Output("arn:aws:s3:::x", BUCKET, "out", MemoryObjects()).put_json("ManifestSummary", {})

@@ -16,6 +16,7 @@ from local.engine.errors import (
 )
 from local.engine.store import AlreadyThereError, NotThereError, TooManyError, Version
 from local.engine.training import TrainingRequest, version_directory
+from local.engine.training_output import MANIFEST_SUMMARY, output_key
 
 STARTABLE = {"TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED", "FAILED"}
 DELETABLE = {*STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"}
@@ -57,7 +58,7 @@ class Versions:
         version = Version(arn, project.arn, name, "TRAINING_IN_PROGRESS", message, now / 1000, details)
         add_version(self._context, version, request, caller, trains=True)
         bucket, prefix = request["OutputConfig"]["S3Bucket"], request["OutputConfig"].get("S3KeyPrefix", "")
-        key = f"{prefix.strip('/')}/manifest_summary.json".lstrip("/")
+        key = output_key(arn, prefix, MANIFEST_SUMMARY)
         self._context.trainer.submit(
             TrainingRequest(
                 version_arn=arn,
