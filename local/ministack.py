@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+from local import index_queries
+
 
 def mend() -> None:
     """To be called before the first request."""
     _wildcards_match_newlines()
+    index_queries.mend()
 
 
 def _wildcards_match_newlines() -> None:

@@ -48,6 +48,8 @@ _CONFUSED = 0.03
 _FOUND = 0.9
 """The F1, if labels did not count, which is good enough for one."""
 _SHARE_TO_FIND = 0.35
+_TOO_LATE = 0.5
+"""The share of the time after which there is not enough left for a second look."""
 
 Floats = NDArray[np.float32]
 
@@ -138,7 +140,8 @@ class DetectorLearner:
     def is_settled(self, evaluation: Evaluation, share_of_time: float) -> bool:
         """Whether boxes are found as well as they need be for a second look to tell their labels."""
         confused = self._anything > evaluation.f1 + _CONFUSED
-        return confused and (self._anything >= _FOUND or share_of_time >= _SHARE_TO_FIND)
+        found = self._anything >= _FOUND or share_of_time >= _SHARE_TO_FIND
+        return confused and found and share_of_time <= _TOO_LATE
 
     def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
         """Boxes would have to be mirrored and turned, too; the second look is where it helps."""
