@@ -26,6 +26,7 @@ RETRAIN_PHASES = {
     "WaitForQuiet": "wait until uploads have settled",
     "TakeLease": "take the lease",
     "Snapshot": "make the dataset snapshot",
+    "CheckData": "check the data set",
     "SyncDatasets": "bring the datasets to the snapshot",
     "WaitForDatasets": "bring the datasets to the snapshot",
     "Train": TRAINING,

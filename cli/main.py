@@ -5,66 +5,19 @@ It speaks to AWS by boto3 alone, and so to the embedded stack where AWS_ENDPOINT
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.progress import track
-from typer.core import TyperGroup
 
-from cli import control, following, history, live, status
+from cli import control, datasets, following, history, live, status
 from cli import detect as detection
-from cli.deployment import Deployment, DeploymentError, explain
-from cli.output import Output
-from lambdas.domain.tuning import TuningError
+from cli.session import INTERRUPTED, AsJson, Commands, Name, Session, session
 
-Name = Annotated[
-    str | None,
-    typer.Option("--name", "-n", help="The deployment; LABELLOOP_NAME if not given, else labelloop."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")]
 
 DEFAULT_NAME = "labelloop"
-INTERRUPTED = 130
-
-
-class Session:
-    """What the options say, and the deployment that they lead to."""
-
-    def __init__(self, name: str, as_json: bool) -> None:
-        self.name = name
-        self.out = Output(as_json)
-
-    def deployment(self) -> Deployment:
-        if self.out.as_json:
-            return Deployment.find(self.name)
-        with self.out.console.status(f"Looking for {self.name}"):
-            return Deployment.find(self.name)
-
-    def gather(self, what: str, look: Callable[[], Any]) -> Any:
-        """What `look` returns, with a spinner on a terminal for as long as it takes."""
-        with self.out.console.status(what):
-            return look()
-
-
-class Commands(TyperGroup):
-    """Errors that people can do something about are told in one line, without a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (DeploymentError, TuningError) as error:
-            self._fail(ctx, str(error))
-        except (ClientError, BotoCoreError) as error:
-            self._fail(ctx, explain(error))
-
-    def _fail(self, ctx: Any, message: str) -> NoReturn:
-        session = ctx.find_object(Session)
-        (session.out if session else Output()).fail(message)
-        raise typer.Exit(1)
 
 
 app = typer.Typer(
@@ -93,6 +46,8 @@ def options(
 
     [bold]labelloop status[/bold]                     how the deployment stands
 
+    [bold]labelloop import photos/[/bold]             bring in a data set, labelled or not
+
     [bold]labelloop train --wait[/bold]               train now and watch
 
     [bold]labelloop detect photos/ --out seen/[/bold] ask the champion
@@ -100,15 +55,6 @@ def options(
     [bold]labelloop --name parts runs --json[/bold]   for machines
     """
     context.obj = Session(name, as_json)
-
-
-def session(context: typer.Context, name: str | None, as_json: bool) -> Session:
-    """The options before the command, overridden by those after it."""
-    given: Session = context.obj
-    chosen = Session(name or given.name, as_json or given.out.as_json)
-    # Errors are told by the group, which has the outer context.
-    context.find_root().obj = chosen
-    return chosen
 
 
 @app.command("status")
@@ -141,10 +87,10 @@ def show_runs(
     deployment = using.deployment()
     if run:
         one = using.gather("Asking", lambda: history.run(deployment, run))
-        _tell(using, one, lambda: history.show_run(using.out.console, one))
+        using.tell(one, lambda: history.show_run(using.out.console, one))
     else:
         every = using.gather("Asking", deployment.records.runs)
-        _tell(using, every, lambda: history.show_runs(using.out.console, every))
+        using.tell(every, lambda: history.show_runs(using.out.console, every))
 
 
 @app.command("models")
@@ -164,10 +110,10 @@ def show_models(
         one = using.gather(
             "Asking", lambda: history.lineage(deployment, history.version(deployment, version))
         )
-        _tell(using, one, lambda: history.show_model(using.out.console, one))
+        using.tell(one, lambda: history.show_model(using.out.console, one))
     else:
         every = using.gather("Asking", lambda: history.models(deployment))
-        _tell(using, every, lambda: history.show_models(using.out.console, every))
+        using.tell(every, lambda: history.show_models(using.out.console, every))
 
 
 @app.command("train")
@@ -202,7 +148,7 @@ def train(
         return
     _follow(using, run, f"the run goes on; `labelloop runs {run.id}` tells how it ended")
     record = run.record()
-    _tell(using, {**record, "started": started}, lambda: history.show_run(console, record))
+    using.tell({**record, "started": started}, lambda: history.show_run(console, record))
     raise typer.Exit(control.exit_code(str(record["outcome"])))
 
 
@@ -230,7 +176,7 @@ def rollback(
         return
     _follow(using, promotion, "the promotion goes on; `labelloop status` tells who serves")
     verdict = {"version": full, **control.verdict(promotion)}
-    _tell(using, verdict, lambda: console.print(f"{verdict['outcome']}: {verdict['reason']}", markup=False))
+    using.tell(verdict, lambda: console.print(f"{verdict['outcome']}: {verdict['reason']}", markup=False))
     raise typer.Exit(control.exit_code(str(verdict["outcome"])))
 
 
@@ -270,18 +216,11 @@ def detect(  # noqa: PLR0917 one for each option
         )
     )
     drawn = [answer for answer in answers if answer.drawn]
-    _tell(using, [answer.as_dict() for answer in answers], lambda: detection.show(console, answers))
+    using.tell([answer.as_dict() for answer in answers], lambda: detection.show(console, answers))
     if drawn:
         console.print(f"Drawn into {out}: {len(drawn)} of {len(answers)}", markup=False)
     if any(answer.error for answer in answers):
         raise typer.Exit(1)
-
-
-def _tell(using: Session, document: Any, show: Callable[[], None]) -> None:
-    if using.out.as_json:
-        using.out.document(document)
-    else:
-        show()
 
 
 def _follow(using: Session, followed: following.Run | following.Promotion, goes_on: str) -> None:
@@ -292,6 +231,8 @@ def _follow(using: Session, followed: following.Run | following.Promotion, goes_
         using.out.console.print(f"Not followed any more: {goes_on}")
         raise typer.Exit(INTERRUPTED) from None
 
+
+datasets.add_to(app)
 
 if __name__ == "__main__":
     app()

@@ -15,6 +15,14 @@ PIPE_WIDTH = 200
 """Columns where there is no terminal: a file or another program has room."""
 
 
+class CommandError(RuntimeError):
+    """The command cannot do what was asked; the message says what to do. Exit code 2: not understood."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 @dataclass(frozen=True)
 class Output:
     as_json: bool = False

@@ -12,7 +12,7 @@ from rich.table import Table
 from cli import following, words
 from cli.deployment import Deployment
 from lambdas.domain import catalogue, custom_labels, money
-from lambdas.domain.registration import REJECTED
+from lambdas.domain.rejections import REJECTED
 
 CONFLICTS_SHOWN = 10
 COUNTED = 100_000

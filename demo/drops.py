@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from cli.deployment import Deployment
 from lambdas.domain import clock
+from lambdas.domain.arrivals import ANNOTATIONS, LABELED
 from lambdas.domain.manifests import Box, detection_entry, entry_line
-from lambdas.domain.registration import ANNOTATIONS, LABELED
 from local.scenes import Scene
 
 Sent = Callable[[], None]

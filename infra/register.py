@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.deployment import Deployment
@@ -10,6 +11,8 @@ from infra.drop import Drop
 from infra.handler import Handler
 from infra.inbox import Inbox
 from infra.records import Records
+
+STORAGE_MB = 5 * 1024
 
 
 class Register(Construct):
@@ -24,7 +27,7 @@ class Register(Construct):
             deployment,
             entry="lambdas.register.handle",
             description="Checks, deduplicates and catalogues what arrives under incoming/",
-            timeout=300,
+            timeout=900,
             memory=1024,
             environment={
                 "DATA_BUCKET": drop.bucket.bucket_name,
@@ -33,6 +36,7 @@ class Register(Construct):
                 **records.environment,
             },
         )
+        self._give_storage()
         self._allow(deployment, drop, records)
         self.inbox = Inbox(
             self,
@@ -43,6 +47,12 @@ class Register(Construct):
             batch_size=10,
             max_concurrency=deployment.settings.register_concurrency,
         )
+
+    def _give_storage(self) -> None:
+        """Room for the largest annotation file (lambdas/domain/parts.py), and for what it becomes."""
+        cfn = self.handler.function.node.default_child
+        assert isinstance(cfn, lambda_.CfnFunction)  # noqa: S101
+        cfn.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=STORAGE_MB)
 
     def _catalogue(self, deployment: Deployment) -> dynamodb.Table:
         text = dynamodb.AttributeType.STRING
@@ -57,15 +67,20 @@ class Register(Construct):
             ),
             removal_policy=deployment.removal_policy,
         )
+        # The newest, how many, and why: whole items would make counting read a hundred times as much.
         table.add_global_secondary_index(
             index_name="by_status",
             partition_key=dynamodb.Attribute(name="status", type=text),
             sort_key=dynamodb.Attribute(name="changed_at", type=text),
+            projection_type=dynamodb.ProjectionType.INCLUDE,
+            non_key_attributes=["key", "conflict_reason"],
         )
         table.add_global_secondary_index(
-            index_name="by_split",
-            partition_key=dynamodb.Attribute(name="split", type=text),
+            index_name="by_status_and_id",
+            partition_key=dynamodb.Attribute(name="status", type=text),
             sort_key=dynamodb.Attribute(name="id", type=text),
+            projection_type=dynamodb.ProjectionType.INCLUDE,
+            non_key_attributes=["row"],
         )
         return table
 
@@ -73,7 +88,7 @@ class Register(Construct):
         """Read the catalogue through its indexes."""
         handler.allow(
             "dynamodb:Query",
-            on=[f"{self.catalogue.table_arn}/index/{index}" for index in ("by_status", "by_split")],
+            on=[f"{self.catalogue.table_arn}/index/{index}" for index in ("by_status", "by_status_and_id")],
         )
 
     def _allow(self, deployment: Deployment, drop: Drop, records: Records) -> None:
@@ -102,5 +117,10 @@ class Register(Construct):
             "s3:PutObject",
             on=[drop.objects(prefix) for prefix in ("images/", "rejected/", "annotations/")],
             why="registered objects are named by their content, rejected ones by the key they came under",
+        )
+        handler.allow(
+            "s3:PutObject",
+            on=[drop.objects("incoming/annotations/")],
+            why="the parts that a large or foreign annotation file is converted into lie beside it",
         )
         handler.allow("states:StartExecution", on=[deployment.state_machine_arn("retrain")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -16,6 +17,10 @@ from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
 from infra.workflow import Workflow
 
 SNAPSHOTS = "a snapshot is named by its content, a training's output by its model version"
+SNAPSHOT_MEMORY_MB = 1769
+"""One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+SNAPSHOT_STORAGE_MB = 2 * 1024
+"""Manifests of 250,000 images in the making; an entry takes about 1 KB, and is there twice."""
 
 
 class Retrain(Construct):
@@ -45,6 +50,7 @@ class Retrain(Construct):
             "Settle": self._settle(),
             "TakeLease": self._handler("TakeLease", "take_lease", "Lets one run at a time go on"),
             "Snapshot": self._snapshot(),
+            "CheckData": self._check_data(),
             "SyncDatasets": self._sync_datasets(),
             "Train": self._train(),
             "WatchTraining": self._watch_training(),
@@ -64,7 +70,9 @@ class Retrain(Construct):
         if deployment.settings.retrain_schedule != "never":
             self._schedule(deployment.settings.retrain_schedule)
 
-    def _handler(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
+    def _handler(
+        self, id: str, function: str, description: str, *, timeout: int = 60, memory: int = 512
+    ) -> Handler:
         handler = Handler(
             self,
             id,
@@ -72,6 +80,7 @@ class Retrain(Construct):
             entry=f"lambdas.retrain.{function}",
             description=description,
             timeout=timeout,
+            memory=memory,
             environment=self._environment,
         )
         self._records.allow(handler)
@@ -83,11 +92,29 @@ class Retrain(Construct):
         return handler
 
     def _snapshot(self) -> Handler:
-        handler = self._handler("Snapshot", "snapshot", "Writes an immutable dataset snapshot", timeout=900)
+        handler = self._handler(
+            "Snapshot",
+            "snapshot",
+            "Writes an immutable dataset snapshot",
+            timeout=900,
+            memory=SNAPSHOT_MEMORY_MB,
+        )
+        cfn = handler.function.node.default_child
+        assert isinstance(cfn, lambda_.CfnFunction)  # noqa: S101
+        cfn.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=SNAPSHOT_STORAGE_MB)
         self._register.allow_query(handler)
-        handler.allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=[self._register.catalogue.table_arn])
+        handler.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", on=[self._register.catalogue.table_arn])
         handler.allow("s3:GetObject", "s3:PutObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
         handler.allow("s3:ListBucket", on=[self._drop.bucket.bucket_arn])
+        return handler
+
+    def _check_data(self) -> Handler:
+        handler = self._handler(
+            "CheckData", "check_data", "Makes a snapshot's data-set report", timeout=900, memory=1024
+        )
+        self._register.allow_query(handler)
+        handler.allow("s3:GetObject", "s3:PutObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
+        self._allow_images(handler)
         return handler
 
     def _sync_datasets(self) -> Handler:

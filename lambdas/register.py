@@ -13,8 +13,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from lambdas.domain import registration, retraining
-from lambdas.domain.registration import Arrival, Outcome
+from lambdas.domain import arrivals, registration, retraining
+from lambdas.domain.arrivals import Arrival, Outcome
 from lambdas.domain.services import services, variable
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _arrival(body: str) -> Arrival:
 def _forget(outcomes: list[Outcome]) -> None:
     """What is registered leaves incoming/; if that fails the records stand, and the sweeper has it done."""
     try:
-        registration.forget(services().s3, outcomes)
+        arrivals.forget(services().s3, outcomes)
     except Exception:
         logger.exception("could not delete what was registered")
 

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.domain import catalogue, clock, custom_labels, gates, retraining, snapshots
+from lambdas.domain import catalogue, checking, clock, custom_labels, gates, retraining, snapshots
 from lambdas.domain.services import services, variable
 
 logger = Logger()
@@ -84,6 +84,18 @@ def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
         images=made.summary(),
     )
     return {"id": made.id, "enough": not reason, "reason": reason}
+
+
+@logger.inject_lambda_context
+def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
+    """Make the snapshot's data-set report, and say whether a training would be wasted."""
+    s = services()
+    made = snapshots.read(s.s3, s.bucket, event["snapshot"])
+    region = s.s3.meta.region_name
+    report = checking.check(s.catalogue, s.s3, s.bucket, made, tuning=s.tuning(), region=region)
+    reason = checking.why_not_train(report, s.bucket, made.id)
+    s.records.note_run(retraining.run_id(event["run"]), data_report=report.verdict)
+    return {"worth": not reason, "reason": reason}
 
 
 @logger.inject_lambda_context

@@ -1,8 +1,9 @@
 """The catalogue: every image once, by its content, in one DynamoDB table.
 
-Beside the images the table knows which image an incoming key turned out to be (`source#`), and which
-annotations wait for an image that has not come yet (`pending#`). Delivery is at least once and concurrent,
-so every write is conditional: whoever writes an image item has to move its `revision`.
+Beside the images the table knows which image an incoming key turned out to be (`source#`), which
+annotations wait for an image that has not come yet (`pending#`), and the ledger of sides (`split#`,
+lambdas/domain/sides.py). Delivery is at least once and concurrent, so every write is conditional: whoever
+writes an image item has to move its `revision`.
 """
 
 from __future__ import annotations
@@ -14,27 +15,34 @@ from typing import TYPE_CHECKING, Any, Literal
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from botocore.exceptions import ClientError
 
-from lambdas.domain import clock
+from lambdas.domain import clock, rows, sides
 from lambdas.domain.images import Format
-from lambdas.domain.manifests import Annotation, Box, Kind, classification_entry, detection_entry
+from lambdas.domain.manifests import (
+    Annotation,
+    Box,
+    Kind,
+    SplitWanted,
+    classification_entry,
+    detection_entry,
+    entry_line,
+)
+from lambdas.domain.rows import Row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
-Status = Literal["unlabelled", "labelled", "conflict"]
-STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict")
-Side = Literal["TRAIN", "TEST"]
-SIDES: tuple[Side, ...] = ("TRAIN", "TEST")
-Split = Literal["", "UNASSIGNED", "TRAIN", "TEST"]
-"""Empty on an image that has never been labelled."""
-Origin = Literal["", "folder", "annotation"]
+CatalogueError = sides.CatalogueError
+Side = sides.Side
+SIDES = sides.SIDES
+Status = Literal["unlabelled", "labelled", "conflict", "withdrawn"]
+STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict", "withdrawn")
+Origin = Literal["", "folder", "annotation", "person"]
 
 _ATTEMPTS = 50
 """Writers that can be at one image at once before one of them gives up, to be delivered again."""
-
-
-class CatalogueError(RuntimeError):
-    """The catalogue cannot do what was asked; the message says why."""
+MAX_BATCH = 100
+"""Items that one BatchGetItem gets:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,14 @@ class CatalogueImage:
     format: Format
     bytes: int
     registered_at: str
+    perceptual_hash: str = ""
+    """16 hex digits, alike for images that look alike (images.py)."""
     sources: frozenset[str] = frozenset()
     """Incoming keys that it came under; the first SOURCES_KEPT of them."""
     folder_labels: frozenset[str] = frozenset()
     """Labels of the folders that it was found in, whatever its labels are."""
     status: Status = "unlabelled"
+    """A withdrawn image keeps its labels, to be restored with."""
     conflict_reason: str = ""
     kind: Kind | None = None
     labels: tuple[str, ...] = ()
@@ -61,7 +72,10 @@ class CatalogueImage:
     annotation_order: str = ""
     """Which annotation it was labelled by; a later one is greater. Empty if by none."""
     changed_at: str = ""
-    split: Split = ""
+    changed_by: str = ""
+    """Who last withdrew, restored or relabelled it by hand."""
+    split_wanted: SplitWanted = ""
+    """The side that it should get, where somebody asked for one."""
     revision: int = 0
 
     @property
@@ -87,6 +101,21 @@ class CatalogueImage:
         if self.kind == "classification":
             return classification_entry(bucket, self.key, self.labels, self.changed_at)
         raise CatalogueError(f"{self.id} is {self.status}: it has no manifest entry")
+
+    def row(self) -> Row:
+        """What a snapshot needs of it; only of a labelled image."""
+        entry = entry_line(self.manifest_entry(rows.ENTRY_BUCKET))
+        return Row(
+            key=self.key,
+            width=self.width,
+            height=self.height,
+            perceptual_hash=self.perceptual_hash,
+            changed_at=self.changed_at,
+            kind=self.kind or "detection",
+            labels=self.label_names,
+            split_wanted=self.split_wanted,
+            entry=entry,
+        )
 
 
 @dataclass(frozen=True)
@@ -117,12 +146,28 @@ def image_id(sha256: str) -> str:
     return f"image#{sha256}"
 
 
+def unless_withdrawn(image: CatalogueImage, status: Status) -> Status:
+    """The status that labels give an image; one that a person withdrew waits for a person to restore it."""
+    return "withdrawn" if image.status == "withdrawn" else status
+
+
 # Images
 
 
 def get_image(table: Table, sha256: str) -> CatalogueImage | None:
     item = _get(table, image_id(sha256))
     return _image(item) if item else None
+
+
+def get_images(table: Table, ids: Sequence[str]) -> list[CatalogueImage]:
+    """The images with these ids, up to MAX_BATCH, in this order; those that are not there are left out."""
+    found: dict[str, CatalogueImage] = {}
+    asked: Any = {table.name: {"Keys": [{"id": id} for id in ids], "ConsistentRead": True}}
+    while asked:
+        answer = table.meta.client.batch_get_item(RequestItems=asked)
+        found |= {str(item["id"]): _image(item) for item in answer["Responses"].get(table.name, [])}
+        asked = answer.get("UnprocessedKeys")
+    return [found[id] for id in ids if id in found]
 
 
 def update_image(
@@ -135,7 +180,7 @@ def update_image(
     """Put in the place of an image (None: of none yet) what `change` makes of it.
 
     `change` is called again whenever somebody else was quicker, and nothing is written if it changes
-    nothing. `changed_at` moves if, and only if, status or labels did; a first labelling opens the split.
+    nothing. `changed_at` moves if, and only if, status or labels did.
 
     Args:
         probably_new: try first without reading; what is there already is read then.
@@ -150,7 +195,7 @@ def update_image(
             return Change(before, after)
         after = _stamped(before, after)
         unchanged = Attr("revision").eq(before.revision) if before else Attr("id").not_exists()
-        if _put(table, _item(after), unchanged):
+        if _put(table, as_item(after), unchanged):
             return Change(before, after)
     raise CatalogueError(f"{image_id(sha256)}: written by too many others at once")
 
@@ -158,8 +203,6 @@ def update_image(
 def _stamped(before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:
     if before is None or _judgement(before) != _judgement(after):
         after = replace(after, changed_at=clock.now())
-    if after.status == "labelled" and not after.split:
-        after = replace(after, split="UNASSIGNED")
     return replace(after, revision=after.revision + 1)
 
 
@@ -169,33 +212,9 @@ def _judgement(image: CatalogueImage | None) -> tuple[Any, ...]:
     return (image.status, image.kind, image.labels, image.boxes)
 
 
-def assign_split(table: Table, id: str, side: Side) -> Side:
-    """Assign a labelled image for ever: the side it stands on, which may have been decided before.
-
-    Raises:
-        CatalogueError: there is no such image, or it has never been labelled.
-    """
-    try:
-        table.update_item(
-            Key={"id": id},
-            UpdateExpression="SET #split = :side ADD #revision :one",
-            ConditionExpression=Attr("split").eq("UNASSIGNED"),
-            ExpressionAttributeNames={"#split": "split", "#revision": "revision"},
-            ExpressionAttributeValues={":side": side, ":one": 1},
-        )
-    except ClientError as error:
-        if not _is_condition(error):
-            raise
-        return _decided_split(table, id)
-    return side
-
-
-def _decided_split(table: Table, id: str) -> Side:
-    split = (_get(table, id) or {}).get("split")
-    for side in SIDES:
-        if split == side:
-            return side
-    raise CatalogueError(f"{id} has never been labelled: it cannot be assigned to a dataset")
+def side_of(table: Table, sha256: str) -> Side | None:
+    """The side of an image; None before the first snapshot that it is in."""
+    return sides.side_of(table, sha256)
 
 
 def newest_change(table: Table, status: Status = "labelled") -> str | None:
@@ -210,11 +229,16 @@ def newest_change(table: Table, status: Status = "labelled") -> str | None:
 
 
 def count_changed_since(table: Table, moment: str, limit: int) -> int:
-    """Labelled images that changed after `moment` (empty: ever), counted no further than to `limit`."""
-    condition: ConditionBase = Key("status").eq("labelled")
-    if moment:
-        condition &= Key("changed_at").gt(moment)
-    return _count(table, condition, limit)
+    """Images labelled, relabelled or withdrawn after `moment` (empty: ever), counted no further than to
+    `limit`."""
+    count = 0
+    for status in ("labelled", "withdrawn"):
+        condition: ConditionBase = Key("status").eq(status)
+        if moment:
+            condition &= Key("changed_at").gt(moment)
+        if count < limit:
+            count += _count(table, condition, limit - count)
+    return count
 
 
 def count_by_status(table: Table) -> dict[Status, int]:
@@ -222,14 +246,15 @@ def count_by_status(table: Table) -> dict[Status, int]:
     return {status: _count(table, Key("status").eq(status)) for status in STATUSES}
 
 
-def labelled_images(table: Table, split: Literal["UNASSIGNED", "TRAIN", "TEST"]) -> Iterator[CatalogueImage]:
-    """The labelled images of a split, in the order of their ids."""
-    query: dict[str, Any] = {"IndexName": "by_split", "KeyConditionExpression": Key("split").eq(split)}
+def ids(table: Table, status: Status) -> Iterator[str]:
+    """The ids of the images of this status, sorted."""
+    query: dict[str, Any] = {
+        "IndexName": rows.INDEX,
+        "KeyConditionExpression": Key("status").eq(status),
+        "ProjectionExpression": "id",
+    }
     for page in _pages(table, query):
-        for item in page["Items"]:
-            # An image keeps its split when its folders come to disagree, but does not train.
-            if item["status"] == "labelled":
-                yield _image(item)
+        yield from (str(item["id"]) for item in page["Items"])
 
 
 def _count(table: Table, condition: ConditionBase, limit: int | None = None) -> int:
@@ -290,6 +315,7 @@ def put_pending(table: Table, key: str, pending: Pending) -> None:
         "labels": list(annotation.labels),
         "boxes": [asdict(box) for box in annotation.boxes],
         "image_size": list(annotation.image_size or ()),
+        "split_wanted": annotation.split_wanted,
         "order": pending.order,
         "manifest_key": pending.manifest_key,
         "line": pending.line,
@@ -323,6 +349,7 @@ def _pending(key: str, item: dict[str, Any]) -> Pending:
         labels=tuple(item["labels"]),
         boxes=tuple(_box(box) for box in item["boxes"]),
         image_size=(size[0], size[1]) if size else None,
+        split_wanted=item["split_wanted"],
     )
     return Pending(annotation, item["order"], item["manifest_key"], int(item["line"]), item["at"])
 
@@ -339,8 +366,11 @@ def delete_pending(table: Table, key: str, order: str) -> None:
 # Items
 
 
-def _item(image: CatalogueImage) -> dict[str, Any]:
+def as_item(image: CatalogueImage) -> dict[str, Any]:
+    """How the table holds it."""
     item = {name: value for name, value in asdict(image).items() if value not in ("", None, (), frozenset())}
+    if image.status == "labelled":
+        item[rows.ATTRIBUTE] = image.row().encode()
     item |= {"id": image.id, "labels": list(image.labels), "boxes": [asdict(box) for box in image.boxes]}
     for strings in ("sources", "folder_labels"):
         if strings in item:

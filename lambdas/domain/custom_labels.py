@@ -4,7 +4,7 @@ trained, started, stopped and asked. Nothing here waits; what takes long is star
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -89,20 +89,6 @@ def create_dataset(
         DatasetType=dataset_type,
         DatasetSource={"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": manifest_key}}},
     )
-
-
-def changed_entries(old: Iterator[str], new: Iterator[str]) -> list[str] | None:
-    """Manifest lines that turn `old` into `new` by UpdateDatasetEntries; None where that cannot be done.
-
-    The operation adds entries and replaces those of the same source-ref; it removes none.
-    """
-    before = {json.loads(line)["source-ref"]: line for line in old}
-    changes = []
-    for line in new:
-        source = json.loads(line)["source-ref"]
-        if before.pop(source, None) != line:
-            changes.append(line)
-    return None if before else changes
 
 
 # Model versions

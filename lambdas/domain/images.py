@@ -64,6 +64,8 @@ class ImageFacts:
     height: int
     sha256: str
     bytes: int
+    perceptual_hash: str
+    """16 hex digits, of the image upright; those of images that look alike differ in few bits."""
 
     @property
     def key(self) -> str:
@@ -86,8 +88,8 @@ def inspect(data: bytes) -> ImageFacts:
         raise UnusableImage("empty", "the file has no content; upload it again")
     check_bytes(len(data))
     format = _format(data)
-    width, height = _decode(data, format)
-    return ImageFacts(format, width, height, hashlib.sha256(data).hexdigest(), len(data))
+    width, height, perceptual_hash = _decode(data, format)
+    return ImageFacts(format, width, height, hashlib.sha256(data).hexdigest(), len(data), perceptual_hash)
 
 
 def check_bytes(size: int) -> None:
@@ -114,16 +116,19 @@ def _format(data: bytes) -> Format:
     raise UnusableImage("not_an_image", "neither a JPEG nor a PNG file")
 
 
-def _decode(data: bytes, format: Format) -> tuple[int, int]:
+def _decode(data: bytes, format: Format) -> tuple[int, int, str]:
+    """Width, height and perceptual hash."""
     # Imported here, because most of a cold start's events need no decoder.
     from PIL import Image  # noqa: PLC0415
+
+    from lambdas.domain import perceptual_hash  # noqa: PLC0415
 
     try:
         with Image.open(BytesIO(data), formats=(format,)) as image:
             # Before its pixels are decoded, so that a few bytes cannot claim the function's memory.
             _check_header(image)
             image.load()
-            return image.size
+            return *image.size, perceptual_hash.of_image(image)
     except (UnusableImage, MemoryError):
         raise
     except Image.DecompressionBombError as error:

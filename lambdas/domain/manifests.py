@@ -18,9 +18,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["classification", "detection"]
+SplitWanted = Literal["", "TRAIN", "TEST"]
 
 CLASSIFICATION_TYPE = "groundtruth/image-classification"
 DETECTION_TYPE = "groundtruth/object-detection"
+
+SPLIT_ATTRIBUTE = "labelloop-split"
+"""TRAIN or TEST: the side that the data's makers want the image on. Rekognition sees none of these three."""
+ALSO_ATTRIBUTE = "labelloop-also"
+"""A second name (s3://bucket/key) under which the image may come."""
+LINE_ATTRIBUTE = "labelloop-line"
+"""Of a line that was made of another file's: the line there, to name in messages."""
 
 MAX_LABELS_PER_IMAGE = 50
 MAX_BOXES_PER_IMAGE = 50
@@ -78,6 +86,11 @@ class Annotation:
     """In the line's order; of a detection only."""
     image_size: tuple[int, int] | None = None
     """Width and height that the boxes were drawn on, if the line says so."""
+    split_wanted: SplitWanted = ""
+    also_key: str = ""
+    """A second key under which the image may have come, or come yet."""
+    file_line: int = 0
+    """The line of the file that this one was made of; 0 if it was not made of another."""
 
 
 def clean_label(name: object) -> str:
@@ -138,8 +151,8 @@ def check_fits(annotation: Annotation, width: int, height: int) -> tuple[str, st
             drawn_width, drawn_height = annotation.image_size
             raise _Broken(
                 "image_size_differs",
-                f"image_size is {drawn_width} x {drawn_height}, but the stored image is {width} x {height};"
-                " boxes count from the pixels as stored, before any EXIF orientation",
+                f"image_size is {drawn_width} x {drawn_height}, but the image is {width} x {height};"
+                " boxes are of the image upright, turned as its EXIF orientation says",
             )
         for box in annotation.boxes:
             _check_box(box, width, height)
@@ -180,7 +193,8 @@ def _check_length(length: int, bytes_each: int = 1) -> None:
 
 
 def _annotation(line: Mapping[str, Any]) -> Annotation:
-    bucket, key = _source(line)
+    bucket, key = _source(line, "source-ref")
+    more = _more(line, bucket)
     attributes = _label_attributes(line)
     types = {metadata["type"] for _, metadata in attributes}
     if len(types) > 1:
@@ -188,7 +202,7 @@ def _annotation(line: Mapping[str, Any]) -> Annotation:
             "mixed_kinds", "image-level labels and boxes for one image: put one of them on the line"
         )
     if types == {CLASSIFICATION_TYPE}:
-        return Annotation(bucket, key, "classification", labels=_image_labels(attributes))
+        return Annotation(bucket, key, "classification", labels=_image_labels(attributes), **more)
     boxes = tuple(box for value, metadata in attributes for box in _boxes(value, metadata))
     if len(boxes) > MAX_BOXES_PER_IMAGE:
         raise _Broken(
@@ -198,18 +212,33 @@ def _annotation(line: Mapping[str, Any]) -> Annotation:
     if size:
         for box in boxes:
             _check_box(box, *size)
-    return Annotation(bucket, key, "detection", boxes=boxes, image_size=size)
+    return Annotation(bucket, key, "detection", boxes=boxes, image_size=size, **more)
 
 
-def _source(line: Mapping[str, Any]) -> tuple[str, str]:
-    if "source-ref" not in line:
-        raise _Broken("no_source_ref", 'the line names no image: add "source-ref": "s3://bucket/key"')
-    found = _SOURCE_REF.fullmatch(line["source-ref"]) if isinstance(line["source-ref"], str) else None
+def _source(line: Mapping[str, Any], name: str) -> tuple[str, str]:
+    if name not in line:
+        raise _Broken("no_source_ref", f'the line names no image: add "{name}": "s3://bucket/key"')
+    found = _SOURCE_REF.fullmatch(line[name]) if isinstance(line[name], str) else None
     if not found or not _is_key(found[2]):
-        raise _Broken(
-            "bad_source_ref", f"source-ref has to read s3://bucket/key, not {line['source-ref']!r}"[:300]
-        )
+        raise _Broken("bad_source_ref", f"{name} has to read s3://bucket/key, not {line[name]!r}"[:300])
     return found[1], found[2]
+
+
+def _more(line: Mapping[str, Any], bucket: str) -> dict[str, Any]:
+    """What LabelLoop's own attributes say."""
+    more: dict[str, Any] = {}
+    if SPLIT_ATTRIBUTE in line:
+        more["split_wanted"] = line[SPLIT_ATTRIBUTE]
+        if more["split_wanted"] not in ("TRAIN", "TEST"):
+            given = repr(line[SPLIT_ATTRIBUTE])[:100]
+            raise _Broken("bad_split", f"{SPLIT_ATTRIBUTE} has to be TRAIN or TEST, not {given}")
+    if ALSO_ATTRIBUTE in line:
+        also_bucket, more["also_key"] = _source(line, ALSO_ATTRIBUTE)
+        if also_bucket != bucket:
+            raise _Broken("bad_source_ref", f"{ALSO_ATTRIBUTE} has to name the same bucket as source-ref")
+    if isinstance(number := line.get(LINE_ATTRIBUTE), int) and 0 < number < 10**9:
+        more["file_line"] = number
+    return more
 
 
 def _is_key(text: str) -> bool:

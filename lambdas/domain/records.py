@@ -62,6 +62,18 @@ class Progress:
     ticket: str
 
 
+@dataclass(frozen=True)
+class Synced:
+    """What the project's dataset holds: a snapshot (empty: nobody knows), or something on the way to another.
+
+    Of the changes that lead to snapshot `target`, the first `sent` entries were sent; an empty target: none.
+    """
+
+    snapshot: str
+    target: str
+    sent: int
+
+
 class Records:
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -171,13 +183,16 @@ class Records:
 
     # Datasets
 
-    def synced_snapshot(self, dataset_type: str) -> str:
-        """Id of the snapshot that the project's dataset was last brought to; empty if none."""
-        item = self._get("DATASET", dataset_type)
-        return str(item["snapshot"]) if item else ""
+    def synced(self, dataset_type: str) -> Synced:
+        item = self._get("DATASET", dataset_type) or {}
+        return Synced(str(item.get("snapshot", "")), str(item.get("target", "")), int(item.get("sent", 0)))
 
     def note_synced(self, dataset_type: str, snapshot_id: str) -> None:
-        self._note("DATASET", dataset_type, {"snapshot": snapshot_id})
+        """The dataset holds just this snapshot; empty: nobody knows what it holds."""
+        self._note("DATASET", dataset_type, {"snapshot": snapshot_id, "target": "", "sent": 0})
+
+    def note_syncing(self, dataset_type: str, target: str, sent: int) -> None:
+        self._note("DATASET", dataset_type, {"target": target, "sent": sent})
 
     # The champion
 

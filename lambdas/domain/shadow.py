@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ def test_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> list
     The manifest is in the order of content hashes, which is as good as shuffled and always the same.
     """
     lines = snapshots.entries(s3, bucket, snapshot_id, "TEST")
-    return _spread([_test_image(line) for line in lines], count)
+    return _spread(_first_of_each_label((_test_image(line) for line in lines), count), count)
 
 
 def evaluate(
@@ -58,6 +58,17 @@ def evaluate_champion(
 def _detect(rekognition: RekognitionClient, version_arn: str, test: TestImage) -> list[dict[str, object]]:
     image = {"S3Object": {"Bucket": test.bucket, "Name": test.key}}
     return custom_labels.detect(rekognition, version_arn, image)  # type: ignore[arg-type]
+
+
+def _first_of_each_label(images: Iterable[TestImage], count: int) -> list[TestImage]:
+    """The first `count` images of each label, in their order: `_spread` chooses no others."""
+    kept: Counter[str] = Counter()
+    first = []
+    for image in images:
+        if any(kept[label] < count for label in image.truth.labels):
+            first.append(image)
+            kept.update(image.truth.labels)
+    return first
 
 
 def _spread(images: list[TestImage], count: int) -> list[TestImage]:

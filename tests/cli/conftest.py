@@ -182,7 +182,7 @@ def cli(fake: FakeAws) -> Cli:
         Name="/parts/tuning", Type="String", Value=json.dumps({"min_new_images": 20})
     )
     loop = _table(dynamodb, "loop", ("kind", "id"))
-    indexes = {"by_status": ("status", "changed_at"), "by_split": ("split", "id")}
+    indexes = {"by_status": ("status", "changed_at"), "by_status_and_id": ("status", "id")}
     catalogue = _table(dynamodb, "catalogue", ("id",), indexes)
     fake.outputs = {
         "DataBucket": "parts-data",

@@ -30,7 +30,7 @@ def put_image(cli: Cli, number: int, status: str, **more: Any) -> None:
 
 def test_status_of_a_new_deployment(cli: Cli) -> None:
     found = cli.json("status")
-    assert found["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0}
+    assert found["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0, "withdrawn": 0}
     assert (found["champion"], found["run"], found["running"], found["rejected"]) == (None, None, [], 0)
     assert found["missing_for_a_run"] == 20
     shown = cli("status")
@@ -45,7 +45,7 @@ def test_status_counts_images_and_says_why_some_conflict(history: Cli) -> None:
     put_image(history, 3, "unlabelled")
     put_image(history, 4, "conflict", conflict_reason="it lies in folders of different labels: 'a', 'b'")
     found = history.json("status")
-    assert found["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1}
+    assert found["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1, "withdrawn": 0}
     assert found["conflicts"][0]["reason"].startswith("it lies in folders")
     assert (found["new_since_last_run"], found["missing_for_a_run"]) == (3, 17)
     assert "it lies in folders of different labels" in history("status").stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -160,11 +161,8 @@ def test_a_page_looks_at_few_items(dynamodb: Any, monkeypatch: pytest.MonkeyPatc
     for id in range(200):
         put(dynamodb, id, "labelled", id)
     index_queries.mend()
-    evaluated: list[Any] = []
-    real = dynamodb._evaluate_condition
-    monkeypatch.setattr(
-        dynamodb, "_evaluate_condition", lambda *given, **named: evaluated.append(1) or real(*given, **named)
-    )
+    evaluate = Mock(side_effect=dynamodb._evaluate_condition)
+    monkeypatch.setattr(dynamodb, "_evaluate_condition", evaluate)
     request = {
         "TableName": "catalogue",
         "IndexName": "by_status",
@@ -173,7 +171,7 @@ def test_a_page_looks_at_few_items(dynamodb: Any, monkeypatch: pytest.MonkeyPatc
         "ExpressionAttributeValues": {":s": {"S": "labelled"}, ":a": {"S": "100"}},
     }
     assert len(answer(dynamodb._query(request | {"Limit": 2}))["Items"]) == 2
-    assert len(evaluated) == 2
+    assert evaluate.call_count == 2
     assert sum(len(page["Items"]) for page in pages(dynamodb, request)) == 99
 
 

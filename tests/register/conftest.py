@@ -12,9 +12,9 @@ import pytest
 from moto import mock_aws
 from moto.moto_api._internal.models import moto_api_backend
 
-from lambdas.domain import catalogue, registration
+from lambdas.domain import arrivals, catalogue, registration
+from lambdas.domain.arrivals import Arrival, Outcome
 from lambdas.domain.catalogue import CatalogueImage
-from lambdas.domain.registration import Arrival, Outcome
 from tests.register.pictures import picture
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Drop:
 
     def register(self, arrival: Arrival) -> Outcome:
         outcome = registration.register_object(self.s3, self.table, arrival)
-        registration.forget(self.s3, [outcome])
+        arrivals.forget(self.s3, [outcome])
         return outcome
 
     def drop(self, key: str, body: bytes | None = None) -> Outcome:
@@ -92,12 +92,12 @@ def drop(clients: tuple[S3Client, DynamoDBServiceResource]) -> Drop:
 
 
 def _create_catalogue(dynamodb: DynamoDBServiceResource) -> Table:
-    indexes = {"by_status": ("status", "changed_at"), "by_split": ("split", "id")}
+    indexes = {"by_status": ("status", "changed_at"), "by_status_and_id": ("status", "id")}
     return dynamodb.create_table(
         TableName=TABLE,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("id", "status", "changed_at", "split")
+            {"AttributeName": name, "AttributeType": "S"} for name in ("id", "status", "changed_at")
         ],
         GlobalSecondaryIndexes=[
             {

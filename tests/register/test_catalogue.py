@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.domain import catalogue
+from lambdas.domain import catalogue, rows
 from lambdas.domain.catalogue import CatalogueError, CatalogueImage, Change
 from lambdas.domain.manifests import Box, entry_line, parse_line
 from tests.register.conftest import Drop
@@ -26,7 +26,10 @@ def put(drop: Drop, image: CatalogueImage) -> CatalogueImage:
 
 
 def several(drop: Drop, count: int) -> list[CatalogueImage]:
-    return [put(drop, replace(LABELLED, sha256=f"{number:064d}")) for number in reversed(range(count))]
+    return [
+        put(drop, replace(LABELLED, sha256=f"{number:064d}", key=f"images/{number:064d}.jpg"))
+        for number in reversed(range(count))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,7 @@ def several(drop: Drop, count: int) -> list[CatalogueImage]:
 def test_an_image_is_read_as_it_was_written(drop: Drop, image: CatalogueImage) -> None:
     written = put(drop, image)
     assert catalogue.get_image(drop.table, image.sha256) == written
-    assert replace(written, changed_at="", split="", revision=0) == image
+    assert replace(written, changed_at="", revision=0) == image
 
 
 def test_nothing_is_written_where_nothing_changes(drop: Drop) -> None:
@@ -76,46 +79,29 @@ def test_a_writer_that_never_gets_its_turn_gives_up(drop: Drop) -> None:
         catalogue.update_image(drop.table, IMAGE.sha256, hopeless)
 
 
-def test_a_split_is_for_ever(drop: Drop) -> None:
-    image = put(drop, LABELLED)
-    assert catalogue.assign_split(drop.table, image.id, "TEST") == "TEST"
-    assert catalogue.assign_split(drop.table, image.id, "TRAIN") == "TEST"
-    assigned = drop.image(image.sha256)
-    assert (assigned.split, assigned.changed_at) == ("TEST", image.changed_at)
-    put(drop, replace(assigned, status="conflict", kind=None, labels=()))
-    assert list(catalogue.labelled_images(drop.table, "TEST")) == [], "a conflict does not train"
-    again = put(
-        drop, replace(drop.image(image.sha256), status="labelled", kind="classification", labels=("dog",))
-    )
-    assert again.split == "TEST"
-
-
-def test_a_split_decided_meanwhile_is_not_written_over(drop: Drop) -> None:
-    image = put(drop, LABELLED)
-
-    def relabel(current: CatalogueImage | None) -> CatalogueImage:
-        assert current is not None
-        catalogue.assign_split(drop.table, image.id, "TRAIN")
-        return replace(current, labels=("dog",))
-
-    after = catalogue.update_image(drop.table, image.sha256, relabel).after
-    assert (after.split, after.labels) == ("TRAIN", ("dog",))
-
-
-@pytest.mark.parametrize("image", [None, IMAGE])
-def test_only_a_labelled_image_is_assigned(drop: Drop, image: CatalogueImage | None) -> None:
-    if image:
-        put(drop, image)
-    with pytest.raises(CatalogueError, match="never been labelled"):
-        catalogue.assign_split(drop.table, IMAGE.id, "TRAIN")
-
-
-def test_labelled_images_come_by_split_and_sorted(drop: Drop) -> None:
+def test_the_rows_of_labelled_images_come_sorted(drop: Drop) -> None:
     images = several(drop, 5)
-    catalogue.assign_split(drop.table, images[0].id, "TRAIN")
-    assert [image.id for image in catalogue.labelled_images(drop.table, "TRAIN")] == [images[0].id]
-    unassigned = [image.id for image in catalogue.labelled_images(drop.table, "UNASSIGNED")]
-    assert unassigned == sorted(image.id for image in images[1:])
+    put(drop, replace(images[0], status="conflict", kind=None, labels=()))
+    put(drop, replace(images[1], status="withdrawn"))
+    found = list(rows.labelled(drop.table))
+    assert [row.sha256 for row in found] == sorted(image.sha256 for image in images[2:])
+
+
+def test_a_row_says_what_the_image_says(drop: Drop) -> None:
+    boxes = (Box('h\u00fcnd "a"', 0, 1, 20, 30), Box("cat", 5, 5, 10, 10))
+    image = put(
+        drop,
+        replace(
+            LABELLED, kind="detection", labels=(), boxes=boxes, split_wanted="TEST", perceptual_hash="ab"
+        ),
+    )
+    (row,) = rows.labelled(drop.table)
+    assert row == image.row()
+    assert (row.width, row.height, row.kind, row.labels) == (80, 70, "detection", image.label_names)
+    assert (row.changed_at, row.perceptual_hash, row.split_wanted) == (image.changed_at, "ab", "TEST")
+    assert (
+        row.manifest_line("bucket-of-a-stack") == entry_line(image.manifest_entry("bucket-of-a-stack")) + "\n"
+    )
 
 
 def test_changes_are_counted_to_a_limit(drop: Drop) -> None:
@@ -126,7 +112,12 @@ def test_changes_are_counted_to_a_limit(drop: Drop) -> None:
     assert catalogue.newest_change(drop.table, "labelled") == images[-1].changed_at
     assert catalogue.newest_change(drop.table, "conflict") is None
     put(drop, IMAGE)
-    assert catalogue.count_by_status(drop.table) == {"unlabelled": 1, "labelled": 5, "conflict": 0}
+    assert catalogue.count_by_status(drop.table) == {
+        "unlabelled": 1,
+        "labelled": 5,
+        "conflict": 0,
+        "withdrawn": 0,
+    }
 
 
 def test_a_manifest_entry_says_what_the_catalogue_says() -> None:

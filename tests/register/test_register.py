@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 import lambdas.register
 from lambdas.domain import retraining
-from lambdas.domain.registration import Arrival
+from lambdas.domain.arrivals import Arrival
 from lambdas.domain.services import services
 from tests.register.conftest import BUCKET, TABLE, Drop
 from tests.register.pictures import picture

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from lambdas.domain import catalogue, registration
+from lambdas.domain import arrivals, catalogue, images, registration, rows
+from lambdas.domain.arrivals import Arrival
 from lambdas.domain.manifests import Box
-from lambdas.domain.registration import Arrival
 from tests.register.conftest import BUCKET, Drop
-from tests.register.pictures import GIF, picture
+from tests.register.pictures import GIF, encoded, picture
 from tests.register.test_manifests import box, classification, detection
 
 
@@ -44,13 +45,8 @@ def test_a_labelled_folder(drop: Drop) -> None:
         ("cat",),
         "folder",
     )
-    assert (image.width, image.height, image.format, image.bytes, image.split) == (
-        80,
-        70,
-        "JPEG",
-        len(data),
-        "UNASSIGNED",
-    )
+    assert (image.width, image.height, image.format, image.bytes) == (80, 70, "JPEG", len(data))
+    assert image.perceptual_hash == images.inspect(data).perceptual_hash
     assert image.changed_at.endswith("Z")
     assert drop.read(f"images/{sha256}.jpg") == data
     assert drop.s3.head_object(Bucket=BUCKET, Key=image.key)["ContentType"] == "image/jpeg"
@@ -60,7 +56,7 @@ def test_a_labelled_folder(drop: Drop) -> None:
 def test_an_unlabelled_image(drop: Drop) -> None:
     outcome = drop.drop("incoming/unlabeled/a.jpg")
     [image] = drop.images()
-    assert (image.status, image.labels, image.split, outcome.labels_changed) == ("unlabelled", (), "", 0)
+    assert (image.status, image.labels, outcome.labels_changed) == ("unlabelled", (), 0)
 
 
 def test_the_content_decides_the_extension(drop: Drop) -> None:
@@ -113,7 +109,7 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
 ) -> None:
     arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
     with monkeypatch.context() as crashing:
-        crashing.setattr(registration, "forget", lambda *_: None)
+        crashing.setattr(arrivals, "forget", lambda *_: None)
         for _ in range(3):
             drop.register(arrival)
     [image] = drop.images()
@@ -127,14 +123,14 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
 def test_the_same_event_at_the_same_time(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
     together = threading.Barrier(8, timeout=20)
-    opened = registration._open
+    opened = arrivals.open_object
 
     def checked(s3: Any, arrival: Arrival) -> Any:
         found = opened(s3, arrival)
         together.wait()
         return found
 
-    monkeypatch.setattr(registration, "_open", checked)
+    monkeypatch.setattr(arrivals, "open_object", checked)
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(drop.register, [arrival] * 8))
     assert sum(outcome.kind == "registered" for outcome in outcomes) == 1
@@ -222,14 +218,14 @@ def test_an_object_deleted_since_the_event(drop: Drop) -> None:
 
 def test_an_object_that_goes_while_it_is_rejected(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/x.jpg", picture())
-    opened = registration._open
+    opened = arrivals.open_object
 
     def opened_and_deleted(s3: Any, arrival: Arrival) -> Any:
         found = opened(s3, arrival)
         drop.s3.delete_object(**arrival.version)
         return found
 
-    monkeypatch.setattr(registration, "_open", opened_and_deleted)
+    monkeypatch.setattr(arrivals, "open_object", opened_and_deleted)
     assert drop.register(arrival).kind == "gone"
     assert drop.keys("rejected/") == []
 
@@ -245,7 +241,6 @@ def test_an_object_that_goes_while_it_is_rejected(drop: Drop, monkeypatch: pytes
         ("labeled/cat/a.jpg", GIF, "unsupported_format"),
         ("unlabeled/a.jpg", picture(size=(300, 300))[:500], "truncated"),
         ("annotations/a.jpg", picture(size=(63, 80)), "too_small"),
-        ("annotations/coco.json", b'{"images": []}', "not_an_image"),
         ("labeled/a.jpg", picture(), "no_label_folder"),
         ("labeled//a.jpg", picture(), "bad_label"),
         ("labeled/a\nb/a.jpg", picture(), "bad_label"),
@@ -357,7 +352,7 @@ def test_an_annotation_without_boxes_takes_labels_away(drop: Drop) -> None:
     sha256 = drop.drop(key).sha256
     assert drop.drop_manifest("m.manifest", boxes_line(key)).labels_changed == 1
     assert (drop.image(sha256).status, drop.image(sha256).kind) == ("unlabelled", None)
-    assert list(catalogue.labelled_images(drop.table, "UNASSIGNED")) == []
+    assert list(rows.labelled(drop.table)) == []
 
 
 @pytest.mark.parametrize("by_content", [False, True])
@@ -370,6 +365,12 @@ def test_an_annotation_waits_for_its_image(drop: Drop, by_content: bool) -> None
     assert drop.drop(key, data).labels_changed == 1
     assert drop.image(sha256).labels == ("cat",)
     assert len(drop.table.scan()["Items"]) == 2, "an image and its source, nothing pending"
+
+
+def test_the_split_of_a_data_set_waits_with_its_annotation(drop: Drop) -> None:
+    key = "incoming/annotations/late.jpg"
+    drop.drop_manifest("m.manifest", labelled_line(key, "cat") | {"labelloop-split": "TEST"})
+    assert drop.image(drop.drop(key).sha256).split_wanted == "TEST"
 
 
 def test_the_newest_of_several_waiting_annotations_counts(drop: Drop) -> None:
@@ -457,15 +458,6 @@ def test_a_waiting_annotation_that_does_not_fit_its_image_is_told(drop: Drop) ->
     assert catalogue.get_pendings(drop.table, [key]) == []
 
 
-def test_a_manifest_of_more_lines_than_one_invocation_gets_done(
-    drop: Drop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registration, "MAX_MANIFEST_LINES", 2)
-    lines = [labelled_line(f"incoming/annotations/{number}.jpg", "cat") for number in range(3)]
-    assert drop.drop_manifest("small.manifest", *lines[:2]).kind == "annotated"
-    assert drop.drop_manifest("large.manifest", *lines).reason == "too_many_lines"
-
-
 def test_a_manifest_outside_annotations_is_no_image(drop: Drop) -> None:
     outcome = drop.drop(
         "incoming/unlabeled/m.manifest", json.dumps(labelled_line("incoming/a", "x")).encode()
@@ -490,6 +482,33 @@ def test_a_batch_leaves_incoming_in_one_request(drop: Drop, monkeypatch: pytest.
         return delete(**given)
 
     monkeypatch.setattr(drop.s3, "delete_objects", counted)
-    registration.forget(drop.s3, outcomes)
+    arrivals.forget(drop.s3, outcomes)
     assert len(requests) == 1
     assert drop.keys("incoming/") == [first.key]
+
+
+# Images that are turned
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(Image.linear_gradient("L").resize((100, 70)).convert("RGB"), "JPEG", exif=exif)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_sizes_and_boxes_are_of_the_image_upright(drop: Drop, orientation: int) -> None:
+    key = "incoming/annotations/a.jpg"
+    size = (70, 100) if orientation > 4 else (100, 70)
+    sha256 = drop.drop(key, turned(orientation)).sha256
+    assert (drop.image(sha256).width, drop.image(sha256).height) == size
+    outcome = drop.drop_manifest("m.manifest", boxes_line(key, box(0, 60, 1, 9, 60), size=size))
+    assert (outcome.broken_lines, outcome.labels_changed) == (0, 1)
+    stored = drop.drop_manifest("n.manifest", boxes_line(key, box(0, 1, 1, 9, 9), size=(100, 70)))
+    assert stored.broken_lines == (1 if orientation > 4 else 0)
+
+
+def test_an_orientation_that_cannot_be_read_turns_nothing(drop: Drop) -> None:
+    data = turned(6).replace(b"Exif\0\0MM", b"Exif\0\0XX").replace(b"Exif\0\0II", b"Exif\0\0XX")
+    image = drop.image(drop.drop("incoming/unlabeled/a.jpg", data).sha256)
+    assert (image.width, image.height) == (100, 70)

@@ -27,6 +27,13 @@ def begun(world: World, name: str = "a") -> str:
     return arn
 
 
+def the_run(world: World, name: str = "a") -> str:
+    """The ARN of a run that `begun` began."""
+    run = world.records.run(name)
+    assert run is not None
+    return str(run["execution"])
+
+
 def snapshot(world: World) -> str:
     """A snapshot that is worth a training: its id."""
     world.images("cat", 10)
@@ -117,6 +124,30 @@ def test_snapshot_trains_the_same_content_only_if_forced(world: World) -> None:
 
 def test_force_does_not_train_what_cannot_be_trained(world: World) -> None:
     assert not call(retrain.snapshot, run=begun(world), force=True)["enough"]
+
+
+def test_check_data_leaves_a_report_beside_the_snapshot(world: World) -> None:
+    made = snapshot(world)
+    assert call(retrain.check_data, run=the_run(world), snapshot=made) == {
+        "worth": True,
+        "reason": "",
+    }
+    body = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.json")["Body"].read()
+    assert {finding["severity"] for finding in json.loads(body)["findings"]} <= {"harms", "note"}
+    page = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.html")
+    assert page["ContentType"].startswith("text/html") and made in page["Body"].read().decode()
+    assert str(world.records.run("a")["data_report"]).startswith("Training can start")  # type: ignore[index]
+
+
+def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
+    for number in range(251):
+        world.image(f"train {number}", f"label {number:03}", wanted="TRAIN")
+        world.image(f"test {number}", f"label {number:03}", wanted="TEST")
+    made = snapshot(world)
+    found = call(retrain.check_data, run=the_run(world), snapshot=made)
+    assert not found["worth"]
+    assert found["reason"].startswith("the data-set report stops it: ")
+    assert found["reason"].endswith(f"See s3://{BUCKET}/datasets/{made}/report.html")
 
 
 def test_sync_datasets_is_called_until_they_are_ready(world: World) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain.records import CLOSED, ChampionChangedError, LeaseName
+from lambdas.domain.records import CLOSED, ChampionChangedError, LeaseName, Synced
 from tests.retrain.world import World
 
 # Leases
@@ -124,10 +124,14 @@ def test_a_run_has_one_version_number(world: World) -> None:
 
 
 def test_the_synced_snapshot_is_remembered_for_each_dataset(world: World) -> None:
-    assert world.records.synced_snapshot("TRAIN") == ""
+    assert world.records.synced("TRAIN") == Synced("", "", 0)
     world.records.note_synced("TRAIN", "s1")
-    assert world.records.synced_snapshot("TRAIN") == "s1"
-    assert world.records.synced_snapshot("TEST") == ""
+    assert world.records.synced("TRAIN") == Synced("s1", "", 0)
+    world.records.note_syncing("TRAIN", "s2", 7)
+    assert world.records.synced("TRAIN") == Synced("s1", "s2", 7)
+    world.records.note_synced("TRAIN", "s2")
+    assert world.records.synced("TRAIN") == Synced("s2", "", 0)
+    assert world.records.synced("TEST") == Synced("", "", 0)
 
 
 # The champion

@@ -1,20 +1,24 @@
-"""Dataset snapshots: immutable, named by content, split for ever; and how the datasets come to them."""
+"""Dataset snapshots: immutable, named by content, split for ever."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from lambdas.domain import catalogue, clock, custom_labels, snapshots
-from lambdas.domain.custom_labels import CustomLabelsError
+from lambdas.domain import catalogue, clock, sides, snapshots, split
+from lambdas.domain.assigning import Assignment, Images
 from lambdas.domain.manifests import Box
+from lambdas.domain.rows import Row
+from lambdas.domain.sides import SIDES
 from lambdas.domain.snapshots import Snapshot
 from lambdas.domain.tuning import Tuning
-from tests.retrain.world import BUCKET, PROJECT, World
+from tests.retrain.world import BUCKET, World
 
 SNAPSHOT = Snapshot(
     id="s",
@@ -70,7 +74,7 @@ def test_other_content_has_another_id_and_leaves_the_old_one(world: World) -> No
     names = world.images("cat", 6)
     first = make(world)
     manifests = {key: world.read(key) for key in world.keys(f"datasets/{first.id}/")}
-    assert len(manifests) == 3
+    assert len(manifests) == 5
     world.image("cat 0", "dog")
     second = make(world)
     world.image("another", "cat")
@@ -93,7 +97,7 @@ def test_a_side_is_for_ever(world: World) -> None:
     make(world)
     after = world.splits()
     assert {name: after[name] for name in before} == before
-    assert "UNASSIGNED" not in after.values()
+    assert len(after) == 50
 
 
 def test_an_image_under_dispute_leaves_and_comes_back_to_its_side(world: World) -> None:
@@ -115,13 +119,182 @@ def test_what_changes_after_the_cutoff_is_not_in_it(world: World, monkeypatch: p
     made = make(world)
     assert (made.train_images, made.test_images) == (0, 0)
     assert made.cutoff == "2020-01-01T00:00:00.000000Z"
-    assert set(world.splits().values()) == {"UNASSIGNED"}
+    assert world.splits() == {}
 
 
 def test_nothing_at_all_is_a_snapshot_too(world: World) -> None:
     made = make(world)
     assert (made.train_images, made.test_images, made.test_labels) == (0, 0, {})
     assert world.read(f"datasets/{made.id}/train.manifest") == ""
+
+
+# Near-duplicates and wishes
+
+LOOKS = 0x123456789ABCDEF0
+
+
+def groups(world: World, snapshot: Snapshot) -> dict[str, str]:
+    """Group of each image, by its key."""
+    return {
+        image.key.removeprefix("images/").removesuffix(".jpg"): image.group
+        for side in SIDES
+        for image in snapshots.images(world.s3, BUCKET, snapshot.id, side)
+    }
+
+
+def test_the_images_lie_beside_their_entries(world: World) -> None:
+    world.images("cat", 9)
+    world.image("alike", "cat", looks=LOOKS)
+    world.image("alike too", "cat", looks=LOOKS ^ 0b1111)
+    made = make(world)
+    for side, count in zip(SIDES, (made.train_images, made.test_images), strict=True):
+        images = list(snapshots.images(world.s3, BUCKET, made.id, side))
+        entries = [json.loads(line) for line in snapshots.entries(world.s3, BUCKET, made.id, side)]
+        assert [f"s3://{BUCKET}/{image.key}" for image in images] == [
+            entry["source-ref"] for entry in entries
+        ]
+        assert len(images) == count
+        assert {(image.width, image.height) for image in images} == {(100, 100)}
+        dates = [entry["label-0-metadata"]["creation-date"] + "Z" for entry in entries]
+        assert [image.changed_at for image in images] == dates
+    looks = {image.perceptual_hash for image in snapshots.images(world.s3, BUCKET, made.id, "TRAIN")}
+    assert f"{LOOKS:016x}" in looks
+
+
+def test_near_duplicates_are_on_one_side(world: World) -> None:
+    world.images("cat", 40)
+    alike = [world.image(f"alike {number}", "cat", looks=LOOKS ^ 1 << number) for number in range(10)]
+    made = make(world)
+    assert len({world.splits()[name] for name in alike}) == 1
+    found = groups(world, made)
+    assert {found[name] for name in alike} == {min(alike)[:16]}
+    assert {group for name, group in found.items() if name not in alike} == {""}
+    assert made.crossing_groups == 0
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_near_duplicate_that_comes_later_takes_the_side_that_there_is(world: World, gone: bool) -> None:
+    """Also that of an image that is out of the data set at present, for it may come back."""
+    names = [world.image(f"cat {number}", "cat", looks=LOOKS ^ 0xFF << number * 8) for number in range(8)]
+    make(world)
+    before = world.splits()
+    assert set(before.values()) == {"TRAIN", "TEST"}
+    if gone:
+        for number in range(8):
+            world.image(f"cat {number}", "cat", status="withdrawn")
+    later = [
+        world.image(f"later {number}", "cat", looks=LOOKS ^ 0xFF << number * 8 ^ 1 << (number * 8 + 9) % 64)
+        for number in range(8)
+    ]
+    make(world)
+    assert [world.splits()[name] for name in later] == [before[name] for name in names]
+
+
+def test_a_thousand_images_that_look_the_same() -> None:
+    """However many they are, each is looked at a few times."""
+    rows = (
+        Row(f"images/{number:064x}.jpg", 80, 70, f"{LOOKS:016x}", "", "classification", ("cat",), "", "")
+        for number in range(1000)
+    )
+    images = Images()
+    for row in rows:
+        images.add(row)
+    real = Assignment._present
+    with patch.object(Assignment, "_present", autospec=True, side_effect=real) as members:
+        assignment = Assignment(images, sides.Ledger({}))
+        assert {assignment.group(index) for index in range(1000)} == {"0" * 16}
+        assert {assignment.side(index) for index in range(1000)} == {"TRAIN"}
+        assert assignment.crossing_groups() == 0
+    assert members.call_count <= 2
+
+
+def test_a_side_that_was_asked_for_is_given(world: World) -> None:
+    world.images("cat", 10)
+    train = [world.image(f"train {number}", "cat", wanted="TRAIN") for number in range(5)]
+    test = [world.image(f"test {number}", "cat", wanted="TEST") for number in range(15)]
+    make(world)
+    assert {world.splits()[name] for name in train} == {"TRAIN"}
+    assert {world.splits()[name] for name in test} == {"TEST"}
+    world.image("test 3", "cat", wanted="TRAIN")
+    make(world)
+    assert world.splits()[test[3]] == "TEST", "it had its side before"
+
+
+def test_a_group_goes_where_one_of_it_was_asked_to(world: World) -> None:
+    world.images("cat", 10)
+    names = [world.image(f"alike {number}", "cat", looks=LOOKS ^ 1 << number) for number in range(5)]
+    names.append(world.image("wanted", "cat", looks=LOOKS, wanted="TEST"))
+    make(world)
+    assert {world.splits()[name] for name in names} == {"TEST"}
+
+
+def test_a_group_that_is_asked_for_on_both_sides_crosses(world: World) -> None:
+    world.images("cat", 10)
+    train = world.image("one", "cat", looks=LOOKS, wanted="TRAIN")
+    test = world.image("other", "cat", looks=LOOKS, wanted="TEST")
+    neither = world.image("third", "cat", looks=LOOKS)
+    made = make(world)
+    assert [world.splits()[name] for name in (train, test, neither)] == ["TRAIN", "TEST", "TRAIN"]
+    assert made.crossing_groups == 1
+    assert snapshots.read(world.s3, BUCKET, made.id).crossing_groups == 1
+
+
+def test_more_test_images_than_custom_labels_takes_teach(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split, "MAX_TEST_IMAGES", 4)
+    world.images("cat", 20)
+    for number in range(3):
+        world.image(f"wanted {number}", "cat", wanted="TEST")
+    assert make(world).test_labels == {"cat": 4}
+    for number in range(3, 6):
+        world.image(f"wanted {number}", "cat", wanted="TEST")
+    made = make(world)
+    assert (made.test_labels, made.train_images) == ({"cat": 4}, 22)
+
+
+def test_the_order_of_registration_decides_nothing(world: World) -> None:
+    """Two deployments with the same images have the same sides."""
+    ordered = [(f"{label} {number}", label) for label in ("cat", "dog") for number in range(12)]
+    for name, label in ordered:
+        world.image(name, label)
+    make(world)
+    first = world.splits()
+    for bucket in sides.BUCKETS:
+        world.catalogue.delete_item(Key={"id": f"split#{bucket}"})
+    for name, _ in ordered:
+        world.catalogue.delete_item(Key={"id": catalogue.image_id(hashlib.sha256(name.encode()).hexdigest())})
+    for name, label in reversed(ordered):
+        world.image(name, label)
+    make(world)
+    assert world.splits() == first
+
+
+def test_a_crash_between_two_writes_changes_nobody_s_side(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.images("cat", 30)
+    real = sides.Ledger.assign
+    written: list[str] = []
+
+    def crashing(ledger: sides.Ledger, table: Any, bucket: str, new: Any) -> None:
+        if len(written) == 10:
+            raise RuntimeError("out of time")
+        real(ledger, table, bucket, new)
+        written.append(bucket)
+
+    with monkeypatch.context() as crash:
+        crash.setattr(sides.Ledger, "assign", crashing)
+        with pytest.raises(RuntimeError, match="out of time"):
+            make(world)
+    assert world.keys("datasets/") == []
+    partly = world.splits()
+    assert 10 <= len(partly) < 30
+    made = make(world)
+    after = world.splits()
+    assert len(after) == 30
+    assert {name: after[name] for name in partly} == partly
+    assert (made.train_images, made.test_images) == (24, 6)
 
 
 # Kinds
@@ -150,7 +323,7 @@ def test_images_with_nothing_on_them_are_left_out_and_counted(world: World) -> N
     made = make(world)
     assert (made.train_images, made.test_images) == (3, 1)
     assert made.left_out == {"nothing on the image": 3}
-    assert {world.splits()[name] for name in backgrounds} == {"UNASSIGNED"}
+    assert not set(backgrounds) & set(world.splits())
     assert make(world).left_out == made.left_out
 
 
@@ -162,24 +335,6 @@ def test_boxes_are_in_the_manifest_in_pixels(world: World) -> None:
     assert entry["source-ref"] == f"s3://{BUCKET}/images/{name}.jpg"
     assert entry["bounding-box"]["image_size"] == [{"width": 100, "height": 100, "depth": 3}]
     assert [a["left"] for a in entry["bounding-box"]["annotations"]] == [10, 10]
-
-
-def test_an_image_that_the_index_shows_twice_is_taken_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An index of DynamoDB is eventually consistent: an image may stand on its old and on its new side."""
-    world.images("cat", 5)
-    first = make(world)
-    stale = list(catalogue.labelled_images(world.catalogue, "TRAIN"))
-    real = catalogue.labelled_images
-    monkeypatch.setattr(
-        catalogue,
-        "labelled_images",
-        lambda table, split: iter(stale) if split == "UNASSIGNED" else real(table, split),
-    )
-    again = make(world)
-    assert again.id == first.id
-    assert (again.train_images, again.test_images) == (first.train_images, first.test_images)
 
 
 # Judging
@@ -221,183 +376,3 @@ def test_a_snapshot_is_trained_once(world: World) -> None:
     assert not snapshots.is_trained(world.records, SNAPSHOT)
     world.version("v3", snapshot="s", state="refused")
     assert snapshots.is_trained(world.records, SNAPSHOT)
-
-
-# Bringing the datasets to a snapshot
-
-
-def sync(world: World, snapshot: Snapshot | str) -> bool:
-    datasets = snapshots.Datasets(world.fake.client, world.s3, world.records, PROJECT, BUCKET)
-    return datasets.sync(snapshot if isinstance(snapshot, str) else snapshot.id)
-
-
-def until_synced(world: World, snapshot: Snapshot, rounds: int = 6) -> int:
-    """How often `sync` had to be called."""
-    for number in range(rounds):
-        if sync(world, snapshot):
-            return number + 1
-        world.fake.finish()
-    raise AssertionError("the datasets do not get ready")
-
-
-def test_datasets_are_created_from_the_manifests(world: World) -> None:
-    world.images("cat", 6)
-    made = make(world)
-    assert not sync(world, made)
-    assert {kind: found["manifest"] for kind, found in world.fake.datasets.items()} == {
-        "TRAIN": {"Bucket": BUCKET, "Name": f"datasets/{made.id}/train.manifest"},
-        "TEST": {"Bucket": BUCKET, "Name": f"datasets/{made.id}/test.manifest"},
-    }
-    assert not sync(world, made), "they are still being created"
-    world.fake.finish()
-    assert sync(world, made)
-    assert sync(world, made)
-    assert len(world.fake.called("create_dataset")) == 2
-    assert world.fake.called("update_dataset_entries") == []
-
-
-def test_what_was_added_is_all_that_is_sent(world: World) -> None:
-    world.images("cat", 6)
-    until_synced(world, make(world))
-    new = [world.image(f"new {number}", "dog") for number in range(2)]
-    made = make(world)
-    assert not sync(world, made)
-    updates = world.fake.called("update_dataset_entries")
-    sent = [
-        json.loads(line)["source-ref"]
-        for update in updates
-        for line in update["Changes"]["GroundTruth"].decode().splitlines()
-    ]
-    assert sorted(sent) == sorted(f"s3://{BUCKET}/images/{name}.jpg" for name in new)
-    assert not sync(world, made), "the update is under way"
-    world.fake.finish()
-    assert sync(world, made)
-    assert world.fake.called("delete_dataset") == []
-
-
-def test_a_label_that_changed_is_sent_as_well(world: World) -> None:
-    names = world.images("cat", 6)
-    until_synced(world, make(world))
-    world.image("cat 2", "dog")
-    until_synced(world, make(world))
-    (update,) = world.fake.called("update_dataset_entries")
-    (line,) = update["Changes"]["GroundTruth"].decode().splitlines()
-    assert json.loads(line)["source-ref"].endswith(f"{names[2]}.jpg")
-    assert '"class-name":"dog"' in line
-
-
-def test_a_dataset_that_lost_an_image_is_made_anew(world: World) -> None:
-    """UpdateDatasetEntries removes nothing."""
-    world.images("cat", 10)
-    until_synced(world, make(world))
-    splits = world.splits()
-    lost = next(number for number in range(10) if splits[world.image(f"cat {number}", "cat")] == "TRAIN")
-    world.image(f"cat {lost}", "cat", status="conflict")
-    made = make(world)
-    until_synced(world, made)
-    (deleted,) = world.fake.called("delete_dataset")
-    assert "/dataset/train/" in deleted["DatasetArn"]
-    assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{made.id}/train.manifest"
-    assert world.fake.called("update_dataset_entries") == []
-
-
-def test_more_changes_than_one_update_takes_make_a_dataset_anew(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.images("cat", 6)
-    until_synced(world, make(world))
-    world.images("dog", 6)
-    monkeypatch.setattr(snapshots, "MAX_UPDATE_BYTES", 10)
-    until_synced(world, make(world))
-    assert world.fake.called("update_dataset_entries") == []
-    assert len(world.fake.called("delete_dataset")) == 2
-
-
-def test_datasets_that_nobody_knows_the_content_of_are_made_anew(world: World) -> None:
-    world.images("cat", 6)
-    made = make(world)
-    for kind in ("TRAIN", "TEST"):
-        world.fake.create_dataset(
-            DatasetType=kind,
-            DatasetSource={"GroundTruthManifest": {"S3Object": {"Bucket": "b", "Name": "n"}}},
-        )
-    world.fake.finish()
-    until_synced(world, made)
-    assert len(world.fake.called("delete_dataset")) == 2
-    assert world.fake.datasets["TEST"]["manifest"]["Name"] == f"datasets/{made.id}/test.manifest"
-
-
-def test_the_last_snapshot_s_manifest_may_be_gone(world: World) -> None:
-    world.images("cat", 6)
-    old = make(world)
-    until_synced(world, old)
-    for key in world.keys(f"datasets/{old.id}/"):
-        world.s3.delete_object(Bucket=BUCKET, Key=key)
-    world.images("dog", 2)
-    until_synced(world, make(world))
-    assert len(world.fake.called("delete_dataset")) == 2
-
-
-def test_a_dataset_that_cannot_be_created_says_why(world: World) -> None:
-    world.images("cat", 6)
-    made = make(world)
-    sync(world, made)
-    world.fake.datasets["TRAIN"] |= {"Status": "CREATE_FAILED", "StatusMessage": "the manifest is empty"}
-    with pytest.raises(CustomLabelsError, match=f"TRAIN dataset .* {made.id}: the manifest is empty"):
-        sync(world, made)
-
-
-def test_after_a_failed_creation_the_next_snapshot_gets_its_dataset(world: World) -> None:
-    world.images("cat", 6)
-    sync(world, make(world))
-    world.fake.datasets["TRAIN"]["Status"] = "CREATE_FAILED"
-    world.fake.datasets["TEST"]["Status"] = "CREATE_COMPLETE"
-    world.images("dog", 2)
-    until_synced(world, make(world))
-    assert world.fake.datasets["TRAIN"]["Status"] == "CREATE_COMPLETE"
-
-
-def test_a_later_run_tries_the_same_snapshot_again(world: World) -> None:
-    """The creation may have failed for reasons that are gone, a missing permission for one."""
-    world.images("cat", 6)
-    made = make(world)
-    sync(world, made)
-    world.fake.datasets["TRAIN"]["Status"] = "CREATE_FAILED"
-    with pytest.raises(CustomLabelsError):
-        sync(world, made)
-    until_synced(world, made)
-
-
-def test_a_failed_update_makes_the_dataset_anew(world: World) -> None:
-    world.images("cat", 6)
-    until_synced(world, make(world))
-    world.images("dog", 2)
-    made = make(world)
-    sync(world, made)
-    world.fake.datasets["TRAIN"]["Status"] = "UPDATE_FAILED"
-    world.fake.datasets["TEST"]["Status"] = "UPDATE_COMPLETE"
-    until_synced(world, made)
-    assert len(world.fake.called("delete_dataset")) == 1
-    assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{made.id}/train.manifest"
-
-
-# Entries
-
-
-def entry(source: str, label: str = "cat") -> str:
-    return json.dumps({"source-ref": source, "label": label})
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "changes"),
-    [
-        ([], [], []),
-        ([entry("a")], [entry("a")], []),
-        ([entry("a")], [entry("a"), entry("b")], [entry("b")]),
-        ([entry("a")], [entry("a", "dog")], [entry("a", "dog")]),
-        ([entry("a"), entry("b")], [entry("a")], None),
-        ([entry("b"), entry("a")], [entry("a"), entry("b")], []),
-    ],
-)
-def test_entries_that_changed(old: list[str], new: list[str], changes: list[str] | None) -> None:
-    assert custom_labels.changed_entries(iter(old), iter(new)) == changes

@@ -1,31 +1,45 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain.split import Split
+from lambdas.domain import split as module
+from lambdas.domain.sides import Side
+from lambdas.domain.split import Split, Unit
 
-FEW = settings(deadline=None, max_examples=60)
+FEW = settings(deadline=None, max_examples=80)
 LABELS = st.sampled_from(["cat", "dog", "fox", "owl"])
+SINGLE = LABELS.map(lambda label: (label,))
+SEVERAL = st.lists(LABELS, min_size=1, max_size=3, unique=True).map(tuple)
 
 
-def assign(images: list[tuple[str, ...]], split: Split | None = None) -> Split:
-    split = split or Split()
-    for labels in images:
-        split.count(labels, split.side_for(labels))
-    return split
+def unit(*labels: str, images: int = 1) -> Unit:
+    return Unit(dict.fromkeys(labels, images))
+
+
+def assign(images: Sequence[tuple[str, ...]], split: Split | None = None) -> list[Side]:
+    return (split or Split()).assign([unit(*labels) for labels in images])
+
+
+def check_counts(images: Sequence[tuple[str, ...]], sides: Sequence[Side], split: Split) -> None:
+    for side, counted in (("TRAIN", split.train), ("TEST", split.test)):
+        expected = Counter(
+            label for labels, found in zip(images, sides, strict=True) if found == side for label in labels
+        )
+        assert +counted == expected
 
 
 @FEW
-@given(st.lists(LABELS.map(lambda label: (label,)), max_size=200))
+@given(st.lists(SINGLE, max_size=200))
 def test_each_label_stands_on_both_sides_with_about_a_fifth_to_test(images: list[tuple[str, ...]]) -> None:
-    split = assign(images)
+    split = Split()
+    check_counts(images, assign(images, split), split)
     for label, count in Counter(labels[0] for labels in images).items():
         train, test = split.train[label], split.test[label]
-        assert train + test == count
         if count == 1:
             assert (train, test) == (1, 0)
         else:
@@ -36,33 +50,37 @@ def test_each_label_stands_on_both_sides_with_about_a_fifth_to_test(images: list
 
 
 @FEW
-@given(st.lists(st.lists(LABELS, min_size=1, max_size=4, unique=True).map(tuple), min_size=40, max_size=100))
+@given(st.lists(SEVERAL, min_size=40, max_size=100))
 def test_images_with_many_labels_share_about_alike(images: list[tuple[str, ...]]) -> None:
     """An image's rarest label decides; the others get their share by that."""
-    split = assign(images)
-    tests = sum(1 for side in sides(images) if side == "TEST")
-    assert 0.05 <= tests / len(images) <= 0.4
-    assert sum((split.train + split.test).values()) == sum(len(labels) for labels in images)
-
-
-def sides(images: list[tuple[str, ...]]) -> list[str]:
     split = Split()
-    found: list[str] = []
-    for labels in images:
-        side = split.side_for(labels)
-        split.count(labels, side)
-        found.append(side)
-    return found
+    sides = assign(images, split)
+    check_counts(images, sides, split)
+    assert 0.05 <= sides.count("TEST") / len(images) <= 0.4
+    for label, count in Counter(label for labels in images for label in labels).items():
+        if count >= 4:
+            assert split.train[label]
+            assert split.test[label]
 
 
 @FEW
-@given(st.lists(st.lists(LABELS, min_size=1, max_size=3).map(tuple), max_size=50))
-def test_the_same_images_in_the_same_order_split_alike(images: list[tuple[str, ...]]) -> None:
-    assert sides(images) == sides(images)
+@given(st.lists(st.lists(SINGLE, max_size=20), max_size=5))
+def test_batch_after_batch_each_label_stands_on_both_sides(batches: list[list[tuple[str, ...]]]) -> None:
+    split = Split()
+    for batch in batches:
+        assign(batch, split)
+        for label, count in (split.train + split.test).items():
+            assert split.train[label] >= 1
+            assert split.test[label] >= 1 or count == 1
 
 
-def test_the_first_teaches_and_the_second_tests() -> None:
-    assert sides([("cat",)] * 12) == ["TRAIN", "TEST", *["TRAIN"] * 5, "TEST", *["TRAIN"] * 4]
+@FEW
+@given(st.lists(st.tuples(SEVERAL, st.integers(1, 5)), max_size=40))
+def test_the_same_units_in_the_same_order_get_the_same_sides(
+    units: list[tuple[tuple[str, ...], int]],
+) -> None:
+    made = [unit(*labels, images=images) for labels, images in units]
+    assert Split().assign(made) == Split().assign(made)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +90,7 @@ def test_the_first_teaches_and_the_second_tests() -> None:
 def test_what_is_there_already_decides(train: int, test: int, side: str) -> None:
     """A label may have lost its images of a side: they were labelled anew."""
     split = Split(Counter(cat=train), Counter(cat=test))
-    assert split.side_for(("cat",)) == side
+    assert assign([("cat",)], split) == [side]
 
 
 def test_a_label_that_an_image_has_twice_counts_once() -> None:
@@ -81,8 +99,26 @@ def test_a_label_that_an_image_has_twice_counts_once() -> None:
     assert split.train == Counter(cat=1)
 
 
-def test_the_rarest_label_decides() -> None:
-    split = assign([("cat",)] * 20)
-    assert split.side_for(("cat", "fox")) == "TRAIN"
-    split.count(("cat", "fox"), "TRAIN")
-    assert split.side_for(("cat", "fox")) == "TEST"
+def test_a_label_of_one_image_does_not_decide_for_others() -> None:
+    """With ox and emu to decide, both would teach, and nothing would test cat."""
+    split = Split()
+    assign([("cat", "ox"), ("cat", "emu")], split)
+    assert (split.train["cat"], split.test["cat"]) == (1, 1)
+
+
+def test_a_large_unit_teaches_and_a_small_one_tests() -> None:
+    split = Split()
+    sides = split.assign([unit("cat"), unit("cat", images=50), unit("cat")])
+    assert sides[1] == "TRAIN"
+    assert "TEST" in sides
+    assert Split().assign([unit("cat", images=50)]) == ["TRAIN"], "it is all there is"
+
+
+def test_a_label_never_has_more_test_images_than_custom_labels_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TEST_IMAGES", 3)
+    split = Split()
+    assign([("cat",)] * 50 + [("cat", "dog")] * 20 + [("dog",)] * 2, split)
+    assert split.test["cat"] == 3
+    assert 1 <= split.test["dog"] <= 3
+    assert not split.has_room({"cat": 1})
+    assert split.assign([unit("cat", images=2)]) == ["TRAIN"]

@@ -14,10 +14,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto import mock_aws
 from moto.moto_api._internal.models import moto_api_backend
 
-from lambdas.domain import catalogue, clock
+from lambdas.domain import catalogue, clock, sides
 from lambdas.domain.catalogue import CatalogueImage
 from lambdas.domain.custom_labels import Version
-from lambdas.domain.manifests import Box
+from lambdas.domain.manifests import Box, SplitWanted
 from lambdas.domain.records import Champion, Records
 from lambdas.domain.services import services
 from lambdas.domain.tuning import Tuning
@@ -58,9 +58,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.s3.create_bucket(Bucket=BUCKET)
-        self.catalogue: Table = self._table(
-            "catalogue", "id", indexes={"by_status": ("status", "changed_at"), "by_split": ("split", "id")}
-        )
+        indexes = {"by_status": ("status", "changed_at"), "by_status_and_id": ("status", "id")}
+        self.catalogue: Table = self._table("catalogue", "id", indexes=indexes)
         self.loop: Table = self._table("loop", "kind", "id")
         self.records = Records(self.loop)
         self.tune()
@@ -90,10 +89,23 @@ class World:
     def tune_by(self, document: str) -> None:
         self.ssm.put_parameter(Name=TUNING, Value=document, Type="String", Overwrite=True)
 
-    def image(self, name: str, *labels: str, boxes: tuple[Box, ...] | None = None, status: str = "") -> str:
-        """Catalogue an image, labelled unless `status` says otherwise: its SHA-256."""
+    def image(
+        self,
+        name: str,
+        *labels: str,
+        boxes: tuple[Box, ...] | None = None,
+        status: str = "",
+        looks: int = 0,
+        wanted: SplitWanted = "",
+    ) -> str:
+        """Catalogue an image, labelled unless `status` says otherwise: its SHA-256.
+
+        Args:
+            looks: its perceptual hash.
+            wanted: the side that is asked for.
+        """
         sha256 = hashlib.sha256(name.encode()).hexdigest()
-        wanted: Any = {
+        judged: Any = {
             "status": status or "labelled",
             "kind": "classification" if boxes is None else "detection",
             "labels": labels,
@@ -101,7 +113,7 @@ class World:
         }
 
         def change(before: CatalogueImage | None) -> CatalogueImage:
-            kept: Any = {"split": before.split, "revision": before.revision} if before else {}
+            kept: Any = {"revision": before.revision, "changed_at": before.changed_at} if before else {}
             return CatalogueImage(
                 sha256=sha256,
                 key=f"images/{sha256}.jpg",
@@ -110,7 +122,9 @@ class World:
                 format="JPEG",
                 bytes=1000,
                 registered_at=clock.now(),
-                **wanted,
+                perceptual_hash=f"{looks:016x}",
+                split_wanted=wanted,
+                **judged,
                 **kept,
             )
 
@@ -121,9 +135,9 @@ class World:
         return [self.image(f"{label} {number}", label) for number in range(count)]
 
     def splits(self) -> dict[str, str]:
-        """Side of every image, by its SHA-256."""
-        items = self.catalogue.scan(ConsistentRead=True)["Items"]
-        return {str(item["sha256"]): str(item["split"]) for item in items if "split" in item}
+        """Side of every image that has one, by its SHA-256."""
+        ledger = sides.Ledger.read(self.catalogue)
+        return {found.sha256: found.side for bucket in sides.BUCKETS for found in ledger.bucket(bucket)}
 
     def read(self, key: str) -> str:
         return self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()

@@ -25,6 +25,7 @@ USUAL: dict[str, Answer] = {
     "retrain-Settle": {"settled": True, "wait_seconds": 0},
     "retrain-TakeLease": {"taken": True, "reason": ""},
     "retrain-Snapshot": {"id": "5a4b", "enough": True, "reason": ""},
+    "retrain-CheckData": {"worth": True, "reason": ""},
     "retrain-SyncDatasets": {"ready": True, "wait_seconds": 60},
     "retrain-Train": _version,
     "retrain-WatchTraining": {"status": "TRAINING_COMPLETED", "message": "trained", "wait_seconds": 60},
@@ -46,6 +47,7 @@ RETRAIN = {
     "settle": ("Settle", "Settled?"),
     "lease": ("TakeLease", "LeaseTaken?"),
     "snapshot": ("Snapshot", "Enough?"),
+    "check": ("CheckData", "WorthTraining?"),
     "sync": ("SyncDatasets", "DatasetsReady?"),
     "train": ("Train",),
     "watch": ("WatchTraining", "Trained?"),
@@ -102,7 +104,7 @@ _STARTING = {"status": "STARTING", "message": "starts", "wait_seconds": 60}
 _NOT_READY = {"ready": False, "wait_seconds": 60}
 
 _TO_LEASE = "begin settle lease"
-_TO_TRAIN = f"{_TO_LEASE} snapshot sync train"
+_TO_TRAIN = f"{_TO_LEASE} snapshot check sync train"
 _TO_EVALUATE = f"{_TO_TRAIN} watch evaluate"
 _TO_VERIFY = "begin lease start watch verify"
 
@@ -111,7 +113,7 @@ PATHS: dict[str, Path] = {
     "retrain waits for a burst to end": Path(
         "retrain",
         "begin settle WaitForQuiet settle WaitForQuiet settle lease"
-        " snapshot sync train watch evaluate promote Promoted",
+        " snapshot check sync train watch evaluate promote Promoted",
         "promoted",
         "it serves",
         {
@@ -136,9 +138,16 @@ PATHS: dict[str, Path] = {
         "no image has a label yet",
         {"retrain-Snapshot": [{"id": "5a4b", "enough": False, "reason": "no image has a label yet"}]},
     ),
+    "retrain is stopped by the data-set report": Path(
+        "retrain",
+        f"{_TO_LEASE} snapshot check NotEnough",
+        "skipped",
+        "the data-set report stops it: 300 labels",
+        {"retrain-CheckData": [{"worth": False, "reason": "the data-set report stops it: 300 labels"}]},
+    ),
     "retrain waits for the datasets": Path(
         "retrain",
-        f"{_TO_LEASE} snapshot sync WaitForDatasets sync WaitForDatasets sync"
+        f"{_TO_LEASE} snapshot check sync WaitForDatasets sync WaitForDatasets sync"
         " train watch evaluate promote Promoted",
         "promoted",
         "it serves",

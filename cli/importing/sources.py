@@ -1,0 +1,259 @@
+"""Where a data set lies: a folder of this machine, or a prefix of a bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Protocol
+
+from botocore.exceptions import ClientError
+from lambdas.domain.annotations.types import Problem
+
+from cli.deployment import explain
+from cli.output import CommandError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+IMAGES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png"}
+OTHER_IMAGES = {".gif", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif", ".jp2", ".mpo"}
+"""Reported as not usable, rather than passed over."""
+ANNOTATIONS = {".json", ".jsonl", ".manifest", ".csv", ".tsv", ".xml", ".txt", ".yaml", ".yml", ".names"}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What tells one state of a file from the next."""
+
+    size: int
+    modified: str
+
+
+@dataclass
+class Listing:
+    """The files of a data set, by their paths as seen from its folder, with forward slashes."""
+
+    images: dict[str, File] = field(default_factory=dict)
+    others: Counter[str] = field(default_factory=Counter)
+    """Files that are neither images nor annotations, by suffix."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, name: str, file: File) -> None:
+        if any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
+            return
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix in IMAGES | OTHER_IMAGES:
+            self.images[name] = file
+        elif suffix not in ANNOTATIONS:
+            self.others[suffix or PurePosixPath(name).name] += 1
+
+    def refuse(self, name: str, reason: str, detail: str) -> None:
+        self.problems.append(Problem(name, 0, reason, detail, image=name))
+
+
+class UnreadableError(RuntimeError):
+    """A file of the data set cannot be read; the message says why."""
+
+
+class Source(Protocol):
+    """A data set, wherever it lies."""
+
+    where: str
+    """As people wrote it."""
+    annotations: Path
+    """A folder or a file of this machine that its annotations can be read from."""
+    root: Path
+    """The folder that stands for the data set's own in the annotations' paths."""
+
+    @property
+    def default_name(self) -> str: ...
+
+    def listing(self) -> Listing:
+        """Every file; looked for once."""
+
+    def read(self, image: str, number: int) -> bytes:
+        """The image's first bytes. Raises UnreadableError."""
+
+    def tail(self, image: str, number: int) -> bytes | None:
+        """Its last bytes; None where reading them costs as much as reading all. Raises UnreadableError."""
+
+    def send(self, image: str, s3: S3Client, bucket: str, key: str) -> str:
+        """Put the image there: what tells its content from any other's. Raises UnreadableError."""
+
+    def identity(self, image: str) -> str | None:
+        """What `send` returned for this content, if that can be known without sending it."""
+
+    def close(self) -> None: ...
+
+
+class LocalSource:
+    """A folder, or an annotation file and the folder that it lies in."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise CommandError(f"{path} does not exist", exit_code=2)
+        self.where, self.annotations = str(path), path
+        self.root = path if path.is_dir() else path.parent
+
+    @property
+    def default_name(self) -> str:
+        resolved = self.annotations.resolve()
+        return resolved.name if self.annotations.is_dir() else resolved.stem
+
+    def listing(self) -> Listing:
+        return self._listing
+
+    @cached_property
+    def _listing(self) -> Listing:
+        listing = Listing()
+
+        def unreadable(error: OSError) -> None:
+            name = self._relative(Path(error.filename))
+            listing.refuse(name, "unreadable", f"{error.strerror}: change its permissions")
+
+        for folder, folders, files in os.walk(self.root, onerror=unreadable):
+            folders.sort()
+            for name in folders:
+                if Path(folder, name).is_symlink():
+                    detail = "a link to a folder: import that folder by its own path"
+                    listing.refuse(self._relative(Path(folder, name)), "linked_folder", detail)
+            for name in sorted(files):
+                self._add(Path(folder, name), listing)
+        return listing
+
+    def read(self, image: str, number: int) -> bytes:
+        return self._read(image, 0, number)
+
+    def tail(self, image: str, number: int) -> bytes | None:
+        return self._read(image, -number, number)
+
+    def send(self, image: str, s3: S3Client, bucket: str, key: str) -> str:
+        body = self._read(image)
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+        return hashlib.sha256(body).hexdigest()
+
+    def identity(self, image: str) -> str | None:
+        return hashlib.sha256(self._read(image)).hexdigest()
+
+    def close(self) -> None:
+        pass
+
+    def _add(self, path: Path, listing: Listing) -> None:
+        name = self._relative(path)
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = name.encode(errors="surrogateescape").decode(errors="replace")
+            listing.refuse(shown, "name_not_utf8", "the file's name is not UTF-8: rename it")
+            return
+        try:
+            if path.is_symlink() and not path.resolve().is_relative_to(self.root.resolve()):
+                listing.refuse(name, "leaves_folder", "a link out of the data set's folder: copy the file")
+                return
+            stat = path.stat()
+        except (OSError, RuntimeError) as error:
+            listing.refuse(name, "unreadable", _why(error))
+            return
+        listing.add(name, File(stat.st_size, str(stat.st_mtime_ns)))
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _read(self, image: str, start: int = 0, number: int = -1) -> bytes:
+        try:
+            with (self.root / image).open("rb") as file:
+                if start < 0:
+                    start = max(0, file.seek(0, os.SEEK_END) + start)
+                file.seek(start)
+                return file.read(number)
+        except OSError as error:
+            raise UnreadableError(_why(error)) from error
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+class BucketSource:
+    """A prefix of a bucket. Its annotation files are downloaded; its images are copied within S3.
+
+    In the folder that stands for it, each image is an empty file: the readers of annotations ask for names.
+    """
+
+    def __init__(self, s3: S3Client, where: str) -> None:
+        bucket, _, prefix = where.removeprefix("s3://").partition("/")
+        if not bucket:
+            raise CommandError(f"{where}: name a bucket and a prefix, s3://bucket/prefix", exit_code=2)
+        self.where, self._s3, self._bucket = where.rstrip("/"), s3, bucket
+        self._prefix = prefix if not prefix or prefix.endswith("/") else prefix + "/"
+        self._temporary = TemporaryDirectory(prefix="labelloop-import-")
+        self.root = self.annotations = Path(self._temporary.name)
+
+    @property
+    def default_name(self) -> str:
+        return PurePosixPath(self._bucket, self._prefix).name
+
+    def listing(self) -> Listing:
+        return self._listing
+
+    @cached_property
+    def _listing(self) -> Listing:
+        listing = Listing()
+        try:
+            for page in self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            ):
+                for found in page.get("Contents", []):
+                    file = File(found["Size"], found["ETag"])
+                    self._add(found["Key"].removeprefix(self._prefix), file, listing)
+        except ClientError as error:
+            raise CommandError(f"{self.where} cannot be listed: {explain(error)}") from error
+        return listing
+
+    def read(self, image: str, number: int) -> bytes:
+        try:
+            got = self._s3.get_object(
+                Bucket=self._bucket, Key=self._prefix + image, Range=f"bytes=0-{number - 1}"
+            )
+            return got["Body"].read()
+        except ClientError as error:
+            raise UnreadableError(explain(error)) from error
+
+    def tail(self, image: str, number: int) -> bytes | None:
+        return None
+
+    def send(self, image: str, s3: S3Client, bucket: str, key: str) -> str:
+        try:
+            s3.copy_object(
+                CopySource={"Bucket": self._bucket, "Key": self._prefix + image}, Bucket=bucket, Key=key
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+                raise
+            raise UnreadableError("it was deleted meanwhile") from error
+        return self._listing.images[image].modified
+
+    def identity(self, image: str) -> str | None:
+        return self._listing.images[image].modified
+
+    def close(self) -> None:
+        self._temporary.cleanup()
+
+    def _add(self, name: str, file: File, listing: Listing) -> None:
+        if not name or name.endswith("/"):
+            return
+        path = self.root / name
+        if ".." in PurePosixPath(name).parts or not path.resolve().is_relative_to(self.root.resolve()):
+            listing.refuse(name, "leaves_folder", "a key with ..: rename the object")
+            return
+        listing.add(name, file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix.lower() in ANNOTATIONS:
+            self._s3.download_file(self._bucket, self._prefix + name, str(path))
+        elif name in listing.images:
+            path.touch()

@@ -1,0 +1,137 @@
+"""An import's images and labels, sent: in parallel, and each thing once however often it is cut off."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from lambdas.domain.annotations.types import Problem
+
+from cli.deployment import CONFIG
+from cli.importing.journal import Journal
+from cli.importing.plan import Item, Plan
+from cli.importing.sources import File, UnreadableError
+from lambdas.domain import arrivals, found, manifests
+from lambdas.domain.parts import PART_LINES
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+THREADS = 16
+"""Uploads at once: a small file is mostly waited for."""
+
+_CONFIG = CONFIG.merge(Config(max_pool_connections=THREADS))
+
+Tell = Callable[[Item], None]
+"""Told of each image that is in the bucket."""
+
+
+@dataclass
+class Sent:
+    """What an import has done."""
+
+    images: int = 0
+    bytes: int = 0
+    there_already: int = 0
+    """Images that an earlier import of the same data set had sent."""
+    manifests: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def client() -> S3Client:
+    """A client for so many uploads at once."""
+    return boto3.client("s3", config=_CONFIG)
+
+
+def send(plan: Plan, s3: S3Client, bucket: str, journal: Journal, tell: Tell = lambda item: None) -> Sent:
+    """Send what the journal does not have: images, and after each PART_LINES of them their manifest.
+
+    Whatever cuts it off (a KeyboardInterrupt, an error of S3), the journal has all that was sent.
+
+    Raises:
+        botocore.exceptions.ClientError, BotoCoreError: S3 cannot be written to.
+    """
+    sending = _Sending(plan, s3, bucket, journal, tell)
+    for number, items in enumerate(_batches(plan.labelled), start=1):
+        usable = sending.images(items, f"{arrivals.ANNOTATIONS}{plan.name}/")
+        sending.manifest(usable, number)
+    for items in _batches(plan.unlabelled):
+        sending.images(items, f"{arrivals.UNLABELED}{plan.name}/")
+    return sending.sent
+
+
+def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    return (items[start : start + PART_LINES] for start in range(0, len(items), PART_LINES))
+
+
+class _Sending:
+    def __init__(self, plan: Plan, s3: S3Client, bucket: str, journal: Journal, tell: Tell) -> None:
+        self.sent = Sent()
+        self._plan, self._s3, self._bucket, self._journal, self._tell = plan, s3, bucket, journal, tell
+
+    def images(self, items: Sequence[Item], folder: str) -> list[Item]:
+        """Send a batch's images: those of them that are in the bucket now."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            futures = {pool.submit(self._send, item, folder + item.image): item for item in items}
+            noted: set[Future[tuple[str, bool] | Problem]] = set()
+            try:
+                for future in as_completed(futures):
+                    noted.add(future)
+                    self._note(futures[future], folder, future.result())
+            finally:
+                pool.shutdown(cancel_futures=True)
+                for future in futures.keys() - noted:
+                    if not future.cancelled() and not future.exception():
+                        self._note(futures[future], folder, future.result())
+                self._journal.commit()
+        refused = {problem.image for problem in self.sent.problems}
+        return [item for item in items if item.image not in refused]
+
+    def manifest(self, items: Sequence[Item], number: int) -> None:
+        """Send the labels of a batch, if they are not there yet."""
+        if not items:
+            return
+        plan, began = self._plan, self._journal.began
+        folder = f"{arrivals.ANNOTATIONS}{plan.name}/"
+        lines = [
+            manifests.entry_line(found.entry(item.found, self._bucket, folder + item.image, began))
+            for item in items
+            if item.found
+        ]
+        body = "\n".join(lines).encode() + b"\n"
+        key, content = f"{folder}part-{number:05d}.manifest", hashlib.sha256(body).hexdigest()
+        if self._journal.content(key) != content:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body)
+            self._journal.note(key, File(len(body), ""), content)
+            self._journal.commit()
+            self.sent.manifests += 1
+
+    def _send(self, item: Item, key: str) -> tuple[str, bool] | Problem:
+        """What its content is and whether it had to be sent."""
+        before = self._journal.content(key)
+        if before and self._journal.has(key, item.file):
+            return before, False
+        try:
+            if before and before == self._plan.source.identity(item.image):
+                return before, False
+            return self._plan.source.send(item.image, self._s3, self._bucket, key), True
+        except UnreadableError as error:
+            return Problem(item.image, 0, "unreadable", str(error), image=item.image)
+
+    def _note(self, item: Item, folder: str, result: tuple[str, bool] | Problem) -> None:
+        if isinstance(result, Problem):
+            self.sent.problems.append(result)
+            return
+        content, sent = result
+        self._journal.note(folder + item.image, item.file, content)
+        if sent:
+            self.sent.images += 1
+            self.sent.bytes += item.file.size
+        else:
+            self.sent.there_already += 1
+        self._tell(item)

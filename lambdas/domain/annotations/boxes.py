@@ -1,0 +1,144 @@
+"""Boxes of whatever numbers a data set has, or why they are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+
+from lambdas.domain import manifests
+from lambdas.domain.annotations.telling import Bad
+from lambdas.domain.annotations.types import LabelledBox
+
+MAX_PIXELS = 1_000_000
+ROUNDING = 1.0
+"""Pixels that a box may stick out of its image: tools round, or count from 1."""
+ROUNDED_SHARE = 1 / 4096
+"""The same of shares: less than a pixel of the largest image."""
+_SHOWN = 80
+
+
+def label(name: object) -> str:
+    """The label, cleaned. Raises Bad if it is none."""
+    if not isinstance(name, str):
+        raise Bad("bad_label", f"a label has to be text, not {_shown(name)}")
+    if name.lstrip()[:1] == "=":
+        raise Bad("formula", f"{_shown(name)} is a spreadsheet's formula: save the values, not the formulas")
+    try:
+        return manifests.clean_label(name)
+    except ValueError as error:
+        raise Bad("bad_label", f"{error}: correct it") from error
+
+
+def number(value: object, name: str) -> float:
+    """A finite number, of a number or its text. Raises Bad."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        raise Bad("bad_number", f"{name} has to be a number, not {_shown(value)}")
+    try:
+        result = float(value)
+    except (ValueError, OverflowError) as error:
+        raise Bad("bad_number", f"{name} has to be a number, not {_shown(value)}") from error
+    # Python reads 1_0 as ten; nobody writes it to mean that.
+    if not math.isfinite(result) or (isinstance(value, str) and "_" in value):
+        raise Bad("bad_number", f"{name} is {_shown(value)}, which is no position in an image")
+    return result
+
+
+def side(value: object) -> int:
+    """An image's side in pixels, or 0 where none is told that can be true."""
+    try:
+        pixels = number(value, "size")
+    except Bad:
+        return 0
+    return int(pixels) if pixels == int(pixels) and 0 < pixels <= MAX_PIXELS else 0
+
+
+def size(width: object, height: object) -> tuple[int, int] | None:
+    """An image's size in pixels; None where none is told that can be true."""
+    sides = side(width), side(height)
+    return sides if all(sides) else None
+
+
+def of_sides(
+    label: str, left: float, top: float, width: float, height: float, *, size: tuple[int, int] | None = None
+) -> LabelledBox:
+    """A box of its left, top, width and height, in pixels.
+
+    Args:
+        size: of the image as the same annotation claims it; a box that sticks out of it by more than ROUNDING
+            is refused.
+
+    Raises:
+        Bad: it can be no box, or does not look like one of these four numbers.
+    """
+    box = LabelledBox(label, left, top, width, height)
+    where = _where(left, top, width, height)
+    if width <= 0 or height <= 0:
+        raise Bad("box_too_small", f"{where} has no area: width and height have to be above 0")
+    _check_position(left, top, left + width, top + height, where)
+    if size and (left + width > size[0] + ROUNDING or top + height > size[1] + ROUNDING):
+        raise _outside(box, size)
+    return box
+
+
+def of_corners(label: str, left: float, top: float, right: float, bottom: float) -> LabelledBox:
+    """A box of its top left and bottom right corners, in pixels. Raises Bad."""
+    where = f"box from {left:g}, {top:g} to {right:g}, {bottom:g}"
+    if right < left or bottom < top:
+        raise Bad("box_swapped", f"{where}: the second corner is left of the first, or above it: swap them")
+    if right == left or bottom == top:
+        raise Bad("box_too_small", f"{where} has no area")
+    _check_position(left, top, right, bottom, where)
+    return LabelledBox(label, left, top, right - left, bottom - top)
+
+
+def of_shares(label: str, left: float, top: float, right: float, bottom: float) -> LabelledBox:
+    """A box of two corners as shares of the image's sides, 0 to 1. Raises Bad."""
+    where = f"box from {left:g}, {top:g} to {right:g}, {bottom:g}"
+    if right < left or bottom < top:
+        raise Bad("box_swapped", f"{where}: the second corner is left of the first, or above it: swap them")
+    if right == left or bottom == top:
+        raise Bad("box_too_small", f"{where} has no area")
+    if min(left, top) < -ROUNDED_SHARE or max(right, bottom) > 1 + ROUNDED_SHARE:
+        raise Bad("box_outside", f"{where}: shares of the image's sides have to lie between 0 and 1")
+    return LabelledBox(label, left, top, right - left, bottom - top)
+
+
+def around(points: Sequence[tuple[float, float]]) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of a polygon's bounding box."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _check_position(left: float, top: float, right: float, bottom: float, where: str) -> None:
+    if left < -ROUNDING or top < -ROUNDING:
+        raise Bad("box_outside", f"{where} begins outside the image: left and top have to be 0 or more")
+    if right <= 1 and bottom <= 1:
+        raise Bad("box_normalised", f"{where} looks like shares of the image's sides: pixels are expected")
+    if right > MAX_PIXELS or bottom > MAX_PIXELS:
+        raise Bad("box_outside", f"{where} is larger than any image")
+
+
+def _outside(box: LabelledBox, size: tuple[int, int]) -> Bad:
+    where = f"{_where(box.left, box.top, box.width, box.height)} reaches out of {size[0]} x {size[1]} pixels"
+    inside = box.width <= size[0] + ROUNDING and box.height <= size[1] + ROUNDING
+    if inside and box.left < box.width and box.top < box.height:
+        return Bad(
+            "box_corners_suspected",
+            f"{where}, but fits if its last two numbers are a corner: write left, top, width, height",
+        )
+    return Bad("box_outside", f"{where}: correct the box, or the image's size")
+
+
+def _where(left: float, top: float, width: float, height: float) -> str:
+    return f"box at {left:g}, {top:g} of {width:g} x {height:g}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) >= 10**18:
+        return "a number of many digits"
+    # Aliases of YAML make lists of a few bytes that take all memory when they are shown.
+    if not isinstance(value, str | int | float | Decimal | None):
+        return f"a {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

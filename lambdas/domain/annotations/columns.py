@@ -1,0 +1,185 @@
+"""What the columns of a table of annotations mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from lambdas.domain.annotations import references
+from lambdas.domain.annotations.telling import Bad
+
+ROLES = (
+    "image",
+    "label",
+    "left",
+    "top",
+    "right",
+    "bottom",
+    "width",
+    "height",
+    "image_width",
+    "image_height",
+    "split",
+)
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "image": (
+        *("image", "filename", "file_name", "image_name", "image_path", "image_id", "imageid", "img"),
+        *("image_file", "path", "filepath", "file_path", "file", "image_uri", "image_url"),
+    ),
+    "label": ("label", "class", "class_name", "label_name", "labelname", "category", "name", "labels", "tag"),
+    "left": ("left", "xmin", "x_min", "x1", "bbox_left", "bbox_x", "x"),
+    "top": ("top", "ymin", "y_min", "y1", "bbox_top", "bbox_y", "y"),
+    "right": ("right", "xmax", "x_max", "x2", "bbox_right"),
+    "bottom": ("bottom", "ymax", "y_max", "y2", "bbox_bottom"),
+    "width": ("box_width", "bbox_width", "w"),
+    "height": ("box_height", "bbox_height", "h"),
+    "image_width": ("image_width", "img_width", "imagewidth"),
+    "image_height": ("image_height", "img_height", "imageheight"),
+    "split": ("split", "set", "subset", "ml_use", "mluse", "usage", "partition"),
+}
+_CORNERS = ("left", "top", "right", "bottom")
+_SIDES = ("left", "top", "width", "height")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where in a row what stands, from 0, by role."""
+
+    at: Mapping[str, int]
+    guessed: str = ""
+    """What was decided about them, to be said."""
+    shares: bool = False
+    """Whether boxes are shares of the image's sides."""
+
+    @property
+    def corners(self) -> bool:
+        return all(role in self.at for role in _CORNERS)
+
+    @property
+    def sides(self) -> bool:
+        return all(role in self.at for role in _SIDES)
+
+    def cell(self, row: Sequence[str], role: str) -> str:
+        """What a row has there; empty if it has nothing."""
+        index = self.at.get(role)
+        return row[index].strip() if index is not None and index < len(row) else ""
+
+
+def of_mapping(header: Sequence[str], mapping: Mapping[str, str]) -> Columns:
+    """Columns as they were told: role to header, or to a number from 1 where there is none.
+
+    Raises:
+        Bad: an unknown role, or a column that is not there.
+    """
+    names = [name.strip() for name in header]
+    at = {}
+    for role, column in mapping.items():
+        if role not in ROLES:
+            raise Bad("bad_columns", f"{role!r} is no role of a column; there are {', '.join(ROLES)}")
+        if column in names:
+            at[role] = names.index(column)
+        elif column.isascii() and column.isdigit() and 0 < int(column[:6]) <= len(names):
+            at[role] = int(column) - 1
+        else:
+            raise Bad("bad_columns", f"no column {column!r} for {role}; there are {', '.join(names)}"[:500])
+    _check(at)
+    return Columns(at)
+
+
+def of_header(header: Sequence[str]) -> Columns | None:
+    """Columns by their usual names; None if they have none such.
+
+    Raises:
+        Bad: two columns of one meaning, or a box that is not all there.
+    """
+    words = [re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_") for name in header]
+    at: dict[str, int] = {}
+    for role, usual in _NAMES.items():
+        found = next((words.index(name) for name in usual if name in words), None)
+        if found is not None:
+            at[role] = found
+    if "image" not in at:
+        return None
+    _add_sides(at, words)
+    _check(at)
+    taken = set(at.values())
+    told = ", ".join(f"{role} is {header[index].strip()!r}" for role, index in at.items())
+    left = [name.strip() for index, name in enumerate(header) if index not in taken and name.strip()]
+    rest = f"; left alone: {', '.join(left)}" if left else ""
+    return Columns(at, f"columns read by their names: {told}{rest}"[:500])
+
+
+def of_rows(row: Sequence[str]) -> Columns | None:
+    """Columns of a table without a header, by its first row; None if it is like no known one.
+
+    Known are an optional set (TRAIN), an image, a label, and then nothing, four numbers, or eight cells of
+    which the first, second, fifth and sixth are the corners as shares, as AutoML has them.
+    """
+    cells = [cell.strip() for cell in row]
+    first = 1 if cells and _is_set(cells[0]) else 0
+    rest = cells[first:]
+    if not rest or not references.is_image(rest[0]):
+        return None
+    at = {"image": first} | ({"split": 0} if first else {})
+    if len(rest) == 1:
+        return Columns(at, "no header: read as an image in each row")
+    start = first + 2
+    if len(rest) == 6 and _are_numbers(rest[1:5]) and not _are_numbers(rest[5:]):
+        guessed = "no header: read as image, left, top, right, bottom, label"
+        return Columns(at | _corners_at(first + 1) | {"label": first + 5}, guessed)
+    at["label"] = first + 1
+    numbers = rest[2:]
+    if len(numbers) in (4, 8) and _are_numbers(cell for cell in numbers if cell):
+        shares = len(numbers) == 8
+        order = "AutoML's set, image, label, corners" if shares else "image, label, left, top, right, bottom"
+        at |= _corners_at(start, 4 if shares else 2)
+        return Columns(at, f"no header: read as {order}", shares=shares)
+    if any(numbers):
+        return None
+    return Columns(at, "no header: read as an image and a label in each row")
+
+
+def _corners_at(first: int, second: int = 2) -> dict[str, int]:
+    """Columns of the corners, the second corner so many after the first."""
+    return dict(zip(_CORNERS, (first, first + 1, first + second, first + second + 1), strict=True))
+
+
+def _add_sides(at: dict[str, int], words: Sequence[str]) -> None:
+    """Width and height are the box's if it has no right and bottom, and the image's if it has."""
+    for side in ("width", "height"):
+        if side not in words:
+            continue
+        corners = "right" in at and "bottom" in at
+        if not corners and side not in at and "left" in at:
+            at[side] = words.index(side)
+        else:
+            at.setdefault(f"image_{side}", words.index(side))
+
+
+def _check(at: Mapping[str, int]) -> None:
+    if "image" not in at:
+        raise Bad("bad_columns", "no column names the images: say which with image=NAME")
+    boxes = [role for role in at if role in (*_CORNERS, *_SIDES)]
+    whole = all(role in at for role in _CORNERS) or all(role in at for role in _SIDES)
+    if boxes and not whole:
+        raise Bad(
+            "bad_columns",
+            f"of a box only {', '.join(boxes)}: it takes left, top, right and bottom, or left, top, width and"
+            " height; say which columns they are",
+        )
+    if boxes and "label" not in at:
+        raise Bad("bad_columns", "boxes without a column of labels: say which with label=NAME")
+
+
+def _is_set(text: str) -> bool:
+    return text.lower() == "unassigned" or bool(references.side_named(text))
+
+
+def _are_numbers(cells: Iterable[str]) -> bool:
+    try:
+        return all(isfinite(float(cell)) for cell in cells)
+    except ValueError:
+        return False

@@ -1,0 +1,74 @@
+"""A whole data set on this machine: every annotation file, and every image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lambdas.domain.annotations import coco, folders, sagemaker, tables, voc, yolo
+from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.recognise import FORMATS, Recognised
+from lambdas.domain.annotations.types import Event, Found, Problem
+
+
+def read(
+    path: Path,
+    recognised: Recognised,
+    columns: Mapping[str, str] | None = None,
+    *,
+    folder: Folder | None = None,
+) -> Iterator[Event]:
+    """What a data set says of each of its images; those that it says nothing of come last.
+
+    Of a single annotation file only the images that it names are told. An image that more than one file
+    speaks of is taken from the first, and is a problem in the others.
+
+    Args:
+        path: a folder, or an annotation file beside its images.
+        columns: of tables; see tables.read.
+        folder: what is in it, if it has been looked at before.
+
+    Raises:
+        ValueError: the format is none of recognise.FORMATS.
+        OSError: the disk failed.
+    """
+    inside = folder or Folder(path if path.is_dir() else path.parent)
+    first: dict[str, str] = {}
+    for event in _events(path, recognised, columns, inside):
+        if not isinstance(event, Found) or first.setdefault(event.image, event.file) == event.file:
+            yield event
+        else:
+            detail = f"{first[event.image]} speaks of the image too, and was taken: keep it in one file"
+            yield Problem(event.file, event.line, "duplicate_image", detail, event.image)
+    if path.is_dir():
+        yield from inside.events()
+    else:
+        yield from inside.remarks.notes()
+
+
+def _events(
+    path: Path, recognised: Recognised, columns: Mapping[str, str] | None, folder: Folder
+) -> Iterator[Event]:
+    match recognised.format:
+        case "coco" | "csv" | "manifest":
+            for file in recognised.files:
+                yield from _file(file, recognised.format, columns, folder)
+        case "voc":
+            yield from voc.read(path, folder)
+        case "yolo":
+            yield from yolo.read(path, folder)
+        case "folders":
+            yield from folders.read(path, folder)
+        case "unlabelled":
+            yield from folders.read_unlabelled(path, folder)
+        case other:
+            raise ValueError(f"{other!r} is none of {', '.join(FORMATS)}")
+
+
+def _file(file: Path, format: str, columns: Mapping[str, str] | None, folder: Folder) -> Iterator[Event]:
+    if format == "coco":
+        yield from coco.read(file, folder)
+    elif format == "csv":
+        yield from tables.read(file, columns, folder)
+    else:
+        yield from sagemaker.read(file, folder)

@@ -1,0 +1,74 @@
+"""Images in folders: a folder for each label, or no labels at all.
+
+A folder called images says nothing; one called train, test, val or the like says which side its
+images are on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from lambdas.domain.annotations import boxes, references
+from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.telling import Bad
+from lambdas.domain.annotations.types import Event, Found, Note, Problem
+
+GENERIC = frozenset(("images", "image", "img", "imgs", "jpegimages", "data"))
+DEEPER = "images in folders below their label's folder have that label"
+
+
+def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
+    """Every image with the label of the folder that it lies in; without a label if it lies in none.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    if folder is None:
+        folder = Folder(path)
+        yield from read(path, folder)
+        yield from folder.events()
+        return
+    for image in folder.images:
+        split = references.split_of_path(image, folder.has_test)
+        name, depth = label_folder(image)
+        folder.find(image, "")
+        if references.says_validation(image):
+            folder.remarks.add("", references.validation(folder.has_test))
+        if not name:
+            yield Found(image, None, split=split, file=image)
+            continue
+        try:
+            label = boxes.label(name)
+        except Bad as bad:
+            yield Problem(image, 0, bad.reason, f"{bad.detail}: rename the folder", image)
+        else:
+            if depth > 1:
+                folder.remarks.add("", DEEPER)
+            yield Found(image, "classification", labels=(label,), split=split, file=image)
+    yield from others(folder)
+
+
+def read_unlabelled(path: Path, folder: Folder | None = None) -> Iterator[Event]:
+    """Every image without a label, whatever folder it lies in."""
+    inside = folder or Folder(path)
+    yield from others(inside)
+    if folder is None:
+        yield from inside.events()
+
+
+def label_folder(image: str) -> tuple[str, int]:
+    """The folder that gives an image its label, and how many folders deep the image lies in it from there;
+    empty if none does."""
+    parts = image.split("/")[:-1]
+    while parts and (parts[0].lower() in GENERIC or references.side_named(parts[0])):
+        parts = parts[1:]
+    return (parts[0], len(parts)) if parts else ("", 0)
+
+
+def others(folder: Folder) -> Iterator[Note]:
+    """A note for each kind of file that is no image."""
+    counts = Counter(PurePosixPath(name).suffix.lower() or name for name in folder.others)
+    for suffix, count in sorted(counts.items()):
+        yield Note("", f"{count} {'file' if count == 1 else 'files'} {suffix} left alone: not an image")

@@ -1,0 +1,153 @@
+"""Manifests of Amazon SageMaker Ground Truth and Rekognition Custom Labels: JSON Lines, one image a line.
+
+What lines may say is in lambdas/domain/manifests.py. Here source-ref may also be a path, for data sets on
+disk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lambdas.domain import found as entries
+from lambdas.domain import manifests
+from lambdas.domain.annotations import references
+from lambdas.domain.annotations.gathering import Gathering
+from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.telling import Bad, Remarks
+from lambdas.domain.annotations.types import Event, Found, LabelledBox, Problem
+from lambdas.domain.annotations.writing import Tell, check_writable, refuse
+
+NAMED_AGAIN = "named by more lines than one: the first line was taken"
+WRITTEN_AT = "1970-01-01T00:00:00.000Z"
+"""Manifests want a creation-date; the same data set gives the same file whenever it is written."""
+_CHUNK = 1024 * 1024
+_SIDES = ("width", "height")
+_STAND_IN = "s3://stand-in/image"
+
+
+def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
+    """What a manifest says.
+
+    Args:
+        folder: of the images, if they are to be found there; s3:// names are then found by their ends, and
+            those that are not there are left to whoever has the bucket.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    file = folder.name(path) if folder else path.name
+    has_test = folder.has_test if folder else False
+    split = references.split_of_annotations(path, folder.root if folder else None, has_test)
+    remarks = Remarks()
+    lines = 0
+    with Gathering() as gathering, path.open("rb") as opened:
+        for line, text in manifests.numbered_lines(iter(lambda: opened.read(_CHUNK), b"")):
+            lines += 1
+            image = ""
+            try:
+                image, annotation = _line(text, line, file, remarks)
+                if folder:
+                    image = _find(folder, image, file, annotation.split_wanted or split)
+                if not gathering.image(image, line=line)[1]:
+                    raise Bad("duplicate_image", NAMED_AGAIN)
+                yield Found(
+                    image,
+                    annotation.kind,
+                    labels=annotation.labels,
+                    boxes=tuple(LabelledBox(**vars(box)) for box in annotation.boxes),
+                    size=annotation.image_size,
+                    split=annotation.split_wanted or split or references.split_of_path(image, has_test),
+                    file=file,
+                    line=line,
+                )
+            except (Bad, manifests.BrokenLine) as bad:
+                yield Problem(file, line, bad.reason, bad.detail, image)
+    if not lines:
+        yield Problem(file, 0, "empty", "the manifest has no lines")
+    yield from remarks.notes()
+
+
+def _line(text: bytes, line: int, file: str, remarks: Remarks) -> tuple[str, manifests.Annotation]:
+    """The image and what the line says of it."""
+    try:
+        entry = json.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        entry = None
+    if not isinstance(entry, dict) or not isinstance(given := entry.get("source-ref"), str):
+        return "", manifests.parse_line(text, line)
+    image = references.clean(given, file, remarks)
+    if image.startswith("s3://"):
+        return image, manifests.parse_line(text, line)
+    # The limit on lines is of the line as it stands.
+    if len(text) > manifests.MAX_LINE_CHARACTERS * 4:
+        raise Bad("line_too_long", f"up to {manifests.MAX_LINE_CHARACTERS} characters a line are taken")
+    entry["source-ref"] = _STAND_IN
+    return image, manifests.parse_line(manifests.entry_line(entry), line)
+
+
+def _find(folder: Folder, image: str, file: str, split: Any) -> str:
+    if not image.startswith("s3://"):
+        return folder.find(image, file, split)
+    try:
+        # As an absolute path: the bucket's folders need not be this machine's.
+        return folder.find("/" + image.removeprefix("s3://"), file, split)
+    except Bad as bad:
+        if bad.reason == "ambiguous_name":
+            raise
+        return image
+
+
+# Writing
+
+
+def write_manifest(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> None:
+    """One file for each split, train.manifest and test.manifest, and annotations.manifest for what has none.
+
+    Boxes are rounded to whole pixels, as the format has them.
+
+    Args:
+        founds: each image once, with its real size and boxes in pixels.
+
+
+    Raises:
+        ValueError: an image has no size, or its boxes are not in pixels.
+        OSError: a file cannot be written.
+    """
+    remarks = Remarks()
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, Any] = {}
+    try:
+        for found in founds:
+            written = _writable(found, remarks)
+            if written is None:
+                continue
+            if found.split not in files:
+                name = f"{found.split.lower() or 'annotations'}.manifest"
+                files[found.split] = (folder / name).open("w", encoding="utf-8")
+            files[found.split].write(_entry(written) + "\n")
+    finally:
+        for opened in files.values():
+            opened.close()
+    for note in remarks.notes():
+        tell(note)
+
+
+def _entry(found: Found) -> str:
+    entry = entries.entry(found, "stand-in", "image", WRITTEN_AT)
+    entry["source-ref"] = found.image
+    return manifests.entry_line(entry)
+
+
+def _writable(found: Found, remarks: Remarks) -> Found | None:
+    """With the boxes that are some in whole pixels; None if nothing is left to say."""
+    check_writable(found)
+    boxes = [box for box in found.boxes if min(vars(entries.whole(box))[side] for side in _SIDES) > 0]
+    remarks.add("", "boxes of less than a pixel were left out", len(found.boxes) - len(boxes))
+    if found.kind is None or (found.kind == "classification" and not found.labels):
+        remarks.add("", "images without annotations were left out")
+        return None
+    return None if found.boxes and not boxes else replace(found, boxes=tuple(boxes))

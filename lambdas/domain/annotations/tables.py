@@ -1,0 +1,284 @@
+"""Tables: CSV with commas, semicolons or tabs, an image's label or one of its boxes in each row.
+
+Without a header, AutoML's columns are known:
+https://cloud.google.com/vertex-ai/docs/image-data/object-detection/prepare-data .
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lambdas.domain.annotations import boxes, columns, references
+from lambdas.domain.annotations.columns import Columns
+from lambdas.domain.annotations.gathering import Gathering
+from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.telling import Bad, Remarks
+from lambdas.domain.annotations.types import Event, LabelledBox, Note, Problem, Split
+
+MAX_ROW = 1_000_000
+"""Characters, so that a quote that is never closed does not take the file for one cell."""
+BACKGROUND = "rows without a label and a box were taken as images that nothing is on"
+UNLABELLED = "rows without a label were taken as images that nothing is said of"
+MAX_ROW_LINES = 50
+_SAMPLE = 64 * 1024
+_DELIMITERS = ",;\t|"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read(
+    path: Path, columns: Mapping[str, str] | None = None, folder: Folder | None = None
+) -> Iterator[Event]:
+    """What a table says.
+
+    Args:
+        columns: what its columns are called, by role (columns.ROLES); else they are known by usual names.
+        folder: of the images, if they are to be found there; else they are called as the table calls them.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    with Gathering() as gathering:
+        yield from _Reader(path, columns or {}, folder, gathering).events()
+
+
+def looks_like_one(path: Path) -> bool:
+    """Whether the file's first row is one of a table of annotations."""
+    with path.open("rb") as file:
+        sample = _decoded(file.read(_SAMPLE))
+    try:
+        first = next(
+            (row for row in csv.reader(io.StringIO(sample), delimiter=_delimiter(sample)) if row), []
+        )
+        return bool(columns.of_header(first) or columns.of_rows(first))
+    except Bad:
+        return True
+    except csv.Error:
+        return False
+
+
+class _Reader:
+    def __init__(
+        self, path: Path, mapping: Mapping[str, str], folder: Folder | None, gathering: Gathering
+    ) -> None:
+        self._path, self._mapping, self._folder, self._gathering = path, mapping, folder, gathering
+        self._file = folder.name(path) if folder else path.name
+        self._has_test = folder.has_test if folder else False
+        self._split = references.split_of_annotations(path, folder.root if folder else None, self._has_test)
+        self._remarks = Remarks()
+        self._columns = Columns({})
+
+    def events(self) -> Iterator[Event]:
+        rows = _Rows(self._path, self._file)
+        try:
+            first = next(rows, None)
+            if first is None:
+                raise Bad("empty", "the table has no rows")
+            line, row = first
+            headed = self._begin(row)
+        except Bad as bad:
+            yield from rows.problems
+            yield bad.problem(self._file)
+            return
+        if self._columns.guessed:
+            yield Note(self._file, self._columns.guessed)
+        if not headed:
+            yield from self._take(line, row)
+        for line, row in rows:
+            yield from self._take(line, row)
+        yield from rows.problems
+        yield from self._gathering.found(self._file, normalised=self._columns.shares)
+        yield from self._remarks.notes()
+
+    def _begin(self, row: Sequence[str]) -> bool:
+        """Learn the columns; whether the first row is their header."""
+        if self._mapping:
+            self._columns = columns.of_mapping(row, self._mapping)
+            by_name = any(name in {cell.strip() for cell in row} for name in self._mapping.values())
+            return by_name
+        found = columns.of_header(row)
+        if found:
+            self._columns = found
+            return True
+        found = columns.of_rows(row)
+        if not found:
+            raise Bad(
+                "unknown_columns",
+                f"the columns are not known ({', '.join(row)[:200]}): say which is which, as in"
+                " image=filename,label=class,left=xmin,top=ymin,right=xmax,bottom=ymax",
+            )
+        self._columns = found
+        return False
+
+    def _take(self, line: int, row: Sequence[str]) -> Iterator[Problem]:
+        given = self._columns.cell(row, "image")
+        try:
+            name = references.clean(given, self._file, self._remarks)
+            split = self._split_of(row)
+            if self._folder:
+                name = self._folder.find(name, self._file, split)
+        except Bad as bad:
+            yield bad.problem(self._file, line, given[:200])
+            return
+        number, _ = self._gathering.image(name, line=line)
+        try:
+            self._check_split(number, split or references.split_of_path(name, self._has_test))
+            self._say(number, row)
+        except Bad as bad:
+            self._gathering.spoil(number)
+            yield bad.problem(self._file, line, name)
+
+    def _split_of(self, row: Sequence[str]) -> Split:
+        word = self._columns.cell(row, "split")
+        if not word or word.lower() == "unassigned":
+            return self._split
+        split = references.split_named(word, self._has_test)
+        if not split:
+            raise Bad("bad_split", f"{word[:80]!r} is no side: write train, test or validation")
+        return split
+
+    def _check_split(self, number: int, split: Split) -> None:
+        _, known = self._gathering.known(number)
+        if known and split and known != split:
+            raise Bad("split_conflict", f"an earlier row has the image on the {known} side: keep it on one")
+        self._gathering.say(number, split=split)
+
+    def _say(self, number: int, row: Sequence[str]) -> None:
+        cell = self._columns.cell
+        size = boxes.size(cell(row, "image_width"), cell(row, "image_height"))
+        self._gathering.say(number, size=size)
+        label = cell(row, "label")
+        has_box = any(cell(row, role) for role in self._box_roles())
+        if has_box:
+            self._gathering.add_box(number, self._box(boxes.label(label), row))
+        elif label:
+            self._gathering.add_label(number, boxes.label(label))
+        elif self._box_roles():
+            self._remarks.add(self._file, BACKGROUND)
+            self._gathering.say(number, kind="detection")
+        else:
+            self._remarks.add(self._file, UNLABELLED)
+
+    def _box_roles(self) -> tuple[str, ...]:
+        if self._columns.corners:
+            return ("left", "top", "right", "bottom")
+        return ("left", "top", "width", "height") if self._columns.sides else ()
+
+    def _box(self, label: str, row: Sequence[str]) -> LabelledBox:
+        numbers = [boxes.number(self._columns.cell(row, role), role) for role in self._box_roles()]
+        one, two, three, four = numbers
+        if self._columns.shares:
+            return boxes.of_shares(label, one, two, three, four)
+        if self._columns.corners:
+            return boxes.of_corners(label, one, two, three, four)
+        size = boxes.size(self._columns.cell(row, "image_width"), self._columns.cell(row, "image_height"))
+        return boxes.of_sides(label, one, two, three, four, size=size)
+
+
+class _Rows:
+    """The table's rows that are not blank, with the numbers of the lines that they begin on."""
+
+    def __init__(self, path: Path, file: str) -> None:
+        self.problems: list[Problem] = []
+        self._file = file
+        with path.open("rb") as opened:
+            sample = opened.read(_SAMPLE)
+        self._utf16 = sample.startswith(_UTF16)
+        self._path = path
+        self._delimiter = _delimiter(_decoded(sample))
+        self._width = 0
+        self._rows = self._read()
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        return self
+
+    def __next__(self) -> tuple[int, list[str]]:
+        return next(self._rows)
+
+    def _read(self) -> Iterator[tuple[int, list[str]]]:
+        encoding = "utf-16" if self._utf16 else "utf-8-sig"
+        with self._path.open(encoding=encoding, errors="surrogateescape", newline="") as text:
+            lines = _Lines(text)
+            while True:
+                row, error = None, ""
+                try:
+                    row = next(csv.reader(lines.of_row(), delimiter=self._delimiter, strict=True))
+                except StopIteration:
+                    return
+                except UnicodeDecodeError as broken:
+                    self._problem(lines, "wrong_encoding", f"the table cannot be read on ({broken.reason})")
+                    return
+                except csv.Error as broken:
+                    error = f"{broken}: is a quote missing?"
+                if row and lines.several and len(row) != (self._width or len(row)):
+                    row, error = (
+                        None,
+                        "a quoted cell over several lines, and then not as many cells as before",
+                    )
+                if row is None:
+                    lines.keep_only_first()
+                    self._problem(lines, "broken_row", error)
+                elif any(_undecoded(cell) for cell in row):
+                    detail = "the row is not UTF-8 text: save the table as UTF-8 (in Excel: CSV UTF-8)"
+                    self._problem(lines, "wrong_encoding", detail)
+                elif any(cell.strip() for cell in row):
+                    self._width = self._width or len(row)
+                    yield lines.begins, row
+
+    def _problem(self, lines: _Lines, reason: str, detail: str) -> None:
+        self.problems.append(Problem(self._file, lines.begins, reason, detail))
+
+
+class _Lines:
+    """Lines of text, counted, which can be read again if they turn out to be no row together."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._again: list[str] = []
+        self._row: list[str] = []
+        self.begins = 1
+
+    def of_row(self) -> Iterator[str]:
+        """The lines of the next row, as many as are asked for."""
+        self.begins += sum(1 for line in self._row if line.endswith(("\n", "\r")))
+        self._row = []
+        while line := self._again.pop() if self._again else self._text.readline(MAX_ROW):
+            self._row.append(line)
+            if len(self._row) > MAX_ROW_LINES:
+                raise csv.Error(f"a row of more than {MAX_ROW_LINES} lines")
+            yield line
+
+    @property
+    def several(self) -> bool:
+        """Whether the row goes over more lines than one."""
+        return len(self._row) > 1
+
+    def keep_only_first(self) -> None:
+        """Give all lines of the row but its first back."""
+        self._again += reversed(self._row[1:])
+        del self._row[1:]
+
+
+def _undecoded(cell: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in cell)
+
+
+def _decoded(sample: bytes) -> str:
+    """A beginning of the file as text, its last line left out if it is cut."""
+    text = sample.decode("utf-16" if sample.startswith(_UTF16) else "utf-8-sig", errors="replace")
+    return text if len(sample) < _SAMPLE else text.rpartition("\n")[0]
+
+
+def _delimiter(sample: str) -> str:
+    """What stands between cells. A header decides, for it has no delimiters in its names."""
+    lines = [line for line in sample.splitlines() if line.strip()]
+    counts = {delimiter: lines[0].count(delimiter) if lines else 0 for delimiter in _DELIMITERS}
+    best = max(_DELIMITERS, key=lambda delimiter: counts[delimiter])
+    if sum(1 for count in counts.values() if count) <= 1:
+        return best
+    try:
+        return csv.Sniffer().sniff("\n".join(lines[:50]), _DELIMITERS).delimiter
+    except csv.Error:
+        return best

@@ -1,0 +1,75 @@
+"""What the readers of annotation formats have in common: what they find, and what they cannot take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lambdas.domain.manifests import Kind
+
+Split = Literal["", "TRAIN", "TEST"]
+"""Empty where the data set says nothing."""
+
+
+@dataclass(frozen=True)
+class LabelledBox:
+    """Where a labelled object is, from the upper left corner: in pixels, or as shares of the sides."""
+
+    label: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a data set says about one image."""
+
+    image: str
+    """Its path as seen from the data set's root with forward slashes, or s3://bucket/key."""
+    kind: Kind | None
+    """None where it says nothing: the image needs a person."""
+    labels: tuple[str, ...] = ()
+    boxes: tuple[LabelledBox, ...] = ()
+    size: tuple[int, int] | None = None
+    """Width and height in pixels that the annotation claims."""
+    normalised: bool = False
+    """Whether the boxes are shares of the image's sides, from 0 to 1."""
+    split: Split = ""
+    file: str = ""
+    line: int = 0
+    """Where that stands, for messages; line 0 is the whole file."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that cannot be taken: a reason to count by, a detail that says what to do."""
+
+    file: str
+    line: int
+    reason: str
+    detail: str
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that was understood in one of several ways; nothing is guessed without saying so."""
+
+    file: str
+    detail: str
+
+
+Event = Found | Problem | Note
+
+
+def in_pixels(found: Found, width: int, height: int) -> Found:
+    """The same with boxes in pixels, of an image of this size."""
+    if not found.normalised:
+        return found
+    boxes = tuple(
+        LabelledBox(box.label, box.left * width, box.top * height, box.width * width, box.height * height)
+        for box in found.boxes
+    )
+    return replace(found, boxes=boxes, normalised=False, size=(width, height))

@@ -1,0 +1,222 @@
+"""Pascal VOC: one XML file for each image.
+
+http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/devkit_doc.html .
+
+Corners are taken as they stand: the original counts pixels from 1, most tools that write this format from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser
+
+from lambdas.domain.annotations import boxes, references
+from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.telling import Bad, Remarks
+from lambdas.domain.annotations.types import Event, Found, LabelledBox, Note, Problem, Split
+from lambdas.domain.manifests import Kind
+
+MAX_BYTES = 16 * 1024 * 1024
+SETS = "/ImageSets/Main/"
+BACKGROUND = "files without objects were taken as images that nothing is on"
+OTHER_NAME = "files that name another image than the one they are called like, which was taken"
+BEYOND = "files whose boxes reach out of the size that they tell: that size was left aside"
+NO_SIZE = "files that tell no size of their image, or one that cannot be"
+
+
+def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
+    """What a folder of VOC files says, or one file.
+
+    In a folder, images are found by their files' names whatever their case and extension, and images without
+    a file come last. Of one file alone, the image is called as the file calls it.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    if path.is_dir():
+        inside = folder or Folder(path)
+        yield from _folder(inside)
+        if folder is None:
+            yield from inside.events()
+        return
+    remarks, splits = Remarks(), _Splits({}, folder.has_test if folder else False)
+    yield from _file(path, folder, splits, remarks)
+    yield from remarks.notes()
+
+
+def _folder(folder: Folder) -> Iterator[Event]:
+    remarks = Remarks()
+    splits = yield from _image_sets(folder)
+    for name in folder.others:
+        if name.lower().endswith(".xml"):
+            yield from _file(folder.path(name), folder, splits, remarks)
+    yield from remarks.notes()
+
+
+class _Splits:
+    """Which side an image is on: what ImageSets says, else its folders."""
+
+    def __init__(self, by_stem: dict[str, Split], has_test: bool) -> None:
+        self._by_stem, self._has_test = by_stem, has_test
+
+    def of(self, file: str, remarks: Remarks) -> Split:
+        stem = file.rpartition("/")[2].rpartition(".")[0]
+        if stem in self._by_stem:
+            return self._by_stem[stem]
+        if references.says_validation(file):
+            remarks.add("", references.validation(self._has_test))
+        return references.split_of_path(file, self._has_test)
+
+
+def _image_sets(folder: Folder) -> Generator[Event, None, _Splits]:
+    """Returns the splits."""
+    by_stem: dict[str, Split] = {}
+    names = [name for name in folder.others if SETS in f"/{name}" and name.endswith(".txt")]
+    has_test = folder.has_test or any(name.endswith("/test.txt") for name in names)
+    # Sets for one label (cat_train.txt) and of both sides (trainval.txt) say nothing of sides.
+    for name in names:
+        word = name.rpartition("/")[2].removesuffix(".txt")
+        split = references.split_named(word, has_test)
+        if not split:
+            continue
+        if references.side_named(word) == "VALIDATION":
+            yield Note(name, references.validation(has_test))
+        with folder.path(name).open(encoding="utf-8-sig", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                stem = line.split()[0] if line.split() else ""
+                if stem and by_stem.setdefault(stem, split) != split:
+                    detail = f"{stem} is on both sides; {by_stem[stem]} was taken: keep it in one list"
+                    yield Problem(name, number, "split_conflict", detail, stem)
+    return _Splits(by_stem, has_test)
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What a file is read with."""
+
+    file: str
+    split: Split
+    folder: Folder | None
+    remarks: Remarks
+
+
+def _file(path: Path, folder: Folder | None, splits: _Splits, remarks: Remarks) -> Iterator[Event]:
+    file = folder.name(path) if folder else path.name
+    split = splits.of(file if folder else f"{path.absolute().parent.name}/{file}", remarks)
+    try:
+        root, lines = _parsed(path)
+        if root.tag != "annotation":
+            raise Bad("not_voc", f"the file is about {root.tag[:80]!r}, not an annotation")
+        yield from _about(root, lines, path.stem, _Context(file, split, folder, remarks))
+    except Bad as bad:
+        yield bad.problem(file)
+    except _UnparsedError as error:
+        yield Problem(file, error.line, "not_xml", f"{error}: save the file again")
+
+
+class _UnparsedError(ValueError):
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message[:200])
+        self.line = line
+
+
+class _Lines(TreeBuilder):
+    """A tree whose elements' lines are known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parser: Any = None
+        self.lines: dict[Element, int] = {}
+
+    def start(self, tag: Any, attrs: Any, /) -> Element:
+        element = super().start(tag, attrs)
+        self.lines[element] = self.parser.parser.CurrentLineNumber
+        return element
+
+
+def _parsed(path: Path) -> tuple[Element, dict[Element, int]]:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise Bad("file_too_large", f"{size} bytes are more than the boxes of an image need")
+    data = path.read_bytes()
+    if not data.strip():
+        raise Bad("empty", "the file has no content: save it again")
+    builder = _Lines()
+    builder.parser = DefusedXMLParser(target=builder, forbid_dtd=False)
+    try:
+        builder.parser.feed(data)
+        return builder.parser.close(), builder.lines
+    except ParseError as error:
+        raise _UnparsedError(str(error), error.position[0]) from error
+    except DefusedXmlException as error:
+        raise Bad("forbidden_xml", "entities and external references are not taken: remove them") from error
+    # An encoding that Python does not know, or bytes that are not in the one that the file names.
+    except (LookupError, ValueError, AssertionError) as error:
+        raise _UnparsedError(str(error), 0) from error
+
+
+def _about(root: Element, lines: dict[Element, int], stem: str, context: _Context) -> Iterator[Event]:
+    image = _image(_text(root, "filename"), stem, context)
+    size = boxes.size(_text(root, "size/width"), _text(root, "size/height"))
+    if not size:
+        context.remarks.add("", NO_SIZE)
+    found: list[LabelledBox] = []
+    objects = root.findall("object")
+    for each in objects:
+        try:
+            found.append(_box(each))
+        except Bad as bad:
+            yield bad.problem(context.file, lines.get(each, 0), image)
+    if not objects:
+        context.remarks.add("", BACKGROUND)
+    if size and any(_reaches_out(box, size) for box in found):
+        context.remarks.add("", BEYOND)
+        size = None
+    kind: Kind | None = None if objects and not found else "detection"
+    yield Found(image, kind, boxes=tuple(found), size=size, split=context.split, file=context.file)
+
+
+def _image(named: str, stem: str, context: _Context) -> str:
+    """The image is the one that is called like its file; if there is none, the one that the file names."""
+    if not context.folder:
+        return references.clean(named or stem, context.file, context.remarks)
+    suffix = PurePosixPath(named).suffix if references.is_image(named) else ".jpg"
+    try:
+        image = context.folder.find(stem + suffix, context.file, context.split, other_suffix=True)
+        if (
+            named
+            and PurePosixPath(named.replace("\\", "/")).stem.lower() != PurePosixPath(image).stem.lower()
+        ):
+            context.remarks.add("", OTHER_NAME)
+        return image
+    except Bad as bad:
+        if not named or bad.reason == "ambiguous_name":
+            raise
+        reference = references.clean(named, "", context.remarks)
+        return context.folder.find(reference, context.file, context.split, other_suffix=True)
+
+
+def _box(element: Element) -> LabelledBox:
+    label = boxes.label(_text(element, "name") or "")
+    bounds = element.find("bndbox")
+    if bounds is None:
+        raise Bad("missing_box", f"an object {label!r} has no bndbox: draw one")
+    sides = (_text(bounds, side) for side in ("xmin", "ymin", "xmax", "ymax"))
+    left, top, right, bottom = (boxes.number(text or "", "a side of bndbox") for text in sides)
+    return boxes.of_corners(label, left, top, right, bottom)
+
+
+def _reaches_out(box: LabelledBox, size: tuple[int, int]) -> bool:
+    right, bottom = box.left + box.width, box.top + box.height
+    return right > size[0] + boxes.ROUNDING or bottom > size[1] + boxes.ROUNDING
+
+
+def _text(element: Element, path: str) -> str:
+    found = element.find(path)
+    return (found.text or "").strip() if found is not None else ""

@@ -1,0 +1,224 @@
+"""YOLO: a text file of boxes for each image, and a data.yaml, https://docs.ultralytics.com/datasets/detect/ .
+
+A line is a class and a box's centre, width and height as shares of the image's sides, or a class and the
+corners of a polygon. The text file lies beside the image, or under labels/ where the image is under images/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from lambdas.domain.annotations import boxes, references, yolo_config
+from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.telling import Bad, Remarks
+from lambdas.domain.annotations.types import Event, Found, LabelledBox, Problem
+from lambdas.domain.annotations.writing import Tell, check_path, check_writable, refuse
+from lambdas.domain.annotations.yolo_config import CONFIGS, NAMES, Config
+from lambdas.domain.manifests import Kind
+
+MAX_BYTES = 16 * 1024 * 1024
+LISTS = {"TRAIN": "train-images.txt", "TEST": "test-images.txt", "": "unassigned-images.txt"}
+"""By split, the images that are written; called as the label file of no image is likely to be."""
+BACKGROUND = "label files without lines were taken as images that nothing is on"
+POLYGON = "polygons were taken by their bounding boxes"
+POSE = "key points were left out, their boxes taken"
+
+
+def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
+    """What a YOLO data set says: a folder, or its data.yaml.
+
+    Boxes come as shares of the image's sides (Found.normalised).
+
+    Raises:
+        OSError: the disk failed.
+    """
+    if folder is None:
+        folder = Folder(path if path.is_dir() else path.parent)
+        yield from read(path, folder)
+        yield from folder.events()
+        return
+    config = yield from yolo_config.read(folder, "" if path.is_dir() else path.name)
+    remarks = Remarks()
+    others, used = set(folder.others) - config.lists, set[str]()
+    for image in folder.images:
+        file = next((name for name in label_files(image) if name in others), None)
+        folder.find(image, "")
+        if not config.folders and not config.images and references.says_validation(image):
+            remarks.add("", references.validation(config.has_test))
+        if file is None:
+            yield Found(image, None, split=config.split_of(image), file=image)
+            continue
+        used.add(file)
+        yield from _image(folder, image, file, config, remarks)
+    for file in folder.others:
+        if file not in used | config.lists and _is_orphan(folder, file):
+            detail = "no image is called like this label file: add it"
+            yield Problem(file, 0, "image_missing", detail, PurePosixPath(file).stem)
+    yield from remarks.notes()
+
+
+def label_files(image: str) -> tuple[str, ...]:
+    """Where the boxes of an image may be."""
+    text = PurePosixPath(image).with_suffix(".txt").as_posix()
+    before, images, after = f"/{text}".rpartition("/images/")
+    swapped = f"{before}/labels/{after}".lstrip("/") if images else text
+    below = PurePosixPath(text)
+    return tuple(dict.fromkeys((swapped, text, (below.parent / "labels" / below.name).as_posix())))
+
+
+def looks_like_labels(path: Path) -> bool:
+    """Whether a text file's first line is one of this format."""
+    with path.open("rb") as file:
+        words = file.read(4096).split(b"\n")[0].split()
+    if len(words) < 5 or not words[0].isdigit():
+        return False
+    try:
+        return all(-1 <= float(word) <= 2 for word in words[1:])
+    except ValueError:
+        return False
+
+
+def _is_orphan(folder: Folder, file: str) -> bool:
+    name = PurePosixPath(file)
+    if name.suffix.lower() != ".txt" or name.name.lower() in NAMES:
+        return False
+    return "labels" in name.parts[:-1] or looks_like_labels(folder.path(file))
+
+
+def _image(folder: Folder, image: str, file: str, config: Config, remarks: Remarks) -> Iterator[Event]:
+    found: list[LabelledBox] = []
+    spoilt = False
+    try:
+        lines = _lines(folder.path(file))
+    except Bad as bad:
+        yield bad.problem(file, image=image)
+        lines, spoilt = [], True
+    for number, words in lines:
+        try:
+            found.append(_box(words, config, remarks))
+        except Bad as bad:
+            spoilt = True
+            yield bad.problem(file, number, image)
+    if not found and not spoilt:
+        remarks.add("", BACKGROUND)
+    kind: Kind | None = None if spoilt and not found else "detection"
+    split = config.split_of(image)
+    yield Found(image, kind, boxes=tuple(found), normalised=True, split=split, file=file)
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    if path.stat().st_size > MAX_BYTES:
+        raise Bad("file_too_large", "more than the boxes of an image need")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Bad("wrong_encoding", f"not UTF-8 text ({error.reason}): save it as UTF-8") from error
+    numbered = ((number, line.split()) for number, line in enumerate(text.split("\n"), start=1))
+    return [(number, words) for number, words in numbered if words]
+
+
+def _box(words: list[str], config: Config, remarks: Remarks) -> LabelledBox:
+    label = config.label(boxes.number(words[0], "the class"))
+    values = [boxes.number(word, "a value") for word in words[1:]]
+    if config.key_point_values and len(values) == 4 + config.key_point_values:
+        remarks.add("", POSE)
+        values = values[:4]
+    elif len(values) != 4 and (len(values) < 6 or len(values) % 2):
+        raise Bad(
+            "wrong_columns",
+            f"{len(words)} columns: write a class and a box's 4 numbers, or the x and y of 3 corners or more",
+        )
+    if any(not -boxes.ROUNDED_SHARE <= value <= 1 + boxes.ROUNDED_SHARE for value in values):
+        raise Bad("box_outside", "values have to be shares of the image's sides, between 0 and 1")
+    if len(values) > 4:
+        remarks.add("", POLYGON)
+        points = list(zip(values[::2], values[1::2], strict=True))
+        return _inside(boxes.of_shares(label, *boxes.around(points)))
+    x, y, width, height = values
+    return _inside(boxes.of_shares(label, x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+
+
+def _inside(box: LabelledBox) -> LabelledBox:
+    """The box without what rounding has put out of the image."""
+    left, top = max(box.left, 0.0), max(box.top, 0.0)
+    right, bottom = min(box.left + box.width, 1.0), min(box.top + box.height, 1.0)
+    if right <= left or bottom <= top:
+        raise Bad("box_too_small", "nothing of the box lies in the image")
+    return LabelledBox(box.label, left, top, right - left, bottom - top)
+
+
+# Writing
+
+
+def write_yolo(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> None:
+    """A label file for each image, lists of the images of each split, and data.yaml.
+
+    Args:
+        founds: each image once, with its real size and boxes in pixels. Image-level labels have no place in
+            this format: such images are left out, and a note says how many.
+
+
+    Raises:
+        ValueError: an image has no size, its boxes are not in pixels, or its name leads out of the folder.
+        OSError: a file cannot be written.
+    """
+    remarks = Remarks()
+    classes: dict[str, int] = {}
+    taken = set(LISTS.values())
+    folder.mkdir(parents=True, exist_ok=True)
+    splits: dict[str, Any] = {}
+    try:
+        for found in founds:
+            check_path(found)
+            target = label_files(found.image)[0]
+            if found.kind == "classification":
+                remarks.add(
+                    "", "YOLO's boxes have no place for image-level labels: their images were left out"
+                )
+            elif target.lower() in taken:
+                remarks.add("", "images called like others but for their extension were left out")
+            else:
+                check_writable(found)
+                taken.add(target.lower())
+                _write_image(folder / target, found, classes)
+                _list(folder, found, splits)
+    finally:
+        for opened in splits.values():
+            opened.close()
+    _write_config(folder, set(splits), classes)
+    for note in remarks.notes():
+        tell(note)
+
+
+def _write_image(path: Path, found: Found, classes: dict[str, int]) -> None:
+    if found.kind is None:
+        return
+    width, height = found.size or (1, 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for box in found.boxes:
+            x, y = (box.left + box.width / 2) / width, (box.top + box.height / 2) / height
+            number = classes.setdefault(box.label, len(classes))
+            file.write(f"{number} {x!r} {y!r} {box.width / width!r} {box.height / height!r}\n")
+
+
+def _list(folder: Path, found: Found, splits: dict[str, Any]) -> None:
+    if found.split not in splits:
+        splits[found.split] = (folder / LISTS[found.split]).open("w", encoding="utf-8")
+    splits[found.split].write(f"./{found.image}\n")
+
+
+def _write_config(folder: Path, splits: set[str], classes: dict[str, int]) -> None:
+    config: dict[str, Any] = {
+        split.lower(): name for split, name in LISTS.items() if split and split in splits
+    }
+    # Trainers insist on a list to validate with.
+    if config:
+        config["val"] = config.get("test") or config["train"]
+    config["names"] = {number: label for label, number in classes.items()}
+    with (folder / CONFIGS[0]).open("w", encoding="utf-8") as file:
+        yaml.safe_dump(config, file, allow_unicode=True, sort_keys=False)

@@ -1,0 +1,249 @@
+"""What a YOLO data set's data.yaml says: the classes' names, and which images are on which side."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lambdas.domain.annotations import boxes, references
+from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.telling import Bad
+from lambdas.domain.annotations.types import Event, Note, Problem, Split
+
+CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+NAMES = ("classes.txt", "obj.names", "classes.names")
+MAX_BYTES = 4 * 1024 * 1024
+MAX_CLASSES = 1_000_000
+_SPLITS = ("test", "train", "val")
+"""In order of precedence: some sets validate with what they train or test with."""
+
+
+@dataclass
+class Config:
+    labels: dict[int, str | None] = field(default_factory=dict)
+    """By class; None of a class whose name cannot be used."""
+    key_point_values: int = 0
+    """How many numbers of key points follow each box."""
+    folders: list[tuple[str, Split]] = field(default_factory=list)
+    images: dict[str, Split] = field(default_factory=dict)
+    lists: set[str] = field(default_factory=set)
+    """Files that name images, and so are no label files."""
+    has_test: bool = False
+
+    def label(self, number: float) -> str:
+        """Raises Bad if the class has no name."""
+        name = self.labels.get(int(number)) if number == int(number) else None
+        if name is None:
+            there = f"0 to {max(self.labels)}" if self.labels else "none"
+            raise Bad("unknown_class", f"class {number:g} has no usable name; classes with names: {there}")
+        return name
+
+    def split_of(self, image: str) -> Split:
+        if image in self.images:
+            return self.images[image]
+        below = (split for folder, split in self.folders if image.startswith(folder))
+        return next(below, "") or references.split_of_path(image, self.has_test)
+
+
+def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
+    """Returns the configuration, after telling what was wrong with it.
+
+    Args:
+        name: of the file; found if empty.
+    """
+    config = Config(has_test=folder.has_test)
+    candidates = [name] if name else _candidates(folder)
+    for file in candidates[1:]:
+        yield Note(file, f"left alone: {candidates[0]} was taken")
+    if candidates:
+        yield from _read_yaml(folder, candidates[0], config)
+    if not config.labels:
+        yield from _read_names(folder, config)
+    return config
+
+
+def names_classes(path: Path) -> bool:
+    """Whether a YAML file is a data set's."""
+    try:
+        return isinstance(_yaml(path).get("names"), list | dict)
+    except Bad:
+        return False
+
+
+def _candidates(folder: Folder) -> list[str]:
+    """Files that name classes, those of usual names first."""
+    files = [name for name in folder.others if name.lower().endswith((".yaml", ".yml"))]
+    usual = [name for name in files if posixpath.basename(name).lower() in CONFIGS]
+    named = usual or [name for name in files if names_classes(folder.path(name))]
+    return sorted(named, key=lambda name: (name.count("/"), name))
+
+
+def _yaml(path: Path) -> dict[Any, Any]:
+    if path.stat().st_size > MAX_BYTES:
+        raise Bad("file_too_large", "larger than a list of classes can be")
+    try:
+        value = yaml.safe_load(path.read_bytes())
+    # PyYAML lets through what the constructors of dates, numbers and keys raise.
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
+        raise Bad("not_yaml", f"{' '.join(str(error).split())[:200]}: correct the file") from error
+    if not isinstance(value, dict):
+        raise Bad("not_yaml", "not a mapping: it has to have names, and may have train, val and test")
+    return value
+
+
+def _read_yaml(folder: Folder, file: str, config: Config) -> Iterator[Event]:
+    try:
+        said = _yaml(folder.path(file))
+    except Bad as bad:
+        yield bad.problem(file)
+        return
+    yield from _names(file, said.get("names"), config)
+    count = said.get("nc")
+    if isinstance(count, int) and config.labels and count != len(config.labels):
+        told = count if 0 <= count <= MAX_CLASSES else "impossibly many"
+        yield Note(file, f"nc says {told} classes, names has {len(config.labels)}: names count")
+    match said.get("kpt_shape"):
+        case [int(points), int(values)]:
+            config.key_point_values = points * values
+    config.has_test = config.has_test or bool(said.get("test"))
+    start = yield from _start(folder, file, said.get("path"))
+    if said.get("val"):
+        yield Note(file, references.validation(config.has_test))
+    for key in _SPLITS:
+        entries = said.get(key)
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if entry not in (None, ""):
+                split = references.split_named(key, config.has_test)
+                yield from _split(folder, _Entry(file, start, entry, split), config)
+
+
+def _names(file: str, names: Any, config: Config) -> Iterator[Problem]:
+    pairs: list[tuple[Any, Any]] = []
+    if isinstance(names, list):
+        pairs = list(enumerate(names))
+    elif isinstance(names, dict):
+        pairs = list(names.items())
+    for key, name in pairs:
+        number = (
+            int(key) if isinstance(key, str) and key.isascii() and key.isdigit() and len(key) < 9 else key
+        )
+        try:
+            # Aliases and hexadecimal numbers make values too large to be shown of a few bytes.
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < MAX_CLASSES:
+                given = repr(key[:40]) if isinstance(key, str) else f"a {type(key).__name__}"
+                raise Bad("bad_class", f"classes are numbered from 0 to {MAX_CLASSES - 1}, not {given}")
+            config.labels[number] = None
+            config.labels[number] = boxes.label(_name(number, name))
+        except Bad as bad:
+            yield bad.problem(file)
+
+
+def _name(number: int, name: Any) -> str:
+    """A class's name as text. Raises Bad."""
+    if isinstance(name, str):
+        return name
+    # YAML reads unquoted names such as 8 or 1.5 as numbers.
+    if isinstance(name, bool) or not isinstance(name, int | float) or abs(name) >= 10**18:
+        raise Bad("bad_label", f"the name of class {number} has to be text: write it in quotes")
+    return str(name)
+
+
+def _start(folder: Folder, file: str, path: Any) -> Generator[Event, None, str]:
+    """Returns the folder that the paths are seen from: what `path` says, if it is there."""
+    beside = posixpath.dirname(file)
+    if not isinstance(path, str) or not path.strip():
+        return beside
+    start = _inside(folder, posixpath.join(beside, path.replace("\\", "/")))
+    if start is None:
+        yield Note(file, f"path {path[:200]!r} is not in this folder: paths were read as seen from {file}")
+        return beside
+    return start
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What data.yaml says of one side: a folder, or a list of images."""
+
+    file: str
+    start: str
+    given: Any
+    split: Split
+
+
+def _split(folder: Folder, entry: _Entry, config: Config) -> Iterator[Event]:
+    if not isinstance(entry.given, str):
+        yield Problem(entry.file, 0, "bad_path", f"a {type(entry.given).__name__} is no path: write text")
+        return
+    path = posixpath.normpath(entry.given.replace("\\", "/"))
+    whole = posixpath.normpath(posixpath.join(entry.start, path))
+    name = _inside(folder, whole)
+    if name is None and path.startswith("../"):
+        # Roboflow writes ../train/images for train/images.
+        name = _inside(folder, posixpath.join(entry.start, path.replace("../", "")))
+        if name is not None:
+            yield Note(entry.file, f"{entry.given[:200]} was read as {name}")
+    if name is None:
+        reason = "leaves_folder" if whole.startswith(("../", "/")) else "path_missing"
+        detail = f"{entry.given[:200]} is not in the data set's folder: correct it, or move it"
+        yield Problem(entry.file, 0, reason, detail)
+    elif name.endswith(".txt"):
+        config.lists.add(name)
+        yield from _listed(folder, name, entry, config)
+    else:
+        config.folders.append((f"{name}/" if name else "", entry.split))
+
+
+def _inside(folder: Folder, name: str) -> str | None:
+    """The folder or file of the data set that a path means; None if there is none."""
+    name = posixpath.normpath(name)
+    if name == ".":
+        return ""
+    known = name in folder.others or any(n.startswith(name + "/") for n in (*folder.images, *folder.others))
+    return name if known else None
+
+
+def _listed(folder: Folder, file: str, entry: _Entry, config: Config) -> Iterator[Event]:
+    """The images that a list names."""
+    with folder.path(file).open(encoding="utf-8-sig", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                reference = references.clean(line, file, folder.remarks)
+                image = folder.find(reference, posixpath.join(entry.start, "list"), entry.split)
+                config.images.setdefault(image, entry.split)
+            except Bad as bad:
+                yield bad.problem(file, number, line.strip()[:200])
+
+
+def _read_names(folder: Folder, config: Config) -> Iterator[Event]:
+    """Names of the classes from a list, a line each."""
+    lists = [name for name in folder.others if posixpath.basename(name).lower() in NAMES]
+    if not lists:
+        detail = f"nothing names the classes: add {CONFIGS[0]} with names, or {NAMES[0]} with a name a line"
+        yield Problem("", 0, "no_names", detail)
+        return
+    file = min(lists, key=lambda name: (name.count("/"), name))
+    yield Note(file, "classes are called as this file says, a line each, from class 0")
+    lines = folder.path(file).read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+    while lines and not lines[-1].strip():
+        lines.pop()
+    for number, line in enumerate(lines):
+        try:
+            config.labels[number] = None
+            config.labels[number] = boxes.label(line)
+        except Bad as bad:
+            yield bad.problem(file, number + 1)

@@ -1,0 +1,141 @@
+"""Rekognition's datasets of the project, and how they are brought to a snapshot, a step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain import custom_labels, snapshot_files
+from lambdas.domain.custom_labels import MAX_UPDATE_BYTES, CustomLabelsError, DatasetType
+from lambdas.domain.records import Records, Synced
+from lambdas.domain.snapshot_files import manifest_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_s3 import S3Client
+
+
+class RemovedError(ValueError):
+    """An entry is gone: UpdateDatasetEntries adds and replaces, it removes none."""
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """The project's two datasets in Rekognition."""
+
+    rekognition: RekognitionClient
+    s3: S3Client
+    records: Records
+    project_arn: str
+    bucket: str
+
+    def sync(self, snapshot_id: str) -> bool:
+        """Bring both datasets one step closer to the snapshot: whether they are there.
+
+        A step creates a dataset, deletes one to be created anew, or sends one document of changes. How far
+        it went is on record, so that a later call goes on from there.
+
+        Raises:
+            CustomLabelsError: Rekognition cannot make a dataset of the snapshot.
+        """
+        train = self._sync(snapshot_id, "TRAIN")
+        test = self._sync(snapshot_id, "TEST")
+        return train and test
+
+    def _sync(self, snapshot_id: str, dataset_type: DatasetType) -> bool:
+        found = custom_labels.dataset(self.rekognition, self.project_arn, dataset_type)
+        if found is None:
+            self._create(snapshot_id, dataset_type)
+            return False
+        arn, status = found["DatasetArn"], found["Status"]
+        if status.endswith("_IN_PROGRESS"):
+            return False
+        synced = self.records.synced(dataset_type)
+        if status == "CREATE_FAILED" and synced.snapshot == snapshot_id:
+            self.records.note_synced(dataset_type, "")
+            raise CustomLabelsError(
+                f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}:"
+                f" {found.get('StatusMessage', status)}"
+            )
+        if status.endswith("_FAILED") or synced.target not in ("", snapshot_id) or not synced.snapshot:
+            self.rekognition.delete_dataset(DatasetArn=arn)
+            return False
+        return synced.snapshot == snapshot_id or self._update(arn, synced, snapshot_id, dataset_type)
+
+    def _create(self, snapshot_id: str, dataset_type: DatasetType) -> None:
+        key = manifest_key(snapshot_id, dataset_type)
+        custom_labels.create_dataset(self.rekognition, self.project_arn, dataset_type, self.bucket, key)
+        self.records.note_synced(dataset_type, snapshot_id)
+
+    def _update(self, arn: str, synced: Synced, snapshot_id: str, dataset_type: DatasetType) -> bool:
+        """Send the next document of changes: whether there was none left to send."""
+        try:
+            changes = self._changes(synced, snapshot_id, dataset_type)
+        except RemovedError:
+            self.rekognition.delete_dataset(DatasetArn=arn)
+            return False
+        if not changes:
+            self.records.note_synced(dataset_type, snapshot_id)
+            return True
+        # On record before it is sent: whoever is to bring it to another snapshot must know that it is no
+        # longer what it was.
+        self.records.note_syncing(dataset_type, snapshot_id, synced.sent)
+        document = "\n".join(changes).encode()
+        self.rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": document})
+        self.records.note_syncing(dataset_type, snapshot_id, synced.sent + len(changes))
+        return False
+
+    def _changes(self, synced: Synced, snapshot_id: str, dataset_type: DatasetType) -> list[str]:
+        """The next entries to send, as many as one document takes.
+
+        Raises:
+            RemovedError: only a new dataset will do.
+        """
+        try:
+            old = snapshot_files.entries(self.s3, self.bucket, synced.snapshot, dataset_type)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            raise RemovedError(f"the manifest of snapshot {synced.snapshot} is gone") from error
+        new = snapshot_files.entries(self.s3, self.bucket, snapshot_id, dataset_type)
+        return _document(islice(changed(old, new), synced.sent, None))
+
+
+def changed(old: Iterator[str], new: Iterator[str]) -> Iterator[str]:
+    """The entries of `new` that `old` does not have, or has otherwise; both in the order of source-refs.
+
+    Raises:
+        RemovedError: `old` has entries that `new` has not; the iterator may have yielded others before.
+    """
+    before = next(old, None)
+    for line in new:
+        if before is not None and _source(before) < _source(line):
+            break
+        if before is None or _source(before) != _source(line):
+            yield line
+            continue
+        if before != line:
+            yield line
+        before = next(old, None)
+    if before is not None:
+        raise RemovedError(f"{_source(before)} is gone")
+
+
+def _document(entries: Iterator[str]) -> list[str]:
+    """The first entries, as many as one request takes; all of them are looked at, for one may be gone."""
+    document: list[str] = []
+    size = 0
+    for entry in entries:
+        size += len(entry.encode()) + 1
+        if size <= MAX_UPDATE_BYTES:
+            document.append(entry)
+    return document
+
+
+def _source(entry: str) -> str:
+    """The source-ref, which comes first in every entry that LabelLoop writes."""
+    return entry.split('"', 4)[3]

@@ -1,0 +1,86 @@
+"""What a snapshot needs of an image, in one attribute of its catalogue item.
+
+A snapshot reads every labelled image. Decoding boxes out of DynamoDB's nested maps would take most of its
+time, so the row holds the manifest entry as it is written, all but the bucket's name, behind what else is
+needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.conditions import Key
+
+from lambdas.domain.manifests import Kind
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+INDEX = "by_status_and_id"
+ATTRIBUTE = "row"
+"""The only attribute that the index has beside its keys."""
+
+ENTRY_BUCKET = "bucket"
+"""The bucket that the entry of a row names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A labelled image; width and height in pixels."""
+
+    key: str
+    width: int
+    height: int
+    perceptual_hash: str
+    changed_at: str
+    kind: Kind
+    labels: tuple[str, ...]
+    """Every label on the image, sorted, whichever its kind."""
+    split_wanted: Literal["", "TRAIN", "TEST"]
+    entry: str
+    """Its line of a manifest, with another bucket."""
+
+    @property
+    def sha256(self) -> str:
+        return self.key[self.key.index("/") + 1 : self.key.index(".")]
+
+    def manifest_line(self, bucket: str) -> str:
+        return self.entry.replace(f"//{ENTRY_BUCKET}/", f"//{bucket}/", 1) + "\n"
+
+    def encode(self) -> str:
+        head = (
+            self.key,
+            self.width,
+            self.height,
+            self.perceptual_hash,
+            self.changed_at,
+            self.kind,
+            self.labels,
+            self.split_wanted,
+        )
+        return json.dumps(head, ensure_ascii=False, separators=(",", ":")) + "\n" + self.entry
+
+
+def decode(text: str) -> Row:
+    head, _, entry = text.partition("\n")
+    key, width, height, hash, changed_at, kind, labels, wanted = json.loads(head)
+    return Row(key, width, height, hash, changed_at, kind, tuple(labels), wanted, entry)
+
+
+def labelled(table: Table) -> Iterator[Row]:
+    """The row of every labelled image, in the order of their hashes, read as it is asked for."""
+    query: dict[str, Any] = {
+        "IndexName": INDEX,
+        "KeyConditionExpression": Key("status").eq("labelled"),
+        "ProjectionExpression": "#row",
+        "ExpressionAttributeNames": {"#row": ATTRIBUTE},
+    }
+    while True:
+        page = table.query(**query)
+        yield from (decode(str(item[ATTRIBUTE])) for item in page["Items"])
+        if "LastEvaluatedKey" not in page:
+            return
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]

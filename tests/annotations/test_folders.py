@@ -1,0 +1,119 @@
+"""Images in folders, with labels and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lambdas.domain.annotations import folders
+from lambdas.domain.annotations.local import Folder
+from tests.annotations.said import Said, said, touch
+
+
+def read(root: Path) -> Said:
+    return said(folders.read(root))
+
+
+def labels(result: Said) -> dict[str, tuple[str, ...]]:
+    return {found.image: found.labels for found in result.found}
+
+
+def test_the_folder_is_the_label(tmp_path: Path) -> None:
+    result = read(touch(tmp_path, "cat/a.jpg", "cat/b.PNG", "big dog/c.JPeG"))
+    assert labels(result) == {"big dog/c.JPeG": ("big dog",), "cat/a.jpg": ("cat",), "cat/b.PNG": ("cat",)}
+    assert {found.kind for found in result.found} == {"classification"}
+    assert (result.problems, result.notes) == ([], [])
+
+
+@pytest.mark.parametrize(("more", "of_val"), [((), "TEST"), (("test/cat/d.jpg",), "TRAIN")])
+@pytest.mark.parametrize("val", ["val", "valid", "validation"])
+def test_sides_above_the_label(tmp_path: Path, val: str, more: tuple[str, ...], of_val: str) -> None:
+    result = read(touch(tmp_path, "train/cat/a.jpg", f"{val}/cat/b.jpg", *more))
+    splits = {found.image: found.split for found in result.found}
+    assert splits == {"train/cat/a.jpg": "TRAIN", f"{val}/cat/b.jpg": of_val} | dict.fromkeys(more, "TEST")
+    assert {found.labels for found in result.found} == {("cat",)}
+    assert result.noted("validation images were taken")
+
+
+def test_without_validation_images_nothing_is_said_of_them(tmp_path: Path) -> None:
+    assert read(touch(tmp_path, "train/cat/a.jpg", "test/cat/b.jpg")).notes == []
+
+
+def test_deeper_folders_belong_to_the_label(tmp_path: Path) -> None:
+    result = read(touch(tmp_path, "cat/young/small/a.jpg", "cat/b.jpg"))
+    assert set(labels(result).values()) == {("cat",)}
+    assert result.noted("below their label's folder")
+
+
+def test_what_is_no_image_is_counted(tmp_path: Path) -> None:
+    result = read(
+        touch(tmp_path, "cat/a.jpg", "LICENSE", "cat/x.txt", "dog/y.TXT", ".git/config", "cat/.b.jpg")
+    )
+    assert labels(result) == {"cat/a.jpg": ("cat",)}
+    details = [note.detail for note in result.notes]
+    assert any(detail.startswith("2 files .txt") for detail in details)
+    assert any("LICENSE" in detail for detail in details)
+    assert result.noted("2 times: hidden")
+
+
+def test_a_folder_whose_name_is_no_label(tmp_path: Path) -> None:
+    result = read(touch(tmp_path, f"{'x' * 250}/a.jpg", "cat/b.jpg", "=1+1/c.jpg"))
+    assert result.reasons in ({"formula": 1}, {"formula": 1, "bad_label": 1})
+    assert labels(result)["cat/b.jpg"] == ("cat",)
+    assert all("rename the folder" in problem.detail for problem in result.problems)
+
+
+def test_an_image_in_no_folder_has_no_label(tmp_path: Path) -> None:
+    result = read(touch(tmp_path, "a.jpg", "train/b.jpg", "cat/c.jpg"))
+    assert {found.image: found.kind for found in result.found} == {
+        "a.jpg": None,
+        "cat/c.jpg": "classification",
+        "train/b.jpg": None,
+    }
+
+
+def test_links(tmp_path: Path) -> None:
+    outside, root = touch(tmp_path / "outside", "secret.jpg"), touch(tmp_path / "set", "cat/a.jpg")
+    (root / "cat/in.jpg").symlink_to("a.jpg")
+    (root / "cat/out.jpg").symlink_to(outside / "secret.jpg")
+    (root / "dog").symlink_to(outside)
+    (root / "cat/broken.jpg").symlink_to("gone.jpg")
+    (root / "cat/round").symlink_to(root)
+    result = read(root)
+    assert {(problem.file, problem.reason) for problem in result.problems} == {
+        ("cat/broken.jpg", "broken_link"),
+        ("cat/out.jpg", "leaves_folder"),
+        ("dog", "leaves_folder"),
+    }
+    assert labels(result) == {"cat/a.jpg": ("cat",), "cat/in.jpg": ("cat",)}
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    root = touch(tmp_path, "cat/a.jpg")
+    try:
+        with open(bytes(root) + b"/cat/\xff.jpg", "wb"):  # noqa: PTH123 - Path takes no bytes
+            pass
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    result = read(root)
+    assert result.reasons == {"name_not_utf8": 1}
+    assert "rename" in result.problems[0].detail
+    assert labels(result) == {"cat/a.jpg": ("cat",)}
+
+
+def test_images_without_labels(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "deep/er/b.PNG", "train/c.jpg", "README.md", ".hidden.jpg")
+    result = said(folders.read_unlabelled(tmp_path))
+    assert {(found.image, found.kind, found.labels) for found in result.found} == {
+        ("a.jpg", None, ()),
+        ("deep/er/b.PNG", None, ()),
+        ("train/c.jpg", None, ()),
+    }
+    assert result.noted("README.md") or result.noted(".md left alone")
+
+
+def test_a_folder_looked_at_before_is_not_told_of_twice(tmp_path: Path) -> None:
+    folder = Folder(touch(tmp_path, "cat/a.jpg", ".hidden"))
+    result = said([*folders.read(tmp_path, folder), *folder.events()])
+    assert (len(result.found), len(result.notes)) == (1, 1)

@@ -1,0 +1,224 @@
+"""What is written is read again as it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambdas.domain.annotations import coco, dataset, sagemaker, yolo
+from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.recognise import recognise
+from lambdas.domain.annotations.types import Found, LabelledBox, Note, Split, in_pixels
+from lambdas.domain.manifests import clean_label
+from tests.annotations.said import said, touch
+
+FEW = settings(max_examples=60, deadline=None)
+
+
+def is_label(text: str) -> bool:
+    try:
+        return clean_label(text) == text and not text.startswith("=")
+    except ValueError:
+        return False
+
+
+labels = st.one_of(
+    st.sampled_from(["bolt", "Mutter ä", "8", "yes", "null", "a: b", "#x", "a,b", '"q"']),
+    st.text(max_size=20),
+).filter(is_label)
+stems = st.one_of(
+    st.sampled_from(["a", "B c", "NaN", "ü", "train"]), st.text("abcXYZ 0159_-'äß日", min_size=1, max_size=8)
+)
+names = st.builds(
+    lambda folders, stem, suffix: "/".join([*folders, stem.strip() or "x"]) + suffix,
+    st.lists(st.sampled_from(["images", "x", "labels", "Ä b"]), max_size=2),
+    stems,
+    st.sampled_from([".jpg", ".JPEG", ".png"]),
+)
+SPLITS: list[Split] = ["", "TRAIN", "TEST"]
+splits = st.sampled_from(SPLITS)
+
+
+@st.composite
+def boxes(draw: st.DrawFn, size: tuple[int, int], whole: bool) -> LabelledBox:
+    def side(most: int) -> tuple[float, float]:
+        if whole:
+            left = draw(st.integers(0, most - 4))
+            return left, draw(st.integers(4, most - left))
+        start = draw(st.floats(0, most - 4))
+        return start, draw(st.floats(3, most - start))
+
+    (left, width), (top, height) = side(size[0]), side(size[1])
+    return LabelledBox(draw(labels), left, top, width, height)
+
+
+@st.composite
+def data_sets(draw: st.DrawFn, whole: bool = False, kinds: tuple[str, ...] = ("detection",)) -> list[Found]:
+    """Images whose names differ by more than case and extension."""
+    unique = draw(st.lists(names, max_size=6, unique_by=lambda name: name.lower().rpartition(".")[0]))
+    made = []
+    for name in unique:
+        size = (draw(st.integers(64, 4096)), draw(st.integers(64, 4096)))
+        split = draw(splits)
+        if draw(st.sampled_from(kinds)) == "detection":
+            drawn = tuple(draw(st.lists(boxes(size, whole), max_size=4)))
+            made.append(Found(name, "detection", boxes=drawn, size=size, split=split))
+        else:
+            said_labels = tuple(sorted(draw(st.sets(labels, min_size=1, max_size=3))))
+            made.append(Found(name, "classification", labels=said_labels, size=size, split=split))
+    return made
+
+
+def plain(found: Found) -> Found:
+    return replace(found, file="", line=0)
+
+
+def by_name(founds: Iterator[Found] | list[Found]) -> dict[str, Found]:
+    return {found.image: plain(found) for found in founds}
+
+
+def read_files(folder: Path, read: Callable[[Path], Iterator[object]]) -> dict[str, Found]:
+    events = [event for path in sorted(folder.iterdir()) for event in read(path)]
+    assert [event for event in events if not isinstance(event, Found | Note)] == []
+    return by_name([event for event in events if isinstance(event, Found)])
+
+
+@FEW
+@given(data_sets())
+def test_coco(images: list[Found]) -> None:
+    with TemporaryDirectory() as folder:
+        coco.write_coco(Path(folder), iter(images))
+        assert read_files(Path(folder), coco.read) == by_name(images)
+
+
+@FEW
+@given(data_sets(whole=True, kinds=("detection", "classification")))
+def test_manifest(images: list[Found]) -> None:
+    with TemporaryDirectory() as folder:
+        sagemaker.write_manifest(Path(folder), iter(images))
+        # Image-level labels have no size in this format.
+        expected = [replace(f, size=None) if f.kind == "classification" else f for f in images]
+        assert read_files(Path(folder), sagemaker.read) == by_name(expected)
+
+
+@FEW
+@given(data_sets())
+def test_yolo(images: list[Found]) -> None:
+    with TemporaryDirectory() as folder:
+        root = touch(Path(folder), *(found.image for found in images))
+        yolo.write_yolo(root, iter(images))
+        result = said(yolo.read(root))
+        sizes = {found.image: found.size or (0, 0) for found in images}
+        read = by_name([in_pixels(found, *sizes[found.image]) for found in result.found])
+        assert result.reasons == ({} if any(found.boxes for found in images) else {"no_names": 1})
+        assert set(read) == set(sizes)
+        for image, found in by_name(images).items():
+            assert replace(read[image], boxes=()) == replace(found, boxes=())
+            for mine, theirs in zip(found.boxes, read[image].boxes, strict=True):
+                assert mine.label == theirs.label
+                sides = (mine.left, mine.top, mine.width, mine.height)
+                again = (theirs.left, theirs.top, theirs.width, theirs.height)
+                assert again == pytest.approx(sides, rel=1e-6, abs=1e-6 * max(sizes[image]))
+
+
+@pytest.mark.parametrize("write", [coco.write_coco, yolo.write_yolo, sagemaker.write_manifest])
+def test_what_is_written_is_recognised_and_read_as_a_whole(
+    tmp_path: Path, write: Callable[[Path, Iterator[Found]], None]
+) -> None:
+    images = [
+        Found(
+            "images/a.jpg",
+            "detection",
+            boxes=(LabelledBox("bolt", 1, 2, 30, 40),),
+            size=(100, 80),
+            split="TRAIN",
+        ),
+        Found(
+            "images/b.jpg",
+            "detection",
+            boxes=(LabelledBox("nut", 5, 6, 10, 20),),
+            size=(90, 70),
+            split="TEST",
+        ),
+    ]
+    write(tmp_path, iter(images))
+    touch(tmp_path, "images/a.jpg", "images/b.jpg")
+    result = said(dataset.read(tmp_path, recognise(tmp_path), folder=Folder(tmp_path)))
+    assert result.problems == []
+    for found in result.found:
+        [original] = [image for image in images if image.image == found.image]
+        [box], [expected] = in_pixels(found, *(original.size or (0, 0))).boxes, original.boxes
+        assert (box.label, found.split) == (expected.label, original.split)
+        assert (box.left, box.width) == pytest.approx((expected.left, expected.width))
+
+
+@pytest.mark.parametrize("write", [coco.write_coco, yolo.write_yolo])
+def test_image_level_labels_are_not_dropped_in_silence(tmp_path: Path, write: Callable[..., None]) -> None:
+    images = [Found("a.jpg", "classification", labels=("x",), size=(90, 90))]
+    with pytest.raises(ValueError, match="left out"):
+        write(tmp_path, images)
+    told: list[Note] = []
+    write(tmp_path, images, told.append)
+    assert len(told) == 1
+
+
+def test_boxes_that_are_nothing_in_whole_pixels_leave_no_background(tmp_path: Path) -> None:
+    told: list[Note] = []
+    small = LabelledBox("x", 1.1, 1.1, 0.2, 0.2)
+    images = [
+        Found("a.jpg", "detection", boxes=(small,), size=(90, 90)),
+        Found("b.jpg", "detection", boxes=(small, replace(small, width=20, height=20)), size=(90, 90)),
+        Found("c.jpg", None),
+    ]
+    with pytest.raises(ValueError, match="size is known"):
+        sagemaker.write_manifest(tmp_path, images, told.append)
+    sagemaker.write_manifest(tmp_path, images[:2], told.append)
+    result = said(sagemaker.read(tmp_path / "annotations.manifest"))
+    assert [(found.image, len(found.boxes)) for found in result.found] == [("b.jpg", 1)]
+    assert [note.detail for note in told] == ["2 times: boxes of less than a pixel were left out"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Found("a.jpg", "detection"),
+        Found("a.jpg", "detection", size=(9, 9), normalised=True),
+        Found("a.jpg", "detection", boxes=(LabelledBox("x", float("nan"), 0, 1, 1),), size=(9, 9)),
+    ],
+)
+@pytest.mark.parametrize("write", [coco.write_coco, yolo.write_yolo, sagemaker.write_manifest])
+def test_what_cannot_be_written_is_refused(tmp_path: Path, write: Callable[..., None], found: Found) -> None:
+    with pytest.raises(ValueError, match=r"a\.jpg"):
+        write(tmp_path, [found])
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", "C:\\a.jpg", "x/../../a.jpg", "a\nb.jpg", ""])
+def test_label_files_are_written_inside_the_folder_only(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="no path inside"):
+        yolo.write_yolo(tmp_path / "out", [Found(name, "detection", size=(9, 9))])
+    assert [path for path in tmp_path.rglob("*") if path.suffix == ".txt"] == []
+
+
+def test_images_that_would_share_a_label_file(tmp_path: Path) -> None:
+    told: list[Note] = []
+    yolo.write_yolo(
+        tmp_path, [Found(f"a.{suffix}", "detection", size=(9, 9)) for suffix in ("jpg", "png")], told.append
+    )
+    assert (tmp_path / "unassigned-images.txt").read_text() == "./a.jpg\n"
+    assert len(told) == 1
+
+
+def test_coco_files_are_plain_json(tmp_path: Path) -> None:
+    box = LabelledBox("bolt", 1, 2, 30, 40)
+    coco.write_coco(tmp_path, [Found("a.jpg", "detection", boxes=(box,), size=(100, 80), split="TRAIN")])
+    written = json.loads((tmp_path / "train.json").read_text())
+    assert written["images"] == [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}]
+    assert written["annotations"][0]["bbox"] == [1, 2, 30, 40]
+    assert written["categories"] == [{"id": 1, "name": "bolt"}]

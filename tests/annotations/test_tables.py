@@ -1,0 +1,204 @@
+"""Tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lambdas.domain.annotations import tables
+from lambdas.domain.annotations.local import Folder
+from tests.annotations.said import Said, lines, said, touch, write
+
+HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax"
+GOOD = "good.jpg,100,80,bolt,10,20,40,60"
+BOLT = ("bolt", 10, 20, 30, 40)
+
+
+def read(tmp_path: Path, text: str | bytes, columns: dict[str, str] | None = None) -> Said:
+    return said(tables.read(write(tmp_path / "set" / "table.csv", text), columns))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_delimiters_encodings_and_line_ends(tmp_path: Path, delimiter: str, encoding: str, end: str) -> None:
+    rows = [HEADER, "ä.jpg,100,80,nüt,1,2,3,4", GOOD, GOOD.replace("bolt", "nut"), ""]
+    result = read(tmp_path, end.join(rows).replace(",", delimiter).encode(encoding))
+    assert result.problems == []
+    assert result.boxes == {"ä.jpg": [("nüt", 1, 2, 2, 2)], "good.jpg": [BOLT, ("nut", *BOLT[1:])]}
+    assert (result.of("good.jpg").size, result.of("good.jpg").line) == ((100, 80), 3)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "box"),
+    [
+        ("image,label,x,y,w,h", "a.jpg,bolt,10,20,30,40", BOLT),
+        ("path,label,left,top,width,height", "a.jpg,bolt,10,20,30,40", BOLT),
+        ("label,file,x1,y1,x2,y2", "bolt,a.jpg,10,20,40,60", BOLT),
+        ("Image Name,Class,X Min,Y Min,X Max,Y Max", "a.jpg,bolt,10,20,40,60", BOLT),
+        ("image,label,left,top,width,height,image_width,image_height", "a.jpg,bolt,10,20,30,40,100,80", BOLT),
+        ("image,label", "a.jpg,bolt", None),
+    ],
+)
+def test_headers_by_their_usual_names_and_that_is_said(
+    tmp_path: Path, header: str, row: str, box: tuple[object, ...] | None
+) -> None:
+    result = read(tmp_path, lines(header, row))
+    found = result.of("a.jpg")
+    if box:
+        assert result.boxes["a.jpg"] == [box]
+    else:
+        assert (found.kind, found.labels) == ("classification", ("bolt",))
+    assert result.noted("columns read by their names: image is")
+
+
+@pytest.mark.parametrize(
+    ("row", "box", "normalised"),
+    [
+        ("TRAIN,gs://bucket/x/a.jpg,bolt,0.1,0.2,,,0.4,0.6,,", ("bolt", 0.1, 0.2, 0.3, 0.4), True),
+        ("a.jpg,bolt,10,20,40,60", BOLT, False),
+        ("a.jpg,10,20,40,60,bolt", BOLT, False),
+        ("a.jpg,bolt", None, False),
+    ],
+)
+def test_no_header_is_guessed_and_that_is_said(
+    tmp_path: Path, row: str, box: tuple[object, ...] | None, normalised: bool
+) -> None:
+    result = read(tmp_path, lines(row))
+    [found] = result.found
+    assert found.normalised == (normalised and bool(box))
+    if box:
+        [taken] = result.boxes[found.image]
+        assert taken[0] == box[0]
+        assert taken[1:] == pytest.approx(box[1:])
+    assert result.noted("no header")
+
+
+def test_columns_as_they_are_told(tmp_path: Path) -> None:
+    mapping = {"image": "Bild", "label": "was", "left": "l", "top": "o", "width": "b", "height": "h"}
+    result = read(tmp_path, lines("Bild,was,l,o,b,h", "a.jpg,bolt,10,20,30,40"), mapping)
+    assert (result.boxes, result.notes) == ({"a.jpg": [BOLT]}, [])
+    result = read(tmp_path, lines("1,a.jpg,bolt"), {"image": "2", "label": "3"})
+    assert result.of("a.jpg").labels == ("bolt",)
+
+
+@pytest.mark.parametrize(
+    ("header", "mapping", "told"),
+    [
+        ("a,b,c", {}, "image=filename"),
+        ("a,b,c", {"image": "x"}, "no column 'x'"),
+        ("a,b,c", {"image": "a", "colour": "b"}, "'colour'"),
+        ("a,b,c", {"label": "a"}, "image=NAME"),
+        ("a,b,c", {"image": "a", "label": "b", "left": "c"}, "only left"),
+        ("image,label,xmin,ymin,xmax", {}, "only left, top, right"),
+        ("image,xmin,ymin,xmax,ymax", {}, "label=NAME"),
+    ],
+)
+def test_columns_that_are_not_clear(tmp_path: Path, header: str, mapping: dict[str, str], told: str) -> None:
+    result = read(tmp_path, lines(header, "1,2,3"), mapping)
+    [problem] = result.problems
+    assert problem.reason in ("bad_columns", "unknown_columns")
+    assert told in problem.detail
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("a.jpg,100,80,bolt,10,20,40", "bad_number"),
+        ("a.jpg,100,80,bolt,x,20,40,60", "bad_number"),
+        ("a.jpg,100,80,bolt,40,20,10,60", "box_swapped"),
+        ("a.jpg,100,80,bolt,10,20,10,60", "box_too_small"),
+        ("a.jpg,100,80,bolt,-10,20,10,60", "box_outside"),
+        ("a.jpg,100,80,bolt,0.1,0.2,0.3,0.4", "box_normalised"),
+        ("a.jpg,100,80,,10,20,40,60", "bad_label"),
+        ('a.jpg,100,80,"=HYPERLINK(""x"")",10,20,40,60', "formula"),
+        ("=A1,100,80,bolt,10,20,40,60", "formula"),
+        (",100,80,bolt,10,20,40,60", "no_image"),
+        ("a.jpg,100,80,\u2028x,10,20,40,60".replace("\u2028", "a\x07"), "bad_label"),
+        ('a.jpg,100,80,"bolt,10,20,40,60', "broken_row"),
+        ('a.jpg,100,80,"bolt"x,10,20,40,60', "broken_row"),
+    ],
+)
+@pytest.mark.parametrize("last", [False, True])
+def test_a_bad_row_is_told_with_its_line_and_the_others_are_taken(
+    tmp_path: Path, bad: str, reason: str, last: bool
+) -> None:
+    first = 'first.jpg,100,80,"a ""quoted"",\nlabel",10,20,40,60'
+    rows = [HEADER, GOOD, bad] if last else [HEADER, "", bad, GOOD, GOOD.replace("good", "more")]
+    result = read(tmp_path, lines(*rows))
+    assert [(p.line, p.reason) for p in result.problems] == [(3, reason)]
+    assert result.boxes["good.jpg"] == [BOLT]
+    if not last:
+        assert result.boxes["more.jpg"] == [BOLT]
+    assert all(found.kind is None for found in result.found if found.image == "a.jpg")
+    result = read(tmp_path, lines(HEADER, first, bad, GOOD))
+    assert [(p.line, p.reason) for p in result.problems] == [(2, "bad_label"), (4, reason)]
+    assert result.boxes["good.jpg"] == [BOLT]
+
+
+def test_lines_that_are_not_utf8_are_told_and_not_guessed(tmp_path: Path) -> None:
+    body = lines(HEADER, "é.jpg,100,80,bolt,1,2,30,40").encode("cp1252") + lines(GOOD).encode()
+    result = read(tmp_path, body)
+    assert [(p.line, p.reason) for p in result.problems] == [(2, "wrong_encoding")]
+    assert result.boxes == {"good.jpg": [BOLT]}
+
+
+def test_utf16_that_is_cut(tmp_path: Path) -> None:
+    result = read(tmp_path, lines(HEADER, GOOD).encode("utf-16")[:-1])
+    assert (result.reasons, result.boxes.get("good.jpg")) == ({"wrong_encoding": 1}, None)
+
+
+def test_splits(tmp_path: Path) -> None:
+    rows = [
+        "a.jpg,x,train",
+        "b.jpg,x,TEST",
+        "c.jpg,x,validation",
+        "d.jpg,x,",
+        "e.jpg,x,sometimes",
+        "a.jpg,y,test",
+    ]
+    result = read(tmp_path, lines("image,label,split", *rows))
+    assert {found.image: found.split for found in result.found} == {
+        "a.jpg": "TRAIN",
+        "b.jpg": "TEST",
+        "c.jpg": "TEST",
+        "d.jpg": "",
+    }
+    assert result.of("a.jpg").labels == ("x",)
+    assert [(p.line, p.reason) for p in result.problems] == [(6, "bad_split"), (7, "split_conflict")]
+
+
+def test_rows_without_labels_and_boxes(tmp_path: Path) -> None:
+    result = read(tmp_path, lines("image,label,xmin,ymin,xmax,ymax", "a.jpg,,,,,", "b.jpg,bolt,,,,"))
+    assert (result.of("a.jpg").kind, result.of("b.jpg").labels) == ("detection", ("bolt",))
+    assert result.noted("nothing is on")
+    result = read(tmp_path, lines("image,label", "a.jpg,", "b.jpg,x"))
+    assert (result.of("a.jpg").kind, result.noted("nothing is said")) == (None, True)
+
+
+def test_labels_and_boxes_of_one_image(tmp_path: Path) -> None:
+    row = "a.jpg,bolt,10,20,40,60"
+    result = read(tmp_path, lines("image,label,xmin,ymin,xmax,ymax", row, "a.jpg,nut,,,,"))
+    assert (result.reasons, result.boxes) == ({"mixed_kinds": 1}, {"a.jpg": [BOLT]})
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n", b"\xff\xfe", b'"'])
+def test_tables_of_nothing(tmp_path: Path, body: bytes) -> None:
+    result = read(tmp_path, body)
+    assert (result.found, len(result.problems) >= 1) == ([], True)
+
+
+def test_a_quote_that_is_never_closed_does_not_eat_the_table(tmp_path: Path) -> None:
+    result = read(tmp_path, lines(HEADER, 'a.jpg,1,1,"x,1,1,9,9', *[GOOD] * 20_000))
+    assert (result.reasons, len(result.boxes["good.jpg"])) == ({"broken_row": 1}, 20_000)
+
+
+def test_images_of_a_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "set/images/good.jpg", "set/other.jpg", "set/id1.png")
+    path = write(tmp_path / "set" / "t.csv", lines("image,label", "good.jpg,x", "gone.jpg,y", "id1,z"))
+    folder = Folder(tmp_path / "set")
+    result = said(tables.read(path, folder=folder))
+    assert [found.image for found in result.found] == ["images/good.jpg", "id1.png"]
+    assert [(p.file, p.line, p.reason) for p in result.problems] == [("t.csv", 3, "image_missing")]
+    assert [found.image for found in folder.unnamed()] == ["other.jpg"]

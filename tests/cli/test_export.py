@@ -1,0 +1,143 @@
+"""`labelloop export`: what was imported comes back."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import exporting
+from cli.importing import plan
+from cli.importing.plan import Plan
+from cli.importing.sources import LocalSource
+from lambdas.domain import catalogue, snapshots
+from tests.cli.conftest import Cli
+from tests.cli.datasets import BUCKET, catalogued, register_all, write_coco, write_images
+from tests.register.pictures import picture
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def bring_in(cli: Cli, folder: Path) -> None:
+    cli.json("import", str(folder))
+    register_all(cli)
+
+
+def planned(folder: Path) -> Plan:
+    """What an import of the folder would bring in."""
+    made = plan.make(LocalSource(folder), name="x")
+    assert made.problems == []
+    return made
+
+
+def content(made: Plan) -> dict[str, Any]:
+    """By the image's bytes, what is said about it."""
+    return {
+        hashlib.sha256((made.source.root / item.image).read_bytes()).hexdigest(): (
+            item.found.kind,
+            sorted(item.found.labels),
+            [
+                (b.label, round(b.left), round(b.top), round(b.width), round(b.height))
+                for b in item.found.boxes
+            ],
+        )
+        for item in made.labelled
+        if item.found
+    }
+
+
+def test_coco_comes_back_equal(cli: Cli, tmp_path: Path) -> None:
+    bring_in(cli, write_coco(tmp_path / "set", 5))
+    document = cli.json("export", str(tmp_path / "out"))
+    assert (sum(document["images"].values()), document["downloaded"]) == (5, 5)
+    assert content(planned(tmp_path / "out")) == content(planned(tmp_path / "set"))
+    assert (tmp_path / "out" / "images" / "3.jpg").read_bytes() == picture(3)
+
+
+def test_the_catalogue_of_now_has_corrections_and_no_withdrawn_image(cli: Cli, tmp_path: Path) -> None:
+    bring_in(cli, write_coco(tmp_path / "set", 3))
+    hashes = {name: str(image["sha256"]) for name, image in catalogued(cli).items()}
+    cli.json("images", "withdraw", hashes["images/0.jpg"], "--yes")
+    cli.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/x.jpg", Body=picture(60))
+    register_all(cli)
+    assert cli.json("export", str(tmp_path / "out"))["downloaded"] == 2
+    assert not (tmp_path / "out" / "images" / "0.jpg").exists()
+
+
+def test_a_snapshot_comes_back_as_it_was(cli: Cli, tmp_path: Path) -> None:
+    bring_in(cli, write_coco(tmp_path / "set", 6))
+    snapshot = snapshots.make(cli.catalogue, cli.s3, BUCKET)
+    before = content(planned(tmp_path / "set"))
+    sha256 = next(iter(before))
+    cli.json("images", "relabel", sha256, "--label", "other")
+    document = cli.json("export", str(tmp_path / "out"), "--snapshot", snapshot.id)
+    assert document["images"] == {"TRAIN": snapshot.train_images, "TEST": snapshot.test_images}
+    assert content(planned(tmp_path / "out")) == before
+
+
+def test_without_images_only_the_annotations_are_written(cli: Cli, tmp_path: Path) -> None:
+    bring_in(cli, write_coco(tmp_path / "set", 2))
+    assert cli.json("export", str(tmp_path / "out"), "--no-images")["downloaded"] == 0
+    written = [path.suffix for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert set(written) == {".json"}
+
+
+def image(sha: str, *sources: str, suffix: str = "jpg") -> catalogue.CatalogueImage:
+    sha256 = sha * 64
+    return catalogue.CatalogueImage(
+        sha256, f"images/{sha256}.{suffix}", 80, 70, "JPEG", 1, "", sources=frozenset(sources)
+    )
+
+
+def test_names_are_those_of_the_import_and_no_two_alike() -> None:
+    names = exporting.Names()
+    assert names.name(image("a", "incoming/annotations/one/train/1.jpg")) == "train/1.jpg"
+    assert names.name(image("b", "incoming/annotations/two/train/1.JPG")) == "two/train/1.JPG"
+    assert names.name(image("c", "incoming/annotations/two/train/1.jpg")) == f"{'c' * 64}.jpg"
+    assert names.name(image("d", "incoming/labeled/x/2.jpg", "incoming/annotations/s/3.jpg")) == "3.jpg"
+    assert names.name(image("e", "incoming/unlabeled/4.jpg")) == "4.jpg"
+    assert names.name(image("f", suffix="png")) == f"{'f' * 64}.png"
+
+
+@pytest.mark.parametrize("name", ["../../x.jpg", "a//b.jpg", "a\nb.jpg", "C:\\x.jpg", "a/./b.jpg"])
+def test_a_key_that_is_no_safe_path_is_no_name(name: str) -> None:
+    assert exporting.Names().name(image("a", f"incoming/annotations/{name}")) == f"{'a' * 64}.jpg"
+
+
+def test_an_image_that_is_gone_from_the_bucket_is_told(cli: Cli, tmp_path: Path) -> None:
+    bring_in(cli, write_coco(tmp_path / "set", 3))
+    gone = catalogued(cli)["images/1.jpg"]["key"]
+    cli.s3.delete_object(Bucket=BUCKET, Key=str(gone))
+    result = cli("export", str(tmp_path / "out"))
+    assert result.exit_code == 1
+    assert str(gone) in result.output and "2 images downloaded" in result.output
+
+
+def test_an_image_whose_bytes_are_not_its_names_is_not_exported(cli: Cli, tmp_path: Path) -> None:
+    bring_in(cli, write_coco(tmp_path / "set", 1))
+    key = str(catalogued(cli)["images/0.jpg"]["key"])
+    cli.s3.put_object(Bucket=BUCKET, Key=key, Body=b"something else")
+    assert key in cli.json("export", str(tmp_path / "out"), exit_code=1)["error"]
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "out", ["mine.jpg"])
+    assert "is there already" in cli.json("export", str(tmp_path / "out"), exit_code=2)["error"]
+    (tmp_path / "file").write_text("")
+    assert "is there already" in cli.json("export", str(tmp_path / "file"), exit_code=2)["error"]
+    assert "cannot be made" in cli.json("export", str(tmp_path / "file" / "x"), exit_code=2)["error"]
+
+
+def test_nothing_to_export(cli: Cli, tmp_path: Path) -> None:
+    assert "no labelled image" in cli.json("export", str(tmp_path / "out"), exit_code=1)["error"]
+    told = cli.json("export", str(tmp_path / "out2"), "--snapshot", "0123", exit_code=1)["error"]
+    assert "no snapshot 0123" in told
+
+
+def test_the_help_has_an_example(cli: Cli) -> None:
+    assert "labelloop export parts/" in cli("export", "--help").stdout

@@ -1,0 +1,188 @@
+"""`labelloop images`: images found, shown and corrected."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from lambdas.domain import catalogue
+from tests.cli.conftest import Cli
+from tests.cli.datasets import BUCKET, catalogued, coco, register_all, write_images
+from tests.register.pictures import picture
+
+
+@pytest.fixture
+def filled(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Three images with boxes, two of a folder, one that nobody has labelled."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    names = write_images(tmp_path / "boxes", ["a.jpg", "b.jpg", "c.png"])
+    (tmp_path / "boxes" / "coco.json").write_text(json.dumps(coco(names)))
+    cli.json("import", str(tmp_path / "boxes"))
+    for number, key in enumerate(("labeled/bolt/x.jpg", "labeled/day/y.jpg", "unlabeled/z.jpg"), start=20):
+        cli.s3.put_object(Bucket=BUCKET, Key=f"incoming/{key}", Body=picture(number))
+    register_all(cli)
+    return cli
+
+
+def hash_of(cli: Cli, name: str) -> str:
+    return str(catalogued(cli)[name]["sha256"])
+
+
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [
+        ((), 6),
+        (("--label", "bolt"), 4),
+        (("--label", "nut"), 3),
+        (("--status", "unlabelled"), 1),
+        (("--source", "annotations/boxes/"), 3),
+        (("--label", "bolt", "--source", "labeled/"), 1),
+        (("--limit", "2"), 2),
+        (("--label", "nothing"), 0),
+    ],
+)
+def test_find(filled: Cli, options: tuple[str, ...], number: int) -> None:
+    assert len(filled.json("images", "find", *options)) == number
+    assert filled("images", "find", *options).exit_code == 0
+
+
+def test_find_says_what_it_shows(filled: Cli) -> None:
+    sha256 = hash_of(filled, "a.jpg")
+    shown = filled("images", "find", "--source", "a.jpg").stdout
+    for told in (sha256[:12], "labelled", "bolt, nut", "80 x 70", "incoming/annotations/boxes/a.jpg"):
+        assert told in shown
+    assert "No such image" in filled("images", "find", "--label", "nothing").stdout
+    assert "--limit" in filled("images", "find", "--limit", "1").stdout
+
+
+def test_show_by_the_beginning_of_its_hash(filled: Cli) -> None:
+    sha256 = hash_of(filled, "b.jpg")
+    for prefix in (sha256, sha256[:6], f"images/{sha256[:9].upper()}", catalogue.image_id(sha256)):
+        assert filled.json("images", "show", prefix)["sha256"] == sha256
+    document = filled.json("images", "show", sha256)
+    assert document["boxes"][0] == {"label": "bolt", "left": 10, "top": 12, "width": 20, "height": 22}
+    assert (document["width"], document["height"], document["labelled_by"]) == (80, 70, "annotation")
+    shown = filled("images", "show", sha256[:8]).stdout
+    assert "bolt: left 10, top 12, 20 x 22" in shown and f"s3://{BUCKET}/images/{sha256}.jpg" in shown
+
+
+@pytest.mark.parametrize(
+    ("prefix", "exit_code", "told"),
+    [("abc", 2, "4 or more"), ("wxyz", 2, "4 or more"), ("f" * 64, 1, "no image"), ("f" * 20, 1, "no image")],
+)
+def test_hashes_of_no_image(filled: Cli, prefix: str, exit_code: int, told: str) -> None:
+    assert told in filled.json("images", "show", prefix, exit_code=exit_code)["error"]
+
+
+def test_a_beginning_of_several_hashes(cli: Cli) -> None:
+    for last in "01":
+        sha256 = "abcd" + last * 60
+        item = {"id": f"image#{sha256}", "sha256": sha256, "status": "unlabelled", "changed_at": "2026"}
+        cli.catalogue.put_item(Item=item)
+    assert "any of 2 images" in cli.json("images", "show", "abcd", exit_code=2)["error"]
+
+
+def test_show_saves_the_picture_with_its_boxes(
+    filled: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = hash_of(filled, "c.png")
+    document = filled.json("images", "show", sha256, "--save", str(tmp_path / "new" / "seen.png"))
+    assert document["picture"] == str(tmp_path / "new" / "seen.png")
+    with Image.open(document["picture"]) as seen:
+        drawn = seen.convert("RGB")
+    assert drawn.getpixel((55, 54)) != (0, 0, 0)
+    original = Image.open(filled_picture(filled, sha256)).convert("RGB")
+    assert drawn.tobytes() != original.tobytes()
+    opened: list[str] = []
+    monkeypatch.setattr("typer.launch", opened.append)
+    shown = filled("images", "show", sha256, "--open")
+    assert shown.exit_code == 0 and opened[0] in shown.stdout.replace("\n", "")
+    (tmp_path / "file").write_text("")
+    told = filled.json("images", "show", sha256, "--save", str(tmp_path / "file" / "x.jpg"), exit_code=1)
+    assert "cannot be written" in told["error"]
+
+
+def filled_picture(cli: Cli, sha256: str) -> Any:
+    return cli.s3.get_object(Bucket=BUCKET, Key=f"images/{sha256}.png")["Body"]
+
+
+def test_relabel_with_labels(filled: Cli) -> None:
+    sha256 = hash_of(filled, "z.jpg")
+    document = filled.json("images", "relabel", sha256[:8], "--label", "night", "--label", " rain ")
+    assert (document["status"], document["kind"], document["labels"]) == (
+        "labelled",
+        "classification",
+        ["night", "rain"],
+    )
+
+
+def test_relabel_with_boxes(filled: Cli, tmp_path: Path) -> None:
+    box = {"label": "screw", "left": 3, "top": 4, "width": 30, "height": 20}
+    (tmp_path / "boxes.json").write_text(json.dumps([box]))
+    sha256 = hash_of(filled, "a.jpg")
+    document = filled.json("images", "relabel", sha256, "--boxes", str(tmp_path / "boxes.json"))
+    assert (document["kind"], document["boxes"]) == ("detection", [box])
+
+
+def test_relabel_from_a_manifest(filled: Cli, tmp_path: Path) -> None:
+    known = catalogue.get_image(filled.catalogue, hash_of(filled, "a.jpg"))
+    assert known
+    (tmp_path / "m.manifest").write_text(json.dumps(known.manifest_entry(BUCKET)).replace("bolt", "screw"))
+    document = filled.json(
+        "images", "relabel", hash_of(filled, "x.jpg"), "--from-manifest", str(tmp_path / "m.manifest")
+    )
+    assert document["labels"] == ["nut", "screw"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "boxes.json"),
+        ("{}", "a list of boxes"),
+        ('[{"label": "x", "left": 1, "top": 1, "width": 5}]', "lacks 'height'"),
+        ('[{"label": "x", "left": 1, "top": 1, "width": 500, "height": 5}]', "reaches out of the image"),
+        ('[{"label": "", "left": 1, "top": 1, "width": 5, "height": 5}]', "cannot be empty"),
+        ('[{"label": "x", "left": null, "top": 1, "width": 5, "height": 5}]', "boxes.json"),
+        ("[1]", "boxes.json"),
+    ],
+)
+def test_boxes_that_cannot_be_used(filled: Cli, tmp_path: Path, content: str, told: str) -> None:
+    (tmp_path / "boxes.json").write_text(content)
+    sha256, before = hash_of(filled, "a.jpg"), catalogued(filled)["a.jpg"]
+    options = ("--boxes", str(tmp_path / "boxes.json"))
+    assert told in filled.json("images", "relabel", sha256, *options, exit_code=2)["error"]
+    assert catalogued(filled)["a.jpg"] == before
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--label", "x", "--boxes", "b.json"), ("--boxes", "none.json"), ("--label", " ")]
+)
+def test_relabel_with_nothing_or_too_much(filled: Cli, options: tuple[str, ...]) -> None:
+    sha256 = hash_of(filled, "a.jpg")
+    assert filled.json("images", "relabel", sha256, *options, exit_code=2)["error"]
+
+
+def test_withdraw_asks_and_restore_gives_back(filled: Cli) -> None:
+    hashes = [hash_of(filled, name) for name in ("a.jpg", "b.jpg")]
+    assert "--yes" in filled.json("images", "withdraw", *hashes, exit_code=2)["error"]
+    assert catalogued(filled)["a.jpg"]["status"] == "labelled"
+    withdrawn = filled.json("images", "withdraw", *[sha256[:10] for sha256 in hashes], "--yes")
+    assert [image["status"] for image in withdrawn] == ["withdrawn", "withdrawn"]
+    assert len(filled.json("images", "find", "--status", "withdrawn")) == 2
+    shown = filled("images", "restore", *hashes)
+    assert shown.exit_code == 0 and f"{hashes[0][:12]}: labelled" in shown.stdout
+    assert filled.json("images", "show", hashes[1])["labels"] == ["bolt", "nut"]
+
+
+def test_none_is_withdrawn_if_one_is_not_known(filled: Cli) -> None:
+    filled.json("images", "withdraw", hash_of(filled, "a.jpg"), "f" * 64, "--yes", exit_code=1)
+    assert catalogued(filled)["a.jpg"]["status"] == "labelled"
+
+
+@pytest.mark.parametrize("command", ["find", "show", "relabel", "withdraw", "restore"])
+def test_every_help_has_an_example(cli: Cli, command: str) -> None:
+    assert f"labelloop images {command} " in cli("images", command, "--help").stdout

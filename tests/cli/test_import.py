@@ -1,0 +1,487 @@
+"""`labelloop import`: what is planned, what is sent, and what becomes of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from PIL import Image
+
+from cli.importing import journal, plan, report, upload
+from cli.importing.sources import File, LocalSource
+from lambdas.domain.annotations.types import Problem
+from tests.cli.conftest import Cli, client_error
+from tests.cli.datasets import BUCKET, SIZE, catalogued, coco, keys, register_all, write_coco, write_images
+from tests.register.pictures import GIF, picture
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Journals and reports go to folders of their own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    yield
+
+
+def puts(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys that are written from now on."""
+    written: list[str] = []
+    real = cli.s3.put_object
+
+    def counted(**given: Any) -> Any:
+        written.append(given["Key"])
+        return real(**given)
+
+    monkeypatch.setattr(cli.s3, "put_object", counted)
+    monkeypatch.setattr(upload, "client", lambda: cli.s3)
+    return written
+
+
+# What is sent
+
+
+def test_coco_is_imported_and_registered(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "Bolts & nuts", 4)
+    (tmp_path / "Bolts & nuts" / "more.png").write_bytes(picture(99, format="PNG"))
+    document = cli.json("import", str(tmp_path / "Bolts & nuts"))
+    assert (document["name"], document["format"]) == ("Bolts-nuts", "coco")
+    assert document["images"] == {"labelled": 4, "unlabelled": 1}
+    assert document["labels"] == {"bolt": 4, "nut": 4} == document["boxes"]
+    assert document["sent"] == {"images": 5, "bytes": document["bytes"], "there_already": 0, "manifests": 1}
+    assert document["problems"] == {}
+    assert keys(cli, "incoming/") == [
+        *(f"incoming/annotations/Bolts-nuts/images/{i}.jpg" for i in range(4)),
+        "incoming/annotations/Bolts-nuts/part-00001.manifest",
+        "incoming/unlabeled/Bolts-nuts/more.png",
+    ]
+    register_all(cli)
+    images = catalogued(cli)
+    assert keys(cli, "rejected/") == []
+    assert {name: image["status"] for name, image in images.items()} == {
+        **{f"images/{i}.jpg": "labelled" for i in range(4)},
+        "more.png": "unlabelled",
+    }
+    assert [(b["label"], int(b["left"]), int(b["height"])) for b in images["images/2.jpg"]["boxes"]] == [
+        ("bolt", 10, 22),
+        ("nut", 40, 25),
+    ]
+
+
+def test_people_are_told_what_happens_and_what_next(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "set", 3)
+    (tmp_path / "set" / "notes.md").write_text("hello")
+    (tmp_path / "set" / "broken.jpg").write_bytes(picture()[:300])
+    shown = cli("import", str(tmp_path / "set"))
+    assert shown.exit_code == 0, shown.output
+    for told in ("coco", "3 labelled, 0 unlabelled", "bolt (3 images, 3 boxes)", "1 .md", "truncated"):
+        assert told in shown.output
+    assert "3 images and 1 manifest sent, 1 problem" in shown.output
+    assert "set-import-problems.csv" in shown.output
+    assert "labelloop status" in shown.output
+    with Path("set-import-problems.csv").open() as file:
+        [problem] = csv.DictReader(file)
+    assert (problem["file"], problem["reason"]) == ("broken.jpg", "truncated")
+
+
+def test_folders_give_labels(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "scenes", ["day/a.jpg", "day/b.jpg", "night/c.jpg"])
+    assert cli.json("import", str(tmp_path / "scenes"))["labels"] == {"day": 2, "night": 1}
+    register_all(cli)
+    images = catalogued(cli)
+    assert {name: list(image["labels"]) for name, image in images.items()} == {
+        "day/a.jpg": ["day"],
+        "day/b.jpg": ["day"],
+        "night/c.jpg": ["night"],
+    }
+
+
+def test_more_images_than_a_manifest_holds(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "PART_LINES", 3)
+    write_coco(tmp_path / "set", 8)
+    assert cli.json("import", str(tmp_path / "set"))["sent"]["manifests"] == 3
+    register_all(cli)
+    assert [image["status"] for image in catalogued(cli).values()] == ["labelled"] * 8
+
+
+def test_a_single_annotation_file_takes_the_images_that_it_names(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "set", 3)
+    write_images(tmp_path / "set", ["other.jpg"], first=50)
+    document = cli.json("import", str(tmp_path / "set" / "annotations.json"), "--as", "chosen")
+    assert (document["name"], document["images"]) == ("chosen", {"labelled": 3, "unlabelled": 0})
+
+
+def test_the_split_is_kept_or_ignored(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["train/cat/0.jpg", "train/dog/1.jpg", "test/cat/2.jpg"])
+    document = cli.json("import", str(tmp_path / "set"), "--dry-run", "--split", "ignore")
+    assert document["split"] == {}
+    assert cli.json("import", str(tmp_path / "set"))["split"] == {"TEST": 1, "TRAIN": 2}
+    body = cli.s3.get_object(Bucket=BUCKET, Key="incoming/annotations/set/part-00001.manifest")["Body"].read()
+    sides = {line["source-ref"][-5]: line["labelloop-split"] for line in map(json.loads, body.splitlines())}
+    assert sides == {"0": "TRAIN", "1": "TRAIN", "2": "TEST"}
+
+
+# Going on
+
+
+def test_a_second_import_sends_nothing_that_is_there(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_coco(tmp_path / "set", 4)
+    cli.json("import", str(tmp_path / "set"))
+    written = puts(cli, monkeypatch)
+    sent = cli.json("import", str(tmp_path / "set"))["sent"]
+    assert sent == {"images": 0, "bytes": 0, "there_already": 4, "manifests": 0}
+    assert written == []
+    os.utime(tmp_path / "set" / "images" / "1.jpg", (1, 1))
+    assert cli.json("import", str(tmp_path / "set"))["sent"]["there_already"] == 4, "its content is the same"
+    again = cli.json("import", str(tmp_path / "set"), "--again")["sent"]
+    assert (again["images"], again["manifests"]) == (4, 1)
+
+
+def test_corrected_labels_and_changed_images_are_sent(cli: Cli, tmp_path: Path) -> None:
+    folder = write_coco(tmp_path / "set", 3)
+    cli.json("import", str(folder))
+    (folder / "annotations.json").write_text(
+        json.dumps(coco([f"images/{i}.jpg" for i in range(3)], label="screw"))
+    )
+    (folder / "images" / "0.jpg").write_bytes(picture(77))
+    sent = cli.json("import", str(folder))["sent"]
+    assert (sent["images"], sent["there_already"], sent["manifests"]) == (1, 2, 1)
+    register_all(cli)
+    assert "screw" in {box["label"] for box in catalogued(cli)["images/1.jpg"]["boxes"]}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), client_error("ExpiredToken", "expired", "PutObject")])
+def test_an_import_that_is_cut_off_goes_on_where_it_was(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(upload, "PART_LINES", 4)
+    monkeypatch.setattr(upload, "THREADS", 1)
+    write_coco(tmp_path / "set", 10)
+    real = LocalSource.send
+    written: list[str] = []
+
+    def failing(source: LocalSource, image: str, *more: Any) -> str:
+        if len(written) == 6:
+            raise error
+        written.append(image)
+        return real(source, image, *more)
+
+    with monkeypatch.context() as cut:
+        cut.setattr(LocalSource, "send", failing)
+        result = cli("import", str(tmp_path / "set"), "--json")
+    assert result.exit_code == (130 if isinstance(error, KeyboardInterrupt) else 1)
+    told = json.loads(result.stdout)["error"]
+    assert f"labelloop --name parts import {tmp_path / 'set'} --as set" in told
+    if isinstance(error, ClientError):
+        assert "does not accept these credentials" in told
+    sent = cli.json("import", str(tmp_path / "set"))["sent"]
+    assert (sent["images"], sent["there_already"], sent["manifests"]) == (4, 6, 2)
+    register_all(cli)
+    assert len(catalogued(cli)) == 10
+
+
+def test_another_deployments_journal_is_not_asked(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "set", 2)
+    cli.json("import", str(tmp_path / "set"))
+    cli.s3.create_bucket(Bucket="other-data")
+    cli.fake.outputs["DataBucket"] = "other-data"
+    assert cli.json("import", str(tmp_path / "set"))["sent"]["images"] == 2
+
+
+def test_a_journal_that_cannot_be_written(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    write_coco(tmp_path / "set", 1)
+    assert "XDG_STATE_HOME" in cli.json("import", str(tmp_path / "set"), exit_code=1)["error"]
+
+
+def test_a_journal_survives_whatever_ends_its_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "COMMIT_SECONDS", 0.0)
+    killed = journal.Journal.of("bucket", "set", "/set")
+    killed.note("key", File(3, "then"), "content")
+    after = journal.Journal.of("bucket", "set", "/set")
+    assert (after.has("key", File(3, "then")), after.has("key", File(3, "now"))) == (True, False)
+    assert (after.content("key"), after.began) == ("content", killed.began)
+    assert journal.Journal.of("bucket", "set", "/other").content("key") is None
+    assert journal.folder().is_relative_to(tmp_path)
+
+
+# From a bucket
+
+
+def test_a_data_set_in_a_bucket_is_copied_there(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.s3.create_bucket(Bucket="sources")
+    folder = write_coco(tmp_path / "set", 3)
+    icc = Image.new("RGB", (90, 80))
+    icc.save(folder / "profile.jpg", icc_profile=bytes(200_000))
+    for path in folder.rglob("*.*"):
+        cli.s3.upload_file(str(path), "sources", f"sets/one/{path.relative_to(folder).as_posix()}")
+    cli.s3.put_object(Bucket="sources", Key="sets/one/", Body=b"")
+    cli.s3.put_object(Bucket="sources", Key="sets/one/../escape.jpg", Body=picture())
+    written = puts(cli, monkeypatch)
+    document = cli.json("import", "s3://sources/sets/one")
+    assert (document["name"], document["images"]) == ("one", {"labelled": 3, "unlabelled": 1})
+    assert document["problems"] == {"leaves_folder": 1}
+    assert written == ["incoming/annotations/one/part-00001.manifest"], "images are copied"
+    assert cli.json("import", "s3://sources/sets/one/")["sent"]["there_already"] == 4
+    register_all(cli)
+    assert catalogued(cli)["images/0.jpg"]["status"] == "labelled"
+
+
+def test_a_bucket_that_is_not_there(cli: Cli) -> None:
+    assert "cannot be listed" in cli.json("import", "s3://nowhere/x", exit_code=1)["error"]
+
+
+# Sizes
+
+
+def turned(path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.linear_gradient("L").resize((100, 70)).convert("RGB").save(path, exif=exif)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "claimed", "box"),
+    [
+        (6, (70, 100), (10, 12, 20, 22)),
+        (6, (100, 70), (36, 10, 22, 20)),
+        (8, (100, 70), (12, 70, 22, 20)),
+        (3, (100, 70), (10, 12, 20, 22)),
+        (1, (100, 70), (10, 12, 20, 22)),
+    ],
+)
+def test_boxes_are_of_the_image_upright(
+    cli: Cli, tmp_path: Path, orientation: int, claimed: tuple[int, int], box: tuple[int, ...]
+) -> None:
+    (tmp_path / "set").mkdir()
+    turned(tmp_path / "set" / "a.jpg", orientation)
+    said = coco(["a.jpg"], size=claimed)
+    said["annotations"] = said["annotations"][:1]
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(said))
+    document = cli.json("import", str(tmp_path / "set"))
+    assert sum(document["remarks"].values()) == (1 if box[0] != 10 else 0)
+    register_all(cli)
+    [image] = catalogued(cli).values()
+    [found] = image["boxes"]
+    assert tuple(int(found[side]) for side in ("left", "top", "width", "height")) == box
+    assert (int(image["width"]), int(image["height"])) == ((70, 100) if orientation > 4 else (100, 70))
+
+
+def test_another_size_than_claimed_is_taken_if_the_boxes_fit_and_said(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "set", 2, size=(90, 90))
+    document = cli.json("import", str(tmp_path / "set"))
+    assert (document["images"]["labelled"], document["remarks"]) == (2, {plan.SIZE_DIFFERS: 2})
+    register_all(cli)
+    assert keys(cli, "rejected/") == []
+
+
+def test_boxes_that_do_not_fit_are_told_with_their_file(cli: Cli, tmp_path: Path) -> None:
+    names = write_images(tmp_path / "set", ["a.jpg", "b.jpg"])
+    said = coco(names, size=(500, 500))
+    said["annotations"][0]["bbox"] = [300, 300, 50, 50]
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(said))
+    document = cli.json("import", str(tmp_path / "set"))
+    assert (document["images"], document["problems"]) == (
+        {"labelled": 1, "unlabelled": 1},
+        {"image_size_differs": 1},
+    )
+
+
+def test_a_fraction_of_a_pixel_outside_is_rounding(cli: Cli, tmp_path: Path) -> None:
+    said = coco(write_images(tmp_path / "set", ["a.jpg"]))
+    said["annotations"][0]["bbox"] = [-0.4, 0, SIZE[0] + 0.9, 20]
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(said))
+    assert cli.json("import", str(tmp_path / "set"))["problems"] == {}
+
+
+# What cannot be used
+
+
+def test_a_path_that_is_not_there(cli: Cli, tmp_path: Path) -> None:
+    assert "does not exist" in cli.json("import", str(tmp_path / "nothing"), exit_code=2)["error"]
+
+
+def test_an_empty_folder(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert str(tmp_path / "empty") in cli.json("import", str(tmp_path / "empty"), exit_code=1)["error"]
+
+
+def test_two_formats_in_one_folder(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "set", 1)
+    (tmp_path / "set" / "b.csv").write_text(
+        "filename,width,height,class,xmin,ymin,xmax,ymax\nimages/0.jpg,80,70,x,1,1,9,9\n"
+    )
+    assert "--format" in cli.json("import", str(tmp_path / "set"), exit_code=2)["error"]
+    assert "no annotation file" in cli.json("import", str(tmp_path), "--format", "voc", exit_code=2)["error"]
+    document = cli.json("import", str(tmp_path / "set"), "--format", "coco")
+    assert (document["format"], document["labels"]) == ("coco", {"bolt": 1, "nut": 1})
+
+
+def test_nothing_usable_at_all(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.jpg").write_bytes(GIF)
+    told = cli.json("import", str(tmp_path / "set"), exit_code=1)["error"]
+    assert "unsupported_format" in told and "a.jpg" in told
+    assert keys(cli) == []
+
+
+def test_every_bad_file_is_told_and_the_good_ones_are_taken(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    write_images(folder, ["good.jpg"])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "small.png").write_bytes(picture(size=(20, 20), format="PNG"))
+    (folder / "text.jpg").write_text("hello")
+    (folder / "cut.jpg").write_bytes(picture(size=(300, 300))[:-600])
+    (tmp_path / "outside.jpg").write_bytes(picture(5))
+    (folder / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    (folder / "linked").symlink_to(tmp_path)
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jpg")).write_bytes(picture(6))
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "x.jpg").write_bytes(picture(8))
+    document = cli.json("import", str(folder))
+    assert document["images"] == {"labelled": 0, "unlabelled": 1}
+    assert document["problems"] == {
+        "unreadable": 1,
+        "empty": 1,
+        "leaves_folder": 1,
+        "linked_folder": 1,
+        "name_not_utf8": 1,
+        "not_an_image": 1,
+        "too_small": 1,
+        "truncated": 1,
+    }
+    assert keys(cli, "incoming/") == ["incoming/unlabeled/set/good.jpg"]
+
+
+def test_a_file_without_permission(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "set", ["a.jpg", "b.jpg"])
+    real = Path.open
+
+    def refused(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "a.jpg":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    assert cli.json("import", str(tmp_path / "set"))["problems"] == {"unreadable": 1}
+    assert "Permission denied" in Path("set-import-problems.csv").read_text()
+
+
+def test_a_file_that_goes_while_it_is_sent_is_a_problem_and_not_in_the_manifest(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_coco(tmp_path / "set", 3)
+    send = upload.send
+
+    def late(*arguments: Any) -> Any:
+        (folder / "images" / "1.jpg").unlink()
+        return send(*arguments)
+
+    monkeypatch.setattr(upload, "send", late)
+    document = cli.json("import", str(folder))
+    assert (document["sent"]["images"], document["problems"]) == (2, {"unreadable": 1})
+    register_all(cli)
+    assert len(catalogued(cli)) == 2
+    waiting = [item for item in cli.catalogue.scan()["Items"] if str(item["id"]).startswith("pending#")]
+    assert waiting == []
+
+
+def test_names_that_leave_the_folder_are_not_followed(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path, ["secret.jpg"])
+    write_images(tmp_path / "set", ["a.jpg"], first=3)
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(coco(["../secret.jpg", "a.jpg"])))
+    document = cli.json("import", str(tmp_path / "set"))
+    assert (document["images"]["labelled"], document["problems"]) == (1, {"leaves_folder": 1})
+
+
+def test_a_bare_name_that_several_images_have(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["x/a.jpg", "y/a.jpg"])
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(coco(["a.jpg"])))
+    document = cli.json("import", str(tmp_path / "set"))
+    assert document["problems"] == {"ambiguous_name": 1}
+    assert document["images"] == {"labelled": 0, "unlabelled": 2}
+
+
+def test_a_file_elsewhere_is_taken_if_it_is_the_only_one_of_its_name_and_that_is_said(
+    cli: Cli, tmp_path: Path
+) -> None:
+    write_images(tmp_path / "set", ["pictures/a.jpg"])
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(coco([r"C:\Users\bob\a.jpg"])))
+    document = cli.json("import", str(tmp_path / "set"))
+    assert document["images"]["labelled"] == 1
+    assert any("one file has that name: it was taken" in remark for remark in document["remarks"])
+
+
+def test_a_file_is_not_taken_for_one_of_another_folder_that_has_its_name(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["test/a.jpg"])
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(coco(["train/a.jpg", "test/a.jpg"])))
+    document = cli.json("import", str(tmp_path / "set"))
+    assert (document["images"]["labelled"], document["problems"]) == (1, {"image_missing": 1})
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(coco(["train/a.jpg", "valid/a.jpg"])))
+    assert cli.json("import", str(tmp_path / "set"), "--as", "two")["problems"] == {"image_missing": 2}
+
+
+@pytest.mark.parametrize("given", ["label", "=x", "image="])
+def test_columns_that_are_no_pairs(cli: Cli, tmp_path: Path, given: str) -> None:
+    assert "--columns" in cli.json("import", str(tmp_path), "--columns", given, exit_code=2)["error"]
+
+
+def test_a_name_longer_than_a_key_can_be(cli: Cli, tmp_path: Path) -> None:
+    long = "/".join(["x" * 200] * 5) + "/a.jpg"
+    write_images(tmp_path / "set", [long, "b.jpg"])
+    assert cli.json("import", str(tmp_path / "set"), "--format", "unlabelled")["problems"] == {
+        "name_too_long": 1
+    }
+
+
+def test_a_name_of_nothing(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "ありがとう", ["a.jpg"])
+    assert "--as" in cli.json("import", str(tmp_path / "ありがとう"), exit_code=2)["error"]
+
+
+def test_no_deployment_to_import_into(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_images(tmp_path / "set", ["a.jpg"])
+    cli.fake.stack = "another"
+    assert "there is no stack parts" in cli.json("import", str(tmp_path / "set"), exit_code=1)["error"]
+
+    def down(**given: Any) -> Any:
+        raise EndpointConnectionError(endpoint_url="http://localhost:4566")
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
+    monkeypatch.setattr(cli.fake, "DescribeStacks", down)
+    assert "make up" in cli.json("import", str(tmp_path / "set"), exit_code=1)["error"]
+    assert cli.json("import", str(tmp_path / "set"), "--dry-run")["images"]["unlabelled"] == 1
+
+
+def test_a_dry_run_changes_nothing(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "set", 2)
+    (tmp_path / "set" / "broken.jpg").write_bytes(b"junk")
+    shown = cli("import", str(tmp_path / "set"), "--dry-run")
+    assert "Nothing was sent" in shown.stdout and "broken.jpg" in shown.stdout and "USD" in shown.stdout
+    assert (keys(cli), list(Path().iterdir())) == ([], [])
+    assert not journal.folder().exists()
+
+
+def test_no_cell_of_the_report_is_a_formula(tmp_path: Path) -> None:
+    report.write_problems(
+        tmp_path / "p.csv", [Problem('=cmd|"/c calc"!A1', 3, "+reason", "@detail", image="-image")]
+    )
+    with (tmp_path / "p.csv").open() as file:
+        _, row = csv.reader(file)
+    assert all(cell[0] in "'3" for cell in row)
+
+
+def test_the_help_has_an_example(cli: Cli) -> None:
+    assert "labelloop import photos/" in cli("import", "--help").stdout
