@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
-.PHONY: help demo test up down bench bench-engine setup setup-dev clean format
+.PHONY: help demo test up down bench bench-data bench-engine setup setup-dev clean format
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -30,6 +30,9 @@ down:  ## Stop the embedded stack
 
 bench: setup-dev  ## Print the measured figures
 	@$(BIN)/python -m benchmarks
+
+bench-data: setup-dev  ## Import, registration and snapshots of 250,000 images
+	@$(BIN)/python -m benchmarks importing registration data
 
 bench-engine: setup-dev  ## How well the engine learns and how fast it answers (DATA=folder of data sets)
 	@$(BIN)/python -m benchmarks.engine_learning $(if $(DATA),--data $(DATA))

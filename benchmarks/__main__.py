@@ -6,13 +6,26 @@ import os
 import platform
 import sys
 
-from benchmarks import engine_learning, engine_serving, handlers, ingestion, orchestration, synth
+from benchmarks import (
+    data,
+    engine_learning,
+    engine_serving,
+    handlers,
+    importing,
+    ingestion,
+    orchestration,
+    registration,
+    synth,
+)
 
 ALL = {
     "handlers": handlers.measure,
     "synth": synth.measure,
     "ingestion": ingestion.measure,
     "orchestration": orchestration.measure,
+    "importing": importing.measure,
+    "registration": registration.measure,
+    "data": data.measure,
     "engine_learning": engine_learning.measure,
     "engine_serving": engine_serving.measure,
 }

@@ -24,9 +24,9 @@ PATIENCE = 300
 
 def measure() -> None:
     """From the first upload to the last image catalogued; beside it, the same files put into S3 alone."""
-    files = dict(_files())
+    files = dict(files_of(IMAGES))
     with deployed("ingestion", {"min_new_images": "100000"}) as loop:
-        loop.put("incoming/unlabeled/first.jpg", next(_files())[1] + b"\0")  # functions are warm
+        loop.put("incoming/unlabeled/first.jpg", next(files_of(1))[1] + b"\0")  # functions are warm
         _until_catalogued(loop, 1)
         raw = _upload(loop, files, "other/")
         began = datetime.now(UTC)
@@ -44,13 +44,13 @@ def measure() -> None:
     print(f"  lost: {IMAGES + 1 - len(hashes)}, twice: {len(images) - len(hashes)}")
 
 
-def _files() -> Iterator[tuple[str, bytes]]:
-    """JPEGs that differ in a comment: the same work to decode, another content."""
+def files_of(count: int) -> Iterator[tuple[str, bytes]]:
+    """Names and JPEGs that differ in a comment: the same work to decode, another content."""
     body = io.BytesIO()
     Image.effect_noise((640, 480), 90).convert("RGB").save(body, "JPEG", quality=80)
     picture = body.getvalue()
     filler = b" " * max(0, KILOBYTES * 1000 - len(picture) - 20)
-    for number in range(IMAGES):
+    for number in range(count):
         comment = f"{number:08d}".encode() + filler
         segments = b"".join(
             b"\xff\xfe" + struct.pack(">H", len(part) + 2) + part

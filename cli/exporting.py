@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from lambdas.domain.annotations import coco, sagemaker, yolo
-from lambdas.domain.annotations.types import Found, LabelledBox
 from rich.console import Console
 
 from cli import words
@@ -23,8 +21,11 @@ from cli.importing.progress import Meter, meter
 from cli.output import CommandError
 from cli.session import Session
 from lambdas.domain import catalogue, curation, manifests, snapshots
+from lambdas.domain.annotations import coco, sagemaker, yolo
+from lambdas.domain.annotations.types import Found, LabelledBox
 from lambdas.domain.arrivals import ANNOTATIONS, LABELED, UNLABELED
 from lambdas.domain.catalogue import SIDES, CatalogueImage, Side
+from lambdas.domain.sides import Ledger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -107,10 +108,9 @@ def _is_safe(name: str) -> bool:
 
 def of_catalogue(deployment: Deployment) -> Iterator[Exported]:
     """Every labelled image, with its side if it has one."""
-    names = Names()
-    for image in curation.find(deployment.catalogue, status="labelled", limit=None):
-        side = catalogue.side_of(deployment.catalogue, image.sha256)
-        yield Exported(image, side, names.name(image))
+    names, ledger = Names(), Ledger.read(deployment.catalogue)
+    for image in curation.find(deployment.catalogue, status="labelled"):
+        yield Exported(image, ledger.side_of(image.sha256), names.name(image))
 
 
 def of_snapshot(deployment: Deployment, snapshot: str) -> Iterator[Exported]:
@@ -155,7 +155,10 @@ def run(using: Session, path: Path, options: Options) -> None:
                     shown.advance()
                 yield each.as_found()
 
-        _WRITERS[options.format](path, passing())
+        try:
+            _WRITERS[options.format](path, passing())
+        except ValueError as error:
+            raise CommandError(f"{path}: {error}") from error
     if not counts:
         raise CommandError(f"{deployment.name} has no labelled image to export")
     document = {

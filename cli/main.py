@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
-from cli import control, datasets, following, history, live, status
+from cli import control, datasets, following, history, live, reporting, status
 from cli import detect as detection
 from cli.session import INTERRUPTED, AsJson, Commands, Name, Session, session
 
@@ -114,6 +114,31 @@ def show_models(
     else:
         every = using.gather("Asking", lambda: history.models(deployment))
         using.tell(every, lambda: history.show_models(using.out.console, every))
+
+
+@app.command("report")
+def report(  # noqa: PLR0917 one for each option
+    context: typer.Context,
+    snapshot: Annotated[
+        str, typer.Argument(help="Id of a snapshot; the newest run's if not given.", show_default=False)
+    ] = "",
+    save: Annotated[
+        Path | None, typer.Option("--save", "-o", help="Where the page goes.", show_default=False)
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is wrong with the data set, and how to mend it: a page with pictures.
+
+    [dim]labelloop report --open[/dim]
+    """
+    using = session(context, name, as_json)
+    deployment = using.deployment()
+    found = using.gather("Asking", lambda: reporting.fetch(deployment, snapshot, save))
+    using.tell(found, lambda: reporting.show(using.out.console, found))
+    if open_it:
+        typer.launch(found["page"])
 
 
 @app.command("train")

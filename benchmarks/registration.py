@@ -1,0 +1,131 @@
+"""What registering 1,000 images asks of AWS: invocations, and requests to DynamoDB, S3 and others.
+
+Counted from the calls that the function makes (botocore's own events), in moto.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from moto import mock_aws
+
+from benchmarks.ingestion import files_of
+from local.embedded import REGION
+
+IMAGES = 1000
+BATCH = 10
+"""Messages of one invocation (infra/register.py)."""
+TRANSITION_USD = 0.025 / 1000
+"""Of a Standard workflow in US East (N. Virginia); https://aws.amazon.com/step-functions/pricing/ ."""
+STATES_OF_AN_EXECUTION_EACH = 3
+"""The least that a state machine run for each image goes through: start, one task, end."""
+
+_ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "benchmark",
+    "AWS_SECRET_ACCESS_KEY": "benchmark",
+    "DATA_BUCKET": "data",
+    "CATALOGUE_TABLE": "catalogue",
+    "LOOP_TABLE": "loop",
+    "SETTINGS_PARAMETER": "tuning",
+    "RETRAIN_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:retrain",
+    "POWERTOOLS_SERVICE_NAME": "register",
+    "POWERTOOLS_METRICS_DISABLED": "true",
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+}
+
+
+def measure() -> None:
+    """Batches of S3's events through the function's own handler."""
+    with mock_aws():
+        os.environ.update(_ENVIRONMENT)
+        _resources()
+        from lambdas import register  # noqa: PLC0415 - reads its environment when it is imported
+
+        arrivals = list(_uploaded())
+        calls: Counter[str] = Counter()
+        # Clients that are made from now on count their calls.
+        boto3._get_default_session().events.register("before-call", _counter(calls))
+        context: Any = SimpleNamespace(
+            function_name="register",
+            memory_limit_in_mb=1024,
+            invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:register",
+            aws_request_id="benchmark",
+        )
+        for start in range(0, IMAGES, BATCH):
+            answer = register.handle({"Records": arrivals[start : start + BATCH]}, context)
+            assert not answer["batchItemFailures"]
+    print(f"{IMAGES} images, {BATCH} to an invocation at most:")
+    print(f"  {IMAGES // BATCH:6} Lambda invocations")
+    for service in ("DynamoDB", "S3"):
+        mine = {name: count for name, count in calls.items() if name.startswith(service)}
+        told = ", ".join(f"{count} {name.partition(' ')[2]}" for name, count in sorted(mine.items()))
+        print(f"  {sum(mine.values()):6} {service} requests: {told}")
+    transitions = IMAGES * STATES_OF_AN_EXECUTION_EACH
+    print("beside an execution of a state machine for each image, with one function:")
+    print(
+        f"  {IMAGES:6} Lambda invocations, and {transitions} state transitions for"
+        f" {transitions * TRANSITION_USD:.3f} USD before anything is registered"
+    )
+
+
+def _counter(calls: Counter[str]) -> Any:
+    def count(model: Any, **_: Any) -> None:
+        calls[f"{model.service_model.service_id} {model.name}"] += 1
+
+    return count
+
+
+def _resources() -> None:
+    boto3.setup_default_session(region_name=REGION)
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="data")
+    s3.put_bucket_versioning(Bucket="data", VersioningConfiguration={"Status": "Enabled"})
+    dynamodb: Any = boto3.client("dynamodb")
+    text = [{"AttributeName": name, "AttributeType": "S"} for name in ("id", "status", "changed_at")]
+    dynamodb.create_table(
+        TableName="catalogue",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=text,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_status",
+                "KeySchema": [
+                    {"AttributeName": "status", "KeyType": "HASH"},
+                    {"AttributeName": "changed_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    dynamodb.create_table(
+        TableName="loop",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("kind", "id")],
+        KeySchema=[
+            {"AttributeName": "kind", "KeyType": "HASH"},
+            {"AttributeName": "id", "KeyType": "RANGE"},
+        ],
+    )
+    boto3.client("ssm").put_parameter(Name="tuning", Type="String", Value='{"min_new_images": 100000}')
+
+
+def _uploaded() -> Any:
+    s3 = boto3.client("s3")
+    for number, (name, body) in enumerate(files_of(IMAGES)):
+        key = f"incoming/labeled/part/{name}"
+        version = s3.put_object(Bucket="data", Key=key, Body=body)["VersionId"]
+        created = {"key": key, "size": len(body), "version-id": version, "sequencer": f"{number:016X}"}
+        yield {
+            "messageId": str(uuid.uuid4()),
+            "eventSource": "aws:sqs",
+            "body": json.dumps({"detail": {"bucket": {"name": "data"}, "object": created}}),
+        }

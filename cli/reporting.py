@@ -1,0 +1,62 @@
+"""`labelloop report`: what the data-set report of a snapshot says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+from rich.console import Console
+from rich.markup import escape
+
+from cli.deployment import Deployment
+from cli.output import CommandError
+from lambdas.domain import checking
+
+_COLOURS = {"stops": "red", "harms": "yellow", "note": "dim"}
+
+
+def fetch(deployment: Deployment, snapshot: str, save: Path | None) -> dict[str, Any]:
+    """The report as a document, its page written beside it.
+
+    Args:
+        snapshot: id of a snapshot; the newest run's if empty.
+        save: where the page goes; `report-<snapshot>.html` here if None.
+
+    Raises:
+        CommandError: there is no such report yet, or the page cannot be written.
+    """
+    chosen = snapshot or _newest(deployment)
+    path = save or Path(f"report-{chosen}.html")
+    document: dict[str, Any] = json.loads(_read(deployment, chosen, "report.json"))
+    try:
+        path.write_bytes(_read(deployment, chosen, "report.html"))
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
+    return {"snapshot": chosen, "page": str(path), **document}
+
+
+def show(console: Console, document: dict[str, Any]) -> None:
+    console.print(escape(f"Snapshot {document['snapshot']}: {document['verdict']}"))
+    for finding in document["findings"]:
+        colour = _COLOURS[finding["severity"]]
+        console.print(f"  [{colour}]{finding['severity']:5}[/{colour}]  {escape(finding['title'])}")
+    console.print(f"With pictures: {document['page']}", markup=False, soft_wrap=True)
+
+
+def _newest(deployment: Deployment) -> str:
+    for run in deployment.records.runs():
+        if run.get("data_report"):
+            return str(run["snapshot"])
+    raise CommandError(f"no run of {deployment.name} has come as far as a data-set report yet")
+
+
+def _read(deployment: Deployment, snapshot: str, name: str) -> bytes:
+    key = checking.report_key(snapshot, name)
+    try:
+        return deployment.s3.get_object(Bucket=deployment.bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        raise CommandError(f"there is no report of snapshot {snapshot} in {deployment.name}") from error
