@@ -31,7 +31,7 @@ AROUND = 1.5
 """How much more than a cut-out is kept for learning, so that it can be moved and turned."""
 MOST_LOOKS = 32
 """Boxes of an image that are looked at again, the surest first."""
-LEAST_SURE = 3.0
+LEAST_SURE = 10.0
 """Confidence of a box worth another look."""
 
 _SIDES = (48, 112)
