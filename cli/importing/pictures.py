@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
-from lambdas.domain.annotations.types import LabelledBox
 from PIL import Image
 
 from lambdas.domain import images, upright
+from lambdas.domain.annotations.types import LabelledBox
 from lambdas.domain.images import Format, UnusableImage
 
 HEAD_BYTES = 64 * 1024

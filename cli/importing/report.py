@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lambdas.domain.annotations.types import Problem
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +15,7 @@ from rich.table import Table
 from cli import words
 from cli.importing.plan import Plan
 from cli.importing.upload import Sent
+from lambdas.domain.annotations.types import Problem
 
 USD_PER_WRITE = 0.005 / 1000
 USD_PER_GB_MONTH = 0.023

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
-from lambdas.domain.annotations.types import Problem
 
 from cli.deployment import explain
 from cli.output import CommandError
+from lambdas.domain.annotations.types import Problem
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from lambdas.domain.annotations.types import Problem
 
 from cli.deployment import CONFIG
 from cli.importing.journal import Journal
 from cli.importing.plan import Item, Plan
 from cli.importing.sources import File, UnreadableError
 from lambdas.domain import arrivals, found, manifests
+from lambdas.domain.annotations.types import Problem
 from lambdas.domain.parts import PART_LINES
 
 if TYPE_CHECKING:
