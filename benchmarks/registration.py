@@ -9,6 +9,7 @@ import json
 import os
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,19 @@ from local.embedded import REGION
 IMAGES = 1000
 BATCH = 10
 """Messages of one invocation (infra/register.py)."""
+USD = {
+    "S3 CopyObject": 0.005 / 1000,
+    "S3 GetObject": 0.0004 / 1000,
+    "DynamoDB PutItem": 0.625 / 1e6,
+    "DynamoDB BatchGetItem": 0.125 / 1e6,
+}
+"""Of a request, US East (N. Virginia), as quoted in November 2026: https://aws.amazon.com/s3/pricing/ ,
+https://aws.amazon.com/dynamodb/pricing/on-demand/ . A write is one of up to 1 kB, a read one of 4 kB; what an
+index of the table takes comes on top. Deleting is free."""
+WRITES_OF_A_PUT = 3
+"""The item, and its row in each of the two indexes (infra/register.py)."""
+READS_OF_A_BATCH = 2
+"""Keys that are asked for."""
 TRANSITION_USD = 0.025 / 1000
 """Of a Standard workflow in US East (N. Virginia); https://aws.amazon.com/step-functions/pricing/ ."""
 STATES_OF_AN_EXECUTION_EACH = 3
@@ -67,13 +81,19 @@ def measure() -> None:
     for service in ("DynamoDB", "S3"):
         mine = {name: count for name, count in calls.items() if name.startswith(service)}
         told = ", ".join(f"{count} {name.partition(' ')[2]}" for name, count in sorted(mine.items()))
-        print(f"  {sum(mine.values()):6} {service} requests: {told}")
+        print(f"  {sum(mine.values()):6} {service} requests: {told}; {_usd(mine):.4f} USD")
     transitions = IMAGES * STATES_OF_AN_EXECUTION_EACH
     print("beside an execution of a state machine for each image, with one function:")
     print(
         f"  {IMAGES:6} Lambda invocations, and {transitions} state transitions for"
         f" {transitions * TRANSITION_USD:.3f} USD before anything is registered"
     )
+
+
+def _usd(calls: Mapping[str, int]) -> float:
+    """At most: every put counted as one of an image, every batch as one of two strongly consistent reads."""
+    units = {"DynamoDB PutItem": WRITES_OF_A_PUT, "DynamoDB BatchGetItem": READS_OF_A_BATCH}
+    return sum(count * units.get(name, 1) * USD.get(name, 0.0) for name, count in calls.items())
 
 
 def _counter(calls: Counter[str]) -> Any:
