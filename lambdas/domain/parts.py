@@ -38,6 +38,10 @@ MAX_FILE_BYTES = 4 * 1024**3
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _S3_NAME = re.compile(r"s3://[^/]+/.+", re.DOTALL)
+_NORMALISED = (
+    "boxes are shares of the image's sides, and the file does not say how large the image is: add columns"
+    " image_width and image_height, or use `labelloop import`"
+)
 
 
 class UnusableFileError(ValueError):
@@ -178,9 +182,12 @@ def convert(path: Path, writer: Writer) -> None:
         for event in (coco if format == "coco" else tables).read(path):
             if isinstance(event, types.Problem):
                 writer.broken.add(BrokenLine(event.line, event.reason, _detail(event)))
+            elif isinstance(event, types.Found) and event.normalised and not event.size:
+                writer.broken.add(BrokenLine(event.line, "normalised_boxes", _NORMALISED))
             elif isinstance(event, types.Found) and event.kind:
                 names.add(event.image)
-                kept.write(json.dumps(_Entry.of(event, now).as_list()) + "\n")
+                pixels = types.in_pixels(event, *(event.size or (0, 0)))
+                kept.write(json.dumps(_Entry.of(pixels, now).as_list()) + "\n")
     with gzip.open(spool, "rt", encoding="utf-8") as kept:
         for text in kept:
             entry = _Entry(*json.loads(text))

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lambdas.domain import found, manifests
+from lambdas.domain.annotations import boxes
 from lambdas.domain.annotations import coco as reader
 from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.telling import Bad
+from lambdas.domain.annotations.types import Found
 from tests.annotations.said import BOX, Said, coco, said, touch, write, write_json
 
 
@@ -65,9 +72,48 @@ def test_a_bad_box_is_told_and_the_others_are_taken(tmp_path: Path, bbox: Any, r
     assert result.of("b.jpg").kind is None, "not background: something was said that cannot be used"
 
 
-def test_rounding_out_of_the_image_is_taken(tmp_path: Path) -> None:
-    result = read(tmp_path, coco(["a.jpg"], [{"bbox": [-0.4, 0, 100.9, 20]}]))
-    assert (result.problems, len(result.of("a.jpg").boxes)) == ([], 1)
+@pytest.mark.parametrize(
+    ("bbox", "inside"),
+    [
+        ([-0.8, 0, 50, 20], (0, 0, 49.2, 20)),
+        ([50, 30, 50.9, 50.9], (50, 30, 50, 50)),
+        ([-0.4, 0, 101, 20], (0, 0, 100, 20)),
+    ],
+)
+def test_what_rounding_puts_out_of_the_image_is_cut_off(
+    tmp_path: Path, bbox: list[float], inside: tuple[float, ...]
+) -> None:
+    result = read(tmp_path, coco(["a.jpg"], [{"bbox": bbox}]))
+    [box] = result.boxes["a.jpg"]
+    assert result.problems == []
+    assert list(box[1:]) == pytest.approx(list(inside))
+    line = manifests.entry_line(found.entry(result.of("a.jpg"), "bucket", "a.jpg", "2026-01-01T00:00:00Z"))
+    assert len(manifests.parse_line(line, 1).boxes) == 1, "what is read can be registered"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(-3, 110) | st.floats(), min_size=4, max_size=4))
+def test_every_box_that_is_taken_is_inside_the_image(bbox: list[float]) -> None:
+    try:
+        box = boxes.of_sides("bolt", *(boxes.number(value, "bbox") for value in bbox), size=(100, 80))
+    except Bad as bad:
+        reasons = ("bad_number", "too_small", "outside", "normalised", "corners_suspected")
+        assert bad.reason.removeprefix("box_") in reasons
+        return
+    assert box.width > 0 and box.height > 0
+    assert box.left >= -1e-6 and box.top >= -1e-6
+    assert box.left + box.width <= 100 + 2e-6 and box.top + box.height <= 80 + 2e-6
+
+
+@pytest.mark.parametrize("bbox", [[-0.9, 5, 0.5, 30], [5, -0.9, 30, 0.9], [100.5, 5, 0.4, 30]])
+def test_a_box_of_which_nothing_is_inside_the_image(tmp_path: Path, bbox: list[float]) -> None:
+    assert read(tmp_path, coco(["a.jpg"], [{"bbox": bbox}])).reasons == {"box_outside": 1}
+
+
+def test_numbers_written_as_text_are_taken_and_that_is_said(tmp_path: Path) -> None:
+    result = read(tmp_path, coco(["a.jpg"], [{"bbox": ["10", "20", 30, 40]}]))
+    assert (result.problems, result.of("a.jpg").boxes) == ([], (BOX,))
+    assert result.noted("written as text")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +187,22 @@ def test_a_cut_file_gives_what_was_before_the_cut_and_says_so(tmp_path: Path) ->
     with_boxes = [found for found in result.found if found.boxes]
     complete = text[:-300].count('"bbox": [10, 20, 30, 40]}')
     assert len(with_boxes) == complete > 10
+    lost = {found.kind for found in result.found if not found.boxes}
+    assert lost == {None}, "nobody knows what is on them: they are no background to train with"
+    assert result.noted("not known to have nothing on them")
+
+
+def test_a_file_that_only_lists_images_says_nothing_of_them(tmp_path: Path) -> None:
+    whole = coco(["a.jpg"])
+    assert read(tmp_path, whole).of("a.jpg").kind == "detection"
+    del whole["annotations"]
+    result = read(tmp_path, whole)
+    assert (result.of("a.jpg").kind, result.reasons) == (None, {"no_annotations": 1})
+
+
+def test_annotations_of_which_none_fits_an_image_leave_no_background(tmp_path: Path) -> None:
+    result = read(tmp_path, coco(["a.jpg", "b.jpg"], [{"image_id": "1"}, {"image_id": "2"}]))
+    assert ({found.kind for found in result.found}, result.reasons) == ({None}, {"unknown_image": 2})
 
 
 @pytest.mark.parametrize(
@@ -250,3 +312,17 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         return most
 
     assert peak(6000) < peak(600) + 300_000
+
+
+def test_labels_have_the_same_id_in_every_file_that_is_written(tmp_path: Path) -> None:
+    bolt, nut = BOX, replace(BOX, label="nut")
+    reader.write_coco(
+        tmp_path,
+        [
+            Found("a.jpg", "detection", boxes=(bolt, nut), size=(100, 80), split="TRAIN"),
+            Found("b.jpg", "detection", boxes=(nut,), size=(100, 80), split="TEST"),
+        ],
+    )
+    train, test = (json.loads((tmp_path / name).read_text()) for name in ("train.json", "test.json"))
+    assert train["categories"] == test["categories"] == [{"id": 1, "name": "bolt"}, {"id": 2, "name": "nut"}]
+    assert [annotation["category_id"] for annotation in test["annotations"]] == [2]

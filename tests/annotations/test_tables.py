@@ -75,6 +75,39 @@ def test_no_header_is_guessed_and_that_is_said(
     assert result.noted("no header")
 
 
+@pytest.mark.parametrize(
+    ("header", "rows", "box"),
+    [
+        ("ImageID,LabelName,XMin,XMax,YMin,YMax", ["a.jpg,bolt,0.1,0.4,0.2,0.6", "b.jpg,x,0,1,0,1"], True),
+        ("image,label,x,y,w,h", ["a.jpg,bolt,0.1,0.2,0.3,0.4", "b.jpg,x,,,,", "c.jpg,x,a,b,c,d"], True),
+        ("image,label,x,y,w,h", ["a.jpg,bolt,0.1,0.2,0.3,0.4", "b.jpg,x,1,2,30,40"], False),
+    ],
+)
+def test_boxes_are_shares_if_no_number_is_above_1_and_that_is_said(
+    tmp_path: Path, header: str, rows: list[str], box: bool
+) -> None:
+    result = read(tmp_path, lines(header, *rows))
+    assert result.noted("no number in the table is above 1") == box
+    if box:
+        assert result.of("a.jpg").normalised
+        assert result.boxes["a.jpg"][0][1:] == pytest.approx((0.1, 0.2, 0.3, 0.4))
+        assert "box_normalised" not in result.reasons
+    else:
+        assert result.reasons == {"box_normalised": 1}
+        assert not result.of("b.jpg").normalised
+
+
+@pytest.mark.parametrize("label", ["-5C", "@home", "+", "+5|x", "a=SUM(1)"])
+def test_labels_that_only_begin_like_formulas(tmp_path: Path, label: str) -> None:
+    result = read(tmp_path, lines("image,label", f"a.jpg,{label}"))
+    assert (result.problems, result.of("a.jpg").labels) == ([], (label,))
+
+
+def test_what_rounding_puts_out_of_the_image_is_cut_off(tmp_path: Path) -> None:
+    result = read(tmp_path, lines(HEADER, "a.jpg,100,80,bolt,-0.5,20,101,60"))
+    assert (result.problems, result.boxes) == ([], {"a.jpg": [("bolt", 0, 20, 100, 40)]})
+
+
 def test_columns_as_they_are_told(tmp_path: Path) -> None:
     mapping = {"image": "Bild", "label": "was", "left": "l", "top": "o", "width": "b", "height": "h"}
     result = read(tmp_path, lines("Bild,was,l,o,b,h", "a.jpg,bolt,10,20,30,40"), mapping)
@@ -86,7 +119,8 @@ def test_columns_as_they_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "mapping", "told"),
     [
-        ("a,b,c", {}, "image=filename"),
+        ("a,b,c", {}, "(a, b, c)"),
+        ("a,b,c", {}, "--columns image=filename"),
         ("a,b,c", {"image": "x"}, "no column 'x'"),
         ("a,b,c", {"image": "a", "colour": "b"}, "'colour'"),
         ("a,b,c", {"label": "a"}, "image=NAME"),
@@ -113,7 +147,11 @@ def test_columns_that_are_not_clear(tmp_path: Path, header: str, mapping: dict[s
         ("a.jpg,100,80,bolt,0.1,0.2,0.3,0.4", "box_normalised"),
         ("a.jpg,100,80,,10,20,40,60", "bad_label"),
         ('a.jpg,100,80,"=HYPERLINK(""x"")",10,20,40,60', "formula"),
+        ("a.jpg,100,80,+cmd|' /C calc'!A0,10,20,40,60", "formula"),
+        ("a.jpg,100,80,@SUM(1+1),10,20,40,60", "formula"),
+        ('a.jpg,100,80,"-HYPERLINK(""x"")",10,20,40,60', "formula"),
         ("=A1,100,80,bolt,10,20,40,60", "formula"),
+        ("a.jpg,100,80,bolt,10,20,102,60", "box_outside"),
         (",100,80,bolt,10,20,40,60", "no_image"),
         ("a.jpg,100,80,\u2028x,10,20,40,60".replace("\u2028", "a\x07"), "bad_label"),
         ('a.jpg,100,80,"bolt,10,20,40,60', "broken_row"),

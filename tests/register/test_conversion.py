@@ -103,3 +103,12 @@ def test_json_that_is_no_annotation_file_is_rejected_with_what_it_should_be(drop
     assert drop.drop(f"{FOLDER}x.json", body).reason in ("unrecognised", "empty")
     assert drop.reason("annotations/set/x.json")["detail"]
     assert drop.keys("incoming/") == []
+
+
+def test_boxes_as_shares_need_the_images_size(drop: Drop) -> None:
+    [sha256] = images(drop, 1)
+    rows = "image,label,xmin,ymin,xmax,ymax,image_width,image_height\n0.jpg,bolt,0.125,0.2,0.5,0.6,80,70\n"
+    outcome, _ = drop_all(drop, f"{FOLDER}sized.csv", rows.encode())
+    assert (outcome.broken_lines, drop.image(sha256).boxes) == (0, (Box("bolt", 10, 14, 30, 28),))
+    outcome, _ = drop_all(drop, f"{FOLDER}bare.csv", b"image,label,x,y,w,h\n0.jpg,bolt,0.1,0.2,0.3,0.4\n")
+    assert (outcome.parts, outcome.broken_lines) == (0, 1)

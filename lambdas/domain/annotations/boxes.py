@@ -15,6 +15,8 @@ ROUNDING = 1.0
 """Pixels that a box may stick out of its image: tools round, or count from 1."""
 ROUNDED_SHARE = 1 / 4096
 """The same of shares: less than a pixel of the largest image."""
+_NOISE = 1e-6
+"""Pixels, or shares, that adding floating-point numbers may be wrong by."""
 _SHOWN = 80
 
 
@@ -66,7 +68,7 @@ def of_sides(
 
     Args:
         size: of the image as the same annotation claims it; a box that sticks out of it by more than ROUNDING
-            is refused.
+            is refused, and by less is cut off at the edge.
 
     Raises:
         Bad: it can be no box, or does not look like one of these four numbers.
@@ -78,18 +80,29 @@ def of_sides(
     _check_position(left, top, left + width, top + height, where)
     if size and (left + width > size[0] + ROUNDING or top + height > size[1] + ROUNDING):
         raise _outside(box, size)
-    return box
+    return _clipped(box, size, where)
 
 
-def of_corners(label: str, left: float, top: float, right: float, bottom: float) -> LabelledBox:
-    """A box of its top left and bottom right corners, in pixels. Raises Bad."""
+def of_corners(
+    label: str,
+    left: float,
+    top: float,
+    right: float,
+    bottom: float,
+    *,
+    size: tuple[int, int] | None = None,
+) -> LabelledBox:
+    """A box of its top left and bottom right corners, in pixels; of size, see of_sides. Raises Bad."""
     where = f"box from {left:g}, {top:g} to {right:g}, {bottom:g}"
     if right < left or bottom < top:
         raise Bad("box_swapped", f"{where}: the second corner is left of the first, or above it: swap them")
     if right == left or bottom == top:
         raise Bad("box_too_small", f"{where} has no area")
     _check_position(left, top, right, bottom, where)
-    return LabelledBox(label, left, top, right - left, bottom - top)
+    if size and (right > size[0] + ROUNDING or bottom > size[1] + ROUNDING):
+        detail = f"{where} reaches out of {size[0]} x {size[1]} pixels: correct the box, or the image's size"
+        raise Bad("box_outside", detail)
+    return _clipped(LabelledBox(label, left, top, right - left, bottom - top), size, where)
 
 
 def of_shares(label: str, left: float, top: float, right: float, bottom: float) -> LabelledBox:
@@ -101,7 +114,7 @@ def of_shares(label: str, left: float, top: float, right: float, bottom: float) 
         raise Bad("box_too_small", f"{where} has no area")
     if min(left, top) < -ROUNDED_SHARE or max(right, bottom) > 1 + ROUNDED_SHARE:
         raise Bad("box_outside", f"{where}: shares of the image's sides have to lie between 0 and 1")
-    return LabelledBox(label, left, top, right - left, bottom - top)
+    return _clipped(LabelledBox(label, left, top, right - left, bottom - top), (1, 1), where)
 
 
 def around(points: Sequence[tuple[float, float]]) -> tuple[float, float, float, float]:
@@ -117,6 +130,19 @@ def _check_position(left: float, top: float, right: float, bottom: float, where:
         raise Bad("box_normalised", f"{where} looks like shares of the image's sides: pixels are expected")
     if right > MAX_PIXELS or bottom > MAX_PIXELS:
         raise Bad("box_outside", f"{where} is larger than any image")
+
+
+def _clipped(box: LabelledBox, size: tuple[int, int] | None, where: str) -> LabelledBox:
+    """The box without what sticks out of the image. Raises Bad if nothing is left."""
+    right, bottom = box.left + box.width, box.top + box.height
+    most = size or (MAX_PIXELS, MAX_PIXELS)
+    if min(box.left, box.top) >= -_NOISE and right <= most[0] + _NOISE and bottom <= most[1] + _NOISE:
+        return box
+    left, top = max(box.left, 0.0), max(box.top, 0.0)
+    width, height = min(right, most[0]) - left, min(bottom, most[1]) - top
+    if width <= 0 or height <= 0:
+        raise Bad("box_outside", f"{where} lies outside the image: correct the box")
+    return LabelledBox(box.label, left, top, width, height)
 
 
 def _outside(box: LabelledBox, size: tuple[int, int]) -> Bad:

@@ -1,14 +1,17 @@
 """COCO's object detection format, https://cocodataset.org/#format-data .
 
-Boxes are [left, top, width, height] in pixels. An image without annotations is one that nothing is on. The
-file is read an element at a time, and its sections, which may come in any order, are joined on disk.
+Boxes are [left, top, width, height] in pixels. An image without annotations is one that nothing is on, if the
+file has annotations at all and was read to its end: COCO's own image_info files have none. It is read an
+element at a time, and its sections, which may come in any order, are joined on disk.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
@@ -20,9 +23,11 @@ from lambdas.domain.annotations.telling import Bad, Remarks
 from lambdas.domain.annotations.types import Event, Found, Problem
 from lambdas.domain.annotations.writing import Spool, Tell, by_split, check_writable, refuse
 
+AS_TEXT = "boxes whose numbers are written as text were read as numbers"
 BACKGROUND = "images without annotations were taken as images that nothing is on"
 CROWD = "annotations of crowds (iscrowd) were left out"
 SAME_ID = "annotations that share their id with another were taken, because they differ in what they say"
+NOT_BACKGROUND = "images without annotations are not known to have nothing on them: some were not read"
 TWO_IDS = "images listed again under another id: their annotations were put together"
 
 
@@ -49,24 +54,37 @@ class _Reader:
         """By category id; None of a category that cannot be used."""
         self._remarks = Remarks()
         self._cuts: set[str] = set()
+        self._some = False
+        """Whether any annotation is one of an image in the file."""
 
     def events(self) -> Iterator[Event]:
         categories = yield from self._section("categories", self._category)
         images = yield from self._section("images", self._image)
         annotations = yield from self._section("annotations", self._annotation)
         for cut in sorted(self._cuts):
-            detail = f"the file cannot be read to its end ({cut}); what came before was taken: save it again"
+            detail = f"not readable to its end ({cut}); what came before was taken: save it again, in UTF-8"
             yield Problem(self._file, 0, "cut_off", detail)
         if not images and not self._cuts:
             detail = "no list called images: a COCO file has images, annotations and categories"
             yield Problem(self._file, 0, "not_coco", detail)
         elif annotations and not categories:
             yield Problem(self._file, 0, "no_categories", "no list called categories: nothing has a label")
+        told = annotations > 0 or "annotations" in jsontext.keys(self._path, sys.maxsize)
+        if images and not told and not self._cuts:
+            detail = "nothing is known of the images; if nothing is on them, add an empty list of that name"
+            yield Problem(self._file, 0, "no_annotations", f"no list called annotations: {detail}")
+        # If no annotation speaks of any image, their image_ids are wrong and not the images empty.
+        complete = told and not self._cuts and (self._some or not annotations)
         for event in self._gathering.found(self._file):
-            if isinstance(event, Found) and event.kind == "detection" and not event.boxes:
-                self._remarks.add(self._file, BACKGROUND)
-            yield event
+            yield self._background(event, complete)
         yield from self._remarks.notes()
+
+    def _background(self, event: Found | Problem, complete: bool) -> Found | Problem:
+        """The event; of an image without boxes, whether that means that nothing is on it."""
+        if not isinstance(event, Found) or event.kind != "detection" or event.boxes:
+            return event
+        self._remarks.add(self._file, BACKGROUND if complete else NOT_BACKGROUND)
+        return event if complete else replace(event, kind=None)
 
     def _section(
         self, section: str, take: Callable[[Mapping[str, Any]], None]
@@ -129,6 +147,7 @@ class _Reader:
             raise Bad(
                 "unknown_image", f"image_id {_shown(element['image_id'])} is in no entry of images: add it"
             )
+        self._some = True
         if image == 0:
             return
         try:
@@ -152,7 +171,10 @@ class _Reader:
         if label is None:
             raise Bad("bad_label", f"category {_shown(element['category_id'])} has no usable name")
         size, _ = self._gathering.known(image)
-        box = boxes.of_sides(label, *_four(element.get("bbox")), size=size)
+        bbox = element.get("bbox")
+        box = boxes.of_sides(label, *_four(bbox), size=size)
+        if any(isinstance(value, str) for value in bbox or ()):
+            self._remarks.add(self._file, AS_TEXT)
         if "id" in element:
             self._check_new(_id(element["id"], "an annotation"), image, (image, *vars(box).values()))
         self._gathering.add_box(image, box)
@@ -219,7 +241,9 @@ def write_coco(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> No
     """
     remarks = Remarks()
     folder.mkdir(parents=True, exist_ok=True)
-    with by_split(_Writing) as writings:
+    # One numbering for all files: a label that had another id in each would be mistaken for another.
+    categories: dict[str, int] = {}
+    with by_split(lambda: _Writing(categories)) as writings:
         for found in founds:
             if found.kind != "detection":
                 remarks.add("", f"COCO holds boxes only: images of kind {found.kind} were left out")
@@ -237,9 +261,10 @@ def write_coco(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> No
 class _Writing:
     """One file's sections, the annotations on disk until the images are all there."""
 
-    def __init__(self) -> None:
+    def __init__(self, categories: dict[str, int]) -> None:
+        """Args: categories: by label, their ids; labels that are new are added."""
         self._images, self._annotations = Spool(), Spool()
-        self._categories: dict[str, int] = {}
+        self._categories = categories
         self._image_count = self._annotation_count = 0
 
     def add(self, found: Found) -> None:

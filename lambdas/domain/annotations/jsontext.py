@@ -33,7 +33,7 @@ def elements(path: Path, section: str) -> Iterator[Any]:
         try:
             yield from ijson.items(_Tolerant(file), f"{section}.item")
         except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
-            raise CutError(str(error).strip().splitlines()[0][:200] if str(error) else "not JSON") from error
+            raise CutError(f"{_told(error)}, at or before byte {file.tell()}") from error
 
 
 def keys(path: Path, events: int) -> Iterator[str]:
@@ -47,6 +47,14 @@ def keys(path: Path, events: int) -> Iterator[str]:
                     yield value
         except (ijson.JSONError, UnicodeDecodeError, RecursionError):
             return
+
+
+def _told(error: Exception) -> str:
+    """The parser's message without the excerpt of the file that follows it."""
+    first = error.args[0] if error.args else ""
+    # The C parser gives bytes where its excerpt of the file is no UTF-8.
+    text = first.decode(errors="replace") if isinstance(first, bytes) else str(error)
+    return text.strip().split("\n")[0][:200] or "not JSON"
 
 
 class _Tolerant:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lambdas.domain.annotations import boxes, columns, references
@@ -22,9 +24,12 @@ MAX_ROW = 1_000_000
 """Characters, so that a quote that is never closed does not take the file for one cell."""
 BACKGROUND = "rows without a label and a box were taken as images that nothing is on"
 UNLABELLED = "rows without a label were taken as images that nothing is said of"
+SHARES = "boxes were read as shares of the images' sides, because no number in the table is above 1"
 MAX_ROW_LINES = 50
 _SAMPLE = 64 * 1024
 _DELIMITERS = ",;\t|"
+_FORMULA = re.compile(r"[=+@-]\s*[A-Za-z][\w.]*\s*[(|]")
+"""A function or another program, as spreadsheets run them. Labels such as -5C or @home are none."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -84,6 +89,9 @@ class _Reader:
             return
         if self._columns.guessed:
             yield Note(self._file, self._columns.guessed)
+        if not self._columns.shares and self._all_shares(headed):
+            self._columns = replace(self._columns, shares=True)
+            yield Note(self._file, SHARES)
         if not headed:
             yield from self._take(line, row)
         for line, row in rows:
@@ -107,10 +115,26 @@ class _Reader:
             raise Bad(
                 "unknown_columns",
                 f"the columns are not known ({', '.join(row)[:200]}): say which is which, as in"
-                " image=filename,label=class,left=xmin,top=ymin,right=xmax,bottom=ymax",
+                " --columns image=filename,label=class,left=xmin,top=ymin,right=xmax,bottom=ymax",
             )
         self._columns = found
         return False
+
+    def _all_shares(self, headed: bool) -> bool:
+        """Whether the table has boxes, and none of their numbers is above 1; read up to the first that is."""
+        rows = _Rows(self._path, self._file)
+        if headed:
+            next(rows, None)
+        some = False
+        for _, row in rows if self._box_roles() else ():
+            try:
+                numbers = self._numbers(row)
+            except Bad:
+                continue
+            if max(numbers) > 1 + boxes.ROUNDED_SHARE:
+                return False
+            some = True
+        return some
 
     def _take(self, line: int, row: Sequence[str]) -> Iterator[Problem]:
         given = self._columns.cell(row, "image")
@@ -152,9 +176,9 @@ class _Reader:
         label = cell(row, "label")
         has_box = any(cell(row, role) for role in self._box_roles())
         if has_box:
-            self._gathering.add_box(number, self._box(boxes.label(label), row))
+            self._gathering.add_box(number, self._box(_label(label), row))
         elif label:
-            self._gathering.add_label(number, boxes.label(label))
+            self._gathering.add_label(number, _label(label))
         elif self._box_roles():
             self._remarks.add(self._file, BACKGROUND)
             self._gathering.say(number, kind="detection")
@@ -167,14 +191,25 @@ class _Reader:
         return ("left", "top", "width", "height") if self._columns.sides else ()
 
     def _box(self, label: str, row: Sequence[str]) -> LabelledBox:
-        numbers = [boxes.number(self._columns.cell(row, role), role) for role in self._box_roles()]
-        one, two, three, four = numbers
+        one, two, three, four = self._numbers(row)
         if self._columns.shares:
-            return boxes.of_shares(label, one, two, three, four)
-        if self._columns.corners:
-            return boxes.of_corners(label, one, two, three, four)
+            right, bottom = (three, four) if self._columns.corners else (one + three, two + four)
+            return boxes.of_shares(label, one, two, right, bottom)
         size = boxes.size(self._columns.cell(row, "image_width"), self._columns.cell(row, "image_height"))
+        if self._columns.corners:
+            return boxes.of_corners(label, one, two, three, four, size=size)
         return boxes.of_sides(label, one, two, three, four, size=size)
+
+    def _numbers(self, row: Sequence[str]) -> list[float]:
+        """The four numbers of a row's box. Raises Bad."""
+        return [boxes.number(self._columns.cell(row, role), role) for role in self._box_roles()]
+
+
+def _label(cell: str) -> str:
+    if _FORMULA.match(cell):
+        detail = f"{cell[:80]!r} is a spreadsheet's formula: save the values, not the formulas"
+        raise Bad("formula", detail)
+    return boxes.label(cell)
 
 
 class _Rows:
