@@ -10,6 +10,8 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -48,10 +50,9 @@ _ENVIRONMENT = {
     "DATA_BUCKET": "data",
     "CATALOGUE_TABLE": "catalogue",
     "LOOP_TABLE": "loop",
-    "SETTINGS_PARAMETER": "tuning",
+    "TUNING_PARAMETER": "tuning",
     "RETRAIN_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:retrain",
     "POWERTOOLS_SERVICE_NAME": "register",
-    "POWERTOOLS_METRICS_DISABLED": "true",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }
 
@@ -74,7 +75,8 @@ def measure() -> None:
             aws_request_id="benchmark",
         )
         for start in range(0, IMAGES, BATCH):
-            answer = register.handle({"Records": arrivals[start : start + BATCH]}, context)
+            with redirect_stdout(StringIO()):  # the function's metrics
+                answer = register.handle({"Records": arrivals[start : start + BATCH]}, context)
             assert not answer["batchItemFailures"]
     print(f"{IMAGES} images, {BATCH} to an invocation at most:")
     print(f"  {IMAGES // BATCH:6} Lambda invocations")
