@@ -29,6 +29,8 @@ USD = {
     "S3 GetObject": 0.0004 / 1000,
     "DynamoDB PutItem": 0.625 / 1e6,
     "DynamoDB BatchGetItem": 0.125 / 1e6,
+    "DynamoDB GetItem": 0.125 / 1e6,
+    "DynamoDB Query": 0.125 / 1e6,
 }
 """Of a request, US East (N. Virginia), as quoted in November 2026: https://aws.amazon.com/s3/pricing/ ,
 https://aws.amazon.com/dynamodb/pricing/on-demand/ . A write is one of up to 1 kB, a read one of 4 kB; what an
