@@ -26,22 +26,28 @@ if TYPE_CHECKING:
 FEW, MANY = 2_500, 250_000
 """Images; the latter are the most that Custom Labels trains a detection model with:
 https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
-AGAIN = {FEW: 9, MANY: 3}
-"""Snapshots after the first, of which the median counts."""
+ROUNDS = 3
+"""Of snapshots after the first, of which the median counts."""
 LABELS = 250
 LIMIT_S, LIMIT_MB, LIMIT_RATIO = 60, 512, 1.2
+
+Run = dict[str, Any]
+"""Seconds that a snapshot took, and megabytes at its peak."""
 
 
 def measure() -> None:
     """A first snapshot, which assigns every image, and a second one; each in a process of its own."""
     with tempfile.TemporaryDirectory() as home, embedded.stack_in(Path(home)) as stack:
         environment = os.environ | stack.environment
-        found = {}
         for count in (FEW, MANY):
             _run("fill", f"data-{count}", count, environment)
-            first = _run("snapshot", f"data-{count}", count, environment)
-            again = [_run("snapshot", f"data-{count}", count, environment) for _ in range(AGAIN[count])]
-            found[count] = [first, sorted(again, key=lambda run: float(run["seconds"]))[len(again) // 2]]
+        first = {count: _snapshot(count, environment) for count in (FEW, MANY)}
+        # By turns, as the machine is not always equally fast.
+        again: dict[int, list[Run]] = {FEW: [], MANY: []}
+        for _ in range(ROUNDS):
+            again[FEW] += [_snapshot(FEW, environment) for _ in range(ROUNDS)]
+            again[MANY].append(_snapshot(MANY, environment))
+    found = {count: (first[count], _median(again[count])) for count in (FEW, MANY)}
     for count, runs in found.items():
         for turn, run in zip(("first", "again"), runs, strict=True):
             told = f"{run['seconds']:6.2f} s, {1e6 * run['seconds'] / count:6.1f} us an image"
@@ -54,10 +60,18 @@ def measure() -> None:
     print(f"  limits: {LIMIT_S} s, {LIMIT_MB} MB, {LIMIT_RATIO}")
 
 
-def _run(step: str, name: str, count: int, environment: dict[str, str]) -> dict[str, Any]:
+def _snapshot(count: int, environment: dict[str, str]) -> Run:
+    return _run("snapshot", f"data-{count}", count, environment)
+
+
+def _median(runs: list[Run]) -> Run:
+    return sorted(runs, key=lambda run: float(run["seconds"]))[len(runs) // 2]
+
+
+def _run(step: str, name: str, count: int, environment: dict[str, str]) -> Run:
     command = [sys.executable, "-m", "benchmarks.data", step, name, str(count)]
     told = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
-    result: dict[str, Any] = json.loads(told)
+    result: Run = json.loads(told)
     return result
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,16 +72,25 @@ def decode(text: str) -> Row:
 
 
 def labelled(table: Table) -> Iterator[Row]:
-    """The row of every labelled image, in the order of their hashes, read as it is asked for."""
+    """The row of every labelled image, in the order of their hashes.
+
+    A page is asked for while the one before it is read.
+    """
     query: dict[str, Any] = {
+        "TableName": table.name,
         "IndexName": INDEX,
         "KeyConditionExpression": Key("status").eq("labelled"),
         "ProjectionExpression": "#row",
         "ExpressionAttributeNames": {"#row": ATTRIBUTE},
     }
-    while True:
-        page = table.query(**query)
-        yield from (decode(str(item[ATTRIBUTE])) for item in page["Items"])
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    # A client, unlike a resource, may be used by several threads.
+    ask = table.meta.client.query
+    with ThreadPoolExecutor(1) as ahead:
+        next_page = ahead.submit(ask, **query)
+        while True:
+            page = next_page.result()
+            if more := page.get("LastEvaluatedKey"):
+                next_page = ahead.submit(ask, **query, ExclusiveStartKey=more)
+            yield from (decode(str(item[ATTRIBUTE])) for item in page["Items"])
+            if not more:
+                return
