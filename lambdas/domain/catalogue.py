@@ -246,11 +246,14 @@ def count_by_status(table: Table) -> dict[Status, int]:
     return {status: _count(table, Key("status").eq(status)) for status in STATUSES}
 
 
-def ids(table: Table, status: Status) -> Iterator[str]:
-    """The ids of the images of this status, sorted."""
+def ids(table: Table, status: Status, *, after: str = "") -> Iterator[str]:
+    """The ids of the images of this status, sorted; those that come after `after`."""
+    condition: ConditionBase = Key("status").eq(status)
+    if after:
+        condition &= Key("id").gt(after)
     query: dict[str, Any] = {
         "IndexName": rows.INDEX,
-        "KeyConditionExpression": Key("status").eq(status),
+        "KeyConditionExpression": condition,
         "ProjectionExpression": "id",
     }
     for page in _pages(table, query):

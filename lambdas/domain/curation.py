@@ -139,6 +139,33 @@ def relabel(  # noqa: PLR0917 an image, what is on it, and who says so
     return _update(table, sha256, relabelled)
 
 
+def found_nothing(table: Table, sha256: str, kind: Kind, by: str) -> Change:
+    """Say that nobody needs to look at an image again: nothing is on it that has a label. Snapshots leave it
+    out, and count it.
+
+    A withdrawn image stays withdrawn.
+
+    Raises:
+        CatalogueError: there is no such image.
+    """
+    order = f"{clock.now()}#"
+
+    def emptied(image: CatalogueImage) -> CatalogueImage:
+        return replace(
+            image,
+            status=catalogue.unless_withdrawn(image, "labelled"),
+            conflict_reason="",
+            kind=kind,
+            labels=(),
+            boxes=(),
+            label_origin="person",
+            annotation_order=max(order, image.annotation_order),
+            changed_by=by,
+        )
+
+    return _update(table, sha256, emptied)
+
+
 def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], CatalogueImage]) -> Change:
     def changed(image: CatalogueImage | None) -> CatalogueImage:
         if image is None:

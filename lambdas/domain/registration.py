@@ -54,6 +54,23 @@ def register_object(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
         return Outcome("gone", arrival.key)
 
 
+def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> CatalogueImage:
+    """Register an image that lies elsewhere in the data bucket, and stays there.
+
+    Raises:
+        GoneError: it is not there any more.
+        UnusableImage: it is no image that can be trained with.
+    """
+    arrival, opened = arrivals.open_object(s3, arrival)
+    with closing(opened["Body"]):
+        facts = _inspect(arrival, opened)
+    _store(s3, arrival, facts)
+    change = catalogue.update_image(
+        table, facts.sha256, lambda known: _with_source(known or _new(facts), arrival.key, None)
+    )
+    return change.after
+
+
 def _register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
     if annotation_files.is_one(arrival.key):
         return annotation_files.register(s3, table, arrival, opened)

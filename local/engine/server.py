@@ -1,6 +1,7 @@
 """The engine and MiniStack on one port: `python -m local.engine.server --port 4566 --state DIRECTORY`.
 
-Requests to Rekognition (X-Amz-Target: RekognitionService.*) are answered here, all others by MiniStack.
+Requests to Rekognition (X-Amz-Target: RekognitionService.*) are answered here, those to SageMaker and the A2I
+runtime by local/sagemaker, /_labelloop/workers/ by local/workers, and all others by MiniStack.
 
 Environment, read when the server starts:
     AUTH                        true: signatures and policies are checked (MiniStack's)
@@ -40,6 +41,10 @@ from local.engine.quotas import MAX_BODY_BYTES, Quotas
 from local.engine.store import Store
 from local.engine.throttle import Throttle
 from local.engine.training import LocalTrainer
+from local.sagemaker import http as sagemaker_http
+from local.sagemaker.host import MiniStack
+from local.sagemaker.service import SageMaker
+from local.workers import endpoint as workers
 
 logger = logging.getLogger("labelloop.engine")
 
@@ -81,8 +86,16 @@ class Engine:
         )
         # A pool of its own: Lambda functions hold threads of MiniStack's while they wait for our answers.
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rekognition")
+        self._state = state
+        self._endpoint_url = endpoint_url
+
+    @functools.cached_property
+    def sagemaker(self) -> SageMaker:
+        """To be used first in the event loop that MiniStack runs in."""
+        return SageMaker(self._state, MiniStack(self._endpoint_url, asyncio.get_running_loop()))
 
     def close(self) -> None:
+        self.sagemaker.close()
         self.api.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
         self._store.close()
@@ -108,6 +121,12 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await ministack_app(scope, await _with_engine(receive), send)
     elif scope["type"] == "http" and scope["path"] == FAULTS_PATH:
         await _answer(send, *_fault(scope["method"], await _body(receive)))
+    elif scope["type"] == "http" and scope["path"].startswith(workers.PATH):
+        await _answer(send, *await _workers(scope, await _body(receive)))
+    elif scope["type"] == "http" and (asked := sagemaker_http.operation_of(scope)):
+        body, server = await _body(receive), engine()
+        reply = await sagemaker_http.answer(scope, body, asked, server.sagemaker, server.threads)
+        await _answer(send, *reply)
     elif scope["type"] == "http" and (operation := _operation(scope)):
         await _answer(send, *await _rekognition(scope, operation, await _body(receive)))
     else:
@@ -124,6 +143,7 @@ async def _with_engine(receive: Receive) -> Receive:
     """`receive` of the lifespan, with the engine begun, and ended before MiniStack is."""
     ministack.mend()
     engine().api.recover()
+    engine().sagemaker.start()
 
     async def received() -> dict[str, Any]:
         message = await receive()
@@ -176,6 +196,13 @@ def _parse(operation: str, body: bytes) -> dict[str, Any] | RekognitionError:
 
 def _call(operation: str, request: dict[str, Any], caller: authorization.MiniStackCaller) -> bytes:
     return shapes.dump_answer(operation, engine().api.call(operation, request, caller))
+
+
+async def _workers(scope: Scope, body: bytes) -> tuple[int, dict[str, str], bytes]:
+    query, headers = scope.get("query_string", b"").decode(), sagemaker_http.headers_of(scope)
+    asked = scope["method"], scope["path"], query, headers, body
+    answer = functools.partial(workers.answer, engine().sagemaker.queue, *asked)
+    return await asyncio.get_running_loop().run_in_executor(engine().threads, answer)
 
 
 def _fault(method: str, body: bytes) -> tuple[int, dict[str, str], bytes]:

@@ -1,0 +1,130 @@
+"""What a reviewer sends, read into an answer: everything of it is checked before anything is changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any, get_args
+
+from lambdas.domain import clock, manifests
+from lambdas.domain.manifests import Annotation, Box
+from lambdas.domain.reviews.tasks import Answer, Task, Verdict
+
+MAX_REASON = 500
+MAX_SECONDS = 24 * 3600
+_SIDES = ("left", "top", "width", "height")
+_MEMBERS = frozenset({"verdict", "boxes", "labels", "reason", "seconds"})
+_SHOWN = 60
+
+
+class BadAnswer(ValueError):
+    """An answer that cannot be kept: the member that is wrong, and what to do."""
+
+    status = 422
+    code = "bad_answer"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def parse_answer(
+    body: Mapping[str, Any], task: Task, labels: Collection[str], *, reviewer: str, name: str
+) -> Answer:
+    """An answer about this task.
+
+    Args:
+        body: verdict, and as it asks boxes, labels, reason; seconds that the reviewer took.
+        labels: that may be used.
+        reviewer, name: who answers.
+
+    Raises:
+        BadAnswer: it contradicts itself, or does not fit the image.
+    """
+    if unknown := sorted(map(str, set(body) - _MEMBERS)):
+        raise BadAnswer(_cut(unknown[0]), f"unknown member {_shown(unknown[0])}")
+    verdict: Any = body.get("verdict")
+    if verdict not in get_args(Verdict):
+        raise BadAnswer("verdict", f"verdict has to be one of {', '.join(get_args(Verdict))}")
+    boxes = tuple(_box(item, n, task, labels) for n, item in enumerate(_list(body, "boxes")))
+    names = tuple(sorted({_label(item, "labels", labels) for item in _list(body, "labels")}))
+    _check_agreement(verdict, boxes, names, task)
+    return Answer(
+        reviewer=reviewer,
+        name=name,
+        verdict=verdict,
+        boxes=boxes,
+        labels=names,
+        reason=_reason(body),
+        seconds=_seconds(body),
+        at=clock.now(),
+    )
+
+
+def _check_agreement(verdict: Verdict, boxes: tuple[Box, ...], labels: tuple[str, ...], task: Task) -> None:
+    if verdict != "labelled" and (boxes or labels):
+        raise BadAnswer("verdict", f"verdict {verdict} comes without boxes and labels")
+    if task.kind == "detection" and labels:
+        raise BadAnswer("labels", "this task asks for boxes, not for labels of the whole image")
+    if task.kind == "classification" and boxes:
+        raise BadAnswer("boxes", "this task asks for labels of the whole image, not for boxes")
+    if verdict == "labelled" and not (boxes or labels):
+        raise BadAnswer("verdict", "nothing is labelled: say nothing if there is nothing to label")
+    if len(set(boxes)) < len(boxes):
+        raise BadAnswer("boxes", "two boxes are the same: delete one")
+
+
+def _list(body: Mapping[str, Any], member: str) -> list[Any]:
+    value = body.get(member, [])
+    most = manifests.MAX_BOXES_PER_IMAGE if member == "boxes" else manifests.MAX_LABELS_PER_IMAGE
+    if not isinstance(value, list):
+        raise BadAnswer(member, f"{member} has to be a list")
+    if len(value) > most:
+        raise BadAnswer(member, f"{len(value)} {member}: Custom Labels takes up to {most} of an image")
+    return value
+
+
+def _box(item: Any, number: int, task: Task, labels: Collection[str]) -> Box:
+    field = f"boxes[{number}]"
+    if not isinstance(item, dict) or set(item) != {"label", *_SIDES}:
+        raise BadAnswer(field, "a box has just label, left, top, width and height")
+    for side in _SIDES:
+        if isinstance(item[side], bool) or not isinstance(item[side], int):
+            raise BadAnswer(f"{field}.{side}", f"{side} has to be a whole number of pixels")
+    box = Box(_label(item["label"], f"{field}.label", labels), *(item[side] for side in _SIDES))
+    if box.width <= 0 or box.height <= 0:
+        raise BadAnswer(field, "a box is at least one pixel wide and high")
+    wrong = manifests.check_fits(Annotation("", "", "detection", boxes=(box,)), task.width, task.height)
+    if wrong:
+        raise BadAnswer(field, wrong[1])
+    return box
+
+
+def _label(value: Any, field: str, labels: Collection[str]) -> str:
+    if not isinstance(value, str) or value not in labels:
+        raise BadAnswer(field, f"there is no label {_shown(value)}: an administrator can add it")
+    return value
+
+
+def _reason(body: Mapping[str, Any]) -> str:
+    value = body.get("reason", "")
+    if not isinstance(value, str) or len(value) > MAX_REASON:
+        raise BadAnswer("reason", f"reason has to be text of up to {MAX_REASON} characters")
+    return value.strip()
+
+
+def _seconds(body: Mapping[str, Any]) -> float:
+    value = body.get("seconds", 0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise BadAnswer("seconds", "seconds has to be a number")
+    if value < 0:
+        raise BadAnswer("seconds", "seconds cannot be negative")
+    return round(min(float(value), MAX_SECONDS), 3)
+
+
+def _shown(value: Any) -> str:
+    return repr(_cut(value)) if isinstance(value, str) else f"of type {type(value).__name__}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

@@ -1,0 +1,114 @@
+"""From what several reviewers said to what holds: the majority, box by box.
+
+Boxes of different reviewers are of one object where they have one label and overlap enough; an object counts
+if more than half of the reviewers who labelled the image drew it, and its box is the mean of theirs.
+Reviewers disagree while the verdict has no majority, or half or more of the objects that anybody drew have
+none: then one more is asked, up to twice as many as were wanted less one. Then the majority holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lambdas.domain.manifests import Box
+from lambdas.domain.reviews import overlap
+from lambdas.domain.reviews.tasks import Answer, Verdict
+
+
+@dataclass(frozen=True)
+class Consolidated:
+    """What holds of an image."""
+
+    verdict: Verdict
+    boxes: tuple[Box, ...] = ()
+    labels: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """One more reviewer has to decide."""
+
+    why: str
+
+
+def most_answers(wanted: int) -> int:
+    """Answers after which the majority holds, of a task that began with `wanted`."""
+    return max(1, 2 * wanted - 1)
+
+
+def consolidate(answers: Sequence[Answer], *, final: bool, iou: float) -> Consolidated | Disagreement:
+    """What answers, one or more, come to.
+
+    Args:
+        final: no further reviewer can be asked.
+        iou: boxes that overlap so much, and have one label, are of one object.
+    """
+    if len(answers) == 1:
+        (only,) = answers
+        return Consolidated(only.verdict, only.boxes, only.labels, only.reason)
+    verdicts = Counter(answer.verdict for answer in answers)
+    (verdict, votes) = verdicts.most_common(1)[0]
+    if 2 * votes <= len(answers) and not final:
+        return Disagreement("the reviewers do not agree on what the image is: " + _told(verdicts))
+    if verdict != "labelled":
+        reasons = [answer.reason for answer in answers if answer.verdict == verdict and answer.reason]
+        return Consolidated(verdict, reason="; ".join(reasons))
+    return _of_labelled([answer for answer in answers if answer.verdict == "labelled"], final, iou)
+
+
+def _of_labelled(answers: Sequence[Answer], final: bool, iou: float) -> Consolidated | Disagreement:
+    objects = _objects([answer.boxes for answer in answers], iou)
+    agreed = [boxes for boxes in objects if 2 * len(boxes) > len(answers)]
+    votes = Counter(label for answer in answers for label in answer.labels)
+    labels = tuple(sorted(label for label, count in votes.items() if 2 * count > len(answers)))
+    doubtful = len(objects) - len(agreed) + len(votes) - len(labels)
+    nothing_left = not agreed and not labels
+    if (nothing_left or 2 * doubtful >= len(objects) + len(votes)) and doubtful and not final:
+        return Disagreement(f"the reviewers do not agree on {doubtful} of {len(objects) + len(votes)} labels")
+    if nothing_left:
+        return Consolidated("nothing")
+    return Consolidated("labelled", tuple(sorted(map(_mean, agreed), key=_place)), labels)
+
+
+def _objects(lists: Sequence[Sequence[Box]], iou: float) -> list[list[Box]]:
+    """Boxes of the same object, one of each reviewer at most."""
+    objects: list[list[Box]] = []
+    for boxes in lists:
+        known = [_mean(drawn) for drawn in objects]
+        paired = {j: i for i, j in overlap.matches(known, boxes, iou)}
+        for number, box in enumerate(boxes):
+            if number in paired:
+                objects[paired[number]].append(box)
+            else:
+                objects.append([box])
+    return objects
+
+
+def _mean(boxes: Sequence[Box]) -> Box:
+    """Of edges, so that the mean lies where the boxes do."""
+    count = len(boxes)
+    left, top = (round(sum(getattr(box, side) for box in boxes) / count) for side in ("left", "top"))
+    right = round(sum(box.left + box.width for box in boxes) / count)
+    bottom = round(sum(box.top + box.height for box in boxes) / count)
+    return Box(boxes[0].label, left, top, max(1, right - left), max(1, bottom - top))
+
+
+def _place(box: Box) -> tuple[int, int, str]:
+    return box.top, box.left, box.label
+
+
+def agreement(answer: Answer, result: Consolidated, iou: float) -> float:
+    """How far an answer agrees with what holds, from 0 to 1."""
+    if answer.verdict != result.verdict:
+        return 0.0
+    if answer.labels or result.labels:
+        ones, others = set(answer.labels), set(result.labels)
+        return 2 * len(ones & others) / (len(ones) + len(others))
+    return overlap.agreement(answer.boxes, result.boxes, iou)
+
+
+def _told(verdicts: Counter[Verdict]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())

@@ -1,0 +1,166 @@
+"""What workers say with Amazon's crowd HTML elements, read into boxes and labels.
+
+The elements and what they answer:
+https://docs.aws.amazon.com/sagemaker/latest/dg/sms-ui-template-crowd-bounding-box.html
+https://docs.aws.amazon.com/sagemaker/latest/dg/sms-ui-template-crowd-image-classifier.html
+https://docs.aws.amazon.com/sagemaker/latest/dg/sms-ui-template-crowd-image-classifier-multi.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lambdas.domain import found, manifests
+from lambdas.domain.annotations import boxes as numbers
+from lambdas.domain.annotations.telling import Bad
+from lambdas.domain.manifests import Box, Kind
+from lambdas.domain.reviews.routes import RouteError
+from lambdas.domain.reviews.tasks import Answer
+
+NOTHING = "None of these labels"
+"""The category of a classification by which a worker says that no label fits: workers have to choose one.
+https://docs.aws.amazon.com/sagemaker/latest/dg/sms-image-classification-multilabel.html"""
+
+MAX_LABELS = 50
+"""Label categories that workers can choose from, NOTHING among them:
+https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html (crowd-bounding-box's own page says 10;
+Ground Truth's template hands the same element these 50)."""
+
+_SHOWN = 10
+_SIDES = ("left", "top", "width", "height")
+
+
+class LabelsUnusable(RouteError):
+    """The labels cannot be put to workers."""
+
+
+class BadJudgement(ValueError):
+    """What one worker said cannot be used; says why."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is on an image. Boxes in whole pixels of the image upright."""
+
+    verdict: Literal["labelled", "nothing"]
+    boxes: tuple[Box, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Sorted."""
+
+
+def check_labels(labels: Sequence[str], kind: Kind) -> None:
+    """Raises LabelsUnusable unless workers can choose from these."""
+    if not labels:
+        raise LabelsUnusable("there is no label to choose from: define labels on the review desk first")
+    if NOTHING in labels:
+        raise LabelsUnusable(f"the label {NOTHING!r} says to workers that no label fits: rename it")
+    if len(choices(labels, kind)) > MAX_LABELS:
+        raise LabelsUnusable(
+            f"{len(labels)} labels: workers choose from up to {MAX_LABELS}, and of a classification one of"
+            f" these is {NOTHING!r}; retire some, or set review_route to builtin, which takes any number"
+        )
+
+
+def choices(labels: Sequence[str], kind: Kind) -> list[str]:
+    """What workers can choose from: of a classification they have to choose something."""
+    return [*labels, NOTHING] if kind == "classification" else list(labels)
+
+
+def of_boxes(
+    items: Any, drawn_on: tuple[Any, Any], size: tuple[int, int], labels: Iterable[str]
+) -> Judgement:
+    """The boxes of one answer.
+
+    Args:
+        items: a list of objects with label, left, top, width and height.
+        drawn_on: width and height of what the worker saw.
+        size: width and height of the image upright, in pixels.
+
+    Raises:
+        BadJudgement: they cannot be boxes on this image.
+    """
+    if not isinstance(items, list):
+        raise BadJudgement(f"boundingBoxes has to be a list, not {_shown(items)}")
+    if tuple(drawn_on) != size:
+        raise BadJudgement(
+            f"drawn on {_shown(drawn_on[0])} x {_shown(drawn_on[1])} pixels, but the image is"
+            f" {size[0]} x {size[1]}"
+        )
+    if len(items) > manifests.MAX_BOXES_PER_IMAGE:
+        most = manifests.MAX_BOXES_PER_IMAGE
+        raise BadJudgement(f"{len(items)} boxes; Custom Labels takes up to {most} on an image")
+    known = frozenset(labels)
+    boxes = [_box(item, number, size, known) for number, item in enumerate(items, 1)]
+    # Of a box that is drawn twice over itself, one is meant.
+    once = tuple(dict.fromkeys(boxes))
+    return Judgement("labelled" if once else "nothing", boxes=once)
+
+
+def of_labels(names: Any, labels: Iterable[str]) -> Judgement:
+    """The image-level labels of one answer; NOTHING alone, or no label: nothing.
+
+    Raises:
+        BadJudgement: they are not among `labels`, or contradict each other.
+    """
+    if not isinstance(names, list):
+        raise BadJudgement(f"labels have to be a list, not {_shown(names)}")
+    known = frozenset(labels)
+    chosen = {_label(name, known | {NOTHING}) for name in names}
+    if chosen <= {NOTHING}:
+        return Judgement("nothing")
+    if NOTHING in chosen:
+        others = ", ".join(sorted(chosen - {NOTHING}))
+        raise BadJudgement(f"says {NOTHING!r} and {others} of one image")
+    return Judgement("labelled", labels=tuple(sorted(chosen)))
+
+
+def answer(judgement: Judgement, reviewer: str, name: str, *, seconds: float, at: str) -> Answer:
+    """A judgement as a reviewer's answer.
+
+    Args:
+        seconds: that the worker worked.
+        at: when it was given (clock.text).
+    """
+    return Answer(
+        reviewer=reviewer,
+        name=name,
+        verdict=judgement.verdict,
+        boxes=judgement.boxes,
+        labels=judgement.labels,
+        seconds=seconds,
+        at=at,
+    )
+
+
+def _box(item: Any, number: int, size: tuple[int, int], known: frozenset[str]) -> Box:
+    if not isinstance(item, dict):
+        raise BadJudgement(f"box {number} has to be an object, not {_shown(item)}")
+    try:
+        label = _label(item.get("label"), known)
+        sides = [numbers.number(item.get(side), side) for side in _SIDES]
+        box = found.whole(numbers.of_sides(label, sides[0], sides[1], sides[2], sides[3], size=size))
+    except (Bad, BadJudgement) as bad:
+        why = bad.detail if isinstance(bad, Bad) else bad
+        raise BadJudgement(f"box {number}: {why}") from bad
+    return _checked(box, number, size)
+
+
+def _checked(box: Box, number: int, size: tuple[int, int]) -> Box:
+    annotation = manifests.Annotation("", "", "detection", boxes=(box,))
+    if problem := manifests.check_fits(annotation, *size):
+        raise BadJudgement(f"box {number}: {problem[1]}")
+    return box
+
+
+def _label(name: Any, known: frozenset[str]) -> str:
+    if isinstance(name, str) and name in known:
+        return name
+    shown = ", ".join(sorted(known)[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
+    raise BadJudgement(f"label {_shown(name)} is none of those asked for ({shown})")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+    return text if len(text) <= 80 else text[:80] + "..."

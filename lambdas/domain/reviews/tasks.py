@@ -1,0 +1,363 @@
+"""Review tasks: which images wait for a person, who has claimed them, and what was said.
+
+One DynamoDB table, keyed by (`id`, `part`). A task's item holds its seats and its answers, and every write
+of it is conditional on its `revision`: of two reviewers at once, one is told that the other was quicker.
+
+`available_at` of an open task is when somebody can sit down at it: a claim moves it into the future, as a
+message's visibility timeout does in SQS. So the index `by_state` gives the next tasks, oldest first, and a
+claim that nobody renews ends by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from botocore.exceptions import ClientError
+
+from lambdas.domain import clock
+from lambdas.domain.manifests import Box, Kind
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+INDEX = "by_state"
+State = Literal["open", "done", "given_back", "deleted"]
+STATES: tuple[State, ...] = ("open", "done", "given_back", "deleted")
+Reason = Literal["unlabelled", "low_confidence", "sample", "requested"]
+Verdict = Literal["labelled", "nothing", "unusable"]
+Route = Literal["builtin", "a2i", "groundtruth"]
+
+_ATTEMPTS = 30
+"""Writers that can be at one task at once before one of them gives up."""
+_TASK, _CURRENT = "task", "current"
+
+
+class TaskBusyError(RuntimeError):
+    """Too many others write this task; try again."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """What the champion sees, to be corrected rather than drawn. Confidence from 0 to 100; the box in whole
+    pixels of the upright image, of no size where it is a label of the whole image."""
+
+    label: str
+    confidence: float
+    left: int = 0
+    top: int = 0
+    width: int = 0
+    height: int = 0
+
+    @property
+    def box(self) -> Box:
+        return Box(self.label, self.left, self.top, self.width, self.height)
+
+
+@dataclass(frozen=True)
+class Suggestions:
+    boxes: tuple[Suggestion, ...] = ()
+    labels: tuple[Suggestion, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A reviewer's claim."""
+
+    reviewer: str
+    name: str
+    until: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one reviewer said of the image. Boxes in whole pixels of the upright image."""
+
+    reviewer: str
+    name: str
+    verdict: Verdict
+    boxes: tuple[Box, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Image-level, sorted."""
+    reason: str = ""
+    seconds: float = 0.0
+    at: str = ""
+
+    def says_the_same(self, other: Answer) -> bool:
+        """Whether this is the other one, sent again."""
+        return (self.reviewer, self.verdict, frozenset(self.boxes), self.labels) == (
+            other.reviewer,
+            other.verdict,
+            frozenset(other.boxes),
+            other.labels,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image to be looked at by people. Width and height in pixels."""
+
+    id: str
+    image: str
+    key: str
+    width: int
+    height: int
+    kind: Kind
+    state: State = "open"
+    reason: Reason = "unlabelled"
+    why: str = ""
+    """The reason in words, or why it was given back."""
+    route: Route = "builtin"
+    wanted: int = 1
+    """Answers that it takes; one more whenever reviewers disagree."""
+    seats: tuple[Seat, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    skipped: tuple[str, ...] = ()
+    """Reviewers who do not want it."""
+    suggestions: Suggestions = Suggestions()
+    suggested_by: str = ""
+    """Model version."""
+    created_at: str = ""
+    available_at: str = ""
+    finished_at: str = ""
+    outcome: str = ""
+    """Of a task that is done: the verdict that holds."""
+    settled: bool = False
+    """Whether all that follows from its answers has been done."""
+    token: str = ""
+    """Of the execution that waits for it."""
+    execution: str = ""
+    revision: int = 0
+
+    def seat_of(self, reviewer: str, now: str) -> Seat | None:
+        """The reviewer's claim, unless it has ended."""
+        return next((seat for seat in self.seats if seat.reviewer == reviewer and seat.until > now), None)
+
+    def taken(self, now: str) -> tuple[Seat, ...]:
+        """The claims that hold."""
+        return tuple(seat for seat in self.seats if seat.until > now)
+
+    def free_seats(self, now: str) -> int:
+        return self.wanted - len(self.answers) - len(self.taken(now))
+
+    def answer_of(self, reviewer: str) -> Answer | None:
+        return next((answer for answer in self.answers if answer.reviewer == reviewer), None)
+
+    def seen_by(self, reviewer: str) -> bool:
+        """Whether the reviewer has answered or skipped it."""
+        return reviewer in self.skipped or self.answer_of(reviewer) is not None
+
+
+def task_id(sha256: str, round: int) -> str:
+    """A task is named by its image and by how often that was asked about."""
+    return f"{sha256[:20]}-{round}"
+
+
+def finished(task: Task, state: State, why: str = "", outcome: str = "") -> Task:
+    now = clock.now()
+    return replace(
+        task, state=state, why=why or task.why, outcome=outcome, seats=(), finished_at=now, available_at=now
+    )
+
+
+class ReviewTable:
+    """The tasks in their table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    # One task
+
+    def get(self, id: str) -> Task | None:
+        item = self._get(id, _TASK)
+        return _task(item) if item else None
+
+    def current_of(self, sha256: str) -> Task | None:
+        """The latest task of an image."""
+        current = self._get(f"image#{sha256}", _CURRENT)
+        return self.get(str(current["task"])) if current else None
+
+    def open_task(self, new: Task, *, again_before: str = "") -> Task | None:
+        """Open a task for its image, unless it has one that is open, or one that was finished after
+        `again_before`.
+
+        Args:
+            new: whose id is left to be made here.
+
+        Returns:
+            the task as it is kept, or None.
+        """
+        current = self._get(f"image#{new.image}", _CURRENT)
+        if current:
+            known = self.get(str(current["task"]))
+            if known and (known.state == "open" or known.finished_at > again_before):
+                return None
+        round = int(current["round"]) + 1 if current else 1
+        now = clock.now()
+        task = replace(
+            new,
+            id=task_id(new.image, round),
+            created_at=new.created_at or now,
+            available_at=new.created_at or now,
+            revision=1,
+        )
+        # First the task, then the pointer to it: a task without one is opened again, and found there.
+        if not self._put(as_item(task), Attr("id").not_exists()):
+            task = self.get(task.id) or task
+        unchanged = Attr("round").eq(current["round"]) if current else Attr("id").not_exists()
+        pointer = {"id": f"image#{new.image}", "part": _CURRENT, "task": task.id, "round": round}
+        return task if self._put(pointer, unchanged) else None
+
+    def update(self, id: str, change: Callable[[Task], Task]) -> Task | None:
+        """Put in the place of a task what `change` makes of it; called again whenever somebody else was
+        quicker, and nothing is written if it changes nothing. None if there is no such task.
+
+        Raises:
+            TaskBusyError: too many others write it.
+        """
+        for _ in range(_ATTEMPTS):
+            before = self.get(id)
+            if before is None:
+                return None
+            after = change(before)
+            if after == before:
+                return before
+            after = replace(after, revision=before.revision + 1)
+            if self._put(as_item(after), Attr("revision").eq(before.revision)):
+                return after
+        raise TaskBusyError(f"review task {id} is written by too many others at once; try again")
+
+    # Many tasks
+
+    def next_open(self, now: str) -> Iterator[Task]:
+        """Open tasks that somebody can sit down at, oldest first."""
+        return self._by_state(Key("state").eq("open") & Key("available_at").lte(now))
+
+    def taken(self, now: str) -> Iterator[Task]:
+        """Open tasks all of whose seats are taken."""
+        return self._by_state(Key("state").eq("open") & Key("available_at").gt(now))
+
+    def in_state(self, state: State, *, newest_first: bool = False) -> Iterator[Task]:
+        return self._by_state(Key("state").eq(state), newest_first=newest_first)
+
+    def page(
+        self, state: State, *, limit: int, cursor: Mapping[str, Any] | None = None
+    ) -> tuple[list[Task], dict[str, Any] | None]:
+        """Up to `limit` tasks of a state, open ones oldest first, finished ones newest first, and where to
+        go on; None if there are no more."""
+        query: dict[str, Any] = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": Key("state").eq(state),
+            "ScanIndexForward": state == "open",
+            "Limit": limit,
+        }
+        if cursor:
+            query["ExclusiveStartKey"] = dict(cursor)
+        page = self.table.query(**query)
+        return [_task(item) for item in page["Items"]], page.get("LastEvaluatedKey")
+
+    def count(self, state: State, *, available_before: str = "", limit: int | None = None) -> int:
+        """Tasks of a state, counted no further than to `limit`."""
+        condition: ConditionBase = Key("state").eq(state)
+        if available_before:
+            condition &= Key("available_at").lte(available_before)
+        query: dict[str, Any] = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": condition,
+            "Select": "COUNT",
+        }
+        if limit is not None:
+            query["Limit"] = max(1, limit)
+        count = 0
+        for page in self._pages(query):
+            count += int(page["Count"])
+            if limit is not None and count >= limit:
+                return limit
+        return count
+
+    def _by_state(self, condition: ConditionBase, *, newest_first: bool = False) -> Iterator[Task]:
+        query: dict[str, Any] = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": condition,
+            "ScanIndexForward": not newest_first,
+            "Limit": 100,
+        }
+        for page in self._pages(query):
+            yield from (_task(item) for item in page["Items"])
+
+    def _pages(self, query: dict[str, Any]) -> Iterator[Any]:
+        while True:
+            page = self.table.query(**query)
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            query = {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    # Items
+
+    def _get(self, id: str, part: str) -> dict[str, Any] | None:
+        return self.table.get_item(Key={"id": id, "part": part}, ConsistentRead=True).get("Item")
+
+    def _put(self, item: dict[str, Any], condition: ConditionBase) -> bool:
+        try:
+            self.table.put_item(Item=item, ConditionExpression=condition)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+def as_item(task: Task) -> dict[str, Any]:
+    """How the table holds it."""
+    item = {name: value for name, value in asdict(task).items() if value not in ("", ())}
+    return {**_plain(item), "part": _TASK}
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB takes decimals for floats, and lists for tuples."""
+    if isinstance(value, float):
+        return Decimal(str(round(value, 3)))
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    return value
+
+
+def _task(item: Mapping[str, Any]) -> Task:
+    values = {name: item[name] for name in Task.__dataclass_fields__ if name in item}
+    for number in ("width", "height", "wanted", "revision"):
+        values[number] = int(values.get(number, 1))
+    values["seats"] = tuple(Seat(**seat) for seat in values.get("seats", ()))
+    values["answers"] = tuple(_answer(answer) for answer in values.get("answers", ()))
+    values["skipped"] = tuple(values.get("skipped", ()))
+    suggested = values.get("suggestions", {})
+    values["suggestions"] = Suggestions(
+        boxes=tuple(_suggestion(box) for box in suggested.get("boxes", ())),
+        labels=tuple(_suggestion(label) for label in suggested.get("labels", ())),
+    )
+    return Task(**values)
+
+
+def _answer(item: Mapping[str, Any]) -> Answer:
+    return Answer(
+        **{
+            **item,
+            "boxes": tuple(_box(box) for box in item.get("boxes", ())),
+            "labels": tuple(item.get("labels", ())),
+            "seconds": float(item.get("seconds", 0)),
+        }
+    )
+
+
+def _box(item: Mapping[str, Any]) -> Box:
+    return Box(item["label"], *(int(item[side]) for side in ("left", "top", "width", "height")))
+
+
+def _suggestion(item: Mapping[str, Any]) -> Suggestion:
+    sides = (int(item[side]) for side in ("left", "top", "width", "height"))
+    return Suggestion(item["label"], float(item["confidence"]), *sides)

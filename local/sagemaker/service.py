@@ -1,0 +1,95 @@
+"""The services put together: operations by name, the workers' queue, and what has to be settled in time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from botocore import xform_name
+
+from local.a2i.flows import FlowDefinitions
+from local.a2i.loops import HumanLoops
+from local.groundtruth.jobs import LabelingJobs
+from local.sagemaker.errors import UnknownOperationException
+from local.sagemaker.host import Caller, Host
+from local.sagemaker.protocol import A2I
+from local.sagemaker.store import Resource, Store, Work
+from local.workers.queue import WorkerQueue
+
+logger = logging.getLogger("labelloop.sagemaker")
+
+SETTLE_SECONDS = 1.0
+
+
+class SageMaker:
+    """Over one state directory.
+
+    Args:
+        host: MiniStack, or what stands in for it.
+    """
+
+    def __init__(self, state: Path, host: Host) -> None:
+        self._store = Store(state / "sagemaker.sqlite")
+        flows = FlowDefinitions(self._store)
+        self._loops = HumanLoops(self._store, host, flows)
+        self._jobs = LabelingJobs(self._store, host)
+        self._parts = {A2I: (self._loops,), "sagemaker": (flows, self._jobs)}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="sagemaker", daemon=True)
+        self.queue = WorkerQueue(self._store, host, self._answered)
+
+    def start(self) -> None:
+        """Settle what an end of the process left, and from now on what time ends."""
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._store.close()
+
+    def call(
+        self, service: str, operation: str, request: Mapping[str, Any], caller: Caller
+    ) -> dict[str, Any]:
+        """Answer a validated request; raises a SageMakerError."""
+        name = xform_name(operation)
+        part = next((part for part in self._parts[service] if hasattr(part, name)), None)
+        if part is None:
+            raise UnknownOperationException(
+                f"{operation} is not emulated: only human loops, what they need, and labeling jobs are"
+            )
+        answer: dict[str, Any] = getattr(part, name)(request, caller)
+        return answer
+
+    def settle(self) -> None:
+        """End what is answered or over."""
+        self._store.expire(time.time())
+        for resource in self._store.unsettled():
+            self._settle(resource)
+
+    def _answered(self, work: Work) -> None:
+        """The answer is kept whatever happens here; what fails is tried again by `_watch`."""
+        resource = self._store.get(work.kind, work.account, work.region, work.name)
+        try:
+            if resource:
+                self._settle(resource)
+        except Exception:
+            logger.exception("settling %s", work.name)
+
+    def _settle(self, resource: Resource) -> None:
+        with self._store.transaction():
+            # Another thread may have been quicker, or somebody may have stopped it.
+            now = self._store.get(resource.kind, resource.account, resource.region, resource.name)
+            if now:
+                (self._loops if now.kind == "human-loop" else self._jobs).settle(now)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(SETTLE_SECONDS):
+            try:
+                self.settle()
+            except Exception:
+                logger.exception("settling loops and jobs")
