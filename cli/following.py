@@ -25,6 +25,8 @@ RETRAIN_PHASES = {
     "Settle": "wait until uploads have settled",
     "WaitForQuiet": "wait until uploads have settled",
     "TakeLease": "take the lease",
+    "OpenReviews": "wait for open reviews",
+    "WaitForReviews": "wait for open reviews",
     "Snapshot": "make the dataset snapshot",
     "CheckData": "check the data set",
     "SyncDatasets": "bring the datasets to the snapshot",

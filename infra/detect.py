@@ -24,7 +24,7 @@ class Detect(Construct):
         project: RekognitionProject,
     ) -> None:
         super().__init__(scope, id)
-        handler = Handler(
+        self.handler = handler = Handler(
             self,
             "Detect",
             deployment,
@@ -34,6 +34,7 @@ class Detect(Construct):
             environment=records.environment,
         )
         handler.allow("dynamodb:GetItem", on=[records.table.table_arn])
+        handler.allow("ssm:GetParameter", on=[records.tuning.parameter_arn])
         handler.allow("rekognition:DetectCustomLabels", on=[project.versions], why=MADE_AT_RUN_TIME)
         handler.allow(
             "s3:GetObject", on=[drop.objects("detect/")], why="what people ask about can have any key"

@@ -14,7 +14,7 @@ from infra.deployment import Deployment
 class Drop(Construct):
     def __init__(self, scope: Construct, id: str, deployment: Deployment) -> None:
         super().__init__(scope, id)
-        access_logs = s3.Bucket(
+        self.access_logs = s3.Bucket(
             self,
             "AccessLogs",
             encryption=s3.BucketEncryption.S3_MANAGED,
@@ -32,7 +32,7 @@ class Drop(Construct):
             removal_policy=deployment.removal_policy,
             auto_delete_objects=not deployment.settings.retain_data,
         )
-        Validations.of(access_logs).acknowledge(
+        Validations.of(self.access_logs).acknowledge(
             Acknowledgment(id="AwsSolutions-S1", reason="the other bucket's access logs go here")
         )
         self.bucket = s3.Bucket(
@@ -43,7 +43,7 @@ class Drop(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             versioned=True,
-            server_access_logs_bucket=access_logs,
+            server_access_logs_bucket=self.access_logs,
             server_access_logs_prefix="data/",
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -52,7 +52,18 @@ class Drop(Construct):
                 s3.LifecycleRule(
                     id="abort-broken-uploads", abort_incomplete_multipart_upload_after=cdk.Duration.days(7)
                 ),
+                s3.LifecycleRule(id="forget-tried", prefix="try/", expiration=cdk.Duration.days(1)),
                 s3.LifecycleRule(id="forget-rejected", prefix="rejected/", expiration=cdk.Duration.days(180)),
+            ],
+            # Whoever has a signed address may use it from a page; the address is what is guarded. The worker
+            # portals of A2I and Ground Truth need to read:
+            # https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-permissions-security.html
+            cors=[
+                s3.CorsRule(
+                    allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.PUT],
+                    allowed_origins=["*"],
+                    allowed_headers=["content-type"],
+                )
             ],
             removal_policy=deployment.removal_policy,
             auto_delete_objects=not deployment.settings.retain_data,

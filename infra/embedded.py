@@ -4,15 +4,22 @@
   assume for it.
 - Compiled Python packages are those of this machine's interpreter: the embedded stack runs the functions
   with it, whatever runtime they name.
+- The console is at http://<distribution>.cloudfront.localhost:<port>/, people sign in at the embedded stack's
+  own page, and images come from its S3: all over plain HTTP, which browsers take for safe on this machine.
 
 docs/embedded.md lists these, and what the embedded services themselves do otherwise than AWS.
 """
 
 from __future__ import annotations
 
+import os
+
 import aws_cdk as cdk
+from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_s3 as s3
 
 from infra import lambda_asset
+from infra.deployment import Deployment
 from infra.settings import Settings
 
 
@@ -23,3 +30,35 @@ def synthesizer(settings: Settings) -> cdk.IStackSynthesizer:
 def platform(settings: Settings) -> str:
     """Platform whose compiled packages go into the Lambda asset, one of lambda_asset.PLATFORMS."""
     return lambda_asset.HERE if settings.embedded else settings.architecture
+
+
+def console_address(settings: Settings, distribution: cloudfront.Distribution) -> str:
+    """Where people open the console."""
+    if not settings.embedded:
+        return f"https://{distribution.distribution_domain_name}/"
+    label = cdk.Fn.select(0, cdk.Fn.split(".", distribution.distribution_domain_name))
+    return f"http://{label}.cloudfront.localhost:{_endpoint().rpartition(':')[2]}/"
+
+
+def viewer_protocol(settings: Settings) -> cloudfront.ViewerProtocolPolicy:
+    policies = cloudfront.ViewerProtocolPolicy
+    return policies.ALLOW_ALL if settings.embedded else policies.REDIRECT_TO_HTTPS
+
+
+def image_sources(settings: Settings, bucket: s3.Bucket) -> str:
+    """Hosts of signed addresses of the bucket's objects, as a Content-Security-Policy lists them."""
+    if settings.embedded:
+        return _endpoint()
+    return f"https://{bucket.bucket_regional_domain_name} https://{bucket.bucket_domain_name}"
+
+
+def sign_in_host(deployment: Deployment, domain_prefix: str) -> str:
+    """Of Cognito's sign-in pages."""
+    if deployment.settings.embedded:
+        return _endpoint()
+    return f"https://{domain_prefix}.auth.{deployment.stack.region}.amazoncognito.com"
+
+
+def _endpoint() -> str:
+    """Of the embedded stack that is deployed into."""
+    return os.environ.get("AWS_ENDPOINT_URL", "http://127.0.0.1:4566").rstrip("/")

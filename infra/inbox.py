@@ -18,7 +18,7 @@ TRIES = 4
 
 
 class Inbox(Construct):
-    """Events matching `pattern`, delivered at least once, in batches, to `handler`."""
+    """Events matching `pattern`, and what else is sent to its queue, delivered at least once, in batches."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class Inbox(Construct):
         id: str,
         deployment: Deployment,
         *,
-        pattern: events.EventPattern,
+        pattern: events.EventPattern | None,
         handler: Handler,
         batch_size: int,
         max_concurrency: int,
@@ -51,7 +51,8 @@ class Inbox(Construct):
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=TRIES, queue=self.dead_letters),
             removal_policy=deployment.removal_policy,
         )
-        events.Rule(self, "Rule", event_pattern=pattern, targets=[targets.SqsQueue(self.queue)])
+        if pattern:
+            events.Rule(self, "Rule", event_pattern=pattern, targets=[targets.SqsQueue(self.queue)])
         handler.allow(
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",

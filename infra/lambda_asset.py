@@ -32,7 +32,21 @@ PLATFORMS = {
 """Wheel tags each platform can load; python3.13 runs on Amazon Linux 2023, whose glibc is 2.34
 (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html)."""
 
-SERVICES = frozenset({"dynamodb", "events", "rekognition", "s3", "sns", "sqs", "ssm", "stepfunctions", "sts"})
+SERVICES = frozenset(
+    {
+        "dynamodb",
+        "events",
+        "rekognition",
+        "s3",
+        "sagemaker",
+        "sagemaker-a2i-runtime",
+        "sns",
+        "sqs",
+        "ssm",
+        "stepfunctions",
+        "sts",
+    }
+)
 """The services that the functions call. botocore describes over 400; the others' descriptions are left out,
 which makes the asset a third of its size and every cold start shorter."""
 
@@ -45,7 +59,7 @@ def build(platform: str) -> Path:
     """
     packages = _packages(platform)
     sources = sorted(SOURCE.rglob("*.py"))
-    key = _digest(packages.name, *(path.read_text() for path in sources))
+    key = digest(packages.name, *(path.read_text() for path in sources))
 
     def fill(asset: Path) -> None:
         shutil.copytree(packages, asset, copy_function=_link)
@@ -56,7 +70,7 @@ def build(platform: str) -> Path:
         if platform == HERE:
             _compile(asset / SOURCE.name)
 
-    return _made(BUILD / f"lambda-{platform}-{key}", fill)
+    return made(BUILD / f"lambda-{platform}-{key}", fill)
 
 
 def _packages(platform: str) -> Path:
@@ -68,11 +82,11 @@ def _packages(platform: str) -> Path:
         if platform == HERE:
             _compile(packages)
 
-    key = _digest(REQUIREMENTS.read_text(), sys.version, *sorted(SERVICES))
-    return _made(BUILD / f"packages-{platform}-{key}", fill)
+    key = digest(REQUIREMENTS.read_text(), sys.version, *sorted(SERVICES))
+    return made(BUILD / f"packages-{platform}-{key}", fill)
 
 
-def _made(target: Path, fill: Callable[[Path], None]) -> Path:
+def made(target: Path, fill: Callable[[Path], None]) -> Path:
     """`target`, filled unless it is there already. It appears complete or not at all, so that several
     builders at once do not see each other's half-filled folders."""
     if not target.exists():
@@ -85,7 +99,7 @@ def _made(target: Path, fill: Callable[[Path], None]) -> Path:
     return target
 
 
-def _digest(*texts: str) -> str:
+def digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 

@@ -14,6 +14,7 @@ from infra.handler import Handler
 from infra.records import Records
 from infra.register import Register
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
+from infra.review import Review
 from infra.workflow import Workflow
 
 SNAPSHOTS = "a snapshot is named by its content, a training's output by its model version"
@@ -34,10 +35,12 @@ class Retrain(Construct):
         records: Records,
         register: Register,
         project: RekognitionProject,
+        review: Review,
     ) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
         self._drop, self._records, self._register, self._project = drop, records, register, project
+        self._review = review
         self._environment = {
             "DATA_BUCKET": drop.bucket.bucket_name,
             "CATALOGUE_TABLE": register.catalogue.table_name,
@@ -49,6 +52,7 @@ class Retrain(Construct):
         handlers = {
             "Settle": self._settle(),
             "TakeLease": self._handler("TakeLease", "take_lease", "Lets one run at a time go on"),
+            "OpenReviews": self._open_reviews(),
             "Snapshot": self._snapshot(),
             "CheckData": self._check_data(),
             "SyncDatasets": self._sync_datasets(),
@@ -89,6 +93,11 @@ class Retrain(Construct):
     def _settle(self) -> Handler:
         handler = self._handler("Settle", "settle", "Waits for a burst of uploads to end")
         self._register.allow_query(handler)
+        return handler
+
+    def _open_reviews(self) -> Handler:
+        handler = self._handler("OpenReviews", "open_reviews", "Looks whether people are still at it")
+        self._review.allow_count(handler)
         return handler
 
     def _snapshot(self) -> Handler:

@@ -44,6 +44,11 @@ class Settings:
     recommends for SQS event sources."""
     register_concurrency: int = 10
     """Images are registered by at most this many functions at once, each taking a batch of 10."""
+    a2i_flow_definition_arn: str = ""
+    """Of a flow definition of Amazon A2I, for review_route a2i; its human task UI has to use the worker
+    template that `labelloop worker-template` prints."""
+    groundtruth_workteam_arn: str = ""
+    """Of a private work team, for review_route groundtruth."""
     tuning: Tuning = field(default_factory=Tuning)
 
     def __post_init__(self) -> None:
@@ -53,6 +58,13 @@ class Settings:
             )
         if self.architecture not in ("arm64", "x86_64"):
             raise SettingsError(f"architecture={self.architecture!r}: use arm64 or x86_64")
+        for setting, kind in (
+            ("a2i_flow_definition_arn", "flow-definition"),
+            ("groundtruth_workteam_arn", "workteam"),
+        ):
+            value = getattr(self, setting)
+            if value and not re.fullmatch(rf"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{{12}}:{kind}/.+", value):
+                raise SettingsError(f"{setting}={value!r}: expected the ARN of a SageMaker {kind}")
         if self.retrain_schedule != "never" and not re.fullmatch(r"(rate|cron)\(.+\)", self.retrain_schedule):
             raise SettingsError(
                 f"retrain_schedule={self.retrain_schedule!r}: use rate(...), cron(...) or never"

@@ -8,6 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import embedded, lambda_asset
+from infra.console import Console
 from infra.deployment import Deployment
 from infra.detect import Detect
 from infra.drop import Drop
@@ -16,6 +17,7 @@ from infra.records import Records
 from infra.register import Register
 from infra.rekognition_project import RekognitionProject
 from infra.retrain import Retrain
+from infra.review import Review
 from infra.settings import Settings
 from infra.sweep import Sweep
 
@@ -36,10 +38,22 @@ class LabelLoopStack(cdk.Stack):
         records = Records(self, "Records", deployment)
         register = Register(self, "Register", deployment, drop=drop, records=records)
         project = RekognitionProject(self, "Project", deployment, records=records)
+        review = Review(
+            self, "Review", deployment, drop=drop, records=records, register=register, project=project
+        )
         retrain = Retrain(
-            self, "Retrain", deployment, drop=drop, records=records, register=register, project=project
+            self,
+            "Retrain",
+            deployment,
+            drop=drop,
+            records=records,
+            register=register,
+            project=project,
+            review=review,
         )
         detect = Detect(self, "Detect", deployment, drop=drop, records=records, project=project)
+        for handler in (register.handler, detect.handler):
+            review.tell(handler)
         promote = Promote(
             self, "Promote", deployment, drop=drop, records=records, project=project, detect=detect
         )
@@ -51,14 +65,19 @@ class LabelLoopStack(cdk.Stack):
             records=records,
             register=register,
             project=project,
+            review=review,
             retrain=retrain,
             promote=promote,
         )
-        project.stop_models_before(records, register, retrain, detect, promote, sweep)
+        console = Console(
+            self, "Console", deployment, drop=drop, records=records, project=project, review=review
+        )
+        project.stop_models_before(records, register, review, retrain, detect, promote, sweep)
 
         tell = actions.SnsAction(records.topic)
         for alarm in (
             register.inbox.alarm,
+            review.inbox.alarm,
             detect.inbox.alarm,
             retrain.workflow.alarm,
             promote.workflow.alarm,
@@ -70,6 +89,11 @@ class LabelLoopStack(cdk.Stack):
             "CatalogueTable": register.catalogue.table_name,
             "LoopTable": records.table.table_name,
             "TuningParameter": records.tuning.parameter_name,
+            "ConsoleAddress": console.address,
+            "UserPoolId": console.pool.user_pool_id,
+            "ReviewTable": review.table.table_name,
+            "ReviewMachineArn": review.machine_arn,
+            "ReviewDeadLettersUrl": review.inbox.dead_letters.queue_url,
             "ProjectArn": project.arn,
             "RetrainMachineArn": retrain.workflow.arn,
             "PromoteMachineArn": promote.workflow.arn,

@@ -14,6 +14,7 @@ from infra.records import Records
 from infra.register import Register
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
 from infra.retrain import Retrain
+from infra.review import Review
 
 
 class Sweep(Construct):
@@ -27,6 +28,7 @@ class Sweep(Construct):
         records: Records,
         register: Register,
         project: RekognitionProject,
+        review: Review,
         retrain: Retrain,
         promote: Promote,
     ) -> None:
@@ -46,18 +48,22 @@ class Sweep(Construct):
                 "PROJECT_ARN": project.arn,
                 "TOPIC_ARN": records.topic.topic_arn,
                 "RETRAIN_MACHINE_ARN": retrain.workflow.arn,
+                "REVIEW_MACHINE_ARN": review.machine_arn,
                 **records.environment,
             },
         )
         records.allow(handler)
         records.allow_notify(handler)
-        register.allow_query(handler)
         project.allow_watch(handler)
         handler.allow("rekognition:StopProjectVersion", on=[project.versions], why=MADE_AT_RUN_TIME)
-        handler.allow("states:StartExecution", on=[retrain.workflow.arn])
+        review.allow_settle(handler)
+        handler.allow("states:StartExecution", on=[retrain.workflow.arn, review.machine_arn])
         handler.allow(
             "states:DescribeExecution",
-            on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
+            on=[
+                machine.replace(":stateMachine:", ":execution:") + ":*"
+                for machine in (*machines, review.machine_arn)
+            ],
             why="executions are named when they start",
         )
         handler.allow("s3:ListBucket", on=[drop.bucket.bucket_arn])

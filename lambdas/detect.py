@@ -12,7 +12,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain import detection
-from lambdas.domain.services import services
+from lambdas.domain.detection import Detected
+from lambdas.domain.reviews import proposing
+from lambdas.domain.services import services, variable
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -30,3 +32,14 @@ def _detect(record: SQSRecord) -> None:
     key = created["object"]["key"]
     detected = detection.detect_object(s.rekognition, s.s3, s.records, created["bucket"]["name"], key)
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
+    if detected.outcome == "detected":
+        _propose(key, detected)
+
+
+def _propose(key: str, detected: Detected) -> None:
+    """Have it reviewed if it is worth it; the answer stands whether telling succeeds or not."""
+    s = services()
+    try:
+        proposing.propose_detection(s.sqs, variable("REVIEW_QUEUE_URL"), key, detected, s.tuning())
+    except Exception:
+        logger.exception("could not propose a detection for review")

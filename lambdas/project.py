@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas import custom_resource
 from lambdas.domain import custom_labels, project
 from lambdas.domain.services import services
 
@@ -23,17 +22,9 @@ RESERVE_SECONDS = 20
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> None:
-    """A CloudFormation custom resource request; always answered, or the stack would wait for an hour.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html
-    """
-    try:
-        data = _do(event, context)
-    except Exception as error:
-        logger.exception("failed")
-        _answer(event, "FAILED", str(error), {})
-    else:
-        _answer(event, "SUCCESS", "", data)
+    """A CloudFormation custom resource request."""
+    name = event["ResourceProperties"]["ProjectName"]
+    custom_resource.answered(event, name, lambda: _do(event, context))
 
 
 def _do(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
@@ -54,22 +45,3 @@ def _do(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     )
     logger.info("closed", extra={"stopped": stopped})
     return {}
-
-
-def _answer(event: dict[str, Any], status: str, reason: str, data: dict[str, str]) -> None:
-    body = {
-        "Status": status,
-        "Reason": reason or "done",
-        "PhysicalResourceId": event["ResourceProperties"]["ProjectName"],
-        "StackId": event["StackId"],
-        "RequestId": event["RequestId"],
-        "LogicalResourceId": event["LogicalResourceId"],
-        "Data": data,
-    }
-    request = urllib.request.Request(  # noqa: S310 CloudFormation's own presigned address
-        event["ResponseURL"],
-        data=json.dumps(body).encode(),
-        method="PUT",
-        headers={"Content-Type": ""},
-    )
-    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310

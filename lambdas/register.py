@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from lambdas.domain import arrivals, registration, retraining
 from lambdas.domain.arrivals import Arrival, Outcome
+from lambdas.domain.reviews import proposing
 from lambdas.domain.services import services, variable
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         context=context,
     )
     _forget(outcomes)
+    _propose(outcomes)
     if any(outcome.labels_changed for outcome in outcomes):
         _after_batch()
     return response
@@ -84,6 +86,18 @@ def _forget(outcomes: list[Outcome]) -> None:
         arrivals.forget(services().s3, outcomes)
     except Exception:
         logger.exception("could not delete what was registered")
+
+
+def _propose(outcomes: list[Outcome]) -> None:
+    """Have images without labels reviewed; if telling fails, the collector finds them."""
+    hashes = [found.sha256 for found in outcomes if found.kind == "registered" and not found.labels_changed]
+    if not hashes:
+        return
+    aws = services()
+    try:
+        proposing.propose_images(aws.sqs, variable("REVIEW_QUEUE_URL"), hashes, aws.tuning())
+    except Exception:
+        logger.exception("could not propose images for review")
 
 
 def _after_batch() -> None:

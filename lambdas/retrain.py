@@ -147,6 +147,16 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
 
 
 @logger.inject_lambda_context
+def open_reviews(event: Settle, context: LambdaContext) -> dict[str, Any]:
+    """Whether people have answered what they were asked, and how long to wait if not."""
+    s = services()
+    waiting = retraining.wait_for_reviews(
+        s.reviews.count("open"), event["started_at"], clock.now(), s.tuning()
+    )
+    return {"go_on": waiting.settled, "wait_seconds": waiting.wait_seconds}
+
+
+@logger.inject_lambda_context
 def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
     """Gate 1: is the version good enough to be started?"""
     s = services()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain import retraining, sweeping
+from lambdas.domain.reviews import tending
+from lambdas.domain.reviews.opening import Opener
+from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.services import services, variable
+from lambdas.domain.tuning import Tuning
 
 logger = Logger()
 
@@ -24,6 +29,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     swept = sweeping.sweep(s.rekognition, s.stepfunctions, s.records, s.project_arn)
     for run in swept.runs:
         retraining.notify(s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), run)
+    tended = _tend_reviews(tuning)
     requested = retraining.request_run_if_due(
         s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), tuning
     )
@@ -33,7 +39,16 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "runs": [run["id"] for run in swept.runs],
         "resent": resent,
         "requested_run": requested,
+        **tended,
     }
     if any(found.values()):
         logger.warning("swept", extra=found)
     return found
+
+
+def _tend_reviews(tuning: Tuning) -> dict[str, int]:
+    s = services()
+    settler = Settler(s.reviews, s.catalogue, s.stepfunctions, tuning)
+    opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
+    tended = tending.tend(settler, opener, s.catalogue)
+    return {f"reviews_{name}": count for name, count in asdict(tended).items()}

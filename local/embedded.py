@@ -180,7 +180,7 @@ def _launch(home: Path, port: int, variables: Mapping[str, str]) -> subprocess.P
         **clean,
         "AUTH": "true",
         "GATEWAY_PORT": str(port),
-        "MINISTACK_HOST": HOST,
+        "MINISTACK_HOST": "localhost",  # browsers take every name under it for this machine
         "MINISTACK_REGION": REGION,
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
-from local import index_queries
+from local import cdn_origins, index_queries, task_tokens
 
 
 def mend() -> None:
     """To be called before the first request."""
     _wildcards_match_newlines()
     index_queries.mend()
+    task_tokens.mend()
+    cdn_origins.mend()
 
 
 def _wildcards_match_newlines() -> None:

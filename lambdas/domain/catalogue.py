@@ -162,7 +162,7 @@ def get_image(table: Table, sha256: str) -> CatalogueImage | None:
 def get_images(table: Table, ids: Sequence[str]) -> list[CatalogueImage]:
     """The images with these ids, up to MAX_BATCH, in this order; those that are not there are left out."""
     found: dict[str, CatalogueImage] = {}
-    asked: Any = {table.name: {"Keys": [{"id": id} for id in ids], "ConsistentRead": True}}
+    asked: Any = {table.name: {"Keys": [{"id": id} for id in ids], "ConsistentRead": True}} if ids else {}
     while asked:
         answer = table.meta.client.batch_get_item(RequestItems=asked)
         found |= {str(item["id"]): _image(item) for item in answer["Responses"].get(table.name, [])}

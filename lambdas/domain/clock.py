@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def now() -> str:
@@ -15,6 +15,11 @@ def text(moment: datetime) -> str:
 
 def parse(moment: str) -> datetime:
     return datetime.fromisoformat(moment.replace("Z", "+00:00"))
+
+
+def in_seconds(seconds: float) -> str:
+    """The moment that comes so many seconds after now."""
+    return text(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def seconds_between(earlier: str, later: str) -> float:

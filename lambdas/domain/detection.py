@@ -33,6 +33,8 @@ class Detected:
 
     outcome: str
     result_key: str
+    labels: tuple[dict[str, Any], ...] = ()
+    model_version: str = ""
 
 
 def result_key(key: str) -> str:
@@ -67,7 +69,7 @@ def detect_object(
         _write(s3, bucket, target, {"image": key, "status": "waiting", "reason": str(error)})
         raise
     _write(s3, bucket, target, {"image": key, "model_version": champion.version_name, "labels": labels})
-    return Detected("detected", target)
+    return Detected("detected", target, tuple(labels), champion.version_name)
 
 
 def ask(

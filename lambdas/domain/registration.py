@@ -138,6 +138,16 @@ def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts) -> None:
             raise arrivals.gone_or(error) from error
 
 
+def inspect_upright(data: bytes) -> ImageFacts:
+    """What is known of an image's content, with the size that it has upright.
+
+    Raises:
+        UnusableImage: it is no image that can be trained with.
+    """
+    images.check_bytes(len(data))
+    return _upright(images.inspect(data), data)
+
+
 def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> ImageFacts:
     images.check_bytes(arrival.size)
     data = opened["Body"].read()

@@ -73,6 +73,14 @@ def settle(newest_change: str | None, started_at: str, now: str, tuning: Tuning)
     return Burst(missing <= 0, max(1, math.ceil(missing)) if missing > 0 else 0)
 
 
+def wait_for_reviews(open_tasks: int, started_at: str, now: str, tuning: Tuning) -> Burst:
+    """A run goes on once no review task is open, or once it has waited for people long enough."""
+    patience = tuning.review_wait_seconds - clock.seconds_between(started_at, now)
+    if open_tasks == 0 or patience <= 0 or tuning.review_route == "none":
+        return Burst(True, 0)
+    return Burst(False, max(1, math.ceil(min(patience, tuning.poll_seconds))))
+
+
 def begin_run(records: Records, execution_arn: str, trigger: str, started_at: str) -> tuple[bool, str]:
     """Take the lease for this run: whether it was free, and if not, why the run ends here."""
     lease = records.take_lease("retrain", execution_arn)

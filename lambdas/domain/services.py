@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
 from lambdas.domain.records import Records
+from lambdas.domain.reviews.tasks import ReviewTable
 from lambdas.domain.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class Services:
     @cached_property
     def s3(self) -> S3Client:
         return boto3.client("s3", config=RETRIES)
+
+    @cached_property
+    def signer(self) -> S3Client:
+        """Makes links to single objects; old Regions' default is a signature that S3 is giving up."""
+        return boto3.client("s3", config=Config(signature_version="s3v4"))
 
     @cached_property
     def rekognition(self) -> RekognitionClient:
@@ -68,6 +74,18 @@ class Services:
     @cached_property
     def records(self) -> Records:
         return Records(self._dynamodb.Table(variable("LOOP_TABLE")))
+
+    @cached_property
+    def reviews(self) -> ReviewTable:
+        return ReviewTable(self._dynamodb.Table(variable("REVIEW_TABLE")))
+
+    @cached_property
+    def sagemaker(self) -> Any:
+        return boto3.client("sagemaker", config=RETRIES)
+
+    @cached_property
+    def a2i(self) -> Any:
+        return boto3.client("sagemaker-a2i-runtime", config=RETRIES)
 
     @property
     def bucket(self) -> str:

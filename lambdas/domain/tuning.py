@@ -12,9 +12,18 @@ class TuningError(ValueError):
     """A value in the settings parameter cannot be used; the message names it."""
 
 
+CHOICES = {
+    "review_route": ("builtin", "a2i", "groundtruth", "none"),
+    "review_kind": ("auto", "detection", "classification"),
+}
+"""Values of the settings that are words."""
+LIMITS = {"review_below": 100, "review_sample": 1, "review_iou": 1}
+"""The most that a share or a percentage may be; an F1 is 1 at most."""
+
+
 @dataclass(frozen=True)
 class Tuning:
-    """The loop's thresholds and intervals. Durations in seconds, F1s between 0 and 1."""
+    """The loop's thresholds and intervals. Durations in seconds, F1s and shares between 0 and 1."""
 
     min_new_images: int = 50
     """Newly labelled or relabelled images that start a run by themselves."""
@@ -43,14 +52,43 @@ class Tuning:
     inference_units: int = 1
     drain_seconds: int = 60
     """Time between the switch and the stop of the old champion; longer than a detection takes."""
+    review_route: str = "builtin"
+    """Who is asked about images without labels: builtin (the review desk), a2i, groundtruth or none."""
+    review_kind: str = "auto"
+    """What is asked for: detection (boxes), classification (labels of the whole image), or auto: what the
+    labelled images have."""
+    review_below: float = 60.0
+    """Images with a detection of less confidence (percent) are reviewed; 0: none."""
+    review_sample: float = 0.02
+    """Share of the other detected images that are reviewed, to know how right the model is."""
+    review_open_limit: int = 1000
+    """Review tasks open at once; the other images wait in the catalogue."""
+    review_answers: int = 1
+    """Reviewers who are asked about each image; where several disagree, further ones are."""
+    review_iou: float = 0.5
+    """Boxes of two reviewers that overlap so much, and have one label, are of one object."""
+    review_claim_seconds: int = 600
+    """A reviewer's claim on a task ends after this, unless it is renewed."""
+    review_timeout_seconds: int = 7 * 24 * 3600
+    """A task that nobody has answered by then is given back."""
+    review_heartbeat_seconds: int = 24 * 3600
+    """A task that the sweeper has not seen on the desk for so long is given back."""
+    review_again_seconds: int = 24 * 3600
+    """An image whose task was given back waits so long for the next."""
+    review_wait_seconds: int = 4 * 3600
+    """A run waits no longer than this for open review tasks; 0: it does not wait."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if "f1" in field.name:
+            if field.name in CHOICES:
+                if value not in CHOICES[field.name]:
+                    raise TuningError(f"{field.name}={value!r}: one of {', '.join(CHOICES[field.name])}")
+            elif field.name in LIMITS or "f1" in field.name:
+                most = LIMITS.get(field.name, 1)
                 # NaN is not between anything.
-                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                    raise TuningError(f"{field.name}={value!r}: an F1 lies between 0 and 1")
+                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+                    raise TuningError(f"{field.name}={value!r}: expected a number between 0 and {most}")
             elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise TuningError(f"{field.name}={value!r}: expected a whole number, 0 or more")
         for name in (
@@ -59,11 +97,16 @@ class Tuning:
             "lost_event_seconds",
             "inference_units",
             "verification_images",
+            "review_open_limit",
+            "review_answers",
+            "review_claim_seconds",
+            "review_timeout_seconds",
+            "review_heartbeat_seconds",
         ):
             if getattr(self, name) < 1:
                 raise TuningError(f"{name}={getattr(self, name)!r}: expected 1 or more")
 
-    def as_dict(self) -> dict[str, int | float]:
+    def as_dict(self) -> dict[str, int | float | str]:
         return asdict(self)
 
     @classmethod

@@ -133,5 +133,5 @@ def test_the_environment_file_points_any_tool_at_it(home: Path) -> None:
 
 def test_a_failing_deployment_says_why(home: Path) -> None:
     stack = embedded.start(home)
-    with pytest.raises(EmbeddedStackError, match="an F1 lies between 0 and 1"):
+    with pytest.raises(EmbeddedStackError, match="expected a number between 0 and 1"):
         embedded.deploy(stack, name="labelloop", context={"min_f1": "2"})

@@ -24,6 +24,7 @@ def _finished(event: dict[str, Any]) -> dict[str, Any]:
 USUAL: dict[str, Answer] = {
     "retrain-Settle": {"settled": True, "wait_seconds": 0},
     "retrain-TakeLease": {"taken": True, "reason": ""},
+    "retrain-OpenReviews": {"go_on": True, "wait_seconds": 0},
     "retrain-Snapshot": {"id": "5a4b", "enough": True, "reason": ""},
     "retrain-CheckData": {"worth": True, "reason": ""},
     "retrain-SyncDatasets": {"ready": True, "wait_seconds": 60},
@@ -32,6 +33,11 @@ USUAL: dict[str, Answer] = {
     "retrain-Evaluate": {"passed": True, "reason": "F1 0.9"},
     "retrain-PromoteMachine": {"outcome": "promoted", "reason": "it serves"},
     "retrain-Report": _reported,
+    "review-Ask": {},
+    "review-StartJob": {"job": "labelloop-batch"},
+    "review-WatchJob": {"finished": True, "wait_seconds": 60},
+    "review-ReadJob": {"answered": 2, "given_back": 0},
+    "review-GiveBack": {"state": "given_back"},
     "promote-TakeLease": {"taken": True, "wait_seconds": 60},
     "promote-Start": _version,
     "promote-WatchStart": {"status": "RUNNING", "message": "runs", "wait_seconds": 60},
@@ -46,6 +52,7 @@ RETRAIN = {
     "begin": ("Begin",),
     "settle": ("Settle", "Settled?"),
     "lease": ("TakeLease", "LeaseTaken?"),
+    "reviews": ("OpenReviews", "Reviewed?"),
     "snapshot": ("Snapshot", "Enough?"),
     "check": ("CheckData", "WorthTraining?"),
     "sync": ("SyncDatasets", "DatasetsReady?"),
@@ -101,10 +108,11 @@ class Path:
 
 _TRAINING = {"status": "TRAINING_IN_PROGRESS", "message": "trains", "wait_seconds": 60}
 _STARTING = {"status": "STARTING", "message": "starts", "wait_seconds": 60}
+_PEOPLE_AT_IT = {"go_on": False, "wait_seconds": 60}
 _NOT_READY = {"ready": False, "wait_seconds": 60}
 
 _TO_LEASE = "begin settle lease"
-_TO_TRAIN = f"{_TO_LEASE} snapshot check sync train"
+_TO_TRAIN = f"{_TO_LEASE} reviews snapshot check sync train"
 _TO_EVALUATE = f"{_TO_TRAIN} watch evaluate"
 _TO_VERIFY = "begin lease start watch verify"
 
@@ -113,7 +121,7 @@ PATHS: dict[str, Path] = {
     "retrain waits for a burst to end": Path(
         "retrain",
         "begin settle WaitForQuiet settle WaitForQuiet settle lease"
-        " snapshot check sync train watch evaluate promote Promoted",
+        " reviews snapshot check sync train watch evaluate promote Promoted",
         "promoted",
         "it serves",
         {
@@ -131,23 +139,31 @@ PATHS: dict[str, Path] = {
         "run a is under way",
         {"retrain-TakeLease": [{"taken": False, "reason": "run a is under way"}]},
     ),
+    "retrain waits for open reviews": Path(
+        "retrain",
+        f"{_TO_LEASE} reviews WaitForReviews reviews WaitForReviews reviews"
+        " snapshot check sync train watch evaluate promote Promoted",
+        "promoted",
+        "it serves",
+        {"retrain-OpenReviews": [_PEOPLE_AT_IT, _PEOPLE_AT_IT, {"go_on": True, "wait_seconds": 0}]},
+    ),
     "retrain has not enough": Path(
         "retrain",
-        f"{_TO_LEASE} snapshot NotEnough",
+        f"{_TO_LEASE} reviews snapshot NotEnough",
         "skipped",
         "no image has a label yet",
         {"retrain-Snapshot": [{"id": "5a4b", "enough": False, "reason": "no image has a label yet"}]},
     ),
     "retrain is stopped by the data-set report": Path(
         "retrain",
-        f"{_TO_LEASE} snapshot check NotEnough",
+        f"{_TO_LEASE} reviews snapshot check NotEnough",
         "skipped",
         "the data-set report stops it: 300 labels",
         {"retrain-CheckData": [{"worth": False, "reason": "the data-set report stops it: 300 labels"}]},
     ),
     "retrain waits for the datasets": Path(
         "retrain",
-        f"{_TO_LEASE} snapshot check sync WaitForDatasets sync WaitForDatasets sync"
+        f"{_TO_LEASE} reviews snapshot check sync WaitForDatasets sync WaitForDatasets sync"
         " train watch evaluate promote Promoted",
         "promoted",
         "it serves",

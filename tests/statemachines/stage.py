@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_stepfunctions import SFNClient
 
+ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 PATIENCE = 60.0
 CREDENTIALS = {
@@ -103,7 +104,8 @@ class Director:
     @staticmethod
     def execution(event: Mapping[str, Any]) -> str:
         """Some parts of promote know nothing but the version, which the tests name like the execution."""
-        return str(event.get("version") or event.get("run") or event["holder"]).rsplit(":", 1)[-1]
+        known = ("version", "run", "task", "batch", "holder")
+        return str(next(event[name] for name in known if event.get(name))).rsplit(":", 1)[-1]
 
 
 class Stage:
@@ -155,6 +157,10 @@ class Stage:
             calls=list(self.director.calls[name]),
             attempts=attempts,
         )
+
+    @property
+    def stepfunctions(self) -> SFNClient:
+        return self._sfn
 
     def with_sleeper(self, machine: str, part: str) -> str:
         """A variant of the state machine whose function for `part` never answers: the variant's name."""
@@ -274,11 +280,12 @@ def _ministack(home: Path) -> Iterator[str]:
         "NO_PROXY": HOST,
     }
     log = home / "ministack.log"
+    command = [sys.executable, "-m", "local.engine.server", "--host", HOST, "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"],
+            [*command, "--state", str(home / "engine")],
             env=environment,
-            cwd=home,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -65,6 +65,7 @@ def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
     assert played.calls == [
         ("retrain-Settle", {"run": run, "started_at": started_at}),
         ("retrain-TakeLease", {"run": run, "trigger": "images", "started_at": started_at}),
+        ("retrain-OpenReviews", {"run": run, "started_at": started_at}),
         ("retrain-Snapshot", {"run": run, "force": True}),
         ("retrain-CheckData", {"run": run, "snapshot": "5a4b"}),
         ("retrain-SyncDatasets", {"run": run, "snapshot": "5a4b"}),

@@ -9,16 +9,17 @@ from lambdas.domain.reviews.tasks import Reason
 from lambdas.domain.tuning import Tuning
 
 
-def worth_review(labels: Sequence[Mapping[str, Any]], sha256: str, tuning: Tuning) -> Reason | None:
+def worth_review(labels: Sequence[Mapping[str, Any]], name: str, tuning: Tuning) -> Reason | None:
     """Why an image that the champion was asked about should be reviewed; None if it should not.
 
-    The sample hangs on the image's content alone: the same image is in it or not, however often it comes.
+    The sample hangs on the image's name alone: an event that comes twice decides the same.
 
     Args:
         labels: what the champion sees (custom_labels.detect), confidence from 0 to 100.
+        name: hexadecimal digits that stand for the image.
     """
     if any(float(label["confidence"]) < tuning.review_below for label in labels):
         return "low_confidence"
-    if int(sha256[:8], 16) / 0x1_0000_0000 < tuning.review_sample:
+    if int(name[:8], 16) / 0x1_0000_0000 < tuning.review_sample:
         return "sample"
     return None

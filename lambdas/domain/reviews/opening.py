@@ -69,8 +69,19 @@ class Opener:
             return known.kind if known else "detection"
         return "detection" if self._tuning.review_kind == "detection" else "classification"
 
-    def open(self, image: CatalogueImage, reason: Reason, kind: Kind, seen: Seen | None) -> Task | None:
+    def open(
+        self,
+        image: CatalogueImage,
+        reason: Reason,
+        kind: Kind,
+        seen: Seen | None,
+        *,
+        alone: bool = True,
+    ) -> Task | None:
         """A task for the image; None if it has one, or had one only just now.
+
+        Args:
+            alone: it is the only one of its batch, where a batch of tasks has one execution.
 
         Raises:
             botocore.exceptions.ClientError: the execution could not be started; the sweeper starts it.
@@ -92,20 +103,25 @@ class Opener:
             ),
             again_before=clock.now() if reason == "requested" else self._not_again(),
         )
-        if task:
-            self.start(task)
+        if task and task.route != "groundtruth":
+            self.start(task.id, task.route)
+        elif task and alone:
+            self._start_batch([task])
         return task
 
     def open_unlabelled(self, ids: Iterable[str], ask: Ask, room: int) -> int:
         """Tasks for those of the images that are not labelled, as far as there is room: how many."""
-        opened = 0
+        opened: list[Task] = []
         kind = self.kind()
         batches = iter(ids)
-        while opened < room and (batch := list(islice(batches, catalogue.MAX_BATCH))):
+        while len(opened) < room and (batch := list(islice(batches, catalogue.MAX_BATCH))):
             for image in catalogue.get_images(self._images, batch):
-                if opened < room and image.status == "unlabelled" and not self._known(image):
-                    opened += self.open(image, "unlabelled", kind, ask(image)) is not None
-        return opened
+                if len(opened) < room and image.status == "unlabelled" and not self._known(image):
+                    task = self.open(image, "unlabelled", kind, ask(image), alone=False)
+                    opened += [task] if task else []
+        if opened and self._tuning.review_route == "groundtruth":
+            self._start_batch(opened)
+        return len(opened)
 
     def open_detected(self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen) -> Task | None:
         """A task for an image that the champion was asked about; None if there is no room for it, or it is
@@ -132,21 +148,31 @@ class Opener:
         self._put_cursor(looked_at[-1] if len(looked_at) == _LOOKED_AT and opened < room else "")
         return opened
 
-    def start(self, task: Task) -> None:
-        """The execution that waits for the task; starting it twice starts it once."""
+    def start(self, id: str, route: str) -> bool:
+        """The execution that waits for a task or a batch of them; starting it twice starts it once.
+
+        Returns:
+            whether it was started now.
+        """
         waits = {
-            "task": task.id,
-            "route": task.route,
+            "task": id,
+            "route": route,
             "timeout_seconds": self._tuning.review_timeout_seconds,
             "heartbeat_seconds": self._tuning.review_heartbeat_seconds,
         }
         try:
             self._stepfunctions.start_execution(
-                stateMachineArn=self._machine, name=task.id, input=json.dumps(waits)
+                stateMachineArn=self._machine, name=id, input=json.dumps(waits)
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                 raise
+            return False
+        return True
+
+    def _start_batch(self, opened: Sequence[Task]) -> None:
+        batch = self._table.put_batch([task.id for task in opened])
+        self.start(batch, "groundtruth")
 
     def _known(self, image: CatalogueImage) -> bool:
         """Whether no task would be opened, so that the champion need not be asked."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
 from lambdas.domain import curation
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_stepfunctions import SFNClient
 
-_ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
+ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
 """Errors of an execution that waits no longer:
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
+_QUICKER = {"TransactionCanceledException", "TransactionConflictException"}
 
 
 @dataclass(frozen=True)
@@ -44,27 +46,90 @@ class Reviewed:
     seconds_per_answer: float | None
 
 
-def settle(
-    table: ReviewTable, catalogue: Table, stepfunctions: SFNClient, id: str, tuning: Tuning
-) -> Task | None:
-    """Do all that follows from what is on record of a task: the task, None if there is none."""
-    task = table.get(id)
-    if task and task.state == "open" and len(task.answers) >= task.wanted:
-        task = _consolidated(table, catalogue, task, tuning)
-    if task and task.state != "open" and task.token:
-        task = _tell(table, stepfunctions, task)
-    return task
+@dataclass(frozen=True)
+class Settler:
+    """Does what follows from answers, as the settings say."""
+
+    table: ReviewTable
+    catalogue: Table
+    stepfunctions: SFNClient
+    tuning: Tuning
+
+    def settle(self, id: str, *, final: bool = False) -> Task | None:
+        """Do all that follows from what is on record of a task: the task, None if there is none.
+
+        Args:
+            final: nobody else will answer: what is there has to do.
+        """
+        task = self.table.get(id)
+        if task and task.state == "open" and task.answers and (final or len(task.answers) >= task.wanted):
+            task = self._consolidate(task, final)
+        if task and task.state != "open" and task.token:
+            task = self._tell(task)
+        return task
+
+    def give_back(self, id: str, why: str) -> Task | None:
+        """Take an open task from the desk, as nobody else will answer it: the task. Answers that are there
+        come to what they come to; without any, its image waits for the next task, and says why."""
+        task = self.settle(id, final=True)
+        if task is None or task.state != "open":
+            return task
+
+        def given_back(now: Task) -> Task:
+            return finished(now, "given_back", why) if now.state == "open" and not now.answers else now
+
+        self.table.update(id, given_back)
+        return self.settle(id, final=True)
+
+    def _consolidate(self, task: Task, final: bool) -> Task | None:
+        final = final or len(task.answers) >= consolidation.most_answers(self.tuning.review_answers)
+        result = consolidation.consolidate(task.answers, final=final, iou=self.tuning.review_iou)
+        if isinstance(result, Disagreement):
+            return self.table.update(task.id, lambda now: _one_more(now, task, result.why))
+        _put_into_catalogue(self.catalogue, task, result)
+        self._close(task, result)
+        return self.table.get(task.id)
+
+    def _close(self, task: Task, result: Consolidated) -> None:
+        """The task is done and the books are kept in one transaction, so that nothing is counted twice."""
+        done = replace(finished(task, "done", outcome=result.verdict), revision=task.revision + 1)
+        put: Any = {
+            "TableName": self.table.table.name,
+            "Item": as_item(done),
+            "ConditionExpression": "revision = :seen",
+            "ExpressionAttributeValues": {":seen": task.revision},
+        }
+        iou = self.tuning.review_iou
+        counts = [*_of_reviewers(task, result, iou), *_of_model(task, result, iou)]
+        updates: list[Any] = [{"Update": _add(self.table.table.name, *count)} for count in counts]
+        try:
+            self.table.table.meta.client.transact_write_items(TransactItems=[{"Put": put}, *updates])
+        except ClientError as error:
+            # Somebody else was quicker, or gave another answer: it is settled anew from what is there.
+            if error.response["Error"]["Code"] not in _QUICKER:
+                raise
+
+    def _tell(self, task: Task) -> Task | None:
+        """Let the execution that waits for the task go on."""
+        try:
+            if task.state == "done":
+                output = json.dumps({"task": task.id, "outcome": task.outcome})
+                self.stepfunctions.send_task_success(taskToken=task.token, output=output)
+            else:
+                self.stepfunctions.send_task_failure(
+                    taskToken=task.token, error="GivenBack", cause=task.why[:32_000]
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ENDED:
+                raise
+        return self.table.update(task.id, lambda now: replace(now, token=""))
 
 
-def _consolidated(table: ReviewTable, catalogue: Table, task: Task, tuning: Tuning) -> Task | None:
-    most = consolidation.most_answers(tuning.review_answers)
-    final = len(task.answers) >= max(most, 1)
-    result = consolidation.consolidate(task.answers, final=final, iou=tuning.review_iou)
-    if isinstance(result, Disagreement):
-        return table.update(task.id, lambda now: _one_more(now, task, result.why))
-    _put_into_catalogue(catalogue, task, result)
-    _close(table, task, result, tuning)
-    return table.get(task.id)
+def needs_settling(task: Task) -> bool:
+    """Whether a crash left something undone."""
+    if task.state == "open":
+        return len(task.answers) >= task.wanted
+    return bool(task.token)
 
 
 def _one_more(now: Task, seen: Task, why: str) -> Task:
@@ -84,44 +149,20 @@ def _put_into_catalogue(catalogue: Table, task: Task, result: Consolidated) -> N
         curation.relabel(catalogue, task.image, task.kind, result.labels, result.boxes, by)
 
 
-def _close(table: ReviewTable, task: Task, result: Consolidated, tuning: Tuning) -> None:
-    """The task is done and the books are kept in one transaction, so that nothing is counted twice."""
-    done = replace(finished(task, "done", outcome=result.verdict), settled=True, revision=task.revision + 1)
-    put: dict[str, Any] = {
-        "TableName": table.table.name,
-        "Item": as_item(done),
-        "ConditionExpression": "revision = :seen",
-        "ExpressionAttributeValues": {":seen": task.revision},
-    }
-    counts = [*_of_reviewers(task, result, tuning), *_of_model(task, result, tuning)]
-    updates = [{"Update": _add(table.table.name, *count)} for count in counts]
-    try:
-        table.table.meta.client.transact_write_items(TransactItems=[{"Put": put}, *updates])  # type: ignore[list-item]
-    except ClientError as error:
-        # Somebody else was quicker, or gave the task another answer: it is settled anew from what is there.
-        if error.response["Error"]["Code"] not in (
-            "TransactionCanceledException",
-            "TransactionConflictException",
-        ):
-            raise
-
-
-def _of_reviewers(
-    task: Task, result: Consolidated, tuning: Tuning
-) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _of_reviewers(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for answer in task.answers:
         counted: dict[str, Any] = {"answered": 1, "seconds": answer.seconds, f"on {answer.at[:10]}": 1}
         if len(task.answers) > 1:
-            agreed = consolidation.agreement(answer, result, tuning.review_iou)
+            agreed = consolidation.agreement(answer, result, iou)
             counted |= {"compared": 1, "agreed": round(agreed, 4)}
         yield f"reviewer#{answer.reviewer}", "stats", counted
 
 
-def _of_model(task: Task, result: Consolidated, tuning: Tuning) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _of_model(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Only a random sample tells how right the model is."""
     if task.reason != "sample" or not task.suggested_by or result.verdict == "unusable":
         return
-    judged = precision.tally(task.suggestions, result, tuning.review_iou)
+    judged = precision.tally(task.suggestions, result, iou)
     parts = {"confirmed": judged.confirmed, "false": judged.false, "missed": judged.missed}
     yield (
         f"precision#{task.suggested_by}",
@@ -142,20 +183,6 @@ def _add(table_name: str, id: str, part: str, counted: dict[str, Any]) -> dict[s
     }
 
 
-def _tell(table: ReviewTable, stepfunctions: SFNClient, task: Task) -> Task | None:
-    """Let the execution that waits for the task go on."""
-    try:
-        if task.state == "done":
-            output = json.dumps({"task": task.id, "outcome": task.outcome})
-            stepfunctions.send_task_success(taskToken=task.token, output=output)
-        else:
-            stepfunctions.send_task_failure(taskToken=task.token, error="GivenBack", cause=task.why[:32_000])
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _ENDED:
-            raise
-    return table.update(task.id, lambda now: replace(now, token=""))
-
-
 # The books
 
 
@@ -173,6 +200,18 @@ def note_reviewer(table: ReviewTable, reviewer: str, name: str, *, skipped: int 
 def reviewed_by(table: ReviewTable, reviewer: str) -> dict[str, Any]:
     """Everything that is counted of a reviewer."""
     return table.table.get_item(Key={"id": f"reviewer#{reviewer}", "part": "stats"}).get("Item", {})
+
+
+def known_reviewers(table: ReviewTable) -> list[tuple[str, str]]:
+    """Everybody who has been at the desk: subject and name."""
+    query: dict[str, Any] = {"KeyConditionExpression": Key("id").eq("reviewers")}
+    found: list[tuple[str, str]] = []
+    while True:
+        page = table.table.query(**query)
+        found += [(str(item["part"]), str(item["name"])) for item in page["Items"]]
+        if "LastEvaluatedKey" not in page:
+            return sorted(found, key=lambda one: one[1])
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def reviewers(table: ReviewTable, ids: Iterable[tuple[str, str]]) -> list[Reviewed]:
@@ -195,13 +234,7 @@ def _reviewed(sub: str, name: str, item: dict[str, Any]) -> Reviewed:
 
 def precision_of(table: ReviewTable, version: str) -> Precision:
     """How right a model version has been in production, as far as samples tell."""
-    item = table.table.get_item(Key={"id": f"precision#{version}", "part": "all"}).get("Item", {})
+    key = {"id": f"precision#{version}", "part": "all"}
+    item: dict[str, Any] = table.table.get_item(Key=key).get("Item", {})
     counts = (int(item.get(name, 0)) for name in ("confirmed", "false", "missed", "images"))
     return Precision(*counts)
-
-
-def needs_settling(task: Task) -> bool:
-    """Whether a crash left something undone."""
-    if task.state == "open":
-        return len(task.answers) >= task.wanted
-    return bool(task.token)

@@ -10,7 +10,8 @@ claim that nobody renews ends by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,6 +39,9 @@ _TASK, _CURRENT = "task", "current"
 
 class TaskBusyError(RuntimeError):
     """Too many others write this task; try again."""
+
+    status = 503
+    code = "busy"
 
 
 @dataclass(frozen=True)
@@ -125,11 +129,10 @@ class Task:
     finished_at: str = ""
     outcome: str = ""
     """Of a task that is done: the verdict that holds."""
-    settled: bool = False
-    """Whether all that follows from its answers has been done."""
     token: str = ""
     """Of the execution that waits for it."""
     execution: str = ""
+    """Name of the execution that waits for it and others, where it is not the task's own."""
     revision: int = 0
 
     def seat_of(self, reviewer: str, now: str) -> Seat | None:
@@ -295,6 +298,21 @@ class ReviewTable:
             if "LastEvaluatedKey" not in page:
                 return
             query = {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    # Batches
+
+    def put_batch(self, ids: Sequence[str]) -> str:
+        """Tasks that one labeling job asks for together: the batch's id, the same for the same tasks."""
+        name = "batch-" + hashlib.sha256("\0".join(sorted(ids)).encode()).hexdigest()[:20]
+        self.table.put_item(Item={"id": f"batch#{name}", "part": "batch", "tasks": sorted(ids)})
+        for id in ids:
+            self.update(id, lambda task: replace(task, execution=name))
+        return name
+
+    def batch(self, name: str) -> list[Task]:
+        """The tasks of a batch, whatever has become of them."""
+        item = self._get(f"batch#{name}", "batch") or {}
+        return [task for id in item.get("tasks", ()) if (task := self.get(str(id)))]
 
     # Items
 

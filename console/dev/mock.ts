@@ -1,0 +1,217 @@
+/** The API, answered from memory, for `vite` and `vite preview`. Nothing of it is in the built page. */
+import { readdirSync, readFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { join } from 'node:path'
+import type { Connect, Plugin } from 'vite'
+import { pagesAnswer } from './pages.ts'
+
+const colours: Record<string, string> = { crate: '#b3541e', cone: '#1f6fb2', barrel: '#3f7d20', pallet: '#8a3fa0' }
+const pictures = process.env['MOCK_PICTURES'] ?? ''
+const kind = process.env['MOCK_KIND'] ?? 'detection'
+const total = Number(process.env['MOCK_TASKS'] ?? 120)
+
+/** A generator of its own, so that a picture is the same each time. */
+function random(seed: number): () => number {
+  let state = seed * 2654435761
+  return () => {
+    state = (state * 1664525 + 1013904223) % 4294967296
+    return Math.abs(state) / 4294967296
+  }
+}
+
+interface Shape {
+  label: string
+  left: number
+  top: number
+  width: number
+  height: number
+}
+const size = { width: 1280, height: 853 }
+
+function shapes(n: number): Shape[] {
+  const next = random(n + 1)
+  return Array.from({ length: 2 + Math.floor(next() * 4) }, () => ({
+    label: Object.keys(colours)[Math.floor(next() * 4)] ?? 'crate',
+    left: Math.floor(next() * 950),
+    top: Math.floor(next() * 560),
+    width: 120 + Math.floor(next() * 180),
+    height: 110 + Math.floor(next() * 160),
+  }))
+}
+
+function picture(n: number): string {
+  const body = shapes(n).map(
+    ({ label, left, top, width, height }) =>
+      `<rect x="${left}" y="${top}" width="${width}" height="${height}" rx="14" fill="${colours[label] ?? ''}"/>`,
+  )
+  const { width, height } = size
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"><rect width="100%" height="100%" fill="#${(90 + (n % 60)).toString(16)}8a7c"/><path d="M0 600L1280 520V853H0Z" fill="#5d635c"/>${body.join('')}</svg>`
+}
+
+function taskOf(n: number) {
+  const soon = new Date(Date.now() + 600_000).toISOString()
+  const boxes = shapes(n).map((shape, i) => ({ ...shape, left: shape.left + 6 * i, confidence: 91.4 - 13 * i }))
+  return {
+    id: `task-${n}`,
+    image: `${n}`.padStart(64, '0'),
+    url: `/mock/pictures/${n}`,
+    url_expires_at: soon,
+    ...size,
+    kind,
+    reason: n % 3 ? 'low_confidence' : 'unlabelled',
+    why: n % 3 ? 'The model was unsure: its lowest confidence is 52 %.' : 'The image came without a label.',
+    created_at: new Date(Date.now() - n * 60_000).toISOString(),
+    until: soon,
+    suggestions:
+      kind === 'detection' ? { boxes: n % 3 ? boxes : [] } : { labels: [{ label: 'crate', confidence: 71.2 }] },
+    suggested_by: 'labelloop-7',
+    wanted: 1,
+    answers: 0,
+  }
+}
+
+const claimedTasks = new Set<string>()
+const doneTasks = new Map<string, unknown>()
+/** Set by POST /mock/behave: what goes wrong from now on. */
+let behaviour: { status?: number; code?: string; message?: string } = {}
+
+function labels() {
+  return Object.entries(colours).map(([label, colour], i) => ({
+    label,
+    colour,
+    key: i === 0 ? 'c' : '',
+    instruction: `Every ${label} that is at least half visible. Draw tightly around it.`,
+    examples: [{ image: `${i}`.padStart(64, '0'), url: `/mock/pictures/${i}` }],
+    retired: false,
+  }))
+}
+
+type Answer = { status: number; body?: unknown }
+const ok = (body: unknown): Answer => ({ status: 200, body })
+const refused = (status: number, code: string, message: string): Answer => ({ status, body: { error: { code, message } } })
+
+function claim(count: number): Answer {
+  const tasks = []
+  for (let n = 0; n < total && tasks.length < count; n += 1) {
+    if (claimedTasks.has(`task-${n}`) || doneTasks.has(`task-${n}`)) continue
+    claimedTasks.add(`task-${n}`)
+    tasks.push(taskOf(n))
+  }
+  return ok({ tasks })
+}
+
+function deskAnswer(method: string, path: string, body: Record<string, unknown>): Answer | null {
+  const until = new Date(Date.now() + 600_000).toISOString()
+  const task = /^\/(?:claims|tasks)\/([^/]+)/.exec(path)?.[1] ?? ''
+  if (path === '/me')
+    return ok({ sub: 'u1', name: 'Rosa', groups: ['reviewers', 'administrators'], deployment: 'mock', kind })
+  if (path === '/queue') {
+    const done = doneTasks.size
+    return ok({ open: total - done, claimed_by_me: claimedTasks.size, answered_by_me: 40 + done, answered_today: done, kind })
+  }
+  if (path === '/labels') return ok({ labels: labels() })
+  if (path === '/claims') return claim(Number(body['count'] ?? 1))
+  if (!task) return null
+  if (path.endsWith('/answer') || path.endsWith('/skip')) {
+    if (behaviour.status) return refused(behaviour.status, behaviour.code ?? 'mock', behaviour.message ?? 'As asked.')
+    if (doneTasks.has(task)) return refused(409, 'already_done', 'Somebody has answered this task already.')
+    doneTasks.set(task, body)
+    claimedTasks.delete(task)
+    return path.endsWith('/skip') ? { status: 204 } : ok({ state: 'done', wanted: 1, answers: 1 })
+  }
+  if (method === 'GET') return ok(taskOf(Number(task.slice(5))))
+  if (!claimedTasks.has(task)) return refused(409, 'not_yours', 'Somebody else has claimed this task.')
+  if (method === 'PUT') return ok({ until })
+  claimedTasks.delete(task)
+  return { status: 204 }
+}
+
+function idToken(): string {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const now = Math.floor(Date.now() / 1000)
+  return `${part({ alg: 'none' })}.${part({ iss: 'mock', aud: 'mock', sub: 'u1', iat: now, exp: now + 3600 })}.x`
+}
+
+function signInAnswer(url: URL): Answer | null {
+  if (url.pathname === '/config.json') {
+    const site = url.origin
+    return ok({
+      deployment: 'mock',
+      region: 'eu-central-1',
+      clientId: 'mock',
+      authority: 'mock',
+      authorizationEndpoint: `${site}/mock/authorize`,
+      tokenEndpoint: `${site}/mock/token`,
+      redirectUri: `${site}/`,
+      apiBase: '/api',
+    })
+  }
+  if (url.pathname === '/mock/token')
+    return ok({ access_token: 'mock', id_token: idToken(), refresh_token: 'r', token_type: 'Bearer', expires_in: 3600 })
+  if (url.pathname === '/mock/answers') return ok(Object.fromEntries(doneTasks))
+  return null
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const parts: Buffer[] = []
+  for await (const part of request) parts.push(part as Buffer)
+  try {
+    return JSON.parse(Buffer.concat(parts).toString() || '{}') as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}
+
+function reply(response: ServerResponse, answer: Answer): void {
+  response.statusCode = answer.status
+  response.setHeader('Content-Type', 'application/json')
+  response.end(answer.body === undefined ? '' : JSON.stringify(answer.body))
+}
+
+function sendPicture(response: ServerResponse, n: number): void {
+  if (pictures) {
+    const names = readdirSync(pictures).sort()
+    response.end(readFileSync(join(pictures, names[n % names.length] ?? '')))
+    return
+  }
+  response.setHeader('Content-Type', 'image/svg+xml')
+  response.end(picture(n))
+}
+
+function apiAnswer(method: string, path: string, body: Record<string, unknown>): Answer {
+  if (behaviour.status === 401) return refused(401, 'unauthorized', 'Sign in.')
+  const desk = deskAnswer(method, path, body)
+  if (desk) return desk
+  const page = pagesAnswer(method, path, body)
+  return page === undefined ? refused(404, 'no_route', `The mock has no route ${path}.`) : ok(page)
+}
+
+async function handle(request: IncomingMessage, response: ServerResponse, next: () => void): Promise<void> {
+  const url = new URL(request.url ?? '/', `http://${request.headers.host ?? 'localhost'}`)
+  const path = url.pathname
+  if (path === '/mock/authorize') {
+    const back = `${url.searchParams.get('redirect_uri') ?? '/'}?code=c&state=${url.searchParams.get('state') ?? ''}`
+    response.writeHead(302, { Location: back }).end()
+  } else if (path.startsWith('/mock/pictures/')) {
+    sendPicture(response, Number(path.split('/').pop()))
+  } else if (path === '/mock/behave') {
+    behaviour = await bodyOf(request)
+    reply(response, ok(behaviour))
+  } else if (path.startsWith('/api/')) {
+    reply(response, apiAnswer(request.method ?? 'GET', path.slice(4), await bodyOf(request)))
+  } else {
+    const answer = signInAnswer(url)
+    if (answer) reply(response, answer)
+    else next()
+  }
+}
+
+export function mockApi(): Plugin {
+  const middleware: Connect.NextHandleFunction = (request, response, next) => void handle(request, response, next)
+  return {
+    name: 'labelloop-mock-api',
+    apply: 'serve',
+    configureServer: (server) => void server.middlewares.use(middleware),
+    configurePreviewServer: (server) => void server.middlewares.use(middleware),
+  }
+}

@@ -1,0 +1,155 @@
+/** The shell: navigation, who is signed in, and the page of the path. */
+import { signal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import { getMe, type Me } from './api'
+import { config, signIn, signOut, startSignIn } from './auth'
+import { outboxOf } from './desk/post'
+import { go, Lazy, Link, match, path, type Page, type Route } from './router'
+import { Button, EmptyState, Spinner, ToastRegion } from './ui'
+
+// One chunk for each page; `Lazy` says so when one is not there.
+const pages = import.meta.glob<{ default: Page }>([
+  './runs/{runs,run}.tsx',
+  './versions/versions.tsx',
+  './tryit/tryit.tsx',
+  './admin/{tasks,reviewers,labels}.tsx',
+])
+const page = (file: string) => () => pages[file]?.() ?? Promise.reject(new Error(`${file} is not part of this build`))
+
+const routes: Route[] = [
+  { pattern: '/review', title: 'Review', load: () => import('./desk/desk') },
+  { pattern: '/runs', title: 'Runs', load: page('./runs/runs.tsx') },
+  { pattern: '/runs/:id', title: 'Run', load: page('./runs/run.tsx') },
+  { pattern: '/versions', title: 'Model versions', load: page('./versions/versions.tsx') },
+  { pattern: '/try', title: 'Try it', load: page('./tryit/tryit.tsx') },
+  { pattern: '/admin/tasks', title: 'Tasks', load: page('./admin/tasks.tsx'), administrators: true },
+  { pattern: '/admin/reviewers', title: 'Reviewers', load: page('./admin/reviewers.tsx'), administrators: true },
+  { pattern: '/admin/labels', title: 'Labels', load: page('./admin/labels.tsx'), administrators: true },
+]
+
+/** Who is signed in; null until the API has said it. */
+export const me = signal<Me | null>(null)
+const meFailed = signal('')
+
+export const isAdministrator = (): boolean => me.value?.groups.includes('administrators') ?? false
+
+function loadMe(): void {
+  meFailed.value = ''
+  getMe().then(
+    (answer) => {
+      me.value = answer
+      outboxOf(answer.sub)
+    },
+    (error: unknown) => {
+      meFailed.value = error instanceof Error ? error.message : String(error)
+    },
+  )
+}
+
+export function App() {
+  useEffect(() => {
+    if (path.value === '/') go('/review', true)
+  }, [path.value])
+  useEffect(() => {
+    if (signIn.value === 'in' && !me.value) loadMe()
+  }, [signIn.value])
+  if (signIn.value === 'out') return <SignedOutPage />
+  return (
+    <>
+      <a class="skip-link" href="#main">
+        Skip to content
+      </a>
+      <Header />
+      {signIn.value === 'lapsed' && <LapsedBanner />}
+      <main id="main" tabIndex={-1}>
+        <CurrentPage />
+      </main>
+      <ToastRegion />
+    </>
+  )
+}
+
+function CurrentPage() {
+  if (meFailed.value && !me.value) {
+    return (
+      <EmptyState title="The service did not answer" action={<Button onClick={loadMe}>Try again</Button>}>
+        {meFailed.value}
+      </EmptyState>
+    )
+  }
+  if (!me.value) return <Spinner label="Loading" />
+  for (const route of routes) {
+    const params = match(route.pattern, path.value)
+    if (!params) continue
+    if (route.administrators && !isAdministrator()) {
+      return <EmptyState title="For administrators">Ask an administrator to add you to the group.</EmptyState>
+    }
+    return <Lazy route={route} params={params} />
+  }
+  return (
+    <EmptyState title="There is no such page">
+      <Link href="/review">Go to the review desk</Link>
+    </EmptyState>
+  )
+}
+
+const places: [string, string][] = [
+  ['/review', 'Review'],
+  ['/runs', 'Runs'],
+  ['/versions', 'Versions'],
+  ['/try', 'Try it'],
+]
+const administration: [string, string][] = [
+  ['/admin/tasks', 'Tasks'],
+  ['/admin/reviewers', 'Reviewers'],
+  ['/admin/labels', 'Labels'],
+]
+
+function Header() {
+  const all = isAdministrator() ? [...places, ...administration] : places
+  return (
+    <header class="shell-header">
+      <span class="brand">
+        LabelLoop <small>{config().deployment}</small>
+      </span>
+      <nav aria-label="Main">
+        <ul>
+          {all.map(([href, text]) => (
+            <li key={href}>
+              <Link href={href}>{text}</Link>
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <span class="who">
+        <span class="who-name">{me.value?.name}</span>
+        <Button kind="quiet" onClick={() => void signOut()}>
+          Sign out
+        </Button>
+      </span>
+    </header>
+  )
+}
+
+function LapsedBanner() {
+  return (
+    <div class="banner" role="alert">
+      <span>Your sign-in has ended. Your work is kept here and sent when you are back.</span>
+      <Button kind="primary" onClick={() => void startSignIn()}>
+        Sign in again
+      </Button>
+    </div>
+  )
+}
+
+function SignedOutPage() {
+  return (
+    <main class="signed-out">
+      <h1>LabelLoop</h1>
+      <p>Review images, follow training runs, and try the model of {config().deployment}.</p>
+      <Button kind="primary" onClick={() => void startSignIn()}>
+        Sign in
+      </Button>
+    </main>
+  )
+}

@@ -1,0 +1,153 @@
+/** Sign-in at the deployment's Cognito user pool: authorization code with PKCE, refreshed silently. */
+import { signal } from '@preact/signals'
+import { ErrorResponse, UserManager, WebStorageStateStore, type User } from 'oidc-client-ts'
+
+/** `/config.json`, written by the deployment beside the page. */
+export interface Config {
+  deployment: string
+  region: string
+  clientId: string
+  authority: string
+  authorizationEndpoint?: string
+  tokenEndpoint?: string
+  logoutEndpoint?: string
+  redirectUri: string
+  apiBase: string
+}
+
+/** `lapsed`: was signed in, and has to sign in again; nothing that is on the screen is lost. */
+export type SignIn = 'unknown' | 'out' | 'in' | 'lapsed'
+export const signIn = signal<SignIn>('unknown')
+
+export class SignedOut extends Error {
+  constructor() {
+    super('Your sign-in has ended. Sign in again; your work is kept.')
+    this.name = 'SignedOut'
+  }
+}
+
+let loaded: Config | null = null
+let manager: UserManager | null = null
+let user: User | null = null
+let renewal: Promise<User | null> | null = null
+
+export function config(): Config {
+  if (!loaded) throw new Error('config.json has not been read yet')
+  return loaded
+}
+
+function userManager(): UserManager {
+  if (!manager) throw new Error('sign-in has not been set up yet')
+  return manager
+}
+
+function makeManager(settings: Config): UserManager {
+  const { authorizationEndpoint, tokenEndpoint, logoutEndpoint } = settings
+  const told = authorizationEndpoint && tokenEndpoint
+  return new UserManager({
+    authority: settings.authority,
+    client_id: settings.clientId,
+    redirect_uri: settings.redirectUri,
+    response_type: 'code',
+    scope: 'openid email profile',
+    automaticSilentRenew: false,
+    userStore: new WebStorageStateStore({ store: sessionStorage }),
+    stateStore: new WebStorageStateStore({ store: sessionStorage }),
+    ...(told && {
+      metadata: {
+        issuer: settings.authority,
+        authorization_endpoint: authorizationEndpoint,
+        token_endpoint: tokenEndpoint,
+        ...(logoutEndpoint && { end_session_endpoint: logoutEndpoint }),
+      },
+    }),
+  })
+}
+
+/** Reads the configuration and takes up a sign-in: one just made, or the one of this tab. */
+export async function startAuth(): Promise<void> {
+  const response = await fetch('/config.json', { cache: 'no-store' })
+  if (!response.ok) throw new Error(`config.json answered ${response.status}: is the deployment complete?`)
+  loaded = (await response.json()) as Config
+  manager = makeManager(loaded)
+  const query = new URLSearchParams(location.search)
+  if (query.has('state') && (query.has('code') || query.has('error'))) {
+    await finishSignIn()
+  } else {
+    user = await manager.getUser()
+  }
+  // Without a connection the page opens all the same: what was drawn is here.
+  if (user?.expired) user = await renew().catch(() => user)
+  signIn.value = user ? 'in' : 'out'
+}
+
+async function finishSignIn(): Promise<void> {
+  let back = '/review'
+  try {
+    user = await userManager().signinRedirectCallback()
+    back = typeof user.state === 'string' ? user.state : back
+  } catch {
+    user = null
+  }
+  history.replaceState(null, '', back)
+}
+
+/** A user with a new token; null when only signing in helps; throws when the sign-in host cannot be reached. */
+function renew(): Promise<User | null> {
+  if (!user?.refresh_token) return Promise.resolve(null)
+  // One at a time: a refresh token that is rotated may be used once.
+  renewal ??= userManager()
+    .signinSilent()
+    .catch((error: unknown) => {
+      if (error instanceof ErrorResponse) return null
+      throw error
+    })
+    .finally(() => {
+      renewal = null
+    })
+  return renewal
+}
+
+/** The token to send; renewed when it is about to end, or when the API refused it (`refused`). */
+export async function accessToken(refused = false): Promise<string> {
+  const soon = (user?.expires_in ?? 0) < 30
+  if (user && (refused || soon)) {
+    user = await renew()
+  }
+  if (!user) signInNeeded()
+  return user.access_token
+}
+
+/** The token at hand, for a request that cannot wait; empty when signed out. */
+export const tokenAtHand = (): string => user?.access_token ?? ''
+
+export function signInNeeded(): never {
+  signIn.value = signIn.value === 'out' ? 'out' : 'lapsed'
+  throw new SignedOut()
+}
+
+let leavingToSignIn = false
+/** True while the browser goes to the sign-in page: the claims are kept then. */
+export const goesToSignIn = (): boolean => leavingToSignIn
+
+export async function startSignIn(): Promise<void> {
+  leavingToSignIn = true
+  const here = location.pathname === '/' ? '/review' : location.pathname
+  try {
+    await userManager().signinRedirect({ state: here })
+  } catch (error) {
+    leavingToSignIn = false
+    throw error
+  }
+}
+
+export async function signOut(): Promise<void> {
+  const { logoutEndpoint, clientId, redirectUri } = config()
+  await userManager().removeUser()
+  user = null
+  signIn.value = 'out'
+  if (!logoutEndpoint) return
+  // Cognito's /logout: https://docs.aws.amazon.com/cognito/latest/developerguide/logout-endpoint.html
+  const query = new URLSearchParams({ client_id: clientId, logout_uri: redirectUri })
+  location.assign(`${logoutEndpoint}?${query.toString()}`)
+}

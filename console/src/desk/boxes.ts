@@ -1,0 +1,119 @@
+/** Boxes in whole pixels of the upright image, and what can be done with them. No screen, no DOM. */
+import type { Box, Suggestions } from '../api'
+
+/** `confidence` is there while the box is the model's proposal that nobody has touched. */
+export interface DeskBox extends Box {
+  id: string
+  confidence?: number
+}
+export interface Size {
+  width: number
+  height: number
+}
+export interface Point {
+  x: number
+  y: number
+}
+/** Which sides a handle moves: 'n', 'se', ... */
+export type Handle = 'n' | 's' | 'w' | 'e' | 'nw' | 'ne' | 'sw' | 'se'
+export const handles: Handle[] = ['nw', 'n', 'ne', 'e', 'se', 's', 'sw', 'w']
+
+let made = 0
+export function newId(): string {
+  made += 1
+  return `b${made}`
+}
+
+const between = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high)
+
+/** Whole pixels inside the image, at least one wide and high. */
+export function fit<B extends Box>(box: B, image: Size): B {
+  const left = between(Math.round(box.left), 0, image.width - 1)
+  const top = between(Math.round(box.top), 0, image.height - 1)
+  const right = between(Math.round(box.left + box.width), left + 1, image.width)
+  const bottom = between(Math.round(box.top + box.height), top + 1, image.height)
+  return { ...box, left, top, width: right - left, height: bottom - top }
+}
+
+export function fromSuggestions(suggestions: Suggestions, image: Size): DeskBox[] {
+  return (suggestions.boxes ?? []).map((box) => fit({ ...box, id: newId() }, image))
+}
+
+/** The box between two corners, or null when it is too small to be meant. */
+export function spanned(a: Point, b: Point, label: string, image: Size, least: number): DeskBox | null {
+  const inside = (p: Point) => ({ x: between(p.x, 0, image.width), y: between(p.y, 0, image.height) })
+  const [p, q] = [inside(a), inside(b)]
+  const width = Math.abs(p.x - q.x)
+  const height = Math.abs(p.y - q.y)
+  if (width < least || height < least) return null
+  return fit({ id: newId(), label, left: Math.min(p.x, q.x), top: Math.min(p.y, q.y), width, height }, image)
+}
+
+/** Touching a proposal makes it the person's own. */
+function own<B extends DeskBox>(box: B): DeskBox {
+  const { confidence: _touched, ...rest } = box
+  return rest
+}
+
+/** Moves without changing the size; stops at the image's edge. */
+export function move(box: DeskBox, dx: number, dy: number, image: Size): DeskBox {
+  const left = between(Math.round(box.left + dx), 0, image.width - box.width)
+  const top = between(Math.round(box.top + dy), 0, image.height - box.height)
+  return { ...own(box), left, top }
+}
+
+/** Moves one or two sides; a side pulled past its opposite turns the box over. */
+export function resize(box: DeskBox, handle: Handle, dx: number, dy: number, image: Size): DeskBox {
+  let { left, top } = box
+  let right = left + box.width
+  let bottom = top + box.height
+  if (handle.includes('w')) left = between(left + dx, 0, image.width)
+  if (handle.includes('e')) right = between(right + dx, 0, image.width)
+  if (handle.includes('n')) top = between(top + dy, 0, image.height)
+  if (handle.includes('s')) bottom = between(bottom + dy, 0, image.height)
+  const turned = {
+    ...own(box),
+    left: Math.min(left, right),
+    top: Math.min(top, bottom),
+    width: Math.abs(right - left),
+    height: Math.abs(bottom - top),
+  }
+  return fit(turned, image)
+}
+
+export const relabel = (box: DeskBox, label: string): DeskBox => ({ ...own(box), label })
+
+export function handlePoint(box: Box, handle: Handle): Point {
+  const x = handle.includes('w') ? 0 : handle.includes('e') ? 1 : 0.5
+  const y = handle.includes('n') ? 0 : handle.includes('s') ? 1 : 0.5
+  return { x: box.left + x * box.width, y: box.top + y * box.height }
+}
+
+/** The handle of `box` within `reach` (image pixels) of a point; the nearest one. */
+export function handleAt(box: Box, point: Point, reach: number): Handle | null {
+  let best: Handle | null = null
+  let bestDistance = reach
+  for (const handle of handles) {
+    const at = handlePoint(box, handle)
+    const distance = Math.hypot(at.x - point.x, at.y - point.y)
+    if (distance <= bestDistance) {
+      best = handle
+      bestDistance = distance
+    }
+  }
+  return best
+}
+
+const holds = (box: Box, point: Point) =>
+  point.x >= box.left && point.x <= box.left + box.width && point.y >= box.top && point.y <= box.top + box.height
+
+/** The smallest box under a point, so that a box inside another can be reached. */
+export function boxAt(boxes: DeskBox[], point: Point): DeskBox | null {
+  const under = boxes.filter((box) => holds(box, point))
+  under.sort((a, b) => a.width * a.height - b.width * b.height)
+  return under[0] ?? null
+}
+
+/** What is sent: the members of the contract, no more. */
+export const toAnswer = (boxes: DeskBox[]): Box[] =>
+  boxes.map(({ label, left, top, width, height }) => ({ label, left, top, width, height }))

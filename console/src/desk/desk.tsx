@@ -1,0 +1,332 @@
+/** The review desk: one image at a time, the next ones already there. */
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { getLabels, getQueue, type AnswerBody, type Verdict } from '../api'
+import { me } from '../app'
+import { Button, EmptyState, Spinner, toast } from '../ui'
+import { Canvas } from './canvas'
+import { claimed, Claims, supply, supplyError, type Ready } from './claims'
+import './desk.css'
+import { HelpDialog, ReasonDialog, skipReasons, unusableReasons } from './dialogs'
+import { actionOf, type Command } from './keys'
+import { waiting, type Delivery, type Outbox } from './outbox'
+import { BoxList, LabelPanel } from './panel'
+import { departed, outboxOf } from './post'
+import * as desk from './state'
+
+interface Services {
+  claims: Claims
+  outbox: Outbox
+}
+
+function refreshQueue(): void {
+  getQueue().then(
+    (answer) => {
+      desk.queue.value = answer
+    },
+    () => undefined,
+  )
+}
+
+function refreshLabels(): void {
+  getLabels().then(
+    (answer) => {
+      desk.labels.value = answer.labels
+    },
+    (error: unknown) => {
+      if (desk.labels.value.length === 0) toast(error instanceof Error ? error.message : String(error), 'bad')
+    },
+  )
+}
+
+/** What other people change meanwhile; the addresses of the examples expire, too. */
+function refresh(): void {
+  if (document.visibilityState !== 'visible') return
+  refreshQueue()
+  refreshLabels()
+}
+
+function open(sub: string): Services {
+  const claims = new Claims(() => {
+    toast('Your claim on an image has ended: somebody else has it now. What you had drawn on it is not sent.', 'bad')
+  })
+  const outbox = outboxOf(sub)
+  void claims.open((task) => outbox.has(task))
+  refreshLabels()
+  return { claims, outbox }
+}
+
+export default function Desk() {
+  const sub = me.value?.sub ?? ''
+  const [services, setServices] = useState<Services | null>(null)
+  useEffect(() => {
+    const opened = open(sub)
+    setServices(opened)
+    const timer = setInterval(refresh, 30_000)
+    return () => {
+      clearInterval(timer)
+      opened.claims.close()
+      desk.show(null)
+    }
+  }, [sub])
+  useEffect(refreshQueue, [departed.value])
+  if (!services) return <Spinner label="Opening the desk" />
+  return <DeskBody services={services} />
+}
+
+function DeskBody({ services }: { services: Services }) {
+  const first = claimed.value[0] ?? null
+  const firstId = first?.task.id
+  // Before painting, so that no frame shows the new image with the old one's boxes.
+  if (desk.task.peek()?.id !== firstId) desk.show(first?.task ?? null)
+  const body = useRef<HTMLDivElement>(null)
+  const focusImage = () => body.current?.querySelector<HTMLElement>('.canvas')?.focus({ preventScroll: true })
+
+  function finish(entry: Omit<Delivery, 'task' | 'sub'>) {
+    const id = desk.task.value?.id
+    if (!id) return
+    services.outbox.put({ task: id, sub: me.value?.sub ?? '', ...entry } as Delivery)
+    services.claims.next()
+    focusImage()
+  }
+  function settle(verdict: Verdict, reason = '') {
+    const answer: AnswerBody | string = desk.answer(verdict, reason)
+    if (typeof answer === 'string') toast(answer)
+    else finish({ answer })
+  }
+  const acts: Record<Command, () => void> = {
+    confirm: () => settle('labelled'),
+    nothing: () => settle('nothing'),
+    unusable: () => (desk.overlay.value = 'unusable'),
+    skip: () => (desk.overlay.value = 'skip'),
+    undo: desk.undo,
+    redo: desk.redo,
+    delete: desk.removeSelected,
+    place: desk.placeBox,
+    deselect: () => desk.select(''),
+    help: () => (desk.overlay.value = 'help'),
+    'zoom-in': () => desk.zoomBy(1.4),
+    'zoom-out': () => desk.zoomBy(1 / 1.4),
+    'zoom-whole': desk.showWhole,
+  }
+  const latest = useRef(acts)
+  latest.current = acts
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => pressed(event, (command) => latest.current[command]())
+    window.addEventListener('keydown', onKey)
+    return () => window.removeEventListener('keydown', onKey)
+  }, [])
+  useEffect(() => {
+    if (firstId && document.activeElement === document.body) focusImage()
+  }, [firstId])
+
+  return (
+    <div class="desk" ref={body}>
+      <h1 class="visually-hidden">Review</h1>
+      <TopBar />
+      {first ? <Picture ready={first} claims={services.claims} /> : <NoTask claims={services.claims} />}
+      {first && (
+        <aside class="side" aria-label="Labels and boxes">
+          <LabelPanel focusImage={focusImage} />
+          {first.task.kind === 'detection' && <BoxList focusImage={focusImage} />}
+        </aside>
+      )}
+      {first && <Actions acts={acts} focusImage={focusImage} />}
+      <Overlays finish={finish} settle={settle} />
+      <div class="visually-hidden" aria-live="polite">
+        {desk.said.value}
+      </div>
+    </div>
+  )
+}
+
+/** Where a key belongs to the control that has the focus. */
+function belongsToControl(event: KeyboardEvent): boolean {
+  const target = event.target
+  if (!(target instanceof HTMLElement)) return false
+  if (target.closest('dialog, input, select, textarea')) return true
+  return (event.key === 'Enter' || event.key === ' ') && target.closest('button, a') !== null
+}
+
+function pressed(event: KeyboardEvent, act: (command: Command) => void): void {
+  if (!desk.task.value || desk.overlay.value || belongsToControl(event)) return
+  if (event.key === 'Tab') {
+    if (event.target instanceof HTMLElement && event.target.classList.contains('canvas')) {
+      if (desk.cycle(event.shiftKey ? -1 : 1)) event.preventDefault()
+    }
+    return
+  }
+  const action = actionOf(event, desk.keys.value)
+  if (!action) return
+  // A held key repeats arrows, never an answer.
+  if (event.repeat && !('step' in action)) return
+  event.preventDefault()
+  if ('command' in action) act(action.command)
+  else if ('label' in action) desk.chooseLabel(action.label)
+  else desk.step(action.step.dx, action.step.dy, action.step.resize)
+}
+
+function TopBar() {
+  const queue = desk.queue.value
+  const task = desk.task.value
+  return (
+    <div class="topbar">
+      <p class="why">{task?.why ?? ''}</p>
+      <p class="figures">
+        {waiting.value > 0 && <span class="unsent">{waiting.value} to send</span>}
+        {queue && (
+          <>
+            <span>
+              <b>{queue.open}</b> left
+            </span>
+            <span>
+              <b>{queue.answered_today}</b> today
+            </span>
+          </>
+        )}
+      </p>
+    </div>
+  )
+}
+
+function Picture({ ready, claims }: { ready: Ready; claims: Claims }) {
+  const [unreadable, setUnreadable] = useState('')
+  const { id } = ready.task
+  useEffect(() => {
+    let current = true
+    ready.decoded.catch(() => current && setUnreadable(id))
+    return () => {
+      current = false
+    }
+  }, [ready])
+  async function retry() {
+    try {
+      await claims.retry(id)
+      setUnreadable('')
+    } catch (error) {
+      toast(error instanceof Error ? error.message : String(error), 'bad')
+    }
+  }
+  if (unreadable !== id) return <Canvas ready={ready} />
+  return (
+    <div class="no-task">
+      <EmptyState title="The picture did not load" action={<Button onClick={() => void retry()}>Load it again</Button>}>
+        Its address may have expired, or the connection was lost. You can also skip it, or say that it is unusable.
+      </EmptyState>
+    </div>
+  )
+}
+
+function NoTask({ claims }: { claims: Claims }) {
+  const fill = () => void claims.fill()
+  useEffect(() => {
+    const timer = setInterval(fill, 30_000)
+    return () => clearInterval(timer)
+  }, [])
+  if (supply.value === 'empty') {
+    return (
+      <div class="no-task">
+        <EmptyState title="Nothing to review" action={<Button onClick={fill}>Look again</Button>}>
+          Every image is answered or claimed by somebody else. New ones appear here by themselves.
+        </EmptyState>
+      </div>
+    )
+  }
+  if (supply.value === 'failed') {
+    return (
+      <div class="no-task">
+        <EmptyState title="No image could be fetched" action={<Button onClick={fill}>Try again</Button>}>
+          {supplyError.value}
+        </EmptyState>
+      </div>
+    )
+  }
+  return (
+    <div class="no-task">
+      <Spinner label="Fetching the next image" />
+    </div>
+  )
+}
+
+function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focusImage: () => void }) {
+  const detection = desk.task.value?.kind === 'detection'
+  const then = (command: Command) => () => {
+    acts[command]()
+    focusImage()
+  }
+  return (
+    <div class="actions" role="group" aria-label="Answer">
+      <div class="tools">
+        <Button kind="quiet" disabled={!desk.canUndo.value} onClick={then('undo')} aria-label="Undo" title="Undo (Z)">
+          {'\u21b6'}
+        </Button>
+        <Button kind="quiet" disabled={!desk.canRedo.value} onClick={then('redo')} aria-label="Redo" title="Redo (Shift Z)">
+          {'\u21b7'}
+        </Button>
+        <Button kind="quiet" onClick={then('zoom-out')} aria-label="Zoom out" title="Zoom out (-)">
+          {'\u2212'}
+        </Button>
+        <Button kind="quiet" onClick={then('zoom-in')} aria-label="Zoom in" title="Zoom in (+)">
+          +
+        </Button>
+        <Button kind="quiet" onClick={then('zoom-whole')} aria-label="Whole image" title="Whole image (0)">
+          {'\u2922'}
+        </Button>
+        {detection && (
+          <Button
+            kind="quiet"
+            disabled={!desk.selected.value}
+            onClick={then('delete')}
+            aria-label="Delete box"
+            title="Delete"
+          >
+            {'\u2715'}
+          </Button>
+        )}
+        <Button kind="quiet" onClick={acts.help} aria-label="Keys and help" title="Keys (?)">
+          ?
+        </Button>
+      </div>
+      <div class="answers">
+        <Button onClick={acts.skip} shortcut="S">
+          Skip
+        </Button>
+        <Button onClick={acts.unusable} shortcut="U">
+          Unusable
+        </Button>
+        <Button onClick={acts.nothing} shortcut="N">
+          Nothing here
+        </Button>
+        <Button kind="primary" onClick={acts.confirm} shortcut={'\u21b5'}>
+          Confirm
+        </Button>
+      </div>
+    </div>
+  )
+}
+
+interface OverlaysProps {
+  finish: (entry: { skip: string }) => void
+  settle: (verdict: Verdict, reason: string) => void
+}
+function Overlays({ finish, settle }: OverlaysProps) {
+  const close = () => {
+    desk.overlay.value = ''
+  }
+  if (desk.overlay.value === 'help') return <HelpDialog onClose={close} />
+  if (desk.overlay.value === 'skip') {
+    const skip = (reason: string) => {
+      close()
+      finish({ skip: reason })
+    }
+    return <ReasonDialog title="Skip this image" reasons={skipReasons} act="Skip" onClose={close} onReason={skip} />
+  }
+  if (desk.overlay.value === 'unusable') {
+    const refuse = (reason: string) => {
+      close()
+      settle('unusable', reason)
+    }
+    const title = 'This image is unusable'
+    return <ReasonDialog title={title} reasons={unusableReasons} act="Unusable" onClose={close} onReason={refuse} />
+  }
+  return null
+}

@@ -1,0 +1,131 @@
+/**
+ * Answers on their way to the API. They lie in the browser's storage until the API has taken them, so
+ * a dropped connection, a reload or an expired sign-in loses none; there is one for each task.
+ */
+import { signal } from '@preact/signals'
+import { answerTask, ApiError, skipTask, type AnswerBody } from '../api'
+import { SignedOut } from '../auth'
+
+export type Delivery = { task: string; sub: string } & ({ answer: AnswerBody } | { skip: string })
+
+/** How many are waiting, for the desk to show. */
+export const waiting = signal(0)
+const slot = 'labelloop.outbox'
+const longest = 60_000
+
+function read(): Delivery[] {
+  try {
+    return JSON.parse(localStorage.getItem(slot) ?? '[]') as Delivery[]
+  } catch {
+    return []
+  }
+}
+function write(entries: Delivery[]): void {
+  localStorage.setItem(slot, JSON.stringify(entries))
+}
+
+/** The wait before try number `attempt` (0, 1, ...), in milliseconds, doubled each time up to a minute. */
+export const backoff = (attempt: number): number => Math.min(1000 * 2 ** attempt, longest)
+
+/** A refusal that no repeating will change: the task is somebody else's, finished, gone, or the answer is wrong. */
+export const isFinal = (error: unknown): error is ApiError =>
+  error instanceof ApiError && error.status >= 400 && error.status < 500 && ![401, 408, 429].includes(error.status)
+
+const deliver = (entry: Delivery): Promise<unknown> =>
+  'answer' in entry ? answerTask(entry.task, entry.answer) : skipTask(entry.task, entry.skip)
+
+interface Listener {
+  /** The API has it. */
+  sent: (entry: Delivery) => void
+  /** The API will never take it; shown to the person before it is dropped. */
+  refused: (entry: Delivery, error: ApiError) => void
+}
+
+export class Outbox {
+  private attempt = 0
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private sending = false
+  private again = false
+
+  constructor(
+    private readonly sub: string,
+    private readonly listener: Listener,
+  ) {}
+
+  private mine(): Delivery[] {
+    return read().filter((entry) => entry.sub === this.sub)
+  }
+
+  start(): void {
+    waiting.value = this.mine().length
+    window.addEventListener('online', this.now)
+    void this.flush()
+  }
+
+  stop(): void {
+    window.removeEventListener('online', this.now)
+    clearTimeout(this.timer)
+  }
+
+  has(task: string): boolean {
+    return this.mine().some((entry) => entry.task === task)
+  }
+
+  put(entry: Delivery): void {
+    write([...read().filter((other) => other.task !== entry.task), entry])
+    waiting.value = this.mine().length
+    void this.flush()
+  }
+
+  private remove(entry: Delivery): void {
+    write(read().filter((other) => other.task !== entry.task))
+    waiting.value = this.mine().length
+  }
+
+  /** Tries again at once: the connection or the sign-in is back. */
+  readonly now = (): void => {
+    this.attempt = 0
+    clearTimeout(this.timer)
+    void this.flush()
+  }
+
+  private async flush(): Promise<void> {
+    this.again = this.sending
+    if (this.sending) return
+    this.sending = true
+    try {
+      // One tab at a time, so that none is sent twice.
+      await navigator.locks.request(slot, () => this.drain())
+      this.attempt = 0
+    } catch (error) {
+      // Without a sign-in only signing in helps; it calls `now`.
+      if (!(error instanceof SignedOut)) this.later()
+    } finally {
+      this.sending = false
+    }
+    // What was put while the last one was on its way out.
+    if (this.again) await this.flush()
+  }
+
+  private async drain(): Promise<void> {
+    for (let entry = this.mine()[0]; entry; entry = this.mine()[0]) await this.one(entry)
+    waiting.value = 0
+  }
+
+  private async one(entry: Delivery): Promise<void> {
+    try {
+      await deliver(entry)
+      this.listener.sent(entry)
+    } catch (error) {
+      if (!isFinal(error)) throw error
+      this.listener.refused(entry, error)
+    }
+    this.remove(entry)
+  }
+
+  private later(): void {
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => void this.flush(), backoff(this.attempt))
+    this.attempt += 1
+  }
+}

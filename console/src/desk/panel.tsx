@@ -1,0 +1,114 @@
+/** Beside the image: the labels to choose from and the boxes that are there. */
+import { signal } from '@preact/signals'
+import type { Label } from '../api'
+import type { DeskBox } from './boxes'
+import * as desk from './state'
+
+const explained = signal('')
+
+export function LabelPanel({ focusImage }: { focusImage: () => void }) {
+  const classification = desk.task.value?.kind === 'classification'
+  const choices = desk.choices.value
+  return (
+    <section class="panel" aria-labelledby="labels-title">
+      <h2 id="labels-title">{classification ? 'What is in the image?' : 'Labels'}</h2>
+      {desk.usable.value.length === 0 && <p class="muted">An administrator has to define labels first.</p>}
+      <ul class={classification ? 'labels labels-large' : 'labels'}>
+        {choices.map((label) => (
+          <LabelRow key={label.label} label={label} focusImage={focusImage} />
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+function isOn(label: string): boolean {
+  if (desk.task.value?.kind === 'classification') return desk.draft.value.labels.includes(label)
+  return (desk.selected.value?.label ?? desk.drawLabel()) === label
+}
+
+const suggestedAs = (label: string) =>
+  desk.task.value?.suggestions.labels?.find((other) => other.label === label)?.confidence
+
+function LabelRow({ label, focusImage }: { label: Label; focusImage: () => void }) {
+  const name = label.label
+  const key = desk.keys.value.get(name) ?? ''
+  const on = isOn(name)
+  const confidence = suggestedAs(name)
+  const open = explained.value === name
+  const hasMore = label.instruction !== '' || label.examples.length > 0
+  function choose() {
+    desk.chooseLabel(name)
+    focusImage()
+  }
+  return (
+    <li>
+      <div class="label-row">
+        <button type="button" class="label" aria-pressed={on} aria-keyshortcuts={key || undefined} onClick={choose}>
+          <span class="swatch" style={{ background: label.colour }} aria-hidden="true" />
+          <span class="label-name">{name}</span>
+          {confidence !== undefined && <span class="muted">{Math.round(confidence)} % suggested</span>}
+          {on && <span aria-hidden="true">{'\u2713'}</span>}
+          {key && <kbd aria-hidden="true">{key.toUpperCase()}</kbd>}
+        </button>
+        {hasMore && (
+          <button
+            type="button"
+            class="label-more"
+            aria-expanded={open}
+            aria-label={`How to label ${name}`}
+            onClick={() => {
+              explained.value = open ? '' : name
+            }}
+          >
+            i
+          </button>
+        )}
+      </div>
+      {open && <Explanation label={label} />}
+    </li>
+  )
+}
+
+function Explanation({ label }: { label: Label }) {
+  return (
+    <div class="explanation">
+      <p>{label.instruction}</p>
+      {label.examples.map(({ image, url }, i) => (
+        <img key={image} src={url} alt={`Example ${i + 1} of ${label.label}`} loading="lazy" />
+      ))}
+    </div>
+  )
+}
+
+export function BoxList({ focusImage }: { focusImage: () => void }) {
+  const all = desk.draft.value.boxes
+  const about = ({ confidence, width, height }: DeskBox) =>
+    confidence === undefined ? `${width} \u00d7 ${height}` : `${Math.round(confidence)} % suggested`
+  return (
+    <section class="panel" aria-labelledby="boxes-title">
+      <h2 id="boxes-title">
+        Boxes <span class="muted">{all.length}</span>
+      </h2>
+      <ul class="box-list">
+        {all.map((box) => (
+          <li key={box.id}>
+            <button
+              type="button"
+              class="label"
+              aria-pressed={box.id === desk.selectedId.value}
+              onClick={() => {
+                desk.select(box.id)
+                focusImage()
+              }}
+            >
+              <span class="swatch" style={{ background: desk.colourOf(box.label) }} aria-hidden="true" />
+              <span class="label-name">{box.label}</span>
+              <span class="muted">{about(box)}</span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}

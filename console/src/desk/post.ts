@@ -1,0 +1,28 @@
+/** The outbox of who is signed in: it goes on sending whatever page is open. */
+import { signal } from '@preact/signals'
+import { toast } from '../ui'
+import { dropDraft } from './drafts'
+import { Outbox } from './outbox'
+
+/** Counts the answers that have left, so that figures can be asked for anew. */
+export const departed = signal(0)
+let post: { sub: string; outbox: Outbox } | null = null
+
+export function outboxOf(sub: string): Outbox {
+  if (post?.sub === sub) return post.outbox
+  post?.outbox.stop()
+  const outbox = new Outbox(sub, {
+    sent: ({ task }) => {
+      dropDraft(task)
+      departed.value += 1
+    },
+    refused: ({ task }, error) => {
+      dropDraft(task)
+      departed.value += 1
+      toast(`An answer was not taken. ${error.message}`, 'bad')
+    },
+  })
+  post = { sub, outbox }
+  outbox.start()
+  return outbox
+}

@@ -1,0 +1,260 @@
+/** The task on the desk: its boxes or labels with their history, what is selected, what is seen. */
+import { batch, computed, signal } from '@preact/signals'
+import type { AnswerBody, Label, Queue, Task, Verdict } from '../api'
+import * as boxes from './boxes'
+import type { DeskBox, Point, Size } from './boxes'
+import { loadDraft, saveDraft, type Draft } from './drafts'
+import * as histories from './history'
+import { labelKeys } from './keys'
+import * as views from './view'
+
+const noColour = '#888888'
+export const labels = signal<Label[]>([])
+export const queue = signal<Queue | null>(null)
+export const task = signal<Task | null>(null)
+const history = signal(histories.begin<Draft>({ boxes: [], labels: [] }))
+export const selectedId = signal('')
+/** The label to draw with. */
+export const activeLabel = signal('')
+export const view = signal<views.View>({ scale: 1, x: 0, y: 0 })
+export const screen = signal<Size>({ width: 1, height: 1 })
+/** Said to screen readers. */
+export const said = signal('')
+export const overlay = signal<'' | 'help' | 'skip' | 'unusable'>('')
+
+export const draft = computed(() => history.value.present)
+export const selected = computed(() => draft.value.boxes.find(({ id }) => id === selectedId.value) ?? null)
+export const canUndo = computed(() => history.value.past.length > 0)
+export const canRedo = computed(() => history.value.future.length > 0)
+export const usable = computed(() => labels.value.filter(({ retired }) => !retired))
+/** What can be chosen, and what is there without being defined: nothing may be confirmed unseen. */
+export const choices = computed(() => {
+  const defined = new Set(usable.value.map(({ label }) => label))
+  const there = new Set([...draft.value.labels, ...draft.value.boxes.map(({ label }) => label)])
+  const undefinedOnes = [...there].filter((label) => !defined.has(label))
+  return [...usable.value, ...undefinedOnes.map(withoutDefinition)]
+})
+export const keys = computed(() => labelKeys(usable.value))
+
+function withoutDefinition(label: string): Label {
+  return { label, colour: noColour, key: '', instruction: '', examples: [], retired: false }
+}
+
+let shownAt = 0
+let hiddenFor = 0
+let hiddenSince = 0
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'hidden') hiddenSince = performance.now()
+  else hiddenFor += performance.now() - hiddenSince
+})
+
+/** Seconds that the task was on a visible desk. */
+const seconds = () => Math.max(0.1, Math.round((performance.now() - shownAt - hiddenFor) / 100) / 10)
+
+function proposal(next: Task): Draft {
+  if (next.kind === 'detection') return { boxes: boxes.fromSuggestions(next.suggestions, next), labels: [] }
+  return { boxes: [], labels: (next.suggestions.labels ?? []).map(({ label }) => label) }
+}
+
+/** Ids are made anew: those of a stored draft may have been given again since. */
+function restored(stored: Draft): Draft {
+  return { ...stored, boxes: stored.boxes.map((box) => ({ ...box, id: boxes.newId() })) }
+}
+
+export function show(next: Task | null): void {
+  batch(() => {
+    task.value = next
+    selectedId.value = ''
+    overlay.value = ''
+    if (!next) return
+    const stored = loadDraft(next.id)
+    history.value = histories.begin(stored ? restored(stored) : proposal(next))
+    shownAt = performance.now()
+    hiddenFor = 0
+    showWhole()
+    said.value = `${describe(next)} ${stored ? 'Your draft is back.' : ''}`
+  })
+}
+
+function describe(next: Task): string {
+  const { boxes, labels } = draft.value
+  const there = next.kind === 'detection' ? `Boxes: ${boxes.length}` : `Labels chosen: ${labels.length}`
+  return `New image. ${there}. ${next.why}`
+}
+
+function keep(): void {
+  if (task.value) saveDraft(task.value.id, draft.value)
+}
+
+function changeTo(present: Draft): void {
+  history.value = histories.change(history.value, present)
+  keep()
+}
+
+export function undo(): void {
+  if (!canUndo.value) return
+  history.value = histories.undo(history.value)
+  afterStep('Undone.')
+}
+export function redo(): void {
+  if (!canRedo.value) return
+  history.value = histories.redo(history.value)
+  afterStep('Redone.')
+}
+function afterStep(word: string): void {
+  if (!selected.value) selectedId.value = ''
+  said.value = `${word} ${draft.value.boxes.length + draft.value.labels.length} in all.`
+  keep()
+}
+
+export function colourOf(label: string): string {
+  return labels.value.find((other) => other.label === label)?.colour ?? noColour
+}
+
+// Boxes ---------------------------------------------------------------------------------------------
+
+export const nameOf = (box: DeskBox): string =>
+  box.confidence === undefined ? box.label : `${box.label} ${Math.round(box.confidence)} %`
+
+function place(box: DeskBox): string {
+  const proposed = box.confidence === undefined ? '' : ', suggested'
+  return `${nameOf(box)}, ${box.width} by ${box.height} at ${box.left}, ${box.top}${proposed}`
+}
+
+export function select(id: string): void {
+  selectedId.value = id
+  if (selected.value) said.value = `Selected ${place(selected.value)}.`
+}
+
+/** Selects the next box (`by` 1) or the one before (-1); false past the last one. */
+export function cycle(by: 1 | -1): boolean {
+  const all = draft.value.boxes
+  const at = all.findIndex(({ id }) => id === selectedId.value)
+  const next = at === -1 ? (by === 1 ? 0 : all.length - 1) : at + by
+  const box = all[next]
+  select(box?.id ?? '')
+  return box !== undefined
+}
+
+const exchanged = (box: DeskBox): Draft => ({
+  ...draft.value,
+  boxes: draft.value.boxes.map((other) => (other.id === box.id ? box : other)),
+})
+
+export function replaceBox(box: DeskBox): void {
+  changeTo(exchanged(box))
+}
+
+let beforeDrag: Draft | null = null
+/** The frames of one drag: shown at once, one step of the history when it ends. */
+export function dragBox(box: DeskBox): void {
+  beforeDrag ??= draft.value
+  history.value = histories.amend(history.value, exchanged(box))
+}
+export function endDrag(cancelled = false): void {
+  if (!beforeDrag) return
+  const after = draft.value
+  history.value = histories.amend(history.value, beforeDrag)
+  beforeDrag = null
+  if (!cancelled) changeTo(after)
+}
+
+export function addBox(box: DeskBox): void {
+  changeTo({ ...draft.value, boxes: [...draft.value.boxes, box] })
+  select(box.id)
+}
+
+export function drawn(a: Point, b: Point): void {
+  const current = task.value
+  if (!current) return
+  const box = boxes.spanned(a, b, drawLabel(), current, Math.max(1, 4 / view.value.scale))
+  if (box) addBox(box)
+}
+
+export const drawLabel = (): string => activeLabel.value || (usable.value[0]?.label ?? '')
+
+export function placeBox(): void {
+  const current = task.value
+  if (!current || !drawLabel()) return
+  const box = { ...views.middle(view.value, current, screen.value), id: boxes.newId(), label: drawLabel() }
+  addBox(boxes.fit(box, current))
+}
+
+export function step(dx: number, dy: number, resize: boolean): void {
+  const current = task.value
+  const box = selected.value
+  if (!current) return
+  if (!box) {
+    panBy(-dx * 40, -dy * 40)
+    return
+  }
+  const changed = resize ? boxes.resize(box, 'se', dx, dy, current) : boxes.move(box, dx, dy, current)
+  replaceBox(changed)
+  said.value = place(changed)
+}
+
+export function removeSelected(): void {
+  const box = selected.value
+  if (!box) return
+  changeTo({ ...draft.value, boxes: draft.value.boxes.filter(({ id }) => id !== box.id) })
+  selectedId.value = ''
+  said.value = `Removed ${box.label}. ${draft.value.boxes.length} left.`
+}
+
+// Labels --------------------------------------------------------------------------------------------
+
+/** Chooses a label: for the whole image, for the selected box, or to draw with. */
+export function chooseLabel(label: string): void {
+  if (task.value?.kind === 'classification') {
+    toggleLabel(label)
+    return
+  }
+  activeLabel.value = label
+  if (selected.value) replaceBox(boxes.relabel(selected.value, label))
+  said.value = selected.value ? `Labelled ${label}.` : `Draw with ${label}.`
+}
+
+function toggleLabel(label: string): void {
+  const chosen = draft.value.labels
+  const on = !chosen.includes(label)
+  changeTo({ ...draft.value, labels: on ? [...chosen, label] : chosen.filter((other) => other !== label) })
+  said.value = `${label} ${on ? 'chosen' : 'not chosen'}.`
+}
+
+// Seeing --------------------------------------------------------------------------------------------
+
+/** True until somebody zooms or pans: then a window of another size does not change the view. */
+let fitted = true
+
+export function showWhole(): void {
+  fitted = true
+  if (task.value) view.value = views.whole(task.value, screen.value)
+}
+export function screenChanged(size: Size): void {
+  screen.value = size
+  if (fitted) showWhole()
+}
+export function zoomBy(factor: number, at?: Point): void {
+  const point = at ?? { x: screen.value.width / 2, y: screen.value.height / 2 }
+  fitted = false
+  if (task.value) view.value = views.zoom(view.value, factor, point, task.value, screen.value)
+}
+export function panBy(dx: number, dy: number): void {
+  fitted = false
+  if (task.value) view.value = views.pan(view.value, dx, dy, task.value, screen.value)
+}
+
+// Answering -----------------------------------------------------------------------------------------
+
+/** The answer as it stands, or the sentence that says what is missing. */
+export function answer(verdict: Verdict, reason = ''): AnswerBody | string {
+  const body: AnswerBody = { verdict, seconds: seconds() }
+  if (reason) body.reason = reason
+  if (verdict !== 'labelled') return body
+  if (task.value?.kind === 'classification') {
+    if (draft.value.labels.length === 0) return 'Choose a label, or press N for nothing here.'
+    return { ...body, labels: draft.value.labels }
+  }
+  if (draft.value.boxes.length === 0) return 'Draw a box, or press N for nothing here.'
+  return { ...body, boxes: boxes.toAnswer(draft.value.boxes) }
+}

@@ -1,0 +1,28 @@
+import type { ComponentChildren, JSX } from 'preact'
+
+interface ButtonProps extends Omit<JSX.IntrinsicElements['button'], 'type'> {
+  kind?: 'primary' | 'plain' | 'quiet' | 'danger'
+  type?: 'button' | 'submit'
+  /** The key that does the same, shown on the button. */
+  shortcut?: string
+}
+export function Button({ kind = 'plain', type = 'button', shortcut, children, ...rest }: ButtonProps) {
+  const className = `button button-${kind}${rest.class ? ` ${String(rest.class)}` : ''}`
+  return (
+    <button {...rest} type={type} class={className}>
+      {children}
+      {shortcut && <kbd aria-hidden="true">{shortcut}</kbd>}
+    </button>
+  )
+}
+
+/** A form's row: the control is inside the label, so it needs no id. */
+export function Field({ label, hint, children }: { label: string; hint?: string; children: ComponentChildren }) {
+  return (
+    <label class="field">
+      <span class="field-label">{label}</span>
+      {children}
+      {hint && <span class="field-hint">{hint}</span>}
+    </label>
+  )
+}

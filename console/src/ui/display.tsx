@@ -1,0 +1,55 @@
+import type { ComponentChildren } from 'preact'
+
+export type Tone = 'neutral' | 'good' | 'warn' | 'bad' | 'info'
+const marks: Record<Tone, string> = { neutral: '', good: '\u2713 ', warn: '! ', bad: '\u00d7 ', info: '' }
+
+/** A short state. Its tone is said by a mark as well as by colour. */
+export function Badge({ tone = 'neutral', children }: { tone?: Tone; children: ComponentChildren }) {
+  return (
+    <span class={`badge badge-${tone}`}>
+      {marks[tone] && <span aria-hidden="true">{marks[tone]}</span>}
+      {children}
+    </span>
+  )
+}
+
+export function Spinner({ label = 'Loading' }: { label?: string }) {
+  return (
+    <div class="spinner" role="status">
+      <span class="spinner-ring" aria-hidden="true" />
+      <span>{label}</span>
+    </div>
+  )
+}
+
+interface EmptyStateProps {
+  title: string
+  children?: ComponentChildren
+  action?: ComponentChildren
+}
+export function EmptyState({ title, children, action }: EmptyStateProps) {
+  return (
+    <section class="empty">
+      <h2>{title}</h2>
+      {children && <p>{children}</p>}
+      {action}
+    </section>
+  )
+}
+
+interface PageHeaderProps {
+  title: string
+  lead?: ComponentChildren
+  actions?: ComponentChildren
+}
+export function PageHeader({ title, lead, actions }: PageHeaderProps) {
+  return (
+    <div class="page-header">
+      <div>
+        <h1>{title}</h1>
+        {lead && <p class="lead">{lead}</p>}
+      </div>
+      {actions && <div class="page-actions">{actions}</div>}
+    </div>
+  )
+}

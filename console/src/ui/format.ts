@@ -1,0 +1,38 @@
+/** Figures and times as people read them. A figure that is not there is a dash. */
+const none = '\u2013'
+
+export function number(value: number | null | undefined, digits = 0): string {
+  if (value === null || value === undefined) return none
+  return value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits })
+}
+
+/** `fraction`: 0 to 1. */
+export function percent(fraction: number | null | undefined, digits = 0): string {
+  return fraction === null || fraction === undefined ? none : `${number(fraction * 100, digits)} %`
+}
+
+export function usd(value: number | null | undefined): string {
+  return value === null || value === undefined ? none : `${number(value, 2)} USD`
+}
+
+export function duration(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined) return none
+  if (seconds < 60) return `${number(seconds, seconds < 10 ? 1 : 0)} s`
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
+  return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`
+}
+
+/** Local date and time of an ISO 8601 time. */
+export function when(time: string | null | undefined): string {
+  return time ? new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }) : none
+}
+
+export function ago(time: string | null | undefined, now = Date.now()): string {
+  if (!time) return none
+  const seconds = Math.max(0, (now - Date.parse(time)) / 1000)
+  if (seconds < 60) return 'just now'
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`
+  return `${Math.floor(seconds / 86400)} d ago`
+}

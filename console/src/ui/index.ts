@@ -1,0 +1,6 @@
+export { Badge, EmptyState, PageHeader, Spinner } from './display'
+export { Button, Field } from './controls'
+export { Dialog } from './dialog'
+export { Table, type Column } from './table'
+export { ToastRegion, toast } from './toast'
+export { ago, duration, number, percent, usd, when } from './format'

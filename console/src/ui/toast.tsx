@@ -1,0 +1,37 @@
+import { signal } from '@preact/signals'
+
+interface Toast {
+  id: number
+  text: string
+  tone: 'info' | 'bad'
+}
+const toasts = signal<Toast[]>([])
+let last = 0
+
+function dismiss(id: number): void {
+  toasts.value = toasts.value.filter((toast) => toast.id !== id)
+}
+
+/** Says something at the screen's edge. What went wrong stays until it is dismissed. */
+export function toast(text: string, tone: Toast['tone'] = 'info'): void {
+  last += 1
+  const id = last
+  toasts.value = [...toasts.value.filter((other) => other.text !== text).slice(-3), { id, text, tone }]
+  if (tone === 'info') setTimeout(() => dismiss(id), 5000)
+}
+
+/** Placed once, by the shell. */
+export function ToastRegion() {
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      {toasts.value.map((item) => (
+        <div key={item.id} class={`toast toast-${item.tone}`}>
+          <span>{item.text}</span>
+          <button type="button" class="toast-close" aria-label="Dismiss" onClick={() => dismiss(item.id)}>
+            {'\u00d7'}
+          </button>
+        </div>
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,145 @@
+"""The administrator's routes: tasks by state, reviewers, labels."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import http
+from lambdas.desk import label_document, offered, task_document, tuning
+from lambdas.domain import clock
+from lambdas.domain.reviews import desk, labels, settling
+from lambdas.domain.reviews.settling import Settler
+from lambdas.domain.reviews.tasks import STATES, Task
+from lambdas.domain.services import services
+from lambdas.http import ADMINISTRATORS, Caller, Refusal
+
+logger = Logger()
+app = http.api()
+PAGE = 50
+_COUNTED = 10_000
+"""Finished tasks are counted no further than to this."""
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """A request that API Gateway has let through."""
+    return app.resolve(event, context)
+
+
+@app.get("/api/admin/tasks")
+def tasks() -> Response[str]:
+    _caller()
+    state = app.current_event.get_query_string_value("state", "") or "open"
+    cursor = _cursor(app.current_event.get_query_string_value("cursor", "") or "")
+    table, now = services().reviews, clock.now()
+    if state == "claimed":
+        found, more = list(table.taken(now))[:PAGE], None
+    elif state in STATES:
+        found, more = table.page(state, limit=PAGE, cursor=cursor)
+    else:
+        raise Refusal(422, "bad_request", f"state is one of {', '.join((*STATES, 'claimed'))}", "state")
+    counts: dict[str, int] = {one: table.count(one, limit=_COUNTED) for one in STATES}
+    counts["claimed"] = counts["open"] - table.count("open", available_before=now)
+    documents = [_document(task, now) for task in found]
+    return http.answer({"tasks": documents, "counts": counts, "cursor": _text(more)})
+
+
+@app.put("/api/admin/tasks/<task>/assignment")
+def assign(task: str) -> Response[str]:
+    _caller()
+    name = http.body(app, "reviewer").get("reviewer", "")
+    if not isinstance(name, str):
+        raise Refusal(422, "bad_request", "reviewer is a name, or empty", "reviewer")
+    wanted = _reviewer(name) if name else None
+    kept = desk.reassign(services().reviews, task, wanted, tuning().review_claim_seconds)
+    return http.answer(_document(kept, clock.now()))
+
+
+@app.delete("/api/admin/tasks/<task>")
+def delete(task: str) -> Response[str]:
+    who, s = _caller(), services()
+    desk.delete(s.reviews, task, who.name)
+    Settler(s.reviews, s.catalogue, s.stepfunctions, tuning()).settle(task)
+    return http.nothing()
+
+
+@app.get("/api/admin/reviewers")
+def reviewers() -> Response[str]:
+    _caller()
+    table = services().reviews
+    found = settling.reviewers(table, settling.known_reviewers(table))
+    return http.answer({"reviewers": [asdict(one) for one in found]})
+
+
+@app.put("/api/admin/labels/<label>")
+def put_label(label: str) -> Response[str]:
+    _caller()
+    labels.put(services().reviews, http.path_text(label), http.body(app))
+    return http.answer(_label(http.path_text(label)))
+
+
+@app.delete("/api/admin/labels/<label>")
+def retire_label(label: str) -> Response[str]:
+    _caller()
+    name = http.path_text(label)
+    if name not in {definition.label for definition in offered()}:
+        raise Refusal(404, "not_found", "there is no such label")
+    labels.retire(services().reviews, name)
+    offered.forget()
+    return http.nothing()
+
+
+def _label(name: str) -> dict[str, Any]:
+    offered.forget()
+    return next(label_document(found) for found in offered() if found.label == name.strip())
+
+
+def _reviewer(name: str) -> desk.Reviewer:
+    for sub, known in settling.known_reviewers(services().reviews):
+        if known == name:
+            return desk.Reviewer(sub, name)
+    raise Refusal(422, "unknown_reviewer", "no reviewer of this name has been at the desk yet", "reviewer")
+
+
+def _document(task: Task, now: str) -> dict[str, Any]:
+    return {
+        **task_document(task),
+        "state": task.state,
+        "age_seconds": round(clock.seconds_between(task.created_at, now)),
+        "seats": [{**asdict(seat), "state": "claimed"} for seat in task.taken(now)],
+        "outcome": task.outcome,
+    }
+
+
+def _caller() -> Caller:
+    return http.caller(app, ADMINISTRATORS)
+
+
+def _text(cursor: dict[str, Any] | None) -> str | None:
+    return base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode() if cursor else None
+
+
+def _cursor(text: str) -> dict[str, Any] | None:
+    """Where a page begins: a key of the index, as the page before it said."""
+    if not text:
+        return None
+    try:
+        found = json.loads(base64.urlsafe_b64decode(text.encode()))
+    except (ValueError, binascii.Error, RecursionError):
+        found = None
+    keys = {"id", "part", "state", "available_at"}
+    if (
+        not isinstance(found, dict)
+        or set(found) != keys
+        or not all(isinstance(v, str) for v in found.values())
+    ):
+        raise Refusal(422, "bad_request", "cursor is what the page before said", "cursor")
+    return found

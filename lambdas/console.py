@@ -1,0 +1,127 @@
+"""What goes on, for everybody who is signed in: runs, model versions, and trying the champion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import http
+from lambdas.domain import checking, registration
+from lambdas.domain.arrivals import Arrival, GoneError
+from lambdas.domain.console import runs, tryit, versions
+from lambdas.domain.images import UnusableImage
+from lambdas.domain.reviews import settling
+from lambdas.domain.reviews.opening import Opener, Seen
+from lambdas.domain.services import services, variable
+from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller, Refusal
+
+logger = Logger()
+app = http.api(tryit.TryError)
+MOST = 100
+"""Runs and versions that are listed."""
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """A request that API Gateway has let through."""
+    return app.resolve(event, context)
+
+
+@app.get("/api/runs")
+def list_runs() -> Response[str]:
+    _caller()
+    return http.answer({"runs": [runs.summary(run) for run in services().records.runs()[:MOST]]})
+
+
+@app.get("/api/runs/<run>")
+def read_run(run: str) -> Response[str]:
+    _caller()
+    s = services()
+    found = s.records.run(http.path_text(run))
+    if found is None:
+        raise Refusal(404, "not_found", f"there is no run {run[:80]}")
+    told = runs.document(found, runs.steps(s.stepfunctions, found))
+    return http.answer({**told, "report_url": _report(found)})
+
+
+@app.get("/api/versions")
+def list_versions() -> Response[str]:
+    _caller()
+    return http.answer({"versions": [_version(found) for found in services().records.versions()[:MOST]]})
+
+
+@app.get("/api/versions/<version>")
+def read_version(version: str) -> Response[str]:
+    _caller()
+    found = services().records.version(http.path_text(version))
+    if found is None:
+        raise Refusal(404, "not_found", f"there is no model version {version[:80]}")
+    return http.answer(_version(found))
+
+
+@app.post("/api/try")
+def begin_try() -> Response[str]:
+    _caller()
+    sent = http.body(app, "content_type", "size")
+    id = tryit.new_id(sent.get("content_type"), sent.get("size"))
+    url = services().signer.generate_presigned_url(
+        "put_object",
+        Params={"Bucket": services().bucket, "Key": tryit.key(id), "ContentType": sent["content_type"]},
+        ExpiresIn=http.URL_SECONDS,
+    )
+    upload = {"url": url, "method": "PUT", "headers": {"Content-Type": sent["content_type"]}}
+    return http.answer({"id": id, "upload": upload})
+
+
+@app.post("/api/try/<id>/detection")
+def detect(id: str) -> Response[str]:
+    _caller()
+    s = services()
+    tried = tryit.ask(s.rekognition, s.s3, s.records, s.bucket, id)
+    return http.answer(tryit.document(tried, http.link(tryit.key(id))))
+
+
+@app.post("/api/try/<id>/review")
+def review(id: str) -> Response[str]:
+    """Put the image before reviewers, with what the champion sees drawn in advance if it runs."""
+    _caller()
+    s = services()
+    opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), s.tuning())
+    try:
+        image = registration.register_in_place(
+            s.s3, s.catalogue, Arrival(s.bucket, tryit.key(id), None, 0, "")
+        )
+    except GoneError as error:
+        raise Refusal(404, "not_found", "the image has not arrived; send it again") from error
+    except UnusableImage as error:
+        raise Refusal(422, "bad_image", f"this image cannot be used: {error.detail}") from error
+    task = opener.open(image, "requested", opener.kind(), _seen(id)) or s.reviews.current_of(image.sha256)
+    return http.answer({"task": task.id if task else ""})
+
+
+def _seen(id: str) -> Seen | None:
+    s = services()
+    try:
+        tried = tryit.ask(s.rekognition, s.s3, s.records, s.bucket, id)
+    except tryit.TryError:
+        return None
+    return Seen(tried.labels, tried.model_version)
+
+
+def _version(found: dict[str, Any]) -> dict[str, Any]:
+    s = services()
+    return versions.document(found, s.records.champion(), settling.precision_of(s.reviews, str(found["id"])))
+
+
+def _report(run: dict[str, Any]) -> str | None:
+    """The data-set report of the run's snapshot, as a page."""
+    if "data_report" not in run:
+        return None
+    return http.link(checking.report_key(str(run["snapshot"]), "report.html"))
+
+
+def _caller() -> Caller:
+    return http.caller(app, REVIEWERS, ADMINISTRATORS)

@@ -1,0 +1,46 @@
+"""Answering CloudFormation's custom resource requests: always, or the stack would wait for an hour.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+logger = Logger()
+Work = Callable[[], dict[str, str]]
+
+
+def answered(event: dict[str, Any], physical_id: str, work: Work) -> None:
+    """Do the work, and tell CloudFormation what came of it: attributes, or why it failed."""
+    try:
+        data = work()
+    except Exception as error:
+        logger.exception("failed")
+        _answer(event, physical_id, "FAILED", str(error), {})
+    else:
+        _answer(event, physical_id, "SUCCESS", "", data)
+
+
+def _answer(event: dict[str, Any], physical_id: str, status: str, reason: str, data: dict[str, str]) -> None:
+    body = {
+        "Status": status,
+        "Reason": reason or "done",
+        "PhysicalResourceId": physical_id,
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+        "Data": data,
+    }
+    request = urllib.request.Request(  # noqa: S310 CloudFormation's own presigned address
+        event["ResponseURL"],
+        data=json.dumps(body).encode(),
+        method="PUT",
+        headers={"Content-Type": ""},
+    )
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310

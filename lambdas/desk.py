@@ -1,0 +1,204 @@
+"""The review desk's routes: claiming, answering and skipping tasks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import http
+from lambdas.domain import catalogue, clock, retraining
+from lambdas.domain.reviews import desk, labels, settling
+from lambdas.domain.reviews.labels import LabelDefinition
+from lambdas.domain.reviews.settling import Settler
+from lambdas.domain.reviews.tasks import Task
+from lambdas.domain.services import services, variable
+from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller, Fresh, Refusal
+
+logger = Logger()
+app = http.api()
+
+tuning = Fresh(lambda: services().tuning(), 5)
+offered = Fresh(lambda: labels.offered(services().reviews, services().records, services().catalogue), 5)
+"""The labels: an administrator's change shows within seconds."""
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """A request that API Gateway has let through."""
+    return app.resolve(event, context)
+
+
+@app.get("/api/me")
+def me() -> Response[str]:
+    who = _caller()
+    told = {"sub": who.sub, "name": who.name, "groups": sorted(who.groups)}
+    return http.answer({**told, "deployment": variable("DEPLOYMENT"), "kind": _kind()})
+
+
+@app.get("/api/queue")
+def queue() -> Response[str]:
+    who, table, now = _caller(), services().reviews, clock.now()
+    counted = settling.reviewed_by(table, who.sub)
+    return http.answer(
+        {
+            "open": table.count("open"),
+            "claimed_by_me": len(desk.held_by(table, who.reviewer, now)),
+            "answered_by_me": int(counted.get("answered", 0)),
+            "answered_today": int(counted.get(f"on {now[:10]}", 0)),
+            "kind": _kind(),
+        }
+    )
+
+
+@app.get("/api/labels")
+def offer() -> Response[str]:
+    _caller()
+    return http.answer({"labels": [label_document(definition) for definition in offered()]})
+
+
+@app.post("/api/claims")
+def claim() -> Response[str]:
+    who = _caller()
+    count = http.body(app, "count").get("count", 1)
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= desk.MAX_CLAIMS:
+        raise Refusal(422, "bad_request", f"count has to be 1 to {desk.MAX_CLAIMS}", "count")
+    _remember(who.sub, who.name)
+    claimed = desk.claim(services().reviews, who.reviewer, count, tuning().review_claim_seconds)
+    return http.answer({"tasks": [_document(task, who) for task in claimed]})
+
+
+@app.put("/api/claims/<task>")
+def renew(task: str) -> Response[str]:
+    who = _caller()
+    seat = desk.renew(services().reviews, task, who.reviewer, tuning().review_claim_seconds)
+    return http.answer({"until": seat.until})
+
+
+@app.delete("/api/claims/<task>")
+def release(task: str) -> Response[str]:
+    desk.release(services().reviews, task, _caller().reviewer)
+    return http.nothing()
+
+
+@app.get("/api/tasks/<task>")
+def read(task: str) -> Response[str]:
+    who = _caller()
+    found = services().reviews.get(task)
+    if found is None:
+        raise desk.TaskNotFound(f"there is no review task {task[:60]}")
+    if ADMINISTRATORS not in who.groups and not found.seat_of(who.sub, clock.now()):
+        raise Refusal(403, "not_yours", "claim the task to see it")
+    return http.answer(_document(found, who))
+
+
+@app.post("/api/tasks/<task>/answer")
+def answer(task: str) -> Response[str]:
+    who, s = _caller(), services()
+    said = http.body(app, "verdict", "boxes", "labels", "reason", "seconds")
+    kept = desk.answer(s.reviews, task, who.reviewer, said, labels.usable(offered()))
+    settled = _settle(kept)
+    return http.answer({"state": settled.state, "wanted": settled.wanted, "answers": len(settled.answers)})
+
+
+@app.post("/api/tasks/<task>/skip")
+def skip(task: str) -> Response[str]:
+    who = _caller()
+    reason = http.body(app, "reason").get("reason", "")
+    if not isinstance(reason, str) or len(reason) > desk.MAX_REASON:
+        raise Refusal(422, "bad_request", f"reason is text of up to {desk.MAX_REASON} characters", "reason")
+    skipped = desk.skip(services().reviews, task, who.reviewer, reason)
+    settling.note_reviewer(services().reviews, who.sub, who.name, skipped=1)
+    if skipped.state != "open":
+        _settler().settle(task)
+    return http.nothing()
+
+
+def label_document(definition: LabelDefinition) -> dict[str, Any]:
+    """A label with links to its example pictures."""
+    found = catalogue.get_images(services().catalogue, [f"image#{one}" for one in definition.examples])
+    examples = [{"image": image.sha256, "url": http.link(image.key)} for image in found]
+    return {**asdict(definition), "examples": examples}
+
+
+def task_document(task: Task) -> dict[str, Any]:
+    """A task as everybody may see it."""
+    return {
+        "id": task.id,
+        "image": task.image,
+        "width": task.width,
+        "height": task.height,
+        "kind": task.kind,
+        "reason": task.reason,
+        "why": task.why,
+        "created_at": task.created_at,
+        "suggestions": {
+            "boxes": [asdict(box) for box in task.suggestions.boxes],
+            "labels": [{"label": one.label, "confidence": one.confidence} for one in task.suggestions.labels],
+        },
+        "suggested_by": task.suggested_by or None,
+        "wanted": task.wanted,
+        "answers": len(task.answers),
+    }
+
+
+def _document(task: Task, who: Caller) -> dict[str, Any]:
+    seat = task.seat_of(who.sub, clock.now())
+    return {
+        **task_document(task),
+        "url": http.link(task.key),
+        "url_expires_at": clock.in_seconds(http.URL_SECONDS),
+        "until": seat.until if seat else "",
+    }
+
+
+def _settle(task: Task) -> Task:
+    """Do what follows from an answer; if that fails, the answer stands and the sweeper has it done."""
+    try:
+        settled = _settler().settle(task.id) or task
+        if settled.state == "done":
+            _request_run()
+    except Exception:
+        logger.exception("answer kept, but not settled")
+        return task
+    return settled
+
+
+def _request_run() -> None:
+    """What people said counts for the next training as an upload does."""
+    s = services()
+    retraining.request_run_if_due(
+        s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), tuning()
+    )
+
+
+def _settler() -> Settler:
+    s = services()
+    return Settler(s.reviews, s.catalogue, s.stepfunctions, tuning())
+
+
+def _caller() -> Caller:
+    return http.caller(app, REVIEWERS, ADMINISTRATORS)
+
+
+def _kind() -> str:
+    wanted = tuning().review_kind
+    return wanted if wanted != "auto" else _known_kind()
+
+
+def _newest_kind() -> str:
+    newest = next(services().reviews.in_state("open"), None)
+    return newest.kind if newest else "detection"
+
+
+_known_kind = Fresh(_newest_kind, 60)
+
+
+@cache
+def _remember(sub: str, name: str) -> None:
+    """Once for each container: reviewers are listed even before they answer."""
+    settling.note_reviewer(services().reviews, sub, name)

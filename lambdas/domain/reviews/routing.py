@@ -1,0 +1,170 @@
+"""The routes to people: the review desk, human loops of Amazon A2I, labeling jobs of Ground Truth.
+
+Whichever it is, a task ends in the same way: with answers in its item and in the catalogue, or given back
+with a reason that people can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.reviews import a2i, desk, groundtruth
+from lambdas.domain.reviews.groundtruth import JobSettings, Unanswered
+from lambdas.domain.reviews.routes import RouteError
+from lambdas.domain.reviews.settling import Settler
+from lambdas.domain.reviews.tasks import Answer, ReviewTable, Task
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_WORDS: Mapping[str, str] = {
+    "States.Timeout": "nobody answered in time",
+    "States.HeartbeatTimeout": "the task was lost sight of on the desk",
+}
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Whom to ask, and where to keep what they say."""
+
+    settler: Settler
+    s3: S3Client
+    a2i: Any
+    sagemaker: Any
+    deployment: str
+    bucket: str
+    labels: Sequence[str]
+    """That workers can choose from, sorted."""
+    flow_definition_arn: str = ""
+    jobs: JobSettings | None = None
+
+    @property
+    def table(self) -> ReviewTable:
+        return self.settler.table
+
+
+def ask(routes: Routes, id: str, token: str) -> None:
+    """Note the token that the execution waits with; on the route a2i, start a human loop.
+
+    Raises:
+        RouteError: A2I cannot be asked; the task has to be given back.
+    """
+    task = routes.table.update(id, lambda task: replace(task, token=token))
+    if task is None:
+        raise RouteError(f"there is no review task {id}")
+    if task.route == "a2i" and task.state == "open":
+        if not routes.flow_definition_arn:
+            raise RouteError("review_route is a2i, but the deployment has no a2i_flow_definition_arn")
+        a2i.start_loop(
+            routes.a2i,
+            routes.s3,
+            task,
+            routes.labels,
+            deployment=routes.deployment,
+            bucket=routes.bucket,
+            flow_definition_arn=routes.flow_definition_arn,
+        )
+    # Answered or deleted before anybody waited for it: the execution learns it now.
+    routes.settler.settle(id)
+
+
+def give_back(routes: Routes, id: str, error: str, cause: str) -> str:
+    """Take a task, or every task of a batch, from whoever was asked: the state that it is in."""
+    why = _WORDS.get(error) or f"{error}: {cause}"[:1000]
+    tasks = routes.table.batch(id) or [task for task in [routes.table.get(id)] if task]
+    states = set()
+    for task in tasks:
+        if task.route == "a2i" and routes.flow_definition_arn:
+            _stop_loop(routes, task)
+        after = routes.settler.give_back(task.id, why)
+        states.add(after.state if after else "unknown")
+    return ", ".join(sorted(states)) or "unknown"
+
+
+def _stop_loop(routes: Routes, task: Task) -> None:
+    try:
+        a2i.stop_loop(routes.a2i, routes.deployment, task.id)
+    except (ClientError, RouteError):
+        # Whatever workers still say of it finds the task given back.
+        return
+
+
+# A2I
+
+
+def loop_finished(routes: Routes, event: Mapping[str, Any]) -> str:
+    """Take what the workers of a human loop said, or the reason why they did not: what became of it.
+
+    An event of a loop that is not this deployment's changes nothing.
+    """
+    change = a2i.status_change(dict(event), routes.deployment)
+    task = routes.table.get(change.task_id) if change else None
+    if change is None or task is None:
+        return "not ours"
+    if change.status != "Completed":
+        routes.settler.give_back(task.id, change.reason or f"the human loop {change.status.lower()}")
+        return change.status
+    try:
+        output = a2i.read_output(routes.s3, change)
+        found = a2i.answers_of(output, task, routes.labels, deployment=routes.deployment)
+    except RouteError as error:
+        routes.settler.give_back(task.id, str(error))
+        return "unreadable"
+    return _take(routes, task, found.answers)
+
+
+# Ground Truth
+
+
+def start_job(routes: Routes, batch: str) -> str:
+    """Ask for a batch by one labeling job: its name.
+
+    Raises:
+        RouteError: it cannot be asked; its tasks have to be given back.
+    """
+    if routes.jobs is None:
+        raise RouteError("review_route is groundtruth, but the deployment has no groundtruth_workteam_arn")
+    tasks = [task for task in routes.table.batch(batch) if task.state == "open"]
+    return groundtruth.start_job(routes.sagemaker, routes.s3, batch, tasks, routes.labels, routes.jobs)
+
+
+def job_finished(routes: Routes, batch: str) -> bool:
+    name = groundtruth.job_name(routes.deployment, batch)
+    return groundtruth.job_status(routes.sagemaker, name).state != "running"
+
+
+def read_job(routes: Routes, batch: str) -> tuple[int, int]:
+    """Take what the workers of a labeling job said: how many tasks were answered, and how many given back.
+
+    Raises:
+        RouteError: its output cannot be read; its tasks have to be given back.
+    """
+    tasks = routes.table.batch(batch)
+    name = groundtruth.job_name(routes.deployment, batch)
+    status = groundtruth.job_status(routes.sagemaker, name)
+    labels = groundtruth.labels_of(routes.s3, routes.bucket, batch)
+    said = groundtruth.answers_of(groundtruth.read_output(routes.s3, status), tasks, labels)
+    answered = 0
+    for task in tasks:
+        answer = said[task.id]
+        if isinstance(answer, Unanswered):
+            why = status.reason or f"no answer from Ground Truth: {answer.reason} {answer.detail}".strip()
+            routes.settler.give_back(task.id, why)
+        else:
+            answered += _take(routes, task, (answer,)) == "answered"
+    return answered, len(tasks) - answered
+
+
+def _take(routes: Routes, task: Task, answers: tuple[Answer, ...]) -> str:
+    """Put the workers' answers on record, as many as there are, and do what follows."""
+
+    def answered(now: Task) -> Task:
+        return desk.with_answers(now, answers) if now.state == "open" else now
+
+    routes.table.update(task.id, answered)
+    after = routes.settler.settle(task.id, final=True)
+    return "answered" if after and after.state == "done" else "given back"

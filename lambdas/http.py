@@ -1,0 +1,189 @@
+"""What the handlers of the HTTP API have in common: who asks, what was sent, and how a refusal reads.
+
+API Gateway has checked the token before a handler is called (payload format 2.0,
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html ); the
+handlers check the group.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
+
+from lambdas.domain.reviews.answers import BadAnswer
+from lambdas.domain.reviews.desk import DeskError, Reviewer
+from lambdas.domain.reviews.labels import BadLabel
+from lambdas.domain.reviews.tasks import TaskBusyError
+from lambdas.domain.services import services
+
+REVIEWERS, ADMINISTRATORS = "reviewers", "administrators"
+MAX_BODY_BYTES = 1024 * 1024
+URL_SECONDS = 900
+"""How long a link to an image is good."""
+
+T = TypeVar("T")
+
+
+class Refusal(Exception):
+    """A request that is refused: the status, a code for programs, a message that says what to do."""
+
+    def __init__(self, status: int, code: str, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who the token is of."""
+
+    sub: str
+    name: str
+    groups: frozenset[str]
+
+    @property
+    def reviewer(self) -> Reviewer:
+        return Reviewer(self.sub, self.name)
+
+
+class Fresh(Generic[T]):
+    """A value that is made anew once it is some seconds old."""
+
+    def __init__(self, make: Callable[[], T], seconds: float) -> None:
+        self._make, self._seconds = make, seconds
+        self._value: T | None = None
+        self._made_at = 0.0
+
+    def __call__(self) -> T:
+        if self._value is None or monotonic() - self._made_at > self._seconds:
+            self._value, self._made_at = self._make(), monotonic()
+        return self._value
+
+    def forget(self) -> None:
+        self._value = None
+
+
+def api(*refusals: type[Exception]) -> APIGatewayHttpResolver:
+    """A resolver that answers every refusal in one shape.
+
+    Args:
+        refusals: further exceptions that have a status and a code.
+    """
+    app = APIGatewayHttpResolver()
+
+    def refused(error: Exception) -> Response[str]:
+        told = {"code": getattr(error, "code", "bad_request"), "message": str(error)}
+        if field := getattr(error, "field", ""):
+            told["field"] = field
+        return _json(getattr(error, "status", 400), {"error": told})
+
+    app.exception_handler([Refusal, DeskError, BadAnswer, BadLabel, TaskBusyError, *refusals])(refused)
+    app.not_found(lambda _: _json(404, {"error": {"code": "not_found", "message": "there is no such route"}}))
+    return app
+
+
+def caller(app: BaseRouter, *groups: str) -> Caller:
+    """Who asks.
+
+    Raises:
+        Refusal: they are in none of the groups.
+    """
+    event = app.current_event.raw_event
+    claims = event.get("requestContext", {}).get("authorizer", {}).get("jwt", {}).get("claims", {})
+    found = Caller(
+        sub=str(claims.get("sub", "")),
+        name=str(claims.get("username") or claims.get("cognito:username") or ""),
+        groups=_groups(claims.get("cognito:groups", "")),
+    )
+    if not found.sub:
+        raise Refusal(401, "no_token", "sign in")
+    if not found.groups & set(groups):
+        raise Refusal(403, "forbidden", f"this is for the group {' or '.join(groups)}: ask an administrator")
+    return found
+
+
+def _groups(claim: Any) -> frozenset[str]:
+    """API Gateway hands a list on as text: [reviewers administrators]."""
+    if isinstance(claim, list):
+        return frozenset(map(str, claim))
+    return frozenset(str(claim).strip("[]").replace(",", " ").split())
+
+
+def body(app: BaseRouter, *members: str) -> dict[str, Any]:
+    """The JSON object that was sent, with none but these members, or any if none are named.
+
+    Raises:
+        Refusal: it is too large, not a JSON object, or has other members.
+    """
+    event = app.current_event.raw_event
+    text = event.get("body") or ""
+    if len(text) > MAX_BODY_BYTES * 4 // 3 + 4:
+        raise Refusal(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
+    sent = _decoded(text, bool(event.get("isBase64Encoded")))
+    if members and (unknown := sorted(set(sent) - set(members))):
+        raise Refusal(422, "unknown_member", f"unknown member {unknown[0][:60]!r}", unknown[0][:60])
+    return sent
+
+
+def _decoded(text: str, encoded: bool) -> dict[str, Any]:
+    try:
+        raw = base64.b64decode(text, validate=True) if encoded else text.encode()
+        if len(raw) > MAX_BODY_BYTES:
+            raise Refusal(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
+        sent = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_finite) if raw else {}
+    except (ValueError, binascii.Error, RecursionError) as error:
+        raise Refusal(400, "not_json", f"the body has to be a JSON object: {str(error)[:200]}") from error
+    if not isinstance(sent, dict):
+        raise Refusal(400, "not_json", "the body has to be a JSON object")
+    return sent
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a member is there twice")
+    return found
+
+
+def _finite(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON's")
+
+
+def path_text(segment: str) -> str:
+    """A segment of the path as it was meant: API Gateway hands it on as it was sent."""
+    return unquote(segment)
+
+
+def link(key: str) -> str:
+    """An address at which just this object can be read, for URL_SECONDS."""
+    return services().signer.generate_presigned_url(
+        "get_object", Params={"Bucket": services().bucket, "Key": key}, ExpiresIn=URL_SECONDS
+    )
+
+
+def _json(status: int, document: Any) -> Response[str]:
+    return Response(
+        status_code=status,
+        content_type="application/json",
+        body=json.dumps(document, ensure_ascii=False),
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def answer(document: Any, status: int = 200) -> Response[str]:
+    """An answer that nobody keeps."""
+    return _json(status, document)
+
+
+def nothing() -> Response[str]:
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,174 @@
+"""review: from an image that nobody has labelled to what people say is on it.
+
+The steps of statemachines/review.asl.json, and what opens tasks: messages about single images, and the
+collector, which makes up for whatever was missed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, TypedDict
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
+
+from lambdas.domain import catalogue, detection
+from lambdas.domain.arrivals import Arrival, GoneError
+from lambdas.domain.catalogue import CatalogueImage
+from lambdas.domain.images import UnusableImage
+from lambdas.domain.reviews import labels, routing
+from lambdas.domain.reviews.groundtruth import JobSettings
+from lambdas.domain.reviews.opening import Opener, Seen
+from lambdas.domain.reviews.settling import Settler
+from lambdas.domain.services import services, variable
+
+logger = Logger()
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+class Ask(TypedDict):
+    task: str
+    token: str
+
+
+class GiveBack(TypedDict):
+    task: str
+    error: str
+    cause: str
+
+
+class OfBatch(TypedDict):
+    batch: str
+
+
+# Opening tasks
+
+
+@logger.inject_lambda_context
+def propose(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """SQS messages about images that may be worth a review; those that failed are tried again."""
+    return process_partial_response(
+        event=event, record_handler=_propose, processor=processor, context=context
+    )
+
+
+@logger.inject_lambda_context
+def collect(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """Open tasks for unlabelled images that have none; by schedule."""
+    return {"opened": _opener().collect(_ask_champion)}
+
+
+def _propose(record: SQSRecord) -> None:
+    message = json.loads(record.body)
+    opener = _opener()
+    if "image" in message:
+        opener.open_unlabelled([catalogue.image_id(message["image"])], _ask_champion, opener.room())
+        return
+    found = message["detection"]
+    arrival = Arrival(services().bucket, found["key"], found.get("version_id"), 0, "")
+    seen = Seen(found["labels"], found["model_version"])
+    try:
+        opener.open_detected(services().s3, arrival, found["reason"], seen)
+    except (GoneError, UnusableImage) as error:
+        logger.info("not reviewed", extra={"key": found["key"], "reason": str(error)})
+
+
+def _opener() -> Opener:
+    s = services()
+    return Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), s.tuning())
+
+
+def _ask_champion(image: CatalogueImage) -> Seen | None:
+    """What the champion sees, to be drawn in advance; None if none runs, or cannot be asked just now."""
+    s = services()
+    try:
+        champion, found = detection.ask(
+            s.rekognition, s.records, {"S3Object": {"Bucket": s.bucket, "Name": image.key}}
+        )
+    except detection.NoChampionError:
+        return None
+    except ClientError:
+        logger.exception("the champion could not be asked; the task is opened without suggestions")
+        return None
+    return Seen(found, champion.version_name)
+
+
+# The state machine
+
+
+@logger.inject_lambda_context
+def ask(event: Ask, context: LambdaContext) -> None:
+    """Note the token that the execution waits with, and ask whoever the route says."""
+    routing.ask(_routes(), event["task"], event["token"])
+
+
+@logger.inject_lambda_context
+def give_back(event: GiveBack, context: LambdaContext) -> dict[str, str]:
+    """Nobody answered, or could be asked."""
+    state = routing.give_back(_routes(), event["task"], event["error"], event["cause"])
+    logger.info("given back", extra={"task": event["task"], "state": state, "error": event["error"]})
+    return {"state": state}
+
+
+@logger.inject_lambda_context
+def start_job(event: OfBatch, context: LambdaContext) -> dict[str, str]:
+    """One labeling job of Ground Truth for the batch."""
+    return {"job": routing.start_job(_routes(), event["batch"])}
+
+
+@logger.inject_lambda_context
+def watch_job(event: OfBatch, context: LambdaContext) -> dict[str, Any]:
+    """How far the labeling job is."""
+    finished = routing.job_finished(_routes(), event["batch"])
+    return {"finished": finished, "wait_seconds": services().tuning().poll_seconds}
+
+
+@logger.inject_lambda_context
+def read_job(event: OfBatch, context: LambdaContext) -> dict[str, int]:
+    """What the labeling job's workers said."""
+    answered, given_back = routing.read_job(_routes(), event["batch"])
+    return {"answered": answered, "given_back": given_back}
+
+
+@logger.inject_lambda_context
+def loop_finished(event: dict[str, Any], context: LambdaContext) -> None:
+    """EventBridge tells that a human loop of A2I has ended; those that are not ours are left alone."""
+    outcome = routing.loop_finished(_routes(), event)
+    logger.info("human loop", extra={"outcome": outcome})
+
+
+def _routes() -> routing.Routes:
+    s = services()
+    known = labels.offered(s.reviews, s.records, s.catalogue)
+    tuning = s.tuning()
+    return routing.Routes(
+        settler=Settler(s.reviews, s.catalogue, s.stepfunctions, tuning),
+        s3=s.s3,
+        a2i=s.a2i,
+        sagemaker=s.sagemaker,
+        deployment=variable("DEPLOYMENT"),
+        bucket=s.bucket,
+        labels=sorted(labels.usable(known)),
+        flow_definition_arn=os.environ.get("A2I_FLOW_DEFINITION_ARN", ""),
+        jobs=_jobs(tuning.review_answers),
+    )
+
+
+def _jobs(workers: int) -> JobSettings | None:
+    """None unless the deployment has a work team for labeling jobs."""
+    workteam = os.environ.get("GROUNDTRUTH_WORKTEAM_ARN", "")
+    if not workteam:
+        return None
+    return JobSettings(
+        region=variable("AWS_REGION"),
+        deployment=variable("DEPLOYMENT"),
+        bucket=services().bucket,
+        role_arn=variable("GROUNDTRUTH_ROLE_ARN"),
+        workteam_arn=workteam,
+        workers=workers,
+    )
