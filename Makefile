@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
-.PHONY: help demo test up down bench bench-data bench-engine setup setup-dev clean format
+.PHONY: help demo test up down bench bench-data bench-engine browser setup setup-dev clean format
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -19,7 +19,7 @@ help:  ## What there is
 demo: setup  ## Show the whole loop on generated images, on this machine
 	@$(BIN)/python -m demo
 
-test: setup-dev  ## Everything that guards the project
+test: setup-dev browser  ## Everything that guards the project
 	@$(BIN)/python -m tests
 
 up: setup  ## Start the embedded stack and deploy into it (PORT=..., KEEP=1 keeps its state)
@@ -37,6 +37,10 @@ bench-data: setup-dev  ## Import, registration and snapshots of 250,000 images
 bench-engine: setup-dev  ## How well the engine learns and how fast it answers (DATA=folder of data sets)
 	@$(BIN)/python -m benchmarks.engine_learning $(if $(DATA),--data $(DATA))
 	@$(BIN)/python -m benchmarks.engine_serving
+
+# The tests of web pages need a Chromium: the system's, Debian's package, or Playwright's own.
+browser: setup-dev
+	@$(BIN)/python -m tests.browser
 
 format: setup-dev  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -21,9 +21,11 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as UnreachableError
 
 from lambdas.domain.records import Records
+from lambdas.domain.reviews.tasks import ReviewTable
 from lambdas.domain.tuning import Tuning
 
 if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
@@ -39,6 +41,10 @@ OUTPUTS = {
     "loop_table": "LoopTable",
     "tuning_parameter": "TuningParameter",
     "project_arn": "ProjectArn",
+    "review_table": "ReviewTable",
+    "review_machine_arn": "ReviewMachineArn",
+    "user_pool_id": "UserPoolId",
+    "console_address": "ConsoleAddress",
     "retrain_machine_arn": "RetrainMachineArn",
     "promote_machine_arn": "PromoteMachineArn",
     "topic_arn": "NotificationTopicArn",
@@ -70,6 +76,10 @@ class Deployment:
     loop_table: str
     tuning_parameter: str
     project_arn: str
+    review_table: str
+    review_machine_arn: str
+    user_pool_id: str
+    console_address: str
     retrain_machine_arn: str
     promote_machine_arn: str
     topic_arn: str
@@ -114,6 +124,14 @@ class Deployment:
     @cached_property
     def catalogue(self) -> Table:
         return boto3.resource("dynamodb", config=CONFIG).Table(self.catalogue_table)
+
+    @cached_property
+    def cognito(self) -> CognitoIdentityProviderClient:
+        return boto3.client("cognito-idp", config=CONFIG)
+
+    @cached_property
+    def reviews(self) -> ReviewTable:
+        return ReviewTable(boto3.resource("dynamodb", config=CONFIG).Table(self.review_table))
 
     @cached_property
     def records(self) -> Records:

@@ -14,6 +14,8 @@ from rich.progress import track
 from cli import control, datasets, following, history, live, reporting, status
 from cli import detect as detection
 from cli.session import INTERRUPTED, AsJson, Commands, Name, Session, session
+from cli.users import users_app
+from lambdas.domain.reviews import worker_template
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")]
 
@@ -257,7 +259,17 @@ def _follow(using: Session, followed: following.Run | following.Promotion, goes_
         raise typer.Exit(INTERRUPTED) from None
 
 
+@app.command("worker-template")
+def show_worker_template() -> None:
+    """The worker template for the human task UI of an A2I flow definition; for the route a2i.
+
+    [dim]labelloop worker-template > template.liquid.html[/dim]
+    """
+    typer.echo(worker_template.for_loops())
+
+
 datasets.add_to(app)
+app.add_typer(users_app, name="users")
 
 if __name__ == "__main__":
     app()

@@ -72,7 +72,7 @@ class LabelLoopStack(cdk.Stack):
         console = Console(
             self, "Console", deployment, drop=drop, records=records, project=project, review=review
         )
-        project.stop_models_before(records, register, review, retrain, detect, promote, sweep)
+        project.stop_models_before(records, register, review, retrain, detect, promote, sweep, console)
 
         tell = actions.SnsAction(records.topic)
         for alarm in (

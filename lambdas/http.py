@@ -186,4 +186,4 @@ def answer(document: Any, status: int = 200) -> Response[str]:
 
 
 def nothing() -> Response[str]:
-    return Response(status_code=204, headers={"Cache-Control": "no-store"})
+    return Response(status_code=204, body="", headers={"Cache-Control": "no-store"})

@@ -39,7 +39,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         "runs": [run["id"] for run in swept.runs],
         "resent": resent,
         "requested_run": requested,
-        **tended,
+        "reviews": tended,
     }
     if any(found.values()):
         logger.warning("swept", extra=found)
@@ -51,4 +51,4 @@ def _tend_reviews(tuning: Tuning) -> dict[str, int]:
     settler = Settler(s.reviews, s.catalogue, s.stepfunctions, tuning)
     opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
     tended = tending.tend(settler, opener, s.catalogue)
-    return {f"reviews_{name}": count for name, count in asdict(tended).items()}
+    return {name: count for name, count in asdict(tended).items() if count}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
+import webbrowser
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from local import embedded
+from local import embedded, people
 from local.embedded import EmbeddedStackError, Running
+
+PEOPLE = {"reviewer": "reviewers", "admin": "administrators"}
+"""Who can sign in at the embedded stack's console, and their groups."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console(highlight=False)
@@ -35,6 +39,7 @@ def up(
     environment = embedded.write_environment(stack, name)
     console.print(f"Deployed stack {name} in {seconds:.0f} s")
     _where_things_are(stack, name)
+    _console(stack, name)
     console.print(f"\nUp after {time.monotonic() - began:.0f} s. Point any AWS tool at it:")
     console.print(f"  . {os.path.relpath(environment)}", style="bold")
 
@@ -71,6 +76,20 @@ def _where_things_are(stack: Running, name: str) -> None:
     for what, where in places.items():
         # Never folded: people copy these.
         console.print(f"{what:<27}{where}", soft_wrap=True, markup=False)
+
+
+def _console(stack: Running, name: str) -> None:
+    """The console's address, people who can sign in, and a browser with it if there is a screen."""
+    from cli.deployment import Deployment  # noqa: PLC0415 the deployment exists only now
+
+    found = Deployment.find(name)
+    console.print("\nThe console, where images are reviewed and runs are watched:")
+    console.print(f"  {found.console_address}", style="bold", soft_wrap=True, markup=False)
+    for person, group in PEOPLE.items():
+        made = people.add_person(stack, found.user_pool_id, person, [group])
+        console.print(f"  sign in as {made.name}, password {made.password}", soft_wrap=True, markup=False)
+    if console.is_terminal and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+        webbrowser.open(found.console_address)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class ConsoleClient:
         self._host = parts.netloc
         # Browsers take every name under .localhost for this machine; resolvers need not.
         self._pool = urllib3.HTTPConnectionPool("127.0.0.1", parts.port, maxsize=2, timeout=TIMEOUT)
-        self._token = ""
+        self.token = ""
         self.config = self.get("/config.json")
 
     def sign_in(self, name: str, password: str) -> None:
@@ -75,7 +75,7 @@ class ConsoleClient:
             "code_verifier": verifier,
         }
         token = json.loads(self._form("/oauth2/token", exchange).data)
-        self._token = token["access_token"]
+        self.token = token["access_token"]
 
     def get(self, path: str) -> Any:
         return self.ask("GET", path)
@@ -89,8 +89,8 @@ class ConsoleClient:
 
     def try_to(self, method: str, path: str, body: Any = None) -> Answer:
         headers = {"Host": self._host}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
         content = None
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import boto3
@@ -30,10 +31,8 @@ def add_person(stack: Running, pool: str, name: str, groups: Sequence[str]) -> P
         aws_secret_access_key=SECRET_ACCESS_KEY,
     )
     person = Person(name, f"Aa1-{secrets.token_urlsafe(9)}")
-    try:
+    with suppress(cognito.exceptions.UsernameExistsException):
         cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
-    except cognito.exceptions.UsernameExistsException:
-        pass
     cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password=person.password, Permanent=True)
     for group in groups:
         cognito.admin_add_user_to_group(UserPoolId=pool, Username=name, GroupName=group)

@@ -10,11 +10,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+NODE = ROOT / "node_modules" / ".bin"
 
 CHECKS: dict[str, list[str | Path]] = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "lint": [BIN / "ruff", "check", "."],
     "types": [BIN / "mypy"],
+    "console types": [NODE / "tsc", "-p", "console"],
+    "console tests": [NODE / "vitest", "run", "--root", "console"],
     # Two workers, each taking whole files: a file's tests share the stack that they start.
     "tests": [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--durations", "15"],
 }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 QUIET = (
@@ -41,11 +43,36 @@ def chromium() -> Iterator[Browser]:
     # Chromium's sandbox refuses to run for root, which is who runs in many containers.
     arguments = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        path = executable()
-        if path is None and not Path(playwright.chromium.executable_path).exists():
+        if not _there(playwright):
             raise RuntimeError(MISSING)
+        path = executable()
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         try:
             yield browser
         finally:
             browser.close()
+
+
+def _there(playwright: Playwright) -> bool:
+    return executable() is not None or Path(playwright.chromium.executable_path).exists()
+
+
+def install() -> int:
+    """Make sure that there is a browser: the exit status of what was tried."""
+    with sync_playwright() as playwright:
+        if _there(playwright):
+            return 0
+    debian = shutil.which("apt-get") and os.geteuid() == 0
+    print("Installing Chromium for the tests of web pages", flush=True)  # noqa: T201
+    if debian:
+        subprocess.run(["apt-get", "update", "-qq"], check=False)
+        done = subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False)
+    else:
+        done = subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
+    if done.returncode:
+        print(f"It did not work: {MISSING}", file=sys.stderr)  # noqa: T201
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(install())

@@ -49,7 +49,8 @@ def test_the_champion_s_answer_is_written_beside(world: World) -> None:
     put(world)
     world.champion("v1")
     world.fake.finds = lambda version, key: [label("cat", 98.76543, (0.1, 0.2, 0.3, 0.4)), label("dog", 50)]
-    assert detect(world) == Detected("detected", RESULT)
+    found = detect(world)
+    assert (found.outcome, found.result_key, found.model_version) == ("detected", RESULT, "v1")
     assert result(world) == {
         "image": KEY,
         "model_version": "v1",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lambdas.domain import money
-from lambdas.domain.tuning import Tuning, TuningError
+from lambdas.domain.tuning import CHOICES, LIMITS, Tuning, TuningError
 
 
 @pytest.mark.parametrize(("seconds", "usd"), [(0, 0), (3600, 1.0), (1800, 0.5), (1, 0.0003)])
@@ -38,6 +38,12 @@ def test_the_defaults_are_usable_and_go_through_json() -> None:
         ({"min_new_images": True}, "min_new_images=True"),
         ({"min_new_images": None}, "min_new_images=None"),
         ({"min_new_images": 0}, "min_new_images=0"),
+        ({"review_route": "mail"}, "review_route='mail'"),
+        ({"review_kind": 1}, "review_kind=1"),
+        ({"review_below": 100.5}, "review_below=100.5"),
+        ({"review_sample": float("nan")}, "review_sample=nan"),
+        ({"review_iou": True}, "review_iou=True"),
+        ({"review_answers": 0}, "review_answers=0"),
         ({"poll_seconds": 0}, "poll_seconds=0"),
         ({"inference_units": 0}, "inference_units=0"),
         ({"verification_images": 0}, "verification_images=0"),
@@ -56,7 +62,9 @@ def test_what_is_no_json_object_is_refused(document: str) -> None:
         Tuning.from_json(document)
 
 
-WHOLE_NUMBERS = [field.name for field in fields(Tuning) if "f1" not in field.name]
+WHOLE_NUMBERS = [
+    field.name for field in fields(Tuning) if "f1" not in field.name and field.name not in {*CHOICES, *LIMITS}
+]
 
 
 def refused(document: str) -> bool:

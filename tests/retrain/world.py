@@ -19,6 +19,7 @@ from lambdas.domain.catalogue import CatalogueImage
 from lambdas.domain.custom_labels import Version
 from lambdas.domain.manifests import Box, SplitWanted
 from lambdas.domain.records import Champion, Records
+from lambdas.domain.reviews.tasks import ReviewTable
 from lambdas.domain.services import services
 from lambdas.domain.tuning import Tuning
 from tests.retrain.fake_rekognition import ACCOUNT, PREFIX, REGION, FakeRekognition
@@ -62,11 +63,13 @@ class World:
         self.catalogue: Table = self._table("catalogue", "id", indexes=indexes)
         self.loop: Table = self._table("loop", "kind", "id")
         self.records = Records(self.loop)
+        by_state = {"by_state": ("state", "available_at")}
+        self.reviews = ReviewTable(self._table("reviews", "id", "part", indexes=by_state))
         self.tune()
         self.sns.create_topic(Name="notifications")
         self.queues = {
             name: self.sqs.create_queue(QueueName=name)["QueueUrl"]
-            for name in ("people", "machines", "register", "detect", "dead-letters")
+            for name in ("people", "machines", "register", "detect", "review", "dead-letters")
         }
         self.sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=_queue_arn("people"))
         self.events.put_rule(Name="hears", EventPattern=json.dumps({"source": ["labelloop"]}))
@@ -75,7 +78,7 @@ class World:
             name: self.stepfunctions.create_state_machine(name=name, definition=NOTHING, roleArn=ROLE)[
                 "stateMachineArn"
             ]
-            for name in ("retrain", "promote")
+            for name in ("retrain", "promote", "review")
         }
         self.fake.create_project(ProjectName="pets")
 
@@ -243,6 +246,9 @@ def world(aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Worl
     variables = {
         "DATA_BUCKET": BUCKET,
         "CATALOGUE_TABLE": "catalogue",
+        "REVIEW_TABLE": "reviews",
+        "REVIEW_QUEUE_URL": made.queues["review"],
+        "REVIEW_MACHINE_ARN": made.machines["review"],
         "LOOP_TABLE": "loop",
         "PROJECT_ARN": PROJECT,
         "TUNING_PARAMETER": TUNING,

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,6 +18,12 @@ from tests.statemachines.stage import Answer, Fails, Played, Script, Stage
 
 ASKED = ("Begin", "Route?", "Ask")
 JOB = ("Begin", "Route?", "StartJob", "WatchJob", "JobFinished?")
+TRANSITIONS = {
+    *pairwise((*ASKED, "Answered")),
+    *pairwise((*JOB, "WaitForJob", "WatchJob", "JobFinished?", "ReadJob", "Answered")),
+    ("GiveBack", "GivenBack"),
+}
+"""That the tests below take, failures aside."""
 _numbers = itertools.count()
 
 

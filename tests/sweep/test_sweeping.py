@@ -156,6 +156,7 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
         "runs": ["a"],
         "resent": [],
         "requested_run": False,
+        "reviews": {},
     }
     assert world.received("people")[0]["Subject"] == "LabelLoop pets: run failed"
     assert world.received("machines")[0]["detail"]["id"] == "a"

@@ -169,7 +169,14 @@ export function Canvas({ ready }: { ready: Ready }) {
   const count = desk.draft.value.boxes.length
   const about = ready.task.kind === 'detection' ? `Image with ${count} ${count === 1 ? 'box' : 'boxes'}` : 'Image'
   return (
-    <div ref={frame} class="canvas" role="application" tabIndex={0} aria-label={`${about}. Press ? for the keys.`}>
+    <div
+      ref={frame}
+      class="canvas"
+      role="application"
+      tabIndex={0}
+      aria-label={`${about}. Press ? for the keys.`}
+      data-task={ready.task.id}
+    >
       <div ref={holder} class="canvas-image" />
       <Boxes />
     </div>

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-cloudwatch-events.html
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain import clock
 from lambdas.domain.reviews import crowd, worker_image, worker_template
+from lambdas.domain.reviews.answers import MAX_SECONDS
 from lambdas.domain.reviews.crowd import BadJudgement, Judgement
 from lambdas.domain.reviews.routes import RouteError, bucket_and_key
 
@@ -366,7 +368,9 @@ def _worker(given: Any, number: int) -> tuple[str, str]:
 def _seconds(given: Mapping[str, Any]) -> float:
     """How long the worker worked; 0 if the output does not say it."""
     spent = given.get("timeSpentInSeconds")
-    return float(spent) if isinstance(spent, int | float) and not isinstance(spent, bool) else 0.0
+    if isinstance(spent, bool) or not isinstance(spent, int | float) or not 0 <= spent < math.inf:
+        return 0.0
+    return float(min(spent, MAX_SECONDS))
 
 
 def _moment(text: Any) -> str:

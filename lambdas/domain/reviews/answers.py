@@ -115,11 +115,12 @@ def _reason(body: Mapping[str, Any]) -> str:
 
 def _seconds(body: Mapping[str, Any]) -> float:
     value = body.get("seconds", 0)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # A whole number can be too long for math.isfinite.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
         raise BadAnswer("seconds", "seconds has to be a number")
     if value < 0:
         raise BadAnswer("seconds", "seconds cannot be negative")
-    return round(min(float(value), MAX_SECONDS), 3)
+    return round(float(min(value, MAX_SECONDS)), 3)
 
 
 def _shown(value: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from lambdas.domain.manifests import Box
 from lambdas.domain.reviews import overlap
@@ -43,14 +44,18 @@ def consolidate(answers: Sequence[Answer], *, final: bool, iou: float) -> Consol
     """What answers, one or more, come to.
 
     Args:
-        final: no further reviewer can be asked.
+        final: no further reviewer can be asked. Of verdicts with as many votes, what somebody labelled
+            counts before nothing, and nothing before unusable.
         iou: boxes that overlap so much, and have one label, are of one object.
     """
     if len(answers) == 1:
         (only,) = answers
         return Consolidated(only.verdict, only.boxes, only.labels, only.reason)
+    # Who answered first decides nothing.
+    answers = sorted(answers, key=lambda answer: answer.reviewer)
     verdicts = Counter(answer.verdict for answer in answers)
-    (verdict, votes) = verdicts.most_common(1)[0]
+    verdict: Verdict = max(get_args(Verdict), key=lambda one: verdicts[one])
+    votes = verdicts[verdict]
     if 2 * votes <= len(answers) and not final:
         return Disagreement("the reviewers do not agree on what the image is: " + _told(verdicts))
     if verdict != "labelled":

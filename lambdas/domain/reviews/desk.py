@@ -66,13 +66,13 @@ def claim(table: ReviewTable, reviewer: Reviewer, count: int, claim_seconds: int
     now = clock.now()
     claimed: list[Task] = []
     held = len(held_by(table, reviewer, now))
-    wanted = min(count, MAX_CLAIMS, 2 * MAX_CLAIMS - held)
     for task in islice(table.next_open(now), _LOOKED_AT):
-        if len(claimed) >= wanted:
+        if len(claimed) >= min(count, MAX_CLAIMS, 2 * MAX_CLAIMS - held):
             break
-        if not _may_claim(task, reviewer, now):
-            continue
-        if got := _sit_down(table, task.id, reviewer, claim_seconds):
+        if task.seat_of(reviewer.sub, now):
+            # It has seats for others too.
+            held += 1
+        elif _may_claim(task, reviewer, now) and (got := _sit_down(table, task.id, reviewer, claim_seconds)):
             claimed.append(got)
     return claimed
 
@@ -106,7 +106,7 @@ def release(table: ReviewTable, id: str, reviewer: Reviewer) -> None:
 
 def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> Task:
     """The reviewer does not want this task, and does not get it again. When as many have skipped it as
-    could have answered, and more, it is given back.
+    could have answered, and more, it is given back, or the answers that it has have to do.
 
     Raises:
         DeskError: the reviewer does not hold it.
@@ -120,6 +120,8 @@ def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> Task:
         told = f"{reviewer.name} skipped it: {reason.strip()}"[:MAX_REASON]
         task = replace(_left(task, reviewer.sub), skipped=(*task.skipped, reviewer.sub), why=told)
         if len(task.skipped) >= task.wanted + MORE_SKIPS:
+            if task.answers:
+                return _seated(replace(task, wanted=len(task.answers)))
             return finished(
                 task, "given_back", f"declined by {len(task.skipped)} reviewers; the last: {told}"
             )
@@ -150,7 +152,9 @@ def answer(
     given = answers.parse_answer(body, task, labels, reviewer=reviewer.sub, name=reviewer.name)
 
     def answered(task: Task) -> Task:
-        if task.answer_of(reviewer.sub) is not None:
+        if (known := task.answer_of(reviewer.sub)) is not None:
+            if not given.says_the_same(known):
+                raise AlreadyDone("you have answered this task already")
             return task
         _check_open(task)
         now = clock.now()
@@ -162,10 +166,11 @@ def answer(
 
 
 def with_answers(task: Task, given: tuple[Answer, ...]) -> Task:
-    """The task with these answers; whoever's are there already stay as they are."""
-    known = {answer.reviewer for answer in task.answers}
-    added = tuple(answer for answer in given if answer.reviewer not in known)
-    return _seated(replace(task, answers=task.answers + added))
+    """The task with these answers, one of each reviewer; whoever's are there already stay as they are."""
+    kept = {answer.reviewer: answer for answer in task.answers}
+    for answer in given:
+        kept.setdefault(answer.reviewer, answer)
+    return _seated(replace(task, answers=tuple(kept.values())))
 
 
 def reassign(table: ReviewTable, id: str, reviewer: Reviewer | None, claim_seconds: int) -> Task:

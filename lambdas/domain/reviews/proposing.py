@@ -27,12 +27,14 @@ def propose_images(sqs: SQSClient, queue_url: str, hashes: Sequence[str], tuning
     if tuning.review_route == "none":
         return
     delay = min(tuning.settle_seconds, MAX_DELAY_SECONDS)
-    for start in range(0, len(hashes), _BATCH):
+    # Of one batch, SQS takes no two messages with one id.
+    once = list(dict.fromkeys(hashes))
+    for start in range(0, len(once), _BATCH):
         sqs.send_message_batch(
             QueueUrl=queue_url,
             Entries=[
                 {"Id": sha256[:60], "MessageBody": json.dumps({"image": sha256}), "DelaySeconds": delay}
-                for sha256 in hashes[start : start + _BATCH]
+                for sha256 in once[start : start + _BATCH]
             ],
         )
 

@@ -105,6 +105,8 @@ def loop_finished(routes: Routes, event: Mapping[str, Any]) -> str:
     task = routes.table.get(change.task_id) if change else None
     if change is None or task is None:
         return "not ours"
+    if change.status in ("InProgress", "Stopping"):
+        return change.status
     if change.status != "Completed":
         routes.settler.give_back(task.id, change.reason or f"the human loop {change.status.lower()}")
         return change.status

@@ -7,6 +7,8 @@ Every step can be taken twice, and by anybody: whatever a crash leaves undone, t
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
 ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
 """Errors of an execution that waits no longer:
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
-_QUICKER = {"TransactionCanceledException", "TransactionConflictException"}
+_PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+"""Reasons of a cancelled transaction that pass:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,20 @@ class Settler:
         iou = self.tuning.review_iou
         counts = [*_of_reviewers(task, result, iou), *_of_model(task, result, iou)]
         updates: list[Any] = [{"Update": _add(self.table.table.name, *count)} for count in counts]
-        try:
-            self.table.table.meta.client.transact_write_items(TransactItems=[{"Put": put}, *updates])
-        except ClientError as error:
-            # Somebody else was quicker, or gave another answer: it is settled anew from what is there.
-            if error.response["Error"]["Code"] not in _QUICKER:
-                raise
+        for attempt in range(_ATTEMPTS):
+            try:
+                self.table.table.meta.client.transact_write_items(TransactItems=[{"Put": put}, *updates])
+            except ClientError as error:
+                reasons = _reasons(error)
+                if reasons[0] == "ConditionalCheckFailed":
+                    # Somebody else was quicker, or gave another answer, which is settled by whoever gave it.
+                    return
+                if attempt + 1 == _ATTEMPTS or not set(reasons) & _PASSING:
+                    raise
+                # The books are everybody's: another task is being counted just now.
+                time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
+            else:
+                return
 
     def _tell(self, task: Task) -> Task | None:
         """Let the execution that waits for the task go on."""
@@ -123,6 +136,18 @@ class Settler:
             if error.response["Error"]["Code"] not in ENDED:
                 raise
         return self.table.update(task.id, lambda now: replace(now, token=""))
+
+
+def _reasons(error: ClientError) -> list[str]:
+    """Why a transaction was cancelled, item by item.
+
+    Raises:
+        ClientError: it was not cancelled, but refused.
+    """
+    if error.response["Error"]["Code"] != "TransactionCanceledException":
+        raise error
+    found = error.response.get("CancellationReasons", [])
+    return [str(reason.get("Code", "None")) for reason in found] or ["ConditionalCheckFailed"]
 
 
 def needs_settling(task: Task) -> bool:

@@ -323,7 +323,11 @@ class ReviewTable:
         try:
             self.table.put_item(Item=item, ConditionExpression=condition)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            # A transaction that has the item just now will have changed it.
+            if error.response["Error"]["Code"] not in (
+                "ConditionalCheckFailedException",
+                "TransactionConflictException",
+            ):
                 raise
             return False
         return True

@@ -65,14 +65,22 @@ def _tend_open(settler: Settler, opener: Opener, task: Task, status: str, tended
         if not _heartbeat(settler, task.token):
             settler.give_back(task.id, "its execution has ended")
             tended.given_back += 1
-    elif task.route != "groundtruth" and _is_old(task):
+    elif task.route == "groundtruth":
+        if not task.execution and _is_old(task):
+            settler.give_back(task.id, "its batch was never asked for")
+            tended.given_back += 1
+    elif _is_old(task):
         _start_again(settler, opener, task, tended)
 
 
 def _withdraw(settler: Settler, task: Task, status: str) -> None:
     """Somebody else has said what is on the image, or it is gone: nobody needs to look at it any more."""
     why = f"the image is {status} by now"
-    settler.table.update(task.id, lambda now: finished(now, "deleted", why) if now.state == "open" else now)
+
+    def withdrawn(now: Task) -> Task:
+        return finished(now, "deleted", why) if now.state == "open" and not now.answers else now
+
+    settler.table.update(task.id, withdrawn)
     settler.settle(task.id)
 
 

@@ -1,0 +1,123 @@
+/** One run: its steps while they happen, what the gates said, and how it ended. */
+import { getRun, type Run } from '../api'
+import { shares } from '../charts/geometry'
+import { Bar } from '../charts/bars'
+import { Link, type PageProps } from '../router'
+import { Badge, duration, number, PageHeader, usd } from '../ui'
+import { Gates } from './gates'
+import { Time, useLoaded, WhenLoaded } from './loaded'
+import './runs.css'
+import { isRunning, outcomeOf, progressText, runSeconds, stateText, stepTitle, triggerText } from './words'
+
+const marks: Record<string, string> = { done: '\u2713', failed: '\u00d7', skipped: '\u2013', running: '', waiting: '' }
+
+export default function RunPage({ params }: PageProps) {
+  const id = params['id'] ?? ''
+  const loaded = useLoaded(() => getRun(id), id, (run) => (isRunning(run) ? 2 : null))
+  return (
+    <div class="page">
+      <p>
+        <Link href="/runs">All runs</Link>
+      </p>
+      <PageHeader title="Run" lead={<span class="mono runs-name">{id}</span>} />
+      <WhenLoaded of={loaded} label="Loading the run">
+        {(run) => <RunBody run={run} />}
+      </WhenLoaded>
+    </div>
+  )
+}
+
+function RunBody({ run }: { run: Run }) {
+  return (
+    <div class="runs-columns">
+      <section class="card" aria-labelledby="runs-steps">
+        <h2 id="runs-steps">Steps</h2>
+        <p class="muted" role="status">
+          {progressText(run)}
+        </p>
+        <Timeline run={run} />
+      </section>
+      <div class="stack">
+        <section class="card stack" aria-labelledby="runs-result">
+          <h2 id="runs-result">Result</h2>
+          <Result run={run} />
+        </section>
+        <section class="card stack" aria-labelledby="runs-verdicts">
+          <h2 id="runs-verdicts">Gates</h2>
+          <Gates verdicts={run.verdicts} />
+        </section>
+      </div>
+    </div>
+  )
+}
+
+function Timeline({ run }: { run: Run }) {
+  const parts = shares(run.steps.map(({ seconds }) => seconds))
+  return (
+    <ol class="runs-timeline">
+      {run.steps.map((step, i) => (
+        <li key={step.name} class={`runs-step runs-step-${step.state}`}>
+          <span class="runs-mark" aria-hidden="true">
+            {marks[step.state]}
+          </span>
+          <div class="runs-step-body">
+            <span class="runs-step-name">{stepTitle(step.name)}</span>
+            <span class="runs-step-state">
+              {stateText(step.state)}
+              {step.entered_at && (
+                <>
+                  {', '}
+                  <Time of={step.entered_at} />
+                </>
+              )}
+            </span>
+            {step.seconds !== null && (
+              <span class="runs-step-time">
+                <Bar value={parts[i]} />
+                <span>{duration(step.seconds)}</span>
+              </span>
+            )}
+          </div>
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+function Result({ run }: { run: Run }) {
+  const said = outcomeOf(run.outcome)
+  return (
+    <>
+      <div>
+        <Badge tone={said.tone}>{said.text}</Badge>
+        <p>{said.meaning}</p>
+        {run.reason && <p class="runs-reason">{run.reason}</p>}
+      </div>
+      <dl class="runs-facts">
+        <dt>Started</dt>
+        <dd>
+          <Time of={run.started_at} />, by {triggerText(run.trigger)}
+        </dd>
+        <dt>{run.ended_at ? 'Took' : 'So far'}</dt>
+        <dd>{duration(runSeconds(run, Date.now()))}</dd>
+        <dt>Model version</dt>
+        <dd class="runs-name">{run.version ? <Link href="/versions">{run.version}</Link> : 'none'}</dd>
+        <dt>F1</dt>
+        <dd>{number(run.f1, 3)}</dd>
+        <dt>Snapshot</dt>
+        <dd class="runs-name">{typeof run.snapshot === 'string' ? run.snapshot : 'none yet'}</dd>
+        <dt>Cost, about</dt>
+        <dd>{usd(run.estimated_usd)}</dd>
+      </dl>
+      {run.report_url ? (
+        <p>
+          <a href={run.report_url} target="_blank" rel="noreferrer">
+            Report on the data set (opens a new tab)
+          </a>
+        </p>
+      ) : (
+        <p class="muted">There is no report on the data set: the run has not checked it.</p>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,58 @@
+/** Every run of the retraining, the newest first. */
+import { getRuns, type RunSummary } from '../api'
+import { Link } from '../router'
+import { Badge, duration, EmptyState, number, PageHeader, Table, usd, type Column } from '../ui'
+import { Time, useLoaded, WhenLoaded } from './loaded'
+import './runs.css'
+import { isRunning, newestFirst, outcomeOf, runSeconds, triggerText } from './words'
+
+const columns: Column<RunSummary>[] = [
+  {
+    title: 'Started',
+    cell: (run) => (
+      <Link href={`/runs/${encodeURIComponent(run.id)}`}>
+        <Time of={run.started_at} />
+      </Link>
+    ),
+  },
+  { title: 'Outcome', cell: (run) => <Outcome run={run} /> },
+  { title: 'Started by', cell: (run) => triggerText(run.trigger) },
+  { title: 'Model version', cell: (run) => <span class="runs-name">{run.version ?? '\u2013'}</span> },
+  { title: 'F1', cell: (run) => number(run.f1, 3), figure: true },
+  { title: 'Took', cell: (run) => duration(runSeconds(run, Date.now())), figure: true },
+  { title: 'Cost, about', cell: (run) => usd(run.estimated_usd), figure: true },
+]
+
+function Outcome({ run }: { run: RunSummary }) {
+  const said = outcomeOf(run.outcome)
+  return (
+    <div class="runs-outcome">
+      <Badge tone={said.tone}>{said.text}</Badge>
+      {run.reason && <span class="muted">{run.reason}</span>}
+    </div>
+  )
+}
+
+export default function Runs() {
+  const loaded = useLoaded(getRuns, 'runs', ({ runs }) => (runs.some(isRunning) ? 2 : 30))
+  return (
+    <div class="page">
+      <PageHeader
+        title="Runs"
+        lead="A run makes a snapshot of the catalogue, trains a model on it, and puts it into production if it is better."
+      />
+      <WhenLoaded of={loaded} label="Loading the runs">
+        {({ runs }) =>
+          runs.length === 0 ? (
+            <EmptyState title="No run yet" action={<Link href="/review">Go to the review desk</Link>}>
+              The first run starts by itself once enough images are labelled. Upload images with their labels, or
+              answer images at the review desk.
+            </EmptyState>
+          ) : (
+            <Table caption="Runs" columns={columns} rows={newestFirst(runs)} rowKey={(run) => run.id} />
+          )
+        }
+      </WhenLoaded>
+    </div>
+  )
+}

@@ -1,0 +1,179 @@
+/** Model versions beside each other: how good each is on test images, and the champion in production. */
+import { useState } from 'preact/hooks'
+import { getVersions, type Version } from '../api'
+import { Bar, IntervalBar } from '../charts/bars'
+import { Trend } from '../charts/trend'
+import { Link } from '../router'
+import { Gates } from '../runs/gates'
+import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
+import '../runs/runs.css'
+import { statusOf } from '../runs/words'
+import { Badge, Button, EmptyState, number, PageHeader, percent } from '../ui'
+import { differenceText, measured, ordered, weakestFirst } from './compare'
+import './versions.css'
+
+const SHOWN_LABELS = 8
+
+export default function Versions() {
+  const loaded = useLoaded(getVersions, 'versions', () => 30)
+  return (
+    <div class="page">
+      <PageHeader
+        title="Model versions"
+        lead="Each run trains a version. The champion is the one in production; another replaces it only if it is not worse."
+      />
+      <WhenLoaded of={loaded} label="Loading the model versions">
+        {({ versions }) =>
+          versions.length === 0 ? (
+            <EmptyState title="No model version yet" action={<Link href="/runs">Look at the runs</Link>}>
+              The first run trains the first version. It starts by itself once enough images are labelled.
+            </EmptyState>
+          ) : (
+            <VersionList versions={ordered(versions)} />
+          )
+        }
+      </WhenLoaded>
+    </div>
+  )
+}
+
+function VersionList({ versions }: { versions: Version[] }) {
+  const champion = versions.find((version) => version.champion) ?? null
+  return (
+    <div class="stack">
+      {!champion && (
+        <p class="runs-stale">No version is in production: none has passed its gates yet, or it was stopped.</p>
+      )}
+      {versions.length > 1 && <Overview versions={versions} />}
+      {versions.map((version) => (
+        <VersionCard key={version.name} version={version} champion={champion} />
+      ))}
+    </div>
+  )
+}
+
+function Overview({ versions }: { versions: Version[] }) {
+  const byAge = [...versions].sort((a, b) => a.created_at.localeCompare(b.created_at))
+  const words = byAge.map(({ name, f1 }) => `${name} ${number(f1, 3)}`).join(', ')
+  return (
+    <section class="card" aria-labelledby="versions-trend">
+      <h2 id="versions-trend">F1 from version to version</h2>
+      <p class="muted">Oldest left, from 0 at the bottom to 1 at the top. The full dot is the champion.</p>
+      <Trend
+        label={`F1 from the oldest version to the newest: ${words}`}
+        measurements={byAge.map(({ name, f1, champion }) => ({ name, value: f1, marked: champion }))}
+      />
+    </section>
+  )
+}
+
+function VersionCard({ version, champion }: { version: Version; champion: Version | null }) {
+  const said = statusOf(version)
+  const difference = version.champion ? '' : differenceText(version.f1, champion?.f1 ?? null)
+  return (
+    <article class={version.champion ? 'card versions-champion' : 'card'}>
+      <div class="versions-head">
+        <div>
+          <h2 class="runs-name">{version.name}</h2>
+          <p class="row">
+            <Badge tone={said.tone}>{said.text}</Badge>
+            <span class="muted">{said.meaning}</span>
+            <span class="muted">
+              Trained <Time of={version.created_at} />
+            </span>
+          </p>
+        </div>
+        <p class="versions-f1">
+          <strong>{number(version.f1, 3)}</strong> <span class="muted">overall F1</span>
+          {difference && <span class="versions-difference">{difference}</span>}
+        </p>
+      </div>
+      <div class="versions-body">
+        <Labels version={version} champion={champion} />
+        <div class="stack">
+          <Production version={version} />
+          <section>
+            <h3>Gates</h3>
+            <Gates verdicts={version.verdicts} />
+          </section>
+        </div>
+      </div>
+    </article>
+  )
+}
+
+function Labels({ version, champion }: { version: Version; champion: Version | null }) {
+  const [all, setAll] = useState(false)
+  const labels = weakestFirst(version.labels)
+  if (labels.length === 0) return <p class="muted">Its evaluation has not told figures for each label.</p>
+  const rival = version.champion ? null : champion
+  const before = new Map(rival?.labels.map(({ label, f1 }) => [label, f1]))
+  return (
+    <section>
+      <h3>Each label, the weakest first</h3>
+      <p class="muted versions-legend">
+        F1 weighs both: precision is the share of detections that are right, recall the share of objects that are found.
+        {rival && ' The line across an F1 bar is the champion.'}
+      </p>
+      <table class="versions-labels">
+        <caption class="visually-hidden">Figures of {version.name} for each label</caption>
+        <thead>
+          <tr>
+            {['Label', 'F1', 'Precision', 'Recall'].map((title) => (
+              <th key={title} scope="col">
+                {title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {(all ? labels : labels.slice(0, SHOWN_LABELS)).map(({ label, f1, precision, recall }) => (
+            <tr key={label}>
+              <th scope="row">{label}</th>
+              <td>
+                {number(f1, 2)}
+                <Bar value={f1} mark={before.get(label)} />
+              </td>
+              <td>
+                {number(precision, 2)}
+                <Bar value={precision} series="second" />
+              </td>
+              <td>
+                {number(recall, 2)}
+                <Bar value={recall} series="third" />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {labels.length > SHOWN_LABELS && (
+        <Button kind="quiet" aria-expanded={all} onClick={() => setAll(!all)}>
+          {all ? 'Show the weakest only' : `Show all ${labels.length} labels`}
+        </Button>
+      )}
+    </section>
+  )
+}
+
+function Production({ version }: { version: Version }) {
+  const found = measured(version.production_precision)
+  return (
+    <section>
+      <h3>In production</h3>
+      {found ? (
+        <>
+          <p>
+            <strong>{percent(found.value, 1)}</strong> of its detections were right
+          </p>
+          <IntervalBar {...found} />
+          <p class="muted">
+            Probably between {percent(found.low, 1)} and {percent(found.high, 1)} (95 % interval), from a random sample
+            of {number(found.images)} images that reviewers looked at.
+          </p>
+        </>
+      ) : (
+        <p class="muted">Not measured yet: reviewers have not answered a random sample of its detections.</p>
+      )}
+    </section>
+  )
+}

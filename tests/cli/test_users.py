@@ -1,0 +1,76 @@
+"""`labelloop users`: who may sign in, against a user pool in moto."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+from typer.testing import CliRunner, Result
+
+from cli.deployment import Deployment
+from cli.main import app
+
+ADDRESS = "https://d111111abcdef8.cloudfront.net/"
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        cognito = boto3.client("cognito-idp")
+        id = cognito.create_user_pool(PoolName="people")["UserPool"]["Id"]
+        for group in ("reviewers", "administrators"):
+            cognito.create_group(UserPoolId=id, GroupName=group)
+        blank = dict.fromkeys(Deployment.__dataclass_fields__, "")
+        found = Deployment(**{**blank, "name": "parts", "user_pool_id": id, "console_address": ADDRESS})
+        monkeypatch.setattr(Deployment, "find", classmethod(lambda cls, name: found))
+        yield id
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["users", *arguments])
+
+
+def test_somebody_gets_a_password_for_the_first_time(pool: str) -> None:
+    told = json.loads(run("add", "rita", "--json").stdout)
+    assert told["group"] == "reviewers"
+    assert told["console"] == ADDRESS
+    assert len(told["password"]) >= 12
+    user = boto3.client("cognito-idp").admin_get_user(UserPoolId=pool, Username="rita")
+    assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
+
+
+def test_somebody_with_an_address_is_invited(pool: str) -> None:
+    said = run("add", "ann", "--email", "ann@example.com", "--admin").stdout
+    assert ADDRESS in said
+    assert "an invitation is on its way to ann@example.com" in said
+    (user,) = json.loads(run("list", "--json").stdout)
+    assert (user["user"], user["groups"], user["email"]) == ("ann", ["administrators"], "ann@example.com")
+
+
+def test_nobody_is_added_twice(pool: str) -> None:
+    run("add", "rita")
+    again = run("add", "rita")
+    assert again.exit_code == 1
+    assert "there is a user rita already" in again.stderr
+
+
+def test_who_is_removed_is_gone(pool: str) -> None:
+    run("add", "rita")
+    assert "rita" in run("list").stdout
+    assert run("remove", "rita").exit_code == 0
+    assert "Nobody yet" in run("list").stdout
+    gone = run("remove", "rita")
+    assert gone.exit_code == 1
+    assert "there is no user rita" in gone.stderr
+
+
+def test_the_worker_template_is_printed() -> None:
+    printed = CliRunner().invoke(app, ["worker-template"]).stdout
+    assert "<crowd-form" in printed
+    assert "crowd-bounding-box" in printed

@@ -1,0 +1,269 @@
+"""The review desk on the embedded stack, as people use it: in Chromium, and over its HTTP API."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from infra.routes import ROUTES
+from lambdas.domain import catalogue
+from lambdas.domain.catalogue import CatalogueImage
+from lambdas.domain.reviews.tasks import ReviewTable
+from local import embedded
+from local.console_client import ConsoleClient
+from local.embedded import ROOT
+from local.people import Person, add_person
+from local.scenes import detection_scenes
+from tests.browser import chromium
+from tests.endtoend.conftest import TUNING
+from tests.endtoend.loop import Loop, until
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+IMAGES = 14
+BOX = {"label": "nut", "left": 20, "top": 30, "width": 40, "height": 50}
+
+
+@pytest.fixture(scope="module")
+def loop(stack: embedded.Running) -> Loop:
+    embedded.deploy(
+        stack, name="desk", context={**TUNING, "settle_seconds": "1", "review_claim_seconds": "60"}
+    )
+    return Loop(stack, "desk")
+
+
+@pytest.fixture(scope="module")
+def people(loop: Loop) -> dict[str, Person]:
+    groups = {"ann": "administrators", "rita": "reviewers", "ben": "reviewers", "cas": "reviewers"}
+    return {
+        name: add_person(loop.stack, loop.outputs["UserPoolId"], name, [group])
+        for name, group in groups.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def desk(loop: Loop, people: dict[str, Person]) -> Loop:
+    """Images that wait for people, and two labels."""
+    admin = client(loop, people["ann"])
+    for label in ("nut", "gear"):
+        admin.ask("PUT", f"/api/admin/labels/{label}", {"instruction": f"every {label}"})
+    for scene in detection_scenes(IMAGES, seed=70):
+        loop.put(f"incoming/unlabeled/{scene.name}.jpg", scene.jpeg())
+    until(lambda: admin.get("/api/queue")["open"] == IMAGES, 90, "every image is a task")
+    return loop
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Playwright's own event loop must not be that of other tests' threads.
+    with chromium() as opened:
+        yield opened
+
+
+def client(loop: Loop, person: Person) -> ConsoleClient:
+    made = ConsoleClient(loop.outputs["ConsoleAddress"])
+    made.sign_in(person.name, person.password)
+    return made
+
+
+def tasks(loop: Loop) -> ReviewTable:
+    return ReviewTable(loop._table("ReviewTable"))
+
+
+def image_of(loop: Loop, task: str) -> CatalogueImage:
+    found = tasks(loop).get(task)
+    assert found is not None
+    image = catalogue.get_image(loop.catalogue, found.image)
+    assert image is not None
+    return image
+
+
+def opened(browser: Browser, loop: Loop, person: Person, **look: Any) -> tuple[Page, list[str]]:
+    """The desk with its first task, signed in by Cognito's page; and what the browser complains of."""
+    look.setdefault("viewport", {"width": 1280, "height": 800})
+    page = browser.new_context(**look).new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+    page.goto(loop.outputs["ConsoleAddress"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label("Username").fill(person.name)
+    page.get_by_label("Password").fill(person.password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Confirm")).to_be_enabled(timeout=20_000)
+    return page, complaints
+
+
+def task_of(page: Page) -> str:
+    """The task on the desk."""
+    shown = page.locator("[data-task]").first
+    expect(shown).to_be_visible(timeout=10_000)
+    return str(shown.get_attribute("data-task"))
+
+
+def test_a_task_from_sign_in_to_the_catalogue(
+    desk: Loop, people: dict[str, Person], browser: Browser
+) -> None:
+    page, complaints = opened(browser, desk, people["rita"])
+    task = task_of(page)
+    page.keyboard.press("b")  # a box in the middle
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    until(lambda: image_of(desk, task).status == "labelled", 10, "the answer is in the catalogue")
+    image = image_of(desk, task)
+    assert [box.label for box in image.boxes] in (["nut"], ["gear"])
+    assert image.changed_by == "review by rita"
+    assert task_of(page) != task
+    execution = desk.outputs["ReviewMachineArn"].replace(":stateMachine:", ":execution:") + f":{task}"
+    until(
+        lambda: desk.stepfunctions.describe_execution(executionArn=execution)["status"] == "SUCCEEDED",
+        10,
+        "its execution has gone on",
+    )
+    assert complaints == []
+    page.context.close()
+
+
+def test_nothing_here(desk: Loop, people: dict[str, Person], browser: Browser) -> None:
+    page, _ = opened(browser, desk, people["rita"])
+    task = task_of(page)
+    page.keyboard.press("n")
+    until(lambda: (found := tasks(desk).get(task)) and found.outcome == "nothing", 10, "it is answered")
+    assert image_of(desk, task).boxes == ()
+    page.context.close()
+
+
+def test_what_was_said_without_a_connection_is_sent_later(
+    desk: Loop, people: dict[str, Person], browser: Browser
+) -> None:
+    page, _ = opened(browser, desk, people["ben"])
+    task = task_of(page)
+    page.context.set_offline(True)
+    page.keyboard.press("n")
+    expect(page.get_by_text("1 to send")).to_be_visible(timeout=10_000)
+    found = tasks(desk).get(task)
+    assert found is not None
+    assert found.state == "open"
+    page.context.set_offline(False)
+    until(lambda: (found := tasks(desk).get(task)) and found.state == "done", 30, "it is sent")
+    page.context.close()
+
+
+def test_a_task_that_somebody_else_got_is_told(
+    desk: Loop, people: dict[str, Person], browser: Browser
+) -> None:
+    page, _ = opened(browser, desk, people["ben"])
+    task = task_of(page)
+    client(desk, people["cas"]).ask("POST", "/api/claims", {"count": 1})
+    client(desk, people["ann"]).ask("PUT", f"/api/admin/tasks/{task}/assignment", {"reviewer": "cas"})
+    page.keyboard.press("n")
+    expect(page.get_by_text("cas has this task")).to_be_visible(timeout=15_000)
+    found = tasks(desk).get(task)
+    assert found is not None
+    assert (found.state, found.answers) == ("open", ())
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(
+    width: int, scheme: Any, desk: Loop, people: dict[str, Person], browser: Browser
+) -> None:
+    look = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme, "bypass_csp": True}
+    page, _ = opened(browser, desk, people["rita"], **look)
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run(document).then(result => result.violations.map(v => v.id))")
+    assert found == []
+    page.context.close()
+
+
+# Over HTTP
+
+
+def requests() -> list[tuple[str, str, str]]:
+    """Every route there is: whose it is, its method and a path."""
+    return [
+        (name, route.split()[0], route.split()[1].replace("{", "").replace("}", ""))
+        for name, routes in ROUTES.items()
+        for route in routes
+    ]
+
+
+@pytest.mark.parametrize(("name", "method", "path"), requests())
+def test_no_route_is_open(name: str, method: str, path: str, desk: Loop, people: dict[str, Person]) -> None:
+    stranger = ConsoleClient(desk.outputs["ConsoleAddress"])
+    assert stranger.try_to(method, path, {}).status == 401
+    stranger.token = "e30.e30.e30"
+    assert stranger.try_to(method, path, {}).status == 401
+    if name == "admin":
+        assert client(desk, people["rita"]).try_to(method, path, {}).status == 403
+
+
+def test_the_template_has_no_other_route(desk: Loop) -> None:
+    api = desk.client("apigatewayv2")
+    (found,) = [one for one in api.get_apis()["Items"] if one["Name"] == "desk-console"]
+    routes = api.get_routes(ApiId=found["ApiId"])["Items"]
+    assert {route["RouteKey"] for route in routes} == {route for some in ROUTES.values() for route in some}
+    assert {route["AuthorizationType"] for route in routes} == {"JWT"}
+
+
+def test_a_token_of_another_user_pool_is_refused(desk: Loop) -> None:
+    cognito = desk.client("cognito-idp")
+    pool = cognito.create_user_pool(PoolName="others")["UserPool"]["Id"]
+    address = desk.outputs["ConsoleAddress"]
+    app = cognito.create_user_pool_client(
+        UserPoolId=pool,
+        ClientName="page",
+        AllowedOAuthFlows=["code"],
+        AllowedOAuthScopes=["openid", "profile"],
+        AllowedOAuthFlowsUserPoolClient=True,
+        CallbackURLs=[address],
+        SupportedIdentityProviders=["COGNITO"],
+    )["UserPoolClient"]["ClientId"]
+    cognito.create_group(UserPoolId=pool, GroupName="administrators")
+    mallory = add_person(desk.stack, pool, "mallory", ["administrators"])
+    stranger = ConsoleClient(address)
+    stranger.config = {**stranger.config, "clientId": app}
+    stranger.sign_in(mallory.name, mallory.password)
+    assert stranger.token
+    assert stranger.try_to("GET", "/api/me").status == 401
+
+
+def test_a_link_is_good_for_its_image_alone(desk: Loop, people: dict[str, Person]) -> None:
+    (task,) = client(desk, people["cas"]).ask("POST", "/api/claims", {"count": 1})["tasks"]
+    with urllib.request.urlopen(task["url"], timeout=10) as answer:  # noqa: S310
+        assert answer.read(3) == b"\xff\xd8\xff"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(task["url"].replace("/images/", "/datasets/"), timeout=10)  # noqa: S310
+    client(desk, people["cas"]).ask("DELETE", f"/api/claims/{task['id']}")
+
+
+def test_several_at_once_never_answer_one_task_twice(desk: Loop, people: dict[str, Person]) -> None:
+    def review(person: Person) -> list[str]:
+        asking, answered = client(desk, person), []
+        while found := asking.ask("POST", "/api/claims", {"count": 2})["tasks"]:
+            for task in found:
+                told = {"verdict": "labelled", "boxes": [BOX], "seconds": 1}
+                assert asking.ask("POST", f"/api/tasks/{task['id']}/answer", told)["state"] == "done"
+                answered.append(task["id"])
+        return answered
+
+    before = client(desk, people["ann"]).get("/api/queue")["open"]
+    with ThreadPoolExecutor(3) as pool:
+        lists = list(pool.map(review, [people[name] for name in ("rita", "ben", "cas")]))
+    answered = [task for some in lists for task in some]
+    assert len(answered) == len(set(answered))
+    assert before >= len(answered) >= before - 6  # the browsers' claims have not ended yet
+    for task in answered:
+        assert json.dumps([box.label for box in image_of(desk, task).boxes]) == '["nut"]'
+
+
+def test_a_stranger_gets_the_page_and_nothing_else(desk: Loop) -> None:
+    stranger = ConsoleClient(desk.outputs["ConsoleAddress"])
+    assert stranger.try_to("GET", "/runs/some-run").said.startswith("<!doctype html>")
+    assert stranger.try_to("GET", "/api/nothing").status in (401, 404)

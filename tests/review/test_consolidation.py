@@ -1,0 +1,132 @@
+"""What several answers come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.domain.manifests import Box
+from lambdas.domain.reviews import consolidation, overlap
+from lambdas.domain.reviews.consolidation import Consolidated, Disagreement
+from lambdas.domain.reviews.tasks import Answer, Verdict
+
+CAT, DOG = Box("cat", 10, 10, 40, 40), Box("dog", 60, 10, 30, 30)
+
+
+def said(reviewer: str, *boxes: Box, verdict: Verdict = "labelled", **more: Any) -> Answer:
+    return Answer(reviewer, reviewer.title(), verdict, boxes, **more)
+
+
+def come_to(*answers: Answer, final: bool = False, iou: float = 0.5) -> Consolidated | Disagreement:
+    """The same in whatever order they came."""
+    (first, *others) = (
+        consolidation.consolidate(order, final=final, iou=iou) for order in permutations(answers)
+    )
+    assert all(other == first for other in others)
+    return first
+
+
+def test_boxes_overlap_as_geometry_says() -> None:
+    assert overlap.iou(CAT, CAT) == 1
+    assert overlap.iou(CAT, Box("cat", 30, 10, 40, 40)) == pytest.approx(1 / 3)
+    assert overlap.iou(CAT, Box("cat", 50, 10, 40, 40)) == 0
+
+
+def test_one_answer_is_what_holds() -> None:
+    answer = said("ann", CAT, reason="why")
+    assert come_to(answer) == Consolidated("labelled", (CAT,), (), "why")
+
+
+def test_boxes_of_one_object_come_to_their_mean() -> None:
+    moved = Box("cat", 12, 14, 40, 40)
+    assert come_to(said("ann", CAT, DOG), said("ben", moved, DOG)) == Consolidated(
+        "labelled", (DOG, Box("cat", 11, 12, 40, 40))
+    )
+
+
+def test_an_object_that_only_a_minority_drew_is_left_out() -> None:
+    found = come_to(said("ann", CAT, DOG), said("ben", CAT), said("cas", CAT))
+    assert isinstance(found, Disagreement)
+    assert come_to(said("ann", CAT, DOG), said("ben", CAT), said("cas", CAT), final=True) == Consolidated(
+        "labelled", (CAT,)
+    )
+
+
+def test_boxes_with_different_labels_are_different_objects() -> None:
+    renamed = Box("dog", CAT.left, CAT.top, CAT.width, CAT.height)
+    assert isinstance(come_to(said("ann", CAT), said("ben", renamed)), Disagreement)
+    assert come_to(said("ann", CAT), said("ben", renamed), said("cas", CAT), final=True) == Consolidated(
+        "labelled", (CAT,)
+    )
+
+
+def test_where_nothing_has_a_majority_nothing_holds() -> None:
+    apart = [said(name, Box("cat", left, 0, 10, 10)) for name, left in (("ann", 0), ("ben", 20), ("cas", 40))]
+    assert isinstance(come_to(*apart), Disagreement)
+    assert come_to(*apart, final=True) == Consolidated("nothing")
+
+
+def test_labels_of_the_whole_image_need_a_majority() -> None:
+    answers = [said("ann", labels=("cat", "dog")), said("ben", labels=("cat",)), said("cas", labels=("cat",))]
+    assert come_to(*answers, final=True) == Consolidated("labelled", (), ("cat",))
+
+
+def test_the_majority_of_verdicts_holds() -> None:
+    unusable = [said(name, verdict="unusable", reason=f"{name} says dark") for name in ("ann", "ben")]
+    found = come_to(*unusable, said("cas", CAT))
+    assert found == Consolidated("unusable", reason="ann says dark; ben says dark")
+    disagreed = come_to(unusable[0], said("cas", CAT))
+    assert isinstance(disagreed, Disagreement)
+    assert "1 unusable" in disagreed.why
+
+
+def test_verdicts_with_as_many_votes_do_not_hang_on_who_was_first() -> None:
+    nothing, unusable = said("ann", verdict="nothing"), said("ben", verdict="unusable")
+    assert come_to(nothing, unusable, said("cas", CAT), final=True) == Consolidated("labelled", (CAT,))
+    assert come_to(nothing, unusable, final=True) == Consolidated("nothing")
+
+
+@pytest.mark.parametrize(("wanted", "most"), [(1, 1), (2, 3), (3, 5)])
+def test_no_more_are_asked_than_twice_as_many_less_one(wanted: int, most: int) -> None:
+    assert consolidation.most_answers(wanted) == most
+
+
+def test_agreement_is_of_what_was_said_with_what_holds() -> None:
+    result = Consolidated("labelled", (CAT, DOG))
+    assert consolidation.agreement(said("ann", CAT, DOG), result, 0.5) == 1
+    assert consolidation.agreement(said("ann", CAT), result, 0.5) == pytest.approx(2 / 3)
+    assert consolidation.agreement(said("ann", verdict="nothing"), result, 0.5) == 0
+    labels = Consolidated("labelled", (), ("cat",))
+    assert consolidation.agreement(said("ann", labels=("cat", "dog")), labels, 0.5) == pytest.approx(2 / 3)
+
+
+BOXES = st.lists(
+    st.builds(Box, st.sampled_from(["cat", "dog"]), *[st.integers(0, 20)] * 2, *[st.integers(2, 30)] * 2),
+    min_size=1,
+    max_size=3,
+    unique=True,
+)
+
+
+@given(st.lists(BOXES, min_size=2, max_size=4), st.booleans(), st.floats(0.1, 0.9), st.randoms())
+def test_the_order_of_answers_decides_nothing(
+    drawn: Sequence[Sequence[Box]], final: bool, iou: float, random: Any
+) -> None:
+    answers = [said(f"reviewer {n}", *boxes) for n, boxes in enumerate(drawn)]
+    shuffled = random.sample(answers, len(answers))
+    found = consolidation.consolidate(answers, final=final, iou=iou)
+    assert consolidation.consolidate(shuffled, final=final, iou=iou) == found
+    assert not (final and isinstance(found, Disagreement))
+
+
+@given(BOXES, st.integers(2, 5))
+def test_reviewers_who_say_the_same_are_believed(boxes: list[Box], count: int) -> None:
+    answers = [said(f"reviewer {n}", *boxes) for n in range(count)]
+    found = consolidation.consolidate(answers, final=False, iou=0.999)
+    assert isinstance(found, Consolidated)
+    assert set(found.boxes) == set(boxes)

@@ -1,0 +1,241 @@
+"""The desk: whose a task is, for how long, and what everybody else is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lambdas.domain import clock
+from lambdas.domain.reviews import desk
+from lambdas.domain.reviews.desk import AlreadyDone, DeskError, NotYours, Reviewer, TaskGone, TaskNotFound
+from lambdas.domain.reviews.tasks import Answer, Task, finished
+from tests.review.conftest import ANN, BEN, CAS, CLAIM_SECONDS, DOT, LABELS, Reviews, labelled
+
+Act = Callable[[Reviews, str, Reviewer], Any]
+ACTS: dict[str, Act] = {
+    "answer": lambda reviews, id, who: desk.answer(reviews.table, id, who, labelled(), LABELS),
+    "renew": lambda reviews, id, who: desk.renew(reviews.table, id, who, CLAIM_SECONDS),
+    "skip": lambda reviews, id, who: desk.skip(reviews.table, id, who, "dull"),
+}
+
+
+def claim(reviews: Reviews, who: Reviewer, count: int = 1) -> list[Task]:
+    return desk.claim(reviews.table, who, count, CLAIM_SECONDS)
+
+
+def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    moment = clock.text(clock.parse(clock.now()) + timedelta(seconds=seconds))
+    monkeypatch.setattr(clock, "now", lambda: moment)
+
+
+def test_the_oldest_tasks_are_claimed_first_and_are_nobody_else_s(reviews: Reviews) -> None:
+    tasks = [reviews.task(f"{n}") for n in range(3)]
+    assert [task.id for task in claim(reviews, ANN, 2)] == [tasks[0].id, tasks[1].id]
+    assert [task.id for task in claim(reviews, BEN, 2)] == [tasks[2].id]
+    assert claim(reviews, CAS) == []
+
+
+def test_nobody_hoards(reviews: Reviews) -> None:
+    for n in range(15):
+        reviews.task(f"{n}")
+    assert [len(claim(reviews, ANN, 99)) for _ in range(3)] == [desk.MAX_CLAIMS, desk.MAX_CLAIMS, 0]
+    assert len(claim(reviews, BEN, 99)) == desk.MAX_CLAIMS
+
+
+def test_tasks_with_seats_for_others_are_claimed_once_and_count_too(reviews: Reviews) -> None:
+    for n in range(15):
+        reviews.task(f"{n}", wanted=2)
+    claimed = [task.id for _ in range(4) for task in claim(reviews, ANN, 99)]
+    assert len(claimed) == len(set(claimed)) == 2 * desk.MAX_CLAIMS
+    assert [task.id for task in claim(reviews, BEN, 99)] == claimed[: desk.MAX_CLAIMS]
+
+
+def test_a_claim_ends_by_itself(reviews: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = reviews.task()
+    claim(reviews, ANN)
+    later(monkeypatch, CLAIM_SECONDS - 1)
+    assert claim(reviews, BEN) == []
+    later(monkeypatch, 2)
+    assert [found.id for found in claim(reviews, BEN)] == [task.id]
+    with pytest.raises(NotYours, match="Ben has this task"):
+        ACTS["answer"](reviews, task.id, ANN)
+
+
+def test_a_renewed_claim_holds_longer(reviews: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = reviews.task()
+    claim(reviews, ANN)
+    later(monkeypatch, CLAIM_SECONDS - 1)
+    seat = desk.renew(reviews.table, task.id, ANN, CLAIM_SECONDS)
+    later(monkeypatch, CLAIM_SECONDS - 1)
+    assert seat.until > clock.now()
+    assert claim(reviews, BEN) == []
+
+
+def test_a_claim_that_has_ended_is_taken_up_again_and_answered(
+    reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [reviews.task(name) for name in ("a", "b")]
+    claim(reviews, ANN, 2)
+    later(monkeypatch, CLAIM_SECONDS + 1)
+    assert desk.renew(reviews.table, tasks[0].id, ANN, CLAIM_SECONDS).reviewer == ANN.sub
+    assert ACTS["answer"](reviews, tasks[1].id, ANN).answer_of(ANN.sub)
+    assert [task.id for task in desk.held_by(reviews.table, ANN, clock.now())] == [tasks[0].id]
+
+
+def test_a_claim_that_is_given_back_is_the_next_one_s(reviews: Reviews) -> None:
+    task = reviews.task()
+    claim(reviews, ANN)
+    desk.release(reviews.table, task.id, ANN)
+    desk.release(reviews.table, task.id, ANN)
+    desk.release(reviews.table, "nobody-1", ANN)
+    assert [found.id for found in claim(reviews, BEN)] == [task.id]
+    desk.release(reviews.table, task.id, ANN)
+    assert reviews.read(task).seat_of(BEN.sub, clock.now())
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_somebody_else_s_task_is_refused(reviews: Reviews, act: str) -> None:
+    task = reviews.task()
+    claim(reviews, ANN)
+    before = reviews.items()
+    with pytest.raises(NotYours, match="Ann has this task") as refused:
+        ACTS[act](reviews, task.id, BEN)
+    assert (refused.value.status, refused.value.code) == (409, "not_yours")
+    assert reviews.items() == before
+
+
+@pytest.mark.parametrize("act", ["answer", "renew"])
+@pytest.mark.parametrize(
+    ("state", "error", "status"),
+    [("done", AlreadyDone, 409), ("deleted", TaskGone, 410), ("given_back", TaskGone, 410)],
+)
+def test_a_task_that_has_ended_is_refused(
+    reviews: Reviews, act: str, state: Any, error: type[DeskError], status: int
+) -> None:
+    task = reviews.task()
+    claim(reviews, ANN)
+    reviews.table.update(task.id, lambda task: finished(task, state, "somebody said so"))
+    before = reviews.items()
+    with pytest.raises(error) as refused:
+        ACTS[act](reviews, task.id, ANN)
+    assert refused.value.status == status
+    assert reviews.items() == before
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_task_that_is_not_there_is_refused(reviews: Reviews, act: str) -> None:
+    with pytest.raises(TaskNotFound, match="no review task nobody-1"):
+        ACTS[act](reviews, "nobody-1", ANN)
+    assert reviews.items() == []
+
+
+# Answers
+
+
+def test_the_same_answer_sent_again_is_acknowledged_and_kept_once(reviews: Reviews) -> None:
+    task = reviews.task()
+    claim(reviews, ANN)
+    first = ACTS["answer"](reviews, task.id, ANN)
+    reviews.settler().settle(task.id)
+    before = reviews.items()
+    again = desk.answer(reviews.table, task.id, ANN, labelled(seconds=9), LABELS - {"cat"})
+    reviews.settler().settle(task.id)
+    assert again.answers == first.answers
+    assert reviews.items() == before
+    assert reviews.counted(f"reviewer#{ANN.sub}")["answered"] == 1
+
+
+def test_another_answer_after_the_first_is_refused(reviews: Reviews) -> None:
+    task = reviews.task(wanted=2)
+    ACTS["answer"](reviews, task.id, ANN)
+    before = reviews.items()
+    with pytest.raises(AlreadyDone, match="answered this task already"):
+        desk.answer(reviews.table, task.id, ANN, {"verdict": "nothing"}, LABELS)
+    assert claim(reviews, ANN) == []
+    assert reviews.items() == before
+
+
+def test_of_a_reviewer_only_one_answer_is_kept(reviews: Reviews) -> None:
+    given = (Answer("w", "W", "nothing"), Answer("w", "W", "unusable"), Answer("x", "X", "nothing"))
+    kept = desk.with_answers(reviews.task(wanted=3), given)
+    assert kept.answers == (given[0], given[2])
+    assert desk.with_answers(kept, given).answers == kept.answers
+
+
+# Skipping
+
+
+def test_a_task_that_enough_have_skipped_is_given_back(reviews: Reviews) -> None:
+    task = reviews.task()
+    for number, who in enumerate((ANN, BEN, CAS), 1):
+        assert reviews.read(task).state == "open"
+        claim(reviews, who)
+        assert desk.skip(reviews.table, task.id, who, " too dark ").skipped[-1] == who.sub
+        assert len(reviews.read(task).skipped) == number
+    ended = reviews.read(task)
+    assert ended.state == "given_back"
+    assert ended.why == "declined by 3 reviewers; the last: Cas skipped it: too dark"
+
+
+def test_who_has_skipped_a_task_does_not_get_it_again(reviews: Reviews) -> None:
+    task = reviews.task()
+    claim(reviews, ANN)
+    ACTS["skip"](reviews, task.id, ANN)
+    before = reviews.items()
+    assert claim(reviews, ANN) == []
+    assert ACTS["skip"](reviews, task.id, ANN).skipped == (ANN.sub,)
+    with pytest.raises(NotYours, match="you have skipped"):
+        ACTS["answer"](reviews, task.id, ANN)
+    assert reviews.items() == before
+
+
+def test_an_answer_is_not_lost_because_everybody_else_skips(reviews: Reviews) -> None:
+    task = reviews.task(wanted=2)
+    ACTS["answer"](reviews, task.id, ANN)
+    for number in range(2 + desk.MORE_SKIPS):
+        who = Reviewer(f"skips-{number}", f"{number}")
+        claim(reviews, who)
+        ACTS["skip"](reviews, task.id, who)
+    reviews.settler(review_answers=2).settle(task.id)
+    assert (reviews.read(task).state, reviews.image_of(task).status) == ("done", "labelled")
+
+
+# Administrators
+
+
+def test_a_task_is_reassigned_also_to_somebody_who_skipped_it(reviews: Reviews) -> None:
+    task = reviews.task()
+    claim(reviews, BEN)
+    ACTS["skip"](reviews, task.id, BEN)
+    claim(reviews, ANN)
+    desk.reassign(reviews.table, task.id, BEN, CLAIM_SECONDS)
+    with pytest.raises(NotYours, match="Ben has this task"):
+        ACTS["answer"](reviews, task.id, ANN)
+    assert ACTS["answer"](reviews, task.id, BEN).answer_of(BEN.sub)
+    with pytest.raises(AlreadyDone, match="Ben has answered"):
+        desk.reassign(reviews.table, task.id, BEN, CLAIM_SECONDS)
+
+
+def test_a_task_that_is_reassigned_to_nobody_is_everybody_s(reviews: Reviews) -> None:
+    task = reviews.task()
+    claim(reviews, ANN)
+    desk.reassign(reviews.table, task.id, None, CLAIM_SECONDS)
+    assert [found.id for found in claim(reviews, DOT)] == [task.id]
+
+
+def test_a_deleted_task_leaves_its_image_as_it_is(reviews: Reviews) -> None:
+    task = reviews.task()
+    image = reviews.image_of(task)
+    assert desk.delete(reviews.table, task.id, "Dot").why == "deleted by Dot"
+    assert desk.delete(reviews.table, task.id, "Cas").why == "deleted by Dot"
+    assert reviews.image_of(task) == image
+    done = reviews.task("b")
+    reviews.table.update(done.id, lambda task: finished(task, "done"))
+    with pytest.raises(AlreadyDone, match="relabel the image"):
+        desk.delete(reviews.table, done.id, "Dot")

@@ -1,0 +1,67 @@
+"""How right the model is: what reviewers say against what it saw, and the interval that holds it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.domain.manifests import Box
+from lambdas.domain.reviews import precision
+from lambdas.domain.reviews.consolidation import Consolidated
+from lambdas.domain.reviews.precision import Precision
+from tests.review.routes_support import suggested
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        # R. G. Newcombe, 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_s_interval_is_as_published(successes: int, trials: int, low: float, high: float) -> None:
+    assert precision.wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
+    mirrored = precision.wilson(trials - successes, trials)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
+
+
+@given(st.integers(1, 10_000).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))
+def test_the_interval_holds_the_share(counts: tuple[int, int]) -> None:
+    confirmed, detections = counts
+    found = Precision(confirmed, detections - confirmed, 0, 1)
+    assert found.interval is not None
+    assert found.value is not None
+    low, high = found.interval
+    assert 0 <= low <= found.value + 1e-12
+    assert found.value - 1e-12 <= high <= 1
+
+
+def test_nothing_is_known_before_there_is_a_detection() -> None:
+    assert (Precision(0, 0, 3, 3).value, Precision(0, 0, 3, 3).interval) == (None, None)
+
+
+def test_detections_are_confirmed_false_or_missed() -> None:
+    seen = suggested(("cat", 0, 0, 20, 20), ("cat", 0, 0, 20, 20), ("dog", 50, 50, 20, 20))
+    said = Consolidated("labelled", (Box("cat", 1, 1, 20, 20), Box("cow", 50, 50, 20, 20)))
+    judged = precision.tally(seen, said, 0.5)
+    assert judged.confirmed == {"cat": 1}
+    assert judged.false == {"cat": 1, "dog": 1}
+    assert judged.missed == {"cow": 1}
+
+
+def test_labels_of_the_whole_image_count_too() -> None:
+    judged = precision.tally(
+        suggested(labels=("cat", "dog")), Consolidated("labelled", (), ("cat", "cow")), 0.5
+    )
+    assert (judged.confirmed, judged.false, judged.missed) == ({"cat": 1}, {"dog": 1}, {"cow": 1})
+
+
+def test_nothing_makes_every_detection_false_and_unusable_judges_none() -> None:
+    seen = suggested(("cat", 0, 0, 20, 20))
+    assert precision.tally(seen, Consolidated("nothing"), 0.5).false == {"cat": 1}
+    judged = precision.tally(seen, Consolidated("unusable"), 0.5)
+    assert not (judged.confirmed or judged.false or judged.missed)
