@@ -16,6 +16,7 @@ from benchmarks import (
     ingestion,
     orchestration,
     registration,
+    review,
     synth,
 )
 
@@ -27,6 +28,7 @@ ALL = {
     "importing": importing.measure,
     "registration": registration.measure,
     "data": data.measure,
+    "review": review.measure,
     "engine_learning": engine_learning.measure,
     "engine_serving": engine_serving.measure,
 }

@@ -30,6 +30,7 @@ FIRST, WRONG, MORE, TRAYS, UNSEEN = 80, 80, 20, 36, 6
 
 TUNING = {
     "min_new_images": "20",
+    "review_route": "none",  # every picture comes with its labels
     "poll_seconds": "2",
     "min_f1": "0.55",
     "min_label_f1": "0.3",

@@ -105,8 +105,10 @@ const administration: [string, string][] = [
   ['/admin/labels', 'Labels'],
 ]
 
+const built = ([href]: [string, string]): boolean => `.${href}.tsx` in pages
+
 function Header() {
-  const all = isAdministrator() ? [...places, ...administration] : places
+  const all = isAdministrator() ? [...places, ...administration.filter(built)] : places
   return (
     <header class="shell-header">
       <span class="brand">
