@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from cli.deployment import Deployment
 from lambdas.domain import custom_labels, retraining
+from lambdas.domain.console.runs import STEPS
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -21,23 +22,7 @@ DETAIL_SECONDS = 3.0
 """How often Rekognition is asked how far it is."""
 
 TRAINING = "train the model"
-RETRAIN_PHASES = {
-    "Settle": "wait until uploads have settled",
-    "WaitForQuiet": "wait until uploads have settled",
-    "TakeLease": "take the lease",
-    "OpenReviews": "wait for open reviews",
-    "WaitForReviews": "wait for open reviews",
-    "Snapshot": "make the dataset snapshot",
-    "CheckData": "check the data set",
-    "SyncDatasets": "bring the datasets to the snapshot",
-    "WaitForDatasets": "bring the datasets to the snapshot",
-    "Train": TRAINING,
-    "WatchTraining": TRAINING,
-    "WaitForTraining": TRAINING,
-    "Evaluate": "gate 1: evaluation",
-    "Promote": "promote",
-    "Report": "report",
-}
+RETRAIN_PHASES = {state: step for step, states in STEPS.items() for state in states}
 PROMOTE_PHASES = {
     "TakeLease": "take the promotion lease",
     "WaitForLease": "take the promotion lease",

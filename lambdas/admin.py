@@ -15,11 +15,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas import http
 from lambdas.desk import label_document, offered, task_document, tuning
 from lambdas.domain import clock
+from lambdas.domain.refusals import Refusal
 from lambdas.domain.reviews import desk, labels, settling
 from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.reviews.tasks import STATES, Task
 from lambdas.domain.services import services
-from lambdas.http import ADMINISTRATORS, Caller, Refusal
+from lambdas.http import ADMINISTRATORS, Caller
 
 logger = Logger()
 app = http.api()

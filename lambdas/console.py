@@ -13,13 +13,14 @@ from lambdas.domain import checking, registration
 from lambdas.domain.arrivals import Arrival, GoneError
 from lambdas.domain.console import runs, tryit, versions
 from lambdas.domain.images import UnusableImage
+from lambdas.domain.refusals import Refusal
 from lambdas.domain.reviews import settling
 from lambdas.domain.reviews.opening import Opener, Seen
 from lambdas.domain.services import services, variable
-from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller, Refusal
+from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 
 logger = Logger()
-app = http.api(tryit.TryError)
+app = http.api()
 MOST = 100
 """Runs and versions that are listed."""
 
@@ -106,7 +107,7 @@ def _seen(id: str) -> Seen | None:
     s = services()
     try:
         tried = tryit.ask(s.rekognition, s.s3, s.records, s.bucket, id)
-    except tryit.TryError:
+    except Refusal:
         return None
     return Seen(tried.labels, tried.model_version)
 

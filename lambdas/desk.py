@@ -12,12 +12,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import http
 from lambdas.domain import catalogue, clock, retraining
+from lambdas.domain.refusals import Refusal
 from lambdas.domain.reviews import desk, labels, settling
 from lambdas.domain.reviews.labels import LabelDefinition
 from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.reviews.tasks import Task
 from lambdas.domain.services import services, variable
-from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller, Fresh, Refusal
+from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller, Fresh
 
 logger = Logger()
 app = http.api()

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 
+from lambdas.domain.refusals import Refusal
 from lambdas.domain.reviews.answers import BadAnswer
 from lambdas.domain.reviews.desk import DeskError, Reviewer
 from lambdas.domain.reviews.labels import BadLabel
@@ -31,16 +32,6 @@ URL_SECONDS = 900
 """How long a link to an image is good."""
 
 T = TypeVar("T")
-
-
-class Refusal(Exception):
-    """A request that is refused: the status, a code for programs, a message that says what to do."""
-
-    def __init__(self, status: int, code: str, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.field = field
 
 
 @dataclass(frozen=True)
@@ -73,12 +64,8 @@ class Fresh(Generic[T]):
         self._value = None
 
 
-def api(*refusals: type[Exception]) -> APIGatewayHttpResolver:
-    """A resolver that answers every refusal in one shape.
-
-    Args:
-        refusals: further exceptions that have a status and a code.
-    """
+def api() -> APIGatewayHttpResolver:
+    """A resolver that answers every refusal in one shape."""
     app = APIGatewayHttpResolver()
 
     def refused(error: Exception) -> Response[str]:
@@ -87,7 +74,7 @@ def api(*refusals: type[Exception]) -> APIGatewayHttpResolver:
             told["field"] = field
         return _json(getattr(error, "status", 400), {"error": told})
 
-    app.exception_handler([Refusal, DeskError, BadAnswer, BadLabel, TaskBusyError, *refusals])(refused)
+    app.exception_handler([Refusal, DeskError, BadAnswer, BadLabel, TaskBusyError])(refused)
     app.not_found(lambda _: _json(404, {"error": {"code": "not_found", "message": "there is no such route"}}))
     return app
 

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from lambdas.domain import detection, images, registration
 from lambdas.domain.images import MAX_BYTES, UnusableImage
 from lambdas.domain.records import Records
+from lambdas.domain.refusals import Refusal
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
 
 PREFIX = "try/"
 CONTENT_TYPES = ("image/jpeg", "image/png")
-
-
-class TryError(Exception):
-    """The image cannot be tried; the message says why, and what to do."""
-
-    def __init__(self, status: int, code: str, message: str, field: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.field = field
 
 
 @dataclass(frozen=True)
@@ -46,12 +37,12 @@ def new_id(content_type: Any, size: Any) -> str:
     """A name for an image that is about to be sent.
 
     Raises:
-        TryError: it is none that can be tried.
+        Refusal: it is none that can be tried.
     """
     if content_type not in CONTENT_TYPES:
-        raise TryError(422, "bad_image", f"send one of {', '.join(CONTENT_TYPES)}", "content_type")
+        raise Refusal(422, "bad_image", f"send one of {', '.join(CONTENT_TYPES)}", "content_type")
     if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= MAX_BYTES:
-        raise TryError(422, "bad_image", f"an image has up to {MAX_BYTES // 1024 // 1024} MiB", "size")
+        raise Refusal(422, "bad_image", f"an image has up to {MAX_BYTES // 1024 // 1024} MiB", "size")
     return uuid.uuid4().hex
 
 
@@ -59,10 +50,10 @@ def key(id: str) -> str:
     """Where the image lies.
 
     Raises:
-        TryError: it is no name that new_id gave.
+        Refusal: it is no name that new_id gave.
     """
     if len(id) != 32 or not all(character in "0123456789abcdef" for character in id):
-        raise TryError(404, "not_found", "there is no such image; send it anew")
+        raise Refusal(404, "not_found", "there is no such image; send it anew")
     return f"{PREFIX}{id}"
 
 
@@ -70,7 +61,7 @@ def ask(rekognition: RekognitionClient, s3: S3Client, records: Records, bucket: 
     """What the champion sees in the image.
 
     Raises:
-        TryError: the image did not come, is none, or no champion runs.
+        Refusal: the image did not come, is none, or no champion runs.
     """
     facts = _facts(s3, bucket, key(id))
     try:
@@ -78,11 +69,11 @@ def ask(rekognition: RekognitionClient, s3: S3Client, records: Records, bucket: 
             rekognition, records, {"S3Object": {"Bucket": bucket, "Name": key(id)}}
         )
     except detection.NoChampionError as error:
-        raise TryError(409, "no_champion", str(error)) from error
+        raise Refusal(409, "no_champion", str(error)) from error
     except ClientError as error:
         if error.response["Error"]["Code"] not in detection.UNUSABLE:
             raise
-        raise TryError(422, "bad_image", error.response["Error"]["Message"]) from error
+        raise Refusal(422, "bad_image", error.response["Error"]["Message"]) from error
     return Tried(champion.version_name, labels, facts.width, facts.height)
 
 
@@ -91,11 +82,11 @@ def _facts(s3: S3Client, bucket: str, key: str) -> images.ImageFacts:
         data = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return registration.inspect_upright(data)
     except UnusableImage as error:
-        raise TryError(422, "bad_image", f"this image cannot be used: {error.detail}") from error
+        raise Refusal(422, "bad_image", f"this image cannot be used: {error.detail}") from error
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
-        raise TryError(404, "not_found", "the image has not arrived; send it again") from error
+        raise Refusal(404, "not_found", "the image has not arrived; send it again") from error
 
 
 def document(tried: Tried, url: str) -> dict[str, Any]:
