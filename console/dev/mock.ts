@@ -3,9 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Connect, Plugin } from 'vite'
+import { administrationAnswer } from './administration.ts'
+import { ok, refused, type Answer } from './answers.ts'
+import { colours, labels } from './labels.ts'
 import { pagesAnswer } from './pages.ts'
 
-const colours: Record<string, string> = { crate: '#b3541e', cone: '#1f6fb2', barrel: '#3f7d20', pallet: '#8a3fa0' }
 const pictures = process.env['MOCK_PICTURES'] ?? ''
 const kind = process.env['MOCK_KIND'] ?? 'detection'
 const total = Number(process.env['MOCK_TASKS'] ?? 120)
@@ -74,21 +76,6 @@ const claimedTasks = new Set<string>()
 const doneTasks = new Map<string, unknown>()
 /** Set by POST /mock/behave: what goes wrong from now on. */
 let behaviour: { status?: number; code?: string; message?: string } = {}
-
-function labels() {
-  return Object.entries(colours).map(([label, colour], i) => ({
-    label,
-    colour,
-    key: i === 0 ? 'c' : '',
-    instruction: `Every ${label} that is at least half visible. Draw tightly around it.`,
-    examples: [{ image: `${i}`.padStart(64, '0'), url: `/mock/pictures/${i}` }],
-    retired: false,
-  }))
-}
-
-type Answer = { status: number; body?: unknown }
-const ok = (body: unknown): Answer => ({ status: 200, body })
-const refused = (status: number, code: string, message: string): Answer => ({ status, body: { error: { code, message } } })
 
 function claim(count: number): Answer {
   const tasks = []
@@ -178,12 +165,14 @@ function sendPicture(response: ServerResponse, n: number): void {
   response.end(picture(n))
 }
 
-function apiAnswer(method: string, path: string, body: Record<string, unknown>): Answer {
+function apiAnswer(method: string, url: URL, body: Record<string, unknown>): Answer {
   if (behaviour.status === 401) return refused(401, 'unauthorized', 'Sign in.')
-  const desk = deskAnswer(method, path, body)
-  if (desk) return desk
-  const page = pagesAnswer(method, path, body)
-  return page === undefined ? refused(404, 'no_route', `The mock has no route ${path}.`) : ok(page)
+  return (
+    deskAnswer(method, url.pathname.slice(4), body) ??
+    administrationAnswer(method, url, body) ??
+    pagesAnswer(url) ??
+    refused(404, 'no_route', `The mock has no route ${url.pathname}.`)
+  )
 }
 
 async function handle(request: IncomingMessage, response: ServerResponse, next: () => void): Promise<void> {
@@ -194,11 +183,14 @@ async function handle(request: IncomingMessage, response: ServerResponse, next: 
     response.writeHead(302, { Location: back }).end()
   } else if (path.startsWith('/mock/pictures/')) {
     sendPicture(response, Number(path.split('/').pop()))
+  } else if (path.startsWith('/mock/uploads/')) {
+    await bodyOf(request)
+    reply(response, ok({}))
   } else if (path === '/mock/behave') {
     behaviour = await bodyOf(request)
     reply(response, ok(behaviour))
   } else if (path.startsWith('/api/')) {
-    reply(response, apiAnswer(request.method ?? 'GET', path.slice(4), await bodyOf(request)))
+    reply(response, apiAnswer(request.method ?? 'GET', url, await bodyOf(request)))
   } else {
     const answer = signInAnswer(url)
     if (answer) reply(response, answer)

@@ -1,4 +1,110 @@
-/** Fixed answers of the routes that the pages beside the review desk ask. */
-export function pagesAnswer(_method: string, _path: string, _body: Record<string, unknown>): unknown {
-  return undefined
+/** Runs, model versions and the try-it page. */
+import { ago, ok, refused, type Answer } from './answers.ts'
+
+const stepNames = [
+  'wait until uploads have settled',
+  'take the lease',
+  'wait for open reviews',
+  'make the dataset snapshot',
+  'check the data set',
+  'bring the datasets to the snapshot',
+  'train the model',
+  'gate 1: evaluation',
+  'promote',
+  'report',
+]
+const times = [30, 0.4, null, 2.1, 8.4, 61, 2710, 3.2, 48, 1.1]
+
+/** A run whose step number `at` is under way or broke; past the last one, all are done. */
+function steps(at: number, state: 'running' | 'failed') {
+  return stepNames.map((name, i) => {
+    const seconds = times[i] ?? null
+    if (seconds === null && i < at) return { name, state: 'skipped', entered_at: null, seconds: null }
+    if (i > at) return { name, state: state === 'failed' ? 'skipped' : 'waiting', entered_at: null, seconds: null }
+    return { name, state: i === at ? state : 'done', entered_at: ago(60 - 5 * i), seconds }
+  })
+}
+
+const verdicts = [
+  { gate: 'evaluation', passed: true, reasons: ['F1 0.912 is at least 0.7', 'the weakest label, cone, has 0.84 of at least 0.5'] },
+  { gate: 'shadow', passed: false, reasons: ['its detections on 40 images agree less with reviewers (0.88) than the champion\u2019s (0.91)'] },
+]
+const run = (id: string, from: number, to: number | null, rest: Record<string, unknown>) => ({
+  id,
+  trigger: 'images',
+  outcome: 'running',
+  reason: '',
+  started_at: ago(from),
+  ended_at: to === null ? null : ago(to),
+  version: null,
+  f1: null,
+  estimated_usd: null,
+  ...rest,
+})
+const runs = () => [
+  run('run-20261124-0007', 62, null, {}),
+  run('run-20261123-0006', 1500, 1420, { outcome: 'refused', reason: verdicts[1]?.reasons[0], version: 'labelloop-7', f1: 0.912, estimated_usd: 4.1 }),
+  run('run-20261122-0005', 3000, 2935, { outcome: 'promoted', trigger: 'schedule', version: 'labelloop-6', f1: 0.897, estimated_usd: 3.87 }),
+  run('run-20261121-0004', 4500, 4499, { outcome: 'skipped', trigger: 'manual', reason: '12 labelled images of 20 that are needed' }),
+  run('run-20261120-0003', 6000, 5950, { outcome: 'failed', reason: 'training failed: the manifest entry 41 names an image that is gone', version: 'labelloop-5', estimated_usd: 0.12 }),
+]
+
+function runOf(id: string): Answer {
+  const found = runs().find((one) => one.id === id)
+  if (!found) return refused(404, 'not_found', `there is no run ${id}`)
+  const ended: Record<string, [number, 'running' | 'failed']> = { running: [6, 'running'], failed: [6, 'failed'], skipped: [3, 'failed'] }
+  const [at, state] = ended[String(found.outcome)] ?? [stepNames.length, 'running']
+  const judged = found.f1 === null ? [] : verdicts
+  return ok({ ...found, steps: steps(at, state), verdicts: judged, snapshot: 'snapshot-00c4e1', report_url: judged.length > 0 ? '/mock/pictures/1' : null })
+}
+
+const labelNames = ['crate', 'cone', 'barrel', 'pallet', 'forklift', 'ladder', 'drum', 'sack', 'trolley', 'a label with a rather long name']
+const labels = (best: number) =>
+  labelNames.map((label, i) => ({ label, f1: best - 0.03 * i, precision: best - 0.02 * i, recall: i === 3 ? null : best - 0.04 * i }))
+const version = (n: number, f1: number | null, rest: Record<string, unknown>) => ({
+  name: `labelloop-${n}`,
+  status: 'trained',
+  f1,
+  created_at: ago(1440 * (9 - n)),
+  champion: false,
+  verdicts: [],
+  labels: f1 === null ? [] : labels(f1 + 0.05),
+  hours: 0.75,
+  production_precision: null,
+  ...rest,
+})
+const versions = () => [
+  version(7, 0.912, { status: 'refused', verdicts }),
+  version(6, 0.897, {
+    champion: true,
+    status: 'champion',
+    verdicts: [{ gate: 'evaluation', passed: true, reasons: ['F1 0.897 is at least 0.7'] }],
+    production_precision: { confirmed: 182, false: 14, missed: 9, images: 120, precision: 0.9286, low: 0.8839, high: 0.957 },
+  }),
+  version(5, null, { status: 'failed' }),
+  version(4, 0.861, { status: 'retired' }),
+]
+
+const detection = {
+  model_version: 'labelloop-6',
+  width: 1280,
+  height: 853,
+  url: '/mock/pictures/3',
+  labels: [
+    { name: 'crate', confidence: 96.3, box: { left: 120, top: 30, width: 320, height: 260 } },
+    { name: 'cone', confidence: 71.4, box: { left: 620, top: 380, width: 180, height: 240 } },
+    { name: 'forklift', confidence: 52.9, box: { left: 900, top: 10, width: 300, height: 200 } },
+    { name: 'cone', confidence: 31.2, box: { left: 300, top: 560, width: 120, height: 160 } },
+  ],
+}
+
+/** The answer of a route of these pages; null when it is none. */
+export function pagesAnswer(url: URL): Answer | null {
+  const [, , first, id = '', last] = url.pathname.split('/')
+  if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })
+  if (first === 'versions') return ok(id ? versions().find(({ name }) => name === id) : { versions: versions() })
+  if (first !== 'try') return null
+  if (last === 'detection') return ok(detection)
+  if (last === 'review') return ok({ task: 'task-1' })
+  return ok({ id: 'f'.repeat(32), upload: { url: '/mock/uploads/1', method: 'PUT', headers: { 'Content-Type': 'image/png' } } })
 }

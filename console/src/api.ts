@@ -89,7 +89,8 @@ export interface AdminTask extends Omit<Task, 'url' | 'url_expires_at' | 'until'
   state: TaskState
   age_seconds: number
   seats: Seat[]
-  outcome: unknown
+  /** Of a task that is done: the verdict that holds. */
+  outcome: Verdict | ''
 }
 export interface AdminTasks {
   tasks: AdminTask[]
@@ -97,6 +98,8 @@ export interface AdminTasks {
   cursor: string | null
 }
 export interface Reviewer {
+  /** Of the sign-in: names may change, and two people may have one. */
+  reviewer: string
   name: string
   answered: number
   skipped: number
@@ -187,7 +190,7 @@ export class ApiError extends Error {
 /** Nothing answered: no connection, or none to that host. */
 export class Offline extends Error {
   constructor() {
-    super('No connection. What you do is kept here and sent when the connection is back.')
+    super('There is no connection. Check the network, then try again.')
     this.name = 'Offline'
   }
 }
@@ -253,11 +256,12 @@ export function getAdminTasks(state: TaskState | 'claimed' | '' = '', cursor = '
 }
 /** An empty reviewer frees the task. */
 export const assignTask = (task: string, reviewer: string) =>
-  call<unknown>('PUT', `/admin/tasks/${id(task)}/assignment`, { reviewer })
+  call<AdminTask>('PUT', `/admin/tasks/${id(task)}/assignment`, { reviewer })
 export const deleteTask = (task: string) => call<void>('DELETE', `/admin/tasks/${id(task)}`)
 export const getReviewers = () => call<{ reviewers: Reviewer[] }>('GET', '/admin/reviewers')
-export const putLabel = (label: string, change: LabelChange) => call<Label>('PUT', `/admin/labels/${id(label)}`, change)
-export const deleteLabel = (label: string) => call<void>('DELETE', `/admin/labels/${id(label)}`)
+/** What is not given stays as it is. A label may have a slash, which no segment of a path can have. */
+export const putLabel = (label: string, change: Partial<LabelChange>) =>
+  call<Label>('PUT', `/admin/labels?label=${id(label)}`, change)
 
 export const getRuns = () => call<{ runs: RunSummary[] }>('GET', '/runs')
 export const getRun = (run: string) => call<Run>('GET', `/runs/${id(run)}`)
@@ -267,19 +271,6 @@ export const startTry = (contentType: string, size: number) =>
   call<TryUpload>('POST', '/try', { content_type: contentType, size })
 export const detectTry = (image: string) => call<Detection>('POST', `/try/${id(image)}/detection`)
 export const reviewTry = (image: string) => call<{ task: string }>('POST', `/try/${id(image)}/review`)
-
-/** Puts a file where `startTry` said; the address carries its own permission. */
-export async function upload(target: TryUpload['upload'], file: Blob): Promise<void> {
-  let response: Response
-  try {
-    response = await fetch(target.url, { method: target.method, headers: target.headers, body: file })
-  } catch {
-    throw new Offline()
-  }
-  if (!response.ok) {
-    throw new ApiError(response.status, 'upload', `The picture could not be stored (${response.status}). Choose it again.`)
-  }
-}
 
 /** Gives claims back while the page is being left, when nobody can wait for an answer. */
 export function releaseOnLeaving(tasks: string[], token: string): void {

@@ -1,30 +1,22 @@
 /** The shell: navigation, who is signed in, and the page of the path. */
 import { signal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { getMe, type Me } from './api'
 import { config, signIn, signOut, startSignIn } from './auth'
 import { outboxOf } from './desk/post'
-import { go, Lazy, Link, match, path, type Page, type Route } from './router'
+import { go, Lazy, Link, match, path, type Route } from './router'
 import { Button, EmptyState, Spinner, ToastRegion } from './ui'
 
-// One chunk for each page; `Lazy` says so when one is not there.
-const pages = import.meta.glob<{ default: Page }>([
-  './runs/{runs,run}.tsx',
-  './versions/versions.tsx',
-  './tryit/tryit.tsx',
-  './admin/{tasks,reviewers,labels}.tsx',
-])
-const page = (file: string) => () => pages[file]?.() ?? Promise.reject(new Error(`${file} is not part of this build`))
-
+// One chunk for each page.
 const routes: Route[] = [
   { pattern: '/review', title: 'Review', load: () => import('./desk/desk') },
-  { pattern: '/runs', title: 'Runs', load: page('./runs/runs.tsx') },
-  { pattern: '/runs/:id', title: 'Run', load: page('./runs/run.tsx') },
-  { pattern: '/versions', title: 'Model versions', load: page('./versions/versions.tsx') },
-  { pattern: '/try', title: 'Try it', load: page('./tryit/tryit.tsx') },
-  { pattern: '/admin/tasks', title: 'Tasks', load: page('./admin/tasks.tsx'), administrators: true },
-  { pattern: '/admin/reviewers', title: 'Reviewers', load: page('./admin/reviewers.tsx'), administrators: true },
-  { pattern: '/admin/labels', title: 'Labels', load: page('./admin/labels.tsx'), administrators: true },
+  { pattern: '/runs', title: 'Runs', load: () => import('./runs/runs') },
+  { pattern: '/runs/:id', title: 'Run', load: () => import('./runs/run') },
+  { pattern: '/versions', title: 'Model versions', load: () => import('./versions/versions') },
+  { pattern: '/try', title: 'Try it', load: () => import('./tryit/tryit') },
+  { pattern: '/admin/tasks', title: 'Tasks', load: () => import('./admin/tasks'), administrators: true },
+  { pattern: '/admin/reviewers', title: 'Reviewers', load: () => import('./admin/reviewers'), administrators: true },
+  { pattern: '/admin/labels', title: 'Labels', load: () => import('./admin/labels'), administrators: true },
 ]
 
 /** Who is signed in; null until the API has said it. */
@@ -105,16 +97,19 @@ const administration: [string, string][] = [
   ['/admin/labels', 'Labels'],
 ]
 
-const built = ([href]: [string, string]): boolean => `.${href}.tsx` in pages
-
 function Header() {
-  const all = isAdministrator() ? [...places, ...administration.filter(built)] : places
+  const all = isAdministrator() ? [...places, ...administration] : places
+  const nav = useRef<HTMLElement>(null)
+  // On a narrow screen the places scroll sideways.
+  useEffect(() => {
+    nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }, [path.value, all.length])
   return (
     <header class="shell-header">
       <span class="brand">
         LabelLoop <small>{config().deployment}</small>
       </span>
-      <nav aria-label="Main">
+      <nav ref={nav} aria-label="Main">
         <ul>
           {all.map(([href, text]) => (
             <li key={href}>
@@ -136,7 +131,7 @@ function Header() {
 function LapsedBanner() {
   return (
     <div class="banner" role="alert">
-      <span>Your sign-in has ended. Your work is kept here and sent when you are back.</span>
+      <span>Your sign-in has ended. What you drew at the review desk is kept here, and sent when you are back.</span>
       <Button kind="primary" onClick={() => void startSignIn()}>
         Sign in again
       </Button>

@@ -21,7 +21,7 @@ export const signIn = signal<SignIn>('unknown')
 
 export class SignedOut extends Error {
   constructor() {
-    super('Your sign-in has ended. Sign in again; your work is kept.')
+    super('Your sign-in has ended. Sign in again.')
     this.name = 'SignedOut'
   }
 }

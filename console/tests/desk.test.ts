@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import * as histories from '../src/desk/history'
-import { actionOf, labelKeys, RESERVED_KEYS } from '../src/desk/keys'
+import { actionOf, isCharacter, labelKeys, RESERVED_KEYS } from '../src/desk/keys'
 import * as views from '../src/desk/view'
 
 describe('history', () => {
@@ -75,4 +75,13 @@ describe('keys', () => {
   ])('%j means %j', (press, meaning) => {
     expect(actionOf({ ...plain, ...press }, keys)).toEqual(meaning)
   })
+  it.each(['n', 'N', '1', '?', '+'])('%s types a character, and can be switched off', (key) => {
+    expect(isCharacter({ ...plain, key })).toBe(true)
+  })
+  it.each([{ key: 'Enter' }, { key: 'ArrowLeft' }, { key: 'Tab' }, { key: ' ' }, { key: 'z', ctrlKey: true }])(
+    '%j stays whatever is switched off',
+    (press) => {
+      expect(isCharacter({ ...plain, ...press })).toBe(false)
+    },
+  )
 })

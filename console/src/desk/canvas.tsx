@@ -174,7 +174,7 @@ export function Canvas({ ready }: { ready: Ready }) {
       class="canvas"
       role="application"
       tabIndex={0}
-      aria-label={`${about}. Press ? for the keys.`}
+      aria-label={`${about}. Keys and help tells the keys.`}
       data-task={ready.task.id}
     >
       <div ref={holder} class="canvas-image" />

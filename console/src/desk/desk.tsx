@@ -7,7 +7,7 @@ import { Canvas } from './canvas'
 import { claimed, Claims, supply, supplyError, type Ready } from './claims'
 import './desk.css'
 import { HelpDialog, ReasonDialog, skipReasons, unusableReasons } from './dialogs'
-import { actionOf, type Command } from './keys'
+import { actionOf, isCharacter, type Command } from './keys'
 import { waiting, type Delivery, type Outbox } from './outbox'
 import { BoxList, LabelPanel } from './panel'
 import { departed, outboxOf } from './post'
@@ -149,6 +149,7 @@ function belongsToControl(event: KeyboardEvent): boolean {
 
 function pressed(event: KeyboardEvent, act: (command: Command) => void): void {
   if (!desk.task.value || desk.overlay.value || belongsToControl(event)) return
+  if (isCharacter(event) && !desk.characterKeys.value) return
   if (event.key === 'Tab') {
     if (event.target instanceof HTMLElement && event.target.classList.contains('canvas')) {
       if (desk.cycle(event.shiftKey ? -1 : 1)) event.preventDefault()
@@ -249,6 +250,7 @@ function NoTask({ claims }: { claims: Claims }) {
 
 function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focusImage: () => void }) {
   const detection = desk.task.value?.kind === 'detection'
+  const key = (name: string) => (desk.characterKeys.value ? name : undefined)
   const then = (command: Command) => () => {
     acts[command]()
     focusImage()
@@ -272,6 +274,11 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
           {'\u2922'}
         </Button>
         {detection && (
+          <Button kind="quiet" onClick={then('place')} aria-label="New box" title="New box in the middle (B)">
+            {'\u229e'}
+          </Button>
+        )}
+        {detection && (
           <Button
             kind="quiet"
             disabled={!desk.selected.value}
@@ -287,13 +294,13 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
         </Button>
       </div>
       <div class="answers">
-        <Button onClick={acts.skip} shortcut="S">
+        <Button onClick={acts.skip} shortcut={key('S')}>
           Skip
         </Button>
-        <Button onClick={acts.unusable} shortcut="U">
+        <Button onClick={acts.unusable} shortcut={key('U')}>
           Unusable
         </Button>
-        <Button onClick={acts.nothing} shortcut="N">
+        <Button onClick={acts.nothing} shortcut={key('N')}>
           Nothing here
         </Button>
         <Button kind="primary" onClick={acts.confirm} shortcut={'\u21b5'}>

@@ -1,10 +1,16 @@
 import { useState } from 'preact/hooks'
 import { Button, Dialog, Field } from '../ui'
 import { help } from './keys'
+import { characterKeys, switchCharacterKeys } from './state'
 
 export function HelpDialog({ onClose }: { onClose: () => void }) {
+  const close = (
+    <Button autofocus onClick={onClose}>
+      Close
+    </Button>
+  )
   return (
-    <Dialog title="Keys and touch" onClose={onClose} actions={<Button onClick={onClose}>Close</Button>}>
+    <Dialog title="Keys and touch" onClose={onClose} actions={close}>
       <dl class="help">
         {help.map(([keys, what]) => (
           <div key={keys}>
@@ -20,6 +26,15 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
         dashed box is the model{'\u2019'}s suggestion: it counts as it stands when you confirm, and becomes yours when
         you touch it.
       </p>
+      <label class="switch">
+        <input
+          type="checkbox"
+          role="switch"
+          checked={characterKeys.value}
+          onChange={(event) => switchCharacterKeys(event.currentTarget.checked)}
+        />
+        Letters, digits and signs are shortcuts
+      </label>
     </Dialog>
   )
 }

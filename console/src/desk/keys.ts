@@ -87,6 +87,10 @@ interface Pressed {
   metaKey: boolean
 }
 
+/** A key that types a character, which some people press by accident, or speak: it can be switched off. */
+export const isCharacter = ({ key, ctrlKey, metaKey }: Pressed): boolean =>
+  key.length === 1 && key !== ' ' && !ctrlKey && !metaKey
+
 /** What a key press means, or null when it is not the desk's. */
 export function actionOf(pressed: Pressed, keys: Map<string, string>): KeyAction | null {
   const { key, shiftKey, altKey } = pressed

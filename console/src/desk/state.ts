@@ -34,7 +34,15 @@ export const choices = computed(() => {
   const undefinedOnes = [...there].filter((label) => !defined.has(label))
   return [...usable.value, ...undefinedOnes.map(withoutDefinition)]
 })
-export const keys = computed(() => labelKeys(usable.value))
+const characterSlot = 'labelloop.characterKeys'
+/** Whether keys that type a character do something here: https://www.w3.org/TR/WCAG22/#character-key-shortcuts */
+export const characterKeys = signal(localStorage.getItem(characterSlot) !== 'off')
+export function switchCharacterKeys(on: boolean): void {
+  characterKeys.value = on
+  localStorage.setItem(characterSlot, on ? 'on' : 'off')
+}
+/** The key of each label; none while they are switched off. */
+export const keys = computed(() => (characterKeys.value ? labelKeys(usable.value) : new Map<string, string>()))
 
 function withoutDefinition(label: string): Label {
   return { label, colour: noColour, key: '', instruction: '', examples: [], retired: false }
@@ -252,9 +260,9 @@ export function answer(verdict: Verdict, reason = ''): AnswerBody | string {
   if (reason) body.reason = reason
   if (verdict !== 'labelled') return body
   if (task.value?.kind === 'classification') {
-    if (draft.value.labels.length === 0) return 'Choose a label, or press N for nothing here.'
+    if (draft.value.labels.length === 0) return 'Choose a label, or Nothing here.'
     return { ...body, labels: draft.value.labels }
   }
-  if (draft.value.boxes.length === 0) return 'Draw a box, or press N for nothing here.'
+  if (draft.value.boxes.length === 0) return 'Draw a box, or choose Nothing here.'
   return { ...body, boxes: boxes.toAnswer(draft.value.boxes) }
 }

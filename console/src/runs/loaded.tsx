@@ -1,7 +1,6 @@
 /** What a page has asked of the API: once, or again and again while it changes. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { Offline } from '../api'
 import { ago, Button, EmptyState, Spinner, when } from '../ui'
 
 export interface Loaded<T> {
@@ -12,10 +11,7 @@ export interface Loaded<T> {
 }
 
 /** An error in words that a reader of a page can act on. */
-export function problem(error: unknown): string {
-  if (error instanceof Offline) return 'There is no connection. Check the network, then try again.'
-  return error instanceof Error ? error.message : String(error)
-}
+export const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 /** Asks when `subject` changes, and again after `every(value)` seconds unless that is null. */
 export function useLoaded<T>(

@@ -26,6 +26,13 @@ export function place(box: NonNullable<Found['box']>, { width, height }: { width
   }
 }
 
+/** Where a box has its tag so that it can be read: inside near the top edge, from the right near the right one. */
+export function tagClass(box: NonNullable<Found['box']>, { width, height }: { width: number; height: number }): string {
+  const inside = box.top < height * 0.06 ? ' try-tag-inside' : ''
+  const right = box.left > width * 0.6 ? ' try-tag-right' : ''
+  return `try-tag${inside}${right}`
+}
+
 /** A label's colour: the one that administrators gave it, or one of its own. */
 export function colourOf(label: string, colours: Map<string, string>): string {
   const given = colours.get(label)

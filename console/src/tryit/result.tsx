@@ -5,7 +5,7 @@ import { reviewTry } from '../api'
 import { Bar } from '../charts/bars'
 import { problem } from '../runs/loaded'
 import { Button, number, toast } from '../ui'
-import { colourOf, place, shown, type Found } from './found'
+import { colourOf, place, shown, tagClass, type Found } from './found'
 import type { Attempt } from './tryit'
 
 /** Detections below this are not shown; in percent. It outlives the picture. */
@@ -29,7 +29,7 @@ export function Picture({ attempt, colours }: { attempt: Attempt; colours: Map<s
                 class={pointedAt.value === one ? 'try-box try-box-pointed' : 'try-box'}
                 style={{ ...place(one.box, detection), borderColor: colourOf(one.name, colours) }}
               >
-                <span class={one.box.top < detection.height * 0.06 ? 'try-tag try-tag-inside' : 'try-tag'}>
+                <span class={tagClass(one.box, detection)}>
                   {one.name} {number(one.confidence)} %
                 </span>
               </div>

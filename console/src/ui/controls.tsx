@@ -16,13 +16,25 @@ export function Button({ kind = 'plain', type = 'button', shortcut, children, ..
   )
 }
 
+interface FieldProps {
+  label: string
+  hint?: string
+  /** What is wrong with what is in it. */
+  error?: string
+  children: ComponentChildren
+}
 /** A form's row: the control is inside the label, so it needs no id. */
-export function Field({ label, hint, children }: { label: string; hint?: string; children: ComponentChildren }) {
+export function Field({ label, hint, error, children }: FieldProps) {
   return (
     <label class="field">
       <span class="field-label">{label}</span>
       {children}
       {hint && <span class="field-hint">{hint}</span>}
+      {error && (
+        <span class="field-error" role="alert">
+          {error}
+        </span>
+      )}
     </label>
   )
 }

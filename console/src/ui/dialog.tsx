@@ -15,8 +15,13 @@ export function Dialog({ title, onClose, children, actions }: DialogProps) {
   const heading = useId()
   useEffect(() => {
     const dialog = element.current
+    const opener = document.activeElement
     dialog?.showModal()
-    return () => dialog?.close()
+    return () => {
+      dialog?.close()
+      // The dialog has left the page by now, and the browser returns the focus only from one that is there.
+      if (opener instanceof HTMLElement) opener.focus({ preventScroll: true })
+    }
   }, [])
   return (
     <dialog ref={element} class="dialog" aria-labelledby={heading} onCancel={onClose}>

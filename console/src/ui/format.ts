@@ -17,16 +17,20 @@ export function usd(value: number | null | undefined): string {
 
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined) return none
-  if (seconds < 60) return `${number(seconds, seconds < 10 ? 1 : 0)} s`
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
-  return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`
+  if (seconds < 59.5) return `${number(seconds, seconds < 9.95 ? 1 : 0)} s`
+  const whole = Math.round(seconds)
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  if (whole < 86400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
+  return `${Math.floor(whole / 86400)} d ${Math.floor((whole % 86400) / 3600)} h`
 }
 
 /** Local date and time of an ISO 8601 time. */
 export function when(time: string | null | undefined): string {
   return time ? new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }) : none
 }
+
+/** Local time of day of a moment that is near. */
+export const timeOfDay = (time: string): string => new Date(time).toLocaleTimeString(undefined, { timeStyle: 'short' })
 
 export function ago(time: string | null | undefined, now = Date.now()): string {
   if (!time) return none

@@ -1,0 +1,95 @@
+/** Tasks and reviewers, for the administration's pages. */
+import { ago, ok, refused, type Answer } from './answers.ts'
+import { putLabel } from './labels.ts'
+
+const PAGE = 50
+const names = ['Rosa', 'Ben', 'Chiara']
+const whys: Record<string, string> = {
+  unlabelled: 'The image came without a label.',
+  low_confidence: 'The model was unsure: its lowest confidence is 52 %.',
+  sample: 'One of the images that tell how right the model is in production.',
+  requested: 'Somebody asked for it on the try-it page.',
+}
+const reasons = Object.keys(whys)
+
+interface MockTask {
+  id: string
+  state: string
+  seats: { reviewer: string; name: string; until: string; state: string }[]
+  [member: string]: unknown
+}
+
+const seat = (name: string) => ({ reviewer: `sub-${name}`, name, until: ago(-9), state: 'claimed' })
+
+function task(n: number, state: string): MockTask {
+  const reason = reasons[n % 4] ?? 'unlabelled'
+  const gone = { given_back: 'Nobody answered it within 7 days.', deleted: 'deleted by Rosa' }[state]
+  return {
+    id: `task-${n}`,
+    image: `${(n * 2654435761) % 4294967296}`.padStart(10, 'a').repeat(7).slice(0, 64),
+    width: 1280,
+    height: 853,
+    kind: 'detection',
+    reason,
+    why: gone ?? whys[reason],
+    created_at: ago(7 + n * 37),
+    suggestions: { boxes: [], labels: [] },
+    suggested_by: n % 3 ? 'labelloop-7' : null,
+    wanted: n % 5 ? 1 : 2,
+    answers: state === 'done' ? (n % 5 ? 1 : 2) : 0,
+    state,
+    age_seconds: (7 + n * 37) * 60,
+    seats: state === 'open' && n % 9 === 1 ? [seat(names[n % 3] ?? '')] : [],
+    outcome: state === 'done' ? (['labelled', 'labelled', 'nothing', 'unusable'][n % 4] ?? '') : '',
+  }
+}
+
+const tasks: MockTask[] = [
+  ...Array.from({ length: 120 }, (_, n) => task(n, 'open')),
+  ...Array.from({ length: 34 }, (_, n) => task(200 + n, 'done')),
+  ...Array.from({ length: 3 }, (_, n) => task(300 + n, 'given_back')),
+]
+
+function inState(state: string): MockTask[] {
+  if (state === 'claimed') return tasks.filter(({ seats }) => seats.length > 0)
+  return tasks.filter((one) => one.state === state)
+}
+
+function list(query: URLSearchParams): Answer {
+  const found = inState(query.get('state') || 'open')
+  const from = Number(query.get('cursor') ?? 0)
+  const states = ['open', 'claimed', 'done', 'given_back', 'deleted']
+  return ok({
+    tasks: found.slice(from, from + PAGE),
+    counts: Object.fromEntries(states.map((state) => [state, inState(state).length])),
+    cursor: from + PAGE < found.length ? `${from + PAGE}` : null,
+  })
+}
+
+function change(method: string, id: string, body: Record<string, unknown>): Answer {
+  const found = tasks.find((one) => one.id === id)
+  if (!found) return refused(404, 'not_found', `there is no review task ${id}`)
+  if (found.state !== 'open') return refused(409, 'already_done', 'this task is done; go on to the next')
+  if (method === 'DELETE') {
+    Object.assign(found, { state: 'deleted', why: 'deleted by Rosa', seats: [] })
+    return { status: 204 }
+  }
+  found.seats = body['reviewer'] ? [seat(String(body['reviewer']))] : []
+  return ok(found)
+}
+
+const reviewers = [
+  { reviewer: 'sub-Ben', name: 'Ben', answered: 214, skipped: 3, agreement: 0.934, compared: 61, seconds_per_answer: 6.2 },
+  { reviewer: 'sub-Chiara', name: 'Chiara', answered: 1208, skipped: 40, agreement: 0.71, compared: 1, seconds_per_answer: 74 },
+  { reviewer: 'sub-Rosa', name: 'Rosa', answered: 0, skipped: 0, agreement: null, compared: 0, seconds_per_answer: null },
+]
+
+/** The answer of a route of the administration; null when it is none. */
+export function administrationAnswer(method: string, url: URL, body: Record<string, unknown>): Answer | null {
+  const path = url.pathname
+  if (path === '/api/admin/tasks') return list(url.searchParams)
+  if (path === '/api/admin/reviewers') return ok({ reviewers })
+  if (path === '/api/admin/labels') return ok(putLabel(url.searchParams.get('label') ?? '', body))
+  const id = /^\/api\/admin\/tasks\/([^/]+)/.exec(path)?.[1]
+  return id ? change(method, id, body) : null
+}

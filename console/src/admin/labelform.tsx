@@ -1,0 +1,117 @@
+/** The dialog in which a label is defined. */
+import type { TargetedEvent } from 'preact'
+import { useRef, useState } from 'preact/hooks'
+import { ApiError, putLabel, type Label } from '../api'
+import { problem } from '../runs/loaded'
+import { Button, Dialog, Field } from '../ui'
+import {
+  changeOf,
+  cleanName,
+  draftOf,
+  MAX_EXAMPLES,
+  MAX_INSTRUCTION,
+  missingExamples,
+  newDraft,
+  problemsOf,
+  type LabelDraft,
+  type Problems,
+} from './labelcheck'
+
+interface LabelFormProps {
+  labels: Label[]
+  /** The label to change; null to define another. */
+  label: Label | null
+  onClose: () => void
+  onKept: (label: Label) => void
+}
+
+export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
+  /** The label as the API has it; null while it has none. */
+  const [before, setBefore] = useState(label)
+  const [draft, setDraft] = useState<LabelDraft>(() => (label ? draftOf(label) : newDraft(labels)))
+  const [problems, setProblems] = useState<Problems>({})
+  const [refused, setRefused] = useState('')
+  const [busy, setBusy] = useState(false)
+  const form = useRef<HTMLFormElement>(null)
+  const member = (name: keyof LabelDraft) => ({
+    name,
+    value: draft[name],
+    'aria-invalid': name in problems,
+    onInput: (event: TargetedEvent<HTMLInputElement | HTMLTextAreaElement>) =>
+      setDraft({ ...draft, [name]: event.currentTarget.value }),
+  })
+  function show(found: Problems) {
+    setProblems(found)
+    const first = Object.keys(found)[0]
+    if (first) form.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus()
+  }
+  async function save() {
+    const change = changeOf(draft)
+    const kept = await putLabel(before?.label ?? cleanName(draft.label), change)
+    setBefore(kept)
+    onKept(kept)
+    const [missing] = missingExamples(change.examples, kept)
+    if (missing) show({ examples: `The rest is saved, but the catalogue has no image ${missing}.` })
+    else onClose()
+  }
+  function submit(event: Event) {
+    event.preventDefault()
+    const found = problemsOf(draft, labels, before)
+    show(found)
+    setRefused('')
+    if (Object.keys(found).length > 0) return
+    setBusy(true)
+    save()
+      .catch((error: unknown) => {
+        if (error instanceof ApiError && error.field && error.field in draft) show({ [error.field]: problem(error) })
+        else setRefused(problem(error))
+      })
+      .finally(() => setBusy(false))
+  }
+  return (
+    <Dialog title={before ? `Edit ${before.label}` : 'Add a label'} onClose={onClose}>
+      <form ref={form} class="stack" noValidate onSubmit={submit}>
+        {!before && (
+          <Field label="Name" hint="As it is written in the catalogue; it cannot be changed." error={problems.label}>
+            <input type="text" autocomplete="off" {...member('label')} />
+          </Field>
+        )}
+        <Field label="Colour" hint="Of its boxes at the desk." error={problems.colour}>
+          <input type="color" class="admin-colour" {...member('colour')} />
+        </Field>
+        <Field
+          label="Key"
+          hint="One letter or digit that chooses the label at the desk. Empty: the next free one."
+          error={problems.key}
+        >
+          <input type="text" class="admin-key" autocomplete="off" autocapitalize="off" {...member('key')} />
+        </Field>
+        <Field
+          label="Instruction"
+          hint={`One line that tells reviewers what is labelled so: up to ${MAX_INSTRUCTION} characters.`}
+          error={problems.instruction}
+        >
+          <input type="text" autocomplete="off" {...member('instruction')} />
+        </Field>
+        <Field
+          label="Example pictures"
+          hint={`Ids of up to ${MAX_EXAMPLES} images of the catalogue, one a line. Under Tasks, choose an image to see its id.`}
+          error={problems.examples}
+        >
+          <textarea class="mono" rows={3} spellcheck={false} autocomplete="off" {...member('examples')} />
+        </Field>
+        {refused && (
+          <p class="field-error" role="alert">
+            {refused}
+          </p>
+        )}
+        <div class="dialog-actions">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="primary" type="submit" disabled={busy}>
+            Save
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}

@@ -1,0 +1,118 @@
+/** The labels that the review desk offers: colour, key, what reviewers are told, and examples. */
+import { useState } from 'preact/hooks'
+import { getLabels, putLabel, type Label } from '../api'
+import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
+import '../runs/runs.css'
+import { Badge, Button, EmptyState, PageHeader, toast } from '../ui'
+import './admin.css'
+import { withLabel } from './labelcheck'
+import { LabelForm } from './labelform'
+
+export default function Labels() {
+  const loaded = useLoaded(getLabels, 'labels')
+  const [changed, setChanged] = useState<Label[]>([])
+  const [editing, setEditing] = useState<Label | 'new' | null>(null)
+  const labels = changed.reduce(withLabel, loaded.value?.labels ?? [])
+  const keep = (kept: Label) => setChanged((before) => withLabel(before, kept))
+  const add = (
+    <Button kind="primary" disabled={loaded.value === null} onClick={() => setEditing('new')}>
+      Add a label
+    </Button>
+  )
+  return (
+    <div class="page">
+      <PageHeader
+        title="Labels"
+        lead="What reviewers can say of an image, and what tells them when. A retired label is offered no more; images that have it keep it."
+        actions={add}
+      />
+      <WhenLoaded of={loaded} label="Loading the labels">
+        {() =>
+          labels.length === 0 ? (
+            <EmptyState title="No label yet">
+              Add the first: reviewers cannot answer before there is one. Labels that images bring with them appear by
+              themselves.
+            </EmptyState>
+          ) : (
+            <ul class="admin-labels">
+              {labels.map((label) => (
+                <LabelCard key={label.label} label={label} onEdit={() => setEditing(label)} onKept={keep} />
+              ))}
+            </ul>
+          )
+        }
+      </WhenLoaded>
+      {editing && (
+        <LabelForm
+          labels={labels}
+          label={editing === 'new' ? null : editing}
+          onClose={() => setEditing(null)}
+          onKept={(kept) => {
+            keep(kept)
+            toast(`${kept.label} is saved.`)
+          }}
+        />
+      )}
+    </div>
+  )
+}
+
+interface LabelCardProps {
+  label: Label
+  onEdit: () => void
+  onKept: (label: Label) => void
+}
+function LabelCard({ label, onEdit, onKept }: LabelCardProps) {
+  const { label: name, key, retired, instruction, examples } = label
+  const [busy, setBusy] = useState(false)
+  function retire() {
+    setBusy(true)
+    putLabel(name, { retired: !retired })
+      .then(onKept, (error: unknown) => toast(problem(error), 'bad'))
+      .finally(() => setBusy(false))
+  }
+  return (
+    <li class="card admin-label">
+      <div class="admin-label-text">
+        <h2 class="admin-label-name">
+          <Swatch colour={label.colour} />
+          <span class="runs-name">{name}</span>
+          {key && (
+            <kbd>
+              <span class="visually-hidden">key </span>
+              {key.toUpperCase()}
+            </kbd>
+          )}
+          {retired && <Badge>Retired</Badge>}
+        </h2>
+        <p class="muted runs-name">{instruction || 'No instruction yet.'}</p>
+      </div>
+      {examples.length > 0 && (
+        <ul class="admin-examples" aria-label={`Examples of ${name}`}>
+          {examples.map(({ image, url }, i) => (
+            <li key={image}>
+              <img src={url} alt={`Example ${i + 1} of ${name}`} title={image} loading="lazy" />
+            </li>
+          ))}
+        </ul>
+      )}
+      <div class="admin-actions">
+        <Button aria-label={`Edit ${name}`} onClick={onEdit}>
+          Edit
+        </Button>
+        <Button aria-label={`${retired ? 'Restore' : 'Retire'} ${name}`} disabled={busy} onClick={retire}>
+          {retired ? 'Restore' : 'Retire'}
+        </Button>
+      </div>
+    </li>
+  )
+}
+
+/** Drawn: the page's policy refuses a style that is not in a file. */
+function Swatch({ colour }: { colour: string }) {
+  return (
+    <svg class="admin-swatch" viewBox="0 0 16 16" aria-hidden="true">
+      <rect width="16" height="16" rx="3" fill={colour} />
+    </svg>
+  )
+}

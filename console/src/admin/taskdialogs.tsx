@@ -1,0 +1,159 @@
+/** Looking at a task, giving it to somebody, and taking it from the desk. */
+import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
+import { assignTask, deleteTask, getReviewers, getTask, type AdminTask } from '../api'
+import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
+import { Button, Dialog, Field, toast, when } from '../ui'
+import { reasonText, shortId } from './words'
+
+interface TaskDialogProps {
+  task: AdminTask
+  onClose: () => void
+}
+interface ActingDialogProps extends TaskDialogProps {
+  /** Whether it went well or not: what the page shows may be out of date. */
+  onDone: () => void
+}
+
+/** A dialog's one act: it closes when the API has answered, and says how it went beside the page. */
+function useAct({ onClose, onDone }: ActingDialogProps): [busy: boolean, act: (work: Promise<unknown>, done: string) => void] {
+  const [busy, setBusy] = useState(false)
+  function act(work: Promise<unknown>, done: string) {
+    setBusy(true)
+    work
+      .then(
+        () => toast(done),
+        (error: unknown) => toast(problem(error), 'bad'),
+      )
+      .finally(() => {
+        onClose()
+        onDone()
+      })
+  }
+  return [busy, act]
+}
+
+/** `children`: what can be done with the task. */
+export function TaskDialog({ task, onClose, children }: TaskDialogProps & { children: ComponentChildren }) {
+  const loaded = useLoaded(() => getTask(task.id), task.id)
+  const actions = (
+    <>
+      {children}
+      <Button onClick={onClose}>Close</Button>
+    </>
+  )
+  return (
+    <Dialog title="Task" onClose={onClose} actions={actions}>
+      <div class="stack">
+        <WhenLoaded of={loaded} label="Loading the picture">
+          {({ url, width, height }) => (
+            <img class="admin-picture" src={url} width={width} height={height} alt="What the task asks about" />
+          )}
+        </WhenLoaded>
+        <dl class="runs-facts">
+          <dt>Image</dt>
+          <dd class="mono runs-name">{task.image}</dd>
+          <dt>Size</dt>
+          <dd>
+            {task.width} {'\u00d7'} {task.height} pixels
+          </dd>
+          <dt>Task</dt>
+          <dd class="mono runs-name">{task.id}</dd>
+          <dt>Opened</dt>
+          <dd>{when(task.created_at)}</dd>
+          <dt>Reason</dt>
+          <dd>
+            {reasonText(task.reason)}. {task.why}
+          </dd>
+          <dt>Answers</dt>
+          <dd>
+            {task.answers} of {task.wanted}
+          </dd>
+          {task.suggested_by && (
+            <>
+              <dt>Suggestions by</dt>
+              <dd class="runs-name">{task.suggested_by}</dd>
+            </>
+          )}
+        </dl>
+      </div>
+    </Dialog>
+  )
+}
+
+/** What happens to those who are at it now. */
+function Ends({ task }: { task: AdminTask }) {
+  if (task.seats.length === 0) return null
+  const names = task.seats.map(({ name }) => name).join(', ')
+  return (
+    <p>
+      <strong>{names}</strong> {task.seats.length === 1 ? 'has' : 'have'} claimed it: the claim ends, and what is drawn
+      on it and not yet sent is not taken.
+    </p>
+  )
+}
+
+export function AssignDialog(props: ActingDialogProps) {
+  const { task, onClose } = props
+  const [name, setName] = useState('')
+  const [busy, act] = useAct(props)
+  const loaded = useLoaded(getReviewers, 'reviewers')
+  function submit(event: Event) {
+    event.preventDefault()
+    act(assignTask(task.id, name), name ? `The task is ${name}\u2019s now.` : 'The task is free for whoever is next.')
+  }
+  return (
+    <Dialog title={`Reassign ${shortId(task.image)}`} onClose={onClose}>
+      <form onSubmit={submit} class="stack">
+        <Ends task={task} />
+        <WhenLoaded of={loaded} label="Loading the reviewers">
+          {({ reviewers }) => (
+            <Field
+              label="Who is to answer it"
+              hint="Those who have been at the review desk. A claim that nobody works on ends by itself, and frees the task."
+            >
+              <select value={name} onChange={(event) => setName(event.currentTarget.value)}>
+                <option value="">Whoever is next</option>
+                {reviewers.map((known) => (
+                  <option key={known.reviewer} value={known.name}>
+                    {known.name}
+                  </option>
+                ))}
+              </select>
+            </Field>
+          )}
+        </WhenLoaded>
+        <div class="dialog-actions">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button kind="primary" type="submit" disabled={busy || loaded.value === null}>
+            {name ? 'Reassign' : 'Free it'}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
+
+export function DeleteDialog(props: ActingDialogProps) {
+  const { task, onClose } = props
+  const [busy, act] = useAct(props)
+  const actions = (
+    <>
+      <Button onClick={onClose}>Cancel</Button>
+      <Button kind="danger" disabled={busy} onClick={() => act(deleteTask(task.id), 'The task is deleted.')}>
+        Delete the task
+      </Button>
+    </>
+  )
+  return (
+    <Dialog title={`Delete the task of ${shortId(task.image)}?`} onClose={onClose} actions={actions}>
+      <div class="stack">
+        <Ends task={task} />
+        <p>
+          Nobody is asked about it any more. The image stays in the catalogue as it is; while it has no label, a new
+          task may be opened for it later.
+        </p>
+      </div>
+    </Dialog>
+  )
+}

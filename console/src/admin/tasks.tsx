@@ -1,0 +1,195 @@
+/** Every review task by its state: who is at it, how it ended, and what to do about it. */
+import { useRef, useState } from 'preact/hooks'
+import { getAdminTasks, type AdminTask, type AdminTasks } from '../api'
+import { useLoaded, WhenLoaded } from '../runs/loaded'
+import '../runs/runs.css'
+import { Badge, Button, duration, EmptyState, PageHeader, Table, timeOfDay, when, type Column } from '../ui'
+import './admin.css'
+import { AssignDialog, DeleteDialog, TaskDialog } from './taskdialogs'
+import { firstPages, type Listed } from './taskpages'
+import { countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText, shortId, type Filter } from './words'
+
+interface Opened {
+  dialog: 'look' | 'assign' | 'delete'
+  task: AdminTask
+}
+
+export default function Tasks() {
+  const [filter, setFilter] = useState<Filter>('open')
+  const [opened, setOpened] = useState<Opened | null>(null)
+  const wanted = useRef(1)
+  const counts = useRef<AdminTasks['counts'] | null>(null)
+  const loaded = useLoaded(
+    () => firstPages(wanted.current, (cursor) => getAdminTasks(filter, cursor)),
+    filter,
+    ({ pages }) => (pages === 1 ? 30 : null),
+  )
+  if (loaded.value) counts.current = loaded.value.counts
+  const close = () => setOpened(null)
+  function choose(next: Filter) {
+    wanted.current = 1
+    setFilter(next)
+  }
+  function more() {
+    wanted.current += 1
+    loaded.again()
+  }
+  return (
+    <div class="page">
+      <PageHeader
+        title="Tasks"
+        lead="One task asks people about one image. It ends when enough of them have answered."
+        actions={<Button onClick={loaded.again}>Refresh</Button>}
+      />
+      <Filters chosen={filter} counts={counts.current} onChoose={choose} />
+      <p class="muted admin-meaning">{meaningOf(filter)}</p>
+      <WhenLoaded of={loaded} label="Loading the tasks">
+        {(listed) => (
+          <TaskList
+            filter={filter}
+            listed={listed}
+            waiting={listed.pages < wanted.current && loaded.error === ''}
+            onMore={more}
+            onOpen={setOpened}
+          />
+        )}
+      </WhenLoaded>
+      {opened?.dialog === 'look' && (
+        <TaskDialog task={opened.task} onClose={close}>
+          <Actions task={opened.task} onOpen={setOpened} />
+        </TaskDialog>
+      )}
+      {opened?.dialog === 'assign' && <AssignDialog task={opened.task} onClose={close} onDone={loaded.again} />}
+      {opened?.dialog === 'delete' && <DeleteDialog task={opened.task} onClose={close} onDone={loaded.again} />}
+    </div>
+  )
+}
+
+interface FiltersProps {
+  chosen: Filter
+  counts: AdminTasks['counts'] | null
+  onChoose: (filter: Filter) => void
+}
+function Filters({ chosen, counts, onChoose }: FiltersProps) {
+  return (
+    <div class="admin-filters" role="group" aria-label="Which tasks">
+      {filters.map(([filter, text]) => (
+        <button
+          key={filter}
+          type="button"
+          class="admin-filter"
+          aria-pressed={chosen === filter}
+          onClick={() => onChoose(filter)}
+        >
+          {text} {counts && <span class="admin-count">{countText(counts[filter])}</span>}
+        </button>
+      ))}
+    </div>
+  )
+}
+
+interface TaskListProps {
+  filter: Filter
+  listed: Listed
+  /** Further pages are on their way. */
+  waiting: boolean
+  onMore: () => void
+  onOpen: (opened: Opened) => void
+}
+function TaskList({ filter, listed, waiting, onMore, onOpen }: TaskListProps) {
+  const { tasks, counts, cursor } = listed
+  if (tasks.length === 0) {
+    const [title, text] = emptyText(filter)
+    return <EmptyState title={title}>{text}</EmptyState>
+  }
+  const rest = restText(filter, tasks.length, counts)
+  return (
+    <div class="stack">
+      <Table caption="Tasks" columns={columnsOf(onOpen)} rows={tasks} rowKey={({ id }) => id} />
+      {rest && <p class="muted">{rest}</p>}
+      {cursor && (
+        <div class="row">
+          <Button disabled={waiting} onClick={onMore}>
+            {waiting ? 'Loading more' : 'Show more'}
+          </Button>
+          <span class="muted" role="status">
+            {tasks.length} shown
+          </span>
+        </div>
+      )}
+    </div>
+  )
+}
+
+function columnsOf(onOpen: (opened: Opened) => void): Column<AdminTask>[] {
+  return [
+    {
+      title: 'Image',
+      cell: (task) => (
+        <button
+          type="button"
+          class="admin-id mono"
+          title={task.image}
+          aria-label={`Look at image ${shortId(task.image)}`}
+          onClick={() => onOpen({ dialog: 'look', task })}
+        >
+          {shortId(task.image)}
+        </button>
+      ),
+    },
+    { title: 'Why', cell: (task) => <Why task={task} /> },
+    {
+      title: 'Age',
+      cell: (task) => <span title={when(task.created_at)}>{duration(task.age_seconds)}</span>,
+      figure: true,
+    },
+    { title: 'Who is at it', cell: (task) => <Seats task={task} /> },
+    { title: 'Outcome', cell: (task) => <Outcome task={task} /> },
+    { title: 'Actions', cell: (task) => <Actions task={task} onOpen={onOpen} /> },
+  ]
+}
+
+function Why({ task: { reason, why } }: { task: AdminTask }) {
+  return (
+    <div class="admin-why">
+      <strong>{reasonText(reason)}</strong>
+      <span class="muted">{why}</span>
+    </div>
+  )
+}
+
+function Seats({ task }: { task: AdminTask }) {
+  if (task.seats.length === 0) return <span class="muted">{task.state === 'open' ? 'nobody' : '\u2013'}</span>
+  return (
+    <ul class="admin-seats">
+      {task.seats.map(({ reviewer, name, until }) => (
+        <li key={reviewer}>
+          {name}{' '}
+          <span class="muted" title={when(until)}>
+            until {timeOfDay(until)}
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function Outcome({ task }: { task: AdminTask }) {
+  const { text, tone } = outcomeOf(task)
+  return <Badge tone={tone}>{text}</Badge>
+}
+
+function Actions({ task, onOpen }: { task: AdminTask; onOpen: (opened: Opened) => void }) {
+  if (task.state !== 'open') return null
+  const about = `the task of image ${shortId(task.image)}`
+  return (
+    <div class="admin-actions">
+      <Button aria-label={`Reassign ${about}`} onClick={() => onOpen({ dialog: 'assign', task })}>
+        Reassign
+      </Button>
+      <Button kind="danger" aria-label={`Delete ${about}`} onClick={() => onOpen({ dialog: 'delete', task })}>
+        Delete
+      </Button>
+    </div>
+  )
+}

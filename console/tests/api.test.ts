@@ -1,0 +1,90 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+
+const renewed: boolean[] = []
+vi.mock('../src/auth', () => {
+  class SignedOut extends Error {}
+  return {
+    SignedOut,
+    config: () => ({ apiBase: '/api' }),
+    accessToken: (refused: boolean) => {
+      renewed.push(refused)
+      return Promise.resolve(refused ? 'new' : 'old')
+    },
+    signInNeeded: () => {
+      throw new SignedOut()
+    },
+  }
+})
+const api = await import('../src/api')
+const { SignedOut } = await import('../src/auth')
+
+interface Asked {
+  path: string
+  method: string
+  token: string
+  body: unknown
+}
+let asked: Asked[]
+let replies: (() => Response)[]
+beforeEach(() => {
+  asked = []
+  replies = []
+  renewed.length = 0
+  vi.stubGlobal('fetch', (path: string, { method, headers, body }: RequestInit) => {
+    const token = (headers as Record<string, string>)['Authorization'] ?? ''
+    asked.push({ path, method: method ?? '', token, body })
+    return Promise.resolve().then(replies.shift() ?? (() => Response.json({})))
+  })
+})
+afterEach(() => void vi.unstubAllGlobals())
+const refuses = (status: number, error?: unknown) => () => Response.json(error ? { error } : {}, { status })
+
+it('hands on what the API says is wrong, and where', async () => {
+  replies = [refuses(422, { code: 'bad_label', message: 'a key is empty or one of these', field: 'key' })]
+  await expect(api.putLabel('nut', { key: '?' })).rejects.toMatchObject({
+    status: 422,
+    code: 'bad_label',
+    message: 'a key is empty or one of these',
+    field: 'key',
+  })
+})
+it('has words for an answer without any', async () => {
+  replies = [() => new Response('<html>', { status: 502 })]
+  await expect(api.getRuns()).rejects.toMatchObject({
+    code: 'http_502',
+    message: 'The service answered 502. Try again in a moment.',
+  })
+})
+it('promises nothing when there is no connection: only the desk keeps what is done', async () => {
+  replies = [
+    () => {
+      throw new TypeError('Failed to fetch')
+    },
+  ]
+  const error = await api.putLabel('nut', {}).catch((caught: unknown) => caught)
+  expect(error).toBeInstanceOf(api.Offline)
+  expect(String(error)).toMatch(/connection/)
+  expect(String(error)).not.toMatch(/kept|sent/)
+})
+it('tries once more with a new token, and then asks for signing in', async () => {
+  replies = [refuses(401), () => Response.json({ runs: [] })]
+  await expect(api.getRuns()).resolves.toEqual({ runs: [] })
+  expect(asked.map(({ token }) => token)).toEqual(['Bearer old', 'Bearer new'])
+  replies = [refuses(401), refuses(401)]
+  await expect(api.getRuns()).rejects.toBeInstanceOf(SignedOut)
+})
+it('writes names that people choose so that a path keeps its segments', async () => {
+  await api.putLabel('nut/M4 & bolt', { retired: true })
+  await api.getAdminTasks('given_back', 'a=b&c')
+  await api.getAdminTasks()
+  expect(asked.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    'PUT /api/admin/labels?label=nut%2FM4%20%26%20bolt',
+    'GET /api/admin/tasks?state=given_back&cursor=a%3Db%26c',
+    'GET /api/admin/tasks',
+  ])
+  expect(asked[0]?.body).toBe('{"retired":true}')
+})
+it('takes an answer without a body', async () => {
+  replies = [() => new Response(null, { status: 204 })]
+  await expect(api.deleteTask('t1')).resolves.toBeUndefined()
+})

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { firstPages } from '../src/admin/taskpages'
+import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText } from '../src/admin/words'
+import type { AdminTask, AdminTasks } from '../src/api'
+import { number } from '../src/ui/format'
+
+const counts = { open: 5, claimed: 3, done: 0, given_back: 0, deleted: 0 }
+const task = (id: string, answers = 0) => ({ id, answers }) as AdminTask
+const page = (ids: string[], cursor: string | null): AdminTasks => ({ tasks: ids.map((id) => task(id)), counts, cursor })
+
+describe('pages', () => {
+  const stored: Record<string, AdminTasks> = { '': page(['a', 'b'], 'x'), x: page(['b', 'c'], 'y'), y: page(['d'], null) }
+  async function listed(wanted: number) {
+    const asked: string[] = []
+    const found = await firstPages(wanted, (cursor) => {
+      asked.push(cursor)
+      return Promise.resolve(stored[cursor] ?? page([], null))
+    })
+    return { asked, found }
+  }
+  it('are asked for as far as they are wanted', async () => {
+    const { asked, found } = await listed(1)
+    expect([asked, found.pages, found.cursor]).toEqual([[''], 1, 'x'])
+  })
+  it('list a task once that moved to the next page meanwhile', async () => {
+    const { found } = await listed(2)
+    expect(found.tasks.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+  })
+  it('end where there are no more', async () => {
+    const { asked, found } = await listed(9)
+    expect([asked, found.pages, found.cursor]).toEqual([['', 'x', 'y'], 3, null])
+  })
+  it('show a task as it was last told', async () => {
+    const answers = [{ ...page([], 'x'), tasks: [task('a', 0)] }, { ...page([], null), tasks: [task('a', 1)] }]
+    const found = await firstPages(2, () => Promise.resolve(answers.shift() ?? page([], null)))
+    expect(found.tasks).toEqual([task('a', 1)])
+  })
+})
+
+describe('words', () => {
+  it.each([
+    [{ state: 'open', outcome: '', answers: 0, wanted: 1 }, '0 of 1 answer', 'info'],
+    [{ state: 'open', outcome: '', answers: 1, wanted: 3 }, '1 of 3 answers', 'info'],
+    [{ state: 'done', outcome: 'nothing', answers: 1, wanted: 1 }, 'Nothing here', 'good'],
+    [{ state: 'given_back', outcome: '', answers: 0, wanted: 1 }, 'Given back', 'warn'],
+    [{ state: 'deleted', outcome: '', answers: 0, wanted: 1 }, 'Deleted', 'neutral'],
+  ] as const)('of %j', (given, text, tone) => {
+    expect(outcomeOf(given)).toEqual({ text, tone })
+  })
+  it('say that a count ends where the API ends it', () => {
+    expect(countText(9)).toBe('9')
+    expect(countText(10_000)).toBe(`${number(10_000)} or more`)
+  })
+  it('tell of claimed tasks that are not listed, and of no others', () => {
+    expect(restText('claimed', 2, counts)).toMatch(/^1 more is claimed/)
+    expect(restText('claimed', 1, counts)).toMatch(/^2 more are claimed/)
+    expect(restText('claimed', 3, counts)).toBe('')
+    expect(restText('open', 1, counts)).toBe('')
+  })
+  it('exist for each state, and differ', () => {
+    const said = filters.map(([filter]) => `${meaningOf(filter)} ${emptyText(filter).join(' ')}`)
+    expect(new Set(said).size).toBe(5)
+  })
+  it('show a reason that they do not know as it came', () => {
+    expect(reasonText('low_confidence')).toBe('Model unsure')
+    expect(reasonText('weather')).toBe('weather')
+  })
+  it('say on what an agreement is measured', () => {
+    expect(comparedText(0)).toMatch(/nobody else/)
+    expect(comparedText(1)).toMatch(/one image/)
+    expect(comparedText(61)).toMatch(/61 images/)
+  })
+})
