@@ -153,7 +153,7 @@ def _labels(address: str, admin: Person) -> None:
     desk = ConsoleClient(address)
     desk.sign_in(admin.name, admin.password)
     for label in DETECTION_LABELS:
-        desk.ask("PUT", f"/api/admin/labels/{label}", {"instruction": f"every {label}"})
+        desk.ask("PUT", f"/api/admin/labels?label={label}", {"instruction": f"every {label}"})
 
 
 def _open_tasks(loop: Loop, count: int) -> None:

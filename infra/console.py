@@ -261,6 +261,8 @@ class Console(Construct):
             "Published",
             service_token=handler.arn,
             resource_type="Custom::Site",
+            # As long as Lambda tries three times; else CloudFormation would wait for an hour.
+            service_timeout=cdk.Duration.minutes(20),
             properties={
                 "AssetBucket": asset.s3_bucket_name,
                 "AssetKey": asset.s3_object_key,
@@ -409,7 +411,9 @@ class Console(Construct):
         self._review.allow_open(handler)
         self._project.allow_watch(handler)
         handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
-        handler.allow("s3:GetObject", "s3:PutObject", on=[self._drop.objects("try/")], why=TRIES)
+        handler.allow(
+            "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", on=[self._drop.objects("try/")], why=TRIES
+        )
         handler.allow("s3:PutObject", on=[self._drop.objects("images/")], why=IMAGES)
         handler.allow(
             "s3:GetObject", on=[self._drop.objects("datasets/")], why="snapshots are named by their content"

@@ -21,8 +21,8 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         "PUT /api/admin/tasks/{task}/assignment",
         "DELETE /api/admin/tasks/{task}",
         "GET /api/admin/reviewers",
-        "PUT /api/admin/labels/{label}",
-        "DELETE /api/admin/labels/{label}",
+        "PUT /api/admin/labels",
+        "DELETE /api/admin/labels",
     ),
     "console": (
         "GET /api/runs",

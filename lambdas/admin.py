@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -14,11 +16,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import http
 from lambdas.desk import label_document, offered, task_document, tuning
-from lambdas.domain import clock
+from lambdas.domain import clock, manifests
 from lambdas.domain.refusals import Refusal
 from lambdas.domain.reviews import desk, labels, settling
+from lambdas.domain.reviews.labels import BadLabel
 from lambdas.domain.reviews.settling import Settler
-from lambdas.domain.reviews.tasks import STATES, Task
+from lambdas.domain.reviews.tasks import STATES, State, Task
 from lambdas.domain.services import services
 from lambdas.http import ADMINISTRATORS, Caller
 
@@ -27,6 +30,8 @@ app = http.api()
 PAGE = 50
 _COUNTED = 10_000
 """Finished tasks are counted no further than to this."""
+_CURSOR = {"id": r"[0-9a-f]{20}-[0-9]{1,9}", "part": "task", "available_at": r"[0-9TZ:.-]{20,30}"}
+"""Keys of the index, and what they look like."""
 
 
 @logger.inject_lambda_context
@@ -39,12 +44,12 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def tasks() -> Response[str]:
     _caller()
     state = app.current_event.get_query_string_value("state", "") or "open"
-    cursor = _cursor(app.current_event.get_query_string_value("cursor", "") or "")
+    cursor = app.current_event.get_query_string_value("cursor", "")
     table, now = services().reviews, clock.now()
     if state == "claimed":
-        found, more = list(table.taken(now))[:PAGE], None
+        found, more = list(islice(table.taken(now), PAGE)), None
     elif state in STATES:
-        found, more = table.page(state, limit=PAGE, cursor=cursor)
+        found, more = table.page(state, limit=PAGE, cursor=_cursor(cursor, state))
     else:
         raise Refusal(422, "bad_request", f"state is one of {', '.join((*STATES, 'claimed'))}", "state")
     counts: dict[str, int] = {one: table.count(one, limit=_COUNTED) for one in STATES}
@@ -56,7 +61,7 @@ def tasks() -> Response[str]:
 @app.put("/api/admin/tasks/<task>/assignment")
 def assign(task: str) -> Response[str]:
     _caller()
-    name = http.body(app, "reviewer").get("reviewer", "")
+    name = http.body(app, "reviewer").get("reviewer")
     if not isinstance(name, str):
         raise Refusal(422, "bad_request", "reviewer is a name, or empty", "reviewer")
     wanted = _reviewer(name) if name else None
@@ -80,17 +85,19 @@ def reviewers() -> Response[str]:
     return http.answer({"reviewers": [asdict(one) for one in found]})
 
 
-@app.put("/api/admin/labels/<label>")
-def put_label(label: str) -> Response[str]:
+@app.put("/api/admin/labels")
+def put_label() -> Response[str]:
     _caller()
-    labels.put(services().reviews, http.path_text(label), http.body(app))
-    return http.answer(_label(http.path_text(label)))
+    kept = labels.put(services().reviews, _label(), http.body(app))
+    offered.forget()
+    shown = next((one for one in offered() if one.label == kept.label), kept)
+    return http.answer(label_document(shown))
 
 
-@app.delete("/api/admin/labels/<label>")
-def retire_label(label: str) -> Response[str]:
+@app.delete("/api/admin/labels")
+def retire_label() -> Response[str]:
     _caller()
-    name = http.path_text(label)
+    name = _label()
     if name not in {definition.label for definition in offered()}:
         raise Refusal(404, "not_found", "there is no such label")
     labels.retire(services().reviews, name)
@@ -98,9 +105,12 @@ def retire_label(label: str) -> Response[str]:
     return http.nothing()
 
 
-def _label(name: str) -> dict[str, Any]:
-    offered.forget()
-    return next(label_document(found) for found in offered() if found.label == name.strip())
+def _label() -> str:
+    """Which label is meant."""
+    try:
+        return manifests.clean_label(app.current_event.get_query_string_value("label", ""))
+    except ValueError as error:
+        raise BadLabel("label", str(error)) from error
 
 
 def _reviewer(name: str) -> desk.Reviewer:
@@ -128,19 +138,20 @@ def _text(cursor: dict[str, Any] | None) -> str | None:
     return base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode() if cursor else None
 
 
-def _cursor(text: str) -> dict[str, Any] | None:
-    """Where a page begins: a key of the index, as the page before it said."""
+def _cursor(text: str, state: State) -> dict[str, Any] | None:
+    """Where a page of the state begins: a key of the index, as the page before it said. DynamoDB refuses
+    others."""
     if not text:
         return None
     try:
         found = json.loads(base64.urlsafe_b64decode(text.encode()))
     except (ValueError, binascii.Error, RecursionError):
         found = None
-    keys = {"id", "part", "state", "available_at"}
+    forms = {**_CURSOR, "state": state}
     if (
         not isinstance(found, dict)
-        or set(found) != keys
-        or not all(isinstance(v, str) for v in found.values())
+        or set(found) != set(forms)
+        or not all(isinstance(v, str) and re.fullmatch(forms[name], v) for name, v in found.items())
     ):
         raise Refusal(422, "bad_request", "cursor is what the page before said", "cursor")
     return found

@@ -13,6 +13,7 @@ from lambdas.domain import checking, registration
 from lambdas.domain.arrivals import Arrival, GoneError
 from lambdas.domain.console import runs, tryit, versions
 from lambdas.domain.images import UnusableImage
+from lambdas.domain.records import Champion
 from lambdas.domain.refusals import Refusal
 from lambdas.domain.reviews import settling
 from lambdas.domain.reviews.opening import Opener, Seen
@@ -41,7 +42,7 @@ def list_runs() -> Response[str]:
 def read_run(run: str) -> Response[str]:
     _caller()
     s = services()
-    found = s.records.run(http.path_text(run))
+    found = s.records.run(run)
     if found is None:
         raise Refusal(404, "not_found", f"there is no run {run[:80]}")
     told = runs.document(found, runs.steps(s.stepfunctions, found))
@@ -51,16 +52,17 @@ def read_run(run: str) -> Response[str]:
 @app.get("/api/versions")
 def list_versions() -> Response[str]:
     _caller()
-    return http.answer({"versions": [_version(found) for found in services().records.versions()[:MOST]]})
+    champion, found = services().records.champion(), services().records.versions()[:MOST]
+    return http.answer({"versions": [_version(version, champion) for version in found]})
 
 
 @app.get("/api/versions/<version>")
 def read_version(version: str) -> Response[str]:
     _caller()
-    found = services().records.version(http.path_text(version))
+    found = services().records.version(version)
     if found is None:
         raise Refusal(404, "not_found", f"there is no model version {version[:80]}")
-    return http.answer(_version(found))
+    return http.answer(_version(found, services().records.champion()))
 
 
 @app.post("/api/try")
@@ -70,7 +72,12 @@ def begin_try() -> Response[str]:
     id = tryit.new_id(sent.get("content_type"), sent.get("size"))
     url = services().signer.generate_presigned_url(
         "put_object",
-        Params={"Bucket": services().bucket, "Key": tryit.key(id), "ContentType": sent["content_type"]},
+        Params={
+            "Bucket": services().bucket,
+            "Key": tryit.key(id),
+            "ContentType": sent["content_type"],
+            "ContentLength": sent["size"],
+        },
         ExpiresIn=http.URL_SECONDS,
     )
     upload = {"url": url, "method": "PUT", "headers": {"Content-Type": sent["content_type"]}}
@@ -90,7 +97,10 @@ def review(id: str) -> Response[str]:
     """Put the image before reviewers, with what the champion sees drawn in advance if it runs."""
     _caller()
     s = services()
-    opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), s.tuning())
+    tuning = s.tuning()
+    if tuning.review_route == "none":
+        raise Refusal(409, "no_reviews", "images are not reviewed here: review_route is none")
+    opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
     try:
         image = registration.register_in_place(
             s.s3, s.catalogue, Arrival(s.bucket, tryit.key(id), None, 0, "")
@@ -112,9 +122,9 @@ def _seen(id: str) -> Seen | None:
     return Seen(tried.labels, tried.model_version)
 
 
-def _version(found: dict[str, Any]) -> dict[str, Any]:
-    s = services()
-    return versions.document(found, s.records.champion(), settling.precision_of(s.reviews, str(found["id"])))
+def _version(found: dict[str, Any], champion: Champion | None) -> dict[str, Any]:
+    precision = settling.precision_of(services().reviews, str(found["id"]))
+    return versions.document(found, champion, precision)
 
 
 def _report(run: dict[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 """Answering CloudFormation's custom resource requests: always, or the stack would wait for an hour.
 
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requesttypes.html
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html : no answer has more than 4096
+bytes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from aws_lambda_powertools import Logger
 
 logger = Logger()
 Work = Callable[[], dict[str, str]]
+_MOST_REASON = 400
+"""Characters, each of up to six bytes in the answer."""
 
 
 def answered(event: dict[str, Any], physical_id: str, work: Work) -> None:
@@ -22,7 +25,7 @@ def answered(event: dict[str, Any], physical_id: str, work: Work) -> None:
         data = work()
     except Exception as error:
         logger.exception("failed")
-        _answer(event, physical_id, "FAILED", str(error), {})
+        _answer(event, physical_id, "FAILED", f"{type(error).__name__}: {error}", {})
     else:
         _answer(event, physical_id, "SUCCESS", "", data)
 
@@ -30,7 +33,7 @@ def answered(event: dict[str, Any], physical_id: str, work: Work) -> None:
 def _answer(event: dict[str, Any], physical_id: str, status: str, reason: str, data: dict[str, str]) -> None:
     body = {
         "Status": status,
-        "Reason": reason or "done",
+        "Reason": reason[:_MOST_REASON] or "done",
         "PhysicalResourceId": physical_id,
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas import http
 from lambdas.domain import catalogue, clock, retraining
 from lambdas.domain.refusals import Refusal
-from lambdas.domain.reviews import desk, labels, settling
+from lambdas.domain.reviews import answers, desk, labels, settling
 from lambdas.domain.reviews.labels import LabelDefinition
 from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.reviews.tasks import Task
@@ -109,9 +109,7 @@ def answer(task: str) -> Response[str]:
 @app.post("/api/tasks/<task>/skip")
 def skip(task: str) -> Response[str]:
     who = _caller()
-    reason = http.body(app, "reason").get("reason", "")
-    if not isinstance(reason, str) or len(reason) > desk.MAX_REASON:
-        raise Refusal(422, "bad_request", f"reason is text of up to {desk.MAX_REASON} characters", "reason")
+    reason = answers.reason(http.body(app, "reason"))
     skipped = desk.skip(services().reviews, task, who.reviewer, reason)
     settling.note_reviewer(services().reviews, who.sub, who.name, skipped=1)
     if skipped.state != "open":

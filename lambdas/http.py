@@ -2,7 +2,9 @@
 
 API Gateway has checked the token before a handler is called (payload format 2.0,
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html ); the
-handlers check the group.
+handlers check the group. It hands paths on decoded, so that a slash within a segment cannot be told from one
+between segments (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html ):
+names that people choose come in the query string.
 """
 
 from __future__ import annotations
@@ -14,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Generic, TypeVar
-from urllib.parse import unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
+from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 from lambdas.domain.refusals import Refusal
 from lambdas.domain.reviews.answers import BadAnswer
@@ -28,6 +30,8 @@ from lambdas.domain.services import services
 
 REVIEWERS, ADMINISTRATORS = "reviewers", "administrators"
 MAX_BODY_BYTES = 1024 * 1024
+MAX_PATH = 250
+"""Characters: whatever is named in a path is short enough to be a key of DynamoDB's."""
 URL_SECONDS = 900
 """How long a link to an image is good."""
 
@@ -75,8 +79,19 @@ def api() -> APIGatewayHttpResolver:
         return _json(getattr(error, "status", 400), {"error": told})
 
     app.exception_handler([Refusal, DeskError, BadAnswer, BadLabel, TaskBusyError])(refused)
-    app.not_found(lambda _: _json(404, {"error": {"code": "not_found", "message": "there is no such route"}}))
+    app.not_found(lambda _: refused(_no_route()))
+    app.use(middlewares=[_of_known_length])
     return app
+
+
+def _of_known_length(app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Response[str]:
+    if len(app.current_event.path) > MAX_PATH:
+        raise _no_route()
+    return go_on(app)
+
+
+def _no_route() -> Refusal:
+    return Refusal(404, "not_found", "there is no such route")
 
 
 def caller(app: BaseRouter, *groups: str) -> Caller:
@@ -127,7 +142,9 @@ def _decoded(text: str, encoded: bool) -> dict[str, Any]:
         raw = base64.b64decode(text, validate=True) if encoded else text.encode()
         if len(raw) > MAX_BODY_BYTES:
             raise Refusal(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
-        sent = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_finite) if raw else {}
+        sent = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_finite)
+        # Half a pair of surrogates, written as an escape, is no text: nothing could store it.
+        json.dumps(sent, ensure_ascii=False).encode()
     except (ValueError, binascii.Error, RecursionError) as error:
         raise Refusal(400, "not_json", f"the body has to be a JSON object: {str(error)[:200]}") from error
     if not isinstance(sent, dict):
@@ -146,11 +163,6 @@ def _finite(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON's")
 
 
-def path_text(segment: str) -> str:
-    """A segment of the path as it was meant: API Gateway hands it on as it was sent."""
-    return unquote(segment)
-
-
 def link(key: str) -> str:
     """An address at which just this object can be read, for URL_SECONDS."""
     return services().signer.generate_presigned_url(
@@ -162,7 +174,8 @@ def _json(status: int, document: Any) -> Response[str]:
     return Response(
         status_code=status,
         content_type="application/json",
-        body=json.dumps(document, ensure_ascii=False),
+        # In ASCII, whatever was sent: the answer can be encoded.
+        body=json.dumps(document),
         headers={"Cache-Control": "no-store"},
     )
 

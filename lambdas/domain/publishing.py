@@ -19,12 +19,19 @@ _DELETED_AT_ONCE = 1000
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html"""
 
 
+class PublishingError(RuntimeError):
+    """The site is not as it should be; says what S3 refused."""
+
+
 def publish(s3: S3Client, asset: tuple[str, str], site: str, config: Mapping[str, object]) -> list[str]:
     """Put the files of an asset, and the configuration, into the site's bucket, and delete what is no part of
     it any more: the keys that are there then. index.html comes last: what it names is there by then.
 
     Args:
         asset: bucket and key of a zip file.
+
+    Raises:
+        PublishingError: S3 kept an object that should be deleted.
     """
     body = s3.get_object(Bucket=asset[0], Key=asset[1])["Body"].read()
     with zipfile.ZipFile(BytesIO(body)) as files:
@@ -41,8 +48,11 @@ def publish(s3: S3Client, asset: tuple[str, str], site: str, config: Mapping[str
 
 
 def empty(s3: S3Client, site: str) -> None:
-    """Delete every object of the site."""
-    _delete(s3, site, list(_keys(s3, site)))
+    """Delete every object of the site; nothing if its bucket is gone already."""
+    try:
+        _delete(s3, site, list(_keys(s3, site)))
+    except s3.exceptions.NoSuchBucket:
+        return
 
 
 def _put(s3: S3Client, site: str, key: str, body: bytes) -> None:
@@ -60,4 +70,9 @@ def _keys(s3: S3Client, site: str) -> Iterator[str]:
 def _delete(s3: S3Client, site: str, keys: list[str]) -> None:
     for start in range(0, len(keys), _DELETED_AT_ONCE):
         part = keys[start : start + _DELETED_AT_ONCE]
-        s3.delete_objects(Bucket=site, Delete={"Objects": [{"Key": key} for key in part], "Quiet": True})
+        answer = s3.delete_objects(
+            Bucket=site, Delete={"Objects": [{"Key": key} for key in part], "Quiet": True}
+        )
+        if errors := answer.get("Errors"):
+            first = errors[0]
+            raise PublishingError(f"{first['Key']} could not be deleted: {first['Code']} {first['Message']}")

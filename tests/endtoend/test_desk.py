@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -52,7 +53,7 @@ def desk(loop: Loop, people: dict[str, Person]) -> Loop:
     """Images that wait for people, and two labels."""
     admin = client(loop, people["ann"])
     for label in ("nut", "gear"):
-        admin.ask("PUT", f"/api/admin/labels/{label}", {"instruction": f"every {label}"})
+        admin.ask("PUT", f"/api/admin/labels?label={label}", {"instruction": f"every {label}"})
     for scene in detection_scenes(IMAGES, seed=70):
         loop.put(f"incoming/unlabeled/{scene.name}.jpg", scene.jpeg())
     until(lambda: admin.get("/api/queue")["open"] == IMAGES, 90, "every image is a task")
@@ -267,3 +268,51 @@ def test_a_stranger_gets_the_page_and_nothing_else(desk: Loop) -> None:
     stranger = ConsoleClient(desk.outputs["ConsoleAddress"])
     assert stranger.try_to("GET", "/runs/some-run").said.startswith("<!doctype html>")
     assert stranger.try_to("GET", "/api/nothing").status in (401, 404)
+
+
+def test_a_picture_is_tried_and_sent_to_review(desk: Loop, people: dict[str, Person]) -> None:
+    rita = client(desk, people["rita"])
+    data = next(iter(detection_scenes(1, seed=71))).jpeg()
+    sent = rita.ask("POST", "/api/try", {"content_type": "image/jpeg", "size": len(data)})
+    address, headers = sent["upload"]["url"], sent["upload"]["headers"]
+    for other, body in ((address, data + b"more"), (address.replace(sent["id"], "f" * 32), data)):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            put(other, body, headers)
+    put(address, data, headers)
+    assert rita.try_to("POST", f"/api/try/{sent['id']}/detection").said["error"]["code"] == "no_champion"
+    task = rita.ask("POST", f"/api/try/{sent['id']}/review")["task"]
+    opened = tasks(desk).get(task)
+    assert opened is not None
+    assert opened.reason == "requested"
+    assert image_of(desk, task).status == "unlabelled"
+
+
+def put(address: str, body: bytes, headers: dict[str, str]) -> None:
+    request = urllib.request.Request(address, data=body, headers=headers, method="PUT")  # noqa: S310
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+
+
+@pytest.mark.parametrize("name", ["nut/bolt", "50% off", "what?"])
+def test_a_label_of_any_name_is_managed(name: str, desk: Loop, people: dict[str, Person]) -> None:
+    ann, address = client(desk, people["ann"]), f"/api/admin/labels?label={quote(name, safe='')}"
+    assert ann.ask("PUT", address, {"instruction": "look twice"})["label"] == name
+    ann.ask("DELETE", address)
+    retired = {"label": name, "retired": True}
+    until(
+        lambda: any(retired.items() <= one.items() for one in ann.get("/api/labels")["labels"]),
+        15,
+        "the desk knows it",
+    )
+
+
+def test_what_can_be_read_is_read(desk: Loop, people: dict[str, Person]) -> None:
+    """The functions may ask whatever they need to."""
+    ann = client(desk, people["ann"])
+    routes = [route for some in ROUTES.values() for route in some]
+    read = [route.removeprefix("GET ") for route in routes if route.startswith("GET ") and "{" not in route]
+    assert len(read) == 7
+    for path in read:
+        assert ann.get(path)
+    desk.start("RetrainMachineArn", "looked-at", {"trigger": "manual"})
+    until(lambda: ann.get("/api/runs")["runs"], 30, "the run is listed")
+    assert ann.get("/api/runs/looked-at")["steps"][0]["state"] == "done"

@@ -240,6 +240,11 @@ def aws() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture
 def world(aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    yield deployed(aws, monkeypatch)
+    services.cache_clear()
+
+
+def deployed(aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> World:
     """A fresh deployment; handlers find it by their environment."""
     moto_api_backend.reset()
     made = World(**aws)
@@ -270,8 +275,7 @@ def world(aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Worl
         "catalogue": made.catalogue,
         "records": made.records,
     }
-    yield made
-    services.cache_clear()
+    return made
 
 
 def _queue_arn(name: str) -> str:

@@ -198,6 +198,11 @@ def seen(*labels: tuple[str, float, tuple[float, float, float, float]], version:
 
 @pytest.fixture
 def reviews(world: World, monkeypatch: pytest.MonkeyPatch) -> Reviews:
+    return begun(world, monkeypatch)
+
+
+def begun(world: World, monkeypatch: pytest.MonkeyPatch) -> Reviews:
+    """The review step of a deployment; handlers find it by their environment."""
     made = Reviews(world, world.reviews)
     monkeypatch.setenv("REVIEW_TABLE", "reviews")
     monkeypatch.setenv("REVIEW_MACHINE_ARN", MACHINE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +29,10 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 }
 """Of statemachines/retrain.asl.json: a step in words, and its states."""
 _LAST = "report"
+_BROKEN = "Failed"
+"""The state that follows on one that could not be done."""
+_ENDED_BADLY = {"ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"}
+"""https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html"""
 _SUMMARY = (
     "id",
     "trigger",
@@ -58,10 +62,11 @@ def summary(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def steps(stepfunctions: SFNClient, run: Mapping[str, Any]) -> list[Step]:
-    """Where a run is: read from its execution while it is under way, and from its record afterwards."""
-    if run.get("ended_at"):
+    """Where a run is: from its record once it has told what it did, else from its execution."""
+    if run.get("steps"):
         return _recorded(run)
-    return _live(_history(stepfunctions, str(run["execution"])), datetime.now(UTC))
+    history = list(_history(stepfunctions, str(run["execution"])))
+    return _live(history, datetime.now(UTC)) if history else _recorded(run)
 
 
 def _history(stepfunctions: SFNClient, execution: str) -> Iterable[Mapping[str, Any]]:
@@ -77,29 +82,58 @@ def _history(stepfunctions: SFNClient, execution: str) -> Iterable[Mapping[str, 
             raise
 
 
+@dataclass
+class _Followed:
+    """An execution, as far as its history has been read."""
+
+    current: str = ""
+    since: datetime | None = None
+    broken: str = ""
+    entered: dict[str, datetime] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def enter(self, state: str, at: datetime) -> None:
+        self.spend_until(at)
+        if state == _BROKEN:
+            self.broken = self.current
+        if step := _step_of(state):
+            self.current = step
+            self.entered.setdefault(step, at)
+
+    def end_badly(self, at: datetime) -> None:
+        self.spend_until(at)
+        self.broken, self.since = self.broken or self.current, None
+
+    def spend_until(self, at: datetime) -> None:
+        if self.since:
+            seconds = (at - self.since).total_seconds()
+            self.spent[self.current] = self.spent.get(self.current, 0.0) + seconds
+        self.since = at
+
+    def step(self, name: str) -> Step:
+        if name not in self.entered:
+            passed = name in _before(self.current) or (self.broken and name != _LAST)
+            return Step(name, "skipped" if passed else "waiting")
+        state: StepState = "running" if name == self.current else "done"
+        state = "failed" if name == self.broken else state
+        return Step(name, state, clock.text(self.entered[name]), round(self.spent.get(name, 0.0), 1))
+
+
 def _live(history: Iterable[Mapping[str, Any]], now: datetime) -> list[Step]:
-    entered: dict[str, datetime] = {}
-    spent: dict[str, float] = {}
-    current, since = "", now
+    followed = _Followed()
     for event in history:
-        details = event.get("stateEnteredEventDetails")
-        if not details:
-            continue
-        if current:
-            spent[current] = spent.get(current, 0.0) + (event["timestamp"] - since).total_seconds()
-        current, since = _step_of(details["name"]) or current, event["timestamp"]
-        entered.setdefault(current, since)
-    if current:
-        spent[current] = spent.get(current, 0.0) + (now - since).total_seconds()
-    return [_step(name, current, entered, spent) for name in STEPS]
+        if details := event.get("stateEnteredEventDetails"):
+            followed.enter(details["name"], event["timestamp"])
+        elif event.get("type") in _ENDED_BADLY:
+            followed.end_badly(event["timestamp"])
+    if followed.since:
+        followed.spend_until(now)
+    return [followed.step(name) for name in STEPS]
 
 
-def _step(name: str, current: str, entered: Mapping[str, datetime], spent: Mapping[str, float]) -> Step:
-    if name not in entered:
-        passed = current in STEPS and list(STEPS).index(name) < list(STEPS).index(current)
-        return Step(name, "skipped" if passed else "waiting")
-    state: StepState = "running" if name == current else "done"
-    return Step(name, state, clock.text(entered[name]), round(spent.get(name, 0.0), 1))
+def _before(step: str) -> list[str]:
+    names = list(STEPS)
+    return names[: names.index(step)] if step in STEPS else []
 
 
 def _step_of(state: str) -> str | None:

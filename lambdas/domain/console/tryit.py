@@ -79,8 +79,9 @@ def ask(rekognition: RekognitionClient, s3: S3Client, records: Records, bucket: 
 
 def _facts(s3: S3Client, bucket: str, key: str) -> images.ImageFacts:
     try:
-        data = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        return registration.inspect_upright(data)
+        opened = s3.get_object(Bucket=bucket, Key=key)
+        images.check_bytes(opened["ContentLength"])
+        return registration.inspect_upright(opened["Body"].read())
     except UnusableImage as error:
         raise Refusal(422, "bad_image", f"this image cannot be used: {error.detail}") from error
     except ClientError as error:

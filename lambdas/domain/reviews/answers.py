@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
@@ -55,7 +56,7 @@ def parse_answer(
         verdict=verdict,
         boxes=boxes,
         labels=names,
-        reason=_reason(body),
+        reason=reason(body),
         seconds=_seconds(body),
         at=clock.now(),
     )
@@ -106,10 +107,17 @@ def _label(value: Any, field: str, labels: Collection[str]) -> str:
     return value
 
 
-def _reason(body: Mapping[str, Any]) -> str:
+def reason(body: Mapping[str, Any]) -> str:
+    """Why, in words; empty if nothing is said.
+
+    Raises:
+        BadAnswer: it is no text, too long, or has control characters.
+    """
     value = body.get("reason", "")
     if not isinstance(value, str) or len(value) > MAX_REASON:
         raise BadAnswer("reason", f"reason has to be text of up to {MAX_REASON} characters")
+    if any(unicodedata.category(one) == "Cc" and one not in "\n\r\t" for one in value):
+        raise BadAnswer("reason", "reason has control characters: type it anew")
     return value.strip()
 
 

@@ -116,7 +116,7 @@ def _checked(body: dict[str, Any]) -> dict[str, Any]:
         "colour": (_is_colour, "a colour is written #rrggbb"),
         "key": (_is_key, f"a key is empty or one of {_KEYS}"),
         "instruction": (_is_instruction, f"an instruction is one line of up to {MAX_INSTRUCTION} characters"),
-        "examples": (_are_examples, f"examples are up to {MAX_EXAMPLES} images, each named by its SHA-256"),
+        "examples": (_are_examples, f"up to {MAX_EXAMPLES} images, each named once, by its SHA-256"),
         "retired": (lambda value: isinstance(value, bool), "retired is true or false"),
     }
     for member, value in body.items():
@@ -143,6 +143,7 @@ def _are_examples(value: Any) -> bool:
         isinstance(value, list)
         and len(value) <= MAX_EXAMPLES
         and all(isinstance(one, str) and re.fullmatch(r"[0-9a-f]{64}", one) for one in value)
+        and len(set(value)) == len(value)
     )
 
 

@@ -1,0 +1,575 @@
+"""Every route as people use it, and who may use it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+
+from lambdas.domain import clock
+from lambdas.domain.manifests import Box
+from lambdas.domain.reviews import desk
+from tests.console.gateway import ANN, NOBODY, RITA, Gateway, routes
+from tests.console.stage import BOX, TRIED, Stage
+from tests.register.pictures import GIF, picture
+
+TASK = {
+    "id",
+    "image",
+    "width",
+    "height",
+    "kind",
+    "reason",
+    "why",
+    "created_at",
+    "suggestions",
+    "suggested_by",
+    "wanted",
+    "answers",
+}
+MINE = TASK | {"url", "url_expires_at", "until"}
+LISTED = TASK | {"state", "age_seconds", "seats", "outcome"}
+LABEL = {"label", "colour", "key", "instruction", "examples", "retired"}
+RUN = {"id", "trigger", "outcome", "reason", "started_at", "ended_at", "version", "f1", "estimated_usd"}
+VERSION = {
+    "name",
+    "status",
+    "f1",
+    "created_at",
+    "champion",
+    "snapshot",
+    "run",
+    "verdicts",
+    "labels",
+    "hours",
+    "production_precision",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A valid request. `address` may name a task of the stage in braces."""
+
+    address: str
+    body: Any = None
+    status: int = 200
+    members: frozenset[str] | set[str] = frozenset()
+    who: str = RITA
+    each: str = ""
+    """The member that lists documents with the members `of_each`."""
+    of_each: frozenset[str] | set[str] = frozenset()
+
+
+CASES = {
+    "GET /api/me": Case("/api/me", members={"sub", "name", "groups", "deployment", "kind"}),
+    "GET /api/queue": Case(
+        "/api/queue", members={"open", "claimed_by_me", "answered_by_me", "answered_today", "kind"}
+    ),
+    "GET /api/labels": Case("/api/labels", members={"labels"}, each="labels", of_each=LABEL),
+    "POST /api/claims": Case("/api/claims", {"count": 2}, members={"tasks"}, each="tasks", of_each=MINE),
+    "PUT /api/claims/{task}": Case("/api/claims/{mine}", members={"until"}),
+    "DELETE /api/claims/{task}": Case("/api/claims/{mine}", status=204),
+    "GET /api/tasks/{task}": Case("/api/tasks/{mine}", members=MINE),
+    "POST /api/tasks/{task}/answer": Case(
+        "/api/tasks/{mine}/answer",
+        {"verdict": "labelled", "boxes": [BOX], "seconds": 3.5},
+        members={"state", "wanted", "answers"},
+    ),
+    "POST /api/tasks/{task}/skip": Case("/api/tasks/{mine}/skip", {"reason": "too dark"}, 204),
+    "GET /api/admin/tasks": Case(
+        "/api/admin/tasks", members={"tasks", "counts", "cursor"}, who=ANN, each="tasks", of_each=LISTED
+    ),
+    "PUT /api/admin/tasks/{task}/assignment": Case(
+        "/api/admin/tasks/{mine}/assignment", {"reviewer": "ben"}, members=LISTED, who=ANN
+    ),
+    "DELETE /api/admin/tasks/{task}": Case("/api/admin/tasks/{mine}", status=204, who=ANN),
+    "GET /api/admin/reviewers": Case(
+        "/api/admin/reviewers",
+        members={"reviewers"},
+        who=ANN,
+        each="reviewers",
+        of_each={
+            "reviewer",
+            "name",
+            "answered",
+            "skipped",
+            "compared",
+            "agreement",
+            "seconds_per_answer",
+        },
+    ),
+    "PUT /api/admin/labels": Case(
+        "/api/admin/labels?label=cat", {"colour": "#aa2233", "key": "c"}, members=LABEL, who=ANN
+    ),
+    "DELETE /api/admin/labels": Case("/api/admin/labels?label=cat", status=204, who=ANN),
+    "GET /api/runs": Case("/api/runs", members={"runs"}, each="runs", of_each=RUN),
+    "GET /api/runs/{run}": Case(
+        "/api/runs/run-1", members=RUN | {"steps", "verdicts", "snapshot", "images", "report_url"}
+    ),
+    "GET /api/versions": Case("/api/versions", members={"versions"}, each="versions", of_each=VERSION),
+    "GET /api/versions/{version}": Case("/api/versions/v1", members=VERSION),
+    "POST /api/try": Case("/api/try", {"content_type": "image/png", "size": 1000}, members={"id", "upload"}),
+    "POST /api/try/{id}/detection": Case(
+        f"/api/try/{TRIED}/detection", members={"model_version", "labels", "width", "height", "url"}
+    ),
+    "POST /api/try/{id}/review": Case(f"/api/try/{TRIED}/review", members={"task"}),
+}
+
+
+def request_of(route: str, stage: Stage) -> str:
+    """The valid request of the route, with its method."""
+    tasks = {name: getattr(stage, name).id for name in ("open", "mine", "others", "done")}
+    return f"{route.partition(' ')[0]} {CASES[route].address.format(**tasks)}"
+
+
+def test_every_route_has_its_case() -> None:
+    assert set(CASES) == {route for route, _ in routes()}
+
+
+@pytest.mark.parametrize("route", CASES)
+def test_a_valid_request_gives_the_documented_document(route: str, stage: Stage, gateway: Gateway) -> None:
+    case = CASES[route]
+    answer = gateway.ask(request_of(route, stage), case.body, who=case.who)
+    assert answer.status == case.status, answer.said
+    assert set(answer.said or ()) == case.members
+    assert answer.headers["Cache-Control"] == "no-store"
+    if case.each:
+        assert answer.said[case.each]
+        assert all(set(one) == case.of_each for one in answer.said[case.each])
+
+
+@pytest.mark.parametrize(("route", "function"), routes())
+def test_nobody_gets_in_without_a_group(route: str, function: str, stage: Stage, gateway: Gateway) -> None:
+    before = stage.dump()
+    for who in (NOBODY, *([RITA] if function == "admin" else [])):
+        refused = gateway.ask(request_of(route, stage), CASES[route].body, who=who)
+        assert (refused.status, refused.code) == (403, "forbidden")
+        assert "administrators" in refused.message
+    assert stage.dump() == before
+
+
+@pytest.mark.parametrize("route", CASES)
+def test_an_administrator_may_do_everything(route: str, stage: Stage, gateway: Gateway) -> None:
+    request = request_of(route, stage)
+    if "/claims/" in request or request.endswith(("/answer", "/skip")):
+        desk.reassign(stage.reviews.table, stage.mine.id, desk.Reviewer("sub-ann", "ann"), 60)
+    assert gateway.ask(request, CASES[route].body, who=ANN).status == CASES[route].status
+
+
+def test_a_request_without_claims_is_refused(gateway: Gateway, stage: Stage) -> None:
+    event = {
+        "version": "2.0",
+        "rawPath": "/api/me",
+        "headers": {},
+        "requestContext": {"stage": "$default", "http": {"method": "GET", "path": "/api/me"}},
+    }
+    assert gateway.give("desk", event).status == 401
+
+
+def test_groups_are_read_however_the_gateway_hands_them_on(stage: Stage, gateway: Gateway) -> None:
+    for told in ("[reviewers administrators]", ["reviewers", "administrators"], "reviewers,administrators"):
+        event = me_event({"sub": "s", "username": "ann", "cognito:groups": told})
+        assert gateway.give("desk", event).said["groups"] == ["administrators", "reviewers"]
+    assert gateway.give("desk", me_event({"sub": "s", "cognito:groups": "[reviewers2]"})).status == 403
+
+
+def me_event(claims: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "rawPath": "/api/me",
+        "headers": {},
+        "requestContext": {
+            "stage": "$default",
+            "http": {"method": "GET", "path": "/api/me"},
+            "authorizer": {"jwt": {"claims": claims}},
+        },
+    }
+
+
+# Links
+
+
+def links(document: Any) -> list[str]:
+    """Every address in a document."""
+    if isinstance(document, dict):
+        return [found for value in document.values() for found in links(value)]
+    if isinstance(document, list):
+        return [found for value in document for found in links(value)]
+    return [document] if isinstance(document, str) and document.startswith("http") else []
+
+
+def test_links_are_short_lived_and_of_one_object(stage: Stage, gateway: Gateway) -> None:
+    gateway.ask("PUT /api/admin/labels?label=cat", {"examples": [stage.open.image]}, who=ANN)
+    given: dict[str, Callable[[str], bool]] = {
+        "GET /api/tasks/{task}": lambda path: path.endswith(f"/{stage.mine.key}"),
+        "POST /api/claims": lambda path: path.endswith(f"/{stage.open.key}"),
+        "GET /api/labels": lambda path: path.endswith(f"/{stage.open.key}"),
+        "GET /api/runs/{run}": lambda path: path.endswith("/datasets/s1/report.html"),
+        "POST /api/try/{id}/detection": lambda path: path.endswith(f"/try/{TRIED}"),
+    }
+    for route, is_its_own in given.items():
+        found = links(gateway.ask(request_of(route, stage), CASES[route].body).said)
+        assert found, route
+        for address in found:
+            assert is_its_own(urlsplit(address).path), address
+            signed = parse_qs(urlsplit(address).query)
+            assert int(signed["X-Amz-Expires"][0]) <= 15 * 60
+            assert signed["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+
+
+def test_a_link_says_when_it_ends(stage: Stage, gateway: Gateway) -> None:
+    said = gateway.ask(f"GET /api/tasks/{stage.mine.id}").said
+    assert 0 < clock.seconds_between(clock.now(), said["url_expires_at"]) <= 15 * 60
+
+
+# The desk
+
+
+def test_a_task_is_seen_by_who_has_claimed_it(stage: Stage, gateway: Gateway) -> None:
+    refused = gateway.ask(f"GET /api/tasks/{stage.others.id}")
+    assert (refused.status, refused.code) == (403, "not_yours")
+    assert gateway.ask(f"GET /api/tasks/{stage.others.id}", who=ANN).said["until"] == ""
+    assert gateway.ask("GET /api/tasks/unknown").status == 404
+
+
+STATES = {"others": 409, "done": 409, "deleted": 410, "given_back": 410}
+
+
+@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize(
+    "what", ["POST /api/tasks/{}/answer", "POST /api/tasks/{}/skip", "PUT /api/claims/{}"]
+)
+def test_a_task_that_is_not_to_be_had(name: str, what: str, stage: Stage, gateway: Gateway) -> None:
+    bodies = {"answer": {"verdict": "nothing", "seconds": 1}, "skip": {"reason": "no"}}
+    before = stage.dump()
+    refused = gateway.ask(what.format(stage.task(name).id), bodies.get(what.rpartition("/")[2]))
+    assert refused.status == STATES[name]
+    assert refused.code in ("not_yours", "already_done", "gone")
+    assert stage.dump() == before
+
+
+@pytest.mark.parametrize("what", [route for route, _ in routes() if "{task}" in route])
+def test_a_task_that_never_was(what: str, stage: Stage, gateway: Gateway) -> None:
+    before, case = stage.dump(), CASES[what]
+    for id in ("0" * 20 + "-1", "x", "%20", "..", "a%25b", "9" * 200, "%E2%82%AC"):
+        answer = gateway.ask(what.replace("{task}", id), case.body, who=ANN)
+        assert answer.status == 404 or (answer.status, what) == (204, "DELETE /api/claims/{task}")
+    assert stage.dump() == before
+
+
+def test_a_name_too_long_for_a_key_is_no_name(stage: Stage, gateway: Gateway) -> None:
+    for route in (f"GET /api/tasks/{'a' * 3000}", f"GET /api/runs/{'%E2%82%AC' * 900}"):
+        refused = gateway.ask(route)
+        assert (refused.status, refused.message) == (404, "there is no such route")
+
+
+def test_an_answer_sent_twice_is_acknowledged_twice(stage: Stage, gateway: Gateway) -> None:
+    request, body = (
+        request_of("POST /api/tasks/{task}/answer", stage),
+        CASES["POST /api/tasks/{task}/answer"].body,
+    )
+    first, again = gateway.ask(request, body), gateway.ask(request, body)
+    assert first.said == again.said == {"state": "done", "wanted": 1, "answers": 1}
+    image = stage.reviews.image_of(stage.mine)
+    assert [box.label for box in image.boxes] == ["cat"]
+    other = gateway.ask(request, {"verdict": "nothing", "seconds": 1})
+    assert (other.status, other.code) == (409, "already_done")
+
+
+def test_the_queue_counts(stage: Stage, gateway: Gateway) -> None:
+    said = gateway.ask("GET /api/queue").said
+    assert (said["open"], said["claimed_by_me"], said["answered_today"]) == (3, 1, 0)
+    assert gateway.ask("GET /api/queue", who="ben").said["answered_today"] == 1
+
+
+# Administration
+
+
+def test_tasks_are_listed_by_state_page_by_page(stage: Stage, gateway: Gateway, monkeypatch: Any) -> None:
+    monkeypatch.setattr("lambdas.admin.PAGE", 2)
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        said = gateway.ask(f"GET /api/admin/tasks?state=open&cursor={cursor}", who=ANN).said
+        seen += [task["id"] for task in said["tasks"]]
+        cursor = said["cursor"]
+    assert seen[0] == stage.open.id
+    assert set(seen) == {stage.open.id, stage.mine.id, stage.others.id}
+    counts = {"open": 3, "claimed": 2, "done": 1, "given_back": 1, "deleted": 1}
+    assert said["counts"] == counts
+    for state, count in counts.items():
+        listed = gateway.ask(f"GET /api/admin/tasks?state={state}", who=ANN).said["tasks"]
+        assert len(listed) == min(count, 2)
+    for lost in ("lost", "(a|aa)*b", "%5B", "OPEN"):
+        assert gateway.ask(f"GET /api/admin/tasks?state={lost}&cursor=e30=", who=ANN).field == "state"
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "x",
+        "!!!",
+        "eA==",
+        "%F0%9F%98%80",
+        {"id": "a"},
+        {"id": "0" * 20 + "-1", "part": "task", "state": "done", "available_at": "2026-01-01T00:00:00Z"},
+        {"id": "0" * 20 + "-1", "part": "labels", "state": "open", "available_at": "2026-01-01T00:00:00Z"},
+        {"id": "", "part": "task", "state": "open", "available_at": ""},
+        {"id": "9" * 3000, "part": "task", "state": "open", "available_at": "2026-01-01T00:00:00Z"},
+        {"id": 1, "part": 2, "state": 3, "available_at": 4},
+        ["id", "part", "state", "available_at"],
+    ],
+)
+def test_a_cursor_is_what_the_page_before_said(cursor: Any, stage: Stage, gateway: Gateway) -> None:
+    text = (
+        cursor if isinstance(cursor, str) else base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
+    )
+    refused = gateway.ask(f"GET /api/admin/tasks?state=open&cursor={text}", who=ANN)
+    assert (refused.status, refused.field) == (422, "cursor")
+
+
+def test_a_task_is_assigned_and_freed(stage: Stage, gateway: Gateway) -> None:
+    request = f"PUT /api/admin/tasks/{stage.mine.id}/assignment"
+    assert [seat["name"] for seat in gateway.ask(request, {"reviewer": "ben"}, who=ANN).said["seats"]] == [
+        "ben"
+    ]
+    assert gateway.ask(request, {"reviewer": ""}, who=ANN).said["seats"] == []
+    before = stage.dump()
+    for body in ({"reviewer": "zoe"}, {}, {"reviewer": None}, {"reviewer": ["ben"]}):
+        refused = gateway.ask(request, body, who=ANN)
+        assert (refused.status, refused.field) == (422, "reviewer")
+    assert stage.dump() == before
+
+
+@pytest.mark.parametrize("state", ["done", "deleted", "given_back"])
+def test_a_finished_task_is_not_assigned(state: str, stage: Stage, gateway: Gateway) -> None:
+    before = stage.dump()
+    request = f"PUT /api/admin/tasks/{stage.task(state).id}/assignment"
+    assert gateway.ask(request, {"reviewer": "ben"}, who=ANN).status in (409, 410)
+    assert stage.dump() == before
+
+
+def test_a_deleted_task_stays_deleted_and_a_done_one_done(stage: Stage, gateway: Gateway) -> None:
+    before = stage.dump()
+    assert gateway.ask(f"DELETE /api/admin/tasks/{stage.deleted.id}", who=ANN).status == 204
+    assert gateway.ask(f"DELETE /api/admin/tasks/{stage.done.id}", who=ANN).status == 409
+    assert stage.dump() == before
+
+
+# Labels
+
+NAMES = [
+    "nut/bolt",
+    "a b",
+    "50% off",
+    "%41",
+    "what?",
+    "#1",
+    "a+b",
+    "ä, ö & ü",
+    '"x"',
+    "<script>",
+    "a,b",
+    "/",
+    "e\u0301",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_label_of_any_name_is_managed(name: str, stage: Stage, gateway: Gateway) -> None:
+    request = f"/api/admin/labels?label={quote(name, safe='')}"
+    put = gateway.ask(f"PUT {request}", {"instruction": "look twice"}, who=ANN)
+    assert put.status == 200, put.said
+    kept = put.said["label"]
+    assert kept in (name, "\u00e9")
+    again = gateway.ask(f"PUT {request}", {"retired": False}, who=ANN)
+    assert again.said["instruction"] == "look twice"
+    assert gateway.ask(f"DELETE {request}", who=ANN).status == 204
+    retired = {label["label"]: label["retired"] for label in gateway.ask("GET /api/labels").said["labels"]}
+    assert retired == {"cat": False, "dog": False, kept: True}
+
+
+@pytest.mark.parametrize("name", ["", "%20", "%00", "a%0Ab", "x" * 5000])
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_what_cannot_be_a_label(method: str, name: str, stage: Stage, gateway: Gateway) -> None:
+    before = stage.dump()
+    refused = gateway.ask(f"{method} /api/admin/labels?label={name}", {}, who=ANN)
+    assert (refused.status, refused.field) == (422, "label")
+    assert gateway.ask(f"{method} /api/admin/labels", {}, who=ANN).field == "label"
+    assert stage.dump() == before
+
+
+def test_a_label_that_is_not_there_is_not_retired(stage: Stage, gateway: Gateway) -> None:
+    before = stage.dump()
+    assert gateway.ask("DELETE /api/admin/labels?label=cow", who=ANN).status == 404
+    assert stage.dump() == before
+
+
+def test_what_models_know_can_be_retired_and_shown_again(stage: Stage, gateway: Gateway) -> None:
+    stage.world.version("v2", labels=[{"label": "cow", "f1": 1}])
+    assert gateway.ask("DELETE /api/admin/labels?label=cow", who=ANN).status == 204
+    assert (
+        gateway.ask("PUT /api/admin/labels?label=cow", {"retired": False}, who=ANN).said["retired"] is False
+    )
+
+
+def test_more_labels_than_are_offered(stage: Stage, gateway: Gateway) -> None:
+    stage.world.version("v2", labels=[{"label": f"l{n:03}", "f1": 1} for n in range(250)])
+    shown = gateway.ask("PUT /api/admin/labels?label=old", {"retired": True}, who=ANN)
+    assert (shown.status, shown.said["label"], shown.said["retired"]) == (200, "old", True)
+
+
+BAD_DEFINITIONS: list[tuple[dict[str, Any], str]] = [
+    ({"colour": "red"}, "colour"),
+    ({"colour": "#ffffff;}"}, "colour"),
+    ({"key": "n"}, "key"),
+    ({"key": "ab"}, "key"),
+    ({"key": 1}, "key"),
+    ({"instruction": "x" * 301}, "instruction"),
+    ({"instruction": "a\u0000b"}, "instruction"),
+    ({"instruction": "a\nb"}, "instruction"),
+    ({"examples": "abc"}, "examples"),
+    ({"examples": ["../x"]}, "examples"),
+    ({"examples": ["0" * 64] * 2}, "examples"),
+    ({"examples": [f"{n:064x}" for n in range(7)]}, "examples"),
+    ({"retired": "yes"}, "retired"),
+    ({"position": 1}, "position"),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), BAD_DEFINITIONS)
+def test_a_label_that_is_defined_badly(
+    body: dict[str, Any], field: str, stage: Stage, gateway: Gateway
+) -> None:
+    before = stage.dump()
+    refused = gateway.ask("PUT /api/admin/labels?label=cat", body, who=ANN)
+    assert (refused.status, refused.field) == (422, field)
+    assert stage.dump() == before
+
+
+def test_a_key_is_one_labels_alone(stage: Stage, gateway: Gateway) -> None:
+    assert gateway.ask("PUT /api/admin/labels?label=cat", {"key": "c"}, who=ANN).said["key"] == "c"
+    refused = gateway.ask("PUT /api/admin/labels?label=dog", {"key": "c"}, who=ANN)
+    assert (refused.status, refused.field) == (422, "key")
+
+
+# Runs, versions, trying
+
+
+def test_what_never_existed(stage: Stage, gateway: Gateway) -> None:
+    for route in (
+        "/api/runs/run-9",
+        "/api/runs/..",
+        "/api/runs/%25",
+        "/api/versions/v9",
+        "/api/versions/VERSION",
+    ):
+        refused = gateway.ask(f"GET {route}")
+        assert (refused.status, refused.code) == (404, "not_found"), route
+
+
+def test_a_run_that_has_no_report_links_to_none(stage: Stage, gateway: Gateway) -> None:
+    said = gateway.ask("GET /api/runs/run-2").said
+    assert said["report_url"] is None
+    states = [step["state"] for step in said["steps"]]
+    assert states == ["done", "running", *["waiting"] * 8]
+
+
+def test_no_champion(stage: Stage, gateway: Gateway) -> None:
+    stage.world.loop.delete_item(Key={"kind": "CHAMPION", "id": "champion"})
+    refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
+    assert (refused.status, refused.code) == (409, "no_champion")
+    task = gateway.ask(f"POST /api/try/{TRIED}/review").said["task"]
+    opened = stage.reviews.table.get(task)
+    assert opened is not None
+    assert (opened.reason, opened.suggestions.boxes) == ("requested", ())
+
+
+def test_a_champion_that_does_not_run(stage: Stage, gateway: Gateway) -> None:
+    stage.world.fake.versions["v1"]["Status"] = "STOPPED"
+    assert gateway.ask(f"POST /api/try/{TRIED}/detection").code == "no_champion"
+
+
+def test_an_image_is_tried_and_sent_to_review_once(stage: Stage, gateway: Gateway) -> None:
+    found = gateway.ask(f"POST /api/try/{TRIED}/detection").said
+    box = {"left": 8, "top": 14, "width": 40, "height": 18}
+    assert found["labels"] == [{"name": "cat", "confidence": 88.5, "box": box}]
+    assert (found["model_version"], found["width"], found["height"]) == ("v1", 80, 70)
+    first = gateway.ask(f"POST /api/try/{TRIED}/review").said["task"]
+    assert gateway.ask(f"POST /api/try/{TRIED}/review").said["task"] == first
+    opened = stage.reviews.table.get(first)
+    assert opened is not None
+    assert opened.suggestions.boxes[0].box == Box("cat", 8, 14, 40, 18)
+    assert first in stage.executions.inputs
+
+
+def test_nothing_is_sent_to_review_where_nothing_is_reviewed(stage: Stage, gateway: Gateway) -> None:
+    stage.tune(review_route="none")
+    before = stage.dump()
+    refused = gateway.ask(f"POST /api/try/{TRIED}/review")
+    assert (refused.status, refused.code) == (409, "no_reviews")
+    assert stage.dump() == before
+
+
+@pytest.mark.parametrize("what", ["detection", "review"])
+@pytest.mark.parametrize(
+    "id", ["f" * 32, "..%2F..%2Fimages", "A" * 32, "a" * 31, "%2e%2e", "0" * 33, "\uff10" * 32]
+)
+def test_only_what_was_sent_to_be_tried(what: str, id: str, stage: Stage, gateway: Gateway) -> None:
+    before = stage.dump()
+    try:
+        assert gateway.ask(f"POST /api/try/{quote(id, safe='%')}/{what}").status == 404
+    except LookupError:
+        assert "%2F" in id, "API Gateway itself answers 404"
+    assert stage.dump() == before
+
+
+@pytest.mark.parametrize("what", ["detection", "review"])
+@pytest.mark.parametrize(
+    "data", [b"", b"no image", GIF, picture()[:200], picture(size=(20, 20)), b"\0" * 16_000_000]
+)
+def test_what_is_no_image_to_be_tried(what: str, data: bytes, stage: Stage, gateway: Gateway) -> None:
+    stage.put_image("a" * 32, data)
+    before = stage.dump()
+    refused = gateway.ask(f"POST /api/try/{'a' * 32}/{what}")
+    assert (refused.status, refused.code) == (422, "bad_image")
+    assert stage.dump() == before
+
+
+def test_an_image_goes_to_its_own_key_with_its_own_size(stage: Stage, gateway: Gateway) -> None:
+    said = gateway.ask("POST /api/try", {"content_type": "image/jpeg", "size": 1234}).said
+    address = urlsplit(said["upload"]["url"])
+    signed = parse_qs(address.query)
+    assert address.path.endswith(f"/try/{said['id']}")
+    assert int(signed["X-Amz-Expires"][0]) <= 15 * 60
+    assert set(signed["X-Amz-SignedHeaders"][0].split(";")) == {"content-length", "content-type", "host"}
+    assert said["upload"]["method"] == "PUT"
+    assert said["upload"]["headers"] == {"Content-Type": "image/jpeg"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"content_type": "image/gif", "size": 1}, "content_type"),
+        ({"content_type": "text/html", "size": 1}, "content_type"),
+        ({"content_type": ["image/png"], "size": 1}, "content_type"),
+        ({"size": 1}, "content_type"),
+        ({"content_type": "image/png"}, "size"),
+        ({"content_type": "image/png", "size": 0}, "size"),
+        ({"content_type": "image/png", "size": -1}, "size"),
+        ({"content_type": "image/png", "size": True}, "size"),
+        ({"content_type": "image/png", "size": 1.5}, "size"),
+        ({"content_type": "image/png", "size": "1"}, "size"),
+        ({"content_type": "image/png", "size": 15 * 1024 * 1024 + 1}, "size"),
+        ({"content_type": "image/png", "size": 10**400}, "size"),
+        ({"content_type": "image/png", "size": 1, "key": "images/x"}, "key"),
+    ],
+)
+def test_an_image_that_cannot_be_tried(body: Any, field: str, stage: Stage, gateway: Gateway) -> None:
+    refused = gateway.ask("POST /api/try", body)
+    assert (refused.status, refused.field) == (422, field)

@@ -1,0 +1,88 @@
+"""Trying the champion, where S3 or Rekognition say no."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.domain.console import tryit
+from lambdas.domain.images import MAX_BYTES
+from lambdas.domain.refusals import Refusal
+from lambdas.domain.services import services
+from tests.console.gateway import Gateway
+from tests.console.stage import TRIED, Stage
+from tests.retrain.fake_rekognition import error, label
+from tests.retrain.world import BUCKET
+
+
+def test_names_are_new_every_time() -> None:
+    names = {tryit.new_id("image/png", 1) for _ in range(100)}
+    assert len(names) == 100
+    assert {tryit.key(name) for name in names} == {f"try/{name}" for name in names}
+
+
+@pytest.mark.parametrize(
+    "id", ["", "x", "../" * 10 + "ab", "0" * 31, "0" * 33, "G" * 32, "0" * 31 + "\n", "0" * 31 + "/"]
+)
+def test_no_other_name_is_a_key(id: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        tryit.key(id)
+    assert refused.value.status == 404
+
+
+class Store:
+    """S3 with one object, of which nothing has to be read."""
+
+    def __init__(self, size: int, code: str = "") -> None:
+        self.size, self.code = size, code
+
+    def get_object(self, **_: Any) -> dict[str, Any]:
+        if self.code:
+            raise error(self.code)
+        return {"ContentLength": self.size, "Body": None}
+
+
+def ask(store: Store) -> Any:
+    s = services()
+    return tryit.ask(s.rekognition, cast(Any, store), s.records, BUCKET, TRIED)
+
+
+def test_an_object_too_large_to_be_an_image_is_not_read(stage: Stage) -> None:
+    with pytest.raises(Refusal, match="cannot be used") as refused:
+        ask(Store(MAX_BYTES + 1))
+    assert (refused.value.status, refused.value.code) == (422, "bad_image")
+
+
+def test_an_image_that_has_not_arrived(stage: Stage) -> None:
+    with pytest.raises(Refusal, match="has not arrived") as refused:
+        ask(Store(1, "NoSuchKey"))
+    assert refused.value.status == 404
+
+
+def test_what_s3_refuses_otherwise_is_a_failure(stage: Stage) -> None:
+    with pytest.raises(ClientError):
+        ask(Store(1, "AccessDenied"))
+
+
+@pytest.mark.parametrize("code", ["InvalidImageFormatException", "ImageTooLargeException"])
+def test_an_image_that_rekognition_does_not_take(code: str, stage: Stage, gateway: Gateway) -> None:
+    stage.world.fake.fail_next("detect_custom_labels", code)
+    refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
+    assert (refused.status, refused.code) == (422, "bad_image")
+
+
+def test_what_rekognition_refuses_otherwise_is_a_failure(stage: Stage, gateway: Gateway) -> None:
+    stage.world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
+    with pytest.raises(ClientError):
+        gateway.ask(f"POST /api/try/{TRIED}/detection")
+
+
+def test_labels_of_the_whole_image_have_no_box(
+    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.world.fake, "finds", lambda version, key: [label("night", 71.25)])
+    assert gateway.ask(f"POST /api/try/{TRIED}/detection").said["labels"] == [
+        {"name": "night", "confidence": 71.25}
+    ]
