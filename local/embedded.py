@@ -5,6 +5,7 @@ Everything it leaves behind lies in `.embedded/`: `env` to be sourced by a shell
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -81,15 +83,16 @@ def start(
         raise EmbeddedStackError(
             f"the embedded stack is already up at {alive.endpoint}; `make down` stops it"
         )
-    port = _usable(port)
     if not keep:
         shutil.rmtree(home / "state", ignore_errors=True)
     for folder in ("state", "log"):
         (home / folder).mkdir(parents=True, exist_ok=True)
-    process = _launch(home, port, variables or {})
-    found = Running(process.pid, port, home)
-    (home / "running.json").write_text(json.dumps({**asdict(found), "home": str(home)}))
-    _await_health(found, process)
+    with _one_at_a_time():
+        port = _usable(port)
+        process = _launch(home, port, variables or {})
+        found = Running(process.pid, port, home)
+        (home / "running.json").write_text(json.dumps({**asdict(found), "home": str(home)}))
+        _await_health(found, process)
     return found
 
 
@@ -219,6 +222,15 @@ def _temporary(home: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Stacks that start at once would choose the same port."""
+    path = Path(tempfile.gettempdir()) / f"labelloop-start-{os.getuid()}.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _usable(port: int | None) -> int:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from local import cdn_origins, index_queries, task_tokens
+from local import cdn_origins, index_queries, lambda_code, task_tokens
 
 
 def mend() -> None:
     """To be called before the first request."""
     _wildcards_match_newlines()
+    _renewed_tokens_have_groups()
     index_queries.mend()
     task_tokens.mend()
     cdn_origins.mend()
+    lambda_code.mend()
 
 
 def _wildcards_match_newlines() -> None:
@@ -29,3 +32,22 @@ def _wildcards_match_newlines() -> None:
         return re.compile(found.pattern, found.flags | re.DOTALL)
 
     iam_evaluator._fnmatch_compile = compiled
+
+
+def _renewed_tokens_have_groups() -> None:
+    """Tokens that a refresh token is exchanged for carry the user's groups as the first ones do.
+
+    https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
+    """
+    from ministack.services import cognito  # noqa: PLC0415 reads the environment when first imported
+
+    original = cognito._fake_token
+
+    def token(sub: str, pool_id: str, *rest: Any, **more: Any) -> str:
+        username = more.get("username")
+        if more.get("trigger_source") == "TokenGeneration_RefreshTokens" and username:
+            user = cognito._get_pool_unscoped(pool_id)["_users"][username]
+            more["groups"] = user.get("_groups", [])
+        return str(original(sub, pool_id, *rest, **more))
+
+    cognito._fake_token = token

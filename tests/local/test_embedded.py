@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,17 @@ def test_iam_is_enforced(home: Path) -> None:
                 getattr(client(stack, service, **keys), call)()
             code = refused.value.response["Error"]["Code"]
             assert code.startswith("AccessDenied") == (caller == "nobody"), (caller, service, code)
+
+
+def test_stacks_that_start_at_once_have_a_port_each(tmp_path: Path) -> None:
+    homes = [tmp_path / "one", tmp_path / "two"]
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            one, two = threads.map(embedded.start, homes)
+        assert one.port != two.port
+    finally:
+        for home in homes:
+            embedded.stop(home)
 
 
 def test_a_port_in_use_is_a_clear_message(home: Path) -> None:
