@@ -39,6 +39,17 @@ class Loop:
         (found,) = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
+    def resource(self, type: str, name: str) -> str:
+        """The physical id of the deployment's one resource of this type whose logical id has `name` in it."""
+        pages = (
+            self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
+        )
+        found = [
+            one for page in pages for one in page["StackResourceSummaries"] if one["ResourceType"] == type
+        ]
+        (id,) = [one["PhysicalResourceId"] for one in found if name in one["LogicalResourceId"]]
+        return str(id)
+
     @cached_property
     def s3(self) -> Any:
         return self.client("s3")
@@ -112,9 +123,9 @@ class Loop:
 
     def sweep(self) -> None:
         """What otherwise happens by schedule."""
-        functions = self.client("lambda").list_functions()["Functions"]
-        (name,) = [f["FunctionName"] for f in functions if "SweepFunction" in f["FunctionName"]]
-        self.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+        self.client("lambda").invoke(
+            FunctionName=self.resource("AWS::Lambda::Function", "Sweep"), Payload=b"{}"
+        )
 
     # What users see
 

@@ -228,8 +228,7 @@ def test_a_step_that_times_out_leaves_the_champion(loop: Loop) -> None:
     """The challenger runs by then, and is stopped again."""
     before = loop.records.champion()
     lambda_ = loop.client("lambda")
-    names = [function["FunctionName"] for function in lambda_.list_functions()["Functions"]]
-    (verify,) = [name for name in names if "PromoteVerify" in name]
+    verify = loop.resource("AWS::Lambda::Function", "PromoteVerify")
     lambda_.update_function_configuration(FunctionName=verify, Timeout=1)
     loop.fault(operation="DetectCustomLabels", delay_seconds=4, times=4)
     version = loop.records.run("failing-start")["version"]  # type: ignore[index]
@@ -338,8 +337,7 @@ def test_an_event_that_comes_ten_times_is_one_image(loop: Loop) -> None:
     first = until(lambda: catalogue.get_image(loop.catalogue, sha), 30, "it is registered")
     detail = {"bucket": {"name": loop.bucket}, "object": {"key": key, "size": 1, "sequencer": "0"}}
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
-    queues = loop.client("sqs").list_queues()["QueueUrls"]
-    (queue,) = [url for url in queues if "RegisterInboxQueue" in url]
+    queue = loop.resource("AWS::SQS::Queue", "RegisterInboxQueue")
     for _ in range(10):
         loop.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
     time.sleep(3)
@@ -396,8 +394,7 @@ def test_a_manifest_with_broken_lines_labels_what_it_can(loop: Loop) -> None:
 def test_a_lost_event_is_made_up_for(loop: Loop) -> None:
     """The rule is switched off while an image comes; the sweeper finds it."""
     events = loop.client("events")
-    rules = events.list_rules()["Rules"]
-    (rule,) = [rule["Name"] for rule in rules if '"incoming/"' in rule.get("EventPattern", "")]
+    rule = loop.resource("AWS::Events::Rule", "RegisterInboxRule")
     (scene,) = classification_scenes(1, seed=11)
     events.disable_rule(Name=rule)
     loop.put("incoming/labeled/empty/overlooked.jpg", scene.jpeg())

@@ -15,11 +15,14 @@ from moto.moto_api._internal.models import moto_api_backend
 from lambdas.domain import arrivals, catalogue, registration
 from lambdas.domain.arrivals import Arrival, Outcome
 from lambdas.domain.catalogue import CatalogueImage
+from tests.calls import one_call_at_a_time
 from tests.register.pictures import picture
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
     from mypy_boto3_s3 import S3Client
+
+__all__ = ["one_call_at_a_time"]
 
 BUCKET = "labelloop-data"
 TABLE = "catalogue"

@@ -120,6 +120,7 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
     assert drop.keys("incoming/") == []
 
 
+@pytest.mark.usefixtures("one_call_at_a_time")
 def test_the_same_event_at_the_same_time(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
     together = threading.Barrier(8, timeout=20)

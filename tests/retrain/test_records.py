@@ -37,6 +37,7 @@ def test_only_its_holder_gives_a_lease_back(world: World) -> None:
     assert world.records.take_lease("retrain", "b").holder == "b"
 
 
+@pytest.mark.usefixtures("one_call_at_a_time")
 def test_of_many_who_want_a_lease_one_gets_it(world: World) -> None:
     with ThreadPoolExecutor(8) as pool:
         leases = list(pool.map(lambda n: world.records.take_lease("retrain", f"r{n}"), range(8)))

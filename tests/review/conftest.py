@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,10 +23,11 @@ from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.reviews.tasks import ReviewTable, Task
 from lambdas.domain.services import services
 from lambdas.domain.tuning import Tuning
+from tests.calls import one_call_at_a_time
 from tests.retrain.fake_rekognition import ACCOUNT, REGION
 from tests.retrain.world import World, aws, world
 
-__all__ = ["aws", "reviews", "world"]
+__all__ = ["aws", "one_call_at_a_time", "reviews", "world"]
 
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:review"
 SIZE = (100, 80)
@@ -210,18 +210,6 @@ def begun(world: World, monkeypatch: pytest.MonkeyPatch) -> Reviews:
         monkeypatch.delenv(name, raising=False)
     services().__dict__ |= {"reviews": made.table, "stepfunctions": made.executions}
     return made
-
-
-@pytest.fixture
-def one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Moto takes a transaction back by putting its tables back: calls have to be whole, as DynamoDB's are."""
-    lock, call = threading.Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def alone(self: Any, operation: str, request: Any) -> Any:
-        with lock:
-            return call(self, operation, request)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", alone)
 
 
 @contextmanager
