@@ -65,11 +65,15 @@ def offer() -> Response[str]:
 @app.post("/api/claims")
 def claim() -> Response[str]:
     who = _caller()
-    count = http.body(app, "count").get("count", 1)
+    said = http.body(app, "count", "held")
+    count, held = said.get("count", 1), said.get("held", [])
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= desk.MAX_CLAIMS:
         raise Refusal(422, "bad_request", f"count has to be 1 to {desk.MAX_CLAIMS}", "count")
+    if not isinstance(held, list) or not all(isinstance(id, str) for id in held):
+        raise Refusal(422, "bad_request", "held has to be a list of tasks' ids", "held")
     _remember(who.sub, who.name)
-    claimed = desk.claim(services().reviews, who.reviewer, count, tuning().review_claim_seconds)
+    seconds = tuning().review_claim_seconds
+    claimed = desk.claim(services().reviews, who.reviewer, count, seconds, held=frozenset(held))
     return http.answer({"tasks": [_document(task, who) for task in claimed]})
 
 
@@ -82,7 +86,8 @@ def renew(task: str) -> Response[str]:
 
 @app.delete("/api/claims/<task>")
 def release(task: str) -> Response[str]:
-    desk.release(services().reviews, task, _caller().reviewer)
+    until = app.current_event.get_query_string_value("until", "")
+    desk.release(services().reviews, task, _caller().reviewer, until)
     return http.nothing()
 
 
@@ -158,7 +163,7 @@ def _document(task: Task, who: Caller) -> dict[str, Any]:
 def _settle(task: Task) -> Task:
     """Do what follows from an answer; if that fails, the answer stands and the sweeper has it done."""
     try:
-        settled = _settler().settle(task.id) or task
+        settled = _settler().settle_task(task)
         if settled.state == "done":
             _request_run()
     except Exception:
@@ -168,11 +173,21 @@ def _settle(task: Task) -> Task:
 
 
 def _request_run() -> None:
-    """What people said counts for the next training as an upload does."""
+    """What people said counts for the next training as an upload does. To know whether a run is due reads
+    what is new, image by image: at once after the last answer, else now and then; the sweeper makes up for
+    the rest."""
+    if services().reviews.count("open", limit=1) == 0:
+        run_requested.forget()
+    run_requested()
+
+
+def _is_run_requested() -> bool:
     s = services()
-    retraining.request_run_if_due(
-        s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), tuning()
-    )
+    machine = variable("RETRAIN_MACHINE_ARN")
+    return retraining.request_run_if_due(s.catalogue, s.records, s.stepfunctions, machine, tuning())
+
+
+run_requested = Fresh(_is_run_requested, 10)
 
 
 def _settler() -> Settler:

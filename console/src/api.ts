@@ -239,9 +239,13 @@ const id = encodeURIComponent
 export const getMe = () => call<Me>('GET', '/me')
 export const getQueue = () => call<Queue>('GET', '/queue')
 export const getLabels = () => call<{ labels: Label[] }>('GET', '/labels')
-export const claimTasks = (count: number) => call<{ tasks: Task[] }>('POST', '/claims', { count })
+/** Tasks beside those that are `held`; what this reviewer has claimed and does not hold comes first. */
+export const claimTasks = (count: number, held: string[]) =>
+  call<{ tasks: Task[] }>('POST', '/claims', { count, held })
 export const renewClaim = (task: string) => call<{ until: string }>('PUT', `/claims/${id(task)}`)
 export const releaseClaim = (task: string) => call<void>('DELETE', `/claims/${id(task)}`)
+/** A claim that was begun anew since, by the page that is loaded next, has another end and stays. */
+const leavingPath = ({ id: task, until }: Task) => `/claims/${id(task)}?${new URLSearchParams({ until }).toString()}`
 export const getTask = (task: string) => call<Task>('GET', `/tasks/${id(task)}`)
 export const answerTask = (task: string, answer: AnswerBody) =>
   call<AnswerResult>('POST', `/tasks/${id(task)}/answer`, answer)
@@ -273,9 +277,9 @@ export const detectTry = (image: string) => call<Detection>('POST', `/try/${id(i
 export const reviewTry = (image: string) => call<{ task: string }>('POST', `/try/${id(image)}/review`)
 
 /** Gives claims back while the page is being left, when nobody can wait for an answer. */
-export function releaseOnLeaving(tasks: string[], token: string): void {
+export function releaseOnLeaving(tasks: Task[], token: string): void {
   for (const task of tasks) {
-    void fetch(`${config().apiBase}/claims/${id(task)}`, {
+    void fetch(config().apiBase + leavingPath(task), {
       method: 'DELETE',
       headers: { Authorization: `Bearer ${token}` },
       keepalive: true,

@@ -126,19 +126,9 @@ export function signInNeeded(): never {
   throw new SignedOut()
 }
 
-let leavingToSignIn = false
-/** True while the browser goes to the sign-in page: the claims are kept then. */
-export const goesToSignIn = (): boolean => leavingToSignIn
-
 export async function startSignIn(): Promise<void> {
-  leavingToSignIn = true
   const here = location.pathname === '/' ? '/review' : location.pathname
-  try {
-    await userManager().signinRedirect({ state: here })
-  } catch (error) {
-    leavingToSignIn = false
-    throw error
-  }
+  await userManager().signinRedirect({ state: here })
 }
 
 export async function signOut(): Promise<void> {

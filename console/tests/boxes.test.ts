@@ -56,7 +56,3 @@ describe('finding', () => {
     expect(boxes.handleAt(box, { x: 25, y: 40 }, 6)).toBeNull()
   })
 })
-
-it('sends the members of the contract and no others', () => {
-  expect(boxes.toAnswer([box])).toEqual([{ label: 'crate', left: 10, top: 20, width: 30, height: 40 }])
-})

@@ -6,11 +6,11 @@ import { duration, percent } from '../src/ui/format'
 const step = (name: string, state: RunStep['state']): RunStep => ({ name, state, entered_at: null, seconds: null })
 
 describe('a run in words', () => {
-  it('says where it is, and once it has ended what that means', () => {
+  it('says where it is, and how it ended', () => {
     const steps = [step('take the lease', 'done'), step('train the model', 'running'), step('report', 'waiting')]
     expect(progressText({ steps, outcome: 'running', ended_at: null })).toBe('Step 2 of 3: train the model.')
     const ended = steps.map(({ name }) => step(name, 'done'))
-    expect(progressText({ steps: ended, outcome: 'refused', ended_at: '2026-01-01T00:00:00Z' })).toMatch(/stays in production/)
+    expect(progressText({ steps: ended, outcome: 'refused', ended_at: '2026-01-01T00:00:00Z' })).toBe('Ended: Not promoted.')
   })
   it('shows an outcome that it does not know as it came', () => {
     expect(outcomeOf('postponed')).toEqual({ text: 'postponed', tone: 'neutral', meaning: '' })

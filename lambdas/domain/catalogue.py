@@ -200,6 +200,22 @@ def update_image(
     raise CatalogueError(f"{image_id(sha256)}: written by too many others at once")
 
 
+def put_request(table: Table, before: CatalogueImage, after: CatalogueImage) -> dict[str, Any] | None:
+    """The same update as one part of a transaction, which fails if somebody else was quicker; None if it
+    changes nothing. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+    """
+    if after == before:
+        return None
+    return {
+        "Put": {
+            "TableName": table.name,
+            "Item": as_item(_stamped(before, after)),
+            "ConditionExpression": "revision = :seen",
+            "ExpressionAttributeValues": {":seen": before.revision},
+        }
+    }
+
+
 def _stamped(before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:
     if before is None or _judgement(before) != _judgement(after):
         after = replace(after, changed_at=clock.now())

@@ -84,11 +84,11 @@ def withdraw(table: Table, sha256: str, by: str) -> Change:
     Raises:
         CatalogueError: there is no such image.
     """
+    return _update(table, sha256, lambda image: withdrawn(image, by))
 
-    def withdrawn(image: CatalogueImage) -> CatalogueImage:
-        return image if image.status == "withdrawn" else replace(image, status="withdrawn", changed_by=by)
 
-    return _update(table, sha256, withdrawn)
+def withdrawn(image: CatalogueImage, by: str) -> CatalogueImage:
+    return image if image.status == "withdrawn" else replace(image, status="withdrawn", changed_by=by)
 
 
 def restore(table: Table, sha256: str, by: str) -> Change:
@@ -120,50 +120,31 @@ def relabel(  # noqa: PLR0917 an image, what is on it, and who says so
     Raises:
         CatalogueError: there is no such image.
     """
-    anything = bool(labels or boxes)
-    order = f"{clock.now()}#"
-
-    def relabelled(image: CatalogueImage) -> CatalogueImage:
-        judged = replace(
-            image,
-            conflict_reason="",
-            kind=kind if anything else None,
-            labels=tuple(sorted(set(labels))),
-            boxes=boxes,
-            label_origin="person",
-            annotation_order=max(order, image.annotation_order),
-            changed_by=by,
-        )
-        return judged if image.status == "withdrawn" else replace(judged, status=_status(judged))
-
-    return _update(table, sha256, relabelled)
+    return _update(table, sha256, lambda image: relabelled(image, kind, labels, boxes, by))
 
 
-def found_nothing(table: Table, sha256: str, kind: Kind, by: str) -> Change:
-    """Say that nobody needs to look at an image again: nothing is on it that has a label. Snapshots leave it
-    out, and count it.
+def relabelled(
+    image: CatalogueImage, kind: Kind, labels: tuple[str, ...], boxes: tuple[Box, ...], by: str
+) -> CatalogueImage:
+    """The image as `relabel` makes it."""
+    judged = replace(
+        image,
+        conflict_reason="",
+        kind=kind if labels or boxes else None,
+        labels=tuple(sorted(set(labels))),
+        boxes=boxes,
+        label_origin="person",
+        annotation_order=max(f"{clock.now()}#", image.annotation_order),
+        changed_by=by,
+    )
+    return judged if image.status == "withdrawn" else replace(judged, status=_status(judged))
 
-    A withdrawn image stays withdrawn.
 
-    Raises:
-        CatalogueError: there is no such image.
-    """
-    order = f"{clock.now()}#"
-
-    def emptied(image: CatalogueImage) -> CatalogueImage:
-        return replace(
-            image,
-            status=catalogue.unless_withdrawn(image, "labelled"),
-            conflict_reason="",
-            kind=kind,
-            labels=(),
-            boxes=(),
-            label_origin="person",
-            annotation_order=max(order, image.annotation_order),
-            changed_by=by,
-        )
-
-    return _update(table, sha256, emptied)
+def found_empty(image: CatalogueImage, kind: Kind, by: str) -> CatalogueImage:
+    """The image if nobody needs to look at it again: nothing is on it that has a label. Snapshots leave it
+    out, and count it. A withdrawn image stays withdrawn."""
+    empty = relabelled(image, kind, (), (), by)
+    return replace(empty, kind=kind, status=catalogue.unless_withdrawn(image, "labelled"))
 
 
 def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], CatalogueImage]) -> Change:

@@ -125,7 +125,7 @@ ODD = st.one_of(
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )
 MEMBERS = {
-    "POST /api/claims": ["count"],
+    "POST /api/claims": ["count", "held"],
     "POST /api/tasks/{task}/answer": ["verdict", "boxes", "labels", "reason", "seconds"],
     "POST /api/tasks/{task}/skip": ["reason"],
     "PUT /api/admin/tasks/{task}/assignment": ["reviewer"],
@@ -268,6 +268,14 @@ def test_a_claim_of_no_sensible_number(count: Any, stage: Stage, gateway: Gatewa
     before = stage.dump()
     answer = gateway.ask("POST /api/claims", {"count": count})
     assert (answer.status, answer.field) == (422, "count")
+    assert stage.dump() == before
+
+
+@pytest.mark.parametrize("held", [None, "a", {"a": 1}, [1], [["a"]]])
+def test_a_claim_that_holds_no_tasks(held: Any, stage: Stage, gateway: Gateway) -> None:
+    before = stage.dump()
+    answer = gateway.ask("POST /api/claims", {"held": held})
+    assert (answer.status, answer.field) == (422, "held")
     assert stage.dump() == before
 
 

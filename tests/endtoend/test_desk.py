@@ -14,19 +14,25 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from infra.routes import ROUTES
-from lambdas.domain import catalogue
-from lambdas.domain.catalogue import CatalogueImage
-from lambdas.domain.reviews.tasks import ReviewTable
 from local import embedded
 from local.console_client import ConsoleClient
-from local.embedded import ROOT
 from local.people import Person, add_person
 from local.scenes import detection_scenes
 from tests.browser import chromium
 from tests.endtoend.conftest import TUNING
 from tests.endtoend.loop import Loop, until
+from tests.endtoend.page import (
+    add_people,
+    client,
+    desk_is_ready,
+    execution_status,
+    image_of,
+    signed_in,
+    task_of,
+    tasks,
+    violations,
+)
 
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 IMAGES = 14
 BOX = {"label": "nut", "left": 20, "top": 30, "width": 40, "height": 50}
 
@@ -42,10 +48,7 @@ def loop(stack: embedded.Running) -> Loop:
 @pytest.fixture(scope="module")
 def people(loop: Loop) -> dict[str, Person]:
     groups = {"ann": "administrators", "rita": "reviewers", "ben": "reviewers", "cas": "reviewers"}
-    return {
-        name: add_person(loop.stack, loop.outputs["UserPoolId"], name, [group])
-        for name, group in groups.items()
-    }
+    return add_people(loop, groups)
 
 
 @pytest.fixture(scope="module")
@@ -67,44 +70,11 @@ def browser() -> Iterator[Browser]:
         yield opened
 
 
-def client(loop: Loop, person: Person) -> ConsoleClient:
-    made = ConsoleClient(loop.outputs["ConsoleAddress"])
-    made.sign_in(person.name, person.password)
-    return made
-
-
-def tasks(loop: Loop) -> ReviewTable:
-    return ReviewTable(loop._table("ReviewTable"))
-
-
-def image_of(loop: Loop, task: str) -> CatalogueImage:
-    found = tasks(loop).get(task)
-    assert found is not None
-    image = catalogue.get_image(loop.catalogue, found.image)
-    assert image is not None
-    return image
-
-
 def opened(browser: Browser, loop: Loop, person: Person, **look: Any) -> tuple[Page, list[str]]:
-    """The desk with its first task, signed in by Cognito's page; and what the browser complains of."""
-    look.setdefault("viewport", {"width": 1280, "height": 800})
-    page = browser.new_context(**look).new_page()
-    complaints: list[str] = []
-    page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-    page.goto(loop.outputs["ConsoleAddress"])
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_label("Username").fill(person.name)
-    page.get_by_label("Password").fill(person.password)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("button", name="Confirm")).to_be_enabled(timeout=20_000)
+    """The desk with its first task; and what the browser complains of."""
+    page, complaints = signed_in(browser, loop, person, **look)
+    desk_is_ready(page)
     return page, complaints
-
-
-def task_of(page: Page) -> str:
-    """The task on the desk."""
-    shown = page.locator("[data-task]").first
-    expect(shown).to_be_visible(timeout=10_000)
-    return str(shown.get_attribute("data-task"))
 
 
 def test_a_task_from_sign_in_to_the_catalogue(
@@ -115,17 +85,12 @@ def test_a_task_from_sign_in_to_the_catalogue(
     page.keyboard.press("b")  # a box in the middle
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    until(lambda: image_of(desk, task).status == "labelled", 10, "the answer is in the catalogue")
+    until(lambda: image_of(desk, task).status == "labelled", 60, "the answer is in the catalogue")
     image = image_of(desk, task)
     assert [box.label for box in image.boxes] in (["nut"], ["gear"])
     assert image.changed_by == "review by rita"
     assert task_of(page) != task
-    execution = desk.outputs["ReviewMachineArn"].replace(":stateMachine:", ":execution:") + f":{task}"
-    until(
-        lambda: desk.stepfunctions.describe_execution(executionArn=execution)["status"] == "SUCCEEDED",
-        10,
-        "its execution has gone on",
-    )
+    until(lambda: execution_status(desk, task) == "SUCCEEDED", 60, "its execution has gone on")
     assert complaints == []
     page.context.close()
 
@@ -134,7 +99,7 @@ def test_nothing_here(desk: Loop, people: dict[str, Person], browser: Browser) -
     page, _ = opened(browser, desk, people["rita"])
     task = task_of(page)
     page.keyboard.press("n")
-    until(lambda: (found := tasks(desk).get(task)) and found.outcome == "nothing", 10, "it is answered")
+    until(lambda: (found := tasks(desk).get(task)) and found.outcome == "nothing", 60, "it is answered")
     assert image_of(desk, task).boxes == ()
     page.context.close()
 
@@ -151,7 +116,7 @@ def test_what_was_said_without_a_connection_is_sent_later(
     assert found is not None
     assert found.state == "open"
     page.context.set_offline(False)
-    until(lambda: (found := tasks(desk).get(task)) and found.state == "done", 30, "it is sent")
+    until(lambda: (found := tasks(desk).get(task)) and found.state == "done", 60, "it is sent")
     page.context.close()
 
 
@@ -177,9 +142,7 @@ def test_axe_finds_nothing(
 ) -> None:
     look = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme, "bypass_csp": True}
     page, _ = opened(browser, desk, people["rita"], **look)
-    page.add_script_tag(path=AXE)
-    found = page.evaluate("axe.run(document).then(result => result.violations.map(v => v.id))")
-    assert found == []
+    assert violations(page) == []
     page.context.close()
 
 

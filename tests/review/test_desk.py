@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +11,16 @@ import pytest
 
 from lambdas.domain import clock
 from lambdas.domain.reviews import desk
-from lambdas.domain.reviews.desk import AlreadyDone, DeskError, NotYours, Reviewer, TaskGone, TaskNotFound
-from lambdas.domain.reviews.tasks import Answer, Task, finished
+from lambdas.domain.reviews.desk import (
+    AlreadyDone,
+    DeskError,
+    Elsewhere,
+    NotYours,
+    Reviewer,
+    TaskGone,
+    TaskNotFound,
+)
+from lambdas.domain.reviews.tasks import Answer, ReviewTable, Task, finished
 from tests.review.conftest import ANN, BEN, CAS, CLAIM_SECONDS, DOT, LABELS, Reviews, labelled
 
 Act = Callable[[Reviews, str, Reviewer], Any]
@@ -22,13 +31,24 @@ ACTS: dict[str, Act] = {
 }
 
 
-def claim(reviews: Reviews, who: Reviewer, count: int = 1) -> list[Task]:
-    return desk.claim(reviews.table, who, count, CLAIM_SECONDS)
+def claim(reviews: Reviews, who: Reviewer, count: int = 1, held: Collection[str] = ()) -> list[Task]:
+    return desk.claim(reviews.table, who, count, CLAIM_SECONDS, held=held)
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     moment = clock.text(clock.parse(clock.now()) + timedelta(seconds=seconds))
     monkeypatch.setattr(clock, "now", lambda: moment)
+
+
+def test_a_claim_that_was_begun_anew_is_not_given_back_by_the_page_before(reviews: Reviews) -> None:
+    """A page that is loaded anew gives its claims back and takes them up again, in any order."""
+    task = reviews.task()
+    (before,) = claim(reviews, ANN)
+    now = desk.renew(reviews.table, task.id, ANN, CLAIM_SECONDS)
+    desk.release(reviews.table, task.id, ANN, before.seats[0].until)
+    assert reviews.read(task).seats == (now,)
+    desk.release(reviews.table, task.id, ANN, now.until)
+    assert reviews.read(task).seats == ()
 
 
 def test_the_oldest_tasks_are_claimed_first_and_are_nobody_else_s(reviews: Reviews) -> None:
@@ -38,19 +58,94 @@ def test_the_oldest_tasks_are_claimed_first_and_are_nobody_else_s(reviews: Revie
     assert claim(reviews, CAS) == []
 
 
-def test_nobody_hoards(reviews: Reviews) -> None:
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_nobody_hoards(reviews: Reviews, wanted: int) -> None:
     for n in range(15):
+        reviews.task(f"{n}", wanted=wanted)
+    held: list[str] = []
+    for more in (desk.MAX_CLAIMS, desk.MAX_CLAIMS, 0):
+        got = [task.id for task in claim(reviews, ANN, 99, held)]
+        assert len(got) == more
+        held += got
+    assert len(set(held)) == len(held)
+    others = [task.id for task in claim(reviews, BEN, 99)]
+    assert len(others) == desk.MAX_CLAIMS
+    assert set(others).isdisjoint(held) == (wanted == 1)
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_what_a_page_has_claimed_that_is_closed_comes_again(reviews: Reviews, wanted: int) -> None:
+    """Its reviewer has three claims, of which a page knows one."""
+    tasks = [reviews.task(f"{n}", wanted=wanted).id for n in range(5)]
+    assert [task.id for task in claim(reviews, ANN, 3)] == tasks[:3]
+    assert [task.id for task in claim(reviews, ANN, 4, [tasks[1]])] == [tasks[0], *tasks[2:]]
+
+
+def test_what_was_assigned_is_claimed_first(reviews: Reviews) -> None:
+    tasks = [reviews.task(f"{n}") for n in range(3)]
+    desk.reassign(reviews.table, tasks[2].id, ANN, CLAIM_SECONDS)
+    assert [task.id for task in claim(reviews, BEN, 3)] == [tasks[0].id, tasks[1].id]
+    for task in tasks[:2]:
+        desk.release(reviews.table, task.id, BEN)
+    assert [task.id for task in claim(reviews, ANN, 2)] == [tasks[2].id, tasks[0].id]
+
+
+def test_reviewers_who_ask_at_the_same_moment_all_get_tasks(
+    reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else takes the first that Ann sees; she gets others, and nobody gets hers."""
+    for n in range(20):
         reviews.task(f"{n}")
-    assert [len(claim(reviews, ANN, 99)) for _ in range(3)] == [desk.MAX_CLAIMS, desk.MAX_CLAIMS, 0]
-    assert len(claim(reviews, BEN, 99)) == desk.MAX_CLAIMS
+    replaced = ReviewTable.replace
+    quicker: list[str] = []
+
+    def beaten_once(table: ReviewTable, before: Task, after: Task) -> Task | None:
+        if not quicker:
+            quicker.append(before.id)
+            assert [task.id for task in claim(reviews, BEN)] == quicker
+        return replaced(table, before, after)
+
+    monkeypatch.setattr(ReviewTable, "replace", beaten_once)
+    got = [task.id for task in claim(reviews, ANN, 5)]
+    assert len(set(got)) == 5
+    assert quicker[0] not in got
+    assert {task.id for task in desk.held_by(reviews.table, ANN, clock.now())} == set(got)
+    assert {task.id for task in desk.held_by(reviews.table, BEN, clock.now())} == set(quicker)
 
 
-def test_tasks_with_seats_for_others_are_claimed_once_and_count_too(reviews: Reviews) -> None:
-    for n in range(15):
-        reviews.task(f"{n}", wanted=2)
-    claimed = [task.id for _ in range(4) for task in claim(reviews, ANN, 99)]
-    assert len(claimed) == len(set(claimed)) == 2 * desk.MAX_CLAIMS
-    assert [task.id for task in claim(reviews, BEN, 99)] == claimed[: desk.MAX_CLAIMS]
+def test_tasks_that_the_reviewer_has_answered_do_not_hide_the_others(reviews: Reviews) -> None:
+    """Far more of them than one page of the queue holds."""
+    for n in range(150):
+        task = reviews.task(f"{n}", wanted=2)
+        given = Answer(ANN.sub, ANN.name, "nothing")
+        reviews.table.update(task.id, lambda task, given=given: desk.with_answers(task, (given,)))
+    left = reviews.task("left", wanted=2)
+    assert [task.id for task in claim(reviews, ANN, 5)] == [left.id]
+
+
+def test_other_routes_are_not_on_the_desk(reviews: Reviews) -> None:
+    asked = {route: reviews.task(route, route=route) for route in ("a2i", "groundtruth", "builtin")}
+    assert [task.id for task in claim(reviews, ANN, 5)] == [asked["builtin"].id]
+    for route in ("a2i", "groundtruth"):
+        with pytest.raises(Elsewhere, match=route):
+            desk.reassign(reviews.table, asked[route].id, ANN, CLAIM_SECONDS)
+    got = desk.claim(reviews.table, BEN, 5, CLAIM_SECONDS, routes=("a2i", "groundtruth"))
+    assert {task.id for task in got} == {asked["a2i"].id, asked["groundtruth"].id}
+
+
+def test_an_answer_that_is_on_its_way_back_keeps_its_seat(
+    reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = reviews.task(wanted=2)
+    (claimed,) = claim(reviews, ANN)
+    handed_on = replace(claimed.seats[0], kind="handed_on")
+    reviews.table.update(task.id, lambda task: replace(task, seats=(handed_on,)))
+    assert desk.held_by(reviews.table, ANN, clock.now()) == []
+    later(monkeypatch, CLAIM_SECONDS + 1)
+    assert claim(reviews, ANN) == []
+    assert [task.id for task in claim(reviews, BEN)] == [task.id]
+    assert claim(reviews, CAS) == []
+    assert reviews.read(task).seats[0] == handed_on
 
 
 def test_a_claim_ends_by_itself(reviews: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from lambdas.domain.reviews.tasks import (
     finished,
     task_id,
 )
-from tests.review.conftest import CLAIM_SECONDS, LABELS, Crash, Reviews, dying, labelled
+from tests.review.conftest import ANN, CLAIM_SECONDS, LABELS, Crash, Reviews, dying, labelled
 
 EARLIER, LATER = "2020-01-01T00:00:00.000000Z", "9999-01-01T00:00:00.000000Z"
 
@@ -127,7 +127,7 @@ def test_a_task_that_is_written_all_the_time_is_an_error_and_no_loss(reviews: Re
 def test_tasks_come_oldest_first_and_finished_ones_newest_first(reviews: Reviews) -> None:
     tasks = [reviews.task(f"{n}", created_at=f"2020-01-0{n}T00:00:00.000000Z") for n in (3, 1, 2)]
     by_age = [tasks[1].id, tasks[2].id, tasks[0].id]
-    assert [task.id for task in reviews.table.next_open(clock.now())] == by_age
+    assert [task.id for task in reviews.table.next_open(clock.now(), ANN.sub, desk.ON_THE_DESK)] == by_age
     for id in by_age:
         reviews.table.update(id, lambda task: finished(task, "deleted"))
     assert [task.id for task in reviews.table.in_state("deleted", newest_first=True)] == by_age[::-1]

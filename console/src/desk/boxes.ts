@@ -113,7 +113,3 @@ export function boxAt(boxes: DeskBox[], point: Point): DeskBox | null {
   under.sort((a, b) => a.width * a.height - b.width * b.height)
   return under[0] ?? null
 }
-
-/** What is sent: the members of the contract, no more. */
-export const toAnswer = (boxes: DeskBox[]): Box[] =>
-  boxes.map(({ label, left, top, width, height }) => ({ label, left, top, width, height }))

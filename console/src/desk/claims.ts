@@ -1,7 +1,7 @@
 /** The tasks claimed for this reviewer: the one on the desk and those after it, their pictures decoded. */
 import { signal } from '@preact/signals'
 import { claimTasks, getTask, releaseClaim, releaseOnLeaving, renewClaim, type Task } from '../api'
-import { goesToSignIn, tokenAtHand } from '../auth'
+import { tokenAtHand } from '../auth'
 import { draftedTasks, dropDraft, dropOldDrafts } from './drafts'
 import { isFinal } from './outbox'
 
@@ -13,14 +13,6 @@ export interface Ready {
 }
 const ahead = 3
 const renewEvery = 20_000
-const heldSlot = 'labelloop.held'
-
-/** What was claimed when the browser went to the sign-in page; asked once. */
-function heldBefore(): string[] {
-  const held = sessionStorage.getItem(heldSlot)
-  sessionStorage.removeItem(heldSlot)
-  return held ? (JSON.parse(held) as string[]) : []
-}
 
 function preload(task: Task): Ready {
   const image = new Image()
@@ -31,6 +23,10 @@ function preload(task: Task): Ready {
   const decoded = image.decode()
   decoded.catch(() => undefined)
   return { task, image, decoded }
+}
+
+function giveBack(tasks: Task[]): void {
+  for (const { id } of tasks) void releaseClaim(id).catch(() => undefined)
 }
 
 /** The first is on the desk. */
@@ -47,13 +43,17 @@ export class Claims {
   private timer: ReturnType<typeof setInterval> | undefined
   private readonly finished = new Set<string>()
 
-  /** `lost` is told of a task whose claim has gone to somebody else. */
-  constructor(private readonly lost: (task: Task) => void) {}
+  /** `lost` is told of a task whose claim has gone to somebody else; `sending` tells whose answers are on their way. */
+  constructor(
+    private readonly lost: (task: Task) => void,
+    private readonly sending: () => string[],
+  ) {}
 
-  async open(isSending: (task: string) => boolean): Promise<void> {
+  async open(): Promise<void> {
     dropOldDrafts()
-    const before = new Set([...draftedTasks(), ...heldBefore()].filter((task) => !isSending(task)))
-    await Promise.all([...before].map((task) => this.takeUp(task)))
+    const sending = new Set(this.sending())
+    const drafted = draftedTasks().filter((task) => !sending.has(task))
+    await Promise.all(drafted.map((task) => this.takeUp(task)))
     if (this.ended) return
     this.closed = false
     this.timer = setInterval(() => void this.renew(), renewEvery)
@@ -68,12 +68,12 @@ export class Claims {
     clearInterval(this.timer)
     window.removeEventListener('pagehide', this.leave)
     document.removeEventListener('visibilitychange', this.seen)
-    for (const id of this.untouched()) void releaseClaim(id).catch(() => undefined)
+    giveBack(this.untouched())
     claimed.value = []
     supply.value = 'asking'
   }
 
-  /** A task from before a reload or a new sign-in comes back first, if it is still ours. */
+  /** A task that was begun before a reload or a new sign-in comes back first, if it is still ours. */
   private async takeUp(id: string): Promise<void> {
     try {
       const { until } = await renewClaim(id)
@@ -112,8 +112,11 @@ export class Claims {
     if (missing <= 0) return
     if (claimed.value.length === 0) supply.value = 'asking'
     try {
-      const { tasks } = await claimTasks(missing)
-      if (this.closed) return
+      const shown = claimed.value.map(({ task }) => task.id)
+      const held = [...shown, ...this.sending(), ...[...this.finished].slice(-20)]
+      const { tasks } = await claimTasks(missing, held)
+      // The desk was left meanwhile: they are for whoever is next.
+      if (this.closed) return giveBack(tasks)
       this.add(tasks)
       if (claimed.value.length === 0) supply.value = 'empty'
     } catch (error) {
@@ -171,16 +174,12 @@ export class Claims {
   }
 
   private readonly leave = (): void => {
-    if (goesToSignIn()) {
-      sessionStorage.setItem(heldSlot, JSON.stringify(claimed.value.map(({ task }) => task.id)))
-      return
-    }
     releaseOnLeaving(this.untouched(), tokenAtHand())
   }
 
   /** What has been begun stays claimed, until its claim expires, for whoever comes back to it. */
-  private untouched(): string[] {
+  private untouched(): Task[] {
     const drafts = new Set(draftedTasks())
-    return claimed.value.map(({ task }) => task.id).filter((id) => !drafts.has(id))
+    return claimed.value.map(({ task }) => task).filter(({ id }) => !drafts.has(id))
   }
 }

@@ -1,5 +1,5 @@
 /** The review desk: one image at a time, the next ones already there. */
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { getLabels, getQueue, type AnswerBody, type Verdict } from '../api'
 import { me } from '../app'
 import { Button, EmptyState, Spinner, toast } from '../ui'
@@ -31,9 +31,10 @@ function refreshLabels(): void {
   getLabels().then(
     (answer) => {
       desk.labels.value = answer.labels
+      desk.labelsAreThere.value = true
     },
     (error: unknown) => {
-      if (desk.labels.value.length === 0) toast(error instanceof Error ? error.message : String(error), 'bad')
+      if (!desk.labelsAreThere.value) toast(error instanceof Error ? error.message : String(error), 'bad')
     },
   )
 }
@@ -46,11 +47,12 @@ function refresh(): void {
 }
 
 function open(sub: string): Services {
-  const claims = new Claims(() => {
-    toast('Your claim on an image has ended: somebody else has it now. What you had drawn on it is not sent.', 'bad')
-  })
   const outbox = outboxOf(sub)
-  void claims.open((task) => outbox.has(task))
+  const lost = () => {
+    toast('Your claim on an image has ended: somebody else has it now. What you had drawn on it is not sent.', 'bad')
+  }
+  const claims = new Claims(lost, () => outbox.tasks())
+  void claims.open()
   refreshLabels()
   return { claims, outbox }
 }
@@ -94,7 +96,7 @@ function DeskBody({ services }: { services: Services }) {
     else finish({ answer })
   }
   const acts: Record<Command, () => void> = {
-    confirm: () => settle('labelled'),
+    confirm: () => desk.labelsAreThere.value && settle('labelled'),
     nothing: () => settle('nothing'),
     unusable: () => (desk.overlay.value = 'unusable'),
     skip: () => (desk.overlay.value = 'skip'),
@@ -115,8 +117,9 @@ function DeskBody({ services }: { services: Services }) {
     window.addEventListener('keydown', onKey)
     return () => window.removeEventListener('keydown', onKey)
   }, [])
-  useEffect(() => {
-    if (firstId && document.activeElement === document.body) focusImage()
+  // Keys are for the image, also of somebody who has just followed the link to this page.
+  useLayoutEffect(() => {
+    if (firstId && document.activeElement?.matches('body, [aria-current]')) focusImage()
   }, [firstId])
 
   return (
@@ -303,7 +306,7 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
         <Button onClick={acts.nothing} shortcut={key('N')}>
           Nothing here
         </Button>
-        <Button kind="primary" onClick={acts.confirm} shortcut={'\u21b5'}>
+        <Button kind="primary" disabled={!desk.labelsAreThere.value} onClick={acts.confirm} shortcut={'\u21b5'}>
           Confirm
         </Button>
       </div>

@@ -67,8 +67,9 @@ export class Outbox {
     clearTimeout(this.timer)
   }
 
-  has(task: string): boolean {
-    return this.mine().some((entry) => entry.task === task)
+  /** Those whose answers are on their way. */
+  tasks(): string[] {
+    return this.mine().map(({ task }) => task)
   }
 
   put(entry: Delivery): void {

@@ -12,7 +12,7 @@ export function LabelPanel({ focusImage }: { focusImage: () => void }) {
   return (
     <section class="panel" aria-labelledby="labels-title">
       <h2 id="labels-title">{classification ? 'What is in the image?' : 'Labels'}</h2>
-      {desk.usable.value.length === 0 && <p class="muted">An administrator has to define labels first.</p>}
+      {desk.usable.value.length === 0 && <p class="muted">{noLabels()}</p>}
       <ul class={classification ? 'labels labels-large' : 'labels'}>
         {choices.map((label) => (
           <LabelRow key={label.label} label={label} focusImage={focusImage} />
@@ -21,6 +21,9 @@ export function LabelPanel({ focusImage }: { focusImage: () => void }) {
     </section>
   )
 }
+
+const noLabels = () =>
+  desk.labelsAreThere.value ? 'An administrator has to define labels first.' : 'Fetching the labels'
 
 function isOn(label: string): boolean {
   if (desk.task.value?.kind === 'classification') return desk.draft.value.labels.includes(label)

@@ -1,7 +1,7 @@
 /** The outbox of who is signed in: it goes on sending whatever page is open. */
 import { signal } from '@preact/signals'
 import { toast } from '../ui'
-import { dropDraft } from './drafts'
+import { dropDraft, loadDraft } from './drafts'
 import { Outbox } from './outbox'
 
 /** Counts the answers that have left, so that figures can be asked for anew. */
@@ -17,9 +17,11 @@ export function outboxOf(sub: string): Outbox {
       departed.value += 1
     },
     refused: ({ task }, error) => {
-      dropDraft(task)
       departed.value += 1
       toast(`An answer was not taken. ${error.message}`, 'bad')
+      // What is wrong with the answer alone can be mended: the image comes back with what was drawn.
+      if (error.status !== 422) dropDraft(task)
+      else if (loadDraft(task)) toast('Load this page again: the image comes back as you left it.', 'bad')
     },
   })
   post = { sub, outbox }

@@ -1,6 +1,7 @@
 /** The task on the desk: its boxes or labels with their history, what is selected, what is seen. */
 import { batch, computed, signal } from '@preact/signals'
 import type { AnswerBody, Label, Queue, Task, Verdict } from '../api'
+import * as answers from './answers'
 import * as boxes from './boxes'
 import type { DeskBox, Point, Size } from './boxes'
 import { loadDraft, saveDraft, type Draft } from './drafts'
@@ -10,6 +11,8 @@ import * as views from './view'
 
 const noColour = '#888888'
 export const labels = signal<Label[]>([])
+/** Whether the labels have come: before that, nothing can be drawn or confirmed. */
+export const labelsAreThere = signal(false)
 export const queue = signal<Queue | null>(null)
 export const task = signal<Task | null>(null)
 const history = signal(histories.begin<Draft>({ boxes: [], labels: [] }))
@@ -179,11 +182,19 @@ export function drawn(a: Point, b: Point): void {
   if (box) addBox(box)
 }
 
-export const drawLabel = (): string => activeLabel.value || (usable.value[0]?.label ?? '')
+/** The chosen label, unless it was retired since. */
+export function drawLabel(): string {
+  const names = usable.value.map(({ label }) => label)
+  return names.includes(activeLabel.value) ? activeLabel.value : (names[0] ?? '')
+}
 
 export function placeBox(): void {
   const current = task.value
-  if (!current || !drawLabel()) return
+  if (!current) return
+  if (!drawLabel()) {
+    said.value = 'There is no label to draw with.'
+    return
+  }
   const box = { ...views.middle(view.value, current, screen.value), id: boxes.newId(), label: drawLabel() }
   addBox(boxes.fit(box, current))
 }
@@ -258,11 +269,10 @@ export function panBy(dx: number, dy: number): void {
 export function answer(verdict: Verdict, reason = ''): AnswerBody | string {
   const body: AnswerBody = { verdict, seconds: seconds() }
   if (reason) body.reason = reason
-  if (verdict !== 'labelled') return body
-  if (task.value?.kind === 'classification') {
-    if (draft.value.labels.length === 0) return 'Choose a label, or Nothing here.'
-    return { ...body, labels: draft.value.labels }
-  }
-  if (draft.value.boxes.length === 0) return 'Draw a box, or choose Nothing here.'
-  return { ...body, boxes: boxes.toAnswer(draft.value.boxes) }
+  const current = task.value
+  if (verdict !== 'labelled' || !current) return body
+  const problem = answers.problemOf(current.kind, draft.value, new Set(usable.value.map(({ label }) => label)))
+  if (problem) return problem
+  if (current.kind === 'classification') return { ...body, labels: draft.value.labels }
+  return { ...body, boxes: answers.sent(draft.value.boxes) }
 }

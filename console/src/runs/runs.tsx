@@ -34,7 +34,7 @@ function Outcome({ run }: { run: RunSummary }) {
 }
 
 export default function Runs() {
-  const loaded = useLoaded(getRuns, 'runs', ({ runs }) => (runs.some(isRunning) ? 2 : 30))
+  const loaded = useLoaded(getRuns, 'runs', ({ runs }) => (runs.some(isRunning) ? 2 : 10))
   return (
     <div class="page">
       <PageHeader

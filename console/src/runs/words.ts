@@ -63,7 +63,7 @@ export const stepTitle = (name: string): string => name.charAt(0).toUpperCase() 
 /** Where the run is, in one sentence. */
 export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'ended_at'>): string {
   const running = run.steps.find(({ state }) => state === 'running')
-  if (!running) return outcomeOf(run.outcome).meaning
+  if (!running) return run.ended_at ? `Ended: ${outcomeOf(run.outcome).text}.` : outcomeOf(run.outcome).meaning
   const position = run.steps.indexOf(running) + 1
   return `Step ${position} of ${run.steps.length}: ${running.name}.`
 }

@@ -6,20 +6,25 @@ anything follows from it (settling.py).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import random
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from lambdas.domain import clock
 from lambdas.domain.reviews import answers
-from lambdas.domain.reviews.tasks import Answer, ReviewTable, Seat, Task, finished
+from lambdas.domain.reviews.tasks import Answer, ReviewTable, Route, Seat, Task, finished
 
+ON_THE_DESK: tuple[Route, ...] = ("builtin",)
+"""Other routes ask people elsewhere; on the embedded stack the desk stands in for those too
+(worker_portal.py)."""
 MAX_CLAIMS = 5
 """Claimed in one request; and of them a reviewer holds twice as many at most, so that nobody hoards."""
-_LOOKED_AT = 200
-"""Tasks looked at for one request."""
+_NEVER = "9999-12-31T23:59:59.999999Z"
+_AT_ONCE = 50
+"""Tasks among which reviewers who get in each other's way choose by chance."""
 MORE_SKIPS = 2
 """Reviewers beyond those wanted who may skip a task before it is given back."""
 MAX_REASON = 500
@@ -45,6 +50,10 @@ class AlreadyDone(DeskError):
     code = "already_done"
 
 
+class Elsewhere(DeskError):
+    code = "elsewhere"
+
+
 class TaskGone(DeskError):
     status = 410
     code = "gone"
@@ -58,28 +67,74 @@ class Reviewer:
     name: str
 
 
-def claim(table: ReviewTable, reviewer: Reviewer, count: int, claim_seconds: int) -> list[Task]:
-    """Up to `count` tasks that are the reviewer's until the claim ends, oldest first.
+def claim(
+    table: ReviewTable,
+    reviewer: Reviewer,
+    count: int,
+    claim_seconds: int,
+    *,
+    routes: Collection[Route] = ON_THE_DESK,
+    held: Collection[str] = (),
+) -> list[Task]:
+    """Up to `count` tasks that are the reviewer's until the claim ends: those that were assigned to them or
+    that they claimed before, then the oldest.
 
-    Tasks that the reviewer holds already are not among them.
+    Args:
+        held: ids of tasks that the reviewer has at hand, which are not among them. What was claimed by a
+            page that is closed, or whose answer did not arrive, comes again.
     """
     now = clock.now()
     claimed: list[Task] = []
-    held = len(held_by(table, reviewer, now))
-    for task in islice(table.next_open(now), _LOOKED_AT):
-        if len(claimed) >= min(count, MAX_CLAIMS, 2 * MAX_CLAIMS - held):
+    at_hand = 0
+    free = _Crowded(table.next_open(now, reviewer.sub, routes))
+    for task in chain(held_by(table, reviewer, now), free):
+        seat = task.seat_of(reviewer.sub, now)
+        if len(claimed) >= min(count, MAX_CLAIMS, 2 * MAX_CLAIMS - at_hand):
             break
-        if task.seat_of(reviewer.sub, now):
-            # It has seats for others too.
-            held += 1
-        elif _may_claim(task, reviewer, now) and (got := _sit_down(table, task.id, reviewer, claim_seconds)):
-            claimed.append(got)
+        if task.id in held:
+            # A task with seats for others too is among the free ones.
+            at_hand += 1 if seat else 0
+        elif seat or _may_claim(task, reviewer, now):
+            got = table.replace(task, _seat(task, reviewer, claim_seconds))
+            if got is None:
+                free.spread()
+            else:
+                claimed.append(got)
     return claimed
+
+
+class _Crowded:
+    """Tasks one after another; once somebody else took one, the next ones in any order. Whoever asks at the
+    same moment sees the same tasks, and would be in the way again."""
+
+    def __init__(self, tasks: Iterator[Task]) -> None:
+        self._tasks = tasks
+        self._next: list[Task] = []
+        self._in_any_order = False
+
+    def __iter__(self) -> Iterator[Task]:
+        return self
+
+    def __next__(self) -> Task:
+        if not self._next:
+            self._next = list(islice(self._tasks, _AT_ONCE))[::-1]
+            self._mix()
+        if not self._next:
+            raise StopIteration
+        return self._next.pop()
+
+    def spread(self) -> None:
+        self._in_any_order = True
+        self._mix()
+
+    def _mix(self) -> None:
+        if self._in_any_order:
+            random.shuffle(self._next)
 
 
 def held_by(table: ReviewTable, reviewer: Reviewer, now: str) -> list[Task]:
     """The tasks that the reviewer has claimed and that nobody else can sit down at."""
-    return [task for task in table.taken(now) if task.seat_of(reviewer.sub, now)]
+    return [task for task in table.taken(now, reviewer.sub) if task.seat_of(reviewer.sub, now)]
 
 
 def renew(table: ReviewTable, id: str, reviewer: Reviewer, claim_seconds: int) -> Seat:
@@ -99,9 +154,21 @@ def renew(table: ReviewTable, id: str, reviewer: Reviewer, claim_seconds: int) -
     return seat
 
 
-def release(table: ReviewTable, id: str, reviewer: Reviewer) -> None:
-    """Give the claim back; nothing if there is none."""
-    table.update(id, lambda task: _left(task, reviewer.sub) if task.state == "open" else task)
+def release(table: ReviewTable, id: str, reviewer: Reviewer, until: str = "") -> None:
+    """Give the claim back; nothing if there is none.
+
+    Args:
+        until: the end of the claim that is meant, if it matters: one that the reviewer has begun anew since
+            stays.
+    """
+
+    def released(task: Task) -> Task:
+        seat = task.seat_of(reviewer.sub, clock.now())
+        if task.state != "open" or seat is None or until not in {"", seat.until}:
+            return task
+        return _left(task, reviewer.sub)
+
+    table.update(id, released)
 
 
 def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> Task:
@@ -140,27 +207,19 @@ def answer(
         DeskError: the task is done, gone, or not the reviewer's.
         BadAnswer: the answer cannot be kept.
     """
-    task = _there(table.get(id), id)
-    if (known := task.answer_of(reviewer.sub)) is not None:
-        given = answers.parse_answer(body, task, {*labels, *_labels_of(known)}, reviewer="", name="")
-        if replace(given, reviewer=reviewer.sub).says_the_same(known):
-            return task
-        raise AlreadyDone("you have answered this task already")
-    _check_open(task)
-    if not task.seat_of(reviewer.sub, clock.now()) and not _may_claim(task, reviewer, clock.now()):
-        raise _not_yours(task, reviewer)
-    given = answers.parse_answer(body, task, labels, reviewer=reviewer.sub, name=reviewer.name)
 
     def answered(task: Task) -> Task:
         if (known := task.answer_of(reviewer.sub)) is not None:
+            # A label that it names may have been retired since.
+            given = parsed(task, {*labels, *_labels_of(known)})
             if not given.says_the_same(known):
                 raise AlreadyDone("you have answered this task already")
             return task
-        _check_open(task)
-        now = clock.now()
-        if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
-            raise _not_yours(task, reviewer)
-        return with_answers(_left(task, reviewer.sub), (given,))
+        _check_may_answer(task, reviewer)
+        return with_answers(_left(task, reviewer.sub), (parsed(task, labels),))
+
+    def parsed(task: Task, usable: Collection[str]) -> Answer:
+        return answers.parse_answer(body, task, usable, reviewer=reviewer.sub, name=reviewer.name)
 
     return _there(table.update(id, answered), id)
 
@@ -170,25 +229,28 @@ def with_answers(task: Task, given: tuple[Answer, ...]) -> Task:
     kept = {answer.reviewer: answer for answer in task.answers}
     for answer in given:
         kept.setdefault(answer.reviewer, answer)
-    return _seated(replace(task, answers=tuple(kept.values())))
+    seats = tuple(seat for seat in task.seats if seat.reviewer not in kept)
+    return _seated(replace(task, answers=tuple(kept.values()), seats=seats))
 
 
 def reassign(table: ReviewTable, id: str, reviewer: Reviewer | None, claim_seconds: int) -> Task:
     """End every claim on the task and, if a reviewer is named, claim it for them.
 
     Raises:
-        DeskError: the task is not open, or the reviewer has answered it.
+        DeskError: the task is not open, not on the desk, or the reviewer has answered it.
     """
 
     def reassigned(task: Task) -> Task:
         _check_open(task)
+        if task.route not in ON_THE_DESK:
+            raise Elsewhere(f"the workers of {task.route} are asked about this image; who gets it is theirs")
         task = replace(task, seats=())
         if reviewer is None:
             return _seated(task)
         if task.answer_of(reviewer.sub):
             raise AlreadyDone(f"{reviewer.name} has answered this task already")
         skipped = tuple(sub for sub in task.skipped if sub != reviewer.sub)
-        seat = Seat(reviewer.sub, reviewer.name, _until(claim_seconds))
+        seat = Seat(reviewer.sub, reviewer.name, _until(claim_seconds), "assigned")
         return _seated(replace(task, seats=(seat,), skipped=skipped))
 
     return _there(table.update(id, reassigned), id)
@@ -219,17 +281,20 @@ def _sit_down(table: ReviewTable, id: str, reviewer: Reviewer, claim_seconds: in
         now = clock.now()
         if task.state != "open" or not (task.seat_of(reviewer.sub, now) or _may_claim(task, reviewer, now)):
             return task
-        others = tuple(seat for seat in task.taken(now) if seat.reviewer != reviewer.sub)
-        return _seated(
-            replace(task, seats=(*others, Seat(reviewer.sub, reviewer.name, _until(claim_seconds))))
-        )
+        return _seat(task, reviewer, claim_seconds)
 
     task = table.update(id, seated)
     return task if task and task.seat_of(reviewer.sub, clock.now()) else None
 
 
+def _seat(task: Task, reviewer: Reviewer, claim_seconds: int) -> Task:
+    others = tuple(seat for seat in task.taken(clock.now()) if seat.reviewer != reviewer.sub)
+    own = Seat(reviewer.sub, reviewer.name, _until(claim_seconds))
+    return _seated(replace(task, seats=(*others, own)))
+
+
 def _may_claim(task: Task, reviewer: Reviewer, now: str) -> bool:
-    return task.state == "open" and task.free_seats(now) > 0 and not task.seen_by(reviewer.sub)
+    return task.state == "open" and task.free_seats(now) > 0 and reviewer.sub not in task.seen_by
 
 
 def _left(task: Task, reviewer: str) -> Task:
@@ -241,8 +306,8 @@ def _seated(task: Task) -> Task:
     now = clock.now()
     if task.free_seats(now) > 0:
         return replace(task, available_at=task.created_at)
-    ends = [seat.until for seat in task.taken(now)]
-    return replace(task, available_at=min(ends) if ends else now)
+    ends = [seat.until for seat in task.taken(now) if seat.kind != "handed_on"]
+    return replace(task, available_at=min(ends, default=_NEVER))
 
 
 def _until(claim_seconds: int) -> str:
@@ -250,6 +315,13 @@ def _until(claim_seconds: int) -> str:
 
 
 # Refusals
+
+
+def _check_may_answer(task: Task, reviewer: Reviewer) -> None:
+    _check_open(task)
+    now = clock.now()
+    if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
+        raise _not_yours(task, reviewer)
 
 
 def _open_task(table: ReviewTable, id: str) -> Task:
@@ -274,6 +346,8 @@ def _check_open(task: Task) -> None:
 def _not_yours(task: Task, reviewer: Reviewer) -> DeskError:
     if reviewer.sub in task.skipped:
         return NotYours("you have skipped this task")
+    if reviewer.sub in task.seen_by:
+        return NotYours("you have answered this task already")
     names = ", ".join(seat.name for seat in task.taken(clock.now()))
     return NotYours(f"{names or 'somebody else'} has this task; claim another")
 

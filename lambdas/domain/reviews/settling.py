@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
-from lambdas.domain import curation
+from lambdas.domain import catalogue, curation
+from lambdas.domain.catalogue import CatalogueImage
 from lambdas.domain.reviews import consolidation, precision
 from lambdas.domain.reviews.consolidation import Consolidated, Disagreement
 from lambdas.domain.reviews.precision import Precision
-from lambdas.domain.reviews.tasks import ReviewTable, Task, as_item, finished
+from lambdas.domain.reviews.tasks import ReviewTable, Task, TaskBusyError, as_item, finished
 from lambdas.domain.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
 """Errors of an execution that waits no longer:
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
-_PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-"""Reasons of a cancelled transaction that pass:
+_BEATEN = "ConditionalCheckFailed"
+_PASSING = {_BEATEN, "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+"""Reasons of a cancelled transaction that pass, or are gone when all is read again.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 _ATTEMPTS = 8
 
@@ -67,11 +69,13 @@ class Settler:
             final: nobody else will answer: what is there has to do.
         """
         task = self.table.get(id)
-        if task and task.state == "open" and task.answers and (final or len(task.answers) >= task.wanted):
+        return self.settle_task(task, final=final) if task else None
+
+    def settle_task(self, task: Task, *, final: bool = False) -> Task:
+        """The same of a task as it was just read or written."""
+        if task.state == "open" and task.answers and (final or len(task.answers) >= task.wanted):
             task = self._consolidate(task, final)
-        if task and task.state != "open" and task.token:
-            task = self._tell(task)
-        return task
+        return self._tell(task) if task.state != "open" and task.token else task
 
     def give_back(self, id: str, why: str) -> Task | None:
         """Take an open task from the desk, as nobody else will answer it: the task. Answers that are there
@@ -86,43 +90,51 @@ class Settler:
         self.table.update(id, given_back)
         return self.settle(id, final=True)
 
-    def _consolidate(self, task: Task, final: bool) -> Task | None:
+    def _consolidate(self, task: Task, final: bool) -> Task:
         final = final or len(task.answers) >= consolidation.most_answers(self.tuning.review_answers)
         result = consolidation.consolidate(task.answers, final=final, iou=self.tuning.review_iou)
         if isinstance(result, Disagreement):
-            return self.table.update(task.id, lambda now: _one_more(now, task, result.why))
-        _put_into_catalogue(self.catalogue, task, result)
-        self._close(task, result)
-        return self.table.get(task.id)
+            return self.table.update(task.id, lambda now: _one_more(now, task, result.why)) or task
+        return self._close(task, result)
 
-    def _close(self, task: Task, result: Consolidated) -> None:
-        """The task is done and the books are kept in one transaction, so that nothing is counted twice."""
-        done = replace(finished(task, "done", outcome=result.verdict), revision=task.revision + 1)
-        put: Any = {
-            "TableName": self.table.table.name,
-            "Item": as_item(done),
-            "ConditionExpression": "revision = :seen",
-            "ExpressionAttributeValues": {":seen": task.revision},
-        }
+    def _close(self, task: Task, result: Consolidated) -> Task:
+        """The catalogue learns the result, the task is done and the books are kept, all in one transaction:
+        nothing is counted twice, and no older result follows a newer one."""
         iou = self.tuning.review_iou
         counts = [*_of_reviewers(task, result, iou), *_of_model(task, result, iou)]
-        updates: list[Any] = [{"Update": _add(self.table.table.name, *count)} for count in counts]
+        books = [{"Update": _add(self.table.table.name, *count)} for count in counts]
         for attempt in range(_ATTEMPTS):
-            try:
-                self.table.table.meta.client.transact_write_items(TransactItems=[{"Put": put}, *updates])
-            except ClientError as error:
-                reasons = _reasons(error)
-                if reasons[0] == "ConditionalCheckFailed":
-                    # Somebody else was quicker, or gave another answer, which is settled by whoever gave it.
-                    return
-                if attempt + 1 == _ATTEMPTS or not set(reasons) & _PASSING:
-                    raise
-                # The books are everybody's: another task is being counted just now.
-                time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
+            image = catalogue.get_image(self.catalogue, task.image)
+            done, learnt = _done(task, result), None
+            if image is None:
+                done = replace(done, state="given_back", why=f"image {task.image} is not in the catalogue")
             else:
-                return
+                learnt = catalogue.put_request(self.catalogue, image, _learnt(image, task, result))
+            reasons = self._write([_put(self.table, task, done), *([learnt] if learnt else []), *books])
+            if not reasons:
+                return done
+            if reasons[0] == _BEATEN:
+                # By another answer, or by somebody who settled this one.
+                return self.table.get(task.id) or task
+            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
+        raise TaskBusyError(f"the result of review task {task.id} meets too many others; try again")
 
-    def _tell(self, task: Task) -> Task | None:
+    def _write(self, parts: list[Any]) -> list[str]:
+        """Write all of it: why nothing was written, part by part, or nothing.
+
+        Raises:
+            ClientError: it will not be written later either.
+        """
+        try:
+            self.table.table.meta.client.transact_write_items(TransactItems=parts)
+        except ClientError as error:
+            reasons = _reasons(error)
+            if not set(reasons) & _PASSING:
+                raise
+            return reasons
+        return []
+
+    def _tell(self, task: Task) -> Task:
         """Let the execution that waits for the task go on."""
         try:
             if task.state == "done":
@@ -135,7 +147,8 @@ class Settler:
         except ClientError as error:
             if error.response["Error"]["Code"] not in ENDED:
                 raise
-        return self.table.update(task.id, lambda now: replace(now, token=""))
+        told = self.table.replace(task, replace(task, token=""))
+        return told or self.table.update(task.id, lambda now: replace(now, token="")) or task
 
 
 def _reasons(error: ClientError) -> list[str]:
@@ -147,7 +160,7 @@ def _reasons(error: ClientError) -> list[str]:
     if error.response["Error"]["Code"] != "TransactionCanceledException":
         raise error
     found = error.response.get("CancellationReasons", [])
-    return [str(reason.get("Code", "None")) for reason in found] or ["ConditionalCheckFailed"]
+    return [str(reason.get("Code", "None")) for reason in found] or [_BEATEN]
 
 
 def needs_settling(task: Task) -> bool:
@@ -163,15 +176,28 @@ def _one_more(now: Task, seen: Task, why: str) -> Task:
     return replace(now, wanted=len(seen.answers) + 1, why=why, available_at=now.created_at)
 
 
-def _put_into_catalogue(catalogue: Table, task: Task, result: Consolidated) -> None:
-    names = ", ".join(sorted({answer.name for answer in task.answers}))
-    by = f"review by {names}"
+def _done(task: Task, result: Consolidated) -> Task:
+    return replace(finished(task, "done", outcome=result.verdict), revision=task.revision + 1)
+
+
+def _put(table: ReviewTable, before: Task, after: Task) -> dict[str, Any]:
+    return {
+        "Put": {
+            "TableName": table.table.name,
+            "Item": as_item(after),
+            "ConditionExpression": "revision = :seen",
+            "ExpressionAttributeValues": {":seen": before.revision},
+        }
+    }
+
+
+def _learnt(image: CatalogueImage, task: Task, result: Consolidated) -> CatalogueImage:
+    by = "review by " + ", ".join(sorted({answer.name for answer in task.answers}))
     if result.verdict == "unusable":
-        curation.withdraw(catalogue, task.image, f"{by}: {result.reason or 'unusable'}")
-    elif result.verdict == "nothing":
-        curation.found_nothing(catalogue, task.image, task.kind, by)
-    else:
-        curation.relabel(catalogue, task.image, task.kind, result.labels, result.boxes, by)
+        return curation.withdrawn(image, f"{by}: {result.reason or 'unusable'}")
+    if result.verdict == "nothing":
+        return curation.found_empty(image, task.kind, by)
+    return curation.relabelled(image, task.kind, result.labels, result.boxes, by)
 
 
 def _of_reviewers(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -11,7 +11,7 @@ claim that nobody renews ends by itself.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +31,9 @@ STATES: tuple[State, ...] = ("open", "done", "given_back", "deleted")
 Reason = Literal["unlabelled", "low_confidence", "sample", "requested"]
 Verdict = Literal["labelled", "nothing", "unusable"]
 Route = Literal["builtin", "a2i", "groundtruth"]
+SeatKind = Literal["claimed", "assigned", "handed_on"]
+"""By the reviewer; for the reviewer, who has not come for it yet; the reviewer has answered, and somebody
+else tells the answer (worker_portal.py)."""
 
 _ATTEMPTS = 30
 """Writers that can be at one task at once before one of them gives up."""
@@ -74,6 +77,7 @@ class Seat:
     reviewer: str
     name: str
     until: str
+    kind: SeatKind = "claimed"
 
 
 @dataclass(frozen=True)
@@ -137,11 +141,16 @@ class Task:
 
     def seat_of(self, reviewer: str, now: str) -> Seat | None:
         """The reviewer's claim, unless it has ended."""
-        return next((seat for seat in self.seats if seat.reviewer == reviewer and seat.until > now), None)
+        return next((seat for seat in self.claims if seat.reviewer == reviewer and seat.until > now), None)
+
+    @property
+    def claims(self) -> tuple[Seat, ...]:
+        """Seats of reviewers who have not answered."""
+        return tuple(seat for seat in self.seats if seat.kind != "handed_on")
 
     def taken(self, now: str) -> tuple[Seat, ...]:
-        """The claims that hold."""
-        return tuple(seat for seat in self.seats if seat.until > now)
+        """The seats that nobody else can have."""
+        return tuple(seat for seat in self.seats if seat.kind == "handed_on" or seat.until > now)
 
     def free_seats(self, now: str) -> int:
         return self.wanted - len(self.answers) - len(self.taken(now))
@@ -149,9 +158,11 @@ class Task:
     def answer_of(self, reviewer: str) -> Answer | None:
         return next((answer for answer in self.answers if answer.reviewer == reviewer), None)
 
-    def seen_by(self, reviewer: str) -> bool:
-        """Whether the reviewer has answered or skipped it."""
-        return reviewer in self.skipped or self.answer_of(reviewer) is not None
+    @property
+    def seen_by(self) -> frozenset[str]:
+        """Who has answered or skipped it."""
+        handed_on = {seat.reviewer for seat in self.seats if seat.kind == "handed_on"}
+        return frozenset({answer.reviewer for answer in self.answers} | handed_on | set(self.skipped))
 
 
 def task_id(sha256: str, round: int) -> str:
@@ -228,20 +239,27 @@ class ReviewTable:
             after = change(before)
             if after == before:
                 return before
-            after = replace(after, revision=before.revision + 1)
-            if self._put(as_item(after), Attr("revision").eq(before.revision)):
-                return after
+            if (put := self.replace(before, after)) is not None:
+                return put
         raise TaskBusyError(f"review task {id} is written by too many others at once; try again")
+
+    def replace(self, before: Task, after: Task) -> Task | None:
+        """Put a task in the place of what it was; None if somebody else was quicker: nothing is written."""
+        after = replace(after, revision=before.revision + 1)
+        return after if self._put(as_item(after), Attr("revision").eq(before.revision)) else None
 
     # Many tasks
 
-    def next_open(self, now: str) -> Iterator[Task]:
-        """Open tasks that somebody can sit down at, oldest first."""
-        return self._by_state(Key("state").eq("open") & Key("available_at").lte(now))
+    def next_open(self, now: str, reviewer: str, routes: Collection[Route]) -> Iterator[Task]:
+        """Open tasks of these routes that somebody can sit down at and that the reviewer has neither answered
+        nor skipped, oldest first. Whoever writes one just now may not be seen yet."""
+        free = Key("state").eq("open") & Key("available_at").lte(now)
+        return self._by_state(free, Attr("route").is_in(list(routes)) & ~Attr("seen").contains(reviewer))
 
-    def taken(self, now: str) -> Iterator[Task]:
-        """Open tasks all of whose seats are taken."""
-        return self._by_state(Key("state").eq("open") & Key("available_at").gt(now))
+    def taken(self, now: str, reviewer: str = "") -> Iterator[Task]:
+        """Open tasks all of whose seats are taken; those only where the reviewer has one."""
+        held = Attr("sitting").contains(reviewer) if reviewer else None
+        return self._by_state(Key("state").eq("open") & Key("available_at").gt(now), held)
 
     def in_state(self, state: State, *, newest_first: bool = False) -> Iterator[Task]:
         return self._by_state(Key("state").eq(state), newest_first=newest_first)
@@ -281,13 +299,17 @@ class ReviewTable:
                 return limit
         return count
 
-    def _by_state(self, condition: ConditionBase, *, newest_first: bool = False) -> Iterator[Task]:
+    def _by_state(
+        self, condition: ConditionBase, wanted: ConditionBase | None = None, *, newest_first: bool = False
+    ) -> Iterator[Task]:
         query: dict[str, Any] = {
             "IndexName": INDEX,
             "KeyConditionExpression": condition,
             "ScanIndexForward": not newest_first,
             "Limit": 100,
         }
+        if wanted:
+            query["FilterExpression"] = wanted
         for page in self._pages(query):
             yield from (_task(item) for item in page["Items"])
 
@@ -336,7 +358,9 @@ class ReviewTable:
 def as_item(task: Task) -> dict[str, Any]:
     """How the table holds it."""
     item = {name: value for name, value in asdict(task).items() if value not in ("", ())}
-    return {**_plain(item), "part": _TASK}
+    # For queries: DynamoDB's filters do not look into the members of a list.
+    sitting = sorted(seat.reviewer for seat in task.claims)
+    return {**_plain(item), "part": _TASK, "seen": sorted(task.seen_by), "sitting": sitting}
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,478 @@
+"""The console's pages on the embedded stack, as people use them in Chromium.
+
+Each test goes on where the one before it ended.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from lambdas.domain.manifests import Box
+from lambdas.domain.reviews.tasks import Suggestion, Task
+from local import embedded
+from local.people import Person
+from local.scenes import Scene, detection_scenes
+from tests.browser import chromium
+from tests.endtoend.conftest import TUNING
+from tests.endtoend.loop import Loop, until
+from tests.endtoend.page import (
+    PATIENCE_MS,
+    add_people,
+    client,
+    desk_is_ready,
+    execution_status,
+    fill_in,
+    image_of,
+    signed_in,
+    task_of,
+    tasks,
+    violations,
+)
+
+pytestmark = pytest.mark.embedded
+
+CONTEXT = {
+    **TUNING,
+    "settle_seconds": "1",
+    "min_f1": "0",
+    "min_label_f1": "0",
+    "verification_images": "2",
+    "review_below": "100",
+    "review_sample": "0",
+    "review_wait_seconds": "0",
+    "review_claim_seconds": "120",
+    "review_again_seconds": "86400",
+}
+LABELLED = 40
+WAITING = 4
+"""Images that nobody has labelled, for the pages that need some."""
+TOKEN_SECONDS = 20
+AGE = re.compile(r"^[0-9.]+ s$|^[0-9]+ min [0-9]+ s$")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Running]:
+    """One whose trainings are as short as can be: what the model is worth does not matter here."""
+    variables = {"LABELLOOP_TRAINING_SECONDS": "12", "SFN_WAIT_SCALE": "0.3"}
+    with embedded.stack_in(tmp_path_factory.mktemp("console"), variables=variables) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def loop(stack: embedded.Running) -> Loop:
+    embedded.deploy(stack, name="console", context=CONTEXT)
+    return Loop(stack, "console")
+
+
+@pytest.fixture(scope="module")
+def people(loop: Loop) -> dict[str, Person]:
+    return add_people(loop, {"ann": "administrators", "rita": "reviewers", "ben": "reviewers"})
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A picture, and what the champion sees in it: labels with confidences in percent, the surest first."""
+
+    scene: Scene
+    found: tuple[tuple[str, float], ...]
+
+
+@pytest.fixture(scope="module")
+def seen(loop: Loop) -> Iterator[Seen]:
+    """Pictures in which the champion is unsure of something, none of them twice."""
+    return _seen(loop)
+
+
+def _seen(loop: Loop) -> Iterator[Seen]:
+    champion = loop.records.champion()
+    assert champion is not None
+    for scene in detection_scenes(30, seed=80):
+        answer = loop.rekognition.detect_custom_labels(
+            ProjectVersionArn=champion.version_arn, Image={"Bytes": scene.jpeg()}
+        )
+        found = [(label["Name"], label["Confidence"]) for label in answer["CustomLabels"]]
+        if any(confidence < 100 for _, confidence in found):
+            yield Seen(scene, tuple(sorted(found, key=lambda one: -one[1])))
+
+
+# Runs
+
+
+def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
+    loop.drop_by_manifest(detection_scenes(LABELLED, seed=1), "first")
+    until(lambda: len(labelled(loop)) == LABELLED, 60, "the images are registered")
+    page, complaints = signed_in(browser, loop, people["rita"], "runs")
+    expect(page.get_by_role("heading", name="No run yet")).to_be_visible(timeout=PATIENCE_MS)
+    page.evaluate("window.loadedOnce = true")
+    loop.start("RetrainMachineArn", "first-model", {"trigger": "manual"})
+    row = page.get_by_role("row").filter(has_text="Under way")
+    row.get_by_role("link").click(timeout=PATIENCE_MS)
+    training = step(page, "Train the model")
+    expect(training).to_contain_text("Under way", timeout=PATIENCE_MS)
+    expect(step(page, "Make the dataset snapshot")).to_contain_text("Done")
+    expect(step(page, "Report")).to_contain_text("Not yet")
+    expect(page.get_by_text("Step 7 of 10: train the model.")).to_be_visible()
+    expect(training).to_contain_text("Done", timeout=2 * PATIENCE_MS)
+    expect(page.get_by_text("Ended: New champion.")).to_be_visible(timeout=2 * PATIENCE_MS)
+    run = loop.run("first-model")
+    assert run["outcome"] == "promoted", run
+    expect(page.get_by_role("region", name="Result")).to_contain_text(run["reason"])
+    expect(page.get_by_role("link", name=run["version"])).to_be_visible()
+    assert page.evaluate("window.loadedOnce")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Report on the data set").click()
+    expect(opened.value).to_have_title(re.compile("data-set report$"), timeout=PATIENCE_MS)
+    page.get_by_role("link", name="All runs").click()
+    expect(page.get_by_role("row").filter(has_text=run["version"])).to_contain_text("New champion")
+    assert complaints == []
+    page.context.close()
+
+
+def test_a_run_that_a_gate_refuses_says_why(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
+    loop.tune(min_test_images_per_label=1000)
+    run = loop.retrain("not-proven", force=True)
+    loop.tune(min_test_images_per_label=1)
+    assert run["outcome"] == "refused"
+    page, _ = signed_in(browser, loop, people["rita"], "runs")
+    row = page.get_by_role("row").filter(has_text="Not promoted")
+    expect(row).to_contain_text(run["reason"], timeout=PATIENCE_MS)
+    row.get_by_role("link").click()
+    expect(page.get_by_text("The champion stays in production.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("region", name="Result")).to_contain_text(run["reason"])
+    (verdict,) = run["verdicts"]
+    gate = page.get_by_role("region", name="Gates").get_by_role("listitem")
+    for reason in verdict["reasons"]:
+        expect(gate).to_contain_text(reason)
+    expect(step(page, "Promote")).to_contain_text("Left out")
+    page.context.close()
+
+
+def step(page: Page, title: str) -> Locator:
+    return page.get_by_role("listitem").filter(has=page.get_by_text(title, exact=True))
+
+
+def labelled(loop: Loop) -> list[Any]:
+    return [image for image in loop.images() if image.status == "labelled"]
+
+
+def open_page(page: Page, name: str) -> None:
+    """By its place in the navigation."""
+    page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
+
+
+def test_versions_are_compared(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
+    page, _ = signed_in(browser, loop, people["rita"], "versions")
+    champion, refused = (loop.run(name) for name in ("first-model", "not-proven"))
+    for run, badge in ((champion, "Champion"), (refused, "Refused")):
+        card = page.get_by_role("article").filter(has=page.get_by_role("heading", name=run["version"]))
+        expect(card).to_contain_text(badge, timeout=PATIENCE_MS)
+        expect(card).to_contain_text(f"{run['f1']:.3f} overall F1")
+        for verdict in run["verdicts"]:
+            for reason in verdict["reasons"]:
+                expect(card).to_contain_text(reason)
+        for label in run["labels"]:
+            row = card.get_by_role("row").filter(has=page.get_by_role("rowheader", name=label["label"]))
+            expect(row.get_by_role("cell").first).to_have_text(f"{label['f1']:.2f}")
+    expect(page.get_by_role("article").first).to_contain_text(champion["version"])
+    page.context.close()
+
+
+# What the champion sees
+
+
+def test_a_picture_is_tried_and_what_was_found_is_confirmed(
+    loop: Loop, people: dict[str, Person], browser: Browser, seen: Iterator[Seen]
+) -> None:
+    picture = next(seen)
+    page, complaints = signed_in(browser, loop, people["rita"], "try")
+    with page.expect_file_chooser(timeout=PATIENCE_MS) as chooser:
+        page.get_by_role("button", name="Choose a picture").click(timeout=PATIENCE_MS)
+    chooser.value.set_files({"name": "bench.jpg", "mimeType": "image/jpeg", "buffer": picture.scene.jpeg()})
+    expect(page.get_by_role("heading", name="What it finds")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("slider").fill("0")
+    listed = page.get_by_role("region", name="What it finds").get_by_role("listitem")
+    expect(listed).to_have_text([f"{name}{confidence:.1f} %" for name, confidence in picture.found])
+    tags = page.locator("figure span")
+    expect(tags).to_have_text([f"{name} {confidence:.0f} %" for name, confidence in picture.found])
+    page.get_by_role("button", name="Send to review").click()
+    expect(page.get_by_text("Sent: it waits at the review desk")).to_be_visible(timeout=PATIENCE_MS)
+
+    task = only_task(loop)
+    assert task.reason == "requested"
+    open_page(page, "Review")
+    desk_is_ready(page)
+    assert task_of(page) == task.id
+    expect(page.locator(".box.proposed")).to_have_count(len(task.suggestions.boxes))
+    page.keyboard.press("Enter")
+    until(lambda: image_of(loop, task.id).status == "labelled", 60, "the answer is in the catalogue")
+    assert set(image_of(loop, task.id).boxes) == {as_box(one) for one in task.suggestions.boxes}
+    assert complaints == []
+    page.context.close()
+
+
+def only_task(loop: Loop) -> Task:
+    """The one that is open."""
+
+    def found() -> Task | None:
+        waiting = list(tasks(loop).in_state("open"))
+        assert len(waiting) < 2
+        return waiting[0] if waiting else None
+
+    return until(found, 60, "there is a task")
+
+
+def as_box(one: Suggestion) -> Box:
+    return Box(one.label, one.left, one.top, one.width, one.height)
+
+
+def test_a_detection_that_the_model_is_unsure_of_is_corrected(
+    loop: Loop, people: dict[str, Person], browser: Browser, seen: Iterator[Seen]
+) -> None:
+    loop.put("detect/bench.jpg", next(seen).scene.jpeg())
+    task = only_task(loop)
+    assert task.reason == "low_confidence"
+    page, _ = signed_in(browser, loop, people["rita"])
+    desk_is_ready(page)
+    assert task_of(page) == task.id
+    expect(page.get_by_text("the model is not sure of what it sees", exact=True)).to_be_visible()
+    first, *others = task.suggestions.boxes
+    label = "washer" if first.label != "washer" else "nut"
+    boxes = page.get_by_role("region", name="Boxes").get_by_role("button")
+    boxes.first.click()
+    page.get_by_role("region", name="Labels").get_by_role("button", name=label).click()
+    expect(boxes.first).to_contain_text(label)
+    expect(page.locator(".box.proposed")).to_have_count(len(others))
+    boxes.last.click()
+    page.get_by_role("button", name="Delete box").click()
+    expect(boxes).to_have_count(len(others))
+    page.get_by_role("button", name="Confirm").click()
+    until(lambda: image_of(loop, task.id).status == "labelled", 60, "the answer is in the catalogue")
+    corrected = [replace(first, label=label), *others[:-1]]
+    assert set(image_of(loop, task.id).boxes) == {as_box(one) for one in corrected}
+    until(lambda: execution_status(loop, task.id) == "SUCCEEDED", 60, "its execution has gone on")
+    page.context.close()
+
+
+# Administration
+
+
+def test_tasks_are_managed(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
+    for scene in detection_scenes(WAITING, seed=90):
+        loop.put(f"incoming/unlabeled/{scene.name}.jpg", scene.jpeg())
+    until(lambda: tasks(loop).count("open") == WAITING, 60, "every image is a task")
+    page, complaints = signed_in(browser, loop, people["ann"], "admin/tasks")
+    rows = page.get_by_role("table").get_by_role("row").filter(has=page.get_by_role("cell"))
+    expect(rows).to_have_count(WAITING, timeout=PATIENCE_MS)
+    for row in rows.all():
+        expect(row.get_by_role("cell").nth(2)).to_have_text(AGE)
+    image = next(tasks(loop).in_state("open")).image
+    row = rows.filter(has=page.get_by_role("button", name=f"Look at image {image[:12]}"))
+    reassign(page, row, "rita")
+    expect(page.get_by_text("The task is rita\u2019s now.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(row).to_contain_text("rita until", timeout=PATIENCE_MS)
+    expect(tab(page, "Claimed")).to_have_text("Claimed 1")
+    reassign(page, row, "")
+    expect(row).to_contain_text("nobody", timeout=PATIENCE_MS)
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete the task", exact=True).click()
+    expect(rows).to_have_count(WAITING - 1, timeout=PATIENCE_MS)
+    for state, count in (("Deleted", 1), ("Done", 2)):
+        tab(page, state).click()
+        expect(tab(page, state)).to_have_text(f"{state} {count}")
+        expect(rows).to_have_count(count, timeout=PATIENCE_MS)
+    open_page(page, "Reviewers")
+    rita = page.get_by_role("row").filter(has_text="rita")
+    expect(rita.get_by_role("cell").nth(1)).to_have_text("2", timeout=PATIENCE_MS)
+    assert complaints == []
+    page.context.close()
+
+
+def tab(page: Page, state: str) -> Locator:
+    return page.get_by_role("group", name="Which tasks").get_by_role("button", name=state)
+
+
+def reassign(page: Page, row: Locator, reviewer: str) -> None:
+    """Give the row's task to somebody, or free it."""
+    row.get_by_role("button", name="Reassign").click()
+    chosen = page.get_by_role("dialog").get_by_label("Who is to answer it")
+    chosen.select_option(reviewer, timeout=PATIENCE_MS)
+    name = "Reassign" if reviewer else "Free it"
+    page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def test_a_label_is_defined_shown_at_the_desk_and_retired(
+    loop: Loop, people: dict[str, Person], browser: Browser
+) -> None:
+    example = labelled(loop)[0].sha256
+    page, complaints = signed_in(browser, loop, people["ann"], "admin/labels")
+    page.get_by_role("button", name="Edit gear").click(timeout=PATIENCE_MS)
+    form = page.get_by_role("dialog")
+    form.get_by_label("Colour").fill("#006e6e")
+    form.get_by_label("Key").fill("G")
+    form.get_by_label("Instruction").fill("Every wheel with teeth")
+    form.get_by_label("Example pictures").fill(example)
+    form.get_by_role("button", name="Save").click()
+    expect(form).to_have_count(0, timeout=PATIENCE_MS)
+    card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="gear"))
+    expect(card).to_contain_text("Every wheel with teeth")
+    assert_is_painted(card.get_by_alt_text("Example 1 of gear"))
+
+    desk, _ = signed_in(browser, loop, people["rita"])
+    gear = desk.get_by_role("region", name="Labels").get_by_role("listitem").filter(has_text="gear")
+    look_until(desk, lambda: gear.get_by_role("button", name="How to label gear").is_visible())
+    expect(gear.locator("kbd")).to_have_text("G")
+    expect(gear.locator(".swatch")).to_have_css("background-color", "rgb(0, 110, 110)")
+    gear.get_by_role("button", name="How to label gear").click()
+    expect(gear).to_contain_text("Every wheel with teeth")
+    assert_is_painted(gear.get_by_alt_text("Example 1 of gear"))
+
+    page.get_by_role("button", name="Retire gear").click()
+    expect(card).to_contain_text("Retired", timeout=PATIENCE_MS)
+    look_until(desk, lambda: not gear.get_by_role("button").first.is_visible())
+    expect(desk.get_by_role("region", name="Labels").get_by_role("button", name="nut")).to_be_visible()
+    assert complaints == []
+    page.context.close()
+    desk.context.close()
+
+
+def assert_is_painted(picture: Locator) -> None:
+    picture.scroll_into_view_if_needed()
+    until(lambda: picture.evaluate("image => image.complete && image.naturalWidth > 0"), 30, "it is loaded")
+
+
+def look_until(desk: Page, look: Callable[[], bool]) -> None:
+    """Load the desk anew until it shows what an administrator has changed: the API takes some seconds."""
+
+    def looked() -> bool:
+        desk.reload()
+        desk_is_ready(desk)
+        return look()
+
+    until(looked, 60, "the desk shows it")
+
+
+def test_administration_is_for_administrators(
+    loop: Loop, people: dict[str, Person], browser: Browser
+) -> None:
+    page, _ = signed_in(browser, loop, people["ben"], "admin/tasks")
+    expect(page.get_by_role("heading", name="For administrators")).to_be_visible(timeout=PATIENCE_MS)
+    places = page.get_by_role("navigation", name="Main").get_by_role("link")
+    expect(places).to_have_text(["Review", "Runs", "Versions", "Try it"])
+    page.context.close()
+
+
+# A sign-in that ends
+
+
+def test_what_is_drawn_outlives_the_sign_in(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
+    """Tokens that last no longer than seconds, and are not renewed because she was signed out everywhere."""
+    with short_tokens(loop):
+        rita = client(loop, people["rita"])
+        assert rita.get("/api/me")["name"] == "rita"
+        page, complaints = signed_in(browser, loop, people["rita"])
+        desk_is_ready(page)
+        answered = task_of(page)
+        loop.client("cognito-idp").admin_user_global_sign_out(
+            UserPoolId=loop.outputs["UserPoolId"], Username="rita"
+        )
+        page.keyboard.press("n")
+        expect(page.get_by_text("Your sign-in has ended.")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_text("1 to send")).to_be_visible()
+        drawn = task_of(page)
+        assert drawn != answered
+        boxes = page.get_by_role("region", name="Boxes").get_by_role("listitem")
+        before = boxes.count()
+        page.get_by_role("button", name="New box").click()
+        expect(boxes).to_have_count(before + 1)
+        until(lambda: rita.try_to("GET", "/api/me").status == 401, 2 * TOKEN_SECONDS, "the token has expired")
+    page.get_by_role("button", name="Sign in again").click()
+    fill_in(page, people["rita"])
+    desk_is_ready(page)
+    assert task_of(page) == drawn
+    expect(boxes).to_have_count(before + 1)
+    until(lambda: tasks(loop).get(answered).outcome == "nothing", 60, "the answer is delivered")  # type: ignore[union-attr]
+    expect(page.get_by_text("1 to send")).to_have_count(0)
+    page.reload()
+    desk_is_ready(page)
+    assert task_of(page) == drawn
+    expect(boxes).to_have_count(before + 1)
+    page.keyboard.press("Enter")
+    until(lambda: image_of(loop, drawn).status == "labelled", 60, "the answer is in the catalogue")
+    assert len(image_of(loop, drawn).boxes) == before + 1
+    assert complaints == []
+    page.context.close()
+
+
+@contextmanager
+def short_tokens(loop: Loop) -> Iterator[None]:
+    """Access tokens end after seconds; Cognito's own shortest are of five minutes."""
+    cognito, pool = loop.client("cognito-idp"), loop.outputs["UserPoolId"]
+    (found,) = cognito.list_user_pool_clients(UserPoolId=pool)["UserPoolClients"]
+    app = {"UserPoolId": pool, "ClientId": found["ClientId"]}
+    before = cognito.describe_user_pool_client(**app)["UserPoolClient"]
+    units = {**before["TokenValidityUnits"], "AccessToken": "seconds"}
+    cognito.update_user_pool_client(**app, AccessTokenValidity=TOKEN_SECONDS, TokenValidityUnits=units)
+    try:
+        yield
+    finally:
+        cognito.update_user_pool_client(
+            **app,
+            AccessTokenValidity=before["AccessTokenValidity"],
+            TokenValidityUnits=before["TokenValidityUnits"],
+        )
+
+
+# Everybody
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(
+    width: int, scheme: Any, loop: Loop, people: dict[str, Person], browser: Browser
+) -> None:
+    look = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme, "bypass_csp": True}
+    page, _ = signed_in(browser, loop, people["ann"], "runs", **look)
+    found = {name: violations(page) for name in each_page(page)}
+    assert len(found) == 7
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+    page.context.close()
+
+
+def each_page(page: Page) -> Iterator[str]:
+    """Opens every page but the desk, and tells its name once it shows what there is."""
+    expect(page.get_by_role("table", name="Runs")).to_be_visible(timeout=PATIENCE_MS)
+    yield "runs"
+    page.get_by_role("row").filter(has_text="Not promoted").get_by_role("link").click()
+    expect(page.get_by_role("link", name="Report on the data set")).to_be_visible(timeout=PATIENCE_MS)
+    yield "a run"
+    open_page(page, "Versions")
+    expect(page.get_by_role("article").first).to_be_visible(timeout=PATIENCE_MS)
+    yield "versions"
+    open_page(page, "Try it")
+    (scene,) = detection_scenes(1, seed=1)
+    picture = page.get_by_label("Picture", exact=True)
+    picture.set_input_files(
+        {"name": "bench.jpg", "mimeType": "image/jpeg", "buffer": scene.jpeg()}, timeout=PATIENCE_MS
+    )
+    expect(page.get_by_role("heading", name="What it finds")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("slider").fill("0")
+    yield "a picture"
+    for name in ("Tasks", "Reviewers", "Labels"):
+        open_page(page, name)
+        expect(page.get_by_role("heading", name=name, level=1)).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0, timeout=PATIENCE_MS)
+        yield name
