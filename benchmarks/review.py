@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.embedded_stack import deployed
-from lambdas.domain import catalogue
+from lambdas.domain import catalogue, clock
 from lambdas.domain.reviews.tasks import ReviewTable
 from local.console_client import ConsoleClient
 from local.people import Person, add_person
@@ -24,6 +24,7 @@ from tests.endtoend.loop import Loop, until
 
 CLICKS, CLICK_LIMIT_MS = 100, 100
 REVIEWERS, TASKS, CATALOGUE_LIMIT_S = 20, 500, 2.0
+LOOK_S, PATIENCE_S = 0.1, 30
 PAGE_LIMIT_KB = 250
 TUNING = {"min_new_images": "100000", "review_open_limit": "1000", "review_claim_seconds": "600"}
 
@@ -49,8 +50,7 @@ _WATCH = """() => {
 def measure() -> None:
     with deployed("desk", TUNING) as loop:
         address = loop.outputs["ConsoleAddress"]
-        admin = _person(loop, "admin", "administrators")
-        _labels(address, admin)
+        _labels(_signed_in(loop, address, "admin", "administrators"))
         _open_tasks(loop, CLICKS + TASKS)
         _clicks(loop, address)
         _crowd(loop, address)
@@ -80,6 +80,9 @@ def _clicks(loop: Loop, address: str) -> None:
             # The page's policy forbids what waits for an expression.
             until(lambda: page.evaluate("window.passages.length") >= number, 15, "the next picture is there")  # noqa: B023
         passages = sorted(page.evaluate("window.passages"))
+        # Leaving the desk gives its claims back; the browser's end would not.
+        page.get_by_role("link", name="Runs").click()
+        until(lambda: _claimed(loop) == 0, 15, "the page's claims are given back")
     print(f"{CLICKS} tasks in Chromium, from the key to the next picture; limit {CLICK_LIMIT_MS} ms")
     print(f"  p50 {statistics.median(passages):.0f} ms, p95 {passages[int(0.95 * CLICKS) - 1]:.0f} ms")
     print(f"first load of the page; limit {PAGE_LIMIT_KB} kB")
@@ -97,61 +100,70 @@ def _weigh(answer: Any, address: str, weights: dict[str, int]) -> None:
 
 
 @dataclass
-class _Tally:
+class _Told:
+    """What reviewers said when, and when the catalogue knew; seconds of the clock, by image."""
+
     lock: threading.Lock = field(default_factory=threading.Lock)
     answered: Counter[str] = field(default_factory=Counter)
-    seconds: list[float] = field(default_factory=list)
+    said: dict[str, float] = field(default_factory=dict)
+    known: dict[str, float] = field(default_factory=dict)
+    ended: float = 0.0
+
+    def unknown(self) -> list[str]:
+        with self.lock:
+            return [catalogue.image_id(image) for image in self.said if image not in self.known]
 
 
 def _crowd(loop: Loop, address: str) -> None:
-    people = [_person(loop, f"reviewer-{number}", "reviewers") for number in range(REVIEWERS)]
-    tally, left = _Tally(), _open(loop)
+    desks = [_signed_in(loop, address, f"reviewer-{number}") for number in range(REVIEWERS)]
+    told, left = _Told(), _open(loop)
+    watching = threading.Thread(target=_watch_catalogue, args=[loop.catalogue, told], daemon=True)
+    watching.start()
     began = time.monotonic()
     with ThreadPoolExecutor(REVIEWERS) as pool:
-        list(pool.map(lambda person: _review(loop, address, person, tally), people))
-    seconds = time.monotonic() - began
-    twice = sum(count > 1 for count in tally.answered.values())
-    slowest = sorted(tally.seconds)
-    print(f"{REVIEWERS} reviewers at once on {left} tasks: {left / seconds:.1f} tasks/s")
-    print(f"  answered twice: {twice}, lost: {left - len(tally.answered)}")
+        list(pool.map(lambda desk: _review(desk, told), desks))
+    told.ended = time.monotonic()
+    watching.join(PATIENCE_S + 10)
+    twice = sum(count > 1 for count in told.answered.values())
+    waits = sorted(told.known[image] - told.said[image] for image in told.known)
+    within = sum(wait <= CATALOGUE_LIMIT_S for wait in waits)
+    print(f"{REVIEWERS} reviewers at once on {left} tasks: {left / (told.ended - began):.1f} tasks/s")
+    print(f"  answered twice: {twice}, lost: {left - len(told.known)}, still open: {_open(loop)}")
+    print(f"  from the answer to the catalogue; limit {CATALOGUE_LIMIT_S} s, looked at every {LOOK_S} s")
     print(
-        f"  from the answer to the catalogue: p50 {statistics.median(slowest):.2f} s,"
-        f" slowest {slowest[-1]:.2f} s, limit {CATALOGUE_LIMIT_S} s"
+        f"  p50 {statistics.median(waits):.2f} s, p95 {waits[int(0.95 * len(waits)) - 1]:.2f} s,"
+        f" slowest {waits[-1]:.2f} s; {within} of {len(waits)} within the limit"
     )
 
 
-def _review(loop: Loop, address: str, person: Person, tally: _Tally) -> None:
-    desk = ConsoleClient(address)
-    desk.sign_in(person.name, person.password)
-    table = Loop(loop.stack, loop.name).catalogue  # boto3's resources are not for two threads at once
-    chance = random.Random(person.name)  # noqa: S311 not for secrets
+def _watch_catalogue(table: Any, told: _Told) -> None:
+    """One reader for all: twenty would be measured more than what they measure."""
+    while (waiting := told.unknown()) or not told.ended:
+        found = catalogue.get_images(table, waiting[: catalogue.MAX_BATCH])
+        now = time.monotonic()
+        told.known |= {image.sha256: now for image in found if image.status == "labelled"}
+        if told.ended and now - told.ended > PATIENCE_S:
+            break
+        time.sleep(LOOK_S)
+
+
+def _review(desk: ConsoleClient, told: _Told) -> None:
+    chance = random.Random()  # noqa: S311 not for secrets
     while tasks := desk.ask("POST", "/api/claims", {"count": 3})["tasks"]:
         for task in tasks:
             label = chance.choice(DETECTION_LABELS)
             box = {"label": label, "left": 10, "top": 10, "width": 40, "height": 40}
-            began = time.monotonic()
-            desk.ask(
-                "POST",
-                f"/api/tasks/{task['id']}/answer",
-                {"verdict": "labelled", "boxes": [box], "seconds": 1.5},
-            )
-            _until_labelled(table, task["image"], label)
-            with tally.lock:
-                tally.answered[task["id"]] += 1
-                tally.seconds.append(time.monotonic() - began)
-
-
-def _until_labelled(table: Any, sha256: str, label: str) -> None:
-    while (image := catalogue.get_image(table, sha256)) is None or label not in image.label_names:
-        time.sleep(0.02)
+            answer = {"verdict": "labelled", "boxes": [box], "seconds": 1.5}
+            with told.lock:
+                told.answered[task["id"]] += 1
+                told.said[task["image"]] = time.monotonic()
+            desk.ask("POST", f"/api/tasks/{task['id']}/answer", answer)
 
 
 # What both need
 
 
-def _labels(address: str, admin: Person) -> None:
-    desk = ConsoleClient(address)
-    desk.sign_in(admin.name, admin.password)
+def _labels(desk: ConsoleClient) -> None:
     for label in DETECTION_LABELS:
         desk.ask("PUT", f"/api/admin/labels?label={label}", {"instruction": f"every {label}"})
 
@@ -164,6 +176,18 @@ def _open_tasks(loop: Loop, count: int) -> None:
 
 def _open(loop: Loop) -> int:
     return ReviewTable(loop._table("ReviewTable")).count("open")
+
+
+def _claimed(loop: Loop) -> int:
+    now = clock.now()
+    return sum(bool(task.taken(now)) for task in ReviewTable(loop._table("ReviewTable")).in_state("open"))
+
+
+def _signed_in(loop: Loop, address: str, name: str, group: str = "reviewers") -> ConsoleClient:
+    person = _person(loop, name, group)
+    desk = ConsoleClient(address)
+    desk.sign_in(person.name, person.password)
+    return desk
 
 
 def _person(loop: Loop, name: str, group: str) -> Person:

@@ -115,10 +115,10 @@ def test_reviewers_who_ask_at_the_same_moment_all_get_tasks(
 
 def test_tasks_that_the_reviewer_has_answered_do_not_hide_the_others(reviews: Reviews) -> None:
     """Far more of them than one page of the queue holds."""
+    given = (Answer(ANN.sub, ANN.name, "nothing"),)
     for n in range(150):
         task = reviews.task(f"{n}", wanted=2)
-        given = Answer(ANN.sub, ANN.name, "nothing")
-        reviews.table.update(task.id, lambda task, given=given: desk.with_answers(task, (given,)))
+        reviews.table.update(task.id, lambda now: desk.with_answers(now, given))
     left = reviews.task("left", wanted=2)
     assert [task.id for task in claim(reviews, ANN, 5)] == [left.id]
 

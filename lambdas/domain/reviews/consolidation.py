@@ -1,9 +1,10 @@
 """From what several reviewers said to what holds: the majority, box by box.
 
-Boxes of different reviewers are of one object where they have one label and overlap enough; an object counts
-if more than half of the reviewers who labelled the image drew it, and its box is the mean of theirs.
-Reviewers disagree while the verdict has no majority, or half or more of the objects that anybody drew have
-none: then one more is asked, up to twice as many as were wanted less one. Then the majority holds.
+Boxes of different reviewers are of one object where they have one label and overlap enough. An object is
+there if more than half of the reviewers who labelled the image drew it, and its box is the mean of theirs;
+it is not there if fewer than half did. Reviewers disagree while the verdict has no majority, an object was
+drawn by just half of them, or none was by more: then one more is asked, up to twice as many as were wanted
+less one. Then what half of them drew is there, too; if nothing is, they have come to no result.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Consolidated:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One more reviewer has to decide."""
+    """One more reviewer has to decide; if there is none, the answers have come to nothing."""
 
     why: str
 
@@ -44,8 +45,8 @@ def consolidate(answers: Sequence[Answer], *, final: bool, iou: float) -> Consol
     """What answers, one or more, come to.
 
     Args:
-        final: no further reviewer can be asked. Of verdicts with as many votes, what somebody labelled
-            counts before nothing, and nothing before unusable.
+        final: no further reviewer is asked. Of verdicts with as many votes, what somebody labelled counts
+            before nothing, and nothing before unusable. They still disagree if no two of them mean the same.
         iou: boxes that overlap so much, and have one label, are of one object.
     """
     if len(answers) == 1:
@@ -65,17 +66,20 @@ def consolidate(answers: Sequence[Answer], *, final: bool, iou: float) -> Consol
 
 
 def _of_labelled(answers: Sequence[Answer], final: bool, iou: float) -> Consolidated | Disagreement:
-    objects = _objects([answer.boxes for answer in answers], iou)
-    agreed = [boxes for boxes in objects if 2 * len(boxes) > len(answers)]
-    votes = Counter(label for answer in answers for label in answer.labels)
-    labels = tuple(sorted(label for label, count in votes.items() if 2 * count > len(answers)))
-    doubtful = len(objects) - len(agreed) + len(votes) - len(labels)
-    nothing_left = not agreed and not labels
-    if (nothing_left or 2 * doubtful >= len(objects) + len(votes)) and doubtful and not final:
-        return Disagreement(f"the reviewers do not agree on {doubtful} of {len(objects) + len(votes)} labels")
-    if nothing_left:
-        return Consolidated("nothing")
-    return Consolidated("labelled", tuple(sorted(map(_mean, agreed), key=_place)), labels)
+    drawn = [(len(boxes), _mean(boxes)) for boxes in _objects([answer.boxes for answer in answers], iou)]
+    chosen = [(count, label) for label, count in _labels(answers).items()]
+    doubtful = sum(2 * count == len(answers) for count, _ in (*drawn, *chosen))
+    if doubtful and not final:
+        return Disagreement(f"the reviewers do not agree on {doubtful} of {len(drawn) + len(chosen)} labels")
+    boxes = [box for count, box in drawn if 2 * count >= len(answers)]
+    labels = [label for count, label in chosen if 2 * count >= len(answers)]
+    if not boxes and not labels:
+        return Disagreement("the reviewers do not agree on any label")
+    return Consolidated("labelled", tuple(sorted(boxes, key=_place)), tuple(sorted(labels)))
+
+
+def _labels(answers: Sequence[Answer]) -> Counter[str]:
+    return Counter(label for answer in answers for label in answer.labels)
 
 
 def _objects(lists: Sequence[Sequence[Box]], iou: float) -> list[list[Box]]:

@@ -94,7 +94,8 @@ class Settler:
         final = final or len(task.answers) >= consolidation.most_answers(self.tuning.review_answers)
         result = consolidation.consolidate(task.answers, final=final, iou=self.tuning.review_iou)
         if isinstance(result, Disagreement):
-            return self.table.update(task.id, lambda now: _one_more(now, task, result.why)) or task
+            further = _no_result if final else _one_more
+            return self.table.update(task.id, lambda now: further(now, task, result.why)) or task
         return self._close(task, result)
 
     def _close(self, task: Task, result: Consolidated) -> Task:
@@ -174,6 +175,13 @@ def _one_more(now: Task, seen: Task, why: str) -> Task:
     if now.state != "open" or now.wanted > len(seen.answers):
         return now
     return replace(now, wanted=len(seen.answers) + 1, why=why, available_at=now.created_at)
+
+
+def _no_result(now: Task, seen: Task, why: str) -> Task:
+    """Its image waits, and is asked about anew."""
+    if now.state != "open" or len(now.answers) > len(seen.answers):
+        return now
+    return finished(now, "given_back", why)
 
 
 def _done(task: Task, result: Consolidated) -> Task:
