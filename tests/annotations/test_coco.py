@@ -91,7 +91,7 @@ def test_what_rounding_puts_out_of_the_image_is_cut_off(
     assert len(manifests.parse_line(line, 1).boxes) == 1, "what is read can be registered"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.floats(-3, 110) | st.floats(), min_size=4, max_size=4))
 def test_every_box_that_is_taken_is_inside_the_image(bbox: list[float]) -> None:
     try:

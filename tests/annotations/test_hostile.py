@@ -23,7 +23,7 @@ from lambdas.domain.annotations.telling import Bad
 from tests.annotations.said import Said, coco, lines, said, touch, write, write_json
 from tests.annotations.test_manifests_and_folders import entry
 
-MANY = settings(max_examples=80, deadline=None)
+MANY = settings(max_examples=80)
 FILES = {
     "coco": ["x.json"],
     "voc": ["a.xml", "ImageSets/Main/train.txt"],

@@ -159,7 +159,7 @@ def test_nothing_that_is_known(tmp_path: Path) -> None:
         recognise(write(tmp_path / "c.json", "[1]"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from([".json", ".jsonl", ".manifest", ".xml", ".csv", ".tsv", ".yaml", ".txt"]),
     st.binary(max_size=300),

@@ -19,7 +19,7 @@ from lambdas.domain.annotations.types import Found, LabelledBox, Note, Split, in
 from lambdas.domain.manifests import clean_label
 from tests.annotations.said import said, touch
 
-FEW = settings(max_examples=60, deadline=None)
+FEW = settings(max_examples=60)
 
 
 def is_label(text: str) -> bool:

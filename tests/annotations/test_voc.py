@@ -178,7 +178,7 @@ def test_validation_images_and_that_is_said(tmp_path: Path, more: tuple[str, ...
     assert result.noted("validation images were taken")
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=60).map(lambda text: one(objects=thing(text)))))
 def test_whatever_the_bytes_nothing_is_raised_and_good_files_are_taken(body: str | bytes) -> None:
     with TemporaryDirectory() as folder:

@@ -224,7 +224,7 @@ def test_text_in_another_encoding(tmp_path: Path) -> None:
     assert (result.reasons, result.of("images/a.jpg").kind) == ({"wrong_encoding": 1}, None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_whatever_the_bytes_nothing_is_raised_and_good_files_are_taken(config: bytes, label: bytes) -> None:
     with TemporaryDirectory() as folder:
@@ -236,7 +236,7 @@ def test_whatever_the_bytes_nothing_is_raised_and_good_files_are_taken(config: b
         assert {found.image for found in read(root).found} == {"images/a.jpg", "images/b.jpg"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text("0123456789.- naifex,\t", max_size=30), max_size=6))
 def test_good_lines_survive_bad_ones(bad: list[str]) -> None:
     with TemporaryDirectory() as folder:
@@ -271,7 +271,7 @@ def founds(draw: st.DrawFn) -> list[Found]:
     return made
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(founds())
 def test_what_is_written_is_read_again(given: list[Found]) -> None:
     with TemporaryDirectory() as folder:

@@ -130,7 +130,7 @@ SEEN = st.builds(
 )
 
 
-@settings(derandomize=True, max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["detection", "classification"]),
     st.lists(st.tuples(st.lists(PLACES, max_size=4), st.lists(SEEN, max_size=5)), min_size=1, max_size=4),

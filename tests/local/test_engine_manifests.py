@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.engine import manifests
@@ -357,7 +357,7 @@ def holds_together(read: manifests.Line) -> None:
             assert manifests.parse(snapshot).usable_for(task) == read.usable_for(task)
 
 
-@settings(derandomize=True, max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.sampled_from(PATHS), ANY), min_size=1, max_size=3),
     st.sampled_from([CAT, CLASSIFIED]),
@@ -378,7 +378,7 @@ def test_a_line_of_odd_values_is_read(changes: list[tuple[list[Any], Any]], line
     holds_together(manifests.parse(json.dumps(value)))
 
 
-@settings(derandomize=True, max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.one_of(st.text(st.characters(), max_size=60), st.binary(max_size=60)))
 def test_any_text_is_read(text: str | bytes) -> None:
     holds_together(manifests.parse(text))

@@ -12,7 +12,7 @@ from lambdas.domain.verification import Truth
 LABELS = st.lists(st.sampled_from(["cat", "dog", "fox", "owl"]), min_size=1, max_size=3, unique=True)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(LABELS, max_size=40), st.integers(0, 12))
 def test_the_first_of_each_label_are_all_that_can_be_chosen(labels: list[list[str]], count: int) -> None:
     images = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain.verification import Truth, iou, score
@@ -48,7 +48,6 @@ def test_intersection_over_union(a: tuple[float, ...], b: tuple[float, ...], exp
 SIDES = st.tuples(*[st.floats(0, 0.5)] * 2, *[st.floats(0.01, 0.5)] * 2)
 
 
-@settings(deadline=None)
 @given(SIDES, SIDES)
 def test_intersection_over_union_is_a_ratio(a: tuple[float, ...], b: tuple[float, ...]) -> None:
     assert 0 <= iou(a, b) <= 1 + 1e-9

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.manifests import Box
@@ -159,7 +159,7 @@ _IMAGES = st.builds(
 
 
 @given(images=st.lists(_IMAGES, max_size=12), data=st.data())
-@settings(derandomize=True, max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 def test_any_images_make_a_report(images: list[ReportImage], data: st.DataObject) -> None:
     # Keys name images: two with one key, and different content, there are not.
     images = [replace(image, key=f"{image.key}/{number}") for number, image in enumerate(images)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lambdas.domain import near_duplicates
 from lambdas.domain.near_duplicates import BITS, DISTANCE, MAX_GROUP, MIN_SPREAD
 
-FEW = settings(deadline=None, max_examples=60)
+FEW = settings(max_examples=60)
 HASHES = st.integers(0, 2**BITS - 1)
 SPREAD = HASHES.filter(
     lambda value: MIN_SPREAD + DISTANCE <= value.bit_count() <= BITS - MIN_SPREAD - DISTANCE

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain import clock, retraining
@@ -64,7 +64,6 @@ def test_without_a_labelled_image_there_is_nothing_to_wait_for() -> None:
     assert retraining.settle(None, ago(0), clock.text(NOW), TUNING) == retraining.Burst(True, 0)
 
 
-@settings(deadline=None)
 @given(st.floats(0, 10_000), st.floats(0, 10_000))
 def test_waiting_is_in_whole_seconds_and_comes_to_an_end(quiet: float, waited: float) -> None:
     """Step Functions waits whole seconds: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
@@ -262,7 +261,6 @@ def test_causes_become_readable(cause: str, readable: str) -> None:
     assert retraining.readable(cause) == readable
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_cause_can_be_read(cause: str) -> None:
     assert isinstance(retraining.readable(cause), str)

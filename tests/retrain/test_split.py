@@ -11,7 +11,7 @@ from lambdas.domain import split as module
 from lambdas.domain.sides import Side
 from lambdas.domain.split import Split, Unit
 
-FEW = settings(deadline=None, max_examples=80)
+FEW = settings(max_examples=80)
 LABELS = st.sampled_from(["cat", "dog", "fox", "owl"])
 SINGLE = LABELS.map(lambda label: (label,))
 SEVERAL = st.lists(LABELS, min_size=1, max_size=3, unique=True).map(tuple)
