@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PORT ?=
 KEEP ?=
 DATA ?=
+REVIEW ?= script
 export PYTHONDONTWRITEBYTECODE := 1
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
@@ -16,8 +17,8 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
-demo: setup  ## Show the whole loop on generated images, on this machine
-	@$(BIN)/python -m demo
+demo: setup  ## Show the whole loop on generated images (REVIEW=me: you answer at the review desk)
+	@$(BIN)/python -m demo --review $(REVIEW)
 
 test: setup-dev browser  ## Everything that guards the project
 	@$(BIN)/python -m tests

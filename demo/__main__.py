@@ -5,6 +5,7 @@ DEMO_KEEP=1 leaves the stack up, to look around in it.
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ LOG_LINES = 25
 LOG_WIDTH = 140
 
 
-def main() -> int:
+def main(*, review_by_person: bool = False) -> int:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = LOG_WIDTH
@@ -33,7 +34,7 @@ def main() -> int:
     embedded.stop(HOME)
     clear(OUTPUT)
     try:
-        story = Story(console, _start(console), Path(os.path.relpath(OUTPUT)))
+        story = Story(console, _start(console), Path(os.path.relpath(OUTPUT)), review_by_person)
         story.took.append(("Start the embedded stack", time.monotonic() - began))
         story.tell()
     except KeyboardInterrupt:
@@ -100,6 +101,21 @@ def stop() -> int:
     return 0 if embedded.stop(HOME) else 1
 
 
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m demo", description="Show the whole loop.")
+    parser.add_argument("command", nargs="?", choices=["show", "stop"], default="show")
+    parser.add_argument(
+        "--review",
+        choices=["script", "me"],
+        default="script",
+        help="who answers at the review desk for pictures without labels (default: a script)",
+    )
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
+    arguments = _arguments()
+    if arguments.command == "stop":
+        sys.exit(stop())
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(stop() if sys.argv[1:] == ["stop"] else main())
+    sys.exit(main(review_by_person=arguments.review == "me"))

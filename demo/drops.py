@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from cli.deployment import Deployment
 from lambdas.domain import clock
-from lambdas.domain.arrivals import ANNOTATIONS, LABELED
+from lambdas.domain.arrivals import ANNOTATIONS, LABELED, UNLABELED
 from lambdas.domain.manifests import Box, detection_entry, entry_line
 from local.scenes import Scene
 
@@ -36,7 +36,7 @@ def _entry(bucket: str, scene: Scene, moment: str) -> dict[str, object]:
 
 
 def send_pictures(deployment: Deployment, scenes: Iterable[Scene], sent: Sent) -> None:
-    """Pictures without labels; a manifest will bring those."""
+    """Pictures whose labels a manifest brings."""
     for scene in scenes:
         _put(deployment, incoming_key(scene), scene.jpeg())
         sent()
@@ -51,6 +51,13 @@ def send_by_folder(deployment: Deployment, scenes: Iterable[Scene], sent: Sent) 
     """Pictures that carry their label in their folder."""
     for scene in scenes:
         _put(deployment, f"{LABELED}{scene.labels[0]}/{scene.name}.jpg", scene.jpeg())
+        sent()
+
+
+def send_unlabelled(deployment: Deployment, scenes: Iterable[Scene], sent: Sent) -> None:
+    """Pictures of which nobody has said what they show."""
+    for scene in scenes:
+        _put(deployment, f"{UNLABELED}{scene.name}.jpg", scene.jpeg())
         sent()
 
 

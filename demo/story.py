@@ -17,20 +17,20 @@ from rich.table import Table
 
 from cli import detect, drawing, history, status, words
 from cli.deployment import Deployment
-from demo import drops, watch
+from demo import drops, review, watch
 from demo.traffic import Traffic
 from demo.watch import NotAsPromisedError
+from lambdas.domain import catalogue
 from lambdas.domain.detection import result_key
 from local import embedded
 from local.scenes import Scene, classification_scenes, detection_scenes, mislabelled
 
 PARTS, SCENES = "parts", "scenes"
-FIRST, WRONG, MORE, TRAYS, UNSEEN = 80, 80, 20, 36, 6
+FIRST, WRONG, UNLABELLED, TRAYS, UNSEEN = 80, 80, 12, 36, 6
 """Pictures in each drop."""
 
 TUNING = {
     "min_new_images": "20",
-    "review_route": "none",  # every picture comes with its labels
     "poll_seconds": "2",
     "min_f1": "0.55",
     "min_label_f1": "0.3",
@@ -47,6 +47,7 @@ class Story:
     console: Console
     stack: embedded.Running
     output: Path
+    review_by_person: bool = False
     took: list[tuple[str, float]] = field(default_factory=list)
     runs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Deployment and record of every run, in order."""
@@ -74,7 +75,8 @@ class Story:
             truth = self._wrong_drop(parts, traffic)
             self.console.print(f"\n{SCENES} was deployed meanwhile in {words.seconds(deploying.result())}")
             scenes = Deployment.find(SCENES)
-            self._corrected_drop(parts, truth, traffic)
+            reviewed = self._review(parts)
+            self._corrected_drop(parts, truth, reviewed, traffic)
             trays = self._classification(scenes, traffic)
         self._draw(parts, unseen)
         self._draw(scenes, trays)
@@ -104,13 +106,35 @@ class Story:
                 raise NotAsPromisedError("the champion changed though the run was refused")
         return truth
 
-    def _corrected_drop(self, parts: Deployment, truth: Sequence[Scene], traffic: Traffic) -> None:
-        with self._step(f"Drop 3: the labels corrected, {MORE} more pictures; good, and promoted"):
-            more = list(detection_scenes(MORE, seed=3))
-            self._drop(parts, "corrected", more, [*truth, *more])
-            watch.registered(self.console, parts, FIRST + WRONG + MORE)
+    def _review(self, parts: Deployment) -> int:
+        """How many of the pictures are labelled now; a person may have found some unusable."""
+        with self._step(f"{UNLABELLED} pictures without labels; people say what is on them"):
+            scenes = list(detection_scenes(UNLABELLED, seed=3))
+            with watch.bar(self.console, "pictures dropped", UNLABELLED) as tell:
+                sent = iter(range(1, UNLABELLED + 1))
+                drops.send_unlabelled(parts, scenes, lambda: tell(next(sent)))
+            if self.review_by_person:
+                watch.waiting(self.console, parts, UNLABELLED)
+                review.by_person(self.console, self.stack, parts, UNLABELLED)
+            else:
+                self.console.print("  a script answers for the people, over the HTTP API of the review desk")
+                told = review.by_script(self.console, self.stack, parts, scenes)
+                self.console.print(
+                    f"  {told.drawn} of their {told.parts} parts were drawn in advance by the champion"
+                )
+                watch.registered(self.console, parts, FIRST + WRONG + UNLABELLED)
+        return catalogue.count_by_status(parts.catalogue)["labelled"] - FIRST - WRONG
+
+    def _corrected_drop(
+        self, parts: Deployment, truth: Sequence[Scene], reviewed: int, traffic: Traffic
+    ) -> None:
+        with self._step("Drop 3: the labels of drop 2 corrected; good, and promoted"):
+            self._drop(parts, "corrected", [], truth)
             before = traffic.asked
             record = self._expect(parts, "promoted", traffic)
+            images = record["images"]["train_images"] + record["images"]["test_images"]
+            if images != FIRST + WRONG + reviewed:
+                raise NotAsPromisedError(f"{images} pictures were learned from, not all that are labelled")
             watch.until(lambda: record["version"] in traffic.answers, 20, "the new champion answers")
             self.console.print(f"  {traffic.asked - before} detections during this run and its switch")
             _none_failed(traffic)
@@ -164,11 +188,14 @@ class Story:
     def _drop(
         self, deployment: Deployment, name: str, pictures: Sequence[Scene], labelled: Sequence[Scene]
     ) -> None:
+        """Labels may come before their pictures: so none of these is put before people."""
+        drops.send_manifest(deployment, name, labelled)
+        self.console.print(f"  {name}.manifest dropped: the boxes of {len(labelled)} pictures")
+        if not pictures:
+            return
         with watch.bar(self.console, "pictures dropped", len(pictures)) as tell:
             sent = iter(range(1, len(pictures) + 1))
             drops.send_pictures(deployment, pictures, lambda: tell(next(sent)))
-        drops.send_manifest(deployment, name, labelled)
-        self.console.print(f"  {name}.manifest dropped: the boxes of {len(labelled)} pictures")
 
     def _expect(self, deployment: Deployment, outcome: str, traffic: Traffic | None) -> dict[str, Any]:
         """Follow the next run, which has to end so."""

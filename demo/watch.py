@@ -55,6 +55,16 @@ def registered(console: Console, deployment: Deployment, expected: int, patience
         until(enough, patience, f"{expected} images are registered and labelled")
 
 
+def waiting(console: Console, deployment: Deployment, expected: int, patience: float = 120) -> None:
+    """Watch the catalogue until it has so many images that nobody has labelled."""
+    with console.status("registering them"):
+        until(
+            lambda: catalogue.count_by_status(deployment.catalogue)["unlabelled"] >= expected,
+            patience,
+            f"{expected} images wait for people",
+        )
+
+
 def next_run(
     console: Console, deployment: Deployment, known: set[str], traffic: Traffic | None, patience: float = 60
 ) -> dict[str, Any]:

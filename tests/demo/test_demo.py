@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from demo import __main__ as entry
-from demo import drops, watch
+from demo import drops, review, watch
 from demo.traffic import Traffic
 from demo.watch import NotAsPromisedError
 from lambdas.domain.manifests import check_fits, parse_line
@@ -61,13 +62,44 @@ def test_pictures_go_where_register_looks() -> None:
     (part,), (tray,) = detection_scenes(1, seed=1), classification_scenes(1, seed=1)
     drops.send_pictures(bucket, [part], lambda: sent.append(None))
     drops.send_by_folder(bucket, [tray], lambda: sent.append(None))
+    drops.send_unlabelled(bucket, [part], lambda: sent.append(None))
     drops.send_manifest(bucket, "first", [part])
     assert set(bucket.objects) == {
+        f"incoming/unlabeled/{part.name}.jpg",
         f"incoming/annotations/{part.name}.jpg",
         f"incoming/labeled/{tray.labels[0]}/{tray.name}.jpg",
         "incoming/annotations/first.manifest",
     }
-    assert len(sent) == 2
+    assert len(sent) == 3
+
+
+class Desk:
+    """The review desk's HTTP API, as far as an answer needs it."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str, dict[str, Any]]] = []
+
+    def ask(self, method: str, path: str, body: dict[str, Any]) -> None:
+        self.said.append((method, path, body))
+
+
+def test_the_script_says_what_a_picture_truly_shows() -> None:
+    """And knows how much of that the champion had drawn in advance."""
+    (scene,) = detection_scenes(1, seed=5)
+    boxes = [asdict(box) for box in scene.boxes]
+    wrong = {**boxes[0], "label": "not a part", "confidence": 90.0}
+    task = {
+        "id": "a-1",
+        "image": "sha",
+        "suggestions": {"boxes": [*({**box, "confidence": 80.0} for box in boxes[1:]), wrong]},
+    }
+    desk: Any = Desk()
+    told = review.Answered()
+    review.answer(desk, task, {"sha": scene}, told)
+    ((method, path, body),) = desk.said
+    assert (method, path) == ("POST", "/api/tasks/a-1/answer")
+    assert (body["verdict"], body["boxes"]) == ("labelled", boxes)
+    assert (told.tasks, told.parts, told.drawn) == (1, len(boxes), len(boxes) - 1)
 
 
 def test_traffic_counts_answers_and_failures() -> None:
