@@ -4,11 +4,13 @@ Boxes of different reviewers are of one object where they have one label and ove
 there if more than half of the reviewers who labelled the image drew it, and its box is the mean of theirs;
 it is not there if fewer than half did. Reviewers disagree while the verdict has no majority, an object was
 drawn by just half of them, or none was by more: then one more is asked, up to twice as many as were wanted
-less one. Then what half of them drew is there, too; if nothing is, they have come to no result.
+less one. Then what half of them drew is there, too. Nothing holds that only one of several said: a verdict or
+an object that no two of them have in common; where that leaves nothing, they have come to no result.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,8 +47,8 @@ def consolidate(answers: Sequence[Answer], *, final: bool, iou: float) -> Consol
     """What answers, one or more, come to.
 
     Args:
-        final: no further reviewer is asked. Of verdicts with as many votes, what somebody labelled counts
-            before nothing, and nothing before unusable. They still disagree if no two of them mean the same.
+        final: no further reviewer is asked. Of verdicts with as many votes, what was labelled counts before
+            nothing, and nothing before unusable. They still disagree if no two of them mean the same.
         iou: boxes that overlap so much, and have one label, are of one object.
     """
     if len(answers) == 1:
@@ -57,7 +59,7 @@ def consolidate(answers: Sequence[Answer], *, final: bool, iou: float) -> Consol
     verdicts = Counter(answer.verdict for answer in answers)
     verdict: Verdict = max(get_args(Verdict), key=lambda one: verdicts[one])
     votes = verdicts[verdict]
-    if 2 * votes <= len(answers) and not final:
+    if (2 * votes <= len(answers) and not final) or votes < 2:
         return Disagreement("the reviewers do not agree on what the image is: " + _told(verdicts))
     if verdict != "labelled":
         reasons = [answer.reason for answer in answers if answer.verdict == verdict and answer.reason]
@@ -71,8 +73,9 @@ def _of_labelled(answers: Sequence[Answer], final: bool, iou: float) -> Consolid
     doubtful = sum(2 * count == len(answers) for count, _ in (*drawn, *chosen))
     if doubtful and not final:
         return Disagreement(f"the reviewers do not agree on {doubtful} of {len(drawn) + len(chosen)} labels")
-    boxes = [box for count, box in drawn if 2 * count >= len(answers)]
-    labels = [label for count, label in chosen if 2 * count >= len(answers)]
+    enough = max(2, math.ceil(len(answers) / 2))
+    boxes = [box for count, box in drawn if count >= enough]
+    labels = [label for count, label in chosen if count >= enough]
     if not boxes and not labels:
         return Disagreement("the reviewers do not agree on any label")
     return Consolidated("labelled", tuple(sorted(boxes, key=_place)), tuple(sorted(labels)))
