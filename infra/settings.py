@@ -14,6 +14,10 @@ from typing import Any, TypeVar
 from lambdas.domain.tuning import Tuning
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
+_SCHEDULE = re.compile(r"(rate|cron)\(.+\)")
+_RATE = re.compile(r"rate\(([0-9]+) (minute|hour|day)s?\)")
+"""https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rate-expressions.html"""
+_SECONDS = {"minute": 60, "hour": 3600, "day": 24 * 3600}
 
 
 class SettingsError(ValueError):
@@ -44,9 +48,12 @@ class Settings:
     recommends for SQS event sources."""
     register_concurrency: int = 10
     """Images are registered by at most this many functions at once, each taking a batch of 10."""
+    a2i_workteam_arn: str = ""
+    """Of a private work team, for review_route a2i; its human task UI and flow definition are made with the
+    stack."""
     a2i_flow_definition_arn: str = ""
-    """Of a flow definition of Amazon A2I, for review_route a2i; its human task UI has to use the worker
-    template that `labelloop worker-template` prints."""
+    """Of a flow definition of Amazon A2I that is there already, instead; its human task UI has to use the
+    worker template that `labelloop worker-template` prints."""
     groundtruth_workteam_arn: str = ""
     """Of a private work team, for review_route groundtruth."""
     tuning: Tuning = field(default_factory=Tuning)
@@ -58,16 +65,29 @@ class Settings:
             )
         if self.architecture not in ("arm64", "x86_64"):
             raise SettingsError(f"architecture={self.architecture!r}: use arm64 or x86_64")
+        if self.a2i_workteam_arn and self.a2i_flow_definition_arn:
+            raise SettingsError("a2i_workteam_arn and a2i_flow_definition_arn: give one of them")
         for setting, kind in (
+            ("a2i_workteam_arn", "workteam"),
             ("a2i_flow_definition_arn", "flow-definition"),
             ("groundtruth_workteam_arn", "workteam"),
         ):
             value = getattr(self, setting)
             if value and not re.fullmatch(rf"arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{{12}}:{kind}/.+", value):
                 raise SettingsError(f"{setting}={value!r}: expected the ARN of a SageMaker {kind}")
-        if self.retrain_schedule != "never" and not re.fullmatch(r"(rate|cron)\(.+\)", self.retrain_schedule):
+        if self.retrain_schedule != "never" and not _SCHEDULE.fullmatch(self.retrain_schedule):
             raise SettingsError(
                 f"retrain_schedule={self.retrain_schedule!r}: use rate(...), cron(...) or never"
+            )
+        if not _SCHEDULE.fullmatch(self.sweep_schedule):
+            raise SettingsError(f"sweep_schedule={self.sweep_schedule!r}: use rate(...) or cron(...)")
+        # The sweeper sends the heartbeats of review tasks.
+        rate = _RATE.fullmatch(self.sweep_schedule)
+        heartbeat = self.tuning.review_heartbeat_seconds
+        if rate and heartbeat <= int(rate[1]) * _SECONDS[rate[2]]:
+            raise SettingsError(
+                f"review_heartbeat_seconds={heartbeat}: expected more than passes between two sweeps,"
+                f" sweep_schedule={self.sweep_schedule!r}"
             )
 
 

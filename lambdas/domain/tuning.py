@@ -17,8 +17,13 @@ CHOICES = {
     "review_kind": ("auto", "detection", "classification"),
 }
 """Values of the settings that are words."""
-LIMITS = {"review_below": 100, "review_sample": 1, "review_iou": 1}
+LIMITS = {"review_below": 100, "review_floor": 100, "review_sample": 1, "review_iou": 1}
 """The most that a share or a percentage may be; an F1 is 1 at most."""
+MAX_SECONDS = 99_999_999
+"""More than three years: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
+MAX_REVIEW_ANSWERS = 9
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HumanTaskConfig.html ; what follows from the
+answers of one task is one transaction, and DynamoDB takes 100 items in one."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,15 @@ class Tuning:
     labelled images have."""
     review_below: float = 60.0
     """Images with a detection of less confidence (percent) are reviewed; 0: none."""
+    review_floor: float = 50.0
+    """So are those with a detection of this confidence (percent) or more that the model's own threshold for
+    its label leaves out; 100: none."""
     review_sample: float = 0.02
     """Share of the other detected images that are reviewed, to know how right the model is."""
     review_open_limit: int = 1000
     """Review tasks open at once; the other images wait in the catalogue."""
     review_answers: int = 1
-    """Reviewers who are asked about each image; where several disagree, further ones are."""
+    """Reviewers who are asked about each image, 1 to 9; where several disagree, further ones are."""
     review_iou: float = 0.5
     """Boxes of two reviewers that overlap so much, and have one label, are of one object."""
     review_claim_seconds: int = 600
@@ -72,7 +80,8 @@ class Tuning:
     review_timeout_seconds: int = 7 * 24 * 3600
     """A task that nobody has answered by then is given back."""
     review_heartbeat_seconds: int = 24 * 3600
-    """A task that the sweeper has not seen on the desk for so long is given back."""
+    """A task that the sweeper has not seen on the desk for so long is given back: less than
+    review_timeout_seconds, and more than passes between two sweeps."""
     review_again_seconds: int = 24 * 3600
     """An image whose task was given back waits so long for the next."""
     review_wait_seconds: int = 4 * 3600
@@ -91,6 +100,8 @@ class Tuning:
                     raise TuningError(f"{field.name}={value!r}: expected a number between 0 and {most}")
             elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise TuningError(f"{field.name}={value!r}: expected a whole number, 0 or more")
+            elif field.name.endswith("_seconds") and value > MAX_SECONDS:
+                raise TuningError(f"{field.name}={value!r}: expected {MAX_SECONDS} seconds or less")
         for name in (
             "min_new_images",
             "poll_seconds",
@@ -105,6 +116,14 @@ class Tuning:
         ):
             if getattr(self, name) < 1:
                 raise TuningError(f"{name}={getattr(self, name)!r}: expected 1 or more")
+        if self.review_answers > MAX_REVIEW_ANSWERS:
+            raise TuningError(f"review_answers={self.review_answers}: expected {MAX_REVIEW_ANSWERS} or less")
+        # https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
+        if self.review_heartbeat_seconds >= self.review_timeout_seconds:
+            raise TuningError(
+                f"review_heartbeat_seconds={self.review_heartbeat_seconds}: expected less than"
+                f" review_timeout_seconds={self.review_timeout_seconds}"
+            )
 
     def as_dict(self) -> dict[str, int | float | str]:
         return asdict(self)
