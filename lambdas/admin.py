@@ -61,10 +61,10 @@ def tasks() -> Response[str]:
 @app.put("/api/admin/tasks/<task>/assignment")
 def assign(task: str) -> Response[str]:
     _caller()
-    name = http.body(app, "reviewer").get("reviewer")
-    if not isinstance(name, str):
-        raise Refusal(422, "bad_request", "reviewer is a name, or empty", "reviewer")
-    wanted = _reviewer(name) if name else None
+    sub = http.body(app, "reviewer").get("reviewer")
+    if not isinstance(sub, str):
+        raise Refusal(422, "bad_request", "reviewer is a reviewer's subject, or empty", "reviewer")
+    wanted = _reviewer(sub) if sub else None
     kept = desk.reassign(services().reviews, task, wanted, tuning().review_claim_seconds)
     return http.answer(_document(kept, clock.now()))
 
@@ -113,11 +113,12 @@ def _label() -> str:
         raise BadLabel("label", str(error)) from error
 
 
-def _reviewer(name: str) -> desk.Reviewer:
-    for sub, known in settling.known_reviewers(services().reviews):
-        if known == name:
+def _reviewer(sub: str) -> desk.Reviewer:
+    """By the subject of their tokens: names are given anew to others."""
+    for known, name in settling.known_reviewers(services().reviews):
+        if known == sub:
             return desk.Reviewer(sub, name)
-    raise Refusal(422, "unknown_reviewer", "no reviewer of this name has been at the desk yet", "reviewer")
+    raise Refusal(422, "unknown_reviewer", "no such reviewer has been at the desk yet", "reviewer")
 
 
 def _document(task: Task, now: str) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def _document(task: Task, now: str) -> dict[str, Any]:
         **task_document(task),
         "state": task.state,
         "age_seconds": round(clock.seconds_between(task.created_at, now)),
-        "seats": [{**asdict(seat), "state": "claimed"} for seat in task.taken(now)],
+        "seats": [asdict(seat) for seat in task.taken(now)],
         "outcome": task.outcome,
     }
 

@@ -115,10 +115,11 @@ def answer(task: str) -> Response[str]:
 def skip(task: str) -> Response[str]:
     who = _caller()
     reason = answers.reason(http.body(app, "reason"))
-    skipped = desk.skip(services().reviews, task, who.reviewer, reason)
-    settling.note_reviewer(services().reviews, who.sub, who.name, skipped=1)
-    if skipped.state != "open":
-        _settler().settle(task)
+    skipped, now = desk.skip(services().reviews, task, who.reviewer, reason)
+    if now:
+        settling.note_reviewer(services().reviews, who.sub, who.name, skipped=1)
+    if settling.needs_settling(skipped):
+        _settle(skipped)
     return http.nothing()
 
 
@@ -161,13 +162,13 @@ def _document(task: Task, who: Caller) -> dict[str, Any]:
 
 
 def _settle(task: Task) -> Task:
-    """Do what follows from an answer; if that fails, the answer stands and the sweeper has it done."""
+    """Do what follows from what was said; if that fails, it stands and the sweeper has it done."""
     try:
         settled = _settler().settle_task(task)
         if settled.state == "done":
             _request_run()
     except Exception:
-        logger.exception("answer kept, but not settled")
+        logger.exception("kept, but not settled")
         return task
     return settled
 

@@ -13,7 +13,7 @@ import pytest
 
 from lambdas.domain import clock
 from lambdas.domain.manifests import Box
-from lambdas.domain.reviews import desk
+from lambdas.domain.reviews import desk, settling
 from tests.console.gateway import ANN, NOBODY, RITA, Gateway, routes
 from tests.console.stage import BOX, TRIED, Stage
 from tests.register.pictures import GIF, picture
@@ -85,7 +85,7 @@ CASES = {
         "/api/admin/tasks", members={"tasks", "counts", "cursor"}, who=ANN, each="tasks", of_each=LISTED
     ),
     "PUT /api/admin/tasks/{task}/assignment": Case(
-        "/api/admin/tasks/{mine}/assignment", {"reviewer": "ben"}, members=LISTED, who=ANN
+        "/api/admin/tasks/{mine}/assignment", {"reviewer": "sub-ben"}, members=LISTED, who=ANN
     ),
     "DELETE /api/admin/tasks/{task}": Case("/api/admin/tasks/{mine}", status=204, who=ANN),
     "GET /api/admin/reviewers": Case(
@@ -281,6 +281,26 @@ def test_an_answer_sent_twice_is_acknowledged_twice(stage: Stage, gateway: Gatew
     assert (other.status, other.code) == (409, "already_done")
 
 
+def test_a_skip_sent_again_is_counted_once(stage: Stage, gateway: Gateway) -> None:
+    request = f"POST /api/tasks/{stage.mine.id}/skip"
+    before = settling.reviewed_by(stage.reviews.table, "sub-rita").get("skipped", 0)
+    for _ in range(3):
+        assert gateway.ask(request, {"reason": "too dark"}).status == 204
+    assert settling.reviewed_by(stage.reviews.table, "sub-rita")["skipped"] == before + 1
+
+
+def test_a_skip_has_the_answers_that_are_there_settled(stage: Stage, gateway: Gateway) -> None:
+    """So many others have skipped the task that nobody else is asked."""
+    stage.tune(review_answers=2)
+    task = stage.reviews.task("skipped", wanted=2, skipped=("a", "b", "c"))
+    box = {"verdict": "labelled", "boxes": [BOX], "seconds": 1}
+    assert gateway.ask(f"POST /api/tasks/{task.id}/answer", box, who="ben").said["state"] == "open"
+    assert gateway.ask(f"PUT /api/claims/{task.id}").status == 200
+    assert gateway.ask(f"POST /api/tasks/{task.id}/skip", {"reason": "no idea"}).status == 204
+    assert stage.reviews.read(task).state == "done"
+    assert [found.label for found in stage.reviews.image_of(task).boxes] == ["cat"]
+
+
 def test_the_queue_counts(stage: Stage, gateway: Gateway) -> None:
     said = gateway.ask("GET /api/queue").said
     assert (said["open"], said["claimed_by_me"], said["answered_today"]) == (3, 1, 0)
@@ -335,22 +355,33 @@ def test_a_cursor_is_what_the_page_before_said(cursor: Any, stage: Stage, gatewa
 
 def test_a_task_is_assigned_and_freed(stage: Stage, gateway: Gateway) -> None:
     request = f"PUT /api/admin/tasks/{stage.mine.id}/assignment"
-    assert [seat["name"] for seat in gateway.ask(request, {"reviewer": "ben"}, who=ANN).said["seats"]] == [
-        "ben"
-    ]
+    (seat,) = gateway.ask(request, {"reviewer": "sub-ben"}, who=ANN).said["seats"]
+    assert (seat["reviewer"], seat["name"]) == ("sub-ben", "ben")
     assert gateway.ask(request, {"reviewer": ""}, who=ANN).said["seats"] == []
     before = stage.dump()
-    for body in ({"reviewer": "zoe"}, {}, {"reviewer": None}, {"reviewer": ["ben"]}):
+    for body in ({"reviewer": "zoe"}, {"reviewer": "ben"}, {}, {"reviewer": None}, {"reviewer": ["sub-ben"]}):
         refused = gateway.ask(request, body, who=ANN)
         assert (refused.status, refused.field) == (422, "reviewer")
     assert stage.dump() == before
+
+
+def test_a_task_goes_to_the_reviewer_who_is_meant_whoever_else_had_the_name(
+    stage: Stage, gateway: Gateway
+) -> None:
+    for sub in ("sub-0old", "sub-9new"):
+        settling.note_reviewer(stage.reviews.table, sub, "zoe")
+    listed = gateway.ask("GET /api/admin/reviewers", who=ANN).said["reviewers"]
+    (new,) = (one["reviewer"] for one in listed if one["reviewer"] == "sub-9new")
+    request = f"PUT /api/admin/tasks/{stage.mine.id}/assignment"
+    (seat,) = gateway.ask(request, {"reviewer": new}, who=ANN).said["seats"]
+    assert (seat["reviewer"], seat["name"]) == ("sub-9new", "zoe")
 
 
 @pytest.mark.parametrize("state", ["done", "deleted", "given_back"])
 def test_a_finished_task_is_not_assigned(state: str, stage: Stage, gateway: Gateway) -> None:
     before = stage.dump()
     request = f"PUT /api/admin/tasks/{stage.task(state).id}/assignment"
-    assert gateway.ask(request, {"reviewer": "ben"}, who=ANN).status in (409, 410)
+    assert gateway.ask(request, {"reviewer": "sub-ben"}, who=ANN).status in (409, 410)
     assert stage.dump() == before
 
 

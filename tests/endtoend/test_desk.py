@@ -125,8 +125,10 @@ def test_a_task_that_somebody_else_got_is_told(
 ) -> None:
     page, _ = opened(browser, desk, people["ben"])
     task = task_of(page)
-    client(desk, people["cas"]).ask("POST", "/api/claims", {"count": 1})
-    client(desk, people["ann"]).ask("PUT", f"/api/admin/tasks/{task}/assignment", {"reviewer": "cas"})
+    cas = client(desk, people["cas"])
+    cas.ask("POST", "/api/claims", {"count": 1})
+    given = {"reviewer": cas.get("/api/me")["sub"]}
+    client(desk, people["ann"]).ask("PUT", f"/api/admin/tasks/{task}/assignment", given)
     page.keyboard.press("n")
     expect(page.get_by_text("cas has this task")).to_be_visible(timeout=15_000)
     found = tasks(desk).get(task)

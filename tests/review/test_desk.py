@@ -20,6 +20,7 @@ from lambdas.domain.reviews.desk import (
     TaskGone,
     TaskNotFound,
 )
+from lambdas.domain.reviews.settling import needs_settling
 from lambdas.domain.reviews.tasks import Answer, ReviewTable, Task, finished
 from tests.review.conftest import ANN, BEN, CAS, CLAIM_SECONDS, DOT, LABELS, Reviews, labelled
 
@@ -271,7 +272,8 @@ def test_a_task_that_enough_have_skipped_is_given_back(reviews: Reviews) -> None
     for number, who in enumerate((ANN, BEN, CAS), 1):
         assert reviews.read(task).state == "open"
         claim(reviews, who)
-        assert desk.skip(reviews.table, task.id, who, " too dark ").skipped[-1] == who.sub
+        skipped, now = desk.skip(reviews.table, task.id, who, " too dark ")
+        assert (skipped.skipped[-1], now) == (who.sub, True)
         assert len(reviews.read(task).skipped) == number
     ended = reviews.read(task)
     assert ended.state == "given_back"
@@ -284,10 +286,42 @@ def test_who_has_skipped_a_task_does_not_get_it_again(reviews: Reviews) -> None:
     ACTS["skip"](reviews, task.id, ANN)
     before = reviews.items()
     assert claim(reviews, ANN) == []
-    assert ACTS["skip"](reviews, task.id, ANN).skipped == (ANN.sub,)
+    again, now = ACTS["skip"](reviews, task.id, ANN)
+    assert (again.skipped, now) == ((ANN.sub,), False)
     with pytest.raises(NotYours, match="you have skipped"):
         ACTS["answer"](reviews, task.id, ANN)
     assert reviews.items() == before
+
+
+def test_the_skip_that_ended_a_task_is_acknowledged_again(reviews: Reviews) -> None:
+    task = reviews.task()
+    for who in (ANN, BEN, CAS):
+        claim(reviews, who)
+        ended, _ = ACTS["skip"](reviews, task.id, who)
+    before = reviews.items()
+    assert ACTS["skip"](reviews, task.id, CAS) == (ended, False)
+    assert reviews.items() == before
+
+
+def test_answers_that_disagree_are_final_once_everybody_else_skips(reviews: Reviews) -> None:
+    """They come to what they come to, and nobody is asked again and again."""
+    settler = reviews.settler(review_answers=2)
+    task = reviews.task(wanted=2, token="waits")
+    for who, left in ((ANN, 0), (BEN, 50)):
+        given = labelled({"label": "cat", "left": left, "top": 0, "width": 20, "height": 20})
+        settler.settle_task(desk.answer(reviews.table, task.id, who, given, LABELS))
+    assert (reviews.read(task).state, reviews.read(task).wanted) == ("open", 3)
+    for number in range(3 + desk.MORE_SKIPS):
+        assert reviews.read(task).wanted == 3
+        who = Reviewer(f"skips-{number}", f"{number}")
+        claim(reviews, who)
+        ACTS["skip"](reviews, task.id, who)
+    assert needs_settling(reviews.read(task))
+    settled = settler.settle(task.id)
+    assert settled is not None
+    assert (settled.state, len(settled.answers)) == ("given_back", 2)
+    assert "do not agree" in settled.why
+    assert reviews.executions.waiting == set()
 
 
 def test_an_answer_is_not_lost_because_everybody_else_skips(reviews: Reviews) -> None:

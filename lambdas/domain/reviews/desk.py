@@ -171,31 +171,38 @@ def release(table: ReviewTable, id: str, reviewer: Reviewer, until: str = "") ->
     table.update(id, released)
 
 
-def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> Task:
+def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> tuple[Task, bool]:
     """The reviewer does not want this task, and does not get it again. When as many have skipped it as
     could have answered, and more, it is given back, or the answers that it has have to do.
+
+    Returns:
+        the task, and whether it was skipped now: a request that is sent again changes nothing.
 
     Raises:
         DeskError: the reviewer does not hold it.
     """
+    now = False
 
     def skipped(task: Task) -> Task:
-        if task.state != "open" or reviewer.sub in task.skipped:
+        nonlocal now
+        now = False
+        if reviewer.sub in task.skipped:
             return task
+        _check_open(task)
         if not task.seat_of(reviewer.sub, clock.now()):
             raise _not_yours(task, reviewer)
+        now = True
         told = f"{reviewer.name} skipped it: {reason.strip()}"[:MAX_REASON]
         task = replace(_left(task, reviewer.sub), skipped=(*task.skipped, reviewer.sub), why=told)
         if len(task.skipped) >= task.wanted + MORE_SKIPS:
             if task.answers:
-                return _seated(replace(task, wanted=len(task.answers)))
+                return _seated(replace(task, wanted=len(task.answers), declined=True))
             return finished(
                 task, "given_back", f"declined by {len(task.skipped)} reviewers; the last: {told}"
             )
         return task
 
-    _open_task(table, id)
-    return _there(table.update(id, skipped), id)
+    return _there(table.update(id, skipped), id), now
 
 
 def answer(

@@ -91,7 +91,8 @@ class Settler:
         return self.settle(id, final=True)
 
     def _consolidate(self, task: Task, final: bool) -> Task:
-        final = final or len(task.answers) >= consolidation.most_answers(self.tuning.review_answers)
+        most = consolidation.most_answers(self.tuning.review_answers)
+        final = final or task.declined or len(task.answers) >= most
         result = consolidation.consolidate(task.answers, final=final, iou=self.tuning.review_iou)
         if isinstance(result, Disagreement):
             further = _no_result if final else _one_more

@@ -125,6 +125,8 @@ class Task:
     answers: tuple[Answer, ...] = ()
     skipped: tuple[str, ...] = ()
     """Reviewers who do not want it."""
+    declined: bool = False
+    """So many do not want it that the answers which are there have to do."""
     suggestions: Suggestions = Suggestions()
     suggested_by: str = ""
     """Model version."""
