@@ -282,6 +282,7 @@ class Console(Construct):
             "authority": self._issuer,
             "authorizationEndpoint": f"{host}/oauth2/authorize",
             "tokenEndpoint": f"{host}/oauth2/token",
+            "revocationEndpoint": f"{host}/oauth2/revoke",
             "logoutEndpoint": f"{host}/logout",
             "redirectUri": self.address,
             "apiBase": "/api",

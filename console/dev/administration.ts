@@ -15,11 +15,11 @@ const reasons = Object.keys(whys)
 interface MockTask {
   id: string
   state: string
-  seats: { reviewer: string; name: string; until: string; state: string }[]
+  seats: { reviewer: string; name: string; until: string }[]
   [member: string]: unknown
 }
 
-const seat = (name: string) => ({ reviewer: `sub-${name}`, name, until: ago(-9), state: 'claimed' })
+const seat = (name: string) => ({ reviewer: `sub-${name}`, name, until: ago(-9) })
 
 function task(n: number, state: string): MockTask {
   const reason = reasons[n % 4] ?? 'unlabelled'
@@ -44,11 +44,15 @@ function task(n: number, state: string): MockTask {
   }
 }
 
-const tasks: MockTask[] = [
+const first = (): MockTask[] => [
   ...Array.from({ length: 120 }, (_, n) => task(n, 'open')),
   ...Array.from({ length: 34 }, (_, n) => task(200 + n, 'done')),
   ...Array.from({ length: 3 }, (_, n) => task(300 + n, 'given_back')),
 ]
+let tasks = first()
+export function forgetTasks(): void {
+  tasks = first()
+}
 
 function inState(state: string): MockTask[] {
   if (state === 'claimed') return tasks.filter(({ seats }) => seats.length > 0)
@@ -74,13 +78,17 @@ function change(method: string, id: string, body: Record<string, unknown>): Answ
     Object.assign(found, { state: 'deleted', why: 'deleted by Rosa', seats: [] })
     return { status: 204 }
   }
-  found.seats = body['reviewer'] ? [seat(String(body['reviewer']))] : []
+  const wanted = String(body['reviewer'])
+  const reviewer = reviewers.find((one) => one.reviewer === wanted)
+  if (wanted && !reviewer) return refused(422, 'unknown_reviewer', 'no such reviewer has been at the desk yet')
+  found.seats = reviewer ? [{ ...seat(reviewer.name), reviewer: wanted }] : []
   return ok(found)
 }
 
 const reviewers = [
   { reviewer: 'sub-Ben', name: 'Ben', answered: 214, skipped: 3, agreement: 0.934, compared: 61, seconds_per_answer: 6.2 },
   { reviewer: 'sub-Chiara', name: 'Chiara', answered: 1208, skipped: 40, agreement: 0.71, compared: 1, seconds_per_answer: 74 },
+  { reviewer: 'another-Ben', name: 'Ben', answered: 7, skipped: 0, agreement: null, compared: 0, seconds_per_answer: 9.5 },
   { reviewer: 'sub-Rosa', name: 'Rosa', answered: 0, skipped: 0, agreement: null, compared: 0, seconds_per_answer: null },
 ]
 

@@ -11,7 +11,7 @@ interface MockLabel {
 }
 const image = (n: number) => ({ image: `${n}`.padStart(64, '0'), url: `/mock/pictures/${n}` })
 
-const known = new Map<string, MockLabel>(
+const first = (): [string, MockLabel][] =>
   Object.entries(colours).map(([label, colour], i) => [
     label,
     {
@@ -22,8 +22,12 @@ const known = new Map<string, MockLabel>(
       examples: i === 2 ? [] : [image(i), image(i + 4)],
       retired: i === 3,
     },
-  ]),
-)
+  ])
+
+let known = new Map(first())
+export function forgetLabels(): void {
+  known = new Map(first())
+}
 
 export const labels = () => [...known.values()].sort((a, b) => Number(a.retired) - Number(b.retired))
 

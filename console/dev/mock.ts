@@ -3,14 +3,41 @@ import { readdirSync, readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Connect, Plugin } from 'vite'
-import { administrationAnswer } from './administration.ts'
+import { administrationAnswer, forgetTasks } from './administration.ts'
 import { ok, refused, type Answer } from './answers.ts'
-import { colours, labels } from './labels.ts'
+import { colours, forgetLabels, labels } from './labels.ts'
 import { pagesAnswer } from './pages.ts'
 
 const pictures = process.env['MOCK_PICTURES'] ?? ''
-const kind = process.env['MOCK_KIND'] ?? 'detection'
-const total = Number(process.env['MOCK_TASKS'] ?? 120)
+
+/** What there is and what happens; POST /mock/world begins it anew with other members, PATCH changes some. */
+const first = () => ({
+  kind: process.env['MOCK_KIND'] ?? 'detection',
+  /** Of the desk. */
+  tasks: Number(process.env['MOCK_TASKS'] ?? 120),
+  /** Nothing is there yet: no run, no version, no label, nobody. */
+  empty: false,
+  /** Who signs in. */
+  sub: 'u1',
+  name: 'Rosa',
+  /** An error that the sign-in page comes back with. */
+  signInError: '',
+  /** What answers and skips get instead; 401 is for every route. */
+  refusal: null as { status: number; code?: string; message?: string } | null,
+})
+let world = first()
+const claimedTasks = new Map<string, string>()
+const doneTasks = new Map<string, unknown>()
+const revoked: string[] = []
+
+function begin(changes: Record<string, unknown>): Answer {
+  world = { ...first(), ...changes }
+  for (const kept of [claimedTasks, doneTasks]) kept.clear()
+  revoked.length = 0
+  forgetLabels()
+  forgetTasks()
+  return ok(world)
+}
 
 /** A generator of its own, so that a picture is the same each time. */
 function random(seed: number): () => number {
@@ -59,29 +86,26 @@ function taskOf(n: number) {
     url: `/mock/pictures/${n}`,
     url_expires_at: soon,
     ...size,
-    kind,
+    kind: world.kind,
     reason: n % 3 ? 'low_confidence' : 'unlabelled',
     why: n % 3 ? 'The model was unsure: its lowest confidence is 52 %.' : 'The image came without a label.',
     created_at: new Date(Date.now() - n * 60_000).toISOString(),
     until: soon,
     suggestions:
-      kind === 'detection' ? { boxes: n % 3 ? boxes : [] } : { labels: [{ label: 'crate', confidence: 71.2 }] },
+      world.kind === 'detection' ? { boxes: n % 3 ? boxes : [] } : { labels: [{ label: 'crate', confidence: 71.2 }] },
     suggested_by: 'labelloop-7',
     wanted: 1,
     answers: 0,
   }
 }
 
-const claimedTasks = new Set<string>()
-const doneTasks = new Map<string, unknown>()
-/** Set by POST /mock/behave: what goes wrong from now on. */
-let behaviour: { status?: number; code?: string; message?: string } = {}
-
-function claim(count: number): Answer {
+/** Those that the reviewer claimed before and does not hold, then free ones, as the API does it. */
+function claim(count: number, held: string[]): Answer {
   const tasks = []
-  for (let n = 0; n < total && tasks.length < count; n += 1) {
-    if (claimedTasks.has(`task-${n}`) || doneTasks.has(`task-${n}`)) continue
-    claimedTasks.add(`task-${n}`)
+  for (let n = 0; n < world.tasks && tasks.length < count; n += 1) {
+    const id = `task-${n}`
+    if (held.includes(id) || doneTasks.has(id) || (claimedTasks.get(id) ?? world.sub) !== world.sub) continue
+    claimedTasks.set(id, world.sub)
     tasks.push(taskOf(n))
   }
   return ok({ tasks })
@@ -91,24 +115,30 @@ function deskAnswer(method: string, path: string, body: Record<string, unknown>)
   const until = new Date(Date.now() + 600_000).toISOString()
   const task = /^\/(?:claims|tasks)\/([^/]+)/.exec(path)?.[1] ?? ''
   if (path === '/me')
-    return ok({ sub: 'u1', name: 'Rosa', groups: ['reviewers', 'administrators'], deployment: 'mock', kind })
+    return ok({ sub: world.sub, name: world.name, groups: ['reviewers', 'administrators'] })
   if (path === '/queue') {
     const done = doneTasks.size
-    return ok({ open: total - done, claimed_by_me: claimedTasks.size, answered_by_me: 40 + done, answered_today: done, kind })
+    return ok({ open: world.tasks - done, answered_today: done })
   }
   if (path === '/labels') return ok({ labels: labels() })
-  if (path === '/claims') return claim(Number(body['count'] ?? 1))
+  if (path === '/claims') return claim(Number(body['count'] ?? 1), (body['held'] ?? []) as string[])
   if (!task) return null
   if (path.endsWith('/answer') || path.endsWith('/skip')) {
-    if (behaviour.status) return refused(behaviour.status, behaviour.code ?? 'mock', behaviour.message ?? 'As asked.')
-    if (doneTasks.has(task)) return refused(409, 'already_done', 'Somebody has answered this task already.')
+    const { refusal } = world
+    if (refusal) return refused(refusal.status, refusal.code ?? 'mock', refusal.message ?? 'as asked')
+    if (doneTasks.has(task)) return refused(409, 'already_done', 'this task is done; go on to the next')
     doneTasks.set(task, body)
     claimedTasks.delete(task)
     return path.endsWith('/skip') ? { status: 204 } : ok({ state: 'done', wanted: 1, answers: 1 })
   }
   if (method === 'GET') return ok(taskOf(Number(task.slice(5))))
-  if (!claimedTasks.has(task)) return refused(409, 'not_yours', 'Somebody else has claimed this task.')
-  if (method === 'PUT') return ok({ until })
+  if (doneTasks.has(task)) return refused(409, 'already_done', 'this task is done; go on to the next')
+  if ((claimedTasks.get(task) ?? world.sub) !== world.sub)
+    return refused(409, 'not_yours', 'Ben has this task; claim another')
+  if (method === 'PUT') {
+    claimedTasks.set(task, world.sub)
+    return ok({ until })
+  }
   claimedTasks.delete(task)
   return { status: 204 }
 }
@@ -116,7 +146,7 @@ function deskAnswer(method: string, path: string, body: Record<string, unknown>)
 function idToken(): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const now = Math.floor(Date.now() / 1000)
-  return `${part({ alg: 'none' })}.${part({ iss: 'mock', aud: 'mock', sub: 'u1', iat: now, exp: now + 3600 })}.x`
+  return `${part({ alg: 'none' })}.${part({ iss: 'mock', aud: 'mock', sub: world.sub, iat: now, exp: now + 3600 })}.x`
 }
 
 function signInAnswer(url: URL): Answer | null {
@@ -129,21 +159,29 @@ function signInAnswer(url: URL): Answer | null {
       authority: 'mock',
       authorizationEndpoint: `${site}/mock/authorize`,
       tokenEndpoint: `${site}/mock/token`,
+      revocationEndpoint: `${site}/mock/revoke`,
       redirectUri: `${site}/`,
       apiBase: '/api',
     })
   }
   if (url.pathname === '/mock/token')
     return ok({ access_token: 'mock', id_token: idToken(), refresh_token: 'r', token_type: 'Bearer', expires_in: 3600 })
-  if (url.pathname === '/mock/answers') return ok(Object.fromEntries(doneTasks))
+  if (url.pathname === '/mock/told') {
+    return ok({ answers: Object.fromEntries(doneTasks), claimed: [...claimedTasks.keys()], revoked })
+  }
   return null
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>> {
+async function textOf(request: IncomingMessage): Promise<string> {
   const parts: Buffer[] = []
   for await (const part of request) parts.push(part as Buffer)
+  return Buffer.concat(parts).toString()
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>> {
+  const text = await textOf(request)
   try {
-    return JSON.parse(Buffer.concat(parts).toString() || '{}') as Record<string, unknown>
+    return JSON.parse(text || '{}') as Record<string, unknown>
   } catch {
     return {}
   }
@@ -165,8 +203,19 @@ function sendPicture(response: ServerResponse, n: number): void {
   response.end(picture(n))
 }
 
+const counts = { open: 0, claimed: 0, done: 0, given_back: 0, deleted: 0 }
+const nothingYet: Record<string, unknown> = {
+  '/runs': { runs: [] },
+  '/versions': { versions: [] },
+  '/labels': { labels: [] },
+  '/admin/tasks': { tasks: [], counts, cursor: null },
+  '/admin/reviewers': { reviewers: [] },
+}
+
 function apiAnswer(method: string, url: URL, body: Record<string, unknown>): Answer {
-  if (behaviour.status === 401) return refused(401, 'unauthorized', 'Sign in.')
+  if (world.refusal?.status === 401) return refused(401, 'unauthorized', 'Sign in.')
+  const nothing = world.empty && method === 'GET' ? nothingYet[url.pathname.slice(4)] : undefined
+  if (nothing) return ok(nothing)
   return (
     deskAnswer(method, url.pathname.slice(4), body) ??
     administrationAnswer(method, url, body) ??
@@ -179,16 +228,22 @@ async function handle(request: IncomingMessage, response: ServerResponse, next: 
   const url = new URL(request.url ?? '/', `http://${request.headers.host ?? 'localhost'}`)
   const path = url.pathname
   if (path === '/mock/authorize') {
-    const back = `${url.searchParams.get('redirect_uri') ?? '/'}?code=c&state=${url.searchParams.get('state') ?? ''}`
-    response.writeHead(302, { Location: back }).end()
+    const outcome = world.signInError ? { error: 'access_denied', error_description: world.signInError } : { code: 'c' }
+    const query = new URLSearchParams({ ...outcome, state: url.searchParams.get('state') ?? '' })
+    response.writeHead(302, { Location: `${url.searchParams.get('redirect_uri') ?? '/'}?${query.toString()}` }).end()
+  } else if (path === '/mock/revoke') {
+    const body = new URLSearchParams(await textOf(request))
+    revoked.push(`${body.get('client_id') ?? ''} ${body.get('token') ?? ''}`)
+    reply(response, ok({}))
   } else if (path.startsWith('/mock/pictures/')) {
     sendPicture(response, Number(path.split('/').pop()))
   } else if (path.startsWith('/mock/uploads/')) {
     await bodyOf(request)
     reply(response, ok({}))
-  } else if (path === '/mock/behave') {
-    behaviour = await bodyOf(request)
-    reply(response, ok(behaviour))
+  } else if (path === '/mock/world') {
+    const changes = await bodyOf(request)
+    if (request.method === 'PATCH') Object.assign(world, changes)
+    reply(response, request.method === 'POST' ? begin(changes) : ok(world))
   } else if (path.startsWith('/api/')) {
     reply(response, apiAnswer(request.method ?? 'GET', url, await bodyOf(request)))
   } else {

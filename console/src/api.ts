@@ -21,15 +21,10 @@ export interface Me {
   sub: string
   name: string
   groups: string[]
-  deployment: string
-  kind: Kind
 }
 export interface Queue {
   open: number
-  claimed_by_me: number
-  answered_by_me: number
   answered_today: number
-  kind: Kind
 }
 export interface LabelExample {
   image: string
@@ -83,7 +78,6 @@ export interface Seat {
   reviewer: string
   name: string
   until: string
-  state: string
 }
 export interface AdminTask extends Omit<Task, 'url' | 'url_expires_at' | 'until'> {
   state: TaskState
@@ -243,9 +237,9 @@ export const getLabels = () => call<{ labels: Label[] }>('GET', '/labels')
 export const claimTasks = (count: number, held: string[]) =>
   call<{ tasks: Task[] }>('POST', '/claims', { count, held })
 export const renewClaim = (task: string) => call<{ until: string }>('PUT', `/claims/${id(task)}`)
-export const releaseClaim = (task: string) => call<void>('DELETE', `/claims/${id(task)}`)
-/** A claim that was begun anew since, by the page that is loaded next, has another end and stays. */
-const leavingPath = ({ id: task, until }: Task) => `/claims/${id(task)}?${new URLSearchParams({ until }).toString()}`
+/** A claim that was begun anew since, by another tab or the page that is loaded next, has another end and stays. */
+const claimPath = ({ id: task, until }: Task) => `/claims/${id(task)}?${new URLSearchParams({ until }).toString()}`
+export const releaseClaim = (task: Task) => call<void>('DELETE', claimPath(task))
 export const getTask = (task: string) => call<Task>('GET', `/tasks/${id(task)}`)
 export const answerTask = (task: string, answer: AnswerBody) =>
   call<AnswerResult>('POST', `/tasks/${id(task)}/answer`, answer)
@@ -258,7 +252,7 @@ export function getAdminTasks(state: TaskState | 'claimed' | '' = '', cursor = '
   const text = query.toString()
   return call<AdminTasks>('GET', `/admin/tasks${text ? `?${text}` : ''}`)
 }
-/** An empty reviewer frees the task. */
+/** `reviewer` is a subject, as the list of reviewers has it; empty, it frees the task. */
 export const assignTask = (task: string, reviewer: string) =>
   call<AdminTask>('PUT', `/admin/tasks/${id(task)}/assignment`, { reviewer })
 export const deleteTask = (task: string) => call<void>('DELETE', `/admin/tasks/${id(task)}`)
@@ -270,7 +264,6 @@ export const putLabel = (label: string, change: Partial<LabelChange>) =>
 export const getRuns = () => call<{ runs: RunSummary[] }>('GET', '/runs')
 export const getRun = (run: string) => call<Run>('GET', `/runs/${id(run)}`)
 export const getVersions = () => call<{ versions: Version[] }>('GET', '/versions')
-export const getVersion = (version: string) => call<Version>('GET', `/versions/${id(version)}`)
 export const startTry = (contentType: string, size: number) =>
   call<TryUpload>('POST', '/try', { content_type: contentType, size })
 export const detectTry = (image: string) => call<Detection>('POST', `/try/${id(image)}/detection`)
@@ -279,7 +272,7 @@ export const reviewTry = (image: string) => call<{ task: string }>('POST', `/try
 /** Gives claims back while the page is being left, when nobody can wait for an answer. */
 export function releaseOnLeaving(tasks: Task[], token: string): void {
   for (const task of tasks) {
-    void fetch(config().apiBase + leavingPath(task), {
+    void fetch(config().apiBase + claimPath(task), {
       method: 'DELETE',
       headers: { Authorization: `Bearer ${token}` },
       keepalive: true,

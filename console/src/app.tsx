@@ -1,11 +1,12 @@
 /** The shell: navigation, who is signed in, and the page of the path. */
 import { signal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import type { ComponentChildren } from 'preact'
+import { useEffect, useErrorBoundary, useRef } from 'preact/hooks'
 import { getMe, type Me } from './api'
-import { config, signIn, signOut, startSignIn } from './auth'
+import { config, signIn, signInProblem, signOut, startSignIn } from './auth'
 import { outboxOf } from './desk/post'
 import { go, Lazy, Link, match, path, type Route } from './router'
-import { Button, EmptyState, Spinner, ToastRegion } from './ui'
+import { Button, EmptyState, sentence, Spinner, ToastRegion } from './ui'
 
 // One chunk for each page.
 const routes: Route[] = [
@@ -54,10 +55,24 @@ export function App() {
       <Header />
       {signIn.value === 'lapsed' && <LapsedBanner />}
       <main id="main" tabIndex={-1}>
-        <CurrentPage />
+        <Unbroken key={path.value}>
+          <CurrentPage />
+        </Unbroken>
       </main>
       <ToastRegion />
     </>
+  )
+}
+
+/** Says so where a page breaks; the navigation goes on working. */
+function Unbroken({ children }: { children: ComponentChildren }) {
+  const [broken] = useErrorBoundary((error: unknown) => console.error(error))
+  if (!broken) return <>{children}</>
+  return (
+    <EmptyState title="This page has broken" action={<Button onClick={() => location.reload()}>Load it again</Button>}>
+      That is a fault of the console, not of yours; what you drew at the review desk is kept. It said:{' '}
+      {sentence(broken instanceof Error ? broken.message : String(broken))}
+    </EmptyState>
   )
 }
 
@@ -142,8 +157,14 @@ function LapsedBanner() {
 function SignedOutPage() {
   return (
     <main class="signed-out">
+      <img src="/icon.svg" alt="" width="56" height="56" />
       <h1>LabelLoop</h1>
       <p>Review images, follow training runs, and try the model of {config().deployment}.</p>
+      {signInProblem.value && (
+        <p class="signed-out-problem" role="alert">
+          Signing in did not work: {sentence(signInProblem.value)} Sign in once more.
+        </p>
+      )}
       <Button kind="primary" onClick={() => void startSignIn()}>
         Sign in
       </Button>

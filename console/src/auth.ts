@@ -10,6 +10,7 @@ export interface Config {
   authority: string
   authorizationEndpoint?: string
   tokenEndpoint?: string
+  revocationEndpoint?: string
   logoutEndpoint?: string
   redirectUri: string
   apiBase: string
@@ -18,6 +19,8 @@ export interface Config {
 /** `lapsed`: was signed in, and has to sign in again; nothing that is on the screen is lost. */
 export type SignIn = 'unknown' | 'out' | 'in' | 'lapsed'
 export const signIn = signal<SignIn>('unknown')
+/** Why signing in did not work; empty when nobody has tried, or it did. */
+export const signInProblem = signal('')
 
 export class SignedOut extends Error {
   constructor() {
@@ -86,8 +89,9 @@ async function finishSignIn(): Promise<void> {
   try {
     user = await userManager().signinRedirectCallback()
     back = typeof user.state === 'string' ? user.state : back
-  } catch {
+  } catch (error) {
     user = null
+    signInProblem.value = error instanceof Error ? error.message : String(error)
   }
   history.replaceState(null, '', back)
 }
@@ -131,8 +135,33 @@ export async function startSignIn(): Promise<void> {
   await userManager().signinRedirect({ state: here })
 }
 
+const farewells = new Set<() => Promise<unknown>>()
+/** Has `act` done when somebody signs out, while the token still holds; returns what takes it back. */
+export function whenSigningOut(act: () => Promise<unknown>): () => void {
+  farewells.add(act)
+  return () => farewells.delete(act)
+}
+
+/** The refresh token, and every token that it was exchanged for. */
+async function revoke(): Promise<void> {
+  const { revocationEndpoint, clientId } = config()
+  if (!revocationEndpoint || !user?.refresh_token) return
+  // https://docs.aws.amazon.com/cognito/latest/developerguide/revocation-endpoint.html
+  const body = new URLSearchParams({ token: user.refresh_token, client_id: clientId })
+  await fetch(revocationEndpoint, { method: 'POST', body, keepalive: true })
+}
+
+/** Nobody is kept signed in by a connection that is gone. */
+const patience = 3000
+async function atMost(work: Promise<unknown>): Promise<void> {
+  const enough = new Promise((resolve) => setTimeout(resolve, patience))
+  await Promise.race([work.catch(() => undefined), enough])
+}
+
 export async function signOut(): Promise<void> {
   const { logoutEndpoint, clientId, redirectUri } = config()
+  await atMost(Promise.all([...farewells].map((act) => act())))
+  await atMost(revoke())
   await userManager().removeUser()
   user = null
   signIn.value = 'out'

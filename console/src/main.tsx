@@ -2,6 +2,7 @@ import { render } from 'preact'
 import { App } from './app'
 import { startAuth } from './auth'
 import { path } from './router'
+import { Button, EmptyState } from './ui'
 import './styles/tokens.css'
 import './styles/base.css'
 import './styles/ui.css'
@@ -14,5 +15,13 @@ void startAuth().then(
     path.value = location.pathname
     render(<App />, root)
   },
-  (error: unknown) => render(<p role="alert">{error instanceof Error ? error.message : String(error)}</p>, root),
+  (error: unknown) => {
+    const again = <Button onClick={() => location.reload()}>Load it again</Button>
+    render(
+      <EmptyState title="The console could not start" action={again}>
+        {error instanceof Error ? error.message : String(error)}
+      </EmptyState>,
+      root,
+    )
+  },
 )

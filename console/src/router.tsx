@@ -52,6 +52,15 @@ export interface Route {
   administrators?: boolean
 }
 
+/** A part of a path as it was before it was encoded; null when it is no encoding of anything. */
+function decoded(part: string): string | null {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return null
+  }
+}
+
 /** The parts of `path` that `pattern` names, or null when it does not match. */
 export function match(pattern: string, path: string): Record<string, string> | null {
   const wanted = pattern.split('/')
@@ -59,8 +68,9 @@ export function match(pattern: string, path: string): Record<string, string> | n
   if (wanted.length !== given.length) return null
   const params: Record<string, string> = {}
   for (const [i, part] of wanted.entries()) {
-    const value = given[i] ?? ''
-    if (part.startsWith(':')) params[part.slice(1)] = decodeURIComponent(value)
+    const value = decoded(given[i] ?? '')
+    if (value === null) return null
+    if (part.startsWith(':')) params[part.slice(1)] = value
     else if (part !== value) return null
   }
   return params

@@ -55,4 +55,9 @@ describe('finding', () => {
     expect(boxes.handleAt(box, { x: 25, y: 18 }, 6)).toBe('n')
     expect(boxes.handleAt(box, { x: 25, y: 40 }, 6)).toBeNull()
   })
+  it('leaves the middle of a small box to moving, however far a finger reaches', () => {
+    expect(boxes.handleAt(box, { x: 25, y: 40 }, 44)).toBeNull()
+    expect(boxes.handleAt(box, { x: 12, y: 22 }, 44)).toBe('nw')
+    expect(boxes.handleAt(box, { x: 60, y: 75 }, 44)).toBe('se')
+  })
 })

@@ -1,27 +1,34 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { FakeLocks, FakeStorage } from './browser'
+
+let leaving: (() => Promise<unknown>)[]
 
 vi.mock('../src/auth', () => ({
   SignedOut: class extends Error {},
   config: () => ({ apiBase: '/api' }),
   accessToken: () => Promise.resolve('token'),
   tokenAtHand: () => 'token',
+  whenSigningOut: (act: () => Promise<unknown>) => {
+    leaving.push(act)
+    return () => leaving.splice(leaving.indexOf(act), 1)
+  },
 }))
 
-class Storage {
-  getItem = () => null
-  setItem = () => undefined
-  removeItem = () => undefined
-}
-const tasks = ['one', 'two'].map((id) => ({ id, url: `/${id}.jpg` }))
+const tasks = ['one', 'two'].map((id) => ({ id, url: `/${id}.jpg`, until: 'noon' }))
+const givenBack = ['DELETE /api/claims/one?until=noon', 'DELETE /api/claims/two?until=noon']
 let asked: string[]
 let sent: unknown[]
 let claim: (response: Response) => void
+/** What renewing a claim is answered with. */
+let renewals: Record<string, () => Response>
 
 beforeEach(() => {
   asked = []
   sent = []
-  vi.stubGlobal('localStorage', new Storage())
-  vi.stubGlobal('sessionStorage', new Storage())
+  leaving = []
+  renewals = {}
+  vi.stubGlobal('localStorage', new FakeStorage())
+  vi.stubGlobal('navigator', { locks: new FakeLocks() })
   vi.stubGlobal('window', new EventTarget())
   vi.stubGlobal('document', new EventTarget())
   vi.stubGlobal('Image', class {
@@ -30,6 +37,8 @@ beforeEach(() => {
   vi.stubGlobal('fetch', (path: string, { method, body }: RequestInit) => {
     asked.push(`${method} ${path}`)
     if (body) sent.push(JSON.parse(body as string))
+    const renewed = method === 'PUT' ? (renewals[path.split('/').at(-1) ?? ''] ?? (() => Response.json({ until: 'one' }))) : null
+    if (renewed) return Promise.resolve(renewed())
     if (path !== '/api/claims') return Promise.resolve(new Response(null, { status: 204 }))
     return new Promise<Response>((resolve) => {
       claim = resolve
@@ -40,10 +49,11 @@ afterEach(() => vi.unstubAllGlobals())
 
 async function opened() {
   const { claimed, Claims } = await import('../src/desk/claims')
-  const claims = new Claims(() => undefined, () => ['in-the-outbox'])
+  const lost: string[] = []
+  const claims = new Claims('me', (why, begun) => lost.push(`${why}${begun ? ', begun' : ''}`), () => ['in-the-outbox'])
   const ready = claims.open()
   await vi.waitFor(() => expect(asked).toEqual(['POST /api/claims']))
-  return { claimed, claims, ready }
+  return { claimed, claims, lost, ready }
 }
 
 it('shows what it has claimed, and gives it back when the desk is left', async () => {
@@ -52,7 +62,7 @@ it('shows what it has claimed, and gives it back when the desk is left', async (
   await ready
   expect(claimed.value.map(({ task }) => task.id)).toEqual(['one', 'two'])
   claims.close()
-  await vi.waitFor(() => expect(asked.slice(1)).toEqual(['DELETE /api/claims/one', 'DELETE /api/claims/two']))
+  await vi.waitFor(() => expect(asked.slice(1)).toEqual(givenBack))
 })
 it('gives back what is claimed for it after the desk was left', async () => {
   const { claimed, claims, ready } = await opened()
@@ -60,7 +70,7 @@ it('gives back what is claimed for it after the desk was left', async () => {
   claim(Response.json({ tasks }))
   await ready
   expect(claimed.value).toEqual([])
-  await vi.waitFor(() => expect(asked.slice(1)).toEqual(['DELETE /api/claims/one', 'DELETE /api/claims/two']))
+  await vi.waitFor(() => expect(asked.slice(1)).toEqual(givenBack))
 })
 it('tells what it has at hand, so that what was claimed before a reload comes again', async () => {
   const { claimed, claims, ready } = await opened()
@@ -76,8 +86,48 @@ it('tells what it has at hand, so that what was claimed before a reload comes ag
 })
 it('gives back at the end of the page the very claims that it has', async () => {
   const { ready } = await opened()
-  claim(Response.json({ tasks: tasks.map((task) => ({ ...task, until: 'noon' })) }))
+  claim(Response.json({ tasks }))
   await ready
   window.dispatchEvent(new Event('pagehide'))
-  expect(asked.slice(1)).toEqual(['DELETE /api/claims/one?until=noon', 'DELETE /api/claims/two?until=noon'])
+  expect(asked.slice(1)).toEqual(givenBack)
+})
+it('gives back at signing out, while the token holds, and claims no more', async () => {
+  const { claimed, claims, ready } = await opened()
+  claim(Response.json({ tasks }))
+  await ready
+  await Promise.all(leaving.map((act) => act()))
+  expect(asked.slice(1)).toEqual(givenBack)
+  await claims.fill()
+  claims.close()
+  expect([claimed.value, asked.length, leaving]).toEqual([[], 3, []])
+})
+it('leaves to other tabs what they have', async () => {
+  const { Tabs } = await import('../src/desk/tabs')
+  const other = new Tabs('me')
+  other.keep(['elsewhere'])
+  await vi.waitFor(async () => expect(await other.tasks()).toEqual(['elsewhere']))
+  const { saveDraft } = await import('../src/desk/drafts')
+  saveDraft('me', 'elsewhere', { boxes: [], labels: [] })
+  const { claims, ready } = await opened()
+  expect(sent).toEqual([{ count: 4, held: ['elsewhere', 'in-the-outbox'] }])
+  claim(Response.json({ tasks }))
+  await ready
+  await vi.waitFor(async () => expect((await other.tasks()).sort()).toEqual(['elsewhere', 'one', 'two']))
+  claims.close()
+})
+it('tells of a task that is gone if it was on the desk or begun, and forgets the draft of one that is over', async () => {
+  const { saveDraft, draftedTasks } = await import('../src/desk/drafts')
+  const { claimed, claims, lost, ready } = await opened()
+  const more = ['three', 'four'].map((id) => ({ id, url: `/${id}.jpg`, until: 'noon' }))
+  claim(Response.json({ tasks: [...tasks, ...more] }))
+  await ready
+  saveDraft('me', 'four', { boxes: [], labels: [] })
+  const over = (message: string) => () => Response.json({ error: { code: 'already_done', message } }, { status: 409 })
+  renewals = { one: over('you have answered this task already'), three: over('not seen'), four: over('this task is done') }
+  Object.assign(document, { visibilityState: 'visible' })
+  document.dispatchEvent(new Event('visibilitychange'))
+  await vi.waitFor(() => expect(claimed.value.map(({ task }) => task.id)).toEqual(['two']))
+  expect(lost).toEqual(['you have answered this task already', 'this task is done, begun'])
+  expect(draftedTasks('me')).toEqual([])
+  claims.close()
 })

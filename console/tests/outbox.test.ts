@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { Delivery } from '../src/desk/outbox'
+import { FakeStorage } from './browser'
 
 vi.mock('../src/auth', () => {
   class SignedOut extends Error {}
@@ -13,12 +14,6 @@ vi.mock('../src/auth', () => {
   }
 })
 
-class Storage {
-  private readonly items = new Map<string, string>()
-  getItem = (key: string) => this.items.get(key) ?? null
-  setItem = (key: string, value: string) => void this.items.set(key, value)
-}
-
 const answer = (task: string, sub = 'me'): Delivery => ({ task, sub, answer: { verdict: 'nothing', seconds: 2 } })
 const says = (status: number, body: unknown = {}) => new Response(JSON.stringify(body), { status })
 let replies: (() => Response)[]
@@ -28,7 +23,7 @@ beforeEach(() => {
   vi.useFakeTimers()
   replies = []
   asked = []
-  vi.stubGlobal('localStorage', new Storage())
+  vi.stubGlobal('localStorage', new FakeStorage())
   vi.stubGlobal('window', new EventTarget())
   vi.stubGlobal('navigator', { locks: { request: (_name: string, act: () => Promise<void>) => act() } })
   vi.stubGlobal('fetch', (path: string) => {
@@ -92,6 +87,16 @@ it('sends after a reload what another page left, and only one\u2019s own', async
   await vi.advanceTimersByTimeAsync(0)
   expect(sent).toEqual(['t1'])
   expect(JSON.parse(localStorage.getItem('labelloop.outbox') ?? '')).toEqual([answer('t2', 'somebody else')])
+})
+
+it('keeps an answer of somebody else about the same task', async () => {
+  const { outbox, sent } = await opened()
+  const theirs = answer('t1', 'somebody else')
+  localStorage.setItem('labelloop.outbox', JSON.stringify([theirs]))
+  outbox.put(answer('t1'))
+  await vi.advanceTimersByTimeAsync(0)
+  expect(sent).toEqual(['t1'])
+  expect(JSON.parse(localStorage.getItem('labelloop.outbox') ?? '')).toEqual([theirs])
 })
 
 it('tells a refusal, drops it, and goes on with the next', async () => {

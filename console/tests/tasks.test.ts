@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { firstPages } from '../src/admin/taskpages'
-import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText } from '../src/admin/words'
-import type { AdminTask, AdminTasks } from '../src/api'
+import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText, toldApart } from '../src/admin/words'
+import type { AdminTask, AdminTasks, Reviewer } from '../src/api'
 import { number } from '../src/ui/format'
 
 const counts = { open: 5, claimed: 3, done: 0, given_back: 0, deleted: 0 }
@@ -64,6 +64,10 @@ describe('words', () => {
   it('show a reason that they do not know as it came', () => {
     expect(reasonText('low_confidence')).toBe('Model unsure')
     expect(reasonText('weather')).toBe('weather')
+  })
+  it('tell two people of one name apart', () => {
+    const all = ['Ben', 'Ben', 'Rosa'].map((name, i) => ({ reviewer: `${i}e5c0a1f-4d`, name }) as Reviewer)
+    expect(all.map((one) => toldApart(one, all))).toEqual(['Ben (0e5c0a1f)', 'Ben (1e5c0a1f)', 'Rosa'])
   })
   it('say on what an agreement is measured', () => {
     expect(comparedText(0)).toMatch(/nobody else/)

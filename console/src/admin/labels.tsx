@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks'
 import { getLabels, putLabel, type Label } from '../api'
 import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { Badge, Button, EmptyState, PageHeader, toast } from '../ui'
+import { Badge, Button, EmptyState, PageHeader, Swatch, toast } from '../ui'
 import './admin.css'
 import { withLabel } from './labelcheck'
 import { LabelForm } from './labelform'
@@ -105,14 +105,5 @@ function LabelCard({ label, onEdit, onKept }: LabelCardProps) {
         </Button>
       </div>
     </li>
-  )
-}
-
-/** Drawn: the page's policy refuses a style that is not in a file. */
-function Swatch({ colour }: { colour: string }) {
-  return (
-    <svg class="admin-swatch" viewBox="0 0 16 16" aria-hidden="true">
-      <rect width="16" height="16" rx="3" fill={colour} />
-    </svg>
   )
 }

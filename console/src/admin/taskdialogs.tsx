@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { assignTask, deleteTask, getReviewers, getTask, type AdminTask } from '../api'
 import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
 import { Button, Dialog, Field, toast, when } from '../ui'
-import { reasonText, shortId } from './words'
+import { reasonText, shortId, toldApart } from './words'
 
 interface TaskDialogProps {
   task: AdminTask
@@ -95,12 +95,14 @@ function Ends({ task }: { task: AdminTask }) {
 
 export function AssignDialog(props: ActingDialogProps) {
   const { task, onClose } = props
-  const [name, setName] = useState('')
+  const [chosen, setChosen] = useState('')
   const [busy, act] = useAct(props)
   const loaded = useLoaded(getReviewers, 'reviewers')
   function submit(event: Event) {
     event.preventDefault()
-    act(assignTask(task.id, name), name ? `The task is ${name}\u2019s now.` : 'The task is free for whoever is next.')
+    const name = loaded.value?.reviewers.find(({ reviewer }) => reviewer === chosen)?.name
+    const done = name ? `The task is ${name}\u2019s now.` : 'The task is free for whoever is next.'
+    act(assignTask(task.id, chosen), done)
   }
   return (
     <Dialog title={`Reassign ${shortId(task.image)}`} onClose={onClose}>
@@ -112,11 +114,11 @@ export function AssignDialog(props: ActingDialogProps) {
               label="Who is to answer it"
               hint="Those who have been at the review desk. A claim that nobody works on ends by itself, and frees the task."
             >
-              <select value={name} onChange={(event) => setName(event.currentTarget.value)}>
+              <select value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
                 <option value="">Whoever is next</option>
                 {reviewers.map((known) => (
-                  <option key={known.reviewer} value={known.name}>
-                    {known.name}
+                  <option key={known.reviewer} value={known.reviewer}>
+                    {toldApart(known, reviewers)}
                   </option>
                 ))}
               </select>
@@ -126,7 +128,7 @@ export function AssignDialog(props: ActingDialogProps) {
         <div class="dialog-actions">
           <Button onClick={onClose}>Cancel</Button>
           <Button kind="primary" type="submit" disabled={busy || loaded.value === null}>
-            {name ? 'Reassign' : 'Free it'}
+            {chosen ? 'Reassign' : 'Free it'}
           </Button>
         </div>
       </form>

@@ -1,5 +1,5 @@
 /** What tasks and figures of reviewers mean, in words. */
-import type { AdminTask, AdminTasks, TaskState } from '../api'
+import type { AdminTask, AdminTasks, Reviewer, TaskState } from '../api'
 import { number } from '../ui/format'
 import type { Tone } from '../ui/display'
 
@@ -60,6 +60,12 @@ export function restText(filter: Filter, shown: number, counts: AdminTasks['coun
   const rest = counts.claimed - shown
   if (filter !== 'claimed' || rest <= 0) return ''
   return `${number(rest)} more ${rest === 1 ? 'is' : 'are'} claimed; find them among the open ones.`
+}
+
+/** A reviewer's name; with the beginning of the subject where somebody else has the same. */
+export function toldApart({ reviewer, name }: Reviewer, all: Reviewer[]): string {
+  const same = all.filter((other) => other.name === name)
+  return same.length > 1 ? `${name} (${reviewer.slice(0, 8)})` : name
 }
 
 /** On what an agreement is measured. */

@@ -89,10 +89,16 @@ export function handlePoint(box: Box, handle: Handle): Point {
   return { x: box.left + x * box.width, y: box.top + y * box.height }
 }
 
-/** The handle of `box` within `reach` (image pixels) of a point; the nearest one. */
+const holds = (box: Box, point: Point) =>
+  point.x >= box.left && point.x <= box.left + box.width && point.y >= box.top && point.y <= box.top + box.height
+
+/**
+ * The handle of `box` within `reach` (image pixels) of a point; the nearest one. Handles reach no further
+ * into the box than a quarter of its sides, so that a small one can still be moved.
+ */
 export function handleAt(box: Box, point: Point, reach: number): Handle | null {
   let best: Handle | null = null
-  let bestDistance = reach
+  let bestDistance = holds(box, point) ? Math.min(reach, Math.min(box.width, box.height) / 4) : reach
   for (const handle of handles) {
     const at = handlePoint(box, handle)
     const distance = Math.hypot(at.x - point.x, at.y - point.y)
@@ -103,9 +109,6 @@ export function handleAt(box: Box, point: Point, reach: number): Handle | null {
   }
   return best
 }
-
-const holds = (box: Box, point: Point) =>
-  point.x >= box.left && point.x <= box.left + box.width && point.y >= box.top && point.y <= box.top + box.height
 
 /** The smallest box under a point, so that a box inside another can be reached. */
 export function boxAt(boxes: DeskBox[], point: Point): DeskBox | null {

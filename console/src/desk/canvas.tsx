@@ -67,8 +67,16 @@ class Gestures {
     return { kind: 'press', from, start: at }
   }
 
+  /** Tells by the cursor what a press would do. */
+  private hover(event: PointerEvent): void {
+    const box = desk.selected.value
+    const at = toImage(desk.view.value, this.at(event))
+    const handle = box && handleAt(box, at, reach(event) / desk.view.value.scale)
+    this.element.dataset['over'] = handle ?? (box && boxAt([box], at) ? 'box' : '')
+  }
+
   readonly moveTo = (event: PointerEvent): void => {
-    if (!this.pointers.has(event.pointerId)) return
+    if (!this.pointers.has(event.pointerId)) return this.hover(event)
     const at = this.at(event)
     this.pointers.set(event.pointerId, at)
     const { gesture } = this

@@ -1,9 +1,10 @@
 /** The tasks claimed for this reviewer: the one on the desk and those after it, their pictures decoded. */
-import { signal } from '@preact/signals'
-import { claimTasks, getTask, releaseClaim, releaseOnLeaving, renewClaim, type Task } from '../api'
-import { tokenAtHand } from '../auth'
+import { effect, signal } from '@preact/signals'
+import { ApiError, claimTasks, getTask, releaseClaim, releaseOnLeaving, renewClaim, type Task } from '../api'
+import { tokenAtHand, whenSigningOut } from '../auth'
 import { draftedTasks, dropDraft, dropOldDrafts } from './drafts'
 import { isFinal } from './outbox'
+import { Tabs } from './tabs'
 
 export interface Ready {
   task: Task
@@ -25,9 +26,12 @@ function preload(task: Task): Ready {
   return { task, image, decoded }
 }
 
-function giveBack(tasks: Task[]): void {
-  for (const { id } of tasks) void releaseClaim(id).catch(() => undefined)
+async function giveBack(tasks: Task[]): Promise<void> {
+  await Promise.allSettled(tasks.map(releaseClaim))
 }
+
+/** It will never come back: nothing of it needs to be kept. */
+const isOver = (error: ApiError): boolean => [404, 410].includes(error.status) || error.code === 'already_done'
 
 /** The first is on the desk. */
 export const claimed = signal<Ready[]>([])
@@ -42,18 +46,28 @@ export class Claims {
   private ended = false
   private timer: ReturnType<typeof setInterval> | undefined
   private readonly finished = new Set<string>()
+  private readonly tabs: Tabs
+  private readonly undo: (() => void)[] = []
 
-  /** `lost` is told of a task whose claim has gone to somebody else; `sending` tells whose answers are on their way. */
+  /**
+   * `lost` is told why a task that the person has seen or begun is gone; `sending` tells the tasks whose
+   * answers are on their way.
+   */
   constructor(
-    private readonly lost: (task: Task) => void,
+    private readonly sub: string,
+    private readonly lost: (why: string, begun: boolean) => void,
     private readonly sending: () => string[],
-  ) {}
+  ) {
+    this.tabs = new Tabs(sub)
+  }
 
   async open(): Promise<void> {
     dropOldDrafts()
-    const sending = new Set(this.sending())
-    const drafted = draftedTasks().filter((task) => !sending.has(task))
-    await Promise.all(drafted.map((task) => this.takeUp(task)))
+    this.undo.push(
+      effect(() => this.holdAll()),
+      whenSigningOut(() => this.give()),
+    )
+    await this.tabs.alone(() => this.takeUpDrafts())
     if (this.ended) return
     this.closed = false
     this.timer = setInterval(() => void this.renew(), renewEvery)
@@ -63,14 +77,29 @@ export class Claims {
   }
 
   close(): void {
+    void this.give()
+    for (const undo of this.undo) undo()
+  }
+
+  /** Gives back what is claimed, and claims no more. */
+  private give(): Promise<void> {
     this.ended = true
     this.closed = true
     clearInterval(this.timer)
     window.removeEventListener('pagehide', this.leave)
     document.removeEventListener('visibilitychange', this.seen)
-    giveBack(this.untouched())
+    const untouched = this.untouched()
     claimed.value = []
     supply.value = 'asking'
+    return giveBack(untouched)
+  }
+
+  private readonly holdAll = (): void => this.tabs.keep(claimed.value.map(({ task }) => task.id))
+
+  private async takeUpDrafts(): Promise<void> {
+    const elsewhere = new Set([...this.sending(), ...(await this.tabs.tasks())])
+    const drafted = draftedTasks(this.sub).filter((task) => !elsewhere.has(task))
+    await Promise.all(drafted.map((task) => this.takeUp(task)))
   }
 
   /** A task that was begun before a reload or a new sign-in comes back first, if it is still ours. */
@@ -80,8 +109,7 @@ export class Claims {
       const task = await getTask(id)
       if (!this.ended) this.add([{ ...task, until }])
     } catch (error) {
-      // 404 and 410: it will never come back. 409: somebody else has it for now.
-      if (isFinal(error) && error.status !== 409) dropDraft(id)
+      if (isFinal(error) && isOver(error)) dropDraft(this.sub, id)
     }
   }
 
@@ -100,7 +128,7 @@ export class Claims {
     try {
       while (this.again && !this.closed) {
         this.again = false
-        await this.claimMore()
+        await this.tabs.alone(() => this.claimMore())
       }
     } finally {
       this.asking = false
@@ -108,15 +136,17 @@ export class Claims {
   }
 
   private async claimMore(): Promise<void> {
+    if (this.closed) return
     const missing = ahead + 1 - claimed.value.length
     if (missing <= 0) return
     if (claimed.value.length === 0) supply.value = 'asking'
     try {
       const shown = claimed.value.map(({ task }) => task.id)
-      const held = [...shown, ...this.sending(), ...[...this.finished].slice(-20)]
+      const others = await this.tabs.tasks()
+      const held = [...new Set([...shown, ...others, ...this.sending(), ...[...this.finished].slice(-20)])]
       const { tasks } = await claimTasks(missing, held)
       // The desk was left meanwhile: they are for whoever is next.
-      if (this.closed) return giveBack(tasks)
+      if (this.closed) return await giveBack(tasks)
       this.add(tasks)
       if (claimed.value.length === 0) supply.value = 'empty'
     } catch (error) {
@@ -141,7 +171,7 @@ export class Claims {
         const { until } = await renewClaim(task.id)
         task.until = until
       } catch (error) {
-        if (isFinal(error)) this.drop(task)
+        if (isFinal(error)) this.lose(task.id, error)
       }
     }
     await this.refreshAddresses()
@@ -163,23 +193,30 @@ export class Claims {
     claimed.value = claimed.value.map((other) => (other.task.id === id ? preload(task) : other))
   }
 
-  private drop(task: Task): void {
-    if (!claimed.value.some((other) => other.task.id === task.id)) return
-    claimed.value = claimed.value.filter((other) => other.task.id !== task.id)
-    this.lost(task)
+  /** Of a task that the person has neither seen nor begun there is nothing to say. */
+  private lose(id: string, error: ApiError): void {
+    const at = claimed.value.findIndex(({ task }) => task.id === id)
+    if (at === -1) return
+    const begun = draftedTasks(this.sub).includes(id)
+    if (isOver(error)) dropDraft(this.sub, id)
+    claimed.value = claimed.value.filter(({ task }) => task.id !== id)
+    if (at === 0 || begun) this.lost(error.message, begun)
   }
 
   private readonly seen = (): void => {
-    if (document.visibilityState === 'visible') void this.renew()
+    if (document.visibilityState !== 'visible') return
+    this.holdAll()
+    void this.renew()
   }
 
   private readonly leave = (): void => {
     releaseOnLeaving(this.untouched(), tokenAtHand())
+    this.tabs.keep([])
   }
 
   /** What has been begun stays claimed, until its claim expires, for whoever comes back to it. */
   private untouched(): Task[] {
-    const drafts = new Set(draftedTasks())
+    const drafts = new Set(draftedTasks(this.sub))
     return claimed.value.map(({ task }) => task).filter(({ id }) => !drafts.has(id))
   }
 }

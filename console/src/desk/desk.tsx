@@ -2,7 +2,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { getLabels, getQueue, type AnswerBody, type Verdict } from '../api'
 import { me } from '../app'
-import { Button, EmptyState, Spinner, toast } from '../ui'
+import { Button, EmptyState, sentence, Spinner, toast } from '../ui'
 import { Canvas } from './canvas'
 import { claimed, Claims, supply, supplyError, type Ready } from './claims'
 import './desk.css'
@@ -48,10 +48,11 @@ function refresh(): void {
 
 function open(sub: string): Services {
   const outbox = outboxOf(sub)
-  const lost = () => {
-    toast('Your claim on an image has ended: somebody else has it now. What you had drawn on it is not sent.', 'bad')
+  const lost = (why: string, begun: boolean) => {
+    const unsent = begun ? ' What you had drawn on it is not sent.' : ''
+    toast(`An image was taken from your desk: ${sentence(why)}${unsent}`, 'bad')
   }
-  const claims = new Claims(lost, () => outbox.tasks())
+  const claims = new Claims(sub, lost, () => outbox.tasks())
   void claims.open()
   refreshLabels()
   return { claims, outbox }
@@ -67,7 +68,7 @@ export default function Desk() {
     return () => {
       clearInterval(timer)
       opened.claims.close()
-      desk.show(null)
+      desk.show(null, '')
     }
   }, [sub])
   useEffect(refreshQueue, [departed.value])
@@ -79,7 +80,7 @@ function DeskBody({ services }: { services: Services }) {
   const first = claimed.value[0] ?? null
   const firstId = first?.task.id
   // Before painting, so that no frame shows the new image with the old one's boxes.
-  if (desk.task.peek()?.id !== firstId) desk.show(first?.task ?? null)
+  if (desk.task.peek()?.id !== firstId) desk.show(first?.task ?? null, me.value?.sub ?? '')
   const body = useRef<HTMLDivElement>(null)
   const focusImage = () => body.current?.querySelector<HTMLElement>('.canvas')?.focus({ preventScroll: true })
 

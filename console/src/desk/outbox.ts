@@ -1,6 +1,6 @@
 /**
  * Answers on their way to the API. They lie in the browser's storage until the API has taken them, so
- * a dropped connection, a reload or an expired sign-in loses none; there is one for each task.
+ * a dropped connection, a reload or an expired sign-in loses none; there is one for each person and task.
  */
 import { signal } from '@preact/signals'
 import { answerTask, ApiError, skipTask, type AnswerBody } from '../api'
@@ -30,6 +30,8 @@ export const backoff = (attempt: number): number => Math.min(1000 * 2 ** attempt
 /** A refusal that no repeating will change: the task is somebody else's, finished, gone, or the answer is wrong. */
 export const isFinal = (error: unknown): error is ApiError =>
   error instanceof ApiError && error.status >= 400 && error.status < 500 && ![401, 408, 429].includes(error.status)
+
+const isSame = (one: Delivery, other: Delivery): boolean => one.task === other.task && one.sub === other.sub
 
 const deliver = (entry: Delivery): Promise<unknown> =>
   'answer' in entry ? answerTask(entry.task, entry.answer) : skipTask(entry.task, entry.skip)
@@ -73,13 +75,13 @@ export class Outbox {
   }
 
   put(entry: Delivery): void {
-    write([...read().filter((other) => other.task !== entry.task), entry])
+    write([...read().filter((other) => !isSame(other, entry)), entry])
     waiting.value = this.mine().length
     void this.flush()
   }
 
   private remove(entry: Delivery): void {
-    write(read().filter((other) => other.task !== entry.task))
+    write(read().filter((other) => !isSame(other, entry)))
     waiting.value = this.mine().length
   }
 

@@ -1,6 +1,7 @@
 /** Beside the image: the labels to choose from and the boxes that are there. */
 import { signal } from '@preact/signals'
 import type { Label } from '../api'
+import { Swatch } from '../ui'
 import type { DeskBox } from './boxes'
 import * as desk from './state'
 
@@ -48,7 +49,7 @@ function LabelRow({ label, focusImage }: { label: Label; focusImage: () => void 
     <li>
       <div class="label-row">
         <button type="button" class="label" aria-pressed={on} aria-keyshortcuts={key || undefined} onClick={choose}>
-          <span class="swatch" style={{ background: label.colour }} aria-hidden="true" />
+          <Swatch colour={label.colour} />
           <span class="label-name">{name}</span>
           {confidence !== undefined && <span class="muted">{Math.round(confidence)} % suggested</span>}
           {on && <span aria-hidden="true">{'\u2713'}</span>}
@@ -105,7 +106,7 @@ export function BoxList({ focusImage }: { focusImage: () => void }) {
                 focusImage()
               }}
             >
-              <span class="swatch" style={{ background: desk.colourOf(box.label) }} aria-hidden="true" />
+              <Swatch colour={desk.colourOf(box.label)} />
               <span class="label-name">{box.label}</span>
               <span class="muted">{about(box)}</span>
             </button>

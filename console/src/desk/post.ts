@@ -1,6 +1,6 @@
 /** The outbox of who is signed in: it goes on sending whatever page is open. */
 import { signal } from '@preact/signals'
-import { toast } from '../ui'
+import { sentence, toast } from '../ui'
 import { dropDraft, loadDraft } from './drafts'
 import { Outbox } from './outbox'
 
@@ -13,15 +13,15 @@ export function outboxOf(sub: string): Outbox {
   post?.outbox.stop()
   const outbox = new Outbox(sub, {
     sent: ({ task }) => {
-      dropDraft(task)
+      dropDraft(sub, task)
       departed.value += 1
     },
     refused: ({ task }, error) => {
       departed.value += 1
-      toast(`An answer was not taken. ${error.message}`, 'bad')
+      toast(`An answer was not taken: ${sentence(error.message)}`, 'bad')
       // What is wrong with the answer alone can be mended: the image comes back with what was drawn.
-      if (error.status !== 422) dropDraft(task)
-      else if (loadDraft(task)) toast('Load this page again: the image comes back as you left it.', 'bad')
+      if (error.status !== 422) dropDraft(sub, task)
+      else if (loadDraft(sub, task)) toast('Load this page again: the image comes back as you left it.', 'bad')
     },
   })
   post = { sub, outbox }

@@ -15,6 +15,8 @@ export const labels = signal<Label[]>([])
 export const labelsAreThere = signal(false)
 export const queue = signal<Queue | null>(null)
 export const task = signal<Task | null>(null)
+/** Whose desk it is. */
+let owner = ''
 const history = signal(histories.begin<Draft>({ boxes: [], labels: [] }))
 export const selectedId = signal('')
 /** The label to draw with. */
@@ -72,13 +74,14 @@ function restored(stored: Draft): Draft {
   return { ...stored, boxes: stored.boxes.map((box) => ({ ...box, id: boxes.newId() })) }
 }
 
-export function show(next: Task | null): void {
+export function show(next: Task | null, sub: string): void {
   batch(() => {
     task.value = next
+    owner = sub
     selectedId.value = ''
     overlay.value = ''
     if (!next) return
-    const stored = loadDraft(next.id)
+    const stored = loadDraft(sub, next.id)
     history.value = histories.begin(stored ? restored(stored) : proposal(next))
     shownAt = performance.now()
     hiddenFor = 0
@@ -94,7 +97,7 @@ function describe(next: Task): string {
 }
 
 function keep(): void {
-  if (task.value) saveDraft(task.value.id, draft.value)
+  if (task.value) saveDraft(owner, task.value.id, draft.value)
 }
 
 function changeTo(present: Draft): void {

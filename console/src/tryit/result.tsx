@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { reviewTry } from '../api'
 import { Bar } from '../charts/bars'
 import { problem } from '../runs/loaded'
-import { Button, number, toast } from '../ui'
+import { Button, number, Swatch, toast } from '../ui'
 import { colourOf, place, shown, tagClass, type Found } from './found'
 import type { Attempt } from './tryit'
 
@@ -85,7 +85,7 @@ function FoundList({ labels, colours }: { labels: Found[]; colours: Map<string, 
             onPointerEnter={() => (pointedAt.value = one)}
             onPointerLeave={() => (pointedAt.value = null)}
           >
-            <span class="try-swatch" style={{ background: colourOf(one.name, colours) }} aria-hidden="true" />
+            <Swatch colour={colourOf(one.name, colours)} />
             <span class="try-name">{one.name}</span>
             <span>{number(one.confidence, 1)} %</span>
             <Bar value={one.confidence / 100} />

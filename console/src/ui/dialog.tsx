@@ -17,6 +17,8 @@ export function Dialog({ title, onClose, children, actions }: DialogProps) {
     const dialog = element.current
     const opener = document.activeElement
     dialog?.showModal()
+    // Opened at its beginning, also where a button at the foot has the focus.
+    if (dialog) dialog.scrollTop = 0
     return () => {
       dialog?.close()
       // The dialog has left the page by now, and the browser returns the focus only from one that is there.

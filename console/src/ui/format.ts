@@ -6,6 +6,9 @@ export function number(value: number | null | undefined, digits = 0): string {
   return value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits })
 }
 
+/** With the full stop that messages of the API lack. */
+export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
+
 /** `fraction`: 0 to 1. */
 export function percent(fraction: number | null | undefined, digits = 0): string {
   return fraction === null || fraction === undefined ? none : `${number(fraction * 100, digits)} %`

@@ -1,6 +1,7 @@
 export { Badge, EmptyState, PageHeader, Spinner } from './display'
 export { Button, Field } from './controls'
 export { Dialog } from './dialog'
+export { Swatch } from './swatch'
 export { Table, type Column } from './table'
 export { ToastRegion, toast } from './toast'
-export { ago, duration, number, percent, timeOfDay, usd, when } from './format'
+export { ago, duration, number, percent, sentence, timeOfDay, usd, when } from './format'

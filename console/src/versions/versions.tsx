@@ -163,16 +163,16 @@ function Production({ version }: { version: Version }) {
       {found ? (
         <>
           <p>
-            <strong>{percent(found.value, 1)}</strong> of its detections were right
+            <strong>{percent(found.value, 1)}</strong> of its confident detections were right
           </p>
           <IntervalBar {...found} />
           <p class="muted">
             Probably between {percent(found.low, 1)} and {percent(found.high, 1)} (95 % interval), from a random sample
-            of {number(found.images)} images that reviewers looked at.
+            of {number(found.images)} images in which it was unsure of nothing, and at which reviewers looked.
           </p>
         </>
       ) : (
-        <p class="muted">Not measured yet: reviewers have not answered a random sample of its detections.</p>
+        <p class="muted">Not measured yet: reviewers have not answered a random sample of its confident detections.</p>
       )}
     </section>
   )
