@@ -37,7 +37,10 @@ class Detect(Construct):
         handler.allow("ssm:GetParameter", on=[records.tuning.parameter_arn])
         handler.allow("rekognition:DetectCustomLabels", on=[project.versions], why=MADE_AT_RUN_TIME)
         handler.allow(
-            "s3:GetObject", on=[drop.objects("detect/")], why="what people ask about can have any key"
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            on=[drop.objects("detect/")],
+            why="what people ask about can have any key",
         )
         handler.allow("s3:PutObject", on=[drop.objects("results/")], why="a result is named after its image")
         handler.allow("s3:ListBucket", on=[drop.bucket.bucket_arn])

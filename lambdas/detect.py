@@ -13,8 +13,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain import detection
 from lambdas.domain.detection import Detected
-from lambdas.domain.reviews import proposing
+from lambdas.domain.reviews import choosing, proposing
 from lambdas.domain.services import services, variable
+from lambdas.domain.tuning import Tuning
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -28,18 +29,35 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
 
 def _detect(record: SQSRecord) -> None:
     created = json.loads(record.body)["detail"]
-    s = services()
-    key = created["object"]["key"]
-    detected = detection.detect_object(s.rekognition, s.s3, s.records, created["bucket"]["name"], key)
+    s, tuning = services(), _tuning()
+    key, version_id = created["object"]["key"], created["object"].get("version-id")
+    detected = detection.detect_object(
+        s.rekognition,
+        s.s3,
+        s.records,
+        created["bucket"]["name"],
+        key,
+        version_id=version_id,
+        floor=choosing.floor(tuning) if tuning else None,
+    )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
-    if detected.outcome == "detected":
-        _propose(key, detected)
+    if tuning and detected.outcome == "detected":
+        _propose(key, version_id, detected, tuning)
 
 
-def _propose(key: str, detected: Detected) -> None:
-    """Have it reviewed if it is worth it; the answer stands whether telling succeeds or not."""
-    s = services()
+def _tuning() -> Tuning | None:
+    """The settings; images are answered whether they can be read or not."""
     try:
-        proposing.propose_detection(s.sqs, variable("REVIEW_QUEUE_URL"), key, detected, s.tuning())
+        return services().tuning()
+    except Exception:
+        logger.exception("no settings: detections are not proposed for review")
+        return None
+
+
+def _propose(key: str, version_id: str | None, detected: Detected, tuning: Tuning) -> None:
+    """Have it reviewed if it is worth it; the answer stands whether telling succeeds or not."""
+    try:
+        queue = variable("REVIEW_QUEUE_URL")
+        proposing.propose_detection(services().sqs, queue, detected, tuning, key=key, version_id=version_id)
     except Exception:
         logger.exception("could not propose a detection for review")

@@ -91,6 +91,15 @@ def create_dataset(
     )
 
 
+def error_entries(rekognition: RekognitionClient, dataset_arn: str) -> int:
+    """Entries of a dataset that Rekognition found errors in; it trains without them.
+
+    https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DatasetStats.html
+    """
+    described = rekognition.describe_dataset(DatasetArn=dataset_arn)["DatasetDescription"]
+    return described.get("DatasetStats", {}).get("ErrorEntries", 0)
+
+
 # Model versions
 
 
@@ -204,4 +213,5 @@ def _label_score(result: Mapping[str, Any]) -> LabelScore:
         precision=metrics.get("Precision") or 0.0,
         recall=metrics.get("Recall") or 0.0,
         test_images=result.get("NumberOfTestingImages", 0),
+        threshold=metrics.get("Threshold"),
     )

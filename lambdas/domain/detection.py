@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -22,6 +24,10 @@ UNUSABLE = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidS3O
 NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
 """Errors of a version that was stopped, or deleted since."""
 
+T = TypeVar("T")
+Labels = list[dict[str, Any]]
+"""As custom_labels.detect tells them."""
+
 
 class NoChampionError(RuntimeError):
     """No model version serves at present; the image waits and is tried again."""
@@ -35,6 +41,8 @@ class Detected:
     result_key: str
     labels: tuple[dict[str, Any], ...] = ()
     model_version: str = ""
+    left_out: tuple[dict[str, Any], ...] = ()
+    """What the model's own thresholds keep from the answer, though it is as sure as was asked for."""
 
 
 def result_key(key: str) -> str:
@@ -43,9 +51,21 @@ def result_key(key: str) -> str:
 
 
 def detect_object(
-    rekognition: RekognitionClient, s3: S3Client, records: Records, bucket: str, key: str
+    rekognition: RekognitionClient,
+    s3: S3Client,
+    records: Records,
+    bucket: str,
+    key: str,
+    *,
+    version_id: str | None = None,
+    floor: float | None = None,
 ) -> Detected:
     """Ask the champion about an image in the bucket and write its answer under results/.
+
+    Args:
+        version_id: of the object, if it is known. Of several images that come under one key, the last
+            one's result stays.
+        floor: confidence (percent) from which on to tell what the answer leaves out; None: do not tell.
 
     Raises:
         NoChampionError: none serves yet.
@@ -53,23 +73,30 @@ def detect_object(
     target = result_key(key)
     if key.endswith("/"):
         return Detected("gone", target)
+    image: Any = {"Bucket": bucket, "Name": key} | ({"Version": version_id} if version_id else {})
+
+    def tell(**result: Any) -> bool:
+        """Write the result, unless another image has come since; whether there is any."""
+        newest = _newest_version(s3, bucket, key)
+        if newest is not None and (not version_id or newest in ("", version_id)):
+            _write(s3, bucket, target, {"image": key, **result})
+        return newest is not None
+
     try:
-        champion, labels = ask(rekognition, records, {"S3Object": {"Bucket": bucket, "Name": key}})
+        champion, (labels, left_out) = _see(rekognition, records, {"S3Object": image}, floor)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in UNUSABLE:
             raise
-        if not _exists(s3, bucket, key):
-            return Detected("gone", target)
-        _write(
-            s3, bucket, target, {"image": key, "error": code, "reason": error.response["Error"]["Message"]}
-        )
-        return Detected("unusable", target)
+        there = tell(error=code, reason=error.response["Error"]["Message"])
+        return Detected("unusable" if there else "gone", target)
     except NoChampionError as error:
-        _write(s3, bucket, target, {"image": key, "status": "waiting", "reason": str(error)})
-        raise
-    _write(s3, bucket, target, {"image": key, "model_version": champion.version_name, "labels": labels})
-    return Detected("detected", target, tuple(labels), champion.version_name)
+        if tell(status="waiting", reason=str(error)):
+            raise
+        return Detected("gone", target)
+    if not tell(model_version=champion.version_name, labels=labels):
+        return Detected("gone", target)
+    return Detected("detected", target, tuple(labels), champion.version_name, tuple(left_out))
 
 
 def ask(
@@ -78,24 +105,66 @@ def ask(
     image: ImageTypeDef,
     *,
     min_confidence: float | None = None,
-) -> tuple[Champion, list[dict[str, Any]]]:
+) -> tuple[Champion, Labels]:
     """The champion and what it sees; if it was replaced between being named and being asked, the new one.
 
     Raises:
         NoChampionError: none serves, or the one that should does not run.
     """
+    return _of_champion(
+        records,
+        lambda champion: custom_labels.detect(
+            rekognition, champion.version_arn, image, min_confidence=min_confidence
+        ),
+    )
+
+
+def _see(
+    rekognition: RekognitionClient, records: Records, image: ImageTypeDef, floor: float | None
+) -> tuple[Champion, tuple[Labels, Labels]]:
+    """The champion, what it answers by its own thresholds, and what these leave out from `floor` on.
+
+    One request tells both: a second one would take half of the endpoint's throughput, which is what costs.
+    It needs the assumed threshold of every label, from the version's evaluation; where one is not known
+    there is the answer alone.
+    https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-metrics-use.html
+    """
+
+    def seen(champion: Champion) -> tuple[Labels, Labels]:
+        least = {} if floor is None else _thresholds(records, champion)
+        if floor is not None and least:
+            lowest = math.floor(min(floor, *least.values()))
+            found = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=lowest)
+            if all(one["label"] in least for one in found):
+                labels = [one for one in found if one["confidence"] >= least[one["label"]]]
+                return labels, [one for one in found if floor <= one["confidence"] < least[one["label"]]]
+        return custom_labels.detect(rekognition, champion.version_arn, image), []
+
+    return _of_champion(records, seen)
+
+
+def _thresholds(records: Records, champion: Champion) -> dict[str, float]:
+    """Confidence (percent) from which on the champion's detections count, by label; empty if it is not known
+    of every label."""
+    evaluated = (records.version(champion.version_name) or {}).get("labels", [])
+    found = {label["label"]: label.get("threshold") for label in evaluated}
+    if None in found.values():
+        return {}
+    # Confidences are rounded in the same way.
+    return {label: round(100 * threshold, 3) for label, threshold in found.items()}
+
+
+def _of_champion(records: Records, ask: Callable[[Champion], T]) -> tuple[Champion, T]:
     champion = _serving(records)
     try:
-        found = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=min_confidence)
+        return champion, ask(champion)
     except ClientError as error:
         if error.response["Error"]["Code"] not in NOT_SERVING:
             raise
         successor = _serving(records)
         if successor == champion:
             raise NoChampionError(f"the champion {champion.version_name} is not running") from error
-        champion = successor
-        found = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=min_confidence)
-    return champion, found
+        return successor, ask(successor)
 
 
 def _serving(records: Records) -> Champion:
@@ -105,14 +174,14 @@ def _serving(records: Records) -> Champion:
     return champion
 
 
-def _exists(s3: S3Client, bucket: str, key: str) -> bool:
+def _newest_version(s3: S3Client, bucket: str, key: str) -> str | None:
+    """Of the object; empty in a bucket without versions, None if it was deleted."""
     try:
-        s3.head_object(Bucket=bucket, Key=key)
+        return s3.head_object(Bucket=bucket, Key=key).get("VersionId", "")
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return False
+            return None
         raise
-    return True
 
 
 def _write(s3: S3Client, bucket: str, key: str, result: dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ class LabelScore:
     precision: float
     recall: float
     test_images: int
+    threshold: float | None = None
+    """Confidence between 0 and 1 from which on the model's detections count; None if it is not known."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lambdas import detect as handler
 from lambdas.domain import detection
 from lambdas.domain.detection import Detected, NoChampionError
+from lambdas.domain.records import Champion
 from tests.retrain.fake_rekognition import FakeRekognition, label
 from tests.retrain.world import BUCKET, World, context
 
@@ -22,8 +25,8 @@ def put(world: World, key: str = KEY) -> None:
     world.s3.put_object(Bucket=BUCKET, Key=key, Body=b"jpeg")
 
 
-def detect(world: World, key: str = KEY) -> Detected:
-    return detection.detect_object(world.fake.client, world.s3, world.records, BUCKET, key)
+def detect(world: World, key: str = KEY, **how: Any) -> Detected:
+    return detection.detect_object(world.fake.client, world.s3, world.records, BUCKET, key, **how)
 
 
 def result(world: World, key: str = RESULT) -> dict[str, Any]:
@@ -140,6 +143,38 @@ def test_an_image_that_was_deleted_leaves_no_result(world: World) -> None:
     assert world.keys("results/") == []
 
 
+@pytest.mark.parametrize("asked", ["answers", "cannot", "sleeps"])
+def test_an_image_that_was_deleted_since_leaves_no_result(asked: str, world: World) -> None:
+    """Its version can still be read."""
+    version = put_version(world)
+    world.champion("v1", status="STOPPED" if asked == "sleeps" else "RUNNING")
+    if asked == "cannot":
+        world.fake.fail_next("detect_custom_labels", "InvalidImageFormatException")
+    world.s3.delete_object(Bucket=BUCKET, Key=KEY)
+    assert detect(world, version_id=version) == Detected("gone", RESULT)
+    assert world.keys("results/") == []
+
+
+def put_version(world: World) -> str:
+    """The version of an object in a bucket that keeps them."""
+    world.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"jpeg")["VersionId"]
+
+
+def test_of_two_images_under_one_key_the_newest_keeps_the_result(world: World) -> None:
+    """Whichever event comes last."""
+    old, new = put_version(world), put_version(world)
+    world.champion("v1")
+    sees = {old: "cat", new: "dog"}
+    world.fake.__dict__["detect_custom_labels"] = lambda **request: {
+        "CustomLabels": [label(sees[request["Image"]["S3Object"]["Version"]])]
+    }
+    for version in (new, old):
+        found = detect(world, version_id=version)
+        assert (found.outcome, found.labels[0]["label"]) == ("detected", sees[version])
+        assert result(world)["labels"][0]["label"] == "dog"
+
+
 def test_a_folder_is_no_image(world: World) -> None:
     put(world, "detect/a/")
     world.champion("v1")
@@ -161,11 +196,100 @@ def test_any_other_error_is_tried_again(code: str, world: World) -> None:
     assert detect(world).outcome == "detected"
 
 
+# What the model's own thresholds leave out
+
+
+def by_thresholds(thresholds: dict[str, float], found: list[dict[str, Any]], least: Any) -> Any:
+    """As the service answers: without MinConfidence, by the assumed threshold of each label."""
+    return [
+        one
+        for one in found
+        if one["Confidence"] >= (100 * thresholds[one["Name"]] if least is None else least)
+    ]
+
+
+def serve(world: World, thresholds: dict[str, float], *found: dict[str, Any], known: bool = True) -> None:
+    """A champion of these thresholds sees this; whether its evaluation told them."""
+    told = [{"label": name, "f1": 1, "threshold": least} for name, least in thresholds.items()]
+    world.champion("v1", labels=told if known else [{**one, "threshold": None} for one in told])
+    original = FakeRekognition.detect_custom_labels
+
+    def asked(**request: Any) -> dict[str, Any]:
+        original(world.fake, **request)
+        return {"CustomLabels": by_thresholds(thresholds, list(found), request.get("MinConfidence"))}
+
+    world.fake.__dict__["detect_custom_labels"] = asked
+
+
+CONFIDENT = [label("cat", 99), label("cat", 97), label("cat", 60), label("cat", 40), label("dog", 20)]
+
+
+def test_what_a_threshold_leaves_out_is_told_and_the_result_is_what_it_was(world: World) -> None:
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.014450683258473873}, *CONFIDENT)
+    plain = detect(world)
+    before = result(world)
+    assert plain.left_out == ()
+    found = detect(world, floor=50.0)
+    assert (found.labels, result(world)) == (plain.labels, before)
+    assert [one["confidence"] for one in found.labels] == [99, 20]
+    assert [one["confidence"] for one in found.left_out] == [97, 60]
+    assert [request.get("MinConfidence") for request in world.fake.called("detect_custom_labels")] == [
+        None,
+        1,
+    ]
+
+
+def test_where_a_threshold_is_not_known_there_is_the_answer_alone(world: World) -> None:
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT, known=False)
+    found = detect(world, floor=50.0)
+    assert ([one["confidence"] for one in found.labels], found.left_out) == ([99], ())
+    assert len(world.fake.called("detect_custom_labels")) == 1
+
+
+def test_a_label_that_was_not_evaluated_is_judged_by_the_service_itself(world: World) -> None:
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT)
+    world.records.note_version("v1", labels=[{"label": "cat", "threshold": 0.98}])
+    found = detect(world, floor=20.0)
+    assert ([one["confidence"] for one in found.labels], found.left_out) == ([99], ())
+
+
+@given(
+    thresholds=st.fixed_dictionaries({name: st.floats(0, 1) for name in ("cat", "dog")}),
+    found=st.lists(st.builds(label, st.sampled_from(["cat", "dog"]), st.floats(0, 100)), max_size=6),
+    floor=st.floats(0, 100),
+)
+def test_one_request_tells_the_answer_and_what_it_leaves_out(
+    thresholds: dict[str, float], found: list[dict[str, Any]], floor: float
+) -> None:
+    class Records:
+        def champion(self) -> Champion:
+            return Champion("arn", "v1", "")
+
+        def version(self, name: str) -> dict[str, Any]:
+            return {"labels": [{"label": name, "threshold": least} for name, least in thresholds.items()]}
+
+    class Rekognition:
+        def detect_custom_labels(self, **request: Any) -> dict[str, Any]:
+            return {"CustomLabels": by_thresholds(thresholds, found, request.get("MinConfidence"))}
+
+    parts: Any = (Rekognition(), Records(), {})
+    _, (plain, _) = detection._see(*parts, None)
+    _, (labels, left_out) = detection._see(*parts, floor)
+    # As near as confidences are told.
+    sure = [one for one in labels if abs(one["confidence"] - 100 * thresholds[one["label"]]) > 0.001]
+    assert [one for one in plain if one in sure] == sure
+    assert all(one in labels for one in plain)
+    assert all(floor <= one["confidence"] < 100 * thresholds[one["label"]] for one in left_out)
+
+
 # The handler
 
 
-def message(number: int, key: str) -> dict[str, Any]:
-    detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "size": 4}}
+def message(number: int, key: str, **more: Any) -> dict[str, Any]:
+    detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "size": 4, **more}}
     return {
         "messageId": str(number),
         "receiptHandle": "r",
@@ -208,3 +332,55 @@ def test_a_message_that_is_no_event_harms_no_other(world: World) -> None:
     world.champion("v1")
     assert handle({**message(0, KEY), "body": "{}"}, message(1, KEY)) == ["0"]
     assert world.keys("results/") == [RESULT]
+
+
+# What is proposed for review
+
+
+def test_what_the_champion_is_unsure_of_is_proposed_with_its_version(world: World) -> None:
+    """Also where no detection that counts is: the model's threshold lies above review_below."""
+    world.tune(review_below=60, review_sample=0)
+    version = put_version(world)
+    serve(world, {"cat": 0.98, "dog": 0.5}, label("cat", 99), label("cat", 97))
+    assert handle(message(0, KEY, **{"version-id": version})) == []
+    assert [one["confidence"] for one in result(world)["labels"]] == [99]
+    (request,) = world.fake.called("detect_custom_labels")
+    assert request["Image"] == {"S3Object": {"Bucket": BUCKET, "Name": KEY, "Version": version}}
+    (told,) = world.received("review")
+    assert told == {
+        "detection": {
+            "key": KEY,
+            "version_id": version,
+            "labels": [{"label": "cat", "confidence": 99}, {"label": "cat", "confidence": 97}],
+            "model_version": "v1",
+            "reason": "low_confidence",
+        }
+    }
+
+
+@pytest.mark.parametrize("tuning", [{"review_route": "none"}, {"review_below": 0}, {"review_floor": 100}])
+def test_what_nobody_wants_to_know_is_not_proposed(tuning: dict[str, Any], world: World) -> None:
+    world.tune(review_sample=0, **tuning)
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.5}, label("cat", 99), label("cat", 97))
+    assert handle(message(0, KEY)) == []
+    assert world.received("review") == []
+
+
+def test_a_sample_is_proposed_with_the_answer_alone(world: World) -> None:
+    world.tune(review_below=0, review_sample=1)
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.5}, label("cat", 99), label("cat", 97))
+    assert handle(message(0, KEY)) == []
+    (told,) = world.received("review")
+    assert (told["detection"]["reason"], told["detection"]["version_id"]) == ("sample", None)
+    assert [one["confidence"] for one in told["detection"]["labels"]] == [99]
+
+
+def test_images_are_answered_also_while_the_settings_are_broken(world: World) -> None:
+    world.tune_by("{")
+    put(world)
+    world.champion("v1")
+    assert handle(message(0, KEY)) == []
+    assert result(world)["model_version"] == "v1"
+    assert world.received("review") == []

@@ -39,17 +39,28 @@ def propose_images(sqs: SQSClient, queue_url: str, hashes: Sequence[str], tuning
         )
 
 
-def propose_detection(sqs: SQSClient, queue_url: str, key: str, found: Detected, tuning: Tuning) -> bool:
+def propose_detection(
+    sqs: SQSClient, queue_url: str, found: Detected, tuning: Tuning, *, key: str, version_id: str | None
+) -> bool:
     """Propose an image that the champion was asked about, if what it saw is worth a review: whether it was.
 
     Args:
-        key: where the image lies, under detect/.
+        key, version_id: where the image lies, under detect/. Under one key there may come many images.
     """
     if tuning.review_route == "none":
         return False
-    reason = choosing.worth_review(found.labels, hashlib.sha256(key.encode()).hexdigest(), tuning)
+    name = hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()
+    reason = choosing.worth_review(found, name, tuning)
     if reason is None:
         return False
-    told = {"key": key, "labels": found.labels, "model_version": found.model_version, "reason": reason}
+    # A sample tells how right the answers are; of what the champion is unsure, people see the rest, too.
+    labels = [*found.labels, *(found.left_out if reason == "low_confidence" else ())]
+    told = {
+        "key": key,
+        "version_id": version_id,
+        "labels": labels,
+        "model_version": found.model_version,
+        "reason": reason,
+    }
     sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": told}))
     return True
