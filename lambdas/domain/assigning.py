@@ -1,11 +1,15 @@
 """Which side each image of a snapshot gets: the one it has, the one somebody asked for, that of its
-near-duplicates, or what keeps its labels on both sides."""
+near-duplicates, or what keeps its labels on both sides.
+
+An image whose label has as many test images as Custom Labels takes teaches, whatever was asked for and
+whatever it looks like.
+"""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from lambdas.domain import near_duplicates
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 _NONE = 0
 _CODES: dict[str, int] = {"": _NONE, "TRAIN": 1, "TEST": 2}
 _TRAIN, _TEST = _CODES["TRAIN"], _CODES["TEST"]
+_BOTH = len(SIDES)
 _HASH_BYTES = 32
 
 
@@ -74,7 +79,11 @@ class Assignment:
         self._label_sets = images.label_sets()
         self.split = Split()
         self._look_up()
-        self._groups = near_duplicates.find(self._known)
+        self._grant_wishes()
+        nearest = self._nearest()
+        self._groups = near_duplicates.find(self._known, nearest.see if nearest else None)
+        if nearest:
+            self._follow(nearest)
         self._members = _members(self._groups, len(self._known))
         self._sides_of_groups = {
             first: {self._sides[member] for member in members} - {_NONE}
@@ -94,6 +103,11 @@ class Assignment:
         """Groups that are on both sides: somebody asked for that, or a limit left no other way."""
         present = (self._present(first) for first in self._names)
         return sum(len({self._sides[index] for index in members}) > 1 for members in present)
+
+    def other_side(self) -> int:
+        """Images that are not on the side that was asked for: they had theirs before, or no room was left."""
+        images = self._images
+        return sum(images.wanted(index) not in (_NONE, self._sides[index]) for index in range(len(images)))
 
     def write(self, table: Table) -> None:
         """Assign the new images for ever.
@@ -126,14 +140,32 @@ class Assignment:
             absent += bytes(_CODES[found.side] for found in assigned.values())
         self._sides += absent
 
-    def _decide(self) -> None:
-        """In the order of hashes, whatever the order that images were registered in."""
+    # Deciding is in the order of hashes, whatever the order that images were registered in.
+
+    def _grant_wishes(self) -> None:
         for index in self._undecided():
             if wanted := self._images.wanted(index):
                 self._take(index, wanted)
+
+    def _nearest(self) -> _Nearest | None:
+        """To find undecided images' decided near-duplicates with; None if there are only the ones or the
+        others."""
+        undecided = {self._known[index] for index in self._undecided()}
+        if not undecided or not any(self._sides):
+            return None
+        return _Nearest(zip(self._known, self._sides, strict=True), undecided)
+
+    def _follow(self, nearest: _Nearest) -> None:
+        """Images with a decided near-duplicate, of a full group or not, take its side."""
+        for index in self._undecided():
+            if side := nearest.side_of(self._known[index]):
+                self._take(index, side)
+
+    def _decide(self) -> None:
         for index in self._undecided():
             if side := self._side_of_group(index):
                 self._take(index, side)
+                self._sides_of_groups[self._groups.first_of(index)].add(self._sides[index])
         units = list(self._units())
         decided = self.split.assign([unit for _, unit in units])
         for (indices, _), given in zip(units, decided, strict=True):
@@ -169,12 +201,17 @@ class Assignment:
         if side == _TEST and not self.split.has_room(dict.fromkeys(labels, 1)):
             side = _TRAIN
         self._sides[index] = side
-        self._sides_of_groups.get(self._groups.first_of(index), set()).add(side)
         self.split.count(labels, SIDES[side - _TRAIN])
 
     def _side_of_group(self, index: int) -> int:
-        """The side of its near-duplicates; TRAIN where they are on both, and 0 where they have none."""
-        return min(self._sides_of_groups.get(self._groups.first_of(index), ()), default=_NONE)
+        """The side of the images that are near-duplicates of its near-duplicates; of the one most like it
+        where they are on both, and 0 where they have none."""
+        first = self._groups.first_of(index)
+        sides = self._sides_of_groups.get(first, ())
+        if len(sides) < _BOTH:
+            return min(sides, default=_NONE)
+        own, decided = self._known[index], (m for m in self._members[first] if self._sides[m])
+        return min(((own ^ self._known[m]).bit_count(), self._sides[m]) for m in decided)[1]
 
     def _named_groups(self) -> Iterator[tuple[int, str]]:
         """Groups with several images in the snapshot, by the first of their members."""
@@ -185,6 +222,39 @@ class Assignment:
 
     def _present(self, first: int) -> list[int]:
         return [member for member in self._members[first] if member < len(self._images)]
+
+
+class _Nearest:
+    """Of each look (perceptual hash) of undecided images, the sides of the decided ones most like it."""
+
+    def __init__(self, sides: Iterable[tuple[int, int]], undecided: set[int]) -> None:
+        """Looks and sides of all images, and the looks of those without a side."""
+        self._undecided = undecided
+        self._decided: dict[int, int] = {}
+        """Sides by look; the codes of two sides add up."""
+        self._found: dict[int, tuple[int, int]] = {}
+        """Bits that differ, and sides, by look."""
+        for look, side in sides:
+            if side and not near_duplicates.is_flat(look):
+                self._decided[look] = self._decided.get(look, _NONE) | side
+
+    def see(self, one: int, other: int) -> None:
+        """Two looks of near-duplicates."""
+        if one in self._undecided and other in self._decided:
+            self._offer(one, other)
+        if other in self._undecided and one in self._decided:
+            self._offer(other, one)
+
+    def _offer(self, look: int, decided: int) -> None:
+        bits, sides = (look ^ decided).bit_count(), self._decided[decided]
+        known, before = self._found.get(look, (bits, _NONE))
+        if bits <= known:
+            self._found[look] = (bits, sides | before if bits == known else sides)
+
+    def side_of(self, look: int) -> int:
+        """TRAIN where two that are equally like it are on both sides; 0 where there is none."""
+        sides = self._decided.get(look) or self._found.get(look, (0, _NONE))[1]
+        return _TRAIN if sides & _TRAIN else sides
 
 
 def _members(groups: Groups, count: int) -> dict[int, list[int]]:

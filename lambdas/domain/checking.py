@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lambdas.domain import catalogue, manifests, report, snapshot_files
-from lambdas.domain.report import Report, ReportImage, UnusableCounts
+from lambdas.domain import catalogue, manifests, report, snapshot_files, snapshots
+from lambdas.domain.report import Report, ReportImage, SnapshotFacts, UnusableCounts
 from lambdas.domain.sides import SIDES
 from lambdas.domain.snapshots import Snapshot
 from lambdas.domain.tuning import Tuning
@@ -30,12 +30,13 @@ def check(
             unlabelled=counts["unlabelled"],
             conflicts=counts["conflict"],
             withdrawn=counts["withdrawn"],
-            rejected=None,
+            missing=catalogue.count_pending(table),
             left_out=snapshot.left_out,
         ),
         thumbnail=lambda key: s3.get_object(Bucket=bucket, Key=key)["Body"].read(),
         title=f"Snapshot {snapshot.id}",
         limits=limits,
+        facts=SnapshotFacts(snapshot.manifest_bytes, snapshot.other_side),
     )
     for name, body, content_type in (
         ("report.json", json.dumps(made.as_dict(), ensure_ascii=False), "application/json"),
@@ -46,12 +47,12 @@ def check(
     return made
 
 
-def why_not_train(made: Report, bucket: str, snapshot_id: str) -> str:
+def why_not_train(made: Report, bucket: str, snapshot: Snapshot, tuning: Tuning) -> str:
     """Why a training would fail or be wasted, and where that is shown; empty if it would not."""
-    if not made.stops:
-        return ""
-    told = "; ".join(finding.title for finding in made.stops)
-    return f"the data-set report stops it: {told}. See s3://{bucket}/{report_key(snapshot_id)}"
+    reason = snapshots.why_not_train(snapshot, tuning)
+    if not reason and made.stops:
+        reason = f"the data-set report stops it: {'; '.join(finding.title for finding in made.stops)}"
+    return f"{reason}. See s3://{bucket}/{report_key(snapshot.id)}" if reason else ""
 
 
 def report_key(snapshot_id: str, name: str = "report.html") -> str:

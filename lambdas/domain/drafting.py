@@ -24,10 +24,11 @@ KINDS: tuple[Kind, Kind] = ("detection", "classification")
 
 @dataclass(frozen=True)
 class Written:
-    """What the manifests hold: their content's hash, images by side."""
+    """What the manifests hold: their content's hash, images and bytes by side."""
 
     content: str
     images: Counter[Side]
+    bytes: Counter[Side]
 
 
 class Draft:
@@ -67,6 +68,7 @@ class Draft:
     def write(self, assignment: Assignment) -> Written:
         """Write `manifest` and `images` of both sides."""
         images: Counter[Side] = Counter()
+        sizes: Counter[Side] = Counter()
         digests = {side: hashlib.sha256() for side in SIDES}
         with ExitStack() as stack:
             lines = stack.enter_context(self._collected(self.kind).open())
@@ -76,11 +78,13 @@ class Draft:
                 entry, image = itertools.islice(lines, 2)
                 side = assignment.side(index)
                 manifests[side].write(entry)
-                digests[side].update(entry.encode())
+                encoded = entry.encode()
+                digests[side].update(encoded)
+                sizes[side] += len(encoded)
                 beside[side].write(_with_group(image, assignment.group(index)))
                 images[side] += 1
         content = hashlib.sha256(b"".join(digests[side].digest() for side in SIDES))
-        return Written(content.hexdigest(), images)
+        return Written(content.hexdigest(), images, sizes)
 
     def manifest(self, side: Side) -> Path:
         return self._folder / f"{side}.manifest"

@@ -12,7 +12,7 @@ groups stop growing at a size, so that such a label does not end up on one side.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 BITS = 64
@@ -20,6 +20,8 @@ DISTANCE = 4
 """Bits of a hash in which near-duplicates may differ."""
 MIN_SPREAD = 4
 """A picture whose hash has fewer bits set, or fewer unset, is flat: it looks like every other flat one."""
+
+Near = Callable[[int, int], None]
 
 MAX_GROUP = 100
 """Images of a group, unless more than that have just the same hash."""
@@ -60,26 +62,33 @@ class Groups:
             self._sizes[min(one, other)] = size
 
 
-def find(hashes: Sequence[int]) -> Groups:
+def is_flat(value: int) -> bool:
+    """Whether a picture with this hash is nobody's near-duplicate."""
+    return not MIN_SPREAD <= value.bit_count() <= BITS - MIN_SPREAD
+
+
+def find(hashes: Sequence[int], near: Near | None = None) -> Groups:
     """Near-duplicates, and near-duplicates of those, are of one group; up to MAX_GROUP of them.
 
     Args:
         hashes: perceptual hashes, 64 bits each; positions in it are what the groups are made of.
+        near: hears of every two different hashes of near-duplicates, of one group or not, perhaps
+            several times.
     """
     groups = Groups(len(hashes))
     positions: dict[int, int] = {}
     for position, value in enumerate(hashes):
-        if not MIN_SPREAD <= value.bit_count() <= BITS - MIN_SPREAD:
+        if is_flat(value):
             continue
         first = positions.setdefault(value, position)
         if first != position:
             groups.join(first, position)
     for one, other in combinations(_BANDS, 2):
-        _join_alike(groups, positions, one | other)
+        _join_alike(groups, positions, one | other, near)
     return groups
 
 
-def _join_alike(groups: Groups, positions: dict[int, int], mask: int) -> None:
+def _join_alike(groups: Groups, positions: dict[int, int], mask: int, near: Near | None) -> None:
     """Join what differs little, and not in the bits of the mask."""
     last = {value & mask: value for value in positions}
     if len(last) == len(positions):
@@ -94,3 +103,5 @@ def _join_alike(groups: Groups, positions: dict[int, int], mask: int) -> None:
             for other in values[index + 1 : index + 1 + _NEIGHBOURS]:
                 if (value ^ other).bit_count() <= DISTANCE:
                     groups.join(positions[value], positions[other], MAX_GROUP)
+                    if near:
+                        near(value, other)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from lambdas.domain.datasets import Datasets
 from lambdas.domain.drafting import Draft, Written
 from lambdas.domain.manifests import Kind
 from lambdas.domain.records import Records
+from lambdas.domain.report.words import listed
 from lambdas.domain.sides import SIDES, Ledger
 from lambdas.domain.snapshot_files import entries, images, manifest_key
 from lambdas.domain.tuning import Tuning
@@ -42,6 +44,9 @@ __all__ = [
 MIN_LABELS: dict[Kind, int] = {"classification": 2, "detection": 1}
 """https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
 
+MAX_LABELS_TOLD = 250
+"""As many as Custom Labels takes, so of whatever can be trained on all."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -57,11 +62,20 @@ class Snapshot:
     """Labelled images that are not in it, by reason."""
     crossing_groups: int = 0
     """Groups of near-duplicates that are in both datasets; wishes for a side are granted all the same."""
+    other_side: int = 0
+    """Images that are not on the side that was asked for."""
+    manifest_bytes: dict[str, int] = field(default_factory=dict)
+    """By dataset."""
     cutoff: str = ""
     """Changes up to here are in it."""
 
     def summary(self) -> dict[str, Any]:
-        return {k: v for k, v in asdict(self).items() if k not in ("id", "cutoff")}
+        """What a run's record holds of it: an item takes 400 KB, so of very many labels not all
+        (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
+        told = {k: v for k, v in asdict(self).items() if k not in ("id", "cutoff")}
+        for counts in ("train_labels", "test_labels"):
+            told[counts] = dict(islice(told[counts].items(), MAX_LABELS_TOLD))
+        return {**told, "labels": len(self.test_labels)}
 
 
 # Making
@@ -105,6 +119,8 @@ def _snapshot(draft: Draft, assignment: Assignment, written: Written, cutoff: st
         test_labels={label: test[label] for label in sorted(train | test)},
         left_out=draft.left_out(),
         crossing_groups=assignment.crossing_groups(),
+        other_side=assignment.other_side(),
+        manifest_bytes=dict(written.bytes),
         cutoff=cutoff,
     )
 
@@ -126,13 +142,10 @@ def read(s3: S3Client, bucket: str, snapshot_id: str) -> Snapshot:
 
 
 def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
-    """Why a training on this snapshot would be wasted; empty if it would not."""
-    images = snapshot.train_images + snapshot.test_images
-    if images == 0:
-        return "no image has a label yet"
+    """Why a training on this snapshot, which has images, would be wasted; empty if it would not."""
     labels = sorted(snapshot.test_labels)
     if len(labels) < MIN_LABELS[snapshot.kind]:
-        return f"only one label, {labels[0]}: a classification needs at least two"
+        return f"only one label, {listed(labels)}: a classification needs at least two"
     if snapshot.train_images < tuning.min_training_images:
         return (
             f"{snapshot.train_images} images to train with ({snapshot.test_images} more to test with),"
@@ -140,10 +153,10 @@ def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
         )
     untrained = [label for label in labels if not snapshot.train_labels.get(label)]
     if untrained:
-        return f"no image to train with of: {', '.join(untrained)}"
+        return f"no image to train with of: {listed(untrained)}"
     untested = [label for label in labels if not snapshot.test_labels[label]]
     if untested:
-        return f"no image to test with of: {', '.join(untested)}; add images with these labels"
+        return f"no image to test with of: {listed(untested)}; add images with these labels"
     return ""
 
 

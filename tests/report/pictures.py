@@ -13,7 +13,7 @@ from lambdas.domain import report
 from lambdas.domain.manifests import Box
 from lambdas.domain.report import Finding, Report, ReportImage, UnusableCounts
 
-NOTHING_UNUSABLE = UnusableCounts(unlabelled=0, conflicts=0, withdrawn=0, rejected=None, left_out={})
+NOTHING_UNUSABLE = UnusableCounts(unlabelled=0, conflicts=0, withdrawn=0, missing=0, left_out={})
 
 
 def box(label: str = "bolt", left: int = 100, top: int = 100, width: int = 120, height: int = 90) -> Box:

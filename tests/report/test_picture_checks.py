@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.domain.report import UnusableCounts
+from lambdas.domain.report import REKOGNITION, SnapshotFacts, UnusableCounts
 from tests.report.pictures import (
     NOTHING_UNUSABLE,
     box,
@@ -69,7 +69,7 @@ def test_a_few_images_with_several_labels() -> None:
         ("unlabelled", replace(NOTHING_UNUSABLE, unlabelled=7)),
         ("conflicts", replace(NOTHING_UNUSABLE, conflicts=7)),
         ("withdrawn", replace(NOTHING_UNUSABLE, withdrawn=7)),
-        ("rejected", replace(NOTHING_UNUSABLE, rejected=7)),
+        ("missing_images", replace(NOTHING_UNUSABLE, missing=7)),
         ("left_out", replace(NOTHING_UNUSABLE, left_out={"nothing on the image": 7, "other": 0})),
     ],
 )
@@ -87,6 +87,16 @@ def test_much_that_is_left_out_harms() -> None:
     assert "10%" in finding.title
 
 
-def test_nothing_is_said_about_what_nobody_counted() -> None:
-    assert codes(made(good_detections(), unusable=replace(NOTHING_UNUSABLE, rejected=None))) == []
-    assert codes(made(good_detections(), unusable=replace(NOTHING_UNUSABLE, rejected=0))) == []
+def test_a_manifest_over_the_quota_stops_the_training() -> None:
+    limits = replace(REKOGNITION, max_manifest_bytes=1_000_000)
+    sizes = SnapshotFacts({"TRAIN": 1_000_001, "TEST": 1_000_000})
+    finding = found(made(good_detections(), limits=limits, facts=sizes), "manifest_too_large")
+    assert (finding.severity, finding.title) == ("stops", "A manifest of more than 1 MB: TRAIN")
+    assert finding.details == ("TRAIN: 1 MB",)
+    assert codes(made(good_detections(), facts=sizes)) == []
+
+
+def test_images_on_another_side_than_the_data_wanted_are_told() -> None:
+    finding = found(made(good_detections(), facts=SnapshotFacts(other_side=3)), "other_side")
+    assert (finding.severity, finding.count) == ("note", 3)
+    assert finding.title == "3 images not on the side that the data asked for"

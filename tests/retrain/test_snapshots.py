@@ -345,10 +345,6 @@ def test_boxes_are_in_the_manifest_in_pixels(world: World) -> None:
     [
         ({}, ""),
         (
-            {"train_images": 0, "test_images": 0, "train_labels": {}, "test_labels": {}},
-            "no image has a label yet",
-        ),
-        (
             {"train_labels": {"cat": 20}, "test_labels": {"cat": 4}},
             "only one label, cat: a classification needs at least two",
         ),

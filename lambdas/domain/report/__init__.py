@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from lambdas.domain.report.limits import REKOGNITION, Limits, limits_of
 from lambdas.domain.report.making import make
-from lambdas.domain.report.types import Example, Finding, Report, ReportImage, UnusableCounts
+from lambdas.domain.report.types import Example, Finding, Report, ReportImage, SnapshotFacts, UnusableCounts
 
 __all__ = [
     "REKOGNITION",
@@ -16,6 +16,7 @@ __all__ = [
     "Limits",
     "Report",
     "ReportImage",
+    "SnapshotFacts",
     "UnusableCounts",
     "limits_of",
     "make",

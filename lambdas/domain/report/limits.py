@@ -53,6 +53,8 @@ class Limits:
     max_train_images: int = 250_000
     max_test_images: int = 250_000
     max_test_images_per_label: int = 1000
+    max_manifest_bytes: int = 1_000_000_000
+    """ "1 GB" in RULES_PAGE."""
     max_labels_per_image: int = MAX_LABELS_PER_IMAGE
     max_boxes_per_image: int = MAX_BOXES_PER_IMAGE
     max_label_characters: int = MAX_LABEL_CHARACTERS

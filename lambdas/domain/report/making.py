@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from lambdas.domain.report import quota_checks, thumbnails, waiting
+from lambdas.domain.report import quota_checks, snapshot_checks, thumbnails, waiting
 from lambdas.domain.report.box_checks import BoxChecks
 from lambdas.domain.report.duplicate_checks import DuplicateChecks
 from lambdas.domain.report.examples import share_out
@@ -15,7 +15,14 @@ from lambdas.domain.report.looking import Look, look_at
 from lambdas.domain.report.picture_checks import PictureChecks
 from lambdas.domain.report.quota_checks import RefusedImages
 from lambdas.domain.report.statistics import Statistics
-from lambdas.domain.report.types import SEVERITIES, Finding, Report, ReportImage, UnusableCounts
+from lambdas.domain.report.types import (
+    SEVERITIES,
+    Finding,
+    Report,
+    ReportImage,
+    SnapshotFacts,
+    UnusableCounts,
+)
 
 
 class _Check(Protocol):
@@ -33,6 +40,7 @@ def make(
     thumbnail: Callable[[str], bytes | None],
     title: str,
     limits: Limits = REKOGNITION,
+    facts: SnapshotFacts = SnapshotFacts(),
 ) -> Report:
     """The report on a snapshot.
 
@@ -57,6 +65,7 @@ def make(
             check.see(look)
     found = [
         *quota_checks.findings(statistics, limits),
+        *snapshot_checks.findings(facts, limits),
         *(finding for check in checks for finding in check.findings(statistics)),
         *waiting.findings(unusable, statistics, limits),
     ]

@@ -39,17 +39,27 @@ class ReportImage:
 
 @dataclass(frozen=True)
 class UnusableCounts:
-    """Images that are registered, or were dropped, and are not in the snapshot."""
+    """Images that are registered, or annotated, and are not in the snapshot."""
 
     unlabelled: int
     """Waiting for a person."""
     conflicts: int
     """Labelled in two ways at once."""
     withdrawn: int
-    rejected: int | None
-    """Not usable as images; None if nobody counted them."""
+    missing: int
+    """Named by annotation files, and not there."""
     left_out: dict[str, int]
     """Labelled images that are not in it, by reason."""
+
+
+@dataclass(frozen=True)
+class SnapshotFacts:
+    """What is known of the snapshot as a whole."""
+
+    manifest_bytes: Mapping[str, int] = field(default_factory=dict)
+    """By dataset."""
+    other_side: int = 0
+    """Images that are not on the side that was asked for."""
 
 
 @dataclass(frozen=True)

@@ -47,14 +47,14 @@ def findings(unusable: UnusableCounts, statistics: Statistics, limits: Limits) -
             "Label them in the review desk, those of rare labels first.",
             unusable.unlabelled,
         )
-    if unusable.rejected:
+    if unusable.missing:
         yield Finding(
-            "rejected",
+            "missing_images",
             "note",
-            f"{counted(unusable.rejected, 'dropped file')} rejected",
-            "They could not be used as images, so nothing is learnt from them.",
-            "Their reasons stand beside them under rejected/; mend the files and drop them again.",
-            unusable.rejected,
+            f"{counted(unusable.missing, 'annotated image')} not there",
+            "Annotation files name them, and they have not come: what was said about them teaches nothing.",
+            "Drop them under the names that the annotation files give; `labelloop status` tells some.",
+            unusable.missing,
         )
     if unusable.withdrawn:
         yield Finding(
