@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cli import following, words
 from cli.deployment import Deployment
-from lambdas.domain import catalogue, custom_labels, money
+from lambdas.domain import catalogue, custom_labels, money, retraining
 from lambdas.domain.rejections import REJECTED
 
 CONFLICTS_SHOWN = 10
@@ -22,16 +22,21 @@ COUNTED = 100_000
 def gather(deployment: Deployment) -> dict[str, Any]:
     """Everything that `labelloop status` shows."""
     records, tuning = deployment.records, deployment.tuning()
-    new = catalogue.count_changed_since(deployment.catalogue, records.cutoff(), COUNTED)
+    progress = records.known_progress()
+    new = catalogue.count_changed_since(deployment.catalogue, progress.cutoff, COUNTED)
     running = _running(deployment)
     return {
         "deployment": deployment.name,
         "bucket": deployment.bucket,
         "images": catalogue.count_by_status(deployment.catalogue),
         "conflicts": _conflicts(deployment),
+        "waiting_for_images": {
+            "count": catalogue.count_pending(deployment.catalogue),
+            "longest": catalogue.oldest_pending(deployment.catalogue, CONFLICTS_SHOWN),
+        },
         "new_since_last_run": new,
         "new_images_start_a_run": tuning.min_new_images,
-        "missing_for_a_run": max(0, tuning.min_new_images - new),
+        "missing_for_a_run": retraining.changes_missing(deployment.catalogue, progress, tuning),
         "run": _run(deployment),
         "promotion": _promotion(deployment),
         "champion": _champion(deployment),
@@ -136,6 +141,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("", escape(f"conflict: {conflict['image']}: {conflict['reason']}"))
         for conflict in found["conflicts"]
     ]
+    rows += _waiting_words(found["waiting_for_images"])
     rows += [("new", _new(found)), ("run", _run_words(found)), ("champion", _champion_words(found))]
     rows += [("running", text) for text in _running_words(found)]
     dead = found["dead_letters"]
@@ -151,6 +157,15 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         where = f"s3://{found['bucket']}/{REJECTED}"
         rows.append(("rejected", f"{found['rejected']}{more}; the reasons are under {where}"))
     return rows
+
+
+def _waiting_words(waiting: dict[str, Any]) -> list[tuple[str, str]]:
+    """Annotated images that have not come."""
+    if not waiting["count"]:
+        return []
+    count = words.count(waiting["count"], "image")
+    told = f"{count} named by annotation files have not come; missing for the longest:"
+    return [("missing", told), *(("", escape(key)) for key in waiting["longest"])]
 
 
 def _new(found: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
@@ -36,6 +38,7 @@ class Retrain(Construct):
         register: Register,
         project: RekognitionProject,
         review: Review,
+        console_address: str,
     ) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
@@ -59,7 +62,7 @@ class Retrain(Construct):
             "Train": self._train(),
             "WatchTraining": self._watch_training(),
             "Evaluate": self._evaluate(),
-            "Report": self._report(),
+            "Report": self._report(console_address),
         }
         promote = deployment.state_machine_arn("promote")
         self.workflow = Workflow(
@@ -75,7 +78,14 @@ class Retrain(Construct):
             self._schedule(deployment.settings.retrain_schedule)
 
     def _handler(
-        self, id: str, function: str, description: str, *, timeout: int = 60, memory: int = 512
+        self,
+        id: str,
+        function: str,
+        description: str,
+        *,
+        timeout: int = 60,
+        memory: int = 512,
+        environment: Mapping[str, str] | None = None,
     ) -> Handler:
         handler = Handler(
             self,
@@ -85,7 +95,7 @@ class Retrain(Construct):
             description=description,
             timeout=timeout,
             memory=memory,
-            environment=self._environment,
+            environment={**self._environment, **(environment or {})},
         )
         self._records.allow(handler)
         return handler
@@ -176,8 +186,13 @@ class Retrain(Construct):
         )
         return handler
 
-    def _report(self) -> Handler:
-        handler = self._handler("Report", "report", "Completes a run's record and notifies")
+    def _report(self, console_address: str) -> Handler:
+        handler = self._handler(
+            "Report",
+            "report",
+            "Completes a run's record and notifies",
+            environment={"CONSOLE_ADDRESS": console_address},
+        )
         self._records.allow_notify(handler)
         self._register.allow_query(handler)
         machine = self._deployment.state_machine_arn("retrain")

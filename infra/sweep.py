@@ -31,6 +31,7 @@ class Sweep(Construct):
         review: Review,
         retrain: Retrain,
         promote: Promote,
+        console_address: str,
     ) -> None:
         super().__init__(scope, id)
         machines = [retrain.workflow.arn, promote.workflow.arn]
@@ -49,6 +50,7 @@ class Sweep(Construct):
                 "TOPIC_ARN": records.topic.topic_arn,
                 "RETRAIN_MACHINE_ARN": retrain.workflow.arn,
                 "REVIEW_MACHINE_ARN": review.machine_arn,
+                "CONSOLE_ADDRESS": console_address,
                 **records.environment,
             },
         )
@@ -56,14 +58,11 @@ class Sweep(Construct):
         records.allow_notify(handler)
         project.allow_watch(handler)
         handler.allow("rekognition:StopProjectVersion", on=[project.versions], why=MADE_AT_RUN_TIME)
-        review.allow_settle(handler)
-        handler.allow("states:StartExecution", on=[retrain.workflow.arn, review.machine_arn])
+        review.allow_tend(handler)
+        handler.allow("states:StartExecution", on=[retrain.workflow.arn])
         handler.allow(
             "states:DescribeExecution",
-            on=[
-                machine.replace(":stateMachine:", ":execution:") + ":*"
-                for machine in (*machines, review.machine_arn)
-            ],
+            on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
             why="executions are named when they start",
         )
         handler.allow("s3:ListBucket", on=[drop.bucket.bucket_arn])

@@ -71,11 +71,13 @@ def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
 
 @logger.inject_lambda_context
 def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
-    """Write the dataset snapshot, and say whether it is worth a training."""
+    """Write the dataset snapshot, and say whether it holds something new to look at."""
     s = services()
     made = snapshots.make(s.catalogue, s.s3, s.bucket)
-    reason = snapshots.why_not_train(made, s.tuning())
-    if not reason and not event["force"] and snapshots.is_trained(s.records, made):
+    reason = ""
+    if not made.train_images + made.test_images:
+        reason = "no image has a label yet"
+    elif not event["force"] and snapshots.is_trained(s.records, made):
         reason = f"nothing has changed since snapshot {made.id} was trained"
     s.records.note_run(
         retraining.run_id(event["run"]),
@@ -92,9 +94,10 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     s = services()
     made = snapshots.read(s.s3, s.bucket, event["snapshot"])
     region = s.s3.meta.region_name
-    report = checking.check(s.catalogue, s.s3, s.bucket, made, tuning=s.tuning(), region=region)
-    reason = checking.why_not_train(report, s.bucket, made.id)
-    s.records.note_run(retraining.run_id(event["run"]), data_report=report.verdict)
+    tuning = s.tuning()
+    report = checking.check(s.catalogue, s.s3, s.bucket, made, tuning=tuning, region=region)
+    reason = checking.why_not_train(report, s.bucket, made, tuning)
+    s.records.note_run(retraining.run_id(event["run"]), data_report=report.verdict, stopped=bool(reason))
     return {"worth": not reason, "reason": reason}
 
 
@@ -103,8 +106,13 @@ def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     """Bring the project's datasets a step closer to the snapshot; call again until ready."""
     s = services()
     datasets = snapshots.Datasets(s.rekognition, s.s3, s.records, s.project_arn, s.bucket)
-    ready = datasets.sync(event["snapshot"])
-    return {"ready": ready, "wait_seconds": s.tuning().poll_seconds}
+    step = datasets.sync(event["snapshot"])
+    run = retraining.run_id(event["run"])
+    if step.ready:
+        s.records.note_run(run, flagged_entries=datasets.flagged())
+    elif step.refusal:
+        s.records.note_run(run, stopped=True)
+    return {"ready": step.ready, "refusal": step.refusal, "wait_seconds": s.tuning().poll_seconds}
 
 
 @logger.inject_lambda_context
@@ -195,7 +203,9 @@ def report(event: Report, context: LambdaContext) -> dict[str, Any]:
     run = retraining.end_run(
         s.records, event["run"], outcome=event["outcome"], reason=event["reason"], steps=steps
     )
-    retraining.notify(s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), run)
+    retraining.notify(
+        s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS"), run
+    )
     # A run that failed before its snapshot would fail again at once; the sweeper asks later.
     if run.get("snapshot"):
         retraining.request_run_if_due(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain import custom_labels, snapshot_files
-from lambdas.domain.custom_labels import MAX_UPDATE_BYTES, CustomLabelsError, DatasetType
+from lambdas.domain.custom_labels import MAX_UPDATE_BYTES, DatasetType
 from lambdas.domain.records import Records, Synced
 from lambdas.domain.snapshot_files import manifest_key
 
@@ -19,8 +19,20 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+TYPES: tuple[DatasetType, DatasetType] = ("TRAIN", "TEST")
+
+
 class RemovedError(ValueError):
     """An entry is gone: UpdateDatasetEntries adds and replaces, it removes none."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far the datasets are: whether they hold the snapshot, and why Rekognition will not make one of
+    it; empty if it may."""
+
+    ready: bool
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,40 +45,48 @@ class Datasets:
     project_arn: str
     bucket: str
 
-    def sync(self, snapshot_id: str) -> bool:
-        """Bring both datasets one step closer to the snapshot: whether they are there.
+    def sync(self, snapshot_id: str) -> Step:
+        """Bring both datasets one step closer to the snapshot.
 
         A step creates a dataset, deletes one to be created anew, or sends one document of changes. How far
-        it went is on record, so that a later call goes on from there.
-
-        Raises:
-            CustomLabelsError: Rekognition cannot make a dataset of the snapshot.
+        it went is on record, so that a later call goes on from there. A refusal is told once, for whoever
+        calls again begins anew: what stood in the way may have been put right.
         """
-        train = self._sync(snapshot_id, "TRAIN")
-        test = self._sync(snapshot_id, "TEST")
-        return train and test
+        steps = [self._sync(snapshot_id, dataset_type) for dataset_type in TYPES]
+        refusals = [step.refusal for step in steps if step.refusal]
+        return Step(all(step.ready for step in steps), "; ".join(refusals))
 
-    def _sync(self, snapshot_id: str, dataset_type: DatasetType) -> bool:
+    def flagged(self) -> dict[str, int]:
+        """Entries that Rekognition found errors in, and trains without, by dataset; of both, once they are
+        ready."""
+        found = {kind: custom_labels.dataset(self.rekognition, self.project_arn, kind) for kind in TYPES}
+        return {
+            kind: custom_labels.error_entries(self.rekognition, dataset["DatasetArn"])
+            for kind, dataset in found.items()
+            if dataset
+        }
+
+    def _sync(self, snapshot_id: str, dataset_type: DatasetType) -> Step:
         found = custom_labels.dataset(self.rekognition, self.project_arn, dataset_type)
         if found is None:
             self._create(snapshot_id, dataset_type)
-            return False
+            return Step(False)
         arn, status = found["DatasetArn"], found["Status"]
         if status.endswith("_IN_PROGRESS"):
-            return False
+            return Step(False)
         synced = self.records.synced(dataset_type)
         if status == "CREATE_FAILED" and synced.snapshot == snapshot_id:
             self.records.note_synced(dataset_type, "")
-            raise CustomLabelsError(
-                f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}:"
-                f" {found.get('StatusMessage', status)}"
-            )
+            why = found.get("StatusMessage", status)
+            return Step(False, f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}: {why}")
         if status.endswith("_FAILED") or synced.target not in ("", snapshot_id) or not synced.snapshot:
             self.rekognition.delete_dataset(DatasetArn=arn)
-            return False
-        return synced.snapshot == snapshot_id or self._update(arn, synced, snapshot_id, dataset_type)
+            return Step(False)
+        return Step(synced.snapshot == snapshot_id or self._update(arn, synced, snapshot_id, dataset_type))
 
     def _create(self, snapshot_id: str, dataset_type: DatasetType) -> None:
+        # First, or what stood there before would count as its content if this stopped in between.
+        self.records.note_synced(dataset_type, "")
         key = manifest_key(snapshot_id, dataset_type)
         custom_labels.create_dataset(self.rekognition, self.project_arn, dataset_type, self.bucket, key)
         self.records.note_synced(dataset_type, snapshot_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -55,11 +55,14 @@ class Champion:
 class Progress:
     """How far the loop has come: what was changed after `cutoff` has not been trained on.
 
-    `ticket` names the next automatic run, so that any number of requests start it once.
+    `ticket` names the next automatic run, so that any number of requests start it once. `stopped_at`: up to
+    here changes are known not to be enough, for the last run was stopped by what they left wrong; empty if
+    it was not.
     """
 
     cutoff: str
     ticket: str
+    stopped_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,21 +118,29 @@ class Records:
     # Progress
 
     def progress(self) -> Progress:
-        item = self._get("PROGRESS", "retrain")
-        if item is None:
+        found = self.known_progress()
+        if not found.ticket:
             self._put_progress(Progress(cutoff="", ticket=_ticket()), Attr("id").not_exists())
             return self.progress()
-        return Progress(item["cutoff"], item["ticket"])
+        return found
 
-    def cutoff(self) -> str:
-        """Up to when changes were trained on; empty before the first run."""
-        item = self._get("PROGRESS", "retrain")
-        return str(item["cutoff"]) if item else ""
+    def known_progress(self) -> Progress:
+        """The progress, without a ticket before the first run was asked for."""
+        item = self._get("PROGRESS", "retrain") or {"cutoff": "", "ticket": ""}
+        return Progress(item["cutoff"], item["ticket"], item.get("stopped_at", ""))
 
-    def advance(self, *, cutoff: str | None = None) -> None:
-        """After a run: a new ticket, and a later cutoff if the run made a snapshot."""
+    def advance(self, *, cutoff: str | None = None, stopped: bool = False) -> None:
+        """After a run: a new ticket, and how far it came if it made a snapshot.
+
+        Args:
+            stopped: something in the snapshot has to be mended before it can be trained on.
+        """
         old = self.progress()
-        new = Progress(cutoff=cutoff or old.cutoff, ticket=_ticket())
+        new = replace(old, ticket=_ticket())
+        if cutoff and stopped:
+            new = replace(new, stopped_at=cutoff)
+        elif cutoff:
+            new = replace(new, cutoff=cutoff, stopped_at="")
         self._put_progress(new, Attr("ticket").eq(old.ticket))
 
     def _put_progress(self, progress: Progress, condition: Any) -> None:

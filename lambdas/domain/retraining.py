@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 EVENT_SOURCE = "labelloop"
 RUN_FINISHED = "Run Finished"
+MAX_TOLD_BYTES = 200_000
+"""Of a letter or an event: SNS and EventBridge take 256 KB, an event's other parts counted.
+https://docs.aws.amazon.com/sns/latest/dg/large-message-payloads.html
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html"""
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,7 @@ def request_run_if_due(
 ) -> bool:
     """Start a run if enough images are new. Any number of requests for the same images start one run."""
     progress = records.progress()
-    changed = catalogue.count_changed_since(table, progress.cutoff, tuning.min_new_images)
-    if changed < tuning.min_new_images:
+    if changes_missing(table, progress, tuning):
         return False
     try:
         stepfunctions.start_execution(
@@ -61,6 +65,19 @@ def request_run_if_due(
             raise
         return False
     return True
+
+
+def changes_missing(table: Table, progress: Progress, tuning: Tuning) -> int:
+    """How many more changes it takes until a run starts by itself.
+
+    After a run that was stopped by what is wrong with the data set it takes one, which may have mended it:
+    such a run costs next to nothing.
+    """
+    wanted = tuning.min_new_images
+    missing = wanted - catalogue.count_changed_since(table, progress.cutoff, wanted)
+    if missing <= 0 and progress.stopped_at:
+        missing = 1 - catalogue.count_changed_since(table, progress.stopped_at, 1)
+    return max(0, missing)
 
 
 def settle(newest_change: str | None, started_at: str, now: str, tuning: Tuning) -> Burst:
@@ -122,12 +139,20 @@ def end_run(
     )
     lease = records.lease("retrain")
     if lease and lease.holder == execution_arn:
-        records.advance(cutoff=run.get("cutoff"))
+        if outcome == "failed" and run.get("version"):
+            _fail_version(records, run["version"], readable(reason))
+        records.advance(cutoff=run.get("cutoff"), stopped=run.get("stopped", False))
         records.release_lease("retrain", execution_arn)
     elif outcome == "failed" and name == automatic_run(records.progress()):
         # It failed before it had the lease, and the name of an execution cannot be used again.
         records.advance()
     return records.run(name) or {}
+
+
+def _fail_version(records: Records, name: str, reason: str) -> None:
+    """What nobody watches any more must not count as trained, or its snapshot would never be."""
+    if (records.version(name) or {}).get("state") == "training":
+        records.note_version(name, state="failed", reason=reason)
 
 
 def readable(cause: str) -> str:
@@ -147,21 +172,30 @@ def readable(cause: str) -> str:
         text = text[:start] + str(inner)
 
 
-def notify(
-    sns: SNSClient, events: EventBridgeClient, topic_arn: str, deployment: str, run: dict[str, Any]
+def notify(  # noqa: PLR0917 what to tell, and whom by what
+    sns: SNSClient,
+    events: EventBridgeClient,
+    topic_arn: str,
+    deployment: str,
+    console: str,
+    run: dict[str, Any],
 ) -> None:
-    """Tell people by SNS and machines by EventBridge how a run ended."""
+    """Tell people by SNS and machines by EventBridge how a run ended.
+
+    Args:
+        console: the console's address, with a slash at its end.
+    """
     sns.publish(
         TopicArn=topic_arn,
         Subject=f"LabelLoop {deployment}: run {run['outcome']}"[:100],
-        Message=_letter(deployment, run),
+        Message=_cut(_letter(deployment, console, run)),
     )
     events.put_events(
         Entries=[
             {
                 "Source": EVENT_SOURCE,
                 "DetailType": RUN_FINISHED,
-                "Detail": json.dumps({"deployment": deployment, **run}),
+                "Detail": _detail({"deployment": deployment, **run}),
             }
         ]
     )
@@ -185,7 +219,20 @@ def _estimate(run: dict[str, Any]) -> float:
     return round(training + float(run.get("promotion_usd", 0)), 4)
 
 
-def _letter(deployment: str, run: dict[str, Any]) -> str:
+def _detail(told: dict[str, Any]) -> str:
+    """The run's record as an event takes it: of one that is too large, the lists and counts stay behind."""
+    whole = json.dumps(told)
+    if len(whole) <= MAX_TOLD_BYTES:
+        return whole
+    short = {name: value for name, value in told.items() if not isinstance(value, dict | list)}
+    return json.dumps({**short, "reason": _cut(str(short.get("reason", "")), MAX_TOLD_BYTES // 8)})
+
+
+def _cut(text: str, most: int = MAX_TOLD_BYTES) -> str:
+    return text.encode()[:most].decode(errors="ignore")
+
+
+def _letter(deployment: str, console: str, run: dict[str, Any]) -> str:
     lines = [f"Run {run.get('execution', '').rsplit(':', 1)[-1]} of {deployment}: {run['outcome']}."]
     if run.get("reason"):
         lines.append(run["reason"])
@@ -196,5 +243,17 @@ def _letter(deployment: str, run: dict[str, Any]) -> str:
     for verdict in run.get("verdicts", []):
         passed = "passed" if verdict["passed"] else "refused"
         lines.append(f"Gate {verdict['gate']}: {passed}. {'; '.join(verdict['reasons'])}")
+    if flagged := {side: count for side, count in run.get("flagged_entries", {}).items() if count}:
+        told = ", ".join(f"{count} of {side}" for side, count in sorted(flagged.items()))
+        lines.append(f"Rekognition found errors in entries, and trained without them: {told}.")
+    if run.get("stopped"):
+        lines.append(
+            "Once it is mended the next run starts by itself, if enough is new since the last training;"
+            " `labelloop train` starts one at once."
+        )
+    elif run["outcome"] == "failed":
+        lines.append("`labelloop train` tries again.")
+    what = "The run, its data-set report" if run.get("data_report") else "The run"
+    lines.append(f"{what} and its steps: {console}runs/{quote(str(run['id']), safe='')}")
     lines.append(f"Took {run['seconds']} s; training and verification cost about {run['estimated_usd']} USD.")
     return "\n".join(lines)

@@ -29,7 +29,7 @@ def error(code: str, message: str = "no") -> ClientError:
 class FakeRekognition:
     projects: dict[str, str] = field(default_factory=dict)
     datasets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By type. `entries` is what UpdateDatasetEntries was given, or None."""
+    """By type. `errors`: entries that Rekognition finds errors in."""
     versions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """ProjectVersionDescriptions by name."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -107,6 +107,12 @@ class FakeRekognition:
         manifest = request["DatasetSource"]["GroundTruthManifest"]["S3Object"]
         self.datasets[kind] = {"DatasetArn": arn, "Status": "CREATE_IN_PROGRESS", "manifest": manifest}
         return {"DatasetArn": arn}
+
+    def describe_dataset(self, **request: Any) -> dict[str, Any]:
+        self._begin("describe_dataset", request)
+        found = self._dataset(request["DatasetArn"])
+        stats = {"ErrorEntries": found.get("errors", 0)}
+        return {"DatasetDescription": {"Status": found["Status"], "DatasetStats": stats}}
 
     def delete_dataset(self, **request: Any) -> dict[str, Any]:
         self._begin("delete_dataset", request)

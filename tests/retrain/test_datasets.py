@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from lambdas.domain import datasets, snapshots
-from lambdas.domain.custom_labels import CustomLabelsError
-from lambdas.domain.datasets import RemovedError
+from lambdas.domain.datasets import RemovedError, Step
 from lambdas.domain.snapshots import Snapshot
 from tests.retrain.world import BUCKET, PROJECT, World
 
@@ -17,9 +17,15 @@ def make(world: World) -> Snapshot:
     return snapshots.make(world.catalogue, world.s3, BUCKET)
 
 
-def sync(world: World, snapshot: Snapshot | str) -> bool:
+def step(world: World, snapshot: Snapshot) -> Step:
     datasets = snapshots.Datasets(world.fake.client, world.s3, world.records, PROJECT, BUCKET)
-    return datasets.sync(snapshot if isinstance(snapshot, str) else snapshot.id)
+    return datasets.sync(snapshot.id)
+
+
+def sync(world: World, snapshot: Snapshot) -> bool:
+    found = step(world, snapshot)
+    assert not found.refusal
+    return found.ready
 
 
 def until_synced(world: World, snapshot: Snapshot, rounds: int = 6) -> int:
@@ -195,8 +201,20 @@ def test_a_dataset_that_cannot_be_created_says_why(world: World) -> None:
     made = make(world)
     sync(world, made)
     world.fake.datasets["TRAIN"] |= {"Status": "CREATE_FAILED", "StatusMessage": "the manifest is empty"}
-    with pytest.raises(CustomLabelsError, match=f"TRAIN dataset .* {made.id}: the manifest is empty"):
-        sync(world, made)
+    refusal = f"the TRAIN dataset cannot be made of snapshot {made.id}: the manifest is empty"
+    assert step(world, made) == Step(False, refusal)
+
+
+def test_every_dataset_that_cannot_be_created_is_told_at_once(world: World) -> None:
+    """Else the next run would hear of the second one before it tried anything."""
+    world.images("cat", 6)
+    made = make(world)
+    sync(world, made)
+    for found in world.fake.datasets.values():
+        found["Status"] = "CREATE_FAILED"
+    refusal = step(world, made).refusal
+    assert "TRAIN" in refusal and "TEST" in refusal
+    until_synced(world, made)
 
 
 def test_after_a_failed_creation_the_next_snapshot_gets_its_dataset(world: World) -> None:
@@ -215,9 +233,41 @@ def test_a_later_run_tries_the_same_snapshot_again(world: World) -> None:
     made = make(world)
     sync(world, made)
     world.fake.datasets["TRAIN"]["Status"] = "CREATE_FAILED"
-    with pytest.raises(CustomLabelsError):
-        sync(world, made)
+    assert step(world, made).refusal
     until_synced(world, made)
+
+
+def test_a_crash_while_a_dataset_is_created_leaves_no_other_content_on_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next snapshot would be sent as changes to a content that the dataset does not have."""
+    world.images("cat", 10)
+    until_synced(world, make(world))
+    splits = world.splits()
+    lost = next(number for number in range(10) if splits[world.image(f"cat {number}", "cat")] == "TRAIN")
+    world.image(f"cat {lost}", "cat", status="withdrawn")
+    world.image("only then", "cat", wanted="TRAIN")
+    second = make(world)
+    sync(world, second)
+    world.fake.finish()
+    real = world.fake.create_dataset
+
+    def crash(**request: Any) -> None:
+        real(**request)
+        raise RuntimeError("crashed")
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(world.fake, "create_dataset", crash)
+        with pytest.raises(RuntimeError, match="crashed"):
+            step(world, second)
+    world.fake.finish()
+    world.image(f"cat {lost}", "cat")
+    world.image("only then", "cat", status="withdrawn")
+    world.image("one more", "cat", wanted="TRAIN")
+    third = make(world)
+    until_synced(world, third)
+    assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{third.id}/train.manifest"
+    assert sent(world) == []
 
 
 def test_a_failed_update_makes_the_dataset_anew(world: World) -> None:

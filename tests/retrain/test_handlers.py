@@ -8,11 +8,11 @@ from typing import Any, cast
 import pytest
 
 from lambdas import retrain
-from lambdas.domain import clock
+from lambdas.domain import clock, retraining
 from lambdas.domain.custom_labels import CustomLabelsError
-from lambdas.domain.services import MissingEnvironmentError
+from lambdas.domain.services import MissingEnvironmentError, services
 from lambdas.domain.tuning import TuningError
-from tests.retrain.world import BUCKET, LATER, World, context
+from tests.retrain.world import BUCKET, CONSOLE, LATER, World, context
 
 STARTED = "2025-01-01T00:00:00.123Z"
 
@@ -47,7 +47,7 @@ def evaluated(world: World, version: str, snapshot_id: str, f1: float, **labels:
     results = [
         {
             "Label": label,
-            "Metrics": {"F1Score": score, "Precision": score, "Recall": score},
+            "Metrics": {"F1Score": score, "Precision": score, "Recall": score, "Threshold": 0.5},
             "NumberOfTestingImages": 2,
         }
         for label, score in labels.items()
@@ -123,7 +123,12 @@ def test_snapshot_trains_the_same_content_only_if_forced(world: World) -> None:
 
 
 def test_force_does_not_train_what_cannot_be_trained(world: World) -> None:
-    assert not call(retrain.snapshot, run=begun(world), force=True)["enough"]
+    arn = begun(world)
+    assert not call(retrain.snapshot, run=arn, force=True)["enough"]
+    world.images("cat", 3)
+    made = call(retrain.snapshot, run=arn, force=True)
+    assert made["enough"], "there is something to report on"
+    assert not call(retrain.check_data, run=arn, snapshot=made["id"])["worth"]
 
 
 def test_check_data_leaves_a_report_beside_the_snapshot(world: World) -> None:
@@ -137,6 +142,49 @@ def test_check_data_leaves_a_report_beside_the_snapshot(world: World) -> None:
     page = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.html")
     assert page["ContentType"].startswith("text/html") and made in page["Body"].read().decode()
     assert str(world.records.run("a")["data_report"]).startswith("Training can start")  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason", "finding"),
+    [
+        ({"cat": 30}, "only one label, cat: a classification needs at least two", "too_few_labels"),
+        ({"cat": 2, "dog": 2}, "2 images to train with (2 more to test with), fewer than 10", "few_images"),
+        (
+            {"cat": 30, "dog": 1},
+            "no image to test with of: dog; add images with these labels",
+            "label_only_in_train",
+        ),
+    ],
+)
+def test_whatever_stops_a_run_is_in_a_report(
+    labels: dict[str, int], reason: str, finding: str, world: World
+) -> None:
+    for label, count in labels.items():
+        world.images(label, count)
+    arn = begun(world)
+    made = call(retrain.snapshot, run=arn, force=False)
+    assert made["enough"]
+    found = call(retrain.check_data, run=arn, snapshot=made["id"])
+    place = f"datasets/{made['id']}/report"
+    assert found == {"worth": False, "reason": f"{reason}. See s3://{BUCKET}/{place}.html"}
+    assert finding in {found["code"] for found in json.loads(world.read(f"{place}.json"))["findings"]}
+    run = world.records.run("a")
+    assert run is not None
+    assert run["stopped"] is True
+
+
+def test_a_thousand_labels_break_no_record(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of twenty times as many the whole counts would be larger than an item."""
+    for number in range(1000):
+        world.image(f"{number}", f"label {number:04}")
+    arn = begun(world)
+    made = call(retrain.snapshot, run=arn, force=False)
+    found = call(retrain.check_data, run=arn, snapshot=made["id"])
+    assert found["reason"].startswith(
+        "no image to test with of: label 0000, label 0001, label 0002 and 997 more; add images"
+    )
+    images = world.records.run("a")["images"]  # type: ignore[index]
+    assert (len(images["test_labels"]), images["labels"]) == (250, 1000)
 
 
 def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
@@ -153,9 +201,28 @@ def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
 def test_sync_datasets_is_called_until_they_are_ready(world: World) -> None:
     made = snapshot(world)
     world.tune(poll_seconds=7)
-    assert call(retrain.sync_datasets, run="a", snapshot=made) == {"ready": False, "wait_seconds": 7}
+    assert call(retrain.sync_datasets, run=":a", snapshot=made) == {
+        "ready": False,
+        "refusal": "",
+        "wait_seconds": 7,
+    }
     world.fake.finish()
-    assert call(retrain.sync_datasets, run="a", snapshot=made)["ready"]
+    world.fake.datasets["TRAIN"]["errors"] = 3
+    assert call(retrain.sync_datasets, run=":a", snapshot=made)["ready"]
+    assert world.records.run("a")["flagged_entries"] == {"TRAIN": 3, "TEST": 0}  # type: ignore[index]
+
+
+def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
+    """As often as the step is retried, Rekognition is asked for each dataset once."""
+    made = snapshot(world)
+    call(retrain.sync_datasets, run=":a", snapshot=made)
+    for found in world.fake.datasets.values():
+        found |= {"Status": "CREATE_FAILED", "StatusMessage": "no access to the manifest"}
+    told = call(retrain.sync_datasets, run=":a", snapshot=made)
+    assert not told["ready"]
+    assert told["refusal"].endswith(f"snapshot {made}: no access to the manifest")
+    assert len(world.fake.called("create_dataset")) == 2
+    assert world.records.run("a")["stopped"] is True  # type: ignore[index]
 
 
 def test_train_begins_one_training_however_often_it_is_called(world: World) -> None:
@@ -223,7 +290,14 @@ def test_evaluate_is_gate_1(f1: float, passed: bool, state: str, world: World) -
     assert (run["f1"], run["billable_seconds"]) == (f1, 1800)
     assert run["verdicts"] == version["verdicts"]
     assert run["verdicts"][0]["passed"] is passed
-    assert run["labels"][0] == {"label": "cat", "f1": f1, "precision": f1, "recall": f1, "test_images": 2}
+    assert run["labels"][0] == {
+        "label": "cat",
+        "f1": f1,
+        "precision": f1,
+        "recall": f1,
+        "test_images": 2,
+        "threshold": 0.5,
+    }
 
 
 def test_evaluate_refuses_a_label_that_the_evaluation_forgot(world: World) -> None:
@@ -263,6 +337,24 @@ def test_report_starts_the_next_run_if_one_is_due(world: World) -> None:
     call(retrain.report, run=arn, outcome="promoted", reason="")
     (name,) = [name for name in world.running("retrain") if name != "a"]
     assert name.startswith("images-")
+
+
+def test_what_mends_a_stopped_run_starts_the_next(world: World) -> None:
+    world.images("cat", 30)
+    world.image("one", "dog")
+    world.tune(min_new_images=20)
+    arn = begun(world)
+    made = call(retrain.snapshot, run=arn, force=False)
+    reason = call(retrain.check_data, run=arn, snapshot=made["id"])["reason"]
+    call(retrain.report, run=arn, outcome="skipped", reason=reason)
+    assert world.running("retrain") == ["a"], "nothing has been mended"
+    (mail,) = world.received("people")
+    assert f"{CONSOLE}runs/a" in mail["Message"]
+    assert f"s3://{BUCKET}/datasets/{made['id']}/report.html" in mail["Message"]
+    world.image("another", "dog")
+    assert retraining.request_run_if_due(
+        world.catalogue, world.records, world.stepfunctions, world.machines["retrain"], services().tuning()
+    )
 
 
 def test_report_of_a_refused_run_starts_no_other(world: World) -> None:

@@ -79,6 +79,17 @@ def test_each_run_moves_the_ticket(world: World) -> None:
     assert world.records.progress().cutoff == "2025-01-02"
 
 
+def test_a_stopped_run_leaves_the_cutoff_until_one_trains(world: World) -> None:
+    world.records.advance(cutoff="2025-01-01")
+    world.records.advance(cutoff="2025-01-02", stopped=True)
+    world.records.advance()
+    found = world.records.known_progress()
+    assert (found.cutoff, found.stopped_at) == ("2025-01-01", "2025-01-02")
+    world.records.advance(cutoff="2025-01-03")
+    found = world.records.known_progress()
+    assert (found.cutoff, found.stopped_at) == ("2025-01-03", "")
+
+
 # Runs and model versions
 
 

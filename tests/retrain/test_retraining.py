@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lambdas.domain import clock, retraining
 from lambdas.domain.tuning import Tuning
-from tests.retrain.world import TOPIC, World
+from tests.retrain.world import CONSOLE, TOPIC, World
 
 NOW = datetime(2025, 1, 1, 12, tzinfo=UTC)
 TUNING = Tuning(settle_seconds=300, settle_limit_seconds=3600)
@@ -118,6 +118,40 @@ def test_what_a_run_has_seen_does_not_count_again(world: World) -> None:
     assert not request(world)
     world.images("dog", 3)
     assert request(world)
+
+
+def stop(world: World, name: str) -> None:
+    """A run that something in its snapshot stops."""
+    arn = begin(world, name)
+    world.records.note_run(name, cutoff=clock.now(), snapshot="s", stopped=True)
+    retraining.end_run(world.records, arn, outcome="skipped", reason="one label", steps=[])
+
+
+def test_after_a_stopped_run_any_change_starts_one_if_enough_is_new_in_all(world: World) -> None:
+    world.images("cat", 2)
+    stop(world, "a")
+    assert not request(world)
+    world.image("one more", "dog")
+    assert request(world), "three in all"
+    stop(world, "b")
+    assert not request(world), "nothing has changed since it was stopped"
+    assert retraining.changes_missing(world.catalogue, world.records.progress(), TUNING) == 47
+    assert request(world, min_new_images=4) is False
+    world.image("and one", "dog")
+    assert request(world)
+
+
+@pytest.mark.parametrize(("state", "after"), [("training", "failed"), ("trained", "trained")])
+def test_what_a_failed_run_did_not_see_to_its_end_has_failed(state: str, after: str, world: World) -> None:
+    """Else its snapshot would count as trained, and never be."""
+    arn = begin(world)
+    world.records.note_version("v1", state=state, snapshot="s")
+    world.records.note_run("a", cutoff=clock.now(), snapshot="s", version="v1")
+    retraining.end_run(world.records, arn, outcome="failed", reason="AccessDenied", steps=[])
+    version = world.records.version("v1")
+    assert version is not None
+    assert version["state"] == after
+    assert version.get("reason", "AccessDenied") == "AccessDenied"
 
 
 def test_images_that_came_during_a_run_are_the_next_run_s(world: World) -> None:
@@ -299,16 +333,25 @@ def test_people_and_machines_are_told(world: World) -> None:
         "version": "v1-5a4b",
         "f1": 0.4,
         "snapshot": "5a4b",
+        "flagged_entries": {"TRAIN": 0, "TEST": 2},
         "verdicts": [
             {"gate": "evaluation", "passed": False, "reasons": ["F1 is too low", "cat: 1 test image"]}
         ],
         "seconds": 61.0,
         "estimated_usd": 0.5,
     }
-    retraining.notify(world.sns, world.events, TOPIC, "pets", run)
+    retraining.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
     (mail,) = world.received("people")
     assert mail["Subject"] == "LabelLoop pets: run refused"
-    for words in ("Run a of pets: refused.", "F1 is too low", "v1-5a4b", "cat: 1 test image", "0.5 USD"):
+    for words in (
+        f"The run and its steps: {CONSOLE}runs/a",
+        "trained without them: 2 of TEST",
+        "Run a of pets: refused.",
+        "F1 is too low",
+        "v1-5a4b",
+        "cat: 1 test image",
+        "0.5 USD",
+    ):
         assert words in mail["Message"]
     (event,) = world.received("machines")
     assert (event["source"], event["detail-type"]) == ("labelloop", "Run Finished")
@@ -317,6 +360,46 @@ def test_people_and_machines_are_told(world: World) -> None:
 
 def test_a_run_that_knows_next_to_nothing_can_be_told_of(world: World) -> None:
     run = {"id": "a", "outcome": "failed", "seconds": 1.0, "estimated_usd": 0}
-    retraining.notify(world.sns, world.events, TOPIC, "p" * 200, run)
+    retraining.notify(world.sns, world.events, TOPIC, "p" * 200, CONSOLE, run)
     (mail,) = world.received("people")
     assert len(mail["Subject"]) <= 100
+    assert "`labelloop train` tries again" in mail["Message"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (
+            {"data_report": "Training can start"},
+            f"The run, its data-set report and its steps: {CONSOLE}runs/a%20b",
+        ),
+        ({"stopped": True, "outcome": "skipped"}, "Once it is mended the next run starts by itself"),
+    ],
+)
+def test_the_letter_says_where_to_look_and_what_comes_next(
+    facts: dict[str, Any], words: str, world: World
+) -> None:
+    run = {"id": "a b", "outcome": "promoted", "seconds": 1.0, "estimated_usd": 0, **facts}
+    retraining.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
+    (mail,) = world.received("people")
+    assert words in mail["Message"]
+
+
+def test_a_run_with_too_much_to_say_is_told_of_in_short(world: World) -> None:
+    """SNS and EventBridge would refuse it, and nobody would hear of the run."""
+    much = [{"label": "ß" * 255, "f1": 0.5}] * 1000
+    run = {
+        "id": "a",
+        "outcome": "refused",
+        "reason": "ß" * 300_000,
+        "labels": much,
+        "seconds": 1.0,
+        "estimated_usd": 0,
+    }
+    retraining.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
+    (mail,) = world.received("people")
+    assert 100_000 < len(mail["Message"].encode()) <= retraining.MAX_TOLD_BYTES
+    (event,) = world.received("machines")
+    assert event["detail"]["outcome"] == "refused"
+    assert event["detail"]["reason"].startswith("ßß")
+    assert "labels" not in event["detail"]

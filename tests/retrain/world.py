@@ -39,6 +39,7 @@ BUCKET = "labelloop-data"
 PROJECT = f"{PREFIX}/pets/1700000000000"
 TUNING = "/labelloop/pets/tuning"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:notifications"
+CONSOLE = "https://console.example/"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/states"
 NOTHING = json.dumps({"StartAt": "Nothing", "States": {"Nothing": {"Type": "Pass", "End": True}}})
 LATER = "9999-01-01T00:00:00.000000Z"
@@ -259,6 +260,7 @@ def deployed(aws: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> World:
         "TUNING_PARAMETER": TUNING,
         "TOPIC_ARN": TOPIC,
         "DEPLOYMENT": "pets",
+        "CONSOLE_ADDRESS": CONSOLE,
         "RETRAIN_MACHINE_ARN": made.machines["retrain"],
         "REGISTER_QUEUE_URL": made.queues["register"],
         "DETECT_QUEUE_URL": made.queues["detect"],

@@ -27,7 +27,7 @@ USUAL: dict[str, Answer] = {
     "retrain-OpenReviews": {"go_on": True, "wait_seconds": 0},
     "retrain-Snapshot": {"id": "5a4b", "enough": True, "reason": ""},
     "retrain-CheckData": {"worth": True, "reason": ""},
-    "retrain-SyncDatasets": {"ready": True, "wait_seconds": 60},
+    "retrain-SyncDatasets": {"ready": True, "refusal": "", "wait_seconds": 60},
     "retrain-Train": _version,
     "retrain-WatchTraining": {"status": "TRAINING_COMPLETED", "message": "trained", "wait_seconds": 60},
     "retrain-Evaluate": {"passed": True, "reason": "F1 0.9"},
@@ -110,6 +110,7 @@ _TRAINING = {"status": "TRAINING_IN_PROGRESS", "message": "trains", "wait_second
 _STARTING = {"status": "STARTING", "message": "starts", "wait_seconds": 60}
 _PEOPLE_AT_IT = {"go_on": False, "wait_seconds": 60}
 _NOT_READY = {"ready": False, "wait_seconds": 60}
+_NOT_SYNCED = {"ready": False, "refusal": "", "wait_seconds": 60}
 
 _TO_LEASE = "begin settle lease"
 _TO_TRAIN = f"{_TO_LEASE} reviews snapshot check sync train"
@@ -167,7 +168,19 @@ PATHS: dict[str, Path] = {
         " train watch evaluate promote Promoted",
         "promoted",
         "it serves",
-        {"retrain-SyncDatasets": [_NOT_READY, _NOT_READY, {"ready": True, "wait_seconds": 60}]},
+        {"retrain-SyncDatasets": [_NOT_SYNCED, _NOT_SYNCED, USUAL["retrain-SyncDatasets"]]},
+    ),
+    "retrain hears that a dataset is refused": Path(
+        "retrain",
+        f"{_TO_LEASE} reviews snapshot check sync WaitForDatasets sync DatasetsRefused Failed",
+        "failed",
+        "DatasetsRefused: the TRAIN dataset cannot be made",
+        {
+            "retrain-SyncDatasets": [
+                _NOT_SYNCED,
+                {**_NOT_SYNCED, "refusal": "the TRAIN dataset cannot be made"},
+            ]
+        },
     ),
     "retrain waits for the training": Path(
         "retrain",
