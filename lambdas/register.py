@@ -59,6 +59,8 @@ def _register(record: SQSRecord) -> Outcome:
 
 def _measure(outcome: Outcome) -> None:
     metrics.add_metric(name=f"Objects{outcome.kind.capitalize()}", unit=MetricUnit.Count, value=1)
+    if outcome.pending:
+        metrics.add_metric(name="AnnotationsWaiting", unit=MetricUnit.Count, value=outcome.pending)
     if outcome.broken_lines:
         metrics.add_metric(name="BrokenManifestLines", unit=MetricUnit.Count, value=outcome.broken_lines)
 

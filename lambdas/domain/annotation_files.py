@@ -95,12 +95,14 @@ def _convert(s3: S3Client, arrival: Arrival, opened: GetObjectOutputTypeDef) -> 
 def _converted(s3: S3Client, arrival: Arrival, writer: parts.Writer) -> Outcome:
     _put_away(s3, arrival, writer.sha256)
     rejections.tell_broken_lines(s3, arrival, writer.broken, writer.lines)
+    rejections.tell_notes(s3, arrival, writer.notes)
     arrivals.delete(s3, arrival)
     return Outcome(
         "converted",
         arrival.key,
         sha256=writer.sha256,
         parts=writer.parts,
+        notes=len(writer.notes),
         broken_lines=writer.broken.count,
     )
 
@@ -115,10 +117,13 @@ def _register_lines(s3: S3Client, table: Table, arrival: Arrival, sha256: str) -
     lines = _Lines()
     for number, text in manifests.numbered_lines(opened["Body"].iter_chunks(_CHUNK)):
         try:
-            annotation = manifests.parse_line(text, number)
+            bad_boxes: list[BrokenLine] = []
+            annotation = manifests.parse_line(text, number, bad_boxes=bad_boxes)
             line = annotation.file_line or number
+            for bad in bad_boxes:
+                lines.broken.add(BrokenLine(line, bad.reason, bad.detail))
             pending = Pending(annotation, f"{order}#{line:09d}", arrival.key, line, clock.now())
-            lines.count(labelling.take(table, arrival.bucket, pending))
+            lines.count(labelling.take(table, arrival.bucket, pending, lines.broken.add))
         except BrokenLine as broken:
             lines.broken.add(broken)
     _put_away(s3, arrival, sha256)

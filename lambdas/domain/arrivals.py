@@ -69,6 +69,9 @@ class Outcome:
     pending: int = 0
     """Lines of a manifest whose images have not come yet."""
     broken_lines: int = 0
+    """Lines of an annotation file, and single boxes of lines, that were left out."""
+    notes: int = 0
+    """What was understood in one of several ways."""
     parts: int = 0
     """Manifests that an annotation file was converted into."""
     spent: Arrival | None = None

@@ -8,7 +8,8 @@ writes an image item has to move its `revision`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +39,9 @@ Status = Literal["unlabelled", "labelled", "conflict", "withdrawn"]
 STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict", "withdrawn")
 Origin = Literal["", "folder", "annotation", "person"]
 
+_WAITING = "waiting"
+"""Stands where images have their status, so that the index counts annotations without their images."""
+IMAGE_KEY = re.compile(r"images/([0-9a-f]{64})\.(?:jpg|png)")
 _ATTEMPTS = 50
 """Writers that can be at one image at once before one of them gives up, to be delivered again."""
 MAX_BATCH = 100
@@ -324,11 +328,23 @@ def get_source(table: Table, incoming_key: str) -> str | None:
 # Pending annotations
 
 
-def put_pending(table: Table, key: str, pending: Pending) -> None:
-    """Let an annotation wait for the image of this key, unless a later one waits already."""
+def put_pending(table: Table, pending: Pending) -> None:
+    """Let an annotation wait for the image that it names, unless a later one waits already.
+
+    One that goes by two names waits under both, and is counted under the first.
+    """
+    first, also = pending.annotation.source_key, pending.annotation.also_key
+    _put_pending(table, first, also, pending, {"status": _WAITING, "changed_at": pending.at})
+    if also:
+        _put_pending(table, also, first, pending, {})
+
+
+def _put_pending(table: Table, key: str, other: str, pending: Pending, counted: Mapping[str, str]) -> None:
     annotation = pending.annotation
     item = {
-        "id": f"pending#{key}",
+        "id": pending_id(key),
+        "other": other,
+        **counted,
         "bucket": annotation.source_bucket,
         "kind": annotation.kind,
         "labels": list(annotation.labels),
@@ -349,7 +365,7 @@ def get_pendings(table: Table, keys: Sequence[str]) -> list[Pending]:
     Raises:
         CatalogueError: DynamoDB is too busy to answer for every key; try again later.
     """
-    ids = {f"pending#{key}": key for key in keys}
+    ids = {pending_id(key): key for key in keys}
     found = table.meta.client.batch_get_item(
         RequestItems={table.name: {"Keys": [{"id": id} for id in ids], "ConsistentRead": True}}
     )
@@ -364,6 +380,7 @@ def _pending(key: str, item: dict[str, Any]) -> Pending:
     annotation = Annotation(
         source_bucket=item["bucket"],
         source_key=key,
+        also_key=item.get("other", ""),
         kind=item["kind"],
         labels=tuple(item["labels"]),
         boxes=tuple(_box(box) for box in item["boxes"]),
@@ -373,13 +390,36 @@ def _pending(key: str, item: dict[str, Any]) -> Pending:
     return Pending(annotation, item["order"], item["manifest_key"], int(item["line"]), item["at"])
 
 
-def delete_pending(table: Table, key: str, order: str) -> None:
-    """Forget a pending annotation, unless a later one has taken its place."""
+def delete_pending(table: Table, pending: Pending) -> None:
+    """Forget a pending annotation under all its names, unless a later one has taken its place."""
+    for key in (pending.annotation.source_key, pending.annotation.also_key):
+        if key:
+            _delete_pending(table, key, pending.order)
+
+
+def _delete_pending(table: Table, key: str, order: str) -> None:
     try:
-        table.delete_item(Key={"id": f"pending#{key}"}, ConditionExpression=Attr("order").eq(order))
+        table.delete_item(Key={"id": pending_id(key)}, ConditionExpression=Attr("order").eq(order))
     except ClientError as error:
         if not _is_condition(error):
             raise
+
+
+def pending_id(key: str) -> str:
+    """Of what waits for the image of this key; a registered image, whatever its suffix, is named one way."""
+    named = IMAGE_KEY.fullmatch(key)
+    return f"pending#images/{named[1]}" if named else f"pending#{key}"
+
+
+def count_pending(table: Table) -> int:
+    """Annotated images that have not come."""
+    return _count(table, Key("status").eq(_WAITING))
+
+
+def oldest_pending(table: Table, limit: int) -> list[str]:
+    """Keys of annotated images that have not come, those that are waited for the longest."""
+    page = table.query(IndexName="by_status", KeyConditionExpression=Key("status").eq(_WAITING), Limit=limit)
+    return [str(item["id"]).partition("#")[2] for item in page["Items"]]
 
 
 # Items

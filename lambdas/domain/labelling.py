@@ -6,12 +6,12 @@ itself down as pending and then looks again. Whichever is later applies it.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdas.domain import catalogue, manifests, rejections
-from lambdas.domain.arrivals import INCOMING, PARTS
+from lambdas.domain.arrivals import INCOMING
 from lambdas.domain.catalogue import CatalogueImage, Change, Pending
 from lambdas.domain.manifests import Annotation, BrokenLine
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
-_IMAGE_KEY = re.compile(r"images/([0-9a-f]{64})\.(?:jpg|png)")
+
+Tell = Callable[[BrokenLine], None]
+"""Hears of every box that was left out of an annotation."""
 
 
-def take(table: Table, bucket: str, pending: Pending) -> Change | None:
+def take(table: Table, bucket: str, pending: Pending, tell: Tell) -> Change | None:
     """Apply an annotation to its image, or let it wait for it: then None.
 
     Raises:
@@ -31,48 +33,34 @@ def take(table: Table, bucket: str, pending: Pending) -> Change | None:
     names = _names(bucket, pending)
     found = _find(table, names)
     if found:
-        return _apply(table, found, pending)
-    for name in names:
-        annotation = replace(pending.annotation, source_key=name, also_key="")
-        catalogue.put_pending(table, _pending_key(name), replace(pending, annotation=annotation))
+        return _apply(table, found, pending, tell)
+    catalogue.put_pending(table, pending)
     found = _find(table, names)
     if not found:
         return None
     try:
-        return _apply(table, found, pending)
+        return _apply(table, found, pending, tell)
     finally:
-        for name in names:
-            catalogue.delete_pending(table, _pending_key(name), pending.order)
+        catalogue.delete_pending(table, pending)
 
 
 def take_pendings(s3: S3Client, table: Table, bucket: str, sha256: str, names: list[str]) -> bool:
     """Apply what waited for an image under these keys: whether that changed labels."""
-    waiting = catalogue.get_pendings(table, [_pending_key(name) for name in names])
+    waiting = catalogue.get_pendings(table, names)
     changed = [_take_pending(s3, table, bucket, sha256, pending) for pending in waiting]
     return any(changed)
 
 
 def _take_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: Pending) -> bool:
-    changed = False
+    changed, broken = False, list[BrokenLine]()
     try:
-        changed = _apply(table, sha256, pending).labels_changed
-    except BrokenLine as broken:
+        changed = _apply(table, sha256, pending, broken.append).labels_changed
+    except BrokenLine as line:
+        broken.append(line)
+    if broken:
         rejections.tell_unfit_pending(s3, bucket, pending, broken)
-    key = pending.annotation.source_key
-    for name in {key, second_name(pending.manifest_key, key)}:
-        catalogue.delete_pending(table, name, pending.order)
+    catalogue.delete_pending(table, pending)
     return changed
-
-
-def second_name(manifest_key: str, key: str) -> str:
-    """The second key that an image may come under: its bare name beside the annotation file that names it.
-
-    Only of an image that a file converted into `manifest_key` names; else the key itself.
-    """
-    file, parts, _ = manifest_key.rpartition(PARTS)
-    if not parts:
-        return key
-    return f"{file.rpartition('/')[0]}/{key.rpartition('/')[2]}"
 
 
 def _names(bucket: str, pending: Pending) -> list[str]:
@@ -81,7 +69,7 @@ def _names(bucket: str, pending: Pending) -> list[str]:
         detail = f"the image is in {annotation.source_bucket}; upload it to {bucket} and name that"
         raise BrokenLine(pending.line, "other_bucket", detail)
     names = [name for name in (annotation.source_key, annotation.also_key) if name]
-    if any(not name.startswith(INCOMING) and not _IMAGE_KEY.fullmatch(name) for name in names):
+    if any(not name.startswith(INCOMING) and not catalogue.IMAGE_KEY.fullmatch(name) for name in names):
         detail = f"source-ref has to name an object under {INCOMING} or images/<sha256>.jpg or .png"
         raise BrokenLine(pending.line, "source_ref_elsewhere", detail)
     return names
@@ -93,38 +81,38 @@ def _find(table: Table, names: list[str]) -> str | None:
 
 
 def _registered(table: Table, key: str) -> str | None:
-    named = _IMAGE_KEY.fullmatch(key)
+    named = catalogue.IMAGE_KEY.fullmatch(key)
     if named is None:
         return catalogue.get_source(table, key)
     return named[1] if catalogue.get_image(table, named[1]) else None
 
 
-def _pending_key(key: str) -> str:
-    named = _IMAGE_KEY.fullmatch(key)
-    return f"images/{named[1]}" if named else key
+def _apply(table: Table, sha256: str, pending: Pending, tell: Tell) -> Change:
+    problems: list[tuple[str, str]] = []
 
-
-def _apply(table: Table, sha256: str, pending: Pending) -> Change:
     def annotated(image: CatalogueImage | None) -> CatalogueImage:
         if image is None:
             raise catalogue.CatalogueError(f"{catalogue.image_id(sha256)} has a source but is not there")
-        if problem := manifests.check_fits(pending.annotation, image.width, image.height):
-            raise BrokenLine(pending.line, *problem)
-        return _annotated(image, pending.annotation, pending.order)
+        fitting, problems[:] = manifests.fit(pending.annotation, image.width, image.height)
+        if problems and not fitting.boxes:
+            raise BrokenLine(pending.line, *problems[0])
+        return _annotated(image, fitting, pending.order)
 
-    return catalogue.update_image(table, sha256, annotated)
+    change = catalogue.update_image(table, sha256, annotated)
+    for problem in problems:
+        tell(BrokenLine(pending.line, *problem))
+    return change
 
 
 def _annotated(image: CatalogueImage, annotation: Annotation, order: str) -> CatalogueImage:
     if order <= image.annotation_order:
         return image
-    # Custom Labels does not train with an image that has no boxes (WARNING_NO_ANNOTATIONS).
-    anything = bool(annotation.labels or annotation.boxes)
     return replace(
         image,
-        status=catalogue.unless_withdrawn(image, "labelled" if anything else "unlabelled"),
+        # Also with nothing on it: somebody looked, and need not be asked again. Snapshots leave it out.
+        status=catalogue.unless_withdrawn(image, "labelled"),
         conflict_reason="",
-        kind=annotation.kind if anything else None,
+        kind=annotation.kind,
         labels=annotation.labels,
         boxes=annotation.boxes,
         label_origin="annotation",

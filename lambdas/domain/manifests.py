@@ -14,7 +14,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Kind = Literal["classification", "detection"]
@@ -132,33 +132,55 @@ def numbered_lines(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         yield number, last
 
 
-def parse_line(text: str | bytes, line_number: int) -> Annotation:
+def parse_line(
+    text: str | bytes, line_number: int, *, bad_boxes: list[BrokenLine] | None = None
+) -> Annotation:
     """What a line of a manifest says.
 
+    Args:
+        bad_boxes: takes what is wrong with single boxes, and the others are taken; as Custom Labels itself
+            has it: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-debugging-scope-json-line.html
+            None: one bad box breaks the line.
+
     Raises:
-        BrokenLine: it cannot be used; the error says why.
+        BrokenLine: it cannot be used; the error says why. So too if none of its boxes can be.
     """
     try:
-        return _annotation(_json_object(text))
+        annotation, bad = _annotation(_json_object(text))
+        if bad and (bad_boxes is None or not annotation.boxes):
+            raise bad[0]
     except _Broken as error:
         raise BrokenLine(line_number, error.reason, error.detail) from error
+    if bad_boxes is not None:
+        bad_boxes += [BrokenLine(line_number, error.reason, error.detail) for error in bad]
+    return annotation
 
 
 def check_fits(annotation: Annotation, width: int, height: int) -> tuple[str, str] | None:
     """Why the annotation's boxes cannot be on an image of this size (reason, detail); None if they fit."""
-    try:
-        if annotation.image_size and annotation.image_size != (width, height):
-            drawn_width, drawn_height = annotation.image_size
-            raise _Broken(
-                "image_size_differs",
-                f"image_size is {drawn_width} x {drawn_height}, but the image is {width} x {height};"
-                " boxes are of the image upright, turned as its EXIF orientation says",
-            )
-        for box in annotation.boxes:
+    _, problems = fit(annotation, width, height)
+    return problems[0] if problems else None
+
+
+def fit(annotation: Annotation, width: int, height: int) -> tuple[Annotation, list[tuple[str, str]]]:
+    """The annotation with those of its boxes that can be on an image of this size, and what is wrong with
+    each of the others (reason, detail); with all of them, if they were drawn on an image of another size."""
+    if annotation.image_size and annotation.image_size != (width, height):
+        drawn_width, drawn_height = annotation.image_size
+        detail = (
+            f"image_size is {drawn_width} x {drawn_height}, but the image is {width} x {height};"
+            " boxes are of the image upright, turned as its EXIF orientation says"
+        )
+        return replace(annotation, boxes=()), [("image_size_differs", detail)]
+    problems: list[tuple[str, str]] = []
+    boxes: list[Box] = []
+    for box in annotation.boxes:
+        try:
             _check_box(box, width, height)
-    except _Broken as error:
-        return error.reason, error.detail
-    return None
+            boxes.append(box)
+        except _Broken as error:
+            problems.append((error.reason, error.detail))
+    return replace(annotation, boxes=tuple(boxes)), problems
 
 
 class _Broken(Exception):
@@ -192,7 +214,8 @@ def _check_length(length: int, bytes_each: int = 1) -> None:
         raise _Broken("line_too_long", f"Custom Labels takes up to {MAX_LINE_CHARACTERS} characters a line")
 
 
-def _annotation(line: Mapping[str, Any]) -> Annotation:
+def _annotation(line: Mapping[str, Any]) -> tuple[Annotation, list[_Broken]]:
+    """What the line says, and what is wrong with those of its boxes that cannot be used."""
     bucket, key = _source(line, "source-ref")
     more = _more(line, bucket)
     attributes = _label_attributes(line)
@@ -202,17 +225,15 @@ def _annotation(line: Mapping[str, Any]) -> Annotation:
             "mixed_kinds", "image-level labels and boxes for one image: put one of them on the line"
         )
     if types == {CLASSIFICATION_TYPE}:
-        return Annotation(bucket, key, "classification", labels=_image_labels(attributes), **more)
-    boxes = tuple(box for value, metadata in attributes for box in _boxes(value, metadata))
+        return Annotation(bucket, key, "classification", labels=_image_labels(attributes), **more), []
+    drawn = [found for value, metadata in attributes for found in _drawn(value, metadata)]
+    size = _image_size(attributes)
+    boxes, bad = _boxes(drawn, size)
     if len(boxes) > MAX_BOXES_PER_IMAGE:
         raise _Broken(
             "too_many_boxes", f"{len(boxes)} boxes; up to {MAX_BOXES_PER_IMAGE} on an image are taken"
         )
-    size = _image_size(attributes)
-    if size:
-        for box in boxes:
-            _check_box(box, *size)
-    return Annotation(bucket, key, "detection", boxes=boxes, image_size=size, **more)
+    return Annotation(bucket, key, "detection", boxes=boxes, image_size=size, **more), bad
 
 
 def _source(line: Mapping[str, Any], name: str) -> tuple[str, str]:
@@ -282,18 +303,36 @@ def _label(name: object) -> str:
         raise _Broken("bad_label", str(error)) from error
 
 
-def _boxes(value: Any, metadata: Mapping[str, Any]) -> Iterator[Box]:
+_Drawn = tuple[Any, Mapping[str, Any]]
+"""One of the annotations, and the class-map that names its label."""
+
+
+def _drawn(value: Any, metadata: Mapping[str, Any]) -> Iterator[_Drawn]:
     annotations = value.get("annotations") if isinstance(value, dict) else None
     if not isinstance(annotations, list):
         raise _Broken("bad_boxes", "a bounding-box attribute needs a list called annotations")
     names = metadata.get("class-map")
     for annotation in annotations:
-        if not isinstance(annotation, dict):
-            raise _Broken("bad_boxes", "each of the annotations has to be an object")
-        yield _box(annotation, names if isinstance(names, dict) else {})
+        yield annotation, names if isinstance(names, dict) else {}
 
 
-def _box(annotation: Mapping[str, Any], names: Mapping[str, Any]) -> Box:
+def _boxes(drawn: Iterable[_Drawn], size: tuple[int, int] | None) -> tuple[tuple[Box, ...], list[_Broken]]:
+    boxes: list[Box] = []
+    bad: list[_Broken] = []
+    for annotation, names in drawn:
+        try:
+            box = _box(annotation, names)
+            if size:
+                _check_box(box, *size)
+            boxes.append(box)
+        except _Broken as error:
+            bad.append(error)
+    return tuple(boxes), bad
+
+
+def _box(annotation: Any, names: Mapping[str, Any]) -> Box:
+    if not isinstance(annotation, dict):
+        raise _Broken("bad_boxes", "each of the annotations has to be an object")
     class_id = annotation.get("class_id")
     if isinstance(class_id, bool) or not isinstance(class_id, int | str) or str(class_id) not in names:
         raise _Broken("class_id_without_label", f"class_id {class_id!r} is not in the class-map"[:300])

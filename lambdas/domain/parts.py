@@ -90,6 +90,7 @@ class Writer:
         self.arrival, self.sha256 = arrival, sha256
         self.parts = self.lines = 0
         self.broken = BrokenLines()
+        self.notes: list[str] = []
         self._s3, self._origin = s3, Origin(order, arrival.key)
         self._part: list[bytes] = []
 
@@ -126,7 +127,8 @@ def split_manifest(lines: Iterable[tuple[int, bytes]], writer: Writer) -> None:
     """Numbered lines of a manifest into parts."""
     for number, text in lines:
         try:
-            manifests.parse_line(text, number)
+            # Its bad boxes are told when the part is registered.
+            manifests.parse_line(text, number, bad_boxes=[])
         except BrokenLine as broken:
             writer.broken.add(broken)
         else:
@@ -182,6 +184,8 @@ def convert(path: Path, writer: Writer) -> None:
         for event in (coco if format == "coco" else tables).read(path):
             if isinstance(event, types.Problem):
                 writer.broken.add(BrokenLine(event.line, event.reason, _detail(event)))
+            elif isinstance(event, types.Note):
+                writer.notes.append(event.detail)
             elif isinstance(event, types.Found) and event.normalised and not event.size:
                 writer.broken.add(BrokenLine(event.line, "normalised_boxes", _NORMALISED))
             elif isinstance(event, types.Found) and event.kind:
@@ -237,7 +241,7 @@ def _line(entry: _Entry, names: _BareNames, arrival: Arrival) -> bytes:
     if also:
         line[ALSO_ATTRIBUTE] = also
     text = manifests.entry_line(line | entry.attributes)
-    manifests.parse_line(text, entry.line)
+    manifests.parse_line(text, entry.line, bad_boxes=[])
     return text.encode()
 
 

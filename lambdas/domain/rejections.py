@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 from lambdas.domain import arrivals, clock, manifests
 from lambdas.domain.arrivals import INCOMING, Arrival, GoneError, Outcome
@@ -20,16 +24,42 @@ BROKEN_LINES_TOLD = 1_000
 
 
 class BrokenLines:
-    """The lines of an annotation file that say nothing usable; the first of them are told one by one."""
+    """What of an annotation file cannot be used: the first lines to be told in the reason, and where there
+    are more, all of them on disk."""
 
     def __init__(self) -> None:
         self.count = 0
         self.told: list[dict[str, Any]] = []
+        self._all: IO[bytes] | None = None
+        self._writer: gzip.GzipFile | None = None
 
     def add(self, broken: BrokenLine) -> None:
         self.count += 1
+        line = {"line": broken.line, "reason": broken.reason, "detail": broken.detail}
         if self.count <= BROKEN_LINES_TOLD:
-            self.told.append({"line": broken.line, "reason": broken.reason, "detail": broken.detail})
+            self.told.append(line)
+            return
+        if self._writer is None:
+            self._all = tempfile.TemporaryFile()  # noqa: SIM115 closed by `every`
+            self._writer = gzip.GzipFile(fileobj=self._all, mode="wb", compresslevel=1)
+            for first in self.told:
+                self._write(first)
+        self._write(line)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        assert self._writer  # noqa: S101
+        self._writer.write(json.dumps(line).encode() + b"\n")
+
+    @contextmanager
+    def every(self) -> Iterator[IO[bytes] | None]:
+        """All of them as gzipped JSON Lines, once nothing is to be added; None if `told` has them all."""
+        if self._all is None or self._writer is None:
+            yield None
+            return
+        with self._all:
+            self._writer.close()
+            self._all.seek(0)
+            yield self._all
 
 
 def reject(s3: S3Client, arrival: Arrival, reason: str, detail: str) -> Outcome:
@@ -51,30 +81,48 @@ def tell_broken_lines(
     Args:
         file: key of the annotation file that the lines' numbers are of, if not of the arrival.
     """
-    if broken.count:
-        told = f"{broken.count} lines were left out, {taken} were taken; correct and upload them again"
-        more = {"file": file} if file else {}
-        _write(s3, arrival, "broken_lines", told, **more, lines=broken.told)
+    if not broken.count:
+        return
+    told = (
+        f"{broken.count} lines, or boxes of lines, were left out, {taken} lines were taken; correct and"
+        " upload them again"
+    )
+    more = {"file": file} if file else {}
+    with broken.every() as every:
+        if every:
+            more["all"] = _rejected_key(arrival.key, ".broken.jsonl.gz")
+            told += f"; the first {BROKEN_LINES_TOLD} are here, every one is in {more['all']}"
+            s3.upload_fileobj(every, arrival.bucket, more["all"])
+    _write(s3, arrival, "broken_lines", told, **more, lines=broken.told)
 
 
-def tell_unfit_pending(s3: S3Client, bucket: str, pending: Pending, broken: BrokenLine) -> None:
-    """Write down that an annotation which waited for its image does not fit it."""
+def tell_notes(s3: S3Client, arrival: Arrival, notes: Sequence[str]) -> None:
+    """Write down what of an annotation file was understood in one of several ways, if anything was."""
+    if notes:
+        told = "these things were understood so; where that is wrong, say them otherwise and upload it again"
+        _write(s3, arrival, "notes", told, suffix=".notes.json", notes=list(notes))
+
+
+def tell_unfit_pending(s3: S3Client, bucket: str, pending: Pending, broken: Sequence[BrokenLine]) -> None:
+    """Write down why an annotation which waited for its image, or a box of it, does not fit it."""
     _put_json(
         s3,
         bucket,
-        _rejected_key(pending.manifest_key, f".line-{broken.line}.reason.json"),
+        _rejected_key(pending.manifest_key, f".line-{pending.line}.reason.json"),
         {
             "key": pending.manifest_key,
             "image": pending.annotation.source_key,
-            "line": broken.line,
-            "reason": broken.reason,
-            "detail": broken.detail,
+            "line": pending.line,
+            "reason": broken[0].reason,
+            "detail": "; ".join(each.detail for each in broken),
             "at": clock.now(),
         },
     )
 
 
-def _write(s3: S3Client, arrival: Arrival, reason: str, detail: str, **more: Any) -> None:
+def _write(
+    s3: S3Client, arrival: Arrival, reason: str, detail: str, *, suffix: str = ".reason.json", **more: Any
+) -> None:
     document = {
         "key": arrival.key,
         "version_id": arrival.version_id,
@@ -83,7 +131,7 @@ def _write(s3: S3Client, arrival: Arrival, reason: str, detail: str, **more: Any
         "at": clock.now(),
         **more,
     }
-    _put_json(s3, arrival.bucket, _rejected_key(arrival.key, ".reason.json"), document)
+    _put_json(s3, arrival.bucket, _rejected_key(arrival.key, suffix), document)
 
 
 def _rejected_key(key: str, suffix: str = "") -> str:

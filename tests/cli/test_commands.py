@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from lambdas.domain import catalogue
+from lambdas.domain.manifests import Annotation
 from tests.cli.conftest import BEGAN, EXECUTION, V1, V2, Cli, client_error
 
 # status
@@ -49,6 +51,26 @@ def test_status_counts_images_and_says_why_some_conflict(history: Cli) -> None:
     assert found["conflicts"][0]["reason"].startswith("it lies in folders")
     assert (found["new_since_last_run"], found["missing_for_a_run"]) == (3, 17)
     assert "it lies in folders of different labels" in history("status").stdout
+
+
+def test_status_names_images_that_annotations_wait_for(cli: Cli) -> None:
+    for number in range(12):
+        annotation = Annotation("parts-data", f"incoming/annotations/{number:02}.jpg", "detection")
+        at = f"2026-01-31T12:00:{number:02d}.000000Z"
+        catalogue.put_pending(cli.catalogue, catalogue.Pending(annotation, at, "m.manifest", 1, at))
+    found = cli.json("status")["waiting_for_images"]
+    assert (found["count"], len(found["longest"])) == (12, 10)
+    shown = cli("status").stdout
+    assert "12 images named by annotation files have not come" in shown
+    assert "incoming/annotations/00.jpg" in shown
+
+
+def test_after_a_stopped_run_the_next_change_starts_one(history: Cli) -> None:
+    for number in range(20):
+        put_image(history, number, "labelled")
+    history.records.advance(cutoff="2026-01-31T12:00:20.000000Z", stopped=True)
+    found = history.json("status")
+    assert (found["new_since_last_run"], found["missing_for_a_run"]) == (20, 1)
 
 
 def test_brackets_in_names_are_shown_as_they_are(history: Cli) -> None:

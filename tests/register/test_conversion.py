@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
 import pytest
 
+from lambdas.domain import catalogue, rejections
 from lambdas.domain.arrivals import Outcome
 from lambdas.domain.manifests import Box
 from tests.register.conftest import Drop
@@ -57,8 +59,10 @@ def test_an_image_is_found_by_its_bare_name_beside_the_file(
         drop_coco(drop, [named])
     else:
         drop_coco(drop, [named])
+        assert catalogue.count_pending(drop.table) == 1, "by whichever names"
         [sha256] = images(drop, 1)
     assert drop.image(sha256).label_names == ("bolt",)
+    assert [item for item in drop.table.scan()["Items"] if str(item["id"]).startswith("pending#")] == []
 
 
 @pytest.mark.parametrize("image_first", [True, False])
@@ -112,3 +116,35 @@ def test_boxes_as_shares_need_the_images_size(drop: Drop) -> None:
     assert (outcome.broken_lines, drop.image(sha256).boxes) == (0, (Box("bolt", 10, 14, 30, 28),))
     outcome, _ = drop_all(drop, f"{FOLDER}bare.csv", b"image,label,x,y,w,h\n0.jpg,bolt,0.1,0.2,0.3,0.4\n")
     assert (outcome.parts, outcome.broken_lines) == (0, 1)
+
+
+def test_a_bad_box_of_a_coco_file_is_left_out_alone(drop: Drop) -> None:
+    [sha256] = images(drop, 1)
+    document = coco(["0.jpg"])
+    document["annotations"].append({"id": 9, "image_id": 0, "category_id": 7, "bbox": [70, 12, 20, 22]})
+    outcome, [part] = drop_all(drop, f"{FOLDER}coco.json", json.dumps(document).encode())
+    assert drop.image(sha256).boxes == (Box("bolt", 10, 12, 20, 22),)
+    assert outcome.broken_lines + part.broken_lines == 1
+
+
+def test_what_was_guessed_is_told(drop: Drop) -> None:
+    outcome, _ = drop_all(drop, f"{FOLDER}boxes.csv", b"image,label,x,y,w,h\n0.jpg,bolt,10,20,30,40\n")
+    assert (outcome.notes, outcome.broken_lines) == (1, 0)
+    document = json.loads(drop.read("rejected/annotations/set/boxes.csv.notes.json"))
+    assert document["reason"] == "notes"
+    [note] = document["notes"]
+    assert "label" in note and "w" in note
+
+
+def test_every_broken_line_is_told_however_many_there_are(
+    drop: Drop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejections, "BROKEN_LINES_TOLD", 2)
+    rows = "\n".join(f"{number}.jpg,bolt,10,20,none,40" for number in range(5))
+    outcome, _ = drop_all(drop, f"{FOLDER}boxes.csv", f"image,label,x,y,w,h\n{rows}\n".encode())
+    assert outcome.broken_lines == 5
+    document = drop.reason("annotations/set/boxes.csv")
+    assert [line["line"] for line in document["lines"]] == [2, 3]
+    assert document["all"] in document["detail"]
+    every = gzip.decompress(drop.read(document["all"])).decode().splitlines()
+    assert [json.loads(line)["line"] for line in every] == [2, 3, 4, 5, 6]

@@ -348,12 +348,14 @@ def test_the_last_of_two_lines_about_one_image_counts(drop: Drop) -> None:
     assert drop.image(sha256).labels == ("first",)
 
 
-def test_an_annotation_without_boxes_takes_labels_away(drop: Drop) -> None:
+def test_an_annotation_without_boxes_says_that_nothing_is_on_the_image(drop: Drop) -> None:
+    """As a reviewer's answer does: nobody need be asked again, and an export has it."""
     key = "incoming/labeled/cat/a.jpg"
     sha256 = drop.drop(key).sha256
     assert drop.drop_manifest("m.manifest", boxes_line(key)).labels_changed == 1
-    assert (drop.image(sha256).status, drop.image(sha256).kind) == ("unlabelled", None)
-    assert list(rows.labelled(drop.table)) == []
+    assert (drop.image(sha256).status, drop.image(sha256).kind) == ("labelled", "detection")
+    assert [(row.sha256, row.labels) for row in rows.labelled(drop.table)] == [(sha256, ())]
+    assert list(catalogue.ids(drop.table, "unlabelled")) == []
 
 
 @pytest.mark.parametrize("by_content", [False, True])
@@ -446,6 +448,50 @@ def test_good_lines_are_taken_and_every_bad_one_is_told(drop: Drop) -> None:
     ]
     assert drop.keys("annotations/") == [f"annotations/{outcome.sha256}.manifest"]
     assert drop.keys("incoming/") == []
+
+
+@pytest.mark.parametrize("image_first", [True, False])
+def test_the_good_boxes_of_a_line_are_taken_and_the_bad_ones_told(image_first: bool, drop: Drop) -> None:
+    """A box below 0 is seen to be bad in the line, one outside only on the image."""
+    key = "incoming/annotations/a.jpg"
+    line = boxes_line(key, box(0, -5, 1, 9, 9), box(0, 1, 1, 9, 9), box(0, 60, 1, 40, 9))
+    del line["bounding-box"]["image_size"]
+    if image_first:
+        drop.drop(key)
+    outcome = drop.drop_manifest("m.manifest", line)
+    image = drop.image(drop.drop(key).sha256)
+    assert image.boxes == (Box("Echo", 1, 1, 9, 9),)
+    told = [(entry["line"], entry["reason"]) for entry in drop.reason("annotations/m.manifest")["lines"]]
+    if image_first:
+        assert (outcome.broken_lines, told) == (2, [(1, "box_outside")] * 2)
+        return
+    assert told == [(1, "box_outside")]
+    late = json.loads(drop.read("rejected/annotations/m.manifest.line-1.reason.json"))
+    assert (late["reason"], "60" in late["detail"]) == ("box_outside", True)
+
+
+def test_a_line_without_a_good_box_does_not_say_that_nothing_is_there(drop: Drop) -> None:
+    key = "incoming/annotations/a.jpg"
+    sha256 = drop.drop(key).sha256
+    for bad in (box(0, -5, 1, 9, 9), box(0, 60, 1, 40, 9)):
+        assert drop.drop_manifest("m.manifest", boxes_line(key, bad)).broken_lines == 1
+        assert drop.image(sha256).status == "unlabelled"
+
+
+def test_images_that_never_come_can_be_counted(drop: Drop) -> None:
+    keys = [f"incoming/annotations/{number}.jpg" for number in range(3)]
+    for key in keys:
+        drop.drop_manifest(f"{key[-5]}.manifest", labelled_line(key, "cat"))
+    assert catalogue.count_pending(drop.table) == 3
+    assert catalogue.oldest_pending(drop.table, 2) == keys[:2]
+    drop.drop(keys[0])
+    assert catalogue.count_pending(drop.table) == 2
+    assert catalogue.count_by_status(drop.table) == {
+        "unlabelled": 0,
+        "labelled": 1,
+        "conflict": 0,
+        "withdrawn": 0,
+    }
 
 
 def test_a_waiting_annotation_that_does_not_fit_its_image_is_told(drop: Drop) -> None:
