@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
@@ -53,6 +55,25 @@ def fill_in(page: Page, person: Person) -> None:
     page.get_by_label("Password").fill(person.password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator(".who-name")).to_have_text(person.name, timeout=PATIENCE_MS)
+
+
+@contextmanager
+def short_tokens(loop: Loop, seconds: int) -> Iterator[None]:
+    """Access tokens end after so many seconds; Cognito's own shortest are of five minutes."""
+    cognito, pool = loop.client("cognito-idp"), loop.outputs["UserPoolId"]
+    (found,) = cognito.list_user_pool_clients(UserPoolId=pool)["UserPoolClients"]
+    app = {"UserPoolId": pool, "ClientId": found["ClientId"]}
+    before = cognito.describe_user_pool_client(**app)["UserPoolClient"]
+    units = {**before["TokenValidityUnits"], "AccessToken": "seconds"}
+    cognito.update_user_pool_client(**app, AccessTokenValidity=seconds, TokenValidityUnits=units)
+    try:
+        yield
+    finally:
+        cognito.update_user_pool_client(
+            **app,
+            AccessTokenValidity=before["AccessTokenValidity"],
+            TokenValidityUnits=before["TokenValidityUnits"],
+        )
 
 
 def desk_is_ready(page: Page) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +29,7 @@ from tests.endtoend.page import (
     execution_status,
     fill_in,
     image_of,
+    short_tokens,
     signed_in,
     task_of,
     tasks,
@@ -380,7 +380,7 @@ def test_administration_is_for_administrators(
 
 def test_what_is_drawn_outlives_the_sign_in(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
     """Tokens that last no longer than seconds, and are not renewed because she was signed out everywhere."""
-    with short_tokens(loop):
+    with short_tokens(loop, TOKEN_SECONDS):
         rita = client(loop, people["rita"])
         assert rita.get("/api/me")["name"] == "rita"
         page, complaints = signed_in(browser, loop, people["rita"])
@@ -415,25 +415,6 @@ def test_what_is_drawn_outlives_the_sign_in(loop: Loop, people: dict[str, Person
     assert len(image_of(loop, drawn).boxes) == before + 1
     assert complaints == []
     page.context.close()
-
-
-@contextmanager
-def short_tokens(loop: Loop) -> Iterator[None]:
-    """Access tokens end after seconds; Cognito's own shortest are of five minutes."""
-    cognito, pool = loop.client("cognito-idp"), loop.outputs["UserPoolId"]
-    (found,) = cognito.list_user_pool_clients(UserPoolId=pool)["UserPoolClients"]
-    app = {"UserPoolId": pool, "ClientId": found["ClientId"]}
-    before = cognito.describe_user_pool_client(**app)["UserPoolClient"]
-    units = {**before["TokenValidityUnits"], "AccessToken": "seconds"}
-    cognito.update_user_pool_client(**app, AccessTokenValidity=TOKEN_SECONDS, TokenValidityUnits=units)
-    try:
-        yield
-    finally:
-        cognito.update_user_pool_client(
-            **app,
-            AccessTokenValidity=before["AccessTokenValidity"],
-            TokenValidityUnits=before["TokenValidityUnits"],
-        )
 
 
 # Everybody
