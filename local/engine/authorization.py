@@ -12,17 +12,20 @@ MiniStack keeps its state for the thread of its event loop, so everything here t
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs, quote
 
 from local.engine import arns
 from local.engine.errors import AccessDeniedException
 
+T = TypeVar("T")
+
 SERVICE = "rekognition"
-_BATCH = 200
 
 RESOURCE_MEMBER = {
     "CreateDataset": "ProjectArn",
@@ -147,35 +150,39 @@ def authorise(
 
     if not AUTH:
         return
-    source = str(members.get("SourceProjectVersionArn", ""))
     for action, resource in _checks(request, members, millis):
-        context = _context(members, resources.tags_of(resource))
-        denied = iam_evaluator.enforce(
-            request.access_key,
-            action,
-            SERVICE,
-            request.region,
-            resource_arn=resource,
-            service_context=context,
-        )
+        denied = _denial(request, action, resource, members, resources)
         if isinstance(denied, iam_evaluator.AuthError):
             raise _refused(request.operation, denied, request.headers, request_id)
-        if resource == source:
-            policies = resources.policies_of(str(members["SourceProjectArn"]))
-            denied = _by_project_policies(
-                request,
-                action=action,
-                version_arn=resource,
-                context=context,
-                denied=denied,
-                documents=policies,
-            )
         if denied is not None:
             raise AccessDeniedException(
                 iam_actions.identity_denial_message(
                     action, denied.principal_arn, resource, denied.decision == "Deny"
                 )
             )
+
+
+def _denial(
+    request: SignedRequest, action: str, resource: str, members: Mapping[str, Any], resources: Resources
+) -> Any:
+    """MiniStack's AuthError or EvalResult that says why not; None if the action is allowed."""
+    from ministack.core import iam_evaluator  # noqa: PLC0415
+
+    context = _context(members, resources.tags_of(resource))
+    denied = iam_evaluator.enforce(
+        request.access_key, action, SERVICE, request.region, resource_arn=resource, service_context=context
+    )
+    source = members.get("SourceProjectVersionArn")
+    if resource != source or isinstance(denied, iam_evaluator.AuthError):
+        return denied
+    return _by_project_policies(
+        request,
+        action=action,
+        version_arn=resource,
+        context=context,
+        denied=denied,
+        documents=resources.policies_of(str(members["SourceProjectArn"])),
+    )
 
 
 def _by_project_policies(
@@ -237,16 +244,29 @@ class MiniStackCaller:
         self.region = request.region
         self._access_key = request.access_key
         self._loop = loop
+        # The caller's account and verified key are context variables of MiniStack's.
+        self._request = contextvars.copy_context()
+
+    def permission(self, action: str) -> Callable[[Iterable[str]], bool]:
+        """What the caller's policies, as they are now, allow of an action of S3: to be asked of the ARNs of
+        objects, later and from any thread."""
+        return self._ask(
+            functools.partial(_object_permission, action, self._access_key, self.region, self._ask)
+        )
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """The answer, found where MiniStack keeps its state, in the context of the request."""
+
+        async def answer() -> T:
+            return question()
+
+        asked = self._request.copy().run(asyncio.run_coroutine_threadsafe, answer(), self._loop)
+        return asked.result()
 
     def may(self, action: str, *resources: str) -> bool:
-        for start in range(0, len(resources), _BATCH):
-            batch = resources[start : start + _BATCH]
-            asked = asyncio.run_coroutine_threadsafe(self._may(action, batch), self._loop)
-            if not asked.result():
-                return False
-        return True
+        return self._ask(functools.partial(self._may, action, resources))
 
-    async def _may(self, action: str, resources: tuple[str, ...]) -> bool:
+    def _may(self, action: str, resources: tuple[str, ...]) -> bool:
         from ministack.app import AUTH  # noqa: PLC0415
         from ministack.core.iam_evaluator import enforce  # noqa: PLC0415
 
@@ -255,6 +275,79 @@ class MiniStackCaller:
             enforce(self._access_key, action, service, self.region, resource_arn=resource) is None
             for resource in resources
         )
+
+
+def _object_permission(
+    action: str, access_key: str, region: str, ask: Callable[[Callable[[], Any]], Any]
+) -> Callable[[Iterable[str]], bool]:
+    from ministack.app import AUTH  # noqa: PLC0415
+    from ministack.core import iam_evaluator, responses  # noqa: PLC0415
+
+    if not AUTH:
+        return _all_allowed
+    principal = iam_evaluator.resolve_principal(access_key, responses.get_account_id())
+    if isinstance(principal, iam_evaluator.AuthError):
+        return _none_allowed
+    evaluated = iam_evaluator.EvalContext(
+        principal_arn=principal.arn,
+        principal_type=principal.type,
+        principal_account=principal.account,
+        action=action,
+        resource_arn="*",
+        region=region,
+        service_context={"aws:tagkeys": None},
+        principal_keys=principal.keys,
+    )
+    return _ObjectPermission(principal, evaluated, ask)
+
+
+class _ObjectPermission:
+    """What policies allow of an action of S3. They are read once: a training asks of every image.
+
+    Decides as MiniStack's `enforce`, which reads them at each call.
+    """
+
+    def __init__(self, principal: Any, evaluated: Any, ask: Callable[[Callable[[], Any]], Any]) -> None:
+        self._principal, self._evaluated, self._ask = principal, evaluated, ask
+
+    def __call__(self, objects: Iterable[str]) -> bool:
+        if self._principal.policies is None:
+            return True
+        policies: dict[str, Any] = {}
+        evaluated = replace(self._evaluated)
+        for arn in objects:
+            bucket = arn.partition("/")[0]
+            if bucket not in policies:
+                policies[bucket] = self._ask(functools.partial(_bucket_policy, arn))
+            evaluated.resource_arn = arn
+            if not self._allows(evaluated, policies[bucket]):
+                return False
+        return True
+
+    def _allows(self, evaluated: Any, bucket_policy: Any) -> bool:
+        from ministack.core import iam_evaluator  # noqa: PLC0415
+
+        limits = self._principal.limits
+        result = iam_evaluator.evaluate(evaluated, self._principal.policies, *limits)
+        if bucket_policy is not None:
+            result = iam_evaluator.combine_resource_policy(result, evaluated, *bucket_policy, limits=limits)
+        return bool(result.decision == "Allow")
+
+
+def _bucket_policy(object_arn: str) -> Any:
+    """The policy of the object's bucket and the bucket's owner; None if there is no such bucket."""
+    from ministack.services.s3 import bucket_policy_for_arn  # noqa: PLC0415
+
+    found = bucket_policy_for_arn(object_arn)
+    return found and (json.loads(found[0] or '{"Statement": []}'), found[1])
+
+
+def _all_allowed(objects: Iterable[str]) -> bool:
+    return True
+
+
+def _none_allowed(objects: Iterable[str]) -> bool:
+    return False
 
 
 def _checks(request: SignedRequest, members: Mapping[str, Any], millis: int) -> Iterator[tuple[str, str]]:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-VERSION = 2
-"""Of the schema; kept in SQLite's user_version. Version 1 is read and brought up to it."""
+VERSION = 3
+"""Of the schema; kept in SQLite's user_version. Earlier ones are read and brought up to it."""
 
 _TABLES = """
 CREATE TABLE projects (
@@ -55,6 +55,7 @@ CREATE TABLE tags (
 CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 INSERT INTO secrets VALUES ('pages', randomblob(32));
 """
+_WORK = "CREATE TABLE work (id INTEGER PRIMARY KEY, details TEXT NOT NULL)"
 
 _FROM_VERSION_1 = """
 INSERT INTO projects
@@ -128,6 +129,16 @@ class Database:
             return list(self._writer.execute(query, named or parameters))
         return list(self._reader().execute(query, named or parameters))
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that this thread reads within is of one moment."""
+        reader = self._reader()
+        reader.execute("BEGIN")
+        try:
+            yield
+        finally:
+            reader.execute("COMMIT")
+
     def insert(self, table: str, values: Mapping[str, Any]) -> None:
         columns, marks = ", ".join(values), ", ".join("?" * len(values))
         with self.transaction() as db:
@@ -154,18 +165,25 @@ class Database:
                 return
             if found > VERSION:
                 raise RuntimeError(f"{self._path} is of a later engine (schema {found}); use that one")
-            old = db.execute("SELECT 1 FROM sqlite_master WHERE name='projects'").fetchone() is not None
-            for table in _OLD_TABLES if old else ():
-                db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
-            db.execute("DROP INDEX IF EXISTS entries_in_order")
-            _run(db, _TABLES)
-            if old:
-                _run(db, _FROM_VERSION_1)
-                db.execute(COUNT_DATASET)
-                db.execute(f"{COUNT_LABELS} GROUP BY dataset, label")
-                for table in reversed(_OLD_TABLES):
-                    db.execute(f"DROP TABLE old_{table}")
+            if found < 2:
+                _make_tables(db)
+            db.execute(_WORK)
             db.execute(f"PRAGMA user_version={VERSION}")
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    """The tables of version 2, with what those of version 1 hold if there are any."""
+    old = db.execute("SELECT 1 FROM sqlite_master WHERE name='projects'").fetchone() is not None
+    for table in _OLD_TABLES if old else ():
+        db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    db.execute("DROP INDEX IF EXISTS entries_in_order")
+    _run(db, _TABLES)
+    if old:
+        _run(db, _FROM_VERSION_1)
+        db.execute(COUNT_DATASET)
+        db.execute(f"{COUNT_LABELS} GROUP BY dataset, label")
+        for table in reversed(_OLD_TABLES):
+            db.execute(f"DROP TABLE old_{table}")
 
 
 def _run(db: sqlite3.Connection, script: str) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from local.engine.database import COUNT_DATASET, COUNT_LABELS, Database
 
 _DATASET = "(SELECT id FROM datasets WHERE arn = ?)"
-_REPRESENTATIVE_FIFTH = f"""
-SELECT position FROM (
-    SELECT position, row_number() OVER (ORDER BY labels, position) AS number FROM (
-        SELECT e.position, (
-            SELECT group_concat(label, char(10)) FROM entry_labels l
-            WHERE l.dataset = e.dataset AND l.position = e.position
-        ) AS labels
-        FROM entries e WHERE e.dataset = {_DATASET}))
-WHERE number % 5 = 3
-"""  # noqa: S608
-"""The third of every five entries sorted by their labels: 20 %, rounded to the nearest number."""
+_LEARNED_LABELS = """
+SELECT e.source_ref, (
+    SELECT json_group_array(l.label) FROM entry_labels l
+    WHERE l.dataset = e.dataset AND l.position = e.position AND (l.boxed OR NOT d.detection)) AS labels
+FROM entries e, (
+    SELECT id, EXISTS (SELECT 1 FROM dataset_labels WHERE dataset = id AND boxed > 0) AS detection
+    FROM datasets WHERE arn = ?) d
+WHERE e.dataset = d.id ORDER BY e.position
+"""
 
 
 @dataclass(frozen=True)
@@ -109,17 +108,23 @@ class Entries:
                     (dataset_arn, source_arn),
                 )
 
-    def distribute(self, training_arn: str, testing_arn: str) -> int:
-        """Move 20 % of the training dataset's entries, of each combination of labels alike; how many."""
+    def learned_labels(self, dataset_arn: str) -> list[tuple[str, list[str]]]:
+        """Each image's source-ref and the labels that a model learns from it: those of boxes, if the dataset
+        has any; in the order in which the entries were added."""
+        rows = self._database.rows(_LEARNED_LABELS, dataset_arn)
+        return [(row["source_ref"], json.loads(row["labels"])) for row in rows]
+
+    def move(self, source_arn: str, dataset_arn: str, source_refs: Collection[str]) -> None:
+        """Move entries to an empty dataset, where they keep their order."""
         with self._database.transaction() as db:
-            chosen = db.execute(_REPRESENTATIVE_FIFTH, (training_arn,)).fetchall()
-            positions = [row["position"] for row in chosen]
+            ((source, dataset),) = db.execute(f"SELECT {_DATASET}, {_DATASET}", (source_arn, dataset_arn))
+            chosen = db.execute("SELECT position, source_ref FROM entries WHERE dataset=?", (source,))
+            positions = [position for position, source_ref in chosen if source_ref in source_refs]
             for table in ("entries", "entry_labels"):
                 db.executemany(
-                    f"UPDATE {table} SET dataset={_DATASET} WHERE dataset={_DATASET} AND position=?",  # noqa: S608
-                    [(testing_arn, training_arn, position) for position in positions],
+                    f"UPDATE {table} SET dataset=? WHERE dataset=? AND position=?",  # noqa: S608
+                    [(dataset, source, position) for position in positions],
                 )
-            return len(positions)
 
     def clear(self, dataset_arn: str) -> None:
         with self._database.transaction() as db:
@@ -148,10 +153,6 @@ class Entries:
     def lines(self, dataset_arn: str) -> list[str]:
         query = f"SELECT line FROM entries WHERE dataset={_DATASET} ORDER BY position"  # noqa: S608
         return [row["line"] for row in self._database.rows(query, dataset_arn)]
-
-    def source_refs(self, dataset_arn: str) -> list[str]:
-        query = f"SELECT source_ref FROM entries WHERE dataset={_DATASET}"  # noqa: S608
-        return [row["source_ref"] for row in self._database.rows(query, dataset_arn)]
 
     def _end(self, dataset_arn: str) -> tuple[int, int]:
         """The dataset's number and its last position."""

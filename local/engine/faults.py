@@ -20,7 +20,8 @@ OUTCOMES = {
 }
 """How the work that an operation begins may be made to end."""
 
-
+MESSAGE = "A fault of /_labelloop/faults"
+"""Of what ends as a fault asks for."""
 MAX_DELAY_SECONDS = 600.0
 MAX_TIMES = 10_000
 _FORM = "A fault is {operation, error | outcome, delay_seconds, times}; see local/engine/faults.py"

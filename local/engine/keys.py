@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from local.engine.clients import client
 
 
 class NoKeyError(Exception):
@@ -30,7 +28,7 @@ class KmsKeys:
     """Keys behind the KMS endpoint `endpoint_url`, seen as root of `account`."""
 
     def __init__(self, endpoint_url: str, account: str, region: str) -> None:
-        self._kms = _client(endpoint_url, account, region)
+        self._kms = client("kms", endpoint_url, account, region)
 
     def usable(self, key_id: str) -> str:
         try:
@@ -44,19 +42,3 @@ class KmsKeys:
         if key.get("KeyUsage", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
             raise NoKeyError(f"the key is for {key.get('KeyUsage')}, not for encryption")
         return str(key["Arn"])
-
-
-@lru_cache
-def _client(endpoint_url: str, account: str, region: str) -> Any:
-    # As in `objects`: MiniStack takes an account's number as that account's root key.
-    own_account = os.environ.get("MINISTACK_ACCOUNT_ID", "000000000000")
-    key = os.environ.get("AWS_ACCESS_KEY_ID", account) if account == own_account else account
-    return boto3.client(
-        "kms",
-        endpoint_url=endpoint_url,
-        region_name=region,
-        aws_access_key_id=key,
-        aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-        aws_session_token=os.environ.get("AWS_SESSION_TOKEN") if account == own_account else None,
-        config=Config(retries={"total_max_attempts": 3}),
-    )

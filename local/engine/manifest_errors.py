@@ -3,6 +3,7 @@
 All pages are below https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/:
 
 - tm-terminal-errors-reference.html: errors of a manifest file, which have messages only
+- debugging-datasets-terminal-errors.html: what fails a dataset, which has messages only too
 - tm-debugging-aggregate-errors.html: errors of a manifest's contents
 - tm-debugging-json-line-errors.html: errors and warnings of single lines
 
@@ -20,7 +21,12 @@ from __future__ import annotations
 EMPTY_MANIFEST = "The manifest file is empty."
 UNSUPPORTED_MANIFEST = "The manifest file extension or contents are invalid."
 MANIFEST_TOO_LARGE = "The manifest file size exceeds the maximum supported size."
+MANIFEST_FORBIDDEN = "The S3 bucket permissions are incorrect."
+TOO_MANY_ERRORS = "The manifest file has too many terminal errors."
+TOO_FEW_TO_DISTRIBUTE = "The manifest file doesn't have enough labeled images to distribute the dataset."
 CANNOT_WRITE_OUTPUT = "Unable to write to output S3 bucket."
+TOO_MANY_ROWS = "The manifest file has too many rows."
+TOO_MANY_LABELS = "The manifest file has too many labels."
 
 MESSAGES = {
     # Contents of manifests
@@ -36,10 +42,10 @@ MESSAGES = {
         "Less than 50% usable label overlap between the training and testing manifest files."
     ),
     "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET": "The permissions for the images S3 bucket are invalid.",
-    "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM": "The manifest file has too many rows.",
+    "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM": TOO_MANY_ROWS,
     "ERROR_MANIFEST_TOO_FEW_LABELS": "The manifest file has too few labels.",
     "ERROR_MANIFEST_TOO_FEW_USABLE_LABELS": "The manifest file has too few usable labels.",
-    "ERROR_MANIFEST_TOO_MANY_LABELS": "The manifest file has too many labels.",
+    "ERROR_MANIFEST_TOO_MANY_LABELS": TOO_MANY_LABELS,
     "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST": "The manifest file contains too many invalid rows.",
     # Single lines
     "ERROR_BOUNDING_BOX_TOO_SMALL": "The height and width of the bounding box is too small.",

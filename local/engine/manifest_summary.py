@@ -11,19 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from local.engine import manifest_errors
+from local.engine import manifest_errors, quotas
 from local.engine.manifest_errors import problem
-from local.engine.manifests import MAX_INVALID_SHARE, Line, Task, is_ignored, labels_of
+from local.engine.manifests import Line, Task, is_ignored, labels_of
 
 USE_CASES: dict[Task, str] = {"classification": "IMAGE_LEVEL_LABELS", "detection": "OBJECT_LOCALIZATION"}
-MIN_LABELS: dict[Task, int] = {"classification": 2, "detection": 1}
-"""limits.html; tm-debugging-aggregate-errors.html has the two numbers the other way round."""
-
-MAX_LABELS = 250
-MAX_LINES = 250_000
-"""Of detection; for classification it is what accounts begin with."""
-MAX_BYTES = 1 << 30
-MIN_LABEL_OVERLAP = 0.5
 
 _INVALID_ROWS = "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST"
 
@@ -53,7 +45,7 @@ def file_error(lines: Sequence[str]) -> str | None:
     if not lines:
         return manifest_errors.EMPTY_MANIFEST
     # Characters are never more than bytes, and counting bytes would copy the whole manifest.
-    if sum(len(line) + 1 for line in lines) > MAX_BYTES:
+    if sum(len(line) + 1 for line in lines) > quotas.MAX_MANIFEST_BYTES:
         return manifest_errors.MANIFEST_TOO_LARGE
     return None
 
@@ -61,18 +53,18 @@ def file_error(lines: Sequence[str]) -> str | None:
 def content_errors(lines: Sequence[Line], task: Task) -> tuple[str, ...]:
     """Codes of the errors that one manifest makes alone."""
     codes = []
-    if len(lines) > MAX_LINES:
+    if len(lines) > quotas.MAX_IMAGES:
         codes.append("ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM")
-    if sum(_is_invalid(line, task) for line in lines) > MAX_INVALID_SHARE * len(lines):
+    if sum(_is_invalid(line, task) for line in lines) > quotas.MAX_INVALID_SHARE * len(lines):
         codes.append(_INVALID_ROWS)
     if len({line.bucket for line in lines if line.source_ref}) > 1:
         codes.append("ERROR_IMAGES_IN_MULTIPLE_S3_BUCKETS")
     usable, labels = labels_of(lines, task), _all_labels(lines)
-    if len(labels) < MIN_LABELS[task]:
+    if len(labels) < quotas.MIN_LABELS[task]:
         codes.append("ERROR_MANIFEST_TOO_FEW_LABELS")
-    elif len(usable) < MIN_LABELS[task]:
+    elif len(usable) < quotas.MIN_LABELS[task]:
         codes.append("ERROR_MANIFEST_TOO_FEW_USABLE_LABELS")
-    if len(labels) > MAX_LABELS:
+    if len(labels) > quotas.MAX_LABELS:
         codes.append("ERROR_MANIFEST_TOO_MANY_LABELS")
     return tuple(codes)
 
@@ -128,4 +120,4 @@ def _all_labels(lines: Sequence[Line]) -> set[str]:
 
 
 def _overlaps(training: set[str], testing: set[str]) -> bool:
-    return len(training & testing) >= MIN_LABEL_OVERLAP * len(training)
+    return len(training & testing) >= quotas.MIN_LABEL_OVERLAP * len(training)

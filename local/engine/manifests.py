@@ -12,6 +12,7 @@ https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-debugging-scop
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -19,35 +20,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from local.engine.manifest_errors import MESSAGES, problem
-
-__all__ = [
-    "MAX_INVALID_SHARE",
-    "MAX_LINE_LENGTH",
-    "MESSAGES",
-    "LabelledBox",
-    "Line",
-    "Task",
-    "is_ignored",
-    "labels_of",
-    "lines_of",
-    "location",
-    "parse",
-    "parse_all",
-    "problem",
-    "task_of",
-]
+from local.engine.manifest_errors import problem
+from local.engine.quotas import LARGEST_TRAINED_SIDE, MAX_BOXES, MAX_LABEL_LENGTH, MAX_LINE_LENGTH
 
 Task = Literal["classification", "detection"]
-
-MAX_BOXES = 50
-MAX_LABEL_LENGTH = 255
-"""Of botocore's DatasetLabel; tm-debugging-json-line-errors.html says 256, which the API could not return."""
-MAX_LINE_LENGTH = 100_000
-"""debugging-datasets-terminal-errors.html"""
-MAX_INVALID_SHARE = 0.2
-LARGEST_TRAINED_SIDE = 1280
-"""Larger images are made smaller for training, and their boxes with them."""
 
 _MAX_NUMBER = 1e9
 """No coordinate or size of an image is anywhere near it, and every number below it is exact."""
@@ -153,22 +129,21 @@ def location(source_ref: str) -> tuple[str, str]:
     return (found["bucket"], found["key"]) if found else ("", "")
 
 
-def lines_of(manifest: str | bytes) -> list[str | bytes]:
-    """The lines of a manifest, blank ones between others too, as they count as lines:
+def lines_of(manifest: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a manifest's file, blank ones between others too, as they count as lines:
     https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-create-manifest-file-validation-rules.html
 
     Only \\n ends a line: other characters that str.splitlines takes for ends may stand in JSON strings.
     """
-    if isinstance(manifest, bytes):
-        whole = manifest.removeprefix(b"\xef\xbb\xbf").strip()
-        return list(whole.split(b"\n")) if whole else []
-    text = manifest.removeprefix("\ufeff").strip()
-    return list(text.split("\n")) if text else []
-
-
-def parse_all(manifest: str | bytes) -> list[Line]:
-    """Every line of a manifest."""
-    return [parse(line) for line in lines_of(manifest)]
+    begun, blank = False, 0
+    for number, line in enumerate(manifest):
+        content = line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line
+        if not content.strip():
+            blank += begun
+            continue
+        yield from itertools.repeat(b"", blank)
+        begun, blank = True, 0
+        yield content.removesuffix(b"\n")
 
 
 def parse(line: str | bytes) -> Line:

@@ -5,9 +5,14 @@ Sources, by the names that stand beside the figures:
 - ENDPOINTS: https://docs.aws.amazon.com/general/latest/gr/rekognition.html
 - POLICIES: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-attach-project-policy.html
 - API: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_Operations.html
+- RULES: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-create-manifest-file-validation-rules.html
+- LINES: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-debugging-json-line-errors.html
+- DATASETS: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/debugging-datasets-terminal-errors.html
 
-Lengths of names, pages and lists stand in botocore's service model, which `shapes` enforces. What a training
-demands of its manifests (labels, boxes, invalid lines) stands in `manifests`.
+Lengths of names, pages and lists stand in botocore's service model, which `shapes` enforces.
+
+Two limits of GUIDELINES are not enforced, as no page on errors says what comes of exceeding them: up to 50
+image-level labels per image (the 50 boxes have an error of their own), and up to 1,000 test images per label.
 """
 
 from __future__ import annotations
@@ -21,6 +26,15 @@ SMALL_REGIONS = {"ap-south-1", "eu-west-2"}
 
 TAGGING = {"TagResource", "UntagResource", "ListTagsForResource"}
 DATA_PLANE = {"DetectCustomLabels"}
+
+
+MAX_IMAGES = 250_000
+"""GUIDELINES, ENDPOINTS and RULES: images in a dataset, lines in a manifest. 500,000 on request for
+classification."""
+MAX_LABELS = 250
+"""GUIDELINES and RULES: unique labels per manifest."""
+MAX_MANIFEST_BYTES = 1024 * MIB
+"""GUIDELINES and RULES: size of a dataset's manifest file."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +51,9 @@ class Quotas:
     """ENDPOINTS: concurrently running models per account."""
     inference_units: int = 5
     """ENDPOINTS: inference units per started model."""
-    images_per_dataset: int = 250_000
-    """ENDPOINTS and GUIDELINES."""
-    labels_per_dataset: int = 250
-    """GUIDELINES: unique labels per manifest."""
-    manifest_bytes: int = 1024 * MIB
-    """GUIDELINES: size of a dataset's manifest file."""
+    images_per_dataset: int = MAX_IMAGES
+    labels_per_dataset: int = MAX_LABELS
+    manifest_bytes: int = MAX_MANIFEST_BYTES
     policies_per_project: int = 5
     """POLICIES."""
     tags_per_resource: int = 200
@@ -70,6 +81,27 @@ class Quotas:
             return self.detection_tps
         return self.tagging_tps if operation in TAGGING else self.control_plane_tps
 
+
+MIN_LABELS = {"classification": 2, "detection": 1}
+"""GUIDELINES: unique labels per dataset of each task; tm-debugging-aggregate-errors.html has the two numbers
+the other way round."""
+MIN_LABEL_OVERLAP = 0.5
+"""RULES: the share of the training labels that are testing labels too."""
+MAX_INVALID_SHARE = 0.2
+"""RULES: of a manifest's lines."""
+MAX_LINE_LENGTH = 100_000
+"""DATASETS: characters."""
+MAX_BOXES = 50
+"""GUIDELINES and RULES: bounding boxes per image."""
+MAX_LABEL_LENGTH = 255
+"""Of botocore's DatasetLabel; LINES says 256, which the API could not return."""
+LARGEST_TRAINED_SIDE = 1280
+"""LINES, pixels: larger images are made smaller for training, and their boxes with them."""
+
+PAGE = 100
+"""API: items of a page of which the request does not say the size."""
+POLICIES_PAGE = 5
+"""API: the same of ListProjectPolicies."""
 
 MAX_STORED_IMAGE_BYTES = 15 * MIB
 """GUIDELINES: an image in S3."""

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextvars
 import functools
 import json
 import logging
@@ -167,8 +166,7 @@ async def _rekognition(scope: Scope, operation: str, body: bytes) -> tuple[int, 
             raise parsed
         authorization.authorise(signed, request_id, parsed, engine().api, int(time.time() * 1000))
         caller = authorization.MiniStackCaller(signed, loop)
-        # The caller's account and verified key are context variables of MiniStack's.
-        work = functools.partial(contextvars.copy_context().run, _call, operation, parsed, caller)
+        work = functools.partial(_call, operation, parsed, caller)
         return 200, identified, await loop.run_in_executor(engine().threads, work)
     except authorization.CredentialsRefused as refused:
         status, headers, answer = refused.answer

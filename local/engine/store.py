@@ -10,9 +10,9 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from local.engine.database import Database
 from local.engine.entries import Entries
@@ -75,6 +75,24 @@ class Policy:
     updated: float
 
 
+@dataclass(frozen=True)
+class Work:
+    """What an operation began with datasets. It must be done, by the next engine if this one ends before."""
+
+    task: Literal["CREATE", "UPDATE", "DISTRIBUTE"]
+    datasets: tuple[str, ...]
+    """Their ARNs; of a distribution the training dataset's, then the test dataset's."""
+    images: int
+    """As many may be in a dataset."""
+    copied: str = ""
+    """ARN of the dataset to create from, if it is created from one."""
+    failure: str = ""
+    """The message to fail with, if it must fail."""
+    file: str = ""
+    """Name of the file that holds the manifest or the changes, if there are any."""
+    id: int = 0
+
+
 class AlreadyThereError(Exception):
     """A resource of that name exists."""
 
@@ -105,6 +123,10 @@ class Store:
         """Makes one transaction of several methods."""
         return self._database.transaction()
 
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Makes one moment of what several methods read."""
+        return self._database.snapshot()
+
     def page_secret(self) -> bytes:
         """The key with which tokens of pages are signed."""
         ((secret,),) = self._database.rows("SELECT value FROM secrets WHERE name='pages'")
@@ -122,16 +144,39 @@ class Store:
                 )
             db.execute("UPDATE versions SET status='STOPPED', message='' WHERE status='STOPPING'")
             db.execute("UPDATE versions SET status='STARTING' WHERE status='RUNNING'")
-            db.execute("DELETE FROM versions WHERE status='DELETING'")
-            unfinished = db.execute("SELECT arn FROM datasets WHERE status='CREATE_IN_PROGRESS'").fetchall()
-            for row in unfinished:
-                self.entries.clear(row["arn"])
-            for doing in ("CREATE", "UPDATE"):
-                db.execute(
-                    "UPDATE datasets SET status=?, code='SERVICE_ERROR', message=? WHERE status=?",
-                    (f"{doing}_FAILED", _ENGINE_ENDED, f"{doing}_IN_PROGRESS"),
-                )
+            for version in self._versions("SELECT * FROM versions WHERE status='DELETING'"):
+                self.delete_version(version.arn)
+            self._fail_datasets_without_work()
         return self._versions("SELECT * FROM versions WHERE status='STARTING'")
+
+    def _fail_datasets_without_work(self) -> None:
+        """Earlier engines did not keep what their work needed."""
+        promised = {arn for work in self.work() for arn in work.datasets}
+        for dataset in self._datasets("WHERE status IN ('CREATE_IN_PROGRESS', 'UPDATE_IN_PROGRESS')"):
+            if dataset.arn in promised:
+                continue
+            doing = dataset.status.partition("_")[0]
+            if doing == "CREATE":
+                self.entries.clear(dataset.arn)
+            self.move_dataset(dataset.arn, f"{doing}_FAILED", message=_ENGINE_ENDED, code="SERVICE_ERROR")
+
+    # Work with datasets
+
+    def add_work(self, work: Work) -> Work:
+        """The same, with its id."""
+        with self._database.transaction() as db:
+            added = db.execute("INSERT INTO work (details) VALUES (?)", (json.dumps(asdict(work)),))
+            return replace(work, id=int(added.lastrowid or 0))
+
+    def work(self) -> list[Work]:
+        """What was begun and is not done, in the order in which it was begun."""
+        rows = self._database.rows("SELECT id, details FROM work ORDER BY id")
+        found = [{**json.loads(row["details"]), "id": row["id"]} for row in rows]
+        return [Work(**{**details, "datasets": tuple(details["datasets"])}) for details in found]
+
+    def end_work(self, work: Work) -> None:
+        with self._database.transaction() as db:
+            db.execute("DELETE FROM work WHERE id=?", (work.id,))
 
     # Projects
 

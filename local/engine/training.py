@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -58,6 +58,10 @@ class ContentError(TrainingFailedError):
     """The contents of the manifests forbid the training."""
 
 
+def _everything(arns: Iterable[str]) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class TrainingRequest:
     """All that a training needs; the datasets are those of the moment of CreateProjectVersion."""
@@ -69,9 +73,9 @@ class TrainingRequest:
     bucket: str
     prefix: str
     objects: Objects
-    may_read_images: bool = True
+    may_read: Callable[[Iterable[str]], bool] = _everything
+    """Whether the caller may read all objects of these ARNs."""
     may_write_output: bool = True
-    """Whether the caller's permissions reach so far."""
     fail_with: str = ""
     """A test's wish that the training end with this message."""
     auto_create: bool = False
@@ -192,11 +196,12 @@ class LocalTrainer:
             output = Output(
                 request.version_arn, request.bucket, request.prefix, request.objects, request.kms_key_id
             )
-            if request.may_read_images:
+            may_read_images = request.may_read(data.image_arns())
+            if may_read_images:
                 data.fetch_images(request.objects, directory / "images", self._ended)
                 if self._ended.is_set():
                     raise TrainingFailedError(_ENDED)
-            message = data.check(may_read_images=request.may_read_images)
+            message = data.check(may_read_images=may_read_images)
             details.update(data.write_validation(output))
             if message:
                 raise ContentError(message)

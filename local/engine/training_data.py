@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import math
 import threading
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -17,14 +14,12 @@ from typing import Any
 from local.engine import images, manifest_errors, manifest_summary, manifests
 from local.engine.manifest_summary import Findings
 from local.engine.manifests import Line, Task
-from local.engine.objects import NoObjectError, Objects
+from local.engine.objects import NoObjectError, Objects, ObjectTooLargeError
+from local.engine.quotas import MAX_STORED_IMAGE_BYTES
+from local.engine.splitting import TooFewImagesError, test_images
 from local.engine.training_output import MANIFEST_SUMMARY, TESTING_VALIDATION, TRAINING_VALIDATION, Output
 
 logger = logging.getLogger("labelloop.engine.training")
-
-TEST_SHARE = 0.2
-"""Of a training dataset that is split, see AutoCreate of
-https://docs.aws.amazon.com/rekognition/latest/APIReference/API_TestingData.html"""
 
 _DOWNLOADS = 8
 _ENOUGH_TO_FETCH = 512
@@ -48,6 +43,12 @@ class TrainingData:
         self._directory = Path()
         self._images: dict[str, int] = {}
         """Number of each image, which is its file's name in the directory."""
+
+    def image_arns(self) -> list[str]:
+        """ARNs of all images that the lines name."""
+        lines = (*self.training, *self.testing)
+        locations = dict.fromkeys(manifests.location(line.source_ref) for line in lines if line.source_ref)
+        return [f"arn:aws:s3:::{bucket}/{key}" for bucket, key in locations]
 
     def fetch_images(self, objects: Objects, directory: Path, ended: threading.Event) -> None:
         """Keep the images in the directory; a line whose image cannot be used gets its error."""
@@ -146,40 +147,13 @@ class TrainingData:
 
     def _split(self) -> bool:
         """Move about a fifth of the usable training lines to the testing lines; whether that can be done."""
-        usable = list(self.trained())
-        shown = Counter(label for line in usable for label in line.usable_for(self.task))
-        if not shown or min(shown.values()) < 2:
+        try:
+            chosen = test_images((line.source_ref, line.usable_for(self.task)) for line in self.trained())
+        except TooFewImagesError:
             return False
-        chosen = test_lines(usable, self.task)
         self.testing = [line for line in self.training if line.source_ref in chosen]
         self.training = [line for line in self.training if line.source_ref not in chosen]
         return True
-
-
-def test_lines(lines: Sequence[Line], task: Task) -> set[str]:
-    """The source-refs of about a fifth of each label's images, the same for the same images in any order.
-
-    Rare labels choose first, and no label loses its last image to learn from.
-    """
-    by_label: dict[str, list[Line]] = {}
-    for line in sorted(lines, key=lambda line: hashlib.sha256(line.source_ref.encode()).digest()):
-        for label in line.usable_for(task):
-            by_label.setdefault(label, []).append(line)
-    left = Counter({label: len(shown) for label, shown in by_label.items()})
-    tested: Counter[str] = Counter()
-    chosen: set[str] = set()
-    for label, shown in sorted(by_label.items(), key=lambda item: (len(item[1]), item[0])):
-        wanted = max(1, math.floor(TEST_SHARE * len(shown) + 0.5))
-        for line in shown:
-            if tested[label] >= wanted:
-                break
-            labels = line.usable_for(task)
-            if line.source_ref in chosen or min(left[other] for other in labels) < 2:
-                continue
-            chosen.add(line.source_ref)
-            tested.update(labels)
-            left.subtract(labels)
-    return chosen
 
 
 def _read(lines: Sequence[str]) -> list[Line]:
@@ -194,8 +168,8 @@ def _read(lines: Sequence[str]) -> list[Line]:
 def _fetch(objects: Objects, source_ref: str, path: Path) -> bool:
     """Whether the image could be fetched to the path and can be used."""
     try:
-        body = objects.get(*manifests.location(source_ref))
-    except NoObjectError as error:
+        body = objects.get(*manifests.location(source_ref), limit=MAX_STORED_IMAGE_BYTES)
+    except (NoObjectError, ObjectTooLargeError) as error:
         logger.warning("%s", error)
         return False
     if not images.is_usable(body):

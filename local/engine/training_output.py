@@ -24,6 +24,14 @@ TRAINING_VALIDATION = "TrainingManifestWithValidation"
 TESTING_VALIDATION = "TestingManifestWithValidation"
 TRAINING_SNAPSHOT = "TrainingGroundTruth"
 TESTING_SNAPSHOT = "TestingGroundTruth"
+_FILES = (
+    EVALUATION_SUMMARY,
+    MANIFEST_SUMMARY,
+    TRAINING_VALIDATION,
+    TESTING_VALIDATION,
+    TRAINING_SNAPSHOT,
+    TESTING_SNAPSHOT,
+)
 
 
 class CannotWriteError(Exception):
@@ -36,6 +44,11 @@ def output_key(version_arn: str, prefix: str, name: str) -> str:
     if arn is None or not arn.version:
         raise ValueError(f"{version_arn} is no ARN of a model version")
     return f"{prefix.strip('/')}/{name}-{arn.project}-{arn.version}.json".removeprefix("/")
+
+
+def output_keys(version_arn: str, prefix: str) -> list[str]:
+    """The S3 keys of all files of a training."""
+    return [output_key(version_arn, prefix, name) for name in _FILES]
 
 
 class Output:

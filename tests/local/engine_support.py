@@ -7,7 +7,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +18,7 @@ from local.engine.api import CustomLabelsApi
 from local.engine.endpoint import Found, LocalEndpoints, NotRunningError
 from local.engine.faults import Faults
 from local.engine.keys import NoKeyError
-from local.engine.objects import NoObjectError
+from local.engine.objects import NoObjectError, ObjectTooLargeError
 from local.engine.quotas import Quotas
 from local.engine.store import Store
 from local.engine.throttle import Throttle
@@ -88,9 +88,16 @@ class Everybody:
 
     def __init__(self, *denied: str) -> None:
         self.denied = set(denied)
+        self.asked = 0
+        """Of how many resources it was asked during requests."""
 
     def may(self, action: str, *resources: str) -> bool:
+        self.asked += len(resources)
         return action not in self.denied
+
+    def permission(self, action: str) -> Callable[[Iterable[str]], bool]:
+        allowed = action not in self.denied
+        return lambda resources: allowed
 
 
 class MemoryObjects:
@@ -99,9 +106,11 @@ class MemoryObjects:
         self.keys: dict[tuple[str, str], str] = {}
         """The KMS key that each object was encrypted with; empty for none."""
 
-    def get(self, bucket: str, key: str, version: str | None = None) -> bytes:
+    def get(self, bucket: str, key: str, version: str | None = None, *, limit: int | None = None) -> bytes:
         if (bucket, key) not in self.held:
             raise NoObjectError(f"s3://{bucket}/{key}")
+        if limit is not None and len(self.held[bucket, key]) > limit:
+            raise ObjectTooLargeError(f"s3://{bucket}/{key} has more than {limit} bytes")
         return self.held[bucket, key]
 
     def put(

@@ -256,6 +256,51 @@ def test_a_fifth_of_each_label_is_distributed(bench: Bench) -> None:
     assert bench.dataset_status(train)["DatasetStats"]["TotalEntries"] == 12
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [json.dumps({"source-ref": f"s3://{BUCKET}/{number}.png"}) for number in range(10)],
+        [*(classified(f"{number}.png", "cat") for number in range(10)), classified("x.png", "dog")],
+        [boxed("a.png", ("cat", 1, 2, 30, 40)), classified("b.png", "cat"), classified("c.png", "cat")],
+    ],
+)
+def test_a_label_of_fewer_than_two_images_cannot_be_distributed(bench: Bench, lines: list[str]) -> None:
+    project = bench.project()
+    train, test = bench.dataset(project, "TRAIN", lines), bench.dataset(project, "TEST", [])
+    bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
+    for arn in (train, test):
+        bench.until_dataset(arn, "UPDATE_FAILED")
+        told = bench.dataset_status(arn)
+        assert told["StatusMessage"] == (
+            "The manifest file doesn't have enough labeled images to distribute the dataset."
+        )
+        assert told["StatusMessageCode"] == "CLIENT_ERROR"
+    assert len(bench.call("ListDatasetEntries", DatasetArn=train)["DatasetEntries"]) == len(lines)
+
+
+def test_no_label_loses_its_last_image_when_images_have_several(bench: Bench) -> None:
+    project = bench.project()
+    labels = [("cat", "dog"), ("dog", "fox"), ("fox", "cat")]
+    lines = [classified(f"{number}.png", *names) for number, names in enumerate(labels)]
+    train, test = bench.dataset(project, "TRAIN", lines), bench.dataset(project, "TEST", [])
+    bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
+    bench.until_dataset(train, "UPDATE_COMPLETE")
+    left = bench.call("ListDatasetLabels", DatasetArn=train)["DatasetLabelDescriptions"]
+    assert [found["LabelName"] for found in left] == ["cat", "dog", "fox"]
+    assert bench.dataset_status(test)["DatasetStats"]["TotalEntries"] == 1
+
+
+def test_images_without_a_label_are_distributed_with_the_others(bench: Bench) -> None:
+    project = bench.project()
+    lines = [classified(f"{number}.png", "cat") for number in range(10)]
+    lines += [json.dumps({"source-ref": f"s3://{BUCKET}/new{number}.png"}) for number in range(5)]
+    train, test = bench.dataset(project, "TRAIN", lines), bench.dataset(project, "TEST", [])
+    bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
+    bench.until_dataset(test, "UPDATE_COMPLETE")
+    stats = bench.dataset_status(test)["DatasetStats"]
+    assert (stats["TotalEntries"], stats["LabeledEntries"]) == (3, 2)
+
+
 def test_what_cannot_be_distributed_is_refused_or_fails(bench: Bench) -> None:
     project = bench.project()
     train = bench.dataset(project, "TRAIN", [classified("a.png", "cat")])

@@ -137,7 +137,7 @@ def test_an_image_in_s3_may_be_larger_than_one_that_is_sent(bench: Bench) -> Non
     image = {"S3Object": {"Bucket": BUCKET, "Name": "large.png"}}
     assert bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=image)["CustomLabels"]
     bench.objects.held[BUCKET, "large.png"] = body + bytes(11 * quotas.MIB)
-    with pytest.raises(errors.ImageTooLargeException):
+    with pytest.raises(errors.ImageTooLargeException, match=r"large\.png has more than 15728640 bytes"):
         bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=image)
 
 

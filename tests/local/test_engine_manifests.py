@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,11 @@ def codes_in(value: Any, kind: str = "errors") -> list[str]:
 
 CAT = boxed("a.png", ("cat", 1, 2, 30, 40))
 CLASSIFIED = classified("a.png", "cat")
+
+
+def parse_all(manifest: bytes) -> list[manifests.Line]:
+    return [manifests.parse(line) for line in manifests.lines_of(io.BytesIO(manifest))]
+
 
 # Errors that cost the line
 
@@ -253,15 +259,28 @@ def test_no_boxes_are_warnings(change: Change) -> None:
 def test_lines_are_told_apart_by_line_feeds_only() -> None:
     odd = classified("a.png", "line\u2028separator").encode().decode("unicode_escape")
     text = f"\ufeff{odd}\r\n\r\n{CLASSIFIED}\r\n"
-    for manifest in (text, text.encode()):
-        lines = manifests.parse_all(manifest)
-        assert [line.errors for line in lines] == [(), ("ERROR_INVALID_JSON_LINE",), ()]
-        assert lines[0].labels == ("line\u2028separator",)
-    assert manifests.parse_all("\n \r\n") == manifests.parse_all(b"") == []
+    lines = parse_all(text.encode())
+    assert [line.errors for line in lines] == [(), ("ERROR_INVALID_JSON_LINE",), ()]
+    assert lines[0].labels == ("line\u2028separator",)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "lines"),
+    [
+        (b"", []),
+        (b"\n \r\n", []),
+        (b"\xef\xbb\xbf\n\n", []),
+        (b"\xef\xbb\xbf{}", [b"{}"]),
+        (b"\n\xef\xbb\xbf{}\n", [b"\xef\xbb\xbf{}"]),
+        (b"\n{}\n\n\n{}\n\n", [b"{}", b"", b"", b"{}"]),
+    ],
+)
+def test_blank_lines_count_between_others_only(manifest: bytes, lines: list[bytes]) -> None:
+    assert list(manifests.lines_of(io.BytesIO(manifest))) == lines
 
 
 def test_one_line_of_other_bytes_costs_that_line() -> None:
-    lines = manifests.parse_all(CLASSIFIED.encode() + b"\n\xff\n" + CAT.encode())
+    lines = parse_all(CLASSIFIED.encode() + b"\n\xff\n" + CAT.encode())
     assert [len(line.errors) for line in lines] == [0, 1, 0]
 
 
@@ -382,5 +401,5 @@ def test_a_line_of_odd_values_is_read(changes: list[tuple[list[Any], Any]], line
 @given(st.one_of(st.text(st.characters(), max_size=60), st.binary(max_size=60)))
 def test_any_text_is_read(text: str | bytes) -> None:
     holds_together(manifests.parse(text))
-    for line in manifests.parse_all(text):
+    for line in parse_all(text if isinstance(text, bytes) else text.encode(errors="surrogatepass")):
         holds_together(line)

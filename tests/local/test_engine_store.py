@@ -15,7 +15,16 @@ from pathlib import Path
 import pytest
 
 from local.engine.entries import Entry, Filters, page_query
-from local.engine.store import AlreadyThereError, Dataset, InUseError, Project, Store, TooManyError, Version
+from local.engine.store import (
+    AlreadyThereError,
+    Dataset,
+    InUseError,
+    Project,
+    Store,
+    TooManyError,
+    Version,
+    Work,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = Project("arn:p", "1", "r", "pets", "CUSTOM_LABELS", "CREATED", 1.0)
@@ -79,7 +88,7 @@ def test_a_kill_loses_no_acknowledged_write_and_leaves_no_half_of_one(tmp_path: 
         assert len(kept - projects) <= start + 1, "more was kept than what a kill cut off"
         assert all(store.tags(f"arn:{name}") == {"n": name} for name in kept)
         written = {
-            int(ref.rpartition("/")[2].partition("-")[0]) for ref in store.entries.source_refs("arn:d")
+            int(ref.rpartition("/")[2].partition("-")[0]) for ref, _ in store.entries.learned_labels("arn:d")
         }
         dataset = store.dataset("arn:d")
         assert dataset is not None
@@ -97,7 +106,7 @@ def test_what_was_under_way_is_settled_with_a_reason(tmp_path: Path) -> None:
     store.move_dataset("arn:d", "UPDATE_IN_PROGRESS", message="", code="SUCCESS")
     for status in ("TRAINING_IN_PROGRESS", "COPYING_IN_PROGRESS", "STOPPING", "RUNNING", "DELETING"):
         version = Version(f"arn:{status}", "arn:p", status, status, "", 1.0, {})
-        store.add_version(version, tags={}, limit=100)
+        store.add_version(version, tags={"status": status}, limit=100)
     assert [version.name for version in store.recover()] == ["RUNNING"]
     found = {version.name: version for version in store.versions("arn:p")}
     assert {name: version.status for name, version in found.items()} == {
@@ -113,6 +122,63 @@ def test_what_was_under_way_is_settled_with_a_reason(tmp_path: Path) -> None:
     assert all("engine ended" in thing.message for thing in failed)
     assert store.entries.lines("arn:t") == []
     assert len(store.entries.lines("arn:d")) == 1
+    assert store.tags("arn:DELETING") == {}
+    assert store.tags("arn:RUNNING") == {"status": "RUNNING"}
+    store.close()
+
+
+def test_a_dataset_whose_work_was_kept_stays_busy(tmp_path: Path) -> None:
+    store = made(tmp_path / "s")
+    store.add_dataset(Dataset("arn:t", "arn:p", "TEST", "UPDATE_IN_PROGRESS", "", "SUCCESS", 1, 1), tags={})
+    store.move_dataset("arn:d", "UPDATE_IN_PROGRESS", message="", code="SUCCESS")
+    work = store.add_work(Work("UPDATE", ("arn:t",), 250_000, file="f"))
+    store.recover()
+    assert [dataset.status for dataset in store.datasets("arn:p")] == ["UPDATE_FAILED", "UPDATE_IN_PROGRESS"]
+    assert store.work() == [work]
+    store.end_work(work)
+    assert store.work() == []
+    store.close()
+
+
+def test_what_is_read_in_a_snapshot_is_of_one_moment(tmp_path: Path) -> None:
+    store = made(tmp_path / "s")
+
+    def write() -> None:
+        store.move_dataset("arn:d", "UPDATE_COMPLETE", message="new", code="SUCCESS")
+
+    with store.snapshot():
+        before = store.dataset("arn:d")
+        writer = threading.Thread(target=write)
+        writer.start()
+        writer.join()
+        assert store.dataset("arn:d") == before
+    after = store.dataset("arn:d")
+    assert after and after.message == "new"
+    store.close()
+
+
+def test_moved_entries_keep_their_order_and_labels(tmp_path: Path) -> None:
+    store = made(tmp_path / "s")
+    store.add_dataset(Dataset("arn:t", "arn:p", "TEST", "CREATE_COMPLETE", "", "SUCCESS", 1, 1), tags={})
+    boxed = Entry("s3://bucket/box", "{}", ("cat", "indoors"), ("cat",), 0)
+    store.entries.append("arn:d", [entry(1, "dog"), entry(2), boxed])
+    store.entries.count("arn:d")
+    # A model of boxes learns nothing from the labels of whole images.
+    assert store.entries.learned_labels("arn:d") == [
+        ("s3://bucket/1.jpg", []),
+        ("s3://bucket/2.jpg", []),
+        ("s3://bucket/box", ["cat"]),
+    ]
+    store.entries.move("arn:d", "arn:t", {"s3://bucket/1.jpg", "s3://bucket/2.jpg"})
+    for arn in ("arn:d", "arn:t"):
+        store.entries.count(arn)
+    assert store.entries.lines("arn:d") == ["{}"]
+    assert store.entries.lines("arn:t") == ['{"n": 1}', '{"n": 2}']
+    assert store.entries.learned_labels("arn:t") == [
+        ("s3://bucket/1.jpg", ["dog"]),
+        ("s3://bucket/2.jpg", []),
+    ]
+    assert [found.label for found in store.entries.labels("arn:d")] == ["cat", "indoors"]
     store.close()
 
 
@@ -164,6 +230,16 @@ def test_an_earlier_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     again = Store(path)
     assert again.page_secret() == secret
     again.close()
+
+
+def test_the_schema_before_this_is_brought_up_to_date(tmp_path: Path) -> None:
+    made(tmp_path / "s").close()
+    with sqlite3.connect(tmp_path / "s") as second:
+        second.execute("DROP TABLE work")
+        second.execute("PRAGMA user_version=2")
+    store = Store(tmp_path / "s")
+    assert (store.work(), [dataset.arn for dataset in store.datasets("arn:p")]) == ([], ["arn:d"])
+    store.close()
 
 
 def test_a_later_schema_is_refused(tmp_path: Path) -> None:

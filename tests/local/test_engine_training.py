@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from local.engine import training_data
+from local.engine import splitting, training_data
 from local.engine.objects import NoObjectError
 from local.engine.store import Store
 from local.engine.training import LocalTrainer, TrainingFailedError, TrainingRequest, version_directory
@@ -270,7 +270,7 @@ def test_a_content_error_fails_the_training_and_leaves_the_validation_results(tr
 @pytest.mark.parametrize(
     ("lines", "tested", "optional", "code"),
     [
-        (TRAIN, TEST, {"may_read_images": False}, "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET"),
+        (TRAIN, TEST, {"may_read": lambda arns: False}, "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET"),
         (
             [classified("gone.png", "cat"), classified("lost.png", "dog")],
             [classified("gone.png", "cat"), classified("lost.png", "dog")],
@@ -326,10 +326,10 @@ def test_an_engine_that_ends_while_images_are_fetched_blames_no_image(
 ) -> None:
     get = training.objects.get
 
-    def slow(bucket: str, key: str, version: str | None = None) -> bytes:
+    def slow(bucket: str, key: str, version: str | None = None, *, limit: int | None = None) -> bytes:
         threading.Thread(target=training.trainer.close).start()
         eventually(training.trainer._ended.is_set)
-        return get(bucket, key, version)
+        return get(bucket, key, version, limit=limit)
 
     monkeypatch.setattr(training.objects, "get", slow)
     described = training.run(TRAIN, TEST)
@@ -387,22 +387,18 @@ def test_a_fifth_of_the_training_lines_tests(training: Training) -> None:
 
 
 def test_the_split_is_the_same_in_any_order() -> None:
-    from local.engine import manifests
-
-    lines = [manifests.parse(line) for line in many(40, "cat", "dog", "dog", "fox")]
-    chosen = training_data.test_lines(lines, "classification")
-    assert training_data.test_lines(lines[::-1], "classification") == chosen
+    images = [(f"{number}.png", (("cat", "dog", "dog", "fox")[number % 4],)) for number in range(40)]
+    chosen = splitting.test_images(images)
+    assert splitting.test_images(images[::-1]) == chosen
     assert len(chosen) == 8
 
 
 def test_no_label_loses_its_last_image_to_the_test() -> None:
-    from local.engine import manifests
-
     pairs = [("cat", "dog"), ("cat", "fox"), ("dog", "fox"), ("dog", "fox"), ("cat", "dog")]
-    lines = [manifests.parse(classified(f"{n}.png", *labels)) for n, labels in enumerate(pairs)]
-    chosen = training_data.test_lines(lines, "classification")
+    images = [(f"{number}.png", labels) for number, labels in enumerate(pairs)]
+    chosen = splitting.test_images(images)
     assert chosen
-    left = {label for line in lines if line.source_ref not in chosen for label in line.labels}
+    left = {label for source_ref, labels in images if source_ref not in chosen for label in labels}
     assert left == {"cat", "dog", "fox"}
 
 

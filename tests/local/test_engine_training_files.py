@@ -14,7 +14,7 @@ from moto import mock_aws
 from lambdas.domain import custom_labels
 from local.engine import evaluation_files, manifests, training_output
 from local.engine.evaluation_files import evaluation_summary, training_snapshot
-from local.engine.objects import NoObjectError, S3Objects
+from local.engine.objects import NoObjectError, ObjectTooLargeError, S3Objects
 from local.engine.training_output import CannotWriteError, Output
 from tests.local.engine_support import BUCKET, MemoryObjects, boxed, classified
 
@@ -302,14 +302,14 @@ def test_files_are_encrypted_with_the_key_in_s3(s3: Any) -> None:
     ].read() == (b"{}\n{}\n")
 
 
-def test_an_object_that_is_too_large_is_not_read(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.engine.objects.MAX_READ_BYTES", 3)
+def test_an_object_that_is_too_large_is_not_read(s3: Any) -> None:
     objects = s3_objects()
     for key, body in (("small", b"abc"), ("large", b"abcd")):
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
-    assert objects.get(BUCKET, "small") == b"abc"
-    with pytest.raises(NoObjectError, match="s3://data-bucket/large: more than 3 bytes"):
-        objects.get(BUCKET, "large")
+    assert objects.get(BUCKET, "small", limit=3) == b"abc"
+    with pytest.raises(ObjectTooLargeError, match="s3://data-bucket/large has more than 3 bytes"):
+        objects.get(BUCKET, "large", limit=3)
+    assert objects.get(BUCKET, "large") == b"abcd"
     with pytest.raises(NoObjectError, match="NoSuchKey"):
         objects.get(BUCKET, "none")
 

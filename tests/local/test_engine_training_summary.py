@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.engine import manifest_summary, manifests
+from local.engine import manifest_summary, manifests, quotas
 from local.engine.manifest_summary import Findings
 from tests.local.engine_support import boxed, classified
 
@@ -45,8 +45,8 @@ def test_content_errors_of_one_manifest(
 
 
 def test_more_lines_than_allowed_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert manifest_summary.MAX_LINES == 250_000
-    monkeypatch.setattr(manifest_summary, "MAX_LINES", 2)
+    assert quotas.MAX_IMAGES == 250_000
+    monkeypatch.setattr(quotas, "MAX_IMAGES", 2)
     assert manifest_summary.content_errors(parsed(*[CAT] * 2), "detection") == ()
     assert manifest_summary.content_errors(parsed(*[CAT] * 3), "detection") == (
         "ERROR_MANIFEST_ROWS_EXCEEDS_MAXIMUM",
@@ -84,8 +84,8 @@ def test_an_empty_manifest_is_an_error_of_the_file(lines: list[str], message: st
 
 
 def test_a_manifest_of_more_than_a_gigabyte_is_an_error_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert manifest_summary.MAX_BYTES == 1 << 30
-    monkeypatch.setattr(manifest_summary, "MAX_BYTES", len(CAT))
+    assert quotas.MAX_MANIFEST_BYTES == 1 << 30
+    monkeypatch.setattr(quotas, "MAX_MANIFEST_BYTES", len(CAT))
     assert manifest_summary.file_error([CAT]) == "The manifest file size exceeds the maximum supported size."
 
 

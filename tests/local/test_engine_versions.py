@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from local.engine import errors, faults
 from local.engine.quotas import Quotas
+from local.engine.training import LocalTrainer
 from tests.local.engine_support import BUCKET, Bench, Everybody, boxed, classified, eventually, picture
 
 
@@ -92,6 +94,77 @@ def test_a_training_reaches_s3_with_the_callers_permissions(bench: Bench, denied
     bench.caller = Everybody(denied)
     bench.version(project, "v2")
     assert told in bench.until(project, "TRAINING_FAILED", name="v2")["StatusMessage"]
+
+
+def test_a_request_asks_of_no_image_whether_it_may_be_read(bench: Bench) -> None:
+    project = bench.project()
+    for kind in ("TRAIN", "TEST"):
+        bench.dataset(project, kind, [classified(f"{kind}{n}.png", "cat") for n in range(50)])
+    bench.version(project)
+    assert bench.caller.asked < 20
+    manifest = {
+        "Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": "TRAIN.manifest"}}}]
+    }
+    bench.caller.asked = 0
+    bench.version(bench.project("other"), TrainingData=manifest, TestingData=manifest)
+    assert bench.caller.asked < 20
+
+
+def test_every_file_of_the_output_needs_the_permission(bench: Bench) -> None:
+    project = bench.project()
+    source = bench.trained(project)
+    written = {key.rpartition("/")[2] for _, key in bench.objects.held if key.startswith("training/v1/")}
+    assert len(written) == 6
+    destination = bench.project("production")
+    for name in sorted(written):
+        bench.caller = AllBut(name)
+        copied(bench, source, project, destination, VersionName=name)
+        described = bench.until(destination, "COPYING_FAILED", "COPYING_COMPLETED", name=name)
+        assert described["StatusMessage"] == "Unable to write to output S3 bucket."
+        bench.caller = AllBut(name.replace("-v1", "-v2"))
+        bench.version(project, "v2")
+        described = bench.until(project, "TRAINING_FAILED", "TRAINING_COMPLETED", name="v2")
+        assert described["StatusMessage"] == "Unable to write to output S3 bucket."
+        bench.call("DeleteProjectVersion", ProjectVersionArn=described["ProjectVersionArn"])
+
+
+class AllBut(Everybody):
+    """May do all but write the object of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def may(self, action: str, *resources: str) -> bool:
+        return action != "s3:PutObject" or not any(arn.endswith(f"/{self.name}") for arn in resources)
+
+
+def test_no_image_is_in_both_datasets_of_a_training(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though DistributeDatasetEntries moves some while the datasets are read."""
+    project = bench.project()
+    keys = [f"{number}.png" for number in range(20)]
+    bench.put_images(*keys)
+    train = bench.dataset(project, "TRAIN", [classified(key, "cat") for key in keys])
+    test = bench.dataset(project, "TEST", [])
+    bench.update(test, classified("other.png", "cat"))
+    read = bench.store.entries.lines
+
+    def lines(arn: str) -> list[str]:
+        found = read(arn)
+        if arn == train:
+            mover = threading.Thread(
+                target=bench.store.entries.move, args=(train, test, {f"s3://{BUCKET}/19.png"})
+            )
+            mover.start()
+            mover.join()
+        return found
+
+    monkeypatch.setattr(bench.store.entries, "lines", lines)
+    submitted: list[Any] = []
+    monkeypatch.setattr(LocalTrainer, "submit", lambda self, request: submitted.append(request))
+    bench.version(project)
+    assert (len(submitted[0].training), len(submitted[0].testing)) == (20, 1)
+    assert len(read(train)) == 19
 
 
 def test_a_training_without_both_datasets_is_refused(bench: Bench) -> None:

@@ -84,6 +84,7 @@ class CustomLabelsApi:
     def recover(self) -> None:
         """After the store is opened: settle what was under way, start again what ran."""
         self._versions.recover()
+        self._context.filling.resume()
 
     def close(self) -> None:
         self._context.close()

@@ -6,13 +6,14 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from local.engine import arns
+from local.engine.api.filling import Filling
 from local.engine.endpoint import Endpoints
 from local.engine.errors import (
     AccessDeniedException,
@@ -34,12 +35,14 @@ Request = Mapping[str, Any]
 Answer = dict[str, Any]
 T = TypeVar("T")
 
-PAGE = 100
-FAULT = "A fault of /_labelloop/faults"
 KEY_ACTIONS = ("kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt")
 """What the documentation of CreateProjectVersion and CopyProjectVersion asks for on a KmsKeyId."""
 
 _NO_S3_OBJECT = "Unable to get object metadata from S3. Check object key, region and/or access permissions."
+
+
+Permission = Callable[[Iterable[str]], bool]
+"""Whether an action is allowed on each of these ARNs."""
 
 
 class Caller(Protocol):
@@ -47,6 +50,9 @@ class Caller(Protocol):
 
     account: str
     region: str
+
+    def permission(self, action: str) -> Permission:
+        """What the caller's policies allow now of the action, to be asked later and from any thread."""
 
     def may(self, action: str, *resources: str) -> bool:
         """Whether the caller's policies allow the action on each of these ARNs."""
@@ -89,10 +95,15 @@ class Context:
         self._work.submit(work)
 
     def close(self) -> None:
+        """End; work with datasets that is not done is left to the next engine."""
         self.ended.set()
         self.trainer.close()
         self.endpoints.close()
         self._work.shutdown(wait=True, cancel_futures=True)
+
+    @functools.cached_property
+    def filling(self) -> Filling:
+        return Filling(self.store, self.quotas, self.state / "work", self.begin, self.ended)
 
     @functools.cached_property
     def pages(self) -> Pages:
@@ -114,8 +125,13 @@ class Context:
     def objects(self, caller: Caller) -> Objects:
         return self.objects_of(caller.account, caller.region)
 
-    def read(self, s3_object: Request, caller: Caller, where: str) -> bytes:
-        """The object's bytes, if the caller may read it; `where` names the member of the request."""
+    def read(self, s3_object: Request, caller: Caller, where: str, *, limit: int) -> bytes:
+        """The object's bytes, if the caller may read it; `where` names the member of the request.
+
+        Raises:
+            InvalidS3ObjectException: it cannot be read.
+            ObjectTooLargeError: it has more than `limit` bytes.
+        """
         bucket, key, version = s3_object.get("Bucket"), s3_object.get("Name"), s3_object.get("Version")
         if not bucket or not key:
             raise InvalidS3ObjectException(f"{where} needs a Bucket and a Name")
@@ -123,10 +139,13 @@ class Context:
         if not caller.may(action, f"arn:aws:s3:::{bucket}/{key}"):
             raise InvalidS3ObjectException(f"{_NO_S3_OBJECT} ({where})")
         try:
-            return self.objects(caller).get(bucket, key, version)
+            return self.objects(caller).get(bucket, key, version, limit=limit)
         except NoObjectError as error:
             logger.info("%s", error)
             raise InvalidS3ObjectException(f"{_NO_S3_OBJECT} ({where})") from error
+
+    def may_write(self, caller: Caller, bucket: str, keys: Iterable[str]) -> bool:
+        return caller.may("s3:PutObject", *(f"arn:aws:s3:::{bucket}/{key}" for key in keys))
 
     def check_output(self, request: Request) -> None:
         """Raises InvalidParameterException if OutputConfig says no bucket."""

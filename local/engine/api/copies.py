@@ -15,14 +15,15 @@ import shutil
 from pathlib import PurePosixPath
 from typing import Any
 
-from local.engine import arns
-from local.engine.api.context import FAULT, Answer, Caller, Context, Request
+from local.engine import arns, faults
+from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.versions import add_version
 from local.engine.errors import (
     InvalidParameterException,
     ResourceInUseException,
     ResourceNotFoundException,
 )
+from local.engine.manifest_errors import CANNOT_WRITE_OUTPUT
 from local.engine.objects import NoObjectError, Objects
 from local.engine.store import RUNS, Project, Version
 from local.engine.training import version_directory
@@ -32,7 +33,6 @@ logger = logging.getLogger("labelloop.engine.copies")
 COPYABLE = {"TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED", "FAILED", *RUNS}
 """States of a version that has a model."""
 RESULTS = ("EvaluationResult", "ManifestSummary", "TrainingDataResult", "TestingDataResult")
-CANNOT_WRITE = "Unable to write to output S3 bucket."
 
 
 class CopyError(Exception):
@@ -53,11 +53,11 @@ class Copies:
         arn = arns.version(caller.region, caller.account, project.name, name, now)
         version = self._new(arn, project, source, request, now)
         # Asked now: the caller's credentials are known as long as the request is under way.
-        bucket, key = request["OutputConfig"]["S3Bucket"], _output_key(version, "manifest_summary.json")
-        may_write = caller.may("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}")
+        keys = [_output_key(version, s3_object) for s3_object in _s3_objects(_results(source))]
+        may_write = self._context.may_write(caller, request["OutputConfig"]["S3Bucket"], keys)
         add_version(self._context, version, request, caller, trains=False)
         output = self._context.objects(caller) if may_write else None
-        failure = FAULT if outcome else ""
+        failure = faults.MESSAGE if outcome else ""
         self._context.begin(functools.partial(self._copy, source, version, output, failure))
         return {"ProjectVersionArn": arn}
 
@@ -98,7 +98,7 @@ class Copies:
         try:
             status, message = "COPYING_COMPLETED", "The model copy is ready to run."
             if failure or output is None:
-                raise CopyError(failure or CANNOT_WRITE)
+                raise CopyError(failure or CANNOT_WRITE_OUTPUT)
             details = self._copy_results(source, version, output)
             self._copy_model(source, version)
         except (CopyError, NoObjectError) as error:
@@ -129,24 +129,30 @@ class Copies:
         owner = arns.parse(source.arn)
         assert owner is not None  # noqa: S101 - the engine made it
         from_objects = self._context.objects_of(owner.account, owner.region)
-        results = {key: copy.deepcopy(source.details[key]) for key in RESULTS if key in source.details}
-        for result in results.values():
-            result.pop("Input", None)
+        results = _results(source)
         for s3_object in _s3_objects(results):
-            name = PurePosixPath(s3_object["Name"]).name
-            body = _get(from_objects, s3_object)
+            body, key = _get(from_objects, s3_object), _output_key(version, s3_object)
             s3_object.clear()
-            s3_object.update({"Bucket": bucket, "Name": _output_key(version, name)})
+            s3_object.update({"Bucket": bucket, "Name": key})
             try:
-                output.put(bucket, s3_object["Name"], body, "application/json", kms_key_id=key_id)
+                output.put(bucket, key, body, "application/json", kms_key_id=key_id)
             except NoObjectError as error:
-                raise CopyError(CANNOT_WRITE) from error
+                raise CopyError(CANNOT_WRITE_OUTPUT) from error
         return results
 
 
-def _output_key(version: Version, name: str) -> str:
+def _results(source: Version) -> dict[str, Any]:
+    """The members of the source's description that say where its training output is."""
+    results = {key: copy.deepcopy(source.details[key]) for key in RESULTS if key in source.details}
+    for result in results.values():
+        result.pop("Input", None)
+    return results
+
+
+def _output_key(version: Version, s3_object: Request) -> str:
+    """Where the copy has that file of the source."""
     prefix = version.details["OutputConfig"].get("S3KeyPrefix", "").strip("/")
-    return f"{prefix}/{name}".lstrip("/")
+    return f"{prefix}/{PurePosixPath(s3_object['Name']).name}".lstrip("/")
 
 
 def _get(objects: Objects, s3_object: Request) -> bytes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+from dataclasses import replace
 
-from local.engine import arns
+from local.engine import arns, faults, manifest_errors
 from local.engine.api.context import Answer, Caller, Context, Request
-from local.engine.api.filling import Filling
 from local.engine.errors import (
     InvalidParameterException,
     InvalidS3ObjectException,
@@ -14,7 +13,8 @@ from local.engine.errors import (
     ResourceInUseException,
     ResourceNotFoundException,
 )
-from local.engine.store import AlreadyThereError, Dataset, NotThereError
+from local.engine.objects import ObjectTooLargeError
+from local.engine.store import AlreadyThereError, Dataset, NotThereError, Work
 
 BUSY = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
 
@@ -23,26 +23,26 @@ class Datasets:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._store = context.store
-        self._filling = Filling(context.store, context.quotas, context.ended)
 
     def create_dataset(self, request: Request, caller: Caller, *, outcome: str = "") -> Answer:
         project = self._context.project(request["ProjectArn"], caller)
         kind = request["DatasetType"]
-        source = self._source(request.get("DatasetSource", {}), caller)
         now = self._context.clock.now()
         arn = arns.dataset(caller.region, caller.account, project.name, kind, now)
+        images = self._context.quotas.images_in(caller.region, kind)
+        work = Work("CREATE", (arn,), images, failure=faults.MESSAGE if outcome else "")
+        work, manifest = self._from_source(work, request.get("DatasetSource", {}), caller)
         message, seconds = "The dataset is being created.", now / 1000
         dataset = Dataset(arn, project.arn, kind, "CREATE_IN_PROGRESS", message, "SUCCESS", seconds, seconds)
         try:
-            self._store.add_dataset(dataset, tags=request.get("Tags", {}))
+            with self._context.filling.promised(work, manifest):
+                self._store.add_dataset(dataset, tags=request.get("Tags", {}))
         except AlreadyThereError as error:
             raise ResourceAlreadyExistsException(
                 f"DatasetType: {project.arn} already has a {kind} dataset"
             ) from error
         except NotThereError as error:
             raise ResourceNotFoundException(f"{project.arn} was deleted") from error
-        images = self._context.quotas.images_in(caller.region, kind)
-        self._context.begin(functools.partial(self._filling.create, arn, source, images, outcome))
         return {"DatasetArn": arn}
 
     def describe_dataset(self, request: Request, caller: Caller) -> Answer:
@@ -67,8 +67,8 @@ class Datasets:
             raise ResourceInUseException(f"DatasetArn: the dataset is {dataset.status}; wait for its end")
         return {}
 
-    def _source(self, source: Request, caller: Caller) -> bytes | str | None:
-        """The manifest, the ARN of the dataset to copy, or None for no entries; what can be refused, is."""
+    def _from_source(self, work: Work, source: Request, caller: Caller) -> tuple[Work, bytes | None]:
+        """The work with its source, and the manifest if that is one; what can be refused, is."""
         if len(source) > 1:
             raise InvalidParameterException(
                 "DatasetSource needs either a GroundTruthManifest or a DatasetArn, not both"
@@ -79,14 +79,18 @@ class Datasets:
                 raise InvalidParameterException(
                     f"DatasetSource.DatasetArn: that dataset is {copied.status} and cannot be copied"
                 )
-            return copied.arn
+            return replace(work, copied=copied.arn), None
         if "GroundTruthManifest" not in source:
-            return None
+            return work, None
         where = "DatasetSource.GroundTruthManifest.S3Object"
         manifest = source["GroundTruthManifest"]
         if "S3Object" not in manifest:
             raise InvalidS3ObjectException(f"{where} is missing")
-        return self._context.read(manifest["S3Object"], caller, where)
+        limit = self._context.quotas.manifest_bytes
+        try:
+            return work, self._context.read(manifest["S3Object"], caller, where, limit=limit)
+        except ObjectTooLargeError:
+            return replace(work, failure=manifest_errors.MANIFEST_TOO_LARGE), None
 
 
 def described_status(dataset: Dataset) -> Answer:

@@ -8,13 +8,13 @@ from local.engine import images, quotas
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.endpoint import Found, NotRunningError, PredictionFailedError
 from local.engine.errors import (
+    ImageTooLargeException,
     InternalServerError,
     InvalidParameterException,
     ResourceNotReadyException,
 )
-
-UNTESTED_THRESHOLD = 0.5
-"""Assumed threshold of a label of which neither evaluation nor training say anything."""
+from local.engine.objects import ObjectTooLargeError
+from local.engine.training import UNTESTED_THRESHOLD
 
 
 class Detection:
@@ -54,8 +54,12 @@ class Detection:
             body: bytes = image["Bytes"]
             images.check(body, limit=quotas.MAX_SENT_IMAGE_BYTES)
         else:
-            body = self._context.read(image["S3Object"], caller, "Image.S3Object")
-            images.check(body, limit=quotas.MAX_STORED_IMAGE_BYTES)
+            limit = quotas.MAX_STORED_IMAGE_BYTES
+            try:
+                body = self._context.read(image["S3Object"], caller, "Image.S3Object", limit=limit)
+            except ObjectTooLargeError as error:
+                raise ImageTooLargeException(f"Image.S3Object: {error}") from error
+            images.check(body, limit=limit)
         return body
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-
-from local.engine.api.context import PAGE, Answer, Caller, Context, Request
+from local.engine import faults
+from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.datasets import BUSY
-from local.engine.api.filling import Filling
 from local.engine.entries import Filters
 from local.engine.errors import (
     InvalidParameterException,
     ResourceInUseException,
     ResourceNotReadyException,
 )
-from local.engine.store import Dataset
+from local.engine.quotas import PAGE
+from local.engine.store import Dataset, Work
 
 _UPDATING = "The dataset is being updated."
 
@@ -22,7 +21,6 @@ class DatasetEntries:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._store = context.store
-        self._filling = Filling(context.store, context.quotas, context.ended)
 
     def list_dataset_entries(self, request: Request, caller: Caller) -> Answer:
         dataset = self._ready(request["DatasetArn"], caller)
@@ -59,12 +57,13 @@ class DatasetEntries:
         changes: bytes = request["Changes"]["GroundTruth"]
         if not changes.strip():
             raise InvalidParameterException("Changes.GroundTruth has no JSON Line")
-        if not self._store.claim_datasets(
-            dataset.arn, to="UPDATE_IN_PROGRESS", message=_UPDATING, unless={*BUSY, "CREATE_FAILED"}
-        ):
-            raise ResourceInUseException(f"DatasetArn: the dataset is {dataset.status}; wait for its end")
         images = self._context.quotas.images_in(caller.region, dataset.type)
-        self._context.begin(functools.partial(self._filling.update, dataset.arn, changes, images, outcome))
+        work = Work("UPDATE", (dataset.arn,), images, failure=faults.MESSAGE if outcome else "")
+        with self._context.filling.promised(work, changes):
+            if not self._store.claim_datasets(
+                dataset.arn, to="UPDATE_IN_PROGRESS", message=_UPDATING, unless={*BUSY, "CREATE_FAILED"}
+            ):
+                raise ResourceInUseException(f"DatasetArn: the dataset is {dataset.status}; wait for its end")
         return {}
 
     def distribute_dataset_entries(self, request: Request, caller: Caller, *, outcome: str = "") -> Answer:
@@ -80,14 +79,14 @@ class DatasetEntries:
                 raise ResourceNotReadyException(f"Datasets: {dataset.arn} is {dataset.status}")
         if testing.total:
             raise InvalidParameterException(f"Datasets: {testing.arn} must be empty; it has {testing.total}")
-        if not self._store.claim_datasets(
-            training.arn, testing.arn, to="UPDATE_IN_PROGRESS", message=_UPDATING, unless=BUSY
-        ):
-            raise ResourceNotReadyException("Datasets: one of them has begun to change; wait for its end")
         images = self._context.quotas.images_per_dataset
-        self._context.begin(
-            functools.partial(self._filling.distribute, training.arn, testing.arn, images, outcome)
-        )
+        failure = faults.MESSAGE if outcome else ""
+        work = Work("DISTRIBUTE", (training.arn, testing.arn), images, failure=failure)
+        with self._context.filling.promised(work):
+            if not self._store.claim_datasets(
+                *work.datasets, to="UPDATE_IN_PROGRESS", message=_UPDATING, unless=BUSY
+            ):
+                raise ResourceNotReadyException("Datasets: one of them has begun to change; wait for its end")
         return {}
 
     def _ready(self, arn: str, caller: Caller) -> Dataset:

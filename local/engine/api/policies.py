@@ -19,9 +19,9 @@ from local.engine.errors import (
     ResourceAlreadyExistsException,
     ResourceNotFoundException,
 )
+from local.engine.quotas import POLICIES_PAGE
 from local.engine.store import AlreadyThereError, NotThereError, Policy, TooManyError
 
-PAGE = 5
 ACTION = "rekognition:CopyProjectVersion"
 VERSIONS = {"2012-10-17", "2008-10-17"}
 _REQUIRED = ("Effect", "Principal", "Action", "Resource")
@@ -65,7 +65,7 @@ class Policies:
             request,
             self._store.policies(project.arn),
             lambda policy: policy.name,
-            size=PAGE,
+            size=POLICIES_PAGE,
         )
         return {"ProjectPolicies": [_describe(policy) for policy in page], **more}
 

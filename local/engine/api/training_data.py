@@ -6,19 +6,20 @@ https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-terminal-error
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from local.engine import manifests
+from local.engine import manifest_errors, manifests
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.datasets import BUSY
-from local.engine.api.filling import TOO_LARGE, TOO_MANY_ROWS, FillError, manifest_lines
 from local.engine.errors import InvalidParameterException, ResourceInUseException
-from local.engine.objects import NoObjectError
+from local.engine.objects import NoObjectError, ObjectTooLargeError
 from local.engine.store import Dataset, Project
 
-UNREADABLE = "The manifest file extension or contents are invalid."
-NO_PERMISSION = "The S3 bucket permissions are incorrect."
+
+class UnreadableError(Exception):
+    """The manifest cannot be used; the message becomes the version's StatusMessage."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,6 @@ class TrainingData:
     training: Sequence[str] = ()
     testing: Sequence[str] = ()
     """Manifest lines."""
-    source_refs: Sequence[str] = ()
-    """Locations of all images."""
     inputs: Answer = field(default_factory=dict)
     """The members of the version's description that say where it came from."""
     auto_create: bool = False
@@ -37,6 +36,12 @@ class TrainingData:
     @classmethod
     def of(cls, context: Context, project: Project, request: Request, caller: Caller) -> TrainingData:
         """Raises InvalidParameterException or ResourceInUseException."""
+        # No image can be in both datasets because it was moved meanwhile.
+        with context.store.snapshot():
+            return cls._of(context, project, request, caller)
+
+    @classmethod
+    def _of(cls, context: Context, project: Project, request: Request, caller: Caller) -> TrainingData:
         datasets = {dataset.type: dataset for dataset in context.store.datasets(project.arn)}
         if "TrainingData" in request or "TestingData" in request:
             return _from_manifests(context, datasets, request, caller)
@@ -50,14 +55,7 @@ class TrainingData:
                     f"ProjectArn: the project's {dataset.type} dataset is {dataset.status}"
                 )
         entries = context.store.entries
-        train, test = datasets["TRAIN"].arn, datasets["TEST"].arn
-        source_refs = {*entries.source_refs(train), *entries.source_refs(test)}
-        return cls(entries.lines(train), entries.lines(test), sorted(source_refs))
-
-
-def may_read_images(source_refs: Iterable[str], caller: Caller) -> bool:
-    locations = (manifests.location(source) for source in source_refs)
-    return caller.may("s3:GetObject", *(f"arn:aws:s3:::{bucket}/{key}" for bucket, key in locations))
+        return cls(entries.lines(datasets["TRAIN"].arn), entries.lines(datasets["TEST"].arn))
 
 
 def _from_manifests(
@@ -79,10 +77,9 @@ def _from_manifests(
         for member, s3_object in named.items():
             kind = "TRAIN" if member == "TrainingData" else "TEST"
             lines[member] = _read(context, s3_object, caller, context.quotas.images_in(caller.region, kind))
-    except FillError as error:
+    except UnreadableError as error:
         return TrainingData(inputs=inputs, auto_create=auto_create, failure=str(error))
-    source_refs = {manifests.parse(line).source_ref for found in lines.values() for line in found} - {""}
-    return TrainingData(lines["TrainingData"], lines["TestingData"], sorted(source_refs), inputs, auto_create)
+    return TrainingData(lines["TrainingData"], lines["TestingData"], inputs, auto_create)
 
 
 def _manifest_object(request: Request, member: str) -> Request:
@@ -101,15 +98,16 @@ def _read(context: Context, s3_object: Request, caller: Caller, most: int) -> li
     bucket, key, version = s3_object["Bucket"], s3_object["Name"], s3_object.get("Version")
     action = "s3:GetObjectVersion" if version else "s3:GetObject"
     if not caller.may(action, f"arn:aws:s3:::{bucket}/{key}"):
-        raise FillError(NO_PERMISSION)
+        raise UnreadableError(manifest_errors.MANIFEST_FORBIDDEN)
     try:
-        manifest = context.objects(caller).get(bucket, key, version)
+        limit = context.quotas.manifest_bytes
+        manifest = context.objects(caller).get(bucket, key, version, limit=limit)
     except NoObjectError as error:
-        raise FillError(UNREADABLE) from error
-    if len(manifest) > context.quotas.manifest_bytes:
-        raise FillError(TOO_LARGE)
+        raise UnreadableError(manifest_errors.UNSUPPORTED_MANIFEST) from error
+    except ObjectTooLargeError as error:
+        raise UnreadableError(manifest_errors.MANIFEST_TOO_LARGE) from error
     # What is not UTF-8 becomes half a surrogate pair, which makes the line an invalid one.
-    lines = [line.decode(errors="surrogateescape") for line in manifest_lines(manifest)]
+    lines = [line.decode(errors="surrogateescape") for line in manifests.lines_of(io.BytesIO(manifest))]
     if len(lines) > most:
-        raise FillError(TOO_MANY_ROWS)
+        raise UnreadableError(manifest_errors.TOO_MANY_ROWS)
     return lines

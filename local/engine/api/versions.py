@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import shutil
 
-from local.engine import arns
-from local.engine.api.context import FAULT, PAGE, Answer, Caller, Context, Request
-from local.engine.api.training_data import TrainingData, may_read_images
+from local.engine import arns, faults
+from local.engine.api.context import Answer, Caller, Context, Request
+from local.engine.api.training_data import TrainingData
 from local.engine.errors import (
     InvalidParameterException,
     LimitExceededException,
     ResourceInUseException,
     ResourceNotFoundException,
 )
+from local.engine.quotas import PAGE
 from local.engine.store import AlreadyThereError, NotThereError, TooManyError, Version
 from local.engine.training import TrainingRequest, version_directory
-from local.engine.training_output import MANIFEST_SUMMARY, output_key
+from local.engine.training_output import output_keys
 
 STARTABLE = {"TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED", "FAILED"}
 DELETABLE = {*STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"}
@@ -58,7 +59,6 @@ class Versions:
         version = Version(arn, project.arn, name, "TRAINING_IN_PROGRESS", message, now / 1000, details)
         add_version(self._context, version, request, caller, trains=True)
         bucket, prefix = request["OutputConfig"]["S3Bucket"], request["OutputConfig"].get("S3KeyPrefix", "")
-        key = output_key(arn, prefix, MANIFEST_SUMMARY)
         self._context.trainer.submit(
             TrainingRequest(
                 version_arn=arn,
@@ -67,9 +67,9 @@ class Versions:
                 bucket=bucket,
                 prefix=prefix,
                 objects=self._context.objects(caller),
-                may_read_images=may_read_images(data.source_refs, caller),
-                may_write_output=caller.may("s3:PutObject", f"arn:aws:s3:::{bucket}/{key}"),
-                fail_with=FAULT if outcome else data.failure,
+                may_read=caller.permission("s3:GetObject"),
+                may_write_output=self._context.may_write(caller, bucket, output_keys(arn, prefix)),
+                fail_with=faults.MESSAGE if outcome else data.failure,
                 auto_create=data.auto_create,
                 kms_key_id=request.get("KmsKeyId", ""),
             )
@@ -120,7 +120,7 @@ class Versions:
                 self._store.check_running(caller.account, caller.region, limit=quotas.running_versions)
         except TooManyError as error:
             raise LimitExceededException(f"{error} models run in this account; stop one first") from error
-        self._context.endpoints.start(version.arn, fail_with=FAULT if outcome else "")
+        self._context.endpoints.start(version.arn, fail_with=faults.MESSAGE if outcome else "")
         return {"Status": "STARTING"}
 
     def stop_project_version(self, request: Request, caller: Caller) -> Answer:
