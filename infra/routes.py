@@ -28,7 +28,6 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         "GET /api/runs",
         "GET /api/runs/{run}",
         "GET /api/versions",
-        "GET /api/versions/{version}",
         "POST /api/try",
         "POST /api/try/{id}/detection",
         "POST /api/try/{id}/review",

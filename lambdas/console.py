@@ -56,15 +56,6 @@ def list_versions() -> Response[str]:
     return http.answer({"versions": [_version(version, champion) for version in found]})
 
 
-@app.get("/api/versions/<version>")
-def read_version(version: str) -> Response[str]:
-    _caller()
-    found = services().records.version(version)
-    if found is None:
-        raise Refusal(404, "not_found", f"there is no model version {version[:80]}")
-    return http.answer(_version(found, services().records.champion()))
-
-
 @app.post("/api/try")
 def begin_try() -> Response[str]:
     _caller()

@@ -38,22 +38,14 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def me() -> Response[str]:
     who = _caller()
     told = {"sub": who.sub, "name": who.name, "groups": sorted(who.groups)}
-    return http.answer({**told, "deployment": variable("DEPLOYMENT"), "kind": _kind()})
+    return http.answer({**told, "deployment": variable("DEPLOYMENT")})
 
 
 @app.get("/api/queue")
 def queue() -> Response[str]:
-    who, table, now = _caller(), services().reviews, clock.now()
-    counted = settling.reviewed_by(table, who.sub)
-    return http.answer(
-        {
-            "open": table.count("open"),
-            "claimed_by_me": len(desk.held_by(table, who.reviewer, now)),
-            "answered_by_me": int(counted.get("answered", 0)),
-            "answered_today": int(counted.get(f"on {now[:10]}", 0)),
-            "kind": _kind(),
-        }
-    )
+    who, table = _caller(), services().reviews
+    today = settling.reviewed_by(table, who.sub).get(f"on {clock.now()[:10]}", 0)
+    return http.answer({"open": table.count("open"), "answered_today": int(today)})
 
 
 @app.get("/api/labels")
@@ -198,19 +190,6 @@ def _settler() -> Settler:
 
 def _caller() -> Caller:
     return http.caller(app, REVIEWERS, ADMINISTRATORS)
-
-
-def _kind() -> str:
-    wanted = tuning().review_kind
-    return wanted if wanted != "auto" else _known_kind()
-
-
-def _newest_kind() -> str:
-    newest = next(services().reviews.in_state("open"), None)
-    return newest.kind if newest else "detection"
-
-
-_known_kind = Fresh(_newest_kind, 60)
 
 
 @cache

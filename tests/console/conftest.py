@@ -25,7 +25,7 @@ def kept_stage(aws: dict[str, Any]) -> Iterator[Stage]:
 @pytest.fixture
 def stage(kept_stage: Stage) -> Stage:
     """A deployment in use, as if nobody had tested it yet; what the handlers remember is forgotten."""
-    for remembered in (desk.tuning, desk.offered, desk._known_kind):
+    for remembered in (desk.tuning, desk.offered):
         remembered.forget()
     desk._remember.cache_clear()
     kept_stage.restore()

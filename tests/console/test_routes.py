@@ -66,10 +66,8 @@ class Case:
 
 
 CASES = {
-    "GET /api/me": Case("/api/me", members={"sub", "name", "groups", "deployment", "kind"}),
-    "GET /api/queue": Case(
-        "/api/queue", members={"open", "claimed_by_me", "answered_by_me", "answered_today", "kind"}
-    ),
+    "GET /api/me": Case("/api/me", members={"sub", "name", "groups", "deployment"}),
+    "GET /api/queue": Case("/api/queue", members={"open", "answered_today"}),
     "GET /api/labels": Case("/api/labels", members={"labels"}, each="labels", of_each=LABEL),
     "POST /api/claims": Case("/api/claims", {"count": 2}, members={"tasks"}, each="tasks", of_each=MINE),
     "PUT /api/claims/{task}": Case("/api/claims/{mine}", members={"until"}),
@@ -112,7 +110,6 @@ CASES = {
         "/api/runs/run-1", members=RUN | {"steps", "verdicts", "snapshot", "images", "report_url"}
     ),
     "GET /api/versions": Case("/api/versions", members={"versions"}, each="versions", of_each=VERSION),
-    "GET /api/versions/{version}": Case("/api/versions/v1", members=VERSION),
     "POST /api/try": Case("/api/try", {"content_type": "image/png", "size": 1000}, members={"id", "upload"}),
     "POST /api/try/{id}/detection": Case(
         f"/api/try/{TRIED}/detection", members={"model_version", "labels", "width", "height", "url"}
@@ -303,7 +300,7 @@ def test_a_skip_has_the_answers_that_are_there_settled(stage: Stage, gateway: Ga
 
 def test_the_queue_counts(stage: Stage, gateway: Gateway) -> None:
     said = gateway.ask("GET /api/queue").said
-    assert (said["open"], said["claimed_by_me"], said["answered_today"]) == (3, 1, 0)
+    assert said == {"open": 3, "answered_today": 0}
     assert gateway.ask("GET /api/queue", who="ben").said["answered_today"] == 1
 
 
@@ -493,13 +490,7 @@ def test_a_key_is_one_labels_alone(stage: Stage, gateway: Gateway) -> None:
 
 
 def test_what_never_existed(stage: Stage, gateway: Gateway) -> None:
-    for route in (
-        "/api/runs/run-9",
-        "/api/runs/..",
-        "/api/runs/%25",
-        "/api/versions/v9",
-        "/api/versions/VERSION",
-    ):
+    for route in ("/api/runs/run-9", "/api/runs/..", "/api/runs/%25"):
         refused = gateway.ask(f"GET {route}")
         assert (refused.status, refused.code) == (404, "not_found"), route
 

@@ -257,7 +257,7 @@ def reassign(table: ReviewTable, id: str, reviewer: Reviewer | None, claim_secon
         if task.answer_of(reviewer.sub):
             raise AlreadyDone(f"{reviewer.name} has answered this task already")
         skipped = tuple(sub for sub in task.skipped if sub != reviewer.sub)
-        seat = Seat(reviewer.sub, reviewer.name, _until(claim_seconds), "assigned")
+        seat = Seat(reviewer.sub, reviewer.name, _until(claim_seconds))
         return _seated(replace(task, seats=(seat,), skipped=skipped))
 
     return _there(table.update(id, reassigned), id)

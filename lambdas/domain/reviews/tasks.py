@@ -31,9 +31,8 @@ STATES: tuple[State, ...] = ("open", "done", "given_back", "deleted")
 Reason = Literal["unlabelled", "low_confidence", "sample", "requested"]
 Verdict = Literal["labelled", "nothing", "unusable"]
 Route = Literal["builtin", "a2i", "groundtruth"]
-SeatKind = Literal["claimed", "assigned", "handed_on"]
-"""By the reviewer; for the reviewer, who has not come for it yet; the reviewer has answered, and somebody
-else tells the answer (worker_portal.py)."""
+SeatKind = Literal["claimed", "handed_on"]
+"""The reviewer is at it; the reviewer has answered, and somebody else tells the answer (worker_portal.py)."""
 
 _ATTEMPTS = 30
 """Writers that can be at one task at once before one of them gives up."""
