@@ -36,9 +36,6 @@ PREDICT_SECONDS = 30.0
 SEND_SECONDS = 10.0
 """How long a child may read nothing of what it is sent; it does little else at any time."""
 WORKERS = 4
-SWITCH_SECONDS = 0.0002
-"""PyTorch gives up Python's lock at every operation. With Python's own 5 ms it waits so long to have it back
-whenever another thread is in Python code, and four threads are hardly faster than one."""
 _LENGTHS = struct.Struct("!II")
 
 
@@ -322,8 +319,9 @@ def main(directory: Path, fd: int) -> None:
     # Read when torch is loaded.
     os.environ["OMP_NUM_THREADS"] = "1"
     from local.engine import learning_child  # noqa: PLC0415 - torch is loaded by children only
+    from local.engine.learning import threads  # noqa: PLC0415
 
-    sys.setswitchinterval(SWITCH_SECONDS)
+    sys.setswitchinterval(threads.SWITCH_SECONDS)
     children.end_with_parent()
     serve(socket.socket(fileno=fd), learning_child.load(directory))
 

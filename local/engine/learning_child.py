@@ -6,18 +6,21 @@ import io
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from local.engine import learning, metrics
+from local.engine import learning, metrics, progress
 from local.engine.endpoint import Found
 from local.engine.learning import evaluation
 from local.engine.learning.types import Box, Evaluation, Example, Prediction, Progress, Task
 
 SEED = 20240607
 """The same datasets and the same time give the same model, as far as arithmetic allows."""
+TELL_SECONDS = 0.5
+"""How often, at most, progress is told."""
 
 
 def run(directory: Path, seconds: float) -> None:
@@ -27,16 +30,11 @@ def run(directory: Path, seconds: float) -> None:
     job = json.loads((directory / "job.json").read_text())
     train = [_example(example) for example in job["train"]]
     test = [_example(example) for example in job["test"]]
-    model = learning.train(
-        job["task"],
-        train,
-        budget_seconds=seconds,
-        seed=SEED,
-        progress=_progress_to(directory / "progress.json"),
-    )
+    teller = _Teller(directory)
+    model = learning.train(job["task"], train, budget_seconds=seconds, seed=SEED, progress=teller.learning)
     (directory / "model").mkdir(exist_ok=True)
     model.save(directory / "model")
-    found = learning.evaluate(model, test)
+    found = learning.evaluate(model, test, progress=teller.testing)
     write_evaluation(directory, model.task, train, test, found, thresholds=model.facts.thresholds)
 
 
@@ -72,7 +70,7 @@ def write_evaluation(
     else:
         mean = metrics.mean_precision_and_recall(test, found.predictions)
         figures["average_precision"], figures["average_recall"] = mean
-    write_whole(directory / "evaluation.json", json.dumps(figures))
+    progress.write_whole(directory / "evaluation.json", json.dumps(figures))
 
 
 def load(directory: Path) -> Callable[[bytes], list[Found]]:
@@ -86,15 +84,25 @@ def load(directory: Path) -> Callable[[bytes], list[Found]]:
     return predict
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write so that a reader finds the old text or the new, and never a part."""
-    part = path.with_suffix(".part")
-    part.write_text(text)
-    part.replace(path)
+class _Teller:
+    """Leaves in a version's directory how far its training is."""
 
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._began = self._told = time.monotonic()
+        self._last = progress.State("learning", 0.0, 0.0, 0, None)
 
-def _progress_to(path: Path) -> Callable[[Progress], None]:
-    return lambda progress: write_whole(path, json.dumps(vars(progress)))
+    def learning(self, now: Progress) -> None:
+        self._tell(replace(self._last, fraction=now.fraction, step=now.step, f1=now.f1))
+
+    def testing(self, fraction: float) -> None:
+        if fraction == 1 or time.monotonic() - self._told >= TELL_SECONDS:
+            self._tell(replace(self._last, phase="testing", fraction=fraction))
+
+    def _tell(self, state: progress.State) -> None:
+        self._told = time.monotonic()
+        self._last = replace(state, seconds=round(self._told - self._began, 3))
+        progress.write(self._directory, self._last)
 
 
 def _example(found: dict[str, Any]) -> Example:

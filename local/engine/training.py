@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from local.engine import children, evaluation_files
+from local.engine import children, evaluation_files, progress
 from local.engine.manifest_errors import CANNOT_WRITE_OUTPUT
 from local.engine.objects import Objects
 from local.engine.store import Store
@@ -42,7 +42,9 @@ from local.engine.training_output import (
 logger = logging.getLogger("labelloop.engine.training")
 
 GRACE_SECONDS = 180.0
-"""What loading, evaluating and saving may take beside the budget for learning."""
+"""What loading may take beside the budget for learning. Testing takes as long as the test images need."""
+SILENT_SECONDS = 180.0
+"""How long a training may say nothing of its progress: it hangs, or is so slow that it never ends."""
 
 UNTESTED_THRESHOLD = 0.5
 """The assumed threshold of a label of which neither the training nor the evaluation gives one."""
@@ -94,7 +96,7 @@ class Trainer(Protocol):
 
 Learner = Callable[[Path, float, threading.Event], None]
 """Learn from job.json in the directory and leave model/ and evaluation.json there, within so many seconds and
-until the event is set; TrainingFailedError says why not.
+until the event is set; TrainingFailedError says why not. progress.json says how far it is.
 
 predictions.jsonl, if there is one, has a line for each test example: a list of evaluation_files.Judged."""
 
@@ -108,19 +110,43 @@ def budget_seconds() -> float:
     return float(os.environ.get("LABELLOOP_TRAINING_SECONDS", "600"))
 
 
+class Patience:
+    """How long to wait for a training that may learn for so many seconds and has begun `now`."""
+
+    def __init__(self, seconds: float, now: float) -> None:
+        self._seconds = seconds
+        self._began = self._heard = now
+        self._last: progress.State | None = None
+
+    def check(self, state: progress.State | None, now: float) -> None:
+        """Hear at this time how far the training is.
+
+        Raises:
+            TrainingFailedError: it has said nothing new for too long, or learns longer than it may.
+        """
+        if state != self._last:
+            self._last, self._heard = state, now
+        if now - self._heard > SILENT_SECONDS:
+            raise TrainingFailedError(
+                f"The training was cut off: no progress in {SILENT_SECONDS:.0f} seconds."
+            )
+        learns = state is None or state.phase == "learning"
+        if learns and now - self._began > self._seconds + GRACE_SECONDS:
+            raise TrainingFailedError(
+                f"The training was cut off: it took more than {self._seconds:.0f} seconds."
+            )
+
+
 def learn_in_child(directory: Path, seconds: float, ended: threading.Event) -> None:
     """The Learner that learns: a child process at low priority."""
     log = directory / "training.log"
     child = children.spawn("local.engine.training", str(directory), str(seconds), log=log)
-    deadline = time.monotonic() + seconds + GRACE_SECONDS
+    patience = Patience(seconds, time.monotonic())
     try:
         while child.poll() is None:
             if ended.is_set():
                 raise TrainingFailedError(_ENDED)
-            if time.monotonic() > deadline:
-                raise TrainingFailedError(
-                    f"The training was cut off: it took more than {seconds:.0f} seconds."
-                )
+            patience.check(progress.read(directory), time.monotonic())
             try:
                 child.wait(0.2)
             except subprocess.TimeoutExpired:
@@ -174,7 +200,7 @@ class LocalTrainer:
             details.clear()
         finally:
             shutil.rmtree(directory / "images", ignore_errors=True)
-            for name in ("job.json", "predictions.jsonl"):
+            for name in ("job.json", "predictions.jsonl", progress.FILE):
                 (directory / name).unlink(missing_ok=True)
         ended = time.time()
         details["TrainingEndTimestamp"] = ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 
-from local.engine import arns, faults
+from local.engine import arns, faults, progress
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.training_data import TrainingData
 from local.engine.errors import (
@@ -87,7 +87,7 @@ class Versions:
             lambda version: -version.created,
             size=PAGE,
         )
-        return {"ProjectVersionDescriptions": [_describe(version) for version in page], **more}
+        return {"ProjectVersionDescriptions": [self._describe(version) for version in page], **more}
 
     def delete_project_version(self, request: Request, caller: Caller) -> Answer:
         version = self._context.version(request["ProjectVersionArn"], caller)
@@ -134,6 +134,19 @@ class Versions:
         self._context.endpoints.stop(version.arn)
         return {"Status": "STOPPING"}
 
+    def _describe(self, version: Version) -> Answer:
+        message = version.message
+        if version.status == "TRAINING_IN_PROGRESS":
+            state = progress.read(version_directory(self._context.state, version.arn))
+            message = state.message() if state else message
+        return {
+            "ProjectVersionArn": version.arn,
+            "CreationTimestamp": version.created,
+            "Status": version.status,
+            "StatusMessage": message,
+            **version.details,
+        }
+
     def _status(self, version: Version) -> str:
         """As it is now, which may be another than when the operation began."""
         found = self._store.version(version.arn)
@@ -162,13 +175,3 @@ def add_version(
         ) from error
     except NotThereError as error:
         raise ResourceNotFoundException(f"{version.project_arn} was deleted") from error
-
-
-def _describe(version: Version) -> Answer:
-    return {
-        "ProjectVersionArn": version.arn,
-        "CreationTimestamp": version.created,
-        "Status": version.status,
-        "StatusMessage": version.message,
-        **version.details,
-    }

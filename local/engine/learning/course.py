@@ -79,7 +79,6 @@ class Course:
     Args:
         began, ends: when the whole training began and must end, of the monotonic clock.
         fraction: the share of the whole training that lies behind.
-        step: the steps that lie behind.
     """
 
     def __init__(
@@ -115,7 +114,8 @@ class Course:
         self._watched = 0.0
         self._losses: list[float] = []
         self._reported = 0.0
-        self._score = 0.0
+        self._score: float | None = None
+        """The F1 of the images held back when they were last watched."""
 
     @property
     def epoch(self) -> float:
@@ -124,11 +124,11 @@ class Course:
 
     def run(self) -> None:
         """Learn; the learner's network has learned in the end."""
-        self._report("started", now=True)
+        self.report("started", now=True)
         self._stay()
         self._fall(0.5 if self.settled else 1.0)
         self.learner.network.eval()
-        self._report(f"done after {self.step} steps", now=True)
+        self.report(f"done after {self.step} steps", now=True)
 
     def _stay(self) -> None:
         """At the full rate, until nothing gets better or can, or the time is needed for the fall."""
@@ -137,14 +137,14 @@ class Course:
         while self.step < MOST_STEPS and not self._must_fall():
             self._learn(min(1.0, (self.step + 1) / WARM_STEPS))
             self.fraction = max(self.fraction, 0.75 * self._share_of_time())
-            self._report(f"step {self.step}, F1 of held-back images {self._score:.2f}")
+            self.report(f"step {self.step}")
             if self.step % every or self._watched > WATCHING * (time.monotonic() - self._started):
                 continue
             evaluation = self._watch()
-            good = good + 1 if self._score >= GOOD else 0
-            if self._score > self.best + BETTER:
+            good = good + 1 if evaluation.f1 >= GOOD else 0
+            if evaluation.f1 > self.best + BETTER:
                 best_step = self.step
-            self.best = max(self.best, self._score)
+            self.best = max(self.best, evaluation.f1)
             hopeless = self.best < HOPE and self._shown_enough(HOPE_EPOCHS)
             if good >= 2 or hopeless:
                 return
@@ -165,7 +165,7 @@ class Course:
         began = time.monotonic()
         evaluation = self.learner.figures(self.mean, self.held_back)
         self._score = evaluation.f1
-        self.learner.ask_symmetry(self.mean, self.held_back, self._score)
+        self.learner.ask_symmetry(self.mean, self.held_back, evaluation.f1)
         self._watched += time.monotonic() - began
         return evaluation
 
@@ -190,7 +190,7 @@ class Course:
             self._learn(rate * (1 - done / steps))
             done += 1
             self.fraction = max(self.fraction, rise + (end - rise) * done / steps)
-            self._report(f"step {self.step}, rate falling, {steps - done} steps to go")
+            self.report(f"step {self.step}, rate falling, {steps - done} steps to go")
 
     def _learn(self, rate: float) -> None:
         started = time.monotonic()
@@ -225,7 +225,7 @@ class Course:
         return order
 
     def _look_closer(self) -> bool:
-        self._report("looking closer", now=True)
+        self.report("looking closer", now=True)
         if not self.learner.look_closer():
             return False
         self._times = []
@@ -244,13 +244,14 @@ class Course:
     def _share_of_time(self) -> float:
         return min(1.0, (time.monotonic() - self._began) / max(1e-9, self._ends - self._began))
 
-    def _report(self, message: str, *, now: bool = False) -> None:
+    def report(self, message: str, *, now: bool = False) -> None:
+        """Tell the progress, if it was not told just before."""
         seconds = time.monotonic() - self._began
         if not now and seconds - self._reported < 0.5:
             return
         self._reported = seconds
         loss = statistics.fmean(self._losses) if self._losses else None
-        self._progress(Progress(self.fraction, self.step, self.epoch, seconds, loss, message))
+        self._progress(Progress(self.fraction, self.step, self.epoch, seconds, loss, self._score, message))
 
 
 def repeats(learner: Labelled) -> list[float]:

@@ -22,7 +22,7 @@ GREY = 128
 CACHE_BYTES = 1 << 30
 _ON_ITS_SIDE = (5, 6, 7, 8)
 """EXIF orientations that swap width and height."""
-_DECODERS = 4
+DECODERS = 4
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,11 @@ def fit(width: float, height: float, canvas: Canvas) -> Fit:
     return Fit(scale, left, top)
 
 
+def read_side(canvas: Canvas) -> int:
+    """The longer side in pixels that an image must be read with to look good in the canvas."""
+    return 2 * max(canvas.width, canvas.height)
+
+
 def to_canvas(image: Image.Image, canvas: Canvas) -> torch.Tensor:
     """An upright image in the canvas, as bytes of shape (3, height, width)."""
     place = fit(image.width, image.height, canvas)
@@ -154,11 +159,15 @@ class Images:
         """Normalised images of shape (batch, 3, height, width)."""
         if all(index in self._kept for index in indices):
             return normalised(torch.stack([self._kept[index] for index in indices]))
-        with ThreadPoolExecutor(_DECODERS) as pool:
+        with ThreadPoolExecutor(DECODERS) as pool:
             return normalised(torch.stack(list(pool.map(self.__getitem__, indices))))
 
+    def forget(self) -> None:
+        """Keep no image any more."""
+        self._kept.clear()
+
     def _decode(self, path: Path) -> torch.Tensor:
-        image, _ = read(path, side=2 * max(self.canvas.width, self.canvas.height))
+        image, _ = read(path, side=read_side(self.canvas))
         return to_canvas(image, self.canvas)
 
 

@@ -16,11 +16,23 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 from torch.nn import functional
 
 from local.engine.learning import augment
-from local.engine.learning.data import Canvas, Images, boxes_in_canvas, canvas_for, fit, multiple, size
+from local.engine.learning.data import (
+    Canvas,
+    Images,
+    boxes_in_canvas,
+    canvas_for,
+    fit,
+    multiple,
+    normalised,
+    read_side,
+    size,
+    to_canvas,
+)
 from local.engine.learning.evaluation import measure
 from local.engine.learning.holding import hold_back
 from local.engine.learning.network import Backbone, convolution
@@ -50,6 +62,15 @@ _FOUND = 0.9
 _SHARE_TO_FIND = 0.35
 _TOO_LATE = 0.5
 """The share of the time after which there is not enough left for a second look."""
+
+_MOST_BATCH = 8
+_MOST_AT_ONCE = 16
+_BYTES = 1 << 30
+"""What a batch may take in memory, about, while it is learned from, and a quarter of it while it is shown."""
+_BYTES_OF_HEAT = 48
+"""For each label and cell of an image that is learned from, about."""
+_BYTES_OF_PIXEL = 64
+"""For each pixel of an image that is learned from, about."""
 
 Floats = NDArray[np.float32]
 
@@ -94,7 +115,8 @@ def _last(outputs: int, bias: float) -> nn.Conv2d:
 class DetectorLearner:
     """What training needs to know of detection: the loss of a batch, the score of some images."""
 
-    batch = 8
+    batch = _MOST_BATCH
+    """Less of them where many labels or large images would take too much memory."""
 
     def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
         self.examples = examples
@@ -105,9 +127,9 @@ class DetectorLearner:
         quarters = statistics.quantiles(shares, n=4, method="inclusive") if len(shares) > 1 else shares * 3
         usual, self._large = quarters[0], quarters[2]
         self._largest = min(_SIDES[1], max(_SIDES[0], int(statistics.median(map(max, self._sizes)))))
+        self.cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
         self._use(min(self._largest, max(_SIDES[0], round(_WANTED_BOX / usual))))
         reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
-        self.cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
         self.network: nn.Module = DetectorNetwork(len(labels), self.cell, reach).to(device)
         self._anything = 0.0
         """The F1 of the images last watched, if labels did not count."""
@@ -146,17 +168,28 @@ class DetectorLearner:
     def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
         """Boxes would have to be mirrored and turned, too; the second look is where it helps."""
 
-    def proposals(self, network: nn.Module, indices: Sequence[int]) -> list[tuple[Prediction, ...]]:
-        """Where the network sees anything in these images, in pixels of them."""
+    @property
+    def read_side(self) -> int:
+        """The longer side in pixels that `proposals` needs of images."""
+        return read_side(self.canvas)
+
+    def proposals(
+        self, network: nn.Module, images: Sequence[tuple[Image.Image, tuple[int, int]]]
+    ) -> list[tuple[Prediction, ...]]:
+        """Where the network sees anything in these images, each with the size of its file: in pixels of that
+        size."""
         found: list[tuple[Prediction, ...]] = []
-        for start in range(0, len(indices), 16):
-            chunk = indices[start : start + 16]
-            for index, seen in zip(
-                chunk, propose(network, self._images.batch(chunk).to(self.device)), strict=True
-            ):
-                moved = [on_image(one, self._sizes[index], self.canvas) for one in seen]
+        for start in range(0, len(images), self._at_once):
+            chunk = images[start : start + self._at_once]
+            pixels = normalised(torch.stack([to_canvas(image, self.canvas) for image, _ in chunk]))
+            for (_, whole), seen in zip(chunk, propose(network, pixels.to(self.device)), strict=True):
+                moved = [on_image(one, whole, self.canvas) for one in seen]
                 found.append(tuple(one for one in moved if one))
         return found
+
+    def forget_images(self) -> None:
+        """Give up the memory that holds the images; they are read again if they are needed."""
+        self._images.forget()
 
     def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """The loss of these images, each placed and coloured anew."""
@@ -180,8 +213,8 @@ class DetectorLearner:
         found: list[tuple[Prediction, ...]] = []
         anything: list[tuple[Prediction, ...]] = []
         truth: list[Example] = []
-        for start in range(0, len(indices), 16):
-            chunk = indices[start : start + 16]
+        for start in range(0, len(indices), self._at_once):
+            chunk = indices[start : start + self._at_once]
             images = self._images.batch(chunk).to(self.device)
             with torch.inference_mode():
                 logits, distances = network(images)
@@ -201,6 +234,14 @@ class DetectorLearner:
         ]
         window = max(_LEAST_WINDOW, multiple(_WINDOW * self._large * max(canvas.width, canvas.height)))
         self._window = Canvas(min(canvas.width, window), min(canvas.height, window))
+        self.batch = min(_MOST_BATCH, self._fitting(self._window, _BYTES))
+        self._at_once = min(_MOST_AT_ONCE, self._fitting(canvas, _BYTES // 4))
+
+    def _fitting(self, shown: Canvas, limit: int) -> int:
+        """How many images fit into so many bytes while they are learned from; one at least."""
+        pixels = shown.width * shown.height
+        cells = pixels // self.cell**2
+        return max(1, limit // (pixels * _BYTES_OF_PIXEL + cells * len(self.labels) * _BYTES_OF_HEAT))
 
     def _focus(self, index: int, random: torch.Generator) -> torch.Tensor:
         """What to look at in an image: mostly the middle of one of its boxes, else any point."""
@@ -285,11 +326,11 @@ def _bump(box: Box, cell: int, high: int, wide: int) -> tuple[int, int, Floats]:
 
 def _heat_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
     """The focal loss of the heat, summed; cells near a centre are excused the more the nearer they are."""
-    sure = torch.sigmoid(logits)
-    centre = heat.eq(1)
-    missed = (1 - sure) ** 2 * functional.softplus(-logits) * centre
-    invented = (1 - heat) ** 4 * sure**2 * functional.softplus(logits) * ~centre
-    return (missed + invented).sum()
+    centres = logits[heat == 1]
+    missed = torch.sigmoid(-centres) ** 2 * functional.softplus(-centres)
+    # Nothing at the centres, where the heat is 1.
+    invented = (1 - heat) ** 4 * torch.sigmoid(logits) ** 2 * functional.softplus(logits)
+    return missed.sum() + invented.sum()
 
 
 def _box_loss(distances: torch.Tensor, sides: torch.Tensor, weight: torch.Tensor, cell: int) -> torch.Tensor:

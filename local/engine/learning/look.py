@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat, zip_longest
 
 import numpy as np
 import torch
@@ -20,7 +23,7 @@ from torch.nn import functional
 
 from local.engine.learning import augment
 from local.engine.learning.classifier import ClassifierNetwork
-from local.engine.learning.data import CACHE_BYTES, GREY, Canvas, normalised, read, size
+from local.engine.learning.data import CACHE_BYTES, DECODERS, GREY, Canvas, normalised, read, size
 from local.engine.learning.evaluation import measure, overlap
 from local.engine.learning.symmetry import Change, Symmetry
 from local.engine.learning.types import Box, Evaluation, Example, Prediction
@@ -42,6 +45,8 @@ _SMOOTHED = 0.05
 _DEGREES = 15.0
 _MOST_CUT_OUTS = 12_000
 _MOST_IMAGES = 3_000
+_LEAST_IMAGES = 16
+"""What is read even when the time is over, so that something can be learned from and watched."""
 _MOST_ASKED = 300
 """Images whose wrong proposals are learned from."""
 _MOST_DETAIL = 4096
@@ -128,12 +133,29 @@ class _Proposed:
     cut_outs: torch.Tensor
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """What one image gives: the cut-outs of its boxes, one of a place that shows nothing, if it has one that
+    the detector takes for something, and if it is held back, what the detector proposes."""
+
+    boxes: list[torch.Tensor]
+    nothing: torch.Tensor | None
+    proposed: _Proposed | None
+
+
+Read = tuple[Image.Image, tuple[int, int]]
+"""An image, and the size that its file has, as `data.read` gives them."""
+
+
 class LookLearner:
     """What training needs to know of the second look: the loss of a batch, the score of the whole detector.
 
     Args:
-        propose: what a detector sees in the examples of these numbers, in pixels of their images.
+        propose: what a detector sees in images, in pixels of their files.
         held_back: the examples which that detector has not learned from.
+        read_side: the longer side in pixels that `propose` needs of images.
+        until: when to read no more images, of the monotonic clock; a few are read whatever the time.
+        tell: called again and again while images are read.
     """
 
     batch = 16
@@ -142,9 +164,12 @@ class LookLearner:
         self,
         examples: Sequence[Example],
         labels: tuple[str, ...],
-        propose: Callable[[Sequence[int]], Sequence[Sequence[Prediction]]],
+        propose: Callable[[Sequence[Read]], Sequence[Sequence[Prediction]]],
         held_back: Sequence[int],
         *,
+        read_side: int,
+        until: float,
+        tell: Callable[[], None],
         device: torch.device,
         random: torch.Generator,
     ) -> None:
@@ -162,11 +187,20 @@ class LookLearner:
         self._held_back = set(held_back)
         room = min(_MOST_CUT_OUTS, CACHE_BYTES // (3 * self._big**2))
         chosen = _in_turn(len(examples), self._held_back, random)
-        asked = chosen[: len(self._held_back) + _MOST_ASKED]
-        proposals = dict(zip(asked, propose(asked), strict=True))
-        for index in chosen:
-            if len(self._cut_outs) < room:
-                self._cut(index, examples[index], proposals.get(index, ()))
+        asked = len(self._held_back) + _MOST_ASKED
+        with ThreadPoolExecutor(DECODERS) as pool:
+            for start in range(0, len(chosen), DECODERS):
+                if len(self._cut_outs) >= room or (start >= _LEAST_IMAGES and time.monotonic() > until):
+                    break
+                chunk = chosen[start : start + DECODERS]
+                side = max(self.detail, read_side if start < asked else 0)
+                of = [examples[index] for index in chunk]
+                images = list(pool.map(read, [example.path for example in of], repeat(side)))
+                proposals = propose(images) if start < asked else [()] * len(chunk)
+                cut = pool.map(self._cut, chunk, of, images, proposals)
+                for index, example, found in zip(chunk, of, cut, strict=True):
+                    self._keep(index, example, found)
+                tell()
 
     def __len__(self) -> int:
         return len(self._cut_outs)
@@ -225,26 +259,34 @@ class LookLearner:
         ]
         return measure("detection", [one.example for one in self._proposed], found)
 
-    def _cut(self, index: int, example: Example, proposals: Sequence[Prediction]) -> None:
-        image, (width, _) = read(example.path, side=self.detail)
+    def _cut(self, index: int, example: Example, read: Read, proposals: Sequence[Prediction]) -> _Cut:
+        image, (width, _) = read
         scale = image.width / width
-        for box in example.boxes:
-            self._keep(cut_out(image, scale, box, self._big, AROUND), box.label, index)
+        boxes = [cut_out(image, scale, box, self._big, AROUND) for box in example.boxes]
         surest = sorted(proposals, key=lambda one: -one.confidence)[:MOST_LOOKS]
         nothing = [
             one.box
             for one in surest
             if one.box and all(overlap(one.box, box) < _NOTHING for box in example.boxes)
         ]
-        if nothing and self._regions.count(None) < _SHARE_OF_NOTHING * (1 + len(self._regions)):
-            self._keep(cut_out(image, scale, nothing[0], self._big, AROUND), None, index)
-        if index in self._held_back:
-            sure = tuple(one for one in surest if one.confidence >= LEAST_SURE and one.box)
-            cut_outs = [cut_out(image, scale, one.box, self.side) for one in sure if one.box]
-            empty = torch.zeros(0, 3, self.side, self.side, dtype=torch.uint8)
-            self._proposed.append(_Proposed(example, sure, torch.stack(cut_outs) if cut_outs else empty))
+        beside = cut_out(image, scale, nothing[0], self._big, AROUND) if nothing else None
+        if index not in self._held_back:
+            return _Cut(boxes, beside, None)
+        sure = tuple(one for one in surest if one.confidence >= LEAST_SURE and one.box)
+        cut_outs = [cut_out(image, scale, one.box, self.side) for one in sure if one.box]
+        empty = torch.zeros(0, 3, self.side, self.side, dtype=torch.uint8)
+        return _Cut(boxes, beside, _Proposed(example, sure, torch.stack(cut_outs) if cut_outs else empty))
 
-    def _keep(self, pixels: torch.Tensor, label: str | None, index: int) -> None:
+    def _keep(self, index: int, example: Example, cut: _Cut) -> None:
+        for box, pixels in zip(example.boxes, cut.boxes, strict=True):
+            self._keep_one(pixels, box.label, index)
+        few = self._regions.count(None) < _SHARE_OF_NOTHING * (1 + len(self._regions))
+        if cut.nothing is not None and few:
+            self._keep_one(cut.nothing, None, index)
+        if cut.proposed:
+            self._proposed.append(cut.proposed)
+
+    def _keep_one(self, pixels: torch.Tensor, label: str | None, index: int) -> None:
         self._cut_outs.append(pixels)
         self._regions.append(label)
         self._of.append(index)
@@ -257,7 +299,8 @@ class LookLearner:
         return (torch.rand((count, 2), generator=random) - 0.5) * 0.16 * self.side
 
 
-def _in_turn(count: int, first: set[int], random: torch.Generator) -> list[int]:
-    """The held-back images first, then the others by chance, as many as there is time to read."""
-    others = [i for i in torch.randperm(count, generator=random).tolist() if i not in first]
-    return [*sorted(first), *others][:_MOST_IMAGES]
+def _in_turn(count: int, held_back: set[int], random: torch.Generator) -> list[int]:
+    """The held-back images and others by chance by turns, so that wherever reading ends, there are both."""
+    others = [i for i in torch.randperm(count, generator=random).tolist() if i not in held_back]
+    pairs = zip_longest(sorted(held_back), others)
+    return [index for pair in pairs for index in pair if index is not None][:_MOST_IMAGES]

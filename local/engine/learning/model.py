@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from local.engine.learning.classifier import ClassifierNetwork, classify
-from local.engine.learning.data import Canvas, normalised, read, to_canvas, upright
+from local.engine.learning.data import Canvas, normalised, read, read_side, to_canvas, upright
 from local.engine.learning.detector import DetectorNetwork, detect, on_image, propose
 from local.engine.learning.look import LEAST_SURE, MOST_LOOKS, cut_out, look_again
 from local.engine.learning.network import for_serving
@@ -98,8 +98,7 @@ class Model:
     def predict_sized(self, source: Path | IO[bytes]) -> tuple[list[Prediction], tuple[int, int]]:
         """What it sees in an image file, as `predict_file`, and the upright width and height of the image."""
         canvas, look = self.facts.canvas, self.facts.look
-        side = max(2 * max(canvas.width, canvas.height), look.detail if look else 0)
-        image, size = read(source, side=side)
+        image, size = read(source, side=max(read_side(canvas), look.detail if look else 0))
         return self._predict(image, size), size
 
     def with_facts(self, facts: Facts) -> Model:

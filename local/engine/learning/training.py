@@ -6,25 +6,26 @@ second course in which a classifier learns to tell its boxes apart.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 
+from local.engine.learning import threads
 from local.engine.learning.classifier import ClassifierLearner
 from local.engine.learning.course import Course
 from local.engine.learning.detector import DetectorLearner
-from local.engine.learning.evaluation import measure
+from local.engine.learning.evaluation import evaluate
 from local.engine.learning.holding import MOST_HELD_BACK
 from local.engine.learning.look import LookLearner
 from local.engine.learning.model import Facts, Look, Model, device
 from local.engine.learning.types import Example, Progress, Task
 
-MOST_THREADS = 8
 USED = 0.96
 """The share of the time that steps may fill."""
+CUTTING = 0.3
+"""The share of the time left that reading for the second look may take."""
 
 
 def train(
@@ -48,7 +49,7 @@ def train(
         ValueError: no example shows a label, every box lies beside its image, or an image cannot be read.
     """
     labels = _labels(task, examples)
-    torch.set_num_threads(min(MOST_THREADS, _processors()))
+    torch.set_num_threads(threads.most())
     began = time.monotonic()
     ends = began + USED * budget_seconds
     with torch.random.fork_rng():
@@ -76,11 +77,16 @@ def _with_second_look(
     progress: Callable[[Progress], None],
 ) -> Model:
     """The detector with a second look, learned in what is left of the time, if that is better."""
+    detector.forget_images()
+    now = time.monotonic()
     learner = LookLearner(
         detector.examples,
         detector.labels,
-        lambda indices: detector.proposals(course.mean, indices),
+        lambda images: detector.proposals(course.mean, images),
         course.held_back,
+        read_side=detector.read_side,
+        until=now + CUTTING * (ends - now),
+        tell=lambda: course.report("cutting out boxes"),
         device=detector.device,
         random=torch.Generator().manual_seed(course.seed),
     )
@@ -117,7 +123,7 @@ def _facts(task: Task, learner: ClassifierLearner | DetectorLearner, course: Cou
 def _with_thresholds(model: Model, examples: Sequence[Example]) -> Model:
     """The model with the assumed thresholds that some of its training images give."""
     some = [one for one in examples if one.boxes or one.labels][:MOST_HELD_BACK]
-    found = measure(model.task, some, [model.predict_file(one.path) for one in some])
+    found = evaluate(model, some)
     thresholds = {label.label: round(label.assumed_threshold, 4) for label in found.labels}
     return model.with_facts(replace(model.facts, thresholds=thresholds))
 
@@ -132,7 +138,3 @@ def _labels(task: Task, examples: Sequence[Example]) -> tuple[str, ...]:
         if not labels:
             raise ValueError("No training example has a label; a classifier needs labelled images")
     return tuple(sorted(labels))
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -43,13 +43,15 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is: `fraction` from 0 to 1, `seconds` since its start, the loss of late."""
+    """How far training is: `fraction` from 0 to 1, `seconds` since its start, the loss of late, and the F1 of
+    the images held back, when they were last looked at."""
 
     fraction: float
     step: int
     epoch: float
     seconds: float
     loss: float | None
+    f1: float | None
     message: str
 
 

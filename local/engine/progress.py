@@ -1,0 +1,50 @@
+"""How far a training is: what its process leaves in progress.json, and what users read of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+FILE = "progress.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a training is, `seconds` after its beginning; no two states of one training are the same."""
+
+    phase: Literal["learning", "testing"]
+    fraction: float
+    """How much of the phase is done, 0 to 1."""
+    seconds: float
+    step: int
+    f1: float | None
+    """Of the training images that are held back from learning, once they were looked at."""
+
+    def message(self) -> str:
+        """The version's StatusMessage."""
+        if self.phase == "learning":
+            told = f"The model is being trained: {self.fraction:.0%}, step {self.step}"
+        else:
+            told = f"The model is being tested: {self.fraction:.0%}"
+        return f"{told}." if self.f1 is None else f"{told}, F1 of held-back images {self.f1:.2f}."
+
+
+def write(directory: Path, state: State) -> None:
+    write_whole(directory / FILE, json.dumps(vars(state)))
+
+
+def read(directory: Path) -> State | None:
+    """The last state that the training in a version's directory has told; None before it tells one."""
+    try:
+        return State(**json.loads((directory / FILE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write so that a reader finds the old text or the new, and never a part."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
