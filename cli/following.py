@@ -157,7 +157,7 @@ class Run:
         version = custom_labels.describe_version(
             self._deployment.rekognition, self._deployment.project_arn, name
         )
-        return f"{name}: {version.status}" if version else str(name)
+        return f"{name}: {version.message or version.status}" if version else str(name)
 
     def record(self) -> dict[str, Any]:
         """The run's record once it has ended; made from its execution if it could not write one."""

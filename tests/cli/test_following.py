@@ -71,6 +71,8 @@ def test_rekognition_is_asked_how_far_the_training_is(cli: Cli) -> None:
     cli.records.note_run("images-three", version=V1)
     cli.fake.versions = {V1: {"Status": "TRAINING_IN_PROGRESS"}}
     assert Run(Deployment.find("parts"), ARN).training_status() == f"{V1}: TRAINING_IN_PROGRESS"
+    cli.fake.versions[V1]["StatusMessage"] = "The model is being trained: 42%."
+    assert Run(Deployment.find("parts"), ARN).training_status() == f"{V1}: The model is being trained: 42%."
 
 
 def test_every_state_that_takes_time_has_a_phase() -> None:
