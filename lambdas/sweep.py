@@ -13,42 +13,62 @@ from lambdas.domain.reviews import tending
 from lambdas.domain.reviews.opening import Opener
 from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.services import services, variable
-from lambdas.domain.tuning import Tuning
 
 logger = Logger()
 
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Runs by schedule, and whenever a state machine of the loop ends other than by itself."""
-    s = services()
-    tuning = s.tuning()
-    resent = sweeping.resend_lost_events(
-        s.s3, s.sqs, s.bucket, variable("REGISTER_QUEUE_URL"), tuning.lost_event_seconds
-    )
-    swept = sweeping.sweep(s.rekognition, s.stepfunctions, s.records, s.project_arn)
-    for run in swept.runs:
-        retraining.notify(s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), run)
-    tended = _tend_reviews(tuning)
-    requested = retraining.request_run_if_due(
-        s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), tuning
-    )
-    found = {
-        "leases": swept.leases,
-        "stopped": [version.name for version in swept.stopped],
-        "runs": [run["id"] for run in swept.runs],
-        "resent": resent,
-        "requested_run": requested,
-        "reviews": tended,
-    }
+    """Runs by schedule, and whenever a state machine of the loop ends other than by itself.
+
+    Raises:
+        ExceptionGroup: some parts failed; the others were done.
+    """
+    found: dict[str, Any] = {}
+    failures: list[Exception] = []
+    for part in (_sweep, _resend, _request_run, _tend_reviews):
+        try:
+            found |= part()
+        except Exception as error:
+            logger.exception("a part of the sweep failed")
+            failures.append(error)
     if any(found.values()):
         logger.warning("swept", extra=found)
+    if failures:
+        raise ExceptionGroup("a part of the sweep failed", failures)
     return found
 
 
-def _tend_reviews(tuning: Tuning) -> dict[str, int]:
+def _sweep() -> dict[str, Any]:
     s = services()
-    settler = Settler(s.reviews, s.catalogue, s.stepfunctions, tuning)
+    swept = sweeping.sweep(s.rekognition, s.stepfunctions, s.records, s.project_arn)
+    for run in swept.runs:
+        retraining.notify(
+            s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS"), run
+        )
+    return {
+        "leases": swept.leases,
+        "stopped": [version.name for version in swept.stopped],
+        "runs": [run["id"] for run in swept.runs],
+    }
+
+
+def _resend() -> dict[str, Any]:
+    s = services()
+    queue, after = variable("REGISTER_QUEUE_URL"), s.tuning().lost_event_seconds
+    return {"resent": sweeping.resend_lost_events(s.s3, s.sqs, s.bucket, queue, after)}
+
+
+def _request_run() -> dict[str, Any]:
+    s = services()
+    machine = variable("RETRAIN_MACHINE_ARN")
+    requested = retraining.request_run_if_due(s.catalogue, s.records, s.stepfunctions, machine, s.tuning())
+    return {"requested_run": requested}
+
+
+def _tend_reviews() -> dict[str, Any]:
+    s, tuning = services(), services().tuning()
     opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
+    settler = Settler(s.reviews, s.catalogue, s.stepfunctions, tuning)
     tended = tending.tend(settler, opener, s.catalogue)
-    return {name: count for name, count in asdict(tended).items() if count}
+    return {"reviews": {name: count for name, count in asdict(tended).items() if count}}

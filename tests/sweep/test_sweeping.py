@@ -10,6 +10,8 @@ import pytest
 
 from lambdas import sweep as handler
 from lambdas.domain import clock, promotion, retraining, sweeping
+from lambdas.domain.reviews import tending
+from lambdas.domain.reviews.tending import Tended
 from lambdas.domain.sweeping import Swept
 from tests.retrain.world import BUCKET, PROJECT, World, context
 
@@ -162,6 +164,40 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
     assert world.received("machines")[0]["detail"]["id"] == "a"
     assert not any(handle().values())
     assert world.received("people") == []
+
+
+@pytest.mark.parametrize("failing", ["sweep", "resend_lost_events", "request_run_if_due", "tend"])
+def test_a_part_that_fails_keeps_no_other_from_its_work(
+    failing: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is asked to do something, and the one that failed does so in the next sweep."""
+    world.tune(min_new_images=2, lost_event_seconds=60)
+    world.images("cat", 2)
+    world.version("forgotten", "RUNNING")
+    tended: list[Any] = []
+    monkeypatch.setattr(tending, "tend", lambda *asked: tended.append(asked) or Tended(settled=1))
+    monkeypatch.setattr(sweeping, "resend_lost_events", lambda *asked: ["key"])
+
+    def broken(*asked: Any) -> Any:
+        raise RuntimeError(failing)
+
+    def done() -> dict[str, bool]:
+        return {
+            "sweep": world.fake.statuses() == {"forgotten": "STOPPING"},
+            "request_run_if_due": len(world.running("retrain")) == 1,
+            "tend": len(tended) == 1,
+        }
+
+    where = {"tend": tending, "request_run_if_due": retraining}.get(failing, sweeping)
+    with monkeypatch.context() as patched:
+        patched.setattr(where, failing, broken)
+        with pytest.raises(ExceptionGroup) as raised:
+            handle()
+    assert [str(error) for error in raised.value.exceptions] == [failing]
+    assert {name for name, is_done in done().items() if not is_done} == {failing} - {"resend_lost_events"}
+    tended.clear()
+    assert handle()["reviews"] == {"settled": 1}
+    assert all(done().values())
 
 
 def test_the_handler_starts_the_run_that_nobody_requested(world: World) -> None:
