@@ -25,8 +25,9 @@ from infra.drop import Drop
 from infra.handler import Handler, log_group_of
 from infra.records import Records
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
-from infra.review import IMAGES, Review
+from infra.review import Review
 from infra.routes import ROUTES
+from infra.workers import IMAGES
 
 GROUPS = {
     "reviewers": "Say what is on images",
@@ -398,6 +399,8 @@ class Console(Construct):
 
     def _desk(self) -> Handler:
         handler = self._handler("Desk", "lambdas.desk.handle", "The review desk")
+        for name, value in embedded.worker_portal(self._deployment.settings).items():
+            handler.function.add_environment(name, value)
         self._review.allow_settle(handler)
         handler.allow("states:StartExecution", on=[self._deployment.state_machine_arn("retrain")])
         return handler
@@ -420,11 +423,8 @@ class Console(Construct):
             "s3:GetObject", on=[self._drop.objects("datasets/")], why="snapshots are named by their content"
         )
         handler.allow("s3:ListBucket", on=[self._drop.bucket.bucket_arn])
-        machines = [self._deployment.state_machine_arn(step) for step in ("retrain", "promote")]
+        runs = self._deployment.state_machine_arn("retrain").replace(":stateMachine:", ":execution:")
         handler.allow(
-            "states:GetExecutionHistory",
-            "states:DescribeExecution",
-            on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
-            why="executions are named when they start",
+            "states:GetExecutionHistory", on=[f"{runs}:*"], why="executions are named when they start"
         )
         return handler

@@ -4,6 +4,7 @@
   assume for it.
 - Compiled Python packages are those of this machine's interpreter: the embedded stack runs the functions
   with it, whatever runtime they name.
+- The review desk is the worker portal of A2I and Ground Truth.
 - The console is at http://<distribution>.cloudfront.localhost:<port>/, people sign in at the embedded stack's
   own page, and images come from its S3: all over plain HTTP, which browsers take for safe on this machine.
 
@@ -57,6 +58,11 @@ def sign_in_host(deployment: Deployment, domain_prefix: str) -> str:
     if deployment.settings.embedded:
         return _endpoint()
     return f"https://{domain_prefix}.auth.{deployment.stack.region}.amazoncognito.com"
+
+
+def worker_portal(settings: Settings) -> dict[str, str]:
+    """Environment of the review desk: where what it hands on as a worker's answer goes."""
+    return {"WORKER_PORTAL_URL": f"{_endpoint()}/_labelloop/workers/"} if settings.embedded else {}
 
 
 def _endpoint() -> str:

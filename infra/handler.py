@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -69,9 +70,11 @@ class Handler(Construct):
     def arn(self) -> str:
         return self.function.function_arn
 
-    def allow(self, *actions: str, on: list[str], why: str = "") -> None:
+    def allow(
+        self, *actions: str, on: list[str], why: str = "", when: Mapping[str, Any] | None = None
+    ) -> None:
         """See Permissions.allow."""
-        self.permissions.allow(*actions, on=on, why=why)
+        self.permissions.allow(*actions, on=on, why=why, when=when)
 
     def _allow_observability(self, log_group: logs.LogGroup) -> None:
         self.allow(

@@ -6,7 +6,7 @@ answer to the security linter's question about it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Acknowledgment, CfnResource, Stack, Validations
@@ -29,11 +29,14 @@ class Permissions(Construct):
         self._policy = iam.Policy(self, "Policy", roles=[self.role])
         self._reasons: list[dict[str, Any]] = []
 
-    def allow(self, *actions: str, on: Sequence[str], why: str = "") -> None:
+    def allow(
+        self, *actions: str, on: Sequence[str], why: str = "", when: Mapping[str, Any] | None = None
+    ) -> None:
         """Allow `actions` on the resource ARNs `on`.
 
         Args:
             why: what makes a wildcard in `on` unavoidable; required if there is one.
+            when: the statement's Condition.
 
         Raises:
             UnexplainedWildcardError: there is a wildcard and no reason.
@@ -41,7 +44,9 @@ class Permissions(Construct):
         wildcards = [arn for arn in on if "*" in arn]
         if wildcards and not why:
             raise UnexplainedWildcardError(f"{self.node.path}: {', '.join(actions)} on {wildcards}")
-        self._policy.add_statements(iam.PolicyStatement(actions=list(actions), resources=list(on)))
+        self._policy.add_statements(
+            iam.PolicyStatement(actions=list(actions), resources=list(on), conditions=when)
+        )
         if wildcards:
             self._explain(actions, wildcards, why)
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.deployment import Deployment
 from infra.drop import Drop
 from infra.handler import Handler
 from infra.inbox import Inbox
-from infra.permissions import Permissions
 from infra.records import Records
 from infra.register import Register
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
+from infra.workers import IMAGES, Workers
 from infra.workflow import Workflow
-from lambdas.domain.manifests import Kind
-from lambdas.domain.reviews import groundtruth_functions
+from lambdas.domain.reviews import a2i
 
-IMAGES = "registered images are named by their content"
-BATCHES = "what a labeling job reads and writes lies under the name of its batch"
+BATCH_SECONDS = 300
+"""For what is done image by image to all that a labeling job asks about."""
 
 
 class Review(Construct):
@@ -41,27 +39,28 @@ class Review(Construct):
         self._drop, self._records, self._register, self._project = drop, records, register, project
         self.machine_arn = deployment.state_machine_arn("review")
         self.table = self._tasks()
+        self.workers = Workers(self, "Workers", deployment, drop)
         self.environment = {
             "DATA_BUCKET": drop.bucket.bucket_name,
             "CATALOGUE_TABLE": register.catalogue.table_name,
             "REVIEW_TABLE": self.table.table_name,
             "REVIEW_MACHINE_ARN": self.machine_arn,
             **records.environment,
+            **self.workers.environment,
         }
-        if flow := deployment.settings.a2i_flow_definition_arn:
-            self.environment["A2I_FLOW_DEFINITION_ARN"] = flow
-        self._labelling_role = self._labelling()
         handlers = {
-            "Ask": self._asking("Ask", "ask", "Puts a task before people"),
-            "GiveBack": self._asking("GiveBack", "give_back", "Takes a task back that nobody answered"),
-            "StartJob": self._asking("StartJob", "start_job", "Starts a labeling job of Ground Truth"),
-            "WatchJob": self._asking("WatchJob", "watch_job", "Looks how far a labeling job is"),
-            "ReadJob": self._asking("ReadJob", "read_job", "Reads what a labeling job's workers said", 300),
+            "Ask": self._ask(),
+            "GiveBack": self._give_back(),
+            "StartJob": self._start_job(),
+            "WatchJob": self._watch_job(),
+            "ReadJob": self._read_job(),
         }
         self.workflow = Workflow(self, "Workflow", deployment, step="review", handlers=handlers)
         self.inbox = self._proposals()
+        self.alarms = [self.workflow.alarm, self.inbox.alarm]
+        if self.workers.flow:
+            self.alarms.append(self._loops().alarm)
         self._collect()
-        self._loop_finished()
 
     def tell(self, handler: Handler) -> None:
         """Let a function propose images."""
@@ -75,6 +74,39 @@ class Review(Construct):
 
     def allow_settle(self, handler: Handler) -> None:
         """Take answers, and do what follows from them."""
+        self._allow_tasks(handler)
+        handler.allow(
+            "states:SendTaskSuccess",
+            "states:SendTaskFailure",
+            "states:SendTaskHeartbeat",
+            on=["*"],
+            why="task tokens have no resource-level permissions:"
+            " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
+        )
+
+    def allow_tend(self, handler: Handler) -> None:
+        """Do what a crash or a lost event left undone."""
+        for name, value in self.environment.items():
+            handler.function.add_environment(name, value)
+        self.allow_settle(handler)
+        self.workers.allow_see_loop(handler)
+        self.workers.allow_read_job(handler)
+        handler.allow("states:StartExecution", on=[self.machine_arn])
+        handler.allow(
+            "states:DescribeExecution",
+            on=[self.machine_arn.replace(":stateMachine:", ":execution:") + ":*"],
+            why="executions are named when they start",
+        )
+
+    def allow_open(self, handler: Handler) -> None:
+        """Open tasks, with what the champion sees drawn in advance."""
+        self._allow_tasks(handler)
+        handler.allow("states:StartExecution", on=[self.machine_arn])
+        handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
+        handler.allow("s3:GetObject", on=[self._drop.objects("images/")], why=IMAGES)
+
+    def _allow_tasks(self, handler: Handler) -> None:
+        """Read and write tasks, and the images that they are about."""
         self.allow_count(handler)
         handler.allow(
             "dynamodb:GetItem",
@@ -90,21 +122,6 @@ class Review(Construct):
             on=[self._register.catalogue.table_arn],
         )
         self._register.allow_query(handler)
-        handler.allow(
-            "states:SendTaskSuccess",
-            "states:SendTaskFailure",
-            "states:SendTaskHeartbeat",
-            on=["*"],
-            why="task tokens have no resource-level permissions:"
-            " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
-        )
-
-    def allow_open(self, handler: Handler) -> None:
-        """Open tasks, with what the champion sees drawn in advance."""
-        self.allow_settle(handler)
-        handler.allow("states:StartExecution", on=[self.machine_arn])
-        handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
-        handler.allow("s3:GetObject", on=[self._drop.objects("images/")], why=IMAGES)
 
     # Functions
 
@@ -121,15 +138,38 @@ class Review(Construct):
         self._records.allow(handler)
         return handler
 
-    def _asking(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
-        """A function that speaks with A2I or Ground Truth where the deployment has them."""
-        handler = self._handler(id, function, description, timeout)
+    def _ask(self) -> Handler:
+        handler = self._handler("Ask", "ask", "Puts a task before people")
         self.allow_settle(handler)
-        settings = self._deployment.settings
-        if settings.a2i_flow_definition_arn:
-            self._allow_a2i(handler, settings.a2i_flow_definition_arn)
-        if self._labelling_role:
-            self._allow_groundtruth(handler, self._labelling_role)
+        self.workers.allow_start_loop(handler)
+        return handler
+
+    def _give_back(self) -> Handler:
+        description = "Takes tasks back that nobody answered"
+        handler = self._handler("GiveBack", "give_back", description, BATCH_SECONDS)
+        self.allow_settle(handler)
+        self.workers.allow_end_loop(handler)
+        self.workers.allow_end_job(handler)
+        return handler
+
+    def _start_job(self) -> Handler:
+        description = "Starts a labeling job of Ground Truth"
+        handler = self._handler("StartJob", "start_job", description, BATCH_SECONDS)
+        handler.allow("dynamodb:GetItem", "dynamodb:Query", on=[self.table.table_arn])
+        self._register.allow_query(handler)
+        self.workers.allow_start_job(handler)
+        return handler
+
+    def _watch_job(self) -> Handler:
+        handler = self._handler("WatchJob", "watch_job", "Looks how far a labeling job is")
+        self.workers.allow_watch_job(handler)
+        return handler
+
+    def _read_job(self) -> Handler:
+        description = "Reads what a labeling job's workers said"
+        handler = self._handler("ReadJob", "read_job", description, BATCH_SECONDS)
+        self.allow_settle(handler)
+        self.workers.allow_read_job(handler)
         return handler
 
     def _proposals(self) -> Inbox:
@@ -157,78 +197,23 @@ class Review(Construct):
             targets=[targets.LambdaFunction(handler.function)],
         )
 
-    def _loop_finished(self) -> None:
-        flow = self._deployment.settings.a2i_flow_definition_arn
-        if not flow:
-            return
-        handler = self._asking("LoopFinished", "loop_finished", "Reads what a human loop's workers said")
-        events.Rule(
+    def _loops(self) -> Inbox:
+        """What A2I tells of human loops: https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-cloudwatch-events.html"""
+        handler = self._handler("LoopFinished", "loop_finished", "Reads what a human loop's workers said")
+        self.allow_settle(handler)
+        self.workers.allow_take_loop(handler)
+        return Inbox(
             self,
-            "LoopEnded",
-            event_pattern=events.EventPattern(
-                source=["aws.sagemaker"],
-                detail_type=["SageMaker A2I HumanLoop Status Change"],
-                detail={"flowDefinitionArn": [flow]},
+            "Loops",
+            self._deployment,
+            pattern=events.EventPattern(
+                source=[a2i.SOURCE],
+                detail_type=[a2i.DETAIL_TYPE],
+                detail={"flowDefinitionArn": [self.workers.flow]},
             ),
-            targets=[targets.LambdaFunction(handler.function)],
-        )
-
-    # Routes
-
-    def _allow_a2i(self, handler: Handler, flow: str) -> None:
-        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsagemaker.html"""
-        loops = self._sagemaker("human-loop")
-        handler.allow("sagemaker:StartHumanLoop", on=[flow])
-        handler.allow(
-            "sagemaker:DescribeHumanLoop",
-            "sagemaker:StopHumanLoop",
-            on=[loops],
-            why="a human loop is named by its task",
-        )
-        handler.allow("s3:GetObject", on=[self._drop.objects("images/")], why=IMAGES)
-        handler.allow(
-            "s3:GetObject",
-            "s3:PutObject",
-            on=[self._drop.objects("reviews/")],
-            why="upright copies and human loops' output are named by image and loop",
-        )
-
-    def _allow_groundtruth(self, handler: Handler, role: iam.Role) -> None:
-        handler.allow(
-            "sagemaker:CreateLabelingJob",
-            "sagemaker:DescribeLabelingJob",
-            "sagemaker:StopLabelingJob",
-            on=[self._sagemaker("labeling-job")],
-            why="a labeling job is named by its batch",
-        )
-        handler.allow("iam:PassRole", on=[role.role_arn])
-        handler.allow("s3:GetObject", on=[self._drop.objects("images/")], why=IMAGES)
-        handler.allow("s3:GetObject", "s3:PutObject", on=[self._drop.objects("reviews/")], why=BATCHES)
-
-    def _labelling(self) -> iam.Role | None:
-        """What Ground Truth reads and writes with."""
-        workteam = self._deployment.settings.groundtruth_workteam_arn
-        if not workteam:
-            return None
-        permissions = Permissions(self, "Labelling", service="sagemaker.amazonaws.com")
-        permissions.allow("s3:GetObject", on=[self._drop.objects("images/")], why=IMAGES)
-        permissions.allow("s3:GetObject", on=[self._drop.objects("reviews/")], why=BATCHES)
-        permissions.allow("s3:PutObject", on=[self._drop.objects("reviews/groundtruth/")], why=BATCHES)
-        kinds: tuple[Kind, ...] = ("detection", "classification")
-        functions = [groundtruth_functions.of(workteam.split(":")[3], kind) for kind in kinds]
-        permissions.allow(
-            "lambda:InvokeFunction",
-            on=sorted({arn for pair in functions for arn in (pair.before, pair.after)}),
-        )
-        self.environment |= {
-            "GROUNDTRUTH_WORKTEAM_ARN": workteam,
-            "GROUNDTRUTH_ROLE_ARN": permissions.role.role_arn,
-        }
-        return permissions.role
-
-    def _sagemaker(self, resource: str) -> str:
-        return self._deployment.stack.format_arn(
-            service="sagemaker", resource=resource, resource_name=f"{self._deployment.settings.name}-*"
+            handler=handler,
+            batch_size=10,
+            max_concurrency=2,
         )
 
     # Tasks

@@ -41,6 +41,9 @@ class LabelLoopStack(cdk.Stack):
         review = Review(
             self, "Review", deployment, drop=drop, records=records, register=register, project=project
         )
+        console = Console(
+            self, "Console", deployment, drop=drop, records=records, project=project, review=review
+        )
         retrain = Retrain(
             self,
             "Retrain",
@@ -50,6 +53,7 @@ class LabelLoopStack(cdk.Stack):
             register=register,
             project=project,
             review=review,
+            console_address=console.address,
         )
         detect = Detect(self, "Detect", deployment, drop=drop, records=records, project=project)
         for handler in (register.handler, detect.handler):
@@ -68,16 +72,14 @@ class LabelLoopStack(cdk.Stack):
             review=review,
             retrain=retrain,
             promote=promote,
-        )
-        console = Console(
-            self, "Console", deployment, drop=drop, records=records, project=project, review=review
+            console_address=console.address,
         )
         project.stop_models_before(records, register, review, retrain, detect, promote, sweep, console)
 
         tell = actions.SnsAction(records.topic)
         for alarm in (
             register.inbox.alarm,
-            review.inbox.alarm,
+            *review.alarms,
             detect.inbox.alarm,
             retrain.workflow.alarm,
             promote.workflow.alarm,

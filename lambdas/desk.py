@@ -13,10 +13,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas import http
 from lambdas.domain import catalogue, clock, retraining
 from lambdas.domain.refusals import Refusal
-from lambdas.domain.reviews import answers, desk, labels, settling
+from lambdas.domain.reviews import answers, desk, labels, settling, worker_portal
 from lambdas.domain.reviews.labels import LabelDefinition
 from lambdas.domain.reviews.settling import Settler
-from lambdas.domain.reviews.tasks import Task
+from lambdas.domain.reviews.tasks import Route, Task
 from lambdas.domain.services import services, variable
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller, Fresh
 
@@ -65,14 +65,17 @@ def claim() -> Response[str]:
         raise Refusal(422, "bad_request", "held has to be a list of tasks' ids", "held")
     _remember(who.sub, who.name)
     seconds = tuning().review_claim_seconds
-    claimed = desk.claim(services().reviews, who.reviewer, count, seconds, held=frozenset(held))
+    claimed = desk.claim(
+        services().reviews, who.reviewer, count, seconds, routes=_answered_here(), held=frozenset(held)
+    )
     return http.answer({"tasks": [_document(task, who) for task in claimed]})
 
 
 @app.put("/api/claims/<task>")
 def renew(task: str) -> Response[str]:
     who = _caller()
-    seat = desk.renew(services().reviews, task, who.reviewer, tuning().review_claim_seconds)
+    seconds = tuning().review_claim_seconds
+    seat = desk.renew(services().reviews, task, who.reviewer, seconds, routes=_answered_here())
     return http.answer({"until": seat.until})
 
 
@@ -98,7 +101,11 @@ def read(task: str) -> Response[str]:
 def answer(task: str) -> Response[str]:
     who, s = _caller(), services()
     said = http.body(app, "verdict", "boxes", "labels", "reason", "seconds")
-    kept = desk.answer(s.reviews, task, who.reviewer, said, labels.usable(offered()))
+    usable = labels.usable(offered())
+    if portal := worker_portal.here():
+        kept = portal.answer(s.reviews, task, who.reviewer, said, usable)
+    else:
+        kept = desk.answer(s.reviews, task, who.reviewer, said, usable)
     settled = _settle(kept)
     return http.answer({"state": settled.state, "wanted": settled.wanted, "answers": len(settled.answers)})
 
@@ -151,6 +158,10 @@ def _document(task: Task, who: Caller) -> dict[str, Any]:
         "url_expires_at": clock.in_seconds(http.URL_SECONDS),
         "until": seat.until if seat else "",
     }
+
+
+def _answered_here() -> tuple[Route, ...]:
+    return worker_portal.ROUTES if worker_portal.here() else desk.ON_THE_DESK
 
 
 def _settle(task: Task) -> Task:

@@ -7,7 +7,6 @@ collector, which makes up for whatever was missed.
 from __future__ import annotations
 
 import json
-import os
 from typing import Any, TypedDict
 
 from aws_lambda_powertools import Logger
@@ -17,14 +16,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
+from lambdas import asking
 from lambdas.domain import catalogue, detection
 from lambdas.domain.arrivals import Arrival, GoneError
 from lambdas.domain.catalogue import CatalogueImage
 from lambdas.domain.images import UnusableImage
-from lambdas.domain.reviews import labels, routing
-from lambdas.domain.reviews.groundtruth import JobSettings
+from lambdas.domain.reviews import groundtruth, routing
 from lambdas.domain.reviews.opening import Opener, Seen
-from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.services import services, variable
 
 logger = Logger()
@@ -44,6 +42,10 @@ class GiveBack(TypedDict):
 
 class OfBatch(TypedDict):
     batch: str
+
+
+class OfWaitingBatch(OfBatch):
+    timeout_seconds: int
 
 
 # Opening tasks
@@ -66,6 +68,9 @@ def collect(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 def _propose(record: SQSRecord) -> None:
     message = json.loads(record.body)
     opener = _opener()
+    if "image" in message and opener.in_batches:
+        # The collector asks about many at once.
+        return
     if "image" in message:
         opener.open_unlabelled([catalogue.image_id(message["image"])], _ask_champion, opener.room())
         return
@@ -104,71 +109,47 @@ def _ask_champion(image: CatalogueImage) -> Seen | None:
 @logger.inject_lambda_context
 def ask(event: Ask, context: LambdaContext) -> None:
     """Note the token that the execution waits with, and ask whoever the route says."""
-    routing.ask(_routes(), event["task"], event["token"])
+    routing.ask(asking.routes(), event["task"], event["token"])
 
 
 @logger.inject_lambda_context
 def give_back(event: GiveBack, context: LambdaContext) -> dict[str, str]:
     """Nobody answered, or could be asked."""
-    state = routing.give_back(_routes(), event["task"], event["error"], event["cause"])
+    state = routing.give_back(asking.routes(), event["task"], event["error"], event["cause"])
     logger.info("given back", extra={"task": event["task"], "state": state, "error": event["error"]})
     return {"state": state}
 
 
 @logger.inject_lambda_context
-def start_job(event: OfBatch, context: LambdaContext) -> dict[str, str]:
+def start_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, str]:
     """One labeling job of Ground Truth for the batch."""
-    return {"job": routing.start_job(_routes(), event["batch"])}
+    return {"job": routing.start_job(asking.routes(), event["batch"], event["timeout_seconds"])}
 
 
 @logger.inject_lambda_context
-def watch_job(event: OfBatch, context: LambdaContext) -> dict[str, Any]:
+def watch_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, Any]:
     """How far the labeling job is."""
-    finished = routing.job_finished(_routes(), event["batch"])
-    return {"finished": finished, "wait_seconds": services().tuning().poll_seconds}
+    finished = routing.job_finished(asking.routes(), event["batch"])
+    wait = groundtruth.seconds_between_looks(services().tuning().poll_seconds, event["timeout_seconds"])
+    return {"finished": finished, "wait_seconds": wait}
 
 
 @logger.inject_lambda_context
 def read_job(event: OfBatch, context: LambdaContext) -> dict[str, int]:
     """What the labeling job's workers said."""
-    answered, given_back = routing.read_job(_routes(), event["batch"])
+    answered, given_back = routing.read_job(asking.routes(), event["batch"])
     return {"answered": answered, "given_back": given_back}
 
 
 @logger.inject_lambda_context
-def loop_finished(event: dict[str, Any], context: LambdaContext) -> None:
-    """EventBridge tells that a human loop of A2I has ended; those that are not ours are left alone."""
-    outcome = routing.loop_finished(_routes(), event)
-    logger.info("human loop", extra={"outcome": outcome})
-
-
-def _routes() -> routing.Routes:
-    s = services()
-    known = labels.offered(s.reviews, s.records, s.catalogue)
-    tuning = s.tuning()
-    return routing.Routes(
-        settler=Settler(s.reviews, s.catalogue, s.stepfunctions, tuning),
-        s3=s.s3,
-        a2i=s.a2i,
-        sagemaker=s.sagemaker,
-        deployment=variable("DEPLOYMENT"),
-        bucket=s.bucket,
-        labels=sorted(labels.usable(known)),
-        flow_definition_arn=os.environ.get("A2I_FLOW_DEFINITION_ARN", ""),
-        jobs=_jobs(tuning.review_answers),
+def loop_finished(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """EventBridge tells by SQS that human loops of A2I have ended; those that failed are tried again."""
+    return process_partial_response(
+        event=event, record_handler=_loop_finished, processor=processor, context=context
     )
 
 
-def _jobs(workers: int) -> JobSettings | None:
-    """None unless the deployment has a work team for labeling jobs."""
-    workteam = os.environ.get("GROUNDTRUTH_WORKTEAM_ARN", "")
-    if not workteam:
-        return None
-    return JobSettings(
-        region=variable("AWS_REGION"),
-        deployment=variable("DEPLOYMENT"),
-        bucket=services().bucket,
-        role_arn=variable("GROUNDTRUTH_ROLE_ARN"),
-        workteam_arn=workteam,
-        workers=workers,
-    )
+def _loop_finished(record: SQSRecord) -> None:
+    told = json.loads(record.body)
+    outcome = routing.loop_finished(asking.routes(), told)
+    logger.info("human loop", extra={"outcome": outcome, "loop": told["detail"].get("humanLoopName")})

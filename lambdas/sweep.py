@@ -8,10 +8,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas import asking
 from lambdas.domain import retraining, sweeping
 from lambdas.domain.reviews import tending
 from lambdas.domain.reviews.opening import Opener
-from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.services import services, variable
 
 logger = Logger()
@@ -69,6 +69,5 @@ def _request_run() -> dict[str, Any]:
 def _tend_reviews() -> dict[str, Any]:
     s, tuning = services(), services().tuning()
     opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
-    settler = Settler(s.reviews, s.catalogue, s.stepfunctions, tuning)
-    tended = tending.tend(settler, opener, s.catalogue)
+    tended = tending.tend(asking.routes(), opener, s.catalogue)
     return {"reviews": {name: count for name, count in asdict(tended).items() if count}}

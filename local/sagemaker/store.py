@@ -181,13 +181,17 @@ class Store:
         query = f"SELECT * FROM work WHERE {_IS} ORDER BY position"  # noqa: S608
         return [self._work(row) for row in self._rows(query, *_key(resource))]
 
-    def waiting(self, worker: str, limit: int) -> list[Work]:
-        """The oldest that wait for an answer, and were not answered by this worker."""
+    def waiting(self, worker: str, limit: int, name: str = "") -> list[Work]:
+        """The oldest that wait for an answer, and were not answered by this worker.
+
+        Args:
+            name: of the human loop or labeling job, if those of one are meant.
+        """
         query = (
-            "SELECT * FROM work WHERE state='waiting'"
+            "SELECT * FROM work WHERE state='waiting' AND name=ifnull(nullif(?, ''), name)"
             " AND id NOT IN (SELECT work FROM responses WHERE worker=?) ORDER BY id LIMIT ?"
         )
-        return [self._work(row) for row in self._rows(query, worker, limit)]
+        return [self._work(row) for row in self._rows(query, name, worker, limit)]
 
     def respond(self, work: Work, response: Response) -> Work:
         """The work with this response; answered if it was the last that was wanted."""

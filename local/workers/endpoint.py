@@ -1,6 +1,7 @@
 """The worker queue over HTTP, for a review desk or a script:
 
-    GET  /_labelloop/workers/work?worker=W&limit=N      {"work": [...]} that waits for W, oldest first
+    GET  /_labelloop/workers/work?worker=W&limit=N      {"work": [...]} that waits for W, oldest first;
+                                                        with &name=LOOP or JOB of that one
     GET  /_labelloop/workers/work/ID                    one of them, whatever its state
     POST /_labelloop/workers/work/ID/answer             {"worker": W, "boxes": [...], "seconds": S}, or
                                                         with "labels": [...] for boxes
@@ -46,7 +47,8 @@ def _found(  # noqa: PLR0917 a request's parts
         limit = asked.get("limit", ["20"])[-1]
         if not limit.isdecimal():
             raise WorkError(422, f"limit has to be a number, not {limit!r}")
-        return {"work": queue.waiting(asked.get("worker", [""])[-1], int(limit))}
+        worker, name = (asked.get(key, [""])[-1] for key in ("worker", "name"))
+        return {"work": queue.waiting(worker, int(limit), name)}
     if method == "GET" and one and not one[2]:
         return queue.describe(queue.find(int(one[1])))
     if method == "POST" and one and one[2]:

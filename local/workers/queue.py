@@ -19,7 +19,7 @@ from local.workers.forms import Form, FormError
 
 logger = logging.getLogger("labelloop.workers")
 
-MAX_LIMIT = 100
+MAX_LIMIT = 1000
 _URI = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 
 
@@ -45,10 +45,14 @@ class WorkerQueue:
         self._answered = answered
         self._lock = threading.Lock()
 
-    def waiting(self, worker: str, limit: int = 20) -> list[dict[str, Any]]:
-        """What waits for this worker, oldest first; `describe` of each."""
+    def waiting(self, worker: str, limit: int = 20, name: str = "") -> list[dict[str, Any]]:
+        """What waits for this worker, oldest first; `describe` of each.
+
+        Args:
+            name: of the human loop or labeling job, if those of one are meant.
+        """
         self._store.expire(time.time())
-        return [self.describe(work) for work in self._store.waiting(worker, min(limit, MAX_LIMIT))]
+        return [self.describe(work) for work in self._store.waiting(worker, min(limit, MAX_LIMIT), name)]
 
     def describe(self, work: Work) -> dict[str, Any]:
         """Work as a worker portal needs it; `url` reads the image for 15 minutes."""

@@ -52,6 +52,8 @@ class Executions:
     """Of every execution by its name."""
     ended: set[str] = field(default_factory=set)
     """Names of executions that run no more."""
+    statuses: dict[str, str] = field(default_factory=dict)
+    """Of executions that do not run, by their names."""
     waiting: set[str] = field(default_factory=set)
     """Tokens."""
     told: list[tuple[str, str]] = field(default_factory=list)
@@ -68,6 +70,14 @@ class Executions:
             raise refusal("ExecutionAlreadyExists")
         self.inputs[name] = wanted
         return {}
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:
+        self._begin()
+        machine, _, name = executionArn.rpartition(":")
+        assert machine == MACHINE.replace(":stateMachine:", ":execution:")
+        if name not in self.inputs:
+            raise refusal("ExecutionDoesNotExist")
+        return {"status": self.statuses.get(name, "RUNNING")}
 
     def send_task_success(self, *, taskToken: str, output: str) -> dict[str, Any]:
         self._go_on(taskToken, json.loads(output)["outcome"])

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -246,6 +247,26 @@ def test_stopping_what_is_not_there_or_has_ended_is_nothing(bench: Bench) -> Non
     assert change.reason == f"human loop {LOOP} Stopped"
     with pytest.raises(RouteError, match="Stopped"):
         a2i.read_output(bench.world.s3, change)
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "AccessDenied", "NoSuchBucket"])
+def test_an_output_that_s3_refuses_is_told(code: str) -> None:
+    with pytest.raises(RouteError, match=f"s3://b/k cannot be read: .*{code}"):
+        a2i.read_output(refusing(code), a2i.LoopChange(task().id, LOOP, "Completed", ("b", "k"), ""))
+
+
+def test_an_output_that_s3_cannot_give_now_is_asked_for_again() -> None:
+    with pytest.raises(ClientError, match="SlowDown"):
+        a2i.read_output(refusing("SlowDown"), a2i.LoopChange(task().id, LOOP, "Completed", ("b", "k"), ""))
+
+
+def refusing(code: str) -> Any:
+    """S3 that answers with this error."""
+
+    def get_object(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject")
+
+    return SimpleNamespace(get_object=get_object)
 
 
 def test_a_task_without_a_loop_has_none(bench: Bench) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from lambdas.domain import clock
-from lambdas.domain.reviews import desk
+from lambdas.domain.reviews import desk, worker_portal
 from lambdas.domain.reviews.desk import (
     AlreadyDone,
     DeskError,
@@ -125,28 +124,45 @@ def test_tasks_that_the_reviewer_has_answered_do_not_hide_the_others(reviews: Re
 
 
 def test_other_routes_are_not_on_the_desk(reviews: Reviews) -> None:
-    asked = {route: reviews.task(route, route=route) for route in ("a2i", "groundtruth", "builtin")}
+    asked = {
+        "a2i": reviews.task("a", route="a2i", token="t"),
+        "groundtruth": reviews.task("b", route="groundtruth", execution="batch-1"),
+        "builtin": reviews.task("c"),
+    }
     assert [task.id for task in claim(reviews, ANN, 5)] == [asked["builtin"].id]
+    before = reviews.items()
     for route in ("a2i", "groundtruth"):
         with pytest.raises(Elsewhere, match=route):
             desk.reassign(reviews.table, asked[route].id, ANN, CLAIM_SECONDS)
-    got = desk.claim(reviews.table, BEN, 5, CLAIM_SECONDS, routes=("a2i", "groundtruth"))
-    assert {task.id for task in got} == {asked["a2i"].id, asked["groundtruth"].id}
+        for act in ("renew", "answer"):
+            with pytest.raises(Elsewhere, match=route):
+                ACTS[act](reviews, asked[route].id, ANN)
+    assert reviews.items() == before
+
+
+def test_tasks_of_workers_are_claimed_where_the_desk_is_their_portal(reviews: Reviews) -> None:
+    routes = worker_portal.ROUTES
+    asked = [reviews.task("a", route="a2i", token="t"), reviews.task("b", route="groundtruth", execution="j")]
+    for route in ("a2i", "groundtruth"):
+        reviews.task(f"not asked yet: {route}", route=route)
+    got = desk.claim(reviews.table, BEN, 5, CLAIM_SECONDS, routes=routes)
+    assert [task.id for task in got] == [task.id for task in asked]
+    assert desk.renew(reviews.table, asked[0].id, BEN, CLAIM_SECONDS, routes=routes).reviewer == BEN.sub
 
 
 def test_an_answer_that_is_on_its_way_back_keeps_its_seat(
     reviews: Reviews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = reviews.task(wanted=2)
-    (claimed,) = claim(reviews, ANN)
-    handed_on = replace(claimed.seats[0], kind="handed_on")
-    reviews.table.update(task.id, lambda task: replace(task, seats=(handed_on,)))
+    claim(reviews, ANN)
+    handed_on = desk.hand_on(reviews.table, task.id, ANN)
+    assert desk.hand_on(reviews.table, task.id, ANN) == handed_on
     assert desk.held_by(reviews.table, ANN, clock.now()) == []
     later(monkeypatch, CLAIM_SECONDS + 1)
     assert claim(reviews, ANN) == []
     assert [task.id for task in claim(reviews, BEN)] == [task.id]
     assert claim(reviews, CAS) == []
-    assert reviews.read(task).seats[0] == handed_on
+    assert [seat.kind for seat in reviews.read(task).seats] == ["handed_on", "claimed"]
 
 
 def test_a_claim_ends_by_itself(reviews: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:

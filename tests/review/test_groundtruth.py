@@ -10,7 +10,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.exceptions import ClientError
 
 from lambdas.domain.manifests import Box, Kind
 from lambdas.domain.reviews import crowd, groundtruth, groundtruth_functions
@@ -57,15 +56,15 @@ def test_a_batch_of_boxes_goes_to_workers_and_comes_back(bench: Bench) -> None:
     tasks = batch()
     assert start(bench, tasks) == JOB
     status = groundtruth.job_status(bench.sagemaker, JOB)
-    assert (status.state, status.labelled, status.unlabelled, status.output) == ("running", 0, 2, None)
+    assert (status.state, status.output) == ("running", None)
     bench.answer({"boxes": [CAT]})
     bench.answer({"boxes": []})
     status = groundtruth.job_status(bench.sagemaker, JOB)
-    assert (status.state, status.labelled, status.failed, status.reason) == ("finished", 2, 0, "")
+    assert (status.state, status.reason) == ("finished", "")
     first, second = (read(bench, tasks)[one.id] for one in tasks)
     assert isinstance(first, Answer)
     assert (first.verdict, first.boxes) == ("labelled", (Box("cat", 5, 6, 30, 20),))
-    assert first.name == f"Ground Truth job {JOB}"
+    assert first.name == "Ground Truth"
     assert isinstance(second, Answer)
     assert (second.verdict, second.boxes) == ("nothing", ())
 
@@ -92,8 +91,7 @@ def test_images_that_nobody_labels_in_time_come_back_as_expired(
     later = time.time() + 61
     monkeypatch.setattr(time, "time", lambda: later)
     bench.service.settle()
-    status = groundtruth.job_status(bench.sagemaker, JOB)
-    assert (status.state, status.labelled, status.failed) == ("finished", 1, 1)
+    assert groundtruth.job_status(bench.sagemaker, JOB).state == "finished"
     found = read(bench, tasks)
     assert isinstance(found[tasks[0].id], Answer)
     assert found[tasks[1].id] == Unanswered("expired", "nobody labelled it while the job ran")
@@ -121,21 +119,35 @@ def test_a_failed_job_says_why(bench: Bench) -> None:
     assert list(groundtruth.read_output(bench.world.s3, status)) == []
 
 
-def test_a_job_that_wrote_nothing_where_it_said_leaves_every_task_missing(bench: Bench) -> None:
-    tasks = batch()
-    start(bench, tasks)
+def test_a_job_that_wrote_nothing_where_it_said_is_told(bench: Bench) -> None:
+    start(bench, batch())
     groundtruth.stop_job(bench.sagemaker, JOB)
     status = groundtruth.job_status(bench.sagemaker, JOB)
     assert status.output is not None
     del bench.world.files[status.output]
-    found = groundtruth.answers_of(groundtruth.read_output(bench.world.s3, status), tasks, LABELS)
-    assert [answer.reason for answer in found.values() if isinstance(answer, Unanswered)] == ["missing"] * 2
+    with pytest.raises(RouteError, match=r"output\.manifest cannot be read: .*NoSuchKey"):
+        list(groundtruth.read_output(bench.world.s3, status))
 
 
 def test_stopping_what_is_not_there_is_nothing_and_its_status_an_error(bench: Bench) -> None:
     groundtruth.stop_job(bench.sagemaker, JOB)
-    with pytest.raises(ClientError, match="ResourceNotFound"):
+    with pytest.raises(RouteError, match=f"there is no labeling job {JOB}"):
         groundtruth.job_status(bench.sagemaker, JOB)
+    with pytest.raises(RouteError, match="NoSuchKey"):
+        groundtruth.labels_of(bench.world.s3, BUCKET, BATCH)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "available", "wait"),
+    [(1, 60, 60), (7 * 24 * 3600, 7 * 24 * 3600, 303), (10**9, 30 * 24 * 3600, 1296)],
+)
+def test_a_job_is_looked_at_no_more_often_than_an_execution_can_tell(
+    timeout: int, available: int, wait: int
+) -> None:
+    assert groundtruth.available_seconds(timeout) == available
+    assert groundtruth.seconds_between_looks(60, timeout) == wait
+    assert available / wait <= groundtruth.MAX_LOOKS
+    assert groundtruth.MAX_LOOKS * 9 < 25_000
 
 
 # What a job is asked with
@@ -260,7 +272,7 @@ def test_the_documented_line_of_boxes_is_read() -> None:
     assert isinstance(found, Answer)
     assert found.boxes == (Box("dog", 11, 13, 61, 28), Box("cat", 16, 25, 30, 30))
     assert found.at == "2026-03-02T22:18:13.527256Z"
-    assert found.reviewer == f"groundtruth-{JOB}"
+    assert (found.reviewer, found.name) == ("groundtruth", "Ground Truth")
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,8 @@ def test_a_labeling_job_is_followed_to_its_end(stage: Stage) -> None:
     again = ("WaitForJob", "WatchJob", "JobFinished?")
     assert played.visited == (*JOB, *again, *again, "ReadJob", "Answered")
     assert {payload["batch"] for _, payload in played.calls} == {played.arn.rsplit(":", 1)[-1]}
+    for function in ("review-StartJob", "review-WatchJob"):
+        assert {payload["timeout_seconds"] for payload in played.calls_of(function)} == {30}
 
 
 @pytest.mark.parametrize("state", ["StartJob", "WatchJob", "ReadJob"])

@@ -19,7 +19,7 @@ from lambdas.domain import clock
 from lambdas.domain.reviews import crowd, worker_image, worker_template
 from lambdas.domain.reviews.answers import MAX_SECONDS
 from lambdas.domain.reviews.crowd import BadJudgement, Judgement
-from lambdas.domain.reviews.routes import RouteError, bucket_and_key
+from lambdas.domain.reviews.routes import RouteError, bucket_and_key, get_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -63,6 +63,10 @@ class LoopChange:
     """Bucket and key of what the workers said; of a completed loop."""
     reason: str
     """Why it is not completed, for people; empty if it is."""
+
+    @property
+    def ended(self) -> bool:
+        return self.status not in {"InProgress", "Stopping"}
 
 
 @dataclass(frozen=True)
@@ -268,13 +272,13 @@ def read_output(s3: S3Client, change: LoopChange) -> bytes:
     """The output of a completed loop.
 
     Raises:
-        RouteError: the loop has none, or it is larger than any that A2I writes.
-        ClientError: S3 does not give it.
+        RouteError: the loop has none, S3 refuses it, or it is larger than any that A2I writes.
+        ClientError: S3 cannot give it now.
     """
     if change.output is None:
         raise RouteError(change.reason or f"human loop {change.loop} has no output")
     bucket, key = change.output
-    found = s3.get_object(Bucket=bucket, Key=key)
+    found = get_object(s3, bucket, key)
     if found["ContentLength"] > MAX_OUTPUT_BYTES:
         raise RouteError(f"s3://{bucket}/{key} has more than {MAX_OUTPUT_BYTES} bytes")
     return found["Body"].read()

@@ -18,7 +18,7 @@ from lambdas.domain.reviews import answers
 from lambdas.domain.reviews.tasks import Answer, ReviewTable, Route, Seat, Task, finished
 
 ON_THE_DESK: tuple[Route, ...] = ("builtin",)
-"""Other routes ask people elsewhere; on the embedded stack the desk stands in for those too
+"""Other routes ask people elsewhere; on the embedded stack the desk is their worker portal too
 (worker_portal.py)."""
 MAX_CLAIMS = 5
 """Claimed in one request; and of them a reviewer holds twice as many at most, so that nobody hoards."""
@@ -137,13 +137,21 @@ def held_by(table: ReviewTable, reviewer: Reviewer, now: str) -> list[Task]:
     return [task for task in table.taken(now, reviewer.sub) if task.seat_of(reviewer.sub, now)]
 
 
-def renew(table: ReviewTable, id: str, reviewer: Reviewer, claim_seconds: int) -> Seat:
+def renew(
+    table: ReviewTable,
+    id: str,
+    reviewer: Reviewer,
+    claim_seconds: int,
+    *,
+    routes: Collection[Route] = ON_THE_DESK,
+) -> Seat:
     """Begin the claim's time anew. A claim that has ended is taken up again if the seat is still free.
 
     Raises:
         DeskError: the task is another's, or nobody's any more.
     """
     task = _open_task(table, id)
+    _check_route(task, routes)
     now = clock.now()
     if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
         raise _not_yours(task, reviewer)
@@ -218,17 +226,52 @@ def answer(
     def answered(task: Task) -> Task:
         if (known := task.answer_of(reviewer.sub)) is not None:
             # A label that it names may have been retired since.
-            given = parsed(task, {*labels, *_labels_of(known)})
+            given = _parsed(body, task, reviewer, {*labels, *_labels_of(known)})
             if not given.says_the_same(known):
                 raise AlreadyDone("you have answered this task already")
             return task
-        _check_may_answer(task, reviewer)
-        return with_answers(_left(task, reviewer.sub), (parsed(task, labels),))
-
-    def parsed(task: Task, usable: Collection[str]) -> Answer:
-        return answers.parse_answer(body, task, usable, reviewer=reviewer.sub, name=reviewer.name)
+        given = judgement(task, reviewer, body, labels, routes=ON_THE_DESK)
+        return with_answers(_left(task, reviewer.sub), (given,))
 
     return _there(table.update(id, answered), id)
+
+
+def judgement(
+    task: Task,
+    reviewer: Reviewer,
+    body: Mapping[str, Any],
+    labels: Collection[str],
+    *,
+    routes: Collection[Route],
+) -> Answer:
+    """What a reviewer says of a task, if they may say it.
+
+    Raises:
+        DeskError: the task is done, gone, of another route, or not the reviewer's.
+        BadAnswer: the answer cannot be kept.
+    """
+    _check_open(task)
+    _check_route(task, routes)
+    now = clock.now()
+    if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
+        raise _not_yours(task, reviewer)
+    return _parsed(body, task, reviewer, labels)
+
+
+def _parsed(body: Mapping[str, Any], task: Task, reviewer: Reviewer, labels: Collection[str]) -> Answer:
+    return answers.parse_answer(body, task, labels, reviewer=reviewer.sub, name=reviewer.name)
+
+
+def hand_on(table: ReviewTable, id: str, reviewer: Reviewer) -> Task:
+    """The reviewer has answered, and somebody else tells the answer: the seat is kept until then."""
+
+    def handed_on(task: Task) -> Task:
+        if task.state != "open" or reviewer.sub in task.seen_by:
+            return task
+        seat = Seat(reviewer.sub, reviewer.name, "", "handed_on")
+        return _seated(replace(task, seats=(*_left(task, reviewer.sub).seats, seat)))
+
+    return _there(table.update(id, handed_on), id)
 
 
 def with_answers(task: Task, given: tuple[Answer, ...]) -> Task:
@@ -249,8 +292,7 @@ def reassign(table: ReviewTable, id: str, reviewer: Reviewer | None, claim_secon
 
     def reassigned(task: Task) -> Task:
         _check_open(task)
-        if task.route not in ON_THE_DESK:
-            raise Elsewhere(f"the workers of {task.route} are asked about this image; who gets it is theirs")
+        _check_route(task, ON_THE_DESK)
         task = replace(task, seats=())
         if reviewer is None:
             return _seated(task)
@@ -301,6 +343,9 @@ def _seat(task: Task, reviewer: Reviewer, claim_seconds: int) -> Task:
 
 
 def _may_claim(task: Task, reviewer: Reviewer, now: str) -> bool:
+    if task.route not in ON_THE_DESK and not (task.token or task.execution):
+        # No worker was asked yet.
+        return False
     return task.state == "open" and task.free_seats(now) > 0 and reviewer.sub not in task.seen_by
 
 
@@ -324,13 +369,6 @@ def _until(claim_seconds: int) -> str:
 # Refusals
 
 
-def _check_may_answer(task: Task, reviewer: Reviewer) -> None:
-    _check_open(task)
-    now = clock.now()
-    if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
-        raise _not_yours(task, reviewer)
-
-
 def _open_task(table: ReviewTable, id: str) -> Task:
     task = _there(table.get(id), id)
     _check_open(task)
@@ -348,6 +386,11 @@ def _check_open(task: Task) -> None:
         raise AlreadyDone("this task is done; go on to the next")
     if task.state != "open":
         raise TaskGone(f"this task was withdrawn: {task.why}")
+
+
+def _check_route(task: Task, routes: Collection[Route]) -> None:
+    if task.route not in routes:
+        raise Elsewhere(f"the workers of {task.route} are asked about this image; who gets it is theirs")
 
 
 def _not_yours(task: Task, reviewer: Reviewer) -> DeskError:

@@ -18,7 +18,7 @@ from lambdas.domain import clock, manifests
 from lambdas.domain.manifests import Kind
 from lambdas.domain.reviews import crowd, groundtruth_functions, worker_image, worker_template
 from lambdas.domain.reviews.crowd import BadJudgement, Judgement
-from lambdas.domain.reviews.routes import RouteError, bucket_and_key
+from lambdas.domain.reviews.routes import RouteError, bucket_and_key, get_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,6 +38,11 @@ LABELS_FILE = "labels.json"
 MAX_NAME = 63
 MAX_TASK_SECONDS = 8 * 3600
 """Both from the model; the second is that of image labeling jobs."""
+MIN_AVAILABLE_SECONDS, MAX_AVAILABLE_SECONDS = 60, 30 * 24 * 3600
+"""TaskAvailabilityLifetimeInSeconds of a private workforce: the model's text."""
+MAX_LOOKS = 2000
+"""At a job while it runs. Each takes 9 events of the execution's history, which holds 25,000:
+https://docs.aws.amazon.com/step-functions/latest/dg/bp-history-limit.html"""
 DOCUMENT_VERSION = "2018-11-28"
 """Of a label category configuration file; the model's text of LabelCategoryConfigS3Uri."""
 
@@ -72,7 +77,7 @@ class JobSettings:
     """That answer for each image, 1 to 9."""
     task_seconds: int = 3600
     """That a worker has for one image."""
-    available_seconds: int = 864_000
+    available_seconds: int = MAX_AVAILABLE_SECONDS
     """After which an image that nobody labelled is given back."""
 
 
@@ -81,10 +86,6 @@ class JobStatus:
     state: State
     output: tuple[str, str] | None
     """Bucket and key of the output manifest, if there is one: also of a job that was stopped."""
-    labelled: int
-    unlabelled: int
-    failed: int
-    """Images: those that workers labelled, those that still wait, those that nobody could label."""
     reason: str
     """Why it failed or was stopped; empty otherwise."""
 
@@ -98,6 +99,11 @@ class Unanswered:
 
 
 # Starting
+
+
+def available_seconds(timeout_seconds: int) -> int:
+    """How long an image waits for workers, if it may wait so long."""
+    return min(max(timeout_seconds, MIN_AVAILABLE_SECONDS), MAX_AVAILABLE_SECONDS)
 
 
 def job_name(deployment: str, batch_id: str) -> str:
@@ -223,10 +229,16 @@ def job_status(sagemaker: Any, name: str) -> JobStatus:
     """How a labeling job stands.
 
     Raises:
-        ClientError: there is no such job, or SageMaker cannot answer now.
+        RouteError: there is no such job.
+        ClientError: SageMaker cannot answer now.
     """
-    found = sagemaker.describe_labeling_job(LabelingJobName=name)
-    status, counters = found["LabelingJobStatus"], found["LabelCounters"]
+    try:
+        found = sagemaker.describe_labeling_job(LabelingJobName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFound":
+            raise RouteError(f"there is no labeling job {name}") from error
+        raise
+    status = found["LabelingJobStatus"]
     if status not in _STATES:
         raise RouteError(f"labeling job {name} is {status!r}, which is no status of Ground Truth")
     uri = found.get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
@@ -234,14 +246,12 @@ def job_status(sagemaker: Any, name: str) -> JobStatus:
     reason = ""
     if state in ("failed", "stopped"):
         reason = ": ".join(filter(None, [f"labeling job {name} {status}", found.get("FailureReason")]))
-    return JobStatus(
-        state,
-        bucket_and_key(uri) if uri else None,
-        counters.get("TotalLabeled", 0),
-        counters.get("Unlabeled", 0),
-        counters.get("FailedNonRetryableError", 0),
-        reason,
-    )
+    return JobStatus(state, bucket_and_key(uri) if uri else None, reason)
+
+
+def seconds_between_looks(poll_seconds: int, timeout_seconds: int) -> int:
+    """How long to wait before looking at a job again, if its images wait so long for workers."""
+    return max(poll_seconds, -(-available_seconds(timeout_seconds) // MAX_LOOKS))
 
 
 def stop_job(sagemaker: Any, name: str) -> None:
@@ -261,29 +271,23 @@ def labels_of(s3: S3Client, bucket: str, batch_id: str) -> list[str]:
     """The labels that a batch was asked with: some may have been retired while the workers worked.
 
     Raises:
-        ClientError: the batch was never started.
+        RouteError: the batch was never started.
+        ClientError: S3 cannot give them now.
     """
-    found = s3.get_object(Bucket=bucket, Key=f"{PREFIX}{batch_id}/{LABELS_FILE}")["Body"].read()
+    found = get_object(s3, bucket, f"{PREFIX}{batch_id}/{LABELS_FILE}")["Body"].read()
     names = [str(one["label"]) for one in json.loads(found)["labels"]]
     return [name for name in names if name != crowd.NOTHING]
 
 
 def read_output(s3: S3Client, status: JobStatus) -> Iterator[bytes]:
-    """The output manifest of a job that has ended, in chunks; nothing if it wrote none.
+    """The output manifest of a job that has ended, in chunks; nothing if it names none.
 
     Raises:
-        ClientError: S3 does not give it.
+        RouteError: it is not where the job says, or S3 refuses it.
+        ClientError: S3 cannot give it now.
     """
-    if status.output is None:
-        return
-    bucket, key = status.output
-    try:
-        body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchKey":
-            return
-        raise
-    yield from body.iter_chunks(_CHUNK)
+    if status.output is not None:
+        yield from get_object(s3, *status.output)["Body"].iter_chunks(_CHUNK)
 
 
 def answers_of(
@@ -331,11 +335,10 @@ def _said(line: Mapping[str, Any], task: Task, labels: Sequence[str]) -> Answer 
         if not isinstance(metadata, dict):
             raise BadJudgement(f"{ATTRIBUTE}-metadata has to be an object")
         judgement = _judgement(line[ATTRIBUTE], metadata, task, labels)
-        job = str(metadata.get("job-name", "")).rpartition("/")[2]
         at = _moment(metadata.get("creation-date"))
     except BadJudgement as bad:
         return Unanswered("bad_answer", str(bad))
-    return crowd.answer(judgement, f"groundtruth-{job}", f"Ground Truth job {job}", seconds=0.0, at=at)
+    return crowd.answer(judgement, "groundtruth", "Ground Truth", seconds=0.0, at=at)
 
 
 def _judgement(value: Any, metadata: Mapping[str, Any], task: Task, labels: Sequence[str]) -> Judgement:

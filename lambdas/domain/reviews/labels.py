@@ -106,11 +106,6 @@ def put(table: ReviewTable, label: str, body: dict[str, Any]) -> LabelDefinition
     return definition
 
 
-def retire(table: ReviewTable, label: str) -> LabelDefinition:
-    """Offer a label no more; images that have it keep it."""
-    return put(table, label, {"retired": True})
-
-
 def _checked(body: dict[str, Any]) -> dict[str, Any]:
     checks = {
         "colour": (_is_colour, "a colour is written #rrggbb"),

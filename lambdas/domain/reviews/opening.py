@@ -31,6 +31,8 @@ WHY: Mapping[Reason, str] = {
 }
 _LOOKED_AT = 2000
 """Unlabelled images looked at in one collection; the next goes on from there."""
+_OF_JOB = 200
+"""Images of one labeling job: whoever starts it or reads it does so in one run of a function."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,9 @@ class Opener:
         reason: Reason,
         kind: Kind,
         seen: Seen | None,
-        *,
-        alone: bool = True,
     ) -> Task | None:
-        """A task for the image; None if it has one, or had one only just now.
-
-        Args:
-            alone: it is the only one of its batch, where a batch of tasks has one execution.
+        """A task for the image; None if it has one, or had one only just now. Where tasks are asked for in
+        batches, the next collection does that.
 
         Raises:
             botocore.exceptions.ClientError: the execution could not be started; the sweeper starts it.
@@ -105,23 +103,25 @@ class Opener:
         )
         if task and task.route != "groundtruth":
             self.start(task.id, task.route)
-        elif task and alone:
-            self._start_batch([task])
         return task
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether people are asked about many images at once, by a labeling job."""
+        return self._tuning.review_route == "groundtruth"
 
     def open_unlabelled(self, ids: Iterable[str], ask: Ask, room: int) -> int:
         """Tasks for those of the images that are not labelled, as far as there is room: how many."""
-        opened: list[Task] = []
+        opened = 0
         kind = self.kind()
         batches = iter(ids)
-        while len(opened) < room and (batch := list(islice(batches, catalogue.MAX_BATCH))):
+        while opened < room and (batch := list(islice(batches, catalogue.MAX_BATCH))):
             for image in catalogue.get_images(self._images, batch):
-                if len(opened) < room and image.status == "unlabelled" and not self._known(image):
-                    task = self.open(image, "unlabelled", kind, ask(image), alone=False)
-                    opened += [task] if task else []
-        if opened and self._tuning.review_route == "groundtruth":
-            self._start_batch(opened)
-        return len(opened)
+                if opened < room and image.status == "unlabelled" and not self._known(image):
+                    # Ground Truth's own functions hand suggestions on to no template.
+                    seen = None if self.in_batches else ask(image)
+                    opened += self.open(image, "unlabelled", kind, seen) is not None
+        return opened
 
     def open_detected(self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen) -> Task | None:
         """A task for an image that the champion was asked about; None if there is no room for it, or it is
@@ -138,7 +138,12 @@ class Opener:
 
     def collect(self, ask: Ask) -> int:
         """Tasks for unlabelled images that have none, as far as there is room: how many. Goes on where the
-        last collection stopped."""
+        last collection stopped. What is asked for in batches is asked for now."""
+        opened = self._collect(ask)
+        self._start_batches()
+        return opened
+
+    def _collect(self, ask: Ask) -> int:
         room = self.room()
         if room <= 0:
             return 0
@@ -170,9 +175,27 @@ class Opener:
             return False
         return True
 
-    def _start_batch(self, opened: Sequence[Task]) -> None:
-        batch = self._table.put_batch([task.id for task in opened])
-        self.start(batch, "groundtruth")
+    def status(self, id: str) -> str | None:
+        """Of the execution that waits for a task or a batch; None if it was never started."""
+        execution = f"{self._machine.replace(':stateMachine:', ':execution:')}:{id}"
+        try:
+            return self._stepfunctions.describe_execution(executionArn=execution)["status"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return None
+
+    def _start_batches(self) -> None:
+        """Ask for the tasks that wait for a labeling job; those of one job are of one kind."""
+        alone = [
+            task
+            for task in self._table.in_state("open")
+            if task.route == "groundtruth" and not task.execution
+        ]
+        for kind in ("detection", "classification"):
+            ids = iter([task.id for task in alone if task.kind == kind])
+            while batch := list(islice(ids, _OF_JOB)):
+                self.start(self._table.put_batch(batch), "groundtruth")
 
     def _known(self, image: CatalogueImage) -> bool:
         """Whether no task would be opened, so that the champion need not be asked."""

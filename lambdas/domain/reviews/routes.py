@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+REFUSALS = ("NoSuchKey", "NoSuchBucket", "AccessDenied")
+"""Errors of S3 that no second try mends. Who may not list a bucket is denied what is not there:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
 _S3_URI = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 
 
@@ -17,3 +27,18 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
     if found is None:
         raise RouteError(f"{uri!r} does not read s3://bucket/key")
     return found[1], found[2]
+
+
+def get_object(s3: S3Client, bucket: str, key: str) -> GetObjectOutputTypeDef:
+    """An object that workers' answers are in.
+
+    Raises:
+        RouteError: it is not there, or S3 refuses it.
+        ClientError: S3 cannot give it now.
+    """
+    try:
+        return s3.get_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in REFUSALS:
+            raise RouteError(f"s3://{bucket}/{key} cannot be read: {error}") from error
+        raise

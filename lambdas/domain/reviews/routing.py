@@ -6,20 +6,24 @@ with a reason that people can read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from lambdas.domain.reviews import a2i, desk, groundtruth
-from lambdas.domain.reviews.groundtruth import JobSettings, Unanswered
+from lambdas.domain.reviews import a2i, desk, groundtruth, settling
+from lambdas.domain.reviews.a2i import LoopChange
+from lambdas.domain.reviews.groundtruth import JobSettings, JobStatus, Unanswered
 from lambdas.domain.reviews.routes import RouteError
 from lambdas.domain.reviews.settling import Settler
 from lambdas.domain.reviews.tasks import Answer, ReviewTable, Task
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+logger = Logger(child=True)
 
 _WORDS: Mapping[str, str] = {
     "States.Timeout": "nobody answered in time",
@@ -33,12 +37,14 @@ class Routes:
 
     settler: Settler
     s3: S3Client
-    a2i: Any
-    sagemaker: Any
     deployment: str
     bucket: str
-    labels: Sequence[str]
+    labels: Callable[[], Sequence[str]]
     """That workers can choose from, sorted."""
+    a2i: Any = None
+    """Client of sagemaker-a2i-runtime; None unless the deployment has a flow definition."""
+    sagemaker: Any = None
+    """Client of sagemaker; None unless the deployment has a work team."""
     flow_definition_arn: str = ""
     jobs: JobSettings | None = None
 
@@ -63,7 +69,7 @@ def ask(routes: Routes, id: str, token: str) -> None:
             routes.a2i,
             routes.s3,
             task,
-            routes.labels,
+            routes.labels(),
             deployment=routes.deployment,
             bucket=routes.bucket,
             flow_definition_arn=routes.flow_definition_arn,
@@ -73,24 +79,20 @@ def ask(routes: Routes, id: str, token: str) -> None:
 
 
 def give_back(routes: Routes, id: str, error: str, cause: str) -> str:
-    """Take a task, or every task of a batch, from whoever was asked: the state that it is in."""
+    """Take a task, or every task of a batch, from whoever was asked, with what they have said by then: the
+    state that it is in."""
     why = _WORDS.get(error) or f"{error}: {cause}"[:1000]
-    tasks = routes.table.batch(id) or [task for task in [routes.table.get(id)] if task]
+    if tasks := routes.table.batch(id):
+        _end_job(routes, id)
+    else:
+        tasks = [task for task in [routes.table.get(id)] if task]
+        for task in tasks:
+            _end_loop(routes, task)
     states = set()
     for task in tasks:
-        if task.route == "a2i" and routes.flow_definition_arn:
-            _stop_loop(routes, task)
         after = routes.settler.give_back(task.id, why)
         states.add(after.state if after else "unknown")
     return ", ".join(sorted(states)) or "unknown"
-
-
-def _stop_loop(routes: Routes, task: Task) -> None:
-    try:
-        a2i.stop_loop(routes.a2i, routes.deployment, task.id)
-    except (ClientError, RouteError):
-        # Whatever workers still say of it finds the task given back.
-        return
 
 
 # A2I
@@ -105,25 +107,58 @@ def loop_finished(routes: Routes, event: Mapping[str, Any]) -> str:
     task = routes.table.get(change.task_id) if change else None
     if change is None or task is None:
         return "not ours"
-    if change.status in ("InProgress", "Stopping"):
+    return take_loop(routes, task, change)
+
+
+def loop_of(routes: Routes, task: Task) -> LoopChange | None:
+    """How the human loop of a task stands; None if there is none.
+
+    Raises:
+        RouteError: what A2I says of it makes no sense.
+        ClientError: A2I cannot answer now.
+    """
+    if task.route != "a2i" or routes.a2i is None:
+        return None
+    return a2i.describe_loop(routes.a2i, routes.deployment, task.id)
+
+
+def take_loop(routes: Routes, task: Task, change: LoopChange) -> str:
+    """The same of a loop as it stands; nothing of one that still runs."""
+    if not change.ended:
         return change.status
     if change.status != "Completed":
-        routes.settler.give_back(task.id, change.reason or f"the human loop {change.status.lower()}")
+        routes.settler.give_back(task.id, change.reason)
         return change.status
     try:
         output = a2i.read_output(routes.s3, change)
-        found = a2i.answers_of(output, task, routes.labels, deployment=routes.deployment)
+        found = a2i.answers_of(output, task, routes.labels(), deployment=routes.deployment)
     except RouteError as error:
         routes.settler.give_back(task.id, str(error))
         return "unreadable"
     return _take(routes, task, found.answers)
 
 
+def _end_loop(routes: Routes, task: Task) -> None:
+    """Take a loop's answers if it has them, else stop it."""
+    try:
+        change = loop_of(routes, task)
+        if change and change.status == "Completed":
+            take_loop(routes, task, change)
+        elif change:
+            a2i.stop_loop(routes.a2i, routes.deployment, task.id)
+    except (ClientError, RouteError):
+        # Whatever workers still say of it finds the task given back.
+        logger.exception("the human loop was not ended", extra={"task": task.id})
+
+
 # Ground Truth
 
 
-def start_job(routes: Routes, batch: str) -> str:
+def start_job(routes: Routes, batch: str, timeout_seconds: int) -> str:
     """Ask for a batch by one labeling job: its name.
+
+    Args:
+        timeout_seconds: after which what nobody has labelled is given back.
 
     Raises:
         RouteError: it cannot be asked; its tasks have to be given back.
@@ -131,12 +166,12 @@ def start_job(routes: Routes, batch: str) -> str:
     if routes.jobs is None:
         raise RouteError("review_route is groundtruth, but the deployment has no groundtruth_workteam_arn")
     tasks = [task for task in routes.table.batch(batch) if task.state == "open"]
-    return groundtruth.start_job(routes.sagemaker, routes.s3, batch, tasks, routes.labels, routes.jobs)
+    jobs = replace(routes.jobs, available_seconds=groundtruth.available_seconds(timeout_seconds))
+    return groundtruth.start_job(routes.sagemaker, routes.s3, batch, tasks, routes.labels(), jobs)
 
 
 def job_finished(routes: Routes, batch: str) -> bool:
-    name = groundtruth.job_name(routes.deployment, batch)
-    return groundtruth.job_status(routes.sagemaker, name).state != "running"
+    return _job(routes, batch).state != "running"
 
 
 def read_job(routes: Routes, batch: str) -> tuple[int, int]:
@@ -145,9 +180,31 @@ def read_job(routes: Routes, batch: str) -> tuple[int, int]:
     Raises:
         RouteError: its output cannot be read; its tasks have to be given back.
     """
+    return _read_job(routes, batch, _job(routes, batch))
+
+
+def recover_job(routes: Routes, batch: str) -> bool:
+    """Do for a batch whose execution has ended what that has left undone: whether there was anything to do.
+    A labeling job that still runs goes on, to its own end."""
+    try:
+        status = _job(routes, batch)
+        if status.state == "running":
+            return False
+        _read_job(routes, batch, status)
+    except RouteError as error:
+        for task in routes.table.batch(batch):
+            routes.settler.give_back(task.id, str(error))
+    return True
+
+
+def _job(routes: Routes, batch: str) -> JobStatus:
+    if routes.sagemaker is None:
+        raise RouteError("the deployment has no groundtruth_workteam_arn any more")
+    return groundtruth.job_status(routes.sagemaker, groundtruth.job_name(routes.deployment, batch))
+
+
+def _read_job(routes: Routes, batch: str, status: JobStatus) -> tuple[int, int]:
     tasks = routes.table.batch(batch)
-    name = groundtruth.job_name(routes.deployment, batch)
-    status = groundtruth.job_status(routes.sagemaker, name)
     labels = groundtruth.labels_of(routes.s3, routes.bucket, batch)
     said = groundtruth.answers_of(groundtruth.read_output(routes.s3, status), tasks, labels)
     answered = 0
@@ -161,6 +218,18 @@ def read_job(routes: Routes, batch: str) -> tuple[int, int]:
     return answered, len(tasks) - answered
 
 
+def _end_job(routes: Routes, batch: str) -> None:
+    """Take a job's answers if it has ended, else stop it."""
+    try:
+        status = _job(routes, batch)
+        if status.state == "running":
+            groundtruth.stop_job(routes.sagemaker, groundtruth.job_name(routes.deployment, batch))
+        else:
+            _read_job(routes, batch, status)
+    except (ClientError, RouteError):
+        logger.exception("the labeling job was not ended", extra={"batch": batch})
+
+
 def _take(routes: Routes, task: Task, answers: tuple[Answer, ...]) -> str:
     """Put the workers' answers on record, as many as there are, and do what follows."""
 
@@ -168,5 +237,9 @@ def _take(routes: Routes, task: Task, answers: tuple[Answer, ...]) -> str:
         return desk.with_answers(now, answers) if now.state == "open" else now
 
     routes.table.update(task.id, answered)
+    for answer in answers:
+        # Workers of a private workforce may be people of the desk, whose names are known.
+        if "name" not in settling.reviewed_by(routes.table, answer.reviewer):
+            settling.note_reviewer(routes.table, answer.reviewer, answer.name)
     after = routes.settler.settle(task.id, final=True)
     return "answered" if after and after.state == "done" else "given back"

@@ -281,11 +281,11 @@ class ReviewTable:
         page = self.table.query(**query)
         return [_task(item) for item in page["Items"]], page.get("LastEvaluatedKey")
 
-    def count(self, state: State, *, available_before: str = "", limit: int | None = None) -> int:
+    def count(self, state: State, *, available_after: str = "", limit: int | None = None) -> int:
         """Tasks of a state, counted no further than to `limit`."""
         condition: ConditionBase = Key("state").eq(state)
-        if available_before:
-            condition &= Key("available_at").lte(available_before)
+        if available_after:
+            condition &= Key("available_at").gt(available_after)
         query: dict[str, Any] = {
             "IndexName": INDEX,
             "KeyConditionExpression": condition,
