@@ -13,6 +13,8 @@ from infra.inbox import Inbox
 from infra.records import Records
 
 STORAGE_MB = 5 * 1024
+MEMORY_MB = 1769
+"""One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 
 class Register(Construct):
@@ -28,7 +30,7 @@ class Register(Construct):
             entry="lambdas.register.handle",
             description="Checks, deduplicates and catalogues what arrives under incoming/",
             timeout=900,
-            memory=1024,
+            memory=MEMORY_MB,
             environment={
                 "DATA_BUCKET": drop.bucket.bucket_name,
                 "CATALOGUE_TABLE": self.catalogue.table_name,

@@ -15,6 +15,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 Kind = Literal["classification", "detection"]
@@ -101,6 +102,12 @@ def clean_label(name: object) -> str:
     """
     if not isinstance(name, str):
         raise ValueError(f"a label is text, not {name!r}"[:200])
+    return _clean_label(name)
+
+
+@lru_cache(maxsize=1024)
+def _clean_label(name: str) -> str:
+    """Remembered, for few labels are on many boxes."""
     label = unicodedata.normalize("NFC", name).strip()
     if not label:
         raise ValueError("a label cannot be empty")
@@ -154,6 +161,14 @@ def parse_line(
     if bad_boxes is not None:
         bad_boxes += [BrokenLine(line_number, error.reason, error.detail) for error in bad]
     return annotation
+
+
+def check_source(source: str, line_number: int) -> None:
+    """Raises BrokenLine if no line could have this source-ref."""
+    try:
+        _source({"source-ref": source}, "source-ref")
+    except _Broken as error:
+        raise BrokenLine(line_number, error.reason, error.detail) from error
 
 
 def check_fits(annotation: Annotation, width: int, height: int) -> tuple[str, str] | None:

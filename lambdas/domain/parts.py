@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
 PART_LINES = 1_000
 """What one invocation registers well within its timeout, at a few DynamoDB calls a line."""
-MAX_FILE_BYTES = 4 * 1024**3
-"""The function's temporary storage (infra/register.py) holds such a file and, compressed, what it becomes."""
+MAX_FILE_BYTES = 768 * 1024**2
+"""The function converts so much in two thirds of its timeout, and its temporary storage holds it and what it
+becomes (infra/register.py); docs/performance.md has the figures."""
 
+_STAND_IN = '{"source-ref":"s3://bucket/key",'
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _S3_NAME = re.compile(r"s3://[^/]+/.+", re.DOTALL)
 _NORMALISED = (
@@ -191,12 +193,14 @@ def convert(path: Path, writer: Writer) -> None:
             elif isinstance(event, types.Found) and event.kind:
                 names.add(event.image)
                 pixels = types.in_pixels(event, *(event.size or (0, 0)))
-                kept.write(json.dumps(_Entry.of(pixels, now).as_list()) + "\n")
+                try:
+                    kept.write(_Entry.of(pixels, now).kept())
+                except BrokenLine as broken:
+                    writer.broken.add(broken)
     with gzip.open(spool, "rt", encoding="utf-8") as kept:
         for text in kept:
-            entry = _Entry(*json.loads(text))
             try:
-                writer.add(_line(entry, names, writer.arrival))
+                writer.add(_line(_Entry.read(text), names, writer.arrival))
             except BrokenLine as broken:
                 writer.broken.add(broken)
 
@@ -207,16 +211,24 @@ class _Entry:
 
     image: str
     line: int
-    attributes: dict[str, Any]
+    attributes: str
+    """Its line of a manifest without the source-ref."""
 
     @classmethod
     def of(cls, event: Found, changed_at: str) -> _Entry:
-        entry = found.entry(event, "", "", changed_at)
-        del entry["source-ref"]
-        return cls(event.image, event.line, entry)
+        """Raises BrokenLine if it could not be registered; single bad boxes are told when it is."""
+        line = manifests.entry_line(found.entry(event, "bucket", "key", changed_at))
+        manifests.parse_line(line, event.line, bad_boxes=[])
+        return cls(event.image, event.line, "{" + line.removeprefix(_STAND_IN))
 
-    def as_list(self) -> list[Any]:
-        return [self.image, self.line, self.attributes]
+    def kept(self) -> str:
+        """As a line of text; JSON has no tabs but as escapes."""
+        return f"{self.line}\t{json.dumps(self.image)}\t{self.attributes}\n"
+
+    @classmethod
+    def read(cls, text: str) -> _Entry:
+        line, image, attributes = text.rstrip("\n").split("\t")
+        return cls(json.loads(image), int(line), attributes)
 
 
 class _BareNames:
@@ -240,9 +252,9 @@ def _line(entry: _Entry, names: _BareNames, arrival: Arrival) -> bytes:
     line["source-ref"] = key
     if also:
         line[ALSO_ATTRIBUTE] = also
-    text = manifests.entry_line(line | entry.attributes)
-    manifests.parse_line(text, entry.line, bad_boxes=[])
-    return text.encode()
+    for name in filter(None, (key, also)):
+        manifests.check_source(name, entry.line)
+    return _with(entry.attributes.encode(), line)
 
 
 def _keys(entry: _Entry, names: _BareNames, arrival: Arrival) -> tuple[str, str]:

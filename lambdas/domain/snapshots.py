@@ -120,7 +120,7 @@ def _snapshot(draft: Draft, assignment: Assignment, written: Written, cutoff: st
         left_out=draft.left_out(),
         crossing_groups=assignment.crossing_groups(),
         other_side=assignment.other_side(),
-        manifest_bytes=dict(written.bytes),
+        manifest_bytes={side: written.bytes[side] for side in SIDES},
         cutoff=cutoff,
     )
 

@@ -90,6 +90,23 @@ def test_functions_run_on_python_3_13_with_tracing_and_their_own_log_group(templ
     assert {group["Properties"]["RetentionInDays"] for group in groups.values()} == {90}
 
 
+def test_who_tells_of_a_run_knows_where_people_see_it(template: Template) -> None:
+    """The console is made before them: an address in the other direction would be a circle."""
+    functions = of_type(template, "AWS::Lambda::Function")
+    told = {name for name, function in functions.items() if "CONSOLE_ADDRESS" in _variables(function)}
+    assert sorted(name.rstrip("0123456789ABCDEF") for name in told) == [
+        "RetrainReportFunction",
+        "SweepSweepFunction",
+    ]
+    for name in told:
+        assert "ConsoleDistribution" in json.dumps(_variables(functions[name])["CONSOLE_ADDRESS"])
+
+
+def _variables(function: dict[str, Any]) -> dict[str, Any]:
+    variables: dict[str, Any] = function["Properties"].get("Environment", {}).get("Variables", {})
+    return variables
+
+
 def test_tables_are_on_demand_with_point_in_time_recovery(template: Template) -> None:
     for table in of_type(template, "AWS::DynamoDB::Table").values():
         assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"

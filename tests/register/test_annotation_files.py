@@ -123,6 +123,15 @@ def test_a_file_that_is_too_large_is_rejected_unread(drop: Drop, monkeypatch: py
     assert drop.read("rejected/annotations/set/m.manifest") == body
 
 
+def test_a_file_of_the_most_that_is_taken_is_taken(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = manifest(labelled_line("incoming/annotations/a.jpg", "cat"))
+    monkeypatch.setattr(parts, "MAX_FILE_BYTES", len(body))
+    assert drop.drop(f"{FOLDER}m.manifest", body).kind == "annotated"
+    assert drop.drop(f"{FOLDER}n.manifest", body + b"\n").reason == "file_too_large"
+    detail = drop.reason("annotations/set/n.manifest")["detail"]
+    assert "split it" in detail and str(len(body)) in detail
+
+
 def test_the_side_that_the_data_asks_for_and_nothing_else(drop: Drop) -> None:
     images(drop, 1)
     line = labelled_line(f"{FOLDER}0.jpg", "cat") | {"labelloop-split": "VALIDATION"}
