@@ -68,6 +68,7 @@ def show_run(console: Console, found: Record) -> None:
         ("version", str(found.get("version", ""))),
         ("snapshot", str(found.get("snapshot", ""))),
         ("images", _images(found.get("images"))),
+        ("flagged", _flagged(found.get("flagged_entries", {}))),
         ("F1", words.f1(found.get("f1"))),
         ("billable training", words.seconds(found.get("billable_seconds"))),
         (
@@ -80,6 +81,12 @@ def show_run(console: Console, found: Record) -> None:
     _verdicts(console, found)
     show_labels(console, found.get("labels", []))
     _steps(console, found.get("steps", []))
+
+
+def _flagged(entries: Record) -> str:
+    """Entries that Rekognition found errors in."""
+    told = ", ".join(f"{count} of {side}" for side, count in sorted(entries.items()) if count)
+    return f"{told}: Rekognition found errors in them, and trained without" if told else ""
 
 
 def outcome(found: Record) -> str:

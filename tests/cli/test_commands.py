@@ -167,6 +167,9 @@ def test_a_run_with_everything_on_record(history: Cli) -> None:
     ):
         assert expected in shown
     assert "Begin" not in shown
+    assert "Rekognition found errors" not in shown
+    history.records.note_run("images-one", flagged_entries={"TRAIN": 2, "TEST": 0})
+    assert "2 of TRAIN: Rekognition found errors in them" in history("runs", "images-one").stdout
 
 
 def test_an_unknown_run(history: Cli) -> None:

@@ -53,6 +53,9 @@ def test_a_snapshot_holds_every_labelled_image_once(world: World) -> None:
     assert made.train_labels == {"cat": 8, "dog": 4}
     assert made.test_labels == {"cat": 2, "dog": 1}
     assert made.left_out == {}
+    assert made.manifest_bytes == {
+        side: len(world.read(f"datasets/{made.id}/{side.lower()}.manifest").encode()) for side in SIDES
+    }
     assert train == sorted(train)
     assert snapshots.read(world.s3, BUCKET, made.id) == made
     assert (
