@@ -9,6 +9,7 @@ import sys
 
 from benchmarks import (
     data,
+    engine_datasets,
     engine_learning,
     engine_serving,
     handlers,
@@ -30,6 +31,7 @@ ALL = {
     "data": data.measure,
     "review": review.measure,
     "engine_learning": engine_learning.measure,
+    "engine_datasets": engine_datasets.measure,
     "engine_serving": engine_serving.measure,
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from local.engine import errors, faults
+from local.engine.entries import Entry
 from local.engine.quotas import Quotas
 from tests.local.engine_support import BUCKET, Bench, Everybody, boxed, classified, eventually
 
@@ -319,6 +320,57 @@ def test_what_cannot_be_distributed_is_refused_or_fails(bench: Bench) -> None:
     bench.update(test, classified("b.png", "cat"))
     with pytest.raises(errors.InvalidParameterException, match="must be empty"):
         bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
+
+
+def test_a_test_dataset_that_was_just_filled_is_not_distributed_to(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = bench.project()
+    lines = [classified(f"{number}.png", "cat") for number in range(5)]
+    train, test = bench.dataset(project, "TRAIN", lines), bench.dataset(project, "TEST", [])
+    claim = bench.store.claim_datasets
+
+    def late(*arns: str, **to: Any) -> bool:
+        monkeypatch.undo()
+        bench.store.entries.put(test, [Entry("s3://data-bucket/x.png", "{}", (), (), 0)])
+        bench.store.entries.count(test)
+        return claim(*arns, **to)
+
+    monkeypatch.setattr(bench.store, "claim_datasets", late)
+    with pytest.raises(errors.InvalidParameterException, match="must be empty; it has 1"):
+        bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
+    assert bench.dataset_status(train)["Status"] == "CREATE_COMPLETE"
+    assert bench.store.work() == []
+
+
+@pytest.mark.parametrize(
+    ("now", "error", "told"),
+    [
+        ("UPDATE_IN_PROGRESS", errors.ResourceInUseException, "UPDATE_IN_PROGRESS; wait"),
+        ("CREATE_FAILED", errors.ResourceInUseException, "CREATE_FAILED; delete it"),
+        ("", errors.ResourceNotFoundException, "was deleted"),
+    ],
+)
+def test_who_comes_second_is_told_what_the_dataset_is_now(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    now: str,
+    error: type[errors.RekognitionError],
+    told: str,
+) -> None:
+    arn = bench.dataset(bench.project(), "TRAIN", [classified("a.png", "cat")])
+    claim = bench.store.claim_datasets
+
+    def late(*arns: str, **to: Any) -> bool:
+        if now:
+            bench.store.move_dataset(arn, now, message="", code="SUCCESS")
+        else:
+            bench.store.delete_dataset(arn, unless=())
+        return claim(*arns, **to)
+
+    monkeypatch.setattr(bench.store, "claim_datasets", late)
+    with pytest.raises(error, match=told):
+        bench.update(arn, classified("b.png", "cat"))
 
 
 def test_a_dataset_that_changes_is_left_alone(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from PIL import Image
 
 from local.engine import errors, quotas
-from tests.local.engine_support import BUCKET, Bench, Everybody, picture
+from local.engine.training import version_directory
+from tests.local.engine_support import BUCKET, Bench, Everybody, FakeModel, picture
 
 
 @pytest.fixture
@@ -139,6 +141,22 @@ def test_an_image_in_s3_may_be_larger_than_one_that_is_sent(bench: Bench) -> Non
     bench.objects.held[BUCKET, "large.png"] = body + bytes(11 * quotas.MIB)
     with pytest.raises(errors.ImageTooLargeException, match=r"large\.png has more than 15728640 bytes"):
         bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=image)
+
+
+def test_a_model_that_is_deleted_while_it_is_asked_is_not_ready(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = bench.running(bench.project())
+    predict = FakeModel.predict
+
+    def slow(model: FakeModel, image: bytes) -> Any:
+        found = predict(model, image)
+        shutil.rmtree(version_directory(bench.state, arn))
+        return found
+
+    monkeypatch.setattr(FakeModel, "predict", slow)
+    with pytest.raises(errors.ResourceNotReadyException, match="does not run any more"):
+        bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=sent(picture((1, 2, 3))))
 
 
 @pytest.mark.parametrize("image", [{}, {"Bytes": "", "S3Object": {}}, {"S3Object": {"Bucket": BUCKET}}])

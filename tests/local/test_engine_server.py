@@ -312,6 +312,20 @@ def test_s3_is_read_with_the_callers_permission(server: Server, project: str) ->
     assert create("TEST")["DatasetArn"]
 
 
+def test_a_training_needs_the_permission_for_every_image(server: Server, project: str) -> None:
+    one = f"arn:aws:s3:::{BUCKET}/images/TEST-7.jpg"
+    deny = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": one}
+    trainer = server.client("rekognition", user(server, "trainer", allow("rekognition:*", "s3:*"), deny))
+    output = {"S3Bucket": BUCKET, "S3KeyPrefix": "forbidden"}
+    arn = trainer.create_project_version(ProjectArn=project, VersionName="forbidden", OutputConfig=output)
+    eventually(lambda: status(trainer, project, "forbidden") == "TRAINING_FAILED")
+    (told,) = trainer.describe_project_versions(ProjectArn=project, VersionNames=["forbidden"])[
+        "ProjectVersionDescriptions"
+    ]
+    assert "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET" in told["StatusMessage"]
+    trainer.delete_project_version(ProjectVersionArn=arn["ProjectVersionArn"])
+
+
 def test_a_bucket_that_asks_for_tls_is_read(server: Server, project: str) -> None:
     """As CDK's enforce_ssl writes it; the loopback interface counts as TLS."""
     deny = {

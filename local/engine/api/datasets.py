@@ -14,7 +14,7 @@ from local.engine.errors import (
     ResourceNotFoundException,
 )
 from local.engine.objects import ObjectTooLargeError
-from local.engine.store import AlreadyThereError, Dataset, NotThereError, Work
+from local.engine.store import AlreadyThereError, Dataset, NotThereError, Store, Work
 
 BUSY = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
 
@@ -64,7 +64,7 @@ class Datasets:
     def delete_dataset(self, request: Request, caller: Caller) -> Answer:
         dataset = self._context.dataset(request["DatasetArn"], caller)
         if not self._store.delete_dataset(dataset.arn, unless=BUSY):
-            raise ResourceInUseException(f"DatasetArn: the dataset is {dataset.status}; wait for its end")
+            raise in_use(self._store, dataset)
         return {}
 
     def _from_source(self, work: Work, source: Request, caller: Caller) -> tuple[Work, bytes | None]:
@@ -91,6 +91,16 @@ class Datasets:
             return work, self._context.read(manifest["S3Object"], caller, where, limit=limit)
         except ObjectTooLargeError:
             return replace(work, failure=manifest_errors.MANIFEST_TOO_LARGE), None
+
+
+def in_use(store: Store, dataset: Dataset) -> ResourceInUseException | ResourceNotFoundException:
+    """Why it cannot be changed: by what it is now, which may be another than when the operation began."""
+    found = store.dataset(dataset.arn)
+    if found is None:
+        return ResourceNotFoundException(f"{dataset.arn} was deleted")
+    if found.status == "CREATE_FAILED":
+        return ResourceInUseException("DatasetArn: the dataset is CREATE_FAILED; delete it")
+    return ResourceInUseException(f"DatasetArn: the dataset is {found.status}; wait for its end")
 
 
 def described_status(dataset: Dataset) -> Answer:

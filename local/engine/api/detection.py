@@ -35,13 +35,14 @@ class Detection:
         endpoints = self._context.endpoints
         try:
             found = endpoints.predict(version.arn, image)
-        except NotRunningError as error:
+            thresholds = endpoints.thresholds(version.arn)
+        except (NotRunningError, FileNotFoundError) as error:
+            # It was stopped meanwhile, and deleted if its files are gone.
             raise ResourceNotReadyException(
                 "ProjectVersionArn: the model version does not run any more"
             ) from error
         except PredictionFailedError as error:
             raise InternalServerError(f"The model failed on this image: {error}") from error
-        thresholds = endpoints.thresholds(version.arn)
         least_confidence = request.get("MinConfidence")
         kept = [f for f in found if f.confidence >= _least(f.label, thresholds, least_confidence)]
         kept.sort(key=lambda f: -f.confidence)

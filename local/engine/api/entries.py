@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from local.engine import faults
 from local.engine.api.context import Answer, Caller, Context, Request
-from local.engine.api.datasets import BUSY
+from local.engine.api.datasets import BUSY, in_use
 from local.engine.entries import Filters
-from local.engine.errors import (
-    InvalidParameterException,
-    ResourceInUseException,
-    ResourceNotReadyException,
-)
+from local.engine.errors import InvalidParameterException, ResourceNotReadyException
 from local.engine.quotas import PAGE
 from local.engine.store import Dataset, Work
 
@@ -63,7 +59,7 @@ class DatasetEntries:
             if not self._store.claim_datasets(
                 dataset.arn, to="UPDATE_IN_PROGRESS", message=_UPDATING, unless={*BUSY, "CREATE_FAILED"}
             ):
-                raise ResourceInUseException(f"DatasetArn: the dataset is {dataset.status}; wait for its end")
+                raise in_use(self._store, dataset)
         return {}
 
     def distribute_dataset_entries(self, request: Request, caller: Caller, *, outcome: str = "") -> Answer:
@@ -77,8 +73,6 @@ class DatasetEntries:
         for dataset in given:
             if dataset.status in BUSY or dataset.status == "CREATE_FAILED":
                 raise ResourceNotReadyException(f"Datasets: {dataset.arn} is {dataset.status}")
-        if testing.total:
-            raise InvalidParameterException(f"Datasets: {testing.arn} must be empty; it has {testing.total}")
         images = self._context.quotas.images_per_dataset
         failure = faults.MESSAGE if outcome else ""
         work = Work("DISTRIBUTE", (training.arn, testing.arn), images, failure=failure)
@@ -87,6 +81,11 @@ class DatasetEntries:
                 *work.datasets, to="UPDATE_IN_PROGRESS", message=_UPDATING, unless=BUSY
             ):
                 raise ResourceNotReadyException("Datasets: one of them has begun to change; wait for its end")
+            # Now that nothing else can add to it.
+            if (found := self._context.dataset(testing.arn, caller)).total:
+                raise InvalidParameterException(
+                    f"Datasets: {testing.arn} must be empty; it has {found.total}"
+                )
         return {}
 
     def _ready(self, arn: str, caller: Caller) -> Dataset:
