@@ -22,7 +22,6 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
         "DELETE /api/admin/tasks/{task}",
         "GET /api/admin/reviewers",
         "PUT /api/admin/labels",
-        "DELETE /api/admin/labels",
     ),
     "console": (
         "GET /api/runs",

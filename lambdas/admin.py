@@ -29,7 +29,7 @@ logger = Logger()
 app = http.api()
 PAGE = 50
 _COUNTED = 10_000
-"""Finished tasks are counted no further than to this."""
+"""Tasks are counted no further than to this."""
 _CURSOR = {"id": r"[0-9a-f]{20}-[0-9]{1,9}", "part": "task", "available_at": r"[0-9TZ:.-]{20,30}"}
 """Keys of the index, and what they look like."""
 
@@ -53,7 +53,7 @@ def tasks() -> Response[str]:
     else:
         raise Refusal(422, "bad_request", f"state is one of {', '.join((*STATES, 'claimed'))}", "state")
     counts: dict[str, int] = {one: table.count(one, limit=_COUNTED) for one in STATES}
-    counts["claimed"] = counts["open"] - table.count("open", available_before=now)
+    counts["claimed"] = table.count("open", available_after=now, limit=_COUNTED)
     documents = [_document(task, now) for task in found]
     return http.answer({"tasks": documents, "counts": counts, "cursor": _text(more)})
 
@@ -92,17 +92,6 @@ def put_label() -> Response[str]:
     offered.forget()
     shown = next((one for one in offered() if one.label == kept.label), kept)
     return http.answer(label_document(shown))
-
-
-@app.delete("/api/admin/labels")
-def retire_label() -> Response[str]:
-    _caller()
-    name = _label()
-    if name not in {definition.label for definition in offered()}:
-        raise Refusal(404, "not_found", "there is no such label")
-    labels.retire(services().reviews, name)
-    offered.forget()
-    return http.nothing()
 
 
 def _label() -> str:
