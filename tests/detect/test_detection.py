@@ -275,9 +275,9 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
         def detect_custom_labels(self, **request: Any) -> dict[str, Any]:
             return {"CustomLabels": by_thresholds(thresholds, found, request.get("MinConfidence"))}
 
-    parts: Any = (Rekognition(), Records(), {})
-    _, (plain, _) = detection._see(*parts, None)
-    _, (labels, left_out) = detection._see(*parts, floor)
+    rekognition, records = cast(Any, Rekognition()), cast(Any, Records())
+    _, (plain, _) = detection._see(rekognition, records, {}, None)
+    _, (labels, left_out) = detection._see(rekognition, records, {}, floor)
     # As near as confidences are told.
     sure = [one for one in labels if abs(one["confidence"] - 100 * thresholds[one["label"]]) > 0.001]
     assert [one for one in plain if one in sure] == sure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -71,8 +71,7 @@ def test_the_step_counts_what_is_open_on_the_desk(world: World) -> None:
     assert task is not None
 
     def look(started_at: str) -> dict[str, Any]:
-        event: Any = {"run": "r", "started_at": started_at}
-        return cast(dict[str, Any], retrain.open_reviews(event, context()))
+        return retrain.open_reviews({"run": "r", "started_at": started_at}, context())
 
     assert look(clock.now()) == {"go_on": False, "wait_seconds": 7}
     assert look(clock.in_seconds(-3601))["go_on"] is True

@@ -174,8 +174,13 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
     world.tune(min_new_images=2, lost_event_seconds=60)
     world.images("cat", 2)
     world.version("forgotten", "RUNNING")
-    tended: list[Any] = []
-    monkeypatch.setattr(tending, "tend", lambda *asked: tended.append(asked) or Tended(settled=1))
+    tended: list[str] = []
+
+    def tend(*asked: Any) -> Tended:
+        tended.append("once")
+        return Tended(settled=1)
+
+    monkeypatch.setattr(tending, "tend", tend)
     monkeypatch.setattr(sweeping, "resend_lost_events", lambda *asked: ["key"])
 
     def broken(*asked: Any) -> Any:
