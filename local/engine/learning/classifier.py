@@ -14,7 +14,7 @@ from local.engine.learning import augment
 from local.engine.learning.data import Canvas, Images, canvas_for, size
 from local.engine.learning.evaluation import measure
 from local.engine.learning.holding import hold_back
-from local.engine.learning.network import Backbone
+from local.engine.learning.network import Backbone, for_learning
 from local.engine.learning.symmetry import Change, Symmetry
 from local.engine.learning.types import Evaluation, Example, Prediction
 
@@ -62,7 +62,7 @@ class ClassifierLearner:
         for row, example in enumerate(examples):
             for label in example.labels:
                 self._truth[row, labels.index(label)] = 1
-        self.network: nn.Module = ClassifierNetwork(len(labels)).to(device)
+        self.network: nn.Module = for_learning(ClassifierNetwork(len(labels)), device)
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -25,6 +25,7 @@ from local.engine.learning import augment
 from local.engine.learning.classifier import ClassifierNetwork
 from local.engine.learning.data import CACHE_BYTES, DECODERS, GREY, Canvas, normalised, read, size
 from local.engine.learning.evaluation import measure, overlap
+from local.engine.learning.network import for_learning
 from local.engine.learning.symmetry import Change, Symmetry
 from local.engine.learning.types import Box, Evaluation, Example, Prediction
 
@@ -178,7 +179,7 @@ class LookLearner:
         self.side = side_for(examples)
         self.detail = detail_for(examples, self.side)
         self.symmetry = Symmetry()
-        self.network: nn.Module = ClassifierNetwork(len(labels) + 1).to(device)
+        self.network: nn.Module = for_learning(ClassifierNetwork(len(labels) + 1), device)
         self._big = round(AROUND * self.side)
         self._regions: list[str | None] = []
         self._cut_outs: list[torch.Tensor] = []

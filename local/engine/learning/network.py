@@ -58,6 +58,11 @@ class Backbone(nn.Module):
         return [quarter, eighth, sixteenth, self.last(sixteenth)]
 
 
+def for_learning(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network on the device, channels last in memory, with which small images are learned from faster."""
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
 def for_serving(network: nn.Module) -> nn.Module:
     """A copy that gives the same answers faster: batch normalisation folded into the convolutions before it,
     channels last in memory. It can neither learn nor be saved."""

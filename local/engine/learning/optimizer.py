@@ -55,11 +55,20 @@ def _turn(weight: torch.Tensor, gradient: torch.Tensor, moment: torch.Tensor, sh
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """The matrix with its singular values all brought near 1, by a Newton-Schulz iteration."""
+    """The matrix with its singular values all brought near 1, by a Newton-Schulz iteration.
+
+    A round multiplies the matrix from the left by a polynomial of its square. The polynomials are multiplied
+    with one another first: they are much smaller than the matrix, as a rule.
+    """
     x: torch.Tensor = matrix / (matrix.norm() + 1e-7)
     tall = x.shape[0] > x.shape[1]
     x = x.T if tall else x
+    square = x @ x.T
+    product = torch.eye(len(square), device=x.device)
     for _ in range(_ROUNDS):
-        square = x @ x.T
-        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+        factor = torch.addmm(square, square, square, beta=-4.7750, alpha=2.0315)
+        factor.diagonal().add_(3.4445)
+        product = factor @ product
+        square = factor @ square @ factor
+    x = product @ x
     return x.T if tall else x
