@@ -1,0 +1,99 @@
+"""Pictures of what a model gets wrong in its test images: one small JPEG for each data set."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from local.engine.learning import Evaluation, Example, Task
+from local.engine.learning.evaluation import Judged, judge
+
+COLUMNS, MOST = 4, 12
+SIDE = 220
+"""Pixels of an image's longer side."""
+LINE, LINES = 14, 4
+"""Pixels of a line of text, and lines of text under an image."""
+MOST_BYTES = 150_000
+WRONG, MISSED = "#e0302a", "#f2a900"
+
+
+def write(path: Path, task: Task, examples: Sequence[Example], evaluation: Evaluation) -> int:
+    """Write the test images with the most errors as a contact sheet: what was predicted wrongly in red, what
+    was missed in amber. Predictions count from their label's assumed threshold, as in the F1.
+
+    Returns:
+        How many test images have errors; nothing is written if none has.
+    """
+    thresholds = {label.label: 100 * label.assumed_threshold for label in evaluation.labels}
+    judged = [
+        (example, _errors(judge(task, example, seen), thresholds))
+        for example, seen in zip(examples, evaluation.predictions, strict=True)
+    ]
+    wrong = sorted((one for one in judged if one[1]), key=lambda one: -len(one[1]))
+    if wrong:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_small(_sheet(wrong[:MOST])))
+    return len(wrong)
+
+
+def _errors(judged: Sequence[Judged], thresholds: Mapping[str, float]) -> list[Judged]:
+    """Predictions that count and are wrong, and truths that no prediction which counts has found."""
+    return [
+        one
+        for one in judged
+        if one.label in thresholds
+        and one.right != (one.predicted and one.confidence >= thresholds[one.label])
+    ]
+
+
+def _sheet(wrong: Sequence[tuple[Example, Sequence[Judged]]]) -> Image.Image:
+    rows = -(-len(wrong) // COLUMNS)
+    columns = min(COLUMNS, len(wrong))
+    wide, tall = SIDE + 8, SIDE + 8 + LINES * LINE
+    sheet = Image.new("RGB", (columns * wide, rows * tall), "white")
+    for number, (example, errors) in enumerate(wrong):
+        row, column = divmod(number, COLUMNS)
+        sheet.paste(_tile(example, errors), (column * wide + 4, row * tall + 4))
+    return sheet
+
+
+def _tile(example: Example, errors: Sequence[Judged]) -> Image.Image:
+    """A test image with the boxes that are wrong or were missed, and in words what they are."""
+    with Image.open(example.path) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    scale = SIDE / max(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)))
+    draw = ImageDraw.Draw(image)
+    for one in errors:
+        if one.box:
+            corners = (one.box.left, one.box.top, one.box.left + one.box.width, one.box.top + one.box.height)
+            draw.rectangle([side * scale for side in corners], outline=_colour(one), width=2)
+    tile = Image.new("RGB", (SIDE, SIDE + LINES * LINE), "white")
+    tile.paste(image, ((SIDE - image.width) // 2, SIDE - image.height))
+    draw, font = ImageDraw.Draw(tile), ImageFont.load_default(11)
+    for number, one in enumerate(errors[:LINES]):
+        more = f" and {len(errors) - LINES} more" if number == LINES - 1 and len(errors) > LINES else ""
+        draw.text((2, SIDE + number * LINE), _words(one) + more, fill=_colour(one), font=font)
+    return tile
+
+
+def _words(one: Judged) -> str:
+    said = f"at {one.confidence:.0f} %" if one.predicted else "not seen"
+    return f"missed {one.label} ({said})" if one.right else f"wrong: {one.label} ({said})"
+
+
+def _colour(one: Judged) -> str:
+    return MISSED if one.right else WRONG
+
+
+def _small(image: Image.Image) -> bytes:
+    """As a JPEG file of no more than MOST_BYTES."""
+    for quality in range(85, 20, -5):
+        body = io.BytesIO()
+        image.save(body, "JPEG", quality=quality, optimize=True)
+        if body.tell() <= MOST_BYTES:
+            break
+    return body.getvalue()
