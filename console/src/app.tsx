@@ -68,8 +68,9 @@ export function App() {
 function Unbroken({ children }: { children: ComponentChildren }) {
   const [broken] = useErrorBoundary((error: unknown) => console.error(error))
   if (!broken) return <>{children}</>
+  const again = <Button onClick={() => location.reload()}>Load it again</Button>
   return (
-    <EmptyState title="This page has broken" action={<Button onClick={() => location.reload()}>Load it again</Button>}>
+    <EmptyState alone title="This page has broken" action={again}>
       That is a fault of the console, not of yours; what you drew at the review desk is kept. It said:{' '}
       {sentence(broken instanceof Error ? broken.message : String(broken))}
     </EmptyState>
@@ -79,7 +80,7 @@ function Unbroken({ children }: { children: ComponentChildren }) {
 function CurrentPage() {
   if (meFailed.value && !me.value) {
     return (
-      <EmptyState title="The service did not answer" action={<Button onClick={loadMe}>Try again</Button>}>
+      <EmptyState alone title="The service did not answer" action={<Button onClick={loadMe}>Try again</Button>}>
         {meFailed.value}
       </EmptyState>
     )
@@ -89,12 +90,12 @@ function CurrentPage() {
     const params = match(route.pattern, path.value)
     if (!params) continue
     if (route.administrators && !isAdministrator()) {
-      return <EmptyState title="For administrators">Ask an administrator to add you to the group.</EmptyState>
+      return <EmptyState alone title="For administrators">Ask an administrator to add you to the group.</EmptyState>
     }
     return <Lazy route={route} params={params} />
   }
   return (
-    <EmptyState title="There is no such page">
+    <EmptyState alone title="There is no such page">
       <Link href="/review">Go to the review desk</Link>
     </EmptyState>
   )

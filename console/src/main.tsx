@@ -18,7 +18,7 @@ void startAuth().then(
   (error: unknown) => {
     const again = <Button onClick={() => location.reload()}>Load it again</Button>
     render(
-      <EmptyState title="The console could not start" action={again}>
+      <EmptyState alone title="The console could not start" action={again}>
         {error instanceof Error ? error.message : String(error)}
       </EmptyState>,
       root,

@@ -94,7 +94,7 @@ export function Lazy({ route, params }: { route: Route; params: Record<string, s
   }, [route])
   if (failed) {
     return (
-      <EmptyState title="This page could not be loaded">
+      <EmptyState alone title="This page could not be loaded">
         The console may have been updated meanwhile. <a href={location.pathname}>Load it again</a>.
       </EmptyState>
     )

@@ -24,13 +24,16 @@ export function Spinner({ label = 'Loading' }: { label?: string }) {
 
 interface EmptyStateProps {
   title: string
+  /** Nothing else is on the page, so that its title is the page's. */
+  alone?: boolean
   children?: ComponentChildren
   action?: ComponentChildren
 }
-export function EmptyState({ title, children, action }: EmptyStateProps) {
+export function EmptyState({ title, alone = false, children, action }: EmptyStateProps) {
+  const Heading = alone ? 'h1' : 'h2'
   return (
     <section class="empty">
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children && <p>{children}</p>}
       {action}
     </section>

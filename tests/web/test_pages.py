@@ -1,0 +1,245 @@
+"""The console's pages in Chromium: what they say when something is wrong, and how they look."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from infra.lambda_asset import ROOT
+from tests.web.site import PICTURE, Site, desk_is_ready
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def test_a_failed_sign_in_is_told(site: Site) -> None:
+    site.begin(signInError="User is disabled")
+    page = site.context().new_page()
+    page.goto(site.address)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_have_text(
+        "Signing in did not work: User is disabled. Sign in once more."
+    )
+    site.begin()
+    page.get_by_role("button", name="Sign in").click()
+    desk_is_ready(page)
+
+
+def test_a_page_that_breaks_says_so_and_the_others_go_on(site: Site) -> None:
+    page = site.page("runs")
+    page.route("**/api/versions", lambda route: route.fulfill(json={"versions": [{}]}))
+    go(page, "Versions")
+    expect(page.get_by_role("heading", name="This page has broken")).to_be_visible()
+    page.unroute("**/api/versions")
+    page.get_by_role("button", name="Load it again").click()
+    expect(page.get_by_role("article")).to_have_count(4)
+
+
+@pytest.mark.parametrize("path", ["runs/%E0%A4%A", "nothing/here"])
+def test_there_is_no_such_page(path: str, site: Site) -> None:
+    page = site.page("nothing")
+    # Only a link of the page itself gets there: a server refuses such an address.
+    page.evaluate(f"history.pushState(null, '', '/{path}'); dispatchEvent(new Event('popstate'))")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+
+
+def test_a_console_without_its_settings_says_so(site: Site) -> None:
+    page = site.context().new_page()
+    page.route("**/config.json", lambda route: route.fulfill(status=403))
+    page.goto(site.address)
+    expect(page.get_by_role("heading", name="The console could not start")).to_be_visible()
+
+
+def test_a_task_is_given_to_one_of_two_people_of_one_name(site: Site) -> None:
+    page = site.page("admin/tasks")
+    page.get_by_role("button", name="Reassign").first.click()
+    chosen = page.get_by_label("Who is to answer it")
+    expect(chosen.get_by_role("option")).to_have_text(
+        ["Whoever is next", "Ben (sub-Ben)", "Chiara", "Ben (another-)", "Rosa"]
+    )
+    chosen.select_option("Ben (another-)")
+    with page.expect_request("**/assignment") as asked:
+        page.get_by_role("dialog").get_by_role("button", name="Reassign").click()
+    assert asked.value.post_data_json == {"reviewer": "another-Ben"}
+    expect(page.get_by_text("The task is Ben\u2019s now.")).to_be_visible()
+
+
+def test_a_label_is_named_only_once(site: Site) -> None:
+    page = site.page("admin/labels")
+    page.get_by_role("button", name="Add a label").click()
+    form = page.get_by_role("dialog", name="Add a label")
+    form.get_by_label("Name").fill("crate")
+    form.get_by_role("button", name="Save").click()
+    expect(form.get_by_role("alert")).to_have_text("This label is there already: edit it.")
+    form.get_by_label("Name").fill("sack")
+    form.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="sack")).to_be_visible()
+
+
+# How they look
+
+
+@dataclass(frozen=True)
+class Look:
+    width: int
+    scheme: Any
+
+    def settings(self) -> dict[str, Any]:
+        # Axe has to be put into the page, which the policy refuses.
+        return {
+            "viewport": {"width": self.width, "height": 800},
+            "color_scheme": self.scheme,
+            "bypass_csp": True,
+            "reduced_motion": "reduce",
+        }
+
+
+LOOKS = [Look(1280, "light"), Look(390, "dark")]
+"""Each width and each scheme once. With the page's own data the other two are looked at on a stack."""
+
+
+@pytest.fixture(params=LOOKS, ids=lambda look: f"{look.width}-{look.scheme}")
+def look(request: pytest.FixtureRequest) -> Look:
+    found: Look = request.param
+    return found
+
+
+def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
+    page = site.page(**look.settings())
+    found = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
+    assert len(found) == 18
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+NOTHING_YET = {
+    "Runs": "No run yet",
+    "Versions": "No model version yet",
+    "Tasks": "No open task",
+    "Reviewers": "Nobody has been at the desk yet",
+    "Labels": "No label yet",
+}
+
+
+def test_what_there_is_before_there_is_anything_is_accessible(look: Look, site: Site) -> None:
+    site.begin(empty=True, tasks=0)
+    page = site.page(**look.settings())
+    expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    found = {"Review": violations(page)}
+    for name, said in NOTHING_YET.items():
+        go(page, name)
+        expect(page.get_by_role("heading", name=said)).to_be_visible()
+        found[name] = violations(page)
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_the_desk_for_whole_images_and_after_sign_in_has_ended_is_accessible(look: Look, site: Site) -> None:
+    site.begin(kind="classification")
+    page = site.desk(**look.settings())
+    found = {"desk": violations(page)}
+    site.change(refusal={"status": 401})
+    page.keyboard.press("n")
+    expect(page.get_by_role("alert")).to_be_visible()
+    found["ended"] = violations(page)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    found["signed out"] = violations(page)
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_nothing_is_wider_than_a_narrow_screen(site: Site) -> None:
+    page = site.page(**Look(390, "light").settings())
+    wide = {name: too_wide(page) for name in everything(page)}
+    assert {name: wrong for name, wrong in wide.items() if wrong} == {}
+
+
+def overflow(page: Page) -> int:
+    """By how many pixels the page, or the dialog on it, is wider than it may be."""
+    found: int = page.evaluate(
+        """() => {
+          const frame = document.querySelector('dialog') ?? document.documentElement
+          return frame.scrollWidth - frame.clientWidth
+        }"""
+    )
+    return found
+
+
+def too_wide(page: Page) -> list[str]:
+    by = overflow(page)
+    return [f"wider by {by} pixels"] if by > 0 else []
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, each with the first element that has it."""
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+    found: list[str] = page.evaluate(
+        "axe.run(document).then(result => result.violations.map(v => `${v.id}: ${v.nodes[0].html}`))"
+    )
+    return found
+
+
+def go(page: Page, name: str) -> None:
+    """By its place in the navigation."""
+    page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
+
+
+def everything(page: Page) -> Iterator[str]:
+    """Opens every page and every dialog, and tells its name once it shows what there is."""
+    desk_is_ready(page)
+    page.keyboard.press("n")
+    expect(page.locator(".box.proposed")).to_have_count(3)
+    page.keyboard.press("Tab")
+    page.get_by_role("button", name="How to label crate").click()
+    yield "the desk with a selected box"
+    for key, name in (("?", "help"), ("s", "skipping"), ("u", "unusable")):
+        page.locator(".canvas").focus()
+        page.keyboard.press(key)
+        yield from in_dialog(page, name)
+    go(page, "Runs")
+    expect(page.get_by_role("table", name="Runs")).to_be_visible()
+    yield "runs"
+    page.get_by_role("row").filter(has_text="Under way").get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Steps")).to_be_visible()
+    yield "a run"
+    go(page, "Versions")
+    page.get_by_role("button", name="Show all 10 labels").first.click()
+    yield "versions"
+    go(page, "Try it")
+    expect(page.get_by_role("heading", name="Try it")).to_be_visible()
+    yield "nothing tried yet"
+    picture = io.BytesIO()
+    Image.new("RGB", PICTURE, "grey").save(picture, "PNG")
+    chosen = page.get_by_label("Picture", exact=True)
+    chosen.set_input_files({"name": "bench.png", "mimeType": "image/png", "buffer": picture.getvalue()})
+    expect(page.get_by_role("heading", name="What it finds")).to_be_visible()
+    yield "a picture that was tried"
+    go(page, "Tasks")
+    for act in ("Look at image", "Reassign", "Delete the task of"):
+        page.get_by_role("button", name=act).first.click()
+        yield from in_dialog(page, f"{act} a task")
+    yield "tasks"
+    go(page, "Reviewers")
+    expect(page.get_by_role("table", name="Reviewers")).to_be_visible()
+    yield "reviewers"
+    go(page, "Labels")
+    for act in ("Add a label", "Edit crate"):
+        page.get_by_role("button", name=act).click()
+        yield from in_dialog(page, act)
+    yield "labels"
+    page.evaluate("history.pushState(null, '', '/nothing'); dispatchEvent(new Event('popstate'))")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    yield "no page"
+
+
+def in_dialog(page: Page, name: str) -> Iterator[str]:
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_text("Loading")).to_have_count(0)
+    yield name
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
