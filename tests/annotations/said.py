@@ -26,7 +26,10 @@ class Said:
 
     @property
     def boxes(self) -> dict[str, list[tuple[Any, ...]]]:
-        return {each.image: [tuple(vars(box).values()) for box in each.boxes] for each in self.found}
+        return {
+            each.image: [(box.label, box.left, box.top, box.width, box.height) for box in each.boxes]
+            for each in self.found
+        }
 
     def of(self, image: str) -> Found:
         [found] = [found for found in self.found if found.image == image]

@@ -54,6 +54,7 @@ def test_files_by_their_content(tmp_path: Path, name: str, text: str, format: st
         ("x.json", b""),
         ("x.json", b'{"a": {"images": []}}'),
         ("x.json", b'["images"]'),
+        ("notes.json", b'{"categories": [{"id": 0, "name": "bolt"}], "info": {}}'),
         ("x.json", b"[" * 100_000),
         ("x.json", b"\xff\xfe"),
         ("x.jsonl", b'{"a": 1}'),
@@ -67,7 +68,7 @@ def test_files_by_their_content(tmp_path: Path, name: str, text: str, format: st
     ],
 )
 def test_files_of_no_known_format(tmp_path: Path, name: str, text: bytes) -> None:
-    with pytest.raises(UnrecognisedError, match=rf"x\..*(begins with|no content).*{FORMATS[0]}"):
+    with pytest.raises(UnrecognisedError, match=rf"{name}.*(begins with|no content).*{FORMATS[0]}"):
         recognise(write(tmp_path / name, text))
 
 

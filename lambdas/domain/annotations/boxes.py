@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from lambdas.domain import manifests
 from lambdas.domain.annotations.telling import Bad
@@ -17,7 +18,11 @@ ROUNDED_SHARE = 1 / 4096
 """The same of shares: less than a pixel of the largest image."""
 _NOISE = 1e-6
 """Pixels, or shares, that adding floating-point numbers may be wrong by."""
+_NUMBERS = (int, float, str)
 _SHOWN = 80
+
+Where = Callable[[], str]
+"""Tells of a box, when it turns out to be bad."""
 
 
 def label(name: object) -> str:
@@ -34,7 +39,7 @@ def label(name: object) -> str:
 
 def number(value: object, name: str) -> float:
     """A finite number, of a number or its text. Raises Bad."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise Bad("bad_number", f"{name} has to be a number, not {_shown(value)}")
     try:
         result = float(value)
@@ -74,9 +79,9 @@ def of_sides(
         Bad: it can be no box, or does not look like one of these four numbers.
     """
     box = LabelledBox(label, left, top, width, height)
-    where = _where(left, top, width, height)
+    where = partial(_where, left, top, width, height)
     if width <= 0 or height <= 0:
-        raise Bad("box_too_small", f"{where} has no area: width and height have to be above 0")
+        raise Bad("box_too_small", f"{where()} has no area: width and height have to be above 0")
     _check_position(left, top, left + width, top + height, where)
     if size and (left + width > size[0] + ROUNDING or top + height > size[1] + ROUNDING):
         raise _outside(box, size)
@@ -93,27 +98,29 @@ def of_corners(
     size: tuple[int, int] | None = None,
 ) -> LabelledBox:
     """A box of its top left and bottom right corners, in pixels; of size, see of_sides. Raises Bad."""
-    where = f"box from {left:g}, {top:g} to {right:g}, {bottom:g}"
+    where = partial(_from_to, left, top, right, bottom)
     if right < left or bottom < top:
-        raise Bad("box_swapped", f"{where}: the second corner is left of the first, or above it: swap them")
+        raise Bad("box_swapped", f"{where()}: the second corner is left of the first, or above it: swap them")
     if right == left or bottom == top:
-        raise Bad("box_too_small", f"{where} has no area")
+        raise Bad("box_too_small", f"{where()} has no area")
     _check_position(left, top, right, bottom, where)
     if size and (right > size[0] + ROUNDING or bottom > size[1] + ROUNDING):
-        detail = f"{where} reaches out of {size[0]} x {size[1]} pixels: correct the box, or the image's size"
+        detail = (
+            f"{where()} reaches out of {size[0]} x {size[1]} pixels: correct the box, or the image's size"
+        )
         raise Bad("box_outside", detail)
     return _clipped(LabelledBox(label, left, top, right - left, bottom - top), size, where)
 
 
 def of_shares(label: str, left: float, top: float, right: float, bottom: float) -> LabelledBox:
     """A box of two corners as shares of the image's sides, 0 to 1. Raises Bad."""
-    where = f"box from {left:g}, {top:g} to {right:g}, {bottom:g}"
+    where = partial(_from_to, left, top, right, bottom)
     if right < left or bottom < top:
-        raise Bad("box_swapped", f"{where}: the second corner is left of the first, or above it: swap them")
+        raise Bad("box_swapped", f"{where()}: the second corner is left of the first, or above it: swap them")
     if right == left or bottom == top:
-        raise Bad("box_too_small", f"{where} has no area")
+        raise Bad("box_too_small", f"{where()} has no area")
     if min(left, top) < -ROUNDED_SHARE or max(right, bottom) > 1 + ROUNDED_SHARE:
-        raise Bad("box_outside", f"{where}: shares of the image's sides have to lie between 0 and 1")
+        raise Bad("box_outside", f"{where()}: shares of the image's sides have to lie between 0 and 1")
     return _clipped(LabelledBox(label, left, top, right - left, bottom - top), (1, 1), where)
 
 
@@ -123,16 +130,16 @@ def around(points: Sequence[tuple[float, float]]) -> tuple[float, float, float, 
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _check_position(left: float, top: float, right: float, bottom: float, where: str) -> None:
+def _check_position(left: float, top: float, right: float, bottom: float, where: Where) -> None:
     if left < -ROUNDING or top < -ROUNDING:
-        raise Bad("box_outside", f"{where} begins outside the image: left and top have to be 0 or more")
+        raise Bad("box_outside", f"{where()} begins outside the image: left and top have to be 0 or more")
     if right <= 1 and bottom <= 1:
-        raise Bad("box_normalised", f"{where} looks like shares of the image's sides: pixels are expected")
+        raise Bad("box_normalised", f"{where()} looks like shares of the image's sides: pixels are expected")
     if right > MAX_PIXELS or bottom > MAX_PIXELS:
-        raise Bad("box_outside", f"{where} is larger than any image")
+        raise Bad("box_outside", f"{where()} is larger than any image")
 
 
-def _clipped(box: LabelledBox, size: tuple[int, int] | None, where: str) -> LabelledBox:
+def _clipped(box: LabelledBox, size: tuple[int, int] | None, where: Where) -> LabelledBox:
     """The box without what sticks out of the image. Raises Bad if nothing is left."""
     right, bottom = box.left + box.width, box.top + box.height
     most = size or (MAX_PIXELS, MAX_PIXELS)
@@ -141,8 +148,8 @@ def _clipped(box: LabelledBox, size: tuple[int, int] | None, where: str) -> Labe
     left, top = max(box.left, 0.0), max(box.top, 0.0)
     width, height = min(right, most[0]) - left, min(bottom, most[1]) - top
     if width <= 0 or height <= 0:
-        raise Bad("box_outside", f"{where} lies outside the image: correct the box")
-    return LabelledBox(box.label, left, top, width, height)
+        raise Bad("box_outside", f"{where()} lies outside the image: correct the box")
+    return replace(box, left=left, top=top, width=width, height=height)
 
 
 def _outside(box: LabelledBox, size: tuple[int, int]) -> Bad:
@@ -156,6 +163,10 @@ def _outside(box: LabelledBox, size: tuple[int, int]) -> Bad:
     return Bad("box_outside", f"{where}: correct the box, or the image's size")
 
 
+def _from_to(left: float, top: float, right: float, bottom: float) -> str:
+    return f"box from {left:g}, {top:g} to {right:g}, {bottom:g}"
+
+
 def _where(left: float, top: float, width: float, height: float) -> str:
     return f"box at {left:g}, {top:g} of {width:g} x {height:g}"
 
@@ -164,7 +175,7 @@ def _shown(value: object) -> str:
     if isinstance(value, int) and abs(value) >= 10**18:
         return "a number of many digits"
     # Aliases of YAML make lists of a few bytes that take all memory when they are shown.
-    if not isinstance(value, str | int | float | Decimal | None):
+    if not isinstance(value, str | int | float | None):
         return f"a {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."

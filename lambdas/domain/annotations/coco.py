@@ -1,26 +1,25 @@
 """COCO's object detection format, https://cocodataset.org/#format-data .
 
 Boxes are [left, top, width, height] in pixels. An image without annotations is one that nothing is on, if the
-file has annotations at all and was read to its end: COCO's own image_info files have none. It is read an
-element at a time, and its sections, which may come in any order, are joined on disk.
+file has annotations at all and was read to its end: COCO's own image_info files have none. It is read once,
+an element at a time, and its sections, which may come in any order, are joined on disk.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
 from lambdas.domain.annotations import boxes, jsontext, references
-from lambdas.domain.annotations.gathering import Gathering
+from lambdas.domain.annotations.gathering import Gathering, Image, Mark, found
 from lambdas.domain.annotations.local import Folder
 from lambdas.domain.annotations.telling import Bad, Remarks
-from lambdas.domain.annotations.types import Event, Found, Problem
+from lambdas.domain.annotations.types import Event, Found, LabelledBox, Problem
 from lambdas.domain.annotations.writing import Spool, Tell, by_split, check_writable, refuse
 
 AS_TEXT = "boxes whose numbers are written as text were read as numbers"
@@ -48,64 +47,73 @@ class _Reader:
     def __init__(self, path: Path, folder: Folder | None, gathering: Gathering) -> None:
         self._path, self._folder, self._gathering = path, folder, gathering
         self._file = folder.name(path) if folder else path.name
-        self._has_test = folder.has_test if folder else False
-        self._split = references.split_of_annotations(path, folder.root if folder else None, self._has_test)
         self._labels: dict[str, str | None] = {}
         """By category id; None of a category that cannot be used."""
         self._remarks = Remarks()
-        self._cuts: set[str] = set()
-        self._some = False
-        """Whether any annotation is one of an image in the file."""
+        root, has_test = (folder.root, folder.has_test) if folder else (None, False)
+        self._sides = references.Sides(path, root, has_test, self._file, self._remarks)
+        self._counts: Counter[str] = Counter()
+        """Elements by section."""
+        self._of_images = 0
+        """Annotations that name an image."""
+        self._bare = 0
+        """Annotations without category and box."""
 
     def events(self) -> Iterator[Event]:
-        categories = yield from self._section("categories", self._category)
-        images = yield from self._section("images", self._image)
-        annotations = yield from self._section("annotations", self._annotation)
-        for cut in sorted(self._cuts):
-            detail = f"not readable to its end ({cut}); what came before was taken: save it again, in UTF-8"
-            yield Problem(self._file, 0, "cut_off", detail)
-        if not images and not self._cuts:
-            detail = "no list called images: a COCO file has images, annotations and categories"
-            yield Problem(self._file, 0, "not_coco", detail)
-        elif annotations and not categories:
-            yield Problem(self._file, 0, "no_categories", "no list called categories: nothing has a label")
-        told = annotations > 0 or "annotations" in jsontext.keys(self._path, sys.maxsize)
-        if images and not told and not self._cuts:
-            detail = "nothing is known of the images; if nothing is on them, add an empty list of that name"
-            yield Problem(self._file, 0, "no_annotations", f"no list called annotations: {detail}")
-        # If no annotation speaks of any image, their image_ids are wrong and not the images empty.
-        complete = told and not self._cuts and (self._some or not annotations)
-        for event in self._gathering.found(self._file):
-            yield self._background(event, complete)
+        with jsontext.Lists(self._path) as lists:
+            cut = yield from self._elements(lists)
+            told = "annotations" in lists.names
+        yield from self._of_sections(told, cut)
+        strays = 0
+        for id, mark in self._gathering.of_nothing():
+            strays += 1
+            detail = f"annotations, id {mark.id}: image_id {id} is in no entry of images: add it"
+            yield Problem(self._file, 0, "unknown_image", detail[:200])
+        # If no box is one of any image, their image_ids are wrong and not the images empty.
+        some = self._of_images > strays + self._bare or not self._counts["annotations"]
+        for image, marks in self._gathering.images():
+            yield from self._found(image, marks, complete=told and not cut and some)
         yield from self._remarks.notes()
 
-    def _background(self, event: Found | Problem, complete: bool) -> Found | Problem:
-        """The event; of an image without boxes, whether that means that nothing is on it."""
-        if not isinstance(event, Found) or event.kind != "detection" or event.boxes:
-            return event
-        self._remarks.add(self._file, BACKGROUND if complete else NOT_BACKGROUND)
-        return event if complete else replace(event, kind=None)
-
-    def _section(
-        self, section: str, take: Callable[[Mapping[str, Any]], None]
-    ) -> Generator[Event, None, int]:
-        """Take each element; returns how many there are."""
-        count = 0
+    def _elements(self, lists: jsontext.Lists) -> Generator[Event, None, bool]:
+        """Take each element, in whatever order the sections come; returns whether the file is cut."""
+        takes = {"categories": self._category, "images": self._image, "annotations": self._annotation}
         try:
-            for element in jsontext.elements(self._path, section):
-                count += 1
+            for section, element in lists.elements():
+                if section not in takes:
+                    continue
+                self._counts[section] += 1
                 try:
                     if not isinstance(element, dict):
-                        raise Bad("not_an_object", f"element {count} of {section} has to be an object")
-                    take(element)
+                        detail = f"element {self._counts[section]} of {section} has to be an object"
+                        raise Bad("not_an_object", detail)
+                    takes[section](element)
                 except Bad as bad:
                     what = f"{section}, id {_shown_id(element)}" if isinstance(element, dict) else section
                     yield Problem(
                         self._file, 0, bad.reason, f"{what}: {bad.detail}", _shown_image(element, section)
                     )
         except jsontext.CutError as error:
-            self._cuts.add(str(error))
-        return count
+            detail = f"not readable to its end ({error}); what came before was taken: save it again, in UTF-8"
+            yield Problem(self._file, 0, "cut_off", detail)
+            return True
+        return False
+
+    def _of_sections(self, told: bool, cut: bool) -> Iterator[Problem]:
+        """What is wrong with the file as a whole."""
+        if not self._counts["images"] and not cut:
+            detail = "no list called images: a COCO file has images, annotations and categories"
+            yield Problem(self._file, 0, "not_coco", detail)
+        elif self._counts["annotations"] > self._bare and not self._counts["categories"]:
+            yield Problem(self._file, 0, "no_categories", "no list called categories: nothing has a label")
+        if self._counts["images"] and not told and not cut:
+            detail = "nothing is known of the images; if nothing is on them, add an empty list of that name"
+            yield Problem(self._file, 0, "no_annotations", f"no list called annotations: {detail}")
+        if self._bare:
+            every = self._bare == self._counts["annotations"]
+            some = "its annotations" if every else f"{self._bare} of its annotations"
+            detail = f"{some} have neither category_id nor bbox: captions, or something else than boxes"
+            yield Problem(self._file, 0, "no_boxes", detail)
 
     def _category(self, element: Mapping[str, Any]) -> None:
         id = _id(element.get("id"), "a category")
@@ -120,72 +128,89 @@ class _Reader:
 
     def _image(self, element: Mapping[str, Any]) -> None:
         id = _id(element.get("id"), "an image")
-        if self._gathering.named("image", id) is not None:
+        if self._gathering.is_named(id):
             raise Bad("duplicate_image_id", "another image has this id: its first image was taken")
         try:
             name = references.clean(element.get("file_name"), self._file, self._remarks)
             if self._folder:
-                name = self._folder.find(name, self._file, self._split)
+                name = self._folder.find(name, self._file, self._sides.of_file)
         except Bad:
             # Its annotations are lost with it, and are no problems of their own.
-            self._gathering.name("image", id, 0)
+            self._gathering.name(id, 0)
             raise
-        number, new = self._gathering.image(name)
-        if not new:
-            self._remarks.add(self._file, TWO_IDS)
-        self._gathering.name("image", id, number)
-        self._gathering.say(
-            number,
+        number, new = self._gathering.image(
+            name,
             kind="detection",
             size=boxes.size(element.get("width"), element.get("height")),
-            split=self._split or references.split_of_path(name, self._has_test),
+            split=self._sides.of_image(name),
         )
+        if not new:
+            self._remarks.add(self._file, TWO_IDS)
+        self._gathering.name(id, number)
 
     def _annotation(self, element: Mapping[str, Any]) -> None:
-        image = self._gathering.named("image", _id(element.get("image_id"), "an annotation's image_id"))
-        if image is None:
-            raise Bad(
-                "unknown_image", f"image_id {_shown(element['image_id'])} is in no entry of images: add it"
-            )
-        self._some = True
-        if image == 0:
-            return
+        """Noted until all images and categories are known, which may come later."""
+        image = _id(element.get("image_id"), "an annotation's image_id")
+        self._of_images += 1
         try:
-            self._box(element, image)
+            self._gathering.add_to_named(image, self._mark(element))
         except Bad:
-            self._gathering.spoil(image)
+            self._gathering.add_to_named(image, Mark(None))
             raise
 
-    def _box(self, element: Mapping[str, Any], image: int) -> None:
+    def _mark(self, element: Mapping[str, Any]) -> Mark:
         if element.get("iscrowd") in (1, True):
             self._remarks.add(self._file, CROWD)
-            self._gathering.spoil(image)
-            return
+            return Mark(None)
+        if "category_id" not in element and "bbox" not in element:
+            self._bare += 1
+            return Mark(None)
         category = _id(element.get("category_id"), "an annotation's category_id")
-        if category not in self._labels:
-            raise Bad(
-                "unknown_category",
-                f"category_id {_shown(element['category_id'])} is in no entry of categories",
-            )
-        label = self._labels[category]
-        if label is None:
-            raise Bad("bad_label", f"category {_shown(element['category_id'])} has no usable name")
-        size, _ = self._gathering.known(image)
         bbox = element.get("bbox")
-        box = boxes.of_sides(label, *_four(bbox), size=size)
-        if any(isinstance(value, str) for value in bbox or ()):
+        sides = _four(bbox)
+        if str in map(type, bbox or ()):
             self._remarks.add(self._file, AS_TEXT)
-        if "id" in element:
-            self._check_new(_id(element["id"], "an annotation"), image, (image, *vars(box).values()))
-        self._gathering.add_box(image, box)
+        id = _id(element["id"], "an annotation") if "id" in element else ""
+        return Mark(category, sides, id=id)
 
-    def _check_new(self, id: str, image: int, mark: tuple[Any, ...]) -> None:
-        number = self._gathering.last_mark() + 1
-        if self._gathering.name("annotation", id, number):
-            return
-        if self._gathering.mark(self._gathering.named("annotation", id) or 0) == mark:
+    def _found(self, image: Image, marks: Iterable[Mark], *, complete: bool) -> Iterator[Found | Problem]:
+        taken: list[LabelledBox] = []
+        by_id: dict[str, LabelledBox] = {}
+        spoilt = False
+        for mark in marks:
+            try:
+                box = self._box(mark, image.size)
+                if box and self._is_new(mark.id, box, by_id):
+                    taken.append(box)
+                spoilt = spoilt or not box
+            except Bad as bad:
+                spoilt = True
+                detail = f"annotations, id {mark.id}: {bad.detail}"
+                yield Problem(self._file, 0, bad.reason, detail, image.name)
+        if not taken and not spoilt:
+            self._remarks.add(self._file, BACKGROUND if complete else NOT_BACKGROUND)
+            spoilt = not complete
+        yield found(replace(image, spoilt=True) if spoilt else image, self._file, (), tuple(taken))
+
+    def _box(self, mark: Mark, size: tuple[int, int] | None) -> LabelledBox | None:
+        if mark.label is None or mark.sides is None:
+            return None
+        if mark.label not in self._labels:
+            raise Bad("unknown_category", f"category_id {mark.label[:80]} is in no entry of categories")
+        label = self._labels[mark.label]
+        if label is None:
+            raise Bad("bad_label", f"category {mark.label[:80]} has no usable name")
+        return boxes.of_sides(label, *mark.sides, size=size)
+
+    def _is_new(self, id: str, box: LabelledBox, by_id: dict[str, LabelledBox]) -> bool:
+        """Whether the image has not had this box by this id. Raises Bad."""
+        before = by_id.setdefault(id, box) if id else box
+        if before is box:
+            return True
+        if before == box:
             raise Bad("duplicate_annotation", "the same annotation came before: it was taken once")
         self._remarks.add(self._file, SAME_ID)
+        return True
 
 
 def _four(bbox: Any) -> tuple[float, float, float, float]:
@@ -193,25 +218,24 @@ def _four(bbox: Any) -> tuple[float, float, float, float]:
         raise Bad("missing_box", "bbox is missing: add [left, top, width, height]")
     if not isinstance(bbox, list) or len(bbox) != 4:
         raise Bad("bad_box", f"bbox has to be four numbers [left, top, width, height], not {_shown(bbox)}")
-    left, top, width, height = (boxes.number(value, "bbox") for value in bbox)
+    left, top, width, height = (boxes.number(side, "bbox") for side in bbox)
     return left, top, width, height
 
 
 def _id(value: Any, whose: str) -> str:
     """An id as text, in which 1 and "1" differ."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     if isinstance(value, str):
         return json.dumps(value)
-    if isinstance(value, Decimal) and value.is_finite() and abs(value) < 10**18 and value == int(value):
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
-    if isinstance(value, int) and not isinstance(value, bool):
-        # Python refuses to write numbers of thousands of digits.
-        return str(value) if value.bit_length() < 4096 else hex(value)
     raise Bad("bad_id", f"the id of {whose} has to be a number or text, not {_shown(value)}")
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, int) and value.bit_length() > 4096:
-        return "a number of many digits"
+    if isinstance(value, list | dict):
+        return f"a list of {len(value)}" if isinstance(value, list) else "an object"
     return repr(value)[:80]
 
 
@@ -221,7 +245,7 @@ def _shown_id(element: Mapping[str, Any]) -> str:
 
 def _shown_image(element: Any, section: str) -> str:
     name = element.get("file_name") if section == "images" and isinstance(element, dict) else ""
-    return name[:200] if isinstance(name, str) else ""
+    return name[:200].encode(errors="replace").decode() if isinstance(name, str) else ""
 
 
 # Writing
@@ -233,7 +257,6 @@ def write_coco(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> No
     Args:
         founds: each image once, with its real size and boxes in pixels. Image-level labels have no place in
             this format: such images are left out, and a note says how many.
-
 
     Raises:
         ValueError: an image has no size, or its boxes are not in pixels.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lambdas.domain.annotations import coco, folders, sagemaker, tables, voc, yolo
 from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.recognise import FORMATS, Recognised
+from lambdas.domain.annotations.recognise import FORMATS, Recognised, not_understood
 from lambdas.domain.annotations.types import Event, Found, Problem
 
 
@@ -21,7 +21,7 @@ def read(
     """What a data set says of each of its images; those that it says nothing of come last.
 
     Of a single annotation file only the images that it names are told. An image that more than one file
-    speaks of is taken from the first, and is a problem in the others.
+    speaks of is taken from the first that says what is on it, and is a problem in the others that do.
 
     Args:
         path: a folder, or an annotation file beside its images.
@@ -34,12 +34,17 @@ def read(
     """
     inside = folder or Folder(path if path.is_dir() else path.parent)
     first: dict[str, str] = {}
+    unsaid: dict[str, Found] = {}
     for event in _events(path, recognised, columns, inside):
-        if not isinstance(event, Found) or first.setdefault(event.image, event.file) == event.file:
+        if isinstance(event, Found) and event.kind is None:
+            # Another file may say more of it.
+            unsaid.setdefault(event.image, event)
+        elif not isinstance(event, Found) or first.setdefault(event.image, event.file) == event.file:
             yield event
         else:
             detail = f"{first[event.image]} speaks of the image too, and was taken: keep it in one file"
             yield Problem(event.file, event.line, "duplicate_image", detail, event.image)
+    yield from (event for image, event in unsaid.items() if image not in first)
     if path.is_dir():
         yield from inside.events()
     else:
@@ -59,8 +64,10 @@ def _events(
             yield from yolo.read(path, folder)
         case "folders":
             yield from folders.read(path, folder)
+            yield from not_understood(folder)
         case "unlabelled":
             yield from folders.read_unlabelled(path, folder)
+            yield from not_understood(folder)
         case other:
             raise ValueError(f"{other!r} is none of {', '.join(FORMATS)}")
 

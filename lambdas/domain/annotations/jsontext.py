@@ -1,128 +1,211 @@
-"""JSON files of any length, read an element at a time."""
+"""JSON files of any length: an object's lists, read an element at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import codecs
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar
 
-import ijson  # type: ignore[import-untyped]
+MAX_ELEMENT = 8 * 1024 * 1024
+"""Characters of one element, or of a value that is no list."""
+_CHUNK = 64 * 1024
+_MAX_DIGITS = 4000
+"""Python refuses to read numbers of more than 4,300:
+https://docs.python.org/3/library/stdtypes.html#int-max-str-digits ."""
+_BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
-_BOM = b"\xef\xbb\xbf"
-MAX_DEPTH = 100
-MAX_WORD = 16 * 1024 * 1024
-"""Bytes."""
-_NO_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
-_NOT_NUMBERS = {b"-Infinity": b"null", b"Infinity": b"null", b"NaN": b"null"}
+_SPACE = re.compile(r"[ \t\n\r]*")
+_FIRST = re.compile(r"[ \t\n\r]*([^ \t\n\r])")
+_NO_NAMES = re.compile(r"[ \t\n\r]*(?:(\})|(?=[^ \t\n\r]))")
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*([^ \t\n\r])")
+_NO_ELEMENTS = re.compile(r"\[[ \t\n\r]*(?:(\])|(?=[^ \t\n\r]))")
+_NEXT_ELEMENT = re.compile(r"[ \t\n\r]*([,\]])")
+_NEXT_NAME = re.compile(r"[ \t\n\r]*([,}])")
+
+T = TypeVar("T")
 
 
 class CutError(ValueError):
     """The file goes on with something that is not JSON, or ends too early."""
 
 
-def elements(path: Path, section: str) -> Iterator[Any]:
-    """The elements of the lists that an object has under a name, as far as the file can be read.
+class Lists:
+    """The lists of the object that a file holds, in UTF-8 or, with a byte order mark, in UTF-16.
 
-    NaN and Infinity, which some writers put where JSON has no word for them, come as None.
+    NaN and Infinity, which some writers put where JSON has no word for them, come as None, as do whole
+    numbers of thousands of digits. Used in a `with` block.
+    """
+
+    def __init__(self, path: Path, most: float = math.inf) -> None:
+        """Args: most: bytes to look at, about; the file is as if cut there.
+
+        Raises:
+            OSError: the disk failed.
+        """
+        self._file: IO[bytes] = path.open("rb")
+        self._most = most
+        self._decode = codecs.getincrementaldecoder(self._encoding())().decode
+        self._text = ""
+        self._at = 0
+        self._ended = False
+        self._broken: UnicodeDecodeError | None = None
+        self.names: list[str] = []
+        """What the object has, as far as it has been read."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def elements(self) -> Iterator[tuple[str, Any]]:
+        """Each element of each list, with the list's name; none of what is no object.
+
+        Raises:
+            CutError: what comes after is not JSON.
+            OSError: the disk failed.
+        """
+        if self._take(_matched(_FIRST)) != "{":
+            return
+        closed = self._take(_matched(_NO_NAMES)) is not None
+        while not closed:
+            name, first = self._take(_name)
+            self.names.append(name)
+            if first == "[":
+                yield from self._list(name)
+            else:
+                self._take(_value)
+            closed = self._take(_matched(_NEXT_NAME)) == "}"
+        self._fill()
+        if self._text.strip():
+            raise self._cut("more after the end")
+
+    def _list(self, name: str) -> Iterator[tuple[str, Any]]:
+        last = self._take(_matched(_NO_ELEMENTS)) is not None
+        while not last:
+            yield name, self._take(_element)
+            last = self._take(_next_element) == "]"
+
+    def _take(self, parse: Callable[[str, int], tuple[T, int]]) -> T:
+        """What the text goes on with, read on until there is enough of it."""
+        while True:
+            try:
+                taken, self._at = parse(self._text, self._at)
+                return taken
+            except RecursionError as error:
+                raise self._cut("lists and objects too deep inside each other") from error
+            except json.JSONDecodeError as error:
+                if self._ended:
+                    raise self._cut(str(self._broken or error.msg)) from error
+                if len(self._text) - self._at > MAX_ELEMENT:
+                    raise self._cut(
+                        f"a value of more than {MAX_ELEMENT} characters, or {error.msg}"
+                    ) from error
+            self._fill()
+
+    def _fill(self) -> None:
+        rest = self._text[self._at :]
+        # Twice as much each time, or an element of megabytes would be read from its start too often.
+        data = self._file.read(max(_CHUNK, len(rest))) if self._file.tell() < self._most else b""
+        try:
+            self._ended = not data
+            more = self._decode(data, self._ended)
+        except UnicodeDecodeError as error:
+            self._ended, self._broken = True, error
+            more = error.object[: error.start].decode(error.encoding)
+        self._text, self._at = rest + more, 0
+
+    def _cut(self, why: str) -> CutError:
+        return CutError(f"{why[:200]}, at or before byte {self._file.tell()}")
+
+    def _encoding(self) -> str:
+        beginning = self._file.read(3)
+        for mark, encoding in _BOMS.items():
+            if beginning.startswith(mark):
+                self._file.seek(len(mark))
+                return encoding
+        self._file.seek(0)
+        return "utf-8"
+
+
+def names(path: Path, most: int) -> list[str]:
+    """What an object has, looking at about so many bytes of its file; empty if it is no object.
 
     Raises:
-        CutError: what comes after is not JSON.
         OSError: the disk failed.
     """
-    with path.open("rb") as file:
-        try:
-            yield from ijson.items(_Tolerant(file), f"{section}.item")
-        except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
-            raise CutError(f"{_told(error)}, at or before byte {file.tell()}") from error
+    with Lists(path, most) as lists:
+        with suppress(CutError):
+            for _ in lists.elements():
+                pass
+        return lists.names
 
 
-def keys(path: Path, events: int) -> Iterator[str]:
-    """Names of what an object has on its first level, looking at no more than so many tokens."""
-    with path.open("rb") as file:
-        try:
-            for number, (prefix, event, value) in enumerate(ijson.parse(_Tolerant(file))):
-                if number >= events or (number == 0 and event != "start_map"):
-                    return
-                if prefix == "" and event == "map_key":
-                    yield value
-        except (ijson.JSONError, UnicodeDecodeError, RecursionError):
-            return
+# Parts of the text: from a position on, what is there and where it ends
 
 
-def _told(error: Exception) -> str:
-    """The parser's message without the excerpt of the file that follows it."""
-    first = error.args[0] if error.args else ""
-    # The C parser gives bytes where its excerpt of the file is no UTF-8.
-    text = first.decode(errors="replace") if isinstance(first, bytes) else str(error)
-    return text.strip().split("\n")[0][:200] or "not JSON"
+def _decoded(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        return _PATIENT.raw_decode(text, at)
 
 
-class _Tolerant:
-    """A file of JSON without byte order mark, NaN and Infinity, and without what would fill the memory."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._in_text = False
-        self._rest = b""
-        self._begun = False
-        self._depth = self._plain = 0
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, about as many as asked for. Raises ijson.JSONError."""
-        if size == 0:
-            return b""
-        data = self._file.read(size)
-        if not self._begun:
-            self._begun, data = True, data.removeprefix(_BOM)
-        if not data:
-            rest, self._rest = self._rest, b""
-            return rest
-        data = self._rest + data
-        # A word or an escape may go on in what comes next.
-        keep = _unfinished(data)
-        data, self._rest = data[: len(data) - keep], data[len(data) - keep :]
-        return self._clean(data) or self.read(size)
-
-    def _clean(self, data: bytes) -> bytes:
-        # Text between quotes is left as it is, and an escaped quote in it does not end it.
-        escaped = b"\\" in data
-        known = data.replace(b"\\\\", b"\\\0").replace(b'\\"', b"\\\1") if escaped else data
-        if b"NaN" in data or b"Infinity" in data:
-            pieces = known.split(b'"')
-            for index in range(int(self._in_text), len(pieces), 2):
-                pieces[index] = _without_words(pieces[index])
-            known = b'"'.join(pieces)
-            data = known.replace(b"\\\1", b'\\"').replace(b"\\\0", b"\\\\") if escaped else known
-        self._check(known)
-        return data
-
-    def _check(self, data: bytes) -> None:
-        pieces = data.translate(None, _NO_STRUCTURE).split(b'"')
-        for bracket in b"".join(pieces[int(self._in_text) :: 2]):
-            self._depth += 1 if bracket in b"[{" else -1
-            if self._depth > MAX_DEPTH:
-                raise ijson.JSONError(f"lists and objects inside each other more than {MAX_DEPTH} deep")
-        self._in_text ^= len(pieces) % 2 == 0
-        self._plain = 0 if len(pieces) > 1 or b"," in data else self._plain + len(data)
-        if self._plain > MAX_WORD:
-            raise ijson.JSONError(f"a text or number of more than {MAX_WORD} bytes")
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _MAX_DIGITS else None
 
 
-def _without_words(piece: bytes) -> bytes:
-    for word, instead in _NOT_NUMBERS.items():
-        piece = piece.replace(word, instead)
-    return piece
+_DECODER = json.JSONDecoder(parse_constant=lambda word: None, strict=False)
+_PATIENT = json.JSONDecoder(parse_constant=lambda word: None, parse_int=_integer, strict=False)
 
 
-def _unfinished(data: bytes) -> int:
-    """How many of the last bytes cannot be judged before more is known."""
-    backslashes = len(data) - len(data.rstrip(b"\\"))
-    if backslashes % 2:
-        return 1
-    if data.endswith(tuple(_NOT_NUMBERS)):
-        return 0
-    for word in _NOT_NUMBERS:
-        for length in range(len(word) - 1, 0, -1):
-            if data.endswith(word[:length]):
-                return length
-    return 0
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _matched(pattern: re.Pattern[str]) -> Callable[[str, int], tuple[str, int]]:
+    """The pattern's group."""
+
+    def parse(text: str, at: int) -> tuple[str, int]:
+        if not (match := pattern.match(text, at)):
+            raise json.JSONDecodeError("not what JSON goes on with", text, at)
+        return match[1], match.end()
+
+    return parse
+
+
+def _name(text: str, at: int) -> tuple[tuple[str, str], int]:
+    """A name, and what its value begins with, which is left to be read."""
+    name, end = _decoded(text, _after_space(text, at))
+    first, end = _colon(text, end)
+    if not isinstance(name, str):
+        raise json.JSONDecodeError("names have to be text", text, at)
+    return (name, first), end - 1
+
+
+def _element(text: str, at: int) -> tuple[Any, int]:
+    element, end = _decoded(text, _after_space(text, at))
+    if isinstance(element, int | float):
+        # At the end of the text a number might go on.
+        _next_element(text, end)
+    return element, end
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    value, end = _decoded(text, at)
+    _next_name(text, end)
+    return value, end
+
+
+_colon, _next_element, _next_name = _matched(_COLON), _matched(_NEXT_ELEMENT), _matched(_NEXT_NAME)

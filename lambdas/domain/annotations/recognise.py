@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lambdas.domain.annotations import folders, jsontext, tables, yolo, yolo_config
 from lambdas.domain.annotations.local import Folder
+from lambdas.domain.annotations.types import Problem
 
 FORMATS = ("coco", "voc", "yolo", "csv", "manifest", "folders", "unlabelled")
 HOW = f"say which format it has, one of {', '.join(FORMATS)}"
 
-_LOOKED_AT = 20_000
-"""Tokens of a JSON file."""
+_LOOKED_AT = 256 * 1024
+"""Bytes of a JSON file."""
 _BEGINNING = 64 * 1024
 _COCO_LIST = re.compile(rb'"(?:images|annotations|categories)"\s*:\s*\[\s*(?:[{\]]|$)')
 _COCO = {"images", "annotations", "categories"}
@@ -81,17 +82,27 @@ def _file(path: Path) -> Recognised:
     kind = _format(path)
     if not kind:
         raise UnrecognisedError(
-            f"{path.name} is no annotation file of a known format: {_seen(path)};"
-            " COCO (.json), Pascal VOC (.xml), YOLO (data.yaml), tables (.csv, .tsv) and manifests"
-            f" (.manifest, .jsonl) are known; if it is one of these, {HOW}"
+            f"{path.name} is no annotation file of a known format: {_seen(path)}; if it is one, {HOW}"
         )
     return Recognised(kind, f"{path.name} {_WHY[kind]}", (path,))
+
+
+def not_understood(folder: Folder) -> Iterator[Problem]:
+    """The files of a folder that are called like annotations and are of no known format."""
+    for name in folder.others:
+        path = folder.path(name)
+        if path.suffix.lower() in _ANNOTATIONS and not _format(path):
+            yield Problem(name, 0, "unrecognised", f"not taken for annotations: {_seen(path)}")
 
 
 def _seen(path: Path) -> str:
     with path.open("rb") as file:
         beginning = file.read(40)
-    return f"it begins with {beginning!r}" if beginning else "it has no content"
+    seen = f"it begins with {beginning!r}" if beginning else "it has no content"
+    return (
+        f"{seen}; COCO (.json), Pascal VOC (.xml), YOLO (data.yaml), tables (.csv, .tsv) and manifests"
+        " (.manifest, .jsonl) are known"
+    )
 
 
 def _without_annotations(path: Path, folder: Folder) -> Recognised:
@@ -118,15 +129,14 @@ def _format(path: Path) -> str:
 
 def _json(path: Path) -> str:
     """A manifest may be called .json too, as Rekognition's own examples are."""
-    keys = set()
-    for key in jsontext.keys(path, _LOOKED_AT):
-        keys.add(key)
-        if key == "source-ref":
-            return "manifest"
-        if {"images", "annotations"} <= keys:
-            return "coco"
+    names = set(jsontext.names(path, _LOOKED_AT))
+    if "source-ref" in names:
+        return "manifest"
     # A list that is longer than what was looked at hides the names after it.
-    known = keys & _COCO
+    known = names & _COCO
+    # Categories alone tell of no image: Label Studio's YOLO exports have such a notes.json.
+    if known == {"categories"}:
+        return ""
     # One alone, in a file too short to hide the others, may be a figure in any file that is about images.
     long = path.stat().st_size > _BEGINNING
     return "coco" if len(known) > 1 or (known and (long or _COCO_LIST.search(_beginning(path)))) else ""
@@ -171,6 +181,10 @@ _TESTS: dict[str, Callable[[Path], str]] = {
     ".yaml": _yaml,
     ".yml": _yaml,
 }
+
+
+_ANNOTATIONS = frozenset(_TESTS) - {".yaml", ".yml"}
+"""Of what is called so people expect that it is read."""
 
 
 def _yolo_labels(folder: Folder) -> list[str]:

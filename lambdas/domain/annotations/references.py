@@ -122,6 +122,28 @@ def split_of_annotations(path: Path, root: Path | None, has_test: bool) -> Split
     return split_of_file_name(name, has_test) or split_of_path(name, has_test)
 
 
+class Sides:
+    """Which sides the images of an annotation file are on: what its name says, else its folders, else the
+    images' own. What became of validation images is remarked on."""
+
+    def __init__(self, path: Path, root: Path | None, has_test: bool, file: str, remarks: Remarks) -> None:
+        self.of_file = split_of_annotations(path, root, has_test)
+        self._has_test, self._file, self._remarks = has_test, file, remarks
+        self._validation = self.of_file != split_of_annotations(path, root, not has_test)
+
+    def of_image(self, image: str) -> Split:
+        """Told of an image that nothing more is said of."""
+        if self._validation if self.of_file else says_validation(image):
+            self._remarks.add(self._file, validation(self._has_test))
+        return self.of_file or split_of_path(image, self._has_test)
+
+    def named(self, word: str) -> Split:
+        """The split that a word in the file stands for; empty if it stands for none."""
+        if side_named(word) == "VALIDATION":
+            self._remarks.add(self._file, validation(self._has_test))
+        return split_named(word, self._has_test)
+
+
 def _of_scheme(text: str, scheme: str, shown: str, file: str, remarks: Remarks) -> str:
     if scheme == "s3":
         if not _S3.fullmatch(text):

@@ -25,7 +25,6 @@ NAMED_AGAIN = "named by more lines than one: the first line was taken"
 WRITTEN_AT = "1970-01-01T00:00:00.000Z"
 """Manifests want a creation-date; the same data set gives the same file whenever it is written."""
 _CHUNK = 1024 * 1024
-_SIDES = ("width", "height")
 _STAND_IN = "s3://stand-in/image"
 
 
@@ -40,9 +39,9 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         OSError: the disk failed.
     """
     file = folder.name(path) if folder else path.name
-    has_test = folder.has_test if folder else False
-    split = references.split_of_annotations(path, folder.root if folder else None, has_test)
+    root, has_test = (folder.root, folder.has_test) if folder else (None, False)
     remarks = Remarks()
+    sides = references.Sides(path, root, has_test, file, remarks)
     lines = 0
     with Gathering() as gathering, path.open("rb") as opened:
         for line, text in manifests.numbered_lines(iter(lambda: opened.read(_CHUNK), b"")):
@@ -51,16 +50,19 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
             try:
                 image, annotation = _line(text, line, file, remarks)
                 if folder:
-                    image = _find(folder, image, file, annotation.split_wanted or split)
+                    image = _find(folder, image, file, annotation.split_wanted or sides.of_file)
                 if not gathering.image(image, line=line)[1]:
                     raise Bad("duplicate_image", NAMED_AGAIN)
                 yield Found(
                     image,
                     annotation.kind,
                     labels=annotation.labels,
-                    boxes=tuple(LabelledBox(**vars(box)) for box in annotation.boxes),
+                    boxes=tuple(
+                        LabelledBox(box.label, box.left, box.top, box.width, box.height, line)
+                        for box in annotation.boxes
+                    ),
                     size=annotation.image_size,
-                    split=annotation.split_wanted or split or references.split_of_path(image, has_test),
+                    split=annotation.split_wanted or sides.of_image(image),
                     file=file,
                     line=line,
                 )
@@ -112,7 +114,6 @@ def write_manifest(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -
     Args:
         founds: each image once, with its real size and boxes in pixels.
 
-
     Raises:
         ValueError: an image has no size, or its boxes are not in pixels.
         OSError: a file cannot be written.
@@ -145,9 +146,13 @@ def _entry(found: Found) -> str:
 def _writable(found: Found, remarks: Remarks) -> Found | None:
     """With the boxes that are some in whole pixels; None if nothing is left to say."""
     check_writable(found)
-    boxes = [box for box in found.boxes if min(vars(entries.whole(box))[side] for side in _SIDES) > 0]
+    boxes = [box for box in found.boxes if _has_area(entries.whole(box))]
     remarks.add("", "boxes of less than a pixel were left out", len(found.boxes) - len(boxes))
     if found.kind is None or (found.kind == "classification" and not found.labels):
         remarks.add("", "images without annotations were left out")
         return None
     return None if found.boxes and not boxes else replace(found, boxes=tuple(boxes))
+
+
+def _has_area(box: manifests.Box) -> bool:
+    return box.width > 0 and box.height > 0

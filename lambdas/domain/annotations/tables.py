@@ -70,9 +70,9 @@ class _Reader:
     ) -> None:
         self._path, self._mapping, self._folder, self._gathering = path, mapping, folder, gathering
         self._file = folder.name(path) if folder else path.name
-        self._has_test = folder.has_test if folder else False
-        self._split = references.split_of_annotations(path, folder.root if folder else None, self._has_test)
         self._remarks = Remarks()
+        root, has_test = (folder.root, folder.has_test) if folder else (None, False)
+        self._sides = references.Sides(path, root, has_test, self._file, self._remarks)
         self._columns = Columns({})
 
     def events(self) -> Iterator[Event]:
@@ -142,41 +142,42 @@ class _Reader:
             name = references.clean(given, self._file, self._remarks)
             split = self._split_of(row)
             if self._folder:
-                name = self._folder.find(name, self._file, split)
+                name = self._folder.find(name, self._file, split or self._sides.of_file)
         except Bad as bad:
             yield bad.problem(self._file, line, given[:200])
             return
         number, _ = self._gathering.image(name, line=line)
         try:
-            self._check_split(number, split or references.split_of_path(name, self._has_test))
-            self._say(number, row)
+            self._check_split(number, split or self._sides.of_image(name))
+            self._say(number, line, row)
         except Bad as bad:
             self._gathering.spoil(number)
             yield bad.problem(self._file, line, name)
 
     def _split_of(self, row: Sequence[str]) -> Split:
+        """The split that the row itself tells."""
         word = self._columns.cell(row, "split")
         if not word or word.lower() == "unassigned":
-            return self._split
-        split = references.split_named(word, self._has_test)
+            return ""
+        split = self._sides.named(word)
         if not split:
             raise Bad("bad_split", f"{word[:80]!r} is no side: write train, test or validation")
         return split
 
     def _check_split(self, number: int, split: Split) -> None:
-        _, known = self._gathering.known(number)
+        known = self._gathering.split_of(number)
         if known and split and known != split:
             raise Bad("split_conflict", f"an earlier row has the image on the {known} side: keep it on one")
         self._gathering.say(number, split=split)
 
-    def _say(self, number: int, row: Sequence[str]) -> None:
+    def _say(self, number: int, line: int, row: Sequence[str]) -> None:
         cell = self._columns.cell
         size = boxes.size(cell(row, "image_width"), cell(row, "image_height"))
         self._gathering.say(number, size=size)
         label = cell(row, "label")
         has_box = any(cell(row, role) for role in self._box_roles())
         if has_box:
-            self._gathering.add_box(number, self._box(_label(label), row))
+            self._gathering.add_box(number, replace(self._box(_label(label), row), line=line))
         elif label:
             self._gathering.add_label(number, _label(label))
         elif self._box_roles():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lambdas.domain.manifests import Kind
@@ -11,7 +11,7 @@ Split = Literal["", "TRAIN", "TEST"]
 """Empty where the data set says nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelledBox:
     """Where a labelled object is, from the upper left corner: in pixels, or as shares of the sides."""
 
@@ -20,9 +20,11 @@ class LabelledBox:
     top: float
     width: float
     height: float
+    line: int = field(default=0, compare=False)
+    """Where that stands, for messages; line 0 is the whole file."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
     """What a data set says about one image."""
 
@@ -69,7 +71,13 @@ def in_pixels(found: Found, width: int, height: int) -> Found:
     if not found.normalised:
         return found
     boxes = tuple(
-        LabelledBox(box.label, box.left * width, box.top * height, box.width * width, box.height * height)
+        replace(
+            box,
+            left=box.left * width,
+            top=box.top * height,
+            width=box.width * width,
+            height=box.height * height,
+        )
         for box in found.boxes
     )
     return replace(found, boxes=boxes, normalised=False, size=(width, height))

@@ -8,7 +8,7 @@ Corners are taken as they stand: the original counts pixels from 1, most tools t
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
@@ -169,10 +169,11 @@ def _about(root: Element, lines: dict[Element, int], stem: str, context: _Contex
     found: list[LabelledBox] = []
     objects = root.findall("object")
     for each in objects:
+        line = lines.get(each, 0)
         try:
-            found.append(_box(each))
+            found.append(replace(_box(each), line=line))
         except Bad as bad:
-            yield bad.problem(context.file, lines.get(each, 0), image)
+            yield bad.problem(context.file, line, image)
     if not objects:
         context.remarks.add("", BACKGROUND)
     if size and any(_reaches_out(box, size) for box in found):

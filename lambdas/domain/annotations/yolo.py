@@ -7,6 +7,7 @@ corners of a polygon. The text file lies beside the image, or under labels/ wher
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -99,7 +100,7 @@ def _image(folder: Folder, image: str, file: str, config: Config, remarks: Remar
         lines, spoilt = [], True
     for number, words in lines:
         try:
-            found.append(_box(words, config, remarks))
+            found.append(replace(_box(words, config, remarks), line=number))
         except Bad as bad:
             spoilt = True
             yield bad.problem(file, number, image)
@@ -148,7 +149,7 @@ def _inside(box: LabelledBox) -> LabelledBox:
     right, bottom = min(box.left + box.width, 1.0), min(box.top + box.height, 1.0)
     if right <= left or bottom <= top:
         raise Bad("box_too_small", "nothing of the box lies in the image")
-    return LabelledBox(box.label, left, top, right - left, bottom - top)
+    return replace(box, left=left, top=top, width=right - left, height=bottom - top)
 
 
 # Writing
@@ -160,7 +161,6 @@ def write_yolo(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> No
     Args:
         founds: each image once, with its real size and boxes in pixels. Image-level labels have no place in
             this format: such images are left out, and a note says how many.
-
 
     Raises:
         ValueError: an image has no size, its boxes are not in pixels, or its name leads out of the folder.
