@@ -96,7 +96,7 @@ def test_who_tells_of_a_run_knows_where_people_see_it(template: Template) -> Non
     told = {name for name, function in functions.items() if "CONSOLE_ADDRESS" in _variables(function)}
     assert sorted(name.rstrip("0123456789ABCDEF") for name in told) == [
         "RetrainReportFunction",
-        "SweepSweepFunction",
+        "SweepFunction",
     ]
     for name in told:
         assert "ConsoleDistribution" in json.dumps(_variables(functions[name])["CONSOLE_ADDRESS"])
