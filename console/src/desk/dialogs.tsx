@@ -11,6 +11,11 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
   )
   return (
     <Dialog title="Keys and touch" onClose={onClose} actions={close}>
+      <p class="muted">
+        Drag to draw, also on top of another box; click or tap a box to select it, then drag it or its handles. Two
+        fingers pan and zoom. A dashed box is the model{'\u2019'}s suggestion: it counts as it stands when you confirm,
+        and becomes yours when you touch it.
+      </p>
       <dl class="help">
         {help.map(([keys, what]) => (
           <div key={keys}>
@@ -21,11 +26,6 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
           </div>
         ))}
       </dl>
-      <p class="muted">
-        Drag to draw, also on top of another box; click or tap a box to select it, then drag it or its handles. A
-        dashed box is the model{'\u2019'}s suggestion: it counts as it stands when you confirm, and becomes yours when
-        you touch it.
-      </p>
       <label class="switch">
         <input
           type="checkbox"
