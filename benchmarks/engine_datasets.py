@@ -105,7 +105,7 @@ def _version(rekognition: Any, project: str) -> dict[str, Any]:
 
 def _latencies(s3: Any, ended: threading.Event, seconds: float) -> list[float]:
     """Of small requests to S3, one after the other until the event is set or the time is over."""
-    times = []
+    times: list[float] = []
     deadline = time.monotonic() + seconds
     while not times or (not ended.is_set() and time.monotonic() < deadline):
         began = time.perf_counter()

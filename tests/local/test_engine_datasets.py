@@ -13,6 +13,7 @@ import pytest
 from local.engine import errors, faults
 from local.engine.entries import Entry
 from local.engine.quotas import Quotas
+from local.engine.training import LocalTrainer
 from tests.local.engine_support import BUCKET, Bench, Everybody, boxed, classified, eventually
 
 
@@ -418,6 +419,39 @@ def test_faults_make_changes_of_datasets_end_badly(bench: Bench, operation: str)
         eventually(lambda: bench.dataset_status(test)["Status"] == failed)
     assert bench.dataset_status(train)["Status"] == failed
     assert bench.dataset_status(train)["DatasetStats"]["TotalEntries"] == 9
+
+
+def test_a_large_dataset_is_created_listed_distributed_and_trained_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of the largest; `python -m benchmarks engine_datasets` has that, with its times and memory."""
+    lines = [classified(f"{number}.png", f"label{number % 100}") for number in range(25_000)]
+    submitted: list[Any] = []
+    monkeypatch.setattr(LocalTrainer, "submit", lambda self, request: submitted.append(request))
+    project = bench.project()
+    test = bench.dataset(project, "TEST", [])
+    bench.objects.held[BUCKET, "all"] = "\n".join(lines).encode()
+    source = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": "all"}}}
+    train = bench.call("CreateDataset", ProjectArn=project, DatasetType="TRAIN", DatasetSource=source)[
+        "DatasetArn"
+    ]
+    eventually(lambda: bench.dataset_status(train)["Status"] == "CREATE_COMPLETE", 120)
+    assert bench.dataset_status(train)["DatasetStats"] == {
+        "LabeledEntries": 25_000,
+        "TotalEntries": 25_000,
+        "TotalLabels": 100,
+        "ErrorEntries": 0,
+    }
+    page = bench.call("ListDatasetEntries", DatasetArn=train, ContainsLabels=["label7"], MaxResults=3)
+    assert page["DatasetEntries"] == [lines[7], lines[107], lines[207]]
+    bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
+    eventually(lambda: bench.dataset_status(test)["Status"] == "UPDATE_COMPLETE", 120)
+    found = bench.call("ListDatasetLabels", DatasetArn=test)["DatasetLabelDescriptions"]
+    assert {label["LabelStats"]["EntryCount"] for label in found} == {50}
+    bench.version(project)
+    (request,) = submitted
+    assert (len(request.training), len(request.testing)) == (20_000, 5_000)
+    assert set(request.training) | set(request.testing) == set(lines)
 
 
 def test_mumbai_takes_smaller_datasets() -> None:
