@@ -150,7 +150,7 @@ def test_tasks_are_counted_no_further_than_asked(reviews: Reviews) -> None:
     for n in range(5):
         reviews.task(f"{n}", created_at=f"2020-01-0{n + 1}T00:00:00.000000Z")
     assert [reviews.table.count("open", limit=limit) for limit in (None, 3, 9)] == [5, 3, 5]
-    assert reviews.table.count("open", available_before="2020-01-02T12:00:00.000000Z") == 2
+    assert reviews.table.count("open", available_after="2020-01-02T12:00:00.000000Z") == 3
     assert reviews.table.count("done") == 0
 
 
