@@ -17,6 +17,8 @@ const first = () => ({
   tasks: Number(process.env['MOCK_TASKS'] ?? 120),
   /** Nothing is there yet: no run, no version, no label, nobody. */
   empty: false,
+  /** Several people are asked about each image. */
+  shared: false,
   /** Who signs in. */
   sub: 'u1',
   name: 'Rosa',
@@ -99,12 +101,14 @@ function taskOf(n: number) {
   }
 }
 
+const isFree = (task: string): boolean => world.shared || (claimedTasks.get(task) ?? world.sub) === world.sub
+
 /** Those that the reviewer claimed before and does not hold, then free ones, as the API does it. */
 function claim(count: number, held: string[]): Answer {
   const tasks = []
   for (let n = 0; n < world.tasks && tasks.length < count; n += 1) {
     const id = `task-${n}`
-    if (held.includes(id) || doneTasks.has(id) || (claimedTasks.get(id) ?? world.sub) !== world.sub) continue
+    if (held.includes(id) || doneTasks.has(id) || !isFree(id)) continue
     claimedTasks.set(id, world.sub)
     tasks.push(taskOf(n))
   }
@@ -133,8 +137,7 @@ function deskAnswer(method: string, path: string, body: Record<string, unknown>)
   }
   if (method === 'GET') return ok(taskOf(Number(task.slice(5))))
   if (doneTasks.has(task)) return refused(409, 'already_done', 'this task is done; go on to the next')
-  if ((claimedTasks.get(task) ?? world.sub) !== world.sub)
-    return refused(409, 'not_yours', 'Ben has this task; claim another')
+  if (!isFree(task)) return refused(409, 'not_yours', 'Ben has this task; claim another')
   if (method === 'PUT') {
     claimedTasks.set(task, world.sub)
     return ok({ until })

@@ -107,8 +107,8 @@ def _is_refusal(text: str) -> bool:
 @contextmanager
 def served() -> Iterator[Site]:
     """The page as it is deployed, under the policy that it is deployed with."""
-    vite = [ROOT / "node_modules" / ".bin" / "vite", "preview", ROOT / "console"]
-    where = ["--outDir", console_asset.build(), "--host", "127.0.0.1", "--port", "0"]
+    vite = [f"{ROOT}/node_modules/.bin/vite", "preview", f"{ROOT}/console"]
+    where = ["--outDir", str(console_asset.build()), "--host", "127.0.0.1", "--port", "0"]
     environment = {**os.environ, "NO_COLOR": "1"}
     with subprocess.Popen([*vite, *where], stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:

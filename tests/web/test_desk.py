@@ -360,18 +360,23 @@ def test_an_expired_sign_in_loses_no_work(site: Site) -> None:
 
 
 def test_two_people_at_one_browser_do_not_get_each_other_s_drawings(site: Site) -> None:
+    site.begin(shared=True)
     page = site.desk()
     drag(page, (100, 100), (300, 250))
     drawn = boxes(page)
     sign_out(page)
     site.change(sub="u2", name="Ben")
-    site.answer_elsewhere("task-1")  # so that both have the same task first
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    site.change(sub="u1", name="Rosa")
+    sign_in(page)
+    assert (task_of(page), boxes(page)) == ("task-0", [])
     sign_out(page)
+    site.change(sub="u1", name="Rosa")
+    sign_in(page)
+    assert (task_of(page), boxes(page)) == ("task-0", drawn)
+
+
+def sign_in(page: Page) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
     desk_is_ready(page)
-    assert (task_of(page), boxes(page)) == ("task-0", drawn)
 
 
 def sign_out(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,6 +80,15 @@ def test_a_label_is_named_only_once(site: Site) -> None:
     form.get_by_label("Name").fill("sack")
     form.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="sack")).to_be_visible()
+
+
+def test_the_desk_loads_no_more_than_250_kb(site: Site) -> None:
+    page = site.desk()
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
+    own = [name for name in loaded if "/assets/" in name]
+    assert any(name.endswith(".css") for name in own)
+    sizes = [len(gzip.compress(page.request.get(name).body())) for name in {*own, page.url}]
+    assert sum(sizes) <= 250_000
 
 
 # How they look
