@@ -41,7 +41,7 @@ def import_(  # noqa: PLR0917 one for each option
     context: typer.Context,
     path: Annotated[
         str,
-        typer.Argument(help="A folder, an annotation file, or s3://bucket/prefix.", show_default=False),
+        typer.Argument(help="A folder or an annotation file, here or as s3://bucket/...", show_default=False),
     ],
     format: Annotated[
         ImportFormat | None, typer.Option("--format", "-f", help="What it is, if that is not clear.")
@@ -95,7 +95,12 @@ def export(  # noqa: PLR0917 one for each option
     path: Annotated[
         Path, typer.Argument(help="A folder that is not there yet, or is empty.", show_default=False)
     ],
-    format: Annotated[ExportFormat, typer.Option("--format", "-f", help="What to write.")] = "coco",
+    format: Annotated[
+        ExportFormat | None,
+        typer.Option(
+            "--format", "-f", help="What to write: coco for boxes, else manifest."
+        ),
+    ] = None,
     snapshot: Annotated[
         str, typer.Option("--snapshot", help="A snapshot's id, as of a model version; else all of now.")
     ] = "",
@@ -110,7 +115,7 @@ def export(  # noqa: PLR0917 one for each option
     [dim]labelloop export parts/ --format yolo[/dim]
     """
     using = session(context, name, as_json)
-    exporting.run(using, path, exporting.Options(format, snapshot, with_images))
+    exporting.run(using, path, exporting.Options(format or "", snapshot, with_images))
 
 
 @images_app.command("find")

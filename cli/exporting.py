@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,7 +40,8 @@ _CONFIG = CONFIG.merge(Config(max_pool_connections=THREADS))
 
 @dataclass(frozen=True)
 class Options:
-    format: str
+    format: str = ""
+    """Empty: coco, or what takes image-level labels if that is what the images have."""
     snapshot: str = ""
     """Empty: the catalogue as it is now."""
     with_images: bool = True
@@ -135,11 +137,16 @@ def run(using: Session, path: Path, options: Options) -> None:
     """See `labelloop export --help`.
 
     Raises:
-        CommandError: the folder is not empty, or there is nothing to export.
+        CommandError: the folder is not empty, there is nothing to export, or the format has no place for it.
     """
     _check_target(path)
     deployment = using.deployment()
-    exported, total = _chosen(deployment, options)
+    chosen, total = _chosen(deployment, options)
+    exported = iter(chosen)
+    first = next(exported, None)
+    if first is None:
+        raise CommandError(f"{deployment.name} has no labelled image to export")
+    format = options.format or ("manifest" if first.image.kind == "classification" else "coco")
     counts: Counter[str] = Counter()
     with (
         meter(using.out.console, "Exporting", total) as shown,
@@ -147,7 +154,8 @@ def run(using: Session, path: Path, options: Options) -> None:
     ):
 
         def passing() -> Iterator[Found]:
-            for each in exported:
+            for each in chain([first], exported):
+                _check_kind(each, format)
                 counts[each.side or "unassigned"] += 1
                 if options.with_images:
                     downloads.add(each)
@@ -156,14 +164,12 @@ def run(using: Session, path: Path, options: Options) -> None:
                 yield each.as_found()
 
         try:
-            _WRITERS[options.format](path, passing())
+            _WRITERS[format](path, passing())
         except ValueError as error:
             raise CommandError(f"{path}: {error}") from error
-    if not counts:
-        raise CommandError(f"{deployment.name} has no labelled image to export")
     document = {
         "path": str(path),
-        "format": options.format,
+        "format": format,
         "snapshot": options.snapshot,
         "images": dict(counts),
         "downloaded": downloads.count,
@@ -181,6 +187,16 @@ def _check_target(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(f"{path} cannot be made: {error.strerror}", exit_code=2) from error
+
+
+def _check_kind(exported: Exported, format: str) -> None:
+    """Before the image is downloaded. Raises CommandError."""
+    if exported.image.kind == "classification" and format in _OF_BOXES:
+        raise CommandError(
+            f"{format} has a place for boxes only, and {exported.name} has labels of the whole image: choose"
+            " --format manifest",
+            exit_code=2,
+        )
 
 
 def _chosen(deployment: Deployment, options: Options) -> tuple[Iterable[Exported], int]:
@@ -259,6 +275,8 @@ _WRITERS: dict[str, Callable[[Path, Iterable[Found]], None]] = {
     "yolo": yolo.write_yolo,
     "manifest": sagemaker.write_manifest,
 }
+
+_OF_BOXES = ("coco", "yolo")
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:

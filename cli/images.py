@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from boto3.dynamodb.conditions import Attr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -19,7 +18,7 @@ from cli import drawing, words
 from cli.deployment import Deployment
 from cli.output import CommandError
 from lambdas.domain import catalogue, curation, manifests
-from lambdas.domain.catalogue import CatalogueImage, Side, Status
+from lambdas.domain.catalogue import STATUSES, CatalogueImage, Side, Status
 from lambdas.domain.manifests import Box, BrokenLine, Kind
 
 MIN_PREFIX = 4
@@ -87,18 +86,10 @@ def get(deployment: Deployment, prefix: str) -> CatalogueImage:
 
 
 def _beginning_with(deployment: Deployment, prefix: str) -> Iterator[str]:
-    """Reads the whole catalogue: its key cannot be asked for a beginning."""
-    begins = catalogue.image_id(prefix)
-    asked: dict[str, Any] = {
-        "FilterExpression": Attr("id").begins_with(begins),
-        "ProjectionExpression": "id",
-    }
-    while True:
-        page = deployment.catalogue.scan(**asked)
-        yield from (str(item["id"]).removeprefix(catalogue.image_id("")) for item in page["Items"])
-        if "LastEvaluatedKey" not in page:
-            return
-        asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    beginning = catalogue.image_id(prefix)
+    for status in STATUSES:
+        for id in catalogue.ids(deployment.catalogue, status, beginning=beginning):
+            yield id.removeprefix(catalogue.image_id(""))
 
 
 # Telling

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import words
@@ -19,7 +20,7 @@ from cli.importing import report, upload
 from cli.importing.journal import Journal
 from cli.importing.plan import Plan
 from cli.importing.progress import Meter, meter
-from cli.importing.sources import BucketSource, LocalSource, Source
+from cli.importing.sources import REQUESTS_AT_ONCE, BucketSource, LocalSource, Source
 from cli.importing.upload import Sent
 from cli.output import CommandError
 from cli.session import INTERRUPTED, Session
@@ -37,7 +38,8 @@ def source_of(where: str) -> Source:
         CommandError: there is nothing of that name.
     """
     if where.startswith("s3://"):
-        return BucketSource(boto3.client("s3", config=CONFIG), where)
+        config = CONFIG.merge(Config(max_pool_connections=REQUESTS_AT_ONCE))
+        return BucketSource(boto3.client("s3", config=config), where)
     return LocalSource(Path(where))
 
 

@@ -14,7 +14,6 @@ from lambdas.domain.images import Format, UnusableImage
 
 HEAD_BYTES = 64 * 1024
 """Enough for most images' headers; if a long profile comes first, the image is read whole."""
-TAIL_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Picture:
             7: (bottom, right, height, width),
             8: (top, right, height, width),
         }
-        return LabelledBox(box.label, *turned.get(self.orientation, (left, top, width, height)))
+        return LabelledBox(box.label, *turned.get(self.orientation, (left, top, width, height)), box.line)
 
 
 def look(read: Callable[[int], bytes], size: int, tail: bytes | None) -> Picture:
@@ -53,8 +52,8 @@ def look(read: Callable[[int], bytes], size: int, tail: bytes | None) -> Picture
     Args:
         read: gives the file's first bytes, as many as it is asked for if there are so many.
         size: of the file, in bytes.
-        tail: its last TAIL_BYTES; without its format's end in them it is decoded to see if it is whole. None
-            if that is left to registration.
+        tail: its last images.TAIL_BYTES; without its format's end in them it is decoded to see if it is
+            whole. None if that is left to registration.
 
     Raises:
         UnusableImage: with lambdas.domain.images' reasons.
@@ -63,14 +62,14 @@ def look(read: Callable[[int], bytes], size: int, tail: bytes | None) -> Picture
         raise UnusableImage("empty", "the file has no content")
     images.check_bytes(size)
     head = read(HEAD_BYTES)
-    format = images._format(head)
+    format = images.format_of(head)
     try:
         picture = _header(head, format)
     except _NoHeaderError:
         whole = read(size)
         images.inspect(whole)
         return _header(whole, format)
-    if tail is not None and images._ENDS[format] not in tail:
+    if tail is not None and not images.is_whole(tail, format):
         images.inspect(read(size))
     return picture
 
@@ -82,7 +81,7 @@ class _NoHeaderError(Exception):
 def _header(data: bytes, format: Format) -> Picture:
     try:
         with Image.open(BytesIO(data), formats=(format,)) as image:
-            images._check_header(image)
+            images.check_header(image)
             width, height = image.size
             orientation = upright.orientation(image)
     except UnusableImage:

@@ -9,25 +9,20 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 
 from cli.importing import pictures, reading
 from cli.importing.pictures import Picture
-from cli.importing.sources import BucketSource, File, Listing, Source, UnreadableError
+from cli.importing.sources import REQUESTS_AT_ONCE, BucketSource, File, Listing, Source, UnreadableError
 from cli.output import CommandError
 from lambdas.domain import found, manifests
 from lambdas.domain.annotations import dataset
 from lambdas.domain.annotations.types import Found, LabelledBox, Note, Problem, in_pixels
 from lambdas.domain.arrivals import ANNOTATIONS
-from lambdas.domain.images import UnusableImage
+from lambdas.domain.images import TAIL_BYTES, UnusableImage
 from lambdas.domain.manifests import BrokenLine
-
-HEADS_AT_ONCE = 16
 
 SIZE_DIFFERS = "the annotations give another size than the image has, but its boxes fit and were taken"
 TURNED = "boxes drawn on the image as stored were turned with it, as its EXIF orientation says"
-BY_BARE_NAME = "not where the annotations say, but one file has that name: it was taken"
-NAMED_TWICE = "named more than once: what comes last counts"
 
 Tell = Callable[[int, int], None]
 """Told how many images of how many have been looked at."""
@@ -108,7 +103,6 @@ def make(
     said = _Said(listing, plan)
     for event in dataset.read(source.annotations, recognised, columns):
         said.take(event if keep_split or not isinstance(event, Found) else replace(event, split=""))
-    said.finish()
     # Beside a single annotation file lies whatever lies there; only what it names belongs to it.
     wanted = said.by_image if source.annotations.is_file() else listing.images
     for number, (image, picture) in enumerate(_pictures(source, sorted(wanted)), start=1):
@@ -120,6 +114,7 @@ def make(
             plan.problems.append(Problem(image, 0, "name_too_long", detail, image=image))
         else:
             plan.items.append(_item(plan, image, listing.images[image], said.by_image.get(image), picture))
+    plan.problems += _contradictions(plan)
     return plan
 
 
@@ -130,10 +125,6 @@ class _Said:
         self.by_image: dict[str, Found] = {}
         self._plan, self._images = plan, listing.images
         self._refused = {problem.image for problem in listing.problems}
-        self._by_bare_name: dict[str, list[str]] = defaultdict(list)
-        for image in listing.images:
-            self._by_bare_name[PurePosixPath(image).name].append(image)
-        self._by_bare_name_alone: dict[str, list[Found]] = defaultdict(list)
 
     def take(self, event: Found | Problem | Note) -> None:
         if isinstance(event, Problem):
@@ -142,43 +133,15 @@ class _Said:
                 self._plan.problems.append(event)
         elif isinstance(event, Note):
             self._plan.notes.append(event)
-        else:
-            self._take(event)
-
-    def finish(self) -> None:
-        """Settle what names files by folders that they are not in: if there is one such file, it is meant."""
-        for image, events in self._by_bare_name_alone.items():
-            if image in self.by_image or len({event.image for event in events}) > 1:
-                for event in events:
-                    self._refuse(event, "image_missing", f"{event.image} is not there; {image} is another's")
-            else:
-                self._plan.remarks[BY_BARE_NAME] += 1
-                self.by_image[image] = events[-1]
-
-    def _take(self, event: Found) -> None:
-        named = str(PurePosixPath(event.image.replace("\\", "/")))
-        same = self._by_bare_name[PurePosixPath(named).name]
-        inside = [image for image in same if image.endswith("/" + named) or named.endswith("/" + image)]
-        meant = [named] if named in self._images else inside or same
-        if len(meant) > 1:
-            told = ", ".join(sorted(meant)[:3])
-            self._refuse(event, "ambiguous_name", f"{event.image} may be any of {told}: name it in full")
-        elif not meant and named not in self._refused:
-            where = (
-                "import its own prefix"
-                if event.image.startswith("s3://")
-                else "put it beside its annotations"
+        elif event.image in self._images:
+            self.by_image[event.image] = event
+        elif event.image not in self._refused:
+            remote = event.image.startswith("s3://")
+            where = "import its own prefix" if remote else "put it beside its annotations"
+            detail = f"{event.image} is not there: {where}"
+            self._plan.problems.append(
+                Problem(event.file, event.line, "image_missing", detail, image=event.image)
             )
-            self._refuse(event, "image_missing", f"{event.image} is not there: {where}")
-        elif meant and meant[0] != named and not inside:
-            self._by_bare_name_alone[meant[0]].append(event)
-        elif meant:
-            if meant[0] in self.by_image:
-                self._plan.remarks[NAMED_TWICE] += 1
-            self.by_image[meant[0]] = event
-
-    def _refuse(self, event: Found, reason: str, detail: str) -> None:
-        self._plan.problems.append(Problem(event.file, event.line, reason, detail, image=event.image))
 
 
 # Images
@@ -190,7 +153,7 @@ def _pictures(source: Source, images: Iterable[str]) -> Iterator[tuple[str, Pict
     def looked(image: str) -> tuple[str, Picture | Problem]:
         size = source.listing().images[image].size
         try:
-            tail = source.tail(image, pictures.TAIL_BYTES)
+            tail = source.tail(image, TAIL_BYTES)
             return image, pictures.look(lambda number: source.read(image, number), size, tail)
         except UnusableImage as refusal:
             return image, Problem(image, 0, refusal.reason, refusal.detail, image=image)
@@ -198,7 +161,7 @@ def _pictures(source: Source, images: Iterable[str]) -> Iterator[tuple[str, Pict
             return image, Problem(image, 0, "unreadable", str(error), image=image)
 
     # Where images lie in a bucket, looking is waiting.
-    with ThreadPoolExecutor(HEADS_AT_ONCE if isinstance(source, BucketSource) else 1) as pool:
+    with ThreadPoolExecutor(REQUESTS_AT_ONCE if isinstance(source, BucketSource) else 1) as pool:
         yield from pool.map(looked, images)
 
 
@@ -206,13 +169,40 @@ def _item(plan: Plan, image: str, file: File, said: Found | None, picture: Pictu
     if said is None or said.kind is None:
         return Item(image, file, None)
     try:
-        fitted = _fitted(plan, said, picture)
-        _check(fitted)
+        return Item(image, file, _taken(plan, _fitted(plan, said, picture)))
     except BrokenLine as broken:
         detail = f"{broken.detail}; the image is imported without labels"
-        plan.problems.append(Problem(said.file, said.line, broken.reason, detail, image=image))
+        plan.problems.append(Problem(said.file, broken.line, broken.reason, detail, image=image))
         return Item(image, file, None)
-    return Item(image, file, fitted)
+
+
+def _taken(plan: Plan, fitted: Found) -> Found:
+    """With those of its boxes that registration would take. Raises BrokenLine if it would take nothing."""
+    try:
+        _check(fitted)
+        return fitted
+    except BrokenLine:
+        broken = _broken_boxes(fitted)
+        left = tuple(box for number, box in enumerate(fitted.boxes) if number not in broken)
+        if not left or not broken:
+            raise
+    taken = replace(fitted, boxes=left)
+    _check(taken)
+    for bad in broken.values():
+        detail = f"{bad.detail}; the image's other boxes are taken"
+        plan.problems.append(Problem(fitted.file, bad.line, bad.reason, detail, image=fitted.image))
+    return taken
+
+
+def _broken_boxes(fitted: Found) -> dict[int, BrokenLine]:
+    """What is wrong with which of the boxes, by their numbers from 0."""
+    broken = {}
+    for number, box in enumerate(fitted.boxes):
+        try:
+            _check(replace(fitted, boxes=(box,)))
+        except BrokenLine as error:
+            broken[number] = error
+    return broken
 
 
 def _fitted(plan: Plan, said: Found, picture: Picture) -> Found:
@@ -226,9 +216,10 @@ def _fitted(plan: Plan, said: Found, picture: Picture) -> Found:
         plan.remarks[TURNED] += 1
         return _inside(replace(said, boxes=tuple(picture.upright(box) for box in said.boxes), size=real))
     fitted = _inside(replace(said, size=real))
-    if any(_outside(box, real) for box in fitted.boxes):
+    outside = next((box for box in fitted.boxes if _outside(box, real)), None)
+    if outside:
         detail = f"drawn on {said.size[0]} x {said.size[1]} pixels, but the image has {real[0]} x {real[1]}"
-        raise BrokenLine(said.line, "image_size_differs", detail)
+        raise BrokenLine(outside.line or said.line, "image_size_differs", detail)
     plan.remarks[SIZE_DIFFERS] += 1
     return fitted
 
@@ -244,7 +235,7 @@ def _clipped(box: LabelledBox, width: int, height: int) -> LabelledBox:
     if any(abs(edge - inside) > 1 for edge, inside in zip(edges, nearest, strict=True)):
         return box
     left, top, right, bottom = nearest
-    return LabelledBox(box.label, left, top, right - left, bottom - top)
+    return replace(box, left=left, top=top, width=right - left, height=bottom - top)
 
 
 def _outside(box: LabelledBox, size: tuple[int, int]) -> bool:
@@ -252,9 +243,42 @@ def _outside(box: LabelledBox, size: tuple[int, int]) -> bool:
 
 
 def _check(fitted: Found) -> None:
-    """Raises BrokenLine if registration would not take the image's line."""
+    """Raises BrokenLine, of the line of the first box, if registration would not take all that is said."""
+    line = next((box.line for box in fitted.boxes if box.line), fitted.line)
     entry = found.entry(fitted, "bucket", "incoming/annotations/image", "2000-01-01T00:00:00")
-    manifests.parse_line(manifests.entry_line(entry), fitted.line)
+    manifests.parse_line(manifests.entry_line(entry), line)
+
+
+def _contradictions(plan: Plan) -> Iterator[Problem]:
+    """Images of one content with different labels: registration knows them as one image."""
+    by_size: dict[int, list[Item]] = defaultdict(list)
+    for item in plan.labelled:
+        by_size[item.file.size].append(item)
+    for items in by_size.values():
+        if len({_said(item) for item in items}) > 1:
+            yield from _contradictions_of(plan.source, items)
+
+
+def _contradictions_of(source: Source, items: Iterable[Item]) -> Iterator[Problem]:
+    before: dict[str, Item] = {}
+    for item in items:
+        try:
+            content = source.identity(item.image)
+        except UnreadableError:
+            # Told when it is sent.
+            continue
+        other = before.setdefault(content or item.image, item)
+        if item.found and _said(other) != _said(item):
+            detail = (
+                f"{item.image} is the same picture as {other.image}, with other labels: the last one sent"
+                " counts; remove one of them"
+            )
+            yield Problem(item.found.file, item.found.line, "labels_contradict", detail, image=item.image)
+
+
+def _said(item: Item) -> object:
+    """What is said of an image, to be compared."""
+    return item.found and (frozenset(item.found.labels), frozenset(map(found.whole, item.found.boxes)))
 
 
 def _labels(said: Found) -> set[str]:

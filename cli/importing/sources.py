@@ -5,24 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
+from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from cli.deployment import explain
 from cli.output import CommandError
+from lambdas.domain.annotations import references
 from lambdas.domain.annotations.types import Problem
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-IMAGES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png"}
-OTHER_IMAGES = {".gif", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".heif", ".avif", ".jp2", ".mpo"}
-"""Reported as not usable, rather than passed over."""
+REQUESTS_AT_ONCE = 16
+"""To a bucket that is read from: a small file is mostly waited for."""
 ANNOTATIONS = {".json", ".jsonl", ".manifest", ".csv", ".tsv", ".xml", ".txt", ".yaml", ".yml", ".names"}
 
 
@@ -47,7 +49,7 @@ class Listing:
         if any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
             return
         suffix = PurePosixPath(name).suffix.lower()
-        if suffix in IMAGES | OTHER_IMAGES:
+        if references.is_image(name):
             self.images[name] = file
         elif suffix not in ANNOTATIONS:
             self.others[suffix or PurePosixPath(name).name] += 1
@@ -180,23 +182,27 @@ def _why(error: Exception) -> str:
 
 
 class BucketSource:
-    """A prefix of a bucket. Its annotation files are downloaded; its images are copied within S3.
+    """A prefix of a bucket, or an annotation file and what lies beside it. Annotation files are downloaded;
+    images are copied within S3.
 
     In the folder that stands for it, each image is an empty file: the readers of annotations ask for names.
     """
 
     def __init__(self, s3: S3Client, where: str) -> None:
-        bucket, _, prefix = where.removeprefix("s3://").partition("/")
+        bucket, _, key = where.removeprefix("s3://").partition("/")
         if not bucket:
             raise CommandError(f"{where}: name a bucket and a prefix, s3://bucket/prefix", exit_code=2)
         self.where, self._s3, self._bucket = where.rstrip("/"), s3, bucket
-        self._prefix = prefix if not prefix or prefix.endswith("/") else prefix + "/"
         self._temporary = TemporaryDirectory(prefix="labelloop-import-")
         self.root = self.annotations = Path(self._temporary.name)
+        folder, _, self._file = key.rpartition("/") if self._is_annotations(key) else (key, "", "")
+        self._prefix = folder if not folder or folder.endswith("/") else folder + "/"
+        if self._file:
+            self.annotations = self.root / self._file
 
     @property
     def default_name(self) -> str:
-        return PurePosixPath(self._bucket, self._prefix).name
+        return PurePosixPath(self._file).stem or PurePosixPath(self._bucket, self._prefix).name
 
     def listing(self) -> Listing:
         return self._listing
@@ -204,13 +210,18 @@ class BucketSource:
     @cached_property
     def _listing(self) -> Listing:
         listing = Listing()
+        annotations: list[str] = []
         try:
             for page in self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix
             ):
                 for found in page.get("Contents", []):
-                    file = File(found["Size"], found["ETag"])
-                    self._add(found["Key"].removeprefix(self._prefix), file, listing)
+                    name = found["Key"].removeprefix(self._prefix)
+                    if self._add(name, File(found["Size"], found["ETag"]), listing):
+                        annotations.append(name)
+            with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+                # Asked for, so that what fails is raised.
+                list(pool.map(self._download, annotations))
         except ClientError as error:
             raise CommandError(f"{self.where} cannot be listed: {explain(error)}") from error
         return listing
@@ -244,16 +255,34 @@ class BucketSource:
     def close(self) -> None:
         self._temporary.cleanup()
 
-    def _add(self, name: str, file: File, listing: Listing) -> None:
+    def _is_annotations(self, key: str) -> bool:
+        """Whether the key is that of an annotation file, and no prefix."""
+        if PurePosixPath(key).suffix.lower() not in ANNOTATIONS or key.endswith("/"):
+            return False
+        try:
+            self._s3.head_object(Bucket=self._bucket, Key=key)
+        except ClientError:
+            return False
+        return True
+
+    def _add(self, name: str, file: File, listing: Listing) -> bool:
+        """Add a file to the listing; whether it is one that annotations are to be read from."""
         if not name or name.endswith("/"):
-            return
+            return False
         path = self.root / name
         if ".." in PurePosixPath(name).parts or not path.resolve().is_relative_to(self.root.resolve()):
             listing.refuse(name, "leaves_folder", "a key with ..: rename the object")
-            return
+            return False
         listing.add(name, file)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() in ANNOTATIONS:
-            self._s3.download_file(self._bucket, self._prefix + name, str(path))
-        elif name in listing.images:
+            return self._file in ("", name)
+        if name in listing.images:
             path.touch()
+        return False
+
+    def _download(self, name: str) -> None:
+        # Many files are on their way: one of them needs no threads of its own.
+        self._s3.download_file(
+            self._bucket, self._prefix + name, str(self.root / name), Config=TransferConfig(use_threads=False)
+        )

@@ -266,10 +266,12 @@ def count_by_status(table: Table) -> dict[Status, int]:
     return {status: _count(table, Key("status").eq(status)) for status in STATUSES}
 
 
-def ids(table: Table, status: Status, *, after: str = "") -> Iterator[str]:
-    """The ids of the images of this status, sorted; those that come after `after`."""
+def ids(table: Table, status: Status, *, after: str = "", beginning: str = "") -> Iterator[str]:
+    """The ids of the images of this status, sorted; those that come after `after`, or begin so."""
     condition: ConditionBase = Key("status").eq(status)
-    if after:
+    if beginning:
+        condition &= Key("id").begins_with(beginning)
+    elif after:
         condition &= Key("id").gt(after)
     query: dict[str, Any] = {
         "IndexName": rows.INDEX,

@@ -28,6 +28,9 @@ MAX_BYTES = 15 * 1024 * 1024
 """15 MB. A megabyte has 1024 x 1024 bytes here: Rekognition's API model bounds by 5,242,880 bytes what its
 documentation calls 5 MB."""
 
+TAIL_BYTES = 1024
+"""The end of a file in which its format's end has to be."""
+
 _EXTENSIONS: dict[Format, str] = {"JPEG": "jpg", "PNG": "png"}
 _CONTENT_TYPES: dict[Format, str] = {"JPEG": "image/jpeg", "PNG": "image/png"}
 _ENDS: dict[Format, bytes] = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
@@ -87,7 +90,7 @@ def inspect(data: bytes) -> ImageFacts:
     if not data:
         raise UnusableImage("empty", "the file has no content; upload it again")
     check_bytes(len(data))
-    format = _format(data)
+    format = format_of(data)
     width, height, perceptual_hash = _decode(data, format)
     return ImageFacts(format, width, height, hashlib.sha256(data).hexdigest(), len(data), perceptual_hash)
 
@@ -100,7 +103,8 @@ def check_bytes(size: int) -> None:
         )
 
 
-def _format(data: bytes) -> Format:
+def format_of(data: bytes) -> Format:
+    """By the file's first bytes. Raises UnusableImage: neither a JPEG nor a PNG file."""
     for beginning, format in _BEGINNINGS:
         if data.startswith(beginning):
             return format
@@ -126,7 +130,7 @@ def _decode(data: bytes, format: Format) -> tuple[int, int, str]:
     try:
         with Image.open(BytesIO(data), formats=(format,)) as image:
             # Before its pixels are decoded, so that a few bytes cannot claim the function's memory.
-            _check_header(image)
+            check_header(image)
             image.load()
             return *image.size, perceptual_hash.of_image(image)
     except (UnusableImage, MemoryError):
@@ -140,7 +144,13 @@ def _decode(data: bytes, format: Format) -> tuple[int, int, str]:
         raise _broken(data, format, error) from error
 
 
-def _check_header(image: ImageFile) -> None:
+def is_whole(tail: bytes, format: Format) -> bool:
+    """Whether a file's last TAIL_BYTES have the end that its format wants."""
+    return _ENDS[format] in tail
+
+
+def check_header(image: ImageFile) -> None:
+    """Raises UnusableImage if an image that is opened, its pixels not decoded, cannot be trained with."""
     width, height = image.size
     size = f"{width} x {height} pixels"
     if max(width, height) > MAX_SIDE:
@@ -159,7 +169,7 @@ def _check_header(image: ImageFile) -> None:
 
 
 def _broken(data: bytes, format: Format, error: Exception) -> UnusableImage:
-    if _ENDS[format] not in data[-1024:]:
+    if not is_whole(data[-TAIL_BYTES:], format):
         return UnusableImage("truncated", f"the {format} file ends too early ({error}); upload it again")
     return UnusableImage(
         "corrupt", f"the {format} file cannot be decoded ({error}); save and upload it again"

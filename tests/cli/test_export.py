@@ -87,6 +87,24 @@ def test_without_images_only_the_annotations_are_written(cli: Cli, tmp_path: Pat
     assert set(written) == {".json"}
 
 
+def test_image_level_labels_come_back_as_a_manifest(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["bolt/a.jpg", "nut/b.jpg"])
+    bring_in(cli, tmp_path / "set")
+    assert cli.json("export", str(tmp_path / "out"))["format"] == "manifest"
+    assert content(planned(tmp_path / "out")) == content(planned(tmp_path / "set"))
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo"])
+def test_formats_of_boxes_refuse_image_level_labels_before_anything_is_downloaded(
+    cli: Cli, tmp_path: Path, format: str
+) -> None:
+    write_images(tmp_path / "set", ["bolt/a.jpg"])
+    bring_in(cli, tmp_path / "set")
+    told = cli.json("export", str(tmp_path / "out"), "--format", format, exit_code=2)["error"]
+    assert "--format manifest" in told
+    assert not list((tmp_path / "out").rglob("*.jpg"))
+
+
 def image(sha: str, *sources: str, suffix: str = "jpg") -> catalogue.CatalogueImage:
     sha256 = sha * 64
     return catalogue.CatalogueImage(

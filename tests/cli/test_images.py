@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from PIL import Image
 
 from lambdas.domain import catalogue
@@ -84,6 +85,22 @@ def test_a_beginning_of_several_hashes(cli: Cli) -> None:
         item = {"id": f"image#{sha256}", "sha256": sha256, "status": "unlabelled", "changed_at": "2026"}
         cli.catalogue.put_item(Item=item)
     assert "any of 2 images" in cli.json("images", "show", "abcd", exit_code=2)["error"]
+
+
+def test_a_beginning_of_a_hash_is_queried_and_the_catalogue_not_read(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = hash_of(filled, "z.jpg")
+    asked: list[str] = []
+    real = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def call(client: Any, operation: str, given: dict[str, Any]) -> Any:
+        asked.append(operation)
+        return real(client, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    assert filled.json("images", "show", sha256[:8])["sha256"] == sha256
+    assert (asked.count("Scan"), asked.count("Query")) == (0, len(catalogue.STATUSES))
 
 
 def test_show_saves_the_picture_with_its_boxes(

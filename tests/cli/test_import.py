@@ -238,6 +238,19 @@ def test_a_data_set_in_a_bucket_is_copied_there(
     assert catalogued(cli)["images/0.jpg"]["status"] == "labelled"
 
 
+def test_an_annotation_file_in_a_bucket_takes_the_images_that_it_names(cli: Cli, tmp_path: Path) -> None:
+    cli.s3.create_bucket(Bucket="sources")
+    folder = write_coco(tmp_path / "set", 2)
+    (folder / "other.json").write_text(json.dumps(coco(["images/0.jpg"], label="other")))
+    write_images(folder, ["more.jpg"], first=9)
+    for path in folder.rglob("*.*"):
+        cli.s3.upload_file(str(path), "sources", f"sets/one/{path.relative_to(folder).as_posix()}")
+    document = cli.json("import", "s3://sources/sets/one/annotations.json")
+    assert (document["name"], document["images"]) == ("annotations", {"labelled": 2, "unlabelled": 0})
+    assert document["labels"] == {"bolt": 2, "nut": 2}
+    assert "cannot be listed" not in cli("import", "s3://sources/sets/two.json").output
+
+
 def test_a_bucket_that_is_not_there(cli: Cli) -> None:
     assert "cannot be listed" in cli.json("import", "s3://nowhere/x", exit_code=1)["error"]
 
@@ -296,6 +309,52 @@ def test_boxes_that_do_not_fit_are_told_with_their_file(cli: Cli, tmp_path: Path
         {"labelled": 1, "unlabelled": 1},
         {"image_size_differs": 1},
     )
+
+
+VOC = """<annotation><filename>a.jpg</filename>
+<object><name>bolt</name><bndbox><xmin>10</xmin><ymin>12</ymin><xmax>30</xmax><ymax>34</ymax></bndbox></object>
+<object><name>nut</name><bndbox><xmin>60</xmin><ymin>9</ymin><xmax>99</xmax><ymax>20</ymax></bndbox></object>
+</annotation>"""
+
+
+@pytest.mark.parametrize("format", ["voc", "coco", "csv"])
+def test_a_box_outside_the_image_costs_no_other_box_and_is_told_with_its_line(
+    tmp_path: Path, format: str
+) -> None:
+    write_images(tmp_path, ["a.jpg"])
+    said = coco(["a.jpg"])
+    del said["images"][0]["width"]
+    said["annotations"][1]["bbox"] = [60, 9, 39, 11]
+    table = "image,label,xmin,ymin,xmax,ymax\na.jpg,bolt,10,12,30,34\na.jpg,nut,60,9,99,20\n"
+    files = {"voc": ("a.xml", VOC), "coco": ("a.json", json.dumps(said)), "csv": ("a.csv", table)}
+    name, text = files[format]
+    (tmp_path / name).write_text(text)
+    made = plan.make(LocalSource(tmp_path), name="x")
+    [item] = made.items
+    assert item.found and [box.label for box in item.found.boxes] == ["bolt"]
+    [problem] = made.problems
+    line = {"voc": 3, "coco": 0, "csv": 3}[format]
+    assert (problem.file, problem.line, problem.reason) == (name, line, "box_outside")
+    assert "other boxes are taken" in problem.detail
+
+
+def test_an_image_of_which_no_box_fits_goes_to_people(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.jpg"])
+    (tmp_path / "a.xml").write_text(VOC.replace("<xmin>10<", "<xmin>100<").replace("<xmax>30<", "<xmax>130<"))
+    made = plan.make(LocalSource(tmp_path), name="x")
+    assert ([item.found for item in made.items], len(made.problems)) == ([None], 1)
+    assert (made.problems[0].line, made.problems[0].reason) == (2, "box_outside")
+
+
+@pytest.mark.parametrize(("label", "problems"), [("bolt", 0), ("nut", 1)])
+def test_one_picture_with_different_labels_is_told(tmp_path: Path, label: str, problems: int) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        write_images(tmp_path, [name], first=1 if name == "c.jpg" else 0)
+    (tmp_path / "x.csv").write_text(f"image,label\na.jpg,bolt\nb.jpg,{label}\nc.jpg,other\n")
+    made = plan.make(LocalSource(tmp_path), name="x")
+    told = [(problem.reason, problem.image, problem.line) for problem in made.problems]
+    assert told == [("labels_contradict", "b.jpg", 3)] * problems
+    assert all("a.jpg" in problem.detail for problem in made.problems)
 
 
 def test_a_fraction_of_a_pixel_outside_is_rounding(cli: Cli, tmp_path: Path) -> None:
@@ -396,6 +455,15 @@ def test_a_file_that_goes_while_it_is_sent_is_a_problem_and_not_in_the_manifest(
     assert len(catalogued(cli)) == 2
     waiting = [item for item in cli.catalogue.scan()["Items"] if str(item["id"]).startswith("pending#")]
     assert waiting == []
+
+
+def test_names_of_a_bucket_are_found_in_the_folder_by_their_ends(tmp_path: Path) -> None:
+    write_images(tmp_path, ["images/a.jpg"])
+    (tmp_path / "coco.json").write_text(json.dumps(coco(["s3://old/set/images/a.jpg", "s3://old/b.jpg"])))
+    made = plan.make(LocalSource(tmp_path), name="x")
+    assert [item.image for item in made.labelled] == ["images/a.jpg"]
+    [problem] = made.problems
+    assert problem.reason == "image_missing" and "own prefix" in problem.detail
 
 
 def test_names_that_leave_the_folder_are_not_followed(cli: Cli, tmp_path: Path) -> None:

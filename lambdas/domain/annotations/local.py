@@ -54,6 +54,9 @@ class Folder:
     def find(self, reference: str, annotation: str, split: Split = "", *, other_suffix: bool = False) -> str:
         """The image that an annotation file means; it counts as named from then on.
 
+        Names in a bucket are found by their ends, and those that are not here are left as they are, to
+        whoever has the bucket.
+
         Args:
             reference: as references.clean gives it.
             annotation: the annotation file, as seen from the folder.
@@ -64,7 +67,7 @@ class Folder:
             Bad: there is no such image, or it may be any of several, or it lies outside the folder.
         """
         if reference.startswith("s3://"):
-            return reference
+            return self._of_bucket(reference, annotation, split)
         exact = self._exact(reference, annotation)
         name = exact or self._like(reference, annotation, split, other_suffix)
         before = self._named.setdefault(name, reference.lower())
@@ -73,6 +76,15 @@ class Folder:
         if not exact:
             self._remark(name, reference)
         return name
+
+    def _of_bucket(self, reference: str, annotation: str, split: Split) -> str:
+        try:
+            # As an absolute path: the bucket's folders need not be this machine's.
+            return self.find("/" + reference.removeprefix("s3://"), annotation, split)
+        except Bad as bad:
+            if bad.reason == "ambiguous_name":
+                raise
+            return reference
 
     def unnamed(self) -> Iterator[Found]:
         """The images that no annotation has named."""

@@ -47,10 +47,11 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         for line, text in manifests.numbered_lines(iter(lambda: opened.read(_CHUNK), b"")):
             lines += 1
             image = ""
+            bad_boxes: list[manifests.BrokenLine] = []
             try:
-                image, annotation = _line(text, line, file, remarks)
+                image, annotation = _line(text, line, file, remarks, bad_boxes)
                 if folder:
-                    image = _find(folder, image, file, annotation.split_wanted or sides.of_file)
+                    image = folder.find(image, file, annotation.split_wanted or sides.of_file)
                 if not gathering.image(image, line=line)[1]:
                     raise Bad("duplicate_image", NAMED_AGAIN)
                 yield Found(
@@ -68,39 +69,31 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
                 )
             except (Bad, manifests.BrokenLine) as bad:
                 yield Problem(file, line, bad.reason, bad.detail, image)
+            for broken in bad_boxes:
+                yield Problem(file, line, broken.reason, broken.detail, image)
     if not lines:
         yield Problem(file, 0, "empty", "the manifest has no lines")
     yield from remarks.notes()
 
 
-def _line(text: bytes, line: int, file: str, remarks: Remarks) -> tuple[str, manifests.Annotation]:
-    """The image and what the line says of it."""
+def _line(
+    text: bytes, line: int, file: str, remarks: Remarks, bad_boxes: list[manifests.BrokenLine]
+) -> tuple[str, manifests.Annotation]:
+    """The image and what the line says of it, but for boxes that cannot be used."""
     try:
         entry = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         entry = None
     if not isinstance(entry, dict) or not isinstance(given := entry.get("source-ref"), str):
-        return "", manifests.parse_line(text, line)
+        return "", manifests.parse_line(text, line, bad_boxes=bad_boxes)
     image = references.clean(given, file, remarks)
     if image.startswith("s3://"):
-        return image, manifests.parse_line(text, line)
+        return image, manifests.parse_line(text, line, bad_boxes=bad_boxes)
     # The limit on lines is of the line as it stands.
     if len(text) > manifests.MAX_LINE_CHARACTERS * 4:
         raise Bad("line_too_long", f"up to {manifests.MAX_LINE_CHARACTERS} characters a line are taken")
     entry["source-ref"] = _STAND_IN
-    return image, manifests.parse_line(manifests.entry_line(entry), line)
-
-
-def _find(folder: Folder, image: str, file: str, split: Any) -> str:
-    if not image.startswith("s3://"):
-        return folder.find(image, file, split)
-    try:
-        # As an absolute path: the bucket's folders need not be this machine's.
-        return folder.find("/" + image.removeprefix("s3://"), file, split)
-    except Bad as bad:
-        if bad.reason == "ambiguous_name":
-            raise
-        return image
+    return image, manifests.parse_line(manifests.entry_line(entry), line, bad_boxes=bad_boxes)
 
 
 # Writing
