@@ -20,10 +20,9 @@ from pathlib import Path
 from PIL import ImageEnhance
 
 from benchmarks import error_pictures
-from lambdas.domain import manifests
 from lambdas.domain.annotations import folders, voc
 from lambdas.domain.annotations.recognise import recognise
-from lambdas.domain.annotations.types import Found
+from lambdas.domain.annotations.types import Found, LabelledBox
 from local import scenes
 from local.engine import learning, progress, training
 from local.engine.learning import Box, Example, Progress, Task
@@ -212,7 +211,7 @@ def _read(root: Path) -> DataSet:
     return DataSet(root.name, task, sides["TRAIN"], sides["TEST"])
 
 
-def _box(box: manifests.Box | scenes.SceneBox) -> Box:
+def _box(box: LabelledBox | scenes.SceneBox) -> Box:
     return Box(box.label, box.left, box.top, box.width, box.height)
 
 
