@@ -40,7 +40,7 @@ def make(
     thumbnail: Callable[[str], bytes | None],
     title: str,
     limits: Limits = REKOGNITION,
-    facts: SnapshotFacts = SnapshotFacts(),
+    facts: SnapshotFacts | None = None,
 ) -> Report:
     """The report on a snapshot.
 
@@ -65,7 +65,7 @@ def make(
             check.see(look)
     found = [
         *quota_checks.findings(statistics, limits),
-        *snapshot_checks.findings(facts, limits),
+        *snapshot_checks.findings(facts or SnapshotFacts(), limits),
         *(finding for check in checks for finding in check.findings(statistics)),
         *waiting.findings(unusable, statistics, limits),
     ]
