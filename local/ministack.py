@@ -12,6 +12,7 @@ def mend() -> None:
     """To be called before the first request."""
     _wildcards_match_newlines()
     _renewed_tokens_have_groups()
+    _batches_need_what_one_message_needs()
     index_queries.mend()
     task_tokens.mend()
     cdn_origins.mend()
@@ -51,3 +52,19 @@ def _renewed_tokens_have_groups() -> None:
         return str(original(sub, pool_id, *rest, **more))
 
     cognito._fake_token = token
+
+
+def _batches_need_what_one_message_needs() -> None:
+    """There are no permissions for SQS's batch operations: those for single messages hold for them too.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
+    """
+    from ministack.core import iam_actions  # noqa: PLC0415 reads the environment when first imported
+
+    original = iam_actions.extract_iam_action
+
+    def action(service: str, *request: Any) -> str | None:
+        found: str | None = original(service, *request)
+        return found.removesuffix("Batch") if service == "sqs" and found else found
+
+    iam_actions.extract_iam_action = action

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain.reviews import a2i, desk, groundtruth, routing, settling
+from lambdas import review
+from lambdas.domain.reviews import a2i, desk, groundtruth, labels, routing, settling
 from lambdas.domain.reviews.routes import RouteError
 from lambdas.domain.reviews.tasks import Task
+from lambdas.domain.services import services
+from tests.local.sagemaker_support import REGION, ROLE, WORKTEAM
+from tests.retrain.world import context
 from tests.review.conftest import ANN, CAT, Reviews
 from tests.review.workers import DEPLOYMENT, Workers
 
@@ -241,8 +245,7 @@ def test_a_job_is_asked_followed_and_read(workers: Workers) -> None:
         workers.bench.answer({"boxes": [box]})
     assert routing.job_finished(routes, batch)
     assert routing.read_job(routes, batch) == (2, 0)
-    labels = {box.label for task in tasks for box in workers.reviews.image_of(task).boxes}
-    assert labels == {"cat", "dog"}
+    assert {box.label for task in tasks for box in workers.reviews.image_of(task).boxes} == {"cat", "dog"}
     assert settling.known_reviewers(workers.reviews.table) == [("groundtruth", "Ground Truth")]
     assert workers.reviews.counted("reviewer#groundtruth")["answered"] == 2
     assert routing.read_job(routes, batch) == (2, 0)
@@ -304,3 +307,55 @@ def test_a_deployment_without_a_work_team_cannot_ask(
     batch, _ = workers.batch("a")
     with pytest.raises(RouteError, match="groundtruth_workteam_arn"):
         act(workers.routes(jobs=None, sagemaker=None), batch)
+
+
+# As the functions are called
+
+
+def queued(*bodies: str) -> dict[str, Any]:
+    """As SQS hands messages to a function."""
+    return {
+        "Records": [
+            {"messageId": f"{number}", "body": body, "eventSource": "aws:sqs", "messageAttributes": {}}
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def test_ends_of_loops_come_by_a_queue_and_what_cannot_be_handled_comes_again(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A2I_FLOW_DEFINITION_ARN", workers.flow)
+    services().__dict__ |= {"a2i": workers.bench.a2i, "s3": workers.bench.world.s3}
+    task = workers.asked()
+    workers.bench.answer({"boxes": [CAT]})
+    labels.put(workers.reviews.table, "cat", {})
+    told = json.dumps(workers.bench.world.events[0])
+    other = json.dumps(event(task, "Completed", "s3://b/k")).replace(DEPLOYMENT, "other")
+    found = review.loop_finished(queued("<xml>", told, other), context())
+    assert found == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+    assert workers.reviews.read(task).state == "done"
+
+
+def test_single_images_are_left_to_the_collector_where_jobs_ask(workers: Workers) -> None:
+    image = workers.reviews.image("a")
+    workers.reviews.world.tune(review_route="groundtruth")
+    assert review.propose(queued(json.dumps({"image": image.sha256})), context()) == {"batchItemFailures": []}
+    assert workers.reviews.table.count("open") == 0
+    assert review.collect({}, context()) == {"opened": 1}
+    assert len(workers.reviews.executions.inputs) == 1
+    (batch,) = workers.reviews.executions.inputs
+    (task,) = workers.reviews.table.batch(batch)
+    assert task.image == image.sha256
+
+
+def test_a_running_job_is_looked_at_as_often_as_its_time_allows(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GROUNDTRUTH_WORKTEAM_ARN", WORKTEAM)
+    monkeypatch.setenv("GROUNDTRUTH_ROLE_ARN", ROLE)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    services().__dict__ |= {"sagemaker": workers.bench.sagemaker, "s3": workers.bench.world.s3}
+    batch, _ = workers.batch("a")
+    looked = review.watch_job({"batch": batch, "timeout_seconds": 7 * 24 * 3600}, context())
+    assert looked == {"finished": False, "wait_seconds": 303}
