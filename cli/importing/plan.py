@@ -6,7 +6,7 @@ Nothing is left out without being told: a file is imported, is a problem, or is 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -20,6 +20,9 @@ from lambdas.domain.annotations.types import Found, LabelledBox, Note, Problem, 
 from lambdas.domain.arrivals import ANNOTATIONS
 from lambdas.domain.images import TAIL_BYTES, UnusableImage
 from lambdas.domain.manifests import BrokenLine
+
+LOOKS_IN_HAND = 1_000
+"""Images that wait to be looked at, or to be told of."""
 
 SIZE_DIFFERS = "the annotations give another size than the image has, but its boxes fit and were taken"
 TURNED = "boxes drawn on the image as stored were turned with it, as its EXIF orientation says"
@@ -105,15 +108,18 @@ def make(
         said.take(event if keep_split or not isinstance(event, Found) else replace(event, split=""))
     # Beside a single annotation file lies whatever lies there; only what it names belongs to it.
     wanted = said.by_image if source.annotations.is_file() else listing.images
-    for number, (image, picture) in enumerate(_pictures(source, sorted(wanted)), start=1):
-        tell(number, len(wanted))
+    names = sorted(wanted)
+    for number, (image, picture) in enumerate(_pictures(source, names), start=1):
+        tell(number, len(names))
         if isinstance(picture, Problem):
             plan.problems.append(picture)
         elif len(f"{ANNOTATIONS}{name}/{image}".encode()) > manifests.MAX_KEY_BYTES:
             detail = f"S3 takes names of up to {manifests.MAX_KEY_BYTES} bytes: shorten it"
             plan.problems.append(Problem(image, 0, "name_too_long", detail, image=image))
         else:
-            plan.items.append(_item(plan, image, listing.images[image], said.by_image.get(image), picture))
+            plan.items.append(
+                _item(plan, image, listing.images[image], said.by_image.pop(image, None), picture)
+            )
     plan.problems += _contradictions(plan)
     return plan
 
@@ -147,7 +153,7 @@ class _Said:
 # Images
 
 
-def _pictures(source: Source, images: Iterable[str]) -> Iterator[tuple[str, Picture | Problem]]:
+def _pictures(source: Source, images: Sequence[str]) -> Iterator[tuple[str, Picture | Problem]]:
     """Each image with what it is, in the order given."""
 
     def looked(image: str) -> tuple[str, Picture | Problem]:
@@ -162,7 +168,8 @@ def _pictures(source: Source, images: Iterable[str]) -> Iterator[tuple[str, Pict
 
     # Where images lie in a bucket, looking is waiting.
     with ThreadPoolExecutor(REQUESTS_AT_ONCE if isinstance(source, BucketSource) else 1) as pool:
-        yield from pool.map(looked, images)
+        for start in range(0, len(images), LOOKS_IN_HAND):
+            yield from pool.map(looked, images[start : start + LOOKS_IN_HAND])
 
 
 def _item(plan: Plan, image: str, file: File, said: Found | None, picture: Picture) -> Item:

@@ -240,3 +240,68 @@ def test_images_of_a_folder(tmp_path: Path) -> None:
     assert [found.image for found in result.found] == ["images/good.jpg", "id1.png"]
     assert [(p.file, p.line, p.reason) for p in result.problems] == [("t.csv", 3, "image_missing")]
     assert [found.image for found in folder.unnamed()] == ["other.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "box", "normalised"),
+    [
+        (("image,class,x_center,y_center,width,height", "a.jpg,bolt,25,40,30,40"), (10, 20, 30, 40), False),
+        (("image,class,cx,cy,w,h", "a.jpg,bolt,0.5,0.5,0.2,0.4"), (0.4, 0.3, 0.2, 0.4), True),
+        (
+            ("image_id,width,height,bbox,label", 'a.jpg,100,80,"[10.0, 20, 30, 40]",bolt'),
+            (10, 20, 30, 40),
+            False,
+        ),
+        (("filename,label,bounding_box", 'a.jpg,bolt,"10 20 30 40"'), (10, 20, 30, 40), False),
+    ],
+)
+def test_boxes_by_their_centres_and_in_one_cell(
+    tmp_path: Path, rows: tuple[str, ...], box: tuple[float, ...], normalised: bool
+) -> None:
+    result = said(tables.read(write(tmp_path / "x.csv", lines(*rows))))
+    [found] = result.found
+    assert (result.problems, found.normalised) == ([], normalised)
+    assert result.boxes["a.jpg"][0][1:] == pytest.approx(box)
+
+
+@pytest.mark.parametrize("cell", ["[1, 2, 3]", "1;2;3;x", "{}"])
+def test_a_cell_that_is_no_box(tmp_path: Path, cell: str) -> None:
+    rows = lines("image,label,bbox", f'a.jpg,bolt,"{cell}"', 'b.jpg,bolt,"[1, 2, 30, 4]"')
+    result = said(tables.read(write(tmp_path / "x.csv", rows)))
+    assert [(problem.line, problem.reason in ("bad_box", "bad_number")) for problem in result.problems] == [
+        (2, True)
+    ]
+    assert len(result.of("b.jpg").boxes) == 1
+
+
+def test_a_column_for_each_label(tmp_path: Path) -> None:
+    rows = lines("filename, bolt, nut", "a.jpg, 1, 1", "b.jpg, 0, 1", "c.jpg, 0, 0")
+    result = said(tables.read(write(tmp_path / "_classes.csv", rows)))
+    assert {found.image: found.labels for found in result.found} == {
+        "a.jpg": ("bolt", "nut"),
+        "b.jpg": ("nut",),
+        "c.jpg": (),
+    }
+    assert result.noted("a label each")
+
+
+def test_columns_of_something_else_are_no_labels(tmp_path: Path) -> None:
+    rows = lines("filename,bolts,nuts", "a.jpg,1,0", "b.jpg,7,1")
+    result = said(tables.read(write(tmp_path / "x.csv", rows)))
+    assert {found.kind for found in result.found} == {None}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes",
+        "image,label,polygon",
+        "image,label,EncodedPixels_RLE",
+        "image,class,bbox_center",
+    ],
+)
+def test_columns_that_may_be_of_boxes_are_asked_about(tmp_path: Path, header: str) -> None:
+    row = ",".join(["a.jpg", *["1"] * header.count(",")])
+    result = said(tables.read(write(tmp_path / "x.csv", lines(header, row))))
+    assert (result.found, result.reasons) == ([], {"unknown_columns": 1})
+    assert "--columns" in result.problems[0].detail

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 from lambdas.domain.annotations import references
@@ -19,6 +19,9 @@ ROLES = (
     "bottom",
     "width",
     "height",
+    "center_x",
+    "center_y",
+    "box",
     "image_width",
     "image_height",
     "split",
@@ -36,12 +39,22 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "bottom": ("bottom", "ymax", "y_max", "y2", "bbox_bottom"),
     "width": ("box_width", "bbox_width", "w"),
     "height": ("box_height", "bbox_height", "h"),
+    "center_x": ("x_center", "center_x", "x_centre", "centre_x", "xcenter", "cx"),
+    "center_y": ("y_center", "center_y", "y_centre", "centre_y", "ycenter", "cy"),
+    "box": ("bbox", "bounding_box"),
     "image_width": ("image_width", "img_width", "imagewidth"),
     "image_height": ("image_height", "img_height", "imageheight"),
     "split": ("split", "set", "subset", "ml_use", "mluse", "usage", "partition"),
 }
 _CORNERS = ("left", "top", "right", "bottom")
-_SIDES = ("left", "top", "width", "height")
+_BOXES = (
+    _CORNERS,
+    ("left", "top", "width", "height"),
+    ("center_x", "center_y", "width", "height"),
+    ("box",),
+)
+"""Columns that tell of a whole box. One cell alone has left, top, width and height, as COCO and Kaggle do."""
+_LIKE_BOXES = re.compile(r"box|region|shape|poly|point|coord|segment|[xy]_?(min|max)|center|centre|_rle|^rle")
 
 
 @dataclass(frozen=True)
@@ -53,14 +66,23 @@ class Columns:
     """What was decided about them, to be said."""
     shares: bool = False
     """Whether boxes are shares of the image's sides."""
+    others: Mapping[str, int] = field(default_factory=dict)
+    """By name, columns without a role."""
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """Columns of a label each, with 1 where an image has it and else 0."""
+
+    @property
+    def box_roles(self) -> tuple[str, ...]:
+        """The columns of a box; empty if the table has none."""
+        return next((roles for roles in _BOXES if all(role in self.at for role in roles)), ())
 
     @property
     def corners(self) -> bool:
-        return all(role in self.at for role in _CORNERS)
+        return self.box_roles == _CORNERS
 
     @property
-    def sides(self) -> bool:
-        return all(role in self.at for role in _SIDES)
+    def centers(self) -> bool:
+        return "center_x" in self.box_roles
 
     def cell(self, row: Sequence[str], role: str) -> str:
         """What a row has there; empty if it has nothing."""
@@ -93,7 +115,7 @@ def of_header(header: Sequence[str]) -> Columns | None:
     """Columns by their usual names; None if they have none such.
 
     Raises:
-        Bad: two columns of one meaning, or a box that is not all there.
+        Bad: a box that is not all there, or columns that seem to be of boxes and are not known.
     """
     words = [re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_") for name in header]
     at: dict[str, int] = {}
@@ -107,9 +129,21 @@ def of_header(header: Sequence[str]) -> Columns | None:
     _check(at)
     taken = set(at.values())
     told = ", ".join(f"{role} is {header[index].strip()!r}" for role, index in at.items())
-    left = [name.strip() for index, name in enumerate(header) if index not in taken and name.strip()]
+    left = {name.strip(): index for index, name in enumerate(header) if index not in taken and name.strip()}
     rest = f"; left alone: {', '.join(left)}" if left else ""
-    return Columns(at, f"columns read by their names: {told}{rest}"[:500])
+    columns = Columns(at, f"columns read by their names: {told}{rest}"[:500], others=left)
+    if not columns.box_roles and (like := [name for name in left if _LIKE_BOXES.search(name.lower())]):
+        raise unknown(header, f"{like[0]!r} may be of boxes")
+    return columns
+
+
+def unknown(header: Sequence[str], why: str) -> Bad:
+    """Columns whose meaning people have to tell."""
+    return Bad(
+        "unknown_columns",
+        f"{why}, and the columns are not known ({', '.join(header)[:200]}): say which is which, as in"
+        " --columns image=filename,label=class,left=xmin,top=ymin,right=xmax,bottom=ymax",
+    )
 
 
 def of_rows(row: Sequence[str]) -> Columns | None:
@@ -153,7 +187,7 @@ def _add_sides(at: dict[str, int], words: Sequence[str]) -> None:
         if side not in words:
             continue
         corners = "right" in at and "bottom" in at
-        if not corners and side not in at and "left" in at:
+        if not corners and side not in at and ("left" in at or "center_x" in at):
             at[side] = words.index(side)
         else:
             at.setdefault(f"image_{side}", words.index(side))
@@ -162,13 +196,12 @@ def _add_sides(at: dict[str, int], words: Sequence[str]) -> None:
 def _check(at: Mapping[str, int]) -> None:
     if "image" not in at:
         raise Bad("bad_columns", "no column names the images: say which with image=NAME")
-    boxes = [role for role in at if role in (*_CORNERS, *_SIDES)]
-    whole = all(role in at for role in _CORNERS) or all(role in at for role in _SIDES)
-    if boxes and not whole:
+    boxes = [role for role in at if any(role in roles for roles in _BOXES)]
+    if boxes and not Columns(at).box_roles:
         raise Bad(
             "bad_columns",
             f"of a box only {', '.join(boxes)}: it takes left, top, right and bottom, or left, top, width and"
-            " height; say which columns they are",
+            " height, or center_x, center_y, width and height; say which columns they are",
         )
     if boxes and "label" not in at:
         raise Bad("bad_columns", "boxes without a column of labels: say which with label=NAME")

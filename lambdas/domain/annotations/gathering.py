@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from sys import intern
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -175,7 +176,9 @@ class Gathering:
         for image, marks in self.images():
             labels = tuple(dict.fromkeys(mark.label for mark in marks if mark.label and not mark.sides))
             boxes = tuple(
-                LabelledBox(mark.label, *mark.sides, mark.line) for mark in marks if mark.label and mark.sides
+                LabelledBox(intern(mark.label), *mark.sides, mark.line)
+                for mark in marks
+                if mark.label and mark.sides
             )
             if labels and boxes:
                 detail = (

@@ -25,11 +25,13 @@ MAX_ROW = 1_000_000
 BACKGROUND = "rows without a label and a box were taken as images that nothing is on"
 UNLABELLED = "rows without a label were taken as images that nothing is said of"
 SHARES = "boxes were read as shares of the images' sides, because no number in the table is above 1"
+MARKS = "columns that hold nothing but 0 and 1 were read as a label each, on the images that have 1 there"
 MAX_ROW_LINES = 50
 _SAMPLE = 64 * 1024
 _DELIMITERS = ",;\t|"
 _FORMULA = re.compile(r"[=+@-]\s*[A-Za-z][\w.]*\s*[(|]")
 """A function or another program, as spreadsheets run them. Labels such as -5C or @home are none."""
+_BETWEEN = re.compile(r"[\s,;]+")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -92,6 +94,9 @@ class _Reader:
         if not self._columns.shares and self._all_shares(headed):
             self._columns = replace(self._columns, shares=True)
             yield Note(self._file, SHARES)
+        if self._are_marks():
+            self._columns = replace(self._columns, marks=self._columns.others)
+            yield Note(self._file, MARKS)
         if not headed:
             yield from self._take(line, row)
         for line, row in rows:
@@ -112,11 +117,7 @@ class _Reader:
             return True
         found = columns.of_rows(row)
         if not found:
-            raise Bad(
-                "unknown_columns",
-                f"the columns are not known ({', '.join(row)[:200]}): say which is which, as in"
-                " --columns image=filename,label=class,left=xmin,top=ymin,right=xmax,bottom=ymax",
-            )
+            raise columns.unknown(row, "no column names images as usual")
         self._columns = found
         return False
 
@@ -126,7 +127,7 @@ class _Reader:
         if headed:
             next(rows, None)
         some = False
-        for _, row in rows if self._box_roles() else ():
+        for _, row in rows if self._columns.box_roles else ():
             try:
                 numbers = self._numbers(row)
             except Bad:
@@ -135,6 +136,16 @@ class _Reader:
                 return False
             some = True
         return some
+
+    def _are_marks(self) -> bool:
+        """Whether each column that is not known is one of a label, in a table that has no other labels."""
+        others = self._columns.others.values()
+        if len(others) < 2 or "label" in self._columns.at or self._columns.box_roles:
+            return False
+        rows = _Rows(self._path, self._file)
+        next(rows, None)
+        cells = ({row[index].strip() for index in others if index < len(row)} for _, row in rows)
+        return all(of_row <= {"0", "1"} for of_row in cells)
 
     def _take(self, line: int, row: Sequence[str]) -> Iterator[Problem]:
         given = self._columns.cell(row, "image")
@@ -175,24 +186,28 @@ class _Reader:
         size = boxes.size(cell(row, "image_width"), cell(row, "image_height"))
         self._gathering.say(number, size=size)
         label = cell(row, "label")
-        has_box = any(cell(row, role) for role in self._box_roles())
+        has_box = any(cell(row, role) for role in self._columns.box_roles)
         if has_box:
             self._gathering.add_box(number, replace(self._box(_label(label), row), line=line))
         elif label:
             self._gathering.add_label(number, _label(label))
-        elif self._box_roles():
+        elif marked := self._marked(row):
+            for name in marked:
+                self._gathering.add_label(number, _label(name))
+        elif self._columns.box_roles:
             self._remarks.add(self._file, BACKGROUND)
             self._gathering.say(number, kind="detection")
         else:
             self._remarks.add(self._file, UNLABELLED)
 
-    def _box_roles(self) -> tuple[str, ...]:
-        if self._columns.corners:
-            return ("left", "top", "right", "bottom")
-        return ("left", "top", "width", "height") if self._columns.sides else ()
+    def _marked(self, row: Sequence[str]) -> list[str]:
+        marks = self._columns.marks.items()
+        return [name for name, at in marks if at < len(row) and row[at].strip() == "1"]
 
     def _box(self, label: str, row: Sequence[str]) -> LabelledBox:
         one, two, three, four = self._numbers(row)
+        if self._columns.centers:
+            one, two = one - three / 2, two - four / 2
         if self._columns.shares:
             right, bottom = (three, four) if self._columns.corners else (one + three, two + four)
             return boxes.of_shares(label, one, two, right, bottom)
@@ -203,7 +218,13 @@ class _Reader:
 
     def _numbers(self, row: Sequence[str]) -> list[float]:
         """The four numbers of a row's box. Raises Bad."""
-        return [boxes.number(self._columns.cell(row, role), role) for role in self._box_roles()]
+        roles = self._columns.box_roles
+        if roles != ("box",):
+            return [boxes.number(self._columns.cell(row, role), role) for role in roles]
+        sides = _BETWEEN.split(self._columns.cell(row, "box").strip("[]() "))
+        if len(sides) != 4:
+            raise Bad("bad_box", f"a box has to be 4 numbers in its cell, not {len(sides)}")
+        return [boxes.number(side, "a side of the box") for side in sides]
 
 
 def _label(cell: str) -> str:
