@@ -197,3 +197,13 @@ def test_validation_is_for_training_where_the_set_has_its_own_test(tmp_path: Pat
 def test_a_format_that_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="coco, voc, yolo"):
         list(dataset.read(tmp_path, Recognised("word", "")))
+
+
+def test_a_box_that_cannot_be_used_costs_no_other_box_of_its_line(tmp_path: Path) -> None:
+    line = json.loads(entry("a.jpg"))
+    [boxes] = [value for value in line.values() if isinstance(value, dict) and "annotations" in value]
+    good = boxes["annotations"][0]
+    boxes["annotations"] = [good | {"left": -9}, good]
+    result = said(sagemaker.read(write(tmp_path / "x.manifest", json.dumps(line))))
+    assert len(result.of("a.jpg").boxes) == 1
+    assert [(problem.line, problem.reason) for problem in result.problems] == [(1, "box_outside")]
