@@ -40,6 +40,23 @@ def test_cocos_own_layout_gives_the_boxes_whatever_other_files_say(tmp_path: Pat
     assert (problem.file, problem.reason) == ("annotations/captions_train2017.json", "no_boxes")
 
 
+def test_a_file_that_says_again_what_another_said_is_no_problem(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    other = {"bbox": [1, 2, 30, 40], "image_id": 3}
+    images = ["a.jpg", "b.jpg", "c.jpg"]
+    write_json(tmp_path / "instances.json", coco(images, [{}, {"category_id": 2}, {"image_id": 2}]))
+    write_json(tmp_path / "person_keypoints.json", coco(images, [{}, other]))
+    result = read(tmp_path)
+    assert [len(found.boxes) for found in result.found] == [2, 1, 0]
+    [problem] = result.problems
+    assert (problem.file, problem.reason, problem.image) == (
+        "person_keypoints.json",
+        "duplicate_image",
+        "c.jpg",
+    )
+    assert result.noted("2 times: images of which another file")
+
+
 def test_captions_alone_leave_their_images_to_people(tmp_path: Path) -> None:
     write_json(touch(tmp_path, "a.jpg") / "captions.json", captions("a.jpg"))
     result = read(tmp_path)

@@ -158,7 +158,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 def test_an_image_of_two_files_is_taken_from_the_first(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     write_json(tmp_path / "one.json", coco(["a.jpg"], [{}]))
-    write_json(tmp_path / "two.json", coco(["a.jpg", "b.jpg"], [{}, {"image_id": 2}]))
+    write_json(tmp_path / "two.json", coco(["a.jpg", "b.jpg"], [{"category_id": 2}, {"image_id": 2}]))
     result = whole(tmp_path)
     assert {found.image: len(found.boxes) for found in result.found} == {"a.jpg": 1, "b.jpg": 1, "c.jpg": 0}
     assert [(p.file, p.reason, p.image) for p in result.problems] == [

@@ -10,6 +10,8 @@ from lambdas.domain.annotations.local import Folder
 from lambdas.domain.annotations.recognise import FORMATS, Recognised, not_understood
 from lambdas.domain.annotations.types import Event, Found, Problem
 
+SAID_BEFORE = "images of which another file has said all that this one does"
+
 
 def read(
     path: Path,
@@ -35,12 +37,18 @@ def read(
     inside = folder or Folder(path if path.is_dir() else path.parent)
     first: dict[str, str] = {}
     unsaid: dict[str, Found] = {}
+    # COCO's own sets tell of persons again, in files of their key points.
+    several, said = recognised.format == "coco" and len(recognised.files) > 1, dict[str, frozenset[int]]()
     for event in _events(path, recognised, columns, inside):
         if isinstance(event, Found) and event.kind is None:
             # Another file may say more of it.
             unsaid.setdefault(event.image, event)
         elif not isinstance(event, Found) or first.setdefault(event.image, event.file) == event.file:
+            if several and isinstance(event, Found):
+                said[event.image] = _marks(event)
             yield event
+        elif event.image in said and _marks(event) <= said[event.image]:
+            inside.remarks.add(event.file, SAID_BEFORE)
         else:
             detail = f"{first[event.image]} speaks of the image too, and was taken: keep it in one file"
             yield Problem(event.file, event.line, "duplicate_image", detail, event.image)
@@ -49,6 +57,11 @@ def read(
         yield from inside.events()
     else:
         yield from inside.remarks.notes()
+
+
+def _marks(found: Found) -> frozenset[int]:
+    """What is said to be on the image, to be compared; of the boxes their hashes, which take less memory."""
+    return frozenset(map(hash, found.boxes))
 
 
 def _events(
