@@ -97,9 +97,7 @@ def export(  # noqa: PLR0917 one for each option
     ],
     format: Annotated[
         ExportFormat | None,
-        typer.Option(
-            "--format", "-f", help="What to write: coco for boxes, else manifest."
-        ),
+        typer.Option("--format", "-f", help="What to write: coco for boxes, else manifest."),
     ] = None,
     snapshot: Annotated[
         str, typer.Option("--snapshot", help="A snapshot's id, as of a model version; else all of now.")
