@@ -104,7 +104,7 @@ class Loop:
             lines.append(entry_line(entry))
         self.put(f"incoming/annotations/{name}.manifest", "\n".join(lines).encode())
 
-    def tune(self, **values: float) -> None:
+    def tune(self, **values: float | str) -> None:
         """Change settings as Ops does, without a deployment."""
         ssm, name = self.client("ssm"), self.outputs["TuningParameter"]
         now = json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"])
