@@ -8,7 +8,6 @@ PORT ?=
 KEEP ?=
 DATA ?=
 REVIEW ?= script
-export PYTHONDONTWRITEBYTECODE := 1
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 

@@ -12,6 +12,7 @@ def mend() -> None:
     """To be called before the first request."""
     _wildcards_match_newlines()
     _renewed_tokens_have_groups()
+    _renewed_tokens_keep_the_time_of_sign_in()
     _batches_need_what_one_message_needs()
     index_queries.mend()
     task_tokens.mend()
@@ -52,6 +53,25 @@ def _renewed_tokens_have_groups() -> None:
         return str(original(sub, pool_id, *rest, **more))
 
     cognito._fake_token = token
+
+
+def _renewed_tokens_keep_the_time_of_sign_in() -> None:
+    """`auth_time` is when somebody signed in, and stays so: OpenID Connect's clients refuse another one.
+
+    https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-id-token.html
+    https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse
+    """
+    from ministack.services import cognito  # noqa: PLC0415 reads the environment when first imported
+
+    original = cognito._signed_jwt
+    signed_in: dict[str, int] = {}
+
+    def signed(claims: dict[str, Any], *rest: Any) -> str:
+        if "auth_time" in claims and "origin_jti" in claims:
+            claims["auth_time"] = signed_in.setdefault(claims["origin_jti"], claims["auth_time"])
+        return str(original(claims, *rest))
+
+    cognito._signed_jwt = signed
 
 
 def _batches_need_what_one_message_needs() -> None:

@@ -1,6 +1,6 @@
 /** Sign-in at the deployment's Cognito user pool: authorization code with PKCE, refreshed silently. */
 import { signal } from '@preact/signals'
-import { ErrorResponse, UserManager, WebStorageStateStore, type User } from 'oidc-client-ts'
+import { ErrorTimeout, UserManager, WebStorageStateStore, type User } from 'oidc-client-ts'
 
 /** `/config.json`, written by the deployment beside the page. */
 export interface Config {
@@ -96,6 +96,9 @@ async function finishSignIn(): Promise<void> {
   history.replaceState(null, '', back)
 }
 
+/** Nothing answered: `fetch` says so by a TypeError. */
+const isUnreachable = (error: unknown): boolean => error instanceof TypeError || error instanceof ErrorTimeout
+
 /** A user with a new token; null when only signing in helps; throws when the sign-in host cannot be reached. */
 function renew(): Promise<User | null> {
   if (!user?.refresh_token) return Promise.resolve(null)
@@ -103,8 +106,8 @@ function renew(): Promise<User | null> {
   renewal ??= userManager()
     .signinSilent()
     .catch((error: unknown) => {
-      if (error instanceof ErrorResponse) return null
-      throw error
+      if (isUnreachable(error)) throw error
+      return null
     })
     .finally(() => {
       renewal = null

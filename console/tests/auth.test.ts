@@ -74,3 +74,14 @@ it.each([
   expect(auth.signIn.value).toBe('out')
   expect(auth.signInProblem.value).toMatch(why)
 })
+
+it.each([
+  ['refused', () => Promise.resolve(Response.json({ error: 'invalid_grant' }, { status: 400 })), 'lapsed', 'SignedOut'],
+  ['not understood', () => Promise.resolve(Response.json({ token_type: 'Bearer', id_token: 'x' })), 'lapsed', 'SignedOut'],
+  ['not answered', () => Promise.reject(new TypeError('Failed to fetch')), 'in', 'TypeError'],
+])('signs nobody out for want of a connection: a renewal that is %s', async (_, answer, then, thrown) => {
+  const auth = await signedIn()
+  revocation = answer
+  await expect(auth.accessToken(true)).rejects.toMatchObject({ name: thrown })
+  expect(auth.signIn.value).toBe(then)
+})

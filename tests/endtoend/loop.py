@@ -88,10 +88,11 @@ class Loop:
             self.put(f"incoming/labeled/{label(scene)}/{scene.name}.jpg", scene.jpeg())
 
     def drop_by_manifest(self, scenes: Iterable[Scene], name: str) -> None:
-        lines = []
+        """The labels first: none of the pictures is put before people."""
+        lines, pictures = [], {}
         for scene in scenes:
             key = f"incoming/annotations/{scene.name}.jpg"
-            self.put(key, scene.jpeg())
+            pictures[key] = scene.jpeg()
             boxes = [Box(box.label, box.left, box.top, box.width, box.height) for box in scene.boxes]
             entry = detection_entry(
                 self.bucket,
@@ -103,6 +104,8 @@ class Loop:
             )
             lines.append(entry_line(entry))
         self.put(f"incoming/annotations/{name}.manifest", "\n".join(lines).encode())
+        for key, body in pictures.items():
+            self.put(key, body)
 
     def tune(self, **values: float | str) -> None:
         """Change settings as Ops does, without a deployment."""

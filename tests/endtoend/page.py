@@ -12,11 +12,9 @@ from lambdas.domain import catalogue
 from lambdas.domain.catalogue import CatalogueImage
 from lambdas.domain.reviews.tasks import ReviewTable
 from local.console_client import ConsoleClient
-from local.embedded import ROOT
 from local.people import Person, add_person
 from tests.endtoend.loop import Loop
 
-AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PATIENCE_MS = 30_000
 """Of a busy machine."""
 
@@ -85,16 +83,6 @@ def task_of(page: Page) -> str:
     shown = page.locator("[data-task]").first
     expect(shown).to_be_visible(timeout=PATIENCE_MS)
     return str(shown.get_attribute("data-task"))
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, each with the first element that has it. The context has to bypass the policy."""
-    if not page.evaluate("'axe' in window"):
-        page.add_script_tag(path=AXE)
-    found: list[str] = page.evaluate(
-        "axe.run(document).then(result => result.violations.map(v => `${v.id}: ${v.nodes[0].html}`))"
-    )
-    return found
 
 
 def tasks(loop: Loop) -> ReviewTable:

@@ -66,7 +66,7 @@ class Trained:
 def soon_satisfied() -> Iterator[None]:
     """Learning ends well before its best, so that a busy machine needs no more than some patience."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("local.engine.learning.course.GOOD", 0.8)
+        patch.setattr("local.engine.learning.course.GOOD", 0.7)
         yield
 
 

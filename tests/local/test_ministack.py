@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from local import ministack
@@ -37,3 +39,14 @@ def test_a_batch_of_messages_needs_what_one_message_needs(
         )
         == "dynamodb:BatchWriteItem"
     )
+
+
+def test_a_renewed_token_says_when_somebody_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ministack.services import cognito
+
+    signed: list[dict[str, Any]] = []
+    monkeypatch.setattr(cognito, "_signed_jwt", lambda claims, *_: signed.append(claims))
+    ministack._renewed_tokens_keep_the_time_of_sign_in()
+    for sign_in, now in (("first", 100), ("second", 150), ("first", 200)):
+        cognito._signed_jwt({"origin_jti": sign_in, "auth_time": now, "iat": now}, "pool", "id")
+    assert [(claims["auth_time"], claims["iat"]) for claims in signed] == [(100, 100), (150, 150), (100, 200)]
