@@ -19,14 +19,16 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 NODE = ROOT / "node_modules" / ".bin"
 
+SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+"""Each worker takes whole files, whose tests share the stack that they start. Those end to end come first: they
+take longest, and wait for other processes, so that a third one has something to do on two processors."""
 CHECKS: dict[str, list[str | Path]] = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "lint": [BIN / "ruff", "check", "."],
     "types": [BIN / "mypy"],
     "console types": [NODE / "tsc", "-p", "console"],
     "console tests": [NODE / "vitest", "run", "--root", "console"],
-    # Two workers, each taking whole files: a file's tests share the stack that they start.
-    "tests": [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", "--durations", "25"],
+    "tests": [sys.executable, "-m", "pytest", *SPREAD, "--durations", "25", "tests/endtoend", "tests"],
 }
 BESIDE = "types"
 """The check that goes on beside those after it, for the tests wait for other processes half of their time."""
