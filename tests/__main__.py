@@ -20,8 +20,8 @@ BIN = Path(sys.executable).parent
 NODE = ROOT / "node_modules" / ".bin"
 
 SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Each worker takes whole files, whose tests share the stack that they start. Those end to end come first: they
-take longest, and wait for other processes, so that a third one has something to do on two processors."""
+"""Each worker takes whole files, whose tests share the stack that they start. Those end to end come first:
+they take longest, and wait for other processes, so that a third worker has something to do."""
 CHECKS: dict[str, list[str | Path]] = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "lint": [BIN / "ruff", "check", "."],
