@@ -64,7 +64,11 @@ def _clicks(loop: Loop, address: str) -> None:
     weights: dict[str, int] = {}
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.on("response", lambda answer: _weigh(answer, address, weights))
+
+        def heard(answer: Any) -> None:
+            _weigh(answer, address, weights)
+
+        page.on("response", heard)
         page.goto(address)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_label("Username").fill(person.name)
@@ -72,6 +76,7 @@ def _clicks(loop: Loop, address: str) -> None:
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_selector("[data-task] img")
         page.wait_for_load_state("networkidle")
+        page.remove_listener("response", heard)
         page.evaluate(_WATCH)
         for number in range(1, CLICKS + 1):
             # A person looks at least so long; the next picture is fetched meanwhile.
