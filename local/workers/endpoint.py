@@ -1,9 +1,9 @@
 """The worker queue over HTTP, for a review desk or a script:
 
-    GET  /_labelloop/workers/work?worker=W&limit=N      {"work": [...]} that waits for W, oldest first;
+    GET  /_labelloop/workers/queue?worker=W&limit=N     {"work": [...]} that waits for W, oldest first;
                                                         with &name=LOOP or JOB of that one
-    GET  /_labelloop/workers/work/ID                    one of them, whatever its state
-    POST /_labelloop/workers/work/ID/answer             {"worker": W, "boxes": [...], "seconds": S}, or
+    GET  /_labelloop/workers/queue/ID                   one of them, whatever its state
+    POST /_labelloop/workers/queue/ID/answer            {"worker": W, "boxes": [...], "seconds": S}, or
                                                         with "labels": [...] for boxes
 
 No credentials: it is the embedded stack's, which answers this machine only. A POST has to be JSON by its
@@ -22,7 +22,7 @@ from local.workers.queue import WorkerQueue, WorkError
 
 PATH = "/_labelloop/workers/"
 MAX_BODY_BYTES = 1024 * 1024
-_ONE = re.compile(r"work/(\d{1,15})(/answer)?")
+_ONE = re.compile(r"queue/(\d{1,15})(/answer)?")
 _MEMBERS = {"worker", "boxes", "labels", "seconds"}
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -42,7 +42,7 @@ def _found(  # noqa: PLR0917 a request's parts
     queue: WorkerQueue, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
     one = _ONE.fullmatch(path)
-    if method == "GET" and path == "work":
+    if method == "GET" and path == "queue":
         asked = parse_qs(query)
         limit = asked.get("limit", ["20"])[-1]
         if not limit.isdecimal():

@@ -281,7 +281,7 @@ def ask(bench: Bench, method: str, path: str, body: Any = None, **headers: str) 
 
 def test_work_is_listed_and_answered_over_http(bench: Bench) -> None:
     start(bench, bench.flow(BOXES))
-    status, listed = ask(bench, "GET", "work?worker=ann&limit=5")
+    status, listed = ask(bench, "GET", "queue?worker=ann&limit=5")
     assert status == 200
     (work,) = listed["work"]
     assert work["choices"] == ["cat", "dog"]
@@ -289,10 +289,10 @@ def test_work_is_listed_and_answered_over_http(bench: Bench) -> None:
     assert work["image"] == INPUT["taskObject"]
     assert work["url"] == f"https://s3.example/{BUCKET}/images/a.png?signed"
     said = {"worker": "ann", "boxes": [CAT], "seconds": 4}
-    status, answered = ask(bench, "POST", f"work/{work['id']}/answer", said)
+    status, answered = ask(bench, "POST", f"queue/{work['id']}/answer", said)
     assert (status, answered) == (200, {"state": "answered", "wanted": 1, "answers": 1})
-    assert ask(bench, "GET", f"work/{work['id']}")[1]["state"] == "answered"
-    assert ask(bench, "GET", "work?worker=bob") == (200, {"work": []})
+    assert ask(bench, "GET", f"queue/{work['id']}")[1]["state"] == "answered"
+    assert ask(bench, "GET", "queue?worker=bob") == (200, {"work": []})
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ def test_an_answer_that_the_element_does_not_allow_is_refused(
     bench: Bench, said: dict[str, Any], told: str
 ) -> None:
     start(bench, bench.flow(BOXES))
-    status, answer = ask(bench, "POST", "work/1/answer", {"worker": "ann", **said})
+    status, answer = ask(bench, "POST", "queue/1/answer", {"worker": "ann", **said})
     assert status == 422
     assert told in answer["message"]
     assert len(bench.waiting("ann")) == 1
@@ -323,16 +323,16 @@ def test_an_answer_that_the_element_does_not_allow_is_refused(
 def test_a_page_of_another_origin_cannot_answer(bench: Bench) -> None:
     start(bench, bench.flow(BOXES))
     said = {"worker": "ann", "boxes": []}
-    assert ask(bench, "POST", "work/1/answer", said, **{"content-type": "text/plain"})[0] == 415
+    assert ask(bench, "POST", "queue/1/answer", said, **{"content-type": "text/plain"})[0] == 415
 
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "work/99", 404),
+        ("GET", "queue/99", 404),
         ("GET", "nothing", 404),
-        ("DELETE", "work/1", 404),
-        ("GET", "work?limit=x", 422),
+        ("DELETE", "queue/1", 404),
+        ("GET", "queue?limit=x", 422),
     ],
 )
 def test_what_is_not_there_says_so(bench: Bench, method: str, path: str, status: int) -> None:

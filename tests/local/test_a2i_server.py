@@ -123,10 +123,10 @@ def http(server: Server, path: str, body: Any = None) -> Any:
 
 def answer(server: Server, name: str, said: dict[str, Any]) -> None:
     """Answer what waits of a loop or job."""
-    waiting = [work for work in http(server, "work?worker=ann")["work"] if work["name"] == name]
+    waiting = [work for work in http(server, "queue?worker=ann")["work"] if work["name"] == name]
     assert waiting
     for work in waiting:
-        http(server, f"work/{work['id']}/answer", {"worker": "ann", **said})
+        http(server, f"queue/{work['id']}/answer", {"worker": "ann", **said})
 
 
 def code(call: Any, **members: Any) -> str:
@@ -151,7 +151,7 @@ def test_an_answered_loop_is_told_by_an_event_and_its_output_read(server: Server
 
     asked = start(server, flow, 1)
     name = domain.loop_name(DEPLOYMENT, asked.id)
-    (work,) = [work for work in http(server, "work?worker=ann")["work"] if work["name"] == name]
+    (work,) = [work for work in http(server, "queue?worker=ann")["work"] if work["name"] == name]
     with urllib.request.urlopen(work["url"], timeout=20) as image:  # noqa: S310
         assert image.read() == picture()
     answer(server, name, {"boxes": [CAT]})

@@ -60,7 +60,7 @@ class Portal:
     def _send(self, task: Task, given: Answer) -> None:
         said = {"worker": given.reviewer, "seconds": given.seconds, **_form(task, given)}
         try:
-            self._ask(f"work/{self._work(task, given.reviewer)}/answer", said)
+            self._ask(f"queue/{self._work(task, given.reviewer)}/answer", said)
         except urllib.error.HTTPError as refused:
             told = json.load(refused)["message"]
             if refused.code == BadAnswer.status:
@@ -73,7 +73,7 @@ class Portal:
             name = a2i.loop_name(self.deployment, task.id)
         else:
             name = groundtruth.job_name(self.deployment, task.execution)
-        found = self._ask(f"work?{urlencode({'worker': worker, 'name': name, 'limit': _MOST})}")["work"]
+        found = self._ask(f"queue?{urlencode({'worker': worker, 'name': name, 'limit': _MOST})}")["work"]
         # Images are named by their content, their upright copies too.
         ours = [work["id"] for work in found if _file(work["image"]) == _file(task.key)]
         if not ours:
