@@ -114,7 +114,7 @@ class Story:
                 sent = iter(range(1, UNLABELLED + 1))
                 drops.send_unlabelled(parts, scenes, lambda: tell(next(sent)))
             if self.review_by_person:
-                watch.waiting(self.console, parts, UNLABELLED)
+                watch.registered(self.console, parts, UNLABELLED, "unlabelled")
                 review.by_person(self.console, self.stack, parts, UNLABELLED)
             else:
                 self.console.print("  a script answers for the people, over the HTTP API of the review desk")

@@ -43,26 +43,23 @@ def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], Non
     console.print(f"  {what}: {done} in {words.seconds(time.monotonic() - began)}", markup=False)
 
 
-def registered(console: Console, deployment: Deployment, expected: int, patience: float = 120) -> None:
-    """Watch the catalogue until it has so many labelled images."""
-    with bar(console, "images registered and labelled", expected) as tell:
+def registered(
+    console: Console,
+    deployment: Deployment,
+    expected: int,
+    status: catalogue.Status = "labelled",
+    patience: float = 120,
+) -> None:
+    """Watch the catalogue until it has so many images of this status."""
+    what = f"images registered and {status}"
+    with bar(console, what, expected) as tell:
 
         def enough() -> bool:
-            labelled = catalogue.count_by_status(deployment.catalogue)["labelled"]
-            tell(min(labelled, expected))
-            return labelled >= expected
+            found = catalogue.count_by_status(deployment.catalogue)[status]
+            tell(min(found, expected))
+            return found >= expected
 
-        until(enough, patience, f"{expected} images are registered and labelled")
-
-
-def waiting(console: Console, deployment: Deployment, expected: int, patience: float = 120) -> None:
-    """Watch the catalogue until it has so many images that nobody has labelled."""
-    with console.status("registering them"):
-        until(
-            lambda: catalogue.count_by_status(deployment.catalogue)["unlabelled"] >= expected,
-            patience,
-            f"{expected} images wait for people",
-        )
+        until(enough, patience, f"{expected} {what}")
 
 
 def next_run(
