@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cli import words
 from cli.deployment import Deployment, DeploymentError
+from lambdas.domain import retraining
 
 Record = dict[str, Any]
 
@@ -68,7 +69,7 @@ def show_run(console: Console, found: Record) -> None:
         ("version", str(found.get("version", ""))),
         ("snapshot", str(found.get("snapshot", ""))),
         ("images", _images(found.get("images"))),
-        ("flagged", _flagged(found.get("flagged_entries", {}))),
+        ("flagged", _flagged(found)),
         ("F1", words.f1(found.get("f1"))),
         ("billable training", words.seconds(found.get("billable_seconds"))),
         (
@@ -83,9 +84,8 @@ def show_run(console: Console, found: Record) -> None:
     _steps(console, found.get("steps", []))
 
 
-def _flagged(entries: Record) -> str:
-    """Entries that Rekognition found errors in."""
-    told = ", ".join(f"{count} of {side}" for side, count in sorted(entries.items()) if count)
+def _flagged(found: Record) -> str:
+    told = retraining.flagged_words(found)
     return f"{told}: Rekognition found errors in them, and trained without" if told else ""
 
 

@@ -20,7 +20,7 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from infra import console_asset, embedded
-from infra.deployment import Deployment
+from infra.deployment import NAMED_AT_START, Deployment, executions_of
 from infra.drop import Drop
 from infra.handler import Handler, log_group_of
 from infra.records import Records
@@ -423,8 +423,6 @@ class Console(Construct):
             "s3:GetObject", on=[self._drop.objects("datasets/")], why="snapshots are named by their content"
         )
         handler.allow("s3:ListBucket", on=[self._drop.bucket.bucket_arn])
-        runs = self._deployment.state_machine_arn("retrain").replace(":stateMachine:", ":execution:")
-        handler.allow(
-            "states:GetExecutionHistory", on=[f"{runs}:*"], why="executions are named when they start"
-        )
+        runs = executions_of(self._deployment.state_machine_arn("retrain"))
+        handler.allow("states:GetExecutionHistory", on=[runs], why=NAMED_AT_START)
         return handler

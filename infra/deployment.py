@@ -9,6 +9,9 @@ from aws_cdk import aws_lambda as lambda_
 
 from infra.settings import Settings
 
+NAMED_AT_START = "executions are named when they start"
+"""Why permissions on executions have a wildcard."""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -33,3 +36,8 @@ class Deployment:
     def removal_policy(self) -> cdk.RemovalPolicy:
         keep = self.settings.retain_data
         return cdk.RemovalPolicy.RETAIN if keep else cdk.RemovalPolicy.DESTROY
+
+
+def executions_of(state_machine_arn: str) -> str:
+    """ARN of all executions of a state machine."""
+    return state_machine_arn.replace(":stateMachine:", ":execution:") + ":*"

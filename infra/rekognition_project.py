@@ -5,7 +5,7 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct, IDependable
 
-from infra.deployment import Deployment
+from infra.deployment import NAMED_AT_START, Deployment, executions_of
 from infra.handler import Handler
 from infra.records import Records
 
@@ -35,8 +35,8 @@ class RekognitionProject(Construct):
         handler.allow("states:ListExecutions", on=machines)
         handler.allow(
             "states:StopExecution",
-            on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
-            why="executions are named when they start",
+            on=[executions_of(machine) for machine in machines],
+            why=NAMED_AT_START,
         )
         project = cdk.CustomResource(
             self,

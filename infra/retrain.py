@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.deployment import Deployment
+from infra.deployment import NAMED_AT_START, Deployment, executions_of
 from infra.drop import Drop
 from infra.handler import Handler
 from infra.records import Records
@@ -199,8 +199,8 @@ class Retrain(Construct):
         handler.allow("states:StartExecution", on=[machine])
         handler.allow(
             "states:GetExecutionHistory",
-            on=[machine.replace(":stateMachine:", ":execution:") + ":*"],
-            why="executions are named when they start",
+            on=[executions_of(machine)],
+            why=NAMED_AT_START,
         )
         return handler
 
@@ -221,8 +221,8 @@ class Retrain(Construct):
         permissions.allow(
             "states:DescribeExecution",
             "states:StopExecution",
-            on=[machine.replace(":stateMachine:", ":execution:") + ":*"],
-            why="executions are named when they start",
+            on=[executions_of(machine)],
+            why=NAMED_AT_START,
         )
         permissions.allow(
             "events:PutTargets",

@@ -7,7 +7,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from infra.deployment import Deployment
+from infra.deployment import NAMED_AT_START, Deployment, executions_of
 from infra.drop import Drop
 from infra.handler import Handler
 from infra.inbox import Inbox
@@ -94,8 +94,8 @@ class Review(Construct):
         handler.allow("states:StartExecution", on=[self.machine_arn])
         handler.allow(
             "states:DescribeExecution",
-            on=[self.machine_arn.replace(":stateMachine:", ":execution:") + ":*"],
-            why="executions are named when they start",
+            on=[executions_of(self.machine_arn)],
+            why=NAMED_AT_START,
         )
 
     def allow_open(self, handler: Handler) -> None:

@@ -6,7 +6,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
-from infra.deployment import Deployment
+from infra.deployment import NAMED_AT_START, Deployment, executions_of
 from infra.drop import Drop
 from infra.handler import Handler
 from infra.promote import Promote
@@ -62,8 +62,8 @@ class Sweep(Construct):
         handler.allow("states:StartExecution", on=[retrain.workflow.arn])
         handler.allow(
             "states:DescribeExecution",
-            on=[machine.replace(":stateMachine:", ":execution:") + ":*" for machine in machines],
-            why="executions are named when they start",
+            on=[executions_of(machine) for machine in machines],
+            why=NAMED_AT_START,
         )
         handler.allow("s3:ListBucket", on=[drop.bucket.bucket_arn])
         handler.allow("sqs:SendMessage", on=[register.inbox.queue.queue_arn])

@@ -126,12 +126,12 @@ class Workers(Construct):
             timeout=300,
             environment={},
         )
-        for kind in ("HumanTaskUi", "FlowDefinition"):
+        for kind, resource in (("HumanTaskUi", "human-task-ui"), ("FlowDefinition", "flow-definition")):
             handler.allow(
                 f"sagemaker:Create{kind}",
                 f"sagemaker:Describe{kind}",
                 f"sagemaker:Delete{kind}",
-                on=[self._named({"HumanTaskUi": "human-task-ui"}.get(kind, "flow-definition"))],
+                on=[self._named(resource)],
                 why="their names end in a digest of what they are made with",
             )
         _allow_pass(handler, role.role)

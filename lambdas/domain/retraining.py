@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -232,6 +232,12 @@ def _cut(text: str, most: int = MAX_TOLD_BYTES) -> str:
     return text.encode()[:most].decode(errors="ignore")
 
 
+def flagged_words(run: Mapping[str, Any]) -> str:
+    """How many entries of which dataset Rekognition found errors in; empty if there are none."""
+    flagged = sorted(run.get("flagged_entries", {}).items())
+    return ", ".join(f"{count} of {side}" for side, count in flagged if count)
+
+
 def _letter(deployment: str, console: str, run: dict[str, Any]) -> str:
     lines = [f"Run {run.get('execution', '').rsplit(':', 1)[-1]} of {deployment}: {run['outcome']}."]
     if run.get("reason"):
@@ -243,9 +249,8 @@ def _letter(deployment: str, console: str, run: dict[str, Any]) -> str:
     for verdict in run.get("verdicts", []):
         passed = "passed" if verdict["passed"] else "refused"
         lines.append(f"Gate {verdict['gate']}: {passed}. {'; '.join(verdict['reasons'])}")
-    if flagged := {side: count for side, count in run.get("flagged_entries", {}).items() if count}:
-        told = ", ".join(f"{count} of {side}" for side, count in sorted(flagged.items()))
-        lines.append(f"Rekognition found errors in entries, and trained without them: {told}.")
+    if flagged := flagged_words(run):
+        lines.append(f"Rekognition found errors in entries, and trained without them: {flagged}.")
     if run.get("stopped"):
         lines.append(
             "Once it is mended the next run starts by itself, if enough is new since the last training;"
