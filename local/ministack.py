@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+# MiniStack goes on without it, and signs no tokens: nobody could sign in at the console.
+import cryptography  # noqa: F401
+
 from local import cdn_origins, index_queries, lambda_code, task_tokens
 
 
