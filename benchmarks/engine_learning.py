@@ -25,6 +25,7 @@ from lambdas.domain.annotations.recognise import recognise
 from lambdas.domain.annotations.types import Found, LabelledBox
 from local import scenes
 from local.engine import learning, progress, training
+from local.engine.budget import Budget
 from local.engine.learning import Box, Example, Progress, Task
 
 SECONDS: dict[Task, int] = {"detection": 600, "classification": 240}
@@ -80,7 +81,7 @@ def scale(count: int = MANY, seconds: float = MANY_SECONDS) -> None:
         told: dict[str, float] = {}
         began = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
-            training_it = pool.submit(training.learn_in_child, folder, seconds, threading.Event())
+            training_it = pool.submit(training.learn_in_child, folder, Budget(seconds), threading.Event())
             while not training_it.done():
                 time.sleep(0.2)
                 if state := progress.read(folder):

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cli import words
-from demo.story import PARTS, TRAINING_SECONDS, Story, clear
+from demo.story import PARTS, TRAINING_STEPS, Story, clear
 from demo.watch import NotAsPromisedError
 from local import embedded
 
@@ -57,7 +57,7 @@ def _interrupt(*_: object) -> None:
 
 def _start(console: Console) -> embedded.Running:
     with console.status("Starting the embedded stack: MiniStack and the Custom Labels engine"):
-        stack = embedded.start(HOME, variables={"LABELLOOP_TRAINING_SECONDS": TRAINING_SECONDS})
+        stack = embedded.start(HOME, variables={"LABELLOOP_TRAINING_STEPS": TRAINING_STEPS})
     # Nothing of the user's own AWS settings may lead anywhere else.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]

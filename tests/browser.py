@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 QUIET = (
@@ -22,6 +22,8 @@ QUIET = (
     "--disable-gpu",
 )
 """Nothing but what a test asks for."""
+PATIENCE_MS = 30_000
+"""How long pages may take to show what they should: machines are busy at times."""
 MISSING = (
     "no Chromium or Chrome is installed: `make browser` installs one,"
     " or install Debian's package chromium or Google Chrome yourself"
@@ -42,6 +44,7 @@ def chromium() -> Iterator[Browser]:
     """
     # Chromium's sandbox refuses to run for root, which is who runs in many containers.
     arguments = [*QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         if not _there(playwright):
             raise RuntimeError(MISSING)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local.engine import learning, metrics, progress
+from local.engine.budget import Budget
 from local.engine.endpoint import Found
 from local.engine.learning import evaluation
 from local.engine.learning.types import Box, Evaluation, Example, Prediction, Progress, Task
@@ -23,15 +24,22 @@ TELL_SECONDS = 0.5
 """How often, at most, progress is told."""
 
 
-def run(directory: Path, seconds: float) -> None:
-    """Learn from job.json in the directory, within `seconds`; leaves model/, predictions.jsonl and
+def run(directory: Path, budget: Budget) -> None:
+    """Learn from job.json in the directory, within the budget; leaves model/, predictions.jsonl and
     evaluation.json there, and progress.json as it goes."""
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     job = json.loads((directory / "job.json").read_text())
     train = [_example(example) for example in job["train"]]
     test = [_example(example) for example in job["test"]]
     teller = _Teller(directory)
-    model = learning.train(job["task"], train, budget_seconds=seconds, seed=SEED, progress=teller.learning)
+    model = learning.train(
+        job["task"],
+        train,
+        budget_seconds=budget.seconds,
+        most_steps=budget.steps,
+        seed=SEED,
+        progress=teller.learning,
+    )
     (directory / "model").mkdir(exist_ok=True)
     model.save(directory / "model")
     found = learning.evaluate(model, test, progress=teller.testing)

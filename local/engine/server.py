@@ -7,7 +7,8 @@ Environment, read when the server starts:
     AUTH                        true: signatures and policies are checked (MiniStack's)
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
                                 MiniStack's root credential; the engine reads and writes S3 with it
-    LABELLOOP_TRAINING_SECONDS  the longest that learning may take, 600 unless set
+    LABELLOOP_TRAINING_SECONDS, LABELLOOP_TRAINING_STEPS
+                                what learning may spend (see `budget`)
     LABELLOOP_ENGINE_FAULTS     1: tests may POST faults to /_labelloop/faults, GET those that wait, and
                                 DELETE them all (see `faults`)
     LABELLOOP_ENGINE_THROTTLE   1: requests above the documented rates are refused (see `quotas`)

@@ -1,9 +1,9 @@
 """Trainings: one at a time, each in a process of its own.
 
 The engine prepares a job (checks the manifests, fetches the images), a child process learns and evaluates
-(`python -m local.engine.training <directory>`), and the engine writes the results where Rekognition does. A
-training that fails because of its manifests says where the validation results are; one that fails by itself
-does not, as documented for service errors:
+(`python -m local.engine.training DIRECTORY SECONDS [STEPS]`), and the engine writes the results where
+Rekognition does. A training that fails because of its manifests says where the validation results are; one
+that fails by itself does not, as documented for service errors:
 https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-debugging-getting-validation-data.html
 """
 
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local.engine import children, evaluation_files, progress
+from local.engine.budget import Budget
 from local.engine.manifest_errors import CANNOT_WRITE_OUTPUT
 from local.engine.objects import Objects
 from local.engine.store import Store
@@ -94,8 +95,8 @@ class Trainer(Protocol):
     def close(self) -> None: ...
 
 
-Learner = Callable[[Path, float, threading.Event], None]
-"""Learn from job.json in the directory and leave model/ and evaluation.json there, within so many seconds and
+Learner = Callable[[Path, Budget, threading.Event], None]
+"""Learn from job.json in the directory and leave model/ and evaluation.json there, within the budget and
 until the event is set; TrainingFailedError says why not. progress.json says how far it is.
 
 predictions.jsonl, if there is one, has a line for each test example: a list of evaluation_files.Judged."""
@@ -103,11 +104,6 @@ predictions.jsonl, if there is one, has a line for each test example: a list of 
 
 def version_directory(state: Path, version_arn: str) -> Path:
     return state / "versions" / hashlib.sha256(version_arn.encode()).hexdigest()[:32]
-
-
-def budget_seconds() -> float:
-    """The longest that learning may take: LABELLOOP_TRAINING_SECONDS, 600 if that is not set."""
-    return float(os.environ.get("LABELLOOP_TRAINING_SECONDS", "600"))
 
 
 class Patience:
@@ -137,11 +133,12 @@ class Patience:
             )
 
 
-def learn_in_child(directory: Path, seconds: float, ended: threading.Event) -> None:
+def learn_in_child(directory: Path, budget: Budget, ended: threading.Event) -> None:
     """The Learner that learns: a child process at low priority."""
     log = directory / "training.log"
-    child = children.spawn("local.engine.training", str(directory), str(seconds), log=log)
-    patience = Patience(seconds, time.monotonic())
+    limits = [str(limit) for limit in (budget.seconds, budget.steps) if limit is not None]
+    child = children.spawn("local.engine.training", str(directory), *limits, log=log)
+    patience = Patience(budget.seconds, time.monotonic())
     try:
         while child.poll() is None:
             if ended.is_set():
@@ -164,6 +161,7 @@ class LocalTrainer:
         self._store = store
         self._state = state
         self._learner = learner
+        self._budget = Budget.of()
         self._ended = threading.Event()
         self._waiting: queue.Queue[TrainingRequest | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="trainer", daemon=True)
@@ -232,7 +230,7 @@ class LocalTrainer:
             if message:
                 raise ContentError(message)
             data.write_job(directory / "job.json")
-            self._learner(directory, budget_seconds(), self._ended)
+            self._learner(directory, self._budget, self._ended)
             results = _write_results(request, data, output, directory)
         except ManifestFileError as error:
             raise TrainingFailedError(str(error)) from error
@@ -282,14 +280,15 @@ def _judged(path: Path, images: int) -> Iterator[list[dict[str, Any]]]:
             yield json.loads(line)
 
 
-def main(directory: Path, seconds: float) -> None:
+def main(directory: Path, budget: Budget) -> None:
     """The child: learn, save model/, evaluate, write evaluation.json; progress.json as it goes."""
     from local.engine import learning_child  # noqa: PLC0415 - torch is loaded by children only
 
     children.end_with_parent()
     os.nice(5)
-    learning_child.run(directory, seconds)
+    learning_child.run(directory, budget)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    steps = int(sys.argv[3]) if sys.argv[3:] else None
+    main(Path(sys.argv[1]), Budget(float(sys.argv[2]), steps))

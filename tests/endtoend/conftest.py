@@ -28,7 +28,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Running
     home: Path = tmp_path_factory.mktemp("embedded")
     variables = {
         "LABELLOOP_ENGINE_FAULTS": "1",
-        "LABELLOOP_TRAINING_SECONDS": "25",
+        # Steps, not seconds: a model has to be as good on a busy machine.
+        "LABELLOOP_TRAINING_STEPS": "160",
         "SFN_WAIT_SCALE": "0.3",
     }
     with embedded.stack_in(home, variables=variables) as running:

@@ -20,6 +20,9 @@ from local.scenes import Scene
 
 T = TypeVar("T")
 
+PATIENCE = 300.0
+"""Seconds in which a run ends, on a busy machine."""
+
 
 class Loop:
     def __init__(self, stack: Running, name: str) -> None:
@@ -132,11 +135,11 @@ class Loop:
 
     # What users see
 
-    def run(self, name: str, patience: float = 120) -> dict[str, Any]:
+    def run(self, name: str, patience: float = PATIENCE) -> dict[str, Any]:
         """The complete record of a run."""
         return until(lambda: self._ended(self.records.run(name)), patience, f"run {name} ends")
 
-    def automatic_run(self, known: Iterable[str], patience: float = 120) -> dict[str, Any]:
+    def automatic_run(self, known: Iterable[str], patience: float = PATIENCE) -> dict[str, Any]:
         """The complete record of the next run that starts by itself."""
         before = set(known)
 

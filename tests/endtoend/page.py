@@ -15,9 +15,6 @@ from local.console_client import ConsoleClient
 from local.people import Person, add_person
 from tests.endtoend.loop import Loop
 
-PATIENCE_MS = 30_000
-"""Of a busy machine."""
-
 
 def add_people(loop: Loop, groups: dict[str, str]) -> dict[str, Person]:
     """Somebody for each name, in the group that stands beside it."""
@@ -52,7 +49,7 @@ def fill_in(page: Page, person: Person) -> None:
     page.get_by_label("Username").fill(person.name)
     page.get_by_label("Password").fill(person.password)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.locator(".who-name")).to_have_text(person.name, timeout=PATIENCE_MS)
+    expect(page.locator(".who-name")).to_have_text(person.name)
 
 
 @contextmanager
@@ -75,13 +72,13 @@ def short_tokens(loop: Loop, seconds: int) -> Iterator[None]:
 
 
 def desk_is_ready(page: Page) -> None:
-    expect(page.get_by_role("button", name="Confirm")).to_be_enabled(timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Confirm")).to_be_enabled()
 
 
 def task_of(page: Page) -> str:
     """The task on the desk."""
     shown = page.locator("[data-task]").first
-    expect(shown).to_be_visible(timeout=PATIENCE_MS)
+    expect(shown).to_be_visible()
     return str(shown.get_attribute("data-task"))
 
 

@@ -19,11 +19,10 @@ from lambdas.domain.reviews.tasks import Suggestion, Task
 from local import embedded
 from local.people import Person
 from local.scenes import Scene, detection_scenes
-from tests.browser import chromium
+from tests.browser import PATIENCE_MS, chromium
 from tests.endtoend.conftest import TUNING
 from tests.endtoend.loop import Loop, until
 from tests.endtoend.page import (
-    PATIENCE_MS,
     add_people,
     client,
     desk_is_ready,
@@ -54,13 +53,14 @@ LABELLED = 40
 WAITING = 4
 """Images that nobody has labelled, for the pages that need some."""
 TOKEN_SECONDS = 20
+TRAINED_MS = 10 * PATIENCE_MS
 AGE = re.compile(r"^[0-9.]+ s$|^[0-9]+ min [0-9]+ s$")
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Running]:
     """One whose trainings are as short as can be: what the model is worth does not matter here."""
-    variables = {"LABELLOOP_TRAINING_SECONDS": "12", "SFN_WAIT_SCALE": "0.3"}
+    variables = {"LABELLOOP_TRAINING_STEPS": "60", "SFN_WAIT_SCALE": "0.3"}
     with embedded.stack_in(tmp_path_factory.mktemp("console"), variables=variables) as running:
         yield running
 
@@ -115,18 +115,18 @@ def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person
     loop.drop_by_manifest(detection_scenes(LABELLED, seed=1), "first")
     until(lambda: len(labelled(loop)) == LABELLED, 60, "the images are registered")
     page, complaints = signed_in(browser, loop, people["rita"], "runs")
-    expect(page.get_by_role("heading", name="No run yet")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="No run yet")).to_be_visible()
     page.evaluate("window.loadedOnce = true")
     loop.start("RetrainMachineArn", "first-model", {"trigger": "manual"})
     row = page.get_by_role("row").filter(has_text="Under way")
-    row.get_by_role("link").click(timeout=PATIENCE_MS)
+    row.get_by_role("link").click()
     training = step(page, "Train the model")
-    expect(training).to_contain_text("Under way", timeout=PATIENCE_MS)
+    expect(training).to_contain_text("Under way")
     expect(step(page, "Make the dataset snapshot")).to_contain_text("Done")
     expect(step(page, "Report")).to_contain_text("Not yet")
     expect(page.get_by_text("Step 7 of 10: train the model.")).to_be_visible()
-    expect(training).to_contain_text("Done", timeout=2 * PATIENCE_MS)
-    expect(page.get_by_text("Ended: New champion.")).to_be_visible(timeout=2 * PATIENCE_MS)
+    expect(training).to_contain_text("Done", timeout=TRAINED_MS)
+    expect(page.get_by_text("Ended: New champion.")).to_be_visible(timeout=TRAINED_MS)
     run = loop.run("first-model")
     assert run["outcome"] == "promoted", run
     expect(page.get_by_role("region", name="Result")).to_contain_text(run["reason"])
@@ -134,7 +134,7 @@ def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person
     assert page.evaluate("window.loadedOnce")
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Report on the data set").click()
-    expect(opened.value).to_have_title(re.compile("data-set report$"), timeout=PATIENCE_MS)
+    expect(opened.value).to_have_title(re.compile("data-set report$"))
     page.get_by_role("link", name="All runs").click()
     expect(page.get_by_role("row").filter(has_text=run["version"])).to_contain_text("New champion")
     assert complaints == []
@@ -148,9 +148,9 @@ def test_a_run_that_a_gate_refuses_says_why(loop: Loop, people: dict[str, Person
     assert run["outcome"] == "refused"
     page, _ = signed_in(browser, loop, people["rita"], "runs")
     row = page.get_by_role("row").filter(has_text="Not promoted")
-    expect(row).to_contain_text(run["reason"], timeout=PATIENCE_MS)
+    expect(row).to_contain_text(run["reason"])
     row.get_by_role("link").click()
-    expect(page.get_by_text("The champion stays in production.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("The champion stays in production.")).to_be_visible()
     expect(page.get_by_role("region", name="Result")).to_contain_text(run["reason"])
     (verdict,) = run["verdicts"]
     gate = page.get_by_role("region", name="Gates").get_by_role("listitem")
@@ -178,7 +178,7 @@ def test_versions_are_compared(loop: Loop, people: dict[str, Person], browser: B
     champion, refused = (loop.run(name) for name in ("first-model", "not-proven"))
     for run, badge in ((champion, "Champion"), (refused, "Refused")):
         card = page.get_by_role("article").filter(has=page.get_by_role("heading", name=run["version"]))
-        expect(card).to_contain_text(badge, timeout=PATIENCE_MS)
+        expect(card).to_contain_text(badge)
         expect(card).to_contain_text(f"{shown(run['f1'], 3)} overall F1")
         for verdict in run["verdicts"]:
             for reason in verdict["reasons"]:
@@ -203,17 +203,17 @@ def test_a_picture_is_tried_and_what_was_found_is_confirmed(
 ) -> None:
     picture = next(seen)
     page, complaints = signed_in(browser, loop, people["rita"], "try")
-    with page.expect_file_chooser(timeout=PATIENCE_MS) as chooser:
-        page.get_by_role("button", name="Choose a picture").click(timeout=PATIENCE_MS)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose a picture").click()
     chooser.value.set_files({"name": "bench.jpg", "mimeType": "image/jpeg", "buffer": picture.scene.jpeg()})
-    expect(page.get_by_role("heading", name="What it finds")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="What it finds")).to_be_visible()
     page.get_by_role("slider").fill("0")
     listed = page.get_by_role("region", name="What it finds").get_by_role("listitem")
     expect(listed).to_have_text([f"{name}{confidence:.1f} %" for name, confidence in picture.found])
     tags = page.locator("figure span")
     expect(tags).to_have_text([f"{name} {confidence:.0f} %" for name, confidence in picture.found])
     page.get_by_role("button", name="Send to review").click()
-    expect(page.get_by_text("Sent: it waits at the review desk")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Sent: it waits at the review desk")).to_be_visible()
 
     task = only_task(loop)
     assert task.reason == "requested"
@@ -280,27 +280,27 @@ def test_tasks_are_managed(loop: Loop, people: dict[str, Person], browser: Brows
     until(lambda: tasks(loop).count("open") == WAITING, 60, "every image is a task")
     page, complaints = signed_in(browser, loop, people["ann"], "admin/tasks")
     rows = page.get_by_role("table").get_by_role("row").filter(has=page.get_by_role("cell"))
-    expect(rows).to_have_count(WAITING, timeout=PATIENCE_MS)
+    expect(rows).to_have_count(WAITING)
     for row in rows.all():
         expect(row.get_by_role("cell").nth(2)).to_have_text(AGE)
     image = next(tasks(loop).in_state("open")).image
     row = rows.filter(has=page.get_by_role("button", name=f"Look at image {image[:12]}"))
     reassign(page, row, "rita")
-    expect(page.get_by_text("The task is rita\u2019s now.")).to_be_visible(timeout=PATIENCE_MS)
-    expect(row).to_contain_text("rita until", timeout=PATIENCE_MS)
+    expect(page.get_by_text("The task is rita\u2019s now.")).to_be_visible()
+    expect(row).to_contain_text("rita until")
     expect(tab(page, "Claimed")).to_have_text("Claimed 1")
     reassign(page, row, "")
-    expect(row).to_contain_text("nobody", timeout=PATIENCE_MS)
+    expect(row).to_contain_text("nobody")
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete the task", exact=True).click()
-    expect(rows).to_have_count(WAITING - 1, timeout=PATIENCE_MS)
+    expect(rows).to_have_count(WAITING - 1)
     for state, count in (("Deleted", 1), ("Done", 2)):
         tab(page, state).click()
         expect(tab(page, state)).to_have_text(f"{state} {count}")
-        expect(rows).to_have_count(count, timeout=PATIENCE_MS)
+        expect(rows).to_have_count(count)
     open_page(page, "Reviewers")
     rita = page.get_by_role("row").filter(has_text="rita")
-    expect(rita.get_by_role("cell").nth(1)).to_have_text("2", timeout=PATIENCE_MS)
+    expect(rita.get_by_role("cell").nth(1)).to_have_text("2")
     assert complaints == []
     page.context.close()
 
@@ -313,10 +313,10 @@ def reassign(page: Page, row: Locator, reviewer: str) -> None:
     """Give the row's task to somebody, or free it."""
     row.get_by_role("button", name="Reassign").click()
     chosen = page.get_by_role("dialog").get_by_label("Who is to answer it")
-    chosen.select_option(reviewer, timeout=PATIENCE_MS)
+    chosen.select_option(reviewer)
     name = "Reassign" if reviewer else "Free it"
     page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
-    expect(page.get_by_role("dialog")).to_have_count(0, timeout=PATIENCE_MS)
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_a_label_is_defined_shown_at_the_desk_and_retired(
@@ -324,14 +324,14 @@ def test_a_label_is_defined_shown_at_the_desk_and_retired(
 ) -> None:
     example = labelled(loop)[0].sha256
     page, complaints = signed_in(browser, loop, people["ann"], "admin/labels")
-    page.get_by_role("button", name="Edit gear").click(timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Edit gear").click()
     form = page.get_by_role("dialog")
     form.get_by_label("Colour").fill("#006e6e")
     form.get_by_label("Key").fill("G")
     form.get_by_label("Instruction").fill("Every wheel with teeth")
     form.get_by_label("Example pictures").fill(example)
     form.get_by_role("button", name="Save").click()
-    expect(form).to_have_count(0, timeout=PATIENCE_MS)
+    expect(form).to_have_count(0)
     card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="gear"))
     expect(card).to_contain_text("Every wheel with teeth")
     assert_is_painted(card.get_by_alt_text("Example 1 of gear"))
@@ -346,12 +346,12 @@ def test_a_label_is_defined_shown_at_the_desk_and_retired(
     assert_is_painted(gear.get_by_alt_text("Example 1 of gear"))
 
     page.get_by_role("button", name="Retire gear").click()
-    expect(card).to_contain_text("Retired", timeout=PATIENCE_MS)
+    expect(card).to_contain_text("Retired")
     # A box that was drawn in advance may still have it; how to label it is told no more.
     look_until(desk, lambda: not gear.get_by_role("button", name="How to label gear").is_visible())
     expect(desk.get_by_role("region", name="Labels").get_by_role("button", name="nut")).to_be_visible()
     page.get_by_role("button", name="Restore gear").click()
-    expect(card).not_to_contain_text("Retired", timeout=PATIENCE_MS)
+    expect(card).not_to_contain_text("Retired")
     assert complaints == []
     page.context.close()
     desk.context.close()
@@ -377,7 +377,7 @@ def test_administration_is_for_administrators(
     loop: Loop, people: dict[str, Person], browser: Browser
 ) -> None:
     page, _ = signed_in(browser, loop, people["ben"], "admin/tasks")
-    expect(page.get_by_role("heading", name="For administrators")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("heading", name="For administrators")).to_be_visible()
     places = page.get_by_role("navigation", name="Main").get_by_role("link")
     expect(places).to_have_text(["Review", "Runs", "Versions", "Try it"])
     page.context.close()
@@ -398,7 +398,7 @@ def test_what_is_drawn_outlives_the_sign_in(loop: Loop, people: dict[str, Person
             UserPoolId=loop.outputs["UserPoolId"], Username="rita"
         )
         page.keyboard.press("n")
-        expect(page.get_by_text("Your sign-in has ended.")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.get_by_text("Your sign-in has ended.")).to_be_visible()
         expect(page.get_by_text("1 to send")).to_be_visible()
         drawn = task_of(page)
         assert drawn != answered

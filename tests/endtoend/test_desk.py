@@ -111,7 +111,7 @@ def test_what_was_said_without_a_connection_is_sent_later(
     task = task_of(page)
     page.context.set_offline(True)
     page.keyboard.press("n")
-    expect(page.get_by_text("1 to send")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("1 to send")).to_be_visible()
     found = tasks(desk).get(task)
     assert found is not None
     assert found.state == "open"
@@ -130,7 +130,7 @@ def test_a_task_that_somebody_else_got_is_told(
     given = {"reviewer": cas.get("/api/me")["sub"]}
     client(desk, people["ann"]).ask("PUT", f"/api/admin/tasks/{task}/assignment", given)
     page.keyboard.press("n")
-    expect(page.get_by_text("cas has this task")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("cas has this task")).to_be_visible()
     found = tasks(desk).get(task)
     assert found is not None
     assert (found.state, found.answers) == ("open", ())

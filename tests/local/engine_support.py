@@ -15,6 +15,7 @@ from PIL import Image
 
 from local.engine import shapes
 from local.engine.api import CustomLabelsApi
+from local.engine.budget import Budget
 from local.engine.endpoint import Found, LocalEndpoints, NotRunningError
 from local.engine.faults import Faults
 from local.engine.keys import NoKeyError
@@ -259,7 +260,7 @@ class Bench:
         self.until(project_arn, "RUNNING")
         return arn
 
-    def _learn(self, directory: Path, seconds: float, ended: threading.Event) -> None:
+    def _learn(self, directory: Path, budget: Budget, ended: threading.Event) -> None:
         job = json.loads((directory / "job.json").read_text())
         self.jobs.append(job)
         self.hold.wait(PATIENCE)

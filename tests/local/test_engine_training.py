@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from local.engine import splitting, training_data
+from local.engine.budget import Budget
 from local.engine.objects import NoObjectError
 from local.engine.store import Store
 from local.engine.training import LocalTrainer, TrainingFailedError, TrainingRequest, version_directory
@@ -71,7 +72,7 @@ class Training:
         found: dict[str, Any] = json.loads(self.file(described["ManifestSummary"]))
         return found
 
-    def _learn(self, directory: Path, seconds: float, ended: threading.Event) -> None:
+    def _learn(self, directory: Path, budget: Budget, ended: threading.Event) -> None:
         job = json.loads((directory / "job.json").read_text())
         self.jobs.append(job)
         self.images_seen = sum(Path(one["path"]).exists() for one in (*job["train"], *job["test"]))

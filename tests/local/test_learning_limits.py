@@ -175,7 +175,7 @@ def test_the_loss_of_heat_is_that_of_objects_as_points() -> None:
 @pytest.mark.parametrize("task", ["detection", "classification"])
 def test_a_cuda_device_learns_and_serves(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a second look for detection; the model that it leaves predicts the same once it is loaded."""
-    for name, value in {"ENOUGH_STEPS": 0, "COARSE_EPOCHS": 0, "MOST_STEPS": 40, "LEAST_FALL": 2}.items():
+    for name, value in {"ENOUGH_STEPS": 0, "COARSE_EPOCHS": 0, "LEAST_FALL": 2}.items():
         monkeypatch.setattr(f"local.engine.learning.course.{name}", value)
     monkeypatch.setattr("local.engine.learning.symmetry.ENOUGH", 0.0)
     monkeypatch.setattr(DetectorLearner, "is_settled", lambda *_: True)
@@ -186,7 +186,7 @@ def test_a_cuda_device_learns_and_serves(task: Task, tmp_path: Path, monkeypatch
         path = tmp_path / f"{scene.name}.jpg"
         path.write_bytes(scene.jpeg())
         examples.append(Example(path, scene.labels, tuple(Box(**vars(box)) for box in scene.boxes)))
-    model = train(task, examples, budget_seconds=120, seed=1)
+    model = train(task, examples, budget_seconds=120, most_steps=60, seed=1)
     assert next(model._network.parameters()).is_cuda
     assert (model.facts.look is not None) == (task == "detection")
     model.save(tmp_path / "model")

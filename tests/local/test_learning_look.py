@@ -122,7 +122,6 @@ def test_a_detector_that_confuses_labels_takes_a_second_look(
     """Few steps: what counts is that both courses are run, and what they leave."""
     monkeypatch.setattr("local.engine.learning.course.ENOUGH_STEPS", 0)
     monkeypatch.setattr("local.engine.learning.course.COARSE_EPOCHS", 0)
-    monkeypatch.setattr("local.engine.learning.course.MOST_STEPS", 40)
     monkeypatch.setattr("local.engine.learning.course.LEAST_FALL", 2)
     monkeypatch.setattr("local.engine.learning.detector.DetectorLearner.is_settled", lambda *_: True)
     monkeypatch.setattr("local.engine.learning.training._is_better", lambda *_: True)
@@ -133,7 +132,7 @@ def test_a_detector_that_confuses_labels_takes_a_second_look(
         boxes = tuple(Box(box.label, box.left, box.top, box.width, box.height) for box in scene.boxes)
         examples.append(Example(path, boxes=boxes))
     said: list[Progress] = []
-    model = train("detection", examples, budget_seconds=120, seed=1, progress=said.append)
+    model = train("detection", examples, budget_seconds=120, most_steps=60, seed=1, progress=said.append)
     assert model.facts.look is not None
     fractions = [state.fraction for state in said]
     assert fractions == sorted(fractions) and fractions[-1] == 1

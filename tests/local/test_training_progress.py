@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from local.engine import children, learning_child, progress
+from local.engine.budget import Budget
 from local.engine.learning import Example, Prediction, Progress
 from local.engine.progress import State
 from local.engine.training import (
@@ -68,7 +69,10 @@ class Model:
 def test_a_training_tells_of_its_learning_and_of_its_testing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    given: list[tuple[float, int]] = []
+
     def train(task: str, train: Sequence[Example], **wanted: Any) -> Model:
+        given.append((wanted["budget_seconds"], wanted["most_steps"]))
         tell: Callable[[Progress], None] = wanted["progress"]
         tell(Progress(0.5, 10, 2.0, 3.0, 0.1, None, "halfway"))
         tell(Progress(1.0, 20, 4.0, 6.0, 0.1, 0.7, "done"))
@@ -81,7 +85,8 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
     test = [{"path": label, "labels": [label], "boxes": []} for label in ("a", "b")]
     job = {"task": "classification", "train": test, "test": test}
     (tmp_path / "job.json").write_text(json.dumps(job))
-    learning_child.run(tmp_path, 1.0)
+    learning_child.run(tmp_path, Budget(1.0, steps=30))
+    assert given == [(1.0, 30)]
     assert [(state.phase, state.fraction, state.step, state.f1) for state in told] == [
         ("learning", 0.5, 10, None),
         ("learning", 1.0, 20, 0.7),
@@ -132,7 +137,7 @@ def test_a_child_that_is_cut_off_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(children, "spawn", spawn)
     monkeypatch.setattr("local.engine.training.SILENT_SECONDS", -1.0)
     with pytest.raises(TrainingFailedError, match="no progress"):
-        learn_in_child(tmp_path, 60, threading.Event())
+        learn_in_child(tmp_path, Budget(60), threading.Event())
     assert started[0].returncode is not None
 
 

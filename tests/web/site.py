@@ -16,10 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from infra import console_asset
 from infra.lambda_asset import ROOT
-from tests.browser import chromium
+from tests.browser import PATIENCE_MS, chromium
 
-PATIENCE_MS = 30_000
-"""Of a busy machine."""
 PICTURE = (1280, 853)
 """Of the mock's pictures, in pixels."""
 _USER = {"access_token": "mock", "refresh_token": "r", "token_type": "Bearer", "profile": {"sub": "u1"}}
@@ -63,7 +61,6 @@ class Site:
         """A browser of its own: nothing is stored in it."""
         look.setdefault("viewport", {"width": 1280, "height": 800})
         made = self.browser.new_context(**look)
-        made.set_default_timeout(PATIENCE_MS)
         made.on("console", lambda said: self._complain(said.text) if _is_refusal(said.text) else None)
         made.on("weberror", lambda broken: self._complain(str(broken.error)))
         self.contexts.append(made)
@@ -85,7 +82,7 @@ class Site:
         page = context.new_page()
         page.goto(self.address + path)
         page.get_by_role("button", name="Sign in", exact=True).click()
-        expect(page.locator(".who")).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator(".who")).to_be_visible()
         return page
 
     def desk(self, **look: Any) -> Page:
@@ -122,9 +119,9 @@ def served() -> Iterator[Site]:
 
 
 def desk_is_ready(page: Page) -> None:
-    expect(page.get_by_role("button", name="Confirm")).to_be_enabled(timeout=PATIENCE_MS)
+    expect(page.get_by_role("button", name="Confirm")).to_be_enabled()
     picture = page.locator(".canvas img")
-    expect(picture).to_be_visible(timeout=PATIENCE_MS)
+    expect(picture).to_be_visible()
     picture.evaluate("image => image.decode()")
 
 

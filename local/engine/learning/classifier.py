@@ -35,13 +35,19 @@ class ClassifierNetwork(nn.Module):
         super().__init__()
         self.backbone = Backbone()
         width = Backbone.widths[-1]
-        self.head = nn.Sequential(nn.Dropout(0.1), nn.Linear(2 * width, labels))
+        self.head = nn.Sequential(MeanAndMaximum(), nn.Linear(2 * width, labels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        features = self.backbone(x)[-1]
-        # The mean says what the scene is like, the maximum whether something is anywhere in it.
-        logits: torch.Tensor = self.head(torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1))
+        logits: torch.Tensor = self.head(self.backbone(x)[-1])
         return logits
+
+
+class MeanAndMaximum(nn.Module):
+    """Features (batch, width, h, w) to (batch, 2 * width): the mean says what the scene is like, the maximum
+    whether something is anywhere in it."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
 
 
 class ClassifierLearner:
@@ -85,7 +91,7 @@ class ClassifierLearner:
         """The labels that an example shows."""
         return set(self.examples[index].labels)
 
-    def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
+    def loss(self, network: nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """The loss of these images, each placed and coloured anew, and mixed with another one a little."""
         canvas = self.canvas
         middle = torch.tensor([[canvas.width / 2, canvas.height / 2]]).expand(len(indices), 2)
@@ -99,7 +105,7 @@ class ClassifierLearner:
         truth = truth + share[:, None] * (truth[other] - truth)
         weight = share.reshape(-1, 1, 1, 1).to(self.device)
         images = images + weight * (images[other.to(self.device)] - images)
-        logits, truth = self.network(images), truth.to(self.device)
+        logits, truth = network(images), truth.to(self.device)
         if self.exclusive:
             return functional.cross_entropy(logits, truth, label_smoothing=_SMOOTHED)
         return functional.binary_cross_entropy_with_logits(logits, truth) * len(self.labels)
@@ -108,7 +114,7 @@ class ClassifierLearner:
         """Which examples to learn from, and which to watch the learning by."""
         return hold_back(self, random)
 
-    def is_settled(self, evaluation: Evaluation, share_of_time: float) -> bool:
+    def is_settled(self, evaluation: Evaluation, share_spent: float) -> bool:
         """Nothing but time and a good score ends it."""
         return False
 

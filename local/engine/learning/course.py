@@ -1,8 +1,8 @@
 """One course of learning: the learning rate rises, stays, and falls to nothing.
 
 It stays up until some images that are held back are no longer found better (then a detector that is not good
-yet may go on with finer images), or until what is left of the time is needed for the fall. Through the fall,
-which is a share of the steps before it, the images held back are learned from too.
+yet may go on with finer images), or until what is left of the time or the steps is needed for the fall.
+Through the fall, which is a share of the steps before it, the images held back are learned from too.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import torch
 from torch import nn
 
+from local.engine.learning import threads
 from local.engine.learning.data import Canvas
 from local.engine.learning.holding import Labelled
 from local.engine.learning.optimizer import Optimizer
+from local.engine.learning.replicas import Replicas, parts
 from local.engine.learning.types import Evaluation, Progress
 
 WARM_STEPS = 20
@@ -43,7 +46,8 @@ FALL = 0.5
 LEAST_FALL = 40
 PATIENCE = 120
 """Steps that may pass, at least, before learning counts as over: the first good boxes take as many."""
-MOST_STEPS = 30_000
+MOST_STEPS = 45_000
+"""Of a training for which no other number is given."""
 MOST_REPEATS = 4.0
 """How often, at most, an image of a rare label is shown for once that others are."""
 WATCHING = 0.15
@@ -54,6 +58,7 @@ class Learner(Protocol):
     """What the course needs to know of a task."""
 
     network: nn.Module
+    device: torch.device
     batch: int
 
     @property
@@ -61,9 +66,11 @@ class Learner(Protocol):
     def __len__(self) -> int: ...
     def labels_of(self, index: int) -> set[str]: ...
     def hold_back(self, random: torch.Generator) -> tuple[list[int], list[int]]: ...
-    def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor: ...
+    def loss(self, network: nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
+        """Of several networks at once, each in a thread of its own."""
+
     def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation: ...
-    def is_settled(self, evaluation: Evaluation, share_of_time: float) -> bool:
+    def is_settled(self, evaluation: Evaluation, share_spent: float) -> bool:
         """Whether the rest is for a later course to learn."""
 
     def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
@@ -78,6 +85,7 @@ class Course:
 
     Args:
         began, ends: when the whole training began and must end, of the monotonic clock.
+        most_steps: how many the course may take.
         fraction: the share of the whole training that lies behind.
     """
 
@@ -89,6 +97,7 @@ class Course:
         ends: float,
         seed: int,
         progress: Callable[[Progress], None],
+        most_steps: int,
         fraction: float = 0.0,
     ) -> None:
         self.learner = learner
@@ -101,11 +110,13 @@ class Course:
         self.fraction = fraction
         self._random = torch.Generator().manual_seed(seed)
         self._progress = progress
-        self._began, self._ends = began, ends
+        self._began, self._ends, self._most_steps = began, ends, most_steps
         self._started = time.monotonic()
         self._learned, self.held_back = learner.hold_back(self._random)
         self._repeats = repeats(learner)
         self._queue: list[int] = []
+        self._parts = parts(learner.batch, learner.device)
+        self._replicas = Replicas(learner.network, self._parts, seed)
         self._optimizer = Optimizer(learner.network)
         self.mean = copy.deepcopy(learner.network).eval()
         """The mean of the weights over the last steps before the fall."""
@@ -122,21 +133,26 @@ class Course:
         """How many times each image has been shown."""
         return self.step * self.learner.batch / len(self.learner)
 
+    @property
+    def steps_left(self) -> int:
+        return self._most_steps - self.step
+
     def run(self) -> None:
         """Learn; the learner's network has learned in the end."""
         self.report("started", now=True)
-        self._stay()
-        self._fall(0.5 if self.settled else 1.0)
+        with threads.pool(self._parts) as pool:
+            self._stay(pool)
+            self._fall(0.5 if self.settled else 1.0, pool)
         self.learner.network.eval()
         self.report(f"done after {self.step} steps", now=True)
 
-    def _stay(self) -> None:
+    def _stay(self, pool: ThreadPoolExecutor) -> None:
         """At the full rate, until nothing gets better or can, or the time is needed for the fall."""
         every = max(15, min(150, round(2 * len(self._learned) / self.learner.batch)))
         best_step, good, coarse = 0, 0, -1.0
-        while self.step < MOST_STEPS and not self._must_fall():
-            self._learn(min(1.0, (self.step + 1) / WARM_STEPS))
-            self.fraction = max(self.fraction, 0.75 * self._share_of_time())
+        while not self._must_fall():
+            self._learn(min(1.0, (self.step + 1) / WARM_STEPS), pool)
+            self.fraction = max(self.fraction, 0.75 * self._share_spent())
             self.report(f"step {self.step}")
             if self.step % every or self._watched > WATCHING * (time.monotonic() - self._started):
                 continue
@@ -149,12 +165,12 @@ class Course:
             if good >= 2 or hopeless:
                 return
             if self._shown_enough(COARSE_EPOCHS):
-                self.settled = self.learner.is_settled(evaluation, self._share_of_time())
+                self.settled = self.learner.is_settled(evaluation, self._share_spent())
             over = self.step - best_step >= max(PATIENCE, 5 * every, 0.4 * self.step)
             seen_enough = coarse < 0 and self._shown_enough(COARSE_EPOCHS)
             if not self.settled and self.best < POOR and (over or seen_enough):
                 # Finer images that bring nothing are no reason for still finer ones.
-                if self.best > coarse + HELPED and self._share_of_time() < 0.5 and self._look_closer():
+                if self.best > coarse + HELPED and self._share_spent() < 0.5 and self._look_closer():
                     coarse, best_step = self.best, self.step
                     continue
                 coarse = max(coarse, 0.0)
@@ -172,12 +188,12 @@ class Course:
     def _shown_enough(self, epochs: float) -> bool:
         return self.step >= ENOUGH_STEPS and self.epoch >= epochs
 
-    def _fall(self, end: float) -> None:
+    def _fall(self, end: float, pool: ThreadPoolExecutor) -> None:
         """From the full rate to nothing, from all images."""
         self.mean = copy.deepcopy(self.mean)
         self._means = []
         self._learned, self._queue = list(range(len(self.learner))), []
-        wanted, done = self._fall_steps(), 0
+        wanted, done = min(self._fall_steps(), self.steps_left), 0
         rate, rise = min(1.0, (self.step + 1) / WARM_STEPS), self.fraction
         end = max(end, rise)
         while True:
@@ -187,19 +203,18 @@ class Course:
             if done >= steps:
                 self.fraction = end
                 return
-            self._learn(rate * (1 - done / steps))
+            self._learn(rate * (1 - done / steps), pool)
             done += 1
             self.fraction = max(self.fraction, rise + (end - rise) * done / steps)
             self.report(f"step {self.step}, rate falling, {steps - done} steps to go")
 
-    def _learn(self, rate: float) -> None:
+    def _learn(self, rate: float, pool: ThreadPoolExecutor) -> None:
         started = time.monotonic()
-        self.learner.network.train()
-        loss = self.learner.loss(self._next_batch(), self._random)
-        self._optimizer.step(loss, rate)
+        loss = self._replicas.learn(self.learner.loss, self._next_batch(), pool)
+        self._optimizer.step(rate, pool)
         self.step += 1
         self._follow()
-        self._losses = [*self._losses[-19:], float(loss.detach())]
+        self._losses = [*self._losses[-19:], loss]
         if self.step >= FIRST_STEPS:
             self._times = [*self._times[-19:], time.monotonic() - started]
 
@@ -232,6 +247,8 @@ class Course:
         return True
 
     def _must_fall(self) -> bool:
+        if self._fall_steps() >= self.steps_left:
+            return True
         left = self._ends - time.monotonic()
         return self.step >= FIRST_STEPS and left < 1.1 * self._fall_steps() * self._step_seconds()
 
@@ -241,8 +258,10 @@ class Course:
     def _step_seconds(self) -> float:
         return statistics.median(self._times) if self._times else 0.01
 
-    def _share_of_time(self) -> float:
-        return min(1.0, (time.monotonic() - self._began) / max(1e-9, self._ends - self._began))
+    def _share_spent(self) -> float:
+        """Of the time or of the steps, whichever is nearer to its end."""
+        of_time = (time.monotonic() - self._began) / max(1e-9, self._ends - self._began)
+        return min(1.0, max(of_time, self.step / max(1, self._most_steps)))
 
     def report(self, message: str, *, now: bool = False) -> None:
         """Tell the progress, if it was not told just before."""

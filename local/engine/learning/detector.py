@@ -159,11 +159,11 @@ class DetectorLearner:
         """Which examples to learn from, and which to watch the learning by."""
         return hold_back(self, random)
 
-    def is_settled(self, evaluation: Evaluation, share_of_time: float) -> bool:
+    def is_settled(self, evaluation: Evaluation, share_spent: float) -> bool:
         """Whether boxes are found as well as they need be for a second look to tell their labels."""
         confused = self._anything > evaluation.f1 + _CONFUSED
-        found = self._anything >= _FOUND or share_of_time >= _SHARE_TO_FIND
-        return confused and found and share_of_time <= _TOO_LATE
+        found = self._anything >= _FOUND or share_spent >= _SHARE_TO_FIND
+        return confused and found and share_spent <= _TOO_LATE
 
     def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
         """Boxes would have to be mirrored and turned, too; the second look is where it helps."""
@@ -191,7 +191,7 @@ class DetectorLearner:
         """Give up the memory that holds the images; they are read again if they are needed."""
         self._images.forget()
 
-    def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
+    def loss(self, network: nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """The loss of these images, each placed and coloured anew."""
         focus = torch.stack([self._focus(index, random) for index in indices])
         how = augment.placements(focus, self._window, self.canvas, random, low=0.7, high=1.4)
@@ -202,7 +202,7 @@ class DetectorLearner:
             for row, index in enumerate(indices)
         ]
         heat, sides, weight = targets(boxes, self.labels, self._window, self.cell)
-        logits, distances = self.network(images)
+        logits, distances = network(images)
         count = max(1, sum(len(each) for each in boxes))
         return _heat_loss(logits, heat.to(self.device)) / count + _BOX_WEIGHT * _box_loss(
             distances, sides.to(self.device), weight.to(self.device), self.cell

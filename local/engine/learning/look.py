@@ -226,10 +226,10 @@ class LookLearner:
         learned = [index for index in everything if self._of[index] not in self._held_back]
         return learned or list(everything), [i for i in everything if self._of[i] in self._held_back]
 
-    def is_settled(self, evaluation: Evaluation, share_of_time: float) -> bool:
+    def is_settled(self, evaluation: Evaluation, share_spent: float) -> bool:
         return False
 
-    def loss(self, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
+    def loss(self, network: nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
         """The loss of these cut-outs, each placed, turned and coloured anew."""
         count, window, canvas = len(indices), self.canvas, Canvas(self._big, self._big)
         middle = torch.full((count, 2), self._big / 2)
@@ -243,7 +243,7 @@ class LookLearner:
         images = augment.recolour(augment.place(images, how, window), random)
         images = self.symmetry.apply(images, random)
         truth = torch.tensor([self._number(index) for index in indices]).to(self.device)
-        return functional.cross_entropy(self.network(images), truth, label_smoothing=_SMOOTHED)
+        return functional.cross_entropy(network(images), truth, label_smoothing=_SMOOTHED)
 
     def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation:
         """How well the detector does with this second look on the images that are held back."""

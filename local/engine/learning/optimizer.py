@@ -6,6 +6,8 @@ These small networks learn from a few hundred steps what takes AdamW alone about
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 from torch import nn
 
@@ -21,34 +23,36 @@ _ROUNDS = 5
 
 
 class Optimizer:
-    """Moves a network's weights against the gradient of its loss."""
+    """Moves a network's weights against their gradients."""
 
     def __init__(self, network: nn.Module) -> None:
         self._all = [weight for weight in network.parameters() if weight.requires_grad]
-        self._matrices = [
-            weight for weight in self._all if weight.ndim == 4 and weight.shape[0] > _LEAST_CHANNELS
-        ]
+        # The largest first, so that no thread is left alone with one of them.
+        self._matrices = sorted(
+            (weight for weight in self._all if weight.ndim == 4 and weight.shape[0] > _LEAST_CHANNELS),
+            key=lambda weight: -weight.numel(),
+        )
         chosen = {id(weight) for weight in self._matrices}
         others = [weight for weight in self._all if id(weight) not in chosen]
         self._others = torch.optim.AdamW(others, lr=RATE, weight_decay=DECAY, fused=True)
         self._moments = [torch.zeros_like(weight) for weight in self._matrices]
 
-    def step(self, loss: torch.Tensor, rate: float) -> None:
+    def step(self, rate: float, pool: ThreadPoolExecutor) -> None:
         """One step, `rate` (0 to 1) of the usual length."""
-        for weight in self._all:
-            weight.grad = None
-        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._all, LONGEST_GRADIENT)
         for group in self._others.param_groups:
             group["lr"] = RATE * rate
         self._others.step()
-        with torch.no_grad():
-            for weight, moment in zip(self._matrices, self._moments, strict=True):
-                if weight.grad is not None:
-                    _turn(weight, weight.grad, moment, TURN * rate)
+        list(
+            pool.map(lambda weight, moment: _turn(weight, moment, TURN * rate), self._matrices, self._moments)
+        )
 
 
-def _turn(weight: torch.Tensor, gradient: torch.Tensor, moment: torch.Tensor, share: float) -> None:
+@torch.no_grad()
+def _turn(weight: torch.Tensor, moment: torch.Tensor, share: float) -> None:
+    gradient = weight.grad
+    if gradient is None:
+        return
     moment.mul_(MOMENTUM).add_(gradient)
     way = orthogonal((gradient + MOMENTUM * moment).flatten(1)).reshape(weight.shape)
     weight.sub_(way * (share * weight.norm() / (way.norm() + 1e-7)))

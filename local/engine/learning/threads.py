@@ -1,4 +1,5 @@
-"""How many threads compute: many together on a batch, each for itself where every image is a task."""
+"""How many threads compute. Each does so for itself, with images of its own: for networks as small as these,
+PyTorch's own threads wait for one another longer than they compute."""
 
 from __future__ import annotations
 
@@ -23,14 +24,15 @@ def most() -> int:
 
 
 @contextmanager
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads in each of which PyTorch computes alone. A single image is too little work for PyTorch's own
-    threads, which take longer for it and more of the processors' time."""
+def pool(count: int | None = None) -> Iterator[ThreadPoolExecutor]:
+    """So many threads, or one for each processor. Where they are fewer than the processors, PyTorch has its
+    own threads in each for the rest."""
+    count = most() if count is None else count
     threads, switch = torch.get_num_threads(), sys.getswitchinterval()
-    torch.set_num_threads(1)
+    torch.set_num_threads(max(1, most() // count))
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        with ThreadPoolExecutor(most()) as executor:
+        with ThreadPoolExecutor(count) as executor:
             yield executor
     finally:
         torch.set_num_threads(threads)

@@ -14,7 +14,7 @@ import torch
 
 from local.engine.learning import threads
 from local.engine.learning.classifier import ClassifierLearner
-from local.engine.learning.course import Course
+from local.engine.learning.course import MOST_STEPS, Course
 from local.engine.learning.detector import DetectorLearner
 from local.engine.learning.evaluation import evaluate
 from local.engine.learning.holding import MOST_HELD_BACK
@@ -33,14 +33,16 @@ def train(
     examples: Sequence[Example],
     *,
     budget_seconds: float,
+    most_steps: int | None = None,
     seed: int,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Model:
-    """A model of the labels in the examples, within `budget_seconds`, and earlier where it stops getting
-    better. Reading the images comes out of the same time, and is not cut short.
+    """A model of the labels in the examples, within `budget_seconds` and `most_steps`, and earlier where it
+    stops getting better. Reading the images comes out of the same time, and is not cut short.
 
     On processors of one kind, the same examples, seed and number of threads give the same model, as long as
-    the course ends by itself; how far it comes when the time cuts it short depends on the machine's speed.
+    the course ends by itself or by its steps; how far it comes when the time cuts it short depends on the
+    machine's speed and on what else it does.
     On a CUDA device the last digits may differ.
 
     Sets the number of threads of PyTorch for the whole process.
@@ -59,7 +61,14 @@ def train(
             learner = ClassifierLearner(examples, labels, device())
         else:
             learner = DetectorLearner(examples, labels, device())
-        course = Course(learner, began=began, ends=ends, seed=seed, progress=progress)
+        course = Course(
+            learner,
+            began=began,
+            ends=ends,
+            most_steps=most_steps or MOST_STEPS,
+            seed=seed,
+            progress=progress,
+        )
         course.run()
         model = Model(_facts(task, learner, course), learner.network)
         if isinstance(learner, DetectorLearner) and course.settled:
@@ -91,7 +100,13 @@ def _with_second_look(
         random=torch.Generator().manual_seed(course.seed),
     )
     again = Course(
-        learner, began=began, ends=ends, seed=course.seed, progress=progress, fraction=course.fraction
+        learner,
+        began=began,
+        ends=ends,
+        most_steps=course.steps_left,
+        seed=course.seed,
+        progress=progress,
+        fraction=course.fraction,
     )
     again.run()
     if not _is_better(again, course):

@@ -1,0 +1,42 @@
+"""What a training may spend on learning."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T", int, float)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The longest that learning may take, and if given, the most steps: then how good a model becomes does
+    not depend on how busy the machine is."""
+
+    seconds: float
+    steps: int | None = None
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str] = os.environ) -> Budget:
+        """LABELLOOP_TRAINING_SECONDS, 600 unless set, and LABELLOOP_TRAINING_STEPS.
+
+        Raises:
+            ValueError: one of them is not a number above 0.
+        """
+        seconds = _positive(environment, "LABELLOOP_TRAINING_SECONDS", float) or 600.0
+        return cls(seconds, _positive(environment, "LABELLOOP_TRAINING_STEPS", int))
+
+
+def _positive(environment: Mapping[str, str], name: str, kind: type[T]) -> T | None:
+    said = environment.get(name)
+    if not said:
+        return None
+    try:
+        value = kind(said)
+    except ValueError:
+        value = kind(0)
+    if value <= 0:
+        raise ValueError(f"{name} is {said!r}; it has to be a number above 0")
+    return value
