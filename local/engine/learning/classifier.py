@@ -54,6 +54,7 @@ class ClassifierLearner:
     """What training needs to know of classification: the loss of a batch, the score of some images."""
 
     batch = 16
+    looks_closer_early = False
 
     def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
         self.examples = examples

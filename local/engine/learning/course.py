@@ -37,7 +37,7 @@ HOPE = 0.4
 """Labels that are not learned even so well after HOPE_EPOCHS are wrong ones, as a rule."""
 HOPE_EPOCHS = 25
 COARSE_EPOCHS = 10
-"""After so many, a model that is still poor looks closer without waiting until nothing gets better."""
+"""After so many, a model that is still poor looks closer, if its learner does so early."""
 ENOUGH_STEPS = 300
 HELPED = 0.03
 """By how much more finer images must have improved that F1 for still finer ones."""
@@ -46,6 +46,10 @@ FALL = 0.5
 LEAST_FALL = 40
 PATIENCE = 120
 """Steps that may pass, at least, before learning counts as over: the first good boxes take as many."""
+PATIENT = 0.6
+"""The share of all steps that may pass, likewise: the few images held back show no small progress."""
+FINER_UNTIL = 0.6
+"""The share of the time or the steps after which finer images come too late."""
 MOST_STEPS = 45_000
 """Of a training for which no other number is given."""
 MOST_REPEATS = 4.0
@@ -60,6 +64,8 @@ class Learner(Protocol):
     network: nn.Module
     device: torch.device
     batch: int
+    looks_closer_early: bool
+    """Whether finer images help before all is learned from coarse ones."""
 
     @property
     def canvas(self) -> Canvas: ...
@@ -166,11 +172,11 @@ class Course:
                 return
             if self._shown_enough(COARSE_EPOCHS):
                 self.settled = self.learner.is_settled(evaluation, self._share_spent())
-            over = self.step - best_step >= max(PATIENCE, 5 * every, 0.4 * self.step)
-            seen_enough = coarse < 0 and self._shown_enough(COARSE_EPOCHS)
-            if not self.settled and self.best < POOR and (over or seen_enough):
+            over = self.step - best_step >= max(PATIENCE, 5 * every, PATIENT * self.step)
+            early = self.learner.looks_closer_early and coarse < 0 and self._shown_enough(COARSE_EPOCHS)
+            if not self.settled and self.best < POOR and (over or early):
                 # Finer images that bring nothing are no reason for still finer ones.
-                if self.best > coarse + HELPED and self._share_spent() < 0.5 and self._look_closer():
+                if self.best > coarse + HELPED and self._share_spent() < FINER_UNTIL and self._look_closer():
                     coarse, best_step = self.best, self.step
                     continue
                 coarse = max(coarse, 0.0)

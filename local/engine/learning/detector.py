@@ -117,6 +117,7 @@ class DetectorLearner:
 
     batch = _MOST_BATCH
     """Less of them where many labels or large images would take too much memory."""
+    looks_closer_early = True
 
     def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
         self.examples = examples

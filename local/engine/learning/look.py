@@ -160,6 +160,7 @@ class LookLearner:
     """
 
     batch = 16
+    looks_closer_early = False
 
     def __init__(
         self,
