@@ -159,13 +159,13 @@ class Clock:
 
 
 def test_a_short_budget_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(0.02)
+    clock = Clock(0.03)
     for module in ("course", "training"):
         monkeypatch.setattr(f"local.engine.learning.{module}.time", clock)
     examples = written(scenes.classification_scenes(30, 1), tmp_path)
     progress: list[Progress] = []
     train("classification", examples, budget_seconds=8, seed=1, progress=progress.append)
-    assert 40 <= progress[-1].step < 100
+    assert 40 <= progress[-1].step < 70
     assert 7 < progress[-1].seconds <= 8
 
 

@@ -132,7 +132,7 @@ def test_a_detector_that_confuses_labels_takes_a_second_look(
         boxes = tuple(Box(box.label, box.left, box.top, box.width, box.height) for box in scene.boxes)
         examples.append(Example(path, boxes=boxes))
     said: list[Progress] = []
-    model = train("detection", examples, budget_seconds=120, most_steps=60, seed=1, progress=said.append)
+    model = train("detection", examples, budget_seconds=120, most_steps=40, seed=1, progress=said.append)
     assert model.facts.look is not None
     fractions = [state.fraction for state in said]
     assert fractions == sorted(fractions) and fractions[-1] == 1

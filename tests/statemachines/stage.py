@@ -249,8 +249,12 @@ def _directing(director: Director) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        # All executions may call at once; of the five that wait by default, Linux resets those after them.
+        request_queue_size = 256
+
+    with Server((HOST, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
