@@ -101,8 +101,15 @@ class Retrain(Construct):
         return handler
 
     def _settle(self) -> Handler:
-        handler = self._handler("Settle", "settle", "Waits for a burst of uploads to end")
+        inbox = self._register.inbox.queue
+        handler = self._handler(
+            "Settle",
+            "settle",
+            "Waits for a burst of uploads to end",
+            environment={"REGISTER_QUEUE_URL": inbox.queue_url},
+        )
         self._register.allow_query(handler)
+        handler.allow("sqs:GetQueueAttributes", on=[inbox.queue_arn])
         return handler
 
     def _open_reviews(self) -> Handler:

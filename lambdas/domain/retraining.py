@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_stepfunctions import SFNClient
 
 EVENT_SOURCE = "labelloop"
 RUN_FINISHED = "Run Finished"
+UNREGISTERED: tuple[QueueAttributeNameType, ...] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+)
+"""What counts the messages that wait, and those that are being worked on or will be again."""
 MAX_TOLD_BYTES = 200_000
 """Of a letter or an event: SNS and EventBridge take 256 KB, an event's other parts counted.
 https://docs.aws.amazon.com/sns/latest/dg/large-message-payloads.html
@@ -80,13 +87,23 @@ def changes_missing(table: Table, progress: Progress, tuning: Tuning) -> int:
     return max(0, missing)
 
 
-def settle(newest_change: str | None, started_at: str, now: str, tuning: Tuning) -> Burst:
-    """A burst has settled once nothing changed for a while, or once it was waited for long enough."""
-    if newest_change is None:
+def unregistered(sqs: SQSClient, queue_url: str) -> int:
+    """About how many files have been dropped and are not registered yet.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+    """
+    attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(UNREGISTERED))["Attributes"]
+    return sum(int(attributes[name]) for name in UNREGISTERED)
+
+
+def settle(newest_change: str | None, unregistered: int, started_at: str, now: str, tuning: Tuning) -> Burst:
+    """A burst has settled once every file is registered and nothing changed for a while, or once it was
+    waited for long enough."""
+    if newest_change is None and not unregistered:
         return Burst(True, 0)
-    quiet = clock.seconds_between(newest_change, now)
+    quiet = clock.seconds_between(newest_change, now) if newest_change and not unregistered else 0.0
     patience = tuning.settle_limit_seconds - clock.seconds_between(started_at, now)
-    missing = min(tuning.settle_seconds - quiet, patience)
+    missing = min(max(tuning.settle_seconds - quiet, 1 if unregistered else 0), patience)
     return Burst(missing <= 0, max(1, math.ceil(missing)) if missing > 0 else 0)
 
 

@@ -71,6 +71,20 @@ def test_settle_waits_for_the_end_of_a_burst(world: World) -> None:
     assert 90 < found["wait_seconds"] <= 100
 
 
+def test_settle_waits_for_files_that_are_not_registered_yet(world: World) -> None:
+    world.tune(settle_seconds=0)
+    url = world.queues["register"]
+    world.sqs.send_message(QueueUrl=url, MessageBody="a file")
+    world.sqs.send_message(QueueUrl=url, MessageBody="another")
+    wait = {"settled": False, "wait_seconds": 1}
+    assert call(retrain.settle, run="a", started_at=clock.now()) == wait
+    received = world.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert call(retrain.settle, run="a", started_at=clock.now()) == wait, "they are being registered"
+    for message in received:
+        world.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert call(retrain.settle, run="a", started_at=clock.now()) == {"settled": True, "wait_seconds": 0}
+
+
 def test_settle_says_what_is_wrong_with_the_settings(world: World) -> None:
     world.tune_by('{"min_f1": 3}')
     with pytest.raises(TuningError, match="min_f1=3"):

@@ -55,26 +55,38 @@ def begin(world: World, name: str = "a") -> str:
     ],
 )
 def test_a_burst_settles(quiet: float, waited: float, settled: bool, wait: int) -> None:
-    assert retraining.settle(ago(quiet), ago(waited), clock.text(NOW), TUNING) == retraining.Burst(
+    assert retraining.settle(ago(quiet), 0, ago(waited), clock.text(NOW), TUNING) == retraining.Burst(
         settled, wait
     )
 
 
 def test_without_a_labelled_image_there_is_nothing_to_wait_for() -> None:
-    assert retraining.settle(None, ago(0), clock.text(NOW), TUNING) == retraining.Burst(True, 0)
+    assert retraining.settle(None, 0, ago(0), clock.text(NOW), TUNING) == retraining.Burst(True, 0)
 
 
-@given(st.floats(0, 10_000), st.floats(0, 10_000))
-def test_waiting_is_in_whole_seconds_and_comes_to_an_end(quiet: float, waited: float) -> None:
+@pytest.mark.parametrize("newest", [None, ago(5000)])
+def test_files_that_are_not_registered_yet_are_waited_for(newest: str | None) -> None:
+    def settle(waited: float, tuning: Tuning) -> retraining.Burst:
+        return retraining.settle(newest, 1, ago(waited), clock.text(NOW), tuning)
+
+    assert settle(10, TUNING) == retraining.Burst(False, 300)
+    assert settle(3600, TUNING) == retraining.Burst(True, 0)
+    assert settle(10, Tuning(settle_seconds=0, settle_limit_seconds=3600)) == retraining.Burst(False, 1)
+
+
+@given(st.floats(0, 10_000), st.integers(0, 1), st.floats(0, 10_000))
+def test_waiting_is_in_whole_seconds_and_comes_to_an_end(
+    quiet: float, unregistered: int, waited: float
+) -> None:
     """Step Functions waits whole seconds: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
-    burst = retraining.settle(ago(quiet), ago(waited), clock.text(NOW), TUNING)
+    burst = retraining.settle(ago(quiet), unregistered, ago(waited), clock.text(NOW), TUNING)
     assert isinstance(burst.wait_seconds, int)
     assert burst.settled == (burst.wait_seconds == 0)
     assert 0 <= burst.wait_seconds <= TUNING.settle_seconds
 
 
 def test_step_functions_start_times_are_understood() -> None:
-    burst = retraining.settle(ago(0), "2025-01-01T11:59:50.123Z", clock.text(NOW), TUNING)
+    burst = retraining.settle(ago(0), 0, "2025-01-01T11:59:50.123Z", clock.text(NOW), TUNING)
     assert burst == retraining.Burst(False, 300)
 
 
