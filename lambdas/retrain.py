@@ -56,7 +56,7 @@ def settle(event: Settle, context: LambdaContext) -> dict[str, Any]:
     """Whether the burst of uploads is over, and how long to wait if not."""
     s = services()
     # First what waits: what is registered in between is seen as a change.
-    waiting = retraining.unregistered(s.sqs, variable("REGISTER_QUEUE_URL"))
+    waiting = retraining.count_unregistered(s.sqs, variable("REGISTER_QUEUE_URL"))
     newest = catalogue.newest_change(s.catalogue, "labelled")
     burst = retraining.settle(newest, waiting, event["started_at"], clock.now(), s.tuning())
     return {"settled": burst.settled, "wait_seconds": burst.wait_seconds}

@@ -87,7 +87,7 @@ def changes_missing(table: Table, progress: Progress, tuning: Tuning) -> int:
     return max(0, missing)
 
 
-def unregistered(sqs: SQSClient, queue_url: str) -> int:
+def count_unregistered(sqs: SQSClient, queue_url: str) -> int:
     """About how many files have been dropped and are not registered yet.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
@@ -101,9 +101,13 @@ def settle(newest_change: str | None, unregistered: int, started_at: str, now: s
     waited for long enough."""
     if newest_change is None and not unregistered:
         return Burst(True, 0)
-    quiet = clock.seconds_between(newest_change, now) if newest_change and not unregistered else 0.0
+    if newest_change is None or unregistered:
+        # Each of them is going to be a change.
+        missing: float = max(1, tuning.settle_seconds)
+    else:
+        missing = tuning.settle_seconds - clock.seconds_between(newest_change, now)
     patience = tuning.settle_limit_seconds - clock.seconds_between(started_at, now)
-    missing = min(max(tuning.settle_seconds - quiet, 1 if unregistered else 0), patience)
+    missing = min(missing, patience)
     return Burst(missing <= 0, max(1, math.ceil(missing)) if missing > 0 else 0)
 
 

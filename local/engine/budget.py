@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +13,14 @@ T = TypeVar("T", int, float)
 
 @dataclass(frozen=True)
 class Budget:
-    """The longest that learning may take, and if given, the most steps: then how good a model becomes does
-    not depend on how busy the machine is."""
+    """The longest that learning may take, and if given, the most steps: then how far it comes does not
+    depend on how busy the machine is."""
 
     seconds: float
     steps: int | None = None
 
     @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> Budget:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Budget:
         """LABELLOOP_TRAINING_SECONDS, 600 unless set, and LABELLOOP_TRAINING_STEPS.
 
         Raises:
@@ -36,7 +37,7 @@ def _positive(environment: Mapping[str, str], name: str, kind: type[T]) -> T | N
     try:
         value = kind(said)
     except ValueError:
-        value = kind(0)
-    if value <= 0:
+        value = None
+    if value is None or not math.isfinite(value) or value <= 0:
         raise ValueError(f"{name} is {said!r}; it has to be a number above 0")
     return value

@@ -161,7 +161,7 @@ class LocalTrainer:
         self._store = store
         self._state = state
         self._learner = learner
-        self._budget = Budget.of()
+        self._budget = Budget.from_environment()
         self._ended = threading.Event()
         self._waiting: queue.Queue[TrainingRequest | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="trainer", daemon=True)

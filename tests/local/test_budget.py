@@ -19,11 +19,11 @@ SECONDS, STEPS = "LABELLOOP_TRAINING_SECONDS", "LABELLOOP_TRAINING_STEPS"
     ],
 )
 def test_the_environment_says_how_much(environment: dict[str, str], wanted: Budget) -> None:
-    assert Budget.of(environment) == wanted
+    assert Budget.from_environment(environment) == wanted
 
 
 @pytest.mark.parametrize("name", [SECONDS, STEPS])
-@pytest.mark.parametrize("said", ["0", "-1", "many"])
+@pytest.mark.parametrize("said", ["0", "-1", "many", "nan", "inf"])
 def test_what_is_no_number_above_zero_is_refused(name: str, said: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is '{said}'; it has to be a number above 0"):
-        Budget.of({name: said})
+        Budget.from_environment({name: said})

@@ -44,6 +44,9 @@ def written(found: Iterable[scenes.Scene], directory: Path) -> list[Example]:
     return examples
 
 
+BUDGET = 600
+
+
 class Trained:
     """A model, what it was tested on, and what it said of itself while it learned."""
 
@@ -52,7 +55,7 @@ class Trained:
         self.model = train(
             task,
             train_on,
-            budget_seconds=600,
+            budget_seconds=BUDGET,
             most_steps=steps,
             seed=5,
             progress=self.progress.append,
@@ -95,6 +98,7 @@ def test_progress_rises_to_the_end(detection: Trained) -> None:
     fractions = [state.fraction for state in detection.progress]
     assert fractions == sorted(fractions)
     assert fractions[0] == 0 and fractions[-1] == 1
+    assert detection.progress[-1].seconds <= BUDGET
     assert detection.progress[-1].loss is not None
 
 
@@ -171,9 +175,16 @@ def test_a_short_budget_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 # Courses cut short: few steps, whatever the machine
 
-FEW = 4
+FEW = 5
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three steps at the full rate, and two of the fall."""
+    monkeypatch.setattr("local.engine.learning.course.LEAST_FALL", 2)
+
+
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("task", ["detection", "classification"])
 def test_a_seed_gives_the_same_model(task: Task, tmp_path: Path) -> None:
     make = scenes.detection_scenes if task == "detection" else scenes.classification_scenes
@@ -190,6 +201,7 @@ def test_a_seed_gives_the_same_model(task: Task, tmp_path: Path) -> None:
     assert not torch.equal(first, weights(2))
 
 
+@pytest.mark.usefixtures("short")
 def test_images_of_any_kind_are_learned_from(tmp_path: Path) -> None:
     """A single label, an image without boxes, transparency, grey in 8 and 16 bits, one turned by EXIF."""
     scene = next(scenes.detection_scenes(1, 1))
@@ -215,6 +227,7 @@ def test_images_of_any_kind_are_learned_from(tmp_path: Path) -> None:
     assert [one.label for one in alone.predict(scene.image)] in ([], ["part"])
 
 
+@pytest.mark.usefixtures("short")
 def test_several_labels_on_an_image_do_not_rule_each_other_out(tmp_path: Path) -> None:
     examples = [replace(example, boxes=()) for example in written(scenes.detection_scenes(8, 1), tmp_path)]
     model = train("classification", examples, budget_seconds=60, most_steps=FEW, seed=1)
@@ -222,6 +235,7 @@ def test_several_labels_on_an_image_do_not_rule_each_other_out(tmp_path: Path) -
     assert len(model.predict_file(examples[0].path)) == 4
 
 
+@pytest.mark.usefixtures("short")
 def test_a_hundred_labels_and_one_image_each(tmp_path: Path) -> None:
     scene = written(scenes.detection_scenes(1, 1), tmp_path)[0]
     examples = [
@@ -247,6 +261,7 @@ def test_boxes_beside_their_images_are_refused(tmp_path: Path) -> None:
         train("detection", [beside], budget_seconds=5, seed=1)
 
 
+@pytest.mark.usefixtures("short")
 def test_a_box_beside_the_image_is_passed_over(tmp_path: Path) -> None:
     examples = written(scenes.detection_scenes(2, 1), tmp_path)
     examples[0] = replace(examples[0], boxes=(Box("nut", 5000, 5000, 20, 20),))

@@ -41,8 +41,7 @@ def train(
     stops getting better. Reading the images comes out of the same time, and is not cut short.
 
     On processors of one kind, the same examples, seed and number of threads give the same model, as long as
-    the course ends by itself or by its steps; how far it comes when the time cuts it short depends on the
-    machine's speed and on what else it does.
+    time cuts nothing short: neither the course nor the watching of the held-back images, which has its share.
     On a CUDA device the last digits may differ.
 
     Sets the number of threads of PyTorch for the whole process.
