@@ -24,6 +24,15 @@ def train(deployment: Deployment, *, force: bool) -> tuple[Run, bool]:
     return Run(deployment, arn), True
 
 
+def overtaking(deployment: Deployment, record: Mapping[str, Any]) -> Run | None:
+    """The run under way that took the lease before the one of this record could; None if none did.
+
+    Images that were dropped start a run, too, and both wait until the last of them is registered.
+    """
+    overtaken = record["outcome"] == "skipped" and "snapshot" not in record
+    return following.under_way(deployment) if overtaken else None
+
+
 def rollback(deployment: Deployment, name: str) -> tuple[str, Promotion]:
     """The version's full name and the promotion that goes back to it.
 

@@ -6,7 +6,7 @@ It speaks to AWS by boto3 alone, and so to the embedded stack where AWS_ENDPOINT
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import track
@@ -173,8 +173,10 @@ def train(
                 f"`labelloop train --wait` follows it, `labelloop runs {run.id}` tells how it ended"
             )
         return
-    _follow(using, run, f"the run goes on; `labelloop runs {run.id}` tells how it ended")
-    record = run.record()
+    record = _follow_run(using, run)
+    if other := control.overtaking(deployment, record):
+        console.print(f"Run {other.id} began before it; this is how it goes")
+        started, record = False, _follow_run(using, other)
     using.tell({**record, "started": started}, lambda: history.show_run(console, record))
     raise typer.Exit(control.exit_code(str(record["outcome"])))
 
@@ -248,6 +250,12 @@ def detect(  # noqa: PLR0917 one for each option
         console.print(f"Drawn into {out}: {len(drawn)} of {len(answers)}", markup=False)
     if any(answer.error for answer in answers):
         raise typer.Exit(1)
+
+
+def _follow_run(using: Session, run: following.Run) -> dict[str, Any]:
+    """The run's record once it has ended."""
+    _follow(using, run, f"the run goes on; `labelloop runs {run.id}` tells how it ended")
+    return run.record()
 
 
 def _follow(using: Session, followed: following.Run | following.Promotion, goes_on: str) -> None:

@@ -266,6 +266,30 @@ def test_train_wait_as_json_is_json_alone(history: Cli) -> None:
     assert (found["id"], found["outcome"], found["started"]) == ("images-three", "skipped", False)
 
 
+def test_train_follows_the_run_that_was_first(history: Cli) -> None:
+    """Both waited for the same images to be registered."""
+    other = under_way(history, "images-three", [("Settle", 0.0), ("Train", 5.0)])
+    running, ended = {"status": "RUNNING"}, {"status": "SUCCEEDED", "stopDate": BEGAN, "output": "{}"}
+    history.fake.executions[other] = [running, running, ended]
+    mine = under_way(history, "manual-four", [("Settle", 0.0), ("TakeLease", 3.0)], ends=True)
+    history.fake.executions[mine] = [running, ended]
+    for id, outcome in (("manual-four", "skipped"), ("images-three", "promoted")):
+        history.records.note_run(id, outcome=outcome, ended_at="2026-01-31T12:01:39.000000Z")
+    history.records.take_lease("retrain", mine)
+    found = history.json("train", "--wait")
+    assert (found["id"], found["outcome"], found["started"]) == ("images-three", "promoted", False)
+
+
+def test_a_run_that_found_nothing_new_was_not_overtaken(history: Cli) -> None:
+    under_way(history, "images-three", [("Settle", 0.0)])
+    mine = under_way(history, "manual-four", [("Settle", 0.0), ("Snapshot", 3.0)], ends=True)
+    history.records.take_lease("retrain", mine)
+    history.records.note_run(
+        "manual-four", outcome="skipped", snapshot="abc", ended_at="2026-01-31T12:01:39.000000Z"
+    )
+    assert history.json("train", "--wait", exit_code=3)["id"] == "manual-four"
+
+
 def test_a_run_that_was_aborted_has_failed(history: Cli) -> None:
     arn = under_way(history, "images-three", [("Settle", 0.0)], ends=True)
     history.fake.executions[arn][-1] = {
