@@ -7,6 +7,7 @@ the page speaks to its own origin alone.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -156,6 +157,12 @@ class Console(Construct):
             runtime=cloudfront.FunctionRuntime.JS_2_0,
             comment="Every page of the app is index.html",
         )
+        files: dict[str, Any] = {
+            "origin": origins.S3BucketOrigin.with_origin_access_control(self._bucket),
+            "viewer_protocol_policy": embedded.viewer_protocol(self._deployment.settings),
+            "cache_policy": cloudfront.CachePolicy.CACHING_OPTIMIZED,
+            "response_headers_policy": self._headers(),
+        }
         api = f"{self.api.ref}.execute-api.{self._deployment.stack.region}.amazonaws.com"
         distribution = cloudfront.Distribution(
             self,
@@ -164,10 +171,7 @@ class Console(Construct):
             default_root_object="index.html",
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
             default_behavior=cloudfront.BehaviorOptions(
-                origin=origins.S3BucketOrigin.with_origin_access_control(self._bucket),
-                viewer_protocol_policy=embedded.viewer_protocol(self._deployment.settings),
-                cache_policy=cloudfront.CachePolicy.CACHING_OPTIMIZED,
-                response_headers_policy=self._headers(),
+                **files,
                 function_associations=[
                     cloudfront.FunctionAssociation(
                         function=pages, event_type=cloudfront.FunctionEventType.VIEWER_REQUEST
@@ -175,6 +179,7 @@ class Console(Construct):
                 ],
             ),
             additional_behaviors={
+                "/assets/*": cloudfront.BehaviorOptions(**files),
                 "/api/*": cloudfront.BehaviorOptions(
                     origin=origins.HttpOrigin(
                         api, protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY
@@ -184,7 +189,7 @@ class Console(Construct):
                     cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                     origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
                     response_headers_policy=cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
-                )
+                ),
             },
         )
         Validations.of(distribution).acknowledge(

@@ -17,6 +17,7 @@ def mend() -> None:
     _renewed_tokens_have_groups()
     _renewed_tokens_keep_the_time_of_sign_in()
     _batches_need_what_one_message_needs()
+    _functions_of_cloudfront_may_start_slowly()
     index_queries.mend()
     task_tokens.mend()
     cdn_origins.mend()
@@ -91,3 +92,11 @@ def _batches_need_what_one_message_needs() -> None:
         return found.removesuffix("Batch") if service == "sqs" and found else found
 
     iam_actions.extract_iam_action = action
+
+
+def _functions_of_cloudfront_may_start_slowly() -> None:
+    """Its 5 s for a function of CloudFront hold the start of Node too, which a busy machine takes longer for:
+    the page was answered with 503."""
+    from ministack.core import cloudfront_js  # noqa: PLC0415 reads the environment when first imported
+
+    cloudfront_js._EVAL_TIMEOUT = 60.0

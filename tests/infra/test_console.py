@@ -99,9 +99,22 @@ def test_everything_goes_over_https(template: Template) -> None:
     assert api["OriginSSLProtocols"] == ["TLSv1.2"]
 
 
+def behaviour(template: Template, pattern: str) -> dict[str, Any]:
+    (found,) = [one for one in configuration(template)["CacheBehaviors"] if one["PathPattern"] == pattern]
+    return dict(found)
+
+
+def test_only_pages_are_looked_up_by_a_function(template: Template) -> None:
+    files = behaviour(template, "/assets/*")
+    pages = configuration(template)["DefaultCacheBehavior"]
+    (function,) = pages["FunctionAssociations"]
+    assert function["EventType"] == "viewer-request"
+    same = {name: value for name, value in pages.items() if name != "FunctionAssociations"}
+    assert {name: value for name, value in files.items() if name != "PathPattern"} == same
+
+
 def test_answers_of_the_api_are_not_cached(template: Template) -> None:
-    (api,) = configuration(template)["CacheBehaviors"]
-    assert api["PathPattern"] == "/api/*"
+    api = behaviour(template, "/api/*")
     # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-cache-policies.html
     assert api["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "CachingDisabled"
     # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/using-managed-origin-request-policies.html

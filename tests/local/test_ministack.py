@@ -50,3 +50,21 @@ def test_a_renewed_token_says_when_somebody_signed_in(monkeypatch: pytest.Monkey
     for sign_in, now in (("first", 100), ("second", 150), ("first", 200)):
         cognito._signed_jwt({"origin_jti": sign_in, "auth_time": now, "iat": now}, "pool", "id")
     assert [(claims["auth_time"], claims["iat"]) for claims in signed] == [(100, 100), (150, 150), (100, 200)]
+
+
+def test_a_function_of_cloudfront_has_more_time_than_node_takes_to_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ministack.core import cloudfront_js
+
+    monkeypatch.setattr(cloudfront_js, "_EVAL_TIMEOUT", cloudfront_js._EVAL_TIMEOUT)
+    given: list[float] = []
+
+    def call(_asked: dict[str, Any], timeout: float) -> dict[str, Any]:
+        given.append(timeout)
+        return {"status": "ok", "value": {}}
+
+    monkeypatch.setattr(cloudfront_js._pool, "call", call)
+    ministack._functions_of_cloudfront_may_start_slowly()
+    cloudfront_js.evaluate(b"function handler(event) { return event.request }", {})
+    assert given == [60.0]
