@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -13,7 +14,7 @@ from cli.importing import progress
 def shown(terminal: bool, things: int, monkeypatch: pytest.MonkeyPatch) -> str:
     """What is printed while so many of four things of a megabyte are done, five seconds each."""
     clock = iter(range(0, 10_000, 5))
-    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=120, highlight=False)
     with progress.meter(console, "Sending", 4) as meter:

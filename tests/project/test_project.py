@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,8 +32,9 @@ def close(world: World, *, seconds: float = 5, name: str = "pets") -> list[str]:
 
 @pytest.fixture
 def time_passes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is under way ends while somebody sleeps."""
-    monkeypatch.setattr(time, "sleep", lambda seconds: world.fake.finish())
+    """Whatever is under way ends while the project's closing sleeps; what sleeps in other threads ends nothing."""
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: world.fake.finish())
+    monkeypatch.setattr(project, "time", clock)
 
 
 def test_a_project_is_made_once(world: World) -> None:

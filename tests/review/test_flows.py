@@ -78,7 +78,7 @@ def test_a_flow_definition_that_takes_a_while_is_waited_for(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(time, "sleep", waits.append)
+    monkeypatch.setattr(flows, "time", SimpleNamespace(monotonic=time.monotonic, sleep=waits.append))
     assert flows.ensure(slow(bench, ["Initializing", "Initializing", "Active"]), FLOW, time.monotonic() + 60)
     assert len(waits) == 2
 
