@@ -32,7 +32,7 @@ def close(world: World, *, seconds: float = 5, name: str = "pets") -> list[str]:
 
 @pytest.fixture
 def time_passes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is under way ends while the project's closing sleeps; what sleeps in other threads ends nothing."""
+    """Whatever is under way ends while closing sleeps; another thread that sleeps ends nothing."""
     clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: world.fake.finish())
     monkeypatch.setattr(project, "time", clock)
 
