@@ -272,7 +272,13 @@ def _await_health(stack: Running, process: subprocess.Popen[bytes], patience: fl
 
 def _cdk(stack: Running, arguments: list[str], output: IO[str], *, folder: Path) -> None:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    environment = {**clean, **stack.environment, "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    environment = {
+        **clean,
+        **stack.environment,
+        "CDK_DISABLE_CLI_TELEMETRY": "true",
+        # Five seconds of checks that are for AWS, where `cdk synth` and `cdk deploy` make them.
+        "CDK_VALIDATION": "false",
+    }
     command = [str(ROOT / "node_modules" / ".bin" / "cdk"), *arguments, "--progress", "events"]
     done = subprocess.run(
         command,
