@@ -20,15 +20,17 @@ BIN = Path(sys.executable).parent
 NODE = ROOT / "node_modules" / ".bin"
 
 SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Each worker takes whole files, whose tests share the stack that they start. Those end to end come first:
-they take longest, and wait for other processes, so that a third worker has something to do."""
+"""Each worker takes whole files, whose tests share the stack that they start. Those that take longest come
+first, so that no worker is left with one at the end; they wait for other processes, so that a third worker has
+something to do."""
+FIRST = ("tests/endtoend", "tests/web", "tests/local")
 CHECKS: dict[str, list[str | Path]] = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "lint": [BIN / "ruff", "check", "."],
     "types": [BIN / "mypy"],
     "console types": [NODE / "tsc", "-p", "console"],
     "console tests": [NODE / "vitest", "run", "--root", "console"],
-    "tests": [sys.executable, "-m", "pytest", *SPREAD, "--durations", "25", "tests/endtoend", "tests"],
+    "tests": [sys.executable, "-m", "pytest", *SPREAD, "--durations", "25", *FIRST, "tests"],
 }
 BESIDE = "types"
 """The check that goes on beside those after it, for the tests wait for other processes half of their time."""
