@@ -20,10 +20,10 @@ BIN = Path(sys.executable).parent
 NODE = ROOT / "node_modules" / ".bin"
 
 SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Each worker takes whole files, whose tests share the stack that they start. Those that take longest come
-first, so that no worker is left with one at the end; they wait for other processes, so that a third worker has
-something to do."""
+"""Each worker takes whole files, whose tests share the stack that they start. They wait for other processes,
+so that a third worker has something to do."""
 FIRST = ("tests/endtoend", "tests/web", "tests/local")
+"""What takes longest, so that no worker is left with it at the end."""
 CHECKS: dict[str, list[str | Path]] = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "lint": [BIN / "ruff", "check", "."],

@@ -311,6 +311,7 @@ def test_an_empty_queue_fills_by_itself_when_looked_at(site: Site) -> None:
     page = site.desk()
     page.keyboard.press("n")
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
+    expect(page.locator(".visually-hidden[aria-live]")).to_have_text("Nothing to review.")
     site.change(tasks=2)
     page.get_by_role("button", name="Look again").click()
     desk_is_ready(page)

@@ -227,7 +227,12 @@ function NoTask({ claims }: { claims: Claims }) {
     const timer = setInterval(fill, 30_000)
     return () => clearInterval(timer)
   }, [])
-  if (supply.value === 'empty') {
+  const without = supply.value
+  useEffect(() => {
+    if (without === 'empty') desk.said.value = 'Nothing to review.'
+    if (without === 'failed') desk.said.value = 'No image could be fetched.'
+  }, [without])
+  if (without === 'empty') {
     return (
       <div class="no-task">
         <EmptyState title="Nothing to review" action={<Button onClick={fill}>Look again</Button>}>
@@ -236,7 +241,7 @@ function NoTask({ claims }: { claims: Claims }) {
       </div>
     )
   }
-  if (supply.value === 'failed') {
+  if (without === 'failed') {
     return (
       <div class="no-task">
         <EmptyState title="No image could be fetched" action={<Button onClick={fill}>Try again</Button>}>
