@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from local.engine.learning import augment
-from local.engine.learning.data import Canvas, Images, canvas_for, size
+from local.engine.learning.data import Canvas, Images, canvas_for, finer_side, size
 from local.engine.learning.evaluation import measure
 from local.engine.learning.holding import hold_back
 from local.engine.learning.network import Backbone, for_learning
@@ -81,12 +81,10 @@ class ClassifierLearner:
 
     def look_closer(self) -> bool:
         """Go on with a finer canvas, if the images have more to show."""
-        side = max(self.canvas.width, self.canvas.height)
-        finer = min(self._largest, round(side * 1.5))
-        if finer < side * 1.2:
-            return False
-        self._use(finer)
-        return True
+        side = finer_side(self.canvas, self._largest)
+        if side:
+            self._use(side)
+        return side is not None
 
     def labels_of(self, index: int) -> set[str]:
         """The labels that an example shows."""

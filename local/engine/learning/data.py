@@ -105,6 +105,13 @@ def canvas_for(sizes: Sequence[tuple[int, int]], side: int) -> Canvas:
     return Canvas(multiple(_ninetieth(wide) * side), multiple(_ninetieth(tall) * side))
 
 
+def finer_side(canvas: Canvas, largest: int) -> int | None:
+    """The longer side of the next finer canvas, `largest` at most; None where that shows hardly more."""
+    side = max(canvas.width, canvas.height)
+    finer = min(largest, round(side * 1.5))
+    return finer if finer >= side * 1.2 else None
+
+
 def fit(width: float, height: float, canvas: Canvas) -> Fit:
     """Where an image of this size lies in the canvas: as large as it can, in the middle."""
     scale = min(canvas.width / width, canvas.height / height)

@@ -26,6 +26,7 @@ from local.engine.learning.data import (
     Images,
     boxes_in_canvas,
     canvas_for,
+    finer_side,
     fit,
     multiple,
     normalised,
@@ -145,12 +146,10 @@ class DetectorLearner:
 
     def look_closer(self) -> bool:
         """Go on with a finer canvas, if the images have more to show."""
-        side = max(self.canvas.width, self.canvas.height)
-        finer = min(self._largest, round(side * 1.5))
-        if finer < side * 1.2:
-            return False
-        self._use(finer)
-        return True
+        side = finer_side(self.canvas, self._largest)
+        if side:
+            self._use(side)
+        return side is not None
 
     def labels_of(self, index: int) -> set[str]:
         """The labels that an example shows, not counting boxes beside the image."""
