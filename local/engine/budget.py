@@ -37,7 +37,7 @@ def _positive(environment: Mapping[str, str], name: str, kind: type[T]) -> T | N
     try:
         value = kind(said)
     except ValueError:
-        value = None
-    if value is None or not math.isfinite(value) or value <= 0:
+        value = kind(0)
+    if not 0 < value < math.inf:
         raise ValueError(f"{name} is {said!r}; it has to be a number above 0")
     return value

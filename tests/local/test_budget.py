@@ -22,6 +22,10 @@ def test_the_environment_says_how_much(environment: dict[str, str], wanted: Budg
     assert Budget.from_environment(environment) == wanted
 
 
+def test_steps_may_be_more_than_a_floating_point_number_can_be() -> None:
+    assert Budget.from_environment({STEPS: "9" * 400}).steps == 10**400 - 1
+
+
 @pytest.mark.parametrize("name", [SECONDS, STEPS])
 @pytest.mark.parametrize("said", ["0", "-1", "many", "nan", "inf"])
 def test_what_is_no_number_above_zero_is_refused(name: str, said: str) -> None:

@@ -221,38 +221,35 @@ function Picture({ ready, claims }: { ready: Ready; claims: Claims }) {
   )
 }
 
+/** What there is to say when no image came. */
+const NO_IMAGE: Partial<Record<typeof supply.value, { title: string; again: string; text?: string }>> = {
+  empty: {
+    title: 'Nothing to review',
+    again: 'Look again',
+    text: 'Every image is answered or claimed by somebody else. New ones appear here by themselves.',
+  },
+  failed: { title: 'No image could be fetched', again: 'Try again' },
+}
+
 function NoTask({ claims }: { claims: Claims }) {
   const fill = () => void claims.fill()
   useEffect(() => {
     const timer = setInterval(fill, 30_000)
     return () => clearInterval(timer)
   }, [])
-  const without = supply.value
+  const none = NO_IMAGE[supply.value]
   useEffect(() => {
-    if (without === 'empty') desk.said.value = 'Nothing to review.'
-    if (without === 'failed') desk.said.value = 'No image could be fetched.'
-  }, [without])
-  if (without === 'empty') {
-    return (
-      <div class="no-task">
-        <EmptyState title="Nothing to review" action={<Button onClick={fill}>Look again</Button>}>
-          Every image is answered or claimed by somebody else. New ones appear here by themselves.
-        </EmptyState>
-      </div>
-    )
-  }
-  if (without === 'failed') {
-    return (
-      <div class="no-task">
-        <EmptyState title="No image could be fetched" action={<Button onClick={fill}>Try again</Button>}>
-          {supplyError.value}
-        </EmptyState>
-      </div>
-    )
-  }
+    desk.said.value = none ? `${none.title}.` : ''
+  }, [none])
   return (
     <div class="no-task">
-      <Spinner label="Fetching the next image" />
+      {none ? (
+        <EmptyState title={none.title} action={<Button onClick={fill}>{none.again}</Button>}>
+          {none.text ?? supplyError.value}
+        </EmptyState>
+      ) : (
+        <Spinner label="Fetching the next image" />
+      )}
     </div>
   )
 }

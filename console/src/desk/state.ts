@@ -80,7 +80,6 @@ export function show(next: Task | null, sub: string): void {
     owner = sub
     selectedId.value = ''
     overlay.value = ''
-    said.value = ''
     if (!next) return
     const stored = loadDraft(sub, next.id)
     history.value = histories.begin(stored ? restored(stored) : proposal(next))

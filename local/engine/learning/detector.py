@@ -147,9 +147,10 @@ class DetectorLearner:
     def look_closer(self) -> bool:
         """Go on with a finer canvas, if the images have more to show."""
         side = finer_side(self.canvas, self._largest)
-        if side:
-            self._use(side)
-        return side is not None
+        if side is None:
+            return False
+        self._use(side)
+        return True
 
     def labels_of(self, index: int) -> set[str]:
         """The labels that an example shows, not counting boxes beside the image."""
