@@ -100,8 +100,9 @@ def test_everything_goes_over_https(template: Template) -> None:
 
 
 def behaviour(template: Template, pattern: str) -> dict[str, Any]:
-    (found,) = [one for one in configuration(template)["CacheBehaviors"] if one["PathPattern"] == pattern]
-    return dict(found)
+    found = {one["PathPattern"]: one for one in configuration(template)["CacheBehaviors"]}
+    assert set(found) == {"/assets/*", "/api/*"}
+    return dict(found[pattern])
 
 
 def test_only_pages_are_looked_up_by_a_function(template: Template) -> None:
