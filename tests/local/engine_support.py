@@ -14,16 +14,17 @@ from typing import IO, Any
 from PIL import Image
 
 from local.engine import shapes
+from local.engine.access.kms import NoKeyError
+from local.engine.access.s3 import NoObjectError, ObjectTooLargeError
 from local.engine.api import CustomLabelsApi
-from local.engine.budget import Budget
-from local.engine.endpoint import Found, LocalEndpoints, NotRunningError
 from local.engine.faults import Faults
-from local.engine.keys import NoKeyError
-from local.engine.objects import NoObjectError, ObjectTooLargeError
 from local.engine.quotas import Quotas
-from local.engine.store import Store
+from local.engine.serving.detections import Detection
+from local.engine.serving.endpoint import LocalEndpoints, NotRunningError
+from local.engine.storage.store import Store
 from local.engine.throttle import Throttle
-from local.engine.training import LocalTrainer, TrainingFailedError
+from local.engine.training.budget import Budget
+from local.engine.training.trainer import LocalTrainer, TrainingFailedError
 
 BUCKET = "data-bucket"
 PATIENCE = 10.0
@@ -143,11 +144,11 @@ class FakeModel:
         if not (directory / "model").exists():
             raise NotRunningError("there is no model")
 
-    def predict(self, image: bytes) -> list[Found]:
+    def predict(self, image: bytes) -> list[Detection]:
         return [
-            Found("dog", 60.0, (0.1, 0.2, 0.3, 0.4)),
-            Found("cat", 99.0),
-            Found("fox", 20.0),
+            Detection("dog", 60.0, (0.1, 0.2, 0.3, 0.4)),
+            Detection("cat", 99.0),
+            Detection("fox", 20.0),
         ]
 
     def close(self) -> None:

@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.sagemaker.protocol import A2I, SAGEMAKER
-from local.workers import endpoint
-from local.workers.queue import WorkError
+from local.sagemaker.workers import endpoint
+from local.sagemaker.workers.queue import WorkError
 from tests.local.sagemaker_support import ACCOUNT, BUCKET, REGION, ROLE, Bench, Caller
 
 BOXES = """<crowd-form><crowd-bounding-box name="boundingBox" header="{{ task.input.header | escape }}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.engine.budget import Budget
+from local.engine.training.budget import Budget
 
 SECONDS, STEPS = "LABELLOOP_TRAINING_SECONDS", "LABELLOOP_TRAINING_STEPS"
 

@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
-from local.engine import children, endpoint
-from local.engine.endpoint import Found, LocalEndpoints, ModelProcess, NotRunningError, PredictionFailedError
+from local.engine import children
+from local.engine.serving import child, endpoint
+from local.engine.serving.detections import Detection
+from local.engine.serving.endpoint import LocalEndpoints, ModelProcess, NotRunningError, PredictionFailedError
 from tests.local.engine_support import eventually
 
 LIMIT = 3.0
@@ -29,7 +31,7 @@ LIMIT = 3.0
 LARGE = 4 * 1024 * 1024
 
 
-def obey(image: bytes) -> list[Found]:
+def obey(image: bytes) -> list[Detection]:
     """The stand-in's prediction: the label is the image's text and length, unless that text is an order."""
     order = image[:5].decode()
     if order == "fails":
@@ -38,7 +40,7 @@ def obey(image: bytes) -> list[Found]:
         os._exit(3)
     if order == "hangs":
         time.sleep(600)
-    return [Found(f"{image[:9].decode()} {len(image)}", 50.0, (0.1, 0.2, 0.3, 0.4))]
+    return [Detection(f"{image[:9].decode()} {len(image)}", 50.0, (0.1, 0.2, 0.3, 0.4))]
 
 
 class Running:
@@ -62,7 +64,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     spawn = children.spawn
 
     def spawn_this(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        assert module == "local.engine.endpoint"
+        assert module == "local.engine.serving.child"
         return spawn("tests.local.test_endpoint", *arguments, **options)
 
     monkeypatch.setattr(children, "spawn", spawn_this)
@@ -94,7 +96,7 @@ def test_each_of_many_requests_gets_its_own_answer(running: Running) -> None:
 
 
 def test_what_is_found_comes_through_unchanged(running: Running) -> None:
-    assert running.process.predict(b"gear") == [Found("gear 4", 50.0, (0.1, 0.2, 0.3, 0.4))]
+    assert running.process.predict(b"gear") == [Detection("gear 4", 50.0, (0.1, 0.2, 0.3, 0.4))]
 
 
 def test_an_image_that_fails_fails_alone(running: Running) -> None:
@@ -207,4 +209,4 @@ if __name__ == "__main__":
     children.end_with_parent()
     if (Path(sys.argv[1]) / "broken").exists():
         raise ValueError("the model is broken")
-    endpoint.serve(socket.socket(fileno=int(sys.argv[2])), obey)
+    child.serve(socket.socket(fileno=int(sys.argv[2])), obey)

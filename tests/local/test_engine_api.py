@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from local.engine import errors, faults, shapes
-from local.engine.store import Store
+from local.engine.storage.store import Store
 from tests.local.engine_support import Bench, Everybody, eventually
 
 

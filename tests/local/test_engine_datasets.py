@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from local.engine import errors, faults
-from local.engine.entries import Entry
 from local.engine.quotas import Quotas
-from local.engine.training import LocalTrainer
+from local.engine.storage.entries import Entry
+from local.engine.training.trainer import LocalTrainer
 from tests.local.engine_support import BUCKET, Bench, Everybody, boxed, classified, eventually
 
 

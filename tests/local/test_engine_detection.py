@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from local.engine import errors, quotas
-from local.engine.training import version_directory
+from local.engine.model_directory import version_directory
 from tests.local.engine_support import BUCKET, Bench, Everybody, FakeModel, picture
 
 
@@ -82,8 +82,9 @@ def test_an_image_that_cannot_be_used_is_told(
 def test_boxes_are_ratios_of_the_image_turned_upright(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from local.engine import learning, learning_child
-    from local.engine.learning import data
+    import learning
+    from learning import data
+    from local.engine.serving import child
 
     class Model:
         def predict_sized(self, source: io.BytesIO) -> tuple[list[learning.Prediction], tuple[int, int]]:
@@ -96,7 +97,7 @@ def test_boxes_are_ratios_of_the_image_turned_upright(
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (200, 100)).save(out, "JPEG", exif=exif)
-    (found,) = learning_child.load(tmp_path)(out.getvalue())
+    (found,) = child.load(tmp_path)(out.getvalue())
     assert (found.label, found.confidence, found.box) == ("cat", 80.0, (0.1, 0.1, 0.3, 0.2))
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.engine import learning_child, metrics
-from local.engine.learning.evaluation import Judged, judge, measure, overlap
-from local.engine.learning.types import Box, Example, Prediction, Task
+from learning.metrics import Judged, judge, measure, overlap
+from learning.types import Box, Example, Prediction, Task
+from local.engine.training import child as training_child
+from local.engine.training import metrics
 
 
 def shows(*labels: str) -> Example:
@@ -162,7 +163,7 @@ def test_the_verdicts_come_to_the_figures(
 def test_the_child_writes_what_the_engine_reads(tmp_path: Path) -> None:
     test = [boxes(NUT, AWAY)]
     found = measure("detection", test, [[seen("nut", 90, NUT)]])
-    learning_child.write_evaluation(tmp_path, "detection", [], test, found, thresholds={"bolt": 0.4})
+    training_child.write_evaluation(tmp_path, "detection", [], test, found, thresholds={"bolt": 0.4})
     figures = json.loads((tmp_path / "evaluation.json").read_text())
     assert (figures["test_images"], figures["train_images"]) == (1, 0)
     assert figures["labels"][0]["label"] == "nut" and figures["labels"][0]["recall"] == 0.5
@@ -189,7 +190,7 @@ def test_the_child_writes_what_the_engine_reads(tmp_path: Path) -> None:
 def test_the_child_writes_the_confusion_of_image_level_labels(tmp_path: Path) -> None:
     test = [shows("x")]
     found = measure("classification", test, [[seen("x", 90)]])
-    learning_child.write_evaluation(tmp_path, "classification", test, test, found, thresholds={})
+    training_child.write_evaluation(tmp_path, "classification", test, test, found, thresholds={})
     figures = json.loads((tmp_path / "evaluation.json").read_text())
     assert figures["confusion_matrix"] == [{"GroundTruthLabel": "x", "PredictedLabel": "x", "Value": 1.0}]
     assert "average_precision" not in figures

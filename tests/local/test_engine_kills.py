@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.engine.entries import Entry
+from local.engine.storage.entries import Entry
 from tests.local.engine_support import BUCKET, Bench, classified
 
 ROOT = Path(__file__).resolve().parents[2]

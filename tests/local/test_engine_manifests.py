@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.engine import manifests
-from local.engine.evaluation_files import training_snapshot
-from local.engine.manifest_errors import MESSAGES, problem
+from local.engine.manifests import lines as manifest_lines
+from local.engine.manifests.errors import MESSAGES, problem
+from local.engine.training.evaluation_files import training_snapshot
 from tests.local.engine_support import boxed, classified
 
 Change = Callable[[dict[str, Any]], object]
@@ -33,8 +33,8 @@ CAT = boxed("a.png", ("cat", 1, 2, 30, 40))
 CLASSIFIED = classified("a.png", "cat")
 
 
-def parse_all(manifest: bytes) -> list[manifests.Line]:
-    return [manifests.parse(line) for line in manifests.lines_of(io.BytesIO(manifest))]
+def parse_all(manifest: bytes) -> list[manifest_lines.Line]:
+    return [manifest_lines.parse(line) for line in manifest_lines.lines_of(io.BytesIO(manifest))]
 
 
 # Errors that cost the line
@@ -130,7 +130,7 @@ def parse_all(manifest: bytes) -> list[manifests.Line]:
 def test_an_error_of_a_line_is_written_where_it_is_and_costs_the_line(
     line: str, change: Change, place: list[str], code: str
 ) -> None:
-    read = manifests.parse(changed(line, change))
+    read = manifest_lines.parse(changed(line, change))
     assert code in read.errors
     assert not read.usable_for("detection") and not read.usable_for("classification")
     where = read.annotated
@@ -140,30 +140,32 @@ def test_an_error_of_a_line_is_written_where_it_is_and_costs_the_line(
 
 
 def test_messages_name_the_attribute_as_documented() -> None:
-    wrong = manifests.parse(changed(CAT, lambda v: v["box-metadata"].update(type="groundtruth/x"))).annotated
+    wrong = manifest_lines.parse(
+        changed(CAT, lambda v: v["box-metadata"].update(type="groundtruth/x"))
+    ).annotated
     (error,) = wrong["box-metadata"]["errors"]
     assert error["message"] == (
         "The use case type of the box-metadata label attribute metadata is unsupported. Check the type field."
     )
     assert wrong["errors"] == [problem("ERROR_NO_VALID_LABEL_ATTRIBUTES")]
-    sizeless = manifests.parse(changed(CAT, lambda v: v["box"].pop("image_size"))).annotated
+    sizeless = manifest_lines.parse(changed(CAT, lambda v: v["box"].pop("image_size"))).annotated
     assert sizeless["box"]["errors"][0]["message"] == "The format of the label attribute box is invalid."
 
 
 def test_a_line_of_no_valid_attribute_says_so_too() -> None:
-    read = manifests.parse(changed(CAT, lambda v: v["box"].pop("image_size")))
+    read = manifest_lines.parse(changed(CAT, lambda v: v["box"].pop("image_size")))
     assert read.errors == ("ERROR_INVALID_LABEL_ATTRIBUTE_FORMAT", "ERROR_NO_VALID_LABEL_ATTRIBUTES")
 
 
 def test_one_broken_label_costs_the_line() -> None:
-    read = manifests.parse(changed(classified("a.png", "cat", "dog"), lambda v: v.update(label1="one")))
+    read = manifest_lines.parse(changed(classified("a.png", "cat", "dog"), lambda v: v.update(label1="one")))
     assert read.errors == ("ERROR_INVALID_LABEL_ATTRIBUTE_FORMAT",)
     assert read.labels == ()
 
 
 def test_more_than_fifty_boxes_are_too_many() -> None:
-    fifty = manifests.parse(boxed("a.png", *[("cat", n, n, 9, 9) for n in range(50)]))
-    more = manifests.parse(boxed("a.png", *[("cat", n, n, 9, 9) for n in range(51)]))
+    fifty = manifest_lines.parse(boxed("a.png", *[("cat", n, n, 9, 9) for n in range(50)]))
+    more = manifest_lines.parse(boxed("a.png", *[("cat", n, n, 9, 9) for n in range(51)]))
     assert (len(fifty.boxes), fifty.errors) == (50, ())
     assert "ERROR_TOO_MANY_BOUNDING_BOXES" in codes_in(more.annotated["box"])
     assert more.boxes == ()
@@ -188,7 +190,7 @@ def test_more_than_fifty_boxes_are_too_many() -> None:
     ],
 )
 def test_a_line_that_is_no_json_is_replaced_by_its_error(line: str | bytes) -> None:
-    read = manifests.parse(line)
+    read = manifest_lines.parse(line)
     assert (read.errors, read.source_ref) == (("ERROR_INVALID_JSON_LINE",), "")
     assert read.annotated == {"errors": [problem("ERROR_INVALID_JSON_LINE")]}
 
@@ -196,7 +198,7 @@ def test_a_line_that_is_no_json_is_replaced_by_its_error(line: str | bytes) -> N
 def test_json_may_be_nested_deep() -> None:
     line = json.loads(CAT) | {"extra": None}
     text = json.dumps(line).replace("null", "[" * 400 + "]" * 400)
-    assert manifests.parse(text).usable_for("detection") == ("cat",)
+    assert manifest_lines.parse(text).usable_for("detection") == ("cat",)
 
 
 # Errors that cost a box
@@ -215,7 +217,7 @@ def test_json_may_be_nested_deep() -> None:
 def test_an_error_of_a_box_costs_the_box(
     box: tuple[int, int, int, int], size: tuple[int, int], code: str
 ) -> None:
-    read = manifests.parse(boxed("a.png", ("cat", *box), ("dog", 1, 2, 30, 40), size=size))
+    read = manifest_lines.parse(boxed("a.png", ("cat", *box), ("dog", 1, 2, 30, 40), size=size))
     assert read.errors == (code,)
     assert [one.label for one in read.boxes] == ["dog"]
     assert [codes_in(one) for one in read.annotated["box"]["annotations"]] == [[code], []]
@@ -223,13 +225,13 @@ def test_an_error_of_a_box_costs_the_box(
 
 def test_a_box_without_a_class_is_lost() -> None:
     line = boxed("a.png", ("cat", 1, 2, 30, 40), ("dog", 1, 2, 30, 40))
-    read = manifests.parse(changed(line, lambda v: v["box"]["annotations"][0].update(class_id=9)))
+    read = manifest_lines.parse(changed(line, lambda v: v["box"]["annotations"][0].update(class_id=9)))
     assert (read.errors, read.boxed) == (("ERROR_MISSING_CLASS_MAP_ID",), ("dog",))
     assert codes_in(read.annotated["box"]["annotations"][0]) == ["ERROR_MISSING_CLASS_MAP_ID"]
 
 
 def test_a_line_without_a_valid_box_is_lost() -> None:
-    read = manifests.parse(boxed("a.png", ("cat", 0, 0, 1, 1)))
+    read = manifest_lines.parse(boxed("a.png", ("cat", 0, 0, 1, 1)))
     assert "ERROR_NO_VALID_ANNOTATIONS" in codes_in(read.annotated["box"])
     assert read.boxed == ()
 
@@ -238,19 +240,19 @@ def test_a_line_without_a_valid_box_is_lost() -> None:
 
 
 def test_an_unlabelled_image_is_a_warning() -> None:
-    read = manifests.parse('{"source-ref": "s3://b/a.png"}')
+    read = manifest_lines.parse('{"source-ref": "s3://b/a.png"}')
     assert read.errors == ()
     assert read.annotated["warnings"] == [problem("WARNING_UNANNOTATED_RECORD")]
-    assert manifests.is_ignored(read, "classification")
+    assert manifest_lines.is_ignored(read, "classification")
 
 
 @pytest.mark.parametrize("change", [lambda v: None, lambda v: v["box"].pop("annotations")])
 def test_no_boxes_are_warnings(change: Change) -> None:
-    read = manifests.parse(changed(boxed("a.png"), change))
+    read = manifest_lines.parse(changed(boxed("a.png"), change))
     assert read.errors == ()
     assert codes_in(read.annotated, "warnings") == ["WARNING_NO_ANNOTATIONS"]
     assert codes_in(read.annotated["box"], "warnings") == ["WARNING_NO_ATTRIBUTE_ANNOTATIONS"]
-    assert manifests.is_ignored(read, "detection")
+    assert manifest_lines.is_ignored(read, "detection")
 
 
 # Whole manifests
@@ -276,7 +278,7 @@ def test_lines_are_told_apart_by_line_feeds_only() -> None:
     ],
 )
 def test_blank_lines_count_between_others_only(manifest: bytes, lines: list[bytes]) -> None:
-    assert list(manifests.lines_of(io.BytesIO(manifest))) == lines
+    assert list(manifest_lines.lines_of(io.BytesIO(manifest))) == lines
 
 
 def test_one_line_of_other_bytes_costs_that_line() -> None:
@@ -285,15 +287,15 @@ def test_one_line_of_other_bytes_costs_that_line() -> None:
 
 
 def test_a_validated_line_can_be_read_again() -> None:
-    broken = manifests.parse(boxed("a.png", ("cat", 0, 0, 1, 1), ("dog", 1, 2, 30, 40)))
-    assert manifests.parse(broken.text) == broken
+    broken = manifest_lines.parse(boxed("a.png", ("cat", 0, 0, 1, 1), ("dog", 1, 2, 30, 40)))
+    assert manifest_lines.parse(broken.text) == broken
     mended = changed(broken.text, lambda v: v["box"]["annotations"][0].update(width=9, height=9))
-    assert manifests.parse(mended).errors == ()
-    assert "errors" not in manifests.parse(mended).text
+    assert manifest_lines.parse(mended).errors == ()
+    assert "errors" not in manifest_lines.parse(mended).text
 
 
 def test_a_line_without_notes_stays_as_it_came() -> None:
-    assert manifests.parse(f"  {CAT}\r").text == CAT
+    assert manifest_lines.parse(f"  {CAT}\r").text == CAT
 
 
 # Lines of odd content
@@ -359,21 +361,21 @@ PATHS = (
 )
 
 
-def holds_together(read: manifests.Line) -> None:
+def holds_together(read: manifest_lines.Line) -> None:
     """What is true of every line, whatever it was."""
     assert set(read.errors) <= set(MESSAGES)
     assert json.loads(read.text) == read.annotated
     read.text.encode()
-    assert manifests.parse(read.text).boxes == read.boxes
+    assert manifest_lines.parse(read.text).boxes == read.boxes
     assert tuple(dict.fromkeys(box.label for box in read.boxes)) == read.boxed
     if not read.source_ref:
         assert read.errors and not read.all_labels
     assert bool(read.usable_for("detection")) == bool(read.boxes)
-    tasks: tuple[manifests.Task, ...] = ("classification", "detection")
+    tasks: tuple[manifest_lines.Task, ...] = ("classification", "detection")
     for task in tasks:
         if read.usable_for(task):
             (snapshot,) = training_snapshot([read], task)
-            assert manifests.parse(snapshot).usable_for(task) == read.usable_for(task)
+            assert manifest_lines.parse(snapshot).usable_for(task) == read.usable_for(task)
 
 
 @settings(max_examples=300)
@@ -394,12 +396,12 @@ def test_a_line_of_odd_values_is_read(changes: list[tuple[list[Any], Any]], line
             where[path[-1]] = odd
         elif isinstance(where, list) and where and isinstance(path[-1], int):
             where[0] = odd
-    holds_together(manifests.parse(json.dumps(value)))
+    holds_together(manifest_lines.parse(json.dumps(value)))
 
 
 @settings(max_examples=200)
 @given(st.one_of(st.text(st.characters(), max_size=60), st.binary(max_size=60)))
 def test_any_text_is_read(text: str | bytes) -> None:
-    holds_together(manifests.parse(text))
+    holds_together(manifest_lines.parse(text))
     for line in parse_all(text if isinstance(text, bytes) else text.encode(errors="surrogatepass")):
         holds_together(line)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ministack.core import iam_evaluator
 
-from local.engine import authorization
+from local.engine.access import authorization
 
 ACCOUNT = "123456789012"
 USER = f"arn:aws:iam::{ACCOUNT}:user/trainer"

@@ -63,7 +63,7 @@ class Server:
         command = [
             sys.executable,
             "-m",
-            "local.engine.server",
+            "local.server",
             "--port",
             str(self.port),
             "--state",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from local.engine.entries import Entry, Filters, page_query
-from local.engine.store import (
+from local.engine.storage.entries import Entry, Filters, page_query
+from local.engine.storage.store import (
     AlreadyThereError,
     Dataset,
     InUseError,
@@ -33,8 +33,8 @@ DATASET = Dataset("arn:d", "arn:p", "TRAIN", "CREATE_COMPLETE", "", "SUCCESS", 1
 WRITER = """
 import sys
 from pathlib import Path
-from local.engine.entries import Entry
-from local.engine.store import Dataset, Project, Store
+from local.engine.storage.entries import Entry
+from local.engine.storage.store import Dataset, Project, Store
 
 store = Store(Path(sys.argv[1]))
 start = int(sys.argv[2])

@@ -10,11 +10,13 @@ from typing import Any, cast
 
 import pytest
 
-from local.engine import splitting, training_data
-from local.engine.budget import Budget
-from local.engine.objects import NoObjectError
-from local.engine.store import Store
-from local.engine.training import LocalTrainer, TrainingFailedError, TrainingRequest, version_directory
+from local.engine import splitting
+from local.engine.access.s3 import NoObjectError
+from local.engine.model_directory import version_directory
+from local.engine.storage.store import Store
+from local.engine.training import data as training_data
+from local.engine.training.budget import Budget
+from local.engine.training.trainer import LocalTrainer, TrainingFailedError, TrainingRequest
 from tests.local.engine_support import BUCKET, MemoryObjects, boxed, classified, eventually, picture
 
 ARN = "arn:aws:rekognition:us-east-1:123456789012:project/pets/version/v1/1700000000000"

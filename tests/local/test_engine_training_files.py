@@ -12,10 +12,12 @@ import pytest
 from moto import mock_aws
 
 from lambdas.domain import custom_labels
-from local.engine import evaluation_files, manifests, training_output
-from local.engine.evaluation_files import evaluation_summary, training_snapshot
-from local.engine.objects import NoObjectError, ObjectTooLargeError, S3Objects
-from local.engine.training_output import CannotWriteError, Output
+from local.engine.access.s3 import NoObjectError, ObjectTooLargeError, S3Objects
+from local.engine.manifests import lines as manifest_lines
+from local.engine.training import evaluation_files
+from local.engine.training import output as training_output
+from local.engine.training.evaluation_files import evaluation_summary, training_snapshot
+from local.engine.training.output import CannotWriteError, Output
 from tests.local.engine_support import BUCKET, MemoryObjects, boxed, classified
 
 ENDED = datetime.datetime(2019, 11, 21, 7, 30, 23, 910943, tzinfo=datetime.UTC)
@@ -32,9 +34,11 @@ def place(left: float) -> dict[str, float]:
 
 
 def snapshot(
-    line: str, task: manifests.Task, judged: list[dict[str, Any]], **thresholds: float
+    line: str, task: manifest_lines.Task, judged: list[dict[str, Any]], **thresholds: float
 ) -> dict[str, Any]:
-    (text,) = evaluation_files.testing_snapshot([manifests.parse(line)], task, [judged], thresholds, ENDED)
+    (text,) = evaluation_files.testing_snapshot(
+        [manifest_lines.parse(line)], task, [judged], thresholds, ENDED
+    )
     value: dict[str, Any] = json.loads(text)
     return value
 
@@ -148,7 +152,7 @@ def test_an_image_on_which_nothing_was_said_has_no_evaluation() -> None:
 
 def test_only_attributes_of_the_task_are_in_a_snapshot() -> None:
     both = json.loads(boxed("a.png", ("dog", 1, 2, 30, 40))) | json.loads(classified("a.png", "cat", "fox"))
-    line = manifests.parse(json.dumps(both))
+    line = manifest_lines.parse(json.dumps(both))
     (classification,) = map(json.loads, training_snapshot([line], "classification"))
     assert [name for name in classification if not name.endswith("metadata")] == [
         "source-ref",
@@ -167,7 +171,7 @@ def test_snapshots_are_manifests_themselves() -> None:
         [found("dog", 95.0, present=True, box=place(1))],
         dog=0.5,
     )
-    read = manifests.parse(json.dumps(written))
+    read = manifest_lines.parse(json.dumps(written))
     assert (read.errors, read.boxed) == ((), ("dog",))
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from local.engine import manifest_summary, manifests, quotas
-from local.engine.manifest_summary import Findings
+from local.engine import quotas
+from local.engine.manifests import lines as manifest_lines
+from local.engine.manifests import summary as manifest_summary
+from local.engine.manifests.summary import Findings
 from tests.local.engine_support import boxed, classified
 
 CAT = boxed("a.png", ("cat", 1, 2, 30, 40))
 CLASSIFIED = classified("a.png", "cat")
 
 
-def parsed(*lines: str) -> list[manifests.Line]:
-    return [manifests.parse(line) for line in lines]
+def parsed(*lines: str) -> list[manifest_lines.Line]:
+    return [manifest_lines.parse(line) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def parsed(*lines: str) -> list[manifests.Line]:
     ],
 )
 def test_content_errors_of_one_manifest(
-    lines: list[str], task: manifests.Task, codes: tuple[str, ...]
+    lines: list[str], task: manifest_lines.Task, codes: tuple[str, ...]
 ) -> None:
     assert manifest_summary.content_errors(parsed(*lines), task) == codes
 

@@ -13,7 +13,7 @@ import pytest
 
 from local.engine import errors, faults
 from local.engine.quotas import Quotas
-from local.engine.training import LocalTrainer
+from local.engine.training.trainer import LocalTrainer
 from tests.local.engine_support import BUCKET, Bench, Everybody, boxed, classified, eventually, picture
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import error_pictures
-from local.engine.learning import Box, Example, Prediction, measure
+from learning import Box, Example, Prediction, measure
 
 
 def noise(path: Path) -> Path:

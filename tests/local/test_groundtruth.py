@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.groundtruth import consolidation
+from local.sagemaker.ground_truth import consolidation
 from tests.local.sagemaker_support import BUCKET, ROLE, WORKTEAM, Bench, picture
 
 BOXES = """<crowd-form><crowd-bounding-box name="boundingBox" header="Box"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local import index_queries
+from local.ministack_patches import index_queries
 
 pytest.importorskip("ministack")
 
@@ -140,7 +140,7 @@ def test_every_page_is_ministack_s_own(
         "ExpressionAttributeNames": {"#s": "status"},
         "ExpressionAttributeValues": {":s": {"S": "labelled"}},
     }
-    index_queries.mend()
+    index_queries.apply_patch()
     try:
         for image in before:
             put(dynamodb, *image)
@@ -160,7 +160,7 @@ def test_every_page_is_ministack_s_own(
 def test_a_page_looks_at_few_items(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for id in range(200):
         put(dynamodb, id, "labelled", id)
-    index_queries.mend()
+    index_queries.apply_patch()
     evaluate = Mock(side_effect=dynamodb._evaluate_condition)
     monkeypatch.setattr(dynamodb, "_evaluate_condition", evaluate)
     request = {
@@ -189,5 +189,5 @@ def test_what_is_refused_is_refused_as_before(dynamodb: Any, changes: dict[str, 
     }
     expected = dynamodb._query(request)
     assert expected[0] == 400
-    index_queries.mend()
+    index_queries.apply_patch()
     assert dynamodb._query(request) == expected

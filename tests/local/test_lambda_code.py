@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.lambda_code import SharedPackage
+from local.ministack_patches.lambda_code import SharedPackage
 
 
 @pytest.fixture(autouse=True)

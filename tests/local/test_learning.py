@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from local import scenes
-from local.engine.learning import (
+from learning import (
     Box,
     Evaluation,
     Example,
@@ -27,8 +26,9 @@ from local.engine.learning import (
     measure,
     train,
 )
-from local.engine.learning.data import Canvas
-from local.engine.learning.optimizer import orthogonal
+from learning.data import Canvas
+from learning.optimizer import orthogonal
+from local import scenes
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait
 
@@ -164,8 +164,8 @@ class Clock:
 
 def test_a_short_budget_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(0.06)
-    for module in ("course", "training"):
-        monkeypatch.setattr(f"local.engine.learning.{module}.time", clock)
+    for module in ("schedule", "training"):
+        monkeypatch.setattr(f"learning.{module}.time", clock)
     examples = written(scenes.classification_scenes(30, 1), tmp_path)
     progress: list[Progress] = []
     train("classification", examples, budget_seconds=8, seed=1, progress=progress.append)
@@ -181,7 +181,7 @@ FEW = 5
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three steps at the full rate, and two of the fall."""
-    monkeypatch.setattr("local.engine.learning.course.LEAST_FALL", 2)
+    monkeypatch.setattr("learning.schedule.LEAST_FALL", 2)
 
 
 @pytest.mark.usefixtures("short")

@@ -11,10 +11,10 @@ from typing import cast
 import pytest
 from PIL import Image
 
+from learning import Box, Example, Model, Prediction, Task, data, detector, evaluate, second_stage, train
+from learning.data import Canvas, Images
+from learning.detector import DetectorLearner
 from local import scenes
-from local.engine.learning import Box, Example, Model, Prediction, Task, data, detector, evaluate, look, train
-from local.engine.learning.data import Canvas, Images
-from local.engine.learning.detector import DetectorLearner
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait
 
@@ -50,7 +50,7 @@ class Together:
 
 
 def test_images_are_evaluated_side_by_side_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("local.engine.learning.threads.most", lambda: 3)
+    monkeypatch.setattr("learning.threads.most", lambda: 3)
     model = Together(3)
     before = (torch.get_num_threads(), sys.getswitchinterval())
     shares: list[float] = []
@@ -72,7 +72,7 @@ class Cutting:
         self.told = 0
         self.proposed = 0
         box = Box("a", 10, 10, 30, 30)
-        self.learner = look.LookLearner(
+        self.learner = second_stage.LookLearner(
             [Example(path, boxes=(box,))] * count,
             ("a", "b"),
             self._propose,
@@ -85,7 +85,7 @@ class Cutting:
         )
         self.learned, self.watched = self.learner.hold_back(seeded(1))
 
-    def _propose(self, images: Sequence[look.Read]) -> list[tuple[Prediction, ...]]:
+    def _propose(self, images: Sequence[second_stage.Read]) -> list[tuple[Prediction, ...]]:
         self.proposed += len(images)
         return [()] * len(images)
 
@@ -106,7 +106,7 @@ def test_reading_for_the_second_look_ends_with_its_time(tmp_path: Path) -> None:
 def test_only_some_images_are_asked_for_what_is_wrongly_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look, "_MOST_ASKED", 8)
+    monkeypatch.setattr(second_stage, "_MOST_ASKED", 8)
     found = Cutting(image(tmp_path), count=40, held_back=range(4), until=float("inf"))
     assert (found.proposed, len(found.learner)) == (12, 40)
 
@@ -176,10 +176,10 @@ def test_the_loss_of_heat_is_that_of_objects_as_points() -> None:
 def test_a_cuda_device_learns_and_serves(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a second look for detection; the model that it leaves predicts the same once it is loaded."""
     for name, value in {"ENOUGH_STEPS": 0, "COARSE_EPOCHS": 0, "LEAST_FALL": 2}.items():
-        monkeypatch.setattr(f"local.engine.learning.course.{name}", value)
-    monkeypatch.setattr("local.engine.learning.symmetry.ENOUGH", 0.0)
+        monkeypatch.setattr(f"learning.schedule.{name}", value)
+    monkeypatch.setattr("learning.symmetry.ENOUGH", 0.0)
     monkeypatch.setattr(DetectorLearner, "is_settled", lambda *_: True)
-    monkeypatch.setattr("local.engine.learning.training._is_better", lambda *_: True)
+    monkeypatch.setattr("learning.training._is_better", lambda *_: True)
     make = scenes.detection_scenes if task == "detection" else scenes.classification_scenes
     examples = []
     for scene in make(24, 1):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from learning import Box, Example, Model, Prediction, Progress, second_stage, train
+from learning.data import GREY, Canvas
+from learning.model import Facts, Look, networks_for
+from learning.network import for_serving
+from learning.schedule import MOST_REPEATS, repeats
+from learning.symmetry import CHANGES, Symmetry
 from local import scenes
-from local.engine.learning import Box, Example, Model, Prediction, Progress, look, train
-from local.engine.learning.course import MOST_REPEATS, repeats
-from local.engine.learning.data import GREY, Canvas
-from local.engine.learning.model import Facts, Look, networks_for
-from local.engine.learning.network import for_serving
-from local.engine.learning.symmetry import CHANGES, Symmetry
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait
 
@@ -36,7 +36,7 @@ def marked() -> Image.Image:
 
 
 def test_a_cut_out_shows_the_box_in_its_middle(marked: Image.Image) -> None:
-    pixels = look.cut_out(marked, 1.0, Box("square", 100, 60, 40, 40), 44).numpy()
+    pixels = second_stage.cut_out(marked, 1.0, Box("square", 100, 60, 40, 40), 44).numpy()
     assert pixels.shape == (3, 44, 44)
     ys, xs = np.nonzero(pixels[0] > 200)
     # The margin of a tenth leaves two pixels on each side.
@@ -45,30 +45,30 @@ def test_a_cut_out_shows_the_box_in_its_middle(marked: Image.Image) -> None:
 
 def test_a_cut_out_of_a_smaller_image_shows_the_same(marked: Image.Image) -> None:
     half = marked.resize((100, 80))
-    whole = look.cut_out(marked, 1.0, Box("square", 100, 60, 40, 40), 22).float()
-    small = look.cut_out(half, 0.5, Box("square", 100, 60, 40, 40), 22).float()
+    whole = second_stage.cut_out(marked, 1.0, Box("square", 100, 60, 40, 40), 22).float()
+    small = second_stage.cut_out(half, 0.5, Box("square", 100, 60, 40, 40), 22).float()
     assert (whole - small).abs().mean() < 12
 
 
 def test_what_lies_beside_the_image_is_grey(marked: Image.Image) -> None:
-    corner = look.cut_out(marked, 1.0, Box("corner", -20, -20, 40, 40), 40)
+    corner = second_stage.cut_out(marked, 1.0, Box("corner", -20, -20, 40, 40), 40)
     assert corner[:, 2, 2].tolist() == [GREY] * 3
     assert corner[:, 37, 37].tolist() == [0] * 3
-    assert (look.cut_out(marked, 1.0, Box("away", 900, 900, 10, 10), 16) == GREY).all()
+    assert (second_stage.cut_out(marked, 1.0, Box("away", 900, 900, 10, 10), 16) == GREY).all()
 
 
 @pytest.mark.parametrize(
     "box", [Box("flat", 0, 0, 200, 2), Box("dot", 50, 50, 1, 1), Box("all", 0, 0, 200, 160)]
 )
 def test_a_cut_out_of_any_box_has_its_size(marked: Image.Image, box: Box) -> None:
-    assert look.cut_out(marked, 1.0, box, 48, look.AROUND).shape == (3, 48, 48)
+    assert second_stage.cut_out(marked, 1.0, box, 48, second_stage.AROUND).shape == (3, 48, 48)
 
 
 def test_cut_outs_are_as_large_as_boxes_usually_are() -> None:
     def of(width: float) -> list[Example]:
         return [Example(Path("a"), boxes=(Box("a", 0, 0, width, 10),))]
 
-    assert [look.side_for(of(width)) for width in (5, 70, 2000)] == [48, 80, 112]
+    assert [second_stage.side_for(of(width)) for width in (5, 70, 2000)] == [48, 80, 112]
 
 
 # Looking again
@@ -79,7 +79,7 @@ def test_a_second_look_names_the_boxes_and_drops_what_shows_nothing() -> None:
     network = torch.nn.Module()
     network.forward = lambda cut_outs: shares.log()
     proposals = [Prediction("", 50.0, Box("", 1, 2, 3, 4)), Prediction("", 50.0, Box("", 5, 6, 7, 8))]
-    first, second = look.look_again(
+    first, second = second_stage.look_again(
         network, ("king", "queen"), proposals, torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
     )
     assert (first.label, first.box) == ("king", Box("king", 1, 2, 3, 4))
@@ -89,7 +89,7 @@ def test_a_second_look_names_the_boxes_and_drops_what_shows_nothing() -> None:
 
 
 def test_no_boxes_are_no_predictions() -> None:
-    assert look.look_again(torch.nn.Identity(), ("a",), [], torch.zeros(0, 3, 8, 8)) == ()
+    assert second_stage.look_again(torch.nn.Identity(), ("a",), [], torch.zeros(0, 3, 8, 8)) == ()
 
 
 def model_with_a_look() -> Model:
@@ -110,7 +110,7 @@ def test_a_model_keeps_its_second_look(tmp_path: Path, marked: Image.Image) -> N
     marked.save(tmp_path / "marked.png")
     predictions = loaded.predict_file(tmp_path / "marked.png")
     assert predictions == model.predict_file(tmp_path / "marked.png")
-    assert 0 < len(predictions) <= look.MOST_LOOKS
+    assert 0 < len(predictions) <= second_stage.MOST_LOOKS
     assert {one.label for one in predictions} <= {"a", "b"}
     for one in predictions:
         assert one.box and one.box.left >= 0 and one.box.left + one.box.width <= 200 + 1e-6
@@ -120,11 +120,11 @@ def test_a_detector_that_confuses_labels_takes_a_second_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few steps: what counts is that both courses are run, and what they leave."""
-    monkeypatch.setattr("local.engine.learning.course.ENOUGH_STEPS", 0)
-    monkeypatch.setattr("local.engine.learning.course.COARSE_EPOCHS", 0)
-    monkeypatch.setattr("local.engine.learning.course.LEAST_FALL", 2)
-    monkeypatch.setattr("local.engine.learning.detector.DetectorLearner.is_settled", lambda *_: True)
-    monkeypatch.setattr("local.engine.learning.training._is_better", lambda *_: True)
+    monkeypatch.setattr("learning.schedule.ENOUGH_STEPS", 0)
+    monkeypatch.setattr("learning.schedule.COARSE_EPOCHS", 0)
+    monkeypatch.setattr("learning.schedule.LEAST_FALL", 2)
+    monkeypatch.setattr("learning.detector.DetectorLearner.is_settled", lambda *_: True)
+    monkeypatch.setattr("learning.training._is_better", lambda *_: True)
     examples = []
     for scene in scenes.detection_scenes(24, 1):
         path = tmp_path / f"{scene.name}.jpg"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from local.engine.learning import threads
-from local.engine.learning.replicas import Replicas, parts
+from learning import threads
+from learning.replicas import Replicas, parts
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait
 

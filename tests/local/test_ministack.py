@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
-from local import ministack
+from local.ministack_patches import (
+    cloudfront_function_timeout,
+    refreshed_token_auth_time,
+    sqs_batch_actions,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +29,7 @@ def test_a_batch_of_messages_needs_what_one_message_needs(
     from ministack.core import iam_actions
 
     monkeypatch.setattr(iam_actions, "extract_iam_action", iam_actions.extract_iam_action)
-    ministack._batches_need_what_one_message_needs()
+    sqs_batch_actions.apply_patch()
     headers = {"x-amz-target": f"AmazonSQS.{operation}", "content-type": "application/x-amz-json-1.0"}
     assert iam_actions.extract_iam_action("sqs", "POST", "/", headers, b"{}", {}) == action
     assert (
@@ -46,7 +50,7 @@ def test_a_renewed_token_says_when_somebody_signed_in(monkeypatch: pytest.Monkey
 
     signed: list[dict[str, Any]] = []
     monkeypatch.setattr(cognito, "_signed_jwt", lambda claims, *_: signed.append(claims))
-    ministack._renewed_tokens_keep_the_time_of_sign_in()
+    refreshed_token_auth_time.apply_patch()
     for sign_in, now in (("first", 100), ("second", 150), ("first", 200)):
         cognito._signed_jwt({"origin_jti": sign_in, "auth_time": now, "iat": now}, "pool", "id")
     assert [(claims["auth_time"], claims["iat"]) for claims in signed] == [(100, 100), (150, 150), (100, 200)]
@@ -65,6 +69,6 @@ def test_a_function_of_cloudfront_has_more_time_than_node_takes_to_start(
         return {"status": "ok", "value": {}}
 
     monkeypatch.setattr(cloudfront_js._pool, "call", call)
-    ministack._functions_of_cloudfront_may_start_slowly()
+    cloudfront_function_timeout.apply_patch()
     cloudfront_js.evaluate(b"function handler(event) { return event.request }", {})
     assert given == [60.0]

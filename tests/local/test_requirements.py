@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("cli", "demo", "infra", "lambdas", "local")
+PACKAGES = ("cli", "demo", "infra", "lambdas", "learning", "local")
 """Of the project, tests and benchmarks left out."""
 
 

@@ -14,17 +14,19 @@ from typing import Any
 
 import pytest
 
-from local.engine import children, learning_child, progress
-from local.engine.budget import Budget
-from local.engine.learning import Example, Prediction, Progress
-from local.engine.progress import State
-from local.engine.training import (
+from learning import Example, Prediction, Progress
+from local.engine import children
+from local.engine.model_directory import version_directory
+from local.engine.training import child as training_child
+from local.engine.training import progress
+from local.engine.training.budget import Budget
+from local.engine.training.progress import State
+from local.engine.training.trainer import (
     GRACE_SECONDS,
     SILENT_SECONDS,
     Patience,
     TrainingFailedError,
     learn_in_child,
-    version_directory,
 )
 from tests.local.engine_support import Bench, classified, eventually, picture
 
@@ -79,13 +81,13 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
         return Model()
 
     told: list[State] = []
-    monkeypatch.setattr(learning_child, "TELL_SECONDS", 0.0)
-    monkeypatch.setattr("local.engine.learning.train", train)
+    monkeypatch.setattr(training_child, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr("learning.train", train)
     monkeypatch.setattr(progress, "write", lambda directory, state: told.append(state))
     test = [{"path": label, "labels": [label], "boxes": []} for label in ("a", "b")]
     job = {"task": "classification", "train": test, "test": test}
     (tmp_path / "job.json").write_text(json.dumps(job))
-    learning_child.run(tmp_path, Budget(1.0, steps=30))
+    training_child.run(tmp_path, Budget(1.0, steps=30))
     assert given == [(1.0, 30)]
     assert [(state.phase, state.fraction, state.step, state.f1) for state in told] == [
         ("learning", 0.5, 10, None),
@@ -135,7 +137,7 @@ def test_a_child_that_is_cut_off_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
         return started[0]
 
     monkeypatch.setattr(children, "spawn", spawn)
-    monkeypatch.setattr("local.engine.training.SILENT_SECONDS", -1.0)
+    monkeypatch.setattr("local.engine.training.trainer.SILENT_SECONDS", -1.0)
     with pytest.raises(TrainingFailedError, match="no progress"):
         learn_in_child(tmp_path, Budget(60), threading.Event())
     assert started[0].returncode is not None

@@ -17,7 +17,7 @@ from lambdas.domain.reviews.answers import BadAnswer
 from lambdas.domain.reviews.desk import AlreadyDone, NotYours, Reviewer, TaskGone
 from lambdas.domain.reviews.tasks import Task, TaskBusyError
 from lambdas.domain.reviews.worker_portal import Portal
-from local.workers import endpoint
+from local.sagemaker.workers import endpoint
 from tests.review.conftest import ANN, BEN, CAT, CLAIM_SECONDS, Reviews, labelled
 from tests.review.workers import DEPLOYMENT, LABELS, Workers
 

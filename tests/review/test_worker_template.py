@@ -10,7 +10,7 @@ import pytest
 
 from lambdas.domain.manifests import Kind
 from lambdas.domain.reviews import crowd, worker_template
-from local.workers import forms
+from local.sagemaker.workers import forms
 
 HOSTILE = (
     "cat",

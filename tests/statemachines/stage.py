@@ -284,7 +284,7 @@ def _ministack(home: Path) -> Iterator[str]:
         "NO_PROXY": HOST,
     }
     log = home / "ministack.log"
-    command = [sys.executable, "-m", "local.engine.server", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "local.server", "--host", HOST, "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "--state", str(home / "engine")],
