@@ -28,7 +28,7 @@ from local import embedded, scenes
 from local.embedded import REGION, Running, stack_in
 from local.engine.model_directory import version_directory
 from local.engine.serving import child as serving_child
-from tests.local.engine_support import BUCKET, boxed
+from tests.fixtures.engine import BUCKET, boxed
 
 REQUESTS = 10_000
 TRAINING_SECONDS = 15

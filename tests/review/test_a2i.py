@@ -17,7 +17,7 @@ from lambdas.domain.manifests import Box, Kind
 from lambdas.domain.reviews import a2i, crowd, worker_image, worker_template
 from lambdas.domain.reviews.routes import RouteError
 from lambdas.domain.reviews.tasks import Suggestions
-from tests.local.sagemaker_support import BUCKET, Bench
+from tests.fixtures.sagemaker import BUCKET, Bench
 from tests.review.routes_support import CAT, DEPLOYMENT, LABELS, suggested, task
 
 LOOP = f"{DEPLOYMENT}-{task().id}"

@@ -17,7 +17,7 @@ from lambdas.domain.reviews import flows, worker_template
 from lambdas.domain.reviews.flows import Flow
 from lambdas.domain.reviews.routes import RouteError
 from lambdas.domain.services import services
-from tests.local.sagemaker_support import BUCKET, ROLE, WORKTEAM, Bench
+from tests.fixtures.sagemaker import BUCKET, ROLE, WORKTEAM, Bench
 from tests.retrain.world import context
 
 FLOW = Flow("pets-0123", WORKTEAM, ROLE, f"s3://{BUCKET}/reviews/a2i", 2, 3600)

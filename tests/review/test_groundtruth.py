@@ -16,7 +16,7 @@ from lambdas.domain.reviews import crowd, groundtruth, groundtruth_functions
 from lambdas.domain.reviews.groundtruth import JobSettings, Unanswered
 from lambdas.domain.reviews.routes import RouteError
 from lambdas.domain.reviews.tasks import Answer
-from tests.local.sagemaker_support import BUCKET, REGION, ROLE, WORKTEAM, Bench, picture
+from tests.fixtures.sagemaker import BUCKET, REGION, ROLE, WORKTEAM, Bench, picture
 from tests.review.routes_support import CAT, DEPLOYMENT, LABELS, task
 
 SETTINGS = JobSettings(REGION, DEPLOYMENT, BUCKET, ROLE, WORKTEAM)

@@ -15,7 +15,7 @@ from lambdas.domain.reviews import a2i, desk, groundtruth, labels, routing, sett
 from lambdas.domain.reviews.routes import RouteError
 from lambdas.domain.reviews.tasks import Task
 from lambdas.domain.services import services
-from tests.local.sagemaker_support import REGION, ROLE, WORKTEAM
+from tests.fixtures.sagemaker import REGION, ROLE, WORKTEAM
 from tests.retrain.world import context
 from tests.review.conftest import ANN, CAT, Reviews
 from tests.review.workers import DEPLOYMENT, Workers

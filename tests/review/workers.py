@@ -11,7 +11,7 @@ from lambdas.domain.reviews import routing, worker_template
 from lambdas.domain.reviews.groundtruth import JobSettings
 from lambdas.domain.reviews.routing import Routes
 from lambdas.domain.reviews.tasks import Route, Task
-from tests.local.sagemaker_support import BUCKET, REGION, ROLE, WORKTEAM, Bench, picture
+from tests.fixtures.sagemaker import BUCKET, REGION, ROLE, WORKTEAM, Bench, picture
 from tests.review.conftest import SIZE, Reviews
 
 DEPLOYMENT = "pets"
