@@ -1,8 +1,9 @@
-"""MiniStack's CloudFront with an HTTP API of API Gateway behind it.
+"""CloudFront with an HTTP API of API Gateway behind it.
 
-It refuses to call any host of AWS's own, and knows the load balancers and function URLs among those that it
-emulates itself. An HTTP API's host, {api}.execute-api.{region}.amazonaws.com, is of that kind:
+AWS: an origin may be any host, so also an HTTP API's, {api}.execute-api.{region}.amazonaws.com.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html
+MiniStack: refuses to call any host of AWS's own; of those that it emulates it knows load balancers and
+function URLs only.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""Queries of MiniStack's DynamoDB indexes in time that does not grow with the table.
+"""Queries of DynamoDB's indexes in time that does not grow with the table.
 
-MiniStack sorts a whole index partition, and parses and evaluates the key condition for every item of it, for
-each page of 1 MB: 250,000 items take minutes a query. Here each partition that was queried is kept sorted,
-and MiniStack is shown only the part of it that the page can come from, which meets the condition already; it
-still checks the request, and makes the answer.
+AWS: a query reads the items that meet its key condition, in order, up to 1 MB a page.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
+MiniStack: sorts a whole index partition, and parses and evaluates the key condition for every item of it, for
+each page: 250,000 items take minutes a query.
+
+Here each partition that was queried is kept sorted, and MiniStack is shown only the part of it that the page
+can come from, which meets the condition already; it still checks the request, and makes the answer.
 """
 
 from __future__ import annotations

@@ -1,11 +1,16 @@
-"""Task tokens of MiniStack's Step Functions, put right where they differ from AWS's.
+"""Task tokens of Step Functions: their timeouts, their heartbeats, and functions that fail to take them.
 
-- TimeoutSeconds and HeartbeatSeconds may be JSONata expressions:
-  https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
-- A task that hears no SendTaskHeartbeat for HeartbeatSeconds fails with States.HeartbeatTimeout; MiniStack
-  notes heartbeats and does nothing with them:
-  https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token
-- If the function that is given the token fails, the task fails; MiniStack goes on waiting.
+AWS: TimeoutSeconds and HeartbeatSeconds may be JSONata expressions.
+https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
+MiniStack: takes numbers only.
+
+AWS: a task that hears no SendTaskHeartbeat for HeartbeatSeconds fails with States.HeartbeatTimeout.
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token
+MiniStack: notes heartbeats and does nothing with them.
+
+AWS: if the function that is given the token fails, the task fails.
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+MiniStack: goes on waiting.
 """
 
 from __future__ import annotations
