@@ -155,12 +155,12 @@ class Images:
 
     def __getitem__(self, index: int) -> torch.Tensor:
         """Bytes of shape (3, height, width)."""
-        found = self._kept.get(index)
-        if found is None:
-            found = self._decode(self._paths[index])
+        pixels = self._kept.get(index)
+        if pixels is None:
+            pixels = self._decode(self._paths[index])
             if len(self._kept) < self._room:
-                self._kept[index] = found
-        return found
+                self._kept[index] = pixels
+        return pixels
 
     def batch(self, indices: Sequence[int]) -> torch.Tensor:
         """Normalised images of shape (batch, 3, height, width)."""

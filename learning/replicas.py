@@ -12,7 +12,7 @@ from torch import nn
 
 from learning import threads
 
-LEAST_PART = 4
+MIN_PART = 4
 """Images that batch normalisation needs, at least, to know their mean; fewer do where a batch has no more."""
 
 Loss = Callable[[nn.Module, Sequence[int], torch.Generator], torch.Tensor]
@@ -23,7 +23,7 @@ def parts(batch: int, device: torch.device) -> int:
     """In how many parts to learn from so many images. A CUDA device computes a whole batch at once."""
     if device.type != "cpu":
         return 1
-    return min(threads.most(), batch, max(2, batch // LEAST_PART))
+    return min(threads.max_threads(), batch, max(2, batch // MIN_PART))
 
 
 class Replicas:
@@ -47,11 +47,11 @@ class Replicas:
         def part(number: int) -> tuple[float, tuple[torch.Tensor | None, ...]]:
             chunk = chunks[number]
             network = self._networks[number].train()
-            found = loss(network, chunk, self._randoms[number]) * (len(chunk) / len(indices))
-            return float(found.detach()), torch.autograd.grad(found, self._weights, allow_unused=True)
+            share = loss(network, chunk, self._randoms[number]) * (len(chunk) / len(indices))
+            return float(share.detach()), torch.autograd.grad(share, self._weights, allow_unused=True)
 
         losses, gradients = zip(*pool.map(part, range(count)), strict=True)
-        for weight, *found in zip(self._weights, *gradients, strict=True):
-            known = [one for one in found if one is not None]
+        for weight, *shares in zip(self._weights, *gradients, strict=True):
+            known = [gradient for gradient in shares if gradient is not None]
             weight.grad = sum(known[1:], known[0]) if known else None
         return math.fsum(losses)

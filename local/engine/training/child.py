@@ -40,7 +40,7 @@ def run(directory: Path, budget: Budget) -> None:
         job["task"],
         train,
         budget_seconds=budget.seconds,
-        most_steps=budget.steps,
+        max_steps=budget.steps,
         seed=SEED,
         progress=teller.learning,
     )

@@ -74,7 +74,7 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
     given: list[tuple[float, int]] = []
 
     def train(task: str, train: Sequence[Example], **wanted: Any) -> Model:
-        given.append((wanted["budget_seconds"], wanted["most_steps"]))
+        given.append((wanted["budget_seconds"], wanted["max_steps"]))
         tell: Callable[[Progress], None] = wanted["progress"]
         tell(Progress(0.5, 10, 2.0, 3.0, 0.1, None, "halfway"))
         tell(Progress(1.0, 20, 4.0, 6.0, 0.1, 0.7, "done"))
