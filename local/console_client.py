@@ -20,18 +20,18 @@ TIMEOUT = urllib3.Timeout(30)
 
 
 class ConsoleError(RuntimeError):
-    """The console refused; holds its status and what it said."""
+    """The console refused; holds its status and its answer."""
 
-    def __init__(self, status: int, said: Any) -> None:
-        super().__init__(f"{status}: {said}")
+    def __init__(self, status: int, content: Any) -> None:
+        super().__init__(f"{status}: {content}")
         self.status = status
-        self.said = said
+        self.content = content
 
 
 @dataclass(frozen=True)
 class Answer:
     status: int
-    said: Any
+    content: Any
 
 
 class ConsoleClient:
@@ -81,11 +81,11 @@ class ConsoleClient:
         return self.ask("GET", path)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """What the console says. Raises: ConsoleError: it refused."""
+        """The content of the console's answer. Raises: ConsoleError: it refused."""
         answer = self.try_to(method, path, body)
         if answer.status >= 400:
-            raise ConsoleError(answer.status, answer.said)
-        return answer.said
+            raise ConsoleError(answer.status, answer.content)
+        return answer.content
 
     def try_to(self, method: str, path: str, body: Any = None) -> Answer:
         headers = {"Host": self._host}

@@ -170,19 +170,19 @@ async def _rekognition(scope: Scope, operation: str, body: bytes) -> tuple[int, 
         caller = authorization.MiniStackCaller(signed, loop)
         work = functools.partial(_call, operation, parsed, caller)
         return 200, identified, await loop.run_in_executor(engine().threads, work)
-    except authorization.CredentialsRefused as refused:
+    except authorization.CredentialsError as refused:
         status, headers, answer = refused.answer
         return status, {**headers, **identified}, answer
     except RekognitionError as error:
-        found = error
+        failure = error
     except Exception as error:
         logger.exception("%s", operation)
-        found = InternalServerError(f"The engine failed: {error!r}")
-    logger.info("%s: %s: %s", operation, found.code, found.message)
+        failure = InternalServerError(f"The engine failed: {error!r}")
+    logger.info("%s: %s: %s", operation, failure.code, failure.message)
     answer = json.dumps(
-        {"__type": found.code, "Code": found.code, "message": found.message, "Message": found.message}
+        {"__type": failure.code, "Code": failure.code, "message": failure.message, "Message": failure.message}
     ).encode()
-    return found.status, {**identified, "x-amzn-errortype": found.code}, answer
+    return failure.status, {**identified, "x-amzn-errortype": failure.code}, answer
 
 
 def _parse(operation: str, body: bytes) -> dict[str, Any] | RekognitionError:

@@ -97,5 +97,5 @@ class ValidationException(RekognitionError):
 
 
 ERRORS: dict[str, type[RekognitionError]] = {
-    found.__name__: found for found in RekognitionError.__subclasses__()
+    error.__name__: error for error in RekognitionError.__subclasses__()
 }

@@ -25,14 +25,14 @@ def apply_patch() -> None:
 
     async def fetch(*asked: Any) -> Any:
         origin, method, uri, query, headers, body, _, client_ip, forwarded_for, _ = asked
-        found = _API_HOST.fullmatch(origin["domain_name"].lower())
-        if found is None:
+        host = _API_HOST.fullmatch(origin["domain_name"].lower())
+        if host is None:
             return await original(*asked)
         sent = cloudfront._origin_request_headers(origin, headers, client_ip, forwarded_for)
         lowered = {name.lower(): value for name, value in sent.items()}
         path = (origin.get("origin_path") or "") + uri
         status, answered, data = await app._handle_execute_api_request(
-            f"{found[1]}.execute-api.{app._MINISTACK_HOST}",
+            f"{host[1]}.execute-api.{app._MINISTACK_HOST}",
             path,
             method,
             lowered,

@@ -39,7 +39,7 @@ class _Page(threading.local):
 
     shown: dict[str, Any] | None = None
     more: bool = True
-    settled: bool = False
+    checked: bool = False
     """Whether the condition was checked, and everything shown meets it."""
 
 
@@ -73,17 +73,17 @@ class _Patch:
         dynamodb._paginate_evaluated_items = self.paginate_evaluated_items
 
     def query(self, data: dict[str, Any]) -> Any:
-        found = self._candidates(data)
-        if found is None:
+        candidates = self._candidates(data)
+        if candidates is None:
             return self._originals["_query"](data)
-        partition, entries = found
+        partition, entries = candidates
         size = int(data.get("Limit") or FIRST_SLICE)
         forward = data.get("ScanIndexForward", True)
         try:
             while True:
                 part = entries[:size] if forward else entries[max(0, len(entries) - size) :]
                 self._page.shown = {data["IndexName"]: {partition: [key for _, key in part]}}
-                self._page.more, self._page.settled = True, False
+                self._page.more, self._page.checked = True, False
                 answer = self._originals["_query"](data)
                 if self._page.more or size >= len(entries):
                     return answer
@@ -115,10 +115,10 @@ class _Patch:
     ) -> Any:
         if slot != "KeyConditionExpression" or self._page.shown is None:
             return self._originals["_evaluate_condition"](expression, item, values, names, slot)
-        if not self._page.settled:
+        if not self._page.checked:
             met = self._originals["_evaluate_condition"](expression, item, values, names, slot)
             # What comes after a prefix need not begin with it.
-            self._page.settled = bool(met) and "begins_with" not in expression.lower()
+            self._page.checked = bool(met) and "begins_with" not in expression.lower()
             return met
         return True
 
@@ -167,16 +167,16 @@ class _Patch:
     def _ordered(self, table: dict[str, Any], index: dict[str, Any], partition: Any) -> list[Entry]:
         members = self._members(table)
         name = index["IndexName"]
-        found = members.ordered.get((name, partition))
-        if found is None:
+        entries = members.ordered.get((name, partition))
+        if entries is None:
             _, ranges = self._dynamodb._index_key_lists(index)
             items = table["items"]
             keys = [
                 key for key in members.get(name, {}).get(partition, ()) if key[1] in items.get(key[0], ())
             ]
-            found = sorted((self._order(table, ranges, items[pk][sk]), (pk, sk)) for pk, sk in keys)
-            members.ordered[name, partition] = found
-        return found
+            entries = sorted((self._order(table, ranges, items[pk][sk]), (pk, sk)) for pk, sk in keys)
+            members.ordered[name, partition] = entries
+        return entries
 
     def _order(self, table: dict[str, Any], ranges: list[str], item: dict[str, Any]) -> tuple[Any, ...]:
         keys = self._dynamodb._index_order_keys(table, ranges)
@@ -208,8 +208,8 @@ def _asked(condition: str, reference: str) -> list[str] | None:
         rf"(?<![\w#]){name}\s+(BETWEEN)\s+(:\w+)\s+AND\s+(:\w+)",
         rf"(begins_with)\s*\(\s*{name}\s*,\s*(:\w+)\s*\)",
     ):
-        if found := re.search(pattern, condition, re.IGNORECASE):
-            return [found[1].lower(), *found.groups()[1:]]
+        if match := re.search(pattern, condition, re.IGNORECASE):
+            return [match[1].lower(), *match.groups()[1:]]
     return None
 
 

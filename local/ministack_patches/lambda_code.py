@@ -59,7 +59,7 @@ class SharedPackage(zipfile.ZipFile):
         Path(path).symlink_to(shared, target_is_directory=True)
 
     def _unpacked(self) -> Path:
-        facts = repr([(one.filename, one.file_size, one.CRC) for one in self.infolist()])
+        facts = repr([(member.filename, member.file_size, member.CRC) for member in self.infolist()])
         digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
         shared = Path(tempfile.gettempdir()) / f"labelloop-code-{digest}"
         if not shared.exists():

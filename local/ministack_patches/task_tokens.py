@@ -56,8 +56,8 @@ class _Patch:
 
     def execute_task(self, state: dict[str, Any], given: Any, execution: Any, context: Any) -> Any:
         if CALLBACK in state.get("Resource", ""):
-            told = {name: self._seconds(state, name, given, context) for name in _SECONDS if name in state}
-            state = {**state, **told}
+            seconds = {name: self._seconds(state, name, given, context) for name in _SECONDS if name in state}
+            state = {**state, **seconds}
         return self._originals["_execute_task"](state, given, execution, context)
 
     def _seconds(self, state: dict[str, Any], name: str, given: Any, context: Any) -> Any:
@@ -125,11 +125,11 @@ class _Listener:
                 self._look(token, task)
 
     def _look(self, token: str, task: _Waiting) -> None:
-        found = task.context.run(self._stepfunctions._task_tokens.get, token)
-        if found is None:
+        waiting = task.context.run(self._stepfunctions._task_tokens.get, token)
+        if waiting is None:
             return
-        if found["heartbeat"] != task.heartbeat:
-            task.heard_at, task.heartbeat = time.monotonic(), found["heartbeat"]
-        elif time.monotonic() - task.heard_at > task.seconds and not found["event"].is_set():
-            found["error"] = {"Error": "States.HeartbeatTimeout", "Cause": "no heartbeat came in time"}
-            found["event"].set()
+        if waiting["heartbeat"] != task.heartbeat:
+            task.heard_at, task.heartbeat = time.monotonic(), waiting["heartbeat"]
+        elif time.monotonic() - task.heard_at > task.seconds and not waiting["event"].is_set():
+            waiting["error"] = {"Error": "States.HeartbeatTimeout", "Cause": "no heartbeat came in time"}
+            waiting["event"].set()

@@ -49,8 +49,8 @@ def operation_of(scope: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
-    found = scope.get("headers", [])
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in found}
+    headers = scope.get("headers", [])
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
 
 
 async def answer(
@@ -76,16 +76,16 @@ async def answer(
         context = contextvars.copy_context()
         answered = await loop.run_in_executor(threads, functools.partial(context.run, work))
         return 200, {"content-type": protocol.content_type(service), **identified}, answered
-    except authorization.CredentialsRefused as refused:
+    except authorization.CredentialsError as refused:
         status, headers, answered = refused.answer
         return status, {**headers, **identified}, answered
     except SageMakerError as error:
-        found = error
+        failure = error
     except Exception as error:
         logger.exception("%s", operation)
-        found = InternalServerException(f"The emulation failed: {error!r}")
-    logger.info("%s: %s: %s", operation, found.code, found.message)
-    status, headers, answered = protocol.dump_error(service, found)
+        failure = InternalServerException(f"The emulation failed: {error!r}")
+    logger.info("%s: %s: %s", operation, failure.code, failure.message)
+    status, headers, answered = protocol.dump_error(service, failure)
     return status, {**headers, **identified}, answered
 
 
@@ -148,7 +148,7 @@ def _enforce(
     """Signature, session token and policies; nothing to check when MiniStack runs without AUTH.
 
     Raises:
-        CredentialsRefused: the signature, key or token is not good.
+        CredentialsError: the signature, key or token is not good.
         AccessDeniedException: the caller's policies do not allow the action on the resource.
     """
     from ministack.app import AUTH  # noqa: PLC0415 - reads the environment when first imported
@@ -175,7 +175,7 @@ def _enforce(
             message=denied.message,
             headers=dict(signed.headers),
         )
-        raise authorization.CredentialsRefused(*refused)
+        raise authorization.CredentialsError(*refused)
     if denied is not None and not authenticate_only:
         explicit = denied.decision == "Deny"
         raise AccessDeniedException(

@@ -152,8 +152,8 @@ def _encoded(shape: Shape, value: Any) -> Any:
 
 def moment(seconds: float) -> str:
     """A time as A2I's and Ground Truth's files have it: UTC, milliseconds, Z."""
-    found = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    date = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def timestamp(seconds: float) -> datetime.datetime:

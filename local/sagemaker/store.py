@@ -1,4 +1,4 @@
-"""What must not be forgotten: resources by kind and name, what waits for workers, and what they said.
+"""What must not be forgotten: resources by kind and name, what waits for workers, and what they answered.
 
 One SQLite file. Times are seconds since the epoch. Each method is one transaction and may be called from any
 thread; `transaction` joins several.
@@ -21,11 +21,11 @@ WorkState = Literal["waiting", "answered", "expired", "stopped"]
 _TABLES = """
 CREATE TABLE IF NOT EXISTS resources (
     kind TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
-    created REAL NOT NULL, changed REAL NOT NULL, status TEXT NOT NULL, told INTEGER NOT NULL,
+    created REAL NOT NULL, changed REAL NOT NULL, status TEXT NOT NULL, event_sent INTEGER NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (kind, account, region, name));
 CREATE INDEX IF NOT EXISTS resources_by_status ON resources (status);
-CREATE INDEX IF NOT EXISTS untold ON resources (created) WHERE told=0;
+CREATE INDEX IF NOT EXISTS unsent ON resources (created) WHERE event_sent=0;
 CREATE TABLE IF NOT EXISTS work (
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL,
     name TEXT NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL, expires REAL NOT NULL,
@@ -49,7 +49,7 @@ class Resource:
     status: str
     body: Mapping[str, Any]
     """What it was created with, and what became of it."""
-    told: bool = True
+    event_sent: bool = True
     """Whether the event of its last status was sent."""
 
     @property
@@ -59,7 +59,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Response:
-    """What one worker said."""
+    """What one worker answered."""
 
     worker: str
     accepted: float
@@ -125,7 +125,7 @@ class Store:
 
     def put(self, resource: Resource) -> None:
         """Write it, in the place of one of its name."""
-        values = (*_key(resource), resource.created, resource.changed, resource.status, resource.told)
+        values = (*_key(resource), resource.created, resource.changed, resource.status, resource.event_sent)
         with self.transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -142,10 +142,10 @@ class Store:
         query = "SELECT * FROM resources WHERE kind=? AND account=? AND region=? ORDER BY created, name"
         return [_resource(row) for row in self._rows(query, kind, account, region)]
 
-    def unsettled(self) -> list[Resource]:
-        """Loops and jobs that wait for no worker any more, and those whose end was not told yet."""
+    def unresolved(self) -> list[Resource]:
+        """Loops and jobs that wait for no worker any more, and those whose last event was not sent yet."""
         query = (
-            "SELECT * FROM resources r WHERE told=0 OR (status='InProgress' AND NOT EXISTS ("
+            "SELECT * FROM resources r WHERE event_sent=0 OR (status='InProgress' AND NOT EXISTS ("
             " SELECT 1 FROM work w WHERE w.kind=r.kind AND w.account=r.account AND w.region=r.region"
             " AND w.name=r.name AND w.state='waiting')) ORDER BY created, name"
         )
@@ -225,10 +225,10 @@ class Store:
             self._db.execute("UPDATE work SET state='expired' WHERE state='waiting' AND expires<=?", (now,))
 
     def _work(self, row: sqlite3.Row) -> Work:
-        said = self._rows("SELECT * FROM responses WHERE work=? ORDER BY submitted, worker", row["id"])
+        answers = self._rows("SELECT * FROM responses WHERE work=? ORDER BY submitted, worker", row["id"])
         responses = tuple(
-            Response(one["worker"], one["accepted"], one["submitted"], json.loads(one["content"]))
-            for one in said
+            Response(answer["worker"], answer["accepted"], answer["submitted"], json.loads(answer["content"]))
+            for answer in answers
         )
         return Work(**{**dict(row), "form": json.loads(row["form"])}, responses=responses)
 
@@ -242,4 +242,4 @@ def _key(resource: Resource) -> tuple[str, str, str, str]:
 
 
 def _resource(row: sqlite3.Row) -> Resource:
-    return Resource(**{**dict(row), "body": json.loads(row["body"]), "told": bool(row["told"])})
+    return Resource(**{**dict(row), "body": json.loads(row["body"]), "event_sent": bool(row["event_sent"])})

@@ -112,13 +112,13 @@ class Context:
     # Resources by their ARNs
 
     def project(self, arn: str, caller: Caller) -> Project:
-        return found_for(caller, arn, self.store.project(arn))
+        return existing_for(caller, arn, self.store.project(arn))
 
     def dataset(self, arn: str, caller: Caller) -> Dataset:
-        return found_for(caller, arn, self.store.dataset(arn))
+        return existing_for(caller, arn, self.store.dataset(arn))
 
     def version(self, arn: str, caller: Caller) -> Version:
-        return found_for(caller, arn, self.store.version(arn))
+        return existing_for(caller, arn, self.store.version(arn))
 
     # S3 and KMS, with the caller's permissions
 
@@ -166,7 +166,7 @@ class Context:
                 raise AccessDeniedException(f"You are not authorized to perform {action} on KmsKeyId {arn}")
 
 
-def found_for(caller: Caller, arn: str, resource: T | None) -> T:
+def existing_for(caller: Caller, arn: str, resource: T | None) -> T:
     """Raises ResourceNotFoundException unless it is there and of the caller's account and Region."""
     parts = arns.parse(arn)
     if resource is None or parts is None or (parts.account, parts.region) != (caller.account, caller.region):

@@ -125,10 +125,10 @@ def _check_statement(statement: Any, where: str) -> None:
 
 
 def _strings(value: Any, where: str) -> list[str]:
-    found = value if isinstance(value, list) else [value]
-    if not found or not all(isinstance(item, str) and item for item in found):
+    strings = value if isinstance(value, list) else [value]
+    if not strings or not all(isinstance(item, str) and item for item in strings):
         raise MalformedPolicyDocumentException(f"{where} must be a string or a list of strings")
-    return found
+    return strings
 
 
 def _describe(policy: Policy) -> Answer:

@@ -87,12 +87,12 @@ def _manifest_object(request: Request, member: str) -> Request:
     assets = request[member].get("Assets", [])
     if len(assets) != 1:
         raise InvalidParameterException(f"{member}.Assets needs exactly one asset, and has {len(assets)}")
-    found: Request = assets[0].get("GroundTruthManifest", {}).get("S3Object", {})
-    if not found.get("Bucket") or not found.get("Name"):
+    location: Request = assets[0].get("GroundTruthManifest", {}).get("S3Object", {})
+    if not location.get("Bucket") or not location.get("Name"):
         raise InvalidParameterException(
             f"{member}.Assets[0].GroundTruthManifest.S3Object needs a Bucket and a Name"
         )
-    return found
+    return location
 
 
 def _read(context: Context, s3_object: Request, caller: Caller, most: int) -> list[str]:

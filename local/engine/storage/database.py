@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-VERSION = 3
+VERSION = 4
 """Of the schema; kept in SQLite's user_version. Earlier ones are read and brought up to it."""
 
 _TABLES = """
 CREATE TABLE projects (
     arn TEXT PRIMARY KEY, account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
-    feature TEXT NOT NULL, status TEXT NOT NULL, created REAL NOT NULL, auto_update TEXT,
+    feature TEXT NOT NULL, status TEXT NOT NULL, created REAL NOT NULL,
     UNIQUE (account, region, name));
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, project_arn TEXT NOT NULL REFERENCES projects (arn),
@@ -59,7 +59,7 @@ _WORK = "CREATE TABLE work (id INTEGER PRIMARY KEY, details TEXT NOT NULL)"
 
 _FROM_VERSION_1 = """
 INSERT INTO projects
-    SELECT arn, account, region, name, feature, status, created, auto_update FROM old_projects;
+    SELECT arn, account, region, name, feature, status, created FROM old_projects;
 INSERT INTO datasets (arn, project_arn, type, status, message, code, created, updated)
     SELECT arn, project_arn, type, status, message, code, created, updated FROM old_datasets;
 INSERT INTO entries SELECT d.id, e.position, e.source_ref, e.line, e.labels <> '[]', e.errors
@@ -160,14 +160,17 @@ class Database:
 
     def _migrate(self) -> None:
         with self.transaction() as db:
-            (found,) = db.execute("PRAGMA user_version").fetchone()
-            if found == VERSION:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == VERSION:
                 return
-            if found > VERSION:
-                raise RuntimeError(f"{self._path} is of a later engine (schema {found}); use that one")
-            if found < 2:
+            if version > VERSION:
+                raise RuntimeError(f"{self._path} is of a later engine (schema {version}); use that one")
+            if version < 2:
                 _make_tables(db)
-            db.execute(_WORK)
+            else:
+                db.execute("ALTER TABLE projects DROP COLUMN auto_update")
+            if version < 3:
+                db.execute(_WORK)
             db.execute(f"PRAGMA user_version={VERSION}")
 
 

@@ -109,7 +109,7 @@ class Entries:
     def learned_labels(self, dataset_arn: str) -> list[tuple[str, list[str]]]:
         """Each image's source-ref and the labels that a model learns from it: those of boxes, if the dataset
         has any; in the order in which the entries were added."""
-        detection = any(found.boxed for found in self.labels(dataset_arn))
+        detection = any(label.boxed for label in self.labels(dataset_arn))
         rows = self._database.rows(_LEARNED_LABELS, detection, dataset_arn)
         return [(row["source_ref"], json.loads(row["labels"])) for row in rows]
 

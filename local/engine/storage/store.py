@@ -34,7 +34,6 @@ class Project:
     feature: str
     status: str
     created: float
-    auto_update: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,8 @@ class Store:
     def work(self) -> list[Work]:
         """What was begun and is not done, in the order in which it was begun."""
         rows = self._database.rows("SELECT id, details FROM work ORDER BY id")
-        found = [{**json.loads(row["details"]), "id": row["id"]} for row in rows]
-        return [Work(**{**details, "datasets": tuple(details["datasets"])}) for details in found]
+        listed = [{**json.loads(row["details"]), "id": row["id"]} for row in rows]
+        return [Work(**{**details, "datasets": tuple(details["datasets"])}) for details in listed]
 
     def end_work(self, work: Work) -> None:
         with self._database.transaction() as db:
@@ -268,7 +267,7 @@ class Store:
     def claim_datasets(self, *arns: str, to: str, message: str, unless: Collection[str]) -> bool:
         """Set the status of all, unless that of one is of `unless`; whether it was set."""
         with self._database.transaction() as db:
-            if any(found is None or found.status in unless for found in map(self.dataset, arns)):
+            if any(dataset is None or dataset.status in unless for dataset in map(self.dataset, arns)):
                 return False
             for arn in arns:
                 db.execute("UPDATE datasets SET status=?, message=? WHERE arn=?", (to, message, arn))
@@ -277,8 +276,8 @@ class Store:
     def delete_dataset(self, arn: str, *, unless: Collection[str]) -> bool:
         """Delete it and its entries, unless its status is one of these; whether it was deleted."""
         with self._database.transaction() as db:
-            found = self.dataset(arn)
-            if found is None or found.status in unless:
+            dataset = self.dataset(arn)
+            if dataset is None or dataset.status in unless:
                 return False
             db.execute("DELETE FROM datasets WHERE arn=?", (arn,))
             self._delete_tags(arn)
@@ -322,10 +321,10 @@ class Store:
         """Set the status if it is one of `when`, and merge `details` with those there (None takes one
         away); whether it was set."""
         with self._database.transaction() as db:
-            found = self.version(arn)
-            if found is None or found.status not in when:
+            version = self.version(arn)
+            if version is None or version.status not in when:
                 return False
-            merged = _merged(found.details, details or {})
+            merged = _merged(version.details, details or {})
             db.execute(
                 "UPDATE versions SET status=?, message=?, details=? WHERE arn=?",
                 (to, message, json.dumps(merged), arn),

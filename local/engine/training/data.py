@@ -65,10 +65,12 @@ class TrainingData:
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             while not ended.is_set() and (some := list(islice(wanted, _ENOUGH_TO_FETCH))):
                 numbers = range(number, number + len(some))
-                paths = [directory / str(one) for one in numbers]
+                paths = [directory / str(number) for number in numbers]
                 kept = pool.map(_fetch, (objects for _ in some), some, paths)
                 self._images.update(
-                    (source, one) for source, one, there in zip(some, numbers, kept, strict=True) if there
+                    (source, number)
+                    for source, number, there in zip(some, numbers, kept, strict=True)
+                    if there
                 )
                 number += len(some)
         self.training = [self._with_image_error(line) for line in self.training]

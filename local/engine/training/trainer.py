@@ -231,8 +231,8 @@ class LocalTrainer:
             raise TrainingFailedError(str(error)) from error
         except CannotWriteError as error:
             raise TrainingFailedError(CANNOT_WRITE_OUTPUT) from error
-        for member, found in results.items():
-            details[member] = {**details.get(member, {}), **found}
+        for member, members in results.items():
+            details[member] = {**details.get(member, {}), **members}
 
 
 def _write_results(

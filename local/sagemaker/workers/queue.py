@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from local.sagemaker.host import Host, NoAccess
+from local.sagemaker.host import AccessError, Host
 from local.sagemaker.store import Response, Store, Work
 from local.sagemaker.workers import forms
 from local.sagemaker.workers.forms import Form, FormError
@@ -79,7 +79,7 @@ class WorkerQueue:
         try:
             role = str(work.form["role"])
             return self._host.objects(role, work.region).url(*bucket_and_key(form.image))
-        except (NoAccess, FormError) as error:
+        except (AccessError, FormError) as error:
             logger.warning("work %s: %s", work.id, error)
             return ""
 
@@ -90,12 +90,12 @@ class WorkerQueue:
             raise WorkError(404, f"there is no work {id}")
         return work
 
-    def answer(self, id: int, worker: str, said: Mapping[str, Any], seconds: float = 0.0) -> Work:
+    def answer(self, id: int, worker: str, given: Mapping[str, Any], seconds: float = 0.0) -> Work:
         """Keep what a worker says; the last answer that is wanted ends the loop, or the image in its job.
 
         Args:
             worker: an id, such as the subject in a user pool; each answers once.
-            said: as `forms.content` takes it.
+            given: as `forms.content` takes it.
             seconds: that the worker worked.
 
         Raises:
@@ -106,7 +106,7 @@ class WorkerQueue:
         with self._lock:
             work = self._open(id, worker)
             now = time.time()
-            content = self._content(work, said)
+            content = self._content(work, given)
             work = self._store.respond(work, Response(worker, now - max(seconds, 0.0), now, content))
         if work.state == "answered":
             self._answered(work)
@@ -121,14 +121,14 @@ class WorkerQueue:
             raise WorkError(409, f"{worker} has answered work {id} already; another worker has to")
         return work
 
-    def _content(self, work: Work, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _content(self, work: Work, given: Mapping[str, Any]) -> Mapping[str, Any]:
         form = form_of(work.form)
         try:
             data = self._host.objects(str(work.form["role"]), work.region).get(*bucket_and_key(form.image))
             with Image.open(BytesIO(data)) as image:
                 size = image.size
-            return forms.content(form, said, size)
-        except (NoAccess, FormError) as error:
+            return forms.content(form, given, size)
+        except (AccessError, FormError) as error:
             raise WorkError(422, str(error)) from error
 
 
@@ -139,7 +139,7 @@ def form_of(kept: Mapping[str, Any]) -> Form:
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
     """Raises FormError unless it reads s3://bucket/key."""
-    found = _URI.fullmatch(uri)
-    if found is None:
+    match = _URI.fullmatch(uri)
+    if match is None:
         raise FormError(f"{uri!r} does not read s3://bucket/key")
-    return found[1], found[2]
+    return match[1], match[2]

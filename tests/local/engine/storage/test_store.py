@@ -232,12 +232,17 @@ def test_an_earlier_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     again.close()
 
 
-def test_the_schema_before_this_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_schemas_before_this_are_brought_up_to_date(version: int, tmp_path: Path) -> None:
     made(tmp_path / "s").close()
-    with sqlite3.connect(tmp_path / "s") as second:
-        second.execute("DROP TABLE work")
-        second.execute("PRAGMA user_version=2")
+    with sqlite3.connect(tmp_path / "s") as earlier:
+        earlier.execute("ALTER TABLE projects ADD COLUMN auto_update TEXT")
+        if version < 3:
+            earlier.execute("DROP TABLE work")
+        earlier.execute(f"PRAGMA user_version={version}")
     store = Store(tmp_path / "s")
+    project = store.project("arn:p")
+    assert project is not None and project.arn == "arn:p"
     assert (store.work(), [dataset.arn for dataset in store.datasets("arn:p")]) == ([], ["arn:d"])
     store.close()
 

@@ -39,8 +39,8 @@ TESTING = replace(LEARNING, phase="testing", fraction=0.25)
 
 def test_a_message_tells_phase_share_step_and_figure() -> None:
     assert replace(LEARNING, f1=None).message() == "The model is being trained: 42%, step 512."
-    assert LEARNING.message() == "The model is being trained: 42%, step 512, F1 of held-back images 0.81."
-    assert TESTING.message() == "The model is being tested: 25%, F1 of held-back images 0.81."
+    assert LEARNING.message() == "The model is being trained: 42%, step 512, F1 of validation images 0.81."
+    assert TESTING.message() == "The model is being tested: 25%, F1 of validation images 0.81."
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
         return Model()
 
     told: list[State] = []
-    monkeypatch.setattr(training_child, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(training_child, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr("learning.train", train)
     monkeypatch.setattr(progress, "write", lambda directory, state: told.append(state))
     test = [{"path": label, "labels": [label], "boxes": []} for label in ("a", "b")]

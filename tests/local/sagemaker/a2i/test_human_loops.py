@@ -114,11 +114,11 @@ def test_a_loop_that_nobody_answers_in_time_fails_as_expired(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start(bench, bench.flow(BOXES, TaskAvailabilityLifetimeInSeconds=60))
-    bench.service.settle()
+    bench.service.resolve()
     assert bench.a2i.describe_human_loop(HumanLoopName="loop-1")["HumanLoopStatus"] == "InProgress"
     later = time.time() + 61
     monkeypatch.setattr(time, "time", lambda: later)
-    bench.service.settle()
+    bench.service.resolve()
     found = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
     assert (found["HumanLoopStatus"], found["FailureCode"]) == ("Failed", "Expired")
     assert bench.world.events[0]["detail"]["failureCode"] == "Expired"
@@ -214,10 +214,10 @@ def test_nothing_is_forgotten_when_the_process_ends(bench: Bench) -> None:
     assert bench.waiting("bob") == []
     again = bench.again()
     again.world.deaf = False
-    again.service.settle()
+    again.service.resolve()
     assert output(again)["humanAnswers"][0]["answerContent"]["boundingBox"]["boundingBoxes"] == [CAT]
     assert [event["detail"]["humanLoopStatus"] for event in again.world.events] == ["Completed"]
-    again.service.settle()
+    again.service.resolve()
     assert len(again.world.events) == 1
     bench.service = again.service
 

@@ -121,7 +121,7 @@ def test_images_that_nobody_labels_in_time_end_the_job(
         bench.answer({"boxes": [CAT]})
     later = time.time() + 3601
     monkeypatch.setattr(time, "time", lambda: later)
-    bench.service.settle()
+    bench.service.resolve()
     found = describe(bench)
     assert found["LabelingJobStatus"] == status
     assert found["LabelCounters"]["FailedNonRetryableError"] == 2 - answered
