@@ -27,7 +27,7 @@ _DEGREES = 10.0
 
 
 class ClassifierNetwork(nn.Module):
-    """Images (batch, 3, h, w) to logits (batch, labels)."""
+    """A network from images (batch, 3, h, w) to logits (batch, labels)."""
 
     def __init__(self, labels: int) -> None:
         super().__init__()
@@ -41,8 +41,10 @@ class ClassifierNetwork(nn.Module):
 
 
 class MeanAndMaximum(nn.Module):
-    """Features (batch, width, h, w) to (batch, 2 * width): the mean says what the scene is like, the maximum
-    whether something is anywhere in it."""
+    """A pooling layer of the features' mean and maximum, (batch, width, h, w) to (batch, 2 * width).
+
+    The mean says what the scene is like, the maximum whether something is anywhere in it.
+    """
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)

@@ -67,16 +67,17 @@ _MAX_AT_ONCE = 16
 _BYTES = 1 << 30
 """What a batch may take in memory, about, while it is learned from, and a quarter of it while it is shown."""
 _BYTES_OF_HEAT = 48
-"""For each label and cell of an image that is learned from, about."""
+"""The memory for each label and cell of an image that is learned from, about."""
 _BYTES_OF_PIXEL = 64
-"""For each pixel of an image that is learned from, about."""
+"""The memory for each pixel of an image that is learned from, about."""
 
 Floats = NDArray[np.float32]
 
 
 class DetectorNetwork(nn.Module):
-    """Images (batch, 3, h, w) to heat logits (batch, labels, h / cell, w / cell) and the distances in pixels
-    from each cell's middle to its box's left, top, right and bottom (batch, 4, h / cell, w / cell)."""
+    """A network from images (batch, 3, h, w) to heat logits (batch, labels, h / cell, w / cell) and the
+    distances in pixels from each cell's middle to its box's left, top, right and bottom (batch, 4, h / cell,
+    w / cell)."""
 
     reach: torch.Tensor
 
@@ -115,7 +116,7 @@ class DetectorLearner(ImageLearner):
     """What training needs to know of detection: the loss of a batch, the score of some images."""
 
     batch = _MAX_BATCH
-    """Less of them where many labels or large images would take too much memory."""
+    """Images of a batch; less where many labels or large images would take too much memory."""
     increases_resolution_early = True
 
     def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
@@ -141,7 +142,8 @@ class DetectorLearner(ImageLearner):
         return confused and localized and share_spent <= _TOO_LATE
 
     def update_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
-        """Boxes would have to be mirrored and turned, too; the second stage is where it helps."""
+        """Allow no change of images: boxes would have to be mirrored and turned, too, and the second stage is
+        where it helps."""
 
     @property
     def read_side(self) -> int:
@@ -151,8 +153,11 @@ class DetectorLearner(ImageLearner):
     def proposals(
         self, network: nn.Module, images: Sequence[tuple[Image.Image, tuple[int, int]]]
     ) -> list[tuple[Prediction, ...]]:
-        """Where the network sees anything in these images, each with the size of its file: in pixels of that
-        size."""
+        """Boxes of anything that the network sees in these images, in pixels of their files' sizes.
+
+        Args:
+            images: each with the size of its file.
+        """
         proposals: list[tuple[Prediction, ...]] = []
         for start in range(0, len(images), self._at_once):
             chunk = images[start : start + self._at_once]
@@ -222,7 +227,7 @@ class DetectorLearner(ImageLearner):
         return max(1, limit // (pixels * _BYTES_OF_PIXEL + cells * len(self.labels) * _BYTES_OF_HEAT))
 
     def _focus(self, index: int, random: torch.Generator) -> torch.Tensor:
-        """What to look at in an image: mostly the middle of one of its boxes, else any point."""
+        """The point of an image to show: mostly the middle of one of its boxes, else any point."""
         boxes = self._boxes[index]
         chance, x, y = torch.rand(3, generator=random).tolist()
         if not boxes or chance < _ELSEWHERE:

@@ -15,7 +15,8 @@ from learning.boxes import iou, sides_of
 from learning.types import Box, Evaluation, Example, LabelMetrics, Prediction, Task
 
 MATCHING_IOU = 0.5
-"""Custom Labels' documentation does not say how much; it is what PASCAL VOC has made usual."""
+"""The least overlap of a prediction with the box that it matches. Custom Labels' documentation does not say
+how much; it is what PASCAL VOC has made usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def measure(
 
 
 def judge(task: Task, example: Example, predictions: Iterable[Prediction]) -> list[Judged]:
-    """Each prediction on an example, and each truth that none of them found; label by label.
+    """Verdicts on each prediction for an example, and on each truth that none of them matches; label by
+    label.
 
     The most confident prediction first, each takes the free box that it overlaps most, if enough. So what a
     prediction is does not depend on those with less confidence.

@@ -35,7 +35,7 @@ class SecondStage:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of a model but its weights.
+    """Everything about a model but its weights.
 
     `thresholds` are the assumed thresholds on its own training images, 0 to 1; `evaluate` gives the ones on
     test images. `exclusive`: whether an image has exactly one of the labels. `cell`: pixels of the canvas to
@@ -71,16 +71,16 @@ class Model:
 
     @property
     def task(self) -> Task:
-        """ "detection" or "classification"."""
+        """The task that the model was trained for, "detection" or "classification"."""
         return self.facts.task
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels it knows, sorted."""
+        """The labels that the model knows, sorted."""
         return self.facts.labels
 
     def predict(self, image: Image.Image) -> list[Prediction]:
-        """What it sees in an image, the surest first: at most 100, none under 1 % confidence.
+        """The model's predictions for an image, the surest first: at most 100, none under 1 % confidence.
 
         Boxes are in pixels of the image turned upright, and inside it.
         """
@@ -88,7 +88,7 @@ class Model:
         return self._predict(whole, (whole.width, whole.height))
 
     def predict_file(self, source: Path | IO[bytes]) -> list[Prediction]:
-        """What it sees in an image file, as `predict`.
+        """The model's predictions for an image file, as `predict` gives them.
 
         Raises:
             ValueError: the file is no image that can be read.
@@ -96,13 +96,13 @@ class Model:
         return self.predict_sized(source)[0]
 
     def predict_sized(self, source: Path | IO[bytes]) -> tuple[list[Prediction], tuple[int, int]]:
-        """What it sees in an image file, as `predict_file`, and the upright width and height of the image."""
+        """The model's predictions for an image file, and the image's upright width and height."""
         canvas, second_stage = self.facts.canvas, self.facts.second_stage
         image, size = read(source, side=max(read_side(canvas), second_stage.detail if second_stage else 0))
         return self._predict(image, size), size
 
     def with_facts(self, facts: Facts) -> Model:
-        """The same networks with other facts."""
+        """A model of the same networks with other facts."""
         return Model(facts, *self._networks)
 
     def save(self, directory: Path) -> None:

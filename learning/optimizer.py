@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 RATE = 2.5e-3
-"""Of AdamW."""
+"""The learning rate of AdamW."""
 WEIGHT_DECAY = 0.02
 TURN = 0.05
 """How long Muon's step is, as a share of the length of the layer's weights."""
@@ -38,7 +38,7 @@ class Optimizer:
         self._moments = [torch.zeros_like(weight) for weight in self._matrices]
 
     def step(self, rate: float, pool: ThreadPoolExecutor) -> None:
-        """One step, `rate` (0 to 1) of the usual length."""
+        """Take one step, `rate` (0 to 1) of the usual length."""
         nn.utils.clip_grad_norm_(self._all, MAX_GRADIENT_NORM)
         for group in self._others.param_groups:
             group["lr"] = RATE * rate

@@ -20,7 +20,7 @@ Loss = Callable[[nn.Module, Sequence[int], torch.Generator], torch.Tensor]
 
 
 def parts(batch: int, device: torch.device) -> int:
-    """In how many parts to learn from so many images. A CUDA device computes a whole batch at once."""
+    """The number of parts to learn from so many images in. A CUDA device computes a whole batch at once."""
     if device.type != "cpu":
         return 1
     return min(threads.max_threads(), batch, max(2, batch // MIN_PART))
@@ -40,7 +40,7 @@ class Replicas:
         self._randoms = [torch.Generator().manual_seed(seed + number) for number in range(count)]
 
     def learn(self, loss: Loss, indices: Sequence[int], pool: ThreadPoolExecutor) -> float:
-        """Leave the gradient of the batch's mean loss in the weights' `grad`; that loss."""
+        """Leave the gradient of the batch's mean loss in the weights' `grad`, and return that loss."""
         count = min(len(self._networks), len(indices))
         chunks = [indices[number::count] for number in range(count)]
 

@@ -38,7 +38,8 @@ EARLY_STOP_F1 = 0.4
 """Labels that are not learned even so well after EARLY_STOP_EPOCHS are wrong ones, as a rule."""
 EARLY_STOP_EPOCHS = 25
 COARSE_EPOCHS = 10
-"""After so many, a model that is still poor gets a higher resolution, if its learner does so early."""
+"""The epochs after which a model that is still poor gets a higher resolution, if its learner does so
+early."""
 MIN_STEPS = 300
 """The steps before any number of epochs counts as passed."""
 MIN_FINER_IMPROVEMENT = 0.03
@@ -146,7 +147,7 @@ class TrainingSchedule:
         return self._max_steps - self.step
 
     def run(self) -> None:
-        """Learn; the learner's network has learned in the end."""
+        """Train the learner's network."""
         self.report("started", now=True)
         with threads.pool(self._parts) as pool:
             self._learn_at_full_rate(pool)
@@ -277,7 +278,7 @@ class TrainingSchedule:
         return statistics.median(self._times) if self._times else 0.01
 
     def _share_spent(self) -> float:
-        """Of the time or of the steps, whichever is nearer to its end."""
+        """The share of the time or of the steps that is spent, whichever is nearer to its end."""
         of_time = (time.monotonic() - self._began) / max(1e-9, self._ends - self._began)
         return min(1.0, max(of_time, self.step / max(1, self._max_steps)))
 

@@ -43,13 +43,14 @@ _SIDES = (48, 112)
 _BACKGROUND_IOU = 0.3
 """The overlap with every true box below which a proposal shows background."""
 _BACKGROUND_SHARE = 0.2
-"""Of the crops."""
+"""The most crops of background, as a share of all crops."""
 _SMOOTHED = 0.05
 _DEGREES = 15.0
 _MAX_CROPS = 12_000
 _MAX_IMAGES = 3_000
 _MIN_IMAGES = 16
-"""What is read even when the time is over, so that there is something to learn from and to validate with."""
+"""The images that are read even when the time is over, so that there is something to learn from and to
+validate with."""
 _MAX_PROPOSED_IMAGES = 300
 """Images whose wrong proposals are learned from."""
 _MAX_DETAIL = 4096
@@ -215,7 +216,7 @@ class SecondStageLearner:
         return Canvas(self.side, self.side)
 
     def increase_resolution(self) -> bool:
-        """Crops have one resolution only."""
+        """Change nothing: crops have one resolution only."""
         return False
 
     def labels_of(self, index: int) -> set[str]:
@@ -230,7 +231,7 @@ class SecondStageLearner:
         return learned or list(everything), [i for i in everything if self._example_of[i] in self._validation]
 
     def is_ready_for_second_stage(self, evaluation: Evaluation, share_spent: float) -> bool:
-        """There is no third."""
+        """The second stage is the last one."""
         return False
 
     def loss(self, network: nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:

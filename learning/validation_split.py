@@ -8,11 +8,11 @@ from typing import Protocol
 import torch
 
 MAX_VALIDATION = 40
-"""Examples."""
+"""The most examples to validate with."""
 
 
 class Labelled(Protocol):
-    """Examples by number."""
+    """Examples whose labels can be asked for by number."""
 
     def __len__(self) -> int: ...
     def labels_of(self, index: int) -> set[str]: ...

@@ -35,7 +35,7 @@ class Answer:
 
 
 class ConsoleClient:
-    """One person's session.
+    """One person's session at the console.
 
     Args:
         address: of the console, http://<distribution>.cloudfront.localhost:<port>/
@@ -50,7 +50,11 @@ class ConsoleClient:
         self.config = self.get("/config.json")
 
     def sign_in(self, name: str, password: str) -> None:
-        """Raises: ConsoleError: the name or the password is wrong."""
+        """Sign in.
+
+        Raises:
+            ConsoleError: the name or the password is wrong.
+        """
         verifier = secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         redirect = self.config["redirectUri"]
@@ -81,7 +85,11 @@ class ConsoleClient:
         return self.ask("GET", path)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The content of the console's answer. Raises: ConsoleError: it refused."""
+        """The content of the console's answer.
+
+        Raises:
+            ConsoleError: it refused.
+        """
         answer = self.try_to(method, path, body)
         if answer.status >= 400:
             raise ConsoleError(answer.status, answer.content)

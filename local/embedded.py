@@ -217,7 +217,7 @@ def _launch(home: Path, port: int, variables: Mapping[str, str]) -> subprocess.P
 
 
 def _temporary(home: Path) -> Path:
-    """The functions' code is unpacked here; what a crash left is removed at the next start."""
+    """An empty folder for the functions' code; what a crash left there is removed."""
     folder = home / "tmp"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -226,7 +226,7 @@ def _temporary(home: Path) -> Path:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Stacks that start at once would choose the same port."""
+    """A block that only one start at a time runs: stacks that start at once would choose the same port."""
     path = Path(tempfile.gettempdir()) / f"labelloop-start-{os.getuid()}.lock"
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

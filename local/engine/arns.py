@@ -26,7 +26,7 @@ class Arn:
 
 
 def parse(arn: str) -> Arn | None:
-    """Parts of a Custom Labels ARN, None if it is not one."""
+    """The parts of a Custom Labels ARN; None if it is not one."""
     parts = arn.split(":", 5)
     resource = _RESOURCE.fullmatch(parts[5]) if len(parts) == 6 else None
     if resource is None or parts[2] != "rekognition":

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 TEST_SHARE = 0.2
-"""As both operations are documented."""
+"""The share of test images, as both operations document it."""
 
 _NO_LABEL = ""
 """Stands for the labels of images that have none; no label is empty."""

@@ -17,7 +17,7 @@ _API_HOST = re.compile(r"([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com")
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack import app  # noqa: PLC0415 reads the environment when first imported
     from ministack.services import cloudfront  # noqa: PLC0415
 

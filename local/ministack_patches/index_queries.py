@@ -44,7 +44,7 @@ class _Page(threading.local):
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.services import dynamodb  # noqa: PLC0415 reads the environment when first imported
 
     _Patch(dynamodb)
@@ -201,7 +201,7 @@ class _Patch:
 
 
 def _asked(condition: str, reference: str) -> list[str] | None:
-    """Operator and value names."""
+    """The operator and the names of the values in a sort key's condition; None if there is none."""
     name = re.escape(reference)
     for pattern in (
         rf"(?<![\w#]){name}\s*(<=|>=|=|<|>)\s*(:\w+)",

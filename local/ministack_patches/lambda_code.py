@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 _COMPILED = "import sys\nsys.dont_write_bytecode = False\n"
-"""Whatever the shell says: only the first environment of a package should compile it."""
+"""A head for MiniStack's worker that lets it write compiled modules, whatever the shell says: only the first
+environment of a package should compile it."""
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.core import lambda_runtime  # noqa: PLC0415 reads the environment when first imported
 
     lambda_runtime.zipfile = _Zipfile(lambda_runtime.zipfile)

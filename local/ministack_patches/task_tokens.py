@@ -35,7 +35,7 @@ class _CallFailed(Exception):
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.services import stepfunctions  # noqa: PLC0415 reads the environment when first imported
 
     _Patch(stepfunctions)

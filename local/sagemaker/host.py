@@ -26,7 +26,7 @@ SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 URL_SECONDS = 900
 _SESSION = "SageMaker"
 _PORTAL = "https://worker-portal.example"
-"""An origin as any other."""
+"""The origin that stands for worker portals: one as any other."""
 
 
 class AccessError(Exception):
@@ -34,7 +34,7 @@ class AccessError(Exception):
 
 
 class Caller(Protocol):
-    """Who asks."""
+    """The caller of an operation."""
 
     account: str
     region: str
@@ -47,10 +47,18 @@ class Objects(Protocol):
     """S3 with the permissions of a role."""
 
     def get(self, bucket: str, key: str) -> bytes:
-        """Raises AccessError."""
+        """The object's bytes.
+
+        Raises:
+            AccessError: the object is not there, or the role may not read it.
+        """
 
     def put(self, bucket: str, key: str, body: bytes) -> None:
-        """Raises AccessError."""
+        """Write the object.
+
+        Raises:
+            AccessError: the role may not write it.
+        """
 
     def url(self, bucket: str, key: str) -> str:
         """A URL that reads the object for URL_SECONDS."""
@@ -58,11 +66,19 @@ class Objects(Protocol):
 
 class Host(Protocol):
     def objects(self, role_arn: str, region: str) -> Objects:
-        """Raises AccessError: there is no such role, or it does not trust SageMaker."""
+        """S3 with a role's permissions.
+
+        Raises:
+            AccessError: there is no such role, or it does not trust SageMaker.
+        """
 
     def check_cors(self, account: str, region: str, bucket: str) -> None:
-        """Raises AccessError unless the bucket's CORS rules let pages elsewhere get its images: without,
-        AWS fails the workers' tasks.
+        """Check that the bucket's CORS rules let pages elsewhere get its images: AWS fails the workers' tasks
+        without them.
+
+        Raises:
+            AccessError: they do not.
+
         https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-permissions-security.html#a2i-cors-update
         """
 

@@ -30,7 +30,8 @@ from local.sagemaker.service import SageMaker
 logger = logging.getLogger("labelloop.sagemaker")
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""More than any request of the two models, of which InputContent's 3 MiB are the most."""
+"""The largest body that is read: more than any request of the two models has, of which InputContent's 3 MiB
+are the most."""
 
 SERVICE = "sagemaker"
 _NAMED = {
@@ -56,7 +57,7 @@ def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
 async def answer(
     scope: Mapping[str, Any], body: bytes, asked: tuple[str, str], sagemaker: SageMaker, threads: Executor
 ) -> Reply:
-    """Status, headers and body."""
+    """The answer to a request: status, headers and body."""
     service, operation = asked
     request_id = str(uuid.uuid4())
     identified = {"x-amzn-requestid": request_id}
@@ -145,7 +146,7 @@ def _enforce(
     context: Mapping[str, Any] | None = None,
     authenticate_only: bool = False,
 ) -> None:
-    """Signature, session token and policies; nothing to check when MiniStack runs without AUTH.
+    """Check signature, session token and policies; nothing to check when MiniStack runs without AUTH.
 
     Raises:
         CredentialsError: the signature, key or token is not good.

@@ -95,7 +95,7 @@ def dump(service: str, operation: str, answer: Mapping[str, Any]) -> bytes:
 
 
 def dump_error(service: str, error: SageMakerError) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body."""
+    """An error's status, headers and body."""
     body = {"__type": error.code, "message": error.message, "Message": error.message}
     headers = {"content-type": content_type(service), "x-amzn-errortype": error.code}
     return error.status, headers, json.dumps(body).encode()

@@ -26,7 +26,7 @@ RESOLVE_SECONDS = 1.0
 
 
 class SageMaker:
-    """Over one state directory.
+    """SageMaker and the A2I runtime over one state directory.
 
     Args:
         host: MiniStack, or what stands in for it.
@@ -66,13 +66,14 @@ class SageMaker:
         return answer
 
     def resolve(self) -> None:
-        """End what is answered or over."""
+        """End the loops and jobs that are answered or over."""
         self._store.expire(time.time())
         for resource in self._store.unresolved():
             self._resolve(resource)
 
     def _answered(self, work: Work) -> None:
-        """The answer is kept whatever happens here; what fails is tried again by `_watch`."""
+        """End the loop or job of answered work, if it is all answered. The answer is kept whatever happens
+        here; what fails is tried again by `_watch`."""
         resource = self._store.get(work.kind, work.account, work.region, work.name)
         try:
             if resource:

@@ -48,7 +48,7 @@ class Resource:
     changed: float
     status: str
     body: Mapping[str, Any]
-    """What it was created with, and what became of it."""
+    """What the resource was created with, and what became of it."""
     event_sent: bool = True
     """Whether the event of its last status was sent."""
 
@@ -69,22 +69,22 @@ class Response:
 
 @dataclass(frozen=True)
 class Work:
-    """One image before workers."""
+    """One image that is put before workers."""
 
     id: int
     kind: Kind
     account: str
     region: str
     name: str
-    """Of the human loop or labeling job."""
+    """The name of the human loop or labeling job."""
     position: int
-    """In the job; 0 of a loop."""
+    """The position in the job's input; 0 in a loop."""
     state: WorkState
     expires: float
     wanted: int
-    """Workers that are to answer."""
+    """The number of workers that are to answer."""
     form: Mapping[str, Any]
-    """What they see: see `local.sagemaker.workers.forms`."""
+    """The form that workers see: see `local.sagemaker.workers.forms`."""
     responses: tuple[Response, ...] = ()
 
 
@@ -105,7 +105,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; one that begins within another is part of it."""
+        """A transaction, all or nothing; one that begins within another is part of it."""
         with self._lock:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -124,7 +124,7 @@ class Store:
     # Resources
 
     def put(self, resource: Resource) -> None:
-        """Write it, in the place of one of its name."""
+        """Write a resource, in the place of one of its name."""
         values = (*_key(resource), resource.created, resource.changed, resource.status, resource.event_sent)
         with self.transaction():
             self._db.execute(
@@ -138,7 +138,7 @@ class Store:
         return _resource(rows[0]) if rows else None
 
     def resources(self, kind: Kind, account: str, region: str) -> list[Resource]:
-        """In the order of their creation."""
+        """The resources of a kind, in the order of their creation."""
         query = "SELECT * FROM resources WHERE kind=? AND account=? AND region=? ORDER BY created, name"
         return [_resource(row) for row in self._rows(query, kind, account, region)]
 
@@ -177,12 +177,12 @@ class Store:
         return self._work(rows[0]) if rows else None
 
     def work_of(self, resource: Resource) -> list[Work]:
-        """In the order of the input."""
+        """The work of a loop or job, in the order of the input."""
         query = f"SELECT * FROM work WHERE {_IS} ORDER BY position"  # noqa: S608
         return [self._work(row) for row in self._rows(query, *_key(resource))]
 
     def waiting(self, worker: str, limit: int, name: str = "") -> list[Work]:
-        """The oldest that wait for an answer, and were not answered by this worker.
+        """The oldest work that waits for an answer, and was not answered by this worker.
 
         Args:
             name: of the human loop or labeling job, if those of one are meant.
@@ -213,7 +213,7 @@ class Store:
         return replace(work, state=state, responses=(*work.responses, response))
 
     def end_work(self, resource: Resource, state: WorkState) -> None:
-        """What still waits of a loop or job, waits no longer."""
+        """End the work of a loop or job that still waits."""
         with self.transaction():
             self._db.execute(
                 f"UPDATE work SET state=? WHERE {_IS} AND state='waiting'",  # noqa: S608

@@ -108,7 +108,7 @@ class Copies:
         )
 
     def _copy_model(self, source: Version, version: Version) -> None:
-        """The directory is there whole or not at all, whenever the engine ends."""
+        """Copy the model's directory; it is there whole or not at all, whenever the engine ends."""
         there = version_directory(self._context.state, source.arn)
         here = version_directory(self._context.state, version.arn)
         partial = here.with_name(f"{here.name}.copying")

@@ -95,7 +95,8 @@ class Datasets:
 
 
 def in_use(store: Store, dataset: Dataset) -> ResourceInUseException | ResourceNotFoundException:
-    """Why it cannot be changed: by what it is now, which may be another than when the operation began."""
+    """The reason why a dataset cannot be changed: by what it is now, which may be another than when the
+    operation began."""
     current = store.dataset(dataset.arn)
     if current is None:
         return ResourceNotFoundException(f"{dataset.arn} was deleted")

@@ -82,7 +82,11 @@ class Policies:
 
 
 def check_document(document: str) -> None:
-    """Raises MalformedPolicyDocumentException unless it is a project policy document."""
+    """Check that a text is a project policy document.
+
+    Raises:
+        MalformedPolicyDocumentException: it is not.
+    """
     try:
         policy = json.loads(document)
     except (ValueError, RecursionError) as error:

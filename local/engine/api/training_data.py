@@ -27,7 +27,7 @@ class UnreadableError(Exception):
 class TrainingData:
     training: Sequence[str] = ()
     testing: Sequence[str] = ()
-    """Manifest lines."""
+    """The lines of the testing manifest."""
     inputs: Answer = field(default_factory=dict)
     """The members of the version's description that say where it came from."""
     auto_create: bool = False
@@ -36,7 +36,12 @@ class TrainingData:
 
     @classmethod
     def of(cls, context: Context, project: Project, request: Request, caller: Caller) -> TrainingData:
-        """Raises InvalidParameterException or ResourceInUseException."""
+        """The data of a CreateProjectVersion request.
+
+        Raises:
+            InvalidParameterException: the request cannot be understood so.
+            ResourceInUseException: a dataset of it is being changed.
+        """
         # No image can be in both datasets because it was moved meanwhile.
         with context.store.snapshot():
             return cls._of(context, project, request, caller)

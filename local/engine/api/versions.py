@@ -150,7 +150,7 @@ class Versions:
         }
 
     def _status(self, version: Version) -> str:
-        """As it is now, which may be another than when the operation began."""
+        """The version's status now, which may be another than when the operation began."""
         current = self._store.version(version.arn)
         return current.status if current else "deleted"
 

@@ -26,7 +26,7 @@ from local.engine.quotas import LARGEST_TRAINED_SIDE, MAX_BOXES, MAX_LABEL_LENGT
 Task = Literal["classification", "detection"]
 
 _MAX_NUMBER = 1e9
-"""No coordinate or size of an image is anywhere near it, and every number below it is exact."""
+"""A number that no coordinate or size of an image is anywhere near, and below which every number is exact."""
 _SOURCE_REF = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.+)", re.IGNORECASE | re.DOTALL)
 _TYPES: dict[str, Task] = {
     "groundtruth/image-classification": "classification",
@@ -54,9 +54,9 @@ class Line:
     """One manifest line as it was understood. Small: the rest is read from the text again when needed."""
 
     source_ref: str
-    """Empty if the line has none that can be used."""
+    """The image's location; empty if the line has none that can be used."""
     labels: tuple[str, ...]
-    """Image-level labels."""
+    """The image-level labels."""
     boxed: tuple[str, ...]
     """Labels of the boxes, each once."""
     errors: tuple[str, ...]
@@ -73,7 +73,7 @@ class Line:
 
     @property
     def annotated(self) -> dict[str, Any]:
-        """`text` as JSON."""
+        """The line's text as JSON."""
         document: dict[str, Any] = json.loads(self.text)
         return document
 
@@ -171,7 +171,8 @@ def parse(line: str | bytes) -> Line:
 
 
 def task_of(lines: Iterable[Line]) -> Task:
-    """Boxes anywhere make a model that finds object locations, else it classifies images."""
+    """The task of a model that learns from these lines: boxes anywhere make it a detector, else it
+    classifies."""
     return "detection" if any(line.boxed for line in lines) else "classification"
 
 
@@ -180,12 +181,16 @@ def labels_of(lines: Iterable[Line], task: Task) -> list[str]:
 
 
 def is_ignored(line: Line, task: Task) -> bool:
-    """Not trained on, and not counted as invalid: right in itself, but without a label for this task."""
+    """Whether a line is neither trained on nor counted as invalid: right in itself, but without a label for
+    this task."""
     return not line.errors and not line.usable_for(task)
 
 
 def _load(text: str) -> dict[str, Any]:
-    """Raises ValueError or RecursionError where the line is not a JSON object that can be written again."""
+    """The line's JSON object.
+
+    Raises:
+        ValueError, RecursionError: the line is not a JSON object that can be written again."""
     if len(text) > MAX_LINE_LENGTH:
         raise ValueError("too long")
     value = json.loads(text, parse_constant=_refuse, parse_float=_finite)

@@ -28,11 +28,11 @@ class Findings:
     training: tuple[str, ...] = ()
     testing: tuple[str, ...] = ()
     both: tuple[str, ...] = ()
-    """Of errors that the two manifests make only together."""
+    """Codes of errors that the two manifests make only together."""
 
     @property
     def message(self) -> str:
-        """For the version's StatusMessage; empty if nothing was found."""
+        """The version's StatusMessage; empty if there is no error."""
         datasets = (("training", self.training), ("testing", self.testing), ("both", self.both))
         return " ".join(
             f"{manifest_errors.MESSAGES[code]} ({code}, {dataset})"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 VERSION = 4
-"""Of the schema; kept in SQLite's user_version. Earlier ones are read and brought up to it."""
+"""The version of the schema; kept in SQLite's user_version. Earlier ones are read and brought up to it."""
 
 _TABLES = """
 CREATE TABLE projects (
@@ -84,7 +84,7 @@ INSERT INTO dataset_labels SELECT dataset, label, COUNT(*), SUM(boxed) FROM entr
 
 
 class Database:
-    """The file at `path`, made if there is none."""
+    """The database in the file at `path`, made if there is none."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; one that begins within another is part of it."""
+        """A transaction, all or nothing; one that begins within another is part of it."""
         with self._lock:
             if self._depth == 0:
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -124,14 +124,14 @@ class Database:
                 self._mine.writing = self._depth > 0
 
     def rows(self, query: str, *parameters: Any, **named: Any) -> list[sqlite3.Row]:
-        """What is committed, and within a transaction what it has written."""
+        """The rows of a query: what is committed, and within a transaction what it has written."""
         if getattr(self._mine, "writing", False):
             return list(self._writer.execute(query, named or parameters))
         return list(self._reader().execute(query, named or parameters))
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All that this thread reads within is of one moment."""
+        """A block within which this thread reads one moment of the database."""
         reader = self._reader()
         reader.execute("BEGIN")
         try:

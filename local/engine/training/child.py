@@ -23,14 +23,17 @@ from local.engine.training import metrics, progress
 from local.engine.training.budget import Budget
 
 SEED = 20240607
-"""The same datasets and the same time give the same model, as far as arithmetic allows."""
+"""The seed of every training: the same datasets and the same time give the same model, as far as arithmetic
+allows."""
 REPORT_SECONDS = 0.5
 """How long, at least, lies between two reports of progress."""
 
 
 def run(directory: Path, budget: Budget) -> None:
-    """Learn from job.json in the directory, within the budget; leaves model/, predictions.jsonl and
-    evaluation.json there, and progress.json as it goes."""
+    """Learn from job.json in the directory, within the budget.
+
+    Leaves model/, predictions.jsonl and evaluation.json there, and progress.json as it goes.
+    """
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     job = json.loads((directory / "job.json").read_text())
     train = [_example(example) for example in job["train"]]
@@ -115,7 +118,7 @@ def _example(document: dict[str, Any]) -> Example:
 
 
 def _judged(verdict: Judged) -> dict[str, Any]:
-    """As evaluation_files.Judged has it."""
+    """A verdict as `evaluation_files.Judged` has it."""
     box = verdict.box
     sides = {"left": box.left, "top": box.top, "width": box.width, "height": box.height} if box else None
     return {"label": verdict.label, "confidence": verdict.confidence, "present": verdict.right, "box": sides}

@@ -21,7 +21,7 @@ _DETAILS = "rekognition-custom-labels-evaluation-details"
 _CLASSIFICATION, _DETECTION = "groundtruth/image-classification", "groundtruth/object-detection"
 
 Judged = Mapping[str, Any]
-"""A prediction on a test image, or a truth that none found: `label`, `confidence` (0 to 100), `present` (in
+"""A prediction on a test image, or a truth that none matches: `label`, `confidence` (0 to 100), `present` (in
 the ground truth) and `box` (left, top, width, height; None for image-level labels)."""
 
 
@@ -60,7 +60,8 @@ def evaluation_summary(
 
 
 def training_snapshot(lines: Iterable[Line], task: Task) -> Iterator[str]:
-    """The lines that were learned from. They hold no predictions: only test images are shown to the model."""
+    """The snapshot of the lines that were learned from. They hold no predictions: only test images are shown
+    to the model."""
     return (json.dumps(_ground_truth(line, task)) for line in lines)
 
 
@@ -71,7 +72,8 @@ def testing_snapshot(
     thresholds: Mapping[str, float],
     ended: datetime.datetime,
 ) -> Iterator[str]:
-    """The lines that were tested, each with what was predicted and how that compares with the truth.
+    """The snapshot of the lines that were tested, each with what was predicted and how that compares with the
+    truth.
 
     Args:
         judged: for each line, the predictions and the truths that none found.

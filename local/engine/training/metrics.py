@@ -16,12 +16,12 @@ from learning.types import Box, Example, Prediction
 
 _ANY_AREA = [[0.0, 1e12]]
 _MAX_PREDICTIONS = 100
-"""Of an image: as many as a model makes."""
+"""The most predictions of an image: as many as a model makes."""
 
 Truth = tuple[int, Box]
-"""The number of the image, and where the object is."""
+"""An object in a test image: the number of the image, and the box."""
 PredictedBox = tuple[int, Box, float]
-"""The number of the image, where the object was seen, and the confidence."""
+"""A predicted object: the number of the image, the box, and the confidence."""
 
 
 def mean_precision_and_recall(
@@ -110,4 +110,4 @@ def _annotation(image: int, box: Box) -> dict[str, Any]:
 
 
 def _print_nothing(*words: object) -> None:
-    """The library reports its progress on standard output otherwise."""
+    """Take the place of `print` in the library, which reports its progress on standard output otherwise."""

@@ -20,10 +20,10 @@ class State:
     seconds: float
     step: int
     f1: float | None
-    """Of the validation images, once they were evaluated."""
+    """The F1 of the validation images, once they were evaluated."""
 
     def message(self) -> str:
-        """The version's StatusMessage."""
+        """The state as the version's StatusMessage."""
         if self.phase == "learning":
             text = f"The model is being trained: {self.fraction:.0%}, step {self.step}"
         else:

@@ -28,7 +28,8 @@ logger = logging.getLogger("labelloop.a2i")
 
 DETAIL_TYPE = "SageMaker A2I HumanLoop Status Change"
 AVAILABLE_SECONDS = 864_000
-"""Where a flow definition does not say it; AWS documents no default, and the emulation takes ten days."""
+"""How long a loop is available where its flow definition does not say it; AWS documents no default, and the
+emulation takes ten days."""
 PAGE = 100
 _ISSUER = "https://cognito-idp.{}.amazonaws.com/embedded"
 

@@ -21,7 +21,7 @@ Content = Mapping[str, Any]
 
 
 def boxes(answers: Sequence[Content], labels: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Value and metadata of a bounding-box attribute; `said` is what each crowd-bounding-box handed over."""
+    """Value and metadata of a bounding-box attribute, from what each crowd-bounding-box handed over."""
     first, others = answers[0], answers[1:]
     kept: list[tuple[Content, float]] = []
     for box in first["boundingBoxes"]:
@@ -49,7 +49,7 @@ def boxes(answers: Sequence[Content], labels: Sequence[str]) -> tuple[dict[str, 
 
 
 def multilabel(answers: Sequence[Content], labels: Sequence[str]) -> tuple[list[int], dict[str, Any]]:
-    """Value and metadata of a multi-label image classification; each said {"labels": [...]}."""
+    """Value and metadata of a multi-label image classification; each answer is {"labels": [...]}."""
     chosen = [label for label in labels if any(label in answer["labels"] for answer in answers)]
     ids = [labels.index(label) for label in chosen]
     shares = {
@@ -63,7 +63,8 @@ def multilabel(answers: Sequence[Content], labels: Sequence[str]) -> tuple[list[
 
 
 def single_label(answers: Sequence[Content], labels: Sequence[str]) -> tuple[int, dict[str, Any]]:
-    """Value and metadata of an image classification; each said {"label": ...}. The first of equals wins."""
+    """Value and metadata of an image classification; each answer is {"label": ...}. The first of equals
+    wins."""
     names = [answer["label"] for answer in answers]
     name = max(names, key=names.count)
     confidence = names.count(name) / len(names) if len(names) > 1 else 0.0

@@ -31,9 +31,9 @@ Answer = dict[str, Any]
 Consolidate = Callable[[Sequence[Mapping[str, Any]], Sequence[str]], tuple[Any, dict[str, Any]]]
 
 AVAILABLE_SECONDS = 2_592_000
-"""30 days, of a private workforce: HumanTaskConfig in the API's model."""
+"""How long work is available, 30 days of a private workforce: HumanTaskConfig in the API's model."""
 MAX_TASK_SECONDS = 28_800
-"""Of image labeling jobs: the same."""
+"""The longest that a task of an image labeling job may take: the same."""
 PAGE = 100
 _FUNCTION = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:(PRE|ACS)-([A-Za-z]+)")
 _TASK_TYPES: Mapping[str, tuple[str, Consolidate]] = {
@@ -195,7 +195,7 @@ def _available(request: Request) -> float:
 
 
 def _task_type(request: Request) -> tuple[str, Consolidate]:
-    """By the names of the functions that AWS has for it."""
+    """A request's task type, by the names of the functions that AWS has for it."""
     config = request["HumanTaskConfig"]
     arns = {
         "PRE": config.get("PreHumanTaskLambdaArn", ""),

@@ -31,7 +31,7 @@ Reply = tuple[int, dict[str, str], bytes]
 def answer(  # noqa: PLR0917 a request's parts
     queue: WorkerQueue, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
 ) -> Reply:
-    """Status, headers and body."""
+    """The answer to a request: status, headers and body."""
     try:
         return _json(200, _response(queue, method, path.removeprefix(PATH), query, headers, body))
     except WorkError as error:

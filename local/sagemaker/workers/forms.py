@@ -35,17 +35,21 @@ class Form:
 
     element: str
     name: str
-    """Under which the answer stands in the output."""
+    """The name under which the answer stands in the output."""
     header: str
     choices: tuple[str, ...]
     image: str
-    """S3 URI."""
+    """The image's S3 URI."""
     initial: tuple[Mapping[str, Any], ...] = ()
-    """Boxes that are there already."""
+    """Boxes that the image shows already."""
 
 
 def of(template: str, task_input: Mapping[str, Any]) -> Form:
-    """Raises FormError: the template cannot be rendered, or has not just one of the elements known here."""
+    """The form that a worker task template makes of an input.
+
+    Raises:
+        FormError: the template cannot be rendered, or has not just one of the elements known here.
+    """
     try:
         page = _liquid().from_string(template).render(task={"input": task_input})
     except LiquidError as error:
@@ -135,7 +139,7 @@ def _required(element: str, attributes: Mapping[str, str], name: str) -> str:
 
 
 def _json(attributes: Mapping[str, str], name: str) -> list[Any]:
-    """An array, also one of strings in single quotes, as AWS's examples have them."""
+    """The array in an attribute, also one of strings in single quotes, as AWS's examples have them."""
     text = attributes.get(name, "")
     try:
         items = json.loads(text)

@@ -57,8 +57,8 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     module.reset()
 
 
-def answer(found: tuple[int, dict[str, str], Any]) -> dict[str, Any]:
-    status, _, body = found
+def answer(response: tuple[int, dict[str, str], Any]) -> dict[str, Any]:
+    status, _, body = response
     assert status == 200, body
     document: dict[str, Any] = json.loads(body)
     return document
@@ -70,12 +70,12 @@ def put(dynamodb: Any, id: int, status: str, changed_at: int) -> None:
 
 
 def pages(dynamodb: Any, request: dict[str, Any]) -> list[dict[str, Any]]:
-    found = []
+    listed = []
     while True:
         page = answer(dynamodb._query(request))
-        found.append(page)
+        listed.append(page)
         if "LastEvaluatedKey" not in page:
-            return found
+            return listed
         request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
@@ -150,11 +150,11 @@ def test_every_page_is_ministack_s_own(
             put(dynamodb, *image)
         for id in deleted:
             answer(dynamodb._delete_item({"TableName": "catalogue", "Key": {"id": {"S": f"{id:03d}"}}}))
-        found = [pages(dynamodb, request), pages(dynamodb, by_id)]
+        patched = [pages(dynamodb, request), pages(dynamodb, by_id)]
     finally:
         for name, original in originals.items():
             setattr(dynamodb, name, original)
-    assert found == [pages(dynamodb, request), pages(dynamodb, by_id)]
+    assert patched == [pages(dynamodb, request), pages(dynamodb, by_id)]
 
 
 def evaluations(dynamodb: Any, monkeypatch: pytest.MonkeyPatch, query: dict[str, Any]) -> int:

@@ -80,16 +80,16 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
         tell(Progress(1.0, 20, 4.0, 6.0, 0.1, 0.7, "done"))
         return Model()
 
-    told: list[State] = []
+    states: list[State] = []
     monkeypatch.setattr(training_child, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr("learning.train", train)
-    monkeypatch.setattr(progress, "write", lambda directory, state: told.append(state))
+    monkeypatch.setattr(progress, "write", lambda directory, state: states.append(state))
     test = [{"path": label, "labels": [label], "boxes": []} for label in ("a", "b")]
     job = {"task": "classification", "train": test, "test": test}
     (tmp_path / "job.json").write_text(json.dumps(job))
     training_child.run(tmp_path, Budget(1.0, steps=30))
     assert given == [(1.0, 30)]
-    assert [(state.phase, state.fraction, state.step, state.f1) for state in told] == [
+    assert [(state.phase, state.fraction, state.step, state.f1) for state in states] == [
         ("learning", 0.5, 10, None),
         ("learning", 1.0, 20, 0.7),
         ("testing", 0.5, 20, 0.7),
@@ -148,9 +148,9 @@ def test_a_child_that_is_cut_off_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    one = Bench(tmp_path)
-    yield one
-    one.close()
+    opened = Bench(tmp_path)
+    yield opened
+    opened.close()
 
 
 def test_a_version_in_training_says_how_far_it_is(bench: Bench) -> None:
