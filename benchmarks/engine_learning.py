@@ -21,8 +21,8 @@ from PIL import ImageEnhance
 
 from benchmarks import error_pictures
 from lambdas.domain.annotations import folders, voc
-from lambdas.domain.annotations.recognise import recognise
-from lambdas.domain.annotations.types import Found, LabelledBox
+from lambdas.domain.annotations.format_detection import recognise
+from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
 from local import scenes
 from local.engine import learning, progress, training
 from local.engine.budget import Budget
@@ -199,7 +199,7 @@ def _written(found: Iterable[scenes.Scene], folder: Path) -> list[Example]:
 
 def _read(root: Path) -> DataSet:
     reader = voc.read if recognise(root).format == "voc" else folders.read
-    found = [one for one in reader(root) if isinstance(one, Found) and one.kind]
+    found = [one for one in reader(root) if isinstance(one, ImageAnnotation) and one.kind]
     sides = {
         side: [
             Example(root / one.image, one.labels, tuple(_box(box) for box in one.boxes))

@@ -14,15 +14,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from lambdas.domain.manifests import Box
-from lambdas.domain.reviews.tasks import Suggestion, Task
+from lambdas.domain.review.desk.task import Suggestion, Task
+from lambdas.domain.shared.annotation import Box
 from local import embedded
 from local.people import Person
 from local.scenes import Scene, detection_scenes
 from tests.browser import PATIENCE_MS, chromium
 from tests.endtoend.conftest import TUNING
-from tests.endtoend.loop import Loop, until
-from tests.endtoend.page import (
+from tests.fixtures.console_pages import (
     add_people,
     client,
     desk_is_ready,
@@ -34,20 +33,21 @@ from tests.endtoend.page import (
     task_of,
     tasks,
 )
+from tests.fixtures.deployed_loop import Loop, until
 
 pytestmark = pytest.mark.embedded
 
 CONTEXT = {
     **TUNING,
-    "settle_seconds": "1",
+    "burst_quiet_seconds": "1",
     "min_f1": "0",
     "min_label_f1": "0",
-    "verification_images": "2",
-    "review_below": "100",
-    "review_sample": "0",
+    "shadow_test_images": "2",
+    "review_confidence_threshold": "100",
+    "review_sample_rate": "0",
     "review_wait_seconds": "0",
     "review_claim_seconds": "120",
-    "review_again_seconds": "86400",
+    "review_cooldown_seconds": "86400",
 }
 LABELLED = 40
 WAITING = 4
@@ -97,7 +97,7 @@ def seen(loop: Loop) -> Iterator[Seen]:
 
 
 def _seen(loop: Loop) -> Iterator[Seen]:
-    champion = loop.records.champion()
+    champion = loop.loop_state.champion()
     assert champion is not None
     for scene in detection_scenes(30, seed=80):
         answer = loop.rekognition.detect_custom_labels(

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from lambdas.domain import custom_labels
+from lambdas.domain.rekognition import custom_labels
 from local.engine import evaluation_files, manifests, training_output
 from local.engine.evaluation_files import evaluation_summary, training_snapshot
 from local.engine.objects import NoObjectError, ObjectTooLargeError, S3Objects

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fixtures.scripted_stack import Stage
+from tests.fixtures.state_machine_paths import USUAL
 from tests.statemachines import stage as staging
-from tests.statemachines.paths import USUAL
-from tests.statemachines.stage import Stage
 
 
 @pytest.fixture(scope="session")

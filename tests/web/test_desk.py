@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
-from tests.web.site import Site, boxes, desk_is_ready, drag, on_screen, scale, task_of, wait_until
+from tests.fixtures.console_site import (
+    Site,
+    boxes,
+    desk_is_ready,
+    drag,
+    on_screen,
+    scale,
+    task_of,
+    wait_until,
+)
 
 Point = tuple[float, float]
 TOUCH = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}

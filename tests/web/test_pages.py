@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from infra.lambda_asset import ROOT
-from tests.web.site import PICTURE, Site, desk_is_ready
+from tests.fixtures.console_site import PICTURE, Site, desk_is_ready
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
