@@ -17,8 +17,8 @@ from lambdas.domain.review.desk.task import Suggestions
 from lambdas.domain.review.workforce import a2i, worker_answers, worker_image, worker_template
 from lambdas.domain.review.workforce.errors import RouteError
 from lambdas.domain.shared.annotation import Box, Kind
+from tests.fixtures.sagemaker import BUCKET, Bench
 from tests.fixtures.workforce_tasks import CAT, DEPLOYMENT, LABELS, suggested, task
-from tests.local.sagemaker_support import BUCKET, Bench
 
 LOOP = f"{DEPLOYMENT}-{task().id}"
 FLOW = "arn:aws:sagemaker:eu-west-1:111122223333:flow-definition/flow"

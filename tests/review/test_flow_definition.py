@@ -19,7 +19,7 @@ from lambdas.domain.review.workforce.errors import RouteError
 from lambdas.domain.review.workforce.flow_definition import Flow
 from lambdas.services import services
 from tests.fixtures.deployment import context
-from tests.local.sagemaker_support import BUCKET, ROLE, WORKTEAM, Bench
+from tests.fixtures.sagemaker import BUCKET, ROLE, WORKTEAM, Bench
 
 FLOW = Flow("pets-0123", WORKTEAM, ROLE, f"s3://{BUCKET}/reviews/a2i", 2, 3600)
 

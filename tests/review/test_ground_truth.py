@@ -16,8 +16,8 @@ from lambdas.domain.review.workforce import ground_truth, ground_truth_lambdas, 
 from lambdas.domain.review.workforce.errors import RouteError
 from lambdas.domain.review.workforce.ground_truth import JobSettings, Unanswered
 from lambdas.domain.shared.annotation import Box, Kind
+from tests.fixtures.sagemaker import BUCKET, REGION, ROLE, WORKTEAM, Bench, picture
 from tests.fixtures.workforce_tasks import CAT, DEPLOYMENT, LABELS, task
-from tests.local.sagemaker_support import BUCKET, REGION, ROLE, WORKTEAM, Bench, picture
 
 SETTINGS = JobSettings(REGION, DEPLOYMENT, BUCKET, ROLE, WORKTEAM)
 BATCH = "batch-7"

@@ -20,8 +20,8 @@ from lambdas.domain.review.workforce.errors import RouteError
 from lambdas.services import services
 from tests.fixtures.deployment import context
 from tests.fixtures.reviews import ANN, CAT, Reviews
+from tests.fixtures.sagemaker import REGION, ROLE, WORKTEAM
 from tests.fixtures.workforce import DEPLOYMENT, Workers
-from tests.local.sagemaker_support import REGION, ROLE, WORKTEAM
 
 OUTSIDE = {"label": "cat", "left": 90, "top": 70, "width": 30, "height": 30}
 

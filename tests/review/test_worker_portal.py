@@ -19,7 +19,7 @@ from lambdas.domain.review.workforce import worker_portal
 from lambdas.domain.review.workforce.worker_portal import Portal
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Kind
-from local.workers import endpoint
+from local.sagemaker.workers import endpoint
 from tests.fixtures.reviews import ANN, BEN, CAT, CLAIM_SECONDS, Reviews, labelled
 from tests.fixtures.workforce import DEPLOYMENT, LABELS, Workers
 

@@ -10,7 +10,7 @@ import pytest
 
 from lambdas.domain.review.workforce import worker_answers, worker_template
 from lambdas.domain.shared.annotation import Kind
-from local.workers import forms
+from local.sagemaker.workers import forms
 
 HOSTILE = (
     "cat",

@@ -171,7 +171,9 @@ class Staging:
             size = (width, height) if width and height else None
             yield Image(image, kind, size, split or "", line, bool(spoilt)), mine
 
-    def image_annotations(self, file: str, *, normalised: bool = False) -> Iterator[ImageAnnotation | Problem]:
+    def image_annotations(
+        self, file: str, *, normalised: bool = False
+    ) -> Iterator[ImageAnnotation | Problem]:
         """Every image."""
         for image, marks in self.images():
             labels = tuple(dict.fromkeys(mark.label for mark in marks if mark.label and not mark.sides))

@@ -1,7 +1,8 @@
 """The worker portal of the embedded stack: workers of A2I and Ground Truth work at the review desk there.
 
-What somebody says at the desk goes to the queue of workers' forms (local/workers/endpoint.py), and comes back
-as it does from AWS: by a human loop's output and the event of its end, by a labeling job's output manifest.
+What somebody says at the desk goes to the queue of workers' forms (local/sagemaker/workers/endpoint.py), and
+comes back as it does from AWS: by a human loop's output and the event of its end, by a labeling job's output
+manifest.
 On AWS workers have a portal of AWS's own: no function is told of this one, and the desk refuses their tasks.
 """
 
