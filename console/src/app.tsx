@@ -1,11 +1,9 @@
 /** The shell: navigation, who is signed in, and the page of the path. */
-import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useErrorBoundary, useRef } from 'preact/hooks'
-import { getMe, type Me } from './api'
 import { config, signIn, signInProblem, signOut, startSignIn } from './auth'
-import { outboxOf } from './desk/post'
 import { go, Lazy, Link, match, path, type Route } from './router'
+import { isAdministrator, loadMe, me, meError } from './session'
 import { Button, EmptyState, sentence, Spinner, ToastRegion } from './ui'
 
 // One chunk for each page.
@@ -19,25 +17,6 @@ const routes: Route[] = [
   { pattern: '/admin/reviewers', title: 'Reviewers', load: () => import('./admin/reviewers'), administrators: true },
   { pattern: '/admin/labels', title: 'Labels', load: () => import('./admin/labels'), administrators: true },
 ]
-
-/** Who is signed in; null until the API has said it. */
-export const me = signal<Me | null>(null)
-const meFailed = signal('')
-
-export const isAdministrator = (): boolean => me.value?.groups.includes('administrators') ?? false
-
-function loadMe(): void {
-  meFailed.value = ''
-  getMe().then(
-    (answer) => {
-      me.value = answer
-      outboxOf(answer.sub)
-    },
-    (error: unknown) => {
-      meFailed.value = error instanceof Error ? error.message : String(error)
-    },
-  )
-}
 
 export function App() {
   useEffect(() => {
@@ -78,10 +57,10 @@ function Unbroken({ children }: { children: ComponentChildren }) {
 }
 
 function CurrentPage() {
-  if (meFailed.value && !me.value) {
+  if (meError.value && !me.value) {
     return (
       <EmptyState alone title="The service did not answer" action={<Button onClick={loadMe}>Try again</Button>}>
-        {meFailed.value}
+        {meError.value}
       </EmptyState>
     )
   }

@@ -1,7 +1,7 @@
 /** The review desk: one image at a time, the next ones already there. */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { getLabels, getQueue, type AnswerBody, type Verdict } from '../api'
-import { me } from '../app'
+import { me } from '../session'
 import { Button, EmptyState, sentence, Spinner, toast } from '../ui'
 import { Canvas } from './canvas'
 import { claimed, Claims, supply, supplyError, type Ready } from './claims'

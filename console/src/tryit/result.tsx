@@ -5,8 +5,8 @@ import { reviewTry } from '../api'
 import { Bar } from '../charts/bars'
 import { problem } from '../runs/loaded'
 import { Button, number, Swatch, toast } from '../ui'
+import type { Attempt } from './attempt'
 import { colourOf, place, shown, tagClass, type Found } from './found'
-import type { Attempt } from './tryit'
 
 /** Detections below this are not shown; in percent. It outlives the picture. */
 const confidence = signal(50)

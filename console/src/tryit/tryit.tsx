@@ -1,26 +1,15 @@
 /** Shows the champion a picture of one's own. */
 import type { TargetedDragEvent } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { ApiError, detectTry, getLabels, startTry, type Detection } from '../api'
+import { ApiError, detectTry, getLabels, startTry } from '../api'
 import { Link } from '../router'
 import { problem } from '../runs/loaded'
 import { Button, PageHeader, percent, Spinner } from '../ui'
+import type { Attempt } from './attempt'
 import { Picture, Results } from './result'
 import { CONTENT_TYPES, sendFile, unusable } from './send'
 import '../runs/runs.css'
 import './tryit.css'
-
-/** How far a picture is. `id` is there once it has arrived. */
-export interface Attempt {
-  file: File
-  preview: string
-  step: 'sending' | 'looking' | 'shown' | 'failed'
-  progress: number
-  id: string
-  detection: Detection | null
-  error: string
-  code: string
-}
 
 export default function TryIt() {
   const [attempt, setAttempt] = useState<Attempt | null>(null)
