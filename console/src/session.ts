@@ -5,12 +5,12 @@ import { outboxOf } from './desk/post'
 
 /** Null until the API has answered. */
 export const me = signal<Me | null>(null)
-/** Why the API did not say who is signed in; empty while nothing is wrong. */
+/** Why `me` could not be loaded; empty if nothing went wrong. */
 export const meError = signal('')
 
 export const isAdministrator = (): boolean => me.value?.groups.includes('administrators') ?? false
 
-/** Asks who is signed in, and goes on sending the answers that this person has not sent yet. */
+/** Loads `me`, and starts sending the answers that this person has not sent yet. */
 export function loadMe(): void {
   meError.value = ''
   getMe().then(

@@ -43,11 +43,11 @@ class Site:
     def change(self, **world: Any) -> None:
         self._send("PATCH", "mock/world", world)
 
-    def told(self) -> dict[str, Any]:
-        """What the API was told: answers by task, claims that were not given back, revoked tokens."""
-        with urllib.request.urlopen(self.address + "mock/told") as answer:  # noqa: S310
-            found: dict[str, Any] = json.load(answer)
-        return found
+    def received(self) -> dict[str, Any]:
+        """What the mock API has received: answers by task, claims that were not released, revoked tokens."""
+        with urllib.request.urlopen(self.address + "mock/received") as answer:  # noqa: S310
+            received: dict[str, Any] = json.load(answer)
+        return received
 
     def answer_elsewhere(self, task: str) -> None:
         """As the same person does on another machine."""

@@ -1,11 +1,11 @@
-/** One image that somebody tries: how far it is, and what came of it. */
+/** One image that somebody tries: its progress, and its detections. */
 import type { Detection } from '../api'
 
 /** `id` is there once the image is uploaded. */
 export interface Attempt {
   file: File
   preview: string
-  step: 'sending' | 'looking' | 'shown' | 'failed'
+  step: 'uploading' | 'detecting' | 'done' | 'failed'
   progress: number
   id: string
   detection: Detection | null
