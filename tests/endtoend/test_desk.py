@@ -95,7 +95,7 @@ def test_a_task_from_sign_in_to_the_catalogue(
     page.context.close()
 
 
-def test_nothing_here(desk: Loop, people: dict[str, Person], browser: Browser) -> None:
+def test_an_image_without_objects(desk: Loop, people: dict[str, Person], browser: Browser) -> None:
     page, _ = opened(browser, desk, people["rita"])
     task = task_of(page)
     page.keyboard.press("n")

@@ -1,30 +1,35 @@
-/** What the records of runs and versions mean, in words. */
+/** Texts for the states of runs, steps, gates and model versions. */
 import type { GateVerdict, Run, RunStep, RunSummary, Version } from '../api'
 import type { Tone } from '../ui/display'
 
-export interface Said {
+/** A state as people read it. */
+export interface StateText {
   text: string
   tone: Tone
-  /** What it means, and what to do where somebody has to. */
+  /** What the state means, and what to do about it. */
   meaning: string
 }
-const outcomes: Record<string, Said> = {
-  running: { text: 'Under way', tone: 'info', meaning: 'The run is under way.' },
+const outcomes: Record<string, StateText> = {
+  running: { text: 'Running', tone: 'info', meaning: 'The run has not ended yet.' },
   promoted: { text: 'New champion', tone: 'good', meaning: 'The new model passed its gates and is in production.' },
-  refused: {
+  rejected: {
     text: 'Not promoted',
     tone: 'warn',
-    meaning: 'The new model is not good enough: a gate refused it. The champion stays in production.',
+    meaning: 'The new model did not pass a gate. The champion stays in production.',
   },
-  skipped: { text: 'Nothing trained', tone: 'neutral', meaning: 'The run ended before training: there was no need or no right to.' },
+  skipped: {
+    text: 'Skipped',
+    tone: 'neutral',
+    meaning: 'The run ended before training, which was not needed or not allowed.',
+  },
   failed: {
     text: 'Failed',
     tone: 'bad',
-    meaning: 'Something broke. The champion is untouched. Read the reason; a run can be started again at any time.',
+    meaning: 'An error ended the run. The champion is unchanged. Read the reason; you can start another run at any time.',
   },
 }
 
-export function outcomeOf(outcome: string): Said {
+export function outcomeOf(outcome: string): StateText {
   return outcomes[outcome] ?? { text: outcome || 'Unknown', tone: 'neutral', meaning: '' }
 }
 
@@ -49,18 +54,18 @@ export const newestFirst = (runs: RunSummary[]): RunSummary[] =>
   [...runs].sort((a, b) => b.started_at.localeCompare(a.started_at))
 
 const states: Record<RunStep['state'], string> = {
-  waiting: 'Not yet',
-  running: 'Under way',
+  waiting: 'Not started',
+  running: 'Running',
   done: 'Done',
   failed: 'Failed',
-  skipped: 'Left out',
+  skipped: 'Skipped',
 }
 export const stateText = (state: RunStep['state']): string => states[state] ?? state
 
-/** A step's name as the heading of a line. */
+/** A step's name with a capital letter. */
 export const stepTitle = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
 
-/** Where the run is, in one sentence. */
+/** The step that the run is at, or how it ended, in one sentence. */
 export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'ended_at'>): string {
   const running = run.steps.find(({ state }) => state === 'running')
   if (!running) return run.ended_at ? `Ended: ${outcomeOf(run.outcome).text}.` : outcomeOf(run.outcome).meaning
@@ -75,12 +80,12 @@ export interface Gate {
   reasons: string[]
 }
 const gates: Record<string, string> = {
-  evaluation: 'Gate 1: evaluation on the test images',
-  shadow: 'Gate 2: beside the champion, on the same images',
+  evaluation: 'Evaluation gate: F1 on the test images',
+  shadow: 'Shadow gate: compared with the champion on the same images',
   rollback: 'Rollback',
 }
 
-/** The verdicts, whether they come as a list or by the gates' names. */
+/** The verdicts of the gates, which the API sends as a list or by the gates' names. */
 export function gatesOf(verdicts: Run['verdicts']): Gate[] {
   if (!verdicts) return []
   const listed: [string, GateVerdict][] = Array.isArray(verdicts)
@@ -97,17 +102,17 @@ export function gatesOf(verdicts: Run['verdicts']): Gate[] {
   })
 }
 
-const statuses: Record<string, Said> = {
+const statuses: Record<string, StateText> = {
   champion: { text: 'Champion', tone: 'good', meaning: 'In production.' },
   challenger: { text: 'Challenger', tone: 'info', meaning: 'Being compared with the champion.' },
   retired: { text: 'Retired', tone: 'neutral', meaning: 'Was in production before.' },
-  refused: { text: 'Refused', tone: 'warn', meaning: 'A gate refused it.' },
-  failed: { text: 'Failed', tone: 'bad', meaning: 'Its training or its promotion broke.' },
+  rejected: { text: 'Rejected', tone: 'warn', meaning: 'It did not pass a gate.' },
+  failed: { text: 'Failed', tone: 'bad', meaning: 'Its training or its promotion failed.' },
   training: { text: 'Training', tone: 'info', meaning: 'Being trained.' },
-  trained: { text: 'Trained', tone: 'neutral', meaning: 'Waits for its gates.' },
+  trained: { text: 'Trained', tone: 'neutral', meaning: 'Waiting for its gates.' },
 }
-export function statusOf(version: Pick<Version, 'status' | 'champion'>): Said {
-  if (version.champion) return statuses['champion'] as Said
-  const said = statuses[version.status.toLowerCase()]
-  return said ?? { text: stepTitle(version.status.replaceAll('_', ' ')), tone: 'neutral', meaning: '' }
+export function statusOf(version: Pick<Version, 'status' | 'champion'>): StateText {
+  if (version.champion) return statuses['champion'] as StateText
+  const known = statuses[version.status.toLowerCase()]
+  return known ?? { text: stepTitle(version.status.replaceAll('_', ' ')), tone: 'neutral', meaning: '' }
 }
