@@ -33,64 +33,70 @@ answers of one task is one transaction, and DynamoDB takes 100 items in one."""
 
 @dataclass(frozen=True)
 class Tuning:
-    """The loop's thresholds and intervals. Durations in seconds, F1s and shares between 0 and 1."""
+    """The loop's thresholds and intervals: F1s and shares between 0 and 1, durations in seconds."""
 
     min_new_images: int = 50
-    """Newly labelled or relabelled images that start a run by themselves."""
+    """Number of newly labelled, relabelled or excluded images that starts a run."""
     burst_quiet_seconds: int = 300
-    """A burst of uploads is over when nothing changed for this long."""
+    """Seconds without a change after which a burst of uploads is over."""
     burst_limit_seconds: int = 3600
-    """A run waits no longer than this for a burst to end."""
+    """Seconds that a run waits at most for a burst of uploads to end."""
     poll_seconds: int = 60
-    """How often a training or a starting model is looked at."""
+    """Seconds between two looks at something that takes its time: a training, a starting model, open
+    reviews."""
     resend_event_after_seconds: int = 900
-    """An object that lies under incoming/ for longer than this had its event lost, and gets a new one."""
+    """Seconds after which the event of an object under incoming/ counts as lost, and is sent again."""
     min_training_images: int = 10
-    """AWS recommends at least 10 images to train with."""
+    """Training images that a snapshot must have, or no training is started. AWS recommends 10 or more."""
     min_f1: float = 0.8
-    """Gate 1: the overall F1 that a version must reach."""
+    """Overall F1 that a model version must reach to pass the evaluation gate. A first version must reach it
+    at the shadow gate as well."""
     min_label_f1: float = 0.5
-    """Gate 1: the F1 that each label must reach."""
+    """F1 that each label must reach to pass the evaluation gate."""
     min_test_images_per_label: int = 2
-    """Gate 1: fewer test images of a label than this prove nothing about it."""
+    """Test images that each label must have to pass the evaluation gate. Fewer prove nothing about a
+    label."""
     shadow_test_images: int = 30
-    """Gate 2: test images sent through the real endpoint of challenger and champion."""
+    """Test images that the shadow gate sends to the endpoints of challenger and champion."""
     f1_tolerance: float = 0.05
-    """Gate 2: how far the challenger's overall F1 may lie below the champion's."""
+    """How far the challenger's overall F1 may lie below the champion's to pass the shadow gate."""
     label_f1_tolerance: float = 0.25
-    """Gate 2: the same for each label; a label's few images make its F1 jump."""
+    """How far the challenger's F1 of a label may lie below the champion's to pass the shadow gate. It is
+    wider than f1_tolerance because a label has few images, which make its F1 jump."""
     inference_units: int = 1
+    """Inference units that a model version is started with. Each costs money by the hour."""
     drain_seconds: int = 60
-    """Time between the switch and the stop of the old champion; longer than a detection takes."""
+    """Seconds between the switch and the stop of the old champion: longer than a detection takes."""
     review_route: str = "builtin"
-    """Who is asked about images without labels: builtin (the review desk), a2i, groundtruth or none."""
+    """Who is asked about images: builtin (the review desk), a2i (Amazon A2I), groundtruth (SageMaker Ground
+    Truth), or none."""
     review_kind: str = "auto"
-    """What is asked for: detection (boxes), classification (labels of the whole image), or auto: what the
-    labelled images have."""
+    """What reviewers are asked for: detection (boxes), classification (labels of the whole image), or auto
+    (what the labelled images have)."""
     review_confidence_threshold: float = 60.0
-    """Images with a detection of less confidence (percent) are reviewed; 0: none."""
+    """Confidence (percent) below which a detection has its image reviewed. 0: none does."""
     review_min_confidence: float = 50.0
-    """So are those with a detection of this confidence (percent) or more that the model's own threshold for
-    its label leaves out; 100: none."""
+    """Confidence (percent) from which on a detection has its image reviewed though the model's own threshold
+    for its label leaves it out. 100: none does."""
     review_sample_rate: float = 0.02
-    """Share of the other detected images that are reviewed, to know how right the model is."""
+    """Share of the other images under detect/ that is reviewed, to know how right the model is."""
     review_open_limit: int = 1000
-    """Review tasks open at once; the other images wait in the catalogue."""
+    """Review tasks that are open at once at most. The other images wait in the catalogue."""
     review_workers_per_task: int = 1
-    """Reviewers who are asked about each image, 1 to 9; where several disagree, further ones are."""
+    """Reviewers who are asked about each image, 1 to 9. Where they disagree, further ones are asked."""
     review_iou: float = 0.5
-    """Boxes of two reviewers that overlap so much, and have one label, are of one object."""
+    """Overlap (intersection over union) from which on two reviewers' boxes of one label are of one object."""
     review_claim_seconds: int = 600
-    """A reviewer's claim on a task ends after this, unless it is renewed."""
+    """Seconds after which a reviewer's claim on a task ends, unless it is renewed."""
     review_timeout_seconds: int = 7 * 24 * 3600
-    """A task that nobody has answered by then is given back."""
+    """Seconds after which a task that nobody has answered is given back."""
     review_heartbeat_seconds: int = 24 * 3600
-    """A task that the sweeper has not seen on the desk for so long is given back: less than
+    """Seconds after which a task that the sweeper no longer sees on the desk is given back. Less than
     review_timeout_seconds, and more than passes between two sweeps."""
     review_cooldown_seconds: int = 24 * 3600
-    """An image whose task was given back waits so long for the next."""
+    """Seconds that an image whose task was given back waits for its next task."""
     review_wait_seconds: int = 4 * 3600
-    """A run waits no longer than this for open review tasks; 0: it does not wait."""
+    """Seconds that a run waits at most for open review tasks. 0: it does not wait."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
