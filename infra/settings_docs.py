@@ -16,9 +16,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from lambdas.domain.tuning import CHOICES, LIMITS, Tuning
-
 from infra.settings import Settings
+from lambdas.domain.shared.tuning import CHOICES, LIMITS, Tuning
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "settings.md"

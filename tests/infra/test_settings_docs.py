@@ -3,10 +3,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import pytest
-from lambdas.domain.tuning import Tuning
 
 from infra import settings_docs
 from infra.settings import Settings
+from lambdas.domain.shared.tuning import Tuning
 
 
 def test_the_page_is_what_the_settings_say() -> None:
