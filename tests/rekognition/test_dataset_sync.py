@@ -19,7 +19,7 @@ def make(world: World) -> Snapshot:
 
 
 def step(world: World, snapshot: Snapshot) -> Step:
-    datasets = snapshots.Datasets(world.fake.client, world.s3, world.loop_state, PROJECT, BUCKET)
+    datasets = dataset_sync.Datasets(world.fake.client, world.s3, world.loop_state, PROJECT, BUCKET)
     return datasets.sync(snapshot.id)
 
 
