@@ -134,7 +134,7 @@ def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person
     assert page.evaluate("window.loadedOnce")
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Dataset report").click()
-    expect(opened.value).to_have_title(re.compile("data-set report$"))
+    expect(opened.value).to_have_title(re.compile("dataset report$"))
     page.get_by_role("link", name="All runs").click()
     expect(page.get_by_role("row").filter(has_text=run["version"])).to_contain_text("New champion")
     assert complaints == []

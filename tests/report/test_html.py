@@ -63,8 +63,8 @@ def test_the_verdict_and_headings_come_in_order() -> None:
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    assert page.text.index("Stopped: 1 finding") < page.text.index("What would waste the training")
-    assert page.text.index("What would waste the training") < page.text.index("The data set in numbers")
+    assert page.text.index("Stopped: 1 finding") < page.text.index("Errors that would waste the training")
+    assert page.text.index("Errors that would waste the training") < page.text.index("The dataset in numbers")
 
 
 def test_every_finding_is_reached_from_the_top() -> None:
