@@ -76,7 +76,7 @@ class LabelLoopStack(cdk.Stack):
         )
         project.stop_models_before(records, register, review, retrain, detect, promote, sweep, console)
 
-        tell = actions.SnsAction(records.topic)
+        tell = actions.SnsAction(records.topic)  # pyrefly: ignore[bad-argument-type]
         for alarm in (
             register.inbox.alarm,
             *review.alarms,
@@ -84,7 +84,7 @@ class LabelLoopStack(cdk.Stack):
             retrain.workflow.alarm,
             promote.workflow.alarm,
         ):
-            alarm.add_alarm_action(tell)
+            alarm.add_alarm_action(tell)  # pyrefly: ignore[bad-argument-type]
 
         outputs = {
             "DataBucket": drop.bucket.bucket_name,

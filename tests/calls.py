@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 def one_call_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Moto checks a condition first and writes then, and takes a transaction back by putting its tables back:
     calls have to be whole, as DynamoDB's are."""
-    lock, call = threading.Lock(), BaseClient._make_api_call  # type: ignore[attr-defined]
+    lock, call = threading.Lock(), BaseClient._make_api_call  # pyrefly: ignore[missing-attribute]
 
     def alone(self: Any, operation: str, request: Any) -> Any:
         with lock:

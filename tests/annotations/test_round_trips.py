@@ -61,8 +61,12 @@ def boxes(draw: st.DrawFn, size: tuple[int, int], whole: bool) -> LabelledBox:
 
 @st.composite
 def data_sets(draw: st.DrawFn, whole: bool = False, kinds: tuple[str, ...] = ("detection",)) -> list[Found]:
-    """Images whose names differ by more than case and extension."""
-    unique = draw(st.lists(names, max_size=6, unique_by=lambda name: name.lower().rpartition(".")[0]))
+    """Images whose names, and whose YOLO label files, differ by more than case and extension."""
+    different = (
+        lambda name: name.lower().rpartition(".")[0],
+        lambda name: yolo.label_files(name)[0].lower(),
+    )
+    unique = draw(st.lists(names, max_size=6, unique_by=different))
     made = []
     for name in unique:
         size = (draw(st.integers(64, 4096)), draw(st.integers(64, 4096)))

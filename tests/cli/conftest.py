@@ -128,7 +128,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, clients: tuple[Any, Any]) -> FakeAws:
     moto_api_backend.reset()
     monkeypatch.setattr(boto3, "client", clients[0])
     monkeypatch.setattr(boto3, "resource", clients[1])
-    real = BaseClient._make_api_call  # type: ignore[attr-defined]
+    real = BaseClient._make_api_call  # pyrefly: ignore[missing-attribute]
 
     def call(client: Any, operation: str, given: dict[str, Any]) -> Any:
         if client.meta.service_model.service_name in FAKED | {"states"}:

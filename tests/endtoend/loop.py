@@ -35,7 +35,7 @@ class Loop:
         )
 
     def client(self, service: str) -> Any:
-        return self.session.client(service, endpoint_url=self.stack.endpoint)  # type: ignore[call-overload]
+        return self.session.client(service, endpoint_url=self.stack.endpoint)  # pyrefly: ignore[no-matching-overload]
 
     @cached_property
     def outputs(self) -> dict[str, str]:
@@ -92,7 +92,8 @@ class Loop:
 
     def drop_by_manifest(self, scenes: Iterable[Scene], name: str) -> None:
         """The labels first: none of the pictures is put before people."""
-        lines, pictures = [], {}
+        lines: list[str] = []
+        pictures: dict[str, bytes] = {}
         for scene in scenes:
             key = f"incoming/annotations/{scene.name}.jpg"
             pictures[key] = scene.jpeg()

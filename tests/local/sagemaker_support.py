@@ -139,7 +139,7 @@ class Client:
                 answer = self._sagemaker.call(self._service, operation, request, self._caller)
             except SageMakerError as error:
                 told = {"Error": {"Code": error.code, "Message": error.message}}
-                raise ClientError(told, operation) from error  # type: ignore[arg-type]
+                raise ClientError(told, operation) from error
             protocol.dump(self._service, operation, answer)
             return answer
 
@@ -148,7 +148,7 @@ class Client:
 
 @functools.cache
 def _boto3(service: str) -> Any:
-    return boto3.client(  # type: ignore[call-overload]
+    return boto3.client(  # pyrefly: ignore[no-matching-overload]
         service, region_name=REGION, aws_access_key_id="x", aws_secret_access_key="y"
     )
 

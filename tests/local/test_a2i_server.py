@@ -22,7 +22,7 @@ from tests.review.routes_support import CAT, DEPLOYMENT, LABELS, task
 BUCKET = "review-bucket"
 WORKTEAM = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:workteam/private-crowd/team"
 LOOPS = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:human-loop/{DEPLOYMENT}-*"
-CORS = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "AllowedHeaders": []}
+CORS: dict[str, list[str]] = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "AllowedHeaders": []}
 TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
 S3_OF_ROLE = {
     "Effect": "Allow",

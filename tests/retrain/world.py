@@ -235,7 +235,7 @@ def aws() -> Iterator[dict[str, Any]]:
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         environment.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
         names = ("s3", "sns", "sqs", "ssm", "events", "stepfunctions")
-        clients: dict[str, Any] = {name: boto3.client(name) for name in names}  # type: ignore[call-overload]
+        clients: dict[str, Any] = {name: boto3.client(name) for name in names}
         yield clients | {"dynamodb": boto3.resource("dynamodb")}
 
 

@@ -155,8 +155,10 @@ class Reviews:
             "width": image.width,
             "height": image.height,
             "kind": kind,
+            "token": token,
+            **changed,
         }
-        opened = self.table.open_task(Task(**{**values, "token": token, **changed}))
+        opened = self.table.open_task(Task(**values))
         assert opened is not None
         if token:
             self.executions.waiting.add(token)
@@ -226,7 +228,7 @@ def begun(world: World, monkeypatch: pytest.MonkeyPatch) -> Reviews:
 def dying(monkeypatch: pytest.MonkeyPatch, reviews: Reviews, writes: int) -> Iterator[None]:
     """The function dies before the write that follows on `writes` others, those to Step Functions too."""
     left = writes
-    call, go_on = BaseClient._make_api_call, Executions._go_on  # type: ignore[attr-defined]
+    call, go_on = BaseClient._make_api_call, Executions._go_on  # pyrefly: ignore[missing-attribute]
 
     def count() -> None:
         nonlocal left

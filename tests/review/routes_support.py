@@ -13,7 +13,7 @@ CAT = {"label": "cat", "left": 5, "top": 6, "width": 30, "height": 20}
 
 
 def task(**changed: Any) -> Task:
-    values = {
+    values: dict[str, Any] = {
         "id": f"{SHA[:20]}-1",
         "image": SHA,
         "key": "images/a.png",
@@ -21,8 +21,9 @@ def task(**changed: Any) -> Task:
         "height": 80,
         "kind": "detection",
         "suggestions": Suggestions(),
+        **changed,
     }
-    return Task(**{**values, **changed})
+    return Task(**values)
 
 
 def suggested(*boxes: tuple[str, int, int, int, int], labels: tuple[str, ...] = ()) -> Suggestions:

@@ -114,9 +114,9 @@ class Stage:
     def __init__(self, endpoint: str, director: Director, director_url: str) -> None:
         self.director = director
         self._url = director_url
-        self._sfn: SFNClient = boto3.client("stepfunctions", endpoint_url=endpoint, **CREDENTIALS)  # type: ignore[call-overload]
-        self._lambda: LambdaClient = boto3.client("lambda", endpoint_url=endpoint, **CREDENTIALS)  # type: ignore[call-overload]
-        iam: IAMClient = boto3.client("iam", endpoint_url=endpoint, **CREDENTIALS)  # type: ignore[call-overload]
+        self._sfn: SFNClient = boto3.client("stepfunctions", endpoint_url=endpoint, **CREDENTIALS)
+        self._lambda: LambdaClient = boto3.client("lambda", endpoint_url=endpoint, **CREDENTIALS)
+        iam: IAMClient = boto3.client("iam", endpoint_url=endpoint, **CREDENTIALS)
         self._roles = {service: _role(iam, service) for service in ("lambda", "states")}
         self._functions: dict[str, str] = {}
         self._machines: dict[str, str] = {}

@@ -56,9 +56,8 @@ def looks_like_one(path: Path) -> bool:
     with path.open("rb") as file:
         sample = _decoded(file.read(_SAMPLE))
     try:
-        first = next(
-            (row for row in csv.reader(io.StringIO(sample), delimiter=_delimiter(sample)) if row), []
-        )
+        rows = csv.reader(io.StringIO(sample), delimiter=_delimiter(sample))
+        first: list[str] = next(filter(None, rows), [])
         return bool(columns.of_header(first) or columns.of_rows(first))
     except Bad:
         return True

@@ -87,7 +87,7 @@ class Boto3:
         self._rekognition.close()
 
     def _with(self, key: Key) -> Any:
-        return boto3.client("rekognition", **self._where, **key)  # type: ignore[call-overload]
+        return boto3.client("rekognition", **self._where, **key)  # pyrefly: ignore[no-matching-overload]
 
 
 class CommandLine:
@@ -189,7 +189,7 @@ class JavaScript:
         )
 
     def call(self, operation: str, key: Key | None = None, **request: Any) -> dict[str, Any]:
-        credentials = {}
+        credentials: dict[str, dict[str, str]] = {}
         if key:
             named = {"accessKeyId": "aws_access_key_id", "secretAccessKey": "aws_secret_access_key"}
             credentials = {"credentials": {name: key[part] for name, part in named.items()}}
@@ -234,7 +234,7 @@ def _variables(key: Key) -> dict[str, str]:
 
 def _impatient_waiters(models: Path) -> Path:
     """A copy of the CLI's own waiters that look every second: its options have none for the delay."""
-    (package,) = find_spec("awscli").submodule_search_locations  # type: ignore[union-attr, misc]
+    (package,) = find_spec("awscli").submodule_search_locations  # pyrefly: ignore[missing-attribute]
     (found,) = Path(package).glob("botocore/data/rekognition/*/waiters-2.json")
     waiters = json.loads(found.read_text())
     for waiter in waiters["waiters"].values():
