@@ -11,9 +11,9 @@ import pytest
 import lambdas.promote
 import lambdas.retrain
 import lambdas.review
-from tests.statemachines import asl
-from tests.statemachines.paths import PATHS, REPORTERS, USUAL
-from tests.statemachines.stage import NESTED
+from tests.fixtures import state_machines as asl
+from tests.fixtures.scripted_stack import NESTED
+from tests.fixtures.state_machine_paths import PATHS, REPORTERS, USUAL
 from tests.statemachines.test_review import TRANSITIONS
 
 HANDLERS: dict[str, Any] = {

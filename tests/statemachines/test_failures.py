@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.statemachines import asl
-from tests.statemachines.paths import PATHS, REPORTERS
-from tests.statemachines.stage import NESTED, Fails, Played, Stage
+from tests.fixtures import state_machines as asl
+from tests.fixtures.scripted_stack import NESTED, Fails, Played, Stage
+from tests.fixtures.state_machine_paths import PATHS, REPORTERS
 
 USUAL_PATH = {"retrain": PATHS["retrain promotes"], "promote": PATHS["promote switches"]}
 BOOM = Fails("it broke")

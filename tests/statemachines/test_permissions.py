@@ -13,8 +13,8 @@ from aws_cdk.assertions import Template
 
 from infra.settings import Settings
 from infra.stack import LabelLoopStack
-from tests.statemachines import asl
-from tests.statemachines.stage import NESTED
+from tests.fixtures import state_machines as asl
+from tests.fixtures.scripted_stack import NESTED
 
 CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
 OBSERVABILITY = {

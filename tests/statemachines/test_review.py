@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.statemachines import asl
-from tests.statemachines.stage import Answer, Fails, Played, Script, Stage
+from tests.fixtures import state_machines as asl
+from tests.fixtures.scripted_stack import Answer, Fails, Played, Script, Stage
 
 ASKED = ("Begin", "Route?", "Ask")
 JOB = ("Begin", "Route?", "StartJob", "WatchJob", "JobFinished?")
