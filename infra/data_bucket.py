@@ -37,7 +37,7 @@ class DataBucket(Construct):
         )
         self.bucket = s3.Bucket(
             self,
-            "Data",
+            "Bucket",
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,

@@ -34,7 +34,7 @@ class LabelLoopStack(cdk.Stack):
         code = lambda_.Code.from_asset(str(lambda_asset.build(platform)))
         deployment = Deployment(self, settings, code)
 
-        data_bucket = DataBucket(self, "DataBucket", deployment)
+        data_bucket = DataBucket(self, "Data", deployment)
         loop_state = LoopState(self, "LoopState", deployment)
         register = Register(self, "Register", deployment, data_bucket=data_bucket, loop_state=loop_state)
         project = RekognitionProject(self, "Project", deployment, loop_state=loop_state)

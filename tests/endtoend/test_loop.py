@@ -340,7 +340,7 @@ def test_an_event_that_comes_ten_times_is_one_image(loop: Loop) -> None:
     first = until(lambda: catalogue_images.get_image(loop.catalogue, sha), 30, "it is registered")
     detail = {"bucket": {"name": loop.bucket}, "object": {"key": key, "size": 1, "sequencer": "0"}}
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
-    queue = loop.resource("AWS::SQS::Queue", "RegisterInboxQueue")
+    queue = loop.resource("AWS::SQS::Queue", "RegisterEventQueueQueue")
     for _ in range(10):
         loop.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
     time.sleep(3)
@@ -397,7 +397,7 @@ def test_a_manifest_with_broken_lines_labels_what_it_can(loop: Loop) -> None:
 def test_a_lost_event_is_made_up_for(loop: Loop) -> None:
     """The rule is switched off while an image comes; the sweeper finds it."""
     events = loop.client("events")
-    rule = loop.resource("AWS::Events::Rule", "RegisterInboxRule")
+    rule = loop.resource("AWS::Events::Rule", "RegisterEventQueueRule")
     (scene,) = classification_scenes(1, seed=11)
     events.disable_rule(Name=rule)
     loop.put("incoming/labeled/empty/overlooked.jpg", scene.jpeg())
