@@ -412,7 +412,7 @@ def test_what_is_drawn_outlives_the_sign_in(loop: Loop, people: dict[str, Person
     desk_is_ready(page)
     assert task_of(page) == drawn
     expect(boxes).to_have_count(before + 1)
-    until(lambda: tasks(loop).get(answered).outcome == "nothing", 60, "the answer is delivered")  # type: ignore[union-attr]
+    until(lambda: tasks(loop).get(answered).outcome == "nothing", 60, "the answer is delivered")  # pyrefly: ignore[missing-attribute]
     expect(page.get_by_text("1 to send")).to_have_count(0)
     page.reload()
     desk_is_ready(page)

@@ -63,7 +63,7 @@ def test_the_images_are_read_once_and_not_kept() -> None:
             most.append(alive)
             alive += 1
             side = "TEST" if number % 5 == 0 else "TRAIN"
-            yield Counted(str(number), 640, 480, side, "detection", (), (box(), box()), "", "")  # type: ignore[arg-type]
+            yield Counted(str(number), 640, 480, side, "detection", (), (box(), box()), "", "")
 
     most: list[int] = []
     assert made(stream()).statistics.total == 5_000
