@@ -22,8 +22,8 @@ from PIL import ImageEnhance
 import learning
 from benchmarks import error_pictures
 from lambdas.domain.annotations import folders, voc
-from lambdas.domain.annotations.recognise import recognise
-from lambdas.domain.annotations.types import Found, LabelledBox
+from lambdas.domain.annotations.format_detection import recognise
+from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
 from learning import Box, Example, Progress, Task
 from local import scenes
 from local.engine.training import progress, trainer
@@ -204,7 +204,7 @@ def _written(drawn: Iterable[scenes.Scene], folder: Path) -> list[Example]:
 
 def _read(root: Path) -> Dataset:
     reader = voc.read if recognise(root).format == "voc" else folders.read
-    images = [entry for entry in reader(root) if isinstance(entry, Found) and entry.kind]
+    images = [entry for entry in reader(root) if isinstance(entry, ImageAnnotation) and entry.kind]
     examples = {
         dataset_type: [
             Example(root / image.image, image.labels, tuple(_box(box) for box in image.boxes))

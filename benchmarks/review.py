@@ -14,13 +14,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.embedded_stack import deployed
-from lambdas.domain import catalogue, clock
-from lambdas.domain.reviews.tasks import ReviewTable
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.shared import clock
 from local.console_client import ConsoleClient
 from local.people import Person, add_person
 from local.scenes import DETECTION_LABELS, detection_scenes
 from tests.browser import chromium
-from tests.endtoend.loop import Loop, until
+from tests.fixtures.deployed_loop import Loop, until
 
 CLICKS, CLICK_LIMIT_MS = 100, 100
 REVIEWERS, TASKS, CATALOGUE_LIMIT_S = 20, 500, 2.0
@@ -117,7 +118,9 @@ class _Times:
     def uncatalogued(self) -> list[str]:
         with self.lock:
             return [
-                catalogue.image_id(image) for image in self.answered_at if image not in self.catalogued_at
+                catalogue_images.image_id(image)
+                for image in self.answered_at
+                if image not in self.catalogued_at
             ]
 
 
@@ -146,7 +149,7 @@ def _reviewers(loop: Loop, address: str) -> None:
 def _watch_catalogue(table: Any, times: _Times) -> None:
     """One reader for all: twenty would be measured more than what they measure."""
     while (waiting := times.uncatalogued()) or not times.ended:
-        images = catalogue.get_images(table, waiting[: catalogue.MAX_BATCH])
+        images = catalogue_images.get_images(table, waiting[: catalogue_images.MAX_BATCH])
         now = time.monotonic()
         times.catalogued_at |= {image.sha256: now for image in images if image.status == "labelled"}
         if times.ended and now - times.ended > PATIENCE_S:

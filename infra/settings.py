@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from lambdas.domain.tuning import Tuning
+from lambdas.domain.shared.tuning import Tuning
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
 _SCHEDULE = re.compile(r"(rate|cron)\(.+\)")
@@ -29,33 +29,37 @@ class Settings:
     """What a deployment is made with. Everything in `tuning` can be changed later without a deployment."""
 
     name: str = "labelloop"
-    """Prefix of the deployment's resources; one deployment is one detection problem."""
+    """Name of the stack, the Rekognition project and the state machines. One deployment is one detection
+    problem."""
     embedded: bool = False
-    """Deployed into the embedded stack rather than into AWS."""
+    """Whether this is a deployment into the embedded stack rather than into AWS."""
     architecture: str = "arm64"
-    """Processor of the Lambda functions: arm64 or x86_64."""
+    """Processor architecture of the Lambda functions."""
     retain_data: bool = True
-    """Keep images, catalogue and records when the stack is destroyed."""
+    """Whether images, catalogue and records stay when the stack is destroyed."""
     notification_email: str = ""
-    """Gets a mail for each finished run; empty for none."""
+    """Address that gets a mail for each finished run and each alarm. Empty: nobody does."""
     log_retention_days: int = 90
+    """Days for which the logs of functions, state machines and the HTTP API are kept."""
     retrain_schedule: str = "rate(7 days)"
-    """EventBridge schedule of unconditional runs, or `never`."""
+    """When a run starts however few images are new: an EventBridge schedule, or `never`. It ends as skipped
+    if nothing has changed."""
     sweep_schedule: str = "rate(15 minutes)"
-    """How often forgotten models and dead leases are looked for."""
+    """When the sweeper looks for what a crash or a lost event left behind: an EventBridge schedule. Images
+    without labels are collected for review as often."""
     retry_seconds: int = 0
-    """How long a failed queue message waits for its next try; 0: six times the function's timeout, as AWS
-    recommends for SQS event sources."""
+    """Seconds that a queue message waits for its next try after it failed. 0: six times the function's
+    timeout, as AWS recommends for SQS event sources."""
     register_concurrency: int = 10
-    """Images are registered by at most this many functions at once, each taking a batch of 10."""
+    """Register functions that run at once at most, each with a batch of up to 10 files."""
     a2i_workteam_arn: str = ""
-    """Of a private work team, for review_route a2i; its human task UI and flow definition are made with the
-    stack."""
+    """ARN of a private work team, for review_route a2i. The human task UI and the flow definition are made
+    with the stack."""
     a2i_flow_definition_arn: str = ""
-    """Of a flow definition of Amazon A2I that is there already, instead; its human task UI has to use the
-    worker template that `labelloop worker-template` prints."""
+    """ARN of a flow definition of Amazon A2I that exists already, in place of a2i_workteam_arn. Its human
+    task UI has to use the worker template that `labelloop worker-template` prints."""
     groundtruth_workteam_arn: str = ""
-    """Of a private work team, for review_route groundtruth."""
+    """ARN of a private work team, for review_route groundtruth."""
     tuning: Tuning = field(default_factory=Tuning)
 
     def __post_init__(self) -> None:

@@ -164,12 +164,12 @@ class Model:
 
 def _facts(document: dict[str, Any]) -> Facts:
     stage = document["second_stage"]
-    parts = {
+    document |= {
         "labels": tuple(document["labels"]),
         "canvas": Canvas(**document["canvas"]),
         "second_stage": SecondStage(**stage) if stage else None,
     }
-    return Facts(**{**document, **parts})
+    return Facts(**document)
 
 
 def networks_for(facts: Facts) -> tuple[nn.Module, nn.Module | None]:

@@ -211,7 +211,8 @@ class TrainingSchedule:
         """Learn from all images while the rate falls from full to nothing."""
         self.averaged = copy.deepcopy(self.averaged)
         self._averages = []
-        self._training, self._queue = list(range(len(self.learner))), []
+        self._training = list(range(len(self.learner)))
+        self._queue = []
         wanted, done = min(self._decay_steps(), self.steps_left), 0
         rate, rise = min(1.0, (self.step + 1) / WARMUP_STEPS), self.fraction
         end = max(end, rise)

@@ -242,4 +242,6 @@ def _key(resource: Resource) -> tuple[str, str, str, str]:
 
 
 def _resource(row: sqlite3.Row) -> Resource:
-    return Resource(**{**dict(row), "body": json.loads(row["body"]), "event_sent": bool(row["event_sent"])})
+    columns: dict[str, Any] = dict(row)
+    columns |= {"body": json.loads(row["body"]), "event_sent": bool(row["event_sent"])}
+    return Resource(**columns)

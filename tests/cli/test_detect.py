@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cli import detect
-from tests.cli.conftest import V1, V2, Cli, client_error, version_arn
+from tests.fixtures.cli import V1, V2, Cli, client_error, version_arn
 
 BOLT = {
     "Name": "bolt",
@@ -122,7 +122,7 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_insisted_on(cli: Cli, tmp
             raise gone
         return answer(**given)
 
-    cli.fake.DetectCustomLabels = switched  # type: ignore[method-assign]
+    cli.fake.DetectCustomLabels = switched  # pyrefly: ignore[method-assign]
     (found,) = cli.json("detect", str(jpeg(tmp_path / "a.jpg")))
     assert found["model_version"] == V2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -16,9 +16,8 @@ class Labels:
     def __len__(self) -> int:
         return len(self._labels)
 
-    @property
-    def labels_of(self) -> Callable[[int], set[str]]:
-        return self._labels.__getitem__
+    def labels_of(self, index: int) -> set[str]:
+        return self._labels[index]
 
 
 def test_images_of_rare_labels_are_shown_more_often() -> None:

@@ -98,7 +98,7 @@ def model_with_a_second_stage() -> Model:
     network, second = networks_for(facts)
     assert second
     # Untrained heat is near nothing everywhere; this makes some boxes worth classifying.
-    torch.nn.init.constant_(network.heat[-1].bias, 0.0)  # type: ignore[index, union-attr]
+    torch.nn.init.constant_(network.heat[-1].bias, 0.0)  # pyrefly: ignore[bad-index, missing-attribute]
     return Model(facts, network, second)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lambdas.domain.report import REKOGNITION, limits_of
-from tests.report.pictures import (
+from tests.fixtures.report_images import (
     box,
     classification,
     codes,
@@ -34,7 +34,7 @@ def test_a_good_data_set_has_no_findings() -> None:
     ],
 )
 def test_an_empty_dataset_stops(images: list[object], where: str) -> None:
-    report = made(images)  # type: ignore[arg-type]
+    report = made(images)  # pyrefly: ignore[bad-argument-type]
     assert found(report, "no_images").severity == "stops"
     assert where in found(report, "no_images").title
     assert report.stops

@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
 
 from learning.metrics import MATCHING_IOU
 from learning.types import Box, Example, Prediction
@@ -91,7 +92,7 @@ def _precision_and_recall(truths: Sequence[Truth], boxes: Sequence[PredictedBox]
     )
     predicted = dataset.loadRes([{**_annotation(image, box), "score": sure} for image, box, sure in boxes])
     run = COCOeval_faster(dataset, predicted, "bbox", print_function=_print_nothing)
-    run.params.iouThrs = [MATCHING_IOU]
+    run.params.iouThrs = np.array([MATCHING_IOU])
     run.params.areaRng, run.params.areaRngLbl = _ANY_AREA, ["all"]
     run.params.maxDets = [_MAX_PREDICTIONS]
     run.evaluate()

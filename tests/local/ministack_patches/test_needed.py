@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:asks"
-TASK = {
+TASK: dict[str, Any] = {
     "Type": "Task",
     "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
     "QueryLanguage": "JSONata",
@@ -59,7 +59,7 @@ def test_task_tokens_a_function_that_fails_is_waited_for(
 def test_cdn_origins_an_http_api_is_not_asked() -> None:
     from ministack.services import cloudfront
 
-    origin = {
+    origin: dict[str, Any] = {
         "domain_name": "abcdef.execute-api.us-east-1.amazonaws.com",
         "origin_path": "",
         "custom_headers": [],

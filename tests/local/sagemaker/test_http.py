@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain.reviews import a2i as domain
-from lambdas.domain.reviews import groundtruth, worker_template
-from lambdas.domain.reviews.groundtruth import JobSettings
-from lambdas.domain.reviews.tasks import Answer
+from lambdas.domain.review.desk.task import Answer
+from lambdas.domain.review.workforce import a2i as workforce_a2i
+from lambdas.domain.review.workforce import ground_truth, worker_template
+from lambdas.domain.review.workforce.ground_truth import JobSettings
 from tests.fixtures.engine import eventually
 from tests.fixtures.sagemaker import picture
+from tests.fixtures.workforce_tasks import CAT, DEPLOYMENT, LABELS, task
 from tests.local.test_server import ACCOUNT, REGION, Server
-from tests.review.routes_support import CAT, DEPLOYMENT, LABELS, task
 
 BUCKET = "review-bucket"
 WORKTEAM = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:workteam/private-crowd/team"
 LOOPS = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:human-loop/{DEPLOYMENT}-*"
-CORS = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "AllowedHeaders": []}
+CORS: dict[str, list[str]] = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "AllowedHeaders": []}
 TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
 S3_OF_ROLE = {
     "Effect": "Allow",
@@ -100,7 +100,7 @@ def allow(action: str | list[str], resource: str) -> dict[str, Any]:
 
 def start(server: Server, flow: str, number: int, a2i: Any = None) -> Any:
     asked = task(id=f"{'a' * 20}-{number}")
-    domain.start_loop(
+    workforce_a2i.start_loop(
         a2i or server.client("sagemaker-a2i-runtime"),
         server.client("s3"),
         asked,
@@ -142,40 +142,40 @@ def test_an_answered_loop_is_told_by_an_event_and_its_output_read(server: Server
     allowed = {**allow("sqs:SendMessage", arn), "Principal": {"Service": "events.amazonaws.com"}}
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy(allowed)})
     pattern = {
-        "source": [domain.SOURCE],
-        "detail-type": [domain.DETAIL_TYPE],
+        "source": [workforce_a2i.SOURCE],
+        "detail-type": [workforce_a2i.DETAIL_TYPE],
         "detail": {"flowDefinitionArn": [flow]},
     }
     events.put_rule(Name="loops", EventPattern=json.dumps(pattern))
     events.put_targets(Rule="loops", Targets=[{"Id": "queue", "Arn": arn}])
 
     asked = start(server, flow, 1)
-    name = domain.loop_name(DEPLOYMENT, asked.id)
+    name = workforce_a2i.loop_name(DEPLOYMENT, asked.id)
     (work,) = [work for work in http(server, "queue?worker=ann")["work"] if work["name"] == name]
     with urllib.request.urlopen(work["url"], timeout=20) as image:  # noqa: S310
         assert image.read() == picture()
     answer(server, name, {"boxes": [CAT]})
 
     messages = eventually(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2).get("Messages"))
-    change = domain.status_change(json.loads(messages[0]["Body"]), DEPLOYMENT)
+    change = workforce_a2i.status_change(json.loads(messages[0]["Body"]), DEPLOYMENT)
     assert change is not None
     assert (change.task_id, change.status) == (asked.id, "Completed")
-    document = domain.read_output(server.client("s3"), change)
-    answers = domain.answers_of(document, asked, LABELS, deployment=DEPLOYMENT)
+    document = workforce_a2i.read_output(server.client("s3"), change)
+    answers = workforce_a2i.answers_of(document, asked, LABELS, deployment=DEPLOYMENT)
     assert [(box.label, box.left) for box in answers.answers[0].boxes] == [("cat", 5)]
 
 
 def test_a_labeling_job_is_answered_and_its_manifest_read(server: Server, role: str) -> None:
     sagemaker, s3 = server.client("sagemaker"), server.client("s3")
     settings = JobSettings(REGION, DEPLOYMENT, BUCKET, role, WORKTEAM)
-    name = groundtruth.start_job(sagemaker, s3, "batch-1", [task()], LABELS, settings)
+    name = ground_truth.start_job(sagemaker, s3, "batch-1", [task()], LABELS, settings)
     answer(server, name, {"boxes": [CAT]})
-    status = groundtruth.job_status(sagemaker, name)
+    status = ground_truth.job_status(sagemaker, name)
     assert status.state == "finished"
     assert status.output is not None
     bucket, key = status.output
     chunks = s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks()
-    answer_given = groundtruth.answers_of(chunks, [task()], LABELS)[task().id]
+    answer_given = ground_truth.answers_of(chunks, [task()], LABELS)[task().id]
     assert isinstance(answer_given, Answer)
     assert [box.label for box in answer_given.boxes] == ["cat"]
 
@@ -195,9 +195,9 @@ def test_policies_decide_who_starts_and_sees_loops(server: Server, flow: str) ->
         ),
     )
     asked = start(server, flow, 2, starter)
-    assert domain.describe_loop(starter, DEPLOYMENT, asked.id) is not None
+    assert workforce_a2i.describe_loop(starter, DEPLOYMENT, asked.id) is not None
     assert code(starter.describe_human_loop, HumanLoopName="other-loop") == "AccessDeniedException"
-    name = domain.loop_name(DEPLOYMENT, asked.id)
+    name = workforce_a2i.loop_name(DEPLOYMENT, asked.id)
     assert code(starter.stop_human_loop, HumanLoopName=name) == "AccessDeniedException"
     other = flow.replace("/boxes", "/other")
     denied = code(
@@ -212,7 +212,7 @@ def test_a_labeling_job_needs_permission_and_a_role_that_may_be_passed(server: S
     sagemaker = server.client("sagemaker", keys)
     settings = JobSettings(REGION, DEPLOYMENT, BUCKET, role, WORKTEAM)
     with pytest.raises(ClientError, match=r"iam:PassRole") as refused:
-        groundtruth.start_job(sagemaker, server.client("s3"), "batch-2", [task()], LABELS, settings)
+        ground_truth.start_job(sagemaker, server.client("s3"), "batch-2", [task()], LABELS, settings)
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
     assert code(sagemaker.describe_labeling_job, LabelingJobName="x") == "AccessDeniedException"
 
@@ -237,10 +237,10 @@ def test_conditions_on_the_role_and_the_workers_are_evaluated(
     settings = JobSettings(REGION, DEPLOYMENT, BUCKET, role, WORKTEAM)
     asked = sagemaker, server.client("s3"), f"batch-{number}", [task()], LABELS, settings
     if allowed:
-        groundtruth.stop_job(server.client("sagemaker"), groundtruth.start_job(*asked))
+        ground_truth.stop_job(server.client("sagemaker"), ground_truth.start_job(*asked))
     else:
         with pytest.raises(ClientError, match="AccessDenied"):
-            groundtruth.start_job(*asked)
+            ground_truth.start_job(*asked)
 
 
 def test_who_signs_wrongly_learns_nothing(server: Server) -> None:
@@ -270,7 +270,7 @@ def test_a_loop_works_with_its_flow_definition_s_role_only(
 ) -> None:
     flow = make_flow(server, name, make_role(server, name, trust, allowed))
     asked = start(server, flow, 3 if name == "blind" else 4)
-    change = domain.describe_loop(server.client("sagemaker-a2i-runtime"), DEPLOYMENT, asked.id)
+    change = workforce_a2i.describe_loop(server.client("sagemaker-a2i-runtime"), DEPLOYMENT, asked.id)
     assert change is not None
     assert change.status == "Failed"
     assert message in change.reason
@@ -288,7 +288,7 @@ def test_a_bucket_whose_images_no_page_may_get_fails_the_loop(server: Server, fl
         asked = start(server, flow, 100 + len(str(rule)))
     finally:
         s3.put_bucket_cors(Bucket=BUCKET, CORSConfiguration={"CORSRules": [CORS]})
-    change = domain.describe_loop(server.client("sagemaker-a2i-runtime"), DEPLOYMENT, asked.id)
+    change = workforce_a2i.describe_loop(server.client("sagemaker-a2i-runtime"), DEPLOYMENT, asked.id)
     assert change is not None
     assert "has no CORS rule" in change.reason
 

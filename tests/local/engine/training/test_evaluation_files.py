@@ -11,7 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from lambdas.domain import custom_labels
+from lambdas.domain.rekognition import custom_labels
 from local.engine.access.s3 import NoObjectError, ObjectTooLargeError, S3Objects
 from local.engine.manifests import lines as manifest_lines
 from local.engine.training import evaluation_files

@@ -1,0 +1,93 @@
+"""The documents hold what they claim: links and paths lead somewhere, messages and states are the code's."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
+SOURCES = ("infra", "lambdas", "local", "learning", "cli", "demo")
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+\.(?:py|ts|tsx|md|json|toml)")
+_PLACEHOLDER = "…"
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _anchors(document: Path) -> set[str]:
+    """The headings as GitHub names them in addresses."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    words = [re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in words}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_links_lead_somewhere(document: Path) -> None:
+    broken = []
+    for link in _LINK.findall(document.read_text()):
+        if link.startswith(("https://", "http://", "mailto:")):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (document.parent / file).resolve() if file else document
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_files_that_are_named_are_there(document: Path) -> None:
+    named = {code for code in _CODE.findall(document.read_text()) if _PATH.fullmatch(code)}
+    folders = (ROOT, ROOT / "lambdas" / "domain", document.parent)
+    missing = {
+        path
+        for path in named
+        if not path.startswith(".") and not any((folder / path).exists() for folder in folders)
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("machine", ["retrain", "promote", "review"])
+def test_states_are_those_of_the_state_machine(machine: str) -> None:
+    definition = json.loads((ROOT / "statemachines" / f"{machine}.asl.json").read_text())
+    section = ARCHITECTURE.read_text().split(f"\n### {machine}\n")[1].split("\n#")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    states = {code for row in rows for code in _CODE.findall(row) if code[0].isupper()}
+    assert states == set(definition["States"])
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    """Every string of a module; what an f-string fills in is a NUL."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "\0"
+                for part in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_quoted_messages_are_those_of_the_code() -> None:
+    modules = [path for folder in SOURCES for path in (ROOT / folder).rglob("*.py")]
+    spoken = "\n".join(text for path in modules for text in _texts(ast.parse(path.read_text())))
+    blocks = re.findall(r"^```text\n(.*?)^```", TROUBLESHOOTING.read_text(), re.MULTILINE | re.DOTALL)
+    messages = [line for block in blocks for line in block.splitlines()]
+    assert len(messages) > 20
+    unknown = [
+        message
+        for message in messages
+        if not all(part.strip() in spoken for part in message.split(_PLACEHOLDER))
+    ]
+    assert unknown == []
