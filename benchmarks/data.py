@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from lambdas.domain import catalogue, clock, snapshots
-from lambdas.domain.catalogue import CatalogueImage
-from lambdas.domain.manifests import Box
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Box
+from lambdas.domain.snapshot import snapshots
 from local import embedded
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def fill(name: str, count: int) -> dict[str, Any]:
     boto3.client("s3").create_bucket(Bucket=name)
     with _create(name).batch_writer() as batch:
         for image in _images(count):
-            batch.put_item(Item=catalogue.as_item(image))
+            batch.put_item(Item=catalogue_images.as_item(image))
     return {}
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from local import embedded
-from tests.endtoend.loop import Loop
+from tests.fixtures.deployed_loop import Loop
 
 
 @contextmanager

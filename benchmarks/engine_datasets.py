@@ -22,7 +22,7 @@ from botocore.config import Config
 from local import embedded
 from local.embedded import REGION, Running, stack_in
 from local.engine.quotas import MAX_IMAGES
-from tests.local.engine_support import BUCKET, boxed
+from tests.fixtures.engine import BUCKET, boxed
 
 LABELS = 20
 POLLS_PER_SECOND = 20

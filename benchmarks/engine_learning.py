@@ -19,14 +19,15 @@ from pathlib import Path
 
 from PIL import ImageEnhance
 
+import learning
 from benchmarks import error_pictures
 from lambdas.domain.annotations import folders, voc
-from lambdas.domain.annotations.recognise import recognise
-from lambdas.domain.annotations.types import Found, LabelledBox
+from lambdas.domain.annotations.format_detection import recognise
+from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
+from learning import Box, Example, Progress, Task
 from local import scenes
-from local.engine import learning, progress, training
-from local.engine.budget import Budget
-from local.engine.learning import Box, Example, Progress, Task
+from local.engine.training import progress, trainer
+from local.engine.training.budget import Budget
 
 SECONDS: dict[Task, int] = {"detection": 600, "classification": 240}
 """What a training may take at most."""
@@ -81,7 +82,7 @@ def scale(count: int = MANY, seconds: float = MANY_SECONDS) -> None:
         told: dict[str, float] = {}
         began = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
-            training_it = pool.submit(training.learn_in_child, folder, Budget(seconds), threading.Event())
+            training_it = pool.submit(trainer.learn_in_child, folder, Budget(seconds), threading.Event())
             while not training_it.done():
                 time.sleep(0.2)
                 if state := progress.read(folder):
@@ -199,7 +200,7 @@ def _written(found: Iterable[scenes.Scene], folder: Path) -> list[Example]:
 
 def _read(root: Path) -> DataSet:
     reader = voc.read if recognise(root).format == "voc" else folders.read
-    found = [one for one in reader(root) if isinstance(one, Found) and one.kind]
+    found = [one for one in reader(root) if isinstance(one, ImageAnnotation) and one.kind]
     sides = {
         side: [
             Example(root / one.image, one.labels, tuple(_box(box) for box in one.boxes))

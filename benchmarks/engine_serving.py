@@ -23,12 +23,12 @@ import boto3
 import torch
 from PIL import Image
 
+from learning import Model
 from local import embedded, scenes
 from local.embedded import REGION, Running, stack_in
-from local.engine import learning_child
-from local.engine.learning import Model
-from local.engine.training import version_directory
-from tests.local.engine_support import BUCKET, boxed
+from local.engine.model_directory import version_directory
+from local.engine.serving import child as serving_child
+from tests.fixtures.engine import BUCKET, boxed
 
 REQUESTS = 10_000
 TRAINING_SECONDS = 15
@@ -97,7 +97,7 @@ class Serving:
 
     def predict(self, arn: str) -> Callable[[bytes], Any]:
         """What the version's process does with an image's bytes, in this process."""
-        return learning_child.load(version_directory(self._engine, arn))
+        return serving_child.load(version_directory(self._engine, arn))
 
     def ask(self, arn: str, requests: int, clients: int) -> Speed:
         """Send so many images, from so many clients at once."""
@@ -267,7 +267,7 @@ def _model_processes(stack: Running) -> list[int]:
             status, command = (path / "status").read_text(), (path / "cmdline").read_text()
         except OSError:
             continue
-        if f"\nPPid:\t{stack.pid}\n" in status and "local.engine.endpoint" in command:
+        if f"\nPPid:\t{stack.pid}\n" in status and "local.engine.serving.child" in command:
             found.append(int(path.name))
     return found
 

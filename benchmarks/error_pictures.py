@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from local.engine.learning import Evaluation, Example, Task
-from local.engine.learning.evaluation import Judged, judge
+from learning import Evaluation, Example, Task
+from learning.metrics import Judged, judge
 
 COLUMNS, MOST = 4, 12
 SIDE = 220

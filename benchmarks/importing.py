@@ -17,7 +17,7 @@ from cli.importing.journal import Journal
 from cli.importing.progress import Meter
 from cli.importing.sources import LocalSource
 from local import embedded
-from tests.endtoend.loop import Loop
+from tests.fixtures.deployed_loop import Loop
 
 IMAGES = 2000
 UPLOADERS = 16

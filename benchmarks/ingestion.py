@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from PIL import Image
 
 from benchmarks.embedded_stack import deployed
-from lambdas.domain import clock
-from tests.endtoend.loop import Loop
+from lambdas.domain.shared import clock
+from tests.fixtures.deployed_loop import Loop
 
 IMAGES = 1000
 KILOBYTES = 200

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.embedded_stack import deployed
 from local.scenes import classification_scenes
-from tests.endtoend.loop import Loop
+from tests.fixtures.deployed_loop import Loop
 
 LIMIT_S = 15
 CONTEXT = {
@@ -16,7 +16,7 @@ CONTEXT = {
     "min_f1": "0",
     "min_label_f1": "0",
     "min_test_images_per_label": "1",
-    "verification_images": "3",
+    "shadow_test_images": "3",
     "f1_tolerance": "1",
     "label_f1_tolerance": "1",
 }

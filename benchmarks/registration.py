@@ -51,7 +51,7 @@ _ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "benchmark",
     "DATA_BUCKET": "data",
     "CATALOGUE_TABLE": "catalogue",
-    "LOOP_TABLE": "loop",
+    "LOOP_STATE_TABLE": "loop",
     "TUNING_PARAMETER": "tuning",
     "RETRAIN_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:retrain",
     "POWERTOOLS_SERVICE_NAME": "register",

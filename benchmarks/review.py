@@ -14,13 +14,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.embedded_stack import deployed
-from lambdas.domain import catalogue, clock
-from lambdas.domain.reviews.tasks import ReviewTable
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.shared import clock
 from local.console_client import ConsoleClient
 from local.people import Person, add_person
 from local.scenes import DETECTION_LABELS, detection_scenes
 from tests.browser import chromium
-from tests.endtoend.loop import Loop, until
+from tests.fixtures.deployed_loop import Loop, until
 
 CLICKS, CLICK_LIMIT_MS = 100, 100
 REVIEWERS, TASKS, CATALOGUE_LIMIT_S = 20, 500, 2.0
@@ -116,7 +117,7 @@ class _Told:
 
     def unknown(self) -> list[str]:
         with self.lock:
-            return [catalogue.image_id(image) for image in self.said if image not in self.known]
+            return [catalogue_images.image_id(image) for image in self.said if image not in self.known]
 
 
 def _crowd(loop: Loop, address: str) -> None:
@@ -144,7 +145,7 @@ def _crowd(loop: Loop, address: str) -> None:
 def _watch_catalogue(table: Any, told: _Told) -> None:
     """One reader for all: twenty would be measured more than what they measure."""
     while (waiting := told.unknown()) or not told.ended:
-        found = catalogue.get_images(table, waiting[: catalogue.MAX_BATCH])
+        found = catalogue_images.get_images(table, waiting[: catalogue_images.MAX_BATCH])
         now = time.monotonic()
         told.known |= {image.sha256: now for image in found if image.status == "labelled"}
         if told.ended and now - told.ended > PATIENCE_S:

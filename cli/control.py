@@ -10,7 +10,8 @@ from typing import Any
 from cli import following, history
 from cli.deployment import Deployment, DeploymentError
 from cli.following import Promotion, Run
-from lambdas.domain import custom_labels, retraining
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.retrain import runs
 
 EXIT_CODES = {"promoted": 0, "refused": 3, "skipped": 3, "failed": 1}
 
@@ -41,7 +42,7 @@ def rollback(deployment: Deployment, name: str) -> tuple[str, Promotion]:
             gone back to: that starts it.
     """
     version = str(history.version(deployment, name)["id"])
-    champion = deployment.records.champion()
+    champion = deployment.loop_state.champion()
     if champion and champion.version_name == version and _runs(deployment, version):
         raise DeploymentError(f"{version} is the champion already; `labelloop models` shows the others")
     given = {"version": version, "rollback": True}
@@ -60,7 +61,7 @@ def verdict(promotion: Promotion) -> dict[str, Any]:
     if output := found.get("output"):
         ended: dict[str, Any] = json.loads(output)
         return ended
-    reason = retraining.readable(str(found.get("cause", ""))) or f"its execution is {found.get('status')}"
+    reason = runs.readable(str(found.get("cause", ""))) or f"its execution is {found.get('status')}"
     return {"outcome": "failed", "reason": reason}
 
 

@@ -11,7 +11,8 @@ from cli import exporting, images
 from cli.importing import command as importing
 from cli.output import CommandError
 from cli.session import AsJson, Name, session
-from lambdas.domain.catalogue import Side, Status
+from lambdas.domain.catalogue.images import Status
+from lambdas.domain.shared.annotation import DatasetType
 
 ImportFormat = Literal["coco", "voc", "yolo", "csv", "manifest", "folders", "unlabelled"]
 ExportFormat = Literal["coco", "yolo", "manifest"]
@@ -124,7 +125,9 @@ def find(  # noqa: PLR0917 one for each option
     source: Annotated[
         str | None, typer.Option("--source", help="Dropped under a key that has this in it.")
     ] = None,
-    side: Annotated[Side | None, typer.Option("--side", help="To train with, or to test with.")] = None,
+    side: Annotated[
+        DatasetType | None, typer.Option("--side", help="To train with, or to test with.")
+    ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="No more than so many.")] = 20,
     name: Name = None,
     as_json: AsJson = False,

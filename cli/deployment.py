@@ -20,9 +20,9 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as UnreachableError
 
-from lambdas.domain.records import Records
-from lambdas.domain.reviews.tasks import ReviewTable
-from lambdas.domain.tuning import Tuning
+from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -38,7 +38,7 @@ CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout
 OUTPUTS = {
     "bucket": "DataBucket",
     "catalogue_table": "CatalogueTable",
-    "loop_table": "LoopTable",
+    "loop_table": "LoopStateTable",
     "tuning_parameter": "TuningParameter",
     "project_arn": "ProjectArn",
     "review_table": "ReviewTable",
@@ -134,8 +134,8 @@ class Deployment:
         return ReviewTable(boto3.resource("dynamodb", config=CONFIG).Table(self.review_table))
 
     @cached_property
-    def records(self) -> Records:
-        return Records(boto3.resource("dynamodb", config=CONFIG).Table(self.loop_table))
+    def loop_state(self) -> LoopState:
+        return LoopState(boto3.resource("dynamodb", config=CONFIG).Table(self.loop_table))
 
     def tuning(self) -> Tuning:
         """The thresholds and intervals in force.

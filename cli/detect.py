@@ -16,7 +16,7 @@ from rich.table import Table
 
 from cli import drawing
 from cli.deployment import Deployment, DeploymentError
-from lambdas.domain import detection
+from lambdas.domain.detect import detection
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_BYTES = 4 * 1024 * 1024
@@ -104,7 +104,7 @@ def ask(
     """
     try:
         champion, found = detection.ask(
-            deployment.rekognition, deployment.records, {"Bytes": body}, min_confidence=min_confidence
+            deployment.rekognition, deployment.loop_state, {"Bytes": body}, min_confidence=min_confidence
         )
     except detection.NoChampionError as error:
         raise DeploymentError(

@@ -29,8 +29,9 @@ def annotate(picture: bytes | Image.Image, found: Sequence[dict[str, Any]]) -> I
     """The picture upright, as RGB, with what was found in it.
 
     Args:
-        found: as lambdas.domain.custom_labels.detect gives it: label, confidence (0 to 100) and, from a
-            detection model, a box in ratios of the upright picture. What has no box is listed at the top.
+        found: as lambdas.domain.rekognition.custom_labels.detect gives it: label, confidence (0 to 100)
+            and, from a detection model, a box in ratios of the upright picture. What has no box is listed at
+            the top.
     """
     upright = _upright(picture)
     draw = ImageDraw.Draw(upright)

@@ -21,12 +21,16 @@ from cli.deployment import CONFIG, Deployment
 from cli.importing.progress import Meter, meter
 from cli.output import CommandError
 from cli.session import Session
-from lambdas.domain import catalogue, curation, manifests, snapshots
 from lambdas.domain.annotations import coco, sagemaker, yolo
-from lambdas.domain.annotations.types import Found, LabelledBox
-from lambdas.domain.arrivals import ANNOTATIONS, LABELED, UNLABELED
-from lambdas.domain.catalogue import SIDES, CatalogueImage, Side
-from lambdas.domain.sides import Ledger
+from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
+from lambdas.domain.catalogue import curation
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.catalogue.split_ledger import Ledger
+from lambdas.domain.register.arrivals import ANNOTATIONS, LABELED, UNLABELED
+from lambdas.domain.shared import manifests
+from lambdas.domain.shared.annotation import DATASET_TYPES, DatasetType
+from lambdas.domain.snapshot import snapshots
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,12 +56,12 @@ class Exported:
     """A labelled image under the name that it is written by."""
 
     image: CatalogueImage
-    side: Side | None
+    side: DatasetType | None
     name: str
 
-    def as_found(self) -> Found:
+    def as_found(self) -> ImageAnnotation:
         image = self.image
-        return Found(
+        return ImageAnnotation(
             image=self.name,
             kind=image.kind,
             labels=image.labels,
@@ -118,12 +122,12 @@ def of_catalogue(deployment: Deployment) -> Iterator[Exported]:
 def of_snapshot(deployment: Deployment, snapshot: str) -> Iterator[Exported]:
     """The images of a snapshot, labelled as they were in it."""
     names = Names()
-    for side in SIDES:
+    for side in DATASET_TYPES:
         lines = snapshots.entries(deployment.s3, deployment.bucket, snapshot, side)
         for number, line in enumerate(lines, start=1):
             said = manifests.parse_line(line, number)
             sha256 = PurePosixPath(said.source_key).stem
-            known = catalogue.get_image(deployment.catalogue, sha256)
+            known = catalogue_images.get_image(deployment.catalogue, sha256)
             if known is None:
                 raise CommandError(f"image {sha256} of snapshot {snapshot} is not in the catalogue")
             image = replace(known, kind=said.kind, labels=said.labels, boxes=said.boxes)
@@ -153,7 +157,7 @@ def run(using: Session, path: Path, options: Options) -> None:
         _Downloads(deployment.bucket, path, shown) as downloads,
     ):
 
-        def passing() -> Iterator[Found]:
+        def passing() -> Iterator[ImageAnnotation]:
             for each in chain([first], exported):
                 _check_kind(each, format)
                 counts[each.side or "unassigned"] += 1
@@ -202,7 +206,7 @@ def _check_kind(exported: Exported, format: str) -> None:
 def _chosen(deployment: Deployment, options: Options) -> tuple[Iterable[Exported], int]:
     """The images, and how many they are."""
     if not options.snapshot:
-        return of_catalogue(deployment), catalogue.count_by_status(deployment.catalogue)["labelled"]
+        return of_catalogue(deployment), catalogue_images.count_by_status(deployment.catalogue)["labelled"]
     try:
         found = snapshots.read(deployment.s3, deployment.bucket, options.snapshot)
     except ClientError as error:
@@ -270,7 +274,7 @@ def client() -> S3Client:
     return boto3.client("s3", config=_CONFIG)
 
 
-_WRITERS: dict[str, Callable[[Path, Iterable[Found]], None]] = {
+_WRITERS: dict[str, Callable[[Path, Iterable[ImageAnnotation]], None]] = {
     "coco": coco.write_coco,
     "yolo": yolo.write_yolo,
     "manifest": sagemaker.write_manifest,

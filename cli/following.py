@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from cli.deployment import Deployment
-from lambdas.domain import custom_labels, retraining
-from lambdas.domain.console.runs import STEPS
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.retrain import runs
+from lambdas.domain.retrain.steps import STEPS
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -72,7 +73,7 @@ class Execution:
 
     @property
     def name(self) -> str:
-        return retraining.run_id(self.arn)
+        return runs.run_id(self.arn)
 
     def look(self) -> list[Phase]:
         """The phases so far, those that have just begun included.
@@ -151,7 +152,7 @@ class Run:
 
     def training_status(self) -> str:
         """What Rekognition says of the version in training."""
-        name = (self._deployment.records.run(self.id) or {}).get("version")
+        name = (self._deployment.loop_state.run(self.id) or {}).get("version")
         if not name:
             return ""
         version = custom_labels.describe_version(
@@ -161,10 +162,10 @@ class Run:
 
     def record(self) -> dict[str, Any]:
         """The run's record once it has ended; made from its execution if it could not write one."""
-        record = self._deployment.records.run(self.id) or {"id": self.id}
+        record = self._deployment.loop_state.run(self.id) or {"id": self.id}
         if "ended_at" in record:
             return record
-        cause = retraining.readable(str(self.execution.found.get("cause", "")))
+        cause = runs.readable(str(self.execution.found.get("cause", "")))
         reason = cause or f"its execution is {self.execution.status}"
         return {**record, "outcome": "failed", "reason": reason}
 
@@ -193,7 +194,7 @@ def promotion_arn(deployment: Deployment, name: str) -> str:
 
 def under_way(deployment: Deployment) -> Run | None:
     """The run that is under way: the one that has the lease, else the one that began first."""
-    lease = deployment.records.lease("retrain")
+    lease = deployment.loop_state.lease("retrain")
     found = deployment.stepfunctions.list_executions(
         stateMachineArn=deployment.retrain_machine_arn, statusFilter="RUNNING"
     )["executions"]

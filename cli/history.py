@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cli import words
 from cli.deployment import Deployment, DeploymentError
-from lambdas.domain import retraining
+from lambdas.domain.retrain import notification
 
 Record = dict[str, Any]
 
@@ -25,7 +25,7 @@ def run(deployment: Deployment, id: str) -> Record:
     Raises:
         DeploymentError: there is none.
     """
-    runs = deployment.records.runs()
+    runs = deployment.loop_state.runs()
     found = [run for run in runs if run["id"] == id] or [run for run in runs if run["id"].startswith(id)]
     if len(found) == 1:
         return found[0]
@@ -85,7 +85,7 @@ def show_run(console: Console, found: Record) -> None:
 
 
 def _flagged(found: Record) -> str:
-    told = retraining.flagged_words(found)
+    told = notification.flagged_words(found)
     return f"{told}: Rekognition found errors in them, and trained without" if told else ""
 
 
@@ -126,7 +126,7 @@ def version(deployment: Deployment, name: str) -> Record:
     Raises:
         DeploymentError: there is none.
     """
-    versions = deployment.records.versions()
+    versions = deployment.loop_state.versions()
     short = name.removeprefix("v").split("-")[0]
     found = [v for v in versions if v["id"] == name]
     if not found and "-" not in name:
@@ -138,14 +138,14 @@ def version(deployment: Deployment, name: str) -> Record:
 
 def models(deployment: Deployment) -> list[Record]:
     """Every model version, newest first, with `champion` saying whether it serves."""
-    champion = deployment.records.champion()
+    champion = deployment.loop_state.champion()
     serving = champion.version_name if champion else ""
-    return [{**found, "champion": found["id"] == serving} for found in deployment.records.versions()]
+    return [{**found, "champion": found["id"] == serving} for found in deployment.loop_state.versions()]
 
 
 def lineage(deployment: Deployment, found: Record) -> Record:
     """The version's record with where its snapshot is and whether it serves."""
-    champion = deployment.records.champion()
+    champion = deployment.loop_state.champion()
     return {
         **found,
         "champion": bool(champion and champion.version_name == found["id"]),
@@ -231,5 +231,5 @@ def _verdicts(console: Console, found: Record) -> None:
         console.print(words.verdict(verdict), style=style, markup=False)
 
 
-def _names(records: Sequence[Record]) -> str:
-    return ", ".join(record["id"] for record in records[:20]) or "none"
+def _names(loop_state: Sequence[Record]) -> str:
+    return ", ".join(record["id"] for record in loop_state[:20]) or "none"

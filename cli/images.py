@@ -17,9 +17,13 @@ from rich.table import Table
 from cli import drawing, words
 from cli.deployment import Deployment
 from cli.output import CommandError
-from lambdas.domain import catalogue, curation, manifests
-from lambdas.domain.catalogue import STATUSES, CatalogueImage, Side, Status
-from lambdas.domain.manifests import Box, BrokenLine, Kind
+from lambdas.domain.catalogue import curation
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Status
+from lambdas.domain.shared import annotation as shared_annotation
+from lambdas.domain.shared import manifests
+from lambdas.domain.shared.annotation import Box, DatasetType, Kind
+from lambdas.domain.shared.manifests import BrokenLineError
 
 MIN_PREFIX = 4
 """Letters of a hash; fewer are hardly ever one image's alone."""
@@ -33,7 +37,7 @@ class Wanted:
     label: str | None
     status: Status | None
     source: str | None
-    side: Side | None
+    side: DatasetType | None
     limit: int
 
 
@@ -79,17 +83,17 @@ def get(deployment: Deployment, prefix: str) -> CatalogueImage:
     if len(hashes) > 1:
         told = ", ".join(sha256[: len(wanted) + 4] for sha256 in sorted(hashes)[:5])
         raise CommandError(f"{prefix} may be any of {len(hashes)} images: {told} ...", exit_code=2)
-    image = catalogue.get_image(deployment.catalogue, hashes[0]) if hashes else None
+    image = catalogue_images.get_image(deployment.catalogue, hashes[0]) if hashes else None
     if image is None:
         raise CommandError(f"there is no image {prefix} in {deployment.name}")
     return image
 
 
 def _beginning_with(deployment: Deployment, prefix: str) -> Iterator[str]:
-    beginning = catalogue.image_id(prefix)
+    beginning = catalogue_images.image_id(prefix)
     for status in STATUSES:
-        for id in catalogue.ids(deployment.catalogue, status, beginning=beginning):
-            yield id.removeprefix(catalogue.image_id(""))
+        for id in catalogue_images.ids(deployment.catalogue, status, beginning=beginning):
+            yield id.removeprefix(catalogue_images.image_id(""))
 
 
 # Telling
@@ -100,7 +104,7 @@ def as_dict(deployment: Deployment, image: CatalogueImage) -> dict[str, Any]:
     return {
         "sha256": image.sha256,
         "status": image.status,
-        "side": catalogue.side_of(deployment.catalogue, image.sha256) or "",
+        "side": catalogue_images.side_of(deployment.catalogue, image.sha256) or "",
         "kind": image.kind,
         "labels": list(image.label_names),
         "boxes": [
@@ -215,11 +219,11 @@ def judgement(labels: Sequence[str], boxes: Path | None, manifest: Path | None) 
         if manifest:
             return _from_manifest(manifest)
         return Judgement(
-            "classification", labels=tuple(sorted({manifests.clean_label(label) for label in labels}))
+            "classification", labels=tuple(sorted({shared_annotation.clean_label(label) for label in labels}))
         )
     except OSError as error:
         raise CommandError(f"{boxes or manifest}: {error.strerror}", exit_code=2) from error
-    except BrokenLine as broken:
+    except BrokenLineError as broken:
         raise CommandError(f"{boxes or manifest}: {broken}", exit_code=2) from broken
     except (ValueError, KeyError, TypeError) as error:
         raise CommandError(f"{boxes or manifest or '--label'}: {_why(error)}", exit_code=2) from error
@@ -232,7 +236,7 @@ def relabel(deployment: Deployment, prefix: str, said: Judgement) -> dict[str, A
         CommandError: boxes do not fit the image.
     """
     image = get(deployment, prefix)
-    annotation = manifests.Annotation(
+    annotation = shared_annotation.Annotation(
         deployment.bucket, image.key, said.kind, labels=said.labels, boxes=said.boxes
     )
     if problem := manifests.check_fits(annotation, image.width, image.height):
@@ -264,7 +268,7 @@ def _from_boxes(path: Path) -> Judgement:
 
 def _box(box: dict[str, Any]) -> Box:
     sides = (int(box[side]) for side in ("left", "top", "width", "height"))
-    return Box(manifests.clean_label(box["label"]), *sides)
+    return Box(shared_annotation.clean_label(box["label"]), *sides)
 
 
 def _from_manifest(path: Path) -> Judgement:

@@ -15,7 +15,7 @@ from cli import control, datasets, following, history, live, reporting, status
 from cli import detect as detection
 from cli.session import INTERRUPTED, AsJson, Commands, Name, Session, session
 from cli.users import users_app
-from lambdas.domain.reviews import worker_template
+from lambdas.domain.review.workforce import worker_template
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")]
 
@@ -91,7 +91,7 @@ def show_runs(
         one = using.gather("Asking", lambda: history.run(deployment, run))
         using.tell(one, lambda: history.show_run(using.out.console, one))
     else:
-        every = using.gather("Asking", deployment.records.runs)
+        every = using.gather("Asking", deployment.loop_state.runs)
         using.tell(every, lambda: history.show_runs(using.out.console, every))
 
 

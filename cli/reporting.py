@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from cli.deployment import Deployment
 from cli.output import CommandError
-from lambdas.domain import checking
+from lambdas.domain.report import of_snapshot
 
 _COLOURS = {"stops": "red", "harms": "yellow", "note": "dim"}
 
@@ -46,14 +46,14 @@ def show(console: Console, document: dict[str, Any]) -> None:
 
 
 def _newest(deployment: Deployment) -> str:
-    for run in deployment.records.runs():
+    for run in deployment.loop_state.runs():
         if run.get("data_report"):
             return str(run["snapshot"])
     raise CommandError(f"no run of {deployment.name} has come as far as a data-set report yet")
 
 
 def _read(deployment: Deployment, snapshot: str, name: str) -> bytes:
-    key = checking.report_key(snapshot, name)
+    key = of_snapshot.report_key(snapshot, name)
     try:
         return deployment.s3.get_object(Bucket=deployment.bucket, Key=key)["Body"].read()
     except ClientError as error:

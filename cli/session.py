@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from cli.deployment import Deployment, DeploymentError, explain
 from cli.output import CommandError, Output
-from lambdas.domain.tuning import TuningError
+from lambdas.domain.shared.tuning import TuningError
 
 Name = Annotated[
     str | None,

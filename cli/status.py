@@ -11,8 +11,12 @@ from rich.table import Table
 
 from cli import following, words
 from cli.deployment import Deployment
-from lambdas.domain import catalogue, custom_labels, money, retraining
-from lambdas.domain.rejections import REJECTED
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue import pending
+from lambdas.domain.register.rejections import REJECTED
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.retrain import requests
+from lambdas.domain.shared import pricing
 
 CONFLICTS_SHOWN = 10
 COUNTED = 100_000
@@ -21,22 +25,22 @@ COUNTED = 100_000
 
 def gather(deployment: Deployment) -> dict[str, Any]:
     """Everything that `labelloop status` shows."""
-    records, tuning = deployment.records, deployment.tuning()
-    progress = records.known_progress()
-    new = catalogue.count_changed_since(deployment.catalogue, progress.cutoff, COUNTED)
+    loop_state, tuning = deployment.loop_state, deployment.tuning()
+    progress = loop_state.known_progress()
+    new = catalogue_images.count_changed_since(deployment.catalogue, progress.cutoff, COUNTED)
     running = _running(deployment)
     return {
         "deployment": deployment.name,
         "bucket": deployment.bucket,
-        "images": catalogue.count_by_status(deployment.catalogue),
+        "images": catalogue_images.count_by_status(deployment.catalogue),
         "conflicts": _conflicts(deployment),
         "waiting_for_images": {
-            "count": catalogue.count_pending(deployment.catalogue),
-            "longest": catalogue.oldest_pending(deployment.catalogue, CONFLICTS_SHOWN),
+            "count": pending.count_pending(deployment.catalogue),
+            "longest": pending.oldest_pending(deployment.catalogue, CONFLICTS_SHOWN),
         },
         "new_since_last_run": new,
         "new_images_start_a_run": tuning.min_new_images,
-        "missing_for_a_run": retraining.changes_missing(deployment.catalogue, progress, tuning),
+        "missing_for_a_run": requests.changes_missing(deployment.catalogue, progress, tuning),
         "run": _run(deployment),
         "promotion": _promotion(deployment),
         "champion": _champion(deployment),
@@ -76,15 +80,15 @@ def _run(deployment: Deployment) -> dict[str, Any] | None:
 
 
 def _promotion(deployment: Deployment) -> dict[str, str] | None:
-    lease = deployment.records.lease("promote")
+    lease = deployment.loop_state.lease("promote")
     return {"holder": lease.holder.rsplit(":", 1)[-1], "since": lease.since} if lease else None
 
 
 def _champion(deployment: Deployment) -> dict[str, Any] | None:
-    champion = deployment.records.champion()
+    champion = deployment.loop_state.champion()
     if champion is None:
         return None
-    record = deployment.records.version(champion.version_name) or {}
+    record = deployment.loop_state.version(champion.version_name) or {}
     return {
         "version": champion.version_name,
         "since": champion.since,
@@ -104,7 +108,7 @@ def _running(deployment: Deployment) -> list[dict[str, Any]]:
             "version": version["ProjectVersionArn"].split("/")[3],
             "status": version["Status"],
             "inference_units": version.get("MinInferenceUnits", 1),
-            "usd_per_hour": money.inference_usd(3600, version.get("MinInferenceUnits", 1)),
+            "usd_per_hour": pricing.inference_usd(3600, version.get("MinInferenceUnits", 1)),
         }
         for version in found
         if version["Status"] in custom_labels.BUSY

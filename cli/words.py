@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lambdas.domain import clock
+from lambdas.domain.shared import clock
 
 OUTCOME_STYLES = {"promoted": "green", "refused": "yellow", "skipped": "dim", "failed": "red"}
 STATE_STYLES = {"champion": "bold green", "refused": "yellow", "failed": "red"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from cli.deployment import Deployment
-from lambdas.domain import clock
-from lambdas.domain.arrivals import ANNOTATIONS, LABELED, UNLABELED
-from lambdas.domain.manifests import Box, detection_entry, entry_line
+from lambdas.domain.register.arrivals import ANNOTATIONS, LABELED, UNLABELED
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.manifests import detection_entry, entry_line
 from local.scenes import Scene
 
 Sent = Callable[[], None]

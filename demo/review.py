@@ -11,9 +11,9 @@ from rich.console import Console
 
 from cli.deployment import Deployment
 from demo import watch
-from lambdas.domain import catalogue
-from lambdas.domain.manifests import Box
-from lambdas.domain.reviews import overlap
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.shared import boxes
+from lambdas.domain.shared.annotation import Box
 from local import people
 from local.console_client import ConsoleClient
 from local.embedded import Running
@@ -65,7 +65,7 @@ def answer(desk: ConsoleClient, task: Mapping[str, Any], truth: Mapping[str, Sce
     desk.ask("POST", f"/api/tasks/{task['id']}/answer", said)
     told.tasks += 1
     told.parts += len(parts)
-    told.drawn += len(overlap.matches(drawn, parts, SAME))
+    told.drawn += len(boxes.matches(drawn, parts, SAME))
 
 
 def by_person(console: Console, stack: Running, deployment: Deployment, pictures: int) -> None:
@@ -79,7 +79,7 @@ def by_person(console: Console, stack: Running, deployment: Deployment, pictures
     with watch.bar(console, "pictures reviewed", pictures) as tell:
 
         def none_left() -> bool:
-            left = catalogue.count_by_status(deployment.catalogue)["unlabelled"]
+            left = catalogue_images.count_by_status(deployment.catalogue)["unlabelled"]
             tell(pictures - left)
             return left == 0
 

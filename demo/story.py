@@ -20,8 +20,8 @@ from cli.deployment import Deployment
 from demo import drops, review, watch
 from demo.traffic import Traffic
 from demo.watch import NotAsPromisedError
-from lambdas.domain import catalogue
-from lambdas.domain.detection import result_key
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.detect.detection import result_key
 from local import embedded
 from local.scenes import Scene, classification_scenes, detection_scenes, mislabelled
 
@@ -34,7 +34,7 @@ TUNING = {
     "poll_seconds": "2",
     "min_f1": "0.55",
     "min_label_f1": "0.3",
-    "verification_images": "16",
+    "shadow_test_images": "16",
     "f1_tolerance": "0.2",
     "label_f1_tolerance": "0.4",
 }
@@ -99,11 +99,11 @@ class Story:
         """What the pictures truly show."""
         with self._step(f"Drop 2: {WRONG} pictures with wrong labels; the gate refuses, v1 serves on"):
             truth = list(detection_scenes(WRONG, seed=2))
-            champion = parts.records.champion()
+            champion = parts.loop_state.champion()
             self._drop(parts, "wrong", truth, list(mislabelled(truth)))
             watch.registered(self.console, parts, FIRST + WRONG)
             self._expect(parts, "refused", traffic)
-            if parts.records.champion() != champion:
+            if parts.loop_state.champion() != champion:
                 raise NotAsPromisedError("the champion changed though the run was refused")
         return truth
 
@@ -124,7 +124,7 @@ class Story:
                     f"  {told.drawn} of their {told.parts} parts were drawn in advance by the champion"
                 )
                 watch.registered(self.console, parts, FIRST + WRONG + UNLABELLED)
-        return catalogue.count_by_status(parts.catalogue)["labelled"] - FIRST - WRONG
+        return catalogue_images.count_by_status(parts.catalogue)["labelled"] - FIRST - WRONG
 
     def _corrected_drop(
         self, parts: Deployment, truth: Sequence[Scene], reviewed: int, traffic: Traffic

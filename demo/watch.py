@@ -15,7 +15,7 @@ from cli import following, live, words
 from cli.deployment import Deployment
 from cli.following import Run
 from demo.traffic import Traffic
-from lambdas.domain import catalogue
+from lambdas.domain.catalogue import images as catalogue_images
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ def registered(
     console: Console,
     deployment: Deployment,
     expected: int,
-    status: catalogue.Status = "labelled",
+    status: catalogue_images.Status = "labelled",
     patience: float = 120,
 ) -> None:
     """Watch the catalogue until it has so many images of this status."""
@@ -55,7 +55,7 @@ def registered(
     with bar(console, what, expected) as tell:
 
         def enough() -> bool:
-            found = catalogue.count_by_status(deployment.catalogue)[status]
+            found = catalogue_images.count_by_status(deployment.catalogue)[status]
             tell(min(found, expected))
             return found >= expected
 

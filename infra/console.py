@@ -21,14 +21,14 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from infra import console_asset, embedded
+from infra.data_bucket import DataBucket
 from infra.deployment import NAMED_AT_START, Deployment, executions_of
-from infra.drop import Drop
 from infra.handler import Handler, log_group_of
-from infra.records import Records
+from infra.loop_state import LoopState
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
 from infra.review import Review
 from infra.routes import ROUTES
-from infra.workers import IMAGES
+from infra.workforce import IMAGES
 
 GROUPS = {
     "reviewers": "Say what is on images",
@@ -51,14 +51,19 @@ class Console(Construct):
         id: str,
         deployment: Deployment,
         *,
-        drop: Drop,
-        records: Records,
+        data_bucket: DataBucket,
+        loop_state: LoopState,
         project: RekognitionProject,
         review: Review,
     ) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
-        self._drop, self._records, self._project, self._review = drop, records, project, review
+        self._data_bucket, self._records, self._project, self._review = (
+            data_bucket,
+            loop_state,
+            project,
+            review,
+        )
         self.pool = self._people()
         self._domain_prefix = f"{deployment.settings.name}-{deployment.stack.account}"
         self._bucket = self._site_bucket()
@@ -144,7 +149,7 @@ class Console(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
-            server_access_logs_bucket=self._drop.access_logs,
+            server_access_logs_bucket=self._data_bucket.access_logs,
             server_access_logs_prefix="console/",
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
@@ -210,7 +215,7 @@ class Console(Construct):
         return distribution
 
     def _headers(self) -> cloudfront.ResponseHeadersPolicy:
-        images = embedded.image_sources(self._deployment.settings, self._drop.bucket)
+        images = embedded.image_sources(self._deployment.settings, self._data_bucket.bucket)
         sign_in = embedded.sign_in_host(self._deployment, self._domain_prefix)
         policy = {
             "default-src": "'none'",
@@ -249,7 +254,7 @@ class Console(Construct):
             self,
             "Publish",
             self._deployment,
-            entry="lambdas.site.handle",
+            entry="lambdas.console_site.handle",
             description="Puts the console's page into its bucket; on destroy, empties the bucket",
             timeout=300,
             environment={},
@@ -398,36 +403,42 @@ class Console(Construct):
                 "RETRAIN_MACHINE_ARN": self._deployment.state_machine_arn("retrain"),
             },
         )
-        self._records.allow(handler)
-        handler.allow("s3:GetObject", on=[self._drop.objects("images/")], why=IMAGES)
+        self._records.grant_read_write(handler)
+        handler.allow("s3:GetObject", on=[self._data_bucket.objects("images/")], why=IMAGES)
         return handler
 
     def _desk(self) -> Handler:
         handler = self._handler("Desk", "lambdas.desk.handle", "The review desk")
         for name, value in embedded.worker_portal(self._deployment.settings).items():
             handler.function.add_environment(name, value)
-        self._review.allow_settle(handler)
+        self._review.grant_resolve(handler)
         handler.allow("states:StartExecution", on=[self._deployment.state_machine_arn("retrain")])
         return handler
 
     def _admin(self) -> Handler:
         handler = self._handler("Admin", "lambdas.admin.handle", "The review desk's administration")
-        self._review.allow_settle(handler)
+        self._review.grant_resolve(handler)
         return handler
 
     def _console(self) -> Handler:
         handler = self._handler("Console", "lambdas.console.handle", "Runs, model versions, and trying them")
-        self._review.allow_open(handler)
-        self._project.allow_watch(handler)
+        self._review.grant_open(handler)
+        self._project.grant_watch(handler)
         handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
         handler.allow(
-            "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", on=[self._drop.objects("try/")], why=TRIES
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            "s3:PutObject",
+            on=[self._data_bucket.objects("try/")],
+            why=TRIES,
         )
-        handler.allow("s3:PutObject", on=[self._drop.objects("images/")], why=IMAGES)
+        handler.allow("s3:PutObject", on=[self._data_bucket.objects("images/")], why=IMAGES)
         handler.allow(
-            "s3:GetObject", on=[self._drop.objects("datasets/")], why="snapshots are named by their content"
+            "s3:GetObject",
+            on=[self._data_bucket.objects("datasets/")],
+            why="snapshots are named by their content",
         )
-        handler.allow("s3:ListBucket", on=[self._drop.bucket.bucket_arn])
+        handler.allow("s3:ListBucket", on=[self._data_bucket.bucket.bucket_arn])
         runs = executions_of(self._deployment.state_machine_arn("retrain"))
         handler.allow("states:GetExecutionHistory", on=[runs], why=NAMED_AT_START)
         return handler

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from constructs import Construct
 
+from infra.data_bucket import DataBucket
 from infra.deployment import Deployment
-from infra.drop import Drop
+from infra.event_queue import EventQueue
 from infra.handler import Handler
-from infra.inbox import Inbox
-from infra.records import Records
+from infra.loop_state import LoopState
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
 
 
@@ -19,8 +19,8 @@ class Detect(Construct):
         id: str,
         deployment: Deployment,
         *,
-        drop: Drop,
-        records: Records,
+        data_bucket: DataBucket,
+        loop_state: LoopState,
         project: RekognitionProject,
     ) -> None:
         super().__init__(scope, id)
@@ -31,24 +31,26 @@ class Detect(Construct):
             entry="lambdas.detect.handle",
             description="Asks the champion about each image under detect/",
             timeout=60,
-            environment=records.environment,
+            environment=loop_state.environment,
         )
-        handler.allow("dynamodb:GetItem", on=[records.table.table_arn])
-        handler.allow("ssm:GetParameter", on=[records.tuning.parameter_arn])
+        handler.allow("dynamodb:GetItem", on=[loop_state.table.table_arn])
+        handler.allow("ssm:GetParameter", on=[loop_state.tuning.parameter_arn])
         handler.allow("rekognition:DetectCustomLabels", on=[project.versions], why=MADE_AT_RUN_TIME)
         handler.allow(
             "s3:GetObject",
             "s3:GetObjectVersion",
-            on=[drop.objects("detect/")],
+            on=[data_bucket.objects("detect/")],
             why="what people ask about can have any key",
         )
-        handler.allow("s3:PutObject", on=[drop.objects("results/")], why="a result is named after its image")
-        handler.allow("s3:ListBucket", on=[drop.bucket.bucket_arn])
-        self.inbox = Inbox(
+        handler.allow(
+            "s3:PutObject", on=[data_bucket.objects("results/")], why="a result is named after its image"
+        )
+        handler.allow("s3:ListBucket", on=[data_bucket.bucket.bucket_arn])
+        self.event_queue = EventQueue(
             self,
-            "Inbox",
+            "EventQueue",
             deployment,
-            pattern=drop.created_under("detect/"),
+            pattern=data_bucket.created_under("detect/"),
             handler=handler,
             batch_size=5,
             max_concurrency=5,

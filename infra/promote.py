@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from constructs import Construct
 
+from infra.data_bucket import DataBucket
 from infra.deployment import Deployment
 from infra.detect import Detect
-from infra.drop import Drop
 from infra.handler import Handler
-from infra.records import Records
+from infra.loop_state import LoopState
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
 from infra.workflow import Workflow
 
@@ -20,20 +20,25 @@ class Promote(Construct):
         id: str,
         deployment: Deployment,
         *,
-        drop: Drop,
-        records: Records,
+        data_bucket: DataBucket,
+        loop_state: LoopState,
         project: RekognitionProject,
         detect: Detect,
     ) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
-        self._drop, self._records, self._project, self._detect = drop, records, project, detect
+        self._data_bucket, self._records, self._project, self._detect = (
+            data_bucket,
+            loop_state,
+            project,
+            detect,
+        )
         self._environment = {
-            "DATA_BUCKET": drop.bucket.bucket_name,
+            "DATA_BUCKET": data_bucket.bucket.bucket_name,
             "PROJECT_ARN": project.arn,
-            "DETECT_DEAD_LETTERS_URL": detect.inbox.dead_letters.queue_url,
-            "DETECT_QUEUE_URL": detect.inbox.queue.queue_url,
-            **records.environment,
+            "DETECT_DEAD_LETTERS_URL": detect.event_queue.dead_letters.queue_url,
+            "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
+            **loop_state.environment,
         }
         handlers = {
             "TakeLease": self._handler("TakeLease", "take_lease", "Lets one promotion at a time go on"),
@@ -56,12 +61,12 @@ class Promote(Construct):
             timeout=timeout,
             environment=self._environment,
         )
-        self._records.allow(handler)
+        self._records.grant_read_write(handler)
         return handler
 
     def _watching(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
         handler = self._handler(id, function, description, timeout)
-        self._project.allow_watch(handler)
+        self._project.grant_watch(handler)
         return handler
 
     def _start(self) -> Handler:
@@ -74,7 +79,7 @@ class Promote(Construct):
         handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
         handler.allow(
             "s3:GetObject",
-            on=[self._drop.objects("images/"), self._drop.objects("datasets/")],
+            on=[self._data_bucket.objects("images/"), self._data_bucket.objects("datasets/")],
             why="images and snapshots are named by their content",
         )
         return handler
@@ -86,7 +91,7 @@ class Promote(Construct):
 
     def _finish(self) -> Handler:
         handler = self._handler("Finish", "finish", "Records a promotion's verdict")
-        dead_letters = [self._detect.inbox.dead_letters.queue_arn]
+        dead_letters = [self._detect.event_queue.dead_letters.queue_arn]
         handler.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", on=dead_letters)
-        handler.allow("sqs:SendMessage", on=[self._detect.inbox.queue.queue_arn])
+        handler.allow("sqs:SendMessage", on=[self._detect.event_queue.queue.queue_arn])
         return handler

@@ -6,11 +6,11 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.data_bucket import DataBucket
 from infra.deployment import Deployment
-from infra.drop import Drop
+from infra.event_queue import EventQueue
 from infra.handler import Handler
-from infra.inbox import Inbox
-from infra.records import Records
+from infra.loop_state import LoopState
 
 STORAGE_MB = 5 * 1024
 MEMORY_MB = 1769
@@ -19,7 +19,13 @@ MEMORY_MB = 1769
 
 class Register(Construct):
     def __init__(
-        self, scope: Construct, id: str, deployment: Deployment, *, drop: Drop, records: Records
+        self,
+        scope: Construct,
+        id: str,
+        deployment: Deployment,
+        *,
+        data_bucket: DataBucket,
+        loop_state: LoopState,
     ) -> None:
         super().__init__(scope, id)
         self.catalogue = self._catalogue(deployment)
@@ -32,26 +38,26 @@ class Register(Construct):
             timeout=900,
             memory=MEMORY_MB,
             environment={
-                "DATA_BUCKET": drop.bucket.bucket_name,
+                "DATA_BUCKET": data_bucket.bucket.bucket_name,
                 "CATALOGUE_TABLE": self.catalogue.table_name,
                 "RETRAIN_MACHINE_ARN": deployment.state_machine_arn("retrain"),
-                **records.environment,
+                **loop_state.environment,
             },
         )
         self._give_storage()
-        self._allow(deployment, drop, records)
-        self.inbox = Inbox(
+        self._allow(deployment, data_bucket, loop_state)
+        self.event_queue = EventQueue(
             self,
-            "Inbox",
+            "EventQueue",
             deployment,
-            pattern=drop.created_under("incoming/"),
+            pattern=data_bucket.created_under("incoming/"),
             handler=self.handler,
             batch_size=10,
             max_concurrency=deployment.settings.register_concurrency,
         )
 
     def _give_storage(self) -> None:
-        """Room for the largest annotation file (lambdas/domain/parts.py), and for what it becomes."""
+        """Room for the largest annotation file (lambdas/domain/register/conversion.py) and its parts."""
         cfn = self.handler.function.node.default_child
         assert isinstance(cfn, lambda_.CfnFunction)  # noqa: S101
         cfn.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=STORAGE_MB)
@@ -86,17 +92,17 @@ class Register(Construct):
         )
         return table
 
-    def allow_query(self, handler: Handler) -> None:
+    def grant_query(self, handler: Handler) -> None:
         """Read the catalogue through its indexes."""
         handler.allow(
             "dynamodb:Query",
             on=[f"{self.catalogue.table_arn}/index/{index}" for index in ("by_status", "by_status_and_id")],
         )
 
-    def _allow(self, deployment: Deployment, drop: Drop, records: Records) -> None:
+    def _allow(self, deployment: Deployment, data_bucket: DataBucket, loop_state: LoopState) -> None:
         handler = self.handler
-        records.allow(handler)
-        self.allow_query(handler)
+        loop_state.grant_read_write(handler)
+        self.grant_query(handler)
         handler.allow(
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
@@ -110,19 +116,19 @@ class Register(Construct):
             "s3:GetObjectVersion",
             "s3:DeleteObject",
             "s3:DeleteObjectVersion",
-            on=[drop.objects("incoming/")],
+            on=[data_bucket.objects("incoming/")],
             why="what people drop can have any key under incoming/",
         )
         # Without it S3 answers "forbidden" instead of "not found" about an object that was deleted since.
-        handler.allow("s3:ListBucket", "s3:ListBucketVersions", on=[drop.bucket.bucket_arn])
+        handler.allow("s3:ListBucket", "s3:ListBucketVersions", on=[data_bucket.bucket.bucket_arn])
         handler.allow(
             "s3:PutObject",
-            on=[drop.objects(prefix) for prefix in ("images/", "rejected/", "annotations/")],
+            on=[data_bucket.objects(prefix) for prefix in ("images/", "rejected/", "annotations/")],
             why="registered objects are named by their content, rejected ones by the key they came under",
         )
         handler.allow(
             "s3:PutObject",
-            on=[drop.objects("incoming/annotations/")],
+            on=[data_bucket.objects("incoming/annotations/")],
             why="the parts that a large or foreign annotation file is converted into lie beside it",
         )
         handler.allow("states:StartExecution", on=[deployment.state_machine_arn("retrain")])

@@ -7,13 +7,13 @@ from constructs import Construct, IDependable
 
 from infra.deployment import NAMED_AT_START, Deployment, executions_of
 from infra.handler import Handler
-from infra.records import Records
+from infra.loop_state import LoopState
 
 MADE_AT_RUN_TIME = "datasets and model versions get their names and creation times when the loop makes them"
 
 
 class RekognitionProject(Construct):
-    def __init__(self, scope: Construct, id: str, deployment: Deployment, *, records: Records) -> None:
+    def __init__(self, scope: Construct, id: str, deployment: Deployment, *, loop_state: LoopState) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
         name = deployment.settings.name
@@ -22,15 +22,15 @@ class RekognitionProject(Construct):
             self,
             "Project",
             deployment,
-            entry="lambdas.project.handle",
+            entry="lambdas.rekognition_project.handle",
             description="Makes the Rekognition project; on destroy, ends runs and stops every model version",
             timeout=900,
-            environment=records.environment,
+            environment=loop_state.environment,
         )
-        records.allow(handler)
+        loop_state.grant_read_write(handler)
         handler.allow("rekognition:CreateProject", on=[self._arn("*")], why=_MADE)
         handler.allow("rekognition:DescribeProjects", on=["*"], why=_DESCRIBE)
-        self.allow_watch(handler)
+        self.grant_watch(handler)
         handler.allow("rekognition:StopProjectVersion", on=[self.versions], why=MADE_AT_RUN_TIME)
         handler.allow("states:ListExecutions", on=machines)
         handler.allow(
@@ -66,7 +66,7 @@ class RekognitionProject(Construct):
         """ARN pattern of the project's datasets."""
         return self._arn("dataset/*/*")
 
-    def allow_watch(self, handler: Handler) -> None:
+    def grant_watch(self, handler: Handler) -> None:
         handler.allow("rekognition:DescribeProjectVersions", on=[self._arn("*")], why=_MADE)
 
     def stop_models_before(self, *constructs: IDependable) -> None:

@@ -10,10 +10,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.data_bucket import DataBucket
 from infra.deployment import NAMED_AT_START, Deployment, executions_of
-from infra.drop import Drop
 from infra.handler import Handler
-from infra.records import Records
+from infra.loop_state import LoopState
 from infra.register import Register
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
 from infra.review import Review
@@ -33,8 +33,8 @@ class Retrain(Construct):
         id: str,
         deployment: Deployment,
         *,
-        drop: Drop,
-        records: Records,
+        data_bucket: DataBucket,
+        loop_state: LoopState,
         register: Register,
         project: RekognitionProject,
         review: Review,
@@ -42,15 +42,20 @@ class Retrain(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
-        self._drop, self._records, self._register, self._project = drop, records, register, project
+        self._data_bucket, self._records, self._register, self._project = (
+            data_bucket,
+            loop_state,
+            register,
+            project,
+        )
         self._review = review
         self._environment = {
-            "DATA_BUCKET": drop.bucket.bucket_name,
+            "DATA_BUCKET": data_bucket.bucket.bucket_name,
             "CATALOGUE_TABLE": register.catalogue.table_name,
             "PROJECT_ARN": project.arn,
-            "TOPIC_ARN": records.topic.topic_arn,
+            "TOPIC_ARN": loop_state.topic.topic_arn,
             "RETRAIN_MACHINE_ARN": deployment.state_machine_arn("retrain"),
-            **records.environment,
+            **loop_state.environment,
         }
         handlers = {
             "Settle": self._settle(),
@@ -97,24 +102,24 @@ class Retrain(Construct):
             memory=memory,
             environment={**self._environment, **(environment or {})},
         )
-        self._records.allow(handler)
+        self._records.grant_read_write(handler)
         return handler
 
     def _settle(self) -> Handler:
-        inbox = self._register.inbox.queue
+        event_queue = self._register.event_queue.queue
         handler = self._handler(
             "Settle",
             "settle",
             "Waits for a burst of uploads to end",
-            environment={"REGISTER_QUEUE_URL": inbox.queue_url},
+            environment={"REGISTER_QUEUE_URL": event_queue.queue_url},
         )
-        self._register.allow_query(handler)
-        handler.allow("sqs:GetQueueAttributes", on=[inbox.queue_arn])
+        self._register.grant_query(handler)
+        handler.allow("sqs:GetQueueAttributes", on=[event_queue.queue_arn])
         return handler
 
     def _open_reviews(self) -> Handler:
         handler = self._handler("OpenReviews", "open_reviews", "Looks whether people are still at it")
-        self._review.allow_count(handler)
+        self._review.grant_count(handler)
         return handler
 
     def _snapshot(self) -> Handler:
@@ -128,18 +133,22 @@ class Retrain(Construct):
         cfn = handler.function.node.default_child
         assert isinstance(cfn, lambda_.CfnFunction)  # noqa: S101
         cfn.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=SNAPSHOT_STORAGE_MB)
-        self._register.allow_query(handler)
+        self._register.grant_query(handler)
         handler.allow("dynamodb:BatchGetItem", "dynamodb:PutItem", on=[self._register.catalogue.table_arn])
-        handler.allow("s3:GetObject", "s3:PutObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
-        handler.allow("s3:ListBucket", on=[self._drop.bucket.bucket_arn])
+        handler.allow(
+            "s3:GetObject", "s3:PutObject", on=[self._data_bucket.objects("datasets/")], why=SNAPSHOTS
+        )
+        handler.allow("s3:ListBucket", on=[self._data_bucket.bucket.bucket_arn])
         return handler
 
     def _check_data(self) -> Handler:
         handler = self._handler(
             "CheckData", "check_data", "Makes a snapshot's data-set report", timeout=900, memory=1024
         )
-        self._register.allow_query(handler)
-        handler.allow("s3:GetObject", "s3:PutObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
+        self._register.grant_query(handler)
+        handler.allow(
+            "s3:GetObject", "s3:PutObject", on=[self._data_bucket.objects("datasets/")], why=SNAPSHOTS
+        )
         self._allow_images(handler)
         return handler
 
@@ -158,13 +167,13 @@ class Retrain(Construct):
             on=[self._project.datasets],
             why=MADE_AT_RUN_TIME,
         )
-        handler.allow("s3:GetObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
+        handler.allow("s3:GetObject", on=[self._data_bucket.objects("datasets/")], why=SNAPSHOTS)
         self._allow_images(handler)
         return handler
 
     def _train(self) -> Handler:
         handler = self._handler("Train", "train", "Begins the training of a model version")
-        self._project.allow_watch(handler)
+        self._project.grant_watch(handler)
         handler.allow(
             "rekognition:CreateProjectVersion",
             "rekognition:TagResource",
@@ -173,22 +182,22 @@ class Retrain(Construct):
         )
         # Rekognition reads the images and writes the results with the permissions of its caller.
         self._allow_images(handler)
-        handler.allow("s3:PutObject", on=[self._drop.objects("training/")], why=SNAPSHOTS)
-        handler.allow("s3:GetObject", on=[self._drop.objects("datasets/")], why=SNAPSHOTS)
-        handler.allow("s3:GetBucketAcl", "s3:GetBucketLocation", on=[self._drop.bucket.bucket_arn])
+        handler.allow("s3:PutObject", on=[self._data_bucket.objects("training/")], why=SNAPSHOTS)
+        handler.allow("s3:GetObject", on=[self._data_bucket.objects("datasets/")], why=SNAPSHOTS)
+        handler.allow("s3:GetBucketAcl", "s3:GetBucketLocation", on=[self._data_bucket.bucket.bucket_arn])
         return handler
 
     def _watch_training(self) -> Handler:
         handler = self._handler("WatchTraining", "watch_training", "Looks how far a training is")
-        self._project.allow_watch(handler)
+        self._project.grant_watch(handler)
         return handler
 
     def _evaluate(self) -> Handler:
         handler = self._handler("Evaluate", "evaluate", "Gate 1: the training's own evaluation")
-        self._project.allow_watch(handler)
+        self._project.grant_watch(handler)
         handler.allow(
             "s3:GetObject",
-            on=[self._drop.objects("training/"), self._drop.objects("datasets/")],
+            on=[self._data_bucket.objects("training/"), self._data_bucket.objects("datasets/")],
             why=SNAPSHOTS,
         )
         return handler
@@ -200,8 +209,8 @@ class Retrain(Construct):
             "Completes a run's record and notifies",
             environment={"CONSOLE_ADDRESS": console_address},
         )
-        self._records.allow_notify(handler)
-        self._register.allow_query(handler)
+        self._records.grant_notify(handler)
+        self._register.grant_query(handler)
         machine = self._deployment.state_machine_arn("retrain")
         handler.allow("states:StartExecution", on=[machine])
         handler.allow(
@@ -214,7 +223,7 @@ class Retrain(Construct):
     def _allow_images(self, handler: Handler) -> None:
         handler.allow(
             "s3:GetObject",
-            on=[self._drop.objects("images/")],
+            on=[self._data_bucket.objects("images/")],
             why="registered images are named by their content",
         )
 

@@ -7,16 +7,16 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from infra.data_bucket import DataBucket
 from infra.deployment import NAMED_AT_START, Deployment, executions_of
-from infra.drop import Drop
+from infra.event_queue import EventQueue
 from infra.handler import Handler
-from infra.inbox import Inbox
-from infra.records import Records
+from infra.loop_state import LoopState
 from infra.register import Register
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
-from infra.workers import IMAGES, Workers
 from infra.workflow import Workflow
-from lambdas.domain.reviews import a2i
+from infra.workforce import IMAGES, Workforce
+from lambdas.domain.review.workforce import a2i
 
 BATCH_SECONDS = 300
 """For what is done image by image to all that a labeling job asks about."""
@@ -29,24 +29,29 @@ class Review(Construct):
         id: str,
         deployment: Deployment,
         *,
-        drop: Drop,
-        records: Records,
+        data_bucket: DataBucket,
+        loop_state: LoopState,
         register: Register,
         project: RekognitionProject,
     ) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
-        self._drop, self._records, self._register, self._project = drop, records, register, project
+        self._data_bucket, self._records, self._register, self._project = (
+            data_bucket,
+            loop_state,
+            register,
+            project,
+        )
         self.machine_arn = deployment.state_machine_arn("review")
         self.table = self._tasks()
-        self.workers = Workers(self, "Workers", deployment, drop)
+        self.workforce = Workforce(self, "Workforce", deployment, data_bucket)
         self.environment = {
-            "DATA_BUCKET": drop.bucket.bucket_name,
+            "DATA_BUCKET": data_bucket.bucket.bucket_name,
             "CATALOGUE_TABLE": register.catalogue.table_name,
             "REVIEW_TABLE": self.table.table_name,
             "REVIEW_MACHINE_ARN": self.machine_arn,
-            **records.environment,
-            **self.workers.environment,
+            **loop_state.environment,
+            **self.workforce.environment,
         }
         handlers = {
             "Ask": self._ask(),
@@ -56,23 +61,23 @@ class Review(Construct):
             "ReadJob": self._read_job(),
         }
         self.workflow = Workflow(self, "Workflow", deployment, step="review", handlers=handlers)
-        self.inbox = self._proposals()
-        self.alarms = [self.workflow.alarm, self.inbox.alarm]
-        if self.workers.flow:
+        self.event_queue = self._proposals()
+        self.alarms = [self.workflow.alarm, self.event_queue.alarm]
+        if self.workforce.flow:
             self.alarms.append(self._loops().alarm)
         self._collect()
 
-    def tell(self, handler: Handler) -> None:
+    def grant_propose(self, handler: Handler) -> None:
         """Let a function propose images."""
-        handler.function.add_environment("REVIEW_QUEUE_URL", self.inbox.queue.queue_url)
-        handler.allow("sqs:SendMessage", on=[self.inbox.queue.queue_arn])
+        handler.function.add_environment("REVIEW_QUEUE_URL", self.event_queue.queue.queue_url)
+        handler.allow("sqs:SendMessage", on=[self.event_queue.queue.queue_arn])
 
-    def allow_count(self, handler: Handler) -> None:
+    def grant_count(self, handler: Handler) -> None:
         """See how many tasks are open."""
         handler.function.add_environment("REVIEW_TABLE", self.table.table_name)
         handler.allow("dynamodb:Query", on=[f"{self.table.table_arn}/index/by_state"])
 
-    def allow_settle(self, handler: Handler) -> None:
+    def grant_resolve(self, handler: Handler) -> None:
         """Take answers, and do what follows from them."""
         self._allow_tasks(handler)
         handler.allow(
@@ -84,13 +89,13 @@ class Review(Construct):
             " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
         )
 
-    def allow_tend(self, handler: Handler) -> None:
+    def grant_reconcile(self, handler: Handler) -> None:
         """Do what a crash or a lost event left undone."""
         for name, value in self.environment.items():
             handler.function.add_environment(name, value)
-        self.allow_settle(handler)
-        self.workers.allow_see_loop(handler)
-        self.workers.allow_read_job(handler)
+        self.grant_resolve(handler)
+        self.workforce.grant_see_loop(handler)
+        self.workforce.grant_read_job(handler)
         handler.allow("states:StartExecution", on=[self.machine_arn])
         handler.allow(
             "states:DescribeExecution",
@@ -98,16 +103,16 @@ class Review(Construct):
             why=NAMED_AT_START,
         )
 
-    def allow_open(self, handler: Handler) -> None:
+    def grant_open(self, handler: Handler) -> None:
         """Open tasks, with what the champion sees drawn in advance."""
         self._allow_tasks(handler)
         handler.allow("states:StartExecution", on=[self.machine_arn])
         handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
-        handler.allow("s3:GetObject", on=[self._drop.objects("images/")], why=IMAGES)
+        handler.allow("s3:GetObject", on=[self._data_bucket.objects("images/")], why=IMAGES)
 
     def _allow_tasks(self, handler: Handler) -> None:
         """Read and write tasks, and the images that they are about."""
-        self.allow_count(handler)
+        self.grant_count(handler)
         handler.allow(
             "dynamodb:GetItem",
             "dynamodb:PutItem",
@@ -121,7 +126,7 @@ class Review(Construct):
             "dynamodb:PutItem",
             on=[self._register.catalogue.table_arn],
         )
-        self._register.allow_query(handler)
+        self._register.grant_query(handler)
 
     # Functions
 
@@ -135,61 +140,67 @@ class Review(Construct):
             timeout=timeout,
             environment=self.environment,
         )
-        self._records.allow(handler)
+        self._records.grant_read_write(handler)
         return handler
 
     def _ask(self) -> Handler:
         handler = self._handler("Ask", "ask", "Puts a task before people")
-        self.allow_settle(handler)
-        self.workers.allow_start_loop(handler)
+        self.grant_resolve(handler)
+        self.workforce.grant_start_loop(handler)
         return handler
 
     def _give_back(self) -> Handler:
         description = "Takes tasks back that nobody answered"
         handler = self._handler("GiveBack", "give_back", description, BATCH_SECONDS)
-        self.allow_settle(handler)
-        self.workers.allow_end_loop(handler)
-        self.workers.allow_end_job(handler)
+        self.grant_resolve(handler)
+        self.workforce.grant_end_loop(handler)
+        self.workforce.grant_end_job(handler)
         return handler
 
     def _start_job(self) -> Handler:
         description = "Starts a labeling job of Ground Truth"
         handler = self._handler("StartJob", "start_job", description, BATCH_SECONDS)
         handler.allow("dynamodb:GetItem", "dynamodb:Query", on=[self.table.table_arn])
-        self._register.allow_query(handler)
-        self.workers.allow_start_job(handler)
+        self._register.grant_query(handler)
+        self.workforce.grant_start_job(handler)
         return handler
 
     def _watch_job(self) -> Handler:
         handler = self._handler("WatchJob", "watch_job", "Looks how far a labeling job is")
-        self.workers.allow_watch_job(handler)
+        self.workforce.grant_watch_job(handler)
         return handler
 
     def _read_job(self) -> Handler:
         description = "Reads what a labeling job's workers said"
         handler = self._handler("ReadJob", "read_job", description, BATCH_SECONDS)
-        self.allow_settle(handler)
-        self.workers.allow_read_job(handler)
+        self.grant_resolve(handler)
+        self.workforce.grant_read_job(handler)
         return handler
 
-    def _proposals(self) -> Inbox:
+    def _proposals(self) -> EventQueue:
         handler = self._handler("Propose", "propose", "Opens tasks for images that it is told of", 120)
-        self.allow_open(handler)
+        self.grant_open(handler)
         handler.allow(
             "s3:GetObject",
             "s3:GetObjectVersion",
-            on=[self._drop.objects("detect/")],
+            on=[self._data_bucket.objects("detect/")],
             why="what people ask about can have any key",
         )
-        handler.allow("s3:PutObject", on=[self._drop.objects("images/")], why=IMAGES)
-        handler.allow("s3:ListBucket", on=[self._drop.bucket.bucket_arn])
-        return Inbox(
-            self, "Inbox", self._deployment, pattern=None, handler=handler, batch_size=10, max_concurrency=2
+        handler.allow("s3:PutObject", on=[self._data_bucket.objects("images/")], why=IMAGES)
+        handler.allow("s3:ListBucket", on=[self._data_bucket.bucket.bucket_arn])
+        return EventQueue(
+            self,
+            "EventQueue",
+            self._deployment,
+            pattern=None,
+            handler=handler,
+            batch_size=10,
+            max_concurrency=2,
         )
 
     def _collect(self) -> None:
         handler = self._handler("Collect", "collect", "Opens tasks for images that nobody has labelled", 300)
-        self.allow_open(handler)
+        self.grant_open(handler)
         events.Rule(
             self,
             "Schedule",
@@ -197,19 +208,19 @@ class Review(Construct):
             targets=[targets.LambdaFunction(handler.function)],
         )
 
-    def _loops(self) -> Inbox:
+    def _loops(self) -> EventQueue:
         """What A2I tells of human loops: https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-cloudwatch-events.html"""
         handler = self._handler("LoopFinished", "loop_finished", "Reads what a human loop's workers said")
-        self.allow_settle(handler)
-        self.workers.allow_take_loop(handler)
-        return Inbox(
+        self.grant_resolve(handler)
+        self.workforce.grant_take_loop(handler)
+        return EventQueue(
             self,
             "Loops",
             self._deployment,
             pattern=events.EventPattern(
                 source=[a2i.SOURCE],
                 detail_type=[a2i.DETAIL_TYPE],
-                detail={"flowDefinitionArn": [self.workers.flow]},
+                detail={"flowDefinitionArn": [self.workforce.flow]},
             ),
             handler=handler,
             batch_size=10,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from lambdas.domain.tuning import Tuning
+from lambdas.domain.shared.tuning import Tuning
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
 _SCHEDULE = re.compile(r"(rate|cron)\(.+\)")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings
-from lambdas.domain.tuning import CHOICES, LIMITS, Tuning
+from lambdas.domain.shared.tuning import CHOICES, LIMITS, Tuning
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "settings.md"

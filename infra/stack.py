@@ -9,11 +9,11 @@ from constructs import Construct
 
 from infra import embedded, lambda_asset
 from infra.console import Console
+from infra.data_bucket import DataBucket
 from infra.deployment import Deployment
 from infra.detect import Detect
-from infra.drop import Drop
+from infra.loop_state import LoopState
 from infra.promote import Promote
-from infra.records import Records
 from infra.register import Register
 from infra.rekognition_project import RekognitionProject
 from infra.retrain import Retrain
@@ -34,39 +34,59 @@ class LabelLoopStack(cdk.Stack):
         code = lambda_.Code.from_asset(str(lambda_asset.build(platform)))
         deployment = Deployment(self, settings, code)
 
-        drop = Drop(self, "Drop", deployment)
-        records = Records(self, "Records", deployment)
-        register = Register(self, "Register", deployment, drop=drop, records=records)
-        project = RekognitionProject(self, "Project", deployment, records=records)
+        data_bucket = DataBucket(self, "Data", deployment)
+        loop_state = LoopState(self, "LoopState", deployment)
+        register = Register(self, "Register", deployment, data_bucket=data_bucket, loop_state=loop_state)
+        project = RekognitionProject(self, "Project", deployment, loop_state=loop_state)
         review = Review(
-            self, "Review", deployment, drop=drop, records=records, register=register, project=project
+            self,
+            "Review",
+            deployment,
+            data_bucket=data_bucket,
+            loop_state=loop_state,
+            register=register,
+            project=project,
         )
         console = Console(
-            self, "Console", deployment, drop=drop, records=records, project=project, review=review
+            self,
+            "Console",
+            deployment,
+            data_bucket=data_bucket,
+            loop_state=loop_state,
+            project=project,
+            review=review,
         )
         retrain = Retrain(
             self,
             "Retrain",
             deployment,
-            drop=drop,
-            records=records,
+            data_bucket=data_bucket,
+            loop_state=loop_state,
             register=register,
             project=project,
             review=review,
             console_address=console.address,
         )
-        detect = Detect(self, "Detect", deployment, drop=drop, records=records, project=project)
+        detect = Detect(
+            self, "Detect", deployment, data_bucket=data_bucket, loop_state=loop_state, project=project
+        )
         for handler in (register.handler, detect.handler):
-            review.tell(handler)
+            review.grant_propose(handler)
         promote = Promote(
-            self, "Promote", deployment, drop=drop, records=records, project=project, detect=detect
+            self,
+            "Promote",
+            deployment,
+            data_bucket=data_bucket,
+            loop_state=loop_state,
+            project=project,
+            detect=detect,
         )
         sweep = Sweep(
             self,
             "Sweep",
             deployment,
-            drop=drop,
-            records=records,
+            data_bucket=data_bucket,
+            loop_state=loop_state,
             register=register,
             project=project,
             review=review,
@@ -74,34 +94,34 @@ class LabelLoopStack(cdk.Stack):
             promote=promote,
             console_address=console.address,
         )
-        project.stop_models_before(records, register, review, retrain, detect, promote, sweep, console)
+        project.stop_models_before(loop_state, register, review, retrain, detect, promote, sweep, console)
 
-        tell = actions.SnsAction(records.topic)
+        notify = actions.SnsAction(loop_state.topic)
         for alarm in (
-            register.inbox.alarm,
+            register.event_queue.alarm,
             *review.alarms,
-            detect.inbox.alarm,
+            detect.event_queue.alarm,
             retrain.workflow.alarm,
             promote.workflow.alarm,
         ):
-            alarm.add_alarm_action(tell)
+            alarm.add_alarm_action(notify)
 
         outputs = {
-            "DataBucket": drop.bucket.bucket_name,
+            "DataBucket": data_bucket.bucket.bucket_name,
             "CatalogueTable": register.catalogue.table_name,
-            "LoopTable": records.table.table_name,
-            "TuningParameter": records.tuning.parameter_name,
+            "LoopStateTable": loop_state.table.table_name,
+            "TuningParameter": loop_state.tuning.parameter_name,
             "ConsoleAddress": console.address,
             "UserPoolId": console.pool.user_pool_id,
             "ReviewTable": review.table.table_name,
             "ReviewMachineArn": review.machine_arn,
-            "ReviewDeadLettersUrl": review.inbox.dead_letters.queue_url,
+            "ReviewDeadLettersUrl": review.event_queue.dead_letters.queue_url,
             "ProjectArn": project.arn,
             "RetrainMachineArn": retrain.workflow.arn,
             "PromoteMachineArn": promote.workflow.arn,
-            "NotificationTopicArn": records.topic.topic_arn,
-            "RegisterDeadLettersUrl": register.inbox.dead_letters.queue_url,
-            "DetectDeadLettersUrl": detect.inbox.dead_letters.queue_url,
+            "NotificationTopicArn": loop_state.topic.topic_arn,
+            "RegisterDeadLettersUrl": register.event_queue.dead_letters.queue_url,
+            "DetectDeadLettersUrl": detect.event_queue.dead_letters.queue_url,
         }
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)

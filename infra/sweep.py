@@ -6,11 +6,11 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from infra.data_bucket import DataBucket
 from infra.deployment import NAMED_AT_START, Deployment, executions_of
-from infra.drop import Drop
 from infra.handler import Handler
+from infra.loop_state import LoopState
 from infra.promote import Promote
-from infra.records import Records
 from infra.register import Register
 from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
 from infra.retrain import Retrain
@@ -24,8 +24,8 @@ class Sweep(Construct):
         id: str,
         deployment: Deployment,
         *,
-        drop: Drop,
-        records: Records,
+        data_bucket: DataBucket,
+        loop_state: LoopState,
         register: Register,
         project: RekognitionProject,
         review: Review,
@@ -43,30 +43,30 @@ class Sweep(Construct):
             description="Gives dead leases back and stops models that run for nobody",
             timeout=120,
             environment={
-                "DATA_BUCKET": drop.bucket.bucket_name,
+                "DATA_BUCKET": data_bucket.bucket.bucket_name,
                 "CATALOGUE_TABLE": register.catalogue.table_name,
-                "REGISTER_QUEUE_URL": register.inbox.queue.queue_url,
+                "REGISTER_QUEUE_URL": register.event_queue.queue.queue_url,
                 "PROJECT_ARN": project.arn,
-                "TOPIC_ARN": records.topic.topic_arn,
+                "TOPIC_ARN": loop_state.topic.topic_arn,
                 "RETRAIN_MACHINE_ARN": retrain.workflow.arn,
                 "REVIEW_MACHINE_ARN": review.machine_arn,
                 "CONSOLE_ADDRESS": console_address,
-                **records.environment,
+                **loop_state.environment,
             },
         )
-        records.allow(handler)
-        records.allow_notify(handler)
-        project.allow_watch(handler)
+        loop_state.grant_read_write(handler)
+        loop_state.grant_notify(handler)
+        project.grant_watch(handler)
         handler.allow("rekognition:StopProjectVersion", on=[project.versions], why=MADE_AT_RUN_TIME)
-        review.allow_tend(handler)
+        review.grant_reconcile(handler)
         handler.allow("states:StartExecution", on=[retrain.workflow.arn])
         handler.allow(
             "states:DescribeExecution",
             on=[executions_of(machine) for machine in machines],
             why=NAMED_AT_START,
         )
-        handler.allow("s3:ListBucket", on=[drop.bucket.bucket_arn])
-        handler.allow("sqs:SendMessage", on=[register.inbox.queue.queue_arn])
+        handler.allow("s3:ListBucket", on=[data_bucket.bucket.bucket_arn])
+        handler.allow("sqs:SendMessage", on=[register.event_queue.queue.queue_arn])
         target = targets.LambdaFunction(handler.function)
         events.Rule(
             self,

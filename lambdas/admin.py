@@ -16,14 +16,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import http
 from lambdas.desk import label_document, offered, task_document, tuning
-from lambdas.domain import clock, manifests
-from lambdas.domain.refusals import Refusal
-from lambdas.domain.reviews import desk, labels, settling
-from lambdas.domain.reviews.labels import BadLabel
-from lambdas.domain.reviews.settling import Settler
-from lambdas.domain.reviews.tasks import STATES, State, Task
-from lambdas.domain.services import services
+from lambdas.domain.review.desk import desk, labels
+from lambdas.domain.review.desk.labels import InvalidLabelError
+from lambdas.domain.review.desk.task import STATES, State, Task
+from lambdas.domain.review.results import reviewer_statistics
+from lambdas.domain.review.results.resolution import Resolver
+from lambdas.domain.shared import annotation, clock
+from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, Caller
+from lambdas.services import services
 
 logger = Logger()
 app = http.api()
@@ -51,7 +52,7 @@ def tasks() -> Response[str]:
     elif state in STATES:
         found, more = table.page(state, limit=PAGE, cursor=_cursor(cursor, state))
     else:
-        raise Refusal(422, "bad_request", f"state is one of {', '.join((*STATES, 'claimed'))}", "state")
+        raise ApiError(422, "bad_request", f"state is one of {', '.join((*STATES, 'claimed'))}", "state")
     counts: dict[str, int] = {one: table.count(one, limit=_COUNTED) for one in STATES}
     counts["claimed"] = table.count("open", available_after=now, limit=_COUNTED)
     documents = [_document(task, now) for task in found]
@@ -63,7 +64,7 @@ def assign(task: str) -> Response[str]:
     _caller()
     sub = http.body(app, "reviewer").get("reviewer")
     if not isinstance(sub, str):
-        raise Refusal(422, "bad_request", "reviewer is a reviewer's subject, or empty", "reviewer")
+        raise ApiError(422, "bad_request", "reviewer is a reviewer's subject, or empty", "reviewer")
     wanted = _reviewer(sub) if sub else None
     kept = desk.reassign(services().reviews, task, wanted, tuning().review_claim_seconds)
     return http.answer(_document(kept, clock.now()))
@@ -73,7 +74,7 @@ def assign(task: str) -> Response[str]:
 def delete(task: str) -> Response[str]:
     who, s = _caller(), services()
     desk.delete(s.reviews, task, who.name)
-    Settler(s.reviews, s.catalogue, s.stepfunctions, tuning()).settle(task)
+    Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning()).settle(task)
     return http.nothing()
 
 
@@ -81,7 +82,7 @@ def delete(task: str) -> Response[str]:
 def reviewers() -> Response[str]:
     _caller()
     table = services().reviews
-    found = settling.reviewers(table, settling.known_reviewers(table))
+    found = reviewer_statistics.reviewers(table, reviewer_statistics.known_reviewers(table))
     return http.answer({"reviewers": [asdict(one) for one in found]})
 
 
@@ -97,17 +98,17 @@ def put_label() -> Response[str]:
 def _label() -> str:
     """Which label is meant."""
     try:
-        return manifests.clean_label(app.current_event.get_query_string_value("label", ""))
+        return annotation.clean_label(app.current_event.get_query_string_value("label", ""))
     except ValueError as error:
-        raise BadLabel("label", str(error)) from error
+        raise InvalidLabelError("label", str(error)) from error
 
 
 def _reviewer(sub: str) -> desk.Reviewer:
     """By the subject of their tokens: names are given anew to others."""
-    for known, name in settling.known_reviewers(services().reviews):
+    for known, name in reviewer_statistics.known_reviewers(services().reviews):
         if known == sub:
             return desk.Reviewer(sub, name)
-    raise Refusal(422, "unknown_reviewer", "no such reviewer has been at the desk yet", "reviewer")
+    raise ApiError(422, "unknown_reviewer", "no such reviewer has been at the desk yet", "reviewer")
 
 
 def _document(task: Task, now: str) -> dict[str, Any]:
@@ -143,5 +144,5 @@ def _cursor(text: str, state: State) -> dict[str, Any] | None:
         or set(found) != set(forms)
         or not all(isinstance(v, str) and re.fullmatch(forms[name], v) for name, v in found.items())
     ):
-        raise Refusal(422, "bad_request", "cursor is what the page before said", "cursor")
+        raise ApiError(422, "bad_request", "cursor is what the page before said", "cursor")
     return found

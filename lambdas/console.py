@@ -9,16 +9,18 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import http
-from lambdas.domain import checking, registration
-from lambdas.domain.arrivals import Arrival, GoneError
-from lambdas.domain.console import runs, tryit, versions
-from lambdas.domain.images import UnusableImage
-from lambdas.domain.records import Champion
-from lambdas.domain.refusals import Refusal
-from lambdas.domain.reviews import settling
-from lambdas.domain.reviews.opening import Opener, Seen
-from lambdas.domain.services import services, variable
+from lambdas.domain.console import tryit, versions
+from lambdas.domain.images.files import UnusableImageError
+from lambdas.domain.register import registration
+from lambdas.domain.register.arrivals import Arrival, GoneError
+from lambdas.domain.report import of_snapshot
+from lambdas.domain.retrain import steps
+from lambdas.domain.review.results import reviewer_statistics
+from lambdas.domain.review.task_opening import Opener, Seen
+from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.state import Champion
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
+from lambdas.services import services, variable
 
 logger = Logger()
 app = http.api()
@@ -35,24 +37,24 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.get("/api/runs")
 def list_runs() -> Response[str]:
     _caller()
-    return http.answer({"runs": [runs.summary(run) for run in services().records.runs()[:MOST]]})
+    return http.answer({"runs": [steps.summary(run) for run in services().loop_state.runs()[:MOST]]})
 
 
 @app.get("/api/runs/<run>")
 def read_run(run: str) -> Response[str]:
     _caller()
     s = services()
-    found = s.records.run(run)
+    found = s.loop_state.run(run)
     if found is None:
-        raise Refusal(404, "not_found", f"there is no run {run[:80]}")
-    told = runs.document(found, runs.steps(s.stepfunctions, found))
+        raise ApiError(404, "not_found", f"there is no run {run[:80]}")
+    told = steps.document(found, steps.steps(s.stepfunctions, found))
     return http.answer({**told, "report_url": _report(found)})
 
 
 @app.get("/api/versions")
 def list_versions() -> Response[str]:
     _caller()
-    champion, found = services().records.champion(), services().records.versions()[:MOST]
+    champion, found = services().loop_state.champion(), services().loop_state.versions()[:MOST]
     return http.answer({"versions": [_version(version, champion) for version in found]})
 
 
@@ -79,7 +81,7 @@ def begin_try() -> Response[str]:
 def detect(id: str) -> Response[str]:
     _caller()
     s = services()
-    tried = tryit.ask(s.rekognition, s.s3, s.records, s.bucket, id)
+    tried = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
     return http.answer(tryit.document(tried, http.link(tryit.key(id))))
 
 
@@ -90,16 +92,16 @@ def review(id: str) -> Response[str]:
     s = services()
     tuning = s.tuning()
     if tuning.review_route == "none":
-        raise Refusal(409, "no_reviews", "images are not reviewed here: review_route is none")
+        raise ApiError(409, "no_reviews", "images are not reviewed here: review_route is none")
     opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
     try:
         image = registration.register_in_place(
             s.s3, s.catalogue, Arrival(s.bucket, tryit.key(id), None, 0, "")
         )
     except GoneError as error:
-        raise Refusal(404, "not_found", "the image has not arrived; send it again") from error
-    except UnusableImage as error:
-        raise Refusal(422, "bad_image", f"this image cannot be used: {error.detail}") from error
+        raise ApiError(404, "not_found", "the image has not arrived; send it again") from error
+    except UnusableImageError as error:
+        raise ApiError(422, "bad_image", f"this image cannot be used: {error.detail}") from error
     task = opener.open(image, "requested", opener.kind(), _seen(id)) or s.reviews.current_of(image.sha256)
     return http.answer({"task": task.id if task else ""})
 
@@ -107,14 +109,14 @@ def review(id: str) -> Response[str]:
 def _seen(id: str) -> Seen | None:
     s = services()
     try:
-        tried = tryit.ask(s.rekognition, s.s3, s.records, s.bucket, id)
-    except Refusal:
+        tried = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
+    except ApiError:
         return None
     return Seen(tried.labels, tried.model_version)
 
 
 def _version(found: dict[str, Any], champion: Champion | None) -> dict[str, Any]:
-    precision = settling.precision_of(services().reviews, str(found["id"]))
+    precision = reviewer_statistics.precision_of(services().reviews, str(found["id"]))
     return versions.document(found, champion, precision)
 
 
@@ -122,7 +124,7 @@ def _report(run: dict[str, Any]) -> str | None:
     """The data-set report of the run's snapshot, as a page."""
     if "data_report" not in run:
         return None
-    return http.link(checking.report_key(str(run["snapshot"]), "report.html"))
+    return http.link(of_snapshot.report_key(str(run["snapshot"]), "report.html"))
 
 
 def _caller() -> Caller:

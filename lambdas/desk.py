@@ -11,20 +11,24 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import http
-from lambdas.domain import catalogue, clock, retraining
-from lambdas.domain.refusals import Refusal
-from lambdas.domain.reviews import answers, desk, labels, settling, worker_portal
-from lambdas.domain.reviews.labels import LabelDefinition
-from lambdas.domain.reviews.settling import Settler
-from lambdas.domain.reviews.tasks import Route, Task
-from lambdas.domain.services import services, variable
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.retrain import requests
+from lambdas.domain.review.desk import answers, desk, labels
+from lambdas.domain.review.desk.labels import LabelDefinition
+from lambdas.domain.review.desk.task import Route, Task
+from lambdas.domain.review.results import resolution, reviewer_statistics
+from lambdas.domain.review.results.resolution import Resolver
+from lambdas.domain.review.workforce import worker_portal
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller, Fresh
+from lambdas.services import services, variable
 
 logger = Logger()
 app = http.api()
 
 tuning = Fresh(lambda: services().tuning(), 5)
-offered = Fresh(lambda: labels.offered(services().reviews, services().records, services().catalogue), 5)
+offered = Fresh(lambda: labels.offered(services().reviews, services().loop_state, services().catalogue), 5)
 """The labels: an administrator's change shows within seconds."""
 
 
@@ -44,7 +48,7 @@ def me() -> Response[str]:
 @app.get("/api/queue")
 def queue() -> Response[str]:
     who, table = _caller(), services().reviews
-    today = settling.reviewed_by(table, who.sub).get(f"on {clock.now()[:10]}", 0)
+    today = reviewer_statistics.reviewed_by(table, who.sub).get(f"on {clock.now()[:10]}", 0)
     return http.answer({"open": table.count("open"), "answered_today": int(today)})
 
 
@@ -60,9 +64,9 @@ def claim() -> Response[str]:
     said = http.body(app, "count", "held")
     count, held = said.get("count", 1), said.get("held", [])
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= desk.MAX_CLAIMS:
-        raise Refusal(422, "bad_request", f"count has to be 1 to {desk.MAX_CLAIMS}", "count")
+        raise ApiError(422, "bad_request", f"count has to be 1 to {desk.MAX_CLAIMS}", "count")
     if not isinstance(held, list) or not all(isinstance(id, str) for id in held):
-        raise Refusal(422, "bad_request", "held has to be a list of tasks' ids", "held")
+        raise ApiError(422, "bad_request", "held has to be a list of tasks' ids", "held")
     _remember(who.sub, who.name)
     seconds = tuning().review_claim_seconds
     claimed = desk.claim(
@@ -91,9 +95,9 @@ def read(task: str) -> Response[str]:
     who = _caller()
     found = services().reviews.get(task)
     if found is None:
-        raise desk.TaskNotFound(f"there is no review task {task[:60]}")
+        raise desk.TaskNotFoundError(f"there is no review task {task[:60]}")
     if ADMINISTRATORS not in who.groups and not found.seat_of(who.sub, clock.now()):
-        raise Refusal(403, "not_yours", "claim the task to see it")
+        raise ApiError(403, "not_yours", "claim the task to see it")
     return http.answer(_document(found, who))
 
 
@@ -116,15 +120,15 @@ def skip(task: str) -> Response[str]:
     reason = answers.reason(http.body(app, "reason"))
     skipped, now = desk.skip(services().reviews, task, who.reviewer, reason)
     if now:
-        settling.note_reviewer(services().reviews, who.sub, who.name, skipped=1)
-    if settling.needs_settling(skipped):
+        reviewer_statistics.note_reviewer(services().reviews, who.sub, who.name, skipped=1)
+    if resolution.needs_settling(skipped):
         _settle(skipped)
     return http.nothing()
 
 
 def label_document(definition: LabelDefinition) -> dict[str, Any]:
     """A label with links to its example pictures."""
-    found = catalogue.get_images(services().catalogue, [f"image#{one}" for one in definition.examples])
+    found = catalogue_images.get_images(services().catalogue, [f"image#{one}" for one in definition.examples])
     examples = [{"image": image.sha256, "url": http.link(image.key)} for image in found]
     return {**asdict(definition), "examples": examples}
 
@@ -188,15 +192,15 @@ def _request_run() -> None:
 def _is_run_requested() -> bool:
     s = services()
     machine = variable("RETRAIN_MACHINE_ARN")
-    return retraining.request_run_if_due(s.catalogue, s.records, s.stepfunctions, machine, tuning())
+    return requests.request_run_if_due(s.catalogue, s.loop_state, s.stepfunctions, machine, tuning())
 
 
 run_requested = Fresh(_is_run_requested, 10)
 
 
-def _settler() -> Settler:
+def _settler() -> Resolver:
     s = services()
-    return Settler(s.reviews, s.catalogue, s.stepfunctions, tuning())
+    return Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning())
 
 
 def _caller() -> Caller:
@@ -206,4 +210,4 @@ def _caller() -> Caller:
 @cache
 def _remember(sub: str, name: str) -> None:
     """Once for each container: reviewers are listed even before they answer."""
-    settling.note_reviewer(services().reviews, sub, name)
+    reviewer_statistics.note_reviewer(services().reviews, sub, name)

@@ -11,11 +11,11 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.domain import detection
-from lambdas.domain.detection import Detected
-from lambdas.domain.reviews import choosing, proposing
-from lambdas.domain.services import services, variable
-from lambdas.domain.tuning import Tuning
+from lambdas.domain.detect import detection
+from lambdas.domain.detect.detection import Detected
+from lambdas.domain.review import proposals
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.services import services, variable
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -34,11 +34,11 @@ def _detect(record: SQSRecord) -> None:
     detected = detection.detect_object(
         s.rekognition,
         s.s3,
-        s.records,
+        s.loop_state,
         created["bucket"]["name"],
         key,
         version_id=version_id,
-        floor=choosing.floor(tuning) if tuning else None,
+        floor=proposals.floor(tuning) if tuning else None,
     )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
     if tuning and detected.outcome == "detected":
@@ -58,6 +58,6 @@ def _propose(key: str, version_id: str | None, detected: Detected, tuning: Tunin
     """Have it reviewed if it is worth it; the answer stands whether telling succeeds or not."""
     try:
         queue = variable("REVIEW_QUEUE_URL")
-        proposing.propose_detection(services().sqs, queue, detected, tuning, key=key, version_id=version_id)
+        proposals.propose_detection(services().sqs, queue, detected, tuning, key=key, version_id=version_id)
     except Exception:
         logger.exception("could not propose a detection for review")

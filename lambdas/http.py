@@ -21,12 +21,12 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
-from lambdas.domain.refusals import Refusal
-from lambdas.domain.reviews.answers import BadAnswer
-from lambdas.domain.reviews.desk import DeskError, Reviewer
-from lambdas.domain.reviews.labels import BadLabel
-from lambdas.domain.reviews.tasks import TaskBusyError
-from lambdas.domain.services import services
+from lambdas.domain.review.desk.answers import InvalidAnswerError
+from lambdas.domain.review.desk.desk import DeskError, Reviewer
+from lambdas.domain.review.desk.labels import InvalidLabelError
+from lambdas.domain.review.desk.task import TaskBusyError
+from lambdas.domain.shared.errors import ApiError
+from lambdas.services import services
 
 REVIEWERS, ADMINISTRATORS = "reviewers", "administrators"
 MAX_BODY_BYTES = 1024 * 1024
@@ -78,7 +78,9 @@ def api() -> APIGatewayHttpResolver:
             told["field"] = field
         return _json(getattr(error, "status", 400), {"error": told})
 
-    app.exception_handler([Refusal, DeskError, BadAnswer, BadLabel, TaskBusyError])(refused)
+    app.exception_handler([ApiError, DeskError, InvalidAnswerError, InvalidLabelError, TaskBusyError])(
+        refused
+    )
     app.not_found(lambda _: refused(_no_route()))
     app.use(middlewares=[_of_known_length])
     return app
@@ -90,8 +92,8 @@ def _of_known_length(app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Resp
     return go_on(app)
 
 
-def _no_route() -> Refusal:
-    return Refusal(404, "not_found", "there is no such route")
+def _no_route() -> ApiError:
+    return ApiError(404, "not_found", "there is no such route")
 
 
 def caller(app: BaseRouter, *groups: str) -> Caller:
@@ -108,9 +110,9 @@ def caller(app: BaseRouter, *groups: str) -> Caller:
         groups=_groups(claims.get("cognito:groups", "")),
     )
     if not found.sub:
-        raise Refusal(401, "no_token", "sign in")
+        raise ApiError(401, "no_token", "sign in")
     if not found.groups & set(groups):
-        raise Refusal(403, "forbidden", f"this is for the group {' or '.join(groups)}: ask an administrator")
+        raise ApiError(403, "forbidden", f"this is for the group {' or '.join(groups)}: ask an administrator")
     return found
 
 
@@ -130,10 +132,10 @@ def body(app: BaseRouter, *members: str) -> dict[str, Any]:
     event = app.current_event.raw_event
     text = event.get("body") or ""
     if len(text) > MAX_BODY_BYTES * 4 // 3 + 4:
-        raise Refusal(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
+        raise ApiError(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
     sent = _decoded(text, bool(event.get("isBase64Encoded")))
     if members and (unknown := sorted(set(sent) - set(members))):
-        raise Refusal(422, "unknown_member", f"unknown member {unknown[0][:60]!r}", unknown[0][:60])
+        raise ApiError(422, "unknown_member", f"unknown member {unknown[0][:60]!r}", unknown[0][:60])
     return sent
 
 
@@ -141,14 +143,14 @@ def _decoded(text: str, encoded: bool) -> dict[str, Any]:
     try:
         raw = base64.b64decode(text, validate=True) if encoded else text.encode()
         if len(raw) > MAX_BODY_BYTES:
-            raise Refusal(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
+            raise ApiError(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
         sent = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_finite)
         # Half a pair of surrogates, written as an escape, is no text: nothing could store it.
         json.dumps(sent, ensure_ascii=False).encode()
     except (ValueError, binascii.Error, RecursionError) as error:
-        raise Refusal(400, "not_json", f"the body has to be a JSON object: {str(error)[:200]}") from error
+        raise ApiError(400, "not_json", f"the body has to be a JSON object: {str(error)[:200]}") from error
     if not isinstance(sent, dict):
-        raise Refusal(400, "not_json", "the body has to be a JSON object")
+        raise ApiError(400, "not_json", "the body has to be a JSON object")
     return sent
 
 

@@ -7,8 +7,11 @@ from typing import Any, TypedDict
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.domain import clock, custom_labels, gates, money, promotion, retraining, shadow
-from lambdas.domain.services import services, variable
+from lambdas.domain.promote import promotion, shadow, shadow_gate
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.retrain import runs
+from lambdas.domain.shared import clock, pricing
+from lambdas.services import services, variable
 
 logger = Logger()
 
@@ -44,7 +47,7 @@ class Finish(TypedDict):
 def take_lease(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
     """Whether this promotion may go on: no other is under way."""
     s = services()
-    lease = s.records.take_lease("promote", event["holder"])
+    lease = s.loop_state.take_lease("promote", event["holder"])
     return {"taken": lease.holder == event["holder"], "wait_seconds": s.tuning().poll_seconds}
 
 
@@ -54,7 +57,7 @@ def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     s = services()
     version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
     custom_labels.start(s.rekognition, version, s.tuning().inference_units)
-    s.records.note_version(version.name, state="challenger", started_at=clock.now())
+    s.loop_state.note_version(version.name, state="challenger", started_at=clock.now())
     return {"version": version.name}
 
 
@@ -73,19 +76,21 @@ def verify(event: Verify, context: LambdaContext) -> dict[str, Any]:
     s = services()
     tuning = s.tuning()
     challenger = promotion.version_named(s.rekognition, s.project_arn, event["version"])
-    record = s.records.version(challenger.name)
+    record = s.loop_state.version(challenger.name)
     if record is None:
         raise custom_labels.CustomLabelsError(
             f"{challenger.name} was not trained by a run of this deployment: no snapshot to test it on"
         )
-    champion = s.records.champion()
-    tests = shadow.test_images(s.s3, s.bucket, str(record["snapshot"]), tuning.verification_images)
+    champion = s.loop_state.champion()
+    tests = shadow.shadow_images(s.s3, s.bucket, str(record["snapshot"]), tuning.shadow_test_images)
     found = shadow.evaluate(s.rekognition, s.s3, challenger.arn, tests)
     rival = None
     if champion and champion.version_arn != challenger.arn:
         rival = shadow.evaluate_champion(s.rekognition, s.s3, champion.version_arn, tests)
-    verdict = gates.rollback_gate(found) if event["rollback"] else gates.shadow_gate(found, rival, tuning)
-    s.records.note_version(
+    verdict = (
+        shadow_gate.judge_rollback(found) if event["rollback"] else shadow_gate.judge(found, rival, tuning)
+    )
+    s.loop_state.note_version(
         challenger.name, shadow=found.as_dict(), verdicts=[*record.get("verdicts", []), verdict.as_dict()]
     )
     return {"passed": verdict.passed, "reason": "; ".join(verdict.reasons)}
@@ -96,10 +101,10 @@ def switch(event: Switch, context: LambdaContext) -> dict[str, Any]:
     """Make the challenger the champion, in one write."""
     s = services()
     version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
-    champion, reason = promotion.switch(s.records, version)
-    s.records.note_version(version.name, state="champion", promoted_at=champion.since)
+    champion, reason = promotion.switch(s.loop_state, version)
+    s.loop_state.note_version(version.name, state="champion", promoted_at=champion.since)
     if champion.previous_version_name:
-        s.records.note_version(champion.previous_version_name, state="retired", retired_at=clock.now())
+        s.loop_state.note_version(champion.previous_version_name, state="retired", retired_at=clock.now())
     return {"reason": reason, "wait_seconds": s.tuning().drain_seconds}
 
 
@@ -110,10 +115,10 @@ def withdraw(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
     A promotion that never had the lease has started nothing, and what runs is another's.
     """
     s = services()
-    lease = s.records.lease("promote")
+    lease = s.loop_state.lease("promote")
     if lease is None or lease.holder != event["holder"]:
         return {"ready": True, "wait_seconds": 0}
-    pending = promotion.stop_all_but_champion(s.rekognition, s.project_arn, s.records.champion())
+    pending = promotion.stop_all_but_champion(s.rekognition, s.project_arn, s.loop_state.champion())
     return {"ready": not pending, "wait_seconds": s.tuning().poll_seconds}
 
 
@@ -121,22 +126,22 @@ def withdraw(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
 def finish(event: Finish, context: LambdaContext) -> dict[str, Any]:
     """Record the verdict, give the lease back, and let images that waited for a champion have it."""
     s = services()
-    record = s.records.version(event["version"]) or {}
-    reason = retraining.readable(event["reason"])
-    champion = s.records.champion()
+    record = s.loop_state.version(event["version"]) or {}
+    reason = runs.readable(event["reason"])
+    champion = s.loop_state.champion()
     if champion and champion.version_name == event["version"]:
-        s.records.note_version(event["version"], state="champion")
+        s.loop_state.note_version(event["version"], state="champion")
     elif event["outcome"] != "promoted" and record.get("state") == "challenger":
         state = "refused" if event["outcome"] == "refused" else "failed"
-        s.records.note_version(event["version"], state=state, reason=reason)
+        s.loop_state.note_version(event["version"], state=state, reason=reason)
     if event["run"] and record:
         running = clock.seconds_between(record["started_at"], clock.now()) if "started_at" in record else 0
-        s.records.note_run(
-            retraining.run_id(event["run"]),
+        s.loop_state.note_run(
+            runs.run_id(event["run"]),
             verdicts=record.get("verdicts", []),
-            promotion_usd=money.inference_usd(running, s.tuning().inference_units),
+            promotion_usd=pricing.inference_usd(running, s.tuning().inference_units),
         )
-    s.records.release_lease("promote", event["holder"])
+    s.loop_state.release_lease("promote", event["holder"])
     if event["outcome"] == "promoted":
         promotion.redrive(s.sqs, variable("DETECT_DEAD_LETTERS_URL"), variable("DETECT_QUEUE_URL"))
     return {"outcome": event["outcome"], "reason": reason}

@@ -13,10 +13,11 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from lambdas.domain import arrivals, registration, retraining
-from lambdas.domain.arrivals import Arrival, Outcome
-from lambdas.domain.reviews import proposing
-from lambdas.domain.services import services, variable
+from lambdas.domain.register import arrivals, registration
+from lambdas.domain.register.arrivals import Arrival, Outcome
+from lambdas.domain.retrain import requests
+from lambdas.domain.review import proposals
+from lambdas.services import services, variable
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -97,7 +98,7 @@ def _propose(outcomes: list[Outcome]) -> None:
         return
     aws = services()
     try:
-        proposing.propose_images(aws.sqs, variable("REVIEW_QUEUE_URL"), hashes, aws.tuning())
+        proposals.propose_images(aws.sqs, variable("REVIEW_QUEUE_URL"), hashes, aws.tuning())
     except Exception:
         logger.exception("could not propose images for review")
 
@@ -106,8 +107,8 @@ def _after_batch() -> None:
     """Ask for a run if enough is new; if that fails the records stand, and the sweeper asks again."""
     aws = services()
     try:
-        retraining.request_run_if_due(
-            aws.catalogue, aws.records, aws.stepfunctions, variable("RETRAIN_MACHINE_ARN"), aws.tuning()
+        requests.request_run_if_due(
+            aws.catalogue, aws.loop_state, aws.stepfunctions, variable("RETRAIN_MACHINE_ARN"), aws.tuning()
         )
     except Exception:
         logger.exception("could not ask for a run")

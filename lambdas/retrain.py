@@ -7,8 +7,15 @@ from typing import Any, TypedDict
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.domain import catalogue, checking, clock, custom_labels, gates, retraining, snapshots
-from lambdas.domain.services import services, variable
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.report import of_snapshot
+from lambdas.domain.retrain import evaluation_gate, notification, requests, runs
+from lambdas.domain.retrain import steps as retrain_steps
+from lambdas.domain.retrain import waiting as retrain_waiting
+from lambdas.domain.shared import clock
+from lambdas.domain.snapshot import snapshots
+from lambdas.services import services, variable
 
 logger = Logger()
 
@@ -56,18 +63,16 @@ def settle(event: Settle, context: LambdaContext) -> dict[str, Any]:
     """Whether the burst of uploads is over, and how long to wait if not."""
     s = services()
     # First what waits: what is registered in between is seen as a change.
-    waiting = retraining.count_unregistered(s.sqs, variable("REGISTER_QUEUE_URL"))
-    newest = catalogue.newest_change(s.catalogue, "labelled")
-    burst = retraining.settle(newest, waiting, event["started_at"], clock.now(), s.tuning())
+    waiting = retrain_waiting.count_unregistered(s.sqs, variable("REGISTER_QUEUE_URL"))
+    newest = catalogue_images.newest_change(s.catalogue, "labelled")
+    burst = retrain_waiting.wait_for_burst(newest, waiting, event["started_at"], clock.now(), s.tuning())
     return {"settled": burst.settled, "wait_seconds": burst.wait_seconds}
 
 
 @logger.inject_lambda_context
 def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
     """Whether this run may go on: no other is under way."""
-    taken, reason = retraining.begin_run(
-        services().records, event["run"], event["trigger"], event["started_at"]
-    )
+    taken, reason = runs.begin_run(services().loop_state, event["run"], event["trigger"], event["started_at"])
     return {"taken": taken, "reason": reason}
 
 
@@ -79,10 +84,10 @@ def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
     reason = ""
     if not made.train_images + made.test_images:
         reason = "no image has a label yet"
-    elif not event["force"] and snapshots.is_trained(s.records, made):
+    elif not event["force"] and snapshots.is_trained(s.loop_state, made):
         reason = f"nothing has changed since snapshot {made.id} was trained"
-    s.records.note_run(
-        retraining.run_id(event["run"]),
+    s.loop_state.note_run(
+        runs.run_id(event["run"]),
         cutoff=made.cutoff,
         snapshot=made.id,
         images=made.summary(),
@@ -97,9 +102,9 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     made = snapshots.read(s.s3, s.bucket, event["snapshot"])
     region = s.s3.meta.region_name
     tuning = s.tuning()
-    report = checking.check(s.catalogue, s.s3, s.bucket, made, tuning=tuning, region=region)
-    reason = checking.why_not_train(report, s.bucket, made, tuning)
-    s.records.note_run(retraining.run_id(event["run"]), data_report=report.verdict, stopped=bool(reason))
+    report = of_snapshot.check(s.catalogue, s.s3, s.bucket, made, tuning=tuning, region=region)
+    reason = of_snapshot.why_not_train(report, s.bucket, made, tuning)
+    s.loop_state.note_run(runs.run_id(event["run"]), data_report=report.verdict, stopped=bool(reason))
     return {"worth": not reason, "reason": reason}
 
 
@@ -107,13 +112,13 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     """Bring the project's datasets a step closer to the snapshot; call again until ready."""
     s = services()
-    datasets = snapshots.Datasets(s.rekognition, s.s3, s.records, s.project_arn, s.bucket)
+    datasets = snapshots.Datasets(s.rekognition, s.s3, s.loop_state, s.project_arn, s.bucket)
     step = datasets.sync(event["snapshot"])
-    run = retraining.run_id(event["run"])
+    run = runs.run_id(event["run"])
     if step.ready:
-        s.records.note_run(run, flagged_entries=datasets.flagged())
+        s.loop_state.note_run(run, flagged_entries=datasets.flagged())
     elif step.refusal:
-        s.records.note_run(run, stopped=True)
+        s.loop_state.note_run(run, stopped=True)
     return {"ready": step.ready, "refusal": step.refusal, "wait_seconds": s.tuning().poll_seconds}
 
 
@@ -121,8 +126,8 @@ def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     """Begin the training of a new model version from the project's datasets."""
     s = services()
-    run = retraining.run_id(event["run"])
-    number = s.records.version_number(run)
+    run = runs.run_id(event["run"])
+    number = s.loop_state.version_number(run)
     version = custom_labels.train(
         s.rekognition,
         s.project_arn,
@@ -130,8 +135,8 @@ def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
         bucket=s.bucket,
         tags={"labelloop:snapshot": event["snapshot"], "labelloop:run": run},
     )
-    s.records.note_run(run, version=version.name)
-    s.records.note_version(
+    s.loop_state.note_run(run, version=version.name)
+    s.loop_state.note_version(
         version.name,
         number=number,
         arn=version.arn,
@@ -151,7 +156,7 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     if version is None:
         raise custom_labels.CustomLabelsError(f"model version {event['version']} was deleted")
     if version.status == "TRAINING_FAILED":
-        s.records.note_version(version.name, state="failed", reason=version.message)
+        s.loop_state.note_version(version.name, state="failed", reason=version.message)
     message = f"{version.name}: {version.message or version.status}"
     return {"status": version.status, "message": message, "wait_seconds": s.tuning().poll_seconds}
 
@@ -160,7 +165,7 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
 def open_reviews(event: Settle, context: LambdaContext) -> dict[str, Any]:
     """Whether people have answered what they were asked, and how long to wait if not."""
     s = services()
-    waiting = retraining.wait_for_reviews(
+    waiting = retrain_waiting.wait_for_reviews(
         s.reviews.count("open"), event["started_at"], clock.now(), s.tuning()
     )
     return {"go_on": waiting.settled, "wait_seconds": waiting.wait_seconds}
@@ -175,16 +180,16 @@ def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
         raise custom_labels.CustomLabelsError(f"model version {event['version']} was deleted")
     scores = custom_labels.scores(s.s3, version)
     made = snapshots.read(s.s3, s.bucket, event["snapshot"])
-    verdict = gates.evaluation_gate(scores, made.test_labels, s.tuning())
-    run = retraining.run_id(event["run"])
-    s.records.note_run(
+    verdict = evaluation_gate.judge(scores, made.test_labels, s.tuning())
+    run = runs.run_id(event["run"])
+    s.loop_state.note_run(
         run,
         f1=scores.f1,
         labels=scores.as_dict()["labels"],
         verdicts=[verdict.as_dict()],
         billable_seconds=version.billable_seconds,
     )
-    s.records.note_version(
+    s.loop_state.note_version(
         version.name,
         f1=scores.f1,
         labels=scores.as_dict()["labels"],
@@ -201,16 +206,16 @@ def report(event: Report, context: LambdaContext) -> dict[str, Any]:
     history = s.stepfunctions.get_paginator("get_execution_history").paginate(
         executionArn=event["run"], includeExecutionData=False
     )
-    steps = retraining.durations(dict(found) for page in history for found in page["events"])
-    run = retraining.end_run(
-        s.records, event["run"], outcome=event["outcome"], reason=event["reason"], steps=steps
+    steps = retrain_steps.durations(dict(found) for page in history for found in page["events"])
+    run = runs.end_run(
+        s.loop_state, event["run"], outcome=event["outcome"], reason=event["reason"], steps=steps
     )
-    retraining.notify(
+    notification.notify(
         s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS"), run
     )
     # A run that failed before its snapshot would fail again at once; the sweeper asks later.
     if run.get("snapshot"):
-        retraining.request_run_if_due(
-            s.catalogue, s.records, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), s.tuning()
+        requests.request_run_if_due(
+            s.catalogue, s.loop_state, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), s.tuning()
         )
     return {"run": run["id"], "outcome": run["outcome"]}

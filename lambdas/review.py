@@ -16,14 +16,16 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from lambdas import asking
-from lambdas.domain import catalogue, detection
-from lambdas.domain.arrivals import Arrival, GoneError
-from lambdas.domain.catalogue import CatalogueImage
-from lambdas.domain.images import UnusableImage
-from lambdas.domain.reviews import groundtruth, routing
-from lambdas.domain.reviews.opening import Opener, Seen
-from lambdas.domain.services import services, variable
+from lambdas import review_routes
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.detect import detection
+from lambdas.domain.images.files import UnusableImageError
+from lambdas.domain.register.arrivals import Arrival, GoneError
+from lambdas.domain.review import routing
+from lambdas.domain.review.task_opening import Opener, Seen
+from lambdas.domain.review.workforce import ground_truth
+from lambdas.services import services, variable
 
 logger = Logger()
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -72,14 +74,14 @@ def _propose(record: SQSRecord) -> None:
         # The collector asks about many at once.
         return
     if "image" in message:
-        opener.open_unlabelled([catalogue.image_id(message["image"])], _ask_champion, opener.room())
+        opener.open_unlabelled([catalogue_images.image_id(message["image"])], _ask_champion, opener.room())
         return
     found = message["detection"]
     arrival = Arrival(services().bucket, found["key"], found.get("version_id"), 0, "")
     seen = Seen(found["labels"], found["model_version"])
     try:
         opener.open_detected(services().s3, arrival, found["reason"], seen)
-    except (GoneError, UnusableImage) as error:
+    except (GoneError, UnusableImageError) as error:
         logger.info("not reviewed", extra={"key": found["key"], "reason": str(error)})
 
 
@@ -93,7 +95,7 @@ def _ask_champion(image: CatalogueImage) -> Seen | None:
     s = services()
     try:
         champion, found = detection.ask(
-            s.rekognition, s.records, {"S3Object": {"Bucket": s.bucket, "Name": image.key}}
+            s.rekognition, s.loop_state, {"S3Object": {"Bucket": s.bucket, "Name": image.key}}
         )
     except detection.NoChampionError:
         return None
@@ -109,13 +111,13 @@ def _ask_champion(image: CatalogueImage) -> Seen | None:
 @logger.inject_lambda_context
 def ask(event: Ask, context: LambdaContext) -> None:
     """Note the token that the execution waits with, and ask whoever the route says."""
-    routing.ask(asking.routes(), event["task"], event["token"])
+    routing.ask(review_routes.routes(), event["task"], event["token"])
 
 
 @logger.inject_lambda_context
 def give_back(event: GiveBack, context: LambdaContext) -> dict[str, str]:
     """Nobody answered, or could be asked."""
-    state = routing.give_back(asking.routes(), event["task"], event["error"], event["cause"])
+    state = routing.give_back(review_routes.routes(), event["task"], event["error"], event["cause"])
     logger.info("given back", extra={"task": event["task"], "state": state, "error": event["error"]})
     return {"state": state}
 
@@ -123,21 +125,21 @@ def give_back(event: GiveBack, context: LambdaContext) -> dict[str, str]:
 @logger.inject_lambda_context
 def start_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, str]:
     """One labeling job of Ground Truth for the batch."""
-    return {"job": routing.start_job(asking.routes(), event["batch"], event["timeout_seconds"])}
+    return {"job": routing.start_job(review_routes.routes(), event["batch"], event["timeout_seconds"])}
 
 
 @logger.inject_lambda_context
 def watch_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, Any]:
     """How far the labeling job is."""
-    finished = routing.job_finished(asking.routes(), event["batch"])
-    wait = groundtruth.seconds_between_looks(services().tuning().poll_seconds, event["timeout_seconds"])
+    finished = routing.job_finished(review_routes.routes(), event["batch"])
+    wait = ground_truth.seconds_between_looks(services().tuning().poll_seconds, event["timeout_seconds"])
     return {"finished": finished, "wait_seconds": wait}
 
 
 @logger.inject_lambda_context
 def read_job(event: OfBatch, context: LambdaContext) -> dict[str, int]:
     """What the labeling job's workers said."""
-    answered, given_back = routing.read_job(asking.routes(), event["batch"])
+    answered, given_back = routing.read_job(review_routes.routes(), event["batch"])
     return {"answered": answered, "given_back": given_back}
 
 
@@ -151,5 +153,5 @@ def loop_finished(event: dict[str, Any], context: LambdaContext) -> PartialItemF
 
 def _loop_finished(record: SQSRecord) -> None:
     told = json.loads(record.body)
-    outcome = routing.loop_finished(asking.routes(), told)
+    outcome = routing.loop_finished(review_routes.routes(), told)
     logger.info("human loop", extra={"outcome": outcome, "loop": told["detail"].get("humanLoopName")})

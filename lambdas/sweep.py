@@ -8,11 +8,11 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas import asking
-from lambdas.domain import retraining, sweeping
-from lambdas.domain.reviews import tending
-from lambdas.domain.reviews.opening import Opener
-from lambdas.domain.services import services, variable
+from lambdas import review_routes
+from lambdas.domain.retrain import notification, requests
+from lambdas.domain.review.task_opening import Opener
+from lambdas.domain.sweep import leases, lost_events, reviews
+from lambdas.services import services, variable
 
 logger = Logger()
 
@@ -41,9 +41,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _sweep() -> dict[str, Any]:
     s = services()
-    swept = sweeping.sweep(s.rekognition, s.stepfunctions, s.records, s.project_arn)
+    swept = leases.sweep(s.rekognition, s.stepfunctions, s.loop_state, s.project_arn)
     for run in swept.runs:
-        retraining.notify(
+        notification.notify(
             s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS"), run
         )
     return {
@@ -55,19 +55,19 @@ def _sweep() -> dict[str, Any]:
 
 def _resend() -> dict[str, Any]:
     s = services()
-    queue, after = variable("REGISTER_QUEUE_URL"), s.tuning().lost_event_seconds
-    return {"resent": sweeping.resend_lost_events(s.s3, s.sqs, s.bucket, queue, after)}
+    queue, after = variable("REGISTER_QUEUE_URL"), s.tuning().resend_event_after_seconds
+    return {"resent": lost_events.resend_lost_events(s.s3, s.sqs, s.bucket, queue, after)}
 
 
 def _request_run() -> dict[str, Any]:
     s = services()
     machine = variable("RETRAIN_MACHINE_ARN")
-    requested = retraining.request_run_if_due(s.catalogue, s.records, s.stepfunctions, machine, s.tuning())
+    requested = requests.request_run_if_due(s.catalogue, s.loop_state, s.stepfunctions, machine, s.tuning())
     return {"requested_run": requested}
 
 
 def _tend_reviews() -> dict[str, Any]:
     s, tuning = services(), services().tuning()
     opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
-    tended = tending.tend(asking.routes(), opener, s.catalogue)
+    tended = reviews.reconcile(review_routes.routes(), opener, s.catalogue)
     return {"reviews": {name: count for name, count in asdict(tended).items() if count}}

@@ -74,7 +74,7 @@ def start(
     Args:
         port: the port to serve on; the first free one from 4566 if not given.
         keep: go on with the state that the last run left, instead of with none.
-        variables: more environment variables for the stack; local/engine/server.py lists them.
+        variables: more environment variables for the stack; local/server.py lists them.
 
     Raises:
         EmbeddedStackError: it is running already, the port is taken, or it did not come up.
@@ -202,7 +202,7 @@ def _launch(home: Path, port: int, variables: Mapping[str, str]) -> subprocess.P
         "PYTHONPATH": str(ROOT),
         **variables,
     }
-    command = [sys.executable, "-m", "local.engine.server", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, "-m", "local.server", "--host", HOST, "--port", str(port)]
     command += ["--state", str(state / "engine")]
     with (home / "log" / "stack.log").open("ab") as log:
         return subprocess.Popen(

@@ -22,7 +22,7 @@ NODE = ROOT / "node_modules" / ".bin"
 SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 """Each worker takes whole files, whose tests share the stack that they start. They wait for other processes,
 so that a third worker has something to do."""
-FIRST = ("tests/endtoend", "tests/web", "tests/local")
+FIRST = ("tests/endtoend", "tests/web", "tests/learning", "tests/local")
 """What takes longest, so that no worker is left with it at the end."""
 CHECKS: dict[str, list[str | Path]] = {
     "format": [BIN / "ruff", "format", "--check", "."],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cli.importing.sources import File
 from cli.output import CommandError
-from lambdas.domain import clock
+from lambdas.domain.shared import clock
 
 COMMIT_SECONDS = 1.0
 """What a machine that loses its power may make an import send again."""

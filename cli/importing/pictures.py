@@ -8,9 +8,10 @@ from io import BytesIO
 
 from PIL import Image
 
-from lambdas.domain import images, upright
 from lambdas.domain.annotations.types import LabelledBox
-from lambdas.domain.images import Format, UnusableImage
+from lambdas.domain.images import exif
+from lambdas.domain.images import files as image_files
+from lambdas.domain.images.files import Format, UnusableImageError
 
 HEAD_BYTES = 64 * 1024
 """Enough for most images' headers; if a long profile comes first, the image is read whole."""
@@ -26,7 +27,7 @@ class Picture:
 
     @property
     def stored_size(self) -> tuple[int, int]:
-        if self.orientation in upright.QUARTER_TURNS:
+        if self.orientation in exif.QUARTER_TURNS:
             return self.height, self.width
         return self.width, self.height
 
@@ -56,21 +57,21 @@ def look(read: Callable[[int], bytes], size: int, tail: bytes | None) -> Picture
             whole. None if that is left to registration.
 
     Raises:
-        UnusableImage: with lambdas.domain.images' reasons.
+        UnusableImage: with lambdas.domain.images.files' reasons.
     """
     if size == 0:
-        raise UnusableImage("empty", "the file has no content")
-    images.check_bytes(size)
+        raise UnusableImageError("empty", "the file has no content")
+    image_files.check_bytes(size)
     head = read(HEAD_BYTES)
-    format = images.format_of(head)
+    format = image_files.format_of(head)
     try:
         picture = _header(head, format)
     except _NoHeaderError:
         whole = read(size)
-        images.inspect(whole)
+        image_files.inspect(whole)
         return _header(whole, format)
-    if tail is not None and not images.is_whole(tail, format):
-        images.inspect(read(size))
+    if tail is not None and not image_files.is_whole(tail, format):
+        image_files.inspect(read(size))
     return picture
 
 
@@ -81,14 +82,14 @@ class _NoHeaderError(Exception):
 def _header(data: bytes, format: Format) -> Picture:
     try:
         with Image.open(BytesIO(data), formats=(format,)) as image:
-            images.check_header(image)
+            image_files.check_header(image)
             width, height = image.size
-            orientation = upright.orientation(image)
-    except UnusableImage:
+            orientation = exif.orientation(image)
+    except UnusableImageError:
         raise
     # A decoder may raise anything when bytes are hostile, or too few.
     except Exception as error:
         raise _NoHeaderError from error
-    if orientation in upright.QUARTER_TURNS:
+    if orientation in exif.QUARTER_TURNS:
         width, height = height, width
     return Picture(width, height, orientation)

@@ -14,12 +14,12 @@ from cli.importing import pictures, reading
 from cli.importing.pictures import Picture
 from cli.importing.sources import REQUESTS_AT_ONCE, BucketSource, File, Listing, Source, UnreadableError
 from cli.output import CommandError
-from lambdas.domain import found, manifests
-from lambdas.domain.annotations import dataset
-from lambdas.domain.annotations.types import Found, LabelledBox, Note, Problem, in_pixels
-from lambdas.domain.arrivals import ANNOTATIONS
-from lambdas.domain.images import TAIL_BYTES, UnusableImage
-from lambdas.domain.manifests import BrokenLine
+from lambdas.domain.annotations import dataset, entries
+from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox, Note, Problem, in_pixels
+from lambdas.domain.images.files import TAIL_BYTES, UnusableImageError
+from lambdas.domain.register.arrivals import ANNOTATIONS
+from lambdas.domain.shared import manifests
+from lambdas.domain.shared.manifests import BrokenLineError
 
 LOOKS_IN_HAND = 1_000
 """Images that wait to be looked at, or to be told of."""
@@ -33,11 +33,11 @@ Tell = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An image to import, with its boxes in pixels; without `found` nobody has said what is on it."""
+    """An image to import, with its boxes in pixels; without `annotation` nobody has said what is on it."""
 
     image: str
     file: File
-    found: Found | None
+    annotation: ImageAnnotation | None
 
 
 @dataclass
@@ -58,24 +58,26 @@ class Plan:
 
     @property
     def labelled(self) -> list[Item]:
-        return [item for item in self.items if item.found]
+        return [item for item in self.items if item.annotation]
 
     @property
     def unlabelled(self) -> list[Item]:
-        return [item for item in self.items if not item.found]
+        return [item for item in self.items if not item.annotation]
 
     @property
     def bytes(self) -> int:
         return sum(item.file.size for item in self.items)
 
     def images_by_label(self) -> Counter[str]:
-        return Counter(label for item in self.items if item.found for label in _labels(item.found))
+        return Counter(label for item in self.items if item.annotation for label in _labels(item.annotation))
 
     def boxes_by_label(self) -> Counter[str]:
-        return Counter(box.label for item in self.items if item.found for box in item.found.boxes)
+        return Counter(box.label for item in self.items if item.annotation for box in item.annotation.boxes)
 
     def images_by_split(self) -> Counter[str]:
-        return Counter(item.found.split for item in self.items if item.found and item.found.split)
+        return Counter(
+            item.annotation.split for item in self.items if item.annotation and item.annotation.split
+        )
 
 
 def make(
@@ -105,7 +107,7 @@ def make(
     plan.problems += listing.problems
     said = _Said(listing, plan)
     for event in dataset.read(source.annotations, recognised, columns):
-        said.take(event if keep_split or not isinstance(event, Found) else replace(event, split=""))
+        said.take(event if keep_split or not isinstance(event, ImageAnnotation) else replace(event, split=""))
     # Beside a single annotation file lies whatever lies there; only what it names belongs to it.
     wanted = said.by_image if source.annotations.is_file() else listing.images
     names = sorted(wanted)
@@ -128,11 +130,11 @@ class _Said:
     """What the annotations say about which image."""
 
     def __init__(self, listing: Listing, plan: Plan) -> None:
-        self.by_image: dict[str, Found] = {}
+        self.by_image: dict[str, ImageAnnotation] = {}
         self._plan, self._images = plan, listing.images
         self._refused = {problem.image for problem in listing.problems}
 
-    def take(self, event: Found | Problem | Note) -> None:
+    def take(self, event: ImageAnnotation | Problem | Note) -> None:
         if isinstance(event, Problem):
             # The listing has told already what it could not follow or read.
             if not {event.image, event.file} & self._refused:
@@ -161,7 +163,7 @@ def _pictures(source: Source, images: Sequence[str]) -> Iterator[tuple[str, Pict
         try:
             tail = source.tail(image, TAIL_BYTES)
             return image, pictures.look(lambda number: source.read(image, number), size, tail)
-        except UnusableImage as refusal:
+        except UnusableImageError as refusal:
             return image, Problem(image, 0, refusal.reason, refusal.detail, image=image)
         except UnreadableError as error:
             return image, Problem(image, 0, "unreadable", str(error), image=image)
@@ -172,23 +174,23 @@ def _pictures(source: Source, images: Sequence[str]) -> Iterator[tuple[str, Pict
             yield from pool.map(looked, images[start : start + LOOKS_IN_HAND])
 
 
-def _item(plan: Plan, image: str, file: File, said: Found | None, picture: Picture) -> Item:
+def _item(plan: Plan, image: str, file: File, said: ImageAnnotation | None, picture: Picture) -> Item:
     if said is None or said.kind is None:
         return Item(image, file, None)
     try:
         return Item(image, file, _taken(plan, _fitted(plan, said, picture)))
-    except BrokenLine as broken:
+    except BrokenLineError as broken:
         detail = f"{broken.detail}; the image is imported without labels"
         plan.problems.append(Problem(said.file, broken.line, broken.reason, detail, image=image))
         return Item(image, file, None)
 
 
-def _taken(plan: Plan, fitted: Found) -> Found:
+def _taken(plan: Plan, fitted: ImageAnnotation) -> ImageAnnotation:
     """With those of its boxes that registration would take. Raises BrokenLine if it would take nothing."""
     try:
         _check(fitted)
         return fitted
-    except BrokenLine:
+    except BrokenLineError:
         broken = _broken_boxes(fitted)
         left = tuple(box for number, box in enumerate(fitted.boxes) if number not in broken)
         if not left or not broken:
@@ -201,18 +203,18 @@ def _taken(plan: Plan, fitted: Found) -> Found:
     return taken
 
 
-def _broken_boxes(fitted: Found) -> dict[int, BrokenLine]:
+def _broken_boxes(fitted: ImageAnnotation) -> dict[int, BrokenLineError]:
     """What is wrong with which of the boxes, by their numbers from 0."""
     broken = {}
     for number, box in enumerate(fitted.boxes):
         try:
             _check(replace(fitted, boxes=(box,)))
-        except BrokenLine as error:
+        except BrokenLineError as error:
             broken[number] = error
     return broken
 
 
-def _fitted(plan: Plan, said: Found, picture: Picture) -> Found:
+def _fitted(plan: Plan, said: ImageAnnotation, picture: Picture) -> ImageAnnotation:
     """What was said, in pixels of the image upright."""
     real = (picture.width, picture.height)
     if said.kind == "classification" or not said.boxes:
@@ -226,12 +228,12 @@ def _fitted(plan: Plan, said: Found, picture: Picture) -> Found:
     outside = next((box for box in fitted.boxes if _outside(box, real)), None)
     if outside:
         detail = f"drawn on {said.size[0]} x {said.size[1]} pixels, but the image has {real[0]} x {real[1]}"
-        raise BrokenLine(outside.line or said.line, "image_size_differs", detail)
+        raise BrokenLineError(outside.line or said.line, "image_size_differs", detail)
     plan.remarks[SIZE_DIFFERS] += 1
     return fitted
 
 
-def _inside(said: Found) -> Found:
+def _inside(said: ImageAnnotation) -> ImageAnnotation:
     """Boxes without the fraction of a pixel by which rounding has put them out of the image."""
     return replace(said, boxes=tuple(_clipped(box, *said.size) for box in said.boxes)) if said.size else said
 
@@ -249,10 +251,10 @@ def _outside(box: LabelledBox, size: tuple[int, int]) -> bool:
     return box.left < 0 or box.top < 0 or box.left + box.width > size[0] or box.top + box.height > size[1]
 
 
-def _check(fitted: Found) -> None:
+def _check(fitted: ImageAnnotation) -> None:
     """Raises BrokenLine, of the line of the first box, if registration would not take all that is said."""
     line = next((box.line for box in fitted.boxes if box.line), fitted.line)
-    entry = found.entry(fitted, "bucket", "incoming/annotations/image", "2000-01-01T00:00:00")
+    entry = entries.entry(fitted, "bucket", "incoming/annotations/image", "2000-01-01T00:00:00")
     manifests.parse_line(manifests.entry_line(entry), line)
 
 
@@ -275,18 +277,23 @@ def _contradictions_of(source: Source, items: Iterable[Item]) -> Iterator[Proble
             # Told when it is sent.
             continue
         other = before.setdefault(content or item.image, item)
-        if item.found and _said(other) != _said(item):
+        if item.annotation and _said(other) != _said(item):
             detail = (
                 f"{item.image} is the same picture as {other.image}, with other labels: the last one sent"
                 " counts; remove one of them"
             )
-            yield Problem(item.found.file, item.found.line, "labels_contradict", detail, image=item.image)
+            yield Problem(
+                item.annotation.file, item.annotation.line, "labels_contradict", detail, image=item.image
+            )
 
 
 def _said(item: Item) -> object:
     """What is said of an image, to be compared."""
-    return item.found and (frozenset(item.found.labels), frozenset(map(found.whole, item.found.boxes)))
+    return item.annotation and (
+        frozenset(item.annotation.labels),
+        frozenset(map(entries.whole, item.annotation.boxes)),
+    )
 
 
-def _labels(said: Found) -> set[str]:
+def _labels(said: ImageAnnotation) -> set[str]:
     return set(said.labels) | {box.label for box in said.boxes}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cli.output import CommandError
-from lambdas.domain.annotations.recognise import (
+from lambdas.domain.annotations.format_detection import (
     AmbiguousError,
     Recognised,
     UnrecognisedError,

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from cli.deployment import explain
 from cli.output import CommandError
-from lambdas.domain.annotations import references
+from lambdas.domain.annotations import image_references
 from lambdas.domain.annotations.types import Problem
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Listing:
         if any(part.startswith(".") or part == "__MACOSX" for part in name.split("/")):
             return
         suffix = PurePosixPath(name).suffix.lower()
-        if references.is_image(name):
+        if image_references.is_image(name):
             self.images[name] = file
         elif suffix not in ANNOTATIONS:
             self.others[suffix or PurePosixPath(name).name] += 1

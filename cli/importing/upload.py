@@ -15,9 +15,11 @@ from cli.deployment import CONFIG
 from cli.importing.journal import Journal
 from cli.importing.plan import Item, Plan
 from cli.importing.sources import File, UnreadableError
-from lambdas.domain import arrivals, found, manifests
+from lambdas.domain.annotations import entries
 from lambdas.domain.annotations.types import Problem
-from lambdas.domain.parts import PART_LINES
+from lambdas.domain.register import arrivals
+from lambdas.domain.register.conversion import PART_LINES
+from lambdas.domain.shared import manifests
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -99,9 +101,9 @@ class _Sending:
         plan, began = self._plan, self._journal.began
         folder = f"{arrivals.ANNOTATIONS}{plan.name}/"
         lines = [
-            manifests.entry_line(found.entry(item.found, self._bucket, folder + item.image, began))
+            manifests.entry_line(entries.entry(item.annotation, self._bucket, folder + item.image, began))
             for item in items
-            if item.found
+            if item.annotation
         ]
         body = "\n".join(lines).encode() + b"\n"
         key, content = f"{folder}part-{number:05d}.manifest", hashlib.sha256(body).hexdigest()

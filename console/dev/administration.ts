@@ -1,5 +1,5 @@
 /** Tasks and reviewers, for the administration's pages. */
-import { ago, ok, refused, type Answer } from './answers.ts'
+import { ago, ok, failure, type Answer } from './answers.ts'
 import { putLabel } from './labels.ts'
 
 const PAGE = 50
@@ -7,7 +7,7 @@ const names = ['Rosa', 'Ben', 'Chiara']
 const whys: Record<string, string> = {
   unlabelled: 'The image came without a label.',
   low_confidence: 'The model was unsure: its lowest confidence is 52 %.',
-  sample: 'One of the images that tell how right the model is in production.',
+  sample: 'One of the images that measure the precision in production.',
   requested: 'Somebody asked for it on the try-it page.',
 }
 const reasons = Object.keys(whys)
@@ -56,33 +56,33 @@ export function forgetTasks(): void {
 
 function inState(state: string): MockTask[] {
   if (state === 'claimed') return tasks.filter(({ seats }) => seats.length > 0)
-  return tasks.filter((one) => one.state === state)
+  return tasks.filter((listed) => listed.state === state)
 }
 
 function list(query: URLSearchParams): Answer {
-  const found = inState(query.get('state') || 'open')
+  const matching = inState(query.get('state') || 'open')
   const from = Number(query.get('cursor') ?? 0)
   const states = ['open', 'claimed', 'done', 'given_back', 'deleted']
   return ok({
-    tasks: found.slice(from, from + PAGE),
+    tasks: matching.slice(from, from + PAGE),
     counts: Object.fromEntries(states.map((state) => [state, inState(state).length])),
-    cursor: from + PAGE < found.length ? `${from + PAGE}` : null,
+    cursor: from + PAGE < matching.length ? `${from + PAGE}` : null,
   })
 }
 
 function change(method: string, id: string, body: Record<string, unknown>): Answer {
-  const found = tasks.find((one) => one.id === id)
-  if (!found) return refused(404, 'not_found', `there is no review task ${id}`)
-  if (found.state !== 'open') return refused(409, 'already_done', 'this task is done; go on to the next')
+  const changed = tasks.find((listed) => listed.id === id)
+  if (!changed) return failure(404, 'not_found', `there is no review task ${id}`)
+  if (changed.state !== 'open') return failure(409, 'already_done', 'this task is done; go on to the next')
   if (method === 'DELETE') {
-    Object.assign(found, { state: 'deleted', why: 'deleted by Rosa', seats: [] })
+    Object.assign(changed, { state: 'deleted', why: 'deleted by Rosa', seats: [] })
     return { status: 204 }
   }
   const wanted = String(body['reviewer'])
-  const reviewer = reviewers.find((one) => one.reviewer === wanted)
-  if (wanted && !reviewer) return refused(422, 'unknown_reviewer', 'no such reviewer has been at the desk yet')
-  found.seats = reviewer ? [{ ...seat(reviewer.name), reviewer: wanted }] : []
-  return ok(found)
+  const reviewer = reviewers.find((known) => known.reviewer === wanted)
+  if (wanted && !reviewer) return failure(422, 'unknown_reviewer', 'no such reviewer has used the review desk yet')
+  changed.seats = reviewer ? [{ ...seat(reviewer.name), reviewer: wanted }] : []
+  return ok(changed)
 }
 
 const reviewers = [
@@ -92,7 +92,7 @@ const reviewers = [
   { reviewer: 'sub-Rosa', name: 'Rosa', answered: 0, skipped: 0, agreement: null, compared: 0, seconds_per_answer: null },
 ]
 
-/** The answer of a route of the administration; null when it is none. */
+/** The response of a route of the administration; null for other routes. */
 export function administrationAnswer(method: string, url: URL, body: Record<string, unknown>): Answer | null {
   const path = url.pathname
   if (path === '/api/admin/tasks') return list(url.searchParams)

@@ -1,7 +1,7 @@
-/** What a route of the mock answers. */
+/** The responses of the mock API. */
 export type Answer = { status: number; body?: unknown }
 export const ok = (body: unknown): Answer => ({ status: 200, body })
-export const refused = (status: number, code: string, message: string): Answer => ({
+export const failure = (status: number, code: string, message: string): Answer => ({
   status,
   body: { error: { code, message } },
 })

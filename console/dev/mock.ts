@@ -1,21 +1,21 @@
-/** The API, answered from memory, for `vite` and `vite preview`. Nothing of it is in the built page. */
+/** A mock of the API in memory, for `vite` and `vite preview`. It is not part of the built page. */
 import { readdirSync, readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import type { Connect, Plugin } from 'vite'
 import { administrationAnswer, forgetTasks } from './administration.ts'
-import { ok, refused, type Answer } from './answers.ts'
+import { ok, failure, type Answer } from './answers.ts'
 import { colours, forgetLabels, labels } from './labels.ts'
 import { pagesAnswer } from './pages.ts'
 
 const pictures = process.env['MOCK_PICTURES'] ?? ''
 
-/** What there is and what happens; POST /mock/world begins it anew with other members, PATCH changes some. */
+/** The state of the mock; POST /mock/world resets it with other members, PATCH changes some. */
 const first = () => ({
   kind: process.env['MOCK_KIND'] ?? 'detection',
-  /** Of the desk. */
+  /** The number of tasks on the desk. */
   tasks: Number(process.env['MOCK_TASKS'] ?? 120),
-  /** Nothing is there yet: no run, no version, no label, nobody. */
+  /** No runs, no versions, no labels, no reviewers yet. */
   empty: false,
   /** Several people are asked about each image. */
   shared: false,
@@ -24,8 +24,8 @@ const first = () => ({
   name: 'Rosa',
   /** An error that the sign-in page comes back with. */
   signInError: '',
-  /** What answers and skips get instead; 401 is for every route. */
-  refusal: null as { status: number; code?: string; message?: string } | null,
+  /** The error that answers and skips get; 401 is for every route. */
+  error: null as { status: number; code?: string; message?: string } | null,
 })
 let world = first()
 const claimedTasks = new Map<string, string>()
@@ -41,7 +41,7 @@ function begin(changes: Record<string, unknown>): Answer {
   return ok(world)
 }
 
-/** A generator of its own, so that a picture is the same each time. */
+/** A seeded generator, so that a picture is the same each time. */
 function random(seed: number): () => number {
   let state = seed * 2654435761
   return () => {
@@ -128,16 +128,16 @@ function deskAnswer(method: string, path: string, body: Record<string, unknown>)
   if (path === '/claims') return claim(Number(body['count'] ?? 1), (body['held'] ?? []) as string[])
   if (!task) return null
   if (path.endsWith('/answer') || path.endsWith('/skip')) {
-    const { refusal } = world
-    if (refusal) return refused(refusal.status, refusal.code ?? 'mock', refusal.message ?? 'as asked')
-    if (doneTasks.has(task)) return refused(409, 'already_done', 'this task is done; go on to the next')
+    const { error } = world
+    if (error) return failure(error.status, error.code ?? 'mock', error.message ?? 'as requested')
+    if (doneTasks.has(task)) return failure(409, 'already_done', 'this task is done; go on to the next')
     doneTasks.set(task, body)
     claimedTasks.delete(task)
     return path.endsWith('/skip') ? { status: 204 } : ok({ state: 'done', wanted: 1, answers: 1 })
   }
   if (method === 'GET') return ok(taskOf(Number(task.slice(5))))
-  if (doneTasks.has(task)) return refused(409, 'already_done', 'this task is done; go on to the next')
-  if (!isFree(task)) return refused(409, 'not_yours', 'Ben has this task; claim another')
+  if (doneTasks.has(task)) return failure(409, 'already_done', 'this task is done; go on to the next')
+  if (!isFree(task)) return failure(409, 'not_yours', 'Ben has this task; claim another')
   if (method === 'PUT') {
     claimedTasks.set(task, world.sub)
     return ok({ until })
@@ -169,7 +169,7 @@ function signInAnswer(url: URL): Answer | null {
   }
   if (url.pathname === '/mock/token')
     return ok({ access_token: 'mock', id_token: idToken(), refresh_token: 'r', token_type: 'Bearer', expires_in: 3600 })
-  if (url.pathname === '/mock/told') {
+  if (url.pathname === '/mock/received') {
     return ok({ answers: Object.fromEntries(doneTasks), claimed: [...claimedTasks.keys()], revoked })
   }
   return null
@@ -216,14 +216,14 @@ const nothingYet: Record<string, unknown> = {
 }
 
 function apiAnswer(method: string, url: URL, body: Record<string, unknown>): Answer {
-  if (world.refusal?.status === 401) return refused(401, 'unauthorized', 'Sign in.')
+  if (world.error?.status === 401) return failure(401, 'unauthorized', 'Sign in.')
   const nothing = world.empty && method === 'GET' ? nothingYet[url.pathname.slice(4)] : undefined
   if (nothing) return ok(nothing)
   return (
     deskAnswer(method, url.pathname.slice(4), body) ??
     administrationAnswer(method, url, body) ??
     pagesAnswer(url) ??
-    refused(404, 'no_route', `The mock has no route ${url.pathname}.`)
+    failure(404, 'no_route', `The mock has no route ${url.pathname}.`)
   )
 }
 

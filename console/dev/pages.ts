@@ -1,21 +1,21 @@
 /** Runs, model versions and the try-it page. */
-import { ago, ok, refused, type Answer } from './answers.ts'
+import { ago, ok, failure, type Answer } from './answers.ts'
 
 const stepNames = [
-  'wait until uploads have settled',
+  'wait for uploads to end',
   'take the lease',
   'wait for open reviews',
   'make the dataset snapshot',
-  'check the data set',
-  'bring the datasets to the snapshot',
+  'check the dataset',
+  'update the Rekognition datasets',
   'train the model',
-  'gate 1: evaluation',
+  'evaluation gate',
   'promote',
   'report',
 ]
 const times = [30, 0.4, null, 2.1, 8.4, 61, 2710, 3.2, 48, 1.1]
 
-/** A run whose step number `at` is under way or broke; past the last one, all are done. */
+/** A run whose step number `at` is running or failed; past the last one, all are done. */
 function steps(at: number, state: 'running' | 'failed') {
   return stepNames.map((name, i) => {
     const seconds = times[i] ?? null
@@ -29,7 +29,7 @@ const verdicts = [
   { gate: 'evaluation', passed: true, reasons: ['F1 0.912 is at least 0.7', 'the weakest label, cone, has 0.84 of at least 0.5'] },
   { gate: 'shadow', passed: false, reasons: ['its detections on 40 images agree less with reviewers (0.88) than the champion\u2019s (0.91)'] },
 ]
-const run = (id: string, from: number, to: number | null, rest: Record<string, unknown>) => ({
+const runFrom = (id: string, from: number, to: number | null, rest: Record<string, unknown>) => ({
   id,
   trigger: 'images',
   outcome: 'running',
@@ -42,20 +42,20 @@ const run = (id: string, from: number, to: number | null, rest: Record<string, u
   ...rest,
 })
 const runs = () => [
-  run('run-20261124-0007', 62, null, {}),
-  run('run-20261123-0006', 1500, 1420, { outcome: 'refused', reason: verdicts[1]?.reasons[0], version: 'labelloop-7', f1: 0.912, estimated_usd: 4.1 }),
-  run('run-20261122-0005', 3000, 2935, { outcome: 'promoted', trigger: 'schedule', version: 'labelloop-6', f1: 0.897, estimated_usd: 3.87 }),
-  run('run-20261121-0004', 4500, 4499, { outcome: 'skipped', trigger: 'manual', reason: '12 labelled images of 20 that are needed' }),
-  run('run-20261120-0003', 6000, 5950, { outcome: 'failed', reason: 'training failed: the manifest entry 41 names an image that is gone', version: 'labelloop-5', estimated_usd: 0.12 }),
+  runFrom('run-20261124-0007', 62, null, {}),
+  runFrom('run-20261123-0006', 1500, 1420, { outcome: 'rejected', reason: verdicts[1]?.reasons[0], version: 'labelloop-7', f1: 0.912, estimated_usd: 4.1 }),
+  runFrom('run-20261122-0005', 3000, 2935, { outcome: 'promoted', trigger: 'schedule', version: 'labelloop-6', f1: 0.897, estimated_usd: 3.87 }),
+  runFrom('run-20261121-0004', 4500, 4499, { outcome: 'skipped', trigger: 'manual', reason: '12 labelled images of 20 that are needed' }),
+  runFrom('run-20261120-0003', 6000, 5950, { outcome: 'failed', reason: 'training failed: the manifest entry 41 names an image that is gone', version: 'labelloop-5', estimated_usd: 0.12 }),
 ]
 
 function runOf(id: string): Answer {
-  const found = runs().find((one) => one.id === id)
-  if (!found) return refused(404, 'not_found', `there is no run ${id}`)
+  const run = runs().find((listed) => listed.id === id)
+  if (!run) return failure(404, 'not_found', `there is no run ${id}`)
   const ended: Record<string, [number, 'running' | 'failed']> = { running: [6, 'running'], failed: [6, 'failed'], skipped: [3, 'failed'] }
-  const [at, state] = ended[String(found.outcome)] ?? [stepNames.length, 'running']
-  const judged = found.f1 === null ? [] : verdicts
-  return ok({ ...found, steps: steps(at, state), verdicts: judged, snapshot: 'snapshot-00c4e1', report_url: judged.length > 0 ? '/mock/pictures/1' : null })
+  const [at, state] = ended[String(run.outcome)] ?? [stepNames.length, 'running']
+  const shownVerdicts = run.f1 === null ? [] : verdicts
+  return ok({ ...run, steps: steps(at, state), verdicts: shownVerdicts, snapshot: 'snapshot-00c4e1', report_url: shownVerdicts.length > 0 ? '/mock/pictures/1' : null })
 }
 
 const labelNames = ['crate', 'cone', 'barrel', 'pallet', 'forklift', 'ladder', 'drum', 'sack', 'trolley', 'a label with a rather long name']
@@ -74,7 +74,7 @@ const version = (n: number, f1: number | null, rest: Record<string, unknown>) =>
   ...rest,
 })
 const versions = () => [
-  version(7, 0.912, { status: 'refused', verdicts }),
+  version(7, 0.912, { status: 'rejected', verdicts }),
   version(6, 0.897, {
     champion: true,
     status: 'champion',
@@ -98,7 +98,7 @@ const detection = {
   ],
 }
 
-/** The answer of a route of these pages; null when it is none. */
+/** The response of a route of these pages; null for other routes. */
 export function pagesAnswer(url: URL): Answer | null {
   const [, , first, id = '', last] = url.pathname.split('/')
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })

@@ -1,5 +1,5 @@
-/** The console's HTTP API, typed: one function per route. Every call throws `ApiError` or `Offline`. */
-import { accessToken, config, SignedOut, signInNeeded } from './auth'
+/** The console's HTTP API, typed: one function per route. Every call throws `ApiError` or `OfflineError`. */
+import { accessToken, config, SignedOutError, signInNeeded } from './auth'
 
 export type Kind = 'detection' | 'classification'
 export type Verdict = 'labelled' | 'nothing' | 'unusable'
@@ -74,7 +74,7 @@ export interface AnswerResult {
   wanted: number
   answers: number
 }
-export interface Seat {
+export interface Claim {
   reviewer: string
   name: string
   until: string
@@ -82,8 +82,8 @@ export interface Seat {
 export interface AdminTask extends Omit<Task, 'url' | 'url_expires_at' | 'until'> {
   state: TaskState
   age_seconds: number
-  seats: Seat[]
-  /** Of a task that is done: the verdict that holds. */
+  seats: Claim[]
+  /** The final verdict of a task that is done. */
   outcome: Verdict | ''
 }
 export interface AdminTasks {
@@ -92,7 +92,7 @@ export interface AdminTasks {
   cursor: string | null
 }
 export interface Reviewer {
-  /** Of the sign-in: names may change, and two people may have one. */
+  /** The user's id (`sub`): names may change, and two people may have the same name. */
   reviewer: string
   name: string
   answered: number
@@ -118,7 +118,7 @@ export interface RunStep {
   entered_at: string | null
   seconds: number | null
 }
-/** One verdict of a gate; the members beside these are shown as they come. */
+/** The verdict of one gate. */
 export interface GateVerdict {
   passed?: boolean
   [member: string]: unknown
@@ -168,7 +168,7 @@ export interface Detection {
   url: string
 }
 
-/** The API refused: `message` says what to do, `field` names the culprit. */
+/** An error response of the API: `message` says what to do, `field` names the member that is wrong. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
@@ -181,27 +181,27 @@ export class ApiError extends Error {
   }
 }
 
-/** Nothing answered: no connection, or none to that host. */
-export class Offline extends Error {
+/** No response: no connection, or none to that host. */
+export class OfflineError extends Error {
   constructor() {
-    super('There is no connection. Check the network, then try again.')
-    this.name = 'Offline'
+    super('There is no connection. Check the network and try again.')
+    this.name = 'OfflineError'
   }
 }
 
-async function refusal(response: Response): Promise<ApiError> {
+async function errorOf(response: Response): Promise<ApiError> {
   const body: unknown = await response.json().catch(() => null)
   const error = (body as { error?: { code?: string; message?: string; field?: string } } | null)?.error
   return new ApiError(
     response.status,
     error?.code ?? `http_${response.status}`,
-    error?.message ?? `The service answered ${response.status}. Try again in a moment.`,
+    error?.message ?? `The service responded with status ${response.status}. Try again in a moment.`,
     error?.field ?? null,
   )
 }
 
 function unreachable(error: unknown): never {
-  throw error instanceof SignedOut ? error : new Offline()
+  throw error instanceof SignedOutError ? error : new OfflineError()
 }
 
 async function send(method: string, path: string, body: unknown, renewed: boolean): Promise<Response> {
@@ -216,7 +216,7 @@ async function send(method: string, path: string, body: unknown, renewed: boolea
       cache: 'no-store',
     })
   } catch {
-    throw new Offline()
+    throw new OfflineError()
   }
 }
 
@@ -224,7 +224,7 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   let response = await send(method, path, body, false)
   if (response.status === 401) response = await send(method, path, body, true)
   if (response.status === 401) signInNeeded()
-  if (!response.ok) throw await refusal(response)
+  if (!response.ok) throw await errorOf(response)
   return (response.status === 204 ? undefined : await response.json()) as T
 }
 
@@ -233,11 +233,11 @@ const id = encodeURIComponent
 export const getMe = () => call<Me>('GET', '/me')
 export const getQueue = () => call<Queue>('GET', '/queue')
 export const getLabels = () => call<{ labels: Label[] }>('GET', '/labels')
-/** Tasks beside those that are `held`; what this reviewer has claimed and does not hold comes first. */
+/** Claims tasks other than those `held`; tasks that this reviewer has claimed before and does not hold come first. */
 export const claimTasks = (count: number, held: string[]) =>
   call<{ tasks: Task[] }>('POST', '/claims', { count, held })
 export const renewClaim = (task: string) => call<{ until: string }>('PUT', `/claims/${id(task)}`)
-/** A claim that was begun anew since, by another tab or the page that is loaded next, has another end and stays. */
+/** `until` names this very claim: a newer one, of another tab or of this page after a reload, stays. */
 const claimPath = ({ id: task, until }: Task) => `/claims/${id(task)}?${new URLSearchParams({ until }).toString()}`
 export const releaseClaim = (task: Task) => call<void>('DELETE', claimPath(task))
 export const getTask = (task: string) => call<Task>('GET', `/tasks/${id(task)}`)
@@ -252,12 +252,12 @@ export function getAdminTasks(state: TaskState | 'claimed' | '' = '', cursor = '
   const text = query.toString()
   return call<AdminTasks>('GET', `/admin/tasks${text ? `?${text}` : ''}`)
 }
-/** `reviewer` is a subject, as the list of reviewers has it; empty, it frees the task. */
+/** `reviewer` is the id in the list of reviewers; empty, it releases the task. */
 export const assignTask = (task: string, reviewer: string) =>
   call<AdminTask>('PUT', `/admin/tasks/${id(task)}/assignment`, { reviewer })
 export const deleteTask = (task: string) => call<void>('DELETE', `/admin/tasks/${id(task)}`)
 export const getReviewers = () => call<{ reviewers: Reviewer[] }>('GET', '/admin/reviewers')
-/** What is not given stays as it is. A label may have a slash, which no segment of a path can have. */
+/** Members that are missing do not change. The label is in the query because it may have a slash. */
 export const putLabel = (label: string, change: Partial<LabelChange>) =>
   call<Label>('PUT', `/admin/labels?label=${id(label)}`, change)
 
@@ -269,7 +269,7 @@ export const startTry = (contentType: string, size: number) =>
 export const detectTry = (image: string) => call<Detection>('POST', `/try/${id(image)}/detection`)
 export const reviewTry = (image: string) => call<{ task: string }>('POST', `/try/${id(image)}/review`)
 
-/** Gives claims back while the page is being left, when nobody can wait for an answer. */
+/** Releases claims while the page is being closed, without waiting for a response. */
 export function releaseOnLeaving(tasks: Task[], token: string): void {
   for (const task of tasks) {
     void fetch(config().apiBase + claimPath(task), {

@@ -1,11 +1,9 @@
-/** The shell: navigation, who is signed in, and the page of the path. */
-import { signal } from '@preact/signals'
+/** The frame of every page: navigation, who is signed in, and the page of the path. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useErrorBoundary, useRef } from 'preact/hooks'
-import { getMe, type Me } from './api'
 import { config, signIn, signInProblem, signOut, startSignIn } from './auth'
-import { outboxOf } from './desk/post'
 import { go, Lazy, Link, match, path, type Route } from './router'
+import { isAdministrator, loadMe, me, meError } from './session'
 import { Button, EmptyState, sentence, Spinner, ToastRegion } from './ui'
 
 // One chunk for each page.
@@ -19,25 +17,6 @@ const routes: Route[] = [
   { pattern: '/admin/reviewers', title: 'Reviewers', load: () => import('./admin/reviewers'), administrators: true },
   { pattern: '/admin/labels', title: 'Labels', load: () => import('./admin/labels'), administrators: true },
 ]
-
-/** Who is signed in; null until the API has said it. */
-export const me = signal<Me | null>(null)
-const meFailed = signal('')
-
-export const isAdministrator = (): boolean => me.value?.groups.includes('administrators') ?? false
-
-function loadMe(): void {
-  meFailed.value = ''
-  getMe().then(
-    (answer) => {
-      me.value = answer
-      outboxOf(answer.sub)
-    },
-    (error: unknown) => {
-      meFailed.value = error instanceof Error ? error.message : String(error)
-    },
-  )
-}
 
 export function App() {
   useEffect(() => {
@@ -53,35 +32,35 @@ export function App() {
         Skip to content
       </a>
       <Header />
-      {signIn.value === 'lapsed' && <LapsedBanner />}
+      {signIn.value === 'expired' && <ExpiredBanner />}
       <main id="main" tabIndex={-1}>
-        <Unbroken key={path.value}>
+        <ErrorBoundary key={path.value}>
           <CurrentPage />
-        </Unbroken>
+        </ErrorBoundary>
       </main>
       <ToastRegion />
     </>
   )
 }
 
-/** Says so where a page breaks; the navigation goes on working. */
-function Unbroken({ children }: { children: ComponentChildren }) {
-  const [broken] = useErrorBoundary((error: unknown) => console.error(error))
-  if (!broken) return <>{children}</>
-  const again = <Button onClick={() => location.reload()}>Load it again</Button>
+/** Shows the error where a page breaks; the navigation goes on working. */
+function ErrorBoundary({ children }: { children: ComponentChildren }) {
+  const [error] = useErrorBoundary((caught: unknown) => console.error(caught))
+  if (!error) return <>{children}</>
+  const reload = <Button onClick={() => location.reload()}>Reload</Button>
   return (
-    <EmptyState alone title="This page has broken" action={again}>
-      That is a fault of the console, not of yours; what you drew at the review desk is kept. It said:{' '}
-      {sentence(broken instanceof Error ? broken.message : String(broken))}
+    <EmptyState alone title="Something went wrong on this page" action={reload}>
+      This is an error of the console. What you drew on the review desk is kept. Error message:{' '}
+      {sentence(error instanceof Error ? error.message : String(error))}
     </EmptyState>
   )
 }
 
 function CurrentPage() {
-  if (meFailed.value && !me.value) {
+  if (meError.value && !me.value) {
     return (
       <EmptyState alone title="The service did not answer" action={<Button onClick={loadMe}>Try again</Button>}>
-        {meFailed.value}
+        {meError.value}
       </EmptyState>
     )
   }
@@ -90,12 +69,12 @@ function CurrentPage() {
     const params = match(route.pattern, path.value)
     if (!params) continue
     if (route.administrators && !isAdministrator()) {
-      return <EmptyState alone title="For administrators">Ask an administrator to add you to the group.</EmptyState>
+      return <EmptyState alone title="Administrators only">Ask an administrator to add you to the group.</EmptyState>
     }
     return <Lazy route={route} params={params} />
   }
   return (
-    <EmptyState alone title="There is no such page">
+    <EmptyState alone title="Page not found">
       <Link href="/review">Go to the review desk</Link>
     </EmptyState>
   )
@@ -104,7 +83,7 @@ function CurrentPage() {
 const places: [string, string][] = [
   ['/review', 'Review'],
   ['/runs', 'Runs'],
-  ['/versions', 'Versions'],
+  ['/versions', 'Model versions'],
   ['/try', 'Try it'],
 ]
 const administration: [string, string][] = [
@@ -144,10 +123,13 @@ function Header() {
   )
 }
 
-function LapsedBanner() {
+function ExpiredBanner() {
   return (
     <div class="banner" role="alert">
-      <span>Your sign-in has ended. What you drew at the review desk is kept here, and sent when you are back.</span>
+      <span>
+        Your session has expired. What you drew on the review desk is kept in this browser and sent after you sign in
+        again.
+      </span>
       <Button kind="primary" onClick={() => void startSignIn()}>
         Sign in again
       </Button>
@@ -163,7 +145,7 @@ function SignedOutPage() {
       <p>Review images, follow training runs, and try the model of {config().deployment}.</p>
       {signInProblem.value && (
         <p class="signed-out-problem" role="alert">
-          Signing in did not work: {sentence(signInProblem.value)} Sign in once more.
+          Sign-in failed: {sentence(signInProblem.value)} Try again.
         </p>
       )}
       <Button kind="primary" onClick={() => void startSignIn()}>

@@ -16,16 +16,16 @@ export interface Config {
   apiBase: string
 }
 
-/** `lapsed`: was signed in, and has to sign in again; nothing that is on the screen is lost. */
-export type SignIn = 'unknown' | 'out' | 'in' | 'lapsed'
+/** `expired`: was signed in and has to sign in again; nothing on the screen is lost. */
+export type SignIn = 'unknown' | 'out' | 'in' | 'expired'
 export const signIn = signal<SignIn>('unknown')
-/** Why signing in did not work; empty when nobody has tried, or it did. */
+/** Why signing in failed; empty when nobody has tried, or it worked. */
 export const signInProblem = signal('')
 
-export class SignedOut extends Error {
+export class SignedOutError extends Error {
   constructor() {
-    super('Your sign-in has ended. Sign in again.')
-    this.name = 'SignedOut'
+    super('Your session has expired. Sign in again.')
+    this.name = 'SignedOutError'
   }
 }
 
@@ -46,7 +46,7 @@ function userManager(): UserManager {
 
 function makeManager(settings: Config): UserManager {
   const { authorizationEndpoint, tokenEndpoint, logoutEndpoint } = settings
-  const told = authorizationEndpoint && tokenEndpoint
+  const hasEndpoints = authorizationEndpoint && tokenEndpoint
   return new UserManager({
     authority: settings.authority,
     client_id: settings.clientId,
@@ -56,7 +56,7 @@ function makeManager(settings: Config): UserManager {
     automaticSilentRenew: false,
     userStore: new WebStorageStateStore({ store: sessionStorage }),
     stateStore: new WebStorageStateStore({ store: sessionStorage }),
-    ...(told && {
+    ...(hasEndpoints && {
       metadata: {
         issuer: settings.authority,
         authorization_endpoint: authorizationEndpoint,
@@ -67,7 +67,7 @@ function makeManager(settings: Config): UserManager {
   })
 }
 
-/** Reads the configuration and takes up a sign-in: one just made, or the one of this tab. */
+/** Reads the configuration and restores a sign-in: one just made, or the one of this tab. */
 export async function startAuth(): Promise<void> {
   const response = await fetch('/config.json', { cache: 'no-store' })
   if (!response.ok) throw new Error(`config.json answered ${response.status}: is the deployment complete?`)
@@ -79,7 +79,7 @@ export async function startAuth(): Promise<void> {
   } else {
     user = await manager.getUser()
   }
-  // Without a connection the page opens all the same: what was drawn is here.
+  // Without a connection the page opens all the same: drafts are in this browser.
   if (user?.expired) user = await renew().catch(() => user)
   signIn.value = user ? 'in' : 'out'
 }
@@ -96,13 +96,13 @@ async function finishSignIn(): Promise<void> {
   history.replaceState(null, '', back)
 }
 
-/** Nothing answered: `fetch` says so by a TypeError. */
+/** No connection: `fetch` throws a TypeError then. */
 const isUnreachable = (error: unknown): boolean => error instanceof TypeError || error instanceof ErrorTimeout
 
-/** A user with a new token; null when only signing in helps; throws when the sign-in host cannot be reached. */
+/** Renews the token. Null when the user has to sign in again; throws when the sign-in host cannot be reached. */
 function renew(): Promise<User | null> {
   if (!user?.refresh_token) return Promise.resolve(null)
-  // One at a time: a refresh token that is rotated may be used once.
+  // One renewal at a time: a refresh token that is rotated can be used only once.
   renewal ??= userManager()
     .signinSilent()
     .catch((error: unknown) => {
@@ -115,22 +115,22 @@ function renew(): Promise<User | null> {
   return renewal
 }
 
-/** The token to send; renewed when it is about to end, or when the API refused it (`refused`). */
-export async function accessToken(refused = false): Promise<string> {
+/** The token to send; renewed when it is about to expire, or when the API has rejected it. */
+export async function accessToken(rejected = false): Promise<string> {
   const soon = (user?.expires_in ?? 0) < 30
-  if (user && (refused || soon)) {
+  if (user && (rejected || soon)) {
     user = await renew()
   }
   if (!user) signInNeeded()
   return user.access_token
 }
 
-/** The token at hand, for a request that cannot wait; empty when signed out. */
-export const tokenAtHand = (): string => user?.access_token ?? ''
+/** The token without a renewal, for a request that cannot wait; empty when signed out. */
+export const currentToken = (): string => user?.access_token ?? ''
 
 export function signInNeeded(): never {
-  signIn.value = signIn.value === 'out' ? 'out' : 'lapsed'
-  throw new SignedOut()
+  signIn.value = signIn.value === 'out' ? 'out' : 'expired'
+  throw new SignedOutError()
 }
 
 export async function startSignIn(): Promise<void> {
@@ -138,14 +138,14 @@ export async function startSignIn(): Promise<void> {
   await userManager().signinRedirect({ state: here })
 }
 
-const farewells = new Set<() => Promise<unknown>>()
-/** Has `act` done when somebody signs out, while the token still holds; returns what takes it back. */
-export function whenSigningOut(act: () => Promise<unknown>): () => void {
-  farewells.add(act)
-  return () => farewells.delete(act)
+const signOutActions = new Set<() => Promise<unknown>>()
+/** Runs `act` when somebody signs out, while the token is still valid; returns a function that cancels this. */
+export function onSignOut(act: () => Promise<unknown>): () => void {
+  signOutActions.add(act)
+  return () => signOutActions.delete(act)
 }
 
-/** The refresh token, and every token that it was exchanged for. */
+/** Revokes the refresh token and every token that was issued with it. */
 async function revoke(): Promise<void> {
   const { revocationEndpoint, clientId } = config()
   if (!revocationEndpoint || !user?.refresh_token) return
@@ -154,17 +154,17 @@ async function revoke(): Promise<void> {
   await fetch(revocationEndpoint, { method: 'POST', body, keepalive: true })
 }
 
-/** Nobody is kept signed in by a connection that is gone. */
-const patience = 3000
-async function atMost(work: Promise<unknown>): Promise<void> {
-  const enough = new Promise((resolve) => setTimeout(resolve, patience))
-  await Promise.race([work.catch(() => undefined), enough])
+/** Without a connection, signing out waits no longer than this. */
+const SIGN_OUT_TIMEOUT_MS = 3000
+async function withTimeout(work: Promise<unknown>): Promise<void> {
+  const timeout = new Promise((resolve) => setTimeout(resolve, SIGN_OUT_TIMEOUT_MS))
+  await Promise.race([work.catch(() => undefined), timeout])
 }
 
 export async function signOut(): Promise<void> {
   const { logoutEndpoint, clientId, redirectUri } = config()
-  await atMost(Promise.all([...farewells].map((act) => act())))
-  await atMost(revoke())
+  await withTimeout(Promise.all([...signOutActions].map((act) => act())))
+  await withTimeout(revoke())
   await userManager().removeUser()
   user = null
   signIn.value = 'out'

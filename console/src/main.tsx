@@ -11,14 +11,14 @@ const root = document.getElementById('app')
 if (!root) throw new Error('index.html has no element #app')
 void startAuth().then(
   () => {
-    // Coming back from signing in has changed the address.
+    // Completing the sign-in has changed the address.
     path.value = location.pathname
     render(<App />, root)
   },
   (error: unknown) => {
-    const again = <Button onClick={() => location.reload()}>Load it again</Button>
+    const reload = <Button onClick={() => location.reload()}>Reload</Button>
     render(
-      <EmptyState alone title="The console could not start" action={again}>
+      <EmptyState alone title="The console could not start" action={reload}>
         {error instanceof Error ? error.message : String(error)}
       </EmptyState>,
       root,

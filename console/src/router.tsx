@@ -1,4 +1,4 @@
-/** Paths without hashes; each page's code is loaded when it is first opened. */
+/** The router: paths without hashes; each page's code is loaded when it is first opened. */
 import { signal } from '@preact/signals'
 import type { ComponentChildren, ComponentType } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
@@ -25,7 +25,7 @@ interface LinkProps {
   children: ComponentChildren
 }
 
-/** An ordinary link that stays in the page; opening it in a new tab works as always. */
+/** A link that opens without reloading the page; opening it in a new tab works as usual. */
 export function Link({ href, class: className, children }: LinkProps) {
   function follow(event: MouseEvent) {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
@@ -41,7 +41,7 @@ export function Link({ href, class: className, children }: LinkProps) {
 }
 
 export interface PageProps {
-  /** What the route's `:name` parts stand for. */
+  /** The values of the route's `:name` parts. */
   params: Record<string, string>
 }
 export type Page = ComponentType<PageProps>
@@ -52,7 +52,7 @@ export interface Route {
   administrators?: boolean
 }
 
-/** A part of a path as it was before it was encoded; null when it is no encoding of anything. */
+/** A part of a path, decoded; null if it is not validly encoded. */
 function decoded(part: string): string | null {
   try {
     return decodeURIComponent(part)
@@ -95,7 +95,7 @@ export function Lazy({ route, params }: { route: Route; params: Record<string, s
   if (failed) {
     return (
       <EmptyState alone title="This page could not be loaded">
-        The console may have been updated meanwhile. <a href={location.pathname}>Load it again</a>.
+        The console may have been updated in the meantime. <a href={location.pathname}>Reload</a>.
       </EmptyState>
     )
   }

@@ -2,21 +2,21 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 
 const renewed: boolean[] = []
 vi.mock('../src/auth', () => {
-  class SignedOut extends Error {}
+  class SignedOutError extends Error {}
   return {
-    SignedOut,
+    SignedOutError,
     config: () => ({ apiBase: '/api' }),
-    accessToken: (refused: boolean) => {
-      renewed.push(refused)
-      return Promise.resolve(refused ? 'new' : 'old')
+    accessToken: (rejected: boolean) => {
+      renewed.push(rejected)
+      return Promise.resolve(rejected ? 'new' : 'old')
     },
     signInNeeded: () => {
-      throw new SignedOut()
+      throw new SignedOutError()
     },
   }
 })
 const api = await import('../src/api')
-const { SignedOut } = await import('../src/auth')
+const { SignedOutError } = await import('../src/auth')
 
 interface Asked {
   path: string
@@ -37,10 +37,10 @@ beforeEach(() => {
   })
 })
 afterEach(() => void vi.unstubAllGlobals())
-const refuses = (status: number, error?: unknown) => () => Response.json(error ? { error } : {}, { status })
+const fails = (status: number, error?: unknown) => () => Response.json(error ? { error } : {}, { status })
 
 it('hands on what the API says is wrong, and where', async () => {
-  replies = [refuses(422, { code: 'bad_label', message: 'a key is empty or one of these', field: 'key' })]
+  replies = [fails(422, { code: 'bad_label', message: 'a key is empty or one of these', field: 'key' })]
   await expect(api.putLabel('nut', { key: '?' })).rejects.toMatchObject({
     status: 422,
     code: 'bad_label',
@@ -52,7 +52,7 @@ it('has words for an answer without any', async () => {
   replies = [() => new Response('<html>', { status: 502 })]
   await expect(api.getRuns()).rejects.toMatchObject({
     code: 'http_502',
-    message: 'The service answered 502. Try again in a moment.',
+    message: 'The service responded with status 502. Try again in a moment.',
   })
 })
 it('promises nothing when there is no connection: only the desk keeps what is done', async () => {
@@ -62,16 +62,16 @@ it('promises nothing when there is no connection: only the desk keeps what is do
     },
   ]
   const error = await api.putLabel('nut', {}).catch((caught: unknown) => caught)
-  expect(error).toBeInstanceOf(api.Offline)
+  expect(error).toBeInstanceOf(api.OfflineError)
   expect(String(error)).toMatch(/connection/)
   expect(String(error)).not.toMatch(/kept|sent/)
 })
 it('tries once more with a new token, and then asks for signing in', async () => {
-  replies = [refuses(401), () => Response.json({ runs: [] })]
+  replies = [fails(401), () => Response.json({ runs: [] })]
   await expect(api.getRuns()).resolves.toEqual({ runs: [] })
   expect(asked.map(({ token }) => token)).toEqual(['Bearer old', 'Bearer new'])
-  replies = [refuses(401), refuses(401)]
-  await expect(api.getRuns()).rejects.toBeInstanceOf(SignedOut)
+  replies = [fails(401), fails(401)]
+  await expect(api.getRuns()).rejects.toBeInstanceOf(SignedOutError)
 })
 it('writes names that people choose so that a path keeps its segments', async () => {
   await api.putLabel('nut/M4 & bolt', { retired: true })

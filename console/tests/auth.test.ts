@@ -42,19 +42,19 @@ async function signedIn() {
 it('does what is to be done with the token, revokes it, and then forgets it', async () => {
   const auth = await signedIn()
   const tokens: string[] = []
-  auth.whenSigningOut(async () => tokens.push(await auth.accessToken()))
-  const back = auth.whenSigningOut(() => Promise.reject(new Error('taken back')))
+  auth.onSignOut(async () => tokens.push(await auth.accessToken()))
+  const back = auth.onSignOut(() => Promise.reject(new Error('taken back')))
   back()
   await auth.signOut()
   expect(tokens).toEqual(['access'])
   expect(asked).toEqual(['POST https://host/oauth2/revoke token=refresh&client_id=page'])
-  expect([auth.signIn.value, auth.tokenAtHand(), Object.keys(sessionStorage)]).toEqual(['out', '', []])
+  expect([auth.signIn.value, auth.currentToken(), Object.keys(sessionStorage)]).toEqual(['out', '', []])
   expect(left).toEqual(['https://host/logout?client_id=page&logout_uri=https%3A%2F%2Fconsole%2F'])
 })
 it('signs out all the same when nothing answers', async () => {
   vi.useFakeTimers()
   const auth = await signedIn()
-  auth.whenSigningOut(() => new Promise(() => undefined))
+  auth.onSignOut(() => new Promise(() => undefined))
   revocation = () => Promise.reject(new TypeError('Failed to fetch'))
   const done = auth.signOut()
   await vi.advanceTimersByTimeAsync(10_000)
@@ -76,8 +76,8 @@ it.each([
 })
 
 it.each([
-  ['refused', () => Promise.resolve(Response.json({ error: 'invalid_grant' }, { status: 400 })), 'lapsed', 'SignedOut'],
-  ['not understood', () => Promise.resolve(Response.json({ token_type: 'Bearer', id_token: 'x' })), 'lapsed', 'SignedOut'],
+  ['rejected', () => Promise.resolve(Response.json({ error: 'invalid_grant' }, { status: 400 })), 'expired', 'SignedOutError'],
+  ['not understood', () => Promise.resolve(Response.json({ token_type: 'Bearer', id_token: 'x' })), 'expired', 'SignedOutError'],
   ['not answered', () => Promise.reject(new TypeError('Failed to fetch')), 'in', 'TypeError'],
 ])('signs nobody out for want of a connection: a renewal that is %s', async (_, answer, then, thrown) => {
   const auth = await signedIn()

@@ -14,14 +14,14 @@ describe('fit', () => {
   })
 })
 
-describe('spanned', () => {
+describe('boxBetween', () => {
   it('takes its corners in any order and cuts at the edge', () => {
-    const made = boxes.spanned({ x: 150, y: 80 }, { x: 260, y: 30 }, 'cone', image, 2)
+    const made = boxes.boxBetween({ x: 150, y: 80 }, { x: 260, y: 30 }, 'cone', image, 2)
     expect(made && place(made)).toEqual([150, 30, 50, 50])
     expect(made?.label).toBe('cone')
   })
   it('is null for a slip of the hand', () => {
-    expect(boxes.spanned({ x: 5, y: 5 }, { x: 6, y: 50 }, 'cone', image, 2)).toBeNull()
+    expect(boxes.boxBetween({ x: 5, y: 5 }, { x: 6, y: 50 }, 'cone', image, 2)).toBeNull()
   })
 })
 
@@ -43,7 +43,7 @@ describe('move and resize', () => {
   })
 })
 
-describe('finding', () => {
+describe('hit testing', () => {
   const inner = { ...box, id: 'b', left: 15, top: 25, width: 5, height: 5 }
   it('reaches the box inside another', () => {
     expect(boxes.boxAt([inner, box], { x: 17, y: 27 })?.id).toBe('b')

@@ -4,11 +4,11 @@ import { FakeLocks, FakeStorage } from './browser'
 let leaving: (() => Promise<unknown>)[]
 
 vi.mock('../src/auth', () => ({
-  SignedOut: class extends Error {},
+  SignedOutError: class extends Error {},
   config: () => ({ apiBase: '/api' }),
   accessToken: () => Promise.resolve('token'),
-  tokenAtHand: () => 'token',
-  whenSigningOut: (act: () => Promise<unknown>) => {
+  currentToken: () => 'token',
+  onSignOut: (act: () => Promise<unknown>) => {
     leaving.push(act)
     return () => leaving.splice(leaving.indexOf(act), 1)
   },

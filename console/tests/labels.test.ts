@@ -34,7 +34,7 @@ describe('a label that can be kept', () => {
   })
 })
 
-describe('what is refused', () => {
+describe('what is rejected', () => {
   it.each([
     [{ label: '  ' }, 'label', /name/],
     [{ label: ' cone ' }, 'label', /edit it/],
@@ -42,22 +42,22 @@ describe('what is refused', () => {
     [{ label: 'a\nb' }, 'label', /line breaks/],
     [{ label: 'n'.repeat(256) }, 'label', /255/],
     [{ colour: 'red' }, 'colour', /#rrggbb/],
-    [{ key: 'xy' }, 'key', /one character/],
+    [{ key: 'xy' }, 'key', /only one character/],
     [{ key: '/' }, 'key', /letter from A to Z or a digit/],
     [{ key: 'C' }, 'key', /key of cone/],
     [{ key: 'o' }, 'key', /key of old/],
     [{ instruction: 'i'.repeat(301) }, 'instruction', /300/],
-    [{ instruction: 'one\u2028two' }, 'instruction', /one line/],
-    [{ examples: 'abc' }, 'examples', /abc is no image id/],
+    [{ instruction: 'one\u2028two' }, 'instruction', /only one line/],
+    [{ examples: 'abc' }, 'examples', /abc is not an image ID/],
     [{ examples: `${image(1)} ${image(1)}` }, 'examples', /once/],
     [{ examples: [1, 2, 3, 4, 5, 6, 7].map(image).join('\n') }, 'examples', /6/],
-  ])('%j', (change, member, said) => {
-    const found = problems(change)
-    expect(Object.keys(found)).toEqual([member])
-    expect(found[member as keyof check.LabelDraft]).toMatch(said)
+  ])('%j', (change, member, problem) => {
+    const rejected = problems(change)
+    expect(Object.keys(rejected)).toEqual([member])
+    expect(rejected[member as keyof check.LabelDraft]).toMatch(problem)
   })
   it.each(RESERVED_KEYS)('the desk\u2019s own key %s', (key) => {
-    expect(problems({ key }).key).toMatch(/desk uses/)
+    expect(problems({ key }).key).toMatch(/shortcut of the review desk/)
   })
   it('another label\u2019s key while one is edited', () => {
     expect(problems({ key: '1' }, cone).key).toMatch(/key of crate/)
@@ -83,7 +83,7 @@ it('proposes a colour that no label has, else the one that the fewest have', () 
 })
 
 describe('the list after a change', () => {
-  const names = (all: Label[]) => all.map((one) => one.label)
+  const names = (all: Label[]) => all.map((kept) => kept.label)
   it('has what was kept in its place, and a new one after the others that are offered', () => {
     const kept = { ...cone, instruction: 'Every cone.' }
     expect(check.withLabel(labels, kept)[0]).toBe(kept)

@@ -3,13 +3,13 @@ import type { Delivery } from '../src/desk/outbox'
 import { FakeStorage } from './browser'
 
 vi.mock('../src/auth', () => {
-  class SignedOut extends Error {}
+  class SignedOutError extends Error {}
   return {
-    SignedOut,
+    SignedOutError,
     config: () => ({ apiBase: '/api' }),
     accessToken: () => Promise.resolve('token'),
     signInNeeded: () => {
-      throw new SignedOut()
+      throw new SignedOutError()
     },
   }
 })
@@ -40,12 +40,12 @@ afterEach(() => {
 async function opened() {
   const { Outbox, waiting } = await import('../src/desk/outbox')
   const sent: string[] = []
-  const refused: string[] = []
+  const rejected: string[] = []
   const outbox = new Outbox('me', {
     sent: ({ task }) => sent.push(task),
-    refused: ({ task }, error) => refused.push(`${task}: ${error.message}`),
+    rejected: ({ task }, error) => rejected.push(`${task}: ${error.message}`),
   })
-  return { outbox, waiting, sent, refused }
+  return { outbox, waiting, sent, rejected }
 }
 const noConnection = () => {
   throw new TypeError('Failed to fetch')
@@ -99,13 +99,13 @@ it('keeps an answer of somebody else about the same task', async () => {
   expect(JSON.parse(localStorage.getItem('labelloop.outbox') ?? '')).toEqual([theirs])
 })
 
-it('tells a refusal, drops it, and goes on with the next', async () => {
-  const { outbox, sent, refused, waiting } = await opened()
+it('reports an error, drops the answer, and goes on with the next', async () => {
+  const { outbox, sent, rejected, waiting } = await opened()
   replies = [() => says(410, { error: { code: 'gone', message: 'The task was deleted.' } })]
   outbox.put(answer('t1'))
   outbox.put(answer('t2'))
   await vi.advanceTimersByTimeAsync(0)
-  expect(refused).toEqual(['t1: The task was deleted.'])
+  expect(rejected).toEqual(['t1: The task was deleted.'])
   expect([sent, waiting.value]).toEqual([['t2'], 0])
 })
 

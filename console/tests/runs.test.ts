@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { RunStep } from '../src/api'
-import { gatesOf, isRunning, newestFirst, outcomeOf, progressText, runSeconds, statusOf, stepTitle } from '../src/runs/words'
+import { gatesOf, isRunning, newestFirst, outcomeOf, progressText, runSeconds, statusOf, stepTitle } from '../src/runs/wording'
 import { duration, percent } from '../src/ui/format'
 
 const step = (name: string, state: RunStep['state']): RunStep => ({ name, state, entered_at: null, seconds: null })
@@ -10,7 +10,7 @@ describe('a run in words', () => {
     const steps = [step('take the lease', 'done'), step('train the model', 'running'), step('report', 'waiting')]
     expect(progressText({ steps, outcome: 'running', ended_at: null })).toBe('Step 2 of 3: train the model.')
     const ended = steps.map(({ name }) => step(name, 'done'))
-    expect(progressText({ steps: ended, outcome: 'refused', ended_at: '2026-01-01T00:00:00Z' })).toBe('Ended: Not promoted.')
+    expect(progressText({ steps: ended, outcome: 'rejected', ended_at: '2026-01-01T00:00:00Z' })).toBe('Ended: Not promoted.')
   })
   it('shows an outcome that it does not know as it came', () => {
     expect(outcomeOf('postponed')).toEqual({ text: 'postponed', tone: 'neutral', meaning: '' })
@@ -38,7 +38,7 @@ describe('a run in words', () => {
 })
 
 describe('gates', () => {
-  const wanted = [{ gate: 'evaluation', title: 'Gate 1: evaluation on the test images', passed: false, reasons: ['F1 0.4'] }]
+  const wanted = [{ gate: 'evaluation', title: 'Evaluation gate: F1 on the test images', passed: false, reasons: ['F1 0.4'] }]
   it.each([
     ['a list', [{ gate: 'evaluation', passed: false, reasons: ['F1 0.4'] }]],
     ['members by name', { evaluation: { passed: false, reason: 'F1 0.4' } }],
@@ -55,7 +55,7 @@ it('says of the champion that it is, whatever its status, and writes a new statu
   expect(statusOf({ status: 'retired', champion: true }).text).toBe('Champion')
   expect(statusOf({ status: 'RETIRED', champion: false }).text).toBe('Retired')
   expect(statusOf({ status: 'being_copied', champion: false }).text).toBe('Being copied')
-  expect(stepTitle('gate 1: evaluation')).toBe('Gate 1: evaluation')
+  expect(stepTitle('evaluation gate')).toBe('Evaluation gate')
 })
 
 describe('figures', () => {

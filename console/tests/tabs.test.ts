@@ -5,11 +5,11 @@ import { FakeLocks } from './browser'
 beforeEach(() => vi.stubGlobal('navigator', { locks: new FakeLocks() }))
 
 it('tells every tab which tasks all of them have, of one person alone', async () => {
-  const [one, other, somebody] = [new Tabs('me'), new Tabs('me'), new Tabs('you')]
-  one.keep(['a', 'b'])
+  const [mine, other, somebody] = [new Tabs('me'), new Tabs('me'), new Tabs('you')]
+  mine.keep(['a', 'b'])
   other.keep(['c'])
   somebody.keep(['d'])
-  await vi.waitFor(async () => expect((await one.tasks()).sort()).toEqual(['a', 'b', 'c']))
+  await vi.waitFor(async () => expect((await mine.tasks()).sort()).toEqual(['a', 'b', 'c']))
   expect(await somebody.tasks()).toEqual(['d'])
 })
 it('lets go of what a tab has no more, and of nothing else', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { firstPages } from '../src/admin/taskpages'
-import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText, toldApart } from '../src/admin/words'
+import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText, distinctName } from '../src/admin/wording'
 import type { AdminTask, AdminTasks, Reviewer } from '../src/api'
 import { number } from '../src/ui/format'
 
@@ -10,30 +10,30 @@ const page = (ids: string[], cursor: string | null): AdminTasks => ({ tasks: ids
 
 describe('pages', () => {
   const stored: Record<string, AdminTasks> = { '': page(['a', 'b'], 'x'), x: page(['b', 'c'], 'y'), y: page(['d'], null) }
-  async function listed(wanted: number) {
+  async function load(wanted: number) {
     const asked: string[] = []
-    const found = await firstPages(wanted, (cursor) => {
+    const listed = await firstPages(wanted, (cursor) => {
       asked.push(cursor)
       return Promise.resolve(stored[cursor] ?? page([], null))
     })
-    return { asked, found }
+    return { asked, listed }
   }
   it('are asked for as far as they are wanted', async () => {
-    const { asked, found } = await listed(1)
-    expect([asked, found.pages, found.cursor]).toEqual([[''], 1, 'x'])
+    const { asked, listed } = await load(1)
+    expect([asked, listed.pages, listed.cursor]).toEqual([[''], 1, 'x'])
   })
   it('list a task once that moved to the next page meanwhile', async () => {
-    const { found } = await listed(2)
-    expect(found.tasks.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+    const { listed } = await load(2)
+    expect(listed.tasks.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
   })
   it('end where there are no more', async () => {
-    const { asked, found } = await listed(9)
-    expect([asked, found.pages, found.cursor]).toEqual([['', 'x', 'y'], 3, null])
+    const { asked, listed } = await load(9)
+    expect([asked, listed.pages, listed.cursor]).toEqual([['', 'x', 'y'], 3, null])
   })
-  it('show a task as it was last told', async () => {
+  it('show a task as it was loaded last', async () => {
     const answers = [{ ...page([], 'x'), tasks: [task('a', 0)] }, { ...page([], null), tasks: [task('a', 1)] }]
-    const found = await firstPages(2, () => Promise.resolve(answers.shift() ?? page([], null)))
-    expect(found.tasks).toEqual([task('a', 1)])
+    const listed = await firstPages(2, () => Promise.resolve(answers.shift() ?? page([], null)))
+    expect(listed.tasks).toEqual([task('a', 1)])
   })
 })
 
@@ -41,7 +41,7 @@ describe('words', () => {
   it.each([
     [{ state: 'open', outcome: '', answers: 0, wanted: 1 }, '0 of 1 answer', 'info'],
     [{ state: 'open', outcome: '', answers: 1, wanted: 3 }, '1 of 3 answers', 'info'],
-    [{ state: 'done', outcome: 'nothing', answers: 1, wanted: 1 }, 'Nothing here', 'good'],
+    [{ state: 'done', outcome: 'nothing', answers: 1, wanted: 1 }, 'No objects', 'good'],
     [{ state: 'given_back', outcome: '', answers: 0, wanted: 1 }, 'Given back', 'warn'],
     [{ state: 'deleted', outcome: '', answers: 0, wanted: 1 }, 'Deleted', 'neutral'],
   ] as const)('of %j', (given, text, tone) => {
@@ -58,19 +58,19 @@ describe('words', () => {
     expect(restText('open', 1, counts)).toBe('')
   })
   it('exist for each state, and differ', () => {
-    const said = filters.map(([filter]) => `${meaningOf(filter)} ${emptyText(filter).join(' ')}`)
-    expect(new Set(said).size).toBe(5)
+    const texts = filters.map(([filter]) => `${meaningOf(filter)} ${emptyText(filter).join(' ')}`)
+    expect(new Set(texts).size).toBe(5)
   })
   it('show a reason that they do not know as it came', () => {
-    expect(reasonText('low_confidence')).toBe('Model unsure')
+    expect(reasonText('low_confidence')).toBe('Low confidence')
     expect(reasonText('weather')).toBe('weather')
   })
   it('tell two people of one name apart', () => {
     const all = ['Ben', 'Ben', 'Rosa'].map((name, i) => ({ reviewer: `${i}e5c0a1f-4d`, name }) as Reviewer)
-    expect(all.map((one) => toldApart(one, all))).toEqual(['Ben (0e5c0a1f)', 'Ben (1e5c0a1f)', 'Rosa'])
+    expect(all.map((reviewer) => distinctName(reviewer, all))).toEqual(['Ben (0e5c0a1f)', 'Ben (1e5c0a1f)', 'Rosa'])
   })
   it('say on what an agreement is measured', () => {
-    expect(comparedText(0)).toMatch(/nobody else/)
+    expect(comparedText(0)).toMatch(/^no image/)
     expect(comparedText(1)).toMatch(/one image/)
     expect(comparedText(61)).toMatch(/61 images/)
   })

@@ -1,19 +1,19 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { colourOf, place, shown, tagClass } from '../src/tryit/found'
+import { colourOf, place, confidentLabels, tagClass } from '../src/tryit/detection'
 
-vi.mock('../src/auth', () => ({ SignedOut: class extends Error {} }))
-const { sendFile, unusable, MAX_BYTES } = await import('../src/tryit/send')
-const { Offline } = await import('../src/api')
+vi.mock('../src/auth', () => ({ SignedOutError: class extends Error {} }))
+const { sendFile, fileProblem, MAX_BYTES } = await import('../src/tryit/send')
+const { OfflineError } = await import('../src/api')
 
 const image = { width: 1280, height: 853 }
 
-describe('what is found', () => {
+describe('a detection', () => {
   const labels = [30, 90, 50].map((confidence) => ({ name: `at ${confidence}`, confidence }))
-  it('is shown from a confidence on, the surest first', () => {
-    expect(shown(labels, 50).map(({ name }) => name)).toEqual(['at 90', 'at 50'])
-    expect(shown(labels, 91)).toEqual([])
+  it('is shown from a confidence on, the highest first', () => {
+    expect(confidentLabels(labels, 50).map(({ name }) => name)).toEqual(['at 90', 'at 50'])
+    expect(confidentLabels(labels, 91)).toEqual([])
   })
-  it('lies in percent of the picture, however large that is', () => {
+  it('lies in percent of the image, however large that is', () => {
     const box = { left: 640, top: 0, width: 128, height: 853 }
     expect(place(box, image)).toEqual({ left: '50%', top: '0%', width: '10%', height: '100%' })
   })
@@ -22,7 +22,7 @@ describe('what is found', () => {
     expect(tagClass(box, image)).toBe('try-tag')
     expect(tagClass({ ...box, top: 10, left: 1200 }, image)).toBe('try-tag try-tag-inside try-tag-right')
   })
-  it('has the colour that administrators gave it, else one of its own', () => {
+  it('has the colour that administrators gave it, else one made from its name', () => {
     expect(colourOf('cone', new Map([['cone', '#123456']]))).toBe('#123456')
     expect(colourOf('cone', new Map())).toMatch(/^hsl\(\d+ 70% 42%\)$/)
     expect(colourOf('cone', new Map())).not.toBe(colourOf('crate', new Map()))
@@ -34,8 +34,8 @@ it.each([
   [{ type: 'image/png', size: MAX_BYTES + 1 }, /larger than 15 MiB/],
   [{ type: 'image/png', size: 0 }, /empty/],
   [{ type: 'image/webp', size: 10 }, /JPEG or PNG/],
-])('of the file %j it says %s', (file, said) => {
-  expect(unusable(file)).toMatch(said)
+])('the problem of the file %j is %s', (file, problem) => {
+  expect(fileProblem(file)).toMatch(problem)
 })
 
 class FakeRequest {
@@ -64,30 +64,30 @@ describe('sending', () => {
   beforeEach(() => void vi.stubGlobal('XMLHttpRequest', FakeRequest))
   const target = { url: '/there', method: 'PUT' as const, headers: { 'Content-Type': 'image/png' } }
   function begin() {
-    const told: number[] = []
+    const progress: number[] = []
     const control = new AbortController()
-    const sent = sendFile(target, new Blob(['x']), (share) => told.push(share), control.signal)
-    return { told, control, sent, request: FakeRequest.last }
+    const sent = sendFile(target, new Blob(['x']), (fraction) => progress.push(fraction), control.signal)
+    return { progress, control, sent, request: FakeRequest.last }
   }
 
-  it('tells how far it is', async () => {
-    const { told, sent, request } = begin()
+  it('reports its progress', async () => {
+    const { progress, sent, request } = begin()
     request.upload.onprogress?.({ loaded: 25, total: 100 })
     request.upload.onprogress?.({ loaded: 0, total: 0 })
     request.answer(200)
     await sent
-    expect(told).toEqual([0.25, 0])
+    expect(progress).toEqual([0.25, 0])
     expect([request.opened, request.headers]).toEqual(['PUT /there', target.headers])
   })
   it('says that there is no connection, or what the store answered', async () => {
     const lost = begin()
     lost.request.onerror?.()
-    await expect(lost.sent).rejects.toBeInstanceOf(Offline)
-    const refused = begin()
-    refused.request.answer(403)
-    await expect(refused.sent).rejects.toMatchObject({ name: 'ApiError', status: 403 })
+    await expect(lost.sent).rejects.toBeInstanceOf(OfflineError)
+    const rejected = begin()
+    rejected.request.answer(403)
+    await expect(rejected.sent).rejects.toMatchObject({ name: 'ApiError', status: 403 })
   })
-  it('stops when it is told to', async () => {
+  it('stops when it is aborted', async () => {
     const { control, sent } = begin()
     control.abort()
     await expect(sent).rejects.toMatchObject({ name: 'AbortError' })

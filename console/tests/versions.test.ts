@@ -11,14 +11,14 @@ describe('versions', () => {
     const all = [version('old', '2026-01-01'), version('best', '2026-01-02', true), version('new', '2026-01-03')]
     expect(ordered(all).map(({ name }) => name)).toEqual(['best', 'new', 'old'])
   })
-  it('list what there is to work on first: without a figure, then the lowest', () => {
+  it('list the labels that need work first: without a figure, then the lowest', () => {
     const labels = [label('cone', 0.8), label('crate', null), label('barrel', 0.8), label('sack', 0.2)]
-    expect(weakestFirst(labels).map((one) => one.label)).toEqual(['crate', 'sack', 'barrel', 'cone'])
+    expect(weakestFirst(labels).map((weak) => weak.label)).toEqual(['crate', 'sack', 'barrel', 'cone'])
   })
   it.each([
-    [0.92, 0.9, '+0.020 to the champion'],
-    [0.88, 0.9, '\u22120.020 to the champion'],
-    [0.9001, 0.9, 'as good as the champion'],
+    [0.92, 0.9, '+0.020 compared with the champion'],
+    [0.88, 0.9, '\u22120.020 compared with the champion'],
+    [0.9001, 0.9, 'same as the champion'],
     [null, 0.9, ''],
     [0.9, null, ''],
   ])('%s beside %s is "%s"', (f1, champion, text) => {

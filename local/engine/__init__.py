@@ -1,5 +1,5 @@
-"""Amazon Rekognition Custom Labels with real training, mounted beside MiniStack on its port.
+"""Amazon Rekognition Custom Labels with real training, answered beside MiniStack on its port.
 
-`server` speaks HTTP and asks MiniStack who may do what; `api` has one method for each operation; `store`
-keeps what must survive; `training` and `endpoint` run the child processes that learn and predict.
+`api` has one method for each operation; `access` asks MiniStack who may do what; `storage` keeps what must
+survive; `training` and `serving` run the child processes that learn and predict.
 """

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from local.engine import authorization
+from local.engine.access import authorization
 from local.sagemaker import protocol
 from local.sagemaker.errors import (
     AccessDeniedException,

@@ -11,14 +11,14 @@ from typing import Any
 
 from botocore import xform_name
 
-from local.a2i.flows import FlowDefinitions
-from local.a2i.loops import HumanLoops
-from local.groundtruth.jobs import LabelingJobs
+from local.sagemaker.a2i.flow_definitions import FlowDefinitions
+from local.sagemaker.a2i.human_loops import HumanLoops
 from local.sagemaker.errors import UnknownOperationException
+from local.sagemaker.ground_truth.labeling_jobs import LabelingJobs
 from local.sagemaker.host import Caller, Host
 from local.sagemaker.protocol import A2I
 from local.sagemaker.store import Resource, Store, Work
-from local.workers.queue import WorkerQueue
+from local.sagemaker.workers.queue import WorkerQueue
 
 logger = logging.getLogger("labelloop.sagemaker")
 

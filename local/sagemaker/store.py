@@ -84,7 +84,7 @@ class Work:
     wanted: int
     """Workers that are to answer."""
     form: Mapping[str, Any]
-    """What they see: see `local.workers.forms`."""
+    """What they see: see `local.sagemaker.workers.forms`."""
     responses: tuple[Response, ...] = ()
 
 

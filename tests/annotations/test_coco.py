@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain import found, manifests
-from lambdas.domain.annotations import boxes
+from lambdas.domain.annotations import box_parsing, entries
 from lambdas.domain.annotations import coco as reader
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.telling import Bad
-from lambdas.domain.annotations.types import Found
-from tests.annotations.said import BOX, Said, coco, said, touch, write, write_json
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError
+from lambdas.domain.annotations.types import ImageAnnotation
+from lambdas.domain.shared import manifests
+from tests.fixtures.datasets_on_disk import BOX, Said, coco, said, touch, write, write_json
 
 
 def read(tmp_path: Path, value: Any, name: str = "set/coco.json") -> Said:
@@ -87,7 +87,7 @@ def test_what_rounding_puts_out_of_the_image_is_cut_off(
     [box] = result.boxes["a.jpg"]
     assert result.problems == []
     assert list(box[1:]) == pytest.approx(list(inside))
-    line = manifests.entry_line(found.entry(result.of("a.jpg"), "bucket", "a.jpg", "2026-01-01T00:00:00Z"))
+    line = manifests.entry_line(entries.entry(result.of("a.jpg"), "bucket", "a.jpg", "2026-01-01T00:00:00Z"))
     assert len(manifests.parse_line(line, 1).boxes) == 1, "what is read can be registered"
 
 
@@ -95,8 +95,10 @@ def test_what_rounding_puts_out_of_the_image_is_cut_off(
 @given(st.lists(st.floats(-3, 110) | st.floats(), min_size=4, max_size=4))
 def test_every_box_that_is_taken_is_inside_the_image(bbox: list[float]) -> None:
     try:
-        box = boxes.of_sides("bolt", *(boxes.number(value, "bbox") for value in bbox), size=(100, 80))
-    except Bad as bad:
+        box = box_parsing.of_sides(
+            "bolt", *(box_parsing.number(value, "bbox") for value in bbox), size=(100, 80)
+        )
+    except AnnotationError as bad:
         reasons = ("bad_number", "too_small", "outside", "normalised", "corners_suspected")
         assert bad.reason.removeprefix("box_") in reasons
         return
@@ -319,8 +321,8 @@ def test_labels_have_the_same_id_in_every_file_that_is_written(tmp_path: Path) -
     reader.write_coco(
         tmp_path,
         [
-            Found("a.jpg", "detection", boxes=(bolt, nut), size=(100, 80), split="TRAIN"),
-            Found("b.jpg", "detection", boxes=(nut,), size=(100, 80), split="TEST"),
+            ImageAnnotation("a.jpg", "detection", boxes=(bolt, nut), size=(100, 80), split="TRAIN"),
+            ImageAnnotation("b.jpg", "detection", boxes=(nut,), size=(100, 80), split="TEST"),
         ],
     )
     train, test = (json.loads((tmp_path / name).read_text()) for name in ("train.json", "test.json"))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lambdas.domain.annotations import dataset
-from lambdas.domain.annotations.recognise import recognise
-from tests.annotations.said import Said, coco, lines, said, touch, write, write_json
+from lambdas.domain.annotations.format_detection import recognise
 from tests.annotations.test_manifests_and_folders import entry
+from tests.fixtures.datasets_on_disk import Said, coco, lines, said, touch, write, write_json
 
 
 def read(root: Path) -> Said:

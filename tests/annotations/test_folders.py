@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lambdas.domain.annotations import folders
-from lambdas.domain.annotations.local import Folder
-from tests.annotations.said import Said, said, touch
+from lambdas.domain.annotations.dataset_files import Folder
+from tests.fixtures.datasets_on_disk import Said, said, touch
 
 
 def read(root: Path) -> Said:

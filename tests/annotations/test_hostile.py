@@ -11,17 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain.annotations import boxes, dataset
-from lambdas.domain.annotations.recognise import (
+from lambdas.domain.annotations import box_parsing, dataset
+from lambdas.domain.annotations.format_detection import (
     FORMATS,
     AmbiguousError,
     Recognised,
     UnrecognisedError,
     recognise,
 )
-from lambdas.domain.annotations.telling import Bad
-from tests.annotations.said import Said, coco, lines, said, touch, write, write_json
+from lambdas.domain.annotations.problems import AnnotationError
 from tests.annotations.test_manifests_and_folders import entry
+from tests.fixtures.datasets_on_disk import Said, coco, lines, said, touch, write, write_json
 
 MANY = settings(max_examples=80)
 FILES = {
@@ -59,8 +59,8 @@ def test_a_value_that_would_fill_the_memory_is_not_shown() -> None:
     value: list[Any] = ["x"]
     for _ in range(60):
         value = [value, value]
-    for take in (boxes.label, lambda given: boxes.number(given, "a side")):
-        with pytest.raises(Bad, match="a list"):
+    for take in (box_parsing.label, lambda given: box_parsing.number(given, "a side")):
+        with pytest.raises(AnnotationError, match="a list"):
             take(value)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain import manifests
 from lambdas.domain.annotations import dataset, folders, sagemaker
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.recognise import Recognised, recognise
-from lambdas.domain.manifests import Box
-from tests.annotations.said import Said, coco, lines, said, touch, write, write_json
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.format_detection import Recognised, recognise
+from lambdas.domain.shared import manifests
+from lambdas.domain.shared.annotation import Box
+from tests.fixtures.datasets_on_disk import Said, coco, lines, said, touch, write, write_json
 
 
 def entry(ref: Any, **more: Any) -> str:

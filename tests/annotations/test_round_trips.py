@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.annotations import coco, dataset, sagemaker, yolo
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.recognise import recognise
-from lambdas.domain.annotations.types import Found, LabelledBox, Note, Split, in_pixels
-from lambdas.domain.manifests import clean_label
-from tests.annotations.said import said, touch
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.format_detection import recognise
+from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox, Note, in_pixels
+from lambdas.domain.shared.annotation import RequestedDatasetType, clean_label
+from tests.fixtures.datasets_on_disk import said, touch
 
 FEW = settings(max_examples=60)
 
@@ -42,7 +42,7 @@ names = st.builds(
     stems,
     st.sampled_from([".jpg", ".JPEG", ".png"]),
 )
-SPLITS: list[Split] = ["", "TRAIN", "TEST"]
+SPLITS: list[RequestedDatasetType] = ["", "TRAIN", "TEST"]
 splits = st.sampled_from(SPLITS)
 
 
@@ -60,7 +60,9 @@ def boxes(draw: st.DrawFn, size: tuple[int, int], whole: bool) -> LabelledBox:
 
 
 @st.composite
-def data_sets(draw: st.DrawFn, whole: bool = False, kinds: tuple[str, ...] = ("detection",)) -> list[Found]:
+def data_sets(
+    draw: st.DrawFn, whole: bool = False, kinds: tuple[str, ...] = ("detection",)
+) -> list[ImageAnnotation]:
     """Images whose names differ by more than case and extension."""
     unique = draw(st.lists(names, max_size=6, unique_by=lambda name: name.lower().rpartition(".")[0]))
     made = []
@@ -69,30 +71,30 @@ def data_sets(draw: st.DrawFn, whole: bool = False, kinds: tuple[str, ...] = ("d
         split = draw(splits)
         if draw(st.sampled_from(kinds)) == "detection":
             drawn = tuple(draw(st.lists(boxes(size, whole), max_size=4)))
-            made.append(Found(name, "detection", boxes=drawn, size=size, split=split))
+            made.append(ImageAnnotation(name, "detection", boxes=drawn, size=size, split=split))
         else:
             said_labels = tuple(sorted(draw(st.sets(labels, min_size=1, max_size=3))))
-            made.append(Found(name, "classification", labels=said_labels, size=size, split=split))
+            made.append(ImageAnnotation(name, "classification", labels=said_labels, size=size, split=split))
     return made
 
 
-def plain(found: Found) -> Found:
+def plain(found: ImageAnnotation) -> ImageAnnotation:
     return replace(found, file="", line=0)
 
 
-def by_name(founds: Iterator[Found] | list[Found]) -> dict[str, Found]:
+def by_name(founds: Iterator[ImageAnnotation] | list[ImageAnnotation]) -> dict[str, ImageAnnotation]:
     return {found.image: plain(found) for found in founds}
 
 
-def read_files(folder: Path, read: Callable[[Path], Iterator[object]]) -> dict[str, Found]:
+def read_files(folder: Path, read: Callable[[Path], Iterator[object]]) -> dict[str, ImageAnnotation]:
     events = [event for path in sorted(folder.iterdir()) for event in read(path)]
-    assert [event for event in events if not isinstance(event, Found | Note)] == []
-    return by_name([event for event in events if isinstance(event, Found)])
+    assert [event for event in events if not isinstance(event, ImageAnnotation | Note)] == []
+    return by_name([event for event in events if isinstance(event, ImageAnnotation)])
 
 
 @FEW
 @given(data_sets())
-def test_coco(images: list[Found]) -> None:
+def test_coco(images: list[ImageAnnotation]) -> None:
     with TemporaryDirectory() as folder:
         coco.write_coco(Path(folder), iter(images))
         assert read_files(Path(folder), coco.read) == by_name(images)
@@ -100,7 +102,7 @@ def test_coco(images: list[Found]) -> None:
 
 @FEW
 @given(data_sets(whole=True, kinds=("detection", "classification")))
-def test_manifest(images: list[Found]) -> None:
+def test_manifest(images: list[ImageAnnotation]) -> None:
     with TemporaryDirectory() as folder:
         sagemaker.write_manifest(Path(folder), iter(images))
         # Image-level labels have no size in this format.
@@ -110,7 +112,7 @@ def test_manifest(images: list[Found]) -> None:
 
 @FEW
 @given(data_sets())
-def test_yolo(images: list[Found]) -> None:
+def test_yolo(images: list[ImageAnnotation]) -> None:
     with TemporaryDirectory() as folder:
         root = touch(Path(folder), *(found.image for found in images))
         yolo.write_yolo(root, iter(images))
@@ -130,17 +132,17 @@ def test_yolo(images: list[Found]) -> None:
 
 @pytest.mark.parametrize("write", [coco.write_coco, yolo.write_yolo, sagemaker.write_manifest])
 def test_what_is_written_is_recognised_and_read_as_a_whole(
-    tmp_path: Path, write: Callable[[Path, Iterator[Found]], None]
+    tmp_path: Path, write: Callable[[Path, Iterator[ImageAnnotation]], None]
 ) -> None:
     images = [
-        Found(
+        ImageAnnotation(
             "images/a.jpg",
             "detection",
             boxes=(LabelledBox("bolt", 1, 2, 30, 40),),
             size=(100, 80),
             split="TRAIN",
         ),
-        Found(
+        ImageAnnotation(
             "images/b.jpg",
             "detection",
             boxes=(LabelledBox("nut", 5, 6, 10, 20),),
@@ -161,7 +163,7 @@ def test_what_is_written_is_recognised_and_read_as_a_whole(
 
 @pytest.mark.parametrize("write", [coco.write_coco, yolo.write_yolo])
 def test_image_level_labels_are_not_dropped_in_silence(tmp_path: Path, write: Callable[..., None]) -> None:
-    images = [Found("a.jpg", "classification", labels=("x",), size=(90, 90))]
+    images = [ImageAnnotation("a.jpg", "classification", labels=("x",), size=(90, 90))]
     with pytest.raises(ValueError, match="left out"):
         write(tmp_path, images)
     told: list[Note] = []
@@ -173,9 +175,11 @@ def test_boxes_that_are_nothing_in_whole_pixels_leave_no_background(tmp_path: Pa
     told: list[Note] = []
     small = LabelledBox("x", 1.1, 1.1, 0.2, 0.2)
     images = [
-        Found("a.jpg", "detection", boxes=(small,), size=(90, 90)),
-        Found("b.jpg", "detection", boxes=(small, replace(small, width=20, height=20)), size=(90, 90)),
-        Found("c.jpg", None),
+        ImageAnnotation("a.jpg", "detection", boxes=(small,), size=(90, 90)),
+        ImageAnnotation(
+            "b.jpg", "detection", boxes=(small, replace(small, width=20, height=20)), size=(90, 90)
+        ),
+        ImageAnnotation("c.jpg", None),
     ]
     with pytest.raises(ValueError, match="size is known"):
         sagemaker.write_manifest(tmp_path, images, told.append)
@@ -188,13 +192,15 @@ def test_boxes_that_are_nothing_in_whole_pixels_leave_no_background(tmp_path: Pa
 @pytest.mark.parametrize(
     "found",
     [
-        Found("a.jpg", "detection"),
-        Found("a.jpg", "detection", size=(9, 9), normalised=True),
-        Found("a.jpg", "detection", boxes=(LabelledBox("x", float("nan"), 0, 1, 1),), size=(9, 9)),
+        ImageAnnotation("a.jpg", "detection"),
+        ImageAnnotation("a.jpg", "detection", size=(9, 9), normalised=True),
+        ImageAnnotation("a.jpg", "detection", boxes=(LabelledBox("x", float("nan"), 0, 1, 1),), size=(9, 9)),
     ],
 )
 @pytest.mark.parametrize("write", [coco.write_coco, yolo.write_yolo, sagemaker.write_manifest])
-def test_what_cannot_be_written_is_refused(tmp_path: Path, write: Callable[..., None], found: Found) -> None:
+def test_what_cannot_be_written_is_refused(
+    tmp_path: Path, write: Callable[..., None], found: ImageAnnotation
+) -> None:
     with pytest.raises(ValueError, match=r"a\.jpg"):
         write(tmp_path, [found])
 
@@ -202,14 +208,16 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, write: Callable[..., 
 @pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", "C:\\a.jpg", "x/../../a.jpg", "a\nb.jpg", ""])
 def test_label_files_are_written_inside_the_folder_only(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no path inside"):
-        yolo.write_yolo(tmp_path / "out", [Found(name, "detection", size=(9, 9))])
+        yolo.write_yolo(tmp_path / "out", [ImageAnnotation(name, "detection", size=(9, 9))])
     assert [path for path in tmp_path.rglob("*") if path.suffix == ".txt"] == []
 
 
 def test_images_that_would_share_a_label_file(tmp_path: Path) -> None:
     told: list[Note] = []
     yolo.write_yolo(
-        tmp_path, [Found(f"a.{suffix}", "detection", size=(9, 9)) for suffix in ("jpg", "png")], told.append
+        tmp_path,
+        [ImageAnnotation(f"a.{suffix}", "detection", size=(9, 9)) for suffix in ("jpg", "png")],
+        told.append,
     )
     assert (tmp_path / "unassigned-images.txt").read_text() == "./a.jpg\n"
     assert len(told) == 1
@@ -217,7 +225,9 @@ def test_images_that_would_share_a_label_file(tmp_path: Path) -> None:
 
 def test_coco_files_are_plain_json(tmp_path: Path) -> None:
     box = LabelledBox("bolt", 1, 2, 30, 40)
-    coco.write_coco(tmp_path, [Found("a.jpg", "detection", boxes=(box,), size=(100, 80), split="TRAIN")])
+    coco.write_coco(
+        tmp_path, [ImageAnnotation("a.jpg", "detection", boxes=(box,), size=(100, 80), split="TRAIN")]
+    )
     written = json.loads((tmp_path / "train.json").read_text())
     assert written["images"] == [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}]
     assert written["annotations"][0]["bbox"] == [1, 2, 30, 40]

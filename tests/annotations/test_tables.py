@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lambdas.domain.annotations import tables
-from lambdas.domain.annotations.local import Folder
-from tests.annotations.said import Said, lines, said, touch, write
+from lambdas.domain.annotations.dataset_files import Folder
+from tests.fixtures.datasets_on_disk import Said, lines, said, touch, write
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax"
 GOOD = "good.jpg,100,80,bolt,10,20,40,60"

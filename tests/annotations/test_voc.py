@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.annotations import voc
-from tests.annotations.said import Said, said, touch, write
+from tests.fixtures.datasets_on_disk import Said, said, touch, write
 
 
 def one(name: str = "a.jpg", objects: str = "", size: str = "<width>100</width><height>80</height>") -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from lambdas.domain.annotations import yolo, yolo_config
 from lambdas.domain.annotations.types import in_pixels
-from tests.annotations.said import Said, lines, said, touch, write
+from tests.fixtures.datasets_on_disk import Said, lines, said, touch, write
 
 NAMES = "names: [bolt, nut]\n"
 GOOD = "1 0.5 0.5 0.2 0.4"

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from lambdas.domain import catalogue
-from lambdas.domain.manifests import Annotation
-from tests.cli.conftest import BEGAN, EXECUTION, V1, V2, Cli, client_error
+from lambdas.domain.catalogue import pending
+from lambdas.domain.shared.annotation import Annotation
+from tests.fixtures.cli import BEGAN, EXECUTION, V1, V2, Cli, client_error
 
 # status
 
@@ -57,7 +57,7 @@ def test_status_names_images_that_annotations_wait_for(cli: Cli) -> None:
     for number in range(12):
         annotation = Annotation("parts-data", f"incoming/annotations/{number:02}.jpg", "detection")
         at = f"2026-01-31T12:00:{number:02d}.000000Z"
-        catalogue.put_pending(cli.catalogue, catalogue.Pending(annotation, at, "m.manifest", 1, at))
+        pending.put_pending(cli.catalogue, pending.Pending(annotation, at, "m.manifest", 1, at))
     found = cli.json("status")["waiting_for_images"]
     assert (found["count"], len(found["longest"])) == (12, 10)
     shown = cli("status").stdout
@@ -68,7 +68,7 @@ def test_status_names_images_that_annotations_wait_for(cli: Cli) -> None:
 def test_after_a_stopped_run_the_next_change_starts_one(history: Cli) -> None:
     for number in range(20):
         put_image(history, number, "labelled")
-    history.records.advance(cutoff="2026-01-31T12:00:20.000000Z", stopped=True)
+    history.loop_state.advance(cutoff="2026-01-31T12:00:20.000000Z", stopped=True)
     found = history.json("status")
     assert (found["new_since_last_run"], found["missing_for_a_run"]) == (20, 1)
 
@@ -79,7 +79,7 @@ def test_brackets_in_names_are_shown_as_they_are(history: Cli) -> None:
 
 
 def test_a_promotion_by_hand_is_shown(history: Cli) -> None:
-    history.records.take_lease("promote", EXECUTION.format(name="promote", id="rollback-one"))
+    history.loop_state.take_lease("promote", EXECUTION.format(name="promote", id="rollback-one"))
     assert history.json("status")["promotion"]["holder"] == "rollback-one"
     assert "promotion rollback-one under way since 20" in history("status").stdout
 
@@ -87,7 +87,7 @@ def test_a_promotion_by_hand_is_shown(history: Cli) -> None:
 def test_new_images_are_those_since_the_last_run(history: Cli) -> None:
     put_image(history, 1, "labelled")
     put_image(history, 30, "labelled")
-    history.records.advance(cutoff="2026-01-31T12:00:20.000000Z")
+    history.loop_state.advance(cutoff="2026-01-31T12:00:20.000000Z")
     assert history.json("status")["new_since_last_run"] == 1
 
 
@@ -118,7 +118,7 @@ def test_status_warns_of_dead_letters_and_counts_rejections(cli: Cli) -> None:
 
 def test_status_shows_the_step_of_the_run_under_way(history: Cli) -> None:
     arn = under_way(history, "manual-three", [("Settle", 0), ("TakeLease", 3), ("Train", 5)])
-    history.records.take_lease("retrain", arn)
+    history.loop_state.take_lease("retrain", arn)
     found = history.json("status")
     assert found["run"]["id"] == "manual-three"
     assert found["run"]["step"] == "train the model"
@@ -168,7 +168,7 @@ def test_a_run_with_everything_on_record(history: Cli) -> None:
         assert expected in shown
     assert "Begin" not in shown
     assert "Rekognition found errors" not in shown
-    history.records.note_run("images-one", flagged_entries={"TRAIN": 2, "TEST": 0})
+    history.loop_state.note_run("images-one", flagged_entries={"TRAIN": 2, "TEST": 0})
     assert "2 of TRAIN: Rekognition found errors in them" in history("runs", "images-one").stdout
 
 
@@ -248,7 +248,7 @@ def test_train_waits_and_says_how_it_ended(history: Cli, outcome: str, exit_code
     promotion = arn.replace("retrain", "promote")
     history.fake.executions[promotion] = [{"status": "SUCCEEDED", "stopDate": BEGAN + timedelta(seconds=59)}]
     history.fake.histories[promotion] = [("Start", 41.0), ("Verify", 45.0), ("Switch", 55.0)]
-    history.records.note_run(
+    history.loop_state.note_run(
         "images-three", outcome=outcome, reason="for a reason", ended_at="2026-01-31T12:01:39.000000Z"
     )
     shown = history("train", "--wait")
@@ -261,7 +261,7 @@ def test_train_waits_and_says_how_it_ended(history: Cli, outcome: str, exit_code
 
 def test_train_wait_as_json_is_json_alone(history: Cli) -> None:
     under_way(history, "images-three", [("Settle", 0.0), ("Report", 2.0)], ends=True)
-    history.records.note_run("images-three", outcome="skipped", ended_at="2026-01-31T12:01:39.000000Z")
+    history.loop_state.note_run("images-three", outcome="skipped", ended_at="2026-01-31T12:01:39.000000Z")
     found = history.json("train", "--wait", exit_code=3)
     assert (found["id"], found["outcome"], found["started"]) == ("images-three", "skipped", False)
 
@@ -274,8 +274,8 @@ def test_train_follows_the_run_that_was_first(history: Cli) -> None:
     mine = under_way(history, "manual-four", [("Settle", 0.0), ("TakeLease", 3.0)], ends=True)
     history.fake.executions[mine] = [running, ended]
     for id, outcome in (("manual-four", "skipped"), ("images-three", "promoted")):
-        history.records.note_run(id, outcome=outcome, ended_at="2026-01-31T12:01:39.000000Z")
-    history.records.take_lease("retrain", mine)
+        history.loop_state.note_run(id, outcome=outcome, ended_at="2026-01-31T12:01:39.000000Z")
+    history.loop_state.take_lease("retrain", mine)
     found = history.json("train", "--wait")
     assert (found["id"], found["outcome"], found["started"]) == ("images-three", "promoted", False)
 
@@ -283,8 +283,8 @@ def test_train_follows_the_run_that_was_first(history: Cli) -> None:
 def test_a_run_that_found_nothing_new_was_not_overtaken(history: Cli) -> None:
     under_way(history, "images-three", [("Settle", 0.0)])
     mine = under_way(history, "manual-four", [("Settle", 0.0), ("Snapshot", 3.0)], ends=True)
-    history.records.take_lease("retrain", mine)
-    history.records.note_run(
+    history.loop_state.take_lease("retrain", mine)
+    history.loop_state.note_run(
         "manual-four", outcome="skipped", snapshot="abc", ended_at="2026-01-31T12:01:39.000000Z"
     )
     assert history.json("train", "--wait", exit_code=3)["id"] == "manual-four"

@@ -8,14 +8,14 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
 
 from cli.deployment import OUTPUTS, Deployment, DeploymentError, explain
-from tests.cli.conftest import PROJECT, Cli, FakeAws, client_error
+from tests.fixtures.cli import PROJECT, Cli, FakeAws, client_error
 
 
 def test_a_deployment_is_what_its_stack_says(cli: Cli) -> None:
     found = Deployment.find("parts")
     assert (found.name, found.bucket, found.project_arn) == ("parts", "parts-data", PROJECT)
     assert found.tuning().min_new_images == 20
-    assert found.records.champion() is None
+    assert found.loop_state.champion() is None
 
 
 def test_clients_are_made_once(cli: Cli) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cli import detect
-from tests.cli.conftest import V1, V2, Cli, client_error, version_arn
+from tests.fixtures.cli import V1, V2, Cli, client_error, version_arn
 
 BOLT = {
     "Name": "bolt",

@@ -12,10 +12,11 @@ from cli import exporting
 from cli.importing import plan
 from cli.importing.plan import Plan
 from cli.importing.sources import LocalSource
-from lambdas.domain import catalogue, snapshots
-from tests.cli.conftest import Cli
-from tests.cli.datasets import BUCKET, catalogued, register_all, write_coco, write_images
-from tests.register.pictures import picture
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.snapshot import snapshots
+from tests.fixtures.cli import Cli
+from tests.fixtures.cli_datasets import BUCKET, catalogued, register_all, write_coco, write_images
+from tests.fixtures.images import picture
 
 
 @pytest.fixture(autouse=True)
@@ -39,15 +40,15 @@ def content(made: Plan) -> dict[str, Any]:
     """By the image's bytes, what is said about it."""
     return {
         hashlib.sha256((made.source.root / item.image).read_bytes()).hexdigest(): (
-            item.found.kind,
-            sorted(item.found.labels),
+            item.annotation.kind,
+            sorted(item.annotation.labels),
             [
                 (b.label, round(b.left), round(b.top), round(b.width), round(b.height))
-                for b in item.found.boxes
+                for b in item.annotation.boxes
             ],
         )
         for item in made.labelled
-        if item.found
+        if item.annotation
     }
 
 
@@ -105,9 +106,9 @@ def test_formats_of_boxes_refuse_image_level_labels_before_anything_is_downloade
     assert not list((tmp_path / "out").rglob("*.jpg"))
 
 
-def image(sha: str, *sources: str, suffix: str = "jpg") -> catalogue.CatalogueImage:
+def image(sha: str, *sources: str, suffix: str = "jpg") -> catalogue_images.CatalogueImage:
     sha256 = sha * 64
-    return catalogue.CatalogueImage(
+    return catalogue_images.CatalogueImage(
         sha256, f"images/{sha256}.{suffix}", 80, 70, "JPEG", 1, "", sources=frozenset(sources)
     )
 

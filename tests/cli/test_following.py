@@ -11,7 +11,7 @@ from rich.console import Console
 from cli import following, live, words
 from cli.deployment import Deployment
 from cli.following import Execution, Phase, Run
-from tests.cli.conftest import BEGAN, EXECUTION, V1, Cli
+from tests.fixtures.cli import BEGAN, EXECUTION, V1, Cli
 
 ARN = EXECUTION.format(name="retrain", id="images-three")
 
@@ -61,14 +61,14 @@ def test_the_run_with_the_lease_is_the_one_under_way(cli: Cli) -> None:
     other = EXECUTION.format(name="retrain", id="manual-four")
     for arn in (ARN, other):
         cli.fake.executions[arn] = [{"status": "RUNNING"}]
-    cli.records.take_lease("retrain", ARN)
+    cli.loop_state.take_lease("retrain", ARN)
     found = following.under_way(Deployment.find("parts"))
     assert found is not None
     assert found.id == "images-three"
 
 
 def test_rekognition_is_asked_how_far_the_training_is(cli: Cli) -> None:
-    cli.records.note_run("images-three", version=V1)
+    cli.loop_state.note_run("images-three", version=V1)
     cli.fake.versions = {V1: {"Status": "TRAINING_IN_PROGRESS"}}
     assert Run(Deployment.find("parts"), ARN).training_status() == f"{V1}: TRAINING_IN_PROGRESS"
     cli.fake.versions[V1]["StatusMessage"] = "The model is being trained: 42%."

@@ -10,10 +10,10 @@ import pytest
 from botocore.client import BaseClient
 from PIL import Image
 
-from lambdas.domain import catalogue
-from tests.cli.conftest import Cli
-from tests.cli.datasets import BUCKET, catalogued, coco, register_all, write_images
-from tests.register.pictures import picture
+from lambdas.domain.catalogue import images as catalogue_images
+from tests.fixtures.cli import Cli
+from tests.fixtures.cli_datasets import BUCKET, catalogued, coco, register_all, write_images
+from tests.fixtures.images import picture
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_find_says_what_it_shows(filled: Cli) -> None:
 
 def test_show_by_the_beginning_of_its_hash(filled: Cli) -> None:
     sha256 = hash_of(filled, "b.jpg")
-    for prefix in (sha256, sha256[:6], f"images/{sha256[:9].upper()}", catalogue.image_id(sha256)):
+    for prefix in (sha256, sha256[:6], f"images/{sha256[:9].upper()}", catalogue_images.image_id(sha256)):
         assert filled.json("images", "show", prefix)["sha256"] == sha256
     document = filled.json("images", "show", sha256)
     assert document["boxes"][0] == {"label": "bolt", "left": 10, "top": 12, "width": 20, "height": 22}
@@ -100,7 +100,7 @@ def test_a_beginning_of_a_hash_is_queried_and_the_catalogue_not_read(
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
     assert filled.json("images", "show", sha256[:8])["sha256"] == sha256
-    assert (asked.count("Scan"), asked.count("Query")) == (0, len(catalogue.STATUSES))
+    assert (asked.count("Scan"), asked.count("Query")) == (0, len(catalogue_images.STATUSES))
 
 
 def test_show_saves_the_picture_with_its_boxes(
@@ -146,7 +146,7 @@ def test_relabel_with_boxes(filled: Cli, tmp_path: Path) -> None:
 
 
 def test_relabel_from_a_manifest(filled: Cli, tmp_path: Path) -> None:
-    known = catalogue.get_image(filled.catalogue, hash_of(filled, "a.jpg"))
+    known = catalogue_images.get_image(filled.catalogue, hash_of(filled, "a.jpg"))
     assert known
     (tmp_path / "m.manifest").write_text(json.dumps(known.manifest_entry(BUCKET)).replace("bolt", "screw"))
     document = filled.json(

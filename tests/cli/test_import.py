@@ -16,9 +16,18 @@ from PIL import Image
 from cli.importing import journal, plan, report, upload
 from cli.importing.sources import File, LocalSource
 from lambdas.domain.annotations.types import Problem
-from tests.cli.conftest import Cli, client_error
-from tests.cli.datasets import BUCKET, SIZE, catalogued, coco, keys, register_all, write_coco, write_images
-from tests.register.pictures import GIF, picture
+from tests.fixtures.cli import Cli, client_error
+from tests.fixtures.cli_datasets import (
+    BUCKET,
+    SIZE,
+    catalogued,
+    coco,
+    keys,
+    register_all,
+    write_coco,
+    write_images,
+)
+from tests.fixtures.images import GIF, picture
 
 
 @pytest.fixture(autouse=True)
@@ -331,7 +340,7 @@ def test_a_box_outside_the_image_costs_no_other_box_and_is_told_with_its_line(
     (tmp_path / name).write_text(text)
     made = plan.make(LocalSource(tmp_path), name="x")
     [item] = made.items
-    assert item.found and [box.label for box in item.found.boxes] == ["bolt"]
+    assert item.annotation and [box.label for box in item.annotation.boxes] == ["bolt"]
     [problem] = made.problems
     line = {"voc": 3, "coco": 0, "csv": 3}[format]
     assert (problem.file, problem.line, problem.reason) == (name, line, "box_outside")
@@ -342,7 +351,7 @@ def test_an_image_of_which_no_box_fits_goes_to_people(tmp_path: Path) -> None:
     write_images(tmp_path, ["a.jpg"])
     (tmp_path / "a.xml").write_text(VOC.replace("<xmin>10<", "<xmin>100<").replace("<xmax>30<", "<xmax>130<"))
     made = plan.make(LocalSource(tmp_path), name="x")
-    assert ([item.found for item in made.items], len(made.problems)) == ([None], 1)
+    assert ([item.annotation for item in made.items], len(made.problems)) == ([None], 1)
     assert (made.problems[0].line, made.problems[0].reason) == (2, "box_outside")
 
 

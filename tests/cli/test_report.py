@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lambdas.domain import checking
-from tests.cli.conftest import Cli
-from tests.cli.datasets import BUCKET
+from lambdas.domain.report import of_snapshot
+from tests.fixtures.cli import Cli
+from tests.fixtures.cli_datasets import BUCKET
 
 FINDING = {"severity": "harms", "title": "2 labels [with] few images"}
 
@@ -15,11 +15,11 @@ FINDING = {"severity": "harms", "title": "2 labels [with] few images"}
 def put_report(cli: Cli, snapshot: str) -> None:
     document = {"verdict": "Training can start; 1 finding harms the model", "findings": [FINDING]}
     for name, body in (("report.json", json.dumps(document)), ("report.html", f"<h1>{snapshot}</h1>")):
-        cli.s3.put_object(Bucket=BUCKET, Key=checking.report_key(snapshot, name), Body=body.encode())
+        cli.s3.put_object(Bucket=BUCKET, Key=of_snapshot.report_key(snapshot, name), Body=body.encode())
 
 
 def note_run(cli: Cli, run: str, started_at: str, **facts: str) -> None:
-    cli.records.note_run(run, started_at=started_at, trigger="manual", **facts)
+    cli.loop_state.note_run(run, started_at=started_at, trigger="manual", **facts)
 
 
 def test_the_newest_runs_report_is_told_and_its_page_saved(cli: Cli, tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from lambdas import desk
-from lambdas.domain.services import services
-from tests.console.gateway import Gateway
-from tests.console.stage import Stage
-from tests.retrain.world import aws, deployed
-from tests.review.conftest import begun
+from lambdas.services import services
+from tests.fixtures.api_gateway import Gateway
+from tests.fixtures.console_deployment import Stage
+from tests.fixtures.deployment import aws, deployed
+from tests.fixtures.reviews import begun
 
 __all__ = ["aws"]
 

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdas import http
-from lambdas.domain.reviews import labels
-from tests.console.gateway import ANN, Answer, Gateway
-from tests.console.stage import BOX, Stage
+from lambdas.domain.review.desk import labels
 from tests.console.test_routes import CASES, request_of
+from tests.fixtures.api_gateway import ANN, Answer, Gateway
+from tests.fixtures.console_deployment import BOX, Stage
 
 READS = [route for route, case in CASES.items() if case.body is not None]
 """Routes that read a body."""

@@ -11,12 +11,13 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from lambdas.domain import clock
-from lambdas.domain.manifests import Box
-from lambdas.domain.reviews import desk, settling
-from tests.console.gateway import ANN, NOBODY, RITA, Gateway, routes
-from tests.console.stage import BOX, TRIED, Stage
-from tests.register.pictures import GIF, picture
+from lambdas.domain.review.desk import desk
+from lambdas.domain.review.results import reviewer_statistics
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Box
+from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
+from tests.fixtures.console_deployment import BOX, TRIED, Stage
+from tests.fixtures.images import GIF, picture
 
 TASK = {
     "id",
@@ -279,15 +280,15 @@ def test_an_answer_sent_twice_is_acknowledged_twice(stage: Stage, gateway: Gatew
 
 def test_a_skip_sent_again_is_counted_once(stage: Stage, gateway: Gateway) -> None:
     request = f"POST /api/tasks/{stage.mine.id}/skip"
-    before = settling.reviewed_by(stage.reviews.table, "sub-rita").get("skipped", 0)
+    before = reviewer_statistics.reviewed_by(stage.reviews.table, "sub-rita").get("skipped", 0)
     for _ in range(3):
         assert gateway.ask(request, {"reason": "too dark"}).status == 204
-    assert settling.reviewed_by(stage.reviews.table, "sub-rita")["skipped"] == before + 1
+    assert reviewer_statistics.reviewed_by(stage.reviews.table, "sub-rita")["skipped"] == before + 1
 
 
 def test_a_skip_has_the_answers_that_are_there_settled(stage: Stage, gateway: Gateway) -> None:
     """So many others have skipped the task that nobody else is asked."""
-    stage.tune(review_answers=2)
+    stage.tune(review_workers_per_task=2)
     task = stage.reviews.task("skipped", wanted=2, skipped=("a", "b", "c"))
     box = {"verdict": "labelled", "boxes": [BOX], "seconds": 1}
     assert gateway.ask(f"POST /api/tasks/{task.id}/answer", box, who="ben").said["state"] == "open"
@@ -367,7 +368,7 @@ def test_a_task_goes_to_the_reviewer_who_is_meant_whoever_else_had_the_name(
     stage: Stage, gateway: Gateway
 ) -> None:
     for sub in ("sub-0old", "sub-9new"):
-        settling.note_reviewer(stage.reviews.table, sub, "zoe")
+        reviewer_statistics.note_reviewer(stage.reviews.table, sub, "zoe")
     listed = gateway.ask("GET /api/admin/reviewers", who=ANN).said["reviewers"]
     (new,) = (one["reviewer"] for one in listed if one["reviewer"] == "sub-9new")
     request = f"PUT /api/admin/tasks/{stage.mine.id}/assignment"

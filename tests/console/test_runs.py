@@ -10,11 +10,12 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain.console import runs, versions
-from lambdas.domain.console.runs import STEPS, Step
-from lambdas.domain.records import Champion
-from lambdas.domain.reviews.precision import Precision
-from tests.console.stage import Histories, entered
+from lambdas.domain.console import versions
+from lambdas.domain.retrain import steps as retrain_steps
+from lambdas.domain.retrain.steps import STEPS, Step
+from lambdas.domain.review.results.precision import Precision
+from lambdas.domain.shared.state import Champion
+from tests.fixtures.console_deployment import Histories, entered
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MACHINE = Path(__file__).parents[2] / "statemachines" / "retrain.asl.json"
@@ -32,7 +33,7 @@ def followed(*events: tuple[str, float], ended: dict[str, Any] | None = None) ->
         *(entered(state, at(seconds)) for state, seconds in events),
         *([ended] if ended else []),
     ]
-    return {step.name: step for step in runs._live(history, NOW)}
+    return {step.name: step for step in retrain_steps._live(history, NOW)}
 
 
 def states(steps: dict[str, Step]) -> list[str]:
@@ -43,7 +44,7 @@ def test_the_steps_are_the_state_machines_own() -> None:
     known = json.loads(MACHINE.read_text())["States"]
     named = [state for some in STEPS.values() for state in some]
     assert set(named) <= set(known)
-    assert runs._BROKEN in known
+    assert retrain_steps._BROKEN in known
     works = {name for name, state in known.items() if state["Type"] in ("Task", "Wait")}
     assert works == set(named)
 
@@ -104,7 +105,7 @@ def test_a_report_that_failed_leaves_the_culprit() -> None:
 
 def read(run: dict[str, Any], histories: dict[str, list[dict[str, Any]]] | None = None) -> list[Step]:
     client = Histories(histories=histories or {})
-    return runs.steps(cast(Any, client), {"execution": EXECUTION, **run})
+    return retrain_steps.steps(cast(Any, client), {"execution": EXECUTION, **run})
 
 
 def test_every_page_of_a_long_history_is_read() -> None:
@@ -124,7 +125,7 @@ def test_other_errors_are_no_empty_history() -> None:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Operation")
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        runs.steps(cast(Any, Denied()), {"execution": EXECUTION})
+        retrain_steps.steps(cast(Any, Denied()), {"execution": EXECUTION})
 
 
 def test_a_run_that_has_ended_is_read_from_its_record() -> None:

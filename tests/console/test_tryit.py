@@ -8,13 +8,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambdas.domain.console import tryit
-from lambdas.domain.images import MAX_BYTES
-from lambdas.domain.refusals import Refusal
-from lambdas.domain.services import services
-from tests.console.gateway import Gateway
-from tests.console.stage import TRIED, Stage
-from tests.retrain.fake_rekognition import error, label
-from tests.retrain.world import BUCKET
+from lambdas.domain.images.files import MAX_BYTES
+from lambdas.domain.shared.errors import ApiError
+from lambdas.services import services
+from tests.fixtures.api_gateway import Gateway
+from tests.fixtures.console_deployment import TRIED, Stage
+from tests.fixtures.deployment import BUCKET
+from tests.fixtures.rekognition import error, label
 
 
 def test_names_are_new_every_time() -> None:
@@ -27,7 +27,7 @@ def test_names_are_new_every_time() -> None:
     "id", ["", "x", "../" * 10 + "ab", "0" * 31, "0" * 33, "G" * 32, "0" * 31 + "\n", "0" * 31 + "/"]
 )
 def test_no_other_name_is_a_key(id: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         tryit.key(id)
     assert refused.value.status == 404
 
@@ -46,17 +46,17 @@ class Store:
 
 def ask(store: Store) -> Any:
     s = services()
-    return tryit.ask(s.rekognition, cast(Any, store), s.records, BUCKET, TRIED)
+    return tryit.ask(s.rekognition, cast(Any, store), s.loop_state, BUCKET, TRIED)
 
 
 def test_an_object_too_large_to_be_an_image_is_not_read(stage: Stage) -> None:
-    with pytest.raises(Refusal, match="cannot be used") as refused:
+    with pytest.raises(ApiError, match="cannot be used") as refused:
         ask(Store(MAX_BYTES + 1))
     assert (refused.value.status, refused.value.code) == (422, "bad_image")
 
 
 def test_an_image_that_has_not_arrived(stage: Stage) -> None:
-    with pytest.raises(Refusal, match="has not arrived") as refused:
+    with pytest.raises(ApiError, match="has not arrived") as refused:
         ask(Store(1, "NoSuchKey"))
     assert refused.value.status == 404
 

@@ -15,7 +15,7 @@ from demo import __main__ as entry
 from demo import drops, review, watch
 from demo.traffic import Traffic
 from demo.watch import NotAsPromisedError
-from lambdas.domain.manifests import check_fits, parse_line
+from lambdas.domain.shared.manifests import check_fits, parse_line
 from local.embedded import EmbeddedStackError
 from local.scenes import classification_scenes, detection_scenes, mislabelled
 

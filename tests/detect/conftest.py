@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.retrain.world import aws, world
+from tests.fixtures.deployment import aws, world
 
 __all__ = ["aws", "world"]

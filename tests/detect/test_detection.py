@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas import detect as handler
-from lambdas.domain import detection
-from lambdas.domain.detection import Detected, NoChampionError
-from lambdas.domain.records import Champion
-from tests.retrain.fake_rekognition import FakeRekognition, label
-from tests.retrain.world import BUCKET, World, context
+from lambdas.domain.detect import detection
+from lambdas.domain.detect.detection import Detected, NoChampionError
+from lambdas.domain.shared.state import Champion
+from tests.fixtures.deployment import BUCKET, World, context
+from tests.fixtures.rekognition import FakeRekognition, label
 
 KEY = "detect/a/b c.jpg"
 RESULT = "results/a/b c.jpg.json"
@@ -26,7 +26,7 @@ def put(world: World, key: str = KEY) -> None:
 
 
 def detect(world: World, key: str = KEY, **how: Any) -> Detected:
-    return detection.detect_object(world.fake.client, world.s3, world.records, BUCKET, key, **how)
+    return detection.detect_object(world.fake.client, world.s3, world.loop_state, BUCKET, key, **how)
 
 
 def result(world: World, key: str = RESULT) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def test_where_a_threshold_is_not_known_there_is_the_answer_alone(world: World) 
 def test_a_label_that_was_not_evaluated_is_judged_by_the_service_itself(world: World) -> None:
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT)
-    world.records.note_version("v1", labels=[{"label": "cat", "threshold": 0.98}])
+    world.loop_state.note_version("v1", labels=[{"label": "cat", "threshold": 0.98}])
     found = detect(world, floor=20.0)
     assert ([one["confidence"] for one in found.labels], found.left_out) == ([99], ())
 
@@ -275,9 +275,9 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
         def detect_custom_labels(self, **request: Any) -> dict[str, Any]:
             return {"CustomLabels": by_thresholds(thresholds, found, request.get("MinConfidence"))}
 
-    rekognition, records = cast(Any, Rekognition()), cast(Any, Records())
-    _, (plain, _) = detection._see(rekognition, records, {}, None)
-    _, (labels, left_out) = detection._see(rekognition, records, {}, floor)
+    rekognition, loop_state = cast(Any, Rekognition()), cast(Any, Records())
+    _, (plain, _) = detection._see(rekognition, loop_state, {}, None)
+    _, (labels, left_out) = detection._see(rekognition, loop_state, {}, floor)
     # As near as confidences are told.
     sure = [one for one in labels if abs(one["confidence"] - 100 * thresholds[one["label"]]) > 0.001]
     assert [one for one in plain if one in sure] == sure
@@ -338,8 +338,8 @@ def test_a_message_that_is_no_event_harms_no_other(world: World) -> None:
 
 
 def test_what_the_champion_is_unsure_of_is_proposed_with_its_version(world: World) -> None:
-    """Also where no detection that counts is: the model's threshold lies above review_below."""
-    world.tune(review_below=60, review_sample=0)
+    """Also where no detection that counts is: the model's threshold is the higher one."""
+    world.tune(review_confidence_threshold=60, review_sample_rate=0)
     version = put_version(world)
     serve(world, {"cat": 0.98, "dog": 0.5}, label("cat", 99), label("cat", 97))
     assert handle(message(0, KEY, **{"version-id": version})) == []
@@ -358,9 +358,11 @@ def test_what_the_champion_is_unsure_of_is_proposed_with_its_version(world: Worl
     }
 
 
-@pytest.mark.parametrize("tuning", [{"review_route": "none"}, {"review_below": 0}, {"review_floor": 100}])
+@pytest.mark.parametrize(
+    "tuning", [{"review_route": "none"}, {"review_confidence_threshold": 0}, {"review_min_confidence": 100}]
+)
 def test_what_nobody_wants_to_know_is_not_proposed(tuning: dict[str, Any], world: World) -> None:
-    world.tune(review_sample=0, **tuning)
+    world.tune(review_sample_rate=0, **tuning)
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.5}, label("cat", 99), label("cat", 97))
     assert handle(message(0, KEY)) == []
@@ -368,7 +370,7 @@ def test_what_nobody_wants_to_know_is_not_proposed(tuning: dict[str, Any], world
 
 
 def test_a_sample_is_proposed_with_the_answer_alone(world: World) -> None:
-    world.tune(review_below=0, review_sample=1)
+    world.tune(review_confidence_threshold=0, review_sample_rate=1)
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.5}, label("cat", 99), label("cat", 97))
     assert handle(message(0, KEY)) == []

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from local import embedded
-from tests.endtoend.loop import Loop
+from tests.fixtures.deployed_loop import Loop
 
 TUNING = {
     "min_new_images": "1000",  # runs are started by hand, except where a test is about starting by itself
-    "settle_seconds": "2",
+    "burst_quiet_seconds": "2",
     "drain_seconds": "1",
     "min_f1": "0.8",  # saying every label of every picture reaches 0.5 already
     "min_label_f1": "0.3",
     "min_test_images_per_label": "1",
-    "verification_images": "6",
+    "shadow_test_images": "6",
     "f1_tolerance": "0.3",
     "label_f1_tolerance": "1",
     "retry_seconds": "3",

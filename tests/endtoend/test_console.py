@@ -14,15 +14,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from lambdas.domain.manifests import Box
-from lambdas.domain.reviews.tasks import Suggestion, Task
+from lambdas.domain.review.desk.task import Suggestion, Task
+from lambdas.domain.shared.annotation import Box
 from local import embedded
 from local.people import Person
 from local.scenes import Scene, detection_scenes
 from tests.browser import PATIENCE_MS, chromium
 from tests.endtoend.conftest import TUNING
-from tests.endtoend.loop import Loop, until
-from tests.endtoend.page import (
+from tests.fixtures.console_pages import (
     add_people,
     client,
     desk_is_ready,
@@ -34,20 +33,21 @@ from tests.endtoend.page import (
     task_of,
     tasks,
 )
+from tests.fixtures.deployed_loop import Loop, until
 
 pytestmark = pytest.mark.embedded
 
 CONTEXT = {
     **TUNING,
-    "settle_seconds": "1",
+    "burst_quiet_seconds": "1",
     "min_f1": "0",
     "min_label_f1": "0",
-    "verification_images": "2",
-    "review_below": "100",
-    "review_sample": "0",
+    "shadow_test_images": "2",
+    "review_confidence_threshold": "100",
+    "review_sample_rate": "0",
     "review_wait_seconds": "0",
     "review_claim_seconds": "120",
-    "review_again_seconds": "86400",
+    "review_cooldown_seconds": "86400",
 }
 LABELLED = 40
 WAITING = 4
@@ -97,7 +97,7 @@ def seen(loop: Loop) -> Iterator[Seen]:
 
 
 def _seen(loop: Loop) -> Iterator[Seen]:
-    champion = loop.records.champion()
+    champion = loop.loop_state.champion()
     assert champion is not None
     for scene in detection_scenes(30, seed=80):
         answer = loop.rekognition.detect_custom_labels(
@@ -115,15 +115,15 @@ def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person
     loop.drop_by_manifest(detection_scenes(LABELLED, seed=1), "first")
     until(lambda: len(labelled(loop)) == LABELLED, 60, "the images are registered")
     page, complaints = signed_in(browser, loop, people["rita"], "runs")
-    expect(page.get_by_role("heading", name="No run yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
     page.evaluate("window.loadedOnce = true")
     loop.start("RetrainMachineArn", "first-model", {"trigger": "manual"})
-    row = page.get_by_role("row").filter(has_text="Under way")
+    row = page.get_by_role("row").filter(has_text="Running")
     row.get_by_role("link").click()
     training = step(page, "Train the model")
-    expect(training).to_contain_text("Under way")
+    expect(training).to_contain_text("Running")
     expect(step(page, "Make the dataset snapshot")).to_contain_text("Done")
-    expect(step(page, "Report")).to_contain_text("Not yet")
+    expect(step(page, "Report")).to_contain_text("Not started")
     expect(page.get_by_text("Step 7 of 10: train the model.")).to_be_visible()
     expect(training).to_contain_text("Done", timeout=TRAINED_MS)
     expect(page.get_by_text("Ended: New champion.")).to_be_visible(timeout=TRAINED_MS)
@@ -133,7 +133,7 @@ def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person
     expect(page.get_by_role("link", name=run["version"])).to_be_visible()
     assert page.evaluate("window.loadedOnce")
     with page.expect_popup() as opened:
-        page.get_by_role("link", name="Report on the data set").click()
+        page.get_by_role("link", name="Dataset report").click()
     expect(opened.value).to_have_title(re.compile("data-set report$"))
     page.get_by_role("link", name="All runs").click()
     expect(page.get_by_role("row").filter(has_text=run["version"])).to_contain_text("New champion")
@@ -145,7 +145,7 @@ def test_a_run_that_a_gate_refuses_says_why(loop: Loop, people: dict[str, Person
     loop.tune(min_test_images_per_label=1000)
     run = loop.retrain("not-proven", force=True)
     loop.tune(min_test_images_per_label=1)
-    assert run["outcome"] == "refused"
+    assert run["outcome"] == "rejected"
     page, _ = signed_in(browser, loop, people["rita"], "runs")
     row = page.get_by_role("row").filter(has_text="Not promoted")
     expect(row).to_contain_text(run["reason"])
@@ -156,7 +156,7 @@ def test_a_run_that_a_gate_refuses_says_why(loop: Loop, people: dict[str, Person
     gate = page.get_by_role("region", name="Gates").get_by_role("listitem")
     for reason in verdict["reasons"]:
         expect(gate).to_contain_text(reason)
-    expect(step(page, "Promote")).to_contain_text("Left out")
+    expect(step(page, "Promote")).to_contain_text("Skipped")
     page.context.close()
 
 
@@ -175,8 +175,8 @@ def open_page(page: Page, name: str) -> None:
 
 def test_versions_are_compared(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
     page, _ = signed_in(browser, loop, people["rita"], "versions")
-    champion, refused = (loop.run(name) for name in ("first-model", "not-proven"))
-    for run, badge in ((champion, "Champion"), (refused, "Refused")):
+    champion, rejected = (loop.run(name) for name in ("first-model", "not-proven"))
+    for run, badge in ((champion, "Champion"), (rejected, "Rejected")):
         card = page.get_by_role("article").filter(has=page.get_by_role("heading", name=run["version"]))
         expect(card).to_contain_text(badge)
         expect(card).to_contain_text(f"{shown(run['f1'], 3)} overall F1")
@@ -204,16 +204,16 @@ def test_a_picture_is_tried_and_what_was_found_is_confirmed(
     picture = next(seen)
     page, complaints = signed_in(browser, loop, people["rita"], "try")
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose a picture").click()
+        page.get_by_role("button", name="Choose an image").click()
     chooser.value.set_files({"name": "bench.jpg", "mimeType": "image/jpeg", "buffer": picture.scene.jpeg()})
-    expect(page.get_by_role("heading", name="What it finds")).to_be_visible()
+    expect(page.get_by_role("heading", name="Detections")).to_be_visible()
     page.get_by_role("slider").fill("0")
-    listed = page.get_by_role("region", name="What it finds").get_by_role("listitem")
+    listed = page.get_by_role("region", name="Detections").get_by_role("listitem")
     expect(listed).to_have_text([f"{name}{confidence:.1f} %" for name, confidence in picture.found])
     tags = page.locator("figure span")
     expect(tags).to_have_text([f"{name} {confidence:.0f} %" for name, confidence in picture.found])
     page.get_by_role("button", name="Send to review").click()
-    expect(page.get_by_text("Sent: it waits at the review desk")).to_be_visible()
+    expect(page.get_by_text("Sent to review.")).to_be_visible()
 
     task = only_task(loop)
     assert task.reason == "requested"
@@ -284,9 +284,9 @@ def test_tasks_are_managed(loop: Loop, people: dict[str, Person], browser: Brows
     for row in rows.all():
         expect(row.get_by_role("cell").nth(2)).to_have_text(AGE)
     image = next(tasks(loop).in_state("open")).image
-    row = rows.filter(has=page.get_by_role("button", name=f"Look at image {image[:12]}"))
+    row = rows.filter(has=page.get_by_role("button", name=f"View image {image[:12]}"))
     reassign(page, row, "rita")
-    expect(page.get_by_text("The task is rita\u2019s now.")).to_be_visible()
+    expect(page.get_by_text("The task is assigned to rita.")).to_be_visible()
     expect(row).to_contain_text("rita until")
     expect(tab(page, "Claimed")).to_have_text("Claimed 1")
     reassign(page, row, "")
@@ -306,15 +306,15 @@ def test_tasks_are_managed(loop: Loop, people: dict[str, Person], browser: Brows
 
 
 def tab(page: Page, state: str) -> Locator:
-    return page.get_by_role("group", name="Which tasks").get_by_role("button", name=state)
+    return page.get_by_role("group", name="Filter by state").get_by_role("button", name=state)
 
 
 def reassign(page: Page, row: Locator, reviewer: str) -> None:
     """Give the row's task to somebody, or free it."""
     row.get_by_role("button", name="Reassign").click()
-    chosen = page.get_by_role("dialog").get_by_label("Who is to answer it")
+    chosen = page.get_by_role("dialog").get_by_role("combobox", name="Reviewer")
     chosen.select_option(reviewer)
-    name = "Reassign" if reviewer else "Free it"
+    name = "Reassign" if reviewer else "Release"
     page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -329,7 +329,7 @@ def test_a_label_is_defined_shown_at_the_desk_and_retired(
     form.get_by_label("Colour").fill("#006e6e")
     form.get_by_label("Key").fill("G")
     form.get_by_label("Instruction").fill("Every wheel with teeth")
-    form.get_by_label("Example pictures").fill(example)
+    form.get_by_label("Example images").fill(example)
     form.get_by_role("button", name="Save").click()
     expect(form).to_have_count(0)
     card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="gear"))
@@ -377,9 +377,9 @@ def test_administration_is_for_administrators(
     loop: Loop, people: dict[str, Person], browser: Browser
 ) -> None:
     page, _ = signed_in(browser, loop, people["ben"], "admin/tasks")
-    expect(page.get_by_role("heading", name="For administrators")).to_be_visible()
+    expect(page.get_by_role("heading", name="Administrators only")).to_be_visible()
     places = page.get_by_role("navigation", name="Main").get_by_role("link")
-    expect(places).to_have_text(["Review", "Runs", "Versions", "Try it"])
+    expect(places).to_have_text(["Review", "Runs", "Model versions", "Try it"])
     page.context.close()
 
 
@@ -398,7 +398,7 @@ def test_what_is_drawn_outlives_the_sign_in(loop: Loop, people: dict[str, Person
             UserPoolId=loop.outputs["UserPoolId"], Username="rita"
         )
         page.keyboard.press("n")
-        expect(page.get_by_text("Your sign-in has ended.")).to_be_visible()
+        expect(page.get_by_text("Your session has expired.")).to_be_visible()
         expect(page.get_by_text("1 to send")).to_be_visible()
         drawn = task_of(page)
         assert drawn != answered

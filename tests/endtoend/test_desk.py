@@ -20,8 +20,7 @@ from local.people import Person, add_person
 from local.scenes import detection_scenes
 from tests.browser import chromium
 from tests.endtoend.conftest import TUNING
-from tests.endtoend.loop import Loop, until
-from tests.endtoend.page import (
+from tests.fixtures.console_pages import (
     add_people,
     client,
     desk_is_ready,
@@ -32,6 +31,7 @@ from tests.endtoend.page import (
     task_of,
     tasks,
 )
+from tests.fixtures.deployed_loop import Loop, until
 
 IMAGES = 14
 BOX = {"label": "nut", "left": 20, "top": 30, "width": 40, "height": 50}
@@ -40,7 +40,7 @@ BOX = {"label": "nut", "left": 20, "top": 30, "width": 40, "height": 50}
 @pytest.fixture(scope="module")
 def loop(stack: embedded.Running) -> Loop:
     embedded.deploy(
-        stack, name="desk", context={**TUNING, "settle_seconds": "1", "review_claim_seconds": "60"}
+        stack, name="desk", context={**TUNING, "burst_quiet_seconds": "1", "review_claim_seconds": "60"}
     )
     return Loop(stack, "desk")
 
@@ -95,7 +95,7 @@ def test_a_task_from_sign_in_to_the_catalogue(
     page.context.close()
 
 
-def test_nothing_here(desk: Loop, people: dict[str, Person], browser: Browser) -> None:
+def test_an_image_without_objects(desk: Loop, people: dict[str, Person], browser: Browser) -> None:
     page, _ = opened(browser, desk, people["rita"])
     task = task_of(page)
     page.keyboard.press("n")

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lambdas.domain import catalogue
+from lambdas.domain.catalogue import images as catalogue_images
 from local import embedded
 from local.scenes import CLASSIFICATION_LABELS, Scene, classification_scenes
-from tests.endtoend.loop import Loop, until
+from tests.fixtures.deployed_loop import Loop, until
 
 pytestmark = pytest.mark.embedded
 
@@ -102,7 +102,7 @@ def test_a_burst_of_images_becomes_a_champion_by_itself(loop: Loop, notification
     assert len(registered(loop, len(GOOD))) == len(GOOD)
     assert_complete(run)
     assert {step["step"] for step in run["steps"]} >= {"Settle", "Snapshot", "Train", "Evaluate", "Promote"}
-    champion = loop.records.champion()
+    champion = loop.loop_state.champion()
     assert champion is not None
     assert champion.version_name == run["version"]
     assert loop.running() == {champion.version_name}
@@ -133,9 +133,9 @@ def assert_complete(run: dict[str, Any]) -> None:
 
 
 def assert_nothing_is_left(loop: Loop) -> None:
-    until(lambda: loop.records.lease("retrain") is None, 10, "the run's lease is free")
-    assert loop.records.lease("promote") is None
-    champion = loop.records.champion()
+    until(lambda: loop.loop_state.lease("retrain") is None, 10, "the run's lease is free")
+    assert loop.loop_state.lease("promote") is None
+    champion = loop.loop_state.champion()
     assert loop.running() <= ({champion.version_name} if champion else set())
 
 
@@ -155,7 +155,7 @@ def test_the_champion_answers_for_an_image_under_detect(loop: Loop) -> None:
     (scene,) = classification_scenes(1, seed=99)
     loop.put("detect/shift 1/tray+ä.jpg", scene.jpeg())
     result = until(lambda: loop.json("results/shift 1/tray+ä.jpg.json"), 30, "there is a result")
-    champion = loop.records.champion()
+    champion = loop.loop_state.champion()
     assert champion is not None
     assert result["model_version"] == champion.version_name
     assert all(0 <= label["confidence"] <= 100 for label in result["labels"])
@@ -176,12 +176,12 @@ def test_the_same_images_are_not_trained_on_twice(loop: Loop) -> None:
 def test_two_runs_at_once_are_one(loop: Loop) -> None:
     loop.fault(operation="DescribeProjects", delay_seconds=3)
     loop.start("RetrainMachineArn", "first-of-two", {"force": True})
-    until(lambda: loop.records.lease("retrain"), 30, "the first has the lease")
+    until(lambda: loop.loop_state.lease("retrain"), 30, "the first has the lease")
     second = loop.retrain("second-of-two")
     assert second["outcome"] == "skipped"
     assert "first-of-two is under way" in second["reason"]
     loop.stepfunctions.stop_execution(
-        executionArn=loop.records.run("first-of-two")["execution"],  # type: ignore[index]
+        executionArn=loop.loop_state.run("first-of-two")["execution"],  # type: ignore[index]
         cause="stopped by a person",
     )
 
@@ -191,18 +191,18 @@ def test_an_aborted_run_is_swept_up(loop: Loop) -> None:
     run = loop.run("first-of-two")
     assert run["outcome"] == "failed"
     assert "stopped by a person" in run["reason"]
-    until(lambda: loop.records.lease("retrain") is None, 30, "the lease is free")
+    until(lambda: loop.loop_state.lease("retrain") is None, 30, "the lease is free")
 
 
 def test_wrong_labels_are_refused_and_never_started(loop: Loop) -> None:
-    before = loop.records.champion()
+    before = loop.loop_state.champion()
     loop.drop_by_folder(classification_scenes(90, seed=2), wrong_label)
     registered(loop, len(GOOD) + 90)
     run = loop.retrain("wrong-labels")
     assert run["outcome"] == "refused", run
     assert "overall F1" in run["reason"]
     assert loop.statuses()[run["version"]] == "TRAINING_COMPLETED"
-    assert loop.records.champion() == before
+    assert loop.loop_state.champion() == before
     assert_nothing_is_left(loop)
 
 
@@ -211,34 +211,34 @@ def test_a_training_that_fails_leaves_nothing_behind(loop: Loop) -> None:
     run = loop.retrain("failing-training", force=True)
     assert run["outcome"] == "failed"
     assert run["reason"].startswith("TrainingFailed")
-    assert loop.records.version(run["version"])["state"] == "failed"  # type: ignore[index]
+    assert loop.loop_state.version(run["version"])["state"] == "failed"  # type: ignore[index]
     assert_nothing_is_left(loop)
 
 
 def test_an_endpoint_that_does_not_start_leaves_the_champion(loop: Loop) -> None:
-    before = loop.records.champion()
+    before = loop.loop_state.champion()
     loop.tune(min_f1=0, min_label_f1=0)
     loop.fault(operation="StartProjectVersion", outcome="FAILED")
     run = loop.retrain("failing-start", force=True)
     assert run["outcome"] == "failed"
     assert "did not start" in run["reason"]
-    assert loop.records.champion() == before
+    assert loop.loop_state.champion() == before
     assert_nothing_is_left(loop)
 
 
 def test_a_step_that_times_out_leaves_the_champion(loop: Loop) -> None:
     """The challenger runs by then, and is stopped again."""
-    before = loop.records.champion()
+    before = loop.loop_state.champion()
     lambda_ = loop.client("lambda")
     verify = loop.resource("AWS::Lambda::Function", "PromoteVerify")
     lambda_.update_function_configuration(FunctionName=verify, Timeout=1)
     loop.fault(operation="DetectCustomLabels", delay_seconds=4, times=4)
-    version = loop.records.run("failing-start")["version"]  # type: ignore[index]
+    version = loop.loop_state.run("failing-start")["version"]  # type: ignore[index]
     execution = loop.start("PromoteMachineArn", "slow-verification", {"version": version})
     ended = until(lambda: ended_execution(loop, execution), 120, "the promotion ends")
     lambda_.update_function_configuration(FunctionName=verify, Timeout=900)
     assert ended["status"] == "FAILED"
-    assert loop.records.champion() == before
+    assert loop.loop_state.champion() == before
     assert_nothing_is_left(loop)
 
 
@@ -249,27 +249,27 @@ def ended_execution(loop: Loop, arn: str) -> Any:
 
 def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
     """Also: an older version can be gone back to, by the same machine."""
-    version = loop.records.run("wrong-labels")["version"]  # type: ignore[index]
-    before = loop.records.champion()
+    version = loop.loop_state.run("wrong-labels")["version"]  # type: ignore[index]
+    before = loop.loop_state.champion()
     assert before is not None
     execution = loop.start("PromoteMachineArn", "by-hand", {"version": version, "rollback": True})
     asked, image = [], next(classification_scenes(1, seed=5)).jpeg()
     while not (ended := ended_execution(loop, execution)):
-        champion = loop.records.champion()
+        champion = loop.loop_state.champion()
         assert champion is not None
         loop.rekognition.detect_custom_labels(ProjectVersionArn=champion.version_arn, Image={"Bytes": image})
         asked.append(champion.version_name)
     assert ended["status"] == "SUCCEEDED"
     assert set(asked) == {before.version_name, version}
-    after = loop.records.champion()
+    after = loop.loop_state.champion()
     assert after is not None
     assert (after.version_name, after.previous_version_name) == (version, before.version_name)
     assert_nothing_is_left(loop)
 
 
 def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
-    forgotten = loop.records.run("failing-start")["version"]  # type: ignore[index]
-    arn = loop.records.version(forgotten)["arn"]  # type: ignore[index]
+    forgotten = loop.loop_state.run("failing-start")["version"]  # type: ignore[index]
+    arn = loop.loop_state.version(forgotten)["arn"]  # type: ignore[index]
     loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
 
     def stopped() -> bool:
@@ -323,7 +323,7 @@ def test_a_bad_burst_is_sorted_out_and_harms_nothing_else(loop: Loop) -> None:
         hashlib.sha256(scene.jpeg()).hexdigest(): key for scene, key in zip(good, ODD_KEYS, strict=True)
     }
     for sha, key in hashes.items():
-        image = catalogue.get_image(loop.catalogue, sha)
+        image = catalogue_images.get_image(loop.catalogue, sha)
         assert image is not None
         assert image.sources == {
             f"incoming/labeled/empty/{key}.jpg",
@@ -336,14 +336,14 @@ def test_an_event_that_comes_ten_times_is_one_image(loop: Loop) -> None:
     sha = hashlib.sha256(scene.jpeg()).hexdigest()
     key = "incoming/labeled/empty/ten-times.jpg"
     loop.put(key, scene.jpeg())
-    first = until(lambda: catalogue.get_image(loop.catalogue, sha), 30, "it is registered")
+    first = until(lambda: catalogue_images.get_image(loop.catalogue, sha), 30, "it is registered")
     detail = {"bucket": {"name": loop.bucket}, "object": {"key": key, "size": 1, "sequencer": "0"}}
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
-    queue = loop.resource("AWS::SQS::Queue", "RegisterInboxQueue")
+    queue = loop.resource("AWS::SQS::Queue", "RegisterEventQueueQueue")
     for _ in range(10):
         loop.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
     time.sleep(3)
-    assert catalogue.get_image(loop.catalogue, sha) == first
+    assert catalogue_images.get_image(loop.catalogue, sha) == first
 
 
 def test_an_image_under_two_labels_is_kept_out_until_somebody_says(loop: Loop) -> None:
@@ -353,7 +353,7 @@ def test_an_image_under_two_labels_is_kept_out_until_somebody_says(loop: Loop) -
         loop.put(f"incoming/labeled/{label}/{uuid.uuid4()}.jpg", scene.jpeg())
 
     def conflict() -> Any:
-        image = catalogue.get_image(loop.catalogue, sha)
+        image = catalogue_images.get_image(loop.catalogue, sha)
         return image if image and image.status == "conflict" else None
 
     image = until(conflict, 30, "the contradiction is found")
@@ -387,7 +387,7 @@ def test_a_manifest_with_broken_lines_labels_what_it_can(loop: Loop) -> None:
         sha = hashlib.sha256(picture.jpeg()).hexdigest()
 
         def labels(sha: str = sha) -> tuple[str, ...]:
-            image = catalogue.get_image(loop.catalogue, sha)
+            image = catalogue_images.get_image(loop.catalogue, sha)
             return image.labels if image else ()
 
         assert until(labels, 30, "the manifest's label is on it") == ("damaged",)
@@ -396,17 +396,17 @@ def test_a_manifest_with_broken_lines_labels_what_it_can(loop: Loop) -> None:
 def test_a_lost_event_is_made_up_for(loop: Loop) -> None:
     """The rule is switched off while an image comes; the sweeper finds it."""
     events = loop.client("events")
-    rule = loop.resource("AWS::Events::Rule", "RegisterInboxRule")
+    rule = loop.resource("AWS::Events::Rule", "RegisterEventQueueRule")
     (scene,) = classification_scenes(1, seed=11)
     events.disable_rule(Name=rule)
     loop.put("incoming/labeled/empty/overlooked.jpg", scene.jpeg())
     events.enable_rule(Name=rule)
-    loop.tune(lost_event_seconds=1)
+    loop.tune(resend_event_after_seconds=1)
     sha = hashlib.sha256(scene.jpeg()).hexdigest()
     time.sleep(1.5)
     loop.sweep()
-    until(lambda: catalogue.get_image(loop.catalogue, sha), 30, "the sweeper has found the image")
-    loop.tune(lost_event_seconds=900)
+    until(lambda: catalogue_images.get_image(loop.catalogue, sha), 30, "the sweeper has found the image")
+    loop.tune(resend_event_after_seconds=900)
 
 
 def test_no_event_was_lost(loop: Loop) -> None:
@@ -421,8 +421,8 @@ def test_no_event_was_lost(loop: Loop) -> None:
 
 def test_destroying_the_stack_stops_every_model(loop: Loop) -> None:
     """Also one that nothing of the loop knows to be running, and a run under way is ended."""
-    forgotten = loop.records.run("failing-start")["version"]  # type: ignore[index]
-    arn = loop.records.version(forgotten)["arn"]  # type: ignore[index]
+    forgotten = loop.loop_state.run("failing-start")["version"]  # type: ignore[index]
+    arn = loop.loop_state.version(forgotten)["arn"]  # type: ignore[index]
     loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
     execution = loop.start("RetrainMachineArn", "under-way", {"force": True})
     assert len(loop.running()) == 2

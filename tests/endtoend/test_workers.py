@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.reviews import a2i, settling
-from lambdas.domain.reviews.tasks import STATES, Task
+from lambdas.domain.review.desk.task import STATES, Task
+from lambdas.domain.review.results import reviewer_statistics
+from lambdas.domain.review.workforce import a2i
 from local import embedded
 from local.console_client import ConsoleClient
 from local.scenes import detection_scenes
 from tests.endtoend.conftest import TUNING
-from tests.endtoend.loop import Loop, until
-from tests.endtoend.page import add_people, client, execution_status, image_of, tasks
+from tests.fixtures.console_pages import add_people, client, execution_status, image_of, tasks
+from tests.fixtures.deployed_loop import Loop, until
 
 NAME = "crowd"
 WORKTEAM = f"arn:aws:sagemaker:{embedded.REGION}:{embedded.ACCOUNT}:workteam/private-crowd/team"
@@ -25,7 +26,7 @@ SCENES = list(detection_scenes(4, seed=90))
 @pytest.fixture(scope="module")
 def loop(stack: embedded.Running) -> Loop:
     workers = {"review_route": "a2i", "a2i_workteam_arn": WORKTEAM, "groundtruth_workteam_arn": WORKTEAM}
-    times = {"settle_seconds": "1", "poll_seconds": "1", "review_timeout_seconds": "3600"}
+    times = {"burst_quiet_seconds": "1", "poll_seconds": "1", "review_timeout_seconds": "3600"}
     # What is asked about when is up to the tests.
     seldom = {"sweep_schedule": "rate(30 minutes)", "review_heartbeat_seconds": "2400"}
     context = {**TUNING, **workers, **times, **seldom, "review_kind": "detection"}
@@ -91,7 +92,7 @@ def test_a_human_loop_is_answered_at_the_desk(loop: Loop, rita: ConsoleClient) -
     # Workers of the stack's portal are people of the desk.
     sub = rita.get("/api/me")["sub"]
     assert [given.reviewer for given in every(loop)[task.id].answers] == [sub]
-    assert settling.reviewed_by(tasks(loop), sub)["answered"] == 1
+    assert reviewer_statistics.reviewed_by(tasks(loop), sub)["answered"] == 1
 
 
 def test_a_human_loop_that_is_stopped_gives_its_task_back(loop: Loop) -> None:

@@ -158,7 +158,7 @@ def test_the_page_runs_nothing_but_its_own(template: Template) -> None:
 
 def _data(template: Template) -> str:
     """The name of the data bucket."""
-    (name,) = [one for one in template.find_resources("AWS::S3::Bucket") if one.startswith("DropData")]
+    (name,) = [one for one in template.find_resources("AWS::S3::Bucket") if one.startswith("DataBucket")]
     return str(name)
 
 

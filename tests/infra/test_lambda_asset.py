@@ -105,7 +105,7 @@ def test_the_asset_alone_runs_every_client_that_the_functions_use() -> None:
     asset = lambda_asset.build(lambda_asset.HERE)
     script = (
         "import boto3, PIL.Image\n"
-        "from lambdas import detect, project, promote, register, retrain, sweep\n"
+        "from lambdas import detect, promote, register, rekognition_project, retrain, sweep\n"
         f"for name in {sorted(lambda_asset.SERVICES)!r}:\n"
         "    boto3.client(name, region_name='us-east-1')\n"
         "boto3.resource('dynamodb', region_name='us-east-1')\n"

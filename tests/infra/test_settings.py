@@ -19,7 +19,7 @@ def test_defaults_are_for_aws() -> None:
 def test_an_environment_changes_what_it_names() -> None:
     embedded = settings(environment="embedded")
     assert embedded.embedded
-    assert embedded.tuning.settle_seconds == 3
+    assert embedded.tuning.burst_quiet_seconds == 3
 
 
 def test_context_text_becomes_the_setting_s_type() -> None:

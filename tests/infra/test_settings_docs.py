@@ -6,7 +6,7 @@ import pytest
 
 from infra import settings_docs
 from infra.settings import Settings
-from lambdas.domain.tuning import Tuning
+from lambdas.domain.shared.tuning import Tuning
 
 
 def test_the_page_is_what_the_settings_say() -> None:

@@ -19,9 +19,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from local import cdn_origins, console_client, people, task_tokens
+from local import console_client, people
 from local.console_client import ConsoleClient, ConsoleError
 from local.embedded import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, Running
+from local.ministack_patches import cdn_origins, task_tokens
 
 # CloudFront's origins
 
@@ -40,7 +41,7 @@ class Origins:
         monkeypatch.setattr(apigateway, "find_api_scope", lambda _: ("123456789012", REGION))
         monkeypatch.setattr(apigateway, "stages_for_api", lambda _: {"$default": {}})
         monkeypatch.setattr(apigateway, "handle_execute", self._execute)
-        cdn_origins.mend()
+        cdn_origins.apply_patch()
         self._fetch = cloudfront._fetch_from_origin
 
     def fetch(self, domain: str, path: str, query: str = "", headers: dict[str, str] | None = None) -> Any:
@@ -155,7 +156,7 @@ class StepFunctions(SimpleNamespace):
 @pytest.fixture
 def tokens() -> tuple[StepFunctions, Any]:
     module = StepFunctions()
-    return module, task_tokens._Mended(module)
+    return module, task_tokens._Patch(module)
 
 
 def test_seconds_may_be_expressions(tokens: tuple[StepFunctions, Any]) -> None:

@@ -8,10 +8,12 @@ from typing import Any, cast
 import pytest
 
 from lambdas import promote
-from lambdas.domain import clock, promotion, snapshots
-from lambdas.domain.custom_labels import CustomLabelsError
-from tests.retrain.fake_rekognition import label
-from tests.retrain.world import BUCKET, World, context
+from lambdas.domain.promote import promotion
+from lambdas.domain.rekognition.custom_labels import CustomLabelsError
+from lambdas.domain.shared import clock
+from lambdas.domain.snapshot import snapshots
+from tests.fixtures.deployment import BUCKET, World, context
+from tests.fixtures.rekognition import label
 
 RUN = "arn:aws:states:us-east-1:123456789012:execution:retrain:a"
 
@@ -21,7 +23,7 @@ def call(handler: Any, **event: Any) -> dict[str, Any]:
 
 
 def record(world: World, name: str) -> dict[str, Any]:
-    found = world.records.version(name)
+    found = world.loop_state.version(name)
     assert found is not None
     return found
 
@@ -143,7 +145,7 @@ def test_switch_makes_the_champion_and_retires_the_old_one(world: World) -> None
     for _ in range(2):
         found = call(promote.switch, version="new", run=RUN)
         assert found["wait_seconds"] == 3
-    champion = world.records.champion()
+    champion = world.loop_state.champion()
     assert champion is not None
     assert (champion.version_name, champion.previous_version_name) == ("new", "old")
     assert (record(world, "new")["state"], record(world, "old")["state"]) == ("champion", "retired")
@@ -170,13 +172,13 @@ def finish(world: World, outcome: str, reason: str = "because", run: str = RUN) 
 
 @pytest.mark.parametrize(("outcome", "state"), [("refused", "refused"), ("failed", "failed")])
 def test_finish_notes_why_the_challenger_does_not_serve(outcome: str, state: str, world: World) -> None:
-    world.records.take_lease("promote", "h")
+    world.loop_state.take_lease("promote", "h")
     world.version("new", state="challenger", started_at=clock.now())
     cause = 'Boom: {"errorMessage": "no capacity"}'
     assert finish(world, outcome, cause) == {"outcome": outcome, "reason": "Boom: no capacity"}
     noted = record(world, "new")
     assert (noted["state"], noted["reason"]) == (state, "Boom: no capacity")
-    assert world.records.lease("promote") is None
+    assert world.loop_state.lease("promote") is None
 
 
 def test_finish_tells_the_run_what_the_promotion_cost_and_decided(world: World) -> None:
@@ -184,7 +186,7 @@ def test_finish_tells_the_run_what_the_promotion_cost_and_decided(world: World) 
     started = clock.text(clock.parse(clock.now()).replace(year=2024))
     world.version("new", state="champion", verdicts=verdicts, started_at=started)
     finish(world, "promoted")
-    run = world.records.run("a")
+    run = world.loop_state.run("a")
     assert run is not None
     assert run["verdicts"] == verdicts
     assert run["promotion_usd"] > 4 * 24 * 365
@@ -193,7 +195,7 @@ def test_finish_tells_the_run_what_the_promotion_cost_and_decided(world: World) 
 def test_finish_of_a_rollback_has_no_run_to_tell(world: World) -> None:
     world.version("new", state="champion", started_at=clock.now())
     finish(world, "promoted", run="")
-    assert world.records.runs() == []
+    assert world.loop_state.runs() == []
 
 
 def test_finish_lets_waiting_images_have_the_new_champion(world: World) -> None:
@@ -206,24 +208,24 @@ def test_finish_lets_waiting_images_have_the_new_champion(world: World) -> None:
 
 
 def test_finish_of_a_promotion_that_never_had_the_lease_leaves_it(world: World) -> None:
-    world.records.take_lease("promote", "another")
+    world.loop_state.take_lease("promote", "another")
     world.version("new")
     finish(world, "failed")
-    lease = world.records.lease("promote")
+    lease = world.loop_state.lease("promote")
     assert lease is not None
     assert lease.holder == "another"
     assert "reason" not in record(world, "new")
 
 
 def test_finish_of_an_unknown_version_gives_the_lease_back(world: World) -> None:
-    world.records.take_lease("promote", "h")
+    world.loop_state.take_lease("promote", "h")
     assert finish(world, "failed")["outcome"] == "failed"
-    assert world.records.lease("promote") is None
+    assert world.loop_state.lease("promote") is None
 
 
 def test_finish_does_not_call_the_champion_failed(world: World) -> None:
     version = world.version("new", "RUNNING", state="challenger", started_at=clock.now())
-    promotion.switch(world.records, version)
+    promotion.switch(world.loop_state, version)
     finish(world, "failed")
     assert record(world, "new")["state"] == "champion"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain import custom_labels, promotion
-from lambdas.domain.custom_labels import CustomLabelsError
-from tests.retrain.world import PROJECT, World
+from lambdas.domain.promote import promotion
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition.custom_labels import CustomLabelsError
+from tests.fixtures.deployment import PROJECT, World
 
 STATUSES = [
     "TRAINING_IN_PROGRESS",
@@ -23,7 +24,7 @@ STATUSES = [
 
 
 def stop_all(world: World) -> list[str]:
-    found = promotion.stop_all_but_champion(world.fake.client, PROJECT, world.records.champion())
+    found = promotion.stop_all_but_champion(world.fake.client, PROJECT, world.loop_state.champion())
     return [version.name for version in found]
 
 
@@ -36,10 +37,10 @@ def test_a_version_is_found_by_its_name(world: World) -> None:
 
 def test_a_switch_can_be_done_again(world: World) -> None:
     old, new = world.version("v1"), world.version("v2")
-    assert promotion.switch(world.records, old)[1] == "v1 serves"
-    champion, reason = promotion.switch(world.records, new)
+    assert promotion.switch(world.loop_state, old)[1] == "v1 serves"
+    champion, reason = promotion.switch(world.loop_state, new)
     assert reason == "v2 serves instead of v1"
-    again, _ = promotion.switch(world.records, new)
+    again, _ = promotion.switch(world.loop_state, new)
     assert again == champion
     assert again.previous_version_name == "v1"
 

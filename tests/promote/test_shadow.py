@@ -7,19 +7,20 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain import shadow, snapshots
-from lambdas.domain.manifests import Box
-from lambdas.domain.verification import Truth
-from tests.retrain.fake_rekognition import label
-from tests.retrain.world import BUCKET, World
+from lambdas.domain.promote import shadow
+from lambdas.domain.promote.scoring import GroundTruth
+from lambdas.domain.shared.annotation import Box
+from lambdas.domain.snapshot import snapshots
+from tests.fixtures.deployment import BUCKET, World
+from tests.fixtures.rekognition import label
 
 
 def snapshot_of(world: World) -> str:
     return snapshots.make(world.catalogue, world.s3, BUCKET).id
 
 
-def sample(world: World, count: int) -> list[shadow.TestImage]:
-    return shadow.test_images(world.s3, BUCKET, snapshot_of(world), count)
+def sample(world: World, count: int) -> list[shadow.ShadowImage]:
+    return shadow.shadow_images(world.s3, BUCKET, snapshot_of(world), count)
 
 
 def put_tests(world: World, *labels: tuple[str, ...]) -> None:
@@ -43,7 +44,7 @@ def put_tests(world: World, *labels: tuple[str, ...]) -> None:
 def test_the_tests_are_of_the_test_dataset(world: World) -> None:
     world.images("cat", 10)
     found = sample(world, 30)
-    assert [test.truth for test in found] == [Truth(("cat",))] * 2
+    assert [test.truth for test in found] == [GroundTruth(("cat",))] * 2
     splits = world.splits()
     assert all(splits[test.key.removeprefix("images/").removesuffix(".jpg")] == "TEST" for test in found)
     assert {test.bucket for test in found} == {BUCKET}
@@ -59,20 +60,20 @@ def test_boxes_become_ratios(world: World) -> None:
 
 def test_a_small_sample_has_every_label(world: World) -> None:
     put_tests(world, *[("cat",)] * 20, *[("dog",)] * 3, ("fox",))
-    found = shadow.test_images(world.s3, BUCKET, "s", 6)
+    found = shadow.shadow_images(world.s3, BUCKET, "s", 6)
     assert sorted(test.truth.labels[0] for test in found) == ["cat", "cat", "cat", "dog", "dog", "fox"]
-    assert found == shadow.test_images(world.s3, BUCKET, "s", 6)
+    assert found == shadow.shadow_images(world.s3, BUCKET, "s", 6)
 
 
 def test_no_image_is_asked_about_twice(world: World) -> None:
     put_tests(world, *[("cat", "dog")] * 5, *[("dog",)] * 5)
-    found = shadow.test_images(world.s3, BUCKET, "s", 100)
+    found = shadow.shadow_images(world.s3, BUCKET, "s", 100)
     assert sorted(test.key for test in found) == [f"images/{number}.jpg" for number in range(10)]
 
 
 def test_a_label_that_is_always_second_is_in_the_sample(world: World) -> None:
     put_tests(world, *[("cat",)] * 20, ("cat", "dog"))
-    found = shadow.test_images(world.s3, BUCKET, "s", 5)
+    found = shadow.shadow_images(world.s3, BUCKET, "s", 5)
     assert {name for test in found for name in test.truth.labels} == {"cat", "dog"}
 
 
@@ -80,7 +81,7 @@ def test_a_version_is_scored_by_what_it_finds(world: World) -> None:
     put_tests(world, ("cat",), ("dog",))
     version = world.version("v1", "RUNNING")
     world.fake.finds = lambda name, key: [label("cat")]
-    tests = shadow.test_images(world.s3, BUCKET, "s", 30)
+    tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
     found = shadow.evaluate(world.fake.client, world.s3, version.arn, tests)
     assert {entry.label: entry.f1 for entry in found.labels} == {"cat": pytest.approx(2 / 3), "dog": 0}
     asked = [request["Image"]["S3Object"] for request in world.fake.called("detect_custom_labels")]
@@ -90,20 +91,20 @@ def test_a_version_is_scored_by_what_it_finds(world: World) -> None:
 @pytest.mark.parametrize("status", ["STOPPED", "STOPPING", "STARTING"])
 def test_a_champion_that_sleeps_is_no_rival(status: str, world: World) -> None:
     put_tests(world, ("cat",))
-    tests = shadow.test_images(world.s3, BUCKET, "s", 30)
+    tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
     champion = world.version("v1", status)
     assert shadow.evaluate_champion(world.fake.client, world.s3, champion.arn, tests) is None
 
 
 def test_a_champion_that_was_deleted_is_no_rival(world: World) -> None:
     put_tests(world, ("cat",))
-    tests = shadow.test_images(world.s3, BUCKET, "s", 30)
+    tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
     assert shadow.evaluate_champion(world.fake.client, world.s3, "arn:gone", tests) is None
 
 
 def test_any_other_error_is_raised(world: World) -> None:
     put_tests(world, ("cat",))
-    tests = shadow.test_images(world.s3, BUCKET, "s", 30)
+    tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
     champion = world.version("v1", "RUNNING")
     world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):

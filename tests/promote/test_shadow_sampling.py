@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain import shadow
-from lambdas.domain.shadow import TestImage
-from lambdas.domain.verification import Truth
+from lambdas.domain.promote import shadow
+from lambdas.domain.promote.scoring import GroundTruth
+from lambdas.domain.promote.shadow import ShadowImage
 
 LABELS = st.lists(st.sampled_from(["cat", "dog", "fox", "owl"]), min_size=1, max_size=3, unique=True)
 
@@ -16,7 +16,7 @@ LABELS = st.lists(st.sampled_from(["cat", "dog", "fox", "owl"]), min_size=1, max
 @given(st.lists(LABELS, max_size=40), st.integers(0, 12))
 def test_the_first_of_each_label_are_all_that_can_be_chosen(labels: list[list[str]], count: int) -> None:
     images = [
-        TestImage("bucket", f"images/{number}.jpg", Truth(tuple(sorted(found)), ()))
+        ShadowImage("bucket", f"images/{number}.jpg", GroundTruth(tuple(sorted(found)), ()))
         for number, found in enumerate(labels)
     ]
     kept = shadow._first_of_each_label(images, count)

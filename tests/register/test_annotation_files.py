@@ -6,19 +6,19 @@ import json
 
 import pytest
 
-from lambdas.domain import parts
-from lambdas.domain.arrivals import Arrival, Outcome
-from tests.register.conftest import BUCKET, Drop
-from tests.register.pictures import picture
-from tests.register.test_manifests import box
+from lambdas.domain.register import conversion
+from lambdas.domain.register.arrivals import Arrival, Outcome
+from tests.fixtures.images import picture
+from tests.fixtures.incoming import BUCKET, Drop
 from tests.register.test_registration import boxes_line, labelled_line
+from tests.shared.test_manifests import box
 
 FOLDER = "incoming/annotations/set/"
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "PART_LINES", 3)
+    monkeypatch.setattr(conversion, "PART_LINES", 3)
 
 
 def made(drop: Drop, under: str) -> list[Arrival]:
@@ -107,7 +107,7 @@ def test_a_file_that_is_converted_twice_has_its_parts_once(
     lines = [labelled_line(f"{FOLDER}{i}.jpg", "cat") for i in range(7)]
     arrival = drop.put(f"{FOLDER}m.manifest", manifest(*lines))
     with monkeypatch.context() as crashing:
-        crashing.setattr("lambdas.domain.arrivals.delete", lambda *_: None)
+        crashing.setattr("lambdas.domain.register.arrivals.delete", lambda *_: None)
         drop.register(arrival)
         first = set(drop.keys(f"{FOLDER}m.manifest.parts/"))
         drop.register(arrival)
@@ -116,7 +116,7 @@ def test_a_file_that_is_converted_twice_has_its_parts_once(
 
 
 def test_a_file_that_is_too_large_is_rejected_unread(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(conversion, "MAX_FILE_BYTES", 10)
     body = manifest(labelled_line("incoming/annotations/a.jpg", "cat"))
     assert drop.drop(f"{FOLDER}m.manifest", body).reason == "file_too_large"
     assert "labelloop import" in drop.reason("annotations/set/m.manifest")["detail"]
@@ -125,7 +125,7 @@ def test_a_file_that_is_too_large_is_rejected_unread(drop: Drop, monkeypatch: py
 
 def test_a_file_of_the_most_that_is_taken_is_taken(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     body = manifest(labelled_line("incoming/annotations/a.jpg", "cat"))
-    monkeypatch.setattr(parts, "MAX_FILE_BYTES", len(body))
+    monkeypatch.setattr(conversion, "MAX_FILE_BYTES", len(body))
     assert drop.drop(f"{FOLDER}m.manifest", body).kind == "annotated"
     assert drop.drop(f"{FOLDER}n.manifest", body + b"\n").reason == "file_too_large"
     detail = drop.reason("annotations/set/n.manifest")["detail"]

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain import catalogue, rejections
-from lambdas.domain.arrivals import Outcome
-from lambdas.domain.manifests import Box
-from tests.register.conftest import Drop
-from tests.register.pictures import picture
+from lambdas.domain.catalogue import pending
+from lambdas.domain.register import rejections
+from lambdas.domain.register.arrivals import Outcome
+from lambdas.domain.shared.annotation import Box
+from tests.fixtures.images import picture
+from tests.fixtures.incoming import Drop
 from tests.register.test_annotation_files import FOLDER, drop_all, images, small_parts
 
 __all__ = ["small_parts"]
@@ -59,7 +60,7 @@ def test_an_image_is_found_by_its_bare_name_beside_the_file(
         drop_coco(drop, [named])
     else:
         drop_coco(drop, [named])
-        assert catalogue.count_pending(drop.table) == 1, "by whichever names"
+        assert pending.count_pending(drop.table) == 1, "by whichever names"
         [sha256] = images(drop, 1)
     assert drop.image(sha256).label_names == ("bolt",)
     assert [item for item in drop.table.scan()["Items"] if str(item["id"]).startswith("pending#")] == []

@@ -10,11 +10,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 import lambdas.register
-from lambdas.domain import retraining
-from lambdas.domain.arrivals import Arrival
-from lambdas.domain.services import services
-from tests.register.conftest import BUCKET, TABLE, Drop
-from tests.register.pictures import picture
+from lambdas.domain.register.arrivals import Arrival
+from lambdas.domain.retrain import requests as retrain_requests
+from lambdas.services import services
+from tests.fixtures.images import picture
+from tests.fixtures.incoming import BUCKET, TABLE, Drop
 
 
 @dataclass
@@ -32,14 +32,16 @@ def asked(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name, value in {
         "DATA_BUCKET": BUCKET,
         "CATALOGUE_TABLE": TABLE,
-        "LOOP_TABLE": "loop",
+        "LOOP_STATE_TABLE": "loop",
         "RETRAIN_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:retrain",
         "TUNING_PARAMETER": "/labelloop/tuning",
     }.items():
         monkeypatch.setenv(name, value)
     services.cache_clear()
     services().ssm.put_parameter(Name="/labelloop/tuning", Value="{}", Type="String")
-    monkeypatch.setattr(retraining, "request_run_if_due", lambda *arguments: requests.append(arguments[3]))
+    monkeypatch.setattr(
+        retrain_requests, "request_run_if_due", lambda *arguments: requests.append(arguments[3])
+    )
     monkeypatch.setattr(services(), "s3", drop.s3)
     return requests
 
@@ -121,7 +123,7 @@ def test_a_request_that_fails_fails_no_record(
     def unavailable(*_: object) -> None:
         raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "StartExecution")
 
-    monkeypatch.setattr(retraining, "request_run_if_due", unavailable)
+    monkeypatch.setattr(retrain_requests, "request_run_if_due", unavailable)
     assert handle(sqs_event(drop.put("incoming/labeled/cat/a.jpg", picture()))) == []
     assert "could not ask for a run" in caplog.text
 

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lambdas.domain import arrivals, catalogue, images, registration, rows
-from lambdas.domain.arrivals import Arrival
-from lambdas.domain.manifests import Box
-from tests.register.conftest import BUCKET, Drop
-from tests.register.pictures import GIF, encoded, picture
-from tests.register.test_manifests import box, classification, detection
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue import pending, snapshot_rows, sources
+from lambdas.domain.images import files as image_files
+from lambdas.domain.register import arrivals as register_arrivals
+from lambdas.domain.register import registration
+from lambdas.domain.register.arrivals import Arrival
+from lambdas.domain.shared.annotation import Box
+from tests.fixtures.images import GIF, encoded, picture
+from tests.fixtures.incoming import BUCKET, Drop
+from tests.shared.test_manifests import box, classification, detection
 
 
 def ref(key: str, bucket: str = BUCKET) -> str:
@@ -46,7 +50,7 @@ def test_a_labelled_folder(drop: Drop) -> None:
         "folder",
     )
     assert (image.width, image.height, image.format, image.bytes) == (80, 70, "JPEG", len(data))
-    assert image.perceptual_hash == images.inspect(data).perceptual_hash
+    assert image.perceptual_hash == image_files.inspect(data).perceptual_hash
     assert image.changed_at.endswith("Z")
     assert drop.read(f"images/{sha256}.jpg") == data
     assert drop.s3.head_object(Bucket=BUCKET, Key=image.key)["ContentType"] == "image/jpeg"
@@ -74,7 +78,7 @@ def test_keys_keep_every_character(drop: Drop, name: str) -> None:
     assert drop.drop(key).kind == "registered"
     [image] = drop.images()
     assert image.sources == {key}
-    assert catalogue.get_source(drop.table, key) == image.sha256
+    assert sources.get_source(drop.table, key) == image.sha256
     assert drop.drop(f"incoming/labeled/cat/{name}", b"junk").kind == "rejected"
     assert drop.read(f"rejected/labeled/cat/{name}") == b"junk"
     assert drop.keys("incoming/") == []
@@ -109,7 +113,7 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
 ) -> None:
     arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
     with monkeypatch.context() as crashing:
-        crashing.setattr(arrivals, "forget", lambda *_: None)
+        crashing.setattr(register_arrivals, "forget", lambda *_: None)
         for _ in range(3):
             drop.register(arrival)
     [image] = drop.images()
@@ -124,14 +128,14 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
 def test_the_same_event_at_the_same_time(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/cat/a.jpg", picture())
     together = threading.Barrier(8, timeout=20)
-    opened = arrivals.open_object
+    opened = register_arrivals.open_object
 
     def checked(s3: Any, arrival: Arrival) -> Any:
         found = opened(s3, arrival)
         together.wait()
         return found
 
-    monkeypatch.setattr(arrivals, "open_object", checked)
+    monkeypatch.setattr(register_arrivals, "open_object", checked)
     with ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(drop.register, [arrival] * 8))
     assert sum(outcome.kind == "registered" for outcome in outcomes) == 1
@@ -156,7 +160,7 @@ def test_one_image_under_very_many_names(drop: Drop, monkeypatch: pytest.MonkeyP
         drop.drop(f"incoming/unlabeled/{number}.jpg")
     [image] = drop.images()
     assert len(image.sources) == 3
-    assert catalogue.get_source(drop.table, "incoming/unlabeled/4.jpg") == image.sha256
+    assert sources.get_source(drop.table, "incoming/unlabeled/4.jpg") == image.sha256
 
 
 def test_one_image_under_two_labels_is_a_conflict(drop: Drop) -> None:
@@ -186,7 +190,7 @@ def test_another_image_under_the_same_key(drop: Drop) -> None:
     newer = drop.register(second)
     older = drop.register(first)
     assert (older.kind, newer.kind) == ("registered", "registered")
-    assert catalogue.get_source(drop.table, key) == newer.sha256, "the older event came later"
+    assert sources.get_source(drop.table, key) == newer.sha256, "the older event came later"
     assert drop.keys("incoming/") == []
 
 
@@ -219,14 +223,14 @@ def test_an_object_deleted_since_the_event(drop: Drop) -> None:
 
 def test_an_object_that_goes_while_it_is_rejected(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> None:
     arrival = drop.put("incoming/labeled/x.jpg", picture())
-    opened = arrivals.open_object
+    opened = register_arrivals.open_object
 
     def opened_and_deleted(s3: Any, arrival: Arrival) -> Any:
         found = opened(s3, arrival)
         drop.s3.delete_object(**arrival.version)
         return found
 
-    monkeypatch.setattr(arrivals, "open_object", opened_and_deleted)
+    monkeypatch.setattr(register_arrivals, "open_object", opened_and_deleted)
     assert drop.register(arrival).kind == "gone"
     assert drop.keys("rejected/") == []
 
@@ -354,8 +358,8 @@ def test_an_annotation_without_boxes_says_that_nothing_is_on_the_image(drop: Dro
     sha256 = drop.drop(key).sha256
     assert drop.drop_manifest("m.manifest", boxes_line(key)).labels_changed == 1
     assert (drop.image(sha256).status, drop.image(sha256).kind) == ("labelled", "detection")
-    assert [(row.sha256, row.labels) for row in rows.labelled(drop.table)] == [(sha256, ())]
-    assert list(catalogue.ids(drop.table, "unlabelled")) == []
+    assert [(row.sha256, row.labels) for row in snapshot_rows.labelled(drop.table)] == [(sha256, ())]
+    assert list(catalogue_images.ids(drop.table, "unlabelled")) == []
 
 
 @pytest.mark.parametrize("by_content", [False, True])
@@ -389,31 +393,31 @@ def test_an_image_that_comes_while_its_annotation_is_written_down(
     drop: Drop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "incoming/annotations/a.jpg"
-    put_pending = catalogue.put_pending
+    put_pending = pending.put_pending
 
     def put_pending_late(*arguments: Any) -> None:
         assert drop.drop(key).labels_changed == 0
         put_pending(*arguments)
 
-    monkeypatch.setattr(catalogue, "put_pending", put_pending_late)
+    monkeypatch.setattr(pending, "put_pending", put_pending_late)
     outcome = drop.drop_manifest("m.manifest", labelled_line(key, "cat"))
     assert (outcome.pending, outcome.labels_changed) == (0, 1)
     [image] = drop.images()
     assert image.labels == ("cat",)
-    assert catalogue.get_pendings(drop.table, [key]) == []
+    assert pending.get_pendings(drop.table, [key]) == []
 
 
 def test_an_annotation_that_comes_while_its_image_is_registered(
     drop: Drop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "incoming/annotations/a.jpg"
-    put_source = catalogue.put_source
+    put_source = sources.put_source
 
     def put_source_late(*arguments: Any) -> None:
         assert drop.drop_manifest("m.manifest", labelled_line(key, "cat")).pending == 1
         put_source(*arguments)
 
-    monkeypatch.setattr(catalogue, "put_source", put_source_late)
+    monkeypatch.setattr(sources, "put_source", put_source_late)
     assert drop.drop(key).labels_changed == 1
     [image] = drop.images()
     assert image.labels == ("cat",)
@@ -482,11 +486,11 @@ def test_images_that_never_come_can_be_counted(drop: Drop) -> None:
     keys = [f"incoming/annotations/{number}.jpg" for number in range(3)]
     for key in keys:
         drop.drop_manifest(f"{key[-5]}.manifest", labelled_line(key, "cat"))
-    assert catalogue.count_pending(drop.table) == 3
-    assert catalogue.oldest_pending(drop.table, 2) == keys[:2]
+    assert pending.count_pending(drop.table) == 3
+    assert pending.oldest_pending(drop.table, 2) == keys[:2]
     drop.drop(keys[0])
-    assert catalogue.count_pending(drop.table) == 2
-    assert catalogue.count_by_status(drop.table) == {
+    assert pending.count_pending(drop.table) == 2
+    assert catalogue_images.count_by_status(drop.table) == {
         "unlabelled": 0,
         "labelled": 1,
         "conflict": 0,
@@ -502,7 +506,7 @@ def test_a_waiting_annotation_that_does_not_fit_its_image_is_told(drop: Drop) ->
     assert drop.image(outcome.sha256).status == "unlabelled"
     document = json.loads(drop.read("rejected/annotations/m.manifest.line-1.reason.json"))
     assert (document["reason"], document["line"], document["image"]) == ("image_size_differs", 1, key)
-    assert catalogue.get_pendings(drop.table, [key]) == []
+    assert pending.get_pendings(drop.table, [key]) == []
 
 
 def test_a_manifest_outside_annotations_is_no_image(drop: Drop) -> None:
@@ -529,7 +533,7 @@ def test_a_batch_leaves_incoming_in_one_request(drop: Drop, monkeypatch: pytest.
         return delete(**given)
 
     monkeypatch.setattr(drop.s3, "delete_objects", counted)
-    arrivals.forget(drop.s3, outcomes)
+    register_arrivals.forget(drop.s3, outcomes)
     assert len(requests) == 1
     assert drop.keys("incoming/") == [first.key]
 

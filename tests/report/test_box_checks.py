@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lambdas.domain.manifests import Box
 from lambdas.domain.report import Finding
-from lambdas.domain.report.box_checks import iou
-from tests.report.pictures import box, detection, found, good_detections, made
+from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.boxes import iou
+from tests.fixtures.report_images import box, detection, found, good_detections, made
 
 
 def findings_of(*boxes: Box, width: int = 640, height: int = 480) -> dict[str, Finding]:

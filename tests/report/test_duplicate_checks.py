@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.report.pictures import (
+from tests.fixtures.report_images import (
     box,
     classification,
     codes,

@@ -7,10 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from lambdas.domain.report import UnusableCounts
-from lambdas.domain.report.types import Report
+from lambdas.domain.report.report import Report
 from local.scenes import detection_scenes
-from tests.report.markup import Page, check_markup
-from tests.report.pictures import (
+from tests.fixtures.report_images import (
     NOTHING_UNUSABLE,
     box,
     classification,
@@ -20,6 +19,7 @@ from tests.report.pictures import (
     made,
     noise,
 )
+from tests.fixtures.report_markup import Page, check_markup
 
 EVIL = '<script>alert("1")</script>&amp;\'"><img src=x onerror=alert(1)>'
 

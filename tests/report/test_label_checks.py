@@ -7,7 +7,7 @@ import pytest
 from lambdas.domain.report import ReportImage
 from lambdas.domain.report.label_checks import skeleton
 from lambdas.domain.report.statistics import MOST_LABELS, recall_interval
-from tests.report.pictures import (
+from tests.fixtures.report_images import (
     box,
     classification,
     codes,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lambdas.domain.report import REKOGNITION, SnapshotFacts, UnusableCounts
-from tests.report.pictures import (
+from tests.fixtures.report_images import (
     NOTHING_UNUSABLE,
     box,
     classification,

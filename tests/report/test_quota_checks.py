@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lambdas.domain.report import REKOGNITION, limits_of
-from tests.report.pictures import (
+from tests.fixtures.report_images import (
     box,
     classification,
     codes,

@@ -10,11 +10,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain.manifests import Box
 from lambdas.domain.report import Example, Finding, ReportImage, UnusableCounts
 from lambdas.domain.report.examples import share_out
-from tests.report.markup import check_markup
-from tests.report.pictures import box, codes, detection, good_detections, jpeg, made
+from lambdas.domain.shared.annotation import Box
+from tests.fixtures.report_images import box, codes, detection, good_detections, jpeg, made
+from tests.fixtures.report_markup import check_markup
 
 
 def bad_detections() -> list[ReportImage]:

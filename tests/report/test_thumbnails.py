@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from lambdas.domain.report.thumbnails import MAX_BYTES, SIDE, data_uri, fetch
-from tests.register.pictures import GIF, bomb_png
-from tests.report.pictures import jpeg, noise
+from tests.fixtures.images import GIF, bomb_png
+from tests.fixtures.report_images import jpeg, noise
 
 
 def opened(uri: str) -> Image.Image:

@@ -8,11 +8,12 @@ from typing import Any, cast
 import pytest
 
 from lambdas import retrain
-from lambdas.domain import clock, retraining
-from lambdas.domain.custom_labels import CustomLabelsError
-from lambdas.domain.services import MissingEnvironmentError, services
-from lambdas.domain.tuning import TuningError
-from tests.retrain.world import BUCKET, CONSOLE, LATER, World, context
+from lambdas.domain.rekognition.custom_labels import CustomLabelsError
+from lambdas.domain.retrain import requests
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.tuning import TuningError
+from lambdas.services import MissingEnvironmentError, services
+from tests.fixtures.deployment import BUCKET, CONSOLE, LATER, World, context
 
 STARTED = "2025-01-01T00:00:00.123Z"
 
@@ -29,7 +30,7 @@ def begun(world: World, name: str = "a") -> str:
 
 def the_run(world: World, name: str = "a") -> str:
     """The ARN of a run that `begun` began."""
-    run = world.records.run(name)
+    run = world.loop_state.run(name)
     assert run is not None
     return str(run["execution"])
 
@@ -63,7 +64,7 @@ def evaluated(world: World, version: str, snapshot_id: str, f1: float, **labels:
 
 
 def test_settle_waits_for_the_end_of_a_burst(world: World) -> None:
-    world.tune(settle_seconds=100)
+    world.tune(burst_quiet_seconds=100)
     assert call(retrain.settle, run="a", started_at=STARTED) == {"settled": True, "wait_seconds": 0}
     world.image("cat", "cat")
     found = call(retrain.settle, run="a", started_at=clock.now())
@@ -72,7 +73,7 @@ def test_settle_waits_for_the_end_of_a_burst(world: World) -> None:
 
 
 def test_settle_waits_for_files_that_are_not_registered_yet(world: World) -> None:
-    world.tune(settle_seconds=0)
+    world.tune(burst_quiet_seconds=0)
     url = world.queues["register"]
     world.sqs.send_message(QueueUrl=url, MessageBody="a file")
     world.sqs.send_message(QueueUrl=url, MessageBody="another")
@@ -106,7 +107,7 @@ def test_take_lease_lets_one_run_go_on(world: World) -> None:
     refused = call(retrain.take_lease, run=second, trigger="schedule", started_at=STARTED)
     assert not refused["taken"]
     assert "run a" in refused["reason"]
-    run = world.records.run("a")
+    run = world.loop_state.run("a")
     assert run is not None
     assert (run["trigger"], run["started_at"], run["outcome"]) == ("images", STARTED, "running")
 
@@ -119,7 +120,7 @@ def test_snapshot_says_whether_it_is_worth_a_training(world: World) -> None:
     world.images("dog", 10)
     found = call(retrain.snapshot, run=arn, force=False)
     assert (found["enough"], found["reason"]) == (True, "")
-    run = world.records.run("a")
+    run = world.loop_state.run("a")
     assert run is not None
     assert run["snapshot"] == found["id"]
     assert run["images"]["train_labels"] == {"cat": 8, "dog": 8}
@@ -128,7 +129,7 @@ def test_snapshot_says_whether_it_is_worth_a_training(world: World) -> None:
 
 def test_snapshot_trains_the_same_content_only_if_forced(world: World) -> None:
     made = snapshot(world)
-    arn = world.records.run("a")["execution"]  # type: ignore[index]
+    arn = world.loop_state.run("a")["execution"]  # type: ignore[index]
     world.version("v1-x", snapshot=made, state="refused")
     again = call(retrain.snapshot, run=arn, force=False)
     assert (again["id"], again["enough"]) == (made, False)
@@ -155,7 +156,7 @@ def test_check_data_leaves_a_report_beside_the_snapshot(world: World) -> None:
     assert {finding["severity"] for finding in json.loads(body)["findings"]} <= {"harms", "note"}
     page = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.html")
     assert page["ContentType"].startswith("text/html") and made in page["Body"].read().decode()
-    assert str(world.records.run("a")["data_report"]).startswith("Training can start")  # type: ignore[index]
+    assert str(world.loop_state.run("a")["data_report"]).startswith("Training can start")  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_whatever_stops_a_run_is_in_a_report(
     place = f"datasets/{made['id']}/report"
     assert found == {"worth": False, "reason": f"{reason}. See s3://{BUCKET}/{place}.html"}
     assert finding in {found["code"] for found in json.loads(world.read(f"{place}.json"))["findings"]}
-    run = world.records.run("a")
+    run = world.loop_state.run("a")
     assert run is not None
     assert run["stopped"] is True
 
@@ -197,7 +198,7 @@ def test_a_thousand_labels_break_no_record(world: World, monkeypatch: pytest.Mon
     assert found["reason"].startswith(
         "no image to test with of: label 0000, label 0001, label 0002 and 997 more; add images"
     )
-    images = world.records.run("a")["images"]  # type: ignore[index]
+    images = world.loop_state.run("a")["images"]  # type: ignore[index]
     assert (len(images["test_labels"]), images["labels"]) == (250, 1000)
 
 
@@ -223,7 +224,7 @@ def test_sync_datasets_is_called_until_they_are_ready(world: World) -> None:
     world.fake.finish()
     world.fake.datasets["TRAIN"]["errors"] = 3
     assert call(retrain.sync_datasets, run=":a", snapshot=made)["ready"]
-    assert world.records.run("a")["flagged_entries"] == {"TRAIN": 3, "TEST": 0}  # type: ignore[index]
+    assert world.loop_state.run("a")["flagged_entries"] == {"TRAIN": 3, "TEST": 0}  # type: ignore[index]
 
 
 def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
@@ -236,18 +237,18 @@ def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
     assert not told["ready"]
     assert told["refusal"].endswith(f"snapshot {made}: no access to the manifest")
     assert len(world.fake.called("create_dataset")) == 2
-    assert world.records.run("a")["stopped"] is True  # type: ignore[index]
+    assert world.loop_state.run("a")["stopped"] is True  # type: ignore[index]
 
 
 def test_train_begins_one_training_however_often_it_is_called(world: World) -> None:
     made = snapshot(world)
-    arn = world.records.run("a")["execution"]  # type: ignore[index]
+    arn = world.loop_state.run("a")["execution"]  # type: ignore[index]
     for _ in range(2):
         assert call(retrain.train, run=arn, snapshot=made) == {"version": f"v1-{made}"}
     (request,) = world.fake.called("create_project_version")
     assert request["OutputConfig"] == {"S3Bucket": BUCKET, "S3KeyPrefix": f"training/v1-{made}"}
     assert request["Tags"] == {"labelloop:snapshot": made, "labelloop:run": "a"}
-    version = world.records.version(f"v1-{made}")
+    version = world.loop_state.version(f"v1-{made}")
     assert version is not None
     assert (version["number"], version["snapshot"], version["run"]) == (1, made, "a")
     assert version["state"] == "training"
@@ -256,7 +257,7 @@ def test_train_begins_one_training_however_often_it_is_called(world: World) -> N
 
 def test_train_that_fails_once_takes_no_second_number(world: World) -> None:
     made = snapshot(world)
-    arn = world.records.run("a")["execution"]  # type: ignore[index]
+    arn = world.loop_state.run("a")["execution"]  # type: ignore[index]
     world.fake.fail_next("create_project_version", "LimitExceededException")
     with pytest.raises(Exception, match="LimitExceeded"):
         call(retrain.train, run=arn, snapshot=made)
@@ -278,7 +279,7 @@ def test_watch_training_tells_how_far_it_is(world: World) -> None:
 def test_watch_training_notes_a_failed_training(world: World) -> None:
     world.fake.add_version("v1", "TRAINING_FAILED", StatusMessage="too few images")
     assert call(retrain.watch_training, run="a", version="v1")["message"] == "v1: too few images"
-    version = world.records.version("v1")
+    version = world.loop_state.version("v1")
     assert version is not None
     assert (version["state"], version["reason"]) == ("failed", "too few images")
 
@@ -297,7 +298,7 @@ def test_evaluate_is_gate_1(f1: float, passed: bool, state: str, world: World) -
     found = call(retrain.evaluate, run=":a", version="v1", snapshot=made)
     assert found["passed"] is passed
     assert f"{f1:.3f}" in found["reason"]
-    run, version = world.records.run("a"), world.records.version("v1")
+    run, version = world.loop_state.run("a"), world.loop_state.version("v1")
     assert run is not None
     assert version is not None
     assert version["state"] == state
@@ -334,18 +335,18 @@ def test_report_completes_gives_back_and_notifies(world: World) -> None:
         "run": "a",
         "outcome": "refused",
     }
-    run = world.records.run("a")
+    run = world.loop_state.run("a")
     assert run is not None
     assert (run["outcome"], run["reason"]) == ("refused", "F1 is too low")
     assert run["steps"], "of the execution's history"
-    assert world.records.lease("retrain") is None
+    assert world.loop_state.lease("retrain") is None
     assert world.received("people")[0]["Subject"] == "LabelLoop pets: run refused"
     assert world.received("machines")[0]["detail"]["outcome"] == "refused"
 
 
 def test_report_starts_the_next_run_if_one_is_due(world: World) -> None:
     arn = begun(world)
-    world.records.note_run("a", cutoff="2020-01-01T00:00:00.000000Z", snapshot="s")
+    world.loop_state.note_run("a", cutoff="2020-01-01T00:00:00.000000Z", snapshot="s")
     world.images("cat", 3)
     world.tune(min_new_images=3)
     call(retrain.report, run=arn, outcome="promoted", reason="")
@@ -366,8 +367,8 @@ def test_what_mends_a_stopped_run_starts_the_next(world: World) -> None:
     assert f"{CONSOLE}runs/a" in mail["Message"]
     assert f"s3://{BUCKET}/datasets/{made['id']}/report.html" in mail["Message"]
     world.image("another", "dog")
-    assert retraining.request_run_if_due(
-        world.catalogue, world.records, world.stepfunctions, world.machines["retrain"], services().tuning()
+    assert requests.request_run_if_due(
+        world.catalogue, world.loop_state, world.stepfunctions, world.machines["retrain"], services().tuning()
     )
 
 
@@ -392,7 +393,7 @@ def test_report_can_be_called_again(world: World) -> None:
     """Its first call may have failed after anything it did."""
     world.images("cat", 3)
     arn = begun(world)
-    world.records.note_run("a", cutoff=LATER, snapshot="s")
+    world.loop_state.note_run("a", cutoff=LATER, snapshot="s")
     for _ in range(2):
         assert call(retrain.report, run=arn, outcome="promoted", reason="")["outcome"] == "promoted"
     assert world.running("retrain") == ["a"]

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas import retrain
-from lambdas.domain import clock, retraining
-from lambdas.domain.retraining import Burst
-from lambdas.domain.reviews.tasks import Task, finished
-from lambdas.domain.tuning import Tuning
-from tests.retrain.world import World, context
+from lambdas.domain.retrain import waiting
+from lambdas.domain.retrain.waiting import Wait
+from lambdas.domain.review.desk.task import Task, finished
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.tuning import Tuning
+from tests.fixtures.deployment import World, context
 
 NOW = datetime(2025, 1, 1, 12, tzinfo=UTC)
-GO_ON = Burst(True, 0)
+GO_ON = Wait(True, 0)
 
 
 def ago(seconds: float) -> str:
@@ -28,23 +29,23 @@ def ago(seconds: float) -> str:
     ("open_tasks", "waited", "expected"),
     [
         (0, 0, GO_ON),
-        (1, 0, Burst(False, 60)),
-        (1, 3539.5, Burst(False, 60)),
-        (1, 3540.5, Burst(False, 60)),
-        (1, 3570, Burst(False, 30)),
-        (1, 3599.9, Burst(False, 1)),
+        (1, 0, Wait(False, 60)),
+        (1, 3539.5, Wait(False, 60)),
+        (1, 3540.5, Wait(False, 60)),
+        (1, 3570, Wait(False, 30)),
+        (1, 3599.9, Wait(False, 1)),
         (1, 3600, GO_ON),
         (1000, 99_999, GO_ON),
     ],
 )
-def test_a_run_waits_for_people_to_a_limit(open_tasks: int, waited: float, expected: Burst) -> None:
+def test_a_run_waits_for_people_to_a_limit(open_tasks: int, waited: float, expected: Wait) -> None:
     tuning = Tuning(review_wait_seconds=3600, poll_seconds=60)
-    assert retraining.wait_for_reviews(open_tasks, ago(waited), ago(0), tuning) == expected
+    assert waiting.wait_for_reviews(open_tasks, ago(waited), ago(0), tuning) == expected
 
 
 @pytest.mark.parametrize("tuning", [{"review_wait_seconds": 0}, {"review_route": "none"}])
 def test_a_run_that_is_not_to_wait_does_not(tuning: dict[str, Any]) -> None:
-    assert retraining.wait_for_reviews(5, ago(0), ago(0), Tuning.from_dict(tuning)) == GO_ON
+    assert waiting.wait_for_reviews(5, ago(0), ago(0), Tuning.from_dict(tuning)) == GO_ON
 
 
 @given(limit=st.integers(0, 10_000), poll=st.integers(1, 5_000), late=st.floats(0, 5))
@@ -55,7 +56,7 @@ def test_whoever_waits_as_told_goes_on_in_the_end_and_not_long_after_the_limit(
     tuning = Tuning(review_wait_seconds=limit, poll_seconds=poll)
     waited = 0.0
     for _ in range(limit // poll + 2):
-        said = retraining.wait_for_reviews(1, ago(waited), ago(0), tuning)
+        said = waiting.wait_for_reviews(1, ago(waited), ago(0), tuning)
         if said.settled:
             break
         assert 1 <= said.wait_seconds <= poll

@@ -13,12 +13,12 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
-from lambdas.domain.manifests import Box, Kind
-from lambdas.domain.reviews import a2i, crowd, worker_image, worker_template
-from lambdas.domain.reviews.routes import RouteError
-from lambdas.domain.reviews.tasks import Suggestions
-from tests.local.sagemaker_support import BUCKET, Bench
-from tests.review.routes_support import CAT, DEPLOYMENT, LABELS, suggested, task
+from lambdas.domain.review.desk.task import Suggestions
+from lambdas.domain.review.workforce import a2i, worker_answers, worker_image, worker_template
+from lambdas.domain.review.workforce.errors import RouteError
+from lambdas.domain.shared.annotation import Box, Kind
+from tests.fixtures.sagemaker import BUCKET, Bench
+from tests.fixtures.workforce_tasks import CAT, DEPLOYMENT, LABELS, suggested, task
 
 LOOP = f"{DEPLOYMENT}-{task().id}"
 FLOW = "arn:aws:sagemaker:eu-west-1:111122223333:flow-definition/flow"
@@ -130,7 +130,7 @@ def test_a_task_goes_to_workers_and_comes_back(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("chosen", "verdict", "labels"),
-    [(["dog", "cat"], "labelled", ("cat", "dog")), ([crowd.NOTHING], "nothing", ())],
+    [(["dog", "cat"], "labelled", ("cat", "dog")), ([worker_answers.NOTHING], "nothing", ())],
 )
 def test_a_classification_goes_to_workers_and_comes_back(
     bench: Bench, chosen: list[str], verdict: str, labels: tuple[str, ...]
@@ -138,7 +138,7 @@ def test_a_classification_goes_to_workers_and_comes_back(
     asked = task(kind="classification", suggestions=suggested(labels=("dog", "retired")))
     start(bench, bench.flow(worker_template.for_loops()), asked)
     (work,) = bench.waiting()
-    assert work["choices"] == [*LABELS, crowd.NOTHING]
+    assert work["choices"] == [*LABELS, worker_answers.NOTHING]
     bench.answer({"labels": chosen})
     change = a2i.describe_loop(bench.a2i, DEPLOYMENT, asked.id)
     assert change is not None
@@ -193,13 +193,13 @@ def test_what_may_pass_stays_an_error_of_the_service(bench: Bench) -> None:
         ([], "detection", "no label"),
         ([f"l{n}" for n in range(51)], "detection", "51 labels"),
         ([f"l{n}" for n in range(50)], "classification", "50 labels"),
-        (["cat", crowd.NOTHING], "classification", "rename it"),
+        (["cat", worker_answers.NOTHING], "classification", "rename it"),
     ],
 )
 def test_labels_that_workers_cannot_choose_from_are_told(
     bench: Bench, labels: list[str], kind: Kind, told: str
 ) -> None:
-    with pytest.raises(crowd.LabelsUnusable, match=told):
+    with pytest.raises(worker_answers.UnusableLabelsError, match=told):
         start(bench, FLOW, task(kind=kind), labels)
 
 
@@ -357,7 +357,7 @@ def test_a_worker_of_a_public_workforce_is_known_by_id() -> None:
         ({"crowd-image-classifier": {"label": "dog"}}, ("dog",)),
         ({"any": {"labels": ["dog", "cat"]}}, ("cat", "dog")),
         ({"any": {"labels": []}}, ()),
-        ({"any": {"label": crowd.NOTHING}}, ()),
+        ({"any": {"label": worker_answers.NOTHING}}, ()),
     ],
 )
 def test_both_image_classifiers_are_read(content: dict[str, Any], labels: tuple[str, ...]) -> None:
@@ -378,7 +378,7 @@ def test_a_box_drawn_twice_over_itself_is_one() -> None:
 
 
 def test_a_label_that_was_retired_meanwhile_still_counts() -> None:
-    content = {"labels": ["cat", "cow", crowd.NOTHING, 7]}
+    content = {"labels": ["cat", "cow", worker_answers.NOTHING, 7]}
     cow = said(boxes({**CAT, "label": "cow"}))
     (answer,) = read(output(cow, inputContent=content)).answers
     assert answer.boxes[0].label == "cow"
@@ -418,7 +418,7 @@ def test_one_worker_s_bad_answer_does_not_cost_the_others() -> None:
     ],
 )
 def test_an_answer_that_cannot_be_used_says_why(content: Any, told: str) -> None:
-    with pytest.raises(a2i.NoAnswers, match=told):
+    with pytest.raises(a2i.NoAnswersError, match=told):
         read(output(said(content)))
 
 
@@ -427,43 +427,43 @@ def test_an_answer_that_cannot_be_used_says_why(content: Any, told: str) -> None
     [
         ({"any": {"labels": ["cow"]}}, "'cow' is none"),
         ({"any": {"labels": "dog"}}, "have to be a list"),
-        ({"any": {"labels": ["dog", crowd.NOTHING]}}, "and dog of one image"),
+        ({"any": {"labels": ["dog", worker_answers.NOTHING]}}, "and dog of one image"),
         (boxes(CAT), "has 0 answers of a crowd-image-classifier"),
     ],
 )
 def test_a_classification_that_cannot_be_used_says_why(content: Any, told: str) -> None:
-    with pytest.raises(a2i.NoAnswers, match=told):
+    with pytest.raises(a2i.NoAnswersError, match=told):
         read(output(said(content)), "classification")
 
 
 def test_an_answer_without_a_time_is_refused() -> None:
-    with pytest.raises(a2i.NoAnswers, match="submissionTime is None"):
+    with pytest.raises(a2i.NoAnswersError, match="submissionTime is None"):
         read(output(said(boxes(CAT), submissionTime=None)))
 
 
 @pytest.mark.parametrize("document", [b"", b"<html>", b"\xff\xfe", b"[]", b"3", b'{"humanAnswers": '])
 def test_an_output_that_is_no_json_object_says_so(document: bytes) -> None:
-    with pytest.raises(a2i.NotJson, match="JSON"):
+    with pytest.raises(a2i.NotJsonError, match="JSON"):
         read(document)
 
 
 def test_an_output_without_a_list_of_answers_says_so() -> None:
-    with pytest.raises(a2i.NotJson, match="humanAnswers"):
+    with pytest.raises(a2i.NotJsonError, match="humanAnswers"):
         read(output(humanAnswers={}))
 
 
 def test_an_output_of_another_loop_says_so() -> None:
-    with pytest.raises(a2i.OtherLoop, match="'labelloop-dev-ffff-2', not of"):
+    with pytest.raises(a2i.OtherLoopError, match="'labelloop-dev-ffff-2', not of"):
         read(output(said(boxes(CAT)), humanLoopName="labelloop-dev-ffff-2"))
 
 
 def test_an_output_without_answers_says_so() -> None:
-    with pytest.raises(a2i.NoAnswers, match="without any answer"):
+    with pytest.raises(a2i.NoAnswersError, match="without any answer"):
         read(output())
 
 
 def test_every_refusal_is_named_when_nothing_can_be_used() -> None:
-    with pytest.raises(a2i.NoAnswers, match=r"answer 1 .*'cow'.*; answer 2 \(2\): has no object"):
+    with pytest.raises(a2i.NoAnswersError, match=r"answer 1 .*'cow'.*; answer 2 \(2\): has no object"):
         read(output(said(boxes({**CAT, "label": "cow"})), "nonsense"))
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.domain.manifests import MAX_BOXES_PER_IMAGE, Box
-from lambdas.domain.reviews import answers, desk
-from lambdas.domain.reviews.answers import BadAnswer
-from lambdas.domain.reviews.tasks import Answer
-from tests.review.conftest import ANN, CAT, CLAIM_SECONDS, LABELS, Reviews, labelled
-from tests.review.routes_support import task
+from lambdas.domain.review.desk import answers, desk
+from lambdas.domain.review.desk.answers import InvalidAnswerError
+from lambdas.domain.review.desk.task import Answer
+from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Box
+from tests.fixtures.reviews import ANN, CAT, CLAIM_SECONDS, LABELS, Reviews, labelled
+from tests.fixtures.workforce_tasks import task
 
 WIDTH, HEIGHT = 120, 80
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -79,7 +79,7 @@ def test_what_cannot_be_kept_names_its_member_and_changes_nothing(
     asked = reviews.task()
     desk.claim(reviews.table, ANN, 1, CLAIM_SECONDS)
     before = reviews.items()
-    with pytest.raises(BadAnswer) as refused:
+    with pytest.raises(InvalidAnswerError) as refused:
         desk.answer(reviews.table, asked.id, ANN, body, LABELS)
     assert (refused.value.field, refused.value.status) == (field, 422)
     assert str(refused.value)
@@ -98,19 +98,19 @@ def test_what_cannot_be_kept_names_its_member_and_changes_nothing(
     ],
 )
 def test_labels_of_a_whole_image_are_checked_too(field: str, body: dict[str, Any]) -> None:
-    with pytest.raises(BadAnswer) as refused:
+    with pytest.raises(InvalidAnswerError) as refused:
         parse(body, "classification")
     assert refused.value.field == field
 
 
 def test_a_retired_label_is_refused(reviews: Reviews) -> None:
     asked = reviews.task()
-    with pytest.raises(BadAnswer, match="'cat'"):
+    with pytest.raises(InvalidAnswerError, match="'cat'"):
         desk.answer(reviews.table, asked.id, ANN, labelled(), LABELS - {"cat"})
 
 
 def test_what_is_said_of_a_refusal_is_short() -> None:
-    with pytest.raises(BadAnswer) as refused:
+    with pytest.raises(InvalidAnswerError) as refused:
         parse(labelled(box(label="x" * 100_000)))
     assert len(str(refused.value)) < 200
 
@@ -172,7 +172,7 @@ BOXES = st.lists(
 def test_whatever_is_sent_is_a_sound_answer_or_refused(body: dict[str, Any], kind: str) -> None:
     try:
         answer = parse(body, kind)
-    except BadAnswer as refused:
+    except InvalidAnswerError as refused:
         assert refused.field.partition("[")[0] in {"verdict", "boxes", "labels", "reason", "seconds"}
         return
     assert all(type(side) is int for one in answer.boxes for side in (one.left, one.top))

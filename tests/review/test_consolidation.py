@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.domain.manifests import Box
-from lambdas.domain.reviews import consolidation, overlap
-from lambdas.domain.reviews.consolidation import Consolidated, Disagreement
-from lambdas.domain.reviews.tasks import Answer, Verdict
+from lambdas.domain.review.desk.task import Answer, Verdict
+from lambdas.domain.review.results import consolidation
+from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
+from lambdas.domain.shared import boxes as shared_boxes
+from lambdas.domain.shared.annotation import Box
 
 CAT, DOG = Box("cat", 10, 10, 40, 40), Box("dog", 60, 10, 30, 30)
 
@@ -32,9 +33,9 @@ def come_to(*answers: Answer, final: bool = False, iou: float = 0.5) -> Consolid
 
 
 def test_boxes_overlap_as_geometry_says() -> None:
-    assert overlap.iou(CAT, CAT) == 1
-    assert overlap.iou(CAT, Box("cat", 30, 10, 40, 40)) == pytest.approx(1 / 3)
-    assert overlap.iou(CAT, Box("cat", 50, 10, 40, 40)) == 0
+    assert shared_boxes.iou(CAT, CAT) == 1
+    assert shared_boxes.iou(CAT, Box("cat", 30, 10, 40, 40)) == pytest.approx(1 / 3)
+    assert shared_boxes.iou(CAT, Box("cat", 50, 10, 40, 40)) == 0
 
 
 def test_one_answer_is_what_holds() -> None:

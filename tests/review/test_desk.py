@@ -8,20 +8,22 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain import clock
-from lambdas.domain.reviews import desk, worker_portal
-from lambdas.domain.reviews.desk import (
-    AlreadyDone,
+from lambdas.domain.review.desk import desk
+from lambdas.domain.review.desk.desk import (
     DeskError,
-    Elsewhere,
-    NotYours,
+    NotClaimedError,
     Reviewer,
-    TaskGone,
-    TaskNotFound,
+    TaskElsewhereError,
+    TaskFinishedError,
+    TaskGoneError,
+    TaskNotFoundError,
 )
-from lambdas.domain.reviews.settling import needs_settling
-from lambdas.domain.reviews.tasks import Answer, ReviewTable, Task, finished
-from tests.review.conftest import ANN, BEN, CAS, CLAIM_SECONDS, DOT, LABELS, Reviews, labelled
+from lambdas.domain.review.desk.task import Answer, Task, finished
+from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.review.results.resolution import needs_settling
+from lambdas.domain.review.workforce import worker_portal
+from lambdas.domain.shared import clock
+from tests.fixtures.reviews import ANN, BEN, CAS, CLAIM_SECONDS, DOT, LABELS, Reviews, labelled
 
 Act = Callable[[Reviews, str, Reviewer], Any]
 ACTS: dict[str, Act] = {
@@ -132,10 +134,10 @@ def test_other_routes_are_not_on_the_desk(reviews: Reviews) -> None:
     assert [task.id for task in claim(reviews, ANN, 5)] == [asked["builtin"].id]
     before = reviews.items()
     for route in ("a2i", "groundtruth"):
-        with pytest.raises(Elsewhere, match=route):
+        with pytest.raises(TaskElsewhereError, match=route):
             desk.reassign(reviews.table, asked[route].id, ANN, CLAIM_SECONDS)
         for act in ("renew", "answer"):
-            with pytest.raises(Elsewhere, match=route):
+            with pytest.raises(TaskElsewhereError, match=route):
                 ACTS[act](reviews, asked[route].id, ANN)
     assert reviews.items() == before
 
@@ -172,7 +174,7 @@ def test_a_claim_ends_by_itself(reviews: Reviews, monkeypatch: pytest.MonkeyPatc
     assert claim(reviews, BEN) == []
     later(monkeypatch, 2)
     assert [found.id for found in claim(reviews, BEN)] == [task.id]
-    with pytest.raises(NotYours, match="Ben has this task"):
+    with pytest.raises(NotClaimedError, match="Ben has this task"):
         ACTS["answer"](reviews, task.id, ANN)
 
 
@@ -216,7 +218,7 @@ def test_somebody_else_s_task_is_refused(reviews: Reviews, act: str) -> None:
     task = reviews.task()
     claim(reviews, ANN)
     before = reviews.items()
-    with pytest.raises(NotYours, match="Ann has this task") as refused:
+    with pytest.raises(NotClaimedError, match="Ann has this task") as refused:
         ACTS[act](reviews, task.id, BEN)
     assert (refused.value.status, refused.value.code) == (409, "not_yours")
     assert reviews.items() == before
@@ -225,7 +227,7 @@ def test_somebody_else_s_task_is_refused(reviews: Reviews, act: str) -> None:
 @pytest.mark.parametrize("act", ["answer", "renew"])
 @pytest.mark.parametrize(
     ("state", "error", "status"),
-    [("done", AlreadyDone, 409), ("deleted", TaskGone, 410), ("given_back", TaskGone, 410)],
+    [("done", TaskFinishedError, 409), ("deleted", TaskGoneError, 410), ("given_back", TaskGoneError, 410)],
 )
 def test_a_task_that_has_ended_is_refused(
     reviews: Reviews, act: str, state: Any, error: type[DeskError], status: int
@@ -242,7 +244,7 @@ def test_a_task_that_has_ended_is_refused(
 
 @pytest.mark.parametrize("act", ACTS)
 def test_a_task_that_is_not_there_is_refused(reviews: Reviews, act: str) -> None:
-    with pytest.raises(TaskNotFound, match="no review task nobody-1"):
+    with pytest.raises(TaskNotFoundError, match="no review task nobody-1"):
         ACTS[act](reviews, "nobody-1", ANN)
     assert reviews.items() == []
 
@@ -267,7 +269,7 @@ def test_another_answer_after_the_first_is_refused(reviews: Reviews) -> None:
     task = reviews.task(wanted=2)
     ACTS["answer"](reviews, task.id, ANN)
     before = reviews.items()
-    with pytest.raises(AlreadyDone, match="answered this task already"):
+    with pytest.raises(TaskFinishedError, match="answered this task already"):
         desk.answer(reviews.table, task.id, ANN, {"verdict": "nothing"}, LABELS)
     assert claim(reviews, ANN) == []
     assert reviews.items() == before
@@ -304,7 +306,7 @@ def test_who_has_skipped_a_task_does_not_get_it_again(reviews: Reviews) -> None:
     assert claim(reviews, ANN) == []
     again, now = ACTS["skip"](reviews, task.id, ANN)
     assert (again.skipped, now) == ((ANN.sub,), False)
-    with pytest.raises(NotYours, match="you have skipped"):
+    with pytest.raises(NotClaimedError, match="you have skipped"):
         ACTS["answer"](reviews, task.id, ANN)
     assert reviews.items() == before
 
@@ -321,7 +323,7 @@ def test_the_skip_that_ended_a_task_is_acknowledged_again(reviews: Reviews) -> N
 
 def test_answers_that_disagree_are_final_once_everybody_else_skips(reviews: Reviews) -> None:
     """They come to what they come to, and nobody is asked again and again."""
-    settler = reviews.settler(review_answers=2)
+    settler = reviews.settler(review_workers_per_task=2)
     task = reviews.task(wanted=2, token="waits")
     for who, left in ((ANN, 0), (BEN, 50)):
         given = labelled({"label": "cat", "left": left, "top": 0, "width": 20, "height": 20})
@@ -347,7 +349,7 @@ def test_an_answer_is_not_lost_because_everybody_else_skips(reviews: Reviews) ->
         who = Reviewer(f"skips-{number}", f"{number}")
         claim(reviews, who)
         ACTS["skip"](reviews, task.id, who)
-    reviews.settler(review_answers=2).settle(task.id)
+    reviews.settler(review_workers_per_task=2).settle(task.id)
     assert (reviews.read(task).state, reviews.image_of(task).status) == ("done", "labelled")
 
 
@@ -360,10 +362,10 @@ def test_a_task_is_reassigned_also_to_somebody_who_skipped_it(reviews: Reviews) 
     ACTS["skip"](reviews, task.id, BEN)
     claim(reviews, ANN)
     desk.reassign(reviews.table, task.id, BEN, CLAIM_SECONDS)
-    with pytest.raises(NotYours, match="Ben has this task"):
+    with pytest.raises(NotClaimedError, match="Ben has this task"):
         ACTS["answer"](reviews, task.id, ANN)
     assert ACTS["answer"](reviews, task.id, BEN).answer_of(BEN.sub)
-    with pytest.raises(AlreadyDone, match="Ben has answered"):
+    with pytest.raises(TaskFinishedError, match="Ben has answered"):
         desk.reassign(reviews.table, task.id, BEN, CLAIM_SECONDS)
 
 
@@ -382,5 +384,5 @@ def test_a_deleted_task_leaves_its_image_as_it_is(reviews: Reviews) -> None:
     assert reviews.image_of(task) == image
     done = reviews.task("b")
     reviews.table.update(done.id, lambda task: finished(task, "done"))
-    with pytest.raises(AlreadyDone, match="relabel the image"):
+    with pytest.raises(TaskFinishedError, match="relabel the image"):
         desk.delete(reviews.table, done.id, "Dot")

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.domain.manifests import Box
-from lambdas.domain.reviews import precision
-from lambdas.domain.reviews.consolidation import Consolidated
-from lambdas.domain.reviews.precision import Precision
-from tests.review.routes_support import suggested
+from lambdas.domain.review.results import precision
+from lambdas.domain.review.results.consolidation import Consolidated
+from lambdas.domain.review.results.precision import Precision
+from lambdas.domain.shared.annotation import Box
+from tests.fixtures.workforce_tasks import suggested
 
 
 @pytest.mark.parametrize(

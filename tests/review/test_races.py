@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.reviews import consolidation, desk
-from lambdas.domain.reviews.desk import DeskError, Reviewer
-from lambdas.domain.reviews.settling import Settler, needs_settling
-from lambdas.domain.reviews.tasks import Answer, Task
-from tests.review.conftest import CAT, CLAIM_SECONDS, LABELS, Executions, Reviews, labelled
+from lambdas.domain.review.desk import desk
+from lambdas.domain.review.desk.desk import DeskError, Reviewer
+from lambdas.domain.review.desk.task import Answer, Task
+from lambdas.domain.review.results import consolidation
+from lambdas.domain.review.results.resolution import Resolver, needs_settling
+from tests.fixtures.reviews import CAT, CLAIM_SECONDS, LABELS, Executions, Reviews, labelled
 
 WANTED = 2
 ACTS = 20
@@ -33,7 +34,7 @@ class Person:
     """Somebody at the desk, who forgets nothing of what was acknowledged."""
 
     who: Reviewer
-    settler: Settler
+    settler: Resolver
     ids: Sequence[str]
     others: Sequence[Reviewer]
     chance: random.Random
@@ -103,7 +104,13 @@ def test_whatever_people_do_at_once(seed: int, reviews: Reviews, monkeypatch: py
     ids = [reviews.task(f"{n}", wanted=WANTED, token=f"token-{n}").id for n in range(8)]
     names = [Reviewer(f"sub-{n}", f"Ré {n} \U0001f408") for n in range(6)]
     people = [
-        Person(who, reviews.own_settler(review_answers=WANTED), ids, names, random.Random(seed * 100 + n))  # noqa: S311
+        Person(
+            who,
+            reviews.own_settler(review_workers_per_task=WANTED),
+            ids,
+            names,
+            random.Random(seed * 100 + n),  # noqa: S311
+        )
         for n, who in enumerate(names)
     ]
     with ThreadPoolExecutor(len(people)) as threads:
@@ -114,7 +121,7 @@ def test_whatever_people_do_at_once(seed: int, reviews: Reviews, monkeypatch: py
     for one in acting:
         one.result()
 
-    settler = reviews.settler(review_answers=WANTED)
+    settler = reviews.settler(review_workers_per_task=WANTED)
     tasks = [settler.settle(id) for id in ids]
     assert None not in tasks
     for task in tasks:

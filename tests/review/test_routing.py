@@ -11,14 +11,17 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambdas import review
-from lambdas.domain.reviews import a2i, desk, groundtruth, labels, routing, settling
-from lambdas.domain.reviews.routes import RouteError
-from lambdas.domain.reviews.tasks import Task
-from lambdas.domain.services import services
-from tests.local.sagemaker_support import REGION, ROLE, WORKTEAM
-from tests.retrain.world import context
-from tests.review.conftest import ANN, CAT, Reviews
-from tests.review.workers import DEPLOYMENT, Workers
+from lambdas.domain.review import routing
+from lambdas.domain.review.desk import desk, labels
+from lambdas.domain.review.desk.task import Task
+from lambdas.domain.review.results import reviewer_statistics
+from lambdas.domain.review.workforce import a2i, ground_truth
+from lambdas.domain.review.workforce.errors import RouteError
+from lambdas.services import services
+from tests.fixtures.deployment import context
+from tests.fixtures.reviews import ANN, CAT, Reviews
+from tests.fixtures.sagemaker import REGION, ROLE, WORKTEAM
+from tests.fixtures.workforce import DEPLOYMENT, Workers
 
 OUTSIDE = {"label": "cat", "left": 90, "top": 70, "width": 30, "height": 30}
 
@@ -60,12 +63,12 @@ def test_a_loop_is_asked_answered_and_learnt_from(workers: Workers) -> None:
 
 def test_workers_and_their_agreement_are_known(workers: Workers, reviews: Reviews, tmp_path: Path) -> None:
     three = Workers(reviews, tmp_path / "three", tasks=3)
-    settling.note_reviewer(reviews.table, ANN.sub, ANN.name)
+    reviewer_statistics.note_reviewer(reviews.table, ANN.sub, ANN.name)
     three.asked()
     for worker, box in ((ANN.sub, CAT), ("sub-of-eve", CAT), ("sub-of-kim", {**CAT, "left": 60})):
         three.bench.answer({"boxes": [box]}, worker)
     three.tell()
-    found = settling.reviewers(reviews.table, settling.known_reviewers(reviews.table))
+    found = reviewer_statistics.reviewers(reviews.table, reviewer_statistics.known_reviewers(reviews.table))
     assert [(one.answered, one.compared) for one in found] == [(1, 1)] * 3
     by_sub = {one.reviewer: one for one in found}
     assert by_sub[ANN.sub].name == ANN.name
@@ -246,7 +249,7 @@ def test_a_job_is_asked_followed_and_read(workers: Workers) -> None:
     assert routing.job_finished(routes, batch)
     assert routing.read_job(routes, batch) == (2, 0)
     assert {box.label for task in tasks for box in workers.reviews.image_of(task).boxes} == {"cat", "dog"}
-    assert settling.known_reviewers(workers.reviews.table) == [("groundtruth", "Ground Truth")]
+    assert reviewer_statistics.known_reviewers(workers.reviews.table) == [("groundtruth", "Ground Truth")]
     assert workers.reviews.counted("reviewer#groundtruth")["answered"] == 2
     assert routing.read_job(routes, batch) == (2, 0)
     assert workers.reviews.counted("reviewer#groundtruth")["answered"] == 2
@@ -255,7 +258,7 @@ def test_a_job_is_asked_followed_and_read(workers: Workers) -> None:
 def test_what_a_job_s_workers_did_not_answer_is_given_back(workers: Workers) -> None:
     batch, tasks = workers.batch("a", "b")
     workers.bench.answer({"boxes": [CAT]})
-    groundtruth.stop_job(workers.bench.sagemaker, f"pets-{batch}")
+    ground_truth.stop_job(workers.bench.sagemaker, f"pets-{batch}")
     assert routing.read_job(workers.routes(), batch) == (1, 1)
     states = {workers.reviews.read(task).state: task for task in tasks}
     assert set(states) == {"done", "given_back"}
@@ -289,7 +292,7 @@ def test_a_batch_that_is_given_back_has_its_job_stopped(workers: Workers) -> Non
     assert routing.give_back(workers.routes(), batch, "RouteError", "cannot be watched") == "given_back"
     for task in tasks:
         assert_given_back(workers, task, "cannot be watched")
-    status = groundtruth.job_status(workers.bench.sagemaker, f"pets-{batch}")
+    status = ground_truth.job_status(workers.bench.sagemaker, f"pets-{batch}")
     assert status.state == "stopped"
 
 

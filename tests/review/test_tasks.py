@@ -8,14 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from lambdas.domain import catalogue, clock
-from lambdas.domain.manifests import Box
-from lambdas.domain.reviews import desk
-from lambdas.domain.reviews.desk import Reviewer
-from lambdas.domain.reviews.settling import Settler
-from lambdas.domain.reviews.tasks import (
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.review.desk import desk
+from lambdas.domain.review.desk.desk import Reviewer
+from lambdas.domain.review.desk.task import (
     Answer,
-    Seat,
+    Claim,
     Suggestion,
     Suggestions,
     Task,
@@ -23,7 +21,10 @@ from lambdas.domain.reviews.tasks import (
     finished,
     task_id,
 )
-from tests.review.conftest import ANN, CLAIM_SECONDS, LABELS, Crash, Reviews, dying, labelled
+from lambdas.domain.review.results.resolution import Resolver
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Box
+from tests.fixtures.reviews import ANN, CLAIM_SECONDS, LABELS, Crash, Reviews, dying, labelled
 
 EARLIER, LATER = "2020-01-01T00:00:00.000000Z", "9999-01-01T00:00:00.000000Z"
 
@@ -40,7 +41,7 @@ def test_all_of_a_task_comes_back_from_the_table(reviews: Reviews) -> None:
         why="why",
         route="a2i",
         wanted=3,
-        seats=(Seat("sub-b", "Ben", LATER),),
+        seats=(Claim("sub-b", "Ben", LATER),),
         answers=(
             Answer("sub-a", "Ann", "labelled", (Box("cat", 1, 2, 3, 4),), ("indoors",), "r", 1.25, EARLIER),
             Answer("sub-c", "Cas", "unusable"),
@@ -197,10 +198,10 @@ def test_ten_reviewers_at_once_answer_each_of_forty_tasks_once(reviews: Reviews)
         assert image.changed_by == f"review by {task.answers[0].name}"
     for who, ids_answered in zip(people, answered, strict=True):
         assert int(reviews.counted(f"reviewer#{who.sub}").get("answered", 0)) == len(ids_answered)
-    assert catalogue.count_changed_since(reviews.world.catalogue, "", 1000) == 40
+    assert catalogue_images.count_changed_since(reviews.world.catalogue, "", 1000) == 40
 
 
-def answer_everything(who: Reviewer, settler: Settler) -> list[str]:
+def answer_everything(who: Reviewer, settler: Resolver) -> list[str]:
     """Until there is nothing to claim: what was answered."""
     answered: list[str] = []
     while claimed := desk.claim(settler.table, who, 2, CLAIM_SECONDS):

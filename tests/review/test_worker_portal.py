@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain import clock
-from lambdas.domain.manifests import Kind
-from lambdas.domain.reviews import desk, routing, worker_portal
-from lambdas.domain.reviews.answers import BadAnswer
-from lambdas.domain.reviews.desk import AlreadyDone, NotYours, Reviewer, TaskGone
-from lambdas.domain.reviews.tasks import Task, TaskBusyError
-from lambdas.domain.reviews.worker_portal import Portal
-from local.workers import endpoint
-from tests.review.conftest import ANN, BEN, CAT, CLAIM_SECONDS, Reviews, labelled
-from tests.review.workers import DEPLOYMENT, LABELS, Workers
+from lambdas.domain.review import routing
+from lambdas.domain.review.desk import desk
+from lambdas.domain.review.desk.answers import InvalidAnswerError
+from lambdas.domain.review.desk.desk import NotClaimedError, Reviewer, TaskFinishedError, TaskGoneError
+from lambdas.domain.review.desk.task import Task, TaskBusyError
+from lambdas.domain.review.workforce import worker_portal
+from lambdas.domain.review.workforce.worker_portal import Portal
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Kind
+from local.sagemaker.workers import endpoint
+from tests.fixtures.reviews import ANN, BEN, CAT, CLAIM_SECONDS, Reviews, labelled
+from tests.fixtures.workforce import DEPLOYMENT, LABELS, Workers
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def test_what_is_said_of_a_human_loop_s_task_comes_back_by_its_output(
     assert [(given.reviewer, given.seconds) for given in done.answers] == [(ANN.sub, 3.0)]
     assert [box.label for box in workers.reviews.image_of(task).boxes] == ["cat"]
     assert answer(workers, portal, task, ANN) == done
-    with pytest.raises(AlreadyDone):
+    with pytest.raises(TaskFinishedError):
         answer(workers, portal, task, BEN)
 
 
@@ -124,10 +126,10 @@ def test_what_workers_cannot_say_is_refused_and_changes_nothing(workers: Workers
         ({"verdict": "labelled", "boxes": [{**CAT, "left": 99}]}, "out of the image"),
         ({"verdict": "labelled", "boxes": [{**CAT, "label": "cow"}]}, "no label 'cow'"),
     ):
-        with pytest.raises(BadAnswer, match=why):
+        with pytest.raises(InvalidAnswerError, match=why):
             answer(workers, portal, task, ANN, **said)
     # A label that was defined after the loop was started.
-    with pytest.raises(BadAnswer, match="'cow' is none of cat, dog"):
+    with pytest.raises(InvalidAnswerError, match="'cow' is none of cat, dog"):
         portal.answer(
             workers.reviews.table, task.id, ANN, labelled({**CAT, "label": "cow"}), [*LABELS, "cow"]
         )
@@ -137,10 +139,10 @@ def test_what_workers_cannot_say_is_refused_and_changes_nothing(workers: Workers
 def test_a_task_that_is_not_the_reviewer_s_is_refused(workers: Workers, portal: Portal) -> None:
     task = workers.asked()
     claim(workers, BEN)
-    with pytest.raises(NotYours, match="Ben has this task"):
+    with pytest.raises(NotClaimedError, match="Ben has this task"):
         answer(workers, portal, task, ANN)
     desk.delete(workers.reviews.table, task.id, "Ann")
-    with pytest.raises(TaskGone):
+    with pytest.raises(TaskGoneError):
         answer(workers, portal, task, BEN)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.manifests import Kind
-from lambdas.domain.reviews import crowd, worker_template
-from local.workers import forms
+from lambdas.domain.review.workforce import worker_answers, worker_template
+from lambdas.domain.shared.annotation import Kind
+from local.sagemaker.workers import forms
 
 HOSTILE = (
     "cat",
@@ -124,7 +124,7 @@ def test_elements_have_the_names_that_aws_says_not_to_change(kind: Kind, element
 
 def test_a_classification_says_what_to_choose_if_nothing_fits() -> None:
     page = Page(render(worker_template.for_loops(), loop_input("classification")))
-    assert crowd.NOTHING in page.text
+    assert worker_answers.NOTHING in page.text
 
 
 def test_any_text_stands_in_an_attribute() -> None:

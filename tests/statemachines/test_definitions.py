@@ -11,9 +11,9 @@ import pytest
 import lambdas.promote
 import lambdas.retrain
 import lambdas.review
-from tests.statemachines import asl
-from tests.statemachines.paths import PATHS, REPORTERS, USUAL
-from tests.statemachines.stage import NESTED
+from tests.fixtures import state_machines
+from tests.fixtures.scripted_stack import NESTED
+from tests.fixtures.state_machine_paths import PATHS, REPORTERS, USUAL
 from tests.statemachines.test_review import TRANSITIONS
 
 HANDLERS: dict[str, Any] = {
@@ -36,44 +36,44 @@ OF_LAMBDA = {
 def every(type: str) -> list[Any]:
     return [
         pytest.param(machine, name, id=f"{machine}-{name}")
-        for machine in asl.NAMES
-        for name, state in asl.states(machine).items()
+        for machine in state_machines.NAMES
+        for name, state in state_machines.states(machine).items()
         if state["Type"] == type
     ]
 
 
 def test_every_state_machine_has_its_tests() -> None:
-    assert set(asl.NAMES) == set(HANDLERS)
+    assert set(state_machines.NAMES) == set(HANDLERS)
     assert set(REPORTERS) == {path.machine for path in PATHS.values()} == {"retrain", "promote"}
 
 
-@pytest.mark.parametrize("machine", asl.NAMES)
+@pytest.mark.parametrize("machine", state_machines.NAMES)
 def test_it_is_jsonata_and_does_not_run_for_ever(machine: str) -> None:
-    definition = json.loads(asl.text(machine))
+    definition = json.loads(state_machines.text(machine))
     assert definition["QueryLanguage"] == "JSONata"
     # A review waits for people as long as the settings say; each of its tasks has a limit.
     if machine != "review":
         assert 0 < definition["TimeoutSeconds"] <= 3 * 24 * 3600
 
 
-@pytest.mark.parametrize("machine", asl.NAMES)
+@pytest.mark.parametrize("machine", state_machines.NAMES)
 def test_every_state_can_be_reached_and_leads_on(machine: str) -> None:
-    states = asl.states(machine)
+    states = state_machines.states(machine)
     reached: set[str] = set()
-    ahead = [json.loads(asl.text(machine))["StartAt"]]
+    ahead = [json.loads(state_machines.text(machine))["StartAt"]]
     while ahead:
         name = ahead.pop()
         if name not in reached:
             reached.add(name)
-            ahead += list(asl.successors(states[name]))
+            ahead += list(state_machines.successors(states[name]))
     assert reached == set(states)
     for name, state in states.items():
-        assert list(asl.successors(state)) or state["Type"] in ("Succeed", "Fail"), name
+        assert list(state_machines.successors(state)) or state["Type"] in ("Succeed", "Fail"), name
 
 
 @pytest.mark.parametrize(("machine", "name"), every("Task"))
 def test_every_task_is_retried_and_its_failure_caught(machine: str, name: str) -> None:
-    state = asl.states(machine)[name]
+    state = state_machines.states(machine)[name]
     if (machine, name) in ONE_ATTEMPT:
         assert "Retry" not in state
     else:
@@ -91,38 +91,38 @@ def test_every_task_is_retried_and_its_failure_caught(machine: str, name: str) -
 
 @pytest.mark.parametrize(("machine", "name"), every("Choice"))
 def test_every_choice_has_a_default(machine: str, name: str) -> None:
-    assert asl.states(machine)[name]["Default"] in asl.states(machine)
+    assert state_machines.states(machine)[name]["Default"] in state_machines.states(machine)
 
 
 @pytest.mark.parametrize("machine", REPORTERS)
 def test_every_way_leads_through_the_reporter(machine: str) -> None:
     """Without Report (or Finish) no end can be reached."""
-    states = asl.states(machine)
-    ahead, reached = [json.loads(asl.text(machine))["StartAt"]], set()
+    states = state_machines.states(machine)
+    ahead, reached = [json.loads(state_machines.text(machine))["StartAt"]], set()
     while ahead:
         name = ahead.pop()
         if name not in reached and name != REPORTERS[machine]:
             reached.add(name)
-            ahead += list(asl.successors(states[name]))
+            ahead += list(state_machines.successors(states[name]))
     assert not [name for name in reached if states[name]["Type"] in ("Succeed", "Fail")]
 
 
 def test_nothing_follows_a_started_challenger_but_withdraw() -> None:
     """Whatever happens between Start and Finish, Withdraw is passed."""
-    states = asl.states("promote")
+    states = state_machines.states("promote")
     ahead, reached = ["Start"], set()
     while ahead:
         name = ahead.pop()
         if name not in reached and name != "Withdraw":
             reached.add(name)
-            ahead += list(asl.successors(states[name]))
+            ahead += list(state_machines.successors(states[name]))
     assert "Finish" not in reached
 
 
 @pytest.mark.parametrize(("machine", "name"), every("Task"))
 def test_a_task_tells_its_handler_what_the_handler_expects(machine: str, name: str) -> None:
-    state = asl.states(machine)[name]
-    function = asl.function_of(state)
+    state = state_machines.states(machine)[name]
+    function = state_machines.function_of(state)
     if function is None:
         assert state["Arguments"]["StateMachineArn"] == f"${{{NESTED}}}"
         return
@@ -132,20 +132,20 @@ def test_a_task_tells_its_handler_what_the_handler_expects(machine: str, name: s
     assert set(state["Arguments"]["Payload"]) == set(expected)
 
 
-@pytest.mark.parametrize("machine", asl.NAMES)
+@pytest.mark.parametrize("machine", state_machines.NAMES)
 def test_every_substitution_is_used_by_one_task(machine: str) -> None:
-    used = [asl.function_of(state) or NESTED for state in asl.tasks(machine).values()]
-    assert sorted(used) == sorted(asl.substitutions(machine))
+    used = [state_machines.function_of(state) or NESTED for state in state_machines.tasks(machine).values()]
+    assert sorted(used) == sorted(state_machines.substitutions(machine))
     assert {f"{machine}-{part}" for part in used} <= set(USUAL)
 
 
 @pytest.mark.parametrize("machine", REPORTERS)
 def test_every_state_is_on_a_tested_path(machine: str) -> None:
     visited = {state for path in PATHS.values() if path.machine == machine for state in path.visited}
-    assert visited == set(asl.states(machine))
+    assert visited == set(state_machines.states(machine))
 
 
-@pytest.mark.parametrize("machine", asl.NAMES)
+@pytest.mark.parametrize("machine", state_machines.NAMES)
 def test_every_transition_is_on_a_tested_path(machine: str) -> None:
     """Failures of Tasks aside, which test_failures makes of every Task there is."""
     taken = {
@@ -158,8 +158,8 @@ def test_every_transition_is_on_a_tested_path(machine: str) -> None:
         taken = TRANSITIONS
     possible = {
         (name, following)
-        for name, state in asl.states(machine).items()
-        for following in asl.successors({k: v for k, v in state.items() if k != "Catch"})
+        for name, state in state_machines.states(machine).items()
+        for following in state_machines.successors({k: v for k, v in state.items() if k != "Catch"})
     }
     assert possible <= taken
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.statemachines import asl
-from tests.statemachines.paths import PATHS, REPORTERS
-from tests.statemachines.stage import NESTED, Fails, Played, Stage
+from tests.fixtures import state_machines
+from tests.fixtures.scripted_stack import NESTED, Fails, Played, Stage
+from tests.fixtures.state_machine_paths import PATHS, REPORTERS
 
 USUAL_PATH = {"retrain": PATHS["retrain promotes"], "promote": PATHS["promote switches"]}
 BOOM = Fails("it broke")
@@ -16,15 +16,17 @@ Ends = dict[tuple[str, str], Played]
 
 
 def every_task() -> list[tuple[str, str]]:
-    return [(machine, state) for machine in USUAL_PATH for state in asl.tasks(machine)]
+    return [(machine, state) for machine in USUAL_PATH for state in state_machines.tasks(machine)]
 
 
 def part_of(machine: str, state: str) -> str:
-    return asl.function_of(asl.tasks(machine)[state]) or NESTED
+    return state_machines.function_of(state_machines.tasks(machine)[state]) or NESTED
 
 
 def attempts(machine: str, state: str) -> int:
-    return 1 + sum(int(retrier["MaxAttempts"]) for retrier in asl.tasks(machine)[state].get("Retry", []))
+    return 1 + sum(
+        int(retrier["MaxAttempts"]) for retrier in state_machines.tasks(machine)[state].get("Retry", [])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_a_task_that_times_out(machine: str, state: str, slow: Ends) -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine", "state"), [task for task in every_task() if "Retry" in asl.tasks(task[0])[task[1]]]
+    ("machine", "state"), [task for task in every_task() if "Retry" in state_machines.tasks(task[0])[task[1]]]
 )
 def test_a_task_that_fails_once(machine: str, state: str, stage: Stage) -> None:
     """A Retry makes up for it: nothing else is different."""

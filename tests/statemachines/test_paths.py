@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.statemachines.paths import PATHS, REPORTERS, Path
-from tests.statemachines.stage import Fails, Played, Script, Stage, execution_name
+from tests.fixtures.scripted_stack import Fails, Played, Script, Stage, execution_name
+from tests.fixtures.state_machine_paths import PATHS, REPORTERS, Path
 
 Play = Callable[..., Played]
 _numbers = itertools.count()

@@ -13,8 +13,8 @@ from aws_cdk.assertions import Template
 
 from infra.settings import Settings
 from infra.stack import LabelLoopStack
-from tests.statemachines import asl
-from tests.statemachines.stage import NESTED
+from tests.fixtures import state_machines
+from tests.fixtures.scripted_stack import NESTED
 
 CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
 OBSERVABILITY = {
@@ -80,13 +80,13 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-@pytest.mark.parametrize("step", asl.NAMES)
+@pytest.mark.parametrize("step", state_machines.NAMES)
 def test_it_may_invoke_the_functions_it_names_and_no_other(
     step: str, resources: dict[str, dict[str, Any]]
 ) -> None:
     machine = machine_named(resources, step)
     values = machine["DefinitionSubstitutions"]
-    assert set(values) == asl.substitutions(step)
+    assert set(values) == state_machines.substitutions(step)
     named = {json.dumps(value, sort_keys=True) for part, value in values.items() if part != NESTED}
     invocable = granted(statements(resources, machine), "lambda:InvokeFunction")
     assert sorted(invocable) == sorted(named)
@@ -94,12 +94,12 @@ def test_it_may_invoke_the_functions_it_names_and_no_other(
         assert resources[value["Fn::GetAtt"][0]]["Type"] == "AWS::Lambda::Function"
 
 
-@pytest.mark.parametrize("step", asl.NAMES)
+@pytest.mark.parametrize("step", state_machines.NAMES)
 def test_each_part_is_played_by_the_handler_of_its_name(
     step: str, resources: dict[str, dict[str, Any]]
 ) -> None:
     values = machine_named(resources, step)["DefinitionSubstitutions"]
-    for part in asl.substitutions(step) - {NESTED}:
+    for part in state_machines.substitutions(step) - {NESTED}:
         handler = resources[values[part]["Fn::GetAtt"][0]]["Properties"]["Handler"]
         assert handler.replace("_", "").lower() == f"lambdas.{step}.{part}".lower()
 
@@ -119,10 +119,10 @@ def test_retrain_may_run_promote_and_wait_for_it(resources: dict[str, dict[str, 
         assert ":rule/StepFunctionsGetEventsForStepFunctionsExecutionRule" in rule
 
 
-@pytest.mark.parametrize("step", asl.NAMES)
+@pytest.mark.parametrize("step", state_machines.NAMES)
 def test_it_may_do_nothing_else(step: str, resources: dict[str, dict[str, Any]]) -> None:
     expected = {"lambda:InvokeFunction"} | OBSERVABILITY
-    if NESTED in asl.substitutions(step):
+    if NESTED in state_machines.substitutions(step):
         expected |= {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}
         expected |= {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
     found = statements(resources, machine_named(resources, step))

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.statemachines import asl
-from tests.statemachines.stage import Answer, Fails, Played, Script, Stage
+from tests.fixtures import state_machines
+from tests.fixtures.scripted_stack import Answer, Fails, Played, Script, Stage
 
 ASKED = ("Begin", "Route?", "Ask")
 JOB = ("Begin", "Route?", "StartJob", "WatchJob", "JobFinished?")
@@ -155,7 +155,7 @@ def test_a_hundred_wait_at_once(stage: Stage) -> None:
 
 def test_every_state_was_meant() -> None:
     visited = {*ASKED, *JOB, "WaitForJob", "ReadJob", "GiveBack", "GivenBack", "Answered"}
-    assert visited == set(asl.states("review"))
+    assert visited == set(state_machines.states("review"))
 
 
 def assert_given_back(played: Played, error: str, cause: str, before: tuple[str, ...]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
-from tests.retrain.world import aws, world
+from tests.fixtures.deployment import aws, world
+from tests.fixtures.moto_calls import one_call_at_a_time
+from tests.fixtures.reviews import reviews
 
-__all__ = ["aws", "world"]
+__all__ = ["aws", "one_call_at_a_time", "reviews", "world"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.web.site import Site, served
+from tests.fixtures.console_site import Site, served
 
 
 @pytest.fixture(scope="module")

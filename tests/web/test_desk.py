@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import CDPSession, Locator, Page, expect
 
-from tests.web.site import Site, boxes, desk_is_ready, drag, on_screen, scale, task_of, wait_until
+from tests.fixtures.console_site import (
+    Site,
+    boxes,
+    desk_is_ready,
+    drag,
+    on_screen,
+    scale,
+    task_of,
+    wait_until,
+)
 
 Point = tuple[float, float]
 TOUCH = {"viewport": {"width": 390, "height": 800}, "has_touch": True, "is_mobile": True}
@@ -17,7 +26,7 @@ SIDES = ("left", "top", "width", "height")
 def answer_to(site: Site, page: Page, task: str) -> dict[str, Any]:
     """What was sent about a task, once it has gone."""
     wait_until(page, "localStorage.getItem('labelloop.outbox') === '[]'")
-    found: dict[str, Any] = site.told()["answers"][task]
+    found: dict[str, Any] = site.received()["answers"][task]
     return found
 
 
@@ -214,7 +223,7 @@ def test_tab_goes_through_the_boxes_and_then_on(site: Site) -> None:
 def test_characters_do_nothing_where_they_are_switched_off(site: Site) -> None:
     page = site.desk()
     page.keyboard.press("?")
-    page.get_by_role("switch", name="Letters, digits and signs are shortcuts").uncheck()
+    page.get_by_role("switch", name="Use letters, digits and symbols as shortcuts").uncheck()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     for key in ("b", "n", "1", "?"):
@@ -234,7 +243,7 @@ def test_a_task_is_skipped_with_a_reason(site: Site) -> None:
     assert answer_to(site, page, "task-0") == {"reason": "Too many objects for me to draw"}
     page.get_by_role("button", name="Skip").click()
     form = page.get_by_role("dialog", name="Skip this image")
-    form.get_by_label("In other words").fill("Half of it is missing")
+    form.get_by_label("Other reason").fill("Half of it is missing")
     form.get_by_role("button", name="Skip").click()
     assert answer_to(site, page, "task-1") == {"reason": "Half of it is missing"}
     assert task_of(page) == "task-2"
@@ -268,7 +277,7 @@ def test_labels_of_the_whole_image_are_chosen(site: Site) -> None:
 def test_a_task_without_an_answer_is_not_confirmed(site: Site) -> None:
     page = site.desk()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Draw a box, or choose Nothing here.")).to_be_visible()
+    expect(page.get_by_text("Draw a box, or choose No objects.")).to_be_visible()
     assert task_of(page) == "task-0"
 
 
@@ -299,9 +308,9 @@ def test_a_picture_that_cannot_be_read_is_asked_for_again(site: Site) -> None:
     context = site.context()
     context.route("**/mock/pictures/0", lambda route: route.abort())
     page = site.signed_in(context)
-    expect(page.get_by_role("heading", name="The picture did not load")).to_be_visible()
+    expect(page.get_by_role("heading", name="The image did not load")).to_be_visible()
     context.unroute("**/mock/pictures/0")
-    page.get_by_role("button", name="Load it again").click()
+    page.get_by_role("button", name="Reload").click()
     desk_is_ready(page)
     assert task_of(page) == "task-0"
 
@@ -313,7 +322,7 @@ def test_an_empty_queue_fills_by_itself_when_looked_at(site: Site) -> None:
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
     expect(page.locator(".visually-hidden[aria-live]")).to_have_text("Nothing to review.")
     site.change(tasks=2)
-    page.get_by_role("button", name="Look again").click()
+    page.get_by_role("button", name="Refresh").click()
     desk_is_ready(page)
     assert task_of(page) == "task-1"
 
@@ -330,7 +339,7 @@ def test_a_reload_gives_back_what_was_drawn(site: Site) -> None:
     page.reload()
     desk_is_ready(page)
     assert (task_of(page), boxes(page)) == ("task-1", before)
-    expect(page.locator("[aria-live=polite].visually-hidden")).to_contain_text("Your draft is back.")
+    expect(page.locator("[aria-live=polite].visually-hidden")).to_contain_text("Your draft was restored.")
 
 
 def test_a_lost_connection_loses_no_answer(site: Site) -> None:
@@ -339,7 +348,7 @@ def test_a_lost_connection_loses_no_answer(site: Site) -> None:
     page.keyboard.press("n")
     page.keyboard.press("n")
     expect(page.get_by_text("2 to send")).to_be_visible()
-    assert site.told()["answers"] == {}
+    assert site.received()["answers"] == {}
     page.context.set_offline(False)
     answer_to(site, page, "task-0")
     answer_to(site, page, "task-1")
@@ -348,12 +357,12 @@ def test_a_lost_connection_loses_no_answer(site: Site) -> None:
 
 def test_an_expired_sign_in_loses_no_work(site: Site) -> None:
     page = site.desk()
-    site.change(refusal={"status": 401})
+    site.change(error={"status": 401})
     page.keyboard.press("n")
-    expect(page.get_by_role("alert")).to_contain_text("Your sign-in has ended.")
+    expect(page.get_by_role("alert")).to_contain_text("Your session has expired.")
     drag(page, (100, 100), (300, 250))
     drawn = boxes(page)
-    site.change(refusal=None)
+    site.change(error=None)
     page.get_by_role("button", name="Sign in again").click()
     assert answer_to(site, page, "task-0")["verdict"] == "nothing"
     desk_is_ready(page)
@@ -388,10 +397,10 @@ def sign_out(page: Page) -> None:
 def test_signing_out_gives_back_what_is_claimed_and_ends_the_tokens(site: Site) -> None:
     page = site.desk()
     wait_until(page, "navigator.locks.query().then(({held}) => held.length === 4)")
-    assert site.told()["claimed"] == ["task-0", "task-1", "task-2", "task-3"]
+    assert site.received()["claimed"] == ["task-0", "task-1", "task-2", "task-3"]
     sign_out(page)
-    told = site.told()
-    assert (told["claimed"], told["revoked"]) == ([], ["mock r"])
+    received = site.received()
+    assert (received["claimed"], received["revoked"]) == ([], ["mock r"])
 
 
 # Others at the same tasks
@@ -414,9 +423,9 @@ def toast(page: Page) -> Locator:
 
 def test_an_answer_that_is_not_taken_is_told_and_the_desk_goes_on(site: Site) -> None:
     page = site.desk()
-    site.change(refusal={"status": 409, "code": "not_yours", "message": "Ben has this task; claim another"})
+    site.change(error={"status": 409, "code": "not_yours", "message": "Ben has this task; claim another"})
     page.keyboard.press("n")
-    expect(toast(page)).to_contain_text("An answer was not taken: Ben has this task; claim another.")
+    expect(toast(page)).to_contain_text("An answer was not accepted: Ben has this task; claim another.")
     expect(page.get_by_text("to send")).to_have_count(0)
     assert task_of(page) == "task-1"
 
@@ -427,7 +436,7 @@ def test_a_task_that_was_answered_on_another_machine_leaves_the_desk(site: Site)
     site.answer_elsewhere("task-0")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(toast(page)).to_contain_text(
-        "this task is done; go on to the next. What you had drawn on it is not sent."
+        "this task is done; go on to the next. What you drew on it was not sent."
     )
     assert task_of(page) == "task-1"
     page.reload()

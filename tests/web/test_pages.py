@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from infra.lambda_asset import ROOT
-from tests.web.site import PICTURE, Site, desk_is_ready
+from tests.fixtures.console_site import PICTURE, Site, desk_is_ready
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -23,9 +23,7 @@ def test_a_failed_sign_in_is_told(site: Site) -> None:
     page = site.context().new_page()
     page.goto(site.address)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_have_text(
-        "Signing in did not work: User is disabled. Sign in once more."
-    )
+    expect(page.get_by_role("alert")).to_have_text("Sign-in failed: User is disabled. Try again.")
     site.begin()
     page.get_by_role("button", name="Sign in").click()
     desk_is_ready(page)
@@ -34,10 +32,10 @@ def test_a_failed_sign_in_is_told(site: Site) -> None:
 def test_a_page_that_breaks_says_so_and_the_others_go_on(site: Site) -> None:
     page = site.page("runs")
     page.route("**/api/versions", lambda route: route.fulfill(json={"versions": [{}]}))
-    go(page, "Versions")
-    expect(page.get_by_role("heading", name="This page has broken")).to_be_visible()
+    go(page, "Model versions")
+    expect(page.get_by_role("heading", name="Something went wrong on this page")).to_be_visible()
     page.unroute("**/api/versions")
-    page.get_by_role("button", name="Load it again").click()
+    page.get_by_role("button", name="Reload").click()
     expect(page.get_by_role("article")).to_have_count(4)
 
 
@@ -46,7 +44,7 @@ def test_there_is_no_such_page(path: str, site: Site) -> None:
     page = site.page("nothing")
     # Only a link of the page itself gets there: a server refuses such an address.
     page.evaluate(f"history.pushState(null, '', '/{path}'); dispatchEvent(new Event('popstate'))")
-    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
 
 
 def test_a_console_without_its_settings_says_so(site: Site) -> None:
@@ -59,15 +57,15 @@ def test_a_console_without_its_settings_says_so(site: Site) -> None:
 def test_a_task_is_given_to_one_of_two_people_of_one_name(site: Site) -> None:
     page = site.page("admin/tasks")
     page.get_by_role("button", name="Reassign").first.click()
-    chosen = page.get_by_label("Who is to answer it")
+    chosen = page.get_by_role("combobox", name="Reviewer")
     expect(chosen.get_by_role("option")).to_have_text(
-        ["Whoever is next", "Ben (sub-Ben)", "Chiara", "Ben (another-)", "Rosa"]
+        ["Any reviewer", "Ben (sub-Ben)", "Chiara", "Ben (another-)", "Rosa"]
     )
     chosen.select_option("Ben (another-)")
     with page.expect_request("**/assignment") as asked:
         page.get_by_role("dialog").get_by_role("button", name="Reassign").click()
     assert asked.value.post_data_json == {"reviewer": "another-Ben"}
-    expect(page.get_by_text("The task is Ben\u2019s now.")).to_be_visible()
+    expect(page.get_by_text("The task is assigned to Ben.")).to_be_visible()
 
 
 def test_a_label_is_named_only_once(site: Site) -> None:
@@ -76,7 +74,7 @@ def test_a_label_is_named_only_once(site: Site) -> None:
     form = page.get_by_role("dialog", name="Add a label")
     form.get_by_label("Name").fill("crate")
     form.get_by_role("button", name="Save").click()
-    expect(form.get_by_role("alert")).to_have_text("This label is there already: edit it.")
+    expect(form.get_by_role("alert")).to_have_text("This label already exists: edit it.")
     form.get_by_label("Name").fill("sack")
     form.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="sack")).to_be_visible()
@@ -133,11 +131,11 @@ def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
 
 
 NOTHING_YET = {
-    "Runs": "No run yet",
-    "Versions": "No model version yet",
-    "Tasks": "No open task",
-    "Reviewers": "Nobody has been at the desk yet",
-    "Labels": "No label yet",
+    "Runs": "No runs yet",
+    "Model versions": "No model versions yet",
+    "Tasks": "No open tasks",
+    "Reviewers": "No reviewers yet",
+    "Labels": "No labels yet",
 }
 
 
@@ -157,7 +155,7 @@ def test_the_desk_for_whole_images_and_after_sign_in_has_ended_is_accessible(loo
     site.begin(kind="classification")
     page = site.desk(**look.settings())
     found = {"desk": [*violations(page), *too_wide(page, ".side")]}
-    site.change(refusal={"status": 401})
+    site.change(error={"status": 401})
     page.keyboard.press("n")
     expect(page.get_by_role("alert")).to_be_visible()
     found["ended"] = violations(page)
@@ -209,10 +207,10 @@ def everything(page: Page) -> Iterator[str]:
     go(page, "Runs")
     expect(page.get_by_role("table", name="Runs")).to_be_visible()
     yield "runs"
-    page.get_by_role("row").filter(has_text="Under way").get_by_role("link").click()
+    page.get_by_role("row").filter(has_text="Running").get_by_role("link").click()
     expect(page.get_by_role("heading", name="Steps")).to_be_visible()
     yield "a run"
-    go(page, "Versions")
+    go(page, "Model versions")
     page.get_by_role("button", name="Show all 10 labels").first.click()
     yield "versions"
     go(page, "Try it")
@@ -220,12 +218,12 @@ def everything(page: Page) -> Iterator[str]:
     yield "nothing tried yet"
     picture = io.BytesIO()
     Image.new("RGB", PICTURE, "grey").save(picture, "PNG")
-    chosen = page.get_by_label("Picture", exact=True)
+    chosen = page.get_by_label("Image file", exact=True)
     chosen.set_input_files({"name": "bench.png", "mimeType": "image/png", "buffer": picture.getvalue()})
-    expect(page.get_by_role("heading", name="What it finds")).to_be_visible()
+    expect(page.get_by_role("heading", name="Detections")).to_be_visible()
     yield "a picture that was tried"
     go(page, "Tasks")
-    for act in ("Look at image", "Reassign", "Delete the task of"):
+    for act in ("View image", "Reassign", "Delete the task of"):
         page.get_by_role("button", name=act).first.click()
         yield from in_dialog(page, f"{act} a task")
     yield "tasks"
@@ -238,7 +236,7 @@ def everything(page: Page) -> Iterator[str]:
         yield from in_dialog(page, act)
     yield "labels"
     page.evaluate("history.pushState(null, '', '/nothing'); dispatchEvent(new Event('popstate'))")
-    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     yield "no page"
 
 

@@ -1,4 +1,4 @@
-/** The dialog in which a label is defined. */
+/** The dialog that adds or edits a label. */
 import type { TargetedEvent } from 'preact'
 import { useRef, useState } from 'preact/hooks'
 import { ApiError, putLabel, type Label } from '../api'
@@ -30,7 +30,7 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
   const [before, setBefore] = useState(label)
   const [draft, setDraft] = useState<LabelDraft>(() => (label ? draftOf(label) : newDraft(labels)))
   const [problems, setProblems] = useState<Problems>({})
-  const [refused, setRefused] = useState('')
+  const [saveError, setSaveError] = useState('')
   const [busy, setBusy] = useState(false)
   const form = useRef<HTMLFormElement>(null)
   const member = (name: keyof LabelDraft) => ({
@@ -40,9 +40,9 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
     onInput: (event: TargetedEvent<HTMLInputElement | HTMLTextAreaElement>) =>
       setDraft({ ...draft, [name]: event.currentTarget.value }),
   })
-  function show(found: Problems) {
-    setProblems(found)
-    const first = Object.keys(found)[0]
+  function show(shown: Problems) {
+    setProblems(shown)
+    const first = Object.keys(shown)[0]
     if (first) form.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus()
   }
   async function save() {
@@ -51,20 +51,20 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
     setBefore(kept)
     onKept(kept)
     const [missing] = missingExamples(change.examples, kept)
-    if (missing) show({ examples: `The rest is saved, but the catalogue has no image ${missing}.` })
+    if (missing) show({ examples: `Everything else was saved, but the catalogue has no image ${missing}.` })
     else onClose()
   }
   function submit(event: Event) {
     event.preventDefault()
-    const found = problemsOf(draft, labels, before)
-    show(found)
-    setRefused('')
-    if (Object.keys(found).length > 0) return
+    const invalid = problemsOf(draft, labels, before)
+    show(invalid)
+    setSaveError('')
+    if (Object.keys(invalid).length > 0) return
     setBusy(true)
     save()
       .catch((error: unknown) => {
         if (error instanceof ApiError && error.field && error.field in draft) show({ [error.field]: problem(error) })
-        else setRefused(problem(error))
+        else setSaveError(problem(error))
       })
       .finally(() => setBusy(false))
   }
@@ -72,37 +72,37 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
     <Dialog title={before ? `Edit ${before.label}` : 'Add a label'} onClose={onClose}>
       <form ref={form} class="stack" noValidate onSubmit={submit}>
         {!before && (
-          <Field label="Name" hint="As it is written in the catalogue; it cannot be changed." error={problems.label}>
+          <Field label="Name" hint="The name in the catalogue. It cannot be changed later." error={problems.label}>
             <input type="text" autocomplete="off" {...member('label')} />
           </Field>
         )}
-        <Field label="Colour" hint="Of its boxes at the desk." error={problems.colour}>
+        <Field label="Colour" hint="The colour of its boxes on the review desk." error={problems.colour}>
           <input type="color" class="admin-colour" {...member('colour')} />
         </Field>
         <Field
           label="Key"
-          hint="One letter or digit that chooses the label at the desk. Empty: the next free one."
+          hint="The letter or digit that chooses the label on the review desk. If empty, the next free digit."
           error={problems.key}
         >
           <input type="text" class="admin-key" autocomplete="off" autocapitalize="off" {...member('key')} />
         </Field>
         <Field
           label="Instruction"
-          hint={`One line that tells reviewers what is labelled so: up to ${MAX_INSTRUCTION} characters.`}
+          hint={`One line that explains when to use the label, up to ${MAX_INSTRUCTION} characters.`}
           error={problems.instruction}
         >
           <input type="text" autocomplete="off" {...member('instruction')} />
         </Field>
         <Field
-          label="Example pictures"
-          hint={`Ids of up to ${MAX_EXAMPLES} images of the catalogue, one a line. Under Tasks, choose an image to see its id.`}
+          label="Example images"
+          hint={`IDs of up to ${MAX_EXAMPLES} images in the catalogue, one per line. To see the ID of an image, choose it under Tasks.`}
           error={problems.examples}
         >
           <textarea class="mono" rows={3} spellcheck={false} autocomplete="off" {...member('examples')} />
         </Field>
-        {refused && (
+        {saveError && (
           <p class="field-error" role="alert">
-            {refused}
+            {saveError}
           </p>
         )}
         <div class="dialog-actions">

@@ -1,4 +1,4 @@
-/** The labels that the review desk offers: colour, key, what reviewers are told, and examples. */
+/** The labels of the review desk: colour, key, instruction and example images. */
 import { useState } from 'preact/hooks'
 import { getLabels, putLabel, type Label } from '../api'
 import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
@@ -23,15 +23,15 @@ export default function Labels() {
     <div class="page">
       <PageHeader
         title="Labels"
-        lead="What reviewers can say of an image, and what tells them when. A retired label is offered no more; images that have it keep it."
+        lead="The labels that reviewers choose from, with their instructions. A retired label can no longer be chosen; images that have it keep it."
         actions={add}
       />
       <WhenLoaded of={loaded} label="Loading the labels">
         {() =>
           labels.length === 0 ? (
-            <EmptyState title="No label yet">
-              Add the first: reviewers cannot answer before there is one. Labels that images bring with them appear by
-              themselves.
+            <EmptyState title="No labels yet">
+              Add the first label: reviewers cannot answer without one. Labels of images that are uploaded with labels
+              appear automatically.
             </EmptyState>
           ) : (
             <ul class="admin-labels">

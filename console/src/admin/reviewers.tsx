@@ -1,11 +1,11 @@
-/** What each reviewer has done, and how far others agree with it. */
+/** The figures of each reviewer: answers, and agreement with others. */
 import { getReviewers, type Reviewer } from '../api'
 import { Bar } from '../charts/bars'
 import { useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { duration, EmptyState, number, PageHeader, percent, Table, type Column } from '../ui'
 import './admin.css'
-import { comparedText } from './words'
+import { comparedText } from './wording'
 
 const columns: Column<Reviewer>[] = [
   { title: 'Reviewer', cell: ({ name }) => <strong>{name}</strong> },
@@ -13,7 +13,7 @@ const columns: Column<Reviewer>[] = [
   { title: 'Skipped', cell: ({ skipped }) => number(skipped), figure: true },
   { title: 'Agreement', cell: (reviewer) => <Agreement reviewer={reviewer} /> },
   { title: 'Compared', cell: ({ compared }) => number(compared), figure: true },
-  { title: 'Time for an answer', cell: ({ seconds_per_answer }) => duration(seconds_per_answer), figure: true },
+  { title: 'Time per answer', cell: ({ seconds_per_answer }) => duration(seconds_per_answer), figure: true },
 ]
 
 function Agreement({ reviewer: { agreement, compared } }: { reviewer: Reviewer }) {
@@ -32,13 +32,13 @@ export default function Reviewers() {
     <div class="page">
       <PageHeader
         title="Reviewers"
-        lead="Everybody who has been at the review desk. Agreement: where several people answered the same image, how much of what one said held in the end."
+        lead="Everybody who has used the review desk. Agreement: of the images that several people answered, how much of a reviewer's answers is in the final result."
       />
       <WhenLoaded of={loaded} label="Loading the reviewers">
         {({ reviewers }) =>
           reviewers.length === 0 ? (
-            <EmptyState title="Nobody has been at the desk yet">
-              Whoever opens the review desk appears here. People are added with labelloop users add.
+            <EmptyState title="No reviewers yet">
+              Everybody who opens the review desk appears here. Add people with labelloop users add.
             </EmptyState>
           ) : (
             <Table caption="Reviewers" columns={columns} rows={reviewers} rowKey={({ reviewer }) => reviewer} />

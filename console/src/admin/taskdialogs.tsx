@@ -1,21 +1,21 @@
-/** Looking at a task, giving it to somebody, and taking it from the desk. */
+/** The dialogs that show, reassign and delete a task. */
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { assignTask, deleteTask, getReviewers, getTask, type AdminTask } from '../api'
 import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
 import { Button, Dialog, Field, toast, when } from '../ui'
-import { reasonText, shortId, toldApart } from './words'
+import { reasonText, shortId, distinctName } from './wording'
 
 interface TaskDialogProps {
   task: AdminTask
   onClose: () => void
 }
 interface ActingDialogProps extends TaskDialogProps {
-  /** Whether it went well or not: what the page shows may be out of date. */
+  /** Called after success and failure: the page may be out of date. */
   onDone: () => void
 }
 
-/** A dialog's one act: it closes when the API has answered, and says how it went beside the page. */
+/** A dialog's action: the dialog closes when the API has answered, and a toast shows the result. */
 function useAct({ onClose, onDone }: ActingDialogProps): [busy: boolean, act: (work: Promise<unknown>, done: string) => void] {
   const [busy, setBusy] = useState(false)
   function act(work: Promise<unknown>, done: string) {
@@ -33,7 +33,7 @@ function useAct({ onClose, onDone }: ActingDialogProps): [busy: boolean, act: (w
   return [busy, act]
 }
 
-/** `children`: what can be done with the task. */
+/** Shows a task. `children` are the buttons of its actions. */
 export function TaskDialog({ task, onClose, children }: TaskDialogProps & { children: ComponentChildren }) {
   const loaded = useLoaded(() => getTask(task.id), task.id)
   const actions = (
@@ -45,9 +45,9 @@ export function TaskDialog({ task, onClose, children }: TaskDialogProps & { chil
   return (
     <Dialog title="Task" onClose={onClose} actions={actions}>
       <div class="stack">
-        <WhenLoaded of={loaded} label="Loading the picture">
+        <WhenLoaded of={loaded} label="Loading the image">
           {({ url, width, height }) => (
-            <img class="admin-picture" src={url} width={width} height={height} alt="What the task asks about" />
+            <img class="admin-image" src={url} width={width} height={height} alt="The image to label" />
           )}
         </WhenLoaded>
         <dl class="runs-facts">
@@ -81,14 +81,14 @@ export function TaskDialog({ task, onClose, children }: TaskDialogProps & { chil
   )
 }
 
-/** What happens to those who are at it now. */
+/** What happens to the reviewers who have claimed the task. */
 function Ends({ task }: { task: AdminTask }) {
   if (task.seats.length === 0) return null
   const names = task.seats.map(({ name }) => name).join(', ')
   return (
     <p>
-      <strong>{names}</strong> {task.seats.length === 1 ? 'has' : 'have'} claimed it: the claim ends, and what is drawn
-      on it and not yet sent is not taken.
+      <strong>{names}</strong> {task.seats.length === 1 ? 'has' : 'have'} claimed this task. The claim ends, and
+      answers that were not sent yet are not accepted.
     </p>
   )
 }
@@ -101,7 +101,7 @@ export function AssignDialog(props: ActingDialogProps) {
   function submit(event: Event) {
     event.preventDefault()
     const name = loaded.value?.reviewers.find(({ reviewer }) => reviewer === chosen)?.name
-    const done = name ? `The task is ${name}\u2019s now.` : 'The task is free for whoever is next.'
+    const done = name ? `The task is assigned to ${name}.` : 'The task is open to every reviewer.'
     act(assignTask(task.id, chosen), done)
   }
   return (
@@ -111,14 +111,14 @@ export function AssignDialog(props: ActingDialogProps) {
         <WhenLoaded of={loaded} label="Loading the reviewers">
           {({ reviewers }) => (
             <Field
-              label="Who is to answer it"
-              hint="Those who have been at the review desk. A claim that nobody works on ends by itself, and frees the task."
+              label="Reviewer"
+              hint="Everybody who has used the review desk. A claim that nobody works on expires, and the task is open to everybody again."
             >
               <select value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
-                <option value="">Whoever is next</option>
+                <option value="">Any reviewer</option>
                 {reviewers.map((known) => (
                   <option key={known.reviewer} value={known.reviewer}>
-                    {toldApart(known, reviewers)}
+                    {distinctName(known, reviewers)}
                   </option>
                 ))}
               </select>
@@ -128,7 +128,7 @@ export function AssignDialog(props: ActingDialogProps) {
         <div class="dialog-actions">
           <Button onClick={onClose}>Cancel</Button>
           <Button kind="primary" type="submit" disabled={busy || loaded.value === null}>
-            {chosen ? 'Reassign' : 'Free it'}
+            {chosen ? 'Reassign' : 'Release'}
           </Button>
         </div>
       </form>
@@ -152,8 +152,8 @@ export function DeleteDialog(props: ActingDialogProps) {
       <div class="stack">
         <Ends task={task} />
         <p>
-          Nobody is asked about it any more. The image stays in the catalogue as it is; while it has no label, a new
-          task may be opened for it later.
+          The task is removed from the review desk. The image stays in the catalogue as it is; while it has no label, a
+          new task may be opened for it later.
         </p>
       </div>
     </Dialog>

@@ -6,18 +6,18 @@ export interface Listed extends AdminTasks {
 }
 
 /**
- * The first `wanted` pages, or as many as there are. They are asked for anew together: tasks move from
- * page to page while people answer them, so one may come twice and is listed once.
+ * The first `wanted` pages, or as many as there are. All are loaded again together: tasks move from page to
+ * page while people answer them, so one may come twice and is listed once.
  */
 export async function firstPages(wanted: number, ask: (cursor: string) => Promise<AdminTasks>): Promise<Listed> {
   let page = await ask('')
   const { counts } = page
-  const found = new Map<string, AdminTask>(page.tasks.map((task) => [task.id, task]))
+  const tasks = new Map<string, AdminTask>(page.tasks.map((task) => [task.id, task]))
   let pages = 1
   while (page.cursor && pages < wanted) {
     page = await ask(page.cursor)
-    for (const task of page.tasks) found.set(task.id, task)
+    for (const task of page.tasks) tasks.set(task.id, task)
     pages += 1
   }
-  return { tasks: [...found.values()], counts, cursor: page.cursor, pages }
+  return { tasks: [...tasks.values()], counts, cursor: page.cursor, pages }
 }

@@ -1,4 +1,4 @@
-/** Every review task by its state: who is at it, how it ended, and what to do about it. */
+/** The review tasks by state: who has claimed them, how they ended, and actions on them. */
 import { useRef, useState } from 'preact/hooks'
 import { getAdminTasks, type AdminTask, type AdminTasks } from '../api'
 import { useLoaded, WhenLoaded } from '../runs/loaded'
@@ -7,10 +7,10 @@ import { Badge, Button, duration, EmptyState, PageHeader, Table, timeOfDay, when
 import './admin.css'
 import { AssignDialog, DeleteDialog, TaskDialog } from './taskdialogs'
 import { firstPages, type Listed } from './taskpages'
-import { countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText, shortId, type Filter } from './words'
+import { countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText, shortId, type Filter } from './wording'
 
 interface Opened {
-  dialog: 'look' | 'assign' | 'delete'
+  dialog: 'view' | 'assign' | 'delete'
   task: AdminTask
 }
 
@@ -32,14 +32,14 @@ export default function Tasks() {
   }
   function more() {
     wanted.current += 1
-    loaded.again()
+    loaded.reload()
   }
   return (
     <div class="page">
       <PageHeader
         title="Tasks"
-        lead="One task asks people about one image. It ends when enough of them have answered."
-        actions={<Button onClick={loaded.again}>Refresh</Button>}
+        lead="A task asks reviewers to label one image. It ends when enough of them have answered."
+        actions={<Button onClick={loaded.reload}>Refresh</Button>}
       />
       <Filters chosen={filter} counts={counts.current} onChoose={choose} />
       <p class="muted admin-meaning">{meaningOf(filter)}</p>
@@ -54,13 +54,13 @@ export default function Tasks() {
           />
         )}
       </WhenLoaded>
-      {opened?.dialog === 'look' && (
+      {opened?.dialog === 'view' && (
         <TaskDialog task={opened.task} onClose={close}>
           <Actions task={opened.task} onOpen={setOpened} />
         </TaskDialog>
       )}
-      {opened?.dialog === 'assign' && <AssignDialog task={opened.task} onClose={close} onDone={loaded.again} />}
-      {opened?.dialog === 'delete' && <DeleteDialog task={opened.task} onClose={close} onDone={loaded.again} />}
+      {opened?.dialog === 'assign' && <AssignDialog task={opened.task} onClose={close} onDone={loaded.reload} />}
+      {opened?.dialog === 'delete' && <DeleteDialog task={opened.task} onClose={close} onDone={loaded.reload} />}
     </div>
   )
 }
@@ -72,7 +72,7 @@ interface FiltersProps {
 }
 function Filters({ chosen, counts, onChoose }: FiltersProps) {
   return (
-    <div class="admin-filters" role="group" aria-label="Which tasks">
+    <div class="admin-filters" role="group" aria-label="Filter by state">
       {filters.map(([filter, text]) => (
         <button
           key={filter}
@@ -91,7 +91,7 @@ function Filters({ chosen, counts, onChoose }: FiltersProps) {
 interface TaskListProps {
   filter: Filter
   listed: Listed
-  /** Further pages are on their way. */
+  /** Further pages are being loaded. */
   waiting: boolean
   onMore: () => void
   onOpen: (opened: Opened) => void
@@ -130,26 +130,26 @@ function columnsOf(onOpen: (opened: Opened) => void): Column<AdminTask>[] {
           type="button"
           class="admin-id mono"
           title={task.image}
-          aria-label={`Look at image ${shortId(task.image)}`}
-          onClick={() => onOpen({ dialog: 'look', task })}
+          aria-label={`View image ${shortId(task.image)}`}
+          onClick={() => onOpen({ dialog: 'view', task })}
         >
           {shortId(task.image)}
         </button>
       ),
     },
-    { title: 'Why', cell: (task) => <Why task={task} /> },
+    { title: 'Reason', cell: (task) => <Reason task={task} /> },
     {
       title: 'Age',
       cell: (task) => <span title={when(task.created_at)}>{duration(task.age_seconds)}</span>,
       figure: true,
     },
-    { title: 'Who is at it', cell: (task) => <Seats task={task} /> },
+    { title: 'Claimed by', cell: (task) => <Claims task={task} /> },
     { title: 'Outcome', cell: (task) => <Outcome task={task} /> },
     { title: 'Actions', cell: (task) => <Actions task={task} onOpen={onOpen} /> },
   ]
 }
 
-function Why({ task: { reason, why } }: { task: AdminTask }) {
+function Reason({ task: { reason, why } }: { task: AdminTask }) {
   return (
     <div class="admin-why">
       <strong>{reasonText(reason)}</strong>
@@ -158,10 +158,10 @@ function Why({ task: { reason, why } }: { task: AdminTask }) {
   )
 }
 
-function Seats({ task }: { task: AdminTask }) {
+function Claims({ task }: { task: AdminTask }) {
   if (task.seats.length === 0) return <span class="muted">{task.state === 'open' ? 'nobody' : '\u2013'}</span>
   return (
-    <ul class="admin-seats">
+    <ul class="admin-claims">
       {task.seats.map(({ reviewer, name, until }) => (
         <li key={reviewer}>
           {name}{' '}

@@ -3,7 +3,7 @@
 /** Two decimals are finer than a pixel, and keep the markup short. */
 const rounded = (value: number): number => Math.round(value * 100) / 100
 
-/** The length of a bar: none for a figure that is not there, and never past the axis. */
+/** The length of a bar: 0 for a missing figure, and never past the axis. */
 export function barLength(value: number | null | undefined, length: number): number {
   if (value === null || value === undefined || Number.isNaN(value)) return 0
   return rounded(Math.min(1, Math.max(0, value)) * length)
@@ -31,7 +31,7 @@ interface Area {
   margin: number
 }
 
-/** Points of a line from left to right; 1 lies at the top. A figure that is not there leaves its place empty. */
+/** Points of a line from left to right; 1 lies at the top. A missing figure leaves its place empty. */
 export function linePoints(values: (number | null)[], { width, height, margin }: Area): (Point | null)[] {
   const step = values.length > 1 ? (width - 2 * margin) / (values.length - 1) : 0
   const first = values.length > 1 ? margin : width / 2

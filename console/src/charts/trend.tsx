@@ -9,7 +9,7 @@ export interface Measurement {
 }
 const area = { width: 320, height: 90, margin: 10 }
 
-/** `label` says the same in words. */
+/** `label` describes the line for screen readers. */
 export function Trend({ label, measurements }: { label: string; measurements: Measurement[] }) {
   const points = linePoints(
     measurements.map(({ value }) => value),

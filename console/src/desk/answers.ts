@@ -1,26 +1,27 @@
-/** What an answer has to have before it is sent: one that the API refuses could not be mended any more. */
+/** What an answer needs before it is sent: one that the API rejects cannot be corrected any more. */
 import type { Box, Kind } from '../api'
 import type { Draft } from './drafts'
 
 /** Boxes, or labels of the whole image: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html */
-const MOST = 50
+const MAX_ITEMS = 50
 
-/** The members of the contract, no more. Two boxes of one label at one place are one object. */
-export function sent(boxes: Box[]): Box[] {
+/** The boxes as the API takes them. Two boxes with one label at one place are one object. */
+export function boxesToSend(boxes: Box[]): Box[] {
   const plain = boxes.map(({ label, left, top, width, height }) => ({ label, left, top, width, height }))
   return [...new Map(plain.map((box) => [JSON.stringify(box), box])).values()]
 }
 
 /** The sentence that says what is missing or wrong; empty where the draft can be confirmed. */
-export function problemOf(kind: Kind, draft: Draft, offered: Set<string>): string {
+export function problemOf(kind: Kind, draft: Draft, available: Set<string>): string {
   const detection = kind === 'detection'
   const names = detection ? draft.boxes.map(({ label }) => label) : draft.labels
-  const gone = names.find((label) => !offered.has(label))
-  if (names.length === 0) return detection ? 'Draw a box, or choose Nothing here.' : 'Choose a label, or Nothing here.'
-  if (gone !== undefined) {
-    const act = detection ? 'give its box another label, or delete it' : 'choose another, or Nothing here'
-    return `${gone} is not offered any more: ${act}.`
+  const unavailable = names.find((label) => !available.has(label))
+  if (names.length === 0) return detection ? 'Draw a box, or choose No objects.' : 'Choose a label, or No objects.'
+  if (unavailable !== undefined) {
+    const advice = detection ? 'give its box another label, or delete the box' : 'choose another label, or No objects'
+    return `${unavailable} is no longer available: ${advice}.`
   }
-  const count = detection ? sent(draft.boxes).length : names.length
-  return count > MOST ? `An image has up to ${MOST} ${detection ? 'boxes' : 'labels'}: these are ${count}.` : ''
+  const count = detection ? boxesToSend(draft.boxes).length : names.length
+  if (count <= MAX_ITEMS) return ''
+  return `An image can have up to ${MAX_ITEMS} ${detection ? 'boxes' : 'labels'}; this one has ${count}.`
 }

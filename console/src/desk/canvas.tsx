@@ -1,4 +1,8 @@
-/** The image with its boxes: drawn, moved and resized by mouse, pen and touch; zoomed and panned. */
+/**
+ * The box editor: the image with its boxes, drawn, moved and resized by mouse, pen and touch, zoomed and panned.
+ * It is the project's own: Annotorious writes style attributes, which the Content-Security-Policy blocks, and has
+ * no keys to move or resize a box (docs/review.md).
+ */
 import { effect, signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { boxAt, handleAt, handlePoint, handles, move, resize, type DeskBox, type Handle, type Point } from './boxes'
@@ -14,9 +18,10 @@ type Gesture =
   | { kind: 'resize'; from: Point; box: DeskBox; handle: Handle }
 
 const rubber = signal<{ a: Point; b: Point } | null>(null)
-const moved = 4
+/** A press that moves less than so many screen pixels is a click. */
+const CLICK_DISTANCE = 4
 
-/** Reach of a handle in screen pixels: a finger's 44, a mouse's 16. */
+/** How far from a handle a press still takes it, in screen pixels: 44 across for a finger, 16 for a mouse. */
 const reach = (event: PointerEvent) => (event.pointerType === 'mouse' ? 8 : 22)
 
 class Gestures {
@@ -67,7 +72,7 @@ class Gestures {
     return { kind: 'press', from, start: at }
   }
 
-  /** Tells by the cursor what a press would do. */
+  /** Shows by the cursor what a press would do. */
   private hover(event: PointerEvent): void {
     const box = desk.selected.value
     const at = toImage(desk.view.value, this.at(event))
@@ -93,7 +98,7 @@ class Gestures {
       const { box, handle, from } = gesture
       desk.dragBox(resize(box, handle, here.x - from.x, here.y - from.y, task))
     } else {
-      if (gesture.kind === 'press' && distance(at, gesture.start) < moved) return
+      if (gesture.kind === 'press' && distance(at, gesture.start) < CLICK_DISTANCE) return
       gesture.kind = 'draw'
       rubber.value = { a: gesture.from, b: here }
     }
@@ -113,7 +118,7 @@ class Gestures {
     if (!this.pointers.delete(event.pointerId)) return
     const { gesture } = this
     const cancelled = event.type === 'pointercancel'
-    // A finger left after a pinch does nothing until it is lifted: it would draw by mistake.
+    // After a pinch the second finger does nothing until it is lifted: it would draw by mistake.
     this.gesture = null
     if (!gesture) return
     if (gesture.kind === 'press' && !cancelled) desk.select(boxAt(desk.draft.value.boxes, gesture.from)?.id ?? '')
@@ -124,7 +129,7 @@ class Gestures {
 
   readonly wheel = (event: WheelEvent): void => {
     event.preventDefault()
-    // A trackpad's pinch comes as a wheel with ctrl, in finer steps.
+    // A pinch on a trackpad is a wheel event with ctrl, in finer steps.
     desk.zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), this.at(event))
   }
 }
@@ -158,7 +163,7 @@ function listen(element: HTMLElement): () => void {
   }
 }
 
-/** `ready.image` is the very element that was preloaded: it is decoded, so it is painted in the next frame. */
+/** The image with its boxes. `ready.image` is the preloaded element: decoded, so painted in the next frame. */
 export function Canvas({ ready }: { ready: Ready }) {
   const frame = useRef<HTMLDivElement>(null)
   const holder = useRef<HTMLDivElement>(null)
@@ -182,7 +187,7 @@ export function Canvas({ ready }: { ready: Ready }) {
       class="canvas"
       role="application"
       tabIndex={0}
-      aria-label={`${about}. Keys and help tells the keys.`}
+      aria-label={`${about}. The button Keyboard shortcuts and help lists the keys.`}
       data-task={ready.task.id}
     >
       <div ref={holder} class="canvas-image" />
@@ -209,7 +214,7 @@ function onScreen(box: { left: number; top: number; width: number; height: numbe
   return { x: box.left * scale + x, y: box.top * scale + y, width: box.width * scale, height: box.height * scale }
 }
 
-/** A proposal is dashed, and says its confidence, until somebody touches it. */
+/** A box with its name. A proposal is dashed and shows its confidence until somebody changes it. */
 function BoxShape({ box, chosen = false }: { box: DeskBox; chosen?: boolean }) {
   const at = onScreen(box)
   const colour = desk.colourOf(box.label)

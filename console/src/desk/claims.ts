@@ -1,7 +1,7 @@
-/** The tasks claimed for this reviewer: the one on the desk and those after it, their pictures decoded. */
+/** The tasks claimed for this reviewer: the one on the desk and the next ones, with their images decoded. */
 import { effect, signal } from '@preact/signals'
 import { ApiError, claimTasks, getTask, releaseClaim, releaseOnLeaving, renewClaim, type Task } from '../api'
-import { tokenAtHand, whenSigningOut } from '../auth'
+import { currentToken, onSignOut } from '../auth'
 import { draftedTasks, dropDraft, dropOldDrafts } from './drafts'
 import { isFinal } from './outbox'
 import { Tabs } from './tabs'
@@ -9,11 +9,11 @@ import { Tabs } from './tabs'
 export interface Ready {
   task: Task
   image: HTMLImageElement
-  /** Resolves when the picture can be painted at once; rejects when it cannot be read. */
+  /** Resolves when the image can be painted at once; rejects when it cannot be read. */
   decoded: Promise<void>
 }
-const ahead = 3
-const renewEvery = 20_000
+const CLAIMED_AHEAD = 3
+const RENEW_INTERVAL_MS = 20_000
 
 function preload(task: Task): Ready {
   const image = new Image()
@@ -26,36 +26,36 @@ function preload(task: Task): Ready {
   return { task, image, decoded }
 }
 
-async function giveBack(tasks: Task[]): Promise<void> {
+async function releaseAll(tasks: Task[]): Promise<void> {
   await Promise.allSettled(tasks.map(releaseClaim))
 }
 
-/** It will never come back: nothing of it needs to be kept. */
+/** The task is finished or gone: its draft need not be kept. */
 const isOver = (error: ApiError): boolean => [404, 410].includes(error.status) || error.code === 'already_done'
 
-/** The first is on the desk. */
+/** The first task is on the desk. */
 export const claimed = signal<Ready[]>([])
-/** 'empty': the API has no task to give. */
-export const supply = signal<'asking' | 'empty' | 'ready' | 'failed'>('asking')
+/** 'empty': the API has no task for this reviewer. */
+export const supply = signal<'loading' | 'empty' | 'ready' | 'failed'>('loading')
 export const supplyError = signal('')
 
 export class Claims {
-  private asking = false
-  private again = false
+  private filling = false
+  private fillAgain = false
   private closed = true
   private ended = false
   private timer: ReturnType<typeof setInterval> | undefined
   private readonly finished = new Set<string>()
   private readonly tabs: Tabs
-  private readonly undo: (() => void)[] = []
+  private readonly cleanups: (() => void)[] = []
 
   /**
-   * `lost` is told why a task that the person has seen or begun is gone; `sending` tells the tasks whose
-   * answers are on their way.
+   * `onLost` is called with the reason when a task that the person has seen or begun is gone; `sending`
+   * returns the tasks whose answers have not arrived yet.
    */
   constructor(
     private readonly sub: string,
-    private readonly lost: (why: string, begun: boolean) => void,
+    private readonly onLost: (why: string, begun: boolean) => void,
     private readonly sending: () => string[],
   ) {
     this.tabs = new Tabs(sub)
@@ -63,47 +63,47 @@ export class Claims {
 
   async open(): Promise<void> {
     dropOldDrafts()
-    this.undo.push(
+    this.cleanups.push(
       effect(() => this.holdAll()),
-      whenSigningOut(() => this.give()),
+      onSignOut(() => this.stop()),
     )
-    await this.tabs.alone(() => this.takeUpDrafts())
+    await this.tabs.alone(() => this.resumeDrafts())
     if (this.ended) return
     this.closed = false
-    this.timer = setInterval(() => void this.renew(), renewEvery)
-    window.addEventListener('pagehide', this.leave)
-    document.addEventListener('visibilitychange', this.seen)
+    this.timer = setInterval(() => void this.renew(), RENEW_INTERVAL_MS)
+    window.addEventListener('pagehide', this.onPageHide)
+    document.addEventListener('visibilitychange', this.onVisibility)
     await this.fill()
   }
 
   close(): void {
-    void this.give()
-    for (const undo of this.undo) undo()
+    void this.stop()
+    for (const cleanup of this.cleanups) cleanup()
   }
 
-  /** Gives back what is claimed, and claims no more. */
-  private give(): Promise<void> {
+  /** Releases what is claimed and not begun, and claims no more. */
+  private stop(): Promise<void> {
     this.ended = true
     this.closed = true
     clearInterval(this.timer)
-    window.removeEventListener('pagehide', this.leave)
-    document.removeEventListener('visibilitychange', this.seen)
-    const untouched = this.untouched()
+    window.removeEventListener('pagehide', this.onPageHide)
+    document.removeEventListener('visibilitychange', this.onVisibility)
+    const withoutDraft = this.withoutDraft()
     claimed.value = []
-    supply.value = 'asking'
-    return giveBack(untouched)
+    supply.value = 'loading'
+    return releaseAll(withoutDraft)
   }
 
   private readonly holdAll = (): void => this.tabs.keep(claimed.value.map(({ task }) => task.id))
 
-  private async takeUpDrafts(): Promise<void> {
+  private async resumeDrafts(): Promise<void> {
     const elsewhere = new Set([...this.sending(), ...(await this.tabs.tasks())])
     const drafted = draftedTasks(this.sub).filter((task) => !elsewhere.has(task))
-    await Promise.all(drafted.map((task) => this.takeUp(task)))
+    await Promise.all(drafted.map((task) => this.resume(task)))
   }
 
-  /** A task that was begun before a reload or a new sign-in comes back first, if it is still ours. */
-  private async takeUp(id: string): Promise<void> {
+  /** A task that was begun before a reload or a new sign-in comes first, if its claim can be renewed. */
+  private async resume(id: string): Promise<void> {
     try {
       const { until } = await renewClaim(id)
       const task = await getTask(id)
@@ -120,33 +120,33 @@ export class Claims {
     if (claimed.value.length > 0) supply.value = 'ready'
   }
 
-  /** Claims until three are held beside the one on the desk; not before the drafts are taken up. */
+  /** Claims until three are held beside the one on the desk; not before the drafts are resumed. */
   async fill(): Promise<void> {
-    this.again = true
-    if (this.asking || this.closed) return
-    this.asking = true
+    this.fillAgain = true
+    if (this.filling || this.closed) return
+    this.filling = true
     try {
-      while (this.again && !this.closed) {
-        this.again = false
+      while (this.fillAgain && !this.closed) {
+        this.fillAgain = false
         await this.tabs.alone(() => this.claimMore())
       }
     } finally {
-      this.asking = false
+      this.filling = false
     }
   }
 
   private async claimMore(): Promise<void> {
     if (this.closed) return
-    const missing = ahead + 1 - claimed.value.length
+    const missing = CLAIMED_AHEAD + 1 - claimed.value.length
     if (missing <= 0) return
-    if (claimed.value.length === 0) supply.value = 'asking'
+    if (claimed.value.length === 0) supply.value = 'loading'
     try {
       const shown = claimed.value.map(({ task }) => task.id)
       const others = await this.tabs.tasks()
       const held = [...new Set([...shown, ...others, ...this.sending(), ...[...this.finished].slice(-20)])]
       const { tasks } = await claimTasks(missing, held)
-      // The desk was left meanwhile: they are for whoever is next.
-      if (this.closed) return await giveBack(tasks)
+      // The desk was left in the meantime: other reviewers can have them.
+      if (this.closed) return await releaseAll(tasks)
       this.add(tasks)
       if (claimed.value.length === 0) supply.value = 'empty'
     } catch (error) {
@@ -155,12 +155,12 @@ export class Claims {
     }
   }
 
-  /** Takes the first off the desk; the next is there at once. */
+  /** Removes the first task; the next is there at once. */
   next(): void {
     const [first, ...rest] = claimed.value
     if (first) this.finished.add(first.task.id)
     claimed.value = rest
-    if (rest.length === 0) supply.value = 'asking'
+    if (rest.length === 0) supply.value = 'loading'
     void this.fill()
   }
 
@@ -171,14 +171,14 @@ export class Claims {
         const { until } = await renewClaim(task.id)
         task.until = until
       } catch (error) {
-        if (isFinal(error)) this.lose(task.id, error)
+        if (isFinal(error)) this.drop(task.id, error)
       }
     }
     await this.refreshAddresses()
     await this.fill()
   }
 
-  /** A picture that has not been read yet needs an address that still holds. */
+  /** An image that has not been read yet needs an address that has not expired. */
   private async refreshAddresses(): Promise<void> {
     for (const ready of claimed.value) {
       if (ready.image.complete || Date.parse(ready.task.url_expires_at) > Date.now()) continue
@@ -187,35 +187,35 @@ export class Claims {
     }
   }
 
-  /** Reads a picture once more, with a fresh address. */
+  /** Reads an image once more, with a new address. */
   async retry(id: string): Promise<void> {
     const task = await getTask(id)
     claimed.value = claimed.value.map((other) => (other.task.id === id ? preload(task) : other))
   }
 
-  /** Of a task that the person has neither seen nor begun there is nothing to say. */
-  private lose(id: string, error: ApiError): void {
+  /** A task that the person has neither seen nor begun is dropped without a message. */
+  private drop(id: string, error: ApiError): void {
     const at = claimed.value.findIndex(({ task }) => task.id === id)
     if (at === -1) return
     const begun = draftedTasks(this.sub).includes(id)
     if (isOver(error)) dropDraft(this.sub, id)
     claimed.value = claimed.value.filter(({ task }) => task.id !== id)
-    if (at === 0 || begun) this.lost(error.message, begun)
+    if (at === 0 || begun) this.onLost(error.message, begun)
   }
 
-  private readonly seen = (): void => {
+  private readonly onVisibility = (): void => {
     if (document.visibilityState !== 'visible') return
     this.holdAll()
     void this.renew()
   }
 
-  private readonly leave = (): void => {
-    releaseOnLeaving(this.untouched(), tokenAtHand())
+  private readonly onPageHide = (): void => {
+    releaseOnLeaving(this.withoutDraft(), currentToken())
     this.tabs.keep([])
   }
 
-  /** What has been begun stays claimed, until its claim expires, for whoever comes back to it. */
-  private untouched(): Task[] {
+  /** A task with a draft stays claimed until its claim expires, so that the person can come back to it. */
+  private withoutDraft(): Task[] {
     const drafts = new Set(draftedTasks(this.sub))
     return claimed.value.map(({ task }) => task).filter(({ id }) => !drafts.has(id))
   }

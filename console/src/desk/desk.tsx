@@ -1,7 +1,7 @@
-/** The review desk: one image at a time, the next ones already there. */
+/** The review desk: one image at a time, the next ones already loaded. */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { getLabels, getQueue, type AnswerBody, type Verdict } from '../api'
-import { me } from '../app'
+import { me } from '../session'
 import { Button, EmptyState, sentence, Spinner, toast } from '../ui'
 import { Canvas } from './canvas'
 import { claimed, Claims, supply, supplyError, type Ready } from './claims'
@@ -10,7 +10,7 @@ import { HelpDialog, ReasonDialog, skipReasons, unusableReasons } from './dialog
 import { actionOf, isCharacter, type Command } from './keys'
 import { waiting, type Delivery, type Outbox } from './outbox'
 import { BoxList, LabelPanel } from './panel'
-import { departed, outboxOf } from './post'
+import { deliveries, outboxOf } from './post'
 import * as desk from './state'
 
 interface Services {
@@ -31,28 +31,28 @@ function refreshLabels(): void {
   getLabels().then(
     (answer) => {
       desk.labels.value = answer.labels
-      desk.labelsAreThere.value = true
+      desk.labelsLoaded.value = true
     },
     (error: unknown) => {
-      if (!desk.labelsAreThere.value) toast(error instanceof Error ? error.message : String(error), 'bad')
+      if (!desk.labelsLoaded.value) toast(error instanceof Error ? error.message : String(error), 'bad')
     },
   )
 }
 
-/** What other people change meanwhile; the addresses of the examples expire, too. */
+/** Loads again what other people may have changed; the links of the example images expire, too. */
 function refresh(): void {
   if (document.visibilityState !== 'visible') return
   refreshQueue()
   refreshLabels()
 }
 
-function open(sub: string): Services {
+function openDesk(sub: string): Services {
   const outbox = outboxOf(sub)
-  const lost = (why: string, begun: boolean) => {
-    const unsent = begun ? ' What you had drawn on it is not sent.' : ''
-    toast(`An image was taken from your desk: ${sentence(why)}${unsent}`, 'bad')
+  const onLost = (why: string, begun: boolean) => {
+    const unsent = begun ? ' What you drew on it was not sent.' : ''
+    toast(`An image was removed from your desk: ${sentence(why)}${unsent}`, 'bad')
   }
-  const claims = new Claims(sub, lost, () => outbox.tasks())
+  const claims = new Claims(sub, onLost, () => outbox.tasks())
   void claims.open()
   refreshLabels()
   return { claims, outbox }
@@ -62,7 +62,7 @@ export default function Desk() {
   const sub = me.value?.sub ?? ''
   const [services, setServices] = useState<Services | null>(null)
   useEffect(() => {
-    const opened = open(sub)
+    const opened = openDesk(sub)
     setServices(opened)
     const timer = setInterval(refresh, 30_000)
     return () => {
@@ -71,15 +71,15 @@ export default function Desk() {
       desk.show(null, '')
     }
   }, [sub])
-  useEffect(refreshQueue, [departed.value])
-  if (!services) return <Spinner label="Opening the desk" />
+  useEffect(refreshQueue, [deliveries.value])
+  if (!services) return <Spinner label="Opening the review desk" />
   return <DeskBody services={services} />
 }
 
 function DeskBody({ services }: { services: Services }) {
   const first = claimed.value[0] ?? null
   const firstId = first?.task.id
-  // Before painting, so that no frame shows the new image with the old one's boxes.
+  // Before painting, so that no frame shows the new image with the boxes of the previous one.
   if (desk.task.peek()?.id !== firstId) desk.show(first?.task ?? null, me.value?.sub ?? '')
   const body = useRef<HTMLDivElement>(null)
   const focusImage = () => body.current?.querySelector<HTMLElement>('.canvas')?.focus({ preventScroll: true })
@@ -91,14 +91,14 @@ function DeskBody({ services }: { services: Services }) {
     services.claims.next()
     focusImage()
   }
-  function settle(verdict: Verdict, reason = '') {
-    const answer: AnswerBody | string = desk.answer(verdict, reason)
-    if (typeof answer === 'string') toast(answer)
-    else finish({ answer })
+  function answer(verdict: Verdict, reason = '') {
+    const body: AnswerBody | string = desk.answer(verdict, reason)
+    if (typeof body === 'string') toast(body)
+    else finish({ answer: body })
   }
   const acts: Record<Command, () => void> = {
-    confirm: () => desk.labelsAreThere.value && settle('labelled'),
-    nothing: () => settle('nothing'),
+    confirm: () => desk.labelsLoaded.value && answer('labelled'),
+    nothing: () => answer('nothing'),
     unusable: () => (desk.overlay.value = 'unusable'),
     skip: () => (desk.overlay.value = 'skip'),
     undo: desk.undo,
@@ -114,11 +114,11 @@ function DeskBody({ services }: { services: Services }) {
   const latest = useRef(acts)
   latest.current = acts
   useEffect(() => {
-    const onKey = (event: KeyboardEvent) => pressed(event, (command) => latest.current[command]())
+    const onKey = (event: KeyboardEvent) => onKeyDown(event, (command) => latest.current[command]())
     window.addEventListener('keydown', onKey)
     return () => window.removeEventListener('keydown', onKey)
   }, [])
-  // Keys are for the image, also of somebody who has just followed the link to this page.
+  // The image gets the focus, also after the link to this page was followed.
   useLayoutEffect(() => {
     if (firstId && document.activeElement?.matches('body, [aria-current]')) focusImage()
   }, [firstId])
@@ -127,7 +127,7 @@ function DeskBody({ services }: { services: Services }) {
     <div class="desk" ref={body}>
       <h1 class="visually-hidden">Review</h1>
       <TopBar />
-      {first ? <Picture ready={first} claims={services.claims} /> : <NoTask claims={services.claims} />}
+      {first ? <DeskImage ready={first} claims={services.claims} /> : <NoTask claims={services.claims} />}
       {first && (
         <aside class="side" aria-label="Labels and boxes">
           <LabelPanel focusImage={focusImage} />
@@ -135,15 +135,15 @@ function DeskBody({ services }: { services: Services }) {
         </aside>
       )}
       {first && <Actions acts={acts} focusImage={focusImage} />}
-      <Overlays finish={finish} settle={settle} />
+      <Overlays finish={finish} answer={answer} />
       <div class="visually-hidden" aria-live="polite">
-        {desk.said.value}
+        {desk.announcement.value}
       </div>
     </div>
   )
 }
 
-/** Where a key belongs to the control that has the focus. */
+/** Whether a key belongs to the control that has the focus. */
 function belongsToControl(event: KeyboardEvent): boolean {
   const target = event.target
   if (!(target instanceof HTMLElement)) return false
@@ -151,7 +151,7 @@ function belongsToControl(event: KeyboardEvent): boolean {
   return (event.key === 'Enter' || event.key === ' ') && target.closest('button, a') !== null
 }
 
-function pressed(event: KeyboardEvent, act: (command: Command) => void): void {
+function onKeyDown(event: KeyboardEvent, act: (command: Command) => void): void {
   if (!desk.task.value || desk.overlay.value || belongsToControl(event)) return
   if (isCharacter(event) && !desk.characterKeys.value) return
   if (event.key === 'Tab') {
@@ -162,7 +162,7 @@ function pressed(event: KeyboardEvent, act: (command: Command) => void): void {
   }
   const action = actionOf(event, desk.keys.value)
   if (!action) return
-  // A held key repeats arrows, never an answer.
+  // A key that is held down repeats arrow steps, never an answer.
   if (event.repeat && !('step' in action)) return
   event.preventDefault()
   if ('command' in action) act(action.command)
@@ -193,7 +193,7 @@ function TopBar() {
   )
 }
 
-function Picture({ ready, claims }: { ready: Ready; claims: Claims }) {
+function DeskImage({ ready, claims }: { ready: Ready; claims: Claims }) {
   const [unreadable, setUnreadable] = useState('')
   const { id } = ready.task
   useEffect(() => {
@@ -214,21 +214,21 @@ function Picture({ ready, claims }: { ready: Ready; claims: Claims }) {
   if (unreadable !== id) return <Canvas ready={ready} />
   return (
     <div class="no-task">
-      <EmptyState title="The picture did not load" action={<Button onClick={() => void retry()}>Load it again</Button>}>
-        Its address may have expired, or the connection was lost. You can also skip it, or say that it is unusable.
+      <EmptyState title="The image did not load" action={<Button onClick={() => void retry()}>Reload</Button>}>
+        Its link may have expired, or the connection was lost. You can also skip the image or mark it as unusable.
       </EmptyState>
     </div>
   )
 }
 
-/** What there is to say when no image came. */
-const NO_IMAGE: Partial<Record<typeof supply.value, { title: string; again: string; text?: string }>> = {
+/** What the desk shows when there is no image. */
+const NO_IMAGE: Partial<Record<typeof supply.value, { title: string; action: string; text?: string }>> = {
   empty: {
     title: 'Nothing to review',
-    again: 'Look again',
-    text: 'Every image is answered or claimed by somebody else. New ones appear here by themselves.',
+    action: 'Refresh',
+    text: 'Every image has been answered or is claimed by another reviewer. New images appear here automatically.',
   },
-  failed: { title: 'No image could be fetched', again: 'Try again' },
+  failed: { title: 'The next image could not be loaded', action: 'Try again' },
 }
 
 function NoTask({ claims }: { claims: Claims }) {
@@ -239,16 +239,16 @@ function NoTask({ claims }: { claims: Claims }) {
   }, [])
   const none = NO_IMAGE[supply.value]
   useEffect(() => {
-    desk.said.value = none ? `${none.title}.` : ''
+    desk.announcement.value = none ? `${none.title}.` : ''
   }, [none])
   return (
     <div class="no-task">
       {none ? (
-        <EmptyState title={none.title} action={<Button onClick={fill}>{none.again}</Button>}>
+        <EmptyState title={none.title} action={<Button onClick={fill}>{none.action}</Button>}>
           {none.text ?? supplyError.value}
         </EmptyState>
       ) : (
-        <Spinner label="Fetching the next image" />
+        <Spinner label="Loading the next image" />
       )}
     </div>
   )
@@ -257,30 +257,30 @@ function NoTask({ claims }: { claims: Claims }) {
 function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focusImage: () => void }) {
   const detection = desk.task.value?.kind === 'detection'
   const key = (name: string) => (desk.characterKeys.value ? name : undefined)
-  const then = (command: Command) => () => {
+  const actAndFocus = (command: Command) => () => {
     acts[command]()
     focusImage()
   }
   return (
     <div class="actions" role="group" aria-label="Answer">
       <div class="tools">
-        <Button kind="quiet" disabled={!desk.canUndo.value} onClick={then('undo')} aria-label="Undo" title="Undo (Z)">
+        <Button kind="quiet" disabled={!desk.canUndo.value} onClick={actAndFocus('undo')} aria-label="Undo" title="Undo (Z)">
           {'\u21b6'}
         </Button>
-        <Button kind="quiet" disabled={!desk.canRedo.value} onClick={then('redo')} aria-label="Redo" title="Redo (Shift Z)">
+        <Button kind="quiet" disabled={!desk.canRedo.value} onClick={actAndFocus('redo')} aria-label="Redo" title="Redo (Shift Z)">
           {'\u21b7'}
         </Button>
-        <Button kind="quiet" onClick={then('zoom-out')} aria-label="Zoom out" title="Zoom out (-)">
+        <Button kind="quiet" onClick={actAndFocus('zoom-out')} aria-label="Zoom out" title="Zoom out (-)">
           {'\u2212'}
         </Button>
-        <Button kind="quiet" onClick={then('zoom-in')} aria-label="Zoom in" title="Zoom in (+)">
+        <Button kind="quiet" onClick={actAndFocus('zoom-in')} aria-label="Zoom in" title="Zoom in (+)">
           +
         </Button>
-        <Button kind="quiet" onClick={then('zoom-whole')} aria-label="Whole image" title="Whole image (0)">
+        <Button kind="quiet" onClick={actAndFocus('zoom-whole')} aria-label="Whole image" title="Whole image (0)">
           {'\u2922'}
         </Button>
         {detection && (
-          <Button kind="quiet" onClick={then('place')} aria-label="New box" title="New box in the middle (B)">
+          <Button kind="quiet" onClick={actAndFocus('place')} aria-label="New box" title="New box in the middle (B)">
             {'\u229e'}
           </Button>
         )}
@@ -288,14 +288,14 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
           <Button
             kind="quiet"
             disabled={!desk.selected.value}
-            onClick={then('delete')}
+            onClick={actAndFocus('delete')}
             aria-label="Delete box"
             title="Delete"
           >
             {'\u2715'}
           </Button>
         )}
-        <Button kind="quiet" onClick={acts.help} aria-label="Keys and help" title="Keys (?)">
+        <Button kind="quiet" onClick={acts.help} aria-label="Keyboard shortcuts and help" title="Keyboard shortcuts (?)">
           ?
         </Button>
       </div>
@@ -307,9 +307,9 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
           Unusable
         </Button>
         <Button onClick={acts.nothing} shortcut={key('N')}>
-          Nothing here
+          No objects
         </Button>
-        <Button kind="primary" disabled={!desk.labelsAreThere.value} onClick={acts.confirm} shortcut={'\u21b5'}>
+        <Button kind="primary" disabled={!desk.labelsLoaded.value} onClick={acts.confirm} shortcut={'\u21b5'}>
           Confirm
         </Button>
       </div>
@@ -319,9 +319,9 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
 
 interface OverlaysProps {
   finish: (entry: { skip: string }) => void
-  settle: (verdict: Verdict, reason: string) => void
+  answer: (verdict: Verdict, reason: string) => void
 }
-function Overlays({ finish, settle }: OverlaysProps) {
+function Overlays({ finish, answer }: OverlaysProps) {
   const close = () => {
     desk.overlay.value = ''
   }
@@ -334,12 +334,12 @@ function Overlays({ finish, settle }: OverlaysProps) {
     return <ReasonDialog title="Skip this image" reasons={skipReasons} act="Skip" onClose={close} onReason={skip} />
   }
   if (desk.overlay.value === 'unusable') {
-    const refuse = (reason: string) => {
+    const markUnusable = (reason: string) => {
       close()
-      settle('unusable', reason)
+      answer('unusable', reason)
     }
     const title = 'This image is unusable'
-    return <ReasonDialog title={title} reasons={unusableReasons} act="Unusable" onClose={close} onReason={refuse} />
+    return <ReasonDialog title={title} reasons={unusableReasons} act="Unusable" onClose={close} onReason={markUnusable} />
   }
   return null
 }

@@ -10,19 +10,19 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
     </Button>
   )
   return (
-    <Dialog title="Keys and touch" onClose={onClose} actions={close}>
+    <Dialog title="Keyboard shortcuts and touch" onClose={onClose} actions={close}>
       <p class="muted">
-        Drag to draw, also on top of another box; click or tap a box to select it, then drag it or its handles. Two
-        fingers pan and zoom. A dashed box is the model{'\u2019'}s suggestion: it counts as it stands when you confirm,
-        and becomes yours when you touch it.
+        Drag to draw a box, even on top of another one. Click or tap a box to select it, then drag it or its handles.
+        Use two fingers to pan and zoom. A dashed box is a suggestion of the model: confirming accepts it as it is, and
+        changing it makes it your own.
       </p>
       <dl class="help">
-        {help.map(([keys, what]) => (
+        {help.map(([keys, action]) => (
           <div key={keys}>
             <dt>
               <kbd>{keys}</kbd>
             </dt>
-            <dd>{what}</dd>
+            <dd>{action}</dd>
           </div>
         ))}
       </dl>
@@ -33,7 +33,7 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
           checked={characterKeys.value}
           onChange={(event) => switchCharacterKeys(event.currentTarget.checked)}
         />
-        Letters, digits and signs are shortcuts
+        Use letters, digits and symbols as shortcuts
       </label>
     </Dialog>
   )
@@ -47,11 +47,11 @@ interface ReasonDialogProps {
   onReason: (reason: string) => void
 }
 
-/** Asks for a reason: one of the list, or one's own words. */
+/** Asks for a reason: one of the list, or another one in free text. */
 export function ReasonDialog({ title, reasons, act, onClose, onReason }: ReasonDialogProps) {
   const [chosen, setChosen] = useState(reasons[0] ?? '')
-  const [words, setWords] = useState('')
-  const reason = words.trim() || chosen
+  const [otherReason, setOtherReason] = useState('')
+  const reason = otherReason.trim() || chosen
   function submit(event: Event) {
     event.preventDefault()
     onReason(reason)
@@ -68,12 +68,12 @@ export function ReasonDialog({ title, reasons, act, onClose, onReason }: ReasonD
             </label>
           ))}
         </fieldset>
-        <Field label="In other words" hint="Sent instead of the above, when filled in">
+        <Field label="Other reason" hint="If filled in, it is sent instead of the reason chosen above">
           <input
             type="text"
             maxLength={300}
-            value={words}
-            onInput={(event) => setWords(event.currentTarget.value)}
+            value={otherReason}
+            onInput={(event) => setOtherReason(event.currentTarget.value)}
           />
         </Field>
         <div class="dialog-actions">
@@ -90,11 +90,11 @@ export function ReasonDialog({ title, reasons, act, onClose, onReason }: ReasonD
 export const skipReasons = [
   'I am not sure which label is right',
   'Too many objects for me to draw',
-  'It needs somebody who knows the subject',
+  'It needs an expert on the subject',
   'The labels do not fit this image',
 ]
 export const unusableReasons = [
   'Blurred or too dark',
-  'Damaged or not an image of ours',
+  'Damaged, or not one of our images',
   'Shows a person or other private detail',
 ]

@@ -1,4 +1,4 @@
-/** What somebody draws, kept in the browser's storage by person and task, so that a reload gives it back. */
+/** Unsent boxes and labels, kept in the browser's storage by person and task, so that a reload restores them. */
 import type { DeskBox } from './boxes'
 
 /** `labels` is used by classification, `boxes` by detection. */
@@ -9,8 +9,8 @@ export interface Draft {
 const prefix = 'labelloop.draft.'
 const slot = (sub: string, task: string) => `${prefix}${sub}.${task}`
 
-/** A draft that nobody came back to is forgotten: its task has been answered by then. */
-const keptFor = 7 * 24 * 3600 * 1000
+/** Older drafts are deleted: their tasks have been answered by then. */
+const MAX_AGE_MS = 7 * 24 * 3600 * 1000
 
 interface Stored {
   draft: Draft
@@ -36,10 +36,10 @@ export function dropDraft(sub: string, task: string): void {
 
 const keys = (start: string) => Object.keys(localStorage).filter((key) => key.startsWith(start))
 
-/** Everybody's: who has left may never sign in here again. */
+/** Deletes old drafts of all people: some never sign in here again. */
 export function dropOldDrafts(now = Date.now()): void {
   for (const key of keys(prefix)) {
-    if (now - (read(key)?.savedAt ?? 0) > keptFor) localStorage.removeItem(key)
+    if (now - (read(key)?.savedAt ?? 0) > MAX_AGE_MS) localStorage.removeItem(key)
   }
 }
 export function draftedTasks(sub: string): string[] {

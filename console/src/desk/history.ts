@@ -1,16 +1,16 @@
-/** Undo and redo over whole states: a state is small, and so nothing can be forgotten. */
+/** Undo and redo over whole states: a state is small, so each is kept whole. */
 export interface History<State> {
   past: State[]
   present: State
   future: State[]
 }
-const kept = 200
+const MAX_STEPS = 200
 
 export const begin = <State>(present: State): History<State> => ({ past: [], present, future: [] })
 
 export function change<State>(history: History<State>, present: State): History<State> {
   if (present === history.present) return history
-  return { past: [...history.past, history.present].slice(-kept), present, future: [] }
+  return { past: [...history.past, history.present].slice(-MAX_STEPS), present, future: [] }
 }
 
 /** Replaces the present without a step of its own: the frames of one drag are one change. */

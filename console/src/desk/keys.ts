@@ -1,4 +1,4 @@
-/** Which key does what on the review desk. */
+/** The keyboard shortcuts of the review desk. */
 export type Command =
   | 'confirm'
   | 'nothing'
@@ -16,25 +16,25 @@ export type Command =
 export type Step = { dx: number; dy: number; resize: boolean }
 export type KeyAction = { command: Command } | { step: Step } | { label: string }
 
-/** What the help overlay lists; the first member is shown as keys. */
+/** The list of the help dialog: keys, and what they do. */
 export const help: [string, string][] = [
   ['Enter', 'Confirm and go to the next image'],
-  ['N', 'Nothing here: no object, or no label fits'],
+  ['N', 'No objects: nothing to label, or no label fits'],
   ['U', 'Unusable image'],
   ['S', 'Skip, with a reason'],
   ['Z', 'Undo'],
   ['Shift Z', 'Redo'],
   ['B', 'Place a new box in the middle of the view'],
-  ['Tab', 'Next box (Shift Tab: the one before), with the image focused'],
+  ['Tab', 'Next box (Shift Tab: previous box), while the image has the focus'],
   ['Arrows', 'Move the selected box by 1 pixel; with none selected, pan'],
   ['Shift Arrows', 'Resize the selected box by 1 pixel'],
   ['Alt Arrows', 'Move (with Shift: resize) by 10 pixels'],
   ['Delete', 'Remove the selected box'],
-  ['Escape', 'Select nothing'],
+  ['Escape', 'Deselect'],
   ['+ \u2212 0', 'Zoom in, zoom out, whole image'],
   ['Space drag', 'Pan; two fingers pan and zoom'],
-  ['Label key', 'Label the selected box, or choose what to draw with: the key beside the label'],
-  ['?', 'This list'],
+  ['Label key', 'Label the selected box, or draw with the label: the key is shown beside it'],
+  ['?', 'Show this list'],
 ]
 
 const commands: Record<string, Command> = {
@@ -60,7 +60,7 @@ const arrows: Record<string, [number, number]> = {
   ArrowDown: [0, 1],
 }
 
-/** A label's key may be none of these. */
+/** Keys that no label can have. */
 export const RESERVED_KEYS: readonly string[] = Object.keys(commands).filter((key) => key.length === 1)
 
 /** The key of each label: its own, or the next free digit; empty when the digits are used up. */
@@ -87,11 +87,11 @@ interface Pressed {
   metaKey: boolean
 }
 
-/** A key that types a character, which some people press by accident, or speak: it can be switched off. */
+/** Whether a key types a character: speech input triggers such shortcuts by accident, so they can be switched off. */
 export const isCharacter = ({ key, ctrlKey, metaKey }: Pressed): boolean =>
   key.length === 1 && key !== ' ' && !ctrlKey && !metaKey
 
-/** What a key press means, or null when it is not the desk's. */
+/** The action of a key press, or null if it has none on the desk. */
 export function actionOf(pressed: Pressed, keys: Map<string, string>): KeyAction | null {
   const { key, shiftKey, altKey } = pressed
   const lower = key.length === 1 ? key.toLowerCase() : key

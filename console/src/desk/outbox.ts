@@ -1,17 +1,17 @@
 /**
- * Answers on their way to the API. They lie in the browser's storage until the API has taken them, so
+ * Answers on their way to the API. They stay in the browser's storage until the API has accepted them, so
  * a dropped connection, a reload or an expired sign-in loses none; there is one for each person and task.
  */
 import { signal } from '@preact/signals'
 import { answerTask, ApiError, skipTask, type AnswerBody } from '../api'
-import { SignedOut } from '../auth'
+import { SignedOutError } from '../auth'
 
 export type Delivery = { task: string; sub: string } & ({ answer: AnswerBody } | { skip: string })
 
-/** How many are waiting, for the desk to show. */
+/** The number of answers that have not been sent yet. */
 export const waiting = signal(0)
 const slot = 'labelloop.outbox'
-const longest = 60_000
+const MAX_BACKOFF_MS = 60_000
 
 function read(): Delivery[] {
   try {
@@ -24,30 +24,30 @@ function write(entries: Delivery[]): void {
   localStorage.setItem(slot, JSON.stringify(entries))
 }
 
-/** The wait before try number `attempt` (0, 1, ...), in milliseconds, doubled each time up to a minute. */
-export const backoff = (attempt: number): number => Math.min(1000 * 2 ** attempt, longest)
+/** The milliseconds before retry number `attempt` (0, 1, ...): doubled each time, up to a minute. */
+export const backoff = (attempt: number): number => Math.min(1000 * 2 ** attempt, MAX_BACKOFF_MS)
 
-/** A refusal that no repeating will change: the task is somebody else's, finished, gone, or the answer is wrong. */
+/** An error that no retry will change: the task is somebody else's, finished, gone, or the answer is wrong. */
 export const isFinal = (error: unknown): error is ApiError =>
   error instanceof ApiError && error.status >= 400 && error.status < 500 && ![401, 408, 429].includes(error.status)
 
-const isSame = (one: Delivery, other: Delivery): boolean => one.task === other.task && one.sub === other.sub
+const isSame = (a: Delivery, b: Delivery): boolean => a.task === b.task && a.sub === b.sub
 
 const deliver = (entry: Delivery): Promise<unknown> =>
   'answer' in entry ? answerTask(entry.task, entry.answer) : skipTask(entry.task, entry.skip)
 
 interface Listener {
-  /** The API has it. */
+  /** The API has accepted it. */
   sent: (entry: Delivery) => void
-  /** The API will never take it; shown to the person before it is dropped. */
-  refused: (entry: Delivery, error: ApiError) => void
+  /** The API will never accept it; shown to the person before it is dropped. */
+  rejected: (entry: Delivery, error: ApiError) => void
 }
 
 export class Outbox {
   private attempt = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private sending = false
-  private again = false
+  private flushAgain = false
 
   constructor(
     private readonly sub: string,
@@ -69,7 +69,7 @@ export class Outbox {
     clearTimeout(this.timer)
   }
 
-  /** Those whose answers are on their way. */
+  /** The tasks whose answers have not arrived yet. */
   tasks(): string[] {
     return this.mine().map(({ task }) => task)
   }
@@ -93,7 +93,7 @@ export class Outbox {
   }
 
   private async flush(): Promise<void> {
-    this.again = this.sending
+    this.flushAgain = this.sending
     if (this.sending) return
     this.sending = true
     try {
@@ -101,27 +101,27 @@ export class Outbox {
       await navigator.locks.request(slot, () => this.drain())
       this.attempt = 0
     } catch (error) {
-      // Without a sign-in only signing in helps; it calls `now`.
-      if (!(error instanceof SignedOut)) this.later()
+      // Without a sign-in a retry does not help; signing in calls `now`.
+      if (!(error instanceof SignedOutError)) this.later()
     } finally {
       this.sending = false
     }
-    // What was put while the last one was on its way out.
-    if (this.again) await this.flush()
+    // Entries that were put during the last request.
+    if (this.flushAgain) await this.flush()
   }
 
   private async drain(): Promise<void> {
-    for (let entry = this.mine()[0]; entry; entry = this.mine()[0]) await this.one(entry)
+    for (let entry = this.mine()[0]; entry; entry = this.mine()[0]) await this.send(entry)
     waiting.value = 0
   }
 
-  private async one(entry: Delivery): Promise<void> {
+  private async send(entry: Delivery): Promise<void> {
     try {
       await deliver(entry)
       this.listener.sent(entry)
     } catch (error) {
       if (!isFinal(error)) throw error
-      this.listener.refused(entry, error)
+      this.listener.rejected(entry, error)
     }
     this.remove(entry)
   }

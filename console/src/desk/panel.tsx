@@ -1,11 +1,11 @@
-/** Beside the image: the labels to choose from and the boxes that are there. */
+/** The panel beside the image: the labels to choose from, and the boxes. */
 import { signal } from '@preact/signals'
 import type { Label } from '../api'
 import { Swatch } from '../ui'
 import type { DeskBox } from './boxes'
 import * as desk from './state'
 
-const explained = signal('')
+const explainedLabel = signal('')
 
 export function LabelPanel({ focusImage }: { focusImage: () => void }) {
   const classification = desk.task.value?.kind === 'classification'
@@ -24,7 +24,7 @@ export function LabelPanel({ focusImage }: { focusImage: () => void }) {
 }
 
 const noLabels = () =>
-  desk.labelsAreThere.value ? 'An administrator has to define labels first.' : 'Fetching the labels'
+  desk.labelsLoaded.value ? 'An administrator has to define labels first.' : 'Loading the labels'
 
 function isOn(label: string): boolean {
   if (desk.task.value?.kind === 'classification') return desk.draft.value.labels.includes(label)
@@ -39,7 +39,7 @@ function LabelRow({ label, focusImage }: { label: Label; focusImage: () => void 
   const key = desk.keys.value.get(name) ?? ''
   const on = isOn(name)
   const confidence = suggestedAs(name)
-  const open = explained.value === name
+  const open = explainedLabel.value === name
   const hasMore = label.instruction !== '' || label.examples.length > 0
   function choose() {
     desk.chooseLabel(name)
@@ -62,7 +62,7 @@ function LabelRow({ label, focusImage }: { label: Label; focusImage: () => void 
             aria-expanded={open}
             aria-label={`How to label ${name}`}
             onClick={() => {
-              explained.value = open ? '' : name
+              explainedLabel.value = open ? '' : name
             }}
           >
             i
@@ -87,7 +87,7 @@ function Explanation({ label }: { label: Label }) {
 
 export function BoxList({ focusImage }: { focusImage: () => void }) {
   const all = desk.draft.value.boxes
-  const about = ({ confidence, width, height }: DeskBox) =>
+  const details = ({ confidence, width, height }: DeskBox) =>
     confidence === undefined ? `${width} \u00d7 ${height}` : `${Math.round(confidence)} % suggested`
   return (
     <section class="panel" aria-labelledby="boxes-title">
@@ -108,7 +108,7 @@ export function BoxList({ focusImage }: { focusImage: () => void }) {
             >
               <Swatch colour={desk.colourOf(box.label)} />
               <span class="label-name">{box.label}</span>
-              <span class="muted">{about(box)}</span>
+              <span class="muted">{details(box)}</span>
             </button>
           </li>
         ))}

@@ -1,4 +1,4 @@
-/** The task on the desk: its boxes or labels with their history, what is selected, what is seen. */
+/** The task on the desk: its boxes or labels with their history, the selection, and the view. */
 import { batch, computed, signal } from '@preact/signals'
 import type { AnswerBody, Label, Queue, Task, Verdict } from '../api'
 import * as answers from './answers'
@@ -11,11 +11,11 @@ import * as views from './view'
 
 const noColour = '#888888'
 export const labels = signal<Label[]>([])
-/** Whether the labels have come: before that, nothing can be drawn or confirmed. */
-export const labelsAreThere = signal(false)
+/** Whether the labels are loaded: before that, nothing can be drawn or confirmed. */
+export const labelsLoaded = signal(false)
 export const queue = signal<Queue | null>(null)
 export const task = signal<Task | null>(null)
-/** Whose desk it is. */
+/** The id of the person at the desk. */
 let owner = ''
 const history = signal(histories.begin<Draft>({ boxes: [], labels: [] }))
 export const selectedId = signal('')
@@ -23,8 +23,8 @@ export const selectedId = signal('')
 export const activeLabel = signal('')
 export const view = signal<views.View>({ scale: 1, x: 0, y: 0 })
 export const screen = signal<Size>({ width: 1, height: 1 })
-/** Said to screen readers. */
-export const said = signal('')
+/** What screen readers announce. */
+export const announcement = signal('')
 export const overlay = signal<'' | 'help' | 'skip' | 'unusable'>('')
 
 export const draft = computed(() => history.value.present)
@@ -32,15 +32,15 @@ export const selected = computed(() => draft.value.boxes.find(({ id }) => id ===
 export const canUndo = computed(() => history.value.past.length > 0)
 export const canRedo = computed(() => history.value.future.length > 0)
 export const usable = computed(() => labels.value.filter(({ retired }) => !retired))
-/** What can be chosen, and what is there without being defined: nothing may be confirmed unseen. */
+/** The labels to choose from, and those of the draft that are not defined: nothing may be confirmed unseen. */
 export const choices = computed(() => {
   const defined = new Set(usable.value.map(({ label }) => label))
-  const there = new Set([...draft.value.labels, ...draft.value.boxes.map(({ label }) => label)])
-  const undefinedOnes = [...there].filter((label) => !defined.has(label))
-  return [...usable.value, ...undefinedOnes.map(withoutDefinition)]
+  const used = new Set([...draft.value.labels, ...draft.value.boxes.map(({ label }) => label)])
+  const undefinedLabels = [...used].filter((label) => !defined.has(label))
+  return [...usable.value, ...undefinedLabels.map(withoutDefinition)]
 })
 const characterSlot = 'labelloop.characterKeys'
-/** Whether keys that type a character do something here: https://www.w3.org/TR/WCAG22/#character-key-shortcuts */
+/** Whether keys that type a character are shortcuts: https://www.w3.org/TR/WCAG22/#character-key-shortcuts */
 export const characterKeys = signal(localStorage.getItem(characterSlot) !== 'off')
 export function switchCharacterKeys(on: boolean): void {
   characterKeys.value = on
@@ -61,7 +61,7 @@ document.addEventListener('visibilitychange', () => {
   else hiddenFor += performance.now() - hiddenSince
 })
 
-/** Seconds that the task was on a visible desk. */
+/** Seconds for which the task was visible. */
 const seconds = () => Math.max(0.1, Math.round((performance.now() - shownAt - hiddenFor) / 100) / 10)
 
 function proposal(next: Task): Draft {
@@ -69,7 +69,7 @@ function proposal(next: Task): Draft {
   return { boxes: [], labels: (next.suggestions.labels ?? []).map(({ label }) => label) }
 }
 
-/** Ids are made anew: those of a stored draft may have been given again since. */
+/** The draft with new ids: the stored ones may be those of other boxes by now. */
 function restored(stored: Draft): Draft {
   return { ...stored, boxes: stored.boxes.map((box) => ({ ...box, id: boxes.newId() })) }
 }
@@ -86,14 +86,14 @@ export function show(next: Task | null, sub: string): void {
     shownAt = performance.now()
     hiddenFor = 0
     showWhole()
-    said.value = `${describe(next)} ${stored ? 'Your draft is back.' : ''}`
+    announcement.value = `${describe(next)} ${stored ? 'Your draft was restored.' : ''}`
   })
 }
 
 function describe(next: Task): string {
   const { boxes, labels } = draft.value
-  const there = next.kind === 'detection' ? `Boxes: ${boxes.length}` : `Labels chosen: ${labels.length}`
-  return `New image. ${there}. ${next.why}`
+  const contents = next.kind === 'detection' ? `Boxes: ${boxes.length}` : `Labels chosen: ${labels.length}`
+  return `New image. ${contents}. ${next.why}`
 }
 
 function keep(): void {
@@ -115,9 +115,9 @@ export function redo(): void {
   history.value = histories.redo(history.value)
   afterStep('Redone.')
 }
-function afterStep(word: string): void {
+function afterStep(action: string): void {
   if (!selected.value) selectedId.value = ''
-  said.value = `${word} ${draft.value.boxes.length + draft.value.labels.length} in all.`
+  announcement.value = `${action} ${draft.value.boxes.length + draft.value.labels.length} in total.`
   keep()
 }
 
@@ -137,7 +137,7 @@ function place(box: DeskBox): string {
 
 export function select(id: string): void {
   selectedId.value = id
-  if (selected.value) said.value = `Selected ${place(selected.value)}.`
+  if (selected.value) announcement.value = `Selected ${place(selected.value)}.`
 }
 
 /** Selects the next box (`by` 1) or the one before (-1); false past the last one. */
@@ -160,7 +160,7 @@ export function replaceBox(box: DeskBox): void {
 }
 
 let beforeDrag: Draft | null = null
-/** The frames of one drag: shown at once, one step of the history when it ends. */
+/** Shows a frame of a drag; the drag is one step of the history when it ends. */
 export function dragBox(box: DeskBox): void {
   beforeDrag ??= draft.value
   history.value = histories.amend(history.value, exchanged(box))
@@ -181,7 +181,7 @@ export function addBox(box: DeskBox): void {
 export function drawn(a: Point, b: Point): void {
   const current = task.value
   if (!current) return
-  const box = boxes.spanned(a, b, drawLabel(), current, Math.max(1, 4 / view.value.scale))
+  const box = boxes.boxBetween(a, b, drawLabel(), current, Math.max(1, 4 / view.value.scale))
   if (box) addBox(box)
 }
 
@@ -195,7 +195,7 @@ export function placeBox(): void {
   const current = task.value
   if (!current) return
   if (!drawLabel()) {
-    said.value = 'There is no label to draw with.'
+    announcement.value = 'There is no label to draw with.'
     return
   }
   const box = { ...views.middle(view.value, current, screen.value), id: boxes.newId(), label: drawLabel() }
@@ -212,7 +212,7 @@ export function step(dx: number, dy: number, resize: boolean): void {
   }
   const changed = resize ? boxes.resize(box, 'se', dx, dy, current) : boxes.move(box, dx, dy, current)
   replaceBox(changed)
-  said.value = place(changed)
+  announcement.value = place(changed)
 }
 
 export function removeSelected(): void {
@@ -220,7 +220,7 @@ export function removeSelected(): void {
   if (!box) return
   changeTo({ ...draft.value, boxes: draft.value.boxes.filter(({ id }) => id !== box.id) })
   selectedId.value = ''
-  said.value = `Removed ${box.label}. ${draft.value.boxes.length} left.`
+  announcement.value = `Removed ${box.label}. ${draft.value.boxes.length} left.`
 }
 
 // Labels --------------------------------------------------------------------------------------------
@@ -233,17 +233,17 @@ export function chooseLabel(label: string): void {
   }
   activeLabel.value = label
   if (selected.value) replaceBox(boxes.relabel(selected.value, label))
-  said.value = selected.value ? `Labelled ${label}.` : `Draw with ${label}.`
+  announcement.value = selected.value ? `Labelled ${label}.` : `Draw with ${label}.`
 }
 
 function toggleLabel(label: string): void {
   const chosen = draft.value.labels
   const on = !chosen.includes(label)
   changeTo({ ...draft.value, labels: on ? [...chosen, label] : chosen.filter((other) => other !== label) })
-  said.value = `${label} ${on ? 'chosen' : 'not chosen'}.`
+  announcement.value = `${label} ${on ? 'chosen' : 'not chosen'}.`
 }
 
-// Seeing --------------------------------------------------------------------------------------------
+// View ----------------------------------------------------------------------------------------------
 
 /** True until somebody zooms or pans: then a window of another size does not change the view. */
 let fitted = true
@@ -277,5 +277,5 @@ export function answer(verdict: Verdict, reason = ''): AnswerBody | string {
   const problem = answers.problemOf(current.kind, draft.value, new Set(usable.value.map(({ label }) => label)))
   if (problem) return problem
   if (current.kind === 'classification') return { ...body, labels: draft.value.labels }
-  return { ...body, boxes: answers.sent(draft.value.boxes) }
+  return { ...body, boxes: answers.boxesToSend(draft.value.boxes) }
 }

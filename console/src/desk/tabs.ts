@@ -1,4 +1,4 @@
-/** Which tab of the browser has which of a person's tasks: a lock for each, which ends with the tab. */
+/** Which tab of the browser has which of a person's tasks: one lock per task, released when the tab closes. */
 export class Tabs {
   private readonly held = new Map<string, () => void>()
   private readonly prefix: string
@@ -7,7 +7,7 @@ export class Tabs {
     this.prefix = `labelloop.task.${sub}.`
   }
 
-  /** One tab claims at a time, so that no two get the same tasks. */
+  /** Runs `act` while no other tab claims, so that no two tabs get the same tasks. */
   alone<T>(act: () => Promise<T>): Promise<T> {
     return navigator.locks.request(`labelloop.claim.${this.sub}`, act) as Promise<T>
   }
@@ -19,7 +19,7 @@ export class Tabs {
     return names.map((name) => name.slice(this.prefix.length))
   }
 
-  /** These are on this tab's desk, and no others. */
+  /** Sets the tasks on this tab's desk. */
   keep(tasks: string[]): void {
     for (const [task, release] of this.held) {
       if (tasks.includes(task)) continue

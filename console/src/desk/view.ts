@@ -1,4 +1,4 @@
-/** Which part of the image is seen, how large. Screen pixels = image pixels * scale + offset. */
+/** Which part of the image is shown, and at which scale. Screen pixels = image pixels * scale + offset. */
 import type { Box } from '../api'
 import type { Point, Size } from './boxes'
 
@@ -7,12 +7,12 @@ export interface View {
   x: number
   y: number
 }
-const margin = 12
-const largest = 32
+const MARGIN = 12
+const MAX_SCALE = 32
 
-/** The whole image, centred; small images are not blown up beyond three times. */
+/** The whole image, centred; small images are enlarged up to three times. */
 export function whole(image: Size, screen: Size): View {
-  const room = { width: Math.max(screen.width - 2 * margin, 1), height: Math.max(screen.height - 2 * margin, 1) }
+  const room = { width: Math.max(screen.width - 2 * MARGIN, 1), height: Math.max(screen.height - 2 * MARGIN, 1) }
   const scale = Math.min(room.width / image.width, room.height / image.height, 3)
   return { scale, x: (screen.width - image.width * scale) / 2, y: (screen.height - image.height * scale) / 2 }
 }
@@ -22,7 +22,7 @@ export const toImage = (view: View, screen: Point): Point => ({
   y: (screen.y - view.y) / view.scale,
 })
 
-/** Keeps a part of the image in sight. */
+/** Keeps a part of the image visible. */
 function inSight(view: View, image: Size, screen: Size): View {
   const keep = 60
   const x = Math.min(Math.max(view.x, keep - image.width * view.scale), screen.width - keep)
@@ -32,8 +32,8 @@ function inSight(view: View, image: Size, screen: Size): View {
 
 /** Zooms by `factor` around a point of the screen, which stays where it is. */
 export function zoom(view: View, factor: number, at: Point, image: Size, screen: Size): View {
-  const least = whole(image, screen).scale / 2
-  const scale = Math.min(Math.max(view.scale * factor, least), largest)
+  const minScale = whole(image, screen).scale / 2
+  const scale = Math.min(Math.max(view.scale * factor, minScale), MAX_SCALE)
   const point = toImage(view, at)
   return inSight({ scale, x: at.x - point.x * scale, y: at.y - point.y * scale }, image, screen)
 }
@@ -41,7 +41,7 @@ export function zoom(view: View, factor: number, at: Point, image: Size, screen:
 export const pan = (view: View, dx: number, dy: number, image: Size, screen: Size): View =>
   inSight({ ...view, x: view.x + dx, y: view.y + dy }, image, screen)
 
-/** A box of a quarter of what is seen, in its middle: where a box drawn by key begins. */
+/** The place of a box made by key: the middle of the visible part, a quarter of its width and height. */
 export function middle(view: View, image: Size, screen: Size): Omit<Box, 'label'> {
   const clamp = (p: Point) => ({
     x: Math.min(Math.max(p.x, 0), image.width),

@@ -1,6 +1,6 @@
 import type { Run } from '../api'
 import { Badge } from '../ui'
-import { gatesOf } from './words'
+import { gatesOf } from './wording'
 
 /** What each gate decided, and why. */
 export function Gates({ verdicts }: { verdicts: Run['verdicts'] }) {
@@ -10,7 +10,7 @@ export function Gates({ verdicts }: { verdicts: Run['verdicts'] }) {
     <ul class="runs-gates">
       {gates.map(({ gate, title, passed, reasons }) => (
         <li key={gate}>
-          <Badge tone={passed ? 'good' : 'bad'}>{passed ? 'Passed' : 'Refused'}</Badge>
+          <Badge tone={passed ? 'good' : 'bad'}>{passed ? 'Passed' : 'Not passed'}</Badge>
           <div>
             <strong>{title}</strong>
             {reasons.map((reason) => (

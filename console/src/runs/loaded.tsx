@@ -1,19 +1,19 @@
-/** What a page has asked of the API: once, or again and again while it changes. */
+/** Data that a page loads from the API, once or at intervals. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { ago, Button, EmptyState, Spinner, when } from '../ui'
 
 export interface Loaded<T> {
   value: T | null
-  /** What went wrong when it was last asked; the value of before stays. */
+  /** What went wrong the last time; the value loaded before stays. */
   error: string
-  again: () => void
+  reload: () => void
 }
 
-/** An error in words that a reader of a page can act on. */
+/** The message of an error. */
 export const problem = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-/** Asks when `subject` changes, and again after `every(value)` seconds unless that is null. */
+/** Loads when `subject` changes, and again after `every(value)` seconds unless that is null. */
 export function useLoaded<T>(
   load: () => Promise<T>,
   subject: string,
@@ -21,19 +21,19 @@ export function useLoaded<T>(
 ): Loaded<T> {
   const [state, setState] = useState<{ value: T | null; error: string }>({ value: null, error: '' })
   const [round, setRound] = useState(0)
-  const asked = useRef(subject)
+  const loadedSubject = useRef(subject)
   useEffect(() => {
     let timer = 0
     let current = true
-    if (asked.current !== subject) {
-      asked.current = subject
+    if (loadedSubject.current !== subject) {
+      loadedSubject.current = subject
       setState({ value: null, error: '' })
     }
     const next = (seconds: number | null) => {
-      if (seconds !== null) timer = window.setTimeout(ask, seconds * 1000)
+      if (seconds !== null) timer = window.setTimeout(request, seconds * 1000)
     }
     let last: T | null = null
-    function ask() {
+    function request() {
       if (document.visibilityState !== 'visible') return next(2)
       load().then(
         (value) => {
@@ -49,13 +49,13 @@ export function useLoaded<T>(
         },
       )
     }
-    ask()
+    request()
     return () => {
       current = false
       clearTimeout(timer)
     }
   }, [subject, round])
-  return { ...state, again: () => setRound((before) => before + 1) }
+  return { ...state, reload: () => setRound((before) => before + 1) }
 }
 
 interface WhenLoadedProps<T> {
@@ -64,12 +64,12 @@ interface WhenLoadedProps<T> {
   children: (value: T) => ComponentChildren
 }
 
-/** The value; until it is there, that it is being asked for or why it did not come. */
+/** Shows the value; before it is there a spinner, or the error. */
 export function WhenLoaded<T>({ of, label, children }: WhenLoadedProps<T>) {
   if (of.value === null && of.error === '') return <Spinner label={label} />
   if (of.value === null) {
     return (
-      <EmptyState title="This could not be loaded" action={<Button onClick={of.again}>Try again</Button>}>
+      <EmptyState title="Loading failed" action={<Button onClick={of.reload}>Try again</Button>}>
         {of.error}
       </EmptyState>
     )
@@ -78,7 +78,7 @@ export function WhenLoaded<T>({ of, label, children }: WhenLoadedProps<T>) {
     <>
       {of.error && (
         <p class="runs-stale" role="alert">
-          {of.error} What you see is what was known before.
+          {of.error} The page shows what was loaded before.
         </p>
       )}
       {children(of.value)}

@@ -1,4 +1,4 @@
-/** One run: its steps while they happen, what the gates said, and how it ended. */
+/** One run: its steps while they run, the verdicts of the gates, and how it ended. */
 import { getRun, type Run } from '../api'
 import { shares } from '../charts/geometry'
 import { Bar } from '../charts/bars'
@@ -7,7 +7,7 @@ import { Badge, duration, number, PageHeader, usd } from '../ui'
 import { Gates } from './gates'
 import { Time, useLoaded, WhenLoaded } from './loaded'
 import './runs.css'
-import { isRunning, outcomeOf, progressText, runSeconds, stateText, stepTitle, triggerText } from './words'
+import { isRunning, outcomeOf, progressText, runSeconds, stateText, stepTitle, triggerText } from './wording'
 
 const marks: Record<string, string> = { done: '\u2713', failed: '\u00d7', skipped: '\u2013', running: '', waiting: '' }
 
@@ -52,7 +52,7 @@ function RunBody({ run }: { run: Run }) {
 }
 
 function Timeline({ run }: { run: Run }) {
-  const parts = shares(run.steps.map(({ seconds }) => seconds))
+  const fractions = shares(run.steps.map(({ seconds }) => seconds))
   return (
     <ol class="runs-timeline">
       {run.steps.map((step, i) => (
@@ -73,7 +73,7 @@ function Timeline({ run }: { run: Run }) {
             </span>
             {step.seconds !== null && (
               <span class="runs-step-time">
-                <Bar value={parts[i]} />
+                <Bar value={fractions[i]} />
                 <span>{duration(step.seconds)}</span>
               </span>
             )}
@@ -85,12 +85,12 @@ function Timeline({ run }: { run: Run }) {
 }
 
 function Result({ run }: { run: Run }) {
-  const said = outcomeOf(run.outcome)
+  const outcome = outcomeOf(run.outcome)
   return (
     <>
       <div>
-        <Badge tone={said.tone}>{said.text}</Badge>
-        <p>{said.meaning}</p>
+        <Badge tone={outcome.tone}>{outcome.text}</Badge>
+        <p>{outcome.meaning}</p>
         {run.reason && <p class="runs-reason">{run.reason}</p>}
       </div>
       <dl class="runs-facts">
@@ -98,7 +98,7 @@ function Result({ run }: { run: Run }) {
         <dd>
           <Time of={run.started_at} />, by {triggerText(run.trigger)}
         </dd>
-        <dt>{run.ended_at ? 'Took' : 'So far'}</dt>
+        <dt>{run.ended_at ? 'Duration' : 'Duration so far'}</dt>
         <dd>{duration(runSeconds(run, Date.now()))}</dd>
         <dt>Model version</dt>
         <dd class="runs-name">{run.version ? <Link href="/versions">{run.version}</Link> : 'none'}</dd>
@@ -106,17 +106,17 @@ function Result({ run }: { run: Run }) {
         <dd>{number(run.f1, 3)}</dd>
         <dt>Snapshot</dt>
         <dd class="runs-name">{typeof run.snapshot === 'string' ? run.snapshot : 'none yet'}</dd>
-        <dt>Cost, about</dt>
+        <dt>Estimated cost</dt>
         <dd>{usd(run.estimated_usd)}</dd>
       </dl>
       {run.report_url ? (
         <p>
           <a href={run.report_url} target="_blank" rel="noreferrer">
-            Report on the data set (opens a new tab)
+            Dataset report (opens in a new tab)
           </a>
         </p>
       ) : (
-        <p class="muted">There is no report on the data set: the run has not checked it.</p>
+        <p class="muted">There is no dataset report: the run has not checked its dataset.</p>
       )}
     </>
   )

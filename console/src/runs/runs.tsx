@@ -1,10 +1,10 @@
-/** Every run of the retraining, the newest first. */
+/** The list of retraining runs, newest first. */
 import { getRuns, type RunSummary } from '../api'
 import { Link } from '../router'
 import { Badge, duration, EmptyState, number, PageHeader, Table, usd, type Column } from '../ui'
 import { Time, useLoaded, WhenLoaded } from './loaded'
 import './runs.css'
-import { isRunning, newestFirst, outcomeOf, runSeconds, triggerText } from './words'
+import { isRunning, newestFirst, outcomeOf, runSeconds, triggerText } from './wording'
 
 const columns: Column<RunSummary>[] = [
   {
@@ -19,15 +19,15 @@ const columns: Column<RunSummary>[] = [
   { title: 'Started by', cell: (run) => triggerText(run.trigger) },
   { title: 'Model version', cell: (run) => <span class="runs-name">{run.version ?? '\u2013'}</span> },
   { title: 'F1', cell: (run) => number(run.f1, 3), figure: true },
-  { title: 'Took', cell: (run) => duration(runSeconds(run, Date.now())), figure: true },
-  { title: 'Cost, about', cell: (run) => usd(run.estimated_usd), figure: true },
+  { title: 'Duration', cell: (run) => duration(runSeconds(run, Date.now())), figure: true },
+  { title: 'Estimated cost', cell: (run) => usd(run.estimated_usd), figure: true },
 ]
 
 function Outcome({ run }: { run: RunSummary }) {
-  const said = outcomeOf(run.outcome)
+  const outcome = outcomeOf(run.outcome)
   return (
     <div class="runs-outcome">
-      <Badge tone={said.tone}>{said.text}</Badge>
+      <Badge tone={outcome.tone}>{outcome.text}</Badge>
       {run.reason && <span class="muted">{run.reason}</span>}
     </div>
   )
@@ -44,9 +44,9 @@ export default function Runs() {
       <WhenLoaded of={loaded} label="Loading the runs">
         {({ runs }) =>
           runs.length === 0 ? (
-            <EmptyState title="No run yet" action={<Link href="/review">Go to the review desk</Link>}>
-              The first run starts by itself once enough images are labelled. Upload images with their labels, or
-              answer images at the review desk.
+            <EmptyState title="No runs yet" action={<Link href="/review">Go to the review desk</Link>}>
+              The first run starts automatically once enough images are labelled. Upload images with their labels, or
+              label images on the review desk.
             </EmptyState>
           ) : (
             <Table caption="Runs" columns={columns} rows={newestFirst(runs)} rowKey={(run) => run.id} />

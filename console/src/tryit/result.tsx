@@ -1,36 +1,36 @@
-/** The picture with what was found in it, and what can be done with that. */
+/** The image with its detections, and the button that sends it to review. */
 import { signal } from '@preact/signals'
 import { useState } from 'preact/hooks'
 import { reviewTry } from '../api'
 import { Bar } from '../charts/bars'
 import { problem } from '../runs/loaded'
 import { Button, number, Swatch, toast } from '../ui'
-import { colourOf, place, shown, tagClass, type Found } from './found'
-import type { Attempt } from './tryit'
+import type { Attempt } from './attempt'
+import { colourOf, place, confidentLabels, tagClass, type DetectedLabel } from './detection'
 
-/** Detections below this are not shown; in percent. It outlives the picture. */
-const confidence = signal(50)
-/** The detection that is pointed at in the list. */
-const pointedAt = signal<Found | null>(null)
+/** In percent; detections below it are not shown. It stays for the next image. */
+const minConfidence = signal(50)
+/** The detection under the pointer in the list. */
+const highlighted = signal<DetectedLabel | null>(null)
 
-export function Picture({ attempt, colours }: { attempt: Attempt; colours: Map<string, string> }) {
+export function TriedImage({ attempt, colours }: { attempt: Attempt; colours: Map<string, string> }) {
   const { detection } = attempt
-  const found = detection ? shown(detection.labels, confidence.value) : []
+  const labels = detection ? confidentLabels(detection.labels, minConfidence.value) : []
   return (
-    <figure class="try-picture">
-      <img src={attempt.preview} alt={`Your picture, ${attempt.file.name}`} />
+    <figure class="try-image">
+      <img src={attempt.preview} alt={`Your image, ${attempt.file.name}`} />
       {detection &&
-        found.map(
-          (one, i) =>
-            one.box && (
+        labels.map(
+          (label, i) =>
+            label.box && (
               <div
                 key={i}
                 aria-hidden="true"
-                class={pointedAt.value === one ? 'try-box try-box-pointed' : 'try-box'}
-                style={{ ...place(one.box, detection), borderColor: colourOf(one.name, colours) }}
+                class={highlighted.value === label ? 'try-box try-box-pointed' : 'try-box'}
+                style={{ ...place(label.box, detection), borderColor: colourOf(label.name, colours) }}
               >
-                <span class={tagClass(one.box, detection)}>
-                  {one.name} {number(one.confidence)} %
+                <span class={tagClass(label.box, detection)}>
+                  {label.name} {number(label.confidence)} %
                 </span>
               </div>
             ),
@@ -44,51 +44,50 @@ export function Results({ attempt, colours }: { attempt: Attempt; colours: Map<s
   return (
     <>
       {detection && (
-        <section class="stack" aria-labelledby="try-found">
-          <h2 id="try-found">What it finds</h2>
+        <section class="stack" aria-labelledby="try-detections">
+          <h2 id="try-detections">Detections</h2>
           <label class="field">
-            <span class="field-label">Show what it is at least {confidence.value} % sure of</span>
+            <span class="field-label">Minimum confidence: {minConfidence.value} %</span>
             <input
               type="range"
               class="try-range"
               min="0"
               max="100"
-              value={confidence.value}
-              aria-valuetext={`${confidence.value} percent`}
-              onInput={(event) => (confidence.value = Number(event.currentTarget.value))}
+              value={minConfidence.value}
+              aria-valuetext={`${minConfidence.value} percent`}
+              onInput={(event) => (minConfidence.value = Number(event.currentTarget.value))}
             />
           </label>
-          <FoundList labels={detection.labels} colours={colours} />
-          <p class="muted runs-name">By model version {detection.model_version}</p>
+          <DetectionList labels={detection.labels} colours={colours} />
+          <p class="muted runs-name">Model version {detection.model_version}</p>
         </section>
       )}
-      {attempt.step !== 'looking' && <SendToReview id={attempt.id} />}
+      {attempt.step !== 'detecting' && <SendToReview id={attempt.id} />}
     </>
   )
 }
 
-function FoundList({ labels, colours }: { labels: Found[]; colours: Map<string, string> }) {
-  const found = shown(labels, confidence.value)
-  const hidden = labels.length - found.length
+function DetectionList({ labels, colours }: { labels: DetectedLabel[]; colours: Map<string, string> }) {
+  const visible = confidentLabels(labels, minConfidence.value)
+  const hidden = labels.length - visible.length
   return (
     <>
       <p role="status">
-        {found.length === 0 ? 'Nothing' : found.length}
-        {found.length === 1 ? ' detection' : found.length > 1 ? ' detections' : ''}
-        {hidden > 0 && <span class="muted">, {hidden} less sure and hidden: move the slider to see them</span>}
-        {labels.length === 0 && <span class="muted">: the champion finds none of its labels here</span>}
+        {visible.length === 0 ? 'No' : visible.length} {visible.length === 1 ? 'detection' : 'detections'}
+        {hidden > 0 && <span class="muted">, {hidden} below the minimum confidence: move the slider to see them</span>}
+        {labels.length === 0 && <span class="muted">: the champion detects none of its labels in this image</span>}
       </p>
-      <ul class="try-found">
-        {found.map((one, i) => (
+      <ul class="try-detections">
+        {visible.map((label, i) => (
           <li
             key={i}
-            onPointerEnter={() => (pointedAt.value = one)}
-            onPointerLeave={() => (pointedAt.value = null)}
+            onPointerEnter={() => (highlighted.value = label)}
+            onPointerLeave={() => (highlighted.value = null)}
           >
-            <Swatch colour={colourOf(one.name, colours)} />
-            <span class="try-name">{one.name}</span>
-            <span>{number(one.confidence, 1)} %</span>
-            <Bar value={one.confidence / 100} />
+            <Swatch colour={colourOf(label.name, colours)} />
+            <span class="try-name">{label.name}</span>
+            <span>{number(label.confidence, 1)} %</span>
+            <Bar value={label.confidence / 100} />
           </li>
         ))}
       </ul>
@@ -111,15 +110,15 @@ function SendToReview({ id }: { id: string }) {
   if (state === 'sent') {
     return (
       <p role="status" class="try-sent">
-        Sent: it waits at the review desk, and a model learns from the answer.
+        Sent to review. The next model is trained with the answer.
       </p>
     )
   }
   return (
     <div class="stack">
-      <p class="muted">Is something wrong or missing? A reviewer can correct it; the picture then becomes part of the catalogue.</p>
+      <p class="muted">Is something wrong or missing? A reviewer can correct it; the image is then added to the catalogue.</p>
       <Button disabled={state === 'sending'} onClick={send}>
-        {state === 'sending' ? 'Sending to review' : 'Send to review'}
+        {state === 'sending' ? 'Sending' : 'Send to review'}
       </Button>
     </div>
   )

@@ -1,30 +1,19 @@
-/** Shows the champion a picture of one's own. */
+/** Runs the champion on an image that somebody uploads. */
 import type { TargetedDragEvent } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { ApiError, detectTry, getLabels, startTry, type Detection } from '../api'
+import { ApiError, detectTry, getLabels, startTry } from '../api'
 import { Link } from '../router'
 import { problem } from '../runs/loaded'
 import { Button, PageHeader, percent, Spinner } from '../ui'
-import { Picture, Results } from './result'
-import { CONTENT_TYPES, sendFile, unusable } from './send'
+import type { Attempt } from './attempt'
+import { Results, TriedImage } from './result'
+import { CONTENT_TYPES, fileProblem, sendFile } from './send'
 import '../runs/runs.css'
 import './tryit.css'
 
-/** How far a picture is. `id` is there once it has arrived. */
-export interface Attempt {
-  file: File
-  preview: string
-  step: 'sending' | 'looking' | 'shown' | 'failed'
-  progress: number
-  id: string
-  detection: Detection | null
-  error: string
-  code: string
-}
-
 export default function TryIt() {
   const [attempt, setAttempt] = useState<Attempt | null>(null)
-  const [refusal, setRefusal] = useState('')
+  const [fileError, setFileError] = useState('')
   const [colours, setColours] = useState(new Map<string, string>())
   const control = useRef<AbortController | null>(null)
   useEffect(() => {
@@ -38,30 +27,30 @@ export default function TryIt() {
   useEffect(() => () => (preview ? URL.revokeObjectURL(preview) : undefined), [preview])
 
   function begin(file: File) {
-    const why = unusable(file)
-    setRefusal(why)
-    if (why) return
+    const problemOfFile = fileProblem(file)
+    setFileError(problemOfFile)
+    if (problemOfFile) return
     control.current?.abort()
-    const own = new AbortController()
-    control.current = own
+    const current = new AbortController()
+    control.current = current
     const change = (changed: Partial<Attempt>) => {
-      if (!own.signal.aborted) setAttempt((before) => before && { ...before, ...changed })
+      if (!current.signal.aborted) setAttempt((before) => before && { ...before, ...changed })
     }
-    const nothing = { id: '', detection: null, error: '', code: '', progress: 0 }
-    setAttempt({ file, preview: URL.createObjectURL(file), step: 'sending', ...nothing })
-    tryPicture(file, change, own.signal).catch((error: unknown) =>
+    const empty = { id: '', detection: null, error: '', code: '', progress: 0 }
+    setAttempt({ file, preview: URL.createObjectURL(file), step: 'uploading', ...empty })
+    tryImage(file, change, current.signal).catch((error: unknown) =>
       change({ step: 'failed', error: problem(error), code: error instanceof ApiError ? error.code : '' }),
     )
   }
   return (
     <div class="page">
-      <PageHeader title="Try it" lead="Show the champion a picture, and see what it finds." />
-      <Choose onFile={begin} refusal={refusal} />
+      <PageHeader title="Try it" lead="Upload an image and see what the champion detects in it." />
+      <FileChooser onFile={begin} error={fileError} />
       {attempt && (
         <div class="try-columns">
-          <Picture attempt={attempt} colours={colours} />
+          <TriedImage attempt={attempt} colours={colours} />
           <div class="card stack try-side">
-            <Progress attempt={attempt} onAgain={() => begin(attempt.file)} />
+            <Progress attempt={attempt} onRetry={() => begin(attempt.file)} />
             {attempt.id && <Results key={attempt.id} attempt={attempt} colours={colours} />}
           </div>
         </div>
@@ -70,15 +59,15 @@ export default function TryIt() {
   )
 }
 
-async function tryPicture(file: File, change: (changed: Partial<Attempt>) => void, signal: AbortSignal) {
+async function tryImage(file: File, change: (changed: Partial<Attempt>) => void, signal: AbortSignal) {
   const { id, upload } = await startTry(file.type, file.size)
   signal.throwIfAborted()
   await sendFile(upload, file, (progress) => change({ progress }), signal)
-  change({ step: 'looking', progress: 1, id })
-  change({ step: 'shown', detection: await detectTry(id) })
+  change({ step: 'detecting', progress: 1, id })
+  change({ step: 'done', detection: await detectTry(id) })
 }
 
-function Choose({ onFile, refusal }: { onFile: (file: File) => void; refusal: string }) {
+function FileChooser({ onFile, error }: { onFile: (file: File) => void; error: string }) {
   const files = useRef<HTMLInputElement>(null)
   const camera = useRef<HTMLInputElement>(null)
   const [over, setOver] = useState(false)
@@ -98,10 +87,10 @@ function Choose({ onFile, refusal }: { onFile: (file: File) => void; refusal: st
       hidden
       accept={CONTENT_TYPES.join(',')}
       capture={capture ? 'environment' : undefined}
-      aria-label={capture ? 'Photograph' : 'Picture'}
+      aria-label={capture ? 'Photo' : 'Image file'}
       onChange={(event) => {
         take(event.currentTarget.files)
-        // So that choosing the same file again is a change.
+        // Choosing the same file again has to fire a change event.
         event.currentTarget.value = ''
       }}
     />
@@ -109,7 +98,7 @@ function Choose({ onFile, refusal }: { onFile: (file: File) => void; refusal: st
   return (
     <section
       class={over ? 'try-drop try-drop-over' : 'try-drop'}
-      aria-label="Choose a picture"
+      aria-label="Choose an image"
       onDragOver={(event) => {
         event.preventDefault()
         setOver(true)
@@ -121,50 +110,50 @@ function Choose({ onFile, refusal }: { onFile: (file: File) => void; refusal: st
       {input(true)}
       <div class="row">
         <Button kind="primary" onClick={() => files.current?.click()}>
-          Choose a picture
+          Choose an image
         </Button>
         <Button class="try-camera" onClick={() => camera.current?.click()}>
-          Take a photograph
+          Take a photo
         </Button>
         <span class="try-hint">or drop one here. JPEG or PNG, up to 15 MiB.</span>
       </div>
-      {refusal && (
+      {error && (
         <p class="try-error" role="alert">
-          {refusal}
+          {error}
         </p>
       )}
     </section>
   )
 }
 
-function Progress({ attempt, onAgain }: { attempt: Attempt; onAgain: () => void }) {
-  if (attempt.step === 'sending') {
+function Progress({ attempt, onRetry }: { attempt: Attempt; onRetry: () => void }) {
+  if (attempt.step === 'uploading') {
     return (
       <label class="field">
-        <span class="field-label">Sending the picture: {percent(attempt.progress)}</span>
+        <span class="field-label">Uploading the image: {percent(attempt.progress)}</span>
         <progress class="try-progress" max={1} value={attempt.progress} />
       </label>
     )
   }
-  if (attempt.step === 'looking') return <Spinner label="The champion is looking at it" />
+  if (attempt.step === 'detecting') return <Spinner label="Running the champion on the image" />
   if (attempt.step !== 'failed') return null
   if (attempt.code === 'no_champion') {
     return (
       <div role="alert">
-        <h2>No champion runs</h2>
+        <h2>No champion is running</h2>
         <p>
-          No model is in production, so nothing can look at this picture. The first one starts when a run has passed
-          its gates: see the <Link href="/runs">runs</Link>. You can send the picture to review in the meantime, so
-          that a model learns from it.
+          No model is in production, so nothing can be detected. The first one starts when a run passes its gates: see
+          the <Link href="/runs">runs</Link>. In the meantime you can send the image to review, so that a model learns
+          from it.
         </p>
       </div>
     )
   }
   return (
     <div class="stack" role="alert">
-      <h2>That did not work</h2>
+      <h2>Something went wrong</h2>
       <p>{attempt.error}</p>
-      <Button onClick={onAgain}>Try again</Button>
+      <Button onClick={onRetry}>Try again</Button>
     </div>
   )
 }

@@ -19,7 +19,7 @@ export function Button({ kind = 'plain', type = 'button', shortcut, children, ..
 interface FieldProps {
   label: string
   hint?: string
-  /** What is wrong with what is in it. */
+  /** What is wrong with the value. */
   error?: string
   children: ComponentChildren
 }

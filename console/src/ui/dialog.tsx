@@ -17,11 +17,11 @@ export function Dialog({ title, onClose, children, actions }: DialogProps) {
     const dialog = element.current
     const opener = document.activeElement
     dialog?.showModal()
-    // Opened at its beginning, also where a button at the foot has the focus.
+    // Scrolled to the top, also where a button at the foot has the focus.
     if (dialog) dialog.scrollTop = 0
     return () => {
       dialog?.close()
-      // The dialog has left the page by now, and the browser returns the focus only from one that is there.
+      // The dialog is no longer in the page, and the browser returns the focus only from one that is.
       if (opener instanceof HTMLElement) opener.focus({ preventScroll: true })
     }
   }, [])

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 export type Tone = 'neutral' | 'good' | 'warn' | 'bad' | 'info'
 const marks: Record<Tone, string> = { neutral: '', good: '\u2713 ', warn: '! ', bad: '\u00d7 ', info: '' }
 
-/** A short state. Its tone is said by a mark as well as by colour. */
+/** A short state. Its tone is shown by a mark as well as by colour. */
 export function Badge({ tone = 'neutral', children }: { tone?: Tone; children: ComponentChildren }) {
   return (
     <span class={`badge badge-${tone}`}>
@@ -24,7 +24,7 @@ export function Spinner({ label = 'Loading' }: { label?: string }) {
 
 interface EmptyStateProps {
   title: string
-  /** Nothing else is on the page, so that its title is the page's. */
+  /** Nothing else is on the page, so its title is the heading of the page. */
   alone?: boolean
   children?: ComponentChildren
   action?: ComponentChildren

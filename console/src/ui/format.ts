@@ -1,4 +1,4 @@
-/** Figures and times as people read them. A figure that is not there is a dash. */
+/** Formats numbers and times for people. A missing number is a dash. */
 const none = '\u2013'
 
 export function number(value: number | null | undefined, digits = 0): string {
@@ -6,7 +6,7 @@ export function number(value: number | null | undefined, digits = 0): string {
   return value.toLocaleString(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits })
 }
 
-/** With the full stop that messages of the API lack. */
+/** Ends the text with a full stop, which messages of the API lack. */
 export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
 
 /** `fraction`: 0 to 1. */
@@ -32,7 +32,7 @@ export function when(time: string | null | undefined): string {
   return time ? new Date(time).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' }) : none
 }
 
-/** Local time of day of a moment that is near. */
+/** Local time of day, for times of today. */
 export const timeOfDay = (time: string): string => new Date(time).toLocaleTimeString(undefined, { timeStyle: 'short' })
 
 export function ago(time: string | null | undefined, now = Date.now()): string {

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 export interface Column<Row> {
   title: string
   cell: (row: Row) => ComponentChildren
-  /** Figures stand right. */
+  /** A column of numbers, aligned right. */
   figure?: boolean
 }
 interface TableProps<Row> {

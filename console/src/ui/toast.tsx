@@ -12,7 +12,7 @@ function dismiss(id: number): void {
   toasts.value = toasts.value.filter((toast) => toast.id !== id)
 }
 
-/** Says something at the screen's edge. What went wrong stays until it is dismissed. */
+/** Shows a short message at the edge of the screen. An error stays until it is dismissed. */
 export function toast(text: string, tone: Toast['tone'] = 'info'): void {
   last += 1
   const id = last
@@ -20,7 +20,7 @@ export function toast(text: string, tone: Toast['tone'] = 'info'): void {
   if (tone === 'info') setTimeout(() => dismiss(id), 5000)
 }
 
-/** Placed once, by the shell. */
+/** The place of all toasts; rendered once, by the app. */
 export function ToastRegion() {
   return (
     <div class="toasts" role="status" aria-live="polite">

@@ -1,4 +1,4 @@
-/** Versions in the order in which people look at them, and what stands between two of them. */
+/** The order of model versions and labels, and the difference between two versions. */
 import type { ProductionPrecision, Version, VersionLabel } from '../api'
 
 /** The champion, then the others, the newest first. */
@@ -8,18 +8,18 @@ export function ordered(versions: Version[]): Version[] {
   )
 }
 
-/** The labels with the lowest F1 first: they are what there is to work on. */
+/** The labels with the lowest F1 first: those that need work. */
 export function weakestFirst(labels: VersionLabel[]): VersionLabel[] {
   return [...labels].sort((a, b) => (a.f1 ?? -1) - (b.f1 ?? -1) || a.label.localeCompare(b.label))
 }
 
-/** `+0.021 to the champion`; empty where there is nothing to compare. */
+/** `+0.021 compared with the champion`; empty where there is nothing to compare. */
 export function differenceText(f1: number | null, champion: number | null): string {
   if (f1 === null || champion === null) return ''
   const difference = f1 - champion
-  if (Math.abs(difference) < 0.0005) return 'as good as the champion'
+  if (Math.abs(difference) < 0.0005) return 'same as the champion'
   const sign = difference > 0 ? '+' : '\u2212'
-  return `${sign}${Math.abs(difference).toFixed(3)} to the champion`
+  return `${sign}${Math.abs(difference).toFixed(3)} compared with the champion`
 }
 
 export interface Measured {
@@ -30,8 +30,8 @@ export interface Measured {
 }
 
 /** The precision that reviewers have measured in production; null before a sample was reviewed. */
-export function measured(found: ProductionPrecision | null): Measured | null {
-  const value = found?.precision
-  if (!found || value === null || value === undefined) return null
-  return { value, low: found.low ?? value, high: found.high ?? value, images: found.images ?? 0 }
+export function measured(precision: ProductionPrecision | null): Measured | null {
+  const value = precision?.precision
+  if (!precision || value === null || value === undefined) return null
+  return { value, low: precision.low ?? value, high: precision.high ?? value, images: precision.images ?? 0 }
 }

@@ -1,4 +1,4 @@
-/** Model versions beside each other: how good each is on test images, and the champion in production. */
+/** The list of model versions: how good each is on test images, and the champion in production. */
 import { useState } from 'preact/hooks'
 import { getVersions, type Version } from '../api'
 import { Bar, IntervalBar } from '../charts/bars'
@@ -7,7 +7,7 @@ import { Link } from '../router'
 import { Gates } from '../runs/gates'
 import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { statusOf } from '../runs/words'
+import { statusOf } from '../runs/wording'
 import { Badge, Button, EmptyState, number, PageHeader, percent } from '../ui'
 import { differenceText, measured, ordered, weakestFirst } from './compare'
 import './versions.css'
@@ -20,13 +20,13 @@ export default function Versions() {
     <div class="page">
       <PageHeader
         title="Model versions"
-        lead="Each run trains a version. The champion is the one in production; another replaces it only if it is not worse."
+        lead="Each run trains a version. The champion is the one in production; another version replaces it only if it is not worse."
       />
       <WhenLoaded of={loaded} label="Loading the model versions">
         {({ versions }) =>
           versions.length === 0 ? (
-            <EmptyState title="No model version yet" action={<Link href="/runs">Look at the runs</Link>}>
-              The first run trains the first version. It starts by itself once enough images are labelled.
+            <EmptyState title="No model versions yet" action={<Link href="/runs">Go to the runs</Link>}>
+              The first run trains the first version. It starts automatically once enough images are labelled.
             </EmptyState>
           ) : (
             <VersionList versions={ordered(versions)} />
@@ -54,13 +54,13 @@ function VersionList({ versions }: { versions: Version[] }) {
 
 function Overview({ versions }: { versions: Version[] }) {
   const byAge = [...versions].sort((a, b) => a.created_at.localeCompare(b.created_at))
-  const words = byAge.map(({ name, f1 }) => `${name} ${number(f1, 3)}`).join(', ')
+  const values = byAge.map(({ name, f1 }) => `${name} ${number(f1, 3)}`).join(', ')
   return (
     <section class="card" aria-labelledby="versions-trend">
-      <h2 id="versions-trend">F1 from version to version</h2>
-      <p class="muted">Oldest left, from 0 at the bottom to 1 at the top. The full dot is the champion.</p>
+      <h2 id="versions-trend">F1 by version</h2>
+      <p class="muted">Oldest version on the left; 0 at the bottom, 1 at the top. The filled dot is the champion.</p>
       <Trend
-        label={`F1 from the oldest version to the newest: ${words}`}
+        label={`F1 from the oldest version to the newest: ${values}`}
         measurements={byAge.map(({ name, f1, champion }) => ({ name, value: f1, marked: champion }))}
       />
     </section>
@@ -68,7 +68,7 @@ function Overview({ versions }: { versions: Version[] }) {
 }
 
 function VersionCard({ version, champion }: { version: Version; champion: Version | null }) {
-  const said = statusOf(version)
+  const status = statusOf(version)
   const difference = version.champion ? '' : differenceText(version.f1, champion?.f1 ?? null)
   return (
     <article class={version.champion ? 'card versions-champion' : 'card'}>
@@ -76,8 +76,8 @@ function VersionCard({ version, champion }: { version: Version; champion: Versio
         <div>
           <h2 class="runs-name">{version.name}</h2>
           <p class="row">
-            <Badge tone={said.tone}>{said.text}</Badge>
-            <span class="muted">{said.meaning}</span>
+            <Badge tone={status.tone}>{status.text}</Badge>
+            <span class="muted">{status.meaning}</span>
             <span class="muted">
               Trained <Time of={version.created_at} />
             </span>
@@ -105,15 +105,16 @@ function VersionCard({ version, champion }: { version: Version; champion: Versio
 function Labels({ version, champion }: { version: Version; champion: Version | null }) {
   const [all, setAll] = useState(false)
   const labels = weakestFirst(version.labels)
-  if (labels.length === 0) return <p class="muted">Its evaluation has not told figures for each label.</p>
+  if (labels.length === 0) return <p class="muted">Its evaluation has no figures per label.</p>
   const rival = version.champion ? null : champion
   const before = new Map(rival?.labels.map(({ label, f1 }) => [label, f1]))
   return (
     <section>
-      <h3>Each label, the weakest first</h3>
+      <h3>Labels, weakest first</h3>
       <p class="muted versions-legend">
-        F1 weighs both: precision is the share of detections that are right, recall the share of objects that are found.
-        {rival && ' The line across an F1 bar is the champion.'}
+        Precision is the share of detections that are correct, recall the share of objects that are detected. F1 combines
+        both.
+        {rival && ' The line across an F1 bar marks the champion.'}
       </p>
       <table class="versions-labels">
         <caption class="visually-hidden">Figures of {version.name} for each label</caption>
@@ -148,7 +149,7 @@ function Labels({ version, champion }: { version: Version; champion: Version | n
       </table>
       {labels.length > SHOWN_LABELS && (
         <Button kind="quiet" aria-expanded={all} onClick={() => setAll(!all)}>
-          {all ? 'Show the weakest only' : `Show all ${labels.length} labels`}
+          {all ? 'Show only the weakest' : `Show all ${labels.length} labels`}
         </Button>
       )}
     </section>
@@ -156,23 +157,23 @@ function Labels({ version, champion }: { version: Version; champion: Version | n
 }
 
 function Production({ version }: { version: Version }) {
-  const found = measured(version.production_precision)
+  const precision = measured(version.production_precision)
   return (
     <section>
       <h3>In production</h3>
-      {found ? (
+      {precision ? (
         <>
           <p>
-            <strong>{percent(found.value, 1)}</strong> of its confident detections were right
+            <strong>{percent(precision.value, 1)}</strong> of its confident detections were correct
           </p>
-          <IntervalBar {...found} />
+          <IntervalBar {...precision} />
           <p class="muted">
-            Probably between {percent(found.low, 1)} and {percent(found.high, 1)} (95 % interval), from a random sample
-            of {number(found.images)} images in which it was unsure of nothing, and at which reviewers looked.
+            95 % confidence interval: {percent(precision.low, 1)} to {percent(precision.high, 1)}. From a random sample of{' '}
+            {number(precision.images)} images without an uncertain detection, which reviewers checked.
           </p>
         </>
       ) : (
-        <p class="muted">Not measured yet: reviewers have not answered a random sample of its confident detections.</p>
+        <p class="muted">Not measured yet: reviewers have not checked a random sample of its confident detections.</p>
       )}
     </section>
   )

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from lambdas.domain.annotations import boxes, jsontext, references
-from lambdas.domain.annotations.gathering import Gathering, Image, Mark, found
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.telling import Bad, Remarks
-from lambdas.domain.annotations.types import Event, Found, LabelledBox, Problem
+from lambdas.domain.annotations import box_parsing, image_references, json_stream
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.staging import Image, Mark, Staging, image_annotations
+from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
 from lambdas.domain.annotations.writing import Spool, Tell, by_split, check_writable, refuse
 
 AS_TEXT = "boxes whose numbers are written as text were read as numbers"
@@ -39,19 +39,19 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
     Raises:
         OSError: the disk failed.
     """
-    with Gathering() as gathering:
-        yield from _Reader(path, folder, gathering).events()
+    with Staging() as staging:
+        yield from _Reader(path, folder, staging).events()
 
 
 class _Reader:
-    def __init__(self, path: Path, folder: Folder | None, gathering: Gathering) -> None:
-        self._path, self._folder, self._gathering = path, folder, gathering
+    def __init__(self, path: Path, folder: Folder | None, staging: Staging) -> None:
+        self._path, self._folder, self._staging = path, folder, staging
         self._file = folder.name(path) if folder else path.name
         self._labels: dict[str, str | None] = {}
         """By category id; None of a category that cannot be used."""
-        self._remarks = Remarks()
+        self._remarks = Problems()
         root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._sides = references.Sides(path, root, has_test, self._file, self._remarks)
+        self._sides = image_references.Sides(path, root, has_test, self._file, self._remarks)
         self._counts: Counter[str] = Counter()
         """Elements by section."""
         self._of_images = 0
@@ -60,22 +60,22 @@ class _Reader:
         """Annotations without category and box."""
 
     def events(self) -> Iterator[Event]:
-        with jsontext.Lists(self._path) as lists:
+        with json_stream.Lists(self._path) as lists:
             cut = yield from self._elements(lists)
             told = "annotations" in lists.names
         yield from self._of_sections(told, cut)
         strays = 0
-        for id, mark in self._gathering.of_nothing():
+        for id, mark in self._staging.of_nothing():
             strays += 1
             detail = f"annotations, id {mark.id}: image_id {id} is in no entry of images: add it"
             yield Problem(self._file, 0, "unknown_image", detail[:200])
         # If no box is one of any image, their image_ids are wrong and not the images empty.
         some = self._of_images > strays + self._bare or not self._counts["annotations"]
-        for image, marks in self._gathering.images():
+        for image, marks in self._staging.images():
             yield from self._found(image, marks, complete=told and not cut and some)
         yield from self._remarks.notes()
 
-    def _elements(self, lists: jsontext.Lists) -> Generator[Event, None, bool]:
+    def _elements(self, lists: json_stream.Lists) -> Generator[Event, None, bool]:
         """Take each element, in whatever order the sections come; returns whether the file is cut."""
         takes = {"categories": self._category, "images": self._image, "annotations": self._annotation}
         try:
@@ -86,14 +86,14 @@ class _Reader:
                 try:
                     if not isinstance(element, dict):
                         detail = f"element {self._counts[section]} of {section} has to be an object"
-                        raise Bad("not_an_object", detail)
+                        raise AnnotationError("not_an_object", detail)
                     takes[section](element)
-                except Bad as bad:
+                except AnnotationError as bad:
                     what = f"{section}, id {_shown_id(element)}" if isinstance(element, dict) else section
                     yield Problem(
                         self._file, 0, bad.reason, f"{what}: {bad.detail}", _shown_image(element, section)
                     )
-        except jsontext.CutError as error:
+        except json_stream.CutError as error:
             detail = f"not readable to its end ({error}); what came before was taken: save it again, in UTF-8"
             yield Problem(self._file, 0, "cut_off", detail)
             return True
@@ -118,44 +118,48 @@ class _Reader:
     def _category(self, element: Mapping[str, Any]) -> None:
         id = _id(element.get("id"), "a category")
         try:
-            label = boxes.label(element.get("name"))
-        except Bad:
+            label = box_parsing.label(element.get("name"))
+        except AnnotationError:
             self._labels.setdefault(id, None)
             raise
         if id in self._labels and self._labels[id] != label:
-            raise Bad("duplicate_category", f"the id is that of {self._labels[id]!r} too: renumber {label!r}")
+            raise AnnotationError(
+                "duplicate_category", f"the id is that of {self._labels[id]!r} too: renumber {label!r}"
+            )
         self._labels[id] = label
 
     def _image(self, element: Mapping[str, Any]) -> None:
         id = _id(element.get("id"), "an image")
-        if self._gathering.is_named(id):
-            raise Bad("duplicate_image_id", "another image has this id: its first image was taken")
+        if self._staging.is_named(id):
+            raise AnnotationError(
+                "duplicate_image_id", "another image has this id: its first image was taken"
+            )
         try:
-            name = references.clean(element.get("file_name"), self._file, self._remarks)
+            name = image_references.clean(element.get("file_name"), self._file, self._remarks)
             if self._folder:
                 name = self._folder.find(name, self._file, self._sides.of_file)
-        except Bad:
+        except AnnotationError:
             # Its annotations are lost with it, and are no problems of their own.
-            self._gathering.name(id, 0)
+            self._staging.name(id, 0)
             raise
-        number, new = self._gathering.image(
+        number, new = self._staging.image(
             name,
             kind="detection",
-            size=boxes.size(element.get("width"), element.get("height")),
+            size=box_parsing.size(element.get("width"), element.get("height")),
             split=self._sides.of_image(name),
         )
         if not new:
             self._remarks.add(self._file, TWO_IDS)
-        self._gathering.name(id, number)
+        self._staging.name(id, number)
 
     def _annotation(self, element: Mapping[str, Any]) -> None:
         """Noted until all images and categories are known, which may come later."""
         image = _id(element.get("image_id"), "an annotation's image_id")
         self._of_images += 1
         try:
-            self._gathering.add_to_named(image, self._mark(element))
-        except Bad:
-            self._gathering.add_to_named(image, Mark(None))
+            self._staging.add_to_named(image, self._mark(element))
+        except AnnotationError:
+            self._staging.add_to_named(image, Mark(None))
             raise
 
     def _mark(self, element: Mapping[str, Any]) -> Mark:
@@ -173,7 +177,9 @@ class _Reader:
         id = _id(element["id"], "an annotation") if "id" in element else ""
         return Mark(category, sides, id=id)
 
-    def _found(self, image: Image, marks: Iterable[Mark], *, complete: bool) -> Iterator[Found | Problem]:
+    def _found(
+        self, image: Image, marks: Iterable[Mark], *, complete: bool
+    ) -> Iterator[ImageAnnotation | Problem]:
         taken: list[LabelledBox] = []
         by_id: dict[str, LabelledBox] = {}
         spoilt = False
@@ -183,24 +189,28 @@ class _Reader:
                 if box and self._is_new(mark.id, box, by_id):
                     taken.append(box)
                 spoilt = spoilt or not box
-            except Bad as bad:
+            except AnnotationError as bad:
                 spoilt = True
                 detail = f"annotations, id {mark.id}: {bad.detail}"
                 yield Problem(self._file, 0, bad.reason, detail, image.name)
         if not taken and not spoilt:
             self._remarks.add(self._file, BACKGROUND if complete else NOT_BACKGROUND)
             spoilt = not complete
-        yield found(replace(image, spoilt=True) if spoilt else image, self._file, (), tuple(taken))
+        yield image_annotations(
+            replace(image, spoilt=True) if spoilt else image, self._file, (), tuple(taken)
+        )
 
     def _box(self, mark: Mark, size: tuple[int, int] | None) -> LabelledBox | None:
         if mark.label is None or mark.sides is None:
             return None
         if mark.label not in self._labels:
-            raise Bad("unknown_category", f"category_id {mark.label[:80]} is in no entry of categories")
+            raise AnnotationError(
+                "unknown_category", f"category_id {mark.label[:80]} is in no entry of categories"
+            )
         label = self._labels[mark.label]
         if label is None:
-            raise Bad("bad_label", f"category {mark.label[:80]} has no usable name")
-        return boxes.of_sides(label, *mark.sides, size=size)
+            raise AnnotationError("bad_label", f"category {mark.label[:80]} has no usable name")
+        return box_parsing.of_sides(label, *mark.sides, size=size)
 
     def _is_new(self, id: str, box: LabelledBox, by_id: dict[str, LabelledBox]) -> bool:
         """Whether the image has not had this box by this id. Raises Bad."""
@@ -208,17 +218,21 @@ class _Reader:
         if before is box:
             return True
         if before == box:
-            raise Bad("duplicate_annotation", "the same annotation came before: it was taken once")
+            raise AnnotationError(
+                "duplicate_annotation", "the same annotation came before: it was taken once"
+            )
         self._remarks.add(self._file, SAME_ID)
         return True
 
 
 def _four(bbox: Any) -> tuple[float, float, float, float]:
     if bbox is None or bbox == []:
-        raise Bad("missing_box", "bbox is missing: add [left, top, width, height]")
+        raise AnnotationError("missing_box", "bbox is missing: add [left, top, width, height]")
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise Bad("bad_box", f"bbox has to be four numbers [left, top, width, height], not {_shown(bbox)}")
-    left, top, width, height = (boxes.number(side, "bbox") for side in bbox)
+        raise AnnotationError(
+            "bad_box", f"bbox has to be four numbers [left, top, width, height], not {_shown(bbox)}"
+        )
+    left, top, width, height = (box_parsing.number(side, "bbox") for side in bbox)
     return left, top, width, height
 
 
@@ -230,7 +244,7 @@ def _id(value: Any, whose: str) -> str:
         return json.dumps(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
-    raise Bad("bad_id", f"the id of {whose} has to be a number or text, not {_shown(value)}")
+    raise AnnotationError("bad_id", f"the id of {whose} has to be a number or text, not {_shown(value)}")
 
 
 def _shown(value: Any) -> str:
@@ -251,7 +265,7 @@ def _shown_image(element: Any, section: str) -> str:
 # Writing
 
 
-def write_coco(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> None:
+def write_coco(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell = refuse) -> None:
     """One file for each split, train.json and test.json, and annotations.json for what has none.
 
     Args:
@@ -262,7 +276,7 @@ def write_coco(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> No
         ValueError: an image has no size, or its boxes are not in pixels.
         OSError: a file cannot be written.
     """
-    remarks = Remarks()
+    remarks = Problems()
     folder.mkdir(parents=True, exist_ok=True)
     # One numbering for all files: a label that had another id in each would be mistaken for another.
     categories: dict[str, int] = {}
@@ -290,7 +304,7 @@ class _Writing:
         self._categories = categories
         self._image_count = self._annotation_count = 0
 
-    def add(self, found: Found) -> None:
+    def add(self, found: ImageAnnotation) -> None:
         self._image_count += 1
         width, height = found.size or (0, 0)
         self._images.add(

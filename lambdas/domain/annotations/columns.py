@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
-from lambdas.domain.annotations import references
-from lambdas.domain.annotations.telling import Bad
+from lambdas.domain.annotations import image_references
+from lambdas.domain.annotations.problems import AnnotationError
 
 ROLES = (
     "image",
@@ -100,13 +100,17 @@ def of_mapping(header: Sequence[str], mapping: Mapping[str, str]) -> Columns:
     at = {}
     for role, column in mapping.items():
         if role not in ROLES:
-            raise Bad("bad_columns", f"{role!r} is no role of a column; there are {', '.join(ROLES)}")
+            raise AnnotationError(
+                "bad_columns", f"{role!r} is no role of a column; there are {', '.join(ROLES)}"
+            )
         if column in names:
             at[role] = names.index(column)
         elif column.isascii() and column.isdigit() and 0 < int(column[:6]) <= len(names):
             at[role] = int(column) - 1
         else:
-            raise Bad("bad_columns", f"no column {column!r} for {role}; there are {', '.join(names)}"[:500])
+            raise AnnotationError(
+                "bad_columns", f"no column {column!r} for {role}; there are {', '.join(names)}"[:500]
+            )
     _check(at)
     return Columns(at)
 
@@ -137,9 +141,9 @@ def of_header(header: Sequence[str]) -> Columns | None:
     return columns
 
 
-def unknown(header: Sequence[str], why: str) -> Bad:
+def unknown(header: Sequence[str], why: str) -> AnnotationError:
     """Columns whose meaning people have to tell."""
-    return Bad(
+    return AnnotationError(
         "unknown_columns",
         f"{why}, and the columns are not known ({', '.join(header)[:200]}): say which is which, as in"
         " --columns image=filename,label=class,left=xmin,top=ymin,right=xmax,bottom=ymax",
@@ -155,7 +159,7 @@ def of_rows(row: Sequence[str]) -> Columns | None:
     cells = [cell.strip() for cell in row]
     first = 1 if cells and _is_set(cells[0]) else 0
     rest = cells[first:]
-    if not rest or not references.is_image(rest[0]):
+    if not rest or not image_references.is_image(rest[0]):
         return None
     at = {"image": first} | ({"split": 0} if first else {})
     if len(rest) == 1:
@@ -195,20 +199,20 @@ def _add_sides(at: dict[str, int], words: Sequence[str]) -> None:
 
 def _check(at: Mapping[str, int]) -> None:
     if "image" not in at:
-        raise Bad("bad_columns", "no column names the images: say which with image=NAME")
+        raise AnnotationError("bad_columns", "no column names the images: say which with image=NAME")
     boxes = [role for role in at if any(role in roles for roles in _BOXES)]
     if boxes and not Columns(at).box_roles:
-        raise Bad(
+        raise AnnotationError(
             "bad_columns",
             f"of a box only {', '.join(boxes)}: it takes left, top, right and bottom, or left, top, width and"
             " height, or center_x, center_y, width and height; say which columns they are",
         )
     if boxes and "label" not in at:
-        raise Bad("bad_columns", "boxes without a column of labels: say which with label=NAME")
+        raise AnnotationError("bad_columns", "boxes without a column of labels: say which with label=NAME")
 
 
 def _is_set(text: str) -> bool:
-    return text.lower() == "unassigned" or bool(references.side_named(text))
+    return text.lower() == "unassigned" or bool(image_references.side_named(text))
 
 
 def _are_numbers(cells: Iterable[str]) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lambdas.domain.annotations import coco, folders, sagemaker, tables, voc, yolo
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.recognise import FORMATS, Recognised, not_understood
-from lambdas.domain.annotations.types import Event, Found, Problem
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.format_detection import FORMATS, Recognised, not_understood
+from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 
 SAID_BEFORE = "images of which another file has said all that this one does"
 
@@ -36,15 +36,17 @@ def read(
     """
     inside = folder or Folder(path if path.is_dir() else path.parent)
     first: dict[str, str] = {}
-    unsaid: dict[str, Found] = {}
+    unsaid: dict[str, ImageAnnotation] = {}
     # COCO's own sets tell of persons again, in files of their key points.
     several, said = recognised.format == "coco" and len(recognised.files) > 1, dict[str, frozenset[int]]()
     for event in _events(path, recognised, columns, inside):
-        if isinstance(event, Found) and event.kind is None:
+        if isinstance(event, ImageAnnotation) and event.kind is None:
             # Another file may say more of it.
             unsaid.setdefault(event.image, event)
-        elif not isinstance(event, Found) or first.setdefault(event.image, event.file) == event.file:
-            if several and isinstance(event, Found):
+        elif (
+            not isinstance(event, ImageAnnotation) or first.setdefault(event.image, event.file) == event.file
+        ):
+            if several and isinstance(event, ImageAnnotation):
                 said[event.image] = _marks(event)
             yield event
         elif event.image in said and _marks(event) <= said[event.image]:
@@ -59,7 +61,7 @@ def read(
         yield from inside.remarks.notes()
 
 
-def _marks(found: Found) -> frozenset[int]:
+def _marks(found: ImageAnnotation) -> frozenset[int]:
     """What is said to be on the image, to be compared; of the boxes their hashes, which take less memory."""
     return frozenset(map(hash, found.boxes))
 

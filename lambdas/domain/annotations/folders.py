@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from lambdas.domain.annotations import boxes, references
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.telling import Bad
-from lambdas.domain.annotations.types import Event, Found, Note, Problem
+from lambdas.domain.annotations import box_parsing, image_references
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError
+from lambdas.domain.annotations.types import Event, ImageAnnotation, Note, Problem
 
 GENERIC = frozenset(("images", "image", "img", "imgs", "jpegimages", "data"))
 DEEPER = "images in folders below their label's folder have that label"
@@ -31,22 +31,22 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         yield from folder.events()
         return
     for image in folder.images:
-        split = references.split_of_path(image, folder.has_test)
+        split = image_references.split_of_path(image, folder.has_test)
         name, depth = label_folder(image)
         folder.find(image, "")
-        if references.says_validation(image):
-            folder.remarks.add("", references.validation(folder.has_test))
+        if image_references.says_validation(image):
+            folder.remarks.add("", image_references.validation(folder.has_test))
         if not name:
-            yield Found(image, None, split=split, file=image)
+            yield ImageAnnotation(image, None, split=split, file=image)
             continue
         try:
-            label = boxes.label(name)
-        except Bad as bad:
+            label = box_parsing.label(name)
+        except AnnotationError as bad:
             yield Problem(image, 0, bad.reason, f"{bad.detail}: rename the folder", image)
         else:
             if depth > 1:
                 folder.remarks.add("", DEEPER)
-            yield Found(image, "classification", labels=(label,), split=split, file=image)
+            yield ImageAnnotation(image, "classification", labels=(label,), split=split, file=image)
     yield from others(folder)
 
 
@@ -62,7 +62,7 @@ def label_folder(image: str) -> tuple[str, int]:
     """The folder that gives an image its label, and how many folders deep the image lies in it from there;
     empty if none does."""
     parts = image.split("/")[:-1]
-    while parts and (parts[0].lower() in GENERIC or references.side_named(parts[0])):
+    while parts and (parts[0].lower() in GENERIC or image_references.side_named(parts[0])):
         parts = parts[1:]
     return (parts[0], len(parts)) if parts else ("", 0)
 

@@ -1,7 +1,7 @@
 """Manifests of Amazon SageMaker Ground Truth and Rekognition Custom Labels: JSON Lines, one image a line.
 
-What lines may say is in lambdas/domain/manifests.py. Here source-ref may also be a path, for data sets on
-disk.
+What lines may say is in lambdas/domain/shared/manifests.py. Here source-ref may also be a path,
+for datasets on disk.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lambdas.domain import found as entries
-from lambdas.domain import manifests
-from lambdas.domain.annotations import references
-from lambdas.domain.annotations.gathering import Gathering
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.telling import Bad, Remarks
-from lambdas.domain.annotations.types import Event, Found, LabelledBox, Problem
+from lambdas.domain.annotations import entries, image_references
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.staging import Staging
+from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
 from lambdas.domain.annotations.writing import Tell, check_writable, refuse
+from lambdas.domain.shared import annotation as shared_annotation
+from lambdas.domain.shared import manifests
 
 NAMED_AGAIN = "named by more lines than one: the first line was taken"
 WRITTEN_AT = "1970-01-01T00:00:00.000Z"
@@ -40,21 +40,21 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
     """
     file = folder.name(path) if folder else path.name
     root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-    remarks = Remarks()
-    sides = references.Sides(path, root, has_test, file, remarks)
+    remarks = Problems()
+    sides = image_references.Sides(path, root, has_test, file, remarks)
     lines = 0
-    with Gathering() as gathering, path.open("rb") as opened:
+    with Staging() as staging, path.open("rb") as opened:
         for line, text in manifests.numbered_lines(iter(lambda: opened.read(_CHUNK), b"")):
             lines += 1
             image = ""
-            bad_boxes: list[manifests.BrokenLine] = []
+            bad_boxes: list[manifests.BrokenLineError] = []
             try:
                 image, annotation = _line(text, line, file, remarks, bad_boxes)
                 if folder:
                     image = folder.find(image, file, annotation.split_wanted or sides.of_file)
-                if not gathering.image(image, line=line)[1]:
-                    raise Bad("duplicate_image", NAMED_AGAIN)
-                yield Found(
+                if not staging.image(image, line=line)[1]:
+                    raise AnnotationError("duplicate_image", NAMED_AGAIN)
+                yield ImageAnnotation(
                     image,
                     annotation.kind,
                     labels=annotation.labels,
@@ -67,7 +67,7 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
                     file=file,
                     line=line,
                 )
-            except (Bad, manifests.BrokenLine) as bad:
+            except (AnnotationError, manifests.BrokenLineError) as bad:
                 yield Problem(file, line, bad.reason, bad.detail, image)
             for broken in bad_boxes:
                 yield Problem(file, line, broken.reason, broken.detail, image)
@@ -77,8 +77,8 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
 
 
 def _line(
-    text: bytes, line: int, file: str, remarks: Remarks, bad_boxes: list[manifests.BrokenLine]
-) -> tuple[str, manifests.Annotation]:
+    text: bytes, line: int, file: str, remarks: Problems, bad_boxes: list[manifests.BrokenLineError]
+) -> tuple[str, shared_annotation.Annotation]:
     """The image and what the line says of it, but for boxes that cannot be used."""
     try:
         entry = json.loads(text.decode("utf-8-sig"))
@@ -86,12 +86,14 @@ def _line(
         entry = None
     if not isinstance(entry, dict) or not isinstance(given := entry.get("source-ref"), str):
         return "", manifests.parse_line(text, line, bad_boxes=bad_boxes)
-    image = references.clean(given, file, remarks)
+    image = image_references.clean(given, file, remarks)
     if image.startswith("s3://"):
         return image, manifests.parse_line(text, line, bad_boxes=bad_boxes)
     # The limit on lines is of the line as it stands.
     if len(text) > manifests.MAX_LINE_CHARACTERS * 4:
-        raise Bad("line_too_long", f"up to {manifests.MAX_LINE_CHARACTERS} characters a line are taken")
+        raise AnnotationError(
+            "line_too_long", f"up to {manifests.MAX_LINE_CHARACTERS} characters a line are taken"
+        )
     entry["source-ref"] = _STAND_IN
     return image, manifests.parse_line(manifests.entry_line(entry), line, bad_boxes=bad_boxes)
 
@@ -99,7 +101,7 @@ def _line(
 # Writing
 
 
-def write_manifest(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> None:
+def write_manifest(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell = refuse) -> None:
     """One file for each split, train.manifest and test.manifest, and annotations.manifest for what has none.
 
     Boxes are rounded to whole pixels, as the format has them.
@@ -111,7 +113,7 @@ def write_manifest(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -
         ValueError: an image has no size, or its boxes are not in pixels.
         OSError: a file cannot be written.
     """
-    remarks = Remarks()
+    remarks = Problems()
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Any] = {}
     try:
@@ -130,13 +132,13 @@ def write_manifest(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -
         tell(note)
 
 
-def _entry(found: Found) -> str:
+def _entry(found: ImageAnnotation) -> str:
     entry = entries.entry(found, "stand-in", "image", WRITTEN_AT)
     entry["source-ref"] = found.image
     return manifests.entry_line(entry)
 
 
-def _writable(found: Found, remarks: Remarks) -> Found | None:
+def _writable(found: ImageAnnotation, remarks: Problems) -> ImageAnnotation | None:
     """With the boxes that are some in whole pixels; None if nothing is left to say."""
     check_writable(found)
     boxes = [box for box in found.boxes if _has_area(entries.whole(box))]
@@ -147,5 +149,5 @@ def _writable(found: Found, remarks: Remarks) -> Found | None:
     return None if found.boxes and not boxes else replace(found, boxes=tuple(boxes))
 
 
-def _has_area(box: manifests.Box) -> bool:
+def _has_area(box: shared_annotation.Box) -> bool:
     return box.width > 0 and box.height > 0

@@ -13,12 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lambdas.domain.annotations import boxes, columns, references
+from lambdas.domain.annotations import box_parsing, image_references
+from lambdas.domain.annotations import columns as annotations_columns
 from lambdas.domain.annotations.columns import Columns
-from lambdas.domain.annotations.gathering import Gathering
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.telling import Bad, Remarks
-from lambdas.domain.annotations.types import Event, LabelledBox, Note, Problem, Split
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.staging import Staging
+from lambdas.domain.annotations.types import Event, LabelledBox, Note, Problem
+from lambdas.domain.shared.annotation import RequestedDatasetType
 
 MAX_ROW = 1_000_000
 """Characters, so that a quote that is never closed does not take the file for one cell."""
@@ -47,8 +49,8 @@ def read(
     Raises:
         OSError: the disk failed.
     """
-    with Gathering() as gathering:
-        yield from _Reader(path, columns or {}, folder, gathering).events()
+    with Staging() as staging:
+        yield from _Reader(path, columns or {}, folder, staging).events()
 
 
 def looks_like_one(path: Path) -> bool:
@@ -59,8 +61,8 @@ def looks_like_one(path: Path) -> bool:
         first = next(
             (row for row in csv.reader(io.StringIO(sample), delimiter=_delimiter(sample)) if row), []
         )
-        return bool(columns.of_header(first) or columns.of_rows(first))
-    except Bad:
+        return bool(annotations_columns.of_header(first) or annotations_columns.of_rows(first))
+    except AnnotationError:
         return True
     except csv.Error:
         return False
@@ -68,13 +70,13 @@ def looks_like_one(path: Path) -> bool:
 
 class _Reader:
     def __init__(
-        self, path: Path, mapping: Mapping[str, str], folder: Folder | None, gathering: Gathering
+        self, path: Path, mapping: Mapping[str, str], folder: Folder | None, staging: Staging
     ) -> None:
-        self._path, self._mapping, self._folder, self._gathering = path, mapping, folder, gathering
+        self._path, self._mapping, self._folder, self._staging = path, mapping, folder, staging
         self._file = folder.name(path) if folder else path.name
-        self._remarks = Remarks()
+        self._remarks = Problems()
         root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._sides = references.Sides(path, root, has_test, self._file, self._remarks)
+        self._sides = image_references.Sides(path, root, has_test, self._file, self._remarks)
         self._columns = Columns({})
 
     def events(self) -> Iterator[Event]:
@@ -82,10 +84,10 @@ class _Reader:
         try:
             first = next(rows, None)
             if first is None:
-                raise Bad("empty", "the table has no rows")
+                raise AnnotationError("empty", "the table has no rows")
             line, row = first
             headed = self._begin(row)
-        except Bad as bad:
+        except AnnotationError as bad:
             yield from rows.problems
             yield bad.problem(self._file)
             return
@@ -102,22 +104,22 @@ class _Reader:
         for line, row in rows:
             yield from self._take(line, row)
         yield from rows.problems
-        yield from self._gathering.found(self._file, normalised=self._columns.shares)
+        yield from self._staging.image_annotations(self._file, normalised=self._columns.shares)
         yield from self._remarks.notes()
 
     def _begin(self, row: Sequence[str]) -> bool:
         """Learn the columns; whether the first row is their header."""
         if self._mapping:
-            self._columns = columns.of_mapping(row, self._mapping)
+            self._columns = annotations_columns.of_mapping(row, self._mapping)
             by_name = any(name in {cell.strip() for cell in row} for name in self._mapping.values())
             return by_name
-        found = columns.of_header(row)
+        found = annotations_columns.of_header(row)
         if found:
             self._columns = found
             return True
-        found = columns.of_rows(row)
+        found = annotations_columns.of_rows(row)
         if not found:
-            raise columns.unknown(row, "no column names images as usual")
+            raise annotations_columns.unknown(row, "no column names images as usual")
         self._columns = found
         return False
 
@@ -130,9 +132,9 @@ class _Reader:
         for _, row in rows if self._columns.box_roles else ():
             try:
                 numbers = self._numbers(row)
-            except Bad:
+            except AnnotationError:
                 continue
-            if max(numbers) > 1 + boxes.ROUNDED_SHARE:
+            if max(numbers) > 1 + box_parsing.ROUNDED_SHARE:
                 return False
             some = True
         return some
@@ -150,53 +152,55 @@ class _Reader:
     def _take(self, line: int, row: Sequence[str]) -> Iterator[Problem]:
         given = self._columns.cell(row, "image")
         try:
-            name = references.clean(given, self._file, self._remarks)
+            name = image_references.clean(given, self._file, self._remarks)
             split = self._split_of(row)
             if self._folder:
                 name = self._folder.find(name, self._file, split or self._sides.of_file)
-        except Bad as bad:
+        except AnnotationError as bad:
             yield bad.problem(self._file, line, given[:200])
             return
-        number, _ = self._gathering.image(name, line=line)
+        number, _ = self._staging.image(name, line=line)
         try:
             self._check_split(number, split or self._sides.of_image(name))
             self._say(number, line, row)
-        except Bad as bad:
-            self._gathering.spoil(number)
+        except AnnotationError as bad:
+            self._staging.spoil(number)
             yield bad.problem(self._file, line, name)
 
-    def _split_of(self, row: Sequence[str]) -> Split:
+    def _split_of(self, row: Sequence[str]) -> RequestedDatasetType:
         """The split that the row itself tells."""
         word = self._columns.cell(row, "split")
         if not word or word.lower() == "unassigned":
             return ""
         split = self._sides.named(word)
         if not split:
-            raise Bad("bad_split", f"{word[:80]!r} is no side: write train, test or validation")
+            raise AnnotationError("bad_split", f"{word[:80]!r} is no side: write train, test or validation")
         return split
 
-    def _check_split(self, number: int, split: Split) -> None:
-        known = self._gathering.split_of(number)
+    def _check_split(self, number: int, split: RequestedDatasetType) -> None:
+        known = self._staging.split_of(number)
         if known and split and known != split:
-            raise Bad("split_conflict", f"an earlier row has the image on the {known} side: keep it on one")
-        self._gathering.say(number, split=split)
+            raise AnnotationError(
+                "split_conflict", f"an earlier row has the image on the {known} side: keep it on one"
+            )
+        self._staging.say(number, split=split)
 
     def _say(self, number: int, line: int, row: Sequence[str]) -> None:
         cell = self._columns.cell
-        size = boxes.size(cell(row, "image_width"), cell(row, "image_height"))
-        self._gathering.say(number, size=size)
+        size = box_parsing.size(cell(row, "image_width"), cell(row, "image_height"))
+        self._staging.say(number, size=size)
         label = cell(row, "label")
         has_box = any(cell(row, role) for role in self._columns.box_roles)
         if has_box:
-            self._gathering.add_box(number, replace(self._box(_label(label), row), line=line))
+            self._staging.add_box(number, replace(self._box(_label(label), row), line=line))
         elif label:
-            self._gathering.add_label(number, _label(label))
+            self._staging.add_label(number, _label(label))
         elif marked := self._marked(row):
             for name in marked:
-                self._gathering.add_label(number, _label(name))
+                self._staging.add_label(number, _label(name))
         elif self._columns.box_roles:
             self._remarks.add(self._file, BACKGROUND)
-            self._gathering.say(number, kind="detection")
+            self._staging.say(number, kind="detection")
         else:
             self._remarks.add(self._file, UNLABELLED)
 
@@ -210,28 +214,30 @@ class _Reader:
             one, two = one - three / 2, two - four / 2
         if self._columns.shares:
             right, bottom = (three, four) if self._columns.corners else (one + three, two + four)
-            return boxes.of_shares(label, one, two, right, bottom)
-        size = boxes.size(self._columns.cell(row, "image_width"), self._columns.cell(row, "image_height"))
+            return box_parsing.of_shares(label, one, two, right, bottom)
+        size = box_parsing.size(
+            self._columns.cell(row, "image_width"), self._columns.cell(row, "image_height")
+        )
         if self._columns.corners:
-            return boxes.of_corners(label, one, two, three, four, size=size)
-        return boxes.of_sides(label, one, two, three, four, size=size)
+            return box_parsing.of_corners(label, one, two, three, four, size=size)
+        return box_parsing.of_sides(label, one, two, three, four, size=size)
 
     def _numbers(self, row: Sequence[str]) -> list[float]:
         """The four numbers of a row's box. Raises Bad."""
         roles = self._columns.box_roles
         if roles != ("box",):
-            return [boxes.number(self._columns.cell(row, role), role) for role in roles]
+            return [box_parsing.number(self._columns.cell(row, role), role) for role in roles]
         sides = _BETWEEN.split(self._columns.cell(row, "box").strip("[]() "))
         if len(sides) != 4:
-            raise Bad("bad_box", f"a box has to be 4 numbers in its cell, not {len(sides)}")
-        return [boxes.number(side, "a side of the box") for side in sides]
+            raise AnnotationError("bad_box", f"a box has to be 4 numbers in its cell, not {len(sides)}")
+        return [box_parsing.number(side, "a side of the box") for side in sides]
 
 
 def _label(cell: str) -> str:
     if _FORMULA.match(cell):
         detail = f"{cell[:80]!r} is a spreadsheet's formula: save the values, not the formulas"
-        raise Bad("formula", detail)
-    return boxes.label(cell)
+        raise AnnotationError("formula", detail)
+    return box_parsing.label(cell)
 
 
 class _Rows:

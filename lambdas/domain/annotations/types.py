@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from lambdas.domain.manifests import Kind
-
-Split = Literal["", "TRAIN", "TEST"]
-"""Empty where the data set says nothing."""
+from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +21,7 @@ class LabelledBox:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ImageAnnotation:
     """What a data set says about one image."""
 
     image: str
@@ -38,7 +34,7 @@ class Found:
     """Width and height in pixels that the annotation claims."""
     normalised: bool = False
     """Whether the boxes are shares of the image's sides, from 0 to 1."""
-    split: Split = ""
+    split: RequestedDatasetType = ""
     file: str = ""
     line: int = 0
     """Where that stands, for messages; line 0 is the whole file."""
@@ -63,10 +59,10 @@ class Note:
     detail: str
 
 
-Event = Found | Problem | Note
+Event = ImageAnnotation | Problem | Note
 
 
-def in_pixels(found: Found, width: int, height: int) -> Found:
+def in_pixels(found: ImageAnnotation, width: int, height: int) -> ImageAnnotation:
     """The same with boxes in pixels, of an image of this size."""
     if not found.normalised:
         return found

@@ -16,11 +16,11 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
-from lambdas.domain.annotations import boxes, references
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.telling import Bad, Remarks
-from lambdas.domain.annotations.types import Event, Found, LabelledBox, Note, Problem, Split
-from lambdas.domain.manifests import Kind
+from lambdas.domain.annotations import box_parsing, image_references
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Note, Problem
+from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
 
 MAX_BYTES = 16 * 1024 * 1024
 SETS = "/ImageSets/Main/"
@@ -45,13 +45,13 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         if folder is None:
             yield from inside.events()
         return
-    remarks, splits = Remarks(), _Splits({}, folder.has_test if folder else False)
+    remarks, splits = Problems(), _Splits({}, folder.has_test if folder else False)
     yield from _file(path, folder, splits, remarks)
     yield from remarks.notes()
 
 
 def _folder(folder: Folder) -> Iterator[Event]:
-    remarks = Remarks()
+    remarks = Problems()
     splits = yield from _image_sets(folder)
     for name in folder.others:
         if name.lower().endswith(".xml"):
@@ -62,31 +62,31 @@ def _folder(folder: Folder) -> Iterator[Event]:
 class _Splits:
     """Which side an image is on: what ImageSets says, else its folders."""
 
-    def __init__(self, by_stem: dict[str, Split], has_test: bool) -> None:
+    def __init__(self, by_stem: dict[str, RequestedDatasetType], has_test: bool) -> None:
         self._by_stem, self._has_test = by_stem, has_test
 
-    def of(self, file: str, remarks: Remarks) -> Split:
+    def of(self, file: str, remarks: Problems) -> RequestedDatasetType:
         stem = file.rpartition("/")[2].rpartition(".")[0]
         if stem in self._by_stem:
             return self._by_stem[stem]
-        if references.says_validation(file):
-            remarks.add("", references.validation(self._has_test))
-        return references.split_of_path(file, self._has_test)
+        if image_references.says_validation(file):
+            remarks.add("", image_references.validation(self._has_test))
+        return image_references.split_of_path(file, self._has_test)
 
 
 def _image_sets(folder: Folder) -> Generator[Event, None, _Splits]:
     """Returns the splits."""
-    by_stem: dict[str, Split] = {}
+    by_stem: dict[str, RequestedDatasetType] = {}
     names = [name for name in folder.others if SETS in f"/{name}" and name.endswith(".txt")]
     has_test = folder.has_test or any(name.endswith("/test.txt") for name in names)
     # Sets for one label (cat_train.txt) and of both sides (trainval.txt) say nothing of sides.
     for name in names:
         word = name.rpartition("/")[2].removesuffix(".txt")
-        split = references.split_named(word, has_test)
+        split = image_references.split_named(word, has_test)
         if not split:
             continue
-        if references.side_named(word) == "VALIDATION":
-            yield Note(name, references.validation(has_test))
+        if image_references.side_named(word) == "VALIDATION":
+            yield Note(name, image_references.validation(has_test))
         with folder.path(name).open(encoding="utf-8-sig", errors="replace") as file:
             for number, line in enumerate(file, start=1):
                 stem = line.split()[0] if line.split() else ""
@@ -101,20 +101,20 @@ class _Context:
     """What a file is read with."""
 
     file: str
-    split: Split
+    split: RequestedDatasetType
     folder: Folder | None
-    remarks: Remarks
+    remarks: Problems
 
 
-def _file(path: Path, folder: Folder | None, splits: _Splits, remarks: Remarks) -> Iterator[Event]:
+def _file(path: Path, folder: Folder | None, splits: _Splits, remarks: Problems) -> Iterator[Event]:
     file = folder.name(path) if folder else path.name
     split = splits.of(file if folder else f"{path.absolute().parent.name}/{file}", remarks)
     try:
         root, lines = _parsed(path)
         if root.tag != "annotation":
-            raise Bad("not_voc", f"the file is about {root.tag[:80]!r}, not an annotation")
+            raise AnnotationError("not_voc", f"the file is about {root.tag[:80]!r}, not an annotation")
         yield from _about(root, lines, path.stem, _Context(file, split, folder, remarks))
-    except Bad as bad:
+    except AnnotationError as bad:
         yield bad.problem(file)
     except _UnparsedError as error:
         yield Problem(file, error.line, "not_xml", f"{error}: save the file again")
@@ -143,10 +143,10 @@ class _Lines(TreeBuilder):
 def _parsed(path: Path) -> tuple[Element, dict[Element, int]]:
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise Bad("file_too_large", f"{size} bytes are more than the boxes of an image need")
+        raise AnnotationError("file_too_large", f"{size} bytes are more than the boxes of an image need")
     data = path.read_bytes()
     if not data.strip():
-        raise Bad("empty", "the file has no content: save it again")
+        raise AnnotationError("empty", "the file has no content: save it again")
     builder = _Lines()
     builder.parser = DefusedXMLParser(target=builder, forbid_dtd=False)
     try:
@@ -155,7 +155,9 @@ def _parsed(path: Path) -> tuple[Element, dict[Element, int]]:
     except ParseError as error:
         raise _UnparsedError(str(error), error.position[0]) from error
     except DefusedXmlException as error:
-        raise Bad("forbidden_xml", "entities and external references are not taken: remove them") from error
+        raise AnnotationError(
+            "forbidden_xml", "entities and external references are not taken: remove them"
+        ) from error
     # An encoding that Python does not know, or bytes that are not in the one that the file names.
     except (LookupError, ValueError, AssertionError) as error:
         raise _UnparsedError(str(error), 0) from error
@@ -163,7 +165,7 @@ def _parsed(path: Path) -> tuple[Element, dict[Element, int]]:
 
 def _about(root: Element, lines: dict[Element, int], stem: str, context: _Context) -> Iterator[Event]:
     image = _image(_text(root, "filename"), stem, context)
-    size = boxes.size(_text(root, "size/width"), _text(root, "size/height"))
+    size = box_parsing.size(_text(root, "size/width"), _text(root, "size/height"))
     if not size:
         context.remarks.add("", NO_SIZE)
     found: list[LabelledBox] = []
@@ -172,7 +174,7 @@ def _about(root: Element, lines: dict[Element, int], stem: str, context: _Contex
         line = lines.get(each, 0)
         try:
             found.append(replace(_box(each), line=line))
-        except Bad as bad:
+        except AnnotationError as bad:
             yield bad.problem(context.file, line, image)
     if not objects:
         context.remarks.add("", BACKGROUND)
@@ -180,14 +182,14 @@ def _about(root: Element, lines: dict[Element, int], stem: str, context: _Contex
         context.remarks.add("", BEYOND)
         size = None
     kind: Kind | None = None if objects and not found else "detection"
-    yield Found(image, kind, boxes=tuple(found), size=size, split=context.split, file=context.file)
+    yield ImageAnnotation(image, kind, boxes=tuple(found), size=size, split=context.split, file=context.file)
 
 
 def _image(named: str, stem: str, context: _Context) -> str:
     """The image is the one that is called like its file; if there is none, the one that the file names."""
     if not context.folder:
-        return references.clean(named or stem, context.file, context.remarks)
-    suffix = PurePosixPath(named).suffix if references.is_image(named) else ".jpg"
+        return image_references.clean(named or stem, context.file, context.remarks)
+    suffix = PurePosixPath(named).suffix if image_references.is_image(named) else ".jpg"
     try:
         image = context.folder.find(stem + suffix, context.file, context.split, other_suffix=True)
         if (
@@ -196,26 +198,26 @@ def _image(named: str, stem: str, context: _Context) -> str:
         ):
             context.remarks.add("", OTHER_NAME)
         return image
-    except Bad as bad:
+    except AnnotationError as bad:
         if not named or bad.reason == "ambiguous_name":
             raise
-        reference = references.clean(named, "", context.remarks)
+        reference = image_references.clean(named, "", context.remarks)
         return context.folder.find(reference, context.file, context.split, other_suffix=True)
 
 
 def _box(element: Element) -> LabelledBox:
-    label = boxes.label(_text(element, "name") or "")
+    label = box_parsing.label(_text(element, "name") or "")
     bounds = element.find("bndbox")
     if bounds is None:
-        raise Bad("missing_box", f"an object {label!r} has no bndbox: draw one")
+        raise AnnotationError("missing_box", f"an object {label!r} has no bndbox: draw one")
     sides = (_text(bounds, side) for side in ("xmin", "ymin", "xmax", "ymax"))
-    left, top, right, bottom = (boxes.number(text or "", "a side of bndbox") for text in sides)
-    return boxes.of_corners(label, left, top, right, bottom)
+    left, top, right, bottom = (box_parsing.number(text or "", "a side of bndbox") for text in sides)
+    return box_parsing.of_corners(label, left, top, right, bottom)
 
 
 def _reaches_out(box: LabelledBox, size: tuple[int, int]) -> bool:
     right, bottom = box.left + box.width, box.top + box.height
-    return right > size[0] + boxes.ROUNDING or bottom > size[1] + boxes.ROUNDING
+    return right > size[0] + box_parsing.ROUNDING or bottom > size[1] + box_parsing.ROUNDING
 
 
 def _text(element: Element, path: str) -> str:

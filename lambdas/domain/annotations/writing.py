@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import IO, Any, Protocol, TypeVar
 
-from lambdas.domain.annotations import references
-from lambdas.domain.annotations.types import Found, Note, Split
+from lambdas.domain.annotations import image_references
+from lambdas.domain.annotations.types import ImageAnnotation, Note
+from lambdas.domain.shared.annotation import RequestedDatasetType
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CHUNK = 1024 * 1024
-
-
 Tell = Callable[[Note], None]
 """Told what was left out, when the rest is written."""
 
@@ -34,7 +33,7 @@ class Closing(Protocol):
 C = TypeVar("C", bound=Closing)
 
 
-def check_writable(found: Found) -> None:
+def check_writable(found: ImageAnnotation) -> None:
     """Raises ValueError if an image cannot be written with its boxes."""
     if found.normalised or not found.size:
         raise ValueError(f"{found.image}: boxes are written in pixels of an image whose size is known")
@@ -43,12 +42,12 @@ def check_writable(found: Found) -> None:
             raise ValueError(f"{found.image}: {box} is no box")
 
 
-def check_path(found: Found) -> None:
+def check_path(found: ImageAnnotation) -> None:
     """Raises ValueError if an image's name would lead out of a folder."""
     name = found.image
     if (
         not name
-        or references.is_absolute(name)
+        or image_references.is_absolute(name)
         or "\\" in name
         or ".." in name.split("/")
         or _CONTROL.search(name)
@@ -57,9 +56,9 @@ def check_path(found: Found) -> None:
 
 
 @contextmanager
-def by_split(make: Callable[[], C]) -> Iterator[defaultdict[Split, C]]:
+def by_split(make: Callable[[], C]) -> Iterator[defaultdict[RequestedDatasetType, C]]:
     """One of them for each split that is asked for, closed at the end."""
-    made: defaultdict[Split, C] = defaultdict(make)
+    made: defaultdict[RequestedDatasetType, C] = defaultdict(make)
     try:
         yield made
     finally:

@@ -13,13 +13,13 @@ from typing import Any
 
 import yaml
 
-from lambdas.domain.annotations import boxes, references, yolo_config
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.telling import Bad, Remarks
-from lambdas.domain.annotations.types import Event, Found, LabelledBox, Problem
+from lambdas.domain.annotations import box_parsing, image_references, yolo_config
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
 from lambdas.domain.annotations.writing import Tell, check_path, check_writable, refuse
 from lambdas.domain.annotations.yolo_config import CONFIGS, NAMES, Config
-from lambdas.domain.manifests import Kind
+from lambdas.domain.shared.annotation import Kind
 
 MAX_BYTES = 16 * 1024 * 1024
 LISTS = {"TRAIN": "train-images.txt", "TEST": "test-images.txt", "": "unassigned-images.txt"}
@@ -43,15 +43,15 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         yield from folder.events()
         return
     config = yield from yolo_config.read(folder, "" if path.is_dir() else path.name)
-    remarks = Remarks()
+    remarks = Problems()
     others, used = set(folder.others) - config.lists, set[str]()
     for image in folder.images:
         file = next((name for name in label_files(image) if name in others), None)
         folder.find(image, "")
-        if not config.folders and not config.images and references.says_validation(image):
-            remarks.add("", references.validation(config.has_test))
+        if not config.folders and not config.images and image_references.says_validation(image):
+            remarks.add("", image_references.validation(config.has_test))
         if file is None:
-            yield Found(image, None, split=config.split_of(image), file=image)
+            yield ImageAnnotation(image, None, split=config.split_of(image), file=image)
             continue
         used.add(file)
         yield from _image(folder, image, file, config, remarks)
@@ -90,57 +90,59 @@ def _is_orphan(folder: Folder, file: str) -> bool:
     return "labels" in name.parts[:-1] or looks_like_labels(folder.path(file))
 
 
-def _image(folder: Folder, image: str, file: str, config: Config, remarks: Remarks) -> Iterator[Event]:
+def _image(folder: Folder, image: str, file: str, config: Config, remarks: Problems) -> Iterator[Event]:
     found: list[LabelledBox] = []
     spoilt = False
     try:
         lines = _lines(folder.path(file))
-    except Bad as bad:
+    except AnnotationError as bad:
         yield bad.problem(file, image=image)
         lines, spoilt = [], True
     for number, words in lines:
         try:
             found.append(replace(_box(words, config, remarks), line=number))
-        except Bad as bad:
+        except AnnotationError as bad:
             spoilt = True
             yield bad.problem(file, number, image)
     if not found and not spoilt:
         remarks.add("", BACKGROUND)
     kind: Kind | None = None if spoilt and not found else "detection"
     split = config.split_of(image)
-    yield Found(image, kind, boxes=tuple(found), normalised=True, split=split, file=file)
+    yield ImageAnnotation(image, kind, boxes=tuple(found), normalised=True, split=split, file=file)
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     if path.stat().st_size > MAX_BYTES:
-        raise Bad("file_too_large", "more than the boxes of an image need")
+        raise AnnotationError("file_too_large", "more than the boxes of an image need")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Bad("wrong_encoding", f"not UTF-8 text ({error.reason}): save it as UTF-8") from error
+        raise AnnotationError(
+            "wrong_encoding", f"not UTF-8 text ({error.reason}): save it as UTF-8"
+        ) from error
     numbered = ((number, line.split()) for number, line in enumerate(text.split("\n"), start=1))
     return [(number, words) for number, words in numbered if words]
 
 
-def _box(words: list[str], config: Config, remarks: Remarks) -> LabelledBox:
-    label = config.label(boxes.number(words[0], "the class"))
-    values = [boxes.number(word, "a value") for word in words[1:]]
+def _box(words: list[str], config: Config, remarks: Problems) -> LabelledBox:
+    label = config.label(box_parsing.number(words[0], "the class"))
+    values = [box_parsing.number(word, "a value") for word in words[1:]]
     if config.key_point_values and len(values) == 4 + config.key_point_values:
         remarks.add("", POSE)
         values = values[:4]
     elif len(values) != 4 and (len(values) < 6 or len(values) % 2):
-        raise Bad(
+        raise AnnotationError(
             "wrong_columns",
             f"{len(words)} columns: write a class and a box's 4 numbers, or the x and y of 3 corners or more",
         )
-    if any(not -boxes.ROUNDED_SHARE <= value <= 1 + boxes.ROUNDED_SHARE for value in values):
-        raise Bad("box_outside", "values have to be shares of the image's sides, between 0 and 1")
+    if any(not -box_parsing.ROUNDED_SHARE <= value <= 1 + box_parsing.ROUNDED_SHARE for value in values):
+        raise AnnotationError("box_outside", "values have to be shares of the image's sides, between 0 and 1")
     if len(values) > 4:
         remarks.add("", POLYGON)
         points = list(zip(values[::2], values[1::2], strict=True))
-        return _inside(boxes.of_shares(label, *boxes.around(points)))
+        return _inside(box_parsing.of_shares(label, *box_parsing.around(points)))
     x, y, width, height = values
-    return _inside(boxes.of_shares(label, x - width / 2, y - height / 2, x + width / 2, y + height / 2))
+    return _inside(box_parsing.of_shares(label, x - width / 2, y - height / 2, x + width / 2, y + height / 2))
 
 
 def _inside(box: LabelledBox) -> LabelledBox:
@@ -148,14 +150,14 @@ def _inside(box: LabelledBox) -> LabelledBox:
     left, top = max(box.left, 0.0), max(box.top, 0.0)
     right, bottom = min(box.left + box.width, 1.0), min(box.top + box.height, 1.0)
     if right <= left or bottom <= top:
-        raise Bad("box_too_small", "nothing of the box lies in the image")
+        raise AnnotationError("box_too_small", "nothing of the box lies in the image")
     return replace(box, left=left, top=top, width=right - left, height=bottom - top)
 
 
 # Writing
 
 
-def write_yolo(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> None:
+def write_yolo(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell = refuse) -> None:
     """A label file for each image, lists of the images of each split, and data.yaml.
 
     Args:
@@ -166,7 +168,7 @@ def write_yolo(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> No
         ValueError: an image has no size, its boxes are not in pixels, or its name leads out of the folder.
         OSError: a file cannot be written.
     """
-    remarks = Remarks()
+    remarks = Problems()
     classes: dict[str, int] = {}
     taken = set(LISTS.values())
     folder.mkdir(parents=True, exist_ok=True)
@@ -194,7 +196,7 @@ def write_yolo(folder: Path, founds: Iterable[Found], tell: Tell = refuse) -> No
         tell(note)
 
 
-def _write_image(path: Path, found: Found, classes: dict[str, int]) -> None:
+def _write_image(path: Path, found: ImageAnnotation, classes: dict[str, int]) -> None:
     if found.kind is None:
         return
     width, height = found.size or (1, 1)
@@ -206,7 +208,7 @@ def _write_image(path: Path, found: Found, classes: dict[str, int]) -> None:
             file.write(f"{number} {x!r} {y!r} {box.width / width!r} {box.height / height!r}\n")
 
 
-def _list(folder: Path, found: Found, splits: dict[str, Any]) -> None:
+def _list(folder: Path, found: ImageAnnotation, splits: dict[str, Any]) -> None:
     if found.split not in splits:
         splits[found.split] = (folder / LISTS[found.split]).open("w", encoding="utf-8")
     splits[found.split].write(f"./{found.image}\n")

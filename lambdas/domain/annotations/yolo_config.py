@@ -10,10 +10,11 @@ from typing import Any
 
 import yaml
 
-from lambdas.domain.annotations import boxes, references
-from lambdas.domain.annotations.local import Folder
-from lambdas.domain.annotations.telling import Bad
-from lambdas.domain.annotations.types import Event, Note, Problem, Split
+from lambdas.domain.annotations import box_parsing, image_references
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError
+from lambdas.domain.annotations.types import Event, Note, Problem
+from lambdas.domain.shared.annotation import RequestedDatasetType
 
 CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 NAMES = ("classes.txt", "obj.names", "classes.names")
@@ -29,8 +30,8 @@ class Config:
     """By class; None of a class whose name cannot be used."""
     key_point_values: int = 0
     """How many numbers of key points follow each box."""
-    folders: list[tuple[str, Split]] = field(default_factory=list)
-    images: dict[str, Split] = field(default_factory=dict)
+    folders: list[tuple[str, RequestedDatasetType]] = field(default_factory=list)
+    images: dict[str, RequestedDatasetType] = field(default_factory=dict)
     lists: set[str] = field(default_factory=set)
     """Files that name images, and so are no label files."""
     has_test: bool = False
@@ -40,14 +41,16 @@ class Config:
         name = self.labels.get(int(number)) if number == int(number) else None
         if name is None:
             there = f"0 to {max(self.labels)}" if self.labels else "none"
-            raise Bad("unknown_class", f"class {number:g} has no usable name; classes with names: {there}")
+            raise AnnotationError(
+                "unknown_class", f"class {number:g} has no usable name; classes with names: {there}"
+            )
         return name
 
-    def split_of(self, image: str) -> Split:
+    def split_of(self, image: str) -> RequestedDatasetType:
         if image in self.images:
             return self.images[image]
         below = (split for folder, split in self.folders if image.startswith(folder))
-        return next(below, "") or references.split_of_path(image, self.has_test)
+        return next(below, "") or image_references.split_of_path(image, self.has_test)
 
 
 def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
@@ -71,7 +74,7 @@ def names_classes(path: Path) -> bool:
     """Whether a YAML file is a data set's."""
     try:
         return isinstance(_yaml(path).get("names"), list | dict)
-    except Bad:
+    except AnnotationError:
         return False
 
 
@@ -85,7 +88,7 @@ def _candidates(folder: Folder) -> list[str]:
 
 def _yaml(path: Path) -> dict[Any, Any]:
     if path.stat().st_size > MAX_BYTES:
-        raise Bad("file_too_large", "larger than a list of classes can be")
+        raise AnnotationError("file_too_large", "larger than a list of classes can be")
     try:
         value = yaml.safe_load(path.read_bytes())
     # PyYAML lets through what the constructors of dates, numbers and keys raise.
@@ -98,16 +101,20 @@ def _yaml(path: Path) -> dict[Any, Any]:
         ArithmeticError,
         RecursionError,
     ) as error:
-        raise Bad("not_yaml", f"{' '.join(str(error).split())[:200]}: correct the file") from error
+        raise AnnotationError(
+            "not_yaml", f"{' '.join(str(error).split())[:200]}: correct the file"
+        ) from error
     if not isinstance(value, dict):
-        raise Bad("not_yaml", "not a mapping: it has to have names, and may have train, val and test")
+        raise AnnotationError(
+            "not_yaml", "not a mapping: it has to have names, and may have train, val and test"
+        )
     return value
 
 
 def _read_yaml(folder: Folder, file: str, config: Config) -> Iterator[Event]:
     try:
         said = _yaml(folder.path(file))
-    except Bad as bad:
+    except AnnotationError as bad:
         yield bad.problem(file)
         return
     yield from _names(file, said.get("names"), config)
@@ -121,12 +128,12 @@ def _read_yaml(folder: Folder, file: str, config: Config) -> Iterator[Event]:
     config.has_test = config.has_test or bool(said.get("test"))
     start = yield from _start(folder, file, said.get("path"))
     if said.get("val"):
-        yield Note(file, references.validation(config.has_test))
+        yield Note(file, image_references.validation(config.has_test))
     for key in _SPLITS:
         entries = said.get(key)
         for entry in entries if isinstance(entries, list) else [entries]:
             if entry not in (None, ""):
-                split = references.split_named(key, config.has_test)
+                split = image_references.split_named(key, config.has_test)
                 yield from _split(folder, _Entry(file, start, entry, split), config)
 
 
@@ -144,10 +151,12 @@ def _names(file: str, names: Any, config: Config) -> Iterator[Problem]:
             # Aliases and hexadecimal numbers make values too large to be shown of a few bytes.
             if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < MAX_CLASSES:
                 given = repr(key[:40]) if isinstance(key, str) else f"a {type(key).__name__}"
-                raise Bad("bad_class", f"classes are numbered from 0 to {MAX_CLASSES - 1}, not {given}")
+                raise AnnotationError(
+                    "bad_class", f"classes are numbered from 0 to {MAX_CLASSES - 1}, not {given}"
+                )
             config.labels[number] = None
-            config.labels[number] = boxes.label(_name(number, name))
-        except Bad as bad:
+            config.labels[number] = box_parsing.label(_name(number, name))
+        except AnnotationError as bad:
             yield bad.problem(file)
 
 
@@ -157,7 +166,7 @@ def _name(number: int, name: Any) -> str:
         return name
     # YAML reads unquoted names such as 8 or 1.5 as numbers.
     if isinstance(name, bool) or not isinstance(name, int | float) or abs(name) >= 10**18:
-        raise Bad("bad_label", f"the name of class {number} has to be text: write it in quotes")
+        raise AnnotationError("bad_label", f"the name of class {number} has to be text: write it in quotes")
     return str(name)
 
 
@@ -180,7 +189,7 @@ class _Entry:
     file: str
     start: str
     given: Any
-    split: Split
+    split: RequestedDatasetType
 
 
 def _split(folder: Folder, entry: _Entry, config: Config) -> Iterator[Event]:
@@ -222,10 +231,10 @@ def _listed(folder: Folder, file: str, entry: _Entry, config: Config) -> Iterato
             if not line.strip():
                 continue
             try:
-                reference = references.clean(line, file, folder.remarks)
+                reference = image_references.clean(line, file, folder.remarks)
                 image = folder.find(reference, posixpath.join(entry.start, "list"), entry.split)
                 config.images.setdefault(image, entry.split)
-            except Bad as bad:
+            except AnnotationError as bad:
                 yield bad.problem(file, number, line.strip()[:200])
 
 
@@ -244,6 +253,6 @@ def _read_names(folder: Folder, config: Config) -> Iterator[Event]:
     for number, line in enumerate(lines):
         try:
             config.labels[number] = None
-            config.labels[number] = boxes.label(line)
-        except Bad as bad:
+            config.labels[number] = box_parsing.label(line)
+        except AnnotationError as bad:
             yield bad.problem(file, number + 1)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain import detection, images, registration
-from lambdas.domain.images import MAX_BYTES, UnusableImage
-from lambdas.domain.records import Records
-from lambdas.domain.refusals import Refusal
+from lambdas.domain.detect import detection
+from lambdas.domain.images import files as image_files
+from lambdas.domain.images.files import MAX_BYTES, UnusableImageError
+from lambdas.domain.register import registration
+from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -40,9 +42,9 @@ def new_id(content_type: Any, size: Any) -> str:
         Refusal: it is none that can be tried.
     """
     if content_type not in CONTENT_TYPES:
-        raise Refusal(422, "bad_image", f"send one of {', '.join(CONTENT_TYPES)}", "content_type")
+        raise ApiError(422, "bad_image", f"send one of {', '.join(CONTENT_TYPES)}", "content_type")
     if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= MAX_BYTES:
-        raise Refusal(422, "bad_image", f"an image has up to {MAX_BYTES // 1024 // 1024} MiB", "size")
+        raise ApiError(422, "bad_image", f"an image has up to {MAX_BYTES // 1024 // 1024} MiB", "size")
     return uuid.uuid4().hex
 
 
@@ -53,11 +55,11 @@ def key(id: str) -> str:
         Refusal: it is no name that new_id gave.
     """
     if len(id) != 32 or not all(character in "0123456789abcdef" for character in id):
-        raise Refusal(404, "not_found", "there is no such image; send it anew")
+        raise ApiError(404, "not_found", "there is no such image; send it anew")
     return f"{PREFIX}{id}"
 
 
-def ask(rekognition: RekognitionClient, s3: S3Client, records: Records, bucket: str, id: str) -> Tried:
+def ask(rekognition: RekognitionClient, s3: S3Client, loop_state: LoopState, bucket: str, id: str) -> Tried:
     """What the champion sees in the image.
 
     Raises:
@@ -66,28 +68,28 @@ def ask(rekognition: RekognitionClient, s3: S3Client, records: Records, bucket: 
     facts = _facts(s3, bucket, key(id))
     try:
         champion, labels = detection.ask(
-            rekognition, records, {"S3Object": {"Bucket": bucket, "Name": key(id)}}
+            rekognition, loop_state, {"S3Object": {"Bucket": bucket, "Name": key(id)}}
         )
     except detection.NoChampionError as error:
-        raise Refusal(409, "no_champion", str(error)) from error
+        raise ApiError(409, "no_champion", str(error)) from error
     except ClientError as error:
         if error.response["Error"]["Code"] not in detection.UNUSABLE:
             raise
-        raise Refusal(422, "bad_image", error.response["Error"]["Message"]) from error
+        raise ApiError(422, "bad_image", error.response["Error"]["Message"]) from error
     return Tried(champion.version_name, labels, facts.width, facts.height)
 
 
-def _facts(s3: S3Client, bucket: str, key: str) -> images.ImageFacts:
+def _facts(s3: S3Client, bucket: str, key: str) -> image_files.ImageFacts:
     try:
         opened = s3.get_object(Bucket=bucket, Key=key)
-        images.check_bytes(opened["ContentLength"])
+        image_files.check_bytes(opened["ContentLength"])
         return registration.inspect_upright(opened["Body"].read())
-    except UnusableImage as error:
-        raise Refusal(422, "bad_image", f"this image cannot be used: {error.detail}") from error
+    except UnusableImageError as error:
+        raise ApiError(422, "bad_image", f"this image cannot be used: {error.detail}") from error
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
             raise
-        raise Refusal(404, "not_found", "the image has not arrived; send it again") from error
+        raise ApiError(404, "not_found", "the image has not arrived; send it again") from error
 
 
 def document(tried: Tried, url: str) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lambdas.domain.records import Champion
-from lambdas.domain.reviews.precision import Precision
+from lambdas.domain.review.results.precision import Precision
+from lambdas.domain.shared.state import Champion
 
 
 def document(version: Mapping[str, Any], champion: Champion | None, precision: Precision) -> dict[str, Any]:

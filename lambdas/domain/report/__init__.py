@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from lambdas.domain.report.builder import make
 from lambdas.domain.report.limits import REKOGNITION, Limits, limits_of
-from lambdas.domain.report.making import make
-from lambdas.domain.report.types import Example, Finding, Report, ReportImage, SnapshotFacts, UnusableCounts
+from lambdas.domain.report.model import Example, Finding, ReportImage, SnapshotFacts, UnusableCounts
+from lambdas.domain.report.report import Report
 
 __all__ = [
     "REKOGNITION",

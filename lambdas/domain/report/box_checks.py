@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lambdas.domain.manifests import Box
 from lambdas.domain.report.examples import Examples
+from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.limits import LINE_ERRORS_PAGE, Limits
-from lambdas.domain.report.looking import Look
+from lambdas.domain.report.model import Finding, Severity
 from lambdas.domain.report.statistics import Statistics
-from lambdas.domain.report.types import Finding, Severity
-from lambdas.domain.report.words import counted, share
+from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.boxes import iou
+from lambdas.domain.shared.wording import counted, share
 
 
 class _Boxes:
@@ -20,7 +21,7 @@ class _Boxes:
         self.boxes = 0
         self.examples = Examples()
 
-    def add(self, look: Look, boxes: Sequence[Box]) -> None:
+    def add(self, look: ImageCheck, boxes: Sequence[Box]) -> None:
         if boxes:
             self.boxes += len(boxes)
             self.examples.offer(look, boxes)
@@ -35,7 +36,7 @@ class BoxChecks:
         self._small, self._giant = _Boxes(), _Boxes()
         self._doubled, self._contradicting = _Boxes(), _Boxes()
 
-    def see(self, look: Look) -> None:
+    def see(self, look: ImageCheck) -> None:
         image = look.image
         if not image.boxes:
             return
@@ -153,13 +154,3 @@ def _finding(
         details=details,
         source=source,
     )
-
-
-def iou(one: Box, other: Box) -> float:
-    """Intersection over union; 0 to 1."""
-    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (one.width * one.height + other.width * other.height - shared)

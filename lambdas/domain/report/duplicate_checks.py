@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from lambdas.domain.report.examples import MOST, example_of
-from lambdas.domain.report.looking import Look, rank_of
+from lambdas.domain.report.image_check import ImageCheck, rank_of
+from lambdas.domain.report.model import Example, Finding
 from lambdas.domain.report.statistics import Statistics
-from lambdas.domain.report.types import Example, Finding
-from lambdas.domain.report.words import counted, listed, share
+from lambdas.domain.shared.wording import counted, listed, share
 
 _MOST_SHOWN_GROUPS = 5_000
 _MOST_SHOWN_IMAGES = 2
@@ -41,7 +41,7 @@ class DuplicateChecks:
         self._shown: dict[int, _Shown] = {}
         self._highest_shown = -1
 
-    def see(self, look: Look) -> None:
+    def see(self, look: ImageCheck) -> None:
         image = look.image
         if not image.group:
             return
@@ -52,7 +52,7 @@ class DuplicateChecks:
         group.differs |= labels != group.labels
         self._show(rank, look)
 
-    def _show(self, rank: int, look: Look) -> None:
+    def _show(self, rank: int, look: ImageCheck) -> None:
         shown = self._shown.get(rank)
         if shown is None:
             if len(self._shown) >= 2 * _MOST_SHOWN_GROUPS:

@@ -6,9 +6,9 @@ from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lambdas.domain.manifests import Box
-from lambdas.domain.report.looking import Look
-from lambdas.domain.report.types import Example, Finding
+from lambdas.domain.report.image_check import ImageCheck
+from lambdas.domain.report.model import Example, Finding
+from lambdas.domain.shared.annotation import Box
 
 MOST = 12
 """Of one finding."""
@@ -27,7 +27,7 @@ class Examples:
         self._most = most
         self._kept: list[tuple[_Order, Example]] = []
 
-    def offer(self, look: Look, boxes: Sequence[Box] = (), caption: str = "") -> None:
+    def offer(self, look: ImageCheck, boxes: Sequence[Box] = (), caption: str = "") -> None:
         self.images += 1
         if len(self._kept) == self._most and look.rank > self._kept[-1][0][0]:
             return
@@ -40,7 +40,7 @@ class Examples:
         return tuple(example for _, example in self._kept)
 
 
-def example_of(look: Look, boxes: Sequence[Box] = (), caption: str = "") -> Example:
+def example_of(look: ImageCheck, boxes: Sequence[Box] = (), caption: str = "") -> Example:
     image = look.image
     return Example(
         image.key, image.width, image.height, image.side, look.names, tuple(boxes[:MOST_BOXES]), caption

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from lambdas.domain.manifests import Box
 from lambdas.domain.report.limits import PAGES
+from lambdas.domain.report.model import SEVERITIES, Example, Finding, Severity
+from lambdas.domain.report.report import Report
 from lambdas.domain.report.statistics import ASSUMED_RECALL, Histogram, LabelTally, recall_interval
 from lambdas.domain.report.style import CSS
-from lambdas.domain.report.types import SEVERITIES, Example, Finding, Report, Severity
-from lambdas.domain.report.words import counted, short
+from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.wording import counted, short
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _TAGS: dict[Severity, str] = {"stops": "Stops", "harms": "Harms", "note": "Note"}

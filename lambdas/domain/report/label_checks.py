@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from lambdas.domain.report.examples import MOST, example_of
+from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.limits import LIMITS_PAGE, PREPARING_PAGE, RULES_PAGE, Limits
-from lambdas.domain.report.looking import Look
+from lambdas.domain.report.model import Example, Finding, Severity
 from lambdas.domain.report.statistics import (
     ASSUMED_RECALL,
     MOST_LABELS,
@@ -17,8 +18,7 @@ from lambdas.domain.report.statistics import (
     Statistics,
     recall_interval,
 )
-from lambdas.domain.report.types import Example, Finding, Severity
-from lambdas.domain.report.words import counted, listed, short
+from lambdas.domain.shared.wording import counted, listed, short
 
 _Labels = list[tuple[str, LabelTally]]
 
@@ -40,10 +40,10 @@ class LabelChecks:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._shown: dict[str, Look] = {}
+        self._shown: dict[str, ImageCheck] = {}
         self._too_many = False
 
-    def see(self, look: Look) -> None:
+    def see(self, look: ImageCheck) -> None:
         if self._too_many:
             return
         for name in look.names:
@@ -235,7 +235,7 @@ class LabelChecks:
 
     def _examples(self, names: Iterable[str]) -> tuple[Example, ...]:
         """An image of each label, with that label's boxes; an image is shown once."""
-        looks: dict[str, tuple[Look, set[str]]] = {}
+        looks: dict[str, tuple[ImageCheck, set[str]]] = {}
         for name in names:
             if name in self._shown and (len(looks) < MOST or self._shown[name].image.key in looks):
                 looks.setdefault(self._shown[name].image.key, (self._shown[name], set()))[1].add(name)
@@ -261,7 +261,7 @@ def skeleton(name: str) -> str:
     return plain[:-1] if len(plain) > 3 and plain.endswith("s") and not plain.endswith("ss") else plain
 
 
-def _is_before(one: Look, other: Look) -> bool:
+def _is_before(one: ImageCheck, other: ImageCheck) -> bool:
     if one.rank != other.rank:
         return one.rank < other.rank
     # The same image, twice in the data set.

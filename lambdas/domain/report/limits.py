@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from lambdas.domain.images import MAX_ASPECT_RATIO, MAX_SIDE, MIN_SIDE
-from lambdas.domain.manifests import (
+from lambdas.domain.images.files import MAX_ASPECT_RATIO, MAX_SIDE, MIN_SIDE
+from lambdas.domain.shared.annotation import (
     MAX_BOXES_PER_IMAGE,
     MAX_LABEL_CHARACTERS,
     MAX_LABELS_PER_IMAGE,

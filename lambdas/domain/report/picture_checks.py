@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from math import log2
 
 from lambdas.domain.report.examples import MOST, Examples
+from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.limits import IGNORED_LINES_PAGE, PREPARING_PAGE, Limits
-from lambdas.domain.report.looking import Look
+from lambdas.domain.report.model import Example, Finding, ReportImage
 from lambdas.domain.report.statistics import Statistics
-from lambdas.domain.report.types import Example, Finding, ReportImage
-from lambdas.domain.report.words import counted, share
+from lambdas.domain.shared.wording import counted, share
 
 _FAR = 2.0
 """Doublings from the median: a quarter or four times of it."""
@@ -26,7 +26,7 @@ class _Spread:
         self._measure = measure
         self._bins: dict[int, Examples] = defaultdict(Examples)
 
-    def see(self, look: Look) -> None:
+    def see(self, look: ImageCheck) -> None:
         self._bins[round(_STEPS * log2(max(self._measure(look.image), 1e-9)))].offer(look)
 
     def outliers(self, odd_share: float) -> tuple[int, tuple[Example, ...]]:
@@ -55,7 +55,7 @@ class PictureChecks:
         self._shapes = _Spread(lambda image: image.width / max(image.height, 1))
         self._backgrounds, self._several = Examples(), Examples()
 
-    def see(self, look: Look) -> None:
+    def see(self, look: ImageCheck) -> None:
         self._sizes.see(look)
         self._shapes.see(look)
         if not look.names:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from lambdas.domain.report.examples import Examples
+from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.limits import (
     LIMITS_PAGE,
     LINE_ERRORS_PAGE,
@@ -13,12 +14,12 @@ from lambdas.domain.report.limits import (
     RULES_PAGE,
     Limits,
 )
-from lambdas.domain.report.looking import Look
+from lambdas.domain.report.model import Finding
 from lambdas.domain.report.statistics import Statistics
-from lambdas.domain.report.types import Finding, Side
-from lambdas.domain.report.words import counted, share, short
+from lambdas.domain.shared.annotation import DatasetType
+from lambdas.domain.shared.wording import counted, share, short
 
-_SIDES: tuple[Side, Side] = ("TRAIN", "TEST")
+_SIDES: tuple[DatasetType, DatasetType] = ("TRAIN", "TEST")
 
 
 class RefusedImages:
@@ -28,7 +29,7 @@ class RefusedImages:
         self._limits = limits
         self._refused: dict[str, Examples] = defaultdict(Examples)
 
-    def see(self, look: Look) -> None:
+    def see(self, look: ImageCheck) -> None:
         for code in look.refusals:
             self._refused[code].offer(look, look.image.boxes if code == "too_many_boxes" else ())
         if any(len(name) > self._limits.max_label_characters for name in look.names):
@@ -102,7 +103,7 @@ def findings(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
         yield _few_images(statistics, limits)
 
 
-def _empty(sides: list[Side]) -> Finding:
+def _empty(sides: list[DatasetType]) -> Finding:
     return Finding(
         "no_images",
         "stops",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lambdas.domain.report.limits import RULES_PAGE, Limits
-from lambdas.domain.report.types import Finding, SnapshotFacts
-from lambdas.domain.report.words import counted
+from lambdas.domain.report.model import Finding, SnapshotFacts
+from lambdas.domain.shared.wording import counted
 
 
 def findings(facts: SnapshotFacts, limits: Limits) -> Iterator[Finding]:

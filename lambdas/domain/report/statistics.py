@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
-from lambdas.domain.manifests import Kind
-from lambdas.domain.report.looking import Look
-from lambdas.domain.report.types import ReportImage, Side
+from lambdas.domain.report.image_check import ImageCheck
+from lambdas.domain.report.model import ReportImage
+from lambdas.domain.shared.annotation import DatasetType, Kind
 
 ASSUMED_RECALL = 0.8
 """A label's test images bound how exactly its recall can be known; this is what for."""
@@ -34,7 +34,7 @@ class LabelTally:
     def images(self) -> int:
         return self.train_images + self.test_images
 
-    def count(self, side: Side, *, usable: bool) -> None:
+    def count(self, side: DatasetType, *, usable: bool) -> None:
         if side == "TRAIN":
             self.train_images += 1
             self.usable_train += usable
@@ -42,7 +42,7 @@ class LabelTally:
             self.test_images += 1
             self.usable_test += usable
 
-    def count_box(self, side: Side) -> None:
+    def count_box(self, side: DatasetType) -> None:
         if side == "TRAIN":
             self.train_boxes += 1
         else:
@@ -63,7 +63,7 @@ class Histogram:
     def __post_init__(self) -> None:
         self.train, self.test = [0] * len(self.names), [0] * len(self.names)
 
-    def count(self, value: float, side: Side) -> None:
+    def count(self, value: float, side: DatasetType) -> None:
         (self.train if side == "TRAIN" else self.test)[bisect_right(self.edges, value)] += 1
 
     def as_dict(self) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def _box_areas() -> Histogram:
 class Statistics:
     """Counts of the images as they come; complete after the last one."""
 
-    images: Counter[Side] = field(default_factory=Counter)
-    backgrounds: Counter[Side] = field(default_factory=Counter)
+    images: Counter[DatasetType] = field(default_factory=Counter)
+    backgrounds: Counter[DatasetType] = field(default_factory=Counter)
     """Images with no label."""
-    refused: Counter[Side] = field(default_factory=Counter)
+    refused: Counter[DatasetType] = field(default_factory=Counter)
     """Images that Custom Labels leaves out because something about them is invalid."""
     kinds: Counter[Kind] = field(default_factory=Counter)
     several_labels: int = 0
@@ -123,7 +123,7 @@ class Statistics:
     labels_per_image: Histogram = field(default_factory=_labels_per_image)
     box_areas: Histogram = field(default_factory=_box_areas)
 
-    def see(self, look: Look) -> None:
+    def see(self, look: ImageCheck) -> None:
         image, side = look.image, look.image.side
         self.images[side] += 1
         self.kinds[image.kind] += 1

@@ -10,7 +10,7 @@ from threading import Semaphore
 
 from PIL import Image
 
-from lambdas.domain.images import MAX_SIDE
+from lambdas.domain.images.files import MAX_SIDE
 
 SIDE = 160
 """Pixels, of the longer one."""

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from botocore import xform_name
 
+from local.engine.access.kms import Keys
+from local.engine.access.s3 import Objects
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.copies import Copies
 from local.engine.api.datasets import Datasets
@@ -22,15 +24,13 @@ from local.engine.api.policies import Policies
 from local.engine.api.projects import Projects
 from local.engine.api.tags import Tags
 from local.engine.api.versions import Versions
-from local.engine.endpoint import Endpoints
 from local.engine.errors import UnknownOperationException
 from local.engine.faults import Faults
-from local.engine.keys import Keys
-from local.engine.objects import Objects
 from local.engine.quotas import Quotas
-from local.engine.store import Store
+from local.engine.serving.endpoint import Endpoints
+from local.engine.storage.store import Store
 from local.engine.throttle import Throttle
-from local.engine.training import Trainer
+from local.engine.training.trainer import Trainer
 
 __all__ = ["Answer", "Caller", "CustomLabelsApi", "Request"]
 

@@ -13,21 +13,21 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from local.engine import arns
+from local.engine.access.kms import Keys, NoKeyError
+from local.engine.access.s3 import NoObjectError, Objects
 from local.engine.api.filling import Filling
-from local.engine.endpoint import Endpoints
 from local.engine.errors import (
     AccessDeniedException,
     InvalidParameterException,
     InvalidS3ObjectException,
     ResourceNotFoundException,
 )
-from local.engine.keys import Keys, NoKeyError
-from local.engine.objects import NoObjectError, Objects
 from local.engine.paging import Pages
 from local.engine.quotas import Quotas
-from local.engine.store import Dataset, Project, Store, Version
+from local.engine.serving.endpoint import Endpoints
+from local.engine.storage.store import Dataset, Project, Store, Version
 from local.engine.throttle import Throttle
-from local.engine.training import Trainer
+from local.engine.training.trainer import Trainer
 
 logger = logging.getLogger("labelloop.engine.api")
 

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-copy-model-overview.html
 
 Whether the caller may copy the source is settled before: by IAM and the source project's policies
-(`local.engine.authorization`).
+(`local.engine.access.authorization`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from local.engine import arns, faults
+from local.engine.access.s3 import NoObjectError, Objects
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.versions import add_version
-from local.engine.errors import (
-    InvalidParameterException,
-    ResourceInUseException,
-    ResourceNotFoundException,
-)
-from local.engine.manifest_errors import CANNOT_WRITE_OUTPUT
-from local.engine.objects import NoObjectError, Objects
-from local.engine.store import RUNS, Project, Version
-from local.engine.training import version_directory
+from local.engine.errors import InvalidParameterException, ResourceInUseException, ResourceNotFoundException
+from local.engine.manifests.errors import CANNOT_WRITE_OUTPUT
+from local.engine.model_directory import version_directory
+from local.engine.storage.store import RUNS, Project, Version
 
 logger = logging.getLogger("labelloop.engine.copies")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from local.engine import arns, faults, manifest_errors
+from local.engine import arns, faults
+from local.engine.access.s3 import ObjectTooLargeError
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.errors import (
     InvalidParameterException,
@@ -13,8 +14,8 @@ from local.engine.errors import (
     ResourceInUseException,
     ResourceNotFoundException,
 )
-from local.engine.objects import ObjectTooLargeError
-from local.engine.store import AlreadyThereError, Dataset, NotThereError, Store, Work
+from local.engine.manifests import errors as manifest_errors
+from local.engine.storage.store import AlreadyThereError, Dataset, NotThereError, Store, Work
 
 BUSY = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
 

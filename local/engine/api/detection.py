@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from local.engine import images, quotas
+from local.engine.access.s3 import ObjectTooLargeError
 from local.engine.api.context import Answer, Caller, Context, Request
-from local.engine.endpoint import Found, NotRunningError, PredictionFailedError
 from local.engine.errors import (
     ImageTooLargeException,
     InternalServerError,
     InvalidParameterException,
     ResourceNotReadyException,
 )
-from local.engine.objects import ObjectTooLargeError
-from local.engine.training import UNTESTED_THRESHOLD
+from local.engine.serving.detections import Detection as ModelDetection
+from local.engine.serving.endpoint import NotRunningError, PredictionFailedError
+from local.engine.training.trainer import UNTESTED_THRESHOLD
 
 
 class Detection:
@@ -68,7 +69,7 @@ def _least(label: str, thresholds: Mapping[str, float], asked: float | None) -> 
     return asked if asked is not None else 100 * thresholds.get(label, UNTESTED_THRESHOLD)
 
 
-def _custom_label(found: Found) -> Answer:
+def _custom_label(found: ModelDetection) -> Answer:
     answer: Answer = {"Name": found.label, "Confidence": found.confidence}
     if found.box:
         left, top, width, height = found.box

@@ -5,10 +5,10 @@ from __future__ import annotations
 from local.engine import faults
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.datasets import BUSY, in_use
-from local.engine.entries import Filters
 from local.engine.errors import InvalidParameterException, ResourceNotReadyException
 from local.engine.quotas import PAGE
-from local.engine.store import Dataset, Work
+from local.engine.storage.entries import Filters
+from local.engine.storage.store import Dataset, Work
 
 _UPDATING = "The dataset is being updated."
 

@@ -21,11 +21,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from local.engine import manifest_errors, manifests
-from local.engine.entries import Entry
+from local.engine.manifests import errors as manifest_errors
+from local.engine.manifests import lines as manifest_lines
 from local.engine.quotas import MAX_INVALID_SHARE, Quotas
 from local.engine.splitting import TooFewImagesError, test_images
-from local.engine.store import Store, Work
+from local.engine.storage.entries import Entry
+from local.engine.storage.store import Store, Work
 
 logger = logging.getLogger("labelloop.engine.filling")
 
@@ -182,7 +183,7 @@ class Filling:
 
     def _lines(self, work: Work) -> Iterator[bytes]:
         with (self._directory / work.file).open("rb") as file:
-            yield from manifests.lines_of(file)
+            yield from manifest_lines.lines_of(file)
 
     def _forget(self, work: Work) -> None:
         if work.file:
@@ -217,7 +218,7 @@ class _Reading:
 
 
 def _entry(text: bytes) -> Entry | None:
-    line = manifests.parse(text)
+    line = manifest_lines.parse(text)
     if not line.source_ref:
         return None
     return Entry(line.source_ref, line.text, line.all_labels, line.boxed, len(line.errors))

@@ -20,7 +20,7 @@ from local.engine.errors import (
     ResourceNotFoundException,
 )
 from local.engine.quotas import POLICIES_PAGE
-from local.engine.store import AlreadyThereError, NotThereError, Policy, TooManyError
+from local.engine.storage.store import AlreadyThereError, NotThereError, Policy, TooManyError
 
 ACTION = "rekognition:CopyProjectVersion"
 VERSIONS = {"2012-10-17", "2008-10-17"}

@@ -5,13 +5,9 @@ from __future__ import annotations
 from local.engine import arns
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.datasets import described_status
-from local.engine.errors import (
-    InvalidParameterException,
-    LimitExceededException,
-    ResourceInUseException,
-)
+from local.engine.errors import InvalidParameterException, LimitExceededException, ResourceInUseException
 from local.engine.quotas import PAGE
-from local.engine.store import AlreadyThereError, InUseError, Project, TooManyError
+from local.engine.storage.store import AlreadyThereError, InUseError, Project, TooManyError
 
 
 class Projects:

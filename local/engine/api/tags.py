@@ -5,7 +5,7 @@ from __future__ import annotations
 from local.engine import arns
 from local.engine.api.context import Answer, Caller, Context, Request, found_for
 from local.engine.errors import InvalidParameterException, ServiceQuotaExceededException
-from local.engine.store import TooManyError
+from local.engine.storage.store import TooManyError
 
 
 class Tags:

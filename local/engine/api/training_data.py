@@ -10,12 +10,13 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from local.engine import manifest_errors, manifests
+from local.engine.access.s3 import NoObjectError, ObjectTooLargeError
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.datasets import BUSY
 from local.engine.errors import InvalidParameterException, ResourceInUseException
-from local.engine.objects import NoObjectError, ObjectTooLargeError
-from local.engine.store import Dataset, Project
+from local.engine.manifests import errors as manifest_errors
+from local.engine.manifests import lines as manifest_lines
+from local.engine.storage.store import Dataset, Project
 
 
 class UnreadableError(Exception):
@@ -107,7 +108,7 @@ def _read(context: Context, s3_object: Request, caller: Caller, most: int) -> li
     except ObjectTooLargeError as error:
         raise UnreadableError(manifest_errors.MANIFEST_TOO_LARGE) from error
     # What is not UTF-8 becomes half a surrogate pair, which makes the line an invalid one.
-    lines = [line.decode(errors="surrogateescape") for line in manifests.lines_of(io.BytesIO(manifest))]
+    lines = [line.decode(errors="surrogateescape") for line in manifest_lines.lines_of(io.BytesIO(manifest))]
     if len(lines) > most:
         raise UnreadableError(manifest_errors.TOO_MANY_ROWS)
     return lines

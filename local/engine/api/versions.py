@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 
-from local.engine import arns, faults, progress
+from local.engine import arns, faults
 from local.engine.api.context import Answer, Caller, Context, Request
 from local.engine.api.training_data import TrainingData
 from local.engine.errors import (
@@ -14,10 +14,12 @@ from local.engine.errors import (
     ResourceInUseException,
     ResourceNotFoundException,
 )
+from local.engine.model_directory import version_directory
 from local.engine.quotas import PAGE
-from local.engine.store import AlreadyThereError, NotThereError, TooManyError, Version
-from local.engine.training import TrainingRequest, version_directory
-from local.engine.training_output import output_keys
+from local.engine.storage.store import AlreadyThereError, NotThereError, TooManyError, Version
+from local.engine.training import progress
+from local.engine.training.output import output_keys
+from local.engine.training.trainer import TrainingRequest
 
 STARTABLE = {"TRAINING_COMPLETED", "COPYING_COMPLETED", "STOPPED", "FAILED"}
 DELETABLE = {*STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"}

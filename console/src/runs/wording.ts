@@ -1,0 +1,118 @@
+/** Texts for the states of runs, steps, gates and model versions. */
+import type { GateVerdict, Run, RunStep, RunSummary, Version } from '../api'
+import type { Tone } from '../ui/display'
+
+/** A state as people read it. */
+export interface StateText {
+  text: string
+  tone: Tone
+  /** What the state means, and what to do about it. */
+  meaning: string
+}
+const outcomes: Record<string, StateText> = {
+  running: { text: 'Running', tone: 'info', meaning: 'The run has not ended yet.' },
+  promoted: { text: 'New champion', tone: 'good', meaning: 'The new model passed its gates and is in production.' },
+  rejected: {
+    text: 'Not promoted',
+    tone: 'warn',
+    meaning: 'The new model did not pass a gate. The champion stays in production.',
+  },
+  skipped: {
+    text: 'Skipped',
+    tone: 'neutral',
+    meaning: 'The run ended before training, which was not needed or not allowed.',
+  },
+  failed: {
+    text: 'Failed',
+    tone: 'bad',
+    meaning: 'An error ended the run. The champion is unchanged. Read the reason; you can start another run at any time.',
+  },
+}
+
+export function outcomeOf(outcome: string): StateText {
+  return outcomes[outcome] ?? { text: outcome || 'Unknown', tone: 'neutral', meaning: '' }
+}
+
+const triggers: Record<string, string> = {
+  images: 'enough new or changed images',
+  schedule: 'the schedule',
+  manual: 'a person',
+}
+export const triggerText = (trigger: string): string => triggers[trigger] ?? trigger
+
+export const isRunning = (run: Pick<RunSummary, 'outcome' | 'ended_at'>): boolean =>
+  run.outcome === 'running' && !run.ended_at
+
+/** Seconds from start to end, or until `now` while it runs. */
+export function runSeconds(run: Pick<RunSummary, 'started_at' | 'ended_at'>, now: number): number | null {
+  const start = Date.parse(run.started_at)
+  const end = run.ended_at ? Date.parse(run.ended_at) : now
+  return Number.isNaN(start) || Number.isNaN(end) ? null : Math.max(0, (end - start) / 1000)
+}
+
+export const newestFirst = (runs: RunSummary[]): RunSummary[] =>
+  [...runs].sort((a, b) => b.started_at.localeCompare(a.started_at))
+
+const states: Record<RunStep['state'], string> = {
+  waiting: 'Not started',
+  running: 'Running',
+  done: 'Done',
+  failed: 'Failed',
+  skipped: 'Skipped',
+}
+export const stateText = (state: RunStep['state']): string => states[state] ?? state
+
+/** A step's name with a capital letter. */
+export const stepTitle = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
+
+/** The step that the run is at, or how it ended, in one sentence. */
+export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'ended_at'>): string {
+  const running = run.steps.find(({ state }) => state === 'running')
+  if (!running) return run.ended_at ? `Ended: ${outcomeOf(run.outcome).text}.` : outcomeOf(run.outcome).meaning
+  const position = run.steps.indexOf(running) + 1
+  return `Step ${position} of ${run.steps.length}: ${running.name}.`
+}
+
+export interface Gate {
+  gate: string
+  title: string
+  passed: boolean
+  reasons: string[]
+}
+const gates: Record<string, string> = {
+  evaluation: 'Evaluation gate: F1 on the test images',
+  shadow: 'Shadow gate: compared with the champion on the same images',
+  rollback: 'Rollback',
+}
+
+/** The verdicts of the gates, which the API sends as a list or by the gates' names. */
+export function gatesOf(verdicts: Run['verdicts']): Gate[] {
+  if (!verdicts) return []
+  const listed: [string, GateVerdict][] = Array.isArray(verdicts)
+    ? verdicts.map((verdict) => [String(verdict['gate'] ?? ''), verdict])
+    : Object.entries(verdicts).map(([gate, verdict]) => [gate, verdict as GateVerdict])
+  return listed.map(([gate, verdict]) => {
+    const reasons = verdict['reasons'] ?? verdict['reason'] ?? []
+    return {
+      gate,
+      title: gates[gate] ?? `Gate ${gate}`,
+      passed: verdict.passed === true,
+      reasons: (Array.isArray(reasons) ? reasons : [reasons]).map(String),
+    }
+  })
+}
+
+const statuses: Record<string, StateText> = {
+  champion: { text: 'Champion', tone: 'good', meaning: 'In production.' },
+  challenger: { text: 'Challenger', tone: 'info', meaning: 'Being compared with the champion.' },
+  retired: { text: 'Retired', tone: 'neutral', meaning: 'Was in production before.' },
+  rejected: { text: 'Rejected', tone: 'warn', meaning: 'It did not pass a gate.' },
+  failed: { text: 'Failed', tone: 'bad', meaning: 'Its training or its promotion failed.' },
+  training: { text: 'Training', tone: 'info', meaning: 'Being trained.' },
+  trained: { text: 'Trained', tone: 'neutral', meaning: 'Waiting for its gates.' },
+}
+export function statusOf(version: Pick<Version, 'status' | 'champion'>): StateText {
+  if (version.champion) return statuses['champion'] as StateText
+  const known = statuses[version.status.toLowerCase()]
+  return known ?? { text: stepTitle(version.status.replaceAll('_', ' ')), tone: 'neutral', meaning: '' }
+}

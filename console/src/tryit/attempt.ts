@@ -1,0 +1,14 @@
+/** One image that somebody tries: its progress, and its detections. */
+import type { Detection } from '../api'
+
+/** `id` is there once the image is uploaded. */
+export interface Attempt {
+  file: File
+  preview: string
+  step: 'uploading' | 'detecting' | 'done' | 'failed'
+  progress: number
+  id: string
+  detection: Detection | null
+  error: string
+  code: string
+}

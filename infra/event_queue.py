@@ -1,0 +1,80 @@
+"""From an S3 event to a Lambda function with nothing lost between: rule, queue, dead-letter queue, alarm."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.deployment import Deployment
+from infra.handler import Handler
+
+TRIES = 4
+"""Deliveries of a message before it becomes a dead letter."""
+
+
+class EventQueue(Construct):
+    """Events matching `pattern`, and what else is sent to its queue, delivered at least once, in batches."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        deployment: Deployment,
+        *,
+        pattern: events.EventPattern | None,
+        handler: Handler,
+        batch_size: int,
+        max_concurrency: int,
+    ) -> None:
+        super().__init__(scope, id)
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+            removal_policy=deployment.removal_policy,
+        )
+        retry_seconds = deployment.settings.retry_seconds or handler.timeout * 6
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+            visibility_timeout=cdk.Duration.seconds(max(retry_seconds, handler.timeout)),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=TRIES, queue=self.dead_letters),
+            removal_policy=deployment.removal_policy,
+        )
+        if pattern:
+            events.Rule(self, "Rule", event_pattern=pattern, targets=[targets.SqsQueue(self.queue)])
+        handler.allow(
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "sqs:ChangeMessageVisibility",
+            on=[self.queue.queue_arn],
+        )
+        handler.function.add_event_source(
+            sources.SqsEventSource(
+                self.queue,
+                batch_size=batch_size,
+                max_concurrency=max_concurrency,
+                report_batch_item_failures=True,
+            )
+        )
+        self.alarm = cloudwatch.Alarm(
+            self,
+            "DeadLettersAlarm",
+            alarm_description="Events could not be processed; redrive the dead-letter queue once mended",
+            metric=self.dead_letters.metric_approximate_number_of_messages_visible(),
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )

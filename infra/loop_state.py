@@ -1,0 +1,74 @@
+"""What the loop remembers and how it speaks: its table, its tunable settings, its notifications."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from infra.deployment import Deployment
+from infra.handler import Handler
+
+
+class LoopState(Construct):
+    def __init__(self, scope: Construct, id: str, deployment: Deployment) -> None:
+        super().__init__(scope, id)
+        self.table = dynamodb.Table(
+            self,
+            "Loop",
+            partition_key=dynamodb.Attribute(name="kind", type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.AWS_MANAGED,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            removal_policy=deployment.removal_policy,
+        )
+        self.tuning = ssm.StringParameter(
+            self,
+            "Tuning",
+            parameter_name=f"/labelloop/{deployment.settings.name}/tuning",
+            description="LabelLoop's thresholds and intervals; a change takes effect within seconds",
+            string_value=json.dumps(deployment.settings.tuning.as_dict(), indent=2),
+        )
+        self.topic = sns.Topic(self, "Notifications", display_name="LabelLoop", enforce_ssl=True)
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["sns:Publish"],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": deployment.stack.account}},
+            )
+        )
+        if deployment.settings.notification_email:
+            self.topic.add_subscription(
+                subscriptions.EmailSubscription(deployment.settings.notification_email)
+            )
+        self._bus = events.EventBus.from_event_bus_name(self, "Bus", "default")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"LOOP_STATE_TABLE": self.table.table_name, "TUNING_PARAMETER": self.tuning.parameter_name}
+
+    def grant_read_write(self, handler: Handler) -> None:
+        """Let a handler read the settings, and read and write the loop's state."""
+        handler.allow("ssm:GetParameter", on=[self.tuning.parameter_arn])
+        handler.allow(
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:Query",
+            on=[self.table.table_arn],
+        )
+
+    def grant_notify(self, handler: Handler) -> None:
+        handler.allow("sns:Publish", on=[self.topic.topic_arn])
+        handler.allow("events:PutEvents", on=[self._bus.event_bus_arn])

@@ -1,0 +1,32 @@
+"""site: the custom resource that publishes the console's page."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import custom_resource
+from lambdas.domain.console import site
+from lambdas.services import services
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> None:
+    """A CloudFormation custom resource request."""
+    custom_resource.answered(event, event["ResourceProperties"]["SiteBucket"], lambda: _do(event))
+
+
+def _do(event: dict[str, Any]) -> dict[str, str]:
+    wanted = event["ResourceProperties"]
+    if event["RequestType"] == "Delete":
+        site.empty(services().s3, wanted["SiteBucket"])
+        return {}
+    asset = wanted["AssetBucket"], wanted["AssetKey"]
+    kept = site.publish(services().s3, asset, wanted["SiteBucket"], json.loads(wanted["Config"]))
+    logger.info("published", extra={"files": kept})
+    return {}

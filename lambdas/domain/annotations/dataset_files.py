@@ -1,0 +1,232 @@
+"""The files of a data set on this machine, and which image a name means."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import takewhile
+from pathlib import Path
+
+from lambdas.domain.annotations import image_references
+from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
+from lambdas.domain.shared.annotation import RequestedDatasetType
+
+ELSEWHERE = "images that are not where the annotations say, but one file has that name: it was taken"
+OTHER_CASE = "images whose names differ from the annotations' in upper and lower case"
+OTHER_SUFFIX = "images whose names differ from the annotations' in their extensions"
+
+
+class Folder:
+    """A data set's folder: its files by their paths seen from there, with forward slashes, in order.
+
+    Links are followed to files and folders inside; what leads out is a problem, and no file of the data set.
+    Hidden files are left alone, and counted.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.images: dict[str, None] = {}
+        self.others: list[str] = []
+        self.problems: list[Problem] = []
+        self.remarks = Problems()
+        self._named: dict[str, str] = {}
+        self._root = root.resolve()
+        self._walk(root, {self._root})
+        self.images = dict.fromkeys(sorted(self.images))
+        self.others.sort()
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        for image in self.images:
+            self._by_stem[_stem(image)].append(image)
+        self.has_test = any(_has_test(image) for image in [*self.images, *self.others])
+
+    def path(self, name: str) -> Path:
+        return self.root / name
+
+    def name(self, path: Path) -> str:
+        """A file's name as seen from the folder."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            return path.name
+
+    def find(
+        self, reference: str, annotation: str, split: RequestedDatasetType = "", *, other_suffix: bool = False
+    ) -> str:
+        """The image that an annotation file means; it counts as named from then on.
+
+        Names in a bucket are found by their ends, and those that are not here are left as they are, to
+        whoever has the bucket.
+
+        Args:
+            reference: as references.clean gives it.
+            annotation: the annotation file, as seen from the folder.
+            split: the side that the annotation is of, which decides between images of one name.
+            other_suffix: whether the image may have another extension than the reference.
+
+        Raises:
+            Bad: there is no such image, or it may be any of several, or it lies outside the folder.
+        """
+        if reference.startswith("s3://"):
+            return self._of_bucket(reference, annotation, split)
+        exact = self._exact(reference, annotation)
+        name = exact or self._like(reference, annotation, split, other_suffix)
+        before = self._named.setdefault(name, reference.lower())
+        if not exact and before != reference.lower():
+            raise AnnotationError(
+                "ambiguous_name", f"{name} was taken for {before}, {reference} is not there"
+            )
+        if not exact:
+            self._remark(name, reference)
+        return name
+
+    def _of_bucket(self, reference: str, annotation: str, split: RequestedDatasetType) -> str:
+        try:
+            # As an absolute path: the bucket's folders need not be this machine's.
+            return self.find("/" + reference.removeprefix("s3://"), annotation, split)
+        except AnnotationError as bad:
+            if bad.reason == "ambiguous_name":
+                raise
+            return reference
+
+    def unnamed(self) -> Iterator[ImageAnnotation]:
+        """The images that no annotation has named."""
+        for image in self.images:
+            if image not in self._named:
+                yield ImageAnnotation(
+                    image, None, split=image_references.split_of_path(image, self.has_test), file=image
+                )
+
+    def events(self) -> Iterator[Event]:
+        """What is left to say of the folder when its annotations have been read."""
+        yield from self.problems
+        yield from self.unnamed()
+        yield from self.remarks.notes()
+
+    def _exact(self, reference: str, annotation: str) -> str:
+        # Joining leaves an absolute path as it is.
+        beside = posixpath.normpath(posixpath.join(posixpath.dirname(annotation), reference))
+        for name in (beside, reference):
+            if name in self.images:
+                return name
+        if beside.startswith("../"):
+            raise AnnotationError(
+                "leaves_folder", f"{reference} is outside of the data set's folder: move it inside"
+            )
+        return ""
+
+    def _like(self, reference: str, annotation: str, split: RequestedDatasetType, other_suffix: bool) -> str:
+        """The one image whose path agrees with the reference as far as both go."""
+        same = self._by_stem.get(_stem(reference), [])
+        if not other_suffix and image_references.is_image(reference):
+            same = [name for name in same if _suffix(name) == _suffix(reference)]
+        closest = _closest(same, reference, posixpath.dirname(annotation))
+        if len(closest) > 1:
+            side = image_references.side_of(annotation) or split
+            closest = [name for name in closest if image_references.side_of(name) == side] or closest
+        if not closest:
+            raise AnnotationError("image_missing", f"{reference} is not there: put it beside its annotations")
+        if len(closest) > 1:
+            told = ", ".join(closest[:3])
+            raise AnnotationError("ambiguous_name", f"{reference} may be any of {told}: name it in full")
+        shorter = min(closest[0].count("/"), reference.count("/"))
+        # Folders of another machine mean nothing here; those of the data set do.
+        if _agreement(closest[0], reference) < shorter and not image_references.is_absolute(reference):
+            raise AnnotationError(
+                "image_missing", f"{reference} is not there, but {closest[0]} is: correct one of them"
+            )
+        return closest[0]
+
+    def _remark(self, name: str, reference: str) -> None:
+        shown, given = posixpath.basename(name), posixpath.basename(reference)
+        if _suffix(shown) != _suffix(given):
+            self.remarks.add("", OTHER_SUFFIX)
+        elif shown != given:
+            self.remarks.add("", OTHER_CASE)
+        elif not f"/{name}".endswith(f"/{reference}"):
+            self.remarks.add("", ELSEWHERE)
+
+    def _walk(self, folder: Path, inside: set[Path]) -> None:
+        """Args: inside: the folders that this one lies in, so that no link leads round in circles."""
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self._refuse(self.name(folder), "unreadable", f"{error.strerror}: change its permissions")
+            return
+        for entry in entries:
+            name = self.name(Path(entry.path))
+            if entry.name.startswith(".") or entry.name == "__MACOSX":
+                self.remarks.add("", "hidden files and folders were left alone")
+            elif not _is_utf8(name):
+                shown = name.encode(errors="surrogateescape").decode(errors="replace")
+                self._refuse(shown, "name_not_utf8", "the file's name is not UTF-8: rename it")
+            else:
+                self._enter(Path(entry.path), name, entry.is_symlink(), inside)
+
+    def _enter(self, path: Path, name: str, is_link: bool, inside: set[Path]) -> None:
+        try:
+            real = path.resolve(strict=True) if is_link else path
+        except (OSError, RuntimeError):
+            self._refuse(name, "broken_link", "a link that leads to no file: remove it, or copy the file")
+            return
+        if is_link and not real.is_relative_to(self._root):
+            self._refuse(name, "leaves_folder", "a link out of the data set's folder: copy what it leads to")
+        elif path.is_dir():
+            real = path.resolve()
+            if real not in inside:
+                self._walk(path, inside | {real})
+        elif not path.is_file():
+            self._refuse(name, "unreadable", "neither a file nor a folder: remove it")
+        elif image_references.is_image(name):
+            self.images[name] = None
+        else:
+            self.others.append(name)
+
+    def _refuse(self, name: str, reason: str, detail: str) -> None:
+        self.problems.append(
+            Problem(name, 0, reason, detail, name if image_references.is_image(name) else "")
+        )
+
+
+def _closest(names: list[str], reference: str, folder: str) -> list[str]:
+    """Those that agree with the reference in most of its last folders, if several then those below `folder`,
+    and of these those of exactly its file name."""
+    best = max((_agreement(name, reference) for name in names), default=0)
+    closest = [name for name in names if _agreement(name, reference) == best]
+    if len(closest) > 1 and folder:
+        closest = [name for name in closest if name.startswith(folder + "/")] or closest
+    exact = [name for name in closest if posixpath.basename(name) == posixpath.basename(reference)]
+    return exact or closest
+
+
+def _agreement(name: str, reference: str) -> int:
+    """How many of the two paths' last folders are the same."""
+    pairs = zip(name.lower().split("/")[-2::-1], reference.lower().split("/")[-2::-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _has_test(name: str) -> bool:
+    in_folder = any(image_references.side_named(part) == "TEST" for part in name.split("/")[:-1])
+    return in_folder or (
+        not image_references.is_image(name)
+        and image_references.split_of_file_name(name, has_test=True) == "TEST"
+    )
+
+
+def _stem(name: str) -> str:
+    base = posixpath.basename(name)
+    return (posixpath.splitext(base)[0] if image_references.is_image(base) else base).lower()
+
+
+def _suffix(name: str) -> str:
+    return posixpath.splitext(name)[1].lower()
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,194 @@
+"""Which format a data set has."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambdas.domain.annotations import folders, json_stream, tables, yolo, yolo_config
+from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.types import Problem
+
+FORMATS = ("coco", "voc", "yolo", "csv", "manifest", "folders", "unlabelled")
+HOW = f"say which format it has, one of {', '.join(FORMATS)}"
+
+_LOOKED_AT = 256 * 1024
+"""Bytes of a JSON file."""
+_BEGINNING = 64 * 1024
+_COCO_LIST = re.compile(rb'"(?:images|annotations|categories)"\s*:\s*\[\s*(?:[{\]]|$)')
+_COCO = {"images", "annotations", "categories"}
+
+
+class UnrecognisedError(ValueError):
+    """Nothing of a known format; the message says what was seen."""
+
+
+class AmbiguousError(ValueError):
+    """May be of several formats; the message says which, and how to give one."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    format: str
+    """One of FORMATS."""
+    why: str
+    files: tuple[Path, ...] = ()
+    """The annotation files, if the format has files of its own."""
+
+
+def recognise(path: Path, folder: Folder | None = None) -> Recognised:
+    """The format of an annotation file or of a folder.
+
+    Args:
+        folder: what is in it, if it has been looked at before.
+
+    Raises:
+        UnrecognisedError, AmbiguousError: see there.
+        OSError: the disk failed.
+    """
+    if not path.is_dir():
+        return _file(path)
+    folder = folder or Folder(path)
+    kinds: dict[str, list[Path]] = defaultdict(list)
+    for name in folder.others:
+        if kind := _format(folder.path(name)):
+            kinds[kind].append(folder.path(name))
+    if labels := _yolo_labels(folder):
+        kinds["yolo"] += [folder.path(name) for name in labels]
+    if len(kinds) > 1:
+        seen = ", ".join(f"{kind} ({folder.name(files[0])})" for kind, files in sorted(kinds.items()))
+        raise AmbiguousError(
+            f"{path} has annotations of more formats than one: {seen}; {HOW}, or name a folder inside"
+        )
+    for kind, files in kinds.items():
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        return Recognised(kind, f"{folder.name(files[0])}{more} {_WHY[kind]}", tuple(files))
+    return _without_annotations(path, folder)
+
+
+_WHY = {
+    "coco": "with lists of images, annotations and categories",
+    "voc": "with an annotation in XML",
+    "yolo": "with classes or boxes as shares of the image's sides",
+    "csv": "with columns that name images",
+    "manifest": "with a source-ref in each line",
+}
+
+
+def _file(path: Path) -> Recognised:
+    kind = _format(path)
+    if not kind:
+        raise UnrecognisedError(
+            f"{path.name} is no annotation file of a known format: {_seen(path)}; if it is one, {HOW}"
+        )
+    return Recognised(kind, f"{path.name} {_WHY[kind]}", (path,))
+
+
+def not_understood(folder: Folder) -> Iterator[Problem]:
+    """The files of a folder that are called like annotations and are of no known format."""
+    for name in folder.others:
+        path = folder.path(name)
+        if path.suffix.lower() in _ANNOTATIONS and not _format(path):
+            yield Problem(name, 0, "unrecognised", f"not taken for annotations: {_seen(path)}")
+
+
+def _seen(path: Path) -> str:
+    with path.open("rb") as file:
+        beginning = file.read(40)
+    seen = f"it begins with {beginning!r}" if beginning else "it has no content"
+    return (
+        f"{seen}; COCO (.json), Pascal VOC (.xml), YOLO (data.yaml), tables (.csv, .tsv) and manifests"
+        " (.manifest, .jsonl) are known"
+    )
+
+
+def _without_annotations(path: Path, folder: Folder) -> Recognised:
+    if not folder.images:
+        files = f"{len(folder.others)} other files" if folder.others else "nothing"
+        raise UnrecognisedError(f"{path} has no images and no annotations, but {files}; name another folder")
+    labels = {image: folders.label_folder(image)[0] for image in folder.images}
+    names = sorted({label for label in labels.values() if label})
+    without = [image for image, label in labels.items() if not label]
+    if names and without:
+        raise AmbiguousError(
+            f"{path} has images in folders that may be labels ({', '.join(names[:5])}), and others in none"
+            f" ({without[0]}); {HOW}: folders or unlabelled"
+        )
+    if names:
+        return Recognised("folders", f"images in {len(names)} folders: {', '.join(names[:5])}")
+    return Recognised("unlabelled", f"{len(without)} images, and no annotations")
+
+
+def _format(path: Path) -> str:
+    test = _TESTS.get(path.suffix.lower())
+    return test(path) if test else ""
+
+
+def _json(path: Path) -> str:
+    """A manifest may be called .json too, as Rekognition's own examples are."""
+    names = set(json_stream.names(path, _LOOKED_AT))
+    if "source-ref" in names:
+        return "manifest"
+    # A list that is longer than what was looked at hides the names after it.
+    known = names & _COCO
+    # Categories alone tell of no image: Label Studio's YOLO exports have such a notes.json.
+    if known == {"categories"}:
+        return ""
+    # One alone, in a file too short to hide the others, may be a figure in any file that is about images.
+    long = path.stat().st_size > _BEGINNING
+    return "coco" if len(known) > 1 or (known and (long or _COCO_LIST.search(_beginning(path)))) else ""
+
+
+def _lines(path: Path) -> str:
+    return "manifest" if b'"source-ref"' in _beginning(path) else ""
+
+
+def _manifest(path: Path) -> str:
+    return "manifest" if _beginning(path).strip() else ""
+
+
+def _xml(path: Path) -> str:
+    beginning = _beginning(path, 4096)
+    if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
+        beginning = beginning.replace(b"\0", b"")
+    return "voc" if b"<annotation" in beginning else ""
+
+
+def _table(path: Path) -> str:
+    return "csv" if tables.looks_like_one(path) else ""
+
+
+def _yaml(path: Path) -> str:
+    return "yolo" if yolo_config.names_classes(path) else ""
+
+
+def _beginning(path: Path, size: int = _BEGINNING) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+_TESTS: dict[str, Callable[[Path], str]] = {
+    ".json": _json,
+    ".jsonl": _lines,
+    ".ndjson": _lines,
+    ".manifest": _manifest,
+    ".xml": _xml,
+    ".csv": _table,
+    ".tsv": _table,
+    ".yaml": _yaml,
+    ".yml": _yaml,
+}
+
+
+_ANNOTATIONS = frozenset(_TESTS) - {".yaml", ".yml"}
+"""Of what is called so people expect that it is read."""
+
+
+def _yolo_labels(folder: Folder) -> list[str]:
+    """The label files of images; empty if none looks like one."""
+    others = set(folder.others)
+    files = [name for image in folder.images for name in yolo.label_files(image) if name in others]
+    return files if any(yolo.looks_like_labels(folder.path(name)) for name in files) else []

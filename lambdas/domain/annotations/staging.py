@@ -1,0 +1,240 @@
+"""What is said of each image, brought together on disk: data sets may be larger than memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from sys import intern
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox, Problem
+from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
+
+_SCHEMA = """
+    CREATE TABLE images (
+        number INTEGER PRIMARY KEY, image TEXT UNIQUE, kind TEXT, width INTEGER, height INTEGER,
+        split TEXT, line INTEGER, spoilt INTEGER DEFAULT 0
+    );
+    CREATE TABLE names (id TEXT PRIMARY KEY, image INTEGER) WITHOUT ROWID;
+    CREATE TABLE marks (
+        number INTEGER PRIMARY KEY, image INTEGER, named TEXT, label TEXT,
+        left REAL, top REAL, width REAL, height REAL, line INTEGER, id TEXT
+    );
+"""
+_MARKS_AT_ONCE = 500
+_IMAGES = "SELECT number, image, kind, width, height, split, line, spoilt FROM images ORDER BY number"
+_MARKS = """
+    SELECT coalesce(marks.image, names.image) AS of_image, label, left, top, width, height, line, marks.id
+    FROM marks LEFT JOIN names ON names.id = named WHERE of_image > 0 ORDER BY of_image, number
+"""
+_OF_NOTHING = """
+    SELECT named, label, left, top, width, height, line, id FROM marks
+    WHERE image IS NULL AND NOT EXISTS (SELECT 1 FROM names WHERE names.id = named) ORDER BY number
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is known of an image as a whole."""
+
+    name: str
+    kind: Kind | None
+    size: tuple[int, int] | None
+    split: RequestedDatasetType
+    line: int
+    spoilt: bool
+    """Whether something that was said of it could not be used."""
+
+
+class Mark(NamedTuple):
+    """A label of an image, or a box on it; without a label, something that could not be used."""
+
+    label: str | None
+    sides: tuple[float, float, float, float] | None = None
+    """Left, top, width and height of a box."""
+    line: int = 0
+    id: str = ""
+    """What its format calls it."""
+
+
+class Staging:
+    """Images with their labels or boxes, in the order in which they came; used in a `with` block."""
+
+    def __enter__(self) -> Self:
+        self._folder = TemporaryDirectory(prefix="labelloop-annotations-")
+        self._database = sqlite3.connect(Path(self._folder.name, "gathered.sqlite"), isolation_level=None)
+        # Nobody needs the file after a crash.
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("PRAGMA synchronous = OFF")
+        self._database.execute("PRAGMA cache_size = -16000")
+        self._database.executescript(_SCHEMA)
+        self._database.execute("BEGIN")
+        self._marks: list[tuple[Any, ...]] = []
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+    def image(
+        self,
+        image: str,
+        *,
+        line: int = 0,
+        kind: Kind | None = None,
+        size: tuple[int, int] | None = None,
+        split: RequestedDatasetType = "",
+    ) -> tuple[int, bool]:
+        """The image's number, and whether it is new; if not, what was known of it stays."""
+        cursor = self._database.execute(
+            "INSERT OR IGNORE INTO images (image, line, kind, width, height, split)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (image, line, kind, *(size or (None, None)), split or None),
+        )
+        if cursor.rowcount == 1:
+            return int(cursor.lastrowid or 0), True
+        [number] = self._one("SELECT number FROM images WHERE image = ?", image)
+        self.say(number, kind=kind, size=size, split=split)
+        return number, False
+
+    def say(
+        self,
+        number: int,
+        *,
+        kind: Kind | None = None,
+        size: tuple[int, int] | None = None,
+        split: RequestedDatasetType = "",
+    ) -> None:
+        """What is known about the image as a whole; what is known already stays."""
+        if kind or size or split:
+            self._database.execute(
+                "UPDATE images SET kind = coalesce(kind, ?), width = coalesce(width, ?),"
+                " height = coalesce(height, ?), split = coalesce(split, ?) WHERE number = ?",
+                (kind, *(size or (None, None)), split or None, number),
+            )
+
+    def split_of(self, number: int) -> RequestedDatasetType:
+        """The image's split, as far as it is known."""
+        [split] = self._one("SELECT split FROM images WHERE number = ?", number)
+        return split or ""
+
+    def add_box(self, number: int, box: LabelledBox) -> None:
+        sides = (box.left, box.top, box.width, box.height)
+        self._add(number, None, Mark(box.label, sides, box.line))
+
+    def add_label(self, number: int, label: str) -> None:
+        self._add(number, None, Mark(label))
+
+    def spoil(self, number: int) -> None:
+        """Something that was said of the image could not be used: if nothing else was said of it, it is not
+        one that nothing is on, but one that nothing is known of."""
+        self._database.execute("UPDATE images SET spoilt = 1 WHERE number = ?", (number,))
+
+    # Identifiers of a format's own
+
+    def name(self, id: str, number: int) -> None:
+        """Note what a format calls an image, which may be no usable one: number 0."""
+        self._database.execute("INSERT INTO names VALUES (?, ?)", (id, number))
+
+    def is_named(self, id: str) -> bool:
+        return self._one("SELECT 1 FROM names WHERE id = ?", id) is not None
+
+    def add_to_named(self, id: str, mark: Mark) -> None:
+        """Note what is said of an image by a name that may only be told later."""
+        self._add(None, id, mark)
+
+    def of_nothing(self) -> Iterator[tuple[str, Mark]]:
+        """What is said of names that no image has, with the name."""
+        self._write()
+        for row in self._database.execute(_OF_NOTHING):
+            yield row[0], _mark(row)
+
+    def images(self) -> Iterator[tuple[Image, list[Mark]]]:
+        """Every image with what is said of it."""
+        self._write()
+        # The marks are sorted on disk, where an index would have them read from all over it.
+        groups = groupby(self._database.execute(_MARKS), itemgetter(0))
+        of_image, group = next(groups, (0, iter(())))
+        for number, image, kind, width, height, split, line, spoilt in self._database.execute(_IMAGES):
+            mine = []
+            if number == of_image:
+                mine = [_mark(row) for row in group]
+                of_image, group = next(groups, (0, iter(())))
+            size = (width, height) if width and height else None
+            yield Image(image, kind, size, split or "", line, bool(spoilt)), mine
+
+    def image_annotations(
+        self, file: str, *, normalised: bool = False
+    ) -> Iterator[ImageAnnotation | Problem]:
+        """Every image."""
+        for image, marks in self.images():
+            labels = tuple(dict.fromkeys(mark.label for mark in marks if mark.label and not mark.sides))
+            boxes = tuple(
+                LabelledBox(intern(mark.label), *mark.sides, mark.line)
+                for mark in marks
+                if mark.label and mark.sides
+            )
+            if labels and boxes:
+                detail = (
+                    "image-level labels and boxes for one image: its boxes were taken, its labels left out"
+                )
+                yield Problem(file, image.line, "mixed_kinds", detail, image.name)
+            yield image_annotations(image, file, labels, boxes, normalised=normalised)
+
+    def _add(self, number: int | None, named: str | None, mark: Mark) -> None:
+        sides = mark.sides or (None, None, None, None)
+        self._marks.append((number, named, mark.label, *sides, mark.line, mark.id))
+        if len(self._marks) >= _MARKS_AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        self._database.executemany(
+            "INSERT INTO marks (image, named, label, left, top, width, height, line, id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            self._marks,
+        )
+        self._marks.clear()
+
+    def _one(self, query: str, *values: Any) -> Any:
+        return self._database.execute(query, values).fetchone()
+
+
+def _mark(row: Sequence[Any]) -> Mark:
+    _, label, left, top, width, height, line, id = row
+    return Mark(label, None if left is None else (left, top, width, height), line, id)
+
+
+def image_annotations(
+    image: Image,
+    file: str,
+    labels: tuple[str, ...],
+    boxes: tuple[LabelledBox, ...],
+    *,
+    normalised: bool = False,
+) -> ImageAnnotation:
+    """What is said of an image: of boxes and labels the boxes, and of neither that nothing is on it, if
+    nothing that was said of it was lost."""
+    kind: Kind | None = None
+    if boxes or (image.kind == "detection" and not image.spoilt and not labels):
+        kind, labels = "detection", ()
+    elif labels:
+        kind = "classification"
+    return ImageAnnotation(
+        image.name,
+        kind,
+        labels=labels,
+        boxes=boxes,
+        size=image.size,
+        normalised=normalised and kind == "detection",
+        split=image.split,
+        file=file,
+        line=image.line,
+    )

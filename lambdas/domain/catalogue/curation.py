@@ -1,0 +1,166 @@
+"""What people do to single images of the catalogue: find them, withdraw them, say what is on them.
+
+Every change is on record with who made it, and counts for the next training as an upload does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue import sources, split_ledger
+from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Change, Status
+from lambdas.domain.catalogue.split_ledger import CatalogueError
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Box, DatasetType, Kind
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+# Finding
+
+
+def find(
+    table: Table,
+    *,
+    label: str | None = None,
+    status: Status | None = None,
+    source: str | None = None,
+    side: DatasetType | None = None,
+    limit: int | None = None,
+) -> Iterator[CatalogueImage]:
+    """The images of which all of this is true, those of each status in the order of their hashes.
+
+    An exact source is looked up. Everything else reads images until `limit` are found: a status, those of
+    that status, and nothing, all of them. A side reads the ledger of sides first.
+
+    Args:
+        label: a label on it, image-level or of a box.
+        source: a key that it came under, or a part of one.
+        limit: how many at most; None: all.
+    """
+    images = _by_source(table, source) if source else None
+    if images is None:
+        images = (image for one in ([status] if status else STATUSES) for image in _images(table, one))
+    wanted: Iterator[CatalogueImage] = (
+        image
+        for image in images
+        if (status is None or image.status == status)
+        and (label is None or label in image.label_names)
+        and (source is None or any(source in key for key in image.sources))
+    )
+    if side is not None:
+        wanted = _on_side(table, wanted, side)
+    return islice(wanted, limit)
+
+
+def _by_source(table: Table, source: str) -> Iterator[CatalogueImage] | None:
+    """The image that came under just this key; None if none did."""
+    sha256 = sources.get_source(table, source)
+    image = catalogue_images.get_image(table, sha256) if sha256 else None
+    # A key can have been other images before.
+    return iter([image]) if image and source in image.sources else None
+
+
+def _images(table: Table, status: Status) -> Iterator[CatalogueImage]:
+    """The index holds but the keys of images: they are got in batches."""
+    ids = catalogue_images.ids(table, status)
+    while batch := list(islice(ids, catalogue_images.MAX_BATCH)):
+        yield from catalogue_images.get_images(table, batch)
+
+
+def _on_side(table: Table, images: Iterator[CatalogueImage], side: DatasetType) -> Iterator[CatalogueImage]:
+    ledger = split_ledger.Ledger.read(table)
+    return (image for image in images if ledger.side_of(image.sha256) == side)
+
+
+# Changing
+
+
+def withdraw(table: Table, sha256: str, by: str) -> Change:
+    """Take an image out of every later snapshot; it keeps its labels, and its side.
+
+    Raises:
+        CatalogueError: there is no such image.
+    """
+    return _update(table, sha256, lambda image: withdrawn(image, by))
+
+
+def withdrawn(image: CatalogueImage, by: str) -> CatalogueImage:
+    return image if image.status == "withdrawn" else replace(image, status="withdrawn", changed_by=by)
+
+
+def restore(table: Table, sha256: str, by: str) -> Change:
+    """Take a withdrawn image back, with the labels that it has; nothing if it was not withdrawn.
+
+    Raises:
+        CatalogueError: there is no such image.
+    """
+
+    def restored(image: CatalogueImage) -> CatalogueImage:
+        if image.status != "withdrawn":
+            return image
+        return replace(image, status=_status(image), changed_by=by)
+
+    return _update(table, sha256, restored)
+
+
+def relabel(  # noqa: PLR0917 an image, what is on it, and who says so
+    table: Table, sha256: str, kind: Kind, labels: tuple[str, ...], boxes: tuple[Box, ...], by: str
+) -> Change:
+    """Say what is on an image: later annotations change it again, folders no longer do.
+
+    A withdrawn image stays withdrawn.
+
+    Args:
+        labels: image-level labels; empty of a detection.
+        boxes: in pixels; they have to fit the image (manifests.check_fits). Empty of a classification.
+
+    Raises:
+        CatalogueError: there is no such image.
+    """
+    return _update(table, sha256, lambda image: relabelled(image, kind, labels, boxes, by))
+
+
+def relabelled(
+    image: CatalogueImage, kind: Kind, labels: tuple[str, ...], boxes: tuple[Box, ...], by: str
+) -> CatalogueImage:
+    """The image as `relabel` makes it."""
+    judged = replace(
+        image,
+        conflict_reason="",
+        kind=kind if labels or boxes else None,
+        labels=tuple(sorted(set(labels))),
+        boxes=boxes,
+        label_origin="person",
+        annotation_order=max(f"{clock.now()}#", image.annotation_order),
+        changed_by=by,
+    )
+    return judged if image.status == "withdrawn" else replace(judged, status=_status(judged))
+
+
+def found_empty(image: CatalogueImage, kind: Kind, by: str) -> CatalogueImage:
+    """The image if nobody needs to look at it again: nothing is on it that has a label. Snapshots leave it
+    out, and count it. A withdrawn image stays withdrawn."""
+    empty = relabelled(image, kind, (), (), by)
+    return replace(empty, kind=kind, status=catalogue_images.unless_withdrawn(image, "labelled"))
+
+
+def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], CatalogueImage]) -> Change:
+    def changed(image: CatalogueImage | None) -> CatalogueImage:
+        if image is None:
+            raise CatalogueError(f"there is no {catalogue_images.image_id(sha256)}")
+        return change(image)
+
+    return catalogue_images.update_image(table, sha256, changed)
+
+
+def _status(image: CatalogueImage) -> Status:
+    """What an image is that is not withdrawn."""
+    if image.conflict_reason:
+        return "conflict"
+    return "labelled" if image.kind else "unlabelled"

@@ -1,0 +1,319 @@
+"""The catalogue: every image once, by its content, in one DynamoDB table.
+
+Beside the images the table knows which image an incoming key turned out to be (`source#`), which
+annotations wait for an image that has not come yet (`pending#`), and the ledger of sides (`split#`,
+lambdas/domain/catalogue/split_ledger.py). Delivery is at least once and concurrent, so every write is
+conditional: whoever writes an image item has to move its `revision`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+
+from lambdas.domain.catalogue import snapshot_rows, split_ledger
+from lambdas.domain.catalogue.snapshot_rows import Row
+from lambdas.domain.catalogue.split_ledger import CatalogueError
+from lambdas.domain.images.files import Format
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Box, DatasetType, Kind, RequestedDatasetType
+from lambdas.domain.shared.dynamodb import get_item, put_if, query_pages
+from lambdas.domain.shared.manifests import classification_entry, detection_entry, entry_line
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+Status = Literal["unlabelled", "labelled", "conflict", "withdrawn"]
+STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict", "withdrawn")
+
+
+Origin = Literal["", "folder", "annotation", "person"]
+_WAITING = "waiting"
+"""Stands where images have their status, so that the index counts annotations without their images."""
+IMAGE_KEY = re.compile(r"images/([0-9a-f]{64})\.(?:jpg|png)")
+
+
+_ATTEMPTS = 50
+"""Writers that can be at one image at once before one of them gives up, to be delivered again."""
+MAX_BATCH = 100
+"""Items that one BatchGetItem gets:
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+
+
+@dataclass(frozen=True)
+class CatalogueImage:
+    """A registered image. Width, height and boxes in pixels."""
+
+    sha256: str
+    key: str
+    width: int
+    height: int
+    format: Format
+    bytes: int
+    registered_at: str
+    perceptual_hash: str = ""
+    """16 hex digits, alike for images that look alike (images.py)."""
+    sources: frozenset[str] = frozenset()
+    """Incoming keys that it came under; the first SOURCES_KEPT of them."""
+    folder_labels: frozenset[str] = frozenset()
+    """Labels of the folders that it was found in, whatever its labels are."""
+    status: Status = "unlabelled"
+    """A withdrawn image keeps its labels, to be restored with."""
+    conflict_reason: str = ""
+    kind: Kind | None = None
+    labels: tuple[str, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    label_origin: Origin = ""
+    annotation_order: str = ""
+    """Which annotation it was labelled by; a later one is greater. Empty if by none."""
+    changed_at: str = ""
+    changed_by: str = ""
+    """Who last withdrew, restored or relabelled it by hand."""
+    split_wanted: RequestedDatasetType = ""
+    """The side that it should get, where somebody asked for one."""
+    revision: int = 0
+
+    @property
+    def id(self) -> str:
+        return image_id(self.sha256)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Every label on the image, sorted, whichever its kind."""
+        return tuple(sorted({box.label for box in self.boxes} | set(self.labels)))
+
+    def manifest_entry(self, bucket: str) -> dict[str, Any]:
+        """The image's manifest entry; only of a labelled image."""
+        if self.kind == "detection":
+            return detection_entry(
+                bucket,
+                self.key,
+                width=self.width,
+                height=self.height,
+                boxes=self.boxes,
+                changed_at=self.changed_at,
+            )
+        if self.kind == "classification":
+            return classification_entry(bucket, self.key, self.labels, self.changed_at)
+        raise CatalogueError(f"{self.id} is {self.status}: it has no manifest entry")
+
+    def row(self) -> Row:
+        """What a snapshot needs of it; only of a labelled image."""
+        entry = entry_line(self.manifest_entry(snapshot_rows.ENTRY_BUCKET))
+        return Row(
+            key=self.key,
+            width=self.width,
+            height=self.height,
+            perceptual_hash=self.perceptual_hash,
+            changed_at=self.changed_at,
+            kind=self.kind or "detection",
+            labels=self.label_names,
+            split_wanted=self.split_wanted,
+            entry=entry,
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """An image before and after an update."""
+
+    before: CatalogueImage | None
+    after: CatalogueImage
+
+    @property
+    def labels_changed(self) -> bool:
+        """Whether there is more, less or something else to train with."""
+        return _judgement(self.before) != _judgement(self.after)
+
+
+def image_id(sha256: str) -> str:
+    return f"image#{sha256}"
+
+
+def unless_withdrawn(image: CatalogueImage, status: Status) -> Status:
+    """The status that labels give an image; one that a person withdrew waits for a person to restore it."""
+    return "withdrawn" if image.status == "withdrawn" else status
+
+
+# Images
+
+
+def get_image(table: Table, sha256: str) -> CatalogueImage | None:
+    item = get_item(table, image_id(sha256))
+    return _image(item) if item else None
+
+
+def get_images(table: Table, ids: Sequence[str]) -> list[CatalogueImage]:
+    """The images with these ids, up to MAX_BATCH, in this order; those that are not there are left out."""
+    found: dict[str, CatalogueImage] = {}
+    asked: Any = {table.name: {"Keys": [{"id": id} for id in ids], "ConsistentRead": True}} if ids else {}
+    while asked:
+        answer = table.meta.client.batch_get_item(RequestItems=asked)
+        found |= {str(item["id"]): _image(item) for item in answer["Responses"].get(table.name, [])}
+        asked = answer.get("UnprocessedKeys")
+    return [found[id] for id in ids if id in found]
+
+
+def update_image(
+    table: Table,
+    sha256: str,
+    change: Callable[[CatalogueImage | None], CatalogueImage],
+    *,
+    probably_new: bool = False,
+) -> Change:
+    """Put in the place of an image (None: of none yet) what `change` makes of it.
+
+    `change` is called again whenever somebody else was quicker, and nothing is written if it changes
+    nothing. `changed_at` moves if, and only if, status or labels did.
+
+    Args:
+        probably_new: try first without reading; what is there already is read then.
+
+    Raises:
+        CatalogueError: too many others write this image; try again later.
+    """
+    for attempt in range(_ATTEMPTS):
+        before = None if probably_new and attempt == 0 else get_image(table, sha256)
+        after = change(before)
+        if after == before:
+            return Change(before, after)
+        after = _stamped(before, after)
+        unchanged = Attr("revision").eq(before.revision) if before else Attr("id").not_exists()
+        if put_if(table, as_item(after), unchanged):
+            return Change(before, after)
+    raise CatalogueError(f"{image_id(sha256)}: written by too many others at once")
+
+
+def put_request(table: Table, before: CatalogueImage, after: CatalogueImage) -> dict[str, Any] | None:
+    """The same update as one part of a transaction, which fails if somebody else was quicker; None if it
+    changes nothing. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+    """
+    if after == before:
+        return None
+    return {
+        "Put": {
+            "TableName": table.name,
+            "Item": as_item(_stamped(before, after)),
+            "ConditionExpression": "revision = :seen",
+            "ExpressionAttributeValues": {":seen": before.revision},
+        }
+    }
+
+
+def _stamped(before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:
+    if before is None or _judgement(before) != _judgement(after):
+        after = replace(after, changed_at=clock.now())
+    return replace(after, revision=after.revision + 1)
+
+
+def _judgement(image: CatalogueImage | None) -> tuple[Any, ...]:
+    if image is None:
+        return ("unlabelled", None, (), ())
+    return (image.status, image.kind, image.labels, image.boxes)
+
+
+def side_of(table: Table, sha256: str) -> DatasetType | None:
+    """The side of an image; None before the first snapshot that it is in."""
+    return split_ledger.side_of(table, sha256)
+
+
+def newest_change(table: Table, status: Status = "labelled") -> str | None:
+    """When an image of this status last changed; None if there is no such image."""
+    page = table.query(
+        IndexName="by_status",
+        KeyConditionExpression=Key("status").eq(status),
+        ScanIndexForward=False,
+        Limit=1,
+    )
+    return str(page["Items"][0]["changed_at"]) if page["Items"] else None
+
+
+def count_changed_since(table: Table, moment: str, limit: int) -> int:
+    """Images labelled, relabelled or withdrawn after `moment` (empty: ever), counted no further than to
+    `limit`."""
+    count = 0
+    for status in ("labelled", "withdrawn"):
+        condition: ConditionBase = Key("status").eq(status)
+        if moment:
+            condition &= Key("changed_at").gt(moment)
+        if count < limit:
+            count += _count(table, condition, limit - count)
+    return count
+
+
+def count_by_status(table: Table) -> dict[Status, int]:
+    """Images of each status; reads the whole index."""
+    return {status: _count(table, Key("status").eq(status)) for status in STATUSES}
+
+
+def ids(table: Table, status: Status, *, after: str = "", beginning: str = "") -> Iterator[str]:
+    """The ids of the images of this status, sorted; those that come after `after`, or begin so."""
+    condition: ConditionBase = Key("status").eq(status)
+    if beginning:
+        condition &= Key("id").begins_with(beginning)
+    elif after:
+        condition &= Key("id").gt(after)
+    query: dict[str, Any] = {
+        "IndexName": snapshot_rows.INDEX,
+        "KeyConditionExpression": condition,
+        "ProjectionExpression": "id",
+    }
+    for page in query_pages(table, query):
+        yield from (str(item["id"]) for item in page["Items"])
+
+
+def _count(table: Table, condition: ConditionBase, limit: int | None = None) -> int:
+    query: dict[str, Any] = {
+        "IndexName": "by_status",
+        "KeyConditionExpression": condition,
+        "Select": "COUNT",
+    }
+    if limit is not None:
+        query["Limit"] = max(1, limit)
+    count = 0
+    for page in query_pages(table, query):
+        count += page["Count"]
+        if limit is not None and count >= limit:
+            return limit
+    return count
+
+
+# Items
+
+
+def as_item(image: CatalogueImage) -> dict[str, Any]:
+    """How the table holds it."""
+    item = {name: value for name, value in asdict(image).items() if value not in ("", None, (), frozenset())}
+    if image.status == "labelled":
+        item[snapshot_rows.ATTRIBUTE] = image.row().encode()
+    item |= {"id": image.id, "labels": list(image.labels), "boxes": [asdict(box) for box in image.boxes]}
+    for strings in ("sources", "folder_labels"):
+        if strings in item:
+            item[strings] = set(item[strings])
+    return item
+
+
+def _image(item: dict[str, Any]) -> CatalogueImage:
+    values = {name: item[name] for name in CatalogueImage.__dataclass_fields__ if name in item}
+    for number in ("width", "height", "bytes", "revision"):
+        values[number] = int(values.get(number, 0))
+    for strings in ("sources", "folder_labels"):
+        values[strings] = frozenset(values.get(strings, ()))
+    values["labels"] = tuple(values.get("labels", ()))
+    values["boxes"] = tuple(_box(box) for box in values.get("boxes", ()))
+    return CatalogueImage(**values)
+
+
+def _box(item: dict[str, Any]) -> Box:
+    return Box(
+        label=item["label"],
+        left=int(item["left"]),
+        top=int(item["top"]),
+        width=int(item["width"]),
+        height=int(item["height"]),
+    )

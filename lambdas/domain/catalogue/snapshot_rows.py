@@ -1,0 +1,96 @@
+"""What a snapshot needs of an image, in one attribute of its catalogue item.
+
+A snapshot reads every labelled image. Decoding boxes out of DynamoDB's nested maps would take most of its
+time, so the row holds the manifest entry as it is written, all but the bucket's name, behind what else is
+needed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.conditions import Key
+
+from lambdas.domain.shared.annotation import Kind
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+INDEX = "by_status_and_id"
+ATTRIBUTE = "row"
+"""The only attribute that the index has beside its keys."""
+
+ENTRY_BUCKET = "bucket"
+"""The bucket that the entry of a row names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A labelled image; width and height in pixels."""
+
+    key: str
+    width: int
+    height: int
+    perceptual_hash: str
+    changed_at: str
+    kind: Kind
+    labels: tuple[str, ...]
+    """Every label on the image, sorted, whichever its kind."""
+    split_wanted: Literal["", "TRAIN", "TEST"]
+    entry: str
+    """Its line of a manifest, with another bucket."""
+
+    @property
+    def sha256(self) -> str:
+        return self.key[self.key.index("/") + 1 : self.key.index(".")]
+
+    def manifest_line(self, bucket: str) -> str:
+        return self.entry.replace(f"//{ENTRY_BUCKET}/", f"//{bucket}/", 1) + "\n"
+
+    def encode(self) -> str:
+        head = (
+            self.key,
+            self.width,
+            self.height,
+            self.perceptual_hash,
+            self.changed_at,
+            self.kind,
+            self.labels,
+            self.split_wanted,
+        )
+        return json.dumps(head, ensure_ascii=False, separators=(",", ":")) + "\n" + self.entry
+
+
+def decode(text: str) -> Row:
+    head, _, entry = text.partition("\n")
+    key, width, height, hash, changed_at, kind, labels, wanted = json.loads(head)
+    return Row(key, width, height, hash, changed_at, kind, tuple(labels), wanted, entry)
+
+
+def labelled(table: Table) -> Iterator[Row]:
+    """The row of every labelled image, in the order of their hashes.
+
+    A page is asked for while the one before it is read.
+    """
+    query: dict[str, Any] = {
+        "TableName": table.name,
+        "IndexName": INDEX,
+        "KeyConditionExpression": Key("status").eq("labelled"),
+        "ProjectionExpression": "#row",
+        "ExpressionAttributeNames": {"#row": ATTRIBUTE},
+    }
+    # A client, unlike a resource, may be used by several threads.
+    ask = table.meta.client.query
+    with ThreadPoolExecutor(1) as ahead:
+        next_page = ahead.submit(ask, **query)
+        while True:
+            page = next_page.result()
+            if more := page.get("LastEvaluatedKey"):
+                next_page = ahead.submit(ask, **query, ExclusiveStartKey=more)
+            yield from (decode(str(item[ATTRIBUTE])) for item in page["Items"])
+            if not more:
+                return

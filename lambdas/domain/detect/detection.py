@@ -1,0 +1,190 @@
+"""One image under detect/, what the champion sees in it, and the JSON beside it under results/."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.state import Champion, LoopState
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_rekognition.type_defs import ImageTypeDef
+    from mypy_boto3_s3 import S3Client
+
+UNUSABLE = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidS3ObjectException"}
+"""Errors that the image itself causes: trying again cannot help."""
+
+NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
+"""Errors of a version that was stopped, or deleted since."""
+
+T = TypeVar("T")
+Labels = list[dict[str, Any]]
+"""As custom_labels.detect tells them."""
+
+
+class NoChampionError(RuntimeError):
+    """No model version serves at present; the image waits and is tried again."""
+
+
+@dataclass(frozen=True)
+class Detected:
+    """What became of an image: `detected`, `unusable` or `gone`."""
+
+    outcome: str
+    result_key: str
+    labels: tuple[dict[str, Any], ...] = ()
+    model_version: str = ""
+    left_out: tuple[dict[str, Any], ...] = ()
+    """What the model's own thresholds keep from the answer, though it is as sure as was asked for."""
+
+
+def result_key(key: str) -> str:
+    """detect/a/b.jpg has its result at results/a/b.jpg.json."""
+    return f"results/{key.removeprefix('detect/')}.json"
+
+
+def detect_object(
+    rekognition: RekognitionClient,
+    s3: S3Client,
+    loop_state: LoopState,
+    bucket: str,
+    key: str,
+    *,
+    version_id: str | None = None,
+    floor: float | None = None,
+) -> Detected:
+    """Ask the champion about an image in the bucket and write its answer under results/.
+
+    Args:
+        version_id: of the object, if it is known. Of several images that come under one key, the last
+            one's result stays.
+        floor: confidence (percent) from which on to tell what the answer leaves out; None: do not tell.
+
+    Raises:
+        NoChampionError: none serves yet.
+    """
+    target = result_key(key)
+    if key.endswith("/"):
+        return Detected("gone", target)
+    image: Any = {"Bucket": bucket, "Name": key} | ({"Version": version_id} if version_id else {})
+
+    def tell(**result: Any) -> bool:
+        """Write the result, unless another image has come since; whether there is any."""
+        newest = _newest_version(s3, bucket, key)
+        if newest is not None and (not version_id or newest in ("", version_id)):
+            _write(s3, bucket, target, {"image": key, **result})
+        return newest is not None
+
+    try:
+        champion, (labels, left_out) = _see(rekognition, loop_state, {"S3Object": image}, floor)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code not in UNUSABLE:
+            raise
+        there = tell(error=code, reason=error.response["Error"]["Message"])
+        return Detected("unusable" if there else "gone", target)
+    except NoChampionError as error:
+        if tell(status="waiting", reason=str(error)):
+            raise
+        return Detected("gone", target)
+    if not tell(model_version=champion.version_name, labels=labels):
+        return Detected("gone", target)
+    return Detected("detected", target, tuple(labels), champion.version_name, tuple(left_out))
+
+
+def ask(
+    rekognition: RekognitionClient,
+    loop_state: LoopState,
+    image: ImageTypeDef,
+    *,
+    min_confidence: float | None = None,
+) -> tuple[Champion, Labels]:
+    """The champion and what it sees; if it was replaced between being named and being asked, the new one.
+
+    Raises:
+        NoChampionError: none serves, or the one that should does not run.
+    """
+    return _of_champion(
+        loop_state,
+        lambda champion: custom_labels.detect(
+            rekognition, champion.version_arn, image, min_confidence=min_confidence
+        ),
+    )
+
+
+def _see(
+    rekognition: RekognitionClient, loop_state: LoopState, image: ImageTypeDef, floor: float | None
+) -> tuple[Champion, tuple[Labels, Labels]]:
+    """The champion, what it answers by its own thresholds, and what these leave out from `floor` on.
+
+    One request tells both: a second one would take half of the endpoint's throughput, which is what costs.
+    It needs the assumed threshold of every label, from the version's evaluation; where one is not known
+    there is the answer alone.
+    https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-metrics-use.html
+    """
+
+    def seen(champion: Champion) -> tuple[Labels, Labels]:
+        least = {} if floor is None else _thresholds(loop_state, champion)
+        if floor is not None and least:
+            lowest = math.floor(min(floor, *least.values()))
+            found = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=lowest)
+            if all(one["label"] in least for one in found):
+                labels = [one for one in found if one["confidence"] >= least[one["label"]]]
+                return labels, [one for one in found if floor <= one["confidence"] < least[one["label"]]]
+        return custom_labels.detect(rekognition, champion.version_arn, image), []
+
+    return _of_champion(loop_state, seen)
+
+
+def _thresholds(loop_state: LoopState, champion: Champion) -> dict[str, float]:
+    """Confidence (percent) from which on the champion's detections count, by label; empty if it is not known
+    of every label."""
+    evaluated = (loop_state.version(champion.version_name) or {}).get("labels", [])
+    found = {label["label"]: label.get("threshold") for label in evaluated}
+    if None in found.values():
+        return {}
+    # Confidences are rounded in the same way.
+    return {label: round(100 * threshold, 3) for label, threshold in found.items()}
+
+
+def _of_champion(loop_state: LoopState, ask: Callable[[Champion], T]) -> tuple[Champion, T]:
+    champion = _serving(loop_state)
+    try:
+        return champion, ask(champion)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_SERVING:
+            raise
+        successor = _serving(loop_state)
+        if successor == champion:
+            raise NoChampionError(f"the champion {champion.version_name} is not running") from error
+        return successor, ask(successor)
+
+
+def _serving(loop_state: LoopState) -> Champion:
+    champion = loop_state.champion()
+    if champion is None:
+        raise NoChampionError("no model version has been promoted yet; the image waits for the first")
+    return champion
+
+
+def _newest_version(s3: S3Client, bucket: str, key: str) -> str | None:
+    """Of the object; empty in a bucket without versions, None if it was deleted."""
+    try:
+        return s3.head_object(Bucket=bucket, Key=key).get("VersionId", "")
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return None
+        raise
+
+
+def _write(s3: S3Client, bucket: str, key: str, result: dict[str, Any]) -> None:
+    body = json.dumps({**result, "at": clock.now()}, indent=2, ensure_ascii=False)
+    s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json")

@@ -1,0 +1,72 @@
+"""The Rekognition project's birth and end: it is made with the stack, and no model outlives the stack."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from lambdas.domain.promote import promotion
+from lambdas.domain.rekognition import custom_labels
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+    from lambdas.domain.shared.state import LoopState
+
+CAUSE = "the stack is being destroyed"
+
+
+class StillRunningError(RuntimeError):
+    """Models could not be stopped in time; the stack must not be destroyed yet."""
+
+
+def close(
+    rekognition: RekognitionClient,
+    stepfunctions: SFNClient,
+    loop_state: LoopState,
+    name: str,
+    machine_arns: list[str],
+    *,
+    deadline: float,
+    poll_seconds: float = 5,
+) -> list[str]:
+    """End every run and stop every model version of the project: the names of those stopped.
+
+    Args:
+        deadline: `time.monotonic()` at which to give up.
+
+    Raises:
+        StillRunningError: a version still runs at the deadline. Destroying the stack again goes on from
+            there.
+    """
+    loop_state.close()
+    project_arn = custom_labels.find_project(rekognition, name)
+    _end_runs(stepfunctions, machine_arns)
+    if project_arn is None:
+        return []
+    stopped: set[str] = set()
+    while pending := promotion.stop_all_but_champion(rekognition, project_arn, None):
+        stopped |= {version.name for version in pending}
+        if time.monotonic() + poll_seconds > deadline:
+            still = ", ".join(f"{version.name} ({version.status})" for version in pending)
+            raise StillRunningError(f"still running, destroy the stack again in some minutes: {still}")
+        time.sleep(poll_seconds)
+    return sorted(stopped)
+
+
+def _end_runs(stepfunctions: SFNClient, machine_arns: list[str]) -> None:
+    for machine in machine_arns:
+        try:
+            _end_runs_of(stepfunctions, machine)
+        except stepfunctions.exceptions.StateMachineDoesNotExist:
+            continue
+
+
+def _end_runs_of(stepfunctions: SFNClient, machine: str) -> None:
+    pages = stepfunctions.get_paginator("list_executions").paginate(
+        stateMachineArn=machine, statusFilter="RUNNING"
+    )
+    for page in pages:
+        for execution in page["executions"]:
+            stepfunctions.stop_execution(executionArn=execution["executionArn"], cause=CAUSE)

@@ -1,0 +1,161 @@
+"""What becomes of an annotation file under incoming/annotations/: its lines are applied to their images.
+
+A manifest of up to PART_LINES lines is registered as it is. Everything else is first converted into such
+manifests (lambdas/domain/register/conversion.py), each with an event of its own, so that a file may be as
+long as it wants to be and its parts are registered in parallel. Lines of one part are registered one after
+the other: at three DynamoDB calls each that takes seconds, and boto3's resources must not be shared by
+threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from lambdas.domain.catalogue.images import Change
+from lambdas.domain.catalogue.pending import Pending
+from lambdas.domain.register import annotation_matching, arrivals, conversion, rejections
+from lambdas.domain.register.arrivals import ANNOTATIONS, Arrival, Outcome
+from lambdas.domain.register.conversion import UnusableFileError
+from lambdas.domain.register.rejections import BrokenLines
+from lambdas.domain.shared import clock, manifests
+from lambdas.domain.shared.manifests import BrokenLineError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+MANIFESTS = (".manifest", ".jsonl")
+CONVERTED = (".json", ".csv", ".tsv")
+SUFFIXES = MANIFESTS + CONVERTED
+
+_CHUNK = 1024 * 1024
+
+
+def is_one(key: str) -> bool:
+    return key.startswith(ANNOTATIONS) and key.lower().endswith(SUFFIXES)
+
+
+def register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
+    """Apply the file's lines, or convert it into manifests that have their own events.
+
+    Raises:
+        GoneError: it was deleted since.
+        botocore.exceptions.ClientError: S3 or DynamoDB failed; the event has to be delivered again.
+    """
+    try:
+        conversion.check_bytes(arrival.size)
+        if arrival.key.lower().endswith(CONVERTED):
+            return _convert(s3, arrival, opened)
+        sha256, lines = _measure(opened)
+    except UnusableFileError as refusal:
+        return rejections.reject(s3, arrival, refusal.reason, refusal.detail)
+    if lines > conversion.PART_LINES:
+        return _split(s3, arrival, sha256)
+    return _register_lines(s3, table, arrival, sha256)
+
+
+def _measure(opened: GetObjectOutputTypeDef) -> tuple[str, int]:
+    """SHA-256 and number of lines of a manifest."""
+    digest = hashlib.sha256()
+
+    def chunks() -> Iterator[bytes]:
+        for chunk in opened["Body"].iter_chunks(_CHUNK):
+            digest.update(chunk)
+            yield chunk
+
+    lines = sum(1 for _ in manifests.numbered_lines(chunks()))
+    if lines == 0:
+        raise UnusableFileError("empty", "the manifest has no lines")
+    return digest.hexdigest(), lines
+
+
+# Converting
+
+
+def _split(s3: S3Client, arrival: Arrival, sha256: str) -> Outcome:
+    _, opened = arrivals.open_object(s3, arrival)
+    lines = manifests.numbered_lines(opened["Body"].iter_chunks(_CHUNK))
+    order = arrival.order(opened["LastModified"])
+    with conversion.Writer(s3, arrival, order, sha256) as writer:
+        conversion.split_manifest(lines, writer)
+    return _converted(s3, arrival, writer)
+
+
+def _convert(s3: S3Client, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
+    order = arrival.order(opened["LastModified"])
+    with (
+        conversion.downloaded(arrival, opened["Body"].iter_chunks(_CHUNK)) as (path, sha256),
+        conversion.Writer(s3, arrival, order, sha256) as writer,
+    ):
+        conversion.convert(path, writer)
+    return _converted(s3, arrival, writer)
+
+
+def _converted(s3: S3Client, arrival: Arrival, writer: conversion.Writer) -> Outcome:
+    _put_away(s3, arrival, writer.sha256)
+    rejections.tell_broken_lines(s3, arrival, writer.broken, writer.lines)
+    rejections.tell_notes(s3, arrival, writer.notes)
+    arrivals.delete(s3, arrival)
+    return Outcome(
+        "converted",
+        arrival.key,
+        sha256=writer.sha256,
+        parts=writer.parts,
+        notes=len(writer.notes),
+        broken_lines=writer.broken.count,
+    )
+
+
+# Registering
+
+
+def _register_lines(s3: S3Client, table: Table, arrival: Arrival, sha256: str) -> Outcome:
+    _, opened = arrivals.open_object(s3, arrival)
+    origin = conversion.Origin.read(opened["Metadata"])
+    order = origin.order or arrival.order(opened["LastModified"])
+    lines = _Lines()
+    for number, text in manifests.numbered_lines(opened["Body"].iter_chunks(_CHUNK)):
+        try:
+            bad_boxes: list[BrokenLineError] = []
+            annotation = manifests.parse_line(text, number, bad_boxes=bad_boxes)
+            line = annotation.file_line or number
+            for bad in bad_boxes:
+                lines.broken.add(BrokenLineError(line, bad.reason, bad.detail))
+            pending = Pending(annotation, f"{order}#{line:09d}", arrival.key, line, clock.now())
+            lines.count(annotation_matching.take(table, arrival.bucket, pending, lines.broken.add))
+        except BrokenLineError as broken:
+            lines.broken.add(broken)
+    _put_away(s3, arrival, sha256)
+    rejections.tell_broken_lines(s3, arrival, lines.broken, lines.taken, origin.file)
+    arrivals.delete(s3, arrival)
+    return Outcome(
+        "annotated",
+        arrival.key,
+        sha256=sha256,
+        labels_changed=lines.changed,
+        pending=lines.pending,
+        broken_lines=lines.broken.count,
+    )
+
+
+class _Lines:
+    """What became of a manifest's lines."""
+
+    def __init__(self) -> None:
+        self.taken = self.changed = self.pending = 0
+        self.broken = BrokenLines()
+
+    def count(self, change: Change | None) -> None:
+        self.taken += 1
+        self.pending += change is None
+        self.changed += change is not None and change.labels_changed
+
+
+def _put_away(s3: S3Client, arrival: Arrival, sha256: str) -> None:
+    """A copy named by its content stays under annotations/."""
+    suffix = PurePosixPath(arrival.key).suffix.lower()
+    arrivals.copy(s3, arrival, f"annotations/{sha256}{'.manifest' if suffix in MANIFESTS else suffix}")

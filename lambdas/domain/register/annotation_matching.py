@@ -1,0 +1,131 @@
+"""How an annotation comes to its image, whichever of the two is first.
+
+An image writes its source and then looks for a pending annotation; an annotation that finds no source writes
+itself down as pending and then looks again. Whichever is later applies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue import pending as catalogue_pending
+from lambdas.domain.catalogue import sources, split_ledger
+from lambdas.domain.catalogue.images import CatalogueImage, Change
+from lambdas.domain.catalogue.pending import Pending
+from lambdas.domain.register import rejections
+from lambdas.domain.register.arrivals import INCOMING
+from lambdas.domain.shared import manifests
+from lambdas.domain.shared.annotation import Annotation
+from lambdas.domain.shared.manifests import BrokenLineError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+
+Tell = Callable[[BrokenLineError], None]
+"""Hears of every box that was left out of an annotation."""
+
+
+def take(table: Table, bucket: str, pending: Pending, tell: Tell) -> Change | None:
+    """Apply an annotation to its image, or let it wait for it: then None.
+
+    Raises:
+        BrokenLine: the annotation cannot be about an image of this bucket, or does not fit its image.
+    """
+    names = _names(bucket, pending)
+    found = _find(table, names)
+    if found:
+        return _apply(table, found, pending, tell)
+    catalogue_pending.put_pending(table, pending)
+    found = _find(table, names)
+    if not found:
+        return None
+    try:
+        return _apply(table, found, pending, tell)
+    finally:
+        catalogue_pending.delete_pending(table, pending)
+
+
+def take_pendings(s3: S3Client, table: Table, bucket: str, sha256: str, names: list[str]) -> bool:
+    """Apply what waited for an image under these keys: whether that changed labels."""
+    waiting = catalogue_pending.get_pendings(table, names)
+    changed = [_take_pending(s3, table, bucket, sha256, pending) for pending in waiting]
+    return any(changed)
+
+
+def _take_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: Pending) -> bool:
+    changed, broken = False, list[BrokenLineError]()
+    try:
+        changed = _apply(table, sha256, pending, broken.append).labels_changed
+    except BrokenLineError as line:
+        broken.append(line)
+    if broken:
+        rejections.tell_unfit_pending(s3, bucket, pending, broken)
+    catalogue_pending.delete_pending(table, pending)
+    return changed
+
+
+def _names(bucket: str, pending: Pending) -> list[str]:
+    annotation = pending.annotation
+    if annotation.source_bucket != bucket:
+        detail = f"the image is in {annotation.source_bucket}; upload it to {bucket} and name that"
+        raise BrokenLineError(pending.line, "other_bucket", detail)
+    names = [name for name in (annotation.source_key, annotation.also_key) if name]
+    if any(
+        not name.startswith(INCOMING) and not catalogue_images.IMAGE_KEY.fullmatch(name) for name in names
+    ):
+        detail = f"source-ref has to name an object under {INCOMING} or images/<sha256>.jpg or .png"
+        raise BrokenLineError(pending.line, "source_ref_elsewhere", detail)
+    return names
+
+
+def _find(table: Table, names: list[str]) -> str | None:
+    """SHA-256 of the registered image that the first of these keys with one names."""
+    return next((sha256 for name in names if (sha256 := _registered(table, name))), None)
+
+
+def _registered(table: Table, key: str) -> str | None:
+    named = catalogue_images.IMAGE_KEY.fullmatch(key)
+    if named is None:
+        return sources.get_source(table, key)
+    return named[1] if catalogue_images.get_image(table, named[1]) else None
+
+
+def _apply(table: Table, sha256: str, pending: Pending, tell: Tell) -> Change:
+    problems: list[tuple[str, str]] = []
+
+    def annotated(image: CatalogueImage | None) -> CatalogueImage:
+        if image is None:
+            raise split_ledger.CatalogueError(
+                f"{catalogue_images.image_id(sha256)} has a source but is not there"
+            )
+        fitting, problems[:] = manifests.fit(pending.annotation, image.width, image.height)
+        if problems and not fitting.boxes:
+            raise BrokenLineError(pending.line, *problems[0])
+        return _annotated(image, fitting, pending.order)
+
+    change = catalogue_images.update_image(table, sha256, annotated)
+    for problem in problems:
+        tell(BrokenLineError(pending.line, *problem))
+    return change
+
+
+def _annotated(image: CatalogueImage, annotation: Annotation, order: str) -> CatalogueImage:
+    if order <= image.annotation_order:
+        return image
+    return replace(
+        image,
+        # Also with nothing on it: somebody looked, and need not be asked again. Snapshots leave it out.
+        status=catalogue_images.unless_withdrawn(image, "labelled"),
+        conflict_reason="",
+        kind=annotation.kind,
+        labels=annotation.labels,
+        boxes=annotation.boxes,
+        label_origin="annotation",
+        annotation_order=order,
+        split_wanted=annotation.split_wanted or image.split_wanted,
+    )

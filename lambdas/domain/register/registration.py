@@ -1,0 +1,224 @@
+"""What becomes of an object under incoming/: an image of the catalogue, labels for some, or a rejection.
+
+Every step can be taken twice and at once by several functions: an image is content-addressed, catalogue
+writes are conditional, and the incoming object goes last. An image and its annotation may come in either
+order or at the same time: see lambdas/domain/register/annotation_matching.py.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue import sources
+from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.images import exif
+from lambdas.domain.images import files as image_files
+from lambdas.domain.images.files import ImageFacts, UnusableImageError
+from lambdas.domain.register import annotation_files, annotation_matching, arrivals, rejections
+from lambdas.domain.register.arrivals import (
+    ANNOTATIONS,
+    INCOMING,
+    LABELED,
+    UNLABELED,
+    Arrival,
+    GoneError,
+    Outcome,
+)
+from lambdas.domain.shared import annotation, clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+
+SOURCES_KEPT = 100
+"""Names remembered of an image that is dropped again and again; an item has to stay below 400 KB."""
+
+
+def register_object(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
+    """Register one object of the data bucket.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 or DynamoDB failed; the event has to be delivered again.
+    """
+    if not arrival.key.startswith(INCOMING) or arrival.key.endswith("/"):
+        return Outcome("ignored", arrival.key)
+    try:
+        arrival, opened = arrivals.open_object(s3, arrival)
+        with closing(opened["Body"]):
+            return _register(s3, table, arrival, opened)
+    except GoneError:
+        return Outcome("gone", arrival.key)
+
+
+def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> CatalogueImage:
+    """Register an image that lies elsewhere in the data bucket, and stays there.
+
+    Raises:
+        GoneError: it is not there any more.
+        UnusableImage: it is no image that can be trained with.
+    """
+    arrival, opened = arrivals.open_object(s3, arrival)
+    with closing(opened["Body"]):
+        facts = _inspect(arrival, opened)
+    _store(s3, arrival, facts)
+    change = catalogue_images.update_image(
+        table, facts.sha256, lambda known: _with_source(known or _new(facts), arrival.key, None)
+    )
+    return change.after
+
+
+def _register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
+    if annotation_files.is_one(arrival.key):
+        return annotation_files.register(s3, table, arrival, opened)
+    try:
+        folder_label = _folder_label(arrival.key)
+        facts = _inspect(arrival, opened)
+    except UnusableImageError as refusal:
+        return rejections.reject(s3, arrival, refusal.reason, refusal.detail)
+    return _register_image(s3, table, arrival, folder_label, facts)
+
+
+def _folder_label(key: str) -> str | None:
+    """The label that the folder gives; None where folders give none."""
+    if key.startswith((ANNOTATIONS, UNLABELED)):
+        return None
+    if not key.startswith(LABELED):
+        folders = f"{LABELED}<label>/, {ANNOTATIONS} or {UNLABELED}"
+        raise UnusableImageError("unknown_folder", f"objects go into {folders}")
+    folder, slash, _ = key.removeprefix(LABELED).partition("/")
+    if not slash:
+        raise UnusableImageError(
+            "no_label_folder", f"put it into a folder named by its label: {LABELED}<label>/{folder}"
+        )
+    try:
+        return annotation.clean_label(folder)
+    except ValueError as error:
+        raise UnusableImageError("bad_label", f"the folder cannot be a label: {error}") from error
+
+
+def _register_image(
+    s3: S3Client, table: Table, arrival: Arrival, folder_label: str | None, facts: ImageFacts
+) -> Outcome:
+    _store(s3, arrival, facts)
+    change = catalogue_images.update_image(
+        table,
+        facts.sha256,
+        lambda known: _with_source(known or _new(facts), arrival.key, folder_label),
+        probably_new=True,
+    )
+    sources.put_source(table, arrival.key, facts.sha256, arrival.sequencer)
+    annotated = annotation_matching.take_pendings(
+        s3, table, arrival.bucket, facts.sha256, [arrival.key, facts.key]
+    )
+    return Outcome(
+        "duplicate" if change.before else "registered",
+        arrival.key,
+        sha256=facts.sha256,
+        labels_changed=int(change.labels_changed or annotated),
+        spent=arrival,
+    )
+
+
+def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts) -> None:
+    """Put the image under its content address, unless it lies there already."""
+    try:
+        s3.copy_object(
+            CopySource=arrival.version,  # type: ignore[arg-type]
+            Bucket=arrival.bucket,
+            Key=facts.key,
+            ContentType=facts.content_type,
+            MetadataDirective="REPLACE",
+            TaggingDirective="REPLACE",
+            IfNoneMatch="*",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "PreconditionFailed":
+            raise arrivals.gone_or(error) from error
+
+
+def inspect_upright(data: bytes) -> ImageFacts:
+    """What is known of an image's content, with the size that it has upright.
+
+    Raises:
+        UnusableImage: it is no image that can be trained with.
+    """
+    image_files.check_bytes(len(data))
+    return _upright(image_files.inspect(data), data)
+
+
+def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> ImageFacts:
+    image_files.check_bytes(arrival.size)
+    data = opened["Body"].read()
+    try:
+        return _upright(image_files.inspect(data), data)
+    except UnusableImageError as refusal:
+        if refusal.reason == "not_an_image":
+            suffixes = ", *".join(annotation_files.SUFFIXES)
+            hint = f"; annotation files are named *{suffixes} and go into {ANNOTATIONS}"
+            raise UnusableImageError(refusal.reason, refusal.detail + hint) from refusal
+        raise
+
+
+def _upright(facts: ImageFacts, data: bytes) -> ImageFacts:
+    """The facts with the size of the image upright."""
+    # Imported here, because most of a cold start's events need no decoder.
+    from PIL import Image  # noqa: PLC0415
+
+    with Image.open(BytesIO(data), formats=(facts.format,)) as image:
+        turned = exif.orientation(image) in exif.QUARTER_TURNS
+    return replace(facts, width=facts.height, height=facts.width) if turned else facts
+
+
+def _new(facts: ImageFacts) -> CatalogueImage:
+    return CatalogueImage(
+        sha256=facts.sha256,
+        key=facts.key,
+        width=facts.width,
+        height=facts.height,
+        format=facts.format,
+        bytes=facts.bytes,
+        registered_at=clock.now(),
+        perceptual_hash=facts.perceptual_hash,
+    )
+
+
+def _with_source(image: CatalogueImage, key: str, folder_label: str | None) -> CatalogueImage:
+    if len(image.sources) < SOURCES_KEPT:
+        image = replace(image, sources=image.sources | {key})
+    if (
+        folder_label is None
+        or folder_label in image.folder_labels
+        or len(image.folder_labels) == SOURCES_KEPT
+    ):
+        return image
+    image = replace(image, folder_labels=image.folder_labels | {folder_label})
+    return image if image.annotation_order else _labelled_by_folders(image)
+
+
+def _labelled_by_folders(image: CatalogueImage) -> CatalogueImage:
+    labels = tuple(sorted(image.folder_labels))
+    if len(labels) == 1:
+        return replace(
+            image,
+            status=catalogue_images.unless_withdrawn(image, "labelled"),
+            kind="classification",
+            labels=labels,
+            label_origin="folder",
+        )
+    told = ", ".join(repr(label) for label in labels[:10])
+    reason = f"it lies in folders of different labels: {told}; settle it with an annotation file"
+    return replace(
+        image,
+        status=catalogue_images.unless_withdrawn(image, "conflict"),
+        kind=None,
+        labels=(),
+        label_origin="folder",
+        conflict_reason=reason,
+    )

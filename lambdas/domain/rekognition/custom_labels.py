@@ -1,0 +1,216 @@
+"""Amazon Rekognition Custom Labels as the loop uses it: datasets brought to a snapshot, model versions
+trained, started, stopped and asked. Nothing here waits; what takes long is started and looked at again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.shared.annotation import DatasetType
+from lambdas.domain.shared.scores import LabelScore, Scores
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_rekognition.type_defs import (
+        DatasetMetadataTypeDef,
+        ImageTypeDef,
+        ProjectVersionDescriptionTypeDef,
+    )
+    from mypy_boto3_s3 import S3Client
+
+
+MAX_UPDATE_BYTES = 5 * 1024 * 1024
+"""Changes that one UpdateDatasetEntries takes (botocore's model of the operation)."""
+BUSY = {"STARTING", "RUNNING", "STOPPING"}
+"""States in which a version costs money, or may still do so in a moment."""
+
+
+class CustomLabelsError(RuntimeError):
+    """Rekognition could not do what the loop needs; the message holds its reason."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A model version as Rekognition describes it."""
+
+    arn: str
+    name: str
+    status: str
+    message: str
+    f1: float | None
+    summary: tuple[str, str] | None
+    """Bucket and key of the evaluation summary."""
+    billable_seconds: int
+
+
+# Projects
+
+
+def ensure_project(rekognition: RekognitionClient, name: str) -> str:
+    """ARN of the project, made if there is none."""
+    if found := find_project(rekognition, name):
+        return found
+    return rekognition.create_project(ProjectName=name)["ProjectArn"]
+
+
+def find_project(rekognition: RekognitionClient, name: str) -> str | None:
+    found = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
+    return found[0]["ProjectArn"] if found else None
+
+
+# Datasets
+
+
+def dataset(
+    rekognition: RekognitionClient, project_arn: str, dataset_type: DatasetType
+) -> DatasetMetadataTypeDef | None:
+    name = project_arn.split("/")[1]
+    (project,) = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
+    for found in project.get("Datasets", []):
+        if found["DatasetType"] == dataset_type:
+            return found
+    return None
+
+
+def create_dataset(
+    rekognition: RekognitionClient,
+    project_arn: str,
+    dataset_type: DatasetType,
+    bucket: str,
+    manifest_key: str,
+) -> None:
+    rekognition.create_dataset(
+        ProjectArn=project_arn,
+        DatasetType=dataset_type,
+        DatasetSource={"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": manifest_key}}},
+    )
+
+
+def error_entries(rekognition: RekognitionClient, dataset_arn: str) -> int:
+    """Entries of a dataset that Rekognition found errors in; it trains without them.
+
+    https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DatasetStats.html
+    """
+    described = rekognition.describe_dataset(DatasetArn=dataset_arn)["DatasetDescription"]
+    return described.get("DatasetStats", {}).get("ErrorEntries", 0)
+
+
+# Model versions
+
+
+def describe_version(rekognition: RekognitionClient, project_arn: str, name: str) -> Version | None:
+    """The version of that name, None if the project has none."""
+    try:
+        found = rekognition.describe_project_versions(ProjectArn=project_arn, VersionNames=[name])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return None
+        raise
+    descriptions = found["ProjectVersionDescriptions"]
+    return _version(descriptions[0]) if descriptions else None
+
+
+def versions(rekognition: RekognitionClient, project_arn: str) -> list[Version]:
+    pages = rekognition.get_paginator("describe_project_versions").paginate(ProjectArn=project_arn)
+    return [_version(found) for page in pages for found in page["ProjectVersionDescriptions"]]
+
+
+def train(
+    rekognition: RekognitionClient, project_arn: str, name: str, *, bucket: str, tags: Mapping[str, str]
+) -> Version:
+    """Begin the training of a version from the project's datasets; the one begun before, if there is one."""
+    if existing := describe_version(rekognition, project_arn, name):
+        return existing
+    rekognition.create_project_version(
+        ProjectArn=project_arn,
+        VersionName=name,
+        OutputConfig={"S3Bucket": bucket, "S3KeyPrefix": f"training/{name}"},
+        Tags=tags,
+    )
+    begun = describe_version(rekognition, project_arn, name)
+    if begun is None:
+        raise CustomLabelsError(f"{name} was created but is not described")
+    return begun
+
+
+def start(rekognition: RekognitionClient, version: Version, inference_units: int) -> None:
+    """Begin to start a version that does not run; nothing if it already does."""
+    if version.status in ("STARTING", "RUNNING"):
+        return
+    rekognition.start_project_version(ProjectVersionArn=version.arn, MinInferenceUnits=inference_units)
+
+
+def stop(rekognition: RekognitionClient, version: Version) -> None:
+    """Begin to stop a running version; nothing if it does not run.
+
+    A version that is starting cannot be stopped yet: ResourceInUseException, to be tried again.
+    """
+    if version.status in ("STARTING", "RUNNING"):
+        rekognition.stop_project_version(ProjectVersionArn=version.arn)
+
+
+def scores(s3: S3Client, version: Version) -> Scores:
+    """The training's evaluation, from the summary file Rekognition leaves in S3.
+
+    Format: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-summary-file-api.html
+
+    Raises:
+        CustomLabelsError: there is no evaluation.
+    """
+    if version.f1 is None or version.summary is None:
+        raise CustomLabelsError(f"{version.name} has no evaluation: {version.status} {version.message}")
+    bucket, key = version.summary
+    summary = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+    labels = tuple(_label_score(result) for result in summary["LabelEvaluationResults"])
+    return Scores(f1=version.f1, labels=labels)
+
+
+def detect(
+    rekognition: RekognitionClient,
+    version_arn: str,
+    image: ImageTypeDef,
+    *,
+    min_confidence: float | None = None,
+) -> list[dict[str, Any]]:
+    """Labels found in the image: name, confidence (0 to 100) and, from a detection model, a box whose
+    left, top, width and height are ratios of the image's size."""
+    optional: Any = {} if min_confidence is None else {"MinConfidence": min_confidence}
+    answer = rekognition.detect_custom_labels(ProjectVersionArn=version_arn, Image=image, **optional)
+    return [_detection(label) for label in answer["CustomLabels"]]
+
+
+def _detection(label: Any) -> dict[str, Any]:
+    found = {"label": label["Name"], "confidence": round(label["Confidence"], 3)}
+    if box := label.get("Geometry", {}).get("BoundingBox"):
+        found["box"] = {side.lower(): round(box[side], 6) for side in ("Left", "Top", "Width", "Height")}
+    return found
+
+
+def _version(found: ProjectVersionDescriptionTypeDef) -> Version:
+    evaluation = found.get("EvaluationResult", {})
+    summary = evaluation.get("Summary", {}).get("S3Object")
+    return Version(
+        arn=found["ProjectVersionArn"],
+        name=found["ProjectVersionArn"].split("/")[3],
+        status=found["Status"],
+        message=found.get("StatusMessage", ""),
+        f1=evaluation.get("F1Score"),
+        summary=(summary["Bucket"], summary["Name"]) if summary else None,
+        billable_seconds=found.get("BillableTrainingTimeInSeconds", 0),
+    )
+
+
+def _label_score(result: Mapping[str, Any]) -> LabelScore:
+    metrics = result["Metrics"]
+    return LabelScore(
+        label=result["Label"],
+        f1=metrics.get("F1Score") or 0.0,
+        precision=metrics.get("Precision") or 0.0,
+        recall=metrics.get("Recall") or 0.0,
+        test_images=result.get("NumberOfTestingImages", 0),
+        threshold=metrics.get("Threshold"),
+    )

@@ -1,0 +1,163 @@
+"""Rekognition's datasets of the project, and how they are brought to a snapshot, a step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition.custom_labels import MAX_UPDATE_BYTES
+from lambdas.domain.shared.annotation import DatasetType
+from lambdas.domain.shared.state import LoopState, Synced
+from lambdas.domain.snapshot import files as snapshot_files
+from lambdas.domain.snapshot.files import manifest_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_s3 import S3Client
+
+
+TYPES: tuple[DatasetType, DatasetType] = ("TRAIN", "TEST")
+
+
+class RemovedError(ValueError):
+    """An entry is gone: UpdateDatasetEntries adds and replaces, it removes none."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far the datasets are: whether they hold the snapshot, and why Rekognition will not make one of
+    it; empty if it may."""
+
+    ready: bool
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """The project's two datasets in Rekognition."""
+
+    rekognition: RekognitionClient
+    s3: S3Client
+    loop_state: LoopState
+    project_arn: str
+    bucket: str
+
+    def sync(self, snapshot_id: str) -> Step:
+        """Bring both datasets one step closer to the snapshot.
+
+        A step creates a dataset, deletes one to be created anew, or sends one document of changes. How far
+        it went is on record, so that a later call goes on from there. A refusal is told once, for whoever
+        calls again begins anew: what stood in the way may have been put right.
+        """
+        steps = [self._sync(snapshot_id, dataset_type) for dataset_type in TYPES]
+        refusals = [step.refusal for step in steps if step.refusal]
+        return Step(all(step.ready for step in steps), "; ".join(refusals))
+
+    def flagged(self) -> dict[str, int]:
+        """Entries that Rekognition found errors in, and trains without, by dataset; of both, once they are
+        ready."""
+        found = {kind: custom_labels.dataset(self.rekognition, self.project_arn, kind) for kind in TYPES}
+        return {
+            kind: custom_labels.error_entries(self.rekognition, dataset["DatasetArn"])
+            for kind, dataset in found.items()
+            if dataset
+        }
+
+    def _sync(self, snapshot_id: str, dataset_type: DatasetType) -> Step:
+        found = custom_labels.dataset(self.rekognition, self.project_arn, dataset_type)
+        if found is None:
+            self._create(snapshot_id, dataset_type)
+            return Step(False)
+        arn, status = found["DatasetArn"], found["Status"]
+        if status.endswith("_IN_PROGRESS"):
+            return Step(False)
+        synced = self.loop_state.synced(dataset_type)
+        if status == "CREATE_FAILED" and synced.snapshot == snapshot_id:
+            self.loop_state.note_synced(dataset_type, "")
+            why = found.get("StatusMessage", status)
+            return Step(False, f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}: {why}")
+        if status.endswith("_FAILED") or synced.target not in ("", snapshot_id) or not synced.snapshot:
+            self.rekognition.delete_dataset(DatasetArn=arn)
+            return Step(False)
+        return Step(synced.snapshot == snapshot_id or self._update(arn, synced, snapshot_id, dataset_type))
+
+    def _create(self, snapshot_id: str, dataset_type: DatasetType) -> None:
+        # First, or what stood there before would count as its content if this stopped in between.
+        self.loop_state.note_synced(dataset_type, "")
+        key = manifest_key(snapshot_id, dataset_type)
+        custom_labels.create_dataset(self.rekognition, self.project_arn, dataset_type, self.bucket, key)
+        self.loop_state.note_synced(dataset_type, snapshot_id)
+
+    def _update(self, arn: str, synced: Synced, snapshot_id: str, dataset_type: DatasetType) -> bool:
+        """Send the next document of changes: whether there was none left to send."""
+        try:
+            changes = self._changes(synced, snapshot_id, dataset_type)
+        except RemovedError:
+            self.rekognition.delete_dataset(DatasetArn=arn)
+            return False
+        if not changes:
+            self.loop_state.note_synced(dataset_type, snapshot_id)
+            return True
+        # On record before it is sent: whoever is to bring it to another snapshot must know that it is no
+        # longer what it was.
+        self.loop_state.note_syncing(dataset_type, snapshot_id, synced.sent)
+        document = "\n".join(changes).encode()
+        self.rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": document})
+        self.loop_state.note_syncing(dataset_type, snapshot_id, synced.sent + len(changes))
+        return False
+
+    def _changes(self, synced: Synced, snapshot_id: str, dataset_type: DatasetType) -> list[str]:
+        """The next entries to send, as many as one document takes.
+
+        Raises:
+            RemovedError: only a new dataset will do.
+        """
+        try:
+            old = snapshot_files.entries(self.s3, self.bucket, synced.snapshot, dataset_type)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            raise RemovedError(f"the manifest of snapshot {synced.snapshot} is gone") from error
+        new = snapshot_files.entries(self.s3, self.bucket, snapshot_id, dataset_type)
+        return _document(islice(changed(old, new), synced.sent, None))
+
+
+def changed(old: Iterator[str], new: Iterator[str]) -> Iterator[str]:
+    """The entries of `new` that `old` does not have, or has otherwise; both in the order of source-refs.
+
+    Raises:
+        RemovedError: `old` has entries that `new` has not; the iterator may have yielded others before.
+    """
+    before = next(old, None)
+    for line in new:
+        if before is not None and _source(before) < _source(line):
+            break
+        if before is None or _source(before) != _source(line):
+            yield line
+            continue
+        if before != line:
+            yield line
+        before = next(old, None)
+    if before is not None:
+        raise RemovedError(f"{_source(before)} is gone")
+
+
+def _document(entries: Iterator[str]) -> list[str]:
+    """The first entries, as many as one request takes; all of them are looked at, for one may be gone."""
+    document: list[str] = []
+    size = 0
+    for entry in entries:
+        size += len(entry.encode()) + 1
+        if size <= MAX_UPDATE_BYTES:
+            document.append(entry)
+    return document
+
+
+def _source(entry: str) -> str:
+    """The source-ref, which comes first in every entry that LabelLoop writes."""
+    return entry.split('"', 4)[3]

@@ -1,0 +1,92 @@
+"""What the report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lambdas.domain.shared.annotation import Box, DatasetType, Kind
+
+if TYPE_CHECKING:
+    pass
+
+
+Severity = Literal["stops", "harms", "note"]
+SEVERITIES: tuple[Severity, ...] = ("stops", "harms", "note")
+"""The worst first: a training would fail or be wasted; the model gets worse, or its F1 means less; good to
+know."""
+
+
+@dataclass(frozen=True)
+class ReportImage:
+    """An image of the snapshot; width and height in pixels, as stored."""
+
+    key: str
+    width: int
+    height: int
+    side: DatasetType
+    kind: Kind
+    labels: tuple[str, ...]
+    """The image-level labels of a classification; a detection's labels are those of its boxes."""
+    boxes: tuple[Box, ...]
+    perceptual_hash: str
+    """Alike for images that look alike; the snapshot made the groups from it."""
+    group: str
+    """Images that are near-duplicates of each other share it; empty if there is no other."""
+
+
+@dataclass(frozen=True)
+class UnusableCounts:
+    """Images that are registered, or annotated, and are not in the snapshot."""
+
+    unlabelled: int
+    """Waiting for a person."""
+    conflicts: int
+    """Labelled in two ways at once."""
+    withdrawn: int
+    missing: int
+    """Named by annotation files, and not there."""
+    left_out: dict[str, int]
+    """Labelled images that are not in it, by reason."""
+
+
+@dataclass(frozen=True)
+class SnapshotFacts:
+    """What is known of the snapshot as a whole."""
+
+    manifest_bytes: Mapping[str, int] = field(default_factory=dict)
+    """By dataset."""
+    other_side: int = 0
+    """Images that are not on the side that was asked for."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image to show for a finding, with the boxes that it is about."""
+
+    key: str
+    width: int
+    height: int
+    side: DatasetType
+    labels: tuple[str, ...]
+    boxes: tuple[Box, ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the data set that a person should know, or mend, before the training."""
+
+    code: str
+    severity: Severity
+    title: str
+    what_it_does: str
+    how_to_mend: str
+    count: int
+    """Of what the title names: images, boxes, labels."""
+    examples: tuple[Example, ...] = ()
+    details: tuple[str, ...] = ()
+    """One line for each label or reason that it is about."""
+    source: str = ""
+    """The page of AWS's documentation that says so, where it is AWS's rule."""

@@ -1,0 +1,96 @@
+"""How people and machines are told that a run has ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
+
+
+EVENT_SOURCE = "labelloop"
+RUN_FINISHED = "Run Finished"
+
+
+MAX_NOTIFICATION_BYTES = 200_000
+"""Of a letter or an event: SNS and EventBridge take 256 KB, an event's other parts counted.
+https://docs.aws.amazon.com/sns/latest/dg/large-message-payloads.html
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html"""
+
+
+def notify(  # noqa: PLR0917 what to tell, and whom by what
+    sns: SNSClient,
+    events: EventBridgeClient,
+    topic_arn: str,
+    deployment: str,
+    console: str,
+    run: dict[str, Any],
+) -> None:
+    """Tell people by SNS and machines by EventBridge how a run ended.
+
+    Args:
+        console: the console's address, with a slash at its end.
+    """
+    sns.publish(
+        TopicArn=topic_arn,
+        Subject=f"LabelLoop {deployment}: run {run['outcome']}"[:100],
+        Message=_cut(_letter(deployment, console, run)),
+    )
+    events.put_events(
+        Entries=[
+            {
+                "Source": EVENT_SOURCE,
+                "DetailType": RUN_FINISHED,
+                "Detail": _detail({"deployment": deployment, **run}),
+            }
+        ]
+    )
+
+
+def _detail(told: dict[str, Any]) -> str:
+    """The run's record as an event takes it: of one that is too large, the lists and counts stay behind."""
+    whole = json.dumps(told)
+    if len(whole) <= MAX_NOTIFICATION_BYTES:
+        return whole
+    short = {name: value for name, value in told.items() if not isinstance(value, dict | list)}
+    return json.dumps({**short, "reason": _cut(str(short.get("reason", "")), MAX_NOTIFICATION_BYTES // 8)})
+
+
+def _cut(text: str, most: int = MAX_NOTIFICATION_BYTES) -> str:
+    return text.encode()[:most].decode(errors="ignore")
+
+
+def flagged_words(run: Mapping[str, Any]) -> str:
+    """How many entries of which dataset Rekognition found errors in; empty if there are none."""
+    flagged = sorted(run.get("flagged_entries", {}).items())
+    return ", ".join(f"{count} of {side}" for side, count in flagged if count)
+
+
+def _letter(deployment: str, console: str, run: dict[str, Any]) -> str:
+    lines = [f"Run {run.get('execution', '').rsplit(':', 1)[-1]} of {deployment}: {run['outcome']}."]
+    if run.get("reason"):
+        lines.append(run["reason"])
+    if version := run.get("version"):
+        lines.append(
+            f"Model version: {version}, F1 {run.get('f1', 'unknown')}, snapshot {run.get('snapshot')}"
+        )
+    for verdict in run.get("verdicts", []):
+        passed = "passed" if verdict["passed"] else "refused"
+        lines.append(f"Gate {verdict['gate']}: {passed}. {'; '.join(verdict['reasons'])}")
+    if flagged := flagged_words(run):
+        lines.append(f"Rekognition found errors in entries, and trained without them: {flagged}.")
+    if run.get("stopped"):
+        lines.append(
+            "Once it is mended the next run starts by itself, if enough is new since the last training;"
+            " `labelloop train` starts one at once."
+        )
+    elif run["outcome"] == "failed":
+        lines.append("`labelloop train` tries again.")
+    what = "The run, its data-set report" if run.get("data_report") else "The run"
+    lines.append(f"{what} and its steps: {console}runs/{quote(str(run['id']), safe='')}")
+    lines.append(f"Took {run['seconds']} s; training and verification cost about {run['estimated_usd']} USD.")
+    return "\n".join(lines)

@@ -1,0 +1,54 @@
+"""When a run starts by itself."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.shared.state import LoopState, Progress
+from lambdas.domain.shared.tuning import Tuning
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+def automatic_run(progress: Progress) -> str:
+    """The name of the next run that starts by itself: the same until a run has used it up."""
+    return f"images-{progress.ticket}"
+
+
+def request_run_if_due(
+    table: Table, loop_state: LoopState, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
+) -> bool:
+    """Start a run if enough images are new. Any number of requests for the same images start one run."""
+    progress = loop_state.progress()
+    if changes_missing(table, progress, tuning):
+        return False
+    try:
+        stepfunctions.start_execution(
+            stateMachineArn=machine_arn,
+            name=automatic_run(progress),
+            input=json.dumps({"trigger": "images"}),
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+            raise
+        return False
+    return True
+
+
+def changes_missing(table: Table, progress: Progress, tuning: Tuning) -> int:
+    """How many more changes it takes until a run starts by itself.
+
+    After a run that was stopped by what is wrong with the data set it takes one, which may have mended it:
+    such a run costs next to nothing.
+    """
+    wanted = tuning.min_new_images
+    missing = wanted - catalogue_images.count_changed_since(table, progress.cutoff, wanted)
+    if missing <= 0 and progress.stopped_at:
+        missing = 1 - catalogue_images.count_changed_since(table, progress.stopped_at, 1)
+    return max(0, missing)

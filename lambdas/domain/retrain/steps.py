@@ -1,0 +1,190 @@
+"""Runs as people follow them: the steps that a run goes through, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.shared import clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+StepState = Literal["waiting", "running", "done", "failed", "skipped"]
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "wait until uploads have settled": ("Settle", "WaitForQuiet"),
+    "take the lease": ("TakeLease",),
+    "wait for open reviews": ("OpenReviews", "WaitForReviews"),
+    "make the dataset snapshot": ("Snapshot",),
+    "check the data set": ("CheckData",),
+    "bring the datasets to the snapshot": ("SyncDatasets", "WaitForDatasets"),
+    "train the model": ("Train", "WatchTraining", "WaitForTraining"),
+    "gate 1: evaluation": ("Evaluate",),
+    "promote": ("Promote",),
+    "report": ("Report",),
+}
+"""Of statemachines/retrain.asl.json: a step in words, and its states."""
+_LAST = "report"
+
+
+_BROKEN = "Failed"
+"""The state that follows on one that could not be done."""
+_ENDED_BADLY = {"ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"}
+"""https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html"""
+_SUMMARY = (
+    "id",
+    "trigger",
+    "outcome",
+    "reason",
+    "started_at",
+    "ended_at",
+    "version",
+    "f1",
+    "estimated_usd",
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a run. Seconds: so far, of one that is under way; None of one that was not entered."""
+
+    name: str
+    state: StepState
+    entered_at: str | None = None
+    seconds: float | None = None
+
+
+def summary(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run in a line."""
+    return {name: run.get(name) for name in _SUMMARY}
+
+
+def steps(stepfunctions: SFNClient, run: Mapping[str, Any]) -> list[Step]:
+    """Where a run is: from its record once it has told what it did, else from its execution."""
+    if run.get("steps"):
+        return _recorded(run)
+    history = list(_history(stepfunctions, str(run["execution"])))
+    return _live(history, datetime.now(UTC)) if history else _recorded(run)
+
+
+def _history(stepfunctions: SFNClient, execution: str) -> Iterable[Mapping[str, Any]]:
+    pages = stepfunctions.get_paginator("get_execution_history").paginate(
+        executionArn=execution, includeExecutionData=False
+    )
+    try:
+        for page in pages:
+            yield from page["events"]
+    except ClientError as error:
+        # Step Functions forgets executions 90 days after they have ended.
+        if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+            raise
+
+
+@dataclass
+class _Followed:
+    """An execution, as far as its history has been read."""
+
+    current: str = ""
+    since: datetime | None = None
+    broken: str = ""
+    entered: dict[str, datetime] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def enter(self, state: str, at: datetime) -> None:
+        self.spend_until(at)
+        if state == _BROKEN:
+            self.broken = self.current
+        if step := _step_of(state):
+            self.current = step
+            self.entered.setdefault(step, at)
+
+    def end_badly(self, at: datetime) -> None:
+        self.spend_until(at)
+        self.broken, self.since = self.broken or self.current, None
+
+    def spend_until(self, at: datetime) -> None:
+        if self.since:
+            seconds = (at - self.since).total_seconds()
+            self.spent[self.current] = self.spent.get(self.current, 0.0) + seconds
+        self.since = at
+
+    def step(self, name: str) -> Step:
+        if name not in self.entered:
+            passed = name in _before(self.current) or (self.broken and name != _LAST)
+            return Step(name, "skipped" if passed else "waiting")
+        state: StepState = "running" if name == self.current else "done"
+        state = "failed" if name == self.broken else state
+        return Step(name, state, clock.text(self.entered[name]), round(self.spent.get(name, 0.0), 1))
+
+
+def _live(history: Iterable[Mapping[str, Any]], now: datetime) -> list[Step]:
+    followed = _Followed()
+    for event in history:
+        if details := event.get("stateEnteredEventDetails"):
+            followed.enter(details["name"], event["timestamp"])
+        elif event.get("type") in _ENDED_BADLY:
+            followed.end_badly(event["timestamp"])
+    if followed.since:
+        followed.spend_until(now)
+    return [followed.step(name) for name in STEPS]
+
+
+def _before(step: str) -> list[str]:
+    names = list(STEPS)
+    return names[: names.index(step)] if step in STEPS else []
+
+
+def _step_of(state: str) -> str | None:
+    return next((name for name, states in STEPS.items() if state in states), None)
+
+
+def _recorded(run: Mapping[str, Any]) -> list[Step]:
+    """Of a run that has ended: its record knows how long each state took."""
+    spent: dict[str, float] = {}
+    for found in run.get("steps", []):
+        if name := _step_of(str(found["step"])):
+            spent[name] = spent.get(name, 0.0) + float(found["seconds"])
+    broken = _broken_step(run, spent)
+    return [
+        Step(name, "failed" if name == broken else "done", None, round(spent[name], 1))
+        if name in spent
+        else Step(name, "skipped")
+        for name in STEPS
+    ]
+
+
+def _broken_step(run: Mapping[str, Any], spent: Mapping[str, float]) -> str | None:
+    """The last step before the report of a run that failed."""
+    before: Sequence[str] = [name for name in STEPS if name in spent and name != _LAST]
+    return before[-1] if run.get("outcome") == "failed" and before else None
+
+
+def document(run: Mapping[str, Any], found: Iterable[Step]) -> dict[str, Any]:
+    """A run with its steps and verdicts."""
+    return {
+        **summary(run),
+        "steps": [asdict(step) for step in found],
+        "verdicts": run.get("verdicts", []),
+        "snapshot": run.get("snapshot"),
+        "images": run.get("images"),
+    }
+
+
+def durations(history: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Seconds spent in each state of an execution, in the order in which they were first entered."""
+    entered: dict[str, Any] = {}
+    spent: dict[str, float] = {}
+    for event in history:
+        if details := event.get("stateEnteredEventDetails"):
+            entered[details["name"]] = event["timestamp"]
+            spent.setdefault(details["name"], 0.0)
+        elif (details := event.get("stateExitedEventDetails")) and details["name"] in entered:
+            spent[details["name"]] += (event["timestamp"] - entered.pop(details["name"])).total_seconds()
+    return [{"step": name, "seconds": round(seconds, 2)} for name, seconds in spent.items()]

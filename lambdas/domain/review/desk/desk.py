@@ -1,0 +1,411 @@
+"""What reviewers do at the desk: claim tasks, keep or give back their claims, skip, answer.
+
+Nobody answers for another, and no answer that was acknowledged is lost: it is in the task's item before
+anything follows from it (settling.py).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import chain, islice
+from typing import Any
+
+from lambdas.domain.review.desk import answers
+from lambdas.domain.review.desk.task import Answer, Claim, Route, Task, finished
+from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.shared import clock
+
+ON_THE_DESK: tuple[Route, ...] = ("builtin",)
+"""Other routes ask people elsewhere; on the embedded stack the desk is their worker portal too
+(worker_portal.py)."""
+MAX_CLAIMS = 5
+"""Claimed in one request; and of them a reviewer holds twice as many at most, so that nobody hoards."""
+_NEVER = "9999-12-31T23:59:59.999999Z"
+_AT_ONCE = 50
+"""Tasks among which reviewers who get in each other's way choose by chance."""
+MORE_SKIPS = 2
+"""Reviewers beyond those wanted who may skip a task before it is given back."""
+MAX_REASON = 500
+
+
+class DeskError(Exception):
+    """A reviewer cannot do this; the message says why, and what to do."""
+
+    status = 409
+    code = "conflict"
+
+
+class TaskNotFoundError(DeskError):
+    status = 404
+    code = "not_found"
+
+
+class NotClaimedError(DeskError):
+    code = "not_yours"
+
+
+class TaskFinishedError(DeskError):
+    code = "already_done"
+
+
+class TaskElsewhereError(DeskError):
+    code = "elsewhere"
+
+
+class TaskGoneError(DeskError):
+    status = 410
+    code = "gone"
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    """Who asks: the subject of the token, and the name that people know."""
+
+    sub: str
+    name: str
+
+
+def claim(
+    table: ReviewTable,
+    reviewer: Reviewer,
+    count: int,
+    claim_seconds: int,
+    *,
+    routes: Collection[Route] = ON_THE_DESK,
+    held: Collection[str] = (),
+) -> list[Task]:
+    """Up to `count` tasks that are the reviewer's until the claim ends: those that were assigned to them or
+    that they claimed before, then the oldest.
+
+    Args:
+        held: ids of tasks that the reviewer has at hand, which are not among them. What was claimed by a
+            page that is closed, or whose answer did not arrive, comes again.
+    """
+    now = clock.now()
+    claimed: list[Task] = []
+    at_hand = 0
+    free = _Crowded(table.next_open(now, reviewer.sub, routes))
+    for task in chain(held_by(table, reviewer, now), free):
+        seat = task.seat_of(reviewer.sub, now)
+        if len(claimed) >= min(count, MAX_CLAIMS, 2 * MAX_CLAIMS - at_hand):
+            break
+        if task.id in held:
+            # A task with seats for others too is among the free ones.
+            at_hand += 1 if seat else 0
+        elif seat or _may_claim(task, reviewer, now):
+            got = table.replace(task, _seat(task, reviewer, claim_seconds))
+            if got is None:
+                free.spread()
+            else:
+                claimed.append(got)
+    return claimed
+
+
+class _Crowded:
+    """Tasks one after another; once somebody else took one, the next ones in any order. Whoever asks at the
+    same moment sees the same tasks, and would be in the way again."""
+
+    def __init__(self, tasks: Iterator[Task]) -> None:
+        self._tasks = tasks
+        self._next: list[Task] = []
+        self._in_any_order = False
+
+    def __iter__(self) -> Iterator[Task]:
+        return self
+
+    def __next__(self) -> Task:
+        if not self._next:
+            self._next = list(islice(self._tasks, _AT_ONCE))[::-1]
+            self._mix()
+        if not self._next:
+            raise StopIteration
+        return self._next.pop()
+
+    def spread(self) -> None:
+        self._in_any_order = True
+        self._mix()
+
+    def _mix(self) -> None:
+        if self._in_any_order:
+            random.shuffle(self._next)
+
+
+def held_by(table: ReviewTable, reviewer: Reviewer, now: str) -> list[Task]:
+    """The tasks that the reviewer has claimed and that nobody else can sit down at."""
+    return [task for task in table.taken(now, reviewer.sub) if task.seat_of(reviewer.sub, now)]
+
+
+def renew(
+    table: ReviewTable,
+    id: str,
+    reviewer: Reviewer,
+    claim_seconds: int,
+    *,
+    routes: Collection[Route] = ON_THE_DESK,
+) -> Claim:
+    """Begin the claim's time anew. A claim that has ended is taken up again if the seat is still free.
+
+    Raises:
+        DeskError: the task is another's, or nobody's any more.
+    """
+    task = _open_task(table, id)
+    _check_route(task, routes)
+    now = clock.now()
+    if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
+        raise _not_yours(task, reviewer)
+    got = _sit_down(table, id, reviewer, claim_seconds)
+    seat = got.seat_of(reviewer.sub, now) if got else None
+    if seat is None:
+        raise _not_yours(_open_task(table, id), reviewer)
+    return seat
+
+
+def release(table: ReviewTable, id: str, reviewer: Reviewer, until: str = "") -> None:
+    """Give the claim back; nothing if there is none.
+
+    Args:
+        until: the end of the claim that is meant, if it matters: one that the reviewer has begun anew since
+            stays.
+    """
+
+    def released(task: Task) -> Task:
+        seat = task.seat_of(reviewer.sub, clock.now())
+        if task.state != "open" or seat is None or until not in {"", seat.until}:
+            return task
+        return _left(task, reviewer.sub)
+
+    table.update(id, released)
+
+
+def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> tuple[Task, bool]:
+    """The reviewer does not want this task, and does not get it again. When as many have skipped it as
+    could have answered, and more, it is given back, or the answers that it has have to do.
+
+    Returns:
+        the task, and whether it was skipped now: a request that is sent again changes nothing.
+
+    Raises:
+        DeskError: the reviewer does not hold it.
+    """
+    now = False
+
+    def skipped(task: Task) -> Task:
+        nonlocal now
+        now = False
+        if reviewer.sub in task.skipped:
+            return task
+        _check_open(task)
+        if not task.seat_of(reviewer.sub, clock.now()):
+            raise _not_yours(task, reviewer)
+        now = True
+        told = f"{reviewer.name} skipped it: {reason.strip()}"[:MAX_REASON]
+        task = replace(_left(task, reviewer.sub), skipped=(*task.skipped, reviewer.sub), why=told)
+        if len(task.skipped) >= task.wanted + MORE_SKIPS:
+            if task.answers:
+                return _seated(replace(task, wanted=len(task.answers), declined=True))
+            return finished(
+                task, "given_back", f"declined by {len(task.skipped)} reviewers; the last: {told}"
+            )
+        return task
+
+    return _there(table.update(id, skipped), id), now
+
+
+def answer(
+    table: ReviewTable, id: str, reviewer: Reviewer, body: Mapping[str, Any], labels: Collection[str]
+) -> Task:
+    """Put a reviewer's answer on record: the task with it. Sent again, it is acknowledged again.
+
+    Raises:
+        DeskError: the task is done, gone, or not the reviewer's.
+        BadAnswer: the answer cannot be kept.
+    """
+
+    def answered(task: Task) -> Task:
+        if (known := task.answer_of(reviewer.sub)) is not None:
+            # A label that it names may have been retired since.
+            given = _parsed(body, task, reviewer, {*labels, *_labels_of(known)})
+            if not given.says_the_same(known):
+                raise TaskFinishedError("you have answered this task already")
+            return task
+        given = judgement(task, reviewer, body, labels, routes=ON_THE_DESK)
+        return with_answers(_left(task, reviewer.sub), (given,))
+
+    return _there(table.update(id, answered), id)
+
+
+def judgement(
+    task: Task,
+    reviewer: Reviewer,
+    body: Mapping[str, Any],
+    labels: Collection[str],
+    *,
+    routes: Collection[Route],
+) -> Answer:
+    """What a reviewer says of a task, if they may say it.
+
+    Raises:
+        DeskError: the task is done, gone, of another route, or not the reviewer's.
+        BadAnswer: the answer cannot be kept.
+    """
+    _check_open(task)
+    _check_route(task, routes)
+    now = clock.now()
+    if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
+        raise _not_yours(task, reviewer)
+    return _parsed(body, task, reviewer, labels)
+
+
+def _parsed(body: Mapping[str, Any], task: Task, reviewer: Reviewer, labels: Collection[str]) -> Answer:
+    return answers.parse_answer(body, task, labels, reviewer=reviewer.sub, name=reviewer.name)
+
+
+def hand_on(table: ReviewTable, id: str, reviewer: Reviewer) -> Task:
+    """The reviewer has answered, and somebody else tells the answer: the seat is kept until then."""
+
+    def handed_on(task: Task) -> Task:
+        if task.state != "open" or reviewer.sub in task.seen_by:
+            return task
+        seat = Claim(reviewer.sub, reviewer.name, "", "handed_on")
+        return _seated(replace(task, seats=(*_left(task, reviewer.sub).seats, seat)))
+
+    return _there(table.update(id, handed_on), id)
+
+
+def with_answers(task: Task, given: tuple[Answer, ...]) -> Task:
+    """The task with these answers, one of each reviewer; whoever's are there already stay as they are."""
+    kept = {answer.reviewer: answer for answer in task.answers}
+    for answer in given:
+        kept.setdefault(answer.reviewer, answer)
+    seats = tuple(seat for seat in task.seats if seat.reviewer not in kept)
+    return _seated(replace(task, answers=tuple(kept.values()), seats=seats))
+
+
+def reassign(table: ReviewTable, id: str, reviewer: Reviewer | None, claim_seconds: int) -> Task:
+    """End every claim on the task and, if a reviewer is named, claim it for them.
+
+    Raises:
+        DeskError: the task is not open, not on the desk, or the reviewer has answered it.
+    """
+
+    def reassigned(task: Task) -> Task:
+        _check_open(task)
+        _check_route(task, ON_THE_DESK)
+        task = replace(task, seats=())
+        if reviewer is None:
+            return _seated(task)
+        if task.answer_of(reviewer.sub):
+            raise TaskFinishedError(f"{reviewer.name} has answered this task already")
+        skipped = tuple(sub for sub in task.skipped if sub != reviewer.sub)
+        seat = Claim(reviewer.sub, reviewer.name, _until(claim_seconds))
+        return _seated(replace(task, seats=(seat,), skipped=skipped))
+
+    return _there(table.update(id, reassigned), id)
+
+
+def delete(table: ReviewTable, id: str, by: str) -> Task:
+    """Take a task from the desk; its image stays as it is, and visible.
+
+    Raises:
+        DeskError: it is done.
+    """
+
+    def deleted(task: Task) -> Task:
+        if task.state == "done":
+            raise TaskFinishedError(
+                "the task is done: its answers are in the catalogue; relabel the image instead"
+            )
+        return task if task.state == "deleted" else finished(task, "deleted", f"deleted by {by}")
+
+    return _there(table.update(id, deleted), id)
+
+
+# Seats
+
+
+def _sit_down(table: ReviewTable, id: str, reviewer: Reviewer, claim_seconds: int) -> Task | None:
+    """The task with a seat for the reviewer; None if somebody else was quicker."""
+
+    def seated(task: Task) -> Task:
+        now = clock.now()
+        if task.state != "open" or not (task.seat_of(reviewer.sub, now) or _may_claim(task, reviewer, now)):
+            return task
+        return _seat(task, reviewer, claim_seconds)
+
+    task = table.update(id, seated)
+    return task if task and task.seat_of(reviewer.sub, clock.now()) else None
+
+
+def _seat(task: Task, reviewer: Reviewer, claim_seconds: int) -> Task:
+    others = tuple(seat for seat in task.taken(clock.now()) if seat.reviewer != reviewer.sub)
+    own = Claim(reviewer.sub, reviewer.name, _until(claim_seconds))
+    return _seated(replace(task, seats=(*others, own)))
+
+
+def _may_claim(task: Task, reviewer: Reviewer, now: str) -> bool:
+    if task.route not in ON_THE_DESK and not (task.token or task.execution):
+        # No worker was asked yet.
+        return False
+    return task.state == "open" and task.free_seats(now) > 0 and reviewer.sub not in task.seen_by
+
+
+def _left(task: Task, reviewer: str) -> Task:
+    return _seated(replace(task, seats=tuple(seat for seat in task.seats if seat.reviewer != reviewer)))
+
+
+def _seated(task: Task) -> Task:
+    """With the moment from which somebody can sit down at it."""
+    now = clock.now()
+    if task.free_seats(now) > 0:
+        return replace(task, available_at=task.created_at)
+    ends = [seat.until for seat in task.taken(now) if seat.kind != "handed_on"]
+    return replace(task, available_at=min(ends, default=_NEVER))
+
+
+def _until(claim_seconds: int) -> str:
+    return clock.text(clock.parse(clock.now()) + timedelta(seconds=claim_seconds))
+
+
+# Refusals
+
+
+def _open_task(table: ReviewTable, id: str) -> Task:
+    task = _there(table.get(id), id)
+    _check_open(task)
+    return task
+
+
+def _there(task: Task | None, id: str) -> Task:
+    if task is None:
+        raise TaskNotFoundError(f"there is no review task {id[:60]}")
+    return task
+
+
+def _check_open(task: Task) -> None:
+    if task.state == "done":
+        raise TaskFinishedError("this task is done; go on to the next")
+    if task.state != "open":
+        raise TaskGoneError(f"this task was withdrawn: {task.why}")
+
+
+def _check_route(task: Task, routes: Collection[Route]) -> None:
+    if task.route not in routes:
+        raise TaskElsewhereError(
+            f"the workers of {task.route} are asked about this image; who gets it is theirs"
+        )
+
+
+def _not_yours(task: Task, reviewer: Reviewer) -> DeskError:
+    if reviewer.sub in task.skipped:
+        return NotClaimedError("you have skipped this task")
+    if reviewer.sub in task.seen_by:
+        return NotClaimedError("you have answered this task already")
+    names = ", ".join(seat.name for seat in task.taken(clock.now()))
+    return NotClaimedError(f"{names or 'somebody else'} has this task; claim another")
+
+
+def _labels_of(answer: Answer) -> set[str]:
+    return {box.label for box in answer.boxes} | set(answer.labels)

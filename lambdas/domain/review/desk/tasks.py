@@ -1,0 +1,277 @@
+"""Review tasks: which images wait for a person, who has claimed them, and what was said.
+
+One DynamoDB table, keyed by (`id`, `part`). A task's item holds its seats and its answers, and every write
+of it is conditional on its `revision`: of two reviewers at once, one is told that the other was quicker.
+
+`available_at` of an open task is when somebody can sit down at it: a claim moves it into the future, as a
+message's visibility timeout does in SQS. So the index `by_state` gives the next tasks, oldest first, and a
+claim that nobody renews ends by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, Key
+from botocore.exceptions import ClientError
+
+from lambdas.domain.review.desk.task import (
+    Answer,
+    Claim,
+    Route,
+    State,
+    Suggestion,
+    Suggestions,
+    Task,
+    TaskBusyError,
+    task_id,
+)
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Box
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+
+INDEX = "by_state"
+_ATTEMPTS = 30
+"""Writers that can be at one task at once before one of them gives up."""
+
+
+_TASK, _CURRENT = "task", "current"
+
+
+class ReviewTable:
+    """The tasks in their table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    # One task
+
+    def get(self, id: str) -> Task | None:
+        item = self._get(id, _TASK)
+        return _task(item) if item else None
+
+    def current_of(self, sha256: str) -> Task | None:
+        """The latest task of an image."""
+        current = self._get(f"image#{sha256}", _CURRENT)
+        return self.get(str(current["task"])) if current else None
+
+    def open_task(self, new: Task, *, again_before: str = "") -> Task | None:
+        """Open a task for its image, unless it has one that is open, or one that was finished after
+        `again_before`.
+
+        Args:
+            new: whose id is left to be made here.
+
+        Returns:
+            the task as it is kept, or None.
+        """
+        current = self._get(f"image#{new.image}", _CURRENT)
+        if current:
+            known = self.get(str(current["task"]))
+            if known and (known.state == "open" or known.finished_at > again_before):
+                return None
+        round = int(current["round"]) + 1 if current else 1
+        now = clock.now()
+        task = replace(
+            new,
+            id=task_id(new.image, round),
+            created_at=new.created_at or now,
+            available_at=new.created_at or now,
+            revision=1,
+        )
+        # First the task, then the pointer to it: a task without one is opened again, and found there.
+        if not self._put(as_item(task), Attr("id").not_exists()):
+            task = self.get(task.id) or task
+        unchanged = Attr("round").eq(current["round"]) if current else Attr("id").not_exists()
+        pointer = {"id": f"image#{new.image}", "part": _CURRENT, "task": task.id, "round": round}
+        return task if self._put(pointer, unchanged) else None
+
+    def update(self, id: str, change: Callable[[Task], Task]) -> Task | None:
+        """Put in the place of a task what `change` makes of it; called again whenever somebody else was
+        quicker, and nothing is written if it changes nothing. None if there is no such task.
+
+        Raises:
+            TaskBusyError: too many others write it.
+        """
+        for _ in range(_ATTEMPTS):
+            before = self.get(id)
+            if before is None:
+                return None
+            after = change(before)
+            if after == before:
+                return before
+            if (put := self.replace(before, after)) is not None:
+                return put
+        raise TaskBusyError(f"review task {id} is written by too many others at once; try again")
+
+    def replace(self, before: Task, after: Task) -> Task | None:
+        """Put a task in the place of what it was; None if somebody else was quicker: nothing is written."""
+        after = replace(after, revision=before.revision + 1)
+        return after if self._put(as_item(after), Attr("revision").eq(before.revision)) else None
+
+    # Many tasks
+
+    def next_open(self, now: str, reviewer: str, routes: Collection[Route]) -> Iterator[Task]:
+        """Open tasks of these routes that somebody can sit down at and that the reviewer has neither answered
+        nor skipped, oldest first. Whoever writes one just now may not be seen yet."""
+        free = Key("state").eq("open") & Key("available_at").lte(now)
+        return self._by_state(free, Attr("route").is_in(list(routes)) & ~Attr("seen").contains(reviewer))
+
+    def taken(self, now: str, reviewer: str = "") -> Iterator[Task]:
+        """Open tasks all of whose seats are taken; those only where the reviewer has one."""
+        held = Attr("sitting").contains(reviewer) if reviewer else None
+        return self._by_state(Key("state").eq("open") & Key("available_at").gt(now), held)
+
+    def in_state(self, state: State, *, newest_first: bool = False) -> Iterator[Task]:
+        return self._by_state(Key("state").eq(state), newest_first=newest_first)
+
+    def page(
+        self, state: State, *, limit: int, cursor: Mapping[str, Any] | None = None
+    ) -> tuple[list[Task], dict[str, Any] | None]:
+        """Up to `limit` tasks of a state, open ones oldest first, finished ones newest first, and where to
+        go on; None if there are no more."""
+        query: dict[str, Any] = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": Key("state").eq(state),
+            "ScanIndexForward": state == "open",
+            "Limit": limit,
+        }
+        if cursor:
+            query["ExclusiveStartKey"] = dict(cursor)
+        page = self.table.query(**query)
+        return [_task(item) for item in page["Items"]], page.get("LastEvaluatedKey")
+
+    def count(self, state: State, *, available_after: str = "", limit: int | None = None) -> int:
+        """Tasks of a state, counted no further than to `limit`."""
+        condition: ConditionBase = Key("state").eq(state)
+        if available_after:
+            condition &= Key("available_at").gt(available_after)
+        query: dict[str, Any] = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": condition,
+            "Select": "COUNT",
+        }
+        if limit is not None:
+            query["Limit"] = max(1, limit)
+        count = 0
+        for page in self._pages(query):
+            count += int(page["Count"])
+            if limit is not None and count >= limit:
+                return limit
+        return count
+
+    def _by_state(
+        self, condition: ConditionBase, wanted: ConditionBase | None = None, *, newest_first: bool = False
+    ) -> Iterator[Task]:
+        query: dict[str, Any] = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": condition,
+            "ScanIndexForward": not newest_first,
+            "Limit": 100,
+        }
+        if wanted:
+            query["FilterExpression"] = wanted
+        for page in self._pages(query):
+            yield from (_task(item) for item in page["Items"])
+
+    def _pages(self, query: dict[str, Any]) -> Iterator[Any]:
+        while True:
+            page = self.table.query(**query)
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            query = {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    # Batches
+
+    def put_batch(self, ids: Sequence[str]) -> str:
+        """Tasks that one labeling job asks for together: the batch's id, the same for the same tasks."""
+        name = "batch-" + hashlib.sha256("\0".join(sorted(ids)).encode()).hexdigest()[:20]
+        self.table.put_item(Item={"id": f"batch#{name}", "part": "batch", "tasks": sorted(ids)})
+        for id in ids:
+            self.update(id, lambda task: replace(task, execution=name))
+        return name
+
+    def batch(self, name: str) -> list[Task]:
+        """The tasks of a batch, whatever has become of them."""
+        item = self._get(f"batch#{name}", "batch") or {}
+        return [task for id in item.get("tasks", ()) if (task := self.get(str(id)))]
+
+    # Items
+
+    def _get(self, id: str, part: str) -> dict[str, Any] | None:
+        return self.table.get_item(Key={"id": id, "part": part}, ConsistentRead=True).get("Item")
+
+    def _put(self, item: dict[str, Any], condition: ConditionBase) -> bool:
+        try:
+            self.table.put_item(Item=item, ConditionExpression=condition)
+        except ClientError as error:
+            # A transaction that has the item just now will have changed it.
+            if error.response["Error"]["Code"] not in (
+                "ConditionalCheckFailedException",
+                "TransactionConflictException",
+            ):
+                raise
+            return False
+        return True
+
+
+def as_item(task: Task) -> dict[str, Any]:
+    """How the table holds it."""
+    item = {name: value for name, value in asdict(task).items() if value not in ("", ())}
+    # For queries: DynamoDB's filters do not look into the members of a list.
+    sitting = sorted(seat.reviewer for seat in task.claims)
+    return {**_plain(item), "part": _TASK, "seen": sorted(task.seen_by), "sitting": sitting}
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB takes decimals for floats, and lists for tuples."""
+    if isinstance(value, float):
+        return Decimal(str(round(value, 3)))
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    return value
+
+
+def _task(item: Mapping[str, Any]) -> Task:
+    values = {name: item[name] for name in Task.__dataclass_fields__ if name in item}
+    for number in ("width", "height", "wanted", "revision"):
+        values[number] = int(values.get(number, 1))
+    values["seats"] = tuple(Claim(**seat) for seat in values.get("seats", ()))
+    values["answers"] = tuple(_answer(answer) for answer in values.get("answers", ()))
+    values["skipped"] = tuple(values.get("skipped", ()))
+    suggested = values.get("suggestions", {})
+    values["suggestions"] = Suggestions(
+        boxes=tuple(_suggestion(box) for box in suggested.get("boxes", ())),
+        labels=tuple(_suggestion(label) for label in suggested.get("labels", ())),
+    )
+    return Task(**values)
+
+
+def _answer(item: Mapping[str, Any]) -> Answer:
+    return Answer(
+        **{
+            **item,
+            "boxes": tuple(_box(box) for box in item.get("boxes", ())),
+            "labels": tuple(item.get("labels", ())),
+            "seconds": float(item.get("seconds", 0)),
+        }
+    )
+
+
+def _box(item: Mapping[str, Any]) -> Box:
+    return Box(item["label"], *(int(item[side]) for side in ("left", "top", "width", "height")))
+
+
+def _suggestion(item: Mapping[str, Any]) -> Suggestion:
+    sides = (int(item[side]) for side in ("left", "top", "width", "height"))
+    return Suggestion(item["label"], float(item["confidence"]), *sides)

@@ -1,0 +1,93 @@
+"""Proposals of images for review: which detections are worth a person's time, and telling the review step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lambdas.domain.detect.detection import Detected
+from lambdas.domain.review.desk.task import Reason
+from lambdas.domain.shared.tuning import Tuning
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+def floor(tuning: Tuning) -> float | None:
+    """Confidence (percent) from which on what the champion leaves out is looked at; None: nothing is."""
+    return (
+        tuning.review_min_confidence
+        if tuning.review_route != "none" and tuning.review_confidence_threshold
+        else None
+    )
+
+
+def worth_review(found: Detected, name: str, tuning: Tuning) -> Reason | None:
+    """Why an image that the champion was asked about should be reviewed; None if it should not.
+
+    The champion is unsure of what it answers with little confidence, and of what its own threshold leaves
+    out of the answer though it has some: a label's threshold may lie far above `review_confidence_threshold`.
+
+    The sample hangs on the image's name alone: an event that comes twice decides the same.
+
+    Args:
+        name: hexadecimal digits that stand for the image.
+    """
+    if found.left_out or any(
+        label["confidence"] < tuning.review_confidence_threshold for label in found.labels
+    ):
+        return "low_confidence"
+    if int(name[:8], 16) / 0x1_0000_0000 < tuning.review_sample_rate:
+        return "sample"
+    return None
+
+
+MAX_DELAY_SECONDS = 900
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
+_BATCH = 10
+
+
+def propose_images(sqs: SQSClient, queue_url: str, hashes: Sequence[str], tuning: Tuning) -> None:
+    """Propose images that were registered without labels, once those had time to follow."""
+    if tuning.review_route == "none":
+        return
+    delay = min(tuning.burst_quiet_seconds, MAX_DELAY_SECONDS)
+    # Of one batch, SQS takes no two messages with one id.
+    once = list(dict.fromkeys(hashes))
+    for start in range(0, len(once), _BATCH):
+        sqs.send_message_batch(
+            QueueUrl=queue_url,
+            Entries=[
+                {"Id": sha256[:60], "MessageBody": json.dumps({"image": sha256}), "DelaySeconds": delay}
+                for sha256 in once[start : start + _BATCH]
+            ],
+        )
+
+
+def propose_detection(
+    sqs: SQSClient, queue_url: str, found: Detected, tuning: Tuning, *, key: str, version_id: str | None
+) -> bool:
+    """Propose an image that the champion was asked about, if what it saw is worth a review: whether it was.
+
+    Args:
+        key, version_id: where the image lies, under detect/. Under one key there may come many images.
+    """
+    if tuning.review_route == "none":
+        return False
+    name = hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()
+    reason = worth_review(found, name, tuning)
+    if reason is None:
+        return False
+    # A sample tells how right the answers are; of what the champion is unsure, people see the rest, too.
+    labels = [*found.labels, *(found.left_out if reason == "low_confidence" else ())]
+    told = {
+        "key": key,
+        "version_id": version_id,
+        "labels": labels,
+        "model_version": found.model_version,
+        "reason": reason,
+    }
+    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": told}))
+    return True

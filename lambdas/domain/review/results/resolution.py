@@ -1,0 +1,220 @@
+"""What follows from a task's answers: they come to a result, the catalogue learns it, the books are kept, the
+execution goes on.
+
+Every step can be taken twice, and by anybody: whatever a crash leaves undone, the sweeper has done.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.catalogue import curation
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.review.desk.task import Task, TaskBusyError, finished
+from lambdas.domain.review.desk.tasks import ReviewTable, as_item
+from lambdas.domain.review.results import consolidation, precision
+from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
+from lambdas.domain.review.results.reviewer_statistics import _add
+from lambdas.domain.shared.tuning import Tuning
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
+"""Errors of an execution that waits no longer:
+https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
+_BEATEN = "ConditionalCheckFailed"
+
+
+_PASSING = {_BEATEN, "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+"""Reasons of a cancelled transaction that pass, or are gone when all is read again.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
+_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Does what follows from answers, as the settings say."""
+
+    table: ReviewTable
+    catalogue: Table
+    stepfunctions: SFNClient
+    tuning: Tuning
+
+    def settle(self, id: str, *, final: bool = False) -> Task | None:
+        """Do all that follows from what is on record of a task: the task, None if there is none.
+
+        Args:
+            final: nobody else will answer: what is there has to do.
+        """
+        task = self.table.get(id)
+        return self.settle_task(task, final=final) if task else None
+
+    def settle_task(self, task: Task, *, final: bool = False) -> Task:
+        """The same of a task as it was just read or written."""
+        if task.state == "open" and task.answers and (final or len(task.answers) >= task.wanted):
+            task = self._consolidate(task, final)
+        return self._tell(task) if task.state != "open" and task.token else task
+
+    def give_back(self, id: str, why: str) -> Task | None:
+        """Take an open task from the desk, as nobody else will answer it: the task. Answers that are there
+        come to what they come to; without any, its image waits for the next task, and says why."""
+        task = self.settle(id, final=True)
+        if task is None or task.state != "open":
+            return task
+
+        def given_back(now: Task) -> Task:
+            return finished(now, "given_back", why) if now.state == "open" and not now.answers else now
+
+        self.table.update(id, given_back)
+        return self.settle(id, final=True)
+
+    def _consolidate(self, task: Task, final: bool) -> Task:
+        most = consolidation.most_answers(self.tuning.review_workers_per_task)
+        final = final or task.declined or len(task.answers) >= most
+        result = consolidation.consolidate(task.answers, final=final, iou=self.tuning.review_iou)
+        if isinstance(result, Disagreement):
+            further = _no_result if final else _one_more
+            return self.table.update(task.id, lambda now: further(now, task, result.why)) or task
+        return self._close(task, result)
+
+    def _close(self, task: Task, result: Consolidated) -> Task:
+        """The catalogue learns the result, the task is done and the books are kept, all in one transaction:
+        nothing is counted twice, and no older result follows a newer one."""
+        iou = self.tuning.review_iou
+        counts = [*_of_reviewers(task, result, iou), *_of_model(task, result, iou)]
+        books = [{"Update": _add(self.table.table.name, *count)} for count in counts]
+        for attempt in range(_ATTEMPTS):
+            image = catalogue_images.get_image(self.catalogue, task.image)
+            done, learnt = _done(task, result), None
+            if image is None:
+                done = replace(done, state="given_back", why=f"image {task.image} is not in the catalogue")
+            else:
+                learnt = catalogue_images.put_request(self.catalogue, image, _learnt(image, task, result))
+            reasons = self._write([_put(self.table, task, done), *([learnt] if learnt else []), *books])
+            if not reasons:
+                return done
+            if reasons[0] == _BEATEN:
+                # By another answer, or by somebody who settled this one.
+                return self.table.get(task.id) or task
+            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
+        raise TaskBusyError(f"the result of review task {task.id} meets too many others; try again")
+
+    def _write(self, parts: list[Any]) -> list[str]:
+        """Write all of it: why nothing was written, part by part, or nothing.
+
+        Raises:
+            ClientError: it will not be written later either.
+        """
+        try:
+            self.table.table.meta.client.transact_write_items(TransactItems=parts)
+        except ClientError as error:
+            reasons = _reasons(error)
+            if not set(reasons) & _PASSING:
+                raise
+            return reasons
+        return []
+
+    def _tell(self, task: Task) -> Task:
+        """Let the execution that waits for the task go on."""
+        try:
+            if task.state == "done":
+                output = json.dumps({"task": task.id, "outcome": task.outcome})
+                self.stepfunctions.send_task_success(taskToken=task.token, output=output)
+            else:
+                self.stepfunctions.send_task_failure(
+                    taskToken=task.token, error="GivenBack", cause=task.why[:32_000]
+                )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ENDED:
+                raise
+        told = self.table.replace(task, replace(task, token=""))
+        return told or self.table.update(task.id, lambda now: replace(now, token="")) or task
+
+
+def _reasons(error: ClientError) -> list[str]:
+    """Why a transaction was cancelled, item by item.
+
+    Raises:
+        ClientError: it was not cancelled, but refused.
+    """
+    if error.response["Error"]["Code"] != "TransactionCanceledException":
+        raise error
+    found = error.response.get("CancellationReasons", [])
+    return [str(reason.get("Code", "None")) for reason in found] or [_BEATEN]
+
+
+def needs_settling(task: Task) -> bool:
+    """Whether a crash left something undone."""
+    if task.state == "open":
+        return len(task.answers) >= task.wanted
+    return bool(task.token)
+
+
+def _one_more(now: Task, seen: Task, why: str) -> Task:
+    if now.state != "open" or now.wanted > len(seen.answers):
+        return now
+    return replace(now, wanted=len(seen.answers) + 1, why=why, available_at=now.created_at)
+
+
+def _no_result(now: Task, seen: Task, why: str) -> Task:
+    """Its image waits, and is asked about anew."""
+    if now.state != "open" or len(now.answers) > len(seen.answers):
+        return now
+    return finished(now, "given_back", why)
+
+
+def _done(task: Task, result: Consolidated) -> Task:
+    return replace(finished(task, "done", outcome=result.verdict), revision=task.revision + 1)
+
+
+def _put(table: ReviewTable, before: Task, after: Task) -> dict[str, Any]:
+    return {
+        "Put": {
+            "TableName": table.table.name,
+            "Item": as_item(after),
+            "ConditionExpression": "revision = :seen",
+            "ExpressionAttributeValues": {":seen": before.revision},
+        }
+    }
+
+
+def _learnt(image: CatalogueImage, task: Task, result: Consolidated) -> CatalogueImage:
+    by = "review by " + ", ".join(sorted({answer.name for answer in task.answers}))
+    if result.verdict == "unusable":
+        return curation.withdrawn(image, f"{by}: {result.reason or 'unusable'}")
+    if result.verdict == "nothing":
+        return curation.found_empty(image, task.kind, by)
+    return curation.relabelled(image, task.kind, result.labels, result.boxes, by)
+
+
+def _of_reviewers(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for answer in task.answers:
+        counted: dict[str, Any] = {"answered": 1, "seconds": answer.seconds, f"on {answer.at[:10]}": 1}
+        if len(task.answers) > 1:
+            agreed = consolidation.agreement(answer, result, iou)
+            counted |= {"compared": 1, "agreed": round(agreed, 4)}
+        yield f"reviewer#{answer.reviewer}", "stats", counted
+
+
+def _of_model(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Only a random sample tells how right the model is."""
+    if task.reason != "sample" or not task.suggested_by or result.verdict == "unusable":
+        return
+    judged = precision.tally(task.suggestions, result, iou)
+    parts = {"confirmed": judged.confirmed, "false": judged.false, "missed": judged.missed}
+    yield (
+        f"precision#{task.suggested_by}",
+        "all",
+        {"images": 1, **{name: counter.total() for name, counter in parts.items()}},
+    )

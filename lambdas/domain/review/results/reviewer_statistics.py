@@ -1,0 +1,99 @@
+"""What each reviewer has answered, and how right each model version was in reviews."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Key
+
+from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.review.results.precision import Precision
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What one reviewer has done. Agreement: with what held, of tasks that others answered too; None before
+    there is one."""
+
+    reviewer: str
+    name: str
+    answered: int
+    skipped: int
+    compared: int
+    agreement: float | None
+    seconds_per_answer: float | None
+
+
+def _add(table_name: str, id: str, part: str, counted: dict[str, Any]) -> dict[str, Any]:
+    names = {f"#{number}": name for number, name in enumerate(counted)}
+    values = {f":{number}": Decimal(str(value)) for number, value in enumerate(counted.values())}
+    return {
+        "TableName": table_name,
+        "Key": {"id": id, "part": part},
+        "UpdateExpression": "ADD " + ", ".join(f"#{n} :{n}" for n in range(len(counted))),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+
+
+# The books
+
+
+def note_reviewer(table: ReviewTable, reviewer: str, name: str, *, skipped: int = 0) -> None:
+    """Remember how a reviewer is called, and count what was skipped."""
+    table.table.update_item(
+        Key={"id": f"reviewer#{reviewer}", "part": "stats"},
+        UpdateExpression="SET #name = :name ADD #skipped :skipped",
+        ExpressionAttributeNames={"#name": "name", "#skipped": "skipped"},
+        ExpressionAttributeValues={":name": name, ":skipped": skipped},
+    )
+    table.table.put_item(Item={"id": "reviewers", "part": reviewer, "name": name})
+
+
+def reviewed_by(table: ReviewTable, reviewer: str) -> dict[str, Any]:
+    """Everything that is counted of a reviewer."""
+    return table.table.get_item(Key={"id": f"reviewer#{reviewer}", "part": "stats"}).get("Item", {})
+
+
+def known_reviewers(table: ReviewTable) -> list[tuple[str, str]]:
+    """Everybody who has been at the desk: subject and name."""
+    query: dict[str, Any] = {"KeyConditionExpression": Key("id").eq("reviewers")}
+    found: list[tuple[str, str]] = []
+    while True:
+        page = table.table.query(**query)
+        found += [(str(item["part"]), str(item["name"])) for item in page["Items"]]
+        if "LastEvaluatedKey" not in page:
+            return sorted(found, key=lambda one: one[1])
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def reviewers(table: ReviewTable, ids: Iterable[tuple[str, str]]) -> list[Reviewed]:
+    """What each of these reviewers, by subject and name, has done."""
+    return [_reviewed(sub, name, reviewed_by(table, sub)) for sub, name in ids]
+
+
+def _reviewed(sub: str, name: str, item: dict[str, Any]) -> Reviewed:
+    answered, compared = int(item.get("answered", 0)), int(item.get("compared", 0))
+    return Reviewed(
+        reviewer=sub,
+        name=str(item.get("name", name)),
+        answered=answered,
+        skipped=int(item.get("skipped", 0)),
+        compared=compared,
+        agreement=float(item.get("agreed", 0)) / compared if compared else None,
+        seconds_per_answer=float(item.get("seconds", 0)) / answered if answered else None,
+    )
+
+
+def precision_of(table: ReviewTable, version: str) -> Precision:
+    """How right a model version has been in production, as far as samples tell."""
+    key = {"id": f"precision#{version}", "part": "all"}
+    item: dict[str, Any] = table.table.get_item(Key=key).get("Item", {})
+    counts = (int(item.get(name, 0)) for name in ("confirmed", "false", "missed", "images"))
+    return Precision(*counts)

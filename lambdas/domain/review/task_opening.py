@@ -1,0 +1,242 @@
+"""Opening review tasks: for images that nobody has labelled, and for detections worth a look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue import snapshot_rows
+from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.register import registration
+from lambdas.domain.register.arrivals import Arrival
+from lambdas.domain.review.desk.task import Reason, Suggestion, Suggestions, Task
+from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Kind
+from lambdas.domain.shared.tuning import Tuning
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_stepfunctions import SFNClient
+
+WHY: Mapping[Reason, str] = {
+    "unlabelled": "nobody has said yet what is on it",
+    "low_confidence": "the model is not sure of what it sees",
+    "sample": "a random sample of what the model is sure of",
+    "requested": "somebody asked for it",
+}
+_LOOKED_AT = 2000
+"""Unlabelled images looked at in one collection; the next goes on from there."""
+_OF_JOB = 200
+"""Images of one labeling job: whoever starts it or reads it does so in one run of a function."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model version sees in an image, as custom_labels.detect tells it."""
+
+    labels: Sequence[Mapping[str, Any]]
+    version: str
+
+
+Ask = Callable[[CatalogueImage], Seen | None]
+"""Asks the champion about an image; None if it does not run."""
+
+
+class Opener:
+    """Opens tasks as the settings say, each with an execution of the state machine that waits for it."""
+
+    def __init__(
+        self, table: ReviewTable, images: Table, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
+    ) -> None:
+        self._table, self._images = table, images
+        self._stepfunctions, self._machine = stepfunctions, machine_arn
+        self._tuning = tuning
+
+    def room(self) -> int:
+        """Tasks that can be opened; none where images are not reviewed at all."""
+        if self._tuning.review_route == "none":
+            return 0
+        limit = self._tuning.review_open_limit
+        return limit - self._table.count("open", limit=limit)
+
+    def kind(self) -> Kind:
+        """What reviewers are asked for."""
+        if self._tuning.review_kind == "auto":
+            known = next(iter(snapshot_rows.labelled(self._images)), None)
+            return known.kind if known else "detection"
+        return "detection" if self._tuning.review_kind == "detection" else "classification"
+
+    def open(
+        self,
+        image: CatalogueImage,
+        reason: Reason,
+        kind: Kind,
+        seen: Seen | None,
+    ) -> Task | None:
+        """A task for the image; None if it has one, or had one only just now. Where tasks are asked for in
+        batches, the next collection does that.
+
+        Raises:
+            botocore.exceptions.ClientError: the execution could not be started; the sweeper starts it.
+        """
+        task = self._table.open_task(
+            Task(
+                id="",
+                image=image.sha256,
+                key=image.key,
+                width=image.width,
+                height=image.height,
+                kind=kind,
+                reason=reason,
+                why=WHY[reason],
+                route=self._tuning.review_route,  # type: ignore[arg-type]
+                wanted=self._tuning.review_workers_per_task,
+                suggestions=suggestions(seen.labels, image, kind) if seen else Suggestions(),
+                suggested_by=seen.version if seen else "",
+            ),
+            again_before=clock.now() if reason == "requested" else self._not_again(),
+        )
+        if task and task.route != "groundtruth":
+            self.start(task.id, task.route)
+        return task
+
+    @property
+    def in_batches(self) -> bool:
+        """Whether people are asked about many images at once, by a labeling job."""
+        return self._tuning.review_route == "groundtruth"
+
+    def open_unlabelled(self, ids: Iterable[str], ask: Ask, room: int) -> int:
+        """Tasks for those of the images that are not labelled, as far as there is room: how many."""
+        opened = 0
+        kind = self.kind()
+        batches = iter(ids)
+        while opened < room and (batch := list(islice(batches, catalogue_images.MAX_BATCH))):
+            for image in catalogue_images.get_images(self._images, batch):
+                if opened < room and image.status == "unlabelled" and not self._known(image):
+                    # Ground Truth's own functions hand suggestions on to no template.
+                    seen = None if self.in_batches else ask(image)
+                    opened += self.open(image, "unlabelled", kind, seen) is not None
+        return opened
+
+    def open_detected(self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen) -> Task | None:
+        """A task for an image that the champion was asked about; None if there is no room for it, or it is
+        labelled already.
+
+        Raises:
+            GoneError: the image is not there any more.
+            UnusableImage: it cannot be trained with.
+        """
+        if self.room() <= 0:
+            return None
+        image = registration.register_in_place(s3, self._images, arrival)
+        return self.open(image, reason, self.kind(), seen) if image.status == "unlabelled" else None
+
+    def collect(self, ask: Ask) -> int:
+        """Tasks for unlabelled images that have none, as far as there is room: how many. Goes on where the
+        last collection stopped. What is asked for in batches is asked for now."""
+        opened = self._collect(ask)
+        self._start_batches()
+        return opened
+
+    def _collect(self, ask: Ask) -> int:
+        room = self.room()
+        if room <= 0:
+            return 0
+        cursor = self._cursor()
+        looked_at = list(islice(catalogue_images.ids(self._images, "unlabelled", after=cursor), _LOOKED_AT))
+        opened = self.open_unlabelled(looked_at, ask, room)
+        self._put_cursor(looked_at[-1] if len(looked_at) == _LOOKED_AT and opened < room else "")
+        return opened
+
+    def start(self, id: str, route: str) -> bool:
+        """The execution that waits for a task or a batch of them; starting it twice starts it once.
+
+        Returns:
+            whether it was started now.
+        """
+        waits = {
+            "task": id,
+            "route": route,
+            "timeout_seconds": self._tuning.review_timeout_seconds,
+            "heartbeat_seconds": self._tuning.review_heartbeat_seconds,
+        }
+        try:
+            self._stepfunctions.start_execution(
+                stateMachineArn=self._machine, name=id, input=json.dumps(waits)
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
+                raise
+            return False
+        return True
+
+    def status(self, id: str) -> str | None:
+        """Of the execution that waits for a task or a batch; None if it was never started."""
+        execution = f"{self._machine.replace(':stateMachine:', ':execution:')}:{id}"
+        try:
+            return self._stepfunctions.describe_execution(executionArn=execution)["status"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
+                raise
+            return None
+
+    def _start_batches(self) -> None:
+        """Ask for the tasks that wait for a labeling job; those of one job are of one kind."""
+        alone = [
+            task
+            for task in self._table.in_state("open")
+            if task.route == "groundtruth" and not task.execution
+        ]
+        for kind in ("detection", "classification"):
+            ids = iter([task.id for task in alone if task.kind == kind])
+            while batch := list(islice(ids, _OF_JOB)):
+                self.start(self._table.put_batch(batch), "groundtruth")
+
+    def _known(self, image: CatalogueImage) -> bool:
+        """Whether no task would be opened, so that the champion need not be asked."""
+        current = self._table.current_of(image.sha256)
+        return current is not None and (current.state == "open" or current.finished_at > self._not_again())
+
+    def _not_again(self) -> str:
+        ago = timedelta(seconds=self._tuning.review_cooldown_seconds)
+        return clock.text(clock.parse(clock.now()) - ago)
+
+    def _cursor(self) -> str:
+        item = self._table.table.get_item(Key={"id": "cursor", "part": "collect"}).get("Item", {})
+        return str(item.get("after", ""))
+
+    def _put_cursor(self, after: str) -> None:
+        self._table.table.put_item(Item={"id": "cursor", "part": "collect", "after": after})
+
+
+def suggestions(labels: Sequence[Mapping[str, Any]], image: CatalogueImage, kind: Kind) -> Suggestions:
+    """What a model sees, as a reviewer corrects it: boxes in whole pixels, the surest first."""
+    found = [_suggestion(label, image) for label in sorted(labels, key=lambda one: -float(one["confidence"]))]
+    if kind == "classification":
+        return Suggestions(labels=tuple(found[:MAX_BOXES_PER_IMAGE]))
+    boxes = [suggestion for suggestion in found if suggestion.width > 1 and suggestion.height > 1]
+    return Suggestions(boxes=tuple(boxes[:MAX_BOXES_PER_IMAGE]))
+
+
+def _suggestion(label: Mapping[str, Any], image: CatalogueImage) -> Suggestion:
+    name, confidence = str(label["label"]), float(label["confidence"])
+    box = label.get("box")
+    if not box:
+        return Suggestion(name, confidence)
+    left, right = _within(box["left"], box["width"], image.width)
+    top, bottom = _within(box["top"], box["height"], image.height)
+    return Suggestion(name, confidence, left, top, right - left, bottom - top)
+
+
+def _within(start: float, length: float, side: int) -> tuple[int, int]:
+    first, last = round(start * side), round((start + length) * side)
+    return min(max(first, 0), side), min(max(last, 0), side)

@@ -1,0 +1,42 @@
+"""Scores of a model version on test images, and the verdict of a gate on them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """How well one label is found; f1, precision and recall between 0 and 1."""
+
+    label: str
+    f1: float
+    precision: float
+    recall: float
+    test_images: int
+    threshold: float | None = None
+    """Confidence between 0 and 1 from which on the model's detections count; None if it is not known."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well a model version does on test images."""
+
+    f1: float
+    labels: tuple[LabelScore, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"f1": self.f1, "labels": [asdict(label) for label in self.labels]}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A gate's decision and, in words, each of its reasons."""
+
+    gate: str
+    passed: bool
+    reasons: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"gate": self.gate, "passed": self.passed, "reasons": list(self.reasons)}

@@ -1,0 +1,170 @@
+"""What Ops can change without a deployment: one JSON document in an SSM parameter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+class TuningError(ValueError):
+    """A value in the settings parameter cannot be used; the message names it."""
+
+
+CHOICES = {
+    "review_route": ("builtin", "a2i", "groundtruth", "none"),
+    "review_kind": ("auto", "detection", "classification"),
+}
+"""Values of the settings that are words."""
+LIMITS = {
+    "review_confidence_threshold": 100,
+    "review_min_confidence": 100,
+    "review_sample_rate": 1,
+    "review_iou": 1,
+}
+"""The most that a share or a percentage may be; an F1 is 1 at most."""
+MAX_SECONDS = 99_999_999
+"""More than three years: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
+MAX_REVIEW_WORKERS = 9
+"""https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HumanTaskConfig.html ; what follows from the
+answers of one task is one transaction, and DynamoDB takes 100 items in one."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The loop's thresholds and intervals: F1s and shares between 0 and 1, durations in seconds."""
+
+    min_new_images: int = 50
+    """Number of newly labelled, relabelled or excluded images that starts a run."""
+    burst_quiet_seconds: int = 300
+    """Seconds without a change after which a burst of uploads is over."""
+    burst_limit_seconds: int = 3600
+    """Seconds that a run waits at most for a burst of uploads to end."""
+    poll_seconds: int = 60
+    """Seconds between two looks at something that takes its time: a training, a starting model, open
+    reviews."""
+    resend_event_after_seconds: int = 900
+    """Seconds after which the event of an object under incoming/ counts as lost, and is sent again."""
+    min_training_images: int = 10
+    """Training images that a snapshot must have, or no training is started. AWS recommends 10 or more."""
+    min_f1: float = 0.8
+    """Overall F1 that a model version must reach to pass the evaluation gate. A first version must reach it
+    at the shadow gate as well."""
+    min_label_f1: float = 0.5
+    """F1 that each label must reach to pass the evaluation gate."""
+    min_test_images_per_label: int = 2
+    """Test images that each label must have to pass the evaluation gate. Fewer prove nothing about a
+    label."""
+    shadow_test_images: int = 30
+    """Test images that the shadow gate sends to the endpoints of challenger and champion."""
+    f1_tolerance: float = 0.05
+    """How far the challenger's overall F1 may lie below the champion's to pass the shadow gate."""
+    label_f1_tolerance: float = 0.25
+    """How far the challenger's F1 of a label may lie below the champion's to pass the shadow gate. It is
+    wider than f1_tolerance because a label has few images, which make its F1 jump."""
+    inference_units: int = 1
+    """Inference units that a model version is started with. Each costs money by the hour."""
+    drain_seconds: int = 60
+    """Seconds between the switch and the stop of the old champion: longer than a detection takes."""
+    review_route: str = "builtin"
+    """Who is asked about images: builtin (the review desk), a2i (Amazon A2I), groundtruth (SageMaker Ground
+    Truth), or none."""
+    review_kind: str = "auto"
+    """What reviewers are asked for: detection (boxes), classification (labels of the whole image), or auto
+    (what the labelled images have)."""
+    review_confidence_threshold: float = 60.0
+    """Confidence (percent) below which a detection has its image reviewed. 0: none does."""
+    review_min_confidence: float = 50.0
+    """Confidence (percent) from which on a detection has its image reviewed though the model's own threshold
+    for its label leaves it out. 100: none does."""
+    review_sample_rate: float = 0.02
+    """Share of the other images under detect/ that is reviewed, to know how right the model is."""
+    review_open_limit: int = 1000
+    """Review tasks that are open at once at most. The other images wait in the catalogue."""
+    review_workers_per_task: int = 1
+    """Reviewers who are asked about each image, 1 to 9. Where they disagree, further ones are asked."""
+    review_iou: float = 0.5
+    """Overlap (intersection over union) from which on two reviewers' boxes of one label are of one object."""
+    review_claim_seconds: int = 600
+    """Seconds after which a reviewer's claim on a task ends, unless it is renewed."""
+    review_timeout_seconds: int = 7 * 24 * 3600
+    """Seconds after which a task that nobody has answered is given back."""
+    review_heartbeat_seconds: int = 24 * 3600
+    """Seconds after which a task that the sweeper no longer sees on the desk is given back. Less than
+    review_timeout_seconds, and more than passes between two sweeps."""
+    review_cooldown_seconds: int = 24 * 3600
+    """Seconds that an image whose task was given back waits for its next task."""
+    review_wait_seconds: int = 4 * 3600
+    """Seconds that a run waits at most for open review tasks. 0: it does not wait."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in CHOICES:
+                if value not in CHOICES[field.name]:
+                    raise TuningError(f"{field.name}={value!r}: one of {', '.join(CHOICES[field.name])}")
+            elif field.name in LIMITS or "f1" in field.name:
+                most = LIMITS.get(field.name, 1)
+                # NaN is not between anything.
+                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+                    raise TuningError(f"{field.name}={value!r}: expected a number between 0 and {most}")
+            elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise TuningError(f"{field.name}={value!r}: expected a whole number, 0 or more")
+            elif field.name.endswith("_seconds") and value > MAX_SECONDS:
+                raise TuningError(f"{field.name}={value!r}: expected {MAX_SECONDS} seconds or less")
+        for name in (
+            "min_new_images",
+            "poll_seconds",
+            "resend_event_after_seconds",
+            "inference_units",
+            "shadow_test_images",
+            "review_open_limit",
+            "review_workers_per_task",
+            "review_claim_seconds",
+            "review_timeout_seconds",
+            "review_heartbeat_seconds",
+        ):
+            if getattr(self, name) < 1:
+                raise TuningError(f"{name}={getattr(self, name)!r}: expected 1 or more")
+        if self.review_workers_per_task > MAX_REVIEW_WORKERS:
+            raise TuningError(
+                f"review_workers_per_task={self.review_workers_per_task}:"
+                f" expected {MAX_REVIEW_WORKERS} or less"
+            )
+        # https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
+        if self.review_heartbeat_seconds >= self.review_timeout_seconds:
+            raise TuningError(
+                f"review_heartbeat_seconds={self.review_heartbeat_seconds}: expected less than"
+                f" review_timeout_seconds={self.review_timeout_seconds}"
+            )
+
+    def as_dict(self) -> dict[str, int | float | str]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Tuning:
+        """Tuning with the given values over the defaults.
+
+        Raises:
+            TuningError: a name is unknown or a value cannot be used.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := set(values) - known:
+            raise TuningError(f"unknown settings: {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, document: str) -> Tuning:
+        """Tuning as the SSM parameter holds it.
+
+        Raises:
+            TuningError: the document is not a JSON object, or a value cannot be used.
+        """
+        try:
+            values = json.loads(document)
+        except json.JSONDecodeError as error:
+            raise TuningError(f"the settings parameter is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise TuningError("the settings parameter has to be a JSON object")
+        return cls.from_dict(values)

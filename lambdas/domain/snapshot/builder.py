@@ -1,0 +1,117 @@
+"""A snapshot in the making: rows of the catalogue become manifests, by way of files.
+
+Two passes, because an image's side hangs on the images that come after it. The first writes what each image
+contributes to a file and keeps in memory what deciding needs; the second deals the file's lines out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambdas.domain.catalogue.snapshot_rows import Row
+from lambdas.domain.catalogue.split_ledger import Ledger
+from lambdas.domain.shared.annotation import DATASET_TYPES, DatasetType, Kind
+from lambdas.domain.snapshot.assignment import Assignment, Images
+
+KINDS: tuple[Kind, Kind] = ("detection", "classification")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the manifests hold: their content's hash, images and bytes by side."""
+
+    content: str
+    images: Counter[DatasetType]
+    bytes: Counter[DatasetType]
+
+
+class SnapshotBuilder:
+    """The labelled images, each kind by itself."""
+
+    def __init__(self, folder: Path, bucket: str, cutoff: str) -> None:
+        self._folder, self._bucket, self._cutoff = folder, bucket, cutoff
+        self._images = {kind: Images() for kind in KINDS}
+        self._backgrounds = 0
+
+    @property
+    def kind(self) -> Kind:
+        """The more frequent one."""
+        return max(KINDS, key=lambda kind: len(self._images[kind]))
+
+    def collect(self, rows: Iterable[Row]) -> None:
+        """Take over all that was labelled before the cutoff and has something on it.
+
+        Args:
+            rows: in the order of their hashes.
+        """
+        with ExitStack() as stack:
+            files = {kind: stack.enter_context(self._collected(kind).open("w")) for kind in KINDS}
+            for row in rows:
+                if row.changed_at > self._cutoff:
+                    continue
+                if not row.labels:
+                    self._backgrounds += 1
+                    continue
+                self._images[row.kind].add(row)
+                files[row.kind].write(row.manifest_line(self._bucket) + _image_line(row))
+
+    def assign(self, ledger: Ledger) -> Assignment:
+        """Decide the sides of the images of the draft's kind; those of the other are not in the snapshot."""
+        return Assignment(self._images[self.kind], ledger)
+
+    def write(self, assignment: Assignment) -> Written:
+        """Write `manifest` and `images` of both sides."""
+        images: Counter[DatasetType] = Counter()
+        sizes: Counter[DatasetType] = Counter()
+        digests = {side: hashlib.sha256() for side in DATASET_TYPES}
+        with ExitStack() as stack:
+            lines = stack.enter_context(self._collected(self.kind).open())
+            manifests = {side: stack.enter_context(self.manifest(side).open("w")) for side in DATASET_TYPES}
+            beside = {side: stack.enter_context(self.images(side).open("w")) for side in DATASET_TYPES}
+            for index in range(len(self._images[self.kind])):
+                entry, image = itertools.islice(lines, 2)
+                side = assignment.side(index)
+                manifests[side].write(entry)
+                encoded = entry.encode()
+                digests[side].update(encoded)
+                sizes[side] += len(encoded)
+                beside[side].write(_with_group(image, assignment.group(index)))
+                images[side] += 1
+        content = hashlib.sha256(b"".join(digests[side].digest() for side in DATASET_TYPES))
+        return Written(content.hexdigest(), images, sizes)
+
+    def manifest(self, side: DatasetType) -> Path:
+        return self._folder / f"{side}.manifest"
+
+    def images(self, side: DatasetType) -> Path:
+        return self._folder / f"{side}.images.jsonl"
+
+    def left_out(self) -> dict[str, int]:
+        """Labelled images that are not in it, by reason."""
+        others = sum(len(images) for kind, images in self._images.items() if kind != self.kind)
+        reasons = {
+            f"not of the data set's kind, {self.kind}": others,
+            "nothing on the image": self._backgrounds,
+        }
+        return {reason: count for reason, count in reasons.items() if count}
+
+    def _collected(self, kind: Kind) -> Path:
+        return self._folder / f"{kind}.collected"
+
+
+def _image_line(row: Row) -> str:
+    """Hashes, numbers and times: nothing that JSON would write in another way."""
+    return (
+        f'{{"key":"{row.key}","width":{row.width},"height":{row.height},'
+        f'"perceptual_hash":"{row.perceptual_hash}","group":"","changed_at":"{row.changed_at}"}}\n'
+    )
+
+
+def _with_group(image_line: str, group: str) -> str:
+    return image_line.replace('"group":""', f'"group":"{group}"', 1) if group else image_line

@@ -1,0 +1,170 @@
+"""Dataset snapshots: what a model version was trained and tested on, immutable and named by its content.
+
+`datasets/<id>/train.manifest` and `test.manifest` hold the entries in the order of the images' hashes,
+`train.images.jsonl` and `test.images.jsonl` what else is known of the same images, line by line, and
+`snapshot.json` says how many of what they are.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lambdas.domain.catalogue import snapshot_rows
+from lambdas.domain.catalogue.split_ledger import Ledger
+from lambdas.domain.rekognition.dataset_sync import Datasets
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import DATASET_TYPES, Kind
+from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.shared.wording import listed
+from lambdas.domain.snapshot import files as snapshot_files
+from lambdas.domain.snapshot.assignment import Assignment
+from lambdas.domain.snapshot.builder import SnapshotBuilder, Written
+from lambdas.domain.snapshot.files import entries, images, manifest_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+__all__ = [
+    "Datasets",
+    "Snapshot",
+    "entries",
+    "images",
+    "is_trained",
+    "make",
+    "manifest_key",
+    "read",
+    "why_not_train",
+]
+
+MIN_LABELS: dict[Kind, int] = {"classification": 2, "detection": 1}
+"""https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
+
+MAX_LABELS_TOLD = 250
+"""As many as Custom Labels takes, so of whatever can be trained on all."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot's content in numbers: images by dataset, and of each label."""
+
+    id: str
+    kind: Kind
+    train_images: int
+    test_images: int
+    train_labels: dict[str, int]
+    test_labels: dict[str, int]
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Labelled images that are not in it, by reason."""
+    crossing_groups: int = 0
+    """Groups of near-duplicates that are in both datasets; wishes for a side are granted all the same."""
+    other_side: int = 0
+    """Images that are not on the side that was asked for."""
+    manifest_bytes: dict[str, int] = field(default_factory=dict)
+    """By dataset."""
+    cutoff: str = ""
+    """Changes up to here are in it."""
+
+    def summary(self) -> dict[str, Any]:
+        """What a run's record holds of it: an item takes 400 KB, so of very many labels not all
+        (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
+        told = {k: v for k, v in asdict(self).items() if k not in ("id", "cutoff")}
+        for counts in ("train_labels", "test_labels"):
+            told[counts] = dict(islice(told[counts].items(), MAX_LABELS_TOLD))
+        return {**told, "labels": len(self.test_labels)}
+
+
+# Making
+
+
+def make(table: Table, s3: S3Client, bucket: str) -> Snapshot:
+    """Write a snapshot of every labelled image, assigning those that are new to a dataset for ever.
+
+    A data set is of one kind: where images with boxes and images with image-level labels were mixed, the
+    more frequent kind is trained on and the rest is left out, and counted. Sides are on record before the
+    manifests are: whatever this stops at, the next snapshot goes on from there.
+
+    Raises:
+        CatalogueError: another snapshot is made at the same time, or there are more images than a catalogue
+            can hold the sides of.
+    """
+    cutoff = clock.now()
+    with tempfile.TemporaryDirectory() as folder:
+        draft = SnapshotBuilder(Path(folder), bucket, cutoff)
+        draft.collect(snapshot_rows.labelled(table))
+        assignment = draft.assign(Ledger.read(table))
+        assignment.write(table)
+        written = draft.write(assignment)
+        snapshot = _snapshot(draft, assignment, written, cutoff)
+        for side in DATASET_TYPES:
+            s3.upload_file(str(draft.images(side)), bucket, snapshot_files.images_key(snapshot.id, side))
+            s3.upload_file(str(draft.manifest(side)), bucket, manifest_key(snapshot.id, side))
+    body = json.dumps(asdict(snapshot), indent=2, ensure_ascii=False)
+    s3.put_object(Bucket=bucket, Key=snapshot_files.summary_key(snapshot.id), Body=body.encode())
+    return snapshot
+
+
+def _snapshot(draft: SnapshotBuilder, assignment: Assignment, written: Written, cutoff: str) -> Snapshot:
+    train, test = assignment.split.train, assignment.split.test
+    return Snapshot(
+        id=written.content[:16],
+        kind=draft.kind,
+        train_images=written.images["TRAIN"],
+        test_images=written.images["TEST"],
+        train_labels={label: count for label, count in sorted(train.items()) if count},
+        test_labels={label: test[label] for label in sorted(train | test)},
+        left_out=draft.left_out(),
+        crossing_groups=assignment.crossing_groups(),
+        other_side=assignment.other_side(),
+        manifest_bytes={side: written.bytes[side] for side in DATASET_TYPES},
+        cutoff=cutoff,
+    )
+
+
+# Reading
+
+
+def read(s3: S3Client, bucket: str, snapshot_id: str) -> Snapshot:
+    """What the snapshot holds, in numbers.
+
+    Raises:
+        botocore.exceptions.ClientError: NoSuchKey, if there is no such snapshot.
+    """
+    body = s3.get_object(Bucket=bucket, Key=snapshot_files.summary_key(snapshot_id))["Body"]
+    return Snapshot(**json.load(body))
+
+
+# Judging
+
+
+def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
+    """Why a training on this snapshot, which has images, would be wasted; empty if it would not."""
+    labels = sorted(snapshot.test_labels)
+    if len(labels) < MIN_LABELS[snapshot.kind]:
+        return f"only one label, {listed(labels)}: a classification needs at least two"
+    if snapshot.train_images < tuning.min_training_images:
+        return (
+            f"{snapshot.train_images} images to train with ({snapshot.test_images} more to test with),"
+            f" fewer than {tuning.min_training_images}"
+        )
+    untrained = [label for label in labels if not snapshot.train_labels.get(label)]
+    if untrained:
+        return f"no image to train with of: {listed(untrained)}"
+    untested = [label for label in labels if not snapshot.test_labels[label]]
+    if untested:
+        return f"no image to test with of: {listed(untested)}; add images with these labels"
+    return ""
+
+
+def is_trained(loop_state: LoopState, snapshot: Snapshot) -> bool:
+    """Whether a version was trained on just this; a training that failed does not count."""
+    return any(
+        version.get("snapshot") == snapshot.id and version.get("state") != "failed"
+        for version in loop_state.versions()
+    )

@@ -1,0 +1,137 @@
+"""Which images teach and which ones test: about 80 to 20 for each label.
+
+Images are divided in units: near-duplicates stay together, for a test image that a model has all but seen in
+training tests nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lambdas.domain.shared.annotation import DatasetType
+
+TEST_SHARE = 0.2
+MAX_TEST_IMAGES = 1000
+"""Of a label, https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Images that get one side together: how many of them have each label."""
+
+    labels: Mapping[str, int]
+
+    @property
+    def size(self) -> int:
+        return max(self.labels.values(), default=0)
+
+
+@dataclass
+class Split:
+    """How many images of each label stand on each side."""
+
+    train: Counter[str] = field(default_factory=Counter)
+    test: Counter[str] = field(default_factory=Counter)
+
+    def count(self, labels: Iterable[str], side: DatasetType, images: int = 1) -> None:
+        """Count so many images, each with these labels."""
+        counted = self.train if side == "TRAIN" else self.test
+        for label in set(labels):
+            counted[label] += images
+
+    def has_room(self, labels: Mapping[str, int]) -> bool:
+        """Whether so many more images with each label can test."""
+        return all(self.test[label] + images <= MAX_TEST_IMAGES for label, images in labels.items())
+
+    def add(self, unit: Unit, side: DatasetType) -> None:
+        (self.train if side == "TRAIN" else self.test).update(unit.labels)
+
+    def assign(self, units: Sequence[Unit]) -> list[DatasetType]:
+        """The sides of new units, which are counted.
+
+        A unit's rarest label decides, the rarest of all first, so that every label comes to stand on both
+        sides if it has two units that can do so; a label whose images are all in one unit teaches. Images
+        with several labels can make that impossible. The same units in the same order get the same sides.
+        """
+        return _Assignment(self, units).run()
+
+
+class _Assignment:
+    """Units on their way to their sides."""
+
+    def __init__(self, split: Split, units: Sequence[Unit]) -> None:
+        self._split, self._units = split, units
+        self._left = Counter(label for unit in units for label in unit.labels)
+        """Units of each label that have no side yet."""
+        self._total = split.train + split.test
+        for unit in units:
+            self._total.update(unit.labels)
+
+    def run(self) -> list[DatasetType]:
+        sides: dict[int, DatasetType] = {}
+        for index in sorted(range(len(self._units)), key=self._turn):
+            unit = self._units[index]
+            sides[index] = self._side(unit)
+            self._split.add(unit, sides[index])
+            self._left.subtract(unit.labels.keys())
+        ordered = [sides[index] for index in range(len(self._units))]
+        self._mend(ordered)
+        return ordered
+
+    def _turn(self, index: int) -> tuple[bool, int, str, int, int]:
+        """Units of the rarest label come first, and of those the largest: a small one can still be moved."""
+        unit = self._units[index]
+        label = self._by_rarity(unit)[0]
+        return (*self._rarity(label), -unit.size, index)
+
+    def _by_rarity(self, unit: Unit) -> list[str]:
+        return sorted(unit.labels, key=self._rarity)
+
+    def _rarity(self, label: str) -> tuple[bool, int, str]:
+        # A label with one image cannot stand on both sides: it must not decide for those that can.
+        return self._total[label] < 2, self._total[label], label
+
+    def _side(self, unit: Unit) -> DatasetType:
+        labels = self._by_rarity(unit)
+        if not self._split.has_room(unit.labels):
+            return "TRAIN"
+        for label in labels:
+            if self._total[label] > unit.labels[label] and self._left[label] == 1:
+                if not self._split.train[label]:
+                    return "TRAIN"
+                if not self._split.test[label]:
+                    return "TEST"
+        rarest = labels[0]
+        train, test, images = self._split.train[rarest], self._split.test[rarest], unit.labels[rarest]
+        if not train:
+            return "TRAIN"
+        return "TEST" if TEST_SHARE * (train + test + images) >= test + images / 2 else "TRAIN"
+
+    def _mend(self, sides: list[DatasetType]) -> None:
+        """Move single new units to where one of their labels is missing, if none goes missing by that."""
+        missing = {
+            label for label in self._left if not (self._split.train[label] and self._split.test[label])
+        }
+        for index in sorted(range(len(sides)), key=lambda index: (self._units[index].size, index)):
+            if not missing:
+                return
+            unit = self._units[index]
+            wanted = missing.intersection(unit.labels)
+            if wanted and self._can_leave(unit, sides[index]):
+                self._move(unit, sides, index)
+                missing -= wanted
+
+    def _can_leave(self, unit: Unit, side: DatasetType) -> bool:
+        here = self._split.train if side == "TRAIN" else self._split.test
+        stays = all(here[label] > images for label, images in unit.labels.items())
+        return stays and (side == "TEST" or self._split.has_room(unit.labels))
+
+    def _move(self, unit: Unit, sides: list[DatasetType], index: int) -> None:
+        old, new = self._split.train, self._split.test
+        if sides[index] == "TEST":
+            old, new = new, old
+        old.subtract(unit.labels)
+        new.update(unit.labels)
+        sides[index] = "TEST" if sides[index] == "TRAIN" else "TRAIN"

@@ -1,0 +1,48 @@
+"""project: the custom resources that make the Rekognition project and, on destroy, stop its models."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas import custom_resource
+from lambdas.domain.promote import shutdown
+from lambdas.domain.rekognition import custom_labels
+from lambdas.services import services
+
+logger = Logger()
+PROJECT_TYPE = "Custom::RekognitionProject"
+"""Makes the project. The other type, Custom::ModelsStopped, does nothing until it is deleted, which is before
+everything that could start a model."""
+RESERVE_SECONDS = 20
+"""Kept of the function's time to tell CloudFormation how it went."""
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> None:
+    """A CloudFormation custom resource request."""
+    name = event["ResourceProperties"]["ProjectName"]
+    custom_resource.answered(event, name, lambda: _do(event, context))
+
+
+def _do(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    s = services()
+    name, begins = event["ResourceProperties"]["ProjectName"], event["RequestType"] != "Delete"
+    if event["ResourceType"] == PROJECT_TYPE:
+        return {"ProjectArn": custom_labels.ensure_project(s.rekognition, name)} if begins else {}
+    if begins:
+        return {}
+    remaining = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    stopped = shutdown.close(
+        s.rekognition,
+        s.stepfunctions,
+        s.loop_state,
+        name,
+        event["ResourceProperties"]["MachineArns"],
+        deadline=time.monotonic() + remaining,
+    )
+    logger.info("closed", extra={"stopped": stopped})
+    return {}

@@ -1,0 +1,126 @@
+"""The AWS clients and names that handlers hand to domain functions; made once, when first used."""
+
+from __future__ import annotations
+
+import os
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import Tuning
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
+"""Rekognition's control operations allow few calls a second; throttling is waited out."""
+
+
+class MissingEnvironmentError(RuntimeError):
+    """The function was deployed without a variable that it needs."""
+
+
+class Services:
+    """Clients by AWS service and the deployment's names, read from the function's environment."""
+
+    @cached_property
+    def s3(self) -> S3Client:
+        return boto3.client("s3", config=RETRIES)
+
+    @cached_property
+    def signer(self) -> S3Client:
+        """Makes links to single objects; old Regions' default is a signature that S3 is giving up."""
+        return boto3.client("s3", config=Config(signature_version="s3v4"))
+
+    @cached_property
+    def rekognition(self) -> RekognitionClient:
+        return boto3.client("rekognition", config=RETRIES)
+
+    @cached_property
+    def stepfunctions(self) -> SFNClient:
+        return boto3.client("stepfunctions", config=RETRIES)
+
+    @cached_property
+    def sns(self) -> SNSClient:
+        return boto3.client("sns", config=RETRIES)
+
+    @cached_property
+    def events(self) -> EventBridgeClient:
+        return boto3.client("events", config=RETRIES)
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        return boto3.client("sqs", config=RETRIES)
+
+    @cached_property
+    def ssm(self) -> SSMClient:
+        return boto3.client("ssm", config=RETRIES)
+
+    @cached_property
+    def catalogue(self) -> Table:
+        return self._dynamodb.Table(variable("CATALOGUE_TABLE"))
+
+    @cached_property
+    def loop_state(self) -> LoopState:
+        return LoopState(self._dynamodb.Table(variable("LOOP_STATE_TABLE")))
+
+    @cached_property
+    def reviews(self) -> ReviewTable:
+        return ReviewTable(self._dynamodb.Table(variable("REVIEW_TABLE")))
+
+    @cached_property
+    def sagemaker(self) -> Any:
+        return boto3.client("sagemaker", config=RETRIES)
+
+    @cached_property
+    def a2i(self) -> Any:
+        return boto3.client("sagemaker-a2i-runtime", config=RETRIES)
+
+    @property
+    def bucket(self) -> str:
+        return variable("DATA_BUCKET")
+
+    @property
+    def project_arn(self) -> str:
+        return variable("PROJECT_ARN")
+
+    def tuning(self) -> Tuning:
+        """The settings as they are now; Ops may have changed them a second ago.
+
+        Raises:
+            TuningError: the parameter's values cannot be used.
+        """
+        parameter = self.ssm.get_parameter(Name=variable("TUNING_PARAMETER"))
+        return Tuning.from_json(parameter["Parameter"]["Value"])
+
+    @cached_property
+    def _dynamodb(self) -> DynamoDBServiceResource:
+        return boto3.resource("dynamodb", config=RETRIES)
+
+
+def variable(name: str) -> str:
+    """An environment variable of the function.
+
+    Raises:
+        MissingEnvironmentError: it is not set.
+    """
+    value = os.environ.get(name)
+    if not value:
+        raise MissingEnvironmentError(f"environment variable {name} is not set on this function")
+    return value
+
+
+@cache
+def services() -> Services:
+    return Services()

@@ -1,0 +1,441 @@
+"""The object detector: every label's centres as a heat map, and a box at each of them.
+
+After "Objects as Points" (https://arxiv.org/abs/1904.07850) and "Training-Time-Friendly Network for
+Real-Time Object Detection" (https://arxiv.org/abs/1909.00700), on a backbone small enough to learn from
+nothing in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+from torch.nn import functional
+
+from learning import augment
+from learning.data import (
+    Canvas,
+    Images,
+    boxes_in_canvas,
+    canvas_for,
+    finer_side,
+    fit,
+    multiple,
+    normalised,
+    read_side,
+    size,
+    to_canvas,
+)
+from learning.metrics import measure
+from learning.network import Backbone, convolution
+from learning.types import Box, Evaluation, Example, Prediction
+from learning.validation_split import hold_back
+
+CELLS = (8, 4)
+"""Pixels of the canvas to a cell of the heat map, both ways: usually, and where boxes stay small."""
+REACH = 0.54
+"""The share of a box, around its centre, whose cells learn the box."""
+MOST_PREDICTIONS = 100
+LEAST_CONFIDENCE = 1.0
+
+_SIDES = (192, 1280)
+_LEAST_WINDOW = 192
+_WANTED_BOX = 32
+_SMALL_BOX = 20
+_SMALLEST_VISIBLE = 0.35
+_WINDOW = 3.0
+_ELSEWHERE = 0.15
+_SAME_THING = 0.45
+_TOP = 48
+_BOX_WEIGHT = 5.0
+_CONFUSED = 0.03
+"""The confusion of labels that is worth a second look."""
+_FOUND = 0.9
+"""The F1, if labels did not count, which is good enough for one."""
+_SHARE_TO_FIND = 0.35
+_TOO_LATE = 0.5
+"""The share of the time after which there is not enough left for a second look."""
+
+_MOST_BATCH = 8
+_MOST_AT_ONCE = 16
+_BYTES = 1 << 30
+"""What a batch may take in memory, about, while it is learned from, and a quarter of it while it is shown."""
+_BYTES_OF_HEAT = 48
+"""For each label and cell of an image that is learned from, about."""
+_BYTES_OF_PIXEL = 64
+"""For each pixel of an image that is learned from, about."""
+
+Floats = NDArray[np.float32]
+
+
+class DetectorNetwork(nn.Module):
+    """Images (batch, 3, h, w) to heat logits (batch, labels, h / cell, w / cell) and the distances in pixels
+    from each cell's middle to its box's left, top, right and bottom (batch, 4, h / cell, w / cell)."""
+
+    reach: torch.Tensor
+
+    def __init__(self, labels: int, cell: int, reach: float = 20.0) -> None:
+        super().__init__()
+        self.cell = cell
+        self.backbone = Backbone()
+        self.sides = nn.ModuleList(
+            nn.Conv2d(width, _TOP, 1) for width in Backbone.widths[CELLS[::-1].index(cell) :]
+        )
+        self.smooth = convolution(_TOP, _TOP)
+        self.heat = nn.Sequential(convolution(_TOP, _TOP), _last(labels, -4.0))
+        self.distances = nn.Sequential(convolution(_TOP, _TOP), _last(4, 0.0))
+        # Half a usual box: what the distances are before anything is learned.
+        self.register_buffer("reach", torch.tensor(float(reach)))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.backbone(x)[-len(self.sides) :]
+        maps = [side(each) for side, each in zip(self.sides, features, strict=True)]
+        top = maps.pop()
+        while maps:
+            top = maps.pop() + functional.interpolate(top, scale_factor=2.0, mode="nearest")
+        top = self.smooth(top)
+        return self.heat(top), self.reach * torch.exp(self.distances(top).clamp(-4, 4))
+
+
+def _last(outputs: int, bias: float) -> nn.Conv2d:
+    """A last layer which says `bias` everywhere before anything is learned."""
+    layer = nn.Conv2d(_TOP, outputs, 1)
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.constant_(cast(torch.Tensor, layer.bias), bias)
+    return layer
+
+
+class DetectorLearner:
+    """What training needs to know of detection: the loss of a batch, the score of some images."""
+
+    batch = _MOST_BATCH
+    """Less of them where many labels or large images would take too much memory."""
+    looks_closer_early = True
+
+    def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
+        self.examples = examples
+        self.labels = labels
+        self.device = device
+        self._sizes = [size(example.path) for example in examples]
+        shares = _box_shares(examples, self._sizes)
+        quarters = statistics.quantiles(shares, n=4, method="inclusive") if len(shares) > 1 else shares * 3
+        usual, self._large = quarters[0], quarters[2]
+        self._largest = min(_SIDES[1], max(_SIDES[0], int(statistics.median(map(max, self._sizes)))))
+        self.cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
+        self._use(min(self._largest, max(_SIDES[0], round(_WANTED_BOX / usual))))
+        reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
+        self.network: nn.Module = DetectorNetwork(len(labels), self.cell, reach).to(device)
+        self._anything = 0.0
+        """The F1 of the images last watched, if labels did not count."""
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def canvas(self) -> Canvas:
+        """The canvas that images are shown in now."""
+        return self._images.canvas
+
+    def look_closer(self) -> bool:
+        """Go on with a finer canvas, if the images have more to show."""
+        side = finer_side(self.canvas, self._largest)
+        if side is None:
+            return False
+        self._use(side)
+        return True
+
+    def labels_of(self, index: int) -> set[str]:
+        """The labels that an example shows, not counting boxes beside the image."""
+        return {box.label for box in self._boxes[index]}
+
+    def hold_back(self, random: torch.Generator) -> tuple[list[int], list[int]]:
+        """Which examples to learn from, and which to watch the learning by."""
+        return hold_back(self, random)
+
+    def is_settled(self, evaluation: Evaluation, share_spent: float) -> bool:
+        """Whether boxes are found as well as they need be for a second look to tell their labels."""
+        confused = self._anything > evaluation.f1 + _CONFUSED
+        found = self._anything >= _FOUND or share_spent >= _SHARE_TO_FIND
+        return confused and found and share_spent <= _TOO_LATE
+
+    def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
+        """Boxes would have to be mirrored and turned, too; the second look is where it helps."""
+
+    @property
+    def read_side(self) -> int:
+        """The longer side in pixels that `proposals` needs of images."""
+        return read_side(self.canvas)
+
+    def proposals(
+        self, network: nn.Module, images: Sequence[tuple[Image.Image, tuple[int, int]]]
+    ) -> list[tuple[Prediction, ...]]:
+        """Where the network sees anything in these images, each with the size of its file: in pixels of that
+        size."""
+        found: list[tuple[Prediction, ...]] = []
+        for start in range(0, len(images), self._at_once):
+            chunk = images[start : start + self._at_once]
+            pixels = normalised(torch.stack([to_canvas(image, self.canvas) for image, _ in chunk]))
+            for (_, whole), seen in zip(chunk, propose(network, pixels.to(self.device)), strict=True):
+                moved = [on_image(one, whole, self.canvas) for one in seen]
+                found.append(tuple(one for one in moved if one))
+        return found
+
+    def forget_images(self) -> None:
+        """Give up the memory that holds the images; they are read again if they are needed."""
+        self._images.forget()
+
+    def loss(self, network: nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
+        """The loss of these images, each placed and coloured anew."""
+        focus = torch.stack([self._focus(index, random) for index in indices])
+        how = augment.placements(focus, self._window, self.canvas, random, low=0.7, high=1.4)
+        images = augment.place(self._images.batch(indices).to(self.device), how, self._window)
+        images = augment.recolour(images, random)
+        boxes = [
+            _replaced(self._boxes[index], how.scale[row].tolist(), how.shift[row].tolist(), self._window)
+            for row, index in enumerate(indices)
+        ]
+        heat, sides, weight = targets(boxes, self.labels, self._window, self.cell)
+        logits, distances = network(images)
+        count = max(1, sum(len(each) for each in boxes))
+        return _heat_loss(logits, heat.to(self.device)) / count + _BOX_WEIGHT * _box_loss(
+            distances, sides.to(self.device), weight.to(self.device), self.cell
+        )
+
+    def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation:
+        """How well a network does on these images, shown as they are."""
+        found: list[tuple[Prediction, ...]] = []
+        anything: list[tuple[Prediction, ...]] = []
+        truth: list[Example] = []
+        for start in range(0, len(indices), self._at_once):
+            chunk = indices[start : start + self._at_once]
+            images = self._images.batch(chunk).to(self.device)
+            with torch.inference_mode():
+                logits, distances = network(images)
+                found += _found(torch.sigmoid(logits), distances, self.labels, images.shape[3])
+                anything += _found(_anything(logits), distances, ("",), images.shape[3])
+            truth += [Example(self.examples[i].path, boxes=self._boxes[i]) for i in chunk]
+        unnamed = [replace(one, boxes=tuple(replace(box, label="") for box in one.boxes)) for one in truth]
+        self._anything = measure("detection", unnamed, anything).f1
+        return measure("detection", truth, found)
+
+    def _use(self, side: int) -> None:
+        canvas = canvas_for(self._sizes, side)
+        self._images = Images(self.examples, canvas)
+        self._boxes = [
+            boxes_in_canvas(example.boxes, each, canvas)
+            for example, each in zip(self.examples, self._sizes, strict=True)
+        ]
+        window = max(_LEAST_WINDOW, multiple(_WINDOW * self._large * max(canvas.width, canvas.height)))
+        self._window = Canvas(min(canvas.width, window), min(canvas.height, window))
+        self.batch = min(_MOST_BATCH, self._fitting(self._window, _BYTES))
+        self._at_once = min(_MOST_AT_ONCE, self._fitting(canvas, _BYTES // 4))
+
+    def _fitting(self, shown: Canvas, limit: int) -> int:
+        """How many images fit into so many bytes while they are learned from; one at least."""
+        pixels = shown.width * shown.height
+        cells = pixels // self.cell**2
+        return max(1, limit // (pixels * _BYTES_OF_PIXEL + cells * len(self.labels) * _BYTES_OF_HEAT))
+
+    def _focus(self, index: int, random: torch.Generator) -> torch.Tensor:
+        """What to look at in an image: mostly the middle of one of its boxes, else any point."""
+        boxes = self._boxes[index]
+        chance, x, y = torch.rand(3, generator=random).tolist()
+        if not boxes or chance < _ELSEWHERE:
+            return torch.tensor([x * self.canvas.width, y * self.canvas.height])
+        box = boxes[int(x * len(boxes))]
+        return torch.tensor([box.left + box.width / 2, box.top + box.height / 2])
+
+
+def detect(network: nn.Module, images: torch.Tensor, labels: Sequence[str]) -> list[tuple[Prediction, ...]]:
+    """What the network sees in normalised images (batch, 3, h, w): boxes in canvas pixels, the most
+    confident first, at most 100 an image, none under 1 % confidence, none twice."""
+    with torch.inference_mode():
+        logits, distances = network(images)
+        return _found(torch.sigmoid(logits), distances, labels, images.shape[3])
+
+
+def propose(network: nn.Module, images: torch.Tensor) -> list[tuple[Prediction, ...]]:
+    """Where the network sees anything, whatever it is: as `detect`, with the empty label."""
+    with torch.inference_mode():
+        logits, distances = network(images)
+        return _found(_anything(logits), distances, ("",), images.shape[3])
+
+
+def _anything(logits: torch.Tensor) -> torch.Tensor:
+    """The heat of there being anything (batch, 1, h, w)."""
+    return 1 - (1 - torch.sigmoid(logits)).prod(1, keepdim=True)
+
+
+def _found(
+    heat: torch.Tensor, distances: torch.Tensor, labels: Sequence[str], width: int
+) -> list[tuple[Prediction, ...]]:
+    heat = heat * (heat == functional.max_pool2d(heat, 3, 1, 1))
+    scores, places = heat.flatten(1).topk(min(2 * MOST_PREDICTIONS, heat[0].numel()))
+    cells = heat.shape[2] * heat.shape[3]
+    sides = distances.flatten(2).gather(2, (places % cells)[:, None].expand(-1, 4, -1))
+    grid = (heat.shape[2], heat.shape[3], width // heat.shape[3])
+    return [
+        _separate(score, place, side, labels, grid)
+        for score, place, side in zip(
+            scores.cpu().numpy(), places.cpu().numpy(), sides.cpu().numpy(), strict=True
+        )
+    ]
+
+
+def targets(
+    boxes: Sequence[Sequence[Box]], labels: Sequence[str], canvas: Canvas, cell: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What the network should say of images with these boxes in canvas pixels: heat (batch, labels, h, w),
+    which is 1 at centres; box sides (batch, 4, h, w); and how much each cell's box counts (batch, h, w)."""
+    high, wide = canvas.height // cell, canvas.width // cell
+    heat = np.zeros((len(boxes), len(labels), high, wide), np.float32)
+    sides = np.zeros((len(boxes), 4, high, wide), np.float32)
+    weight = np.zeros((len(boxes), high, wide), np.float32)
+    for row, each in enumerate(boxes):
+        # The small ones last: where boxes lie on one another, the cells belong to the smaller.
+        for box in sorted(each, key=lambda box: -box.width * box.height):
+            top, left, bump = _bump(box, cell, high, wide)
+            here = (slice(top, top + bump.shape[0]), slice(left, left + bump.shape[1]))
+            hot = heat[row, labels.index(box.label)][here]
+            np.maximum(hot, bump, out=hot)
+            weight[row][here] = bump / bump.sum()
+            sides[row][(slice(None), *here)] = np.array(
+                (box.left, box.top, box.left + box.width, box.top + box.height), np.float32
+            )[:, None, None]
+    return torch.from_numpy(heat), torch.from_numpy(sides), torch.from_numpy(weight)
+
+
+def _bump(box: Box, cell: int, high: int, wide: int) -> tuple[int, int, Floats]:
+    """The first row and column of the cells about the box's centre, and the bell over them, 1 at its top."""
+    x = min(wide - 1, int((box.left + box.width / 2) / cell))
+    y = min(high - 1, int((box.top + box.height / 2) / cell))
+    across, down = int(box.width / 2 * REACH / cell), int(box.height / 2 * REACH / cell)
+    left, right = max(0, x - across), min(wide - 1, x + across)
+    top, bottom = max(0, y - down), min(high - 1, y + down)
+    xs = (np.arange(left, right + 1) - x) / ((2 * across + 1) / 6)
+    ys = (np.arange(top, bottom + 1) - y) / ((2 * down + 1) / 6)
+    return top, left, np.exp(-(xs[None] ** 2 + ys[:, None] ** 2) / 2).astype(np.float32)
+
+
+def _heat_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    """The focal loss of the heat, summed; cells near a centre are excused the more the nearer they are."""
+    centres = logits[heat == 1]
+    missed = torch.sigmoid(-centres) ** 2 * functional.softplus(-centres)
+    # Nothing at the centres, where the heat is 1.
+    invented = (1 - heat) ** 4 * torch.sigmoid(logits) ** 2 * functional.softplus(logits)
+    return missed.sum() + invented.sum()
+
+
+def _box_loss(distances: torch.Tensor, sides: torch.Tensor, weight: torch.Tensor, cell: int) -> torch.Tensor:
+    """One less the generalised overlap of boxes, the mean over weighted cells."""
+    chosen = weight > 0
+    if not chosen.any():
+        return distances.sum() * 0
+    share = weight[chosen]
+    _, rows, columns = torch.nonzero(chosen, as_tuple=True)
+    x, y = (columns + 0.5) * cell, (rows + 0.5) * cell
+    left, top, right, bottom = distances.permute(1, 0, 2, 3)[:, chosen]
+    left, top, right, bottom = x - left, y - top, x + right, y + bottom
+    true_left, true_top, true_right, true_bottom = sides.permute(1, 0, 2, 3)[:, chosen]
+    wide = (torch.minimum(right, true_right) - torch.maximum(left, true_left)).clamp(min=0)
+    tall = (torch.minimum(bottom, true_bottom) - torch.maximum(top, true_top)).clamp(min=0)
+    shared = wide * tall
+    union = (right - left) * (bottom - top) + (true_right - true_left) * (true_bottom - true_top) - shared
+    around = (torch.maximum(right, true_right) - torch.minimum(left, true_left)) * (
+        torch.maximum(bottom, true_bottom) - torch.minimum(top, true_top)
+    )
+    general = shared / union.clamp(min=1e-6) - (around - union) / around.clamp(min=1e-6)
+    loss: torch.Tensor = ((1 - general) * share).sum() / share.sum()
+    return loss
+
+
+def _separate(
+    scores: Floats,
+    places: NDArray[np.int64],
+    sides: Floats,
+    labels: Sequence[str],
+    grid: tuple[int, int, int],
+) -> tuple[Prediction, ...]:
+    """One image's predictions from its hottest cells, without those that a surer one of the label covers."""
+    high, wide, pixels = grid
+    confidences = np.round(100 * scores.astype(float), 4)
+    seen = confidences >= LEAST_CONFIDENCE
+    confidences, numbers, cells = confidences[seen], *np.divmod(places[seen], high * wide)
+    rows, columns = np.divmod(cells, wide)
+    left, top, right, bottom = sides[:, seen].astype(float)
+    x, y = (columns + 0.5) * pixels, (rows + 0.5) * pixels
+    left, top = np.maximum(0.0, x - left), np.maximum(0.0, y - top)
+    right, bottom = np.minimum(wide * pixels, x + right), np.minimum(high * pixels, y + bottom)
+    kept = _uncovered(np.stack([left, top, right, bottom]), numbers)[:MOST_PREDICTIONS]
+    boxes = np.stack([left, top, right - left, bottom - top], 1)[kept].tolist()
+    return tuple(
+        Prediction(labels[number], confidence, Box(labels[number], *box))
+        for number, confidence, box in zip(
+            numbers[kept].tolist(), confidences[kept].tolist(), boxes, strict=True
+        )
+    )
+
+
+def _uncovered(corners: NDArray[np.float64], numbers: NDArray[np.int64]) -> list[int]:
+    """Which boxes (4, boxes), the surest first, no surer one of the same label covers."""
+    near, far = corners[:2, :, None], corners[2:, :, None]
+    common = np.minimum(far, far.swapaxes(1, 2)) - np.maximum(near, near.swapaxes(1, 2))
+    shared = np.prod(common.clip(min=0), 0)
+    areas = np.prod(corners[2:] - corners[:2], 0)
+    union = areas[:, None] + areas[None] - shared
+    covers = (shared >= _SAME_THING * union) & (numbers[:, None] == numbers[None])
+    alive = np.ones(len(numbers), bool)
+    kept = []
+    for index in range(len(numbers)):
+        if alive[index]:
+            kept.append(index)
+            alive &= ~covers[index]
+    return kept
+
+
+def on_image(seen: Prediction, size: tuple[int, int], canvas: Canvas) -> Prediction | None:
+    """A prediction moved from the canvas onto the image of this size; None if it lies beside it."""
+    if seen.box is None:
+        return seen
+    place = fit(*size, canvas)
+    left = max(0.0, (seen.box.left - place.left) / place.scale)
+    top = max(0.0, (seen.box.top - place.top) / place.scale)
+    right = min(float(size[0]), (seen.box.left + seen.box.width - place.left) / place.scale)
+    bottom = min(float(size[1]), (seen.box.top + seen.box.height - place.top) / place.scale)
+    if right - left < 1 or bottom - top < 1:
+        return None
+    box = Box(seen.label, left, top, right - left, bottom - top)
+    return Prediction(seen.label, seen.confidence, box)
+
+
+def _replaced(
+    boxes: Sequence[Box], scale: Sequence[float], shift: Sequence[float], canvas: Canvas
+) -> list[Box]:
+    """The boxes where they lie in the changed image, without those of which too little is left."""
+    moved = []
+    for box in boxes:
+        left, top = box.left * scale[0] + shift[0], box.top * scale[1] + shift[1]
+        right, bottom = left + box.width * scale[0], top + box.height * scale[1]
+        area = (right - left) * (bottom - top)
+        left, top = max(0.0, left), max(0.0, top)
+        right, bottom = min(float(canvas.width), right), min(float(canvas.height), bottom)
+        if right > left and bottom > top and (right - left) * (bottom - top) > _SMALLEST_VISIBLE * area:
+            moved.append(Box(box.label, left, top, right - left, bottom - top))
+    return moved
+
+
+def _box_shares(examples: Sequence[Example], sizes: Sequence[tuple[int, int]]) -> list[float]:
+    """Each box's side, as if it were square, as a share of its image's longer side."""
+    return [
+        math.sqrt(max(1.0, box.width * box.height)) / max(each)
+        for example, each in zip(examples, sizes, strict=True)
+        for box in example.boxes
+    ]

@@ -1,0 +1,1 @@
+"""Manifest lines: reading them, and what can be wrong with them."""

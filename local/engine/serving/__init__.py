@@ -1,0 +1,1 @@
+"""Running model versions, each in a process of its own."""

@@ -1,0 +1,1 @@
+"""What the engine keeps: one SQLite database."""

@@ -1,0 +1,1 @@
+"""Trainings, each in a process of its own, and the files they leave."""

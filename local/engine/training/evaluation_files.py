@@ -1,0 +1,201 @@
+"""The files that say how good a model is: the summary, and the evaluation manifest snapshots.
+
+- https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-summary-file-api.html
+- https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-evaluation-manifest-snapshot-api.html
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from local.engine.manifests.lines import Line, Task
+
+TRAINING_JOB = "rekognition-custom-labels-training-job"
+EVALUATION_JOB = "rekognition-custom-labels-evaluation-job"
+
+_TRAINING, _EVALUATION = "rekognition-custom-labels-training", "rekognition-custom-labels-evaluation"
+_DETAILS = "rekognition-custom-labels-evaluation-details"
+_CLASSIFICATION, _DETECTION = "groundtruth/image-classification", "groundtruth/object-detection"
+
+Judged = Mapping[str, Any]
+"""A prediction on a test image, or a truth that none found: `label`, `confidence` (0 to 100), `present` (in
+the ground truth) and `box` (left, top, width, height; None for image-level labels)."""
+
+
+def evaluation_summary(
+    evaluation: Mapping[str, Any], trained: Iterable[str], version_arn: str, ended: datetime.datetime
+) -> dict[str, Any]:
+    """The summary file from a child's evaluation.json; labels sorted by their F1 score.
+
+    Labels that no test image shows are only in EvaluationDetails, which lists all labels trained.
+    """
+    overall = {
+        "F1Score": evaluation["f1"],
+        "Precision": evaluation["precision"],
+        "Recall": evaluation["recall"],
+    }
+    for optional, name in (
+        ("confusion_matrix", "ConfusionMatrix"),
+        ("average_precision", "AveragePrecision"),
+        ("average_recall", "AverageRecall"),
+    ):
+        if evaluation.get(optional) is not None:
+            overall[name] = evaluation[optional]
+    labels = sorted(evaluation["labels"], key=lambda label: (-label["f1"], label["label"]))
+    return {
+        "Version": 1,
+        "AggregatedEvaluationResults": overall,
+        "EvaluationDetails": {
+            "EvaluationEndTimestamp": _timestamp(ended),
+            "Labels": sorted({*trained, *(label["label"] for label in labels)}),
+            "NumberOfTestingImages": evaluation["test_images"],
+            "NumberOfTrainingImages": evaluation["train_images"],
+            "ProjectVersionArn": version_arn,
+        },
+        "LabelEvaluationResults": [_label_result(label) for label in labels],
+    }
+
+
+def training_snapshot(lines: Iterable[Line], task: Task) -> Iterator[str]:
+    """The lines that were learned from. They hold no predictions: only test images are shown to the model."""
+    return (json.dumps(_ground_truth(line, task)) for line in lines)
+
+
+def testing_snapshot(
+    lines: Iterable[Line],
+    task: Task,
+    judged: Iterable[Sequence[Judged]],
+    thresholds: Mapping[str, float],
+    ended: datetime.datetime,
+) -> Iterator[str]:
+    """The lines that were tested, each with what was predicted and how that compares with the truth.
+
+    Args:
+        judged: for each line, the predictions and the truths that none found.
+        thresholds: assumed threshold of each label, 0 to 1.
+    """
+    numbers = {label: number for number, label in enumerate(sorted(thresholds))}
+    evaluated = _evaluated_labels if task == "classification" else _evaluated_boxes
+    for line, found in zip(lines, judged, strict=True):
+        truth = _ground_truth(line, task)
+        truth.update(evaluated(truth, found, thresholds, numbers, _timestamp(ended)))
+        yield json.dumps(truth)
+
+
+def _label_result(label: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Label": label["label"],
+        "Metrics": {
+            "F1Score": label["f1"],
+            "Precision": label["precision"],
+            "Recall": label["recall"],
+            "Threshold": label["assumed_threshold"],
+        },
+        "NumberOfTestingImages": label["test_images"],
+    }
+
+
+def _ground_truth(line: Line, task: Task) -> dict[str, Any]:
+    """A usable line with its label attributes of the task under the names that AWS gives them."""
+    annotated = line.annotated
+    wanted = _CLASSIFICATION if task == "classification" else _DETECTION
+    snapshot: dict[str, Any] = {"source-ref": line.source_ref}
+    number = 0
+    for name, value in annotated.items():
+        metadata = annotated.get(f"{name}-metadata")
+        if not isinstance(metadata, dict) or metadata.get("type") != wanted:
+            continue
+        if task == "detection":
+            value, metadata = _valid_boxes(value, metadata)  # noqa: PLW2901 - the same, without broken boxes
+        snapshot[f"{_TRAINING}-{number}"] = value
+        snapshot[f"{_TRAINING}-{number}-metadata"] = {**metadata, "job-name": TRAINING_JOB}
+        number += 1
+    return snapshot
+
+
+def _valid_boxes(
+    value: Mapping[str, Any], metadata: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    annotations = value.get("annotations", [])
+    pairs = zip(annotations, metadata["objects"], strict=False)
+    valid = [(annotation, found) for annotation, found in pairs if "errors" not in annotation]
+    boxes = {
+        "annotations": [annotation for annotation, _ in valid],
+        "image_size": value["image_size"],
+    }
+    return boxes, {**metadata, "objects": [found for _, found in valid]}
+
+
+def _evaluated_labels(
+    truth: Mapping[str, Any],
+    judged: Sequence[Judged],
+    thresholds: Mapping[str, float],
+    numbers: Mapping[str, int],
+    date: str,
+) -> dict[str, Any]:
+    evaluated: dict[str, Any] = {}
+    for number, found in enumerate(judged):
+        evaluated[f"{_EVALUATION}-{number}"] = numbers[found["label"]]
+        evaluated[f"{_EVALUATION}-{number}-metadata"] = {
+            "confidence": _confidence(found),
+            "job-name": EVALUATION_JOB,
+            "class-name": found["label"],
+            "human-annotated": "no",
+            "creation-date": date,
+            "type": _CLASSIFICATION,
+            _DETAILS: _details(found, thresholds),
+        }
+    return evaluated
+
+
+def _evaluated_boxes(
+    truth: Mapping[str, Any],
+    judged: Sequence[Judged],
+    thresholds: Mapping[str, float],
+    numbers: Mapping[str, int],
+    date: str,
+) -> dict[str, Any]:
+    # Where there is no object and none was seen, there is no box that could be a true negative.
+    told = [found for found in judged if not _details(found, thresholds)["is-true-negative"]]
+    boxes = [
+        {"class_id": numbers[found["label"]], **{side: round(at) for side, at in found["box"].items()}}
+        for found in told
+    ]
+    objects = [{"confidence": _confidence(found), _DETAILS: _details(found, thresholds)} for found in told]
+    return {
+        _EVALUATION: {"annotations": boxes, "image_size": truth[f"{_TRAINING}-0"]["image_size"]},
+        f"{_EVALUATION}-metadata": {
+            "confidence": max(map(_confidence, told), default=0.0),
+            "job-name": EVALUATION_JOB,
+            "class-map": {str(numbers[found["label"]]): found["label"] for found in told},
+            "human-annotated": "no",
+            "objects": objects,
+            "creation-date": date,
+            "type": _DETECTION,
+        },
+    }
+
+
+def _details(found: Judged, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    predicted = found["confidence"] >= 100 * thresholds[found["label"]]
+    present = found["present"]
+    return {
+        "version": 1,
+        "ground-truth-labelling-jobs": [TRAINING_JOB],
+        "is-true-positive": predicted and present,
+        "is-true-negative": not predicted and not present,
+        "is-false-positive": predicted and not present,
+        "is-false-negative": not predicted and present,
+        "is-present-in-ground-truth": present,
+    }
+
+
+def _confidence(found: Judged) -> float:
+    return round(float(found["confidence"]) / 100, 5)
+
+
+def _timestamp(when: datetime.datetime) -> str:
+    return when.replace(tzinfo=None).isoformat()

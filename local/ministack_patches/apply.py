@@ -1,0 +1,31 @@
+"""All patches of MiniStack, put on in one call."""
+
+from __future__ import annotations
+
+# MiniStack goes on without it, and signs no tokens: nobody could sign in at the console.
+import cryptography  # noqa: F401
+
+from local.ministack_patches import (
+    cdn_origins,
+    cloudfront_function_timeout,
+    iam_wildcards,
+    index_queries,
+    lambda_code,
+    refreshed_token_auth_time,
+    refreshed_token_groups,
+    sqs_batch_actions,
+    task_tokens,
+)
+
+
+def apply_patches() -> None:
+    """Put every patch on; to be called before the first request."""
+    iam_wildcards.apply_patch()
+    refreshed_token_groups.apply_patch()
+    refreshed_token_auth_time.apply_patch()
+    sqs_batch_actions.apply_patch()
+    cloudfront_function_timeout.apply_patch()
+    index_queries.apply_patch()
+    task_tokens.apply_patch()
+    cdn_origins.apply_patch()
+    lambda_code.apply_patch()

@@ -1,0 +1,66 @@
+"""The functions' code in MiniStack, unpacked and compiled once.
+
+MiniStack unpacks a function's whole package anew for every execution environment: 20 requests at once are
+2 GB on the disk, and wait for half a minute. Here environments of the same package share one folder, into
+which nothing is written but compiled modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+_COMPILED = "import sys\nsys.dont_write_bytecode = False\n"
+"""Whatever the shell says: only the first environment of a package should compile it."""
+
+
+def apply_patch() -> None:
+    """To be called before the first request."""
+    from ministack.core import lambda_runtime  # noqa: PLC0415 reads the environment when first imported
+
+    lambda_runtime.zipfile = _Zipfile(lambda_runtime.zipfile)
+    lambda_runtime._PYTHON_WORKER_SCRIPT = _COMPILED + lambda_runtime._PYTHON_WORKER_SCRIPT
+
+
+class _Zipfile:
+    """The module as MiniStack's Lambda sees it."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    ZipFile = property(lambda self: SharedPackage)
+
+
+class SharedPackage(zipfile.ZipFile):
+    """A package that is unpacked into a folder of its own beside the environments', which get links to it."""
+
+    _lock = threading.Lock()
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        """Make the empty folder `path` a link to the package's; parts of a package are unpacked as ever."""
+        if path is None or members is not None or pwd is not None:
+            super().extractall(path, members, pwd)
+            return
+        with self._lock:
+            shared = self._unpacked()
+            # Each environment has a copy of the package too, of no use any more.
+            Path(str(self.filename)).unlink()
+        Path(path).rmdir()
+        Path(path).symlink_to(shared, target_is_directory=True)
+
+    def _unpacked(self) -> Path:
+        facts = repr([(one.filename, one.file_size, one.CRC) for one in self.infolist()])
+        digest = hashlib.sha256(facts.encode()).hexdigest()[:16]
+        shared = Path(tempfile.gettempdir()) / f"labelloop-code-{digest}"
+        if not shared.exists():
+            unpacked = Path(tempfile.mkdtemp(dir=shared.parent))
+            super().extractall(unpacked)
+            unpacked.replace(shared)
+        return shared

@@ -1,0 +1,220 @@
+"""A deployment with workers of A2I and Ground Truth: what is made for them, and who may ask them what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+
+from infra.settings import Settings, SettingsError
+from infra.stack import LabelLoopStack
+from infra.workforce import digest
+from lambdas.domain.review.workforce import ground_truth_lambdas
+from tests.infra.conftest import CONTEXT
+from tests.infra.test_nag import findings
+
+WORKTEAM = "arn:aws:sagemaker:eu-west-1:111122223333:workteam/private-crowd/team"
+FLOW = "arn:aws:sagemaker:eu-west-1:111122223333:flow-definition/boxes"
+ASKING = {
+    "Ask": {"sagemaker:StartHumanLoop", "sagemaker:DescribeHumanLoop"},
+    "GiveBack": {
+        "sagemaker:DescribeHumanLoop",
+        "sagemaker:StopHumanLoop",
+        "sagemaker:DescribeLabelingJob",
+        "sagemaker:StopLabelingJob",
+    },
+    "StartJob": {"sagemaker:CreateLabelingJob", "iam:PassRole"},
+    "WatchJob": {"sagemaker:DescribeLabelingJob"},
+    "ReadJob": {"sagemaker:DescribeLabelingJob"},
+    "LoopFinished": set(),
+    "Flow": {
+        f"sagemaker:{verb}{kind}"
+        for verb in ("Create", "Describe", "Delete")
+        for kind in ("HumanTaskUi", "FlowDefinition")
+    }
+    | {"iam:PassRole"},
+    "Sweep": {"sagemaker:DescribeHumanLoop", "sagemaker:DescribeLabelingJob"},
+}
+"""What each function may do with workers; no other may do anything."""
+SETTLING = {"Ask", "GiveBack", "ReadJob", "LoopFinished", "Sweep", "Desk", "Admin"}
+"""Functions that let executions go on."""
+
+Resources = Mapping[str, Any]
+
+
+@pytest.fixture(scope="module")
+def synthesized(tmp_path_factory: pytest.TempPathFactory) -> tuple[Resources, list[Any]]:
+    """A deployment with both, and what cdk-nag finds in it."""
+    folder = tmp_path_factory.mktemp("cdk.out")
+    app = cdk.App(context=CONTEXT, outdir=str(folder))
+    LabelLoopStack(app, Settings(a2i_workteam_arn=WORKTEAM, groundtruth_workteam_arn=WORKTEAM))
+    found = findings(app)
+    return json.loads((folder / "labelloop.template.json").read_text())["Resources"], found
+
+
+@pytest.fixture(scope="module")
+def resources(synthesized: tuple[Resources, list[Any]]) -> Resources:
+    return synthesized[0]
+
+
+def functions(resources: Resources) -> dict[str, Any]:
+    """Lambda functions by the name of their handler, as in ASKING."""
+    found = {}
+    for resource in resources.values():
+        if resource["Type"] == "AWS::Lambda::Function" and "Handler" in resource["Properties"]:
+            _, module, function = f"{resource['Properties']['Handler']}..".split(".")[:3]
+            name = module if function == "handle" else function
+            found["".join(part.capitalize() for part in name.split("_"))] = resource["Properties"]
+    return found
+
+
+def statements(resources: Resources, role: str) -> list[dict[str, Any]]:
+    return [
+        statement
+        for policy in resources.values()
+        if policy["Type"] == "AWS::IAM::Policy" and {"Ref": role} in policy["Properties"]["Roles"]
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+
+
+def of_function(resources: Resources, name: str) -> list[dict[str, Any]]:
+    return statements(resources, functions(resources)[name]["Role"]["Fn::GetAtt"][0])
+
+
+def actions(found: list[dict[str, Any]]) -> set[str]:
+    return {
+        action
+        for statement in found
+        for action in (
+            statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        )
+    }
+
+
+def test_no_unexplained_finding(synthesized: tuple[Resources, list[Any]]) -> None:
+    assert synthesized[1] == []
+
+
+def test_each_function_may_ask_workers_what_it_asks_and_no_more(resources: Resources) -> None:
+    for name in functions(resources):
+        found = actions(of_function(resources, name))
+        asked = {action for action in found if action.startswith(("sagemaker:", "iam:"))}
+        assert asked == ASKING.get(name, set()), name
+    assert set(ASKING) <= set(functions(resources))
+
+
+def test_executions_are_told_by_those_who_settle_alone(resources: Resources) -> None:
+    telling = {
+        name
+        for name in functions(resources)
+        if "states:SendTaskSuccess" in actions(of_function(resources, name))
+    }
+    assert telling == SETTLING
+
+
+def test_a_role_is_passed_to_sagemaker_alone_and_jobs_go_to_the_work_team(resources: Resources) -> None:
+    to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    for name in ("StartJob", "Flow"):
+        (passing,) = (one for one in of_function(resources, name) if one["Action"] == "iam:PassRole")
+        assert passing["Condition"] == to_sagemaker
+    (creating,) = (
+        one for one in of_function(resources, "StartJob") if one["Action"] == "sagemaker:CreateLabelingJob"
+    )
+    assert creating["Condition"] == {"ArnEquals": {"sagemaker:WorkteamArn": WORKTEAM}}
+
+
+def test_the_console_reads_the_histories_of_runs_alone(resources: Resources) -> None:
+    found = of_function(resources, "Console")
+    assert "states:DescribeExecution" not in actions(found)
+    (reading,) = (one for one in found if one["Action"] == "states:GetExecutionHistory")
+    assert "labelloop-retrain" in json.dumps(reading["Resource"])
+    assert "labelloop-promote" not in json.dumps(reading["Resource"])
+
+
+def test_ground_truth_has_what_its_documentation_asks_for(resources: Resources) -> None:
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/sms-security-permission-execution-role.html"""
+    role = functions(resources)["StartJob"]["Environment"]["Variables"]["GROUNDTRUTH_ROLE_ARN"]
+    found = statements(resources, role["Fn::GetAtt"][0])
+    assert actions(found) == {
+        "s3:ListBucket",
+        "s3:GetBucketLocation",
+        "s3:AbortMultipartUpload",
+        "s3:GetObject",
+        "s3:PutObject",
+        "cloudwatch:PutMetricData",
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:DescribeLogStreams",
+        "logs:PutLogEvents",
+        "lambda:InvokeFunction",
+    }
+    (invoking,) = (one for one in found if one["Action"] == "lambda:InvokeFunction")
+    pairs = [ground_truth_lambdas.of("eu-west-1", kind) for kind in ("detection", "classification")]
+    assert set(invoking["Resource"]) == {arn for pair in pairs for arn in (pair.before, pair.after)}
+
+
+@pytest.mark.parametrize("name", ["StartJob", "GiveBack", "ReadJob"])
+def test_what_does_a_whole_batch_has_the_time_for_it(name: str, resources: Resources) -> None:
+    assert functions(resources)[name]["Timeout"] == 300
+
+
+def test_ends_of_loops_are_queued_and_what_cannot_be_read_raises_an_alarm(resources: Resources) -> None:
+    (rule,) = (
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Events::Rule"
+        and resource["Properties"].get("EventPattern", {}).get("source") == ["aws.sagemaker"]
+    )
+    assert rule["EventPattern"]["detail"] == {"flowDefinitionArn": [flow_definition(resources)[1]]}
+    queue = resources[rule["Targets"][0]["Arn"]["Fn::GetAtt"][0]]["Properties"]
+    dead_letters = queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+    (alarm,) = (
+        resource["Properties"]
+        for resource in resources.values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and dead_letters in json.dumps(resource)
+    )
+    assert alarm["AlarmActions"]
+
+
+def flow_definition(resources: Resources) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What it is made with, and its ARN."""
+    ((id, flow),) = ((id, one) for id, one in resources.items() if one["Type"] == "Custom::FlowDefinition")
+    return flow["Properties"], {"Fn::GetAtt": [id, "FlowDefinitionArn"]}
+
+
+def test_a_flow_definition_is_made_with_the_stack(resources: Resources) -> None:
+    asked, arn = flow_definition(resources)
+    assert asked["WorkteamArn"] == WORKTEAM
+    assert (asked["TaskCount"], asked["AvailableSeconds"]) == ("1", "604800")
+    for name in ("Ask", "GiveBack", "LoopFinished", "Sweep"):
+        assert functions(resources)[name]["Environment"]["Variables"]["A2I_FLOW_DEFINITION_ARN"] == arn
+    role = asked["RoleArn"]["Fn::GetAtt"][0]
+    assert actions(statements(resources, role)) == {"s3:GetObject", "s3:PutObject"}
+    (trust,) = resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+
+
+def test_what_is_made_otherwise_has_another_name() -> None:
+    assert digest({"WorkteamArn": WORKTEAM}) == digest({"WorkteamArn": WORKTEAM})
+    assert digest({"WorkteamArn": WORKTEAM}) != digest({"WorkteamArn": f"{WORKTEAM}-2"})
+
+
+def test_the_desk_is_no_worker_portal_on_aws(resources: Resources) -> None:
+    assert "WORKER_PORTAL_URL" not in functions(resources)["Desk"]["Environment"]["Variables"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"a2i_workteam_arn": WORKTEAM, "a2i_flow_definition_arn": FLOW},
+        {"a2i_workteam_arn": FLOW},
+        {"a2i_flow_definition_arn": WORKTEAM},
+        {"groundtruth_workteam_arn": "team"},
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=r"a2i_|groundtruth_"):
+        Settings(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,59 @@
+"""What two execution environments of one function have on the disk."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from local.ministack_patches.lambda_code import SharedPackage
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+def environment(folder: Path, name: str, **files: str) -> Path:
+    """The code folder of an environment that unpacks its package as MiniStack does."""
+    package = folder / name / "code.zip"
+    code = folder / name / "code"
+    code.mkdir(parents=True)
+    with zipfile.ZipFile(package, "w") as written:
+        for file, text in files.items():
+            written.writestr(f"lambdas/{file}.py", text)
+    with SharedPackage(package) as opened:
+        opened.extractall(code)
+    return code
+
+
+def test_environments_of_one_package_share_it(tmp_path: Path) -> None:
+    first, second = (environment(tmp_path, name, desk="print(1)") for name in ("one", "two"))
+    assert first.resolve() == second.resolve()
+    assert (first / "lambdas" / "desk.py").read_text() == "print(1)"
+    assert not (tmp_path / "one" / "code.zip").exists()
+
+
+def test_an_environment_that_ends_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    _, second = (environment(tmp_path, name, desk="print(1)") for name in ("one", "two"))
+    shutil.rmtree(tmp_path / "one")
+    assert (second / "lambdas" / "desk.py").exists()
+
+
+def test_changed_code_is_unpacked_anew(tmp_path: Path) -> None:
+    before, after = environment(tmp_path, "one", desk="1"), environment(tmp_path, "two", desk="2")
+    assert (before / "lambdas" / "desk.py").read_text() == "1"
+    assert (after / "lambdas" / "desk.py").read_text() == "2"
+
+
+def test_a_part_of_a_package_is_unpacked_where_it_is_asked_for(tmp_path: Path) -> None:
+    package = tmp_path / "code.zip"
+    with zipfile.ZipFile(package, "w") as written:
+        written.writestr("a.py", "a")
+        written.writestr("b.py", "b")
+    with SharedPackage(package) as opened:
+        opened.extractall(tmp_path / "part", ["a.py"])
+    assert [file.name for file in (tmp_path / "part").iterdir()] == ["a.py"]
+    assert package.exists()

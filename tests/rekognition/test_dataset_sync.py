@@ -1,0 +1,318 @@
+"""How the project's datasets are brought to a snapshot."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lambdas.domain.rekognition import dataset_sync
+from lambdas.domain.rekognition.dataset_sync import RemovedError, Step
+from lambdas.domain.snapshot import snapshots
+from lambdas.domain.snapshot.snapshots import Snapshot
+from tests.fixtures.deployment import BUCKET, PROJECT, World
+
+
+def make(world: World) -> Snapshot:
+    return snapshots.make(world.catalogue, world.s3, BUCKET)
+
+
+def step(world: World, snapshot: Snapshot) -> Step:
+    datasets = snapshots.Datasets(world.fake.client, world.s3, world.loop_state, PROJECT, BUCKET)
+    return datasets.sync(snapshot.id)
+
+
+def sync(world: World, snapshot: Snapshot) -> bool:
+    found = step(world, snapshot)
+    assert not found.refusal
+    return found.ready
+
+
+def until_synced(world: World, snapshot: Snapshot, rounds: int = 6) -> int:
+    """How often `sync` had to be called."""
+    for number in range(rounds):
+        if sync(world, snapshot):
+            return number + 1
+        world.fake.finish()
+    raise AssertionError("the datasets do not get ready")
+
+
+def test_datasets_are_created_from_the_manifests(world: World) -> None:
+    world.images("cat", 6)
+    made = make(world)
+    assert not sync(world, made)
+    assert {kind: found["manifest"] for kind, found in world.fake.datasets.items()} == {
+        "TRAIN": {"Bucket": BUCKET, "Name": f"datasets/{made.id}/train.manifest"},
+        "TEST": {"Bucket": BUCKET, "Name": f"datasets/{made.id}/test.manifest"},
+    }
+    assert not sync(world, made), "they are still being created"
+    world.fake.finish()
+    assert sync(world, made)
+    assert sync(world, made)
+    assert len(world.fake.called("create_dataset")) == 2
+    assert world.fake.called("update_dataset_entries") == []
+
+
+def test_what_was_added_is_all_that_is_sent(world: World) -> None:
+    world.images("cat", 6)
+    until_synced(world, make(world))
+    new = [world.image(f"new {number}", "dog") for number in range(2)]
+    made = make(world)
+    assert not sync(world, made)
+    updates = world.fake.called("update_dataset_entries")
+    sent = [
+        json.loads(line)["source-ref"]
+        for update in updates
+        for line in update["Changes"]["GroundTruth"].decode().splitlines()
+    ]
+    assert sorted(sent) == sorted(f"s3://{BUCKET}/images/{name}.jpg" for name in new)
+    assert not sync(world, made), "the update is under way"
+    world.fake.finish()
+    assert sync(world, made)
+    assert world.fake.called("delete_dataset") == []
+
+
+def test_a_label_that_changed_is_sent_as_well(world: World) -> None:
+    names = world.images("cat", 6)
+    until_synced(world, make(world))
+    world.image("cat 2", "dog")
+    until_synced(world, make(world))
+    (update,) = world.fake.called("update_dataset_entries")
+    (line,) = update["Changes"]["GroundTruth"].decode().splitlines()
+    assert json.loads(line)["source-ref"].endswith(f"{names[2]}.jpg")
+    assert '"class-name":"dog"' in line
+
+
+def test_a_dataset_that_lost_an_image_is_made_anew(world: World) -> None:
+    """UpdateDatasetEntries removes nothing."""
+    world.images("cat", 10)
+    until_synced(world, make(world))
+    splits = world.splits()
+    lost = next(number for number in range(10) if splits[world.image(f"cat {number}", "cat")] == "TRAIN")
+    world.image(f"cat {lost}", "cat", status="conflict")
+    made = make(world)
+    until_synced(world, made)
+    (deleted,) = world.fake.called("delete_dataset")
+    assert "/dataset/train/" in deleted["DatasetArn"]
+    assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{made.id}/train.manifest"
+    assert world.fake.called("update_dataset_entries") == []
+
+
+def sent(world: World) -> list[list[str]]:
+    """Keys of the images in each document that was sent."""
+    documents = [
+        update["Changes"]["GroundTruth"].decode() for update in world.fake.called("update_dataset_entries")
+    ]
+    return [
+        [json.loads(line)["source-ref"].removeprefix(f"s3://{BUCKET}/") for line in document.splitlines()]
+        for document in documents
+    ]
+
+
+def with_changes(world: World, monkeypatch: pytest.MonkeyPatch) -> tuple[Snapshot, list[str]]:
+    """Datasets that are at a snapshot, and a next one with ten more images to train with, of which a
+    document takes two."""
+    world.images("cat", 6)
+    until_synced(world, make(world))
+    new = [world.image(f"new {number}", "dog", wanted="TRAIN") for number in range(10)]
+    made = make(world)
+    entry = next(snapshots.entries(world.s3, BUCKET, made.id, "TRAIN"))
+    monkeypatch.setattr(dataset_sync, "MAX_UPDATE_BYTES", 2 * len(entry) + 10)
+    return made, [f"images/{name}.jpg" for name in sorted(new)]
+
+
+def test_more_changes_than_one_update_takes_are_sent_in_several(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, new = with_changes(world, monkeypatch)
+    until_synced(world, made, rounds=10)
+    assert sent(world) == [new[begin : begin + 2] for begin in range(0, 10, 2)]
+    assert world.fake.called("delete_dataset") == []
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_whoever_comes_after_a_crash_goes_on(
+    noted: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document is sent twice at most, which changes nothing; none is left out."""
+    made, new = with_changes(world, monkeypatch)
+    sync(world, made)
+    world.fake.finish()
+    real = world.loop_state.note_syncing
+    with monkeypatch.context() as crash:
+        crash.setattr(
+            world.loop_state,
+            "note_syncing",
+            lambda kind, target, count: real(kind, target, count) if count == 2 or noted else 1 / 0,
+        )
+        if noted:
+            sync(world, made)
+        else:
+            with pytest.raises(ZeroDivisionError):
+                sync(world, made)
+    world.fake.finish()
+    until_synced(world, made, rounds=10)
+    documents = sent(world)
+    assert sorted({key for document in documents for key in document}) == new
+    assert len(documents) == (5 if noted else 6)
+
+
+def test_what_is_on_its_way_to_another_snapshot_is_made_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds neither the old one nor the new one."""
+    made, _ = with_changes(world, monkeypatch)
+    sync(world, made)
+    world.fake.finish()
+    world.image("new 0", "dog", status="conflict")
+    third = make(world)
+    until_synced(world, third)
+    assert len(world.fake.called("delete_dataset")) == 1
+    assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{third.id}/train.manifest"
+
+
+def test_datasets_that_nobody_knows_the_content_of_are_made_anew(world: World) -> None:
+    world.images("cat", 6)
+    made = make(world)
+    for kind in ("TRAIN", "TEST"):
+        world.fake.create_dataset(
+            DatasetType=kind,
+            DatasetSource={"GroundTruthManifest": {"S3Object": {"Bucket": "b", "Name": "n"}}},
+        )
+    world.fake.finish()
+    until_synced(world, made)
+    assert len(world.fake.called("delete_dataset")) == 2
+    assert world.fake.datasets["TEST"]["manifest"]["Name"] == f"datasets/{made.id}/test.manifest"
+
+
+def test_the_last_snapshot_s_manifest_may_be_gone(world: World) -> None:
+    world.images("cat", 6)
+    old = make(world)
+    until_synced(world, old)
+    for key in world.keys(f"datasets/{old.id}/"):
+        world.s3.delete_object(Bucket=BUCKET, Key=key)
+    world.images("dog", 2)
+    until_synced(world, make(world))
+    assert len(world.fake.called("delete_dataset")) == 2
+
+
+def test_a_dataset_that_cannot_be_created_says_why(world: World) -> None:
+    world.images("cat", 6)
+    made = make(world)
+    sync(world, made)
+    world.fake.datasets["TRAIN"] |= {"Status": "CREATE_FAILED", "StatusMessage": "the manifest is empty"}
+    refusal = f"the TRAIN dataset cannot be made of snapshot {made.id}: the manifest is empty"
+    assert step(world, made) == Step(False, refusal)
+
+
+def test_every_dataset_that_cannot_be_created_is_told_at_once(world: World) -> None:
+    """Else the next run would hear of the second one before it tried anything."""
+    world.images("cat", 6)
+    made = make(world)
+    sync(world, made)
+    for found in world.fake.datasets.values():
+        found["Status"] = "CREATE_FAILED"
+    refusal = step(world, made).refusal
+    assert "TRAIN" in refusal and "TEST" in refusal
+    until_synced(world, made)
+
+
+def test_after_a_failed_creation_the_next_snapshot_gets_its_dataset(world: World) -> None:
+    world.images("cat", 6)
+    sync(world, make(world))
+    world.fake.datasets["TRAIN"]["Status"] = "CREATE_FAILED"
+    world.fake.datasets["TEST"]["Status"] = "CREATE_COMPLETE"
+    world.images("dog", 2)
+    until_synced(world, make(world))
+    assert world.fake.datasets["TRAIN"]["Status"] == "CREATE_COMPLETE"
+
+
+def test_a_later_run_tries_the_same_snapshot_again(world: World) -> None:
+    """The creation may have failed for reasons that are gone, a missing permission for one."""
+    world.images("cat", 6)
+    made = make(world)
+    sync(world, made)
+    world.fake.datasets["TRAIN"]["Status"] = "CREATE_FAILED"
+    assert step(world, made).refusal
+    until_synced(world, made)
+
+
+def test_a_crash_while_a_dataset_is_created_leaves_no_other_content_on_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next snapshot would be sent as changes to a content that the dataset does not have."""
+    world.images("cat", 10)
+    until_synced(world, make(world))
+    splits = world.splits()
+    lost = next(number for number in range(10) if splits[world.image(f"cat {number}", "cat")] == "TRAIN")
+    world.image(f"cat {lost}", "cat", status="withdrawn")
+    world.image("only then", "cat", wanted="TRAIN")
+    second = make(world)
+    sync(world, second)
+    world.fake.finish()
+    real = world.fake.create_dataset
+
+    def crash(**request: Any) -> None:
+        real(**request)
+        raise RuntimeError("crashed")
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(world.fake, "create_dataset", crash)
+        with pytest.raises(RuntimeError, match="crashed"):
+            step(world, second)
+    world.fake.finish()
+    world.image(f"cat {lost}", "cat")
+    world.image("only then", "cat", status="withdrawn")
+    world.image("one more", "cat", wanted="TRAIN")
+    third = make(world)
+    until_synced(world, third)
+    assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{third.id}/train.manifest"
+    assert sent(world) == []
+
+
+def test_a_failed_update_makes_the_dataset_anew(world: World) -> None:
+    world.images("cat", 6)
+    until_synced(world, make(world))
+    world.images("dog", 2)
+    made = make(world)
+    sync(world, made)
+    world.fake.datasets["TRAIN"]["Status"] = "UPDATE_FAILED"
+    world.fake.datasets["TEST"]["Status"] = "UPDATE_COMPLETE"
+    until_synced(world, made)
+    assert len(world.fake.called("delete_dataset")) == 1
+    assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{made.id}/train.manifest"
+
+
+# Entries
+
+
+def entry(source: str, label: str = "cat") -> str:
+    return json.dumps({"source-ref": source, "label": label})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ([], [], []),
+        ([entry("a")], [entry("a")], []),
+        ([entry("a")], [entry("a"), entry("b")], [entry("b")]),
+        ([entry("b")], [entry("a"), entry("b")], [entry("a")]),
+        ([entry("a")], [entry("a", "dog")], [entry("a", "dog")]),
+        (
+            [entry("a"), entry("c")],
+            [entry("a"), entry("b"), entry("c", "dog")],
+            [entry("b"), entry("c", "dog")],
+        ),
+    ],
+)
+def test_entries_that_changed(old: list[str], new: list[str], changes: list[str]) -> None:
+    assert list(dataset_sync.changed(iter(old), iter(new))) == changes
+
+
+@pytest.mark.parametrize("gone", ["a", "b", "c"])
+def test_an_entry_that_is_gone(gone: str) -> None:
+    old = [entry(name) for name in "abc"]
+    new = [entry(name) for name in "abcd" if name != gone]
+    with pytest.raises(RemovedError, match=f"^{gone} is gone"):
+        list(dataset_sync.changed(iter(old), iter(new)))

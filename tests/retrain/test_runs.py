@@ -1,0 +1,417 @@
+"""When a run starts, that there is only one, and what remains of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdas.domain.retrain import notification, requests, runs, waiting
+from lambdas.domain.retrain import steps as retrain_steps
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.tuning import Tuning
+from tests.fixtures.deployment import CONSOLE, TOPIC, World
+
+NOW = datetime(2025, 1, 1, 12, tzinfo=UTC)
+TUNING = Tuning(burst_quiet_seconds=300, burst_limit_seconds=3600)
+
+
+def ago(seconds: float) -> str:
+    return clock.text(NOW - timedelta(seconds=seconds))
+
+
+def request(world: World, **tuning: Any) -> bool:
+    return requests.request_run_if_due(
+        world.catalogue,
+        world.loop_state,
+        world.stepfunctions,
+        world.machines["retrain"],
+        Tuning.from_dict({"min_new_images": 3, **tuning}),
+    )
+
+
+def begin(world: World, name: str = "a") -> str:
+    """A run that has the lease: its execution's ARN."""
+    arn = world.execution("retrain", name)
+    assert runs.begin_run(world.loop_state, arn, "manual", clock.now()) == (True, "")
+    return arn
+
+
+# Settling
+
+
+@pytest.mark.parametrize(
+    ("quiet", "waited", "settled", "wait"),
+    [
+        pytest.param(300, 10, True, 0, id="quiet for long enough"),
+        pytest.param(299, 10, False, 1, id="a second is missing"),
+        pytest.param(0, 0, False, 300, id="just now"),
+        pytest.param(299.5, 10, False, 1, id="half a second is missing"),
+        pytest.param(0, 3600, True, 0, id="waited for as long as it may"),
+        pytest.param(0, 3590, False, 10, id="no longer than the limit"),
+        pytest.param(5000, 0, True, 0, id="nothing new for long"),
+    ],
+)
+def test_a_burst_settles(quiet: float, waited: float, settled: bool, wait: int) -> None:
+    assert waiting.wait_for_burst(ago(quiet), 0, ago(waited), clock.text(NOW), TUNING) == waiting.Wait(
+        settled, wait
+    )
+
+
+def test_without_a_labelled_image_there_is_nothing_to_wait_for() -> None:
+    assert waiting.wait_for_burst(None, 0, ago(0), clock.text(NOW), TUNING) == waiting.Wait(True, 0)
+
+
+@pytest.mark.parametrize("newest", [None, ago(5000)])
+def test_files_that_are_not_registered_yet_are_waited_for(newest: str | None) -> None:
+    def settle(waited: float, tuning: Tuning) -> waiting.Wait:
+        return waiting.wait_for_burst(newest, 1, ago(waited), clock.text(NOW), tuning)
+
+    assert settle(10, TUNING) == waiting.Wait(False, 300)
+    assert settle(3600, TUNING) == waiting.Wait(True, 0)
+    assert settle(10, Tuning(burst_quiet_seconds=0, burst_limit_seconds=3600)) == waiting.Wait(False, 1)
+
+
+@given(st.floats(0, 10_000), st.integers(0, 1), st.floats(0, 10_000))
+def test_waiting_is_in_whole_seconds_and_comes_to_an_end(
+    quiet: float, unregistered: int, waited: float
+) -> None:
+    """Step Functions waits whole seconds: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
+    burst = waiting.wait_for_burst(ago(quiet), unregistered, ago(waited), clock.text(NOW), TUNING)
+    assert isinstance(burst.wait_seconds, int)
+    assert burst.settled == (burst.wait_seconds == 0)
+    assert 0 <= burst.wait_seconds <= TUNING.burst_quiet_seconds
+
+
+def test_step_functions_start_times_are_understood() -> None:
+    burst = waiting.wait_for_burst(ago(0), 0, "2025-01-01T11:59:50.123Z", clock.text(NOW), TUNING)
+    assert burst == waiting.Wait(False, 300)
+
+
+# Requests
+
+
+def test_a_run_is_requested_when_enough_images_are_new(world: World) -> None:
+    world.images("cat", 2)
+    assert not request(world)
+    assert world.running("retrain") == []
+    world.images("dog", 1)
+    assert request(world)
+    (name,) = world.running("retrain")
+    assert name == f"images-{world.loop_state.progress().ticket}"
+    (execution,) = world.stepfunctions.list_executions(stateMachineArn=world.machines["retrain"])[
+        "executions"
+    ]
+    found = world.stepfunctions.describe_execution(executionArn=execution["executionArn"])
+    assert json.loads(found["input"]) == {"trigger": "images"}
+
+
+def test_any_number_of_requests_start_one_run(world: World) -> None:
+    world.images("cat", 5)
+    for _ in range(5):
+        request(world)
+    assert len(world.running("retrain")) == 1
+
+
+def test_images_without_labels_do_not_count(world: World) -> None:
+    for number in range(5):
+        world.image(f"{number}", status="unlabelled")
+        world.image(f"c{number}", "cat", status="conflict")
+    assert not request(world)
+
+
+def test_what_a_run_has_seen_does_not_count_again(world: World) -> None:
+    world.images("cat", 5)
+    arn = begin(world)
+    world.loop_state.note_run("a", cutoff=clock.now(), snapshot="s")
+    runs.end_run(world.loop_state, arn, outcome="refused", reason="", steps=[])
+    assert not request(world)
+    world.images("dog", 3)
+    assert request(world)
+
+
+def stop(world: World, name: str) -> None:
+    """A run that something in its snapshot stops."""
+    arn = begin(world, name)
+    world.loop_state.note_run(name, cutoff=clock.now(), snapshot="s", stopped=True)
+    runs.end_run(world.loop_state, arn, outcome="skipped", reason="one label", steps=[])
+
+
+def test_after_a_stopped_run_any_change_starts_one_if_enough_is_new_in_all(world: World) -> None:
+    world.images("cat", 2)
+    stop(world, "a")
+    assert not request(world)
+    world.image("one more", "dog")
+    assert request(world), "three in all"
+    stop(world, "b")
+    assert not request(world), "nothing has changed since it was stopped"
+    assert requests.changes_missing(world.catalogue, world.loop_state.progress(), TUNING) == 47
+    assert request(world, min_new_images=4) is False
+    world.image("and one", "dog")
+    assert request(world)
+
+
+@pytest.mark.parametrize(("state", "after"), [("training", "failed"), ("trained", "trained")])
+def test_what_a_failed_run_did_not_see_to_its_end_has_failed(state: str, after: str, world: World) -> None:
+    """Else its snapshot would count as trained, and never be."""
+    arn = begin(world)
+    world.loop_state.note_version("v1", state=state, snapshot="s")
+    world.loop_state.note_run("a", cutoff=clock.now(), snapshot="s", version="v1")
+    runs.end_run(world.loop_state, arn, outcome="failed", reason="AccessDenied", steps=[])
+    version = world.loop_state.version("v1")
+    assert version is not None
+    assert version["state"] == after
+    assert version.get("reason", "AccessDenied") == "AccessDenied"
+
+
+def test_images_that_came_during_a_run_are_the_next_run_s(world: World) -> None:
+    world.images("cat", 5)
+    request(world)
+    (first,) = world.running("retrain")
+    arn = world.machines["retrain"].replace(":stateMachine:", ":execution:") + f":{first}"
+    runs.begin_run(world.loop_state, arn, "images", clock.now())
+    world.loop_state.note_run(first, cutoff=clock.now(), snapshot="s")
+    world.images("dog", 5)
+    request(world)
+    assert world.running("retrain") == [first]
+    runs.end_run(world.loop_state, arn, outcome="promoted", reason="", steps=[])
+    assert request(world)
+    assert len(world.running("retrain")) == 2
+
+
+def test_a_run_that_failed_before_its_lease_does_not_stop_the_loop(world: World) -> None:
+    world.images("cat", 5)
+    assert request(world)
+    (name,) = world.running("retrain")
+    arn = world.machines["retrain"].replace(":stateMachine:", ":execution:") + f":{name}"
+    runs.end_run(world.loop_state, arn, outcome="failed", reason="Settle: bad settings", steps=[])
+    world.end_execution(arn)
+    request(world)
+    assert len(world.running("retrain")) == 1
+
+
+def test_other_errors_of_step_functions_are_not_swallowed(world: World) -> None:
+    world.images("cat", 5)
+    with pytest.raises(world.stepfunctions.exceptions.StateMachineDoesNotExist):
+        requests.request_run_if_due(
+            world.catalogue,
+            world.loop_state,
+            world.stepfunctions,
+            world.machines["retrain"] + "-gone",
+            Tuning(min_new_images=3),
+        )
+
+
+# Beginning and ending
+
+
+def test_one_run_at_a_time(world: World) -> None:
+    first = begin(world, "a")
+    second = world.execution("retrain", "b")
+    taken, reason = runs.begin_run(world.loop_state, second, "images", clock.now())
+    assert not taken
+    assert reason.startswith("run a is under way since 20")
+    assert world.loop_state.run("b") is None
+    assert runs.begin_run(world.loop_state, first, "manual", clock.now()) == (True, "")
+
+
+def test_no_run_begins_while_the_stack_is_being_destroyed(world: World) -> None:
+    world.loop_state.close()
+    arn = world.execution("retrain", "a")
+    taken, reason = runs.begin_run(world.loop_state, arn, "manual", clock.now())
+    assert not taken
+    assert reason
+
+
+def test_a_run_leaves_its_record_and_gives_its_lease_back(world: World) -> None:
+    arn = begin(world)
+    ticket = world.loop_state.progress().ticket
+    world.loop_state.note_run(
+        "a", cutoff="2025-01-01T00:00:00.000000Z", billable_seconds=1800, promotion_usd=2.5
+    )
+    steps = [{"step": "Train", "seconds": 12.5}]
+    run = runs.end_run(world.loop_state, arn, outcome="promoted", reason="v1 serves", steps=steps)
+    assert run["id"] == "a"
+    assert (run["execution"], run["trigger"]) == (arn, "manual")
+    assert (run["outcome"], run["reason"], run["steps"]) == ("promoted", "v1 serves", steps)
+    assert run["seconds"] >= 0
+    assert run["estimated_usd"] == 3.0
+    assert world.loop_state.lease("retrain") is None
+    progress = world.loop_state.progress()
+    assert progress.cutoff == "2025-01-01T00:00:00.000000Z"
+    assert progress.ticket != ticket
+
+
+def test_a_run_without_a_snapshot_leaves_the_cutoff(world: World) -> None:
+    world.loop_state.progress()
+    world.loop_state.advance(cutoff="2025-01-01T00:00:00.000000Z")
+    runs.end_run(world.loop_state, begin(world), outcome="failed", reason="", steps=[])
+    assert world.loop_state.progress().cutoff == "2025-01-01T00:00:00.000000Z"
+
+
+def test_a_run_that_was_refused_moves_nothing(world: World) -> None:
+    begin(world, "a")
+    before = world.loop_state.progress()
+    refused = world.execution("retrain", "b")
+    run = runs.end_run(world.loop_state, refused, outcome="skipped", reason="run a is under way", steps=[])
+    assert (run["outcome"], run["reason"]) == ("skipped", "run a is under way")
+    lease = world.loop_state.lease("retrain")
+    assert lease is not None
+    assert lease.holder.endswith(":a")
+    assert world.loop_state.progress() == before
+
+
+def test_ending_a_run_twice_moves_the_ticket_once(world: World) -> None:
+    """Report is retried when notifying fails."""
+    arn = begin(world)
+    runs.end_run(world.loop_state, arn, outcome="promoted", reason="", steps=[])
+    before = world.loop_state.progress()
+    again = runs.end_run(world.loop_state, arn, outcome="promoted", reason="", steps=[])
+    assert again["outcome"] == "promoted"
+    assert world.loop_state.progress() == before
+
+
+def test_a_run_ends_although_the_stack_is_being_destroyed(world: World) -> None:
+    arn = begin(world)
+    world.loop_state.close()
+    assert runs.end_run(world.loop_state, arn, outcome="failed", reason="", steps=[])["outcome"] == "failed"
+    lease = world.loop_state.lease("retrain")
+    assert lease is not None
+    assert lease.holder == "closed"
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("cause", "readable"),
+    [
+        ("plain words", "plain words"),
+        ("", ""),
+        ('ValueError: {"errorMessage": "too few", "errorType": "ValueError"}', "ValueError: too few"),
+        (
+            "PromotionFailed: "
+            + json.dumps({"Status": "FAILED", "Cause": "Boom: " + json.dumps({"errorMessage": "x"})}),
+            "PromotionFailed: Boom: x",
+        ),
+        ("a set {of braces", "a set {of braces"),
+        ('no cause in {"Status": "FAILED"}', 'no cause in {"Status": "FAILED"}'),
+        ("[1, 2]", "[1, 2]"),
+    ],
+)
+def test_causes_become_readable(cause: str, readable: str) -> None:
+    assert runs.readable(cause) == readable
+
+
+@given(st.text())
+def test_any_cause_can_be_read(cause: str) -> None:
+    assert isinstance(runs.readable(cause), str)
+
+
+def test_the_time_spent_in_each_state() -> None:
+    def event(kind: str, name: str, seconds: float) -> dict[str, Any]:
+        return {"timestamp": NOW + timedelta(seconds=seconds), f"state{kind}EventDetails": {"name": name}}
+
+    history = [
+        {"timestamp": NOW, "type": "ExecutionStarted"},
+        event("Entered", "Settle", 0),
+        event("Exited", "Settle", 1.5),
+        event("Entered", "Wait", 1.5),
+        event("Exited", "Wait", 11.5),
+        event("Entered", "Settle", 11.5),
+        event("Exited", "Settle", 12),
+        event("Entered", "Report", 12),
+    ]
+    assert retrain_steps.durations(history) == [
+        {"step": "Settle", "seconds": 2.0},
+        {"step": "Wait", "seconds": 10.0},
+        {"step": "Report", "seconds": 0.0},
+    ]
+
+
+# Notifying
+
+
+def test_people_and_machines_are_told(world: World) -> None:
+    run = {
+        "id": "a",
+        "execution": "arn:aws:states:us-east-1:1:execution:retrain:a",
+        "outcome": "refused",
+        "reason": "F1 is too low",
+        "version": "v1-5a4b",
+        "f1": 0.4,
+        "snapshot": "5a4b",
+        "flagged_entries": {"TRAIN": 0, "TEST": 2},
+        "verdicts": [
+            {"gate": "evaluation", "passed": False, "reasons": ["F1 is too low", "cat: 1 test image"]}
+        ],
+        "seconds": 61.0,
+        "estimated_usd": 0.5,
+    }
+    notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
+    (mail,) = world.received("people")
+    assert mail["Subject"] == "LabelLoop pets: run refused"
+    for words in (
+        f"The run and its steps: {CONSOLE}runs/a",
+        "trained without them: 2 of TEST",
+        "Run a of pets: refused.",
+        "F1 is too low",
+        "v1-5a4b",
+        "cat: 1 test image",
+        "0.5 USD",
+    ):
+        assert words in mail["Message"]
+    (event,) = world.received("machines")
+    assert (event["source"], event["detail-type"]) == ("labelloop", "Run Finished")
+    assert event["detail"] == {"deployment": "pets", **run}
+
+
+def test_a_run_that_knows_next_to_nothing_can_be_told_of(world: World) -> None:
+    run = {"id": "a", "outcome": "failed", "seconds": 1.0, "estimated_usd": 0}
+    notification.notify(world.sns, world.events, TOPIC, "p" * 200, CONSOLE, run)
+    (mail,) = world.received("people")
+    assert len(mail["Subject"]) <= 100
+    assert "`labelloop train` tries again" in mail["Message"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (
+            {"data_report": "Training can start"},
+            f"The run, its data-set report and its steps: {CONSOLE}runs/a%20b",
+        ),
+        ({"stopped": True, "outcome": "skipped"}, "Once it is mended the next run starts by itself"),
+    ],
+)
+def test_the_letter_says_where_to_look_and_what_comes_next(
+    facts: dict[str, Any], words: str, world: World
+) -> None:
+    run = {"id": "a b", "outcome": "promoted", "seconds": 1.0, "estimated_usd": 0, **facts}
+    notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
+    (mail,) = world.received("people")
+    assert words in mail["Message"]
+
+
+def test_a_run_with_too_much_to_say_is_told_of_in_short(world: World) -> None:
+    """SNS and EventBridge would refuse it, and nobody would hear of the run."""
+    much = [{"label": "ß" * 255, "f1": 0.5}] * 1000
+    run = {
+        "id": "a",
+        "outcome": "refused",
+        "reason": "ß" * 300_000,
+        "labels": much,
+        "seconds": 1.0,
+        "estimated_usd": 0,
+    }
+    notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
+    (mail,) = world.received("people")
+    assert 100_000 < len(mail["Message"].encode()) <= notification.MAX_NOTIFICATION_BYTES
+    (event,) = world.received("machines")
+    assert event["detail"]["outcome"] == "refused"
+    assert event["detail"]["reason"].startswith("ßß")
+    assert "labels" not in event["detail"]

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from lambdas.domain.shared import pricing
+from lambdas.domain.shared.tuning import CHOICES, LIMITS, Tuning, TuningError
+
+
+@pytest.mark.parametrize(("seconds", "usd"), [(0, 0), (3600, 1.0), (1800, 0.5), (1, 0.0003)])
+def test_what_a_training_costs(seconds: float, usd: float) -> None:
+    assert pricing.training_usd(seconds) == usd
+
+
+@pytest.mark.parametrize(
+    ("seconds", "units", "usd"), [(0, 1, 0), (3600, 1, 4.0), (3600, 3, 12.0), (900, 2, 2.0)]
+)
+def test_what_a_running_model_costs(seconds: float, units: int, usd: float) -> None:
+    assert pricing.inference_usd(seconds, units) == usd
+
+
+def test_the_defaults_are_usable_and_go_through_json() -> None:
+    assert Tuning.from_json(json.dumps(Tuning().as_dict())) == Tuning()
+    assert Tuning.from_json("{}") == Tuning()
+    assert Tuning.from_json('{"min_f1": 0.5, "poll_seconds": 5}') == Tuning(min_f1=0.5, poll_seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"min_f1": 1.5}, "min_f1=1.5"),
+        ({"label_f1_tolerance": 2}, "label_f1_tolerance=2"),
+        ({"burst_quiet_seconds": -1}, "burst_quiet_seconds=-1"),
+        ({"min_new_images": "50"}, "min_new_images='50'"),
+        ({"min_new_images": True}, "min_new_images=True"),
+        ({"min_new_images": None}, "min_new_images=None"),
+        ({"min_new_images": 0}, "min_new_images=0"),
+        ({"review_route": "mail"}, "review_route='mail'"),
+        ({"review_kind": 1}, "review_kind=1"),
+        ({"review_confidence_threshold": 100.5}, "review_confidence_threshold=100.5"),
+        ({"review_sample_rate": float("nan")}, "review_sample_rate=nan"),
+        ({"review_iou": True}, "review_iou=True"),
+        ({"review_min_confidence": 101}, "review_min_confidence=101"),
+        ({"review_workers_per_task": 0}, "review_workers_per_task=0"),
+        ({"review_workers_per_task": 10}, "review_workers_per_task=10: expected 9 or less"),
+        ({"review_heartbeat_seconds": 7 * 24 * 3600}, "review_heartbeat_seconds=604800: expected less than"),
+        ({"review_timeout_seconds": 3600}, "less than review_timeout_seconds=3600"),
+        ({"review_claim_seconds": 10**12}, "review_claim_seconds=1000000000000: expected 99999999"),
+        ({"poll_seconds": 0}, "poll_seconds=0"),
+        ({"inference_units": 0}, "inference_units=0"),
+        ({"shadow_test_images": 0}, "shadow_test_images=0"),
+        ({"resend_event_after_seconds": 0}, "resend_event_after_seconds=0"),
+        ({"min_f2": 0.5, "a": 1}, "unknown settings: a, min_f2"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(TuningError, match=named):
+        Tuning.from_dict(values)
+
+
+@pytest.mark.parametrize("document", ["", "{", "[]", "1", '"text"', "null"])
+def test_what_is_no_json_object_is_refused(document: str) -> None:
+    with pytest.raises(TuningError, match="settings parameter"):
+        Tuning.from_json(document)
+
+
+WHOLE_NUMBERS = [
+    field.name for field in fields(Tuning) if "f1" not in field.name and field.name not in {*CHOICES, *LIMITS}
+]
+
+
+def refused(document: str) -> bool:
+    try:
+        Tuning.from_json(document)
+    except TuningError:
+        return True
+    return False
+
+
+def test_counts_and_seconds_are_whole() -> None:
+    """Step Functions waits whole seconds: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
+    assert [name for name in WHOLE_NUMBERS if not refused(json.dumps({name: 2.5}))] == []
+
+
+def test_a_threshold_is_a_number() -> None:
+    f1s = [field.name for field in fields(Tuning) if "f1" in field.name]
+    assert [name for name in f1s if not refused(f'{{"{name}": NaN}}')] == []
+
+
+def test_no_number_is_infinite() -> None:
+    assert [name for name in WHOLE_NUMBERS if not refused(f'{{"{name}": Infinity}}')] == []

@@ -1,0 +1,167 @@
+"""The loop's own memory: leases, progress, runs, model versions, the champion."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.domain.shared.state import CLOSED, ChampionChangedError, LeaseName, Synced
+from tests.fixtures.deployment import World
+
+# Leases
+
+
+def test_a_lease_is_held_by_one(world: World) -> None:
+    first = world.loop_state.take_lease("retrain", "a")
+    assert (first.name, first.holder) == ("retrain", "a")
+    assert world.loop_state.take_lease("retrain", "b") == first
+    assert world.loop_state.take_lease("retrain", "a") == first
+
+
+def test_the_two_leases_have_nothing_to_do_with_each_other(world: World) -> None:
+    world.loop_state.take_lease("retrain", "a")
+    assert world.loop_state.take_lease("promote", "b").holder == "b"
+
+
+def test_only_its_holder_gives_a_lease_back(world: World) -> None:
+    world.loop_state.take_lease("retrain", "a")
+    assert not world.loop_state.release_lease("retrain", "b")
+    held = world.loop_state.lease("retrain")
+    assert held is not None
+    assert held.holder == "a"
+    assert world.loop_state.release_lease("retrain", "a")
+    assert world.loop_state.lease("retrain") is None
+    assert not world.loop_state.release_lease("retrain", "a")
+    assert world.loop_state.take_lease("retrain", "b").holder == "b"
+
+
+@pytest.mark.usefixtures("one_call_at_a_time")
+def test_of_many_who_want_a_lease_one_gets_it(world: World) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        leases = list(pool.map(lambda n: world.loop_state.take_lease("retrain", f"r{n}"), range(8)))
+    assert len({lease.holder for lease in leases}) == 1
+
+
+@pytest.mark.parametrize("name", ["retrain", "promote"])
+def test_after_closing_nobody_gets_a_lease(name: LeaseName, world: World) -> None:
+    world.loop_state.take_lease(name, "a")
+    world.loop_state.close()
+    assert not world.loop_state.release_lease(name, "a")
+    assert world.loop_state.take_lease(name, "b").holder == CLOSED
+
+
+def test_other_errors_than_a_taken_lease_are_raised(world: World) -> None:
+    world.loop.delete()
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        world.loop_state.take_lease("retrain", "a")
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        world.loop_state.release_lease("retrain", "a")
+
+
+# Progress
+
+
+def test_progress_begins_with_nothing_trained_on(world: World) -> None:
+    progress = world.loop_state.progress()
+    assert progress.cutoff == ""
+    assert progress.ticket
+    assert world.loop_state.progress() == progress
+
+
+def test_each_run_moves_the_ticket(world: World) -> None:
+    tickets = {world.loop_state.progress().ticket}
+    for cutoff in ("2025-01-01", None, "2025-01-02"):
+        world.loop_state.advance(cutoff=cutoff)
+        tickets.add(world.loop_state.progress().ticket)
+    assert len(tickets) == 4
+    assert world.loop_state.progress().cutoff == "2025-01-02"
+
+
+def test_a_stopped_run_leaves_the_cutoff_until_one_trains(world: World) -> None:
+    world.loop_state.advance(cutoff="2025-01-01")
+    world.loop_state.advance(cutoff="2025-01-02", stopped=True)
+    world.loop_state.advance()
+    found = world.loop_state.known_progress()
+    assert (found.cutoff, found.stopped_at) == ("2025-01-01", "2025-01-02")
+    world.loop_state.advance(cutoff="2025-01-03")
+    found = world.loop_state.known_progress()
+    assert (found.cutoff, found.stopped_at) == ("2025-01-03", "")
+
+
+# Runs and model versions
+
+
+def test_facts_of_a_run_add_up(world: World) -> None:
+    world.loop_state.note_run("a", trigger="images", f1=0.875, labels=[{"label": "cat", "f1": 0.5}])
+    world.loop_state.note_run("a", outcome="promoted", f1=1.0)
+    assert world.loop_state.run("a") == {
+        "kind": "RUN",
+        "id": "a",
+        "trigger": "images",
+        "f1": 1,
+        "labels": [{"label": "cat", "f1": 0.5}],
+        "outcome": "promoted",
+    }
+    assert world.loop_state.run("b") is None
+
+
+def test_names_that_dynamodb_reserves_can_be_noted(world: World) -> None:
+    world.loop_state.note_version("v1", state="trained", number=1, status="x", empty="", none=None)
+    found = world.loop_state.version("v1")
+    assert found is not None
+    assert (found["state"], found["number"], found["none"]) == ("trained", 1, None)
+
+
+def test_runs_and_versions_come_newest_first(world: World) -> None:
+    for number in (2, 3, 1):
+        world.loop_state.note_run(f"r{number}", started_at=f"2025-01-0{number}")
+        world.loop_state.note_version(f"v{number}", created_at=f"2025-01-0{number}")
+    assert [run["id"] for run in world.loop_state.runs()] == ["r3", "r2", "r1"]
+    assert [version["id"] for version in world.loop_state.versions()] == ["v3", "v2", "v1"]
+
+
+def test_runs_of_many_pages_are_all_found(world: World) -> None:
+    for number in range(6):
+        world.loop_state.note_run(f"r{number}", started_at=f"{number}", letter="x" * 300_000)
+    assert len(world.loop_state.runs()) == 6
+
+
+def test_a_run_has_one_version_number(world: World) -> None:
+    assert world.loop_state.version_number("a") == 1
+    assert world.loop_state.version_number("b") == 2
+    assert world.loop_state.version_number("a") == 1
+    assert world.loop_state.version_number("c") == 3
+
+
+def test_the_synced_snapshot_is_remembered_for_each_dataset(world: World) -> None:
+    assert world.loop_state.synced("TRAIN") == Synced("", "", 0)
+    world.loop_state.note_synced("TRAIN", "s1")
+    assert world.loop_state.synced("TRAIN") == Synced("s1", "", 0)
+    world.loop_state.note_syncing("TRAIN", "s2", 7)
+    assert world.loop_state.synced("TRAIN") == Synced("s1", "s2", 7)
+    world.loop_state.note_synced("TRAIN", "s2")
+    assert world.loop_state.synced("TRAIN") == Synced("s2", "", 0)
+    assert world.loop_state.synced("TEST") == Synced("", "", 0)
+
+
+# The champion
+
+
+def test_the_champion_knows_who_was_before_it(world: World) -> None:
+    assert world.loop_state.champion() is None
+    first = world.loop_state.switch_champion(None, "arn:1", "v1")
+    assert (first.previous_version_arn, first.previous_version_name) == ("", "")
+    second = world.loop_state.switch_champion(first, "arn:2", "v2")
+    assert (second.previous_version_arn, second.previous_version_name) == ("arn:1", "v1")
+    assert world.loop_state.champion() == second
+
+
+def test_a_switch_on_old_knowledge_changes_nothing(world: World) -> None:
+    first = world.loop_state.switch_champion(None, "arn:1", "v1")
+    second = world.loop_state.switch_champion(first, "arn:2", "v2")
+    for outdated in (None, first):
+        with pytest.raises(ChampionChangedError, match="v3 was not made champion"):
+            world.loop_state.switch_champion(outdated, "arn:3", "v3")
+    assert world.loop_state.champion() == second

@@ -1,0 +1,382 @@
+"""Dataset snapshots: immutable, named by content, split for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue import split_ledger
+from lambdas.domain.catalogue.snapshot_rows import Row
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import DATASET_TYPES, Box
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.snapshot import snapshots, split
+from lambdas.domain.snapshot.assignment import Assignment, Images
+from lambdas.domain.snapshot.snapshots import Snapshot
+from tests.fixtures.deployment import BUCKET, World
+
+SNAPSHOT = Snapshot(
+    id="s",
+    kind="classification",
+    train_images=20,
+    test_images=4,
+    train_labels={"cat": 10, "dog": 10},
+    test_labels={"cat": 2, "dog": 2},
+)
+
+
+def make(world: World) -> Snapshot:
+    return snapshots.make(world.catalogue, world.s3, BUCKET)
+
+
+def sources(world: World, snapshot: Snapshot, side: str) -> list[str]:
+    lines = world.read(f"datasets/{snapshot.id}/{side}.manifest").splitlines()
+    return [json.loads(line)["source-ref"] for line in lines]
+
+
+# Making
+
+
+def test_a_snapshot_holds_every_labelled_image_once(world: World) -> None:
+    names = world.images("cat", 10) + world.images("dog", 5)
+    world.image("unlabelled", status="unlabelled")
+    world.image("conflict", "cat", status="conflict")
+    made = make(world)
+    train, test = sources(world, made, "train"), sources(world, made, "test")
+    assert sorted(train + test) == sorted(f"s3://{BUCKET}/images/{name}.jpg" for name in names)
+    assert (made.kind, made.train_images, made.test_images) == ("classification", len(train), len(test))
+    assert made.train_labels == {"cat": 8, "dog": 4}
+    assert made.test_labels == {"cat": 2, "dog": 1}
+    assert made.left_out == {}
+    assert made.manifest_bytes == {
+        side: len(world.read(f"datasets/{made.id}/{side.lower()}.manifest").encode())
+        for side in DATASET_TYPES
+    }
+    assert train == sorted(train)
+    assert snapshots.read(world.s3, BUCKET, made.id) == made
+    assert (
+        list(snapshots.entries(world.s3, BUCKET, made.id, "TEST"))
+        == world.read(f"datasets/{made.id}/test.manifest").splitlines()
+    )
+
+
+def test_the_same_content_has_the_same_id(world: World) -> None:
+    world.images("cat", 6)
+    first = make(world)
+    second = make(world)
+    assert second.id == first.id
+    assert replace(second, cutoff=first.cutoff) == first
+    assert second.cutoff > first.cutoff
+
+
+def test_other_content_has_another_id_and_leaves_the_old_one(world: World) -> None:
+    names = world.images("cat", 6)
+    first = make(world)
+    manifests = {key: world.read(key) for key in world.keys(f"datasets/{first.id}/")}
+    assert len(manifests) == 5
+    world.image("cat 0", "dog")
+    second = make(world)
+    world.image("another", "cat")
+    third = make(world)
+    assert len({first.id, second.id, third.id}) == 3
+    assert {key: world.read(key) for key in manifests} == manifests
+    assert len(names) == 6
+
+
+def test_a_side_is_for_ever(world: World) -> None:
+    """Whatever comes, and however an image is labelled anew."""
+    world.images("cat", 20)
+    make(world)
+    before = world.splits()
+    assert Counter(before.values()) == {"TRAIN": 16, "TEST": 4}
+    world.images("dog", 30)
+    world.image("cat 3", "dog")
+    make(world)
+    world.images("cat", 20)
+    make(world)
+    after = world.splits()
+    assert {name: after[name] for name in before} == before
+    assert len(after) == 50
+
+
+def test_an_image_under_dispute_leaves_and_comes_back_to_its_side(world: World) -> None:
+    (name, *_) = world.images("cat", 10)
+    first = make(world)
+    side = world.splits()[name]
+    world.image("cat 0", "cat", status="conflict")
+    without = make(world)
+    assert without.train_images + without.test_images == 9
+    world.image("cat 0", "cat")
+    again = make(world)
+    assert again.train_images == first.train_images
+    assert world.splits()[name] == side
+
+
+def test_what_changes_after_the_cutoff_is_not_in_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.images("cat", 4)
+    monkeypatch.setattr(clock, "now", lambda: "2020-01-01T00:00:00.000000Z")
+    made = make(world)
+    assert (made.train_images, made.test_images) == (0, 0)
+    assert made.cutoff == "2020-01-01T00:00:00.000000Z"
+    assert world.splits() == {}
+
+
+def test_nothing_at_all_is_a_snapshot_too(world: World) -> None:
+    made = make(world)
+    assert (made.train_images, made.test_images, made.test_labels) == (0, 0, {})
+    assert world.read(f"datasets/{made.id}/train.manifest") == ""
+
+
+# Near-duplicates and wishes
+
+LOOKS = 0x123456789ABCDEF0
+
+
+def groups(world: World, snapshot: Snapshot) -> dict[str, str]:
+    """Group of each image, by its key."""
+    return {
+        image.key.removeprefix("images/").removesuffix(".jpg"): image.group
+        for side in DATASET_TYPES
+        for image in snapshots.images(world.s3, BUCKET, snapshot.id, side)
+    }
+
+
+def test_the_images_lie_beside_their_entries(world: World) -> None:
+    world.images("cat", 9)
+    world.image("alike", "cat", looks=LOOKS)
+    world.image("alike too", "cat", looks=LOOKS ^ 0b1111)
+    made = make(world)
+    for side, count in zip(DATASET_TYPES, (made.train_images, made.test_images), strict=True):
+        images = list(snapshots.images(world.s3, BUCKET, made.id, side))
+        entries = [json.loads(line) for line in snapshots.entries(world.s3, BUCKET, made.id, side)]
+        assert [f"s3://{BUCKET}/{image.key}" for image in images] == [
+            entry["source-ref"] for entry in entries
+        ]
+        assert len(images) == count
+        assert {(image.width, image.height) for image in images} == {(100, 100)}
+        dates = [entry["label-0-metadata"]["creation-date"] + "Z" for entry in entries]
+        assert [image.changed_at for image in images] == dates
+    looks = {image.perceptual_hash for image in snapshots.images(world.s3, BUCKET, made.id, "TRAIN")}
+    assert f"{LOOKS:016x}" in looks
+
+
+def test_near_duplicates_are_on_one_side(world: World) -> None:
+    world.images("cat", 40)
+    alike = [world.image(f"alike {number}", "cat", looks=LOOKS ^ 1 << number) for number in range(10)]
+    made = make(world)
+    assert len({world.splits()[name] for name in alike}) == 1
+    found = groups(world, made)
+    assert {found[name] for name in alike} == {min(alike)[:16]}
+    assert {group for name, group in found.items() if name not in alike} == {""}
+    assert made.crossing_groups == 0
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_near_duplicate_that_comes_later_takes_the_side_that_there_is(world: World, gone: bool) -> None:
+    """Also that of an image that is out of the data set at present, for it may come back."""
+    names = [world.image(f"cat {number}", "cat", looks=LOOKS ^ 0xFF << number * 8) for number in range(8)]
+    make(world)
+    before = world.splits()
+    assert set(before.values()) == {"TRAIN", "TEST"}
+    if gone:
+        for number in range(8):
+            world.image(f"cat {number}", "cat", status="withdrawn")
+    later = [
+        world.image(f"later {number}", "cat", looks=LOOKS ^ 0xFF << number * 8 ^ 1 << (number * 8 + 9) % 64)
+        for number in range(8)
+    ]
+    make(world)
+    assert [world.splits()[name] for name in later] == [before[name] for name in names]
+
+
+def test_a_thousand_images_that_look_the_same() -> None:
+    """However many they are, each is looked at a few times."""
+    rows = (
+        Row(f"images/{number:064x}.jpg", 80, 70, f"{LOOKS:016x}", "", "classification", ("cat",), "", "")
+        for number in range(1000)
+    )
+    images = Images()
+    for row in rows:
+        images.add(row)
+    real = Assignment._present
+    with patch.object(Assignment, "_present", autospec=True, side_effect=real) as members:
+        assignment = Assignment(images, split_ledger.Ledger({}))
+        assert {assignment.group(index) for index in range(1000)} == {"0" * 16}
+        assert {assignment.side(index) for index in range(1000)} == {"TRAIN"}
+        assert assignment.crossing_groups() == 0
+    assert members.call_count <= 2
+
+
+def test_a_side_that_was_asked_for_is_given(world: World) -> None:
+    world.images("cat", 10)
+    train = [world.image(f"train {number}", "cat", wanted="TRAIN") for number in range(5)]
+    test = [world.image(f"test {number}", "cat", wanted="TEST") for number in range(15)]
+    make(world)
+    assert {world.splits()[name] for name in train} == {"TRAIN"}
+    assert {world.splits()[name] for name in test} == {"TEST"}
+    world.image("test 3", "cat", wanted="TRAIN")
+    make(world)
+    assert world.splits()[test[3]] == "TEST", "it had its side before"
+
+
+def test_a_group_goes_where_one_of_it_was_asked_to(world: World) -> None:
+    world.images("cat", 10)
+    names = [world.image(f"alike {number}", "cat", looks=LOOKS ^ 1 << number) for number in range(5)]
+    names.append(world.image("wanted", "cat", looks=LOOKS, wanted="TEST"))
+    make(world)
+    assert {world.splits()[name] for name in names} == {"TEST"}
+
+
+def test_a_group_that_is_asked_for_on_both_sides_crosses(world: World) -> None:
+    world.images("cat", 10)
+    train = world.image("one", "cat", looks=LOOKS, wanted="TRAIN")
+    test = world.image("other", "cat", looks=LOOKS, wanted="TEST")
+    neither = world.image("third", "cat", looks=LOOKS)
+    made = make(world)
+    assert [world.splits()[name] for name in (train, test, neither)] == ["TRAIN", "TEST", "TRAIN"]
+    assert made.crossing_groups == 1
+    assert snapshots.read(world.s3, BUCKET, made.id).crossing_groups == 1
+
+
+def test_more_test_images_than_custom_labels_takes_teach(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(split, "MAX_TEST_IMAGES", 4)
+    world.images("cat", 20)
+    for number in range(3):
+        world.image(f"wanted {number}", "cat", wanted="TEST")
+    assert make(world).test_labels == {"cat": 4}
+    for number in range(3, 6):
+        world.image(f"wanted {number}", "cat", wanted="TEST")
+    made = make(world)
+    assert (made.test_labels, made.train_images) == ({"cat": 4}, 22)
+
+
+def test_the_order_of_registration_decides_nothing(world: World) -> None:
+    """Two deployments with the same images have the same sides."""
+    ordered = [(f"{label} {number}", label) for label in ("cat", "dog") for number in range(12)]
+    for name, label in ordered:
+        world.image(name, label)
+    make(world)
+    first = world.splits()
+    for bucket in split_ledger.BUCKETS:
+        world.catalogue.delete_item(Key={"id": f"split#{bucket}"})
+    for name, _ in ordered:
+        world.catalogue.delete_item(
+            Key={"id": catalogue_images.image_id(hashlib.sha256(name.encode()).hexdigest())}
+        )
+    for name, label in reversed(ordered):
+        world.image(name, label)
+    make(world)
+    assert world.splits() == first
+
+
+def test_a_crash_between_two_writes_changes_nobody_s_side(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.images("cat", 30)
+    real = split_ledger.Ledger.assign
+    written: list[str] = []
+
+    def crashing(ledger: split_ledger.Ledger, table: Any, bucket: str, new: Any) -> None:
+        if len(written) == 10:
+            raise RuntimeError("out of time")
+        real(ledger, table, bucket, new)
+        written.append(bucket)
+
+    with monkeypatch.context() as crash:
+        crash.setattr(split_ledger.Ledger, "assign", crashing)
+        with pytest.raises(RuntimeError, match="out of time"):
+            make(world)
+    assert world.keys("datasets/") == []
+    partly = world.splits()
+    assert 10 <= len(partly) < 30
+    made = make(world)
+    after = world.splits()
+    assert len(after) == 30
+    assert {name: after[name] for name in partly} == partly
+    assert (made.train_images, made.test_images) == (24, 6)
+
+
+# Kinds
+
+
+def box(label: str) -> Box:
+    return Box(label, 10, 20, 30, 40)
+
+
+@pytest.mark.parametrize(("boxed", "kind"), [(3, "classification"), (7, "detection")])
+def test_of_mixed_kinds_the_more_frequent_is_trained_on(boxed: int, kind: str, world: World) -> None:
+    world.images("cat", 5)
+    for number in range(boxed):
+        world.image(f"boxed {number}", boxes=(box("cat"), box("dog")))
+    made = make(world)
+    assert made.kind == kind
+    assert made.train_images + made.test_images == max(boxed, 5)
+    assert made.left_out == {f"not of the data set's kind, {kind}": min(boxed, 5)}
+    assert set(made.test_labels) == ({"cat", "dog"} if kind == "detection" else {"cat"})
+
+
+def test_images_with_nothing_on_them_are_left_out_and_counted(world: World) -> None:
+    for number in range(4):
+        world.image(f"boxed {number}", boxes=(box("cat"),))
+    backgrounds = [world.image(f"empty {number}", boxes=()) for number in range(3)]
+    made = make(world)
+    assert (made.train_images, made.test_images) == (3, 1)
+    assert made.left_out == {"nothing on the image": 3}
+    assert not set(backgrounds) & set(world.splits())
+    assert make(world).left_out == made.left_out
+
+
+def test_boxes_are_in_the_manifest_in_pixels(world: World) -> None:
+    name = world.image("boxed", boxes=(box("cat"), box("dog")))
+    made = make(world)
+    (line,) = snapshots.entries(world.s3, BUCKET, made.id, "TRAIN")
+    entry = json.loads(line)
+    assert entry["source-ref"] == f"s3://{BUCKET}/images/{name}.jpg"
+    assert entry["bounding-box"]["image_size"] == [{"width": 100, "height": 100, "depth": 3}]
+    assert [a["left"] for a in entry["bounding-box"]["annotations"]] == [10, 10]
+
+
+# Judging
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        (
+            {"train_labels": {"cat": 20}, "test_labels": {"cat": 4}},
+            "only one label, cat: a classification needs at least two",
+        ),
+        ({"kind": "detection", "train_labels": {"cat": 20}, "test_labels": {"cat": 4}}, ""),
+        ({"train_images": 9}, "9 images to train with (4 more to test with), fewer than 10"),
+        ({"train_images": 10}, ""),
+        (
+            {"test_labels": {"cat": 2, "dog": 0, "fox": 0}, "train_labels": {"cat": 10, "dog": 1, "fox": 1}},
+            "no image to test with of: dog, fox; add images with these labels",
+        ),
+        (
+            {"test_labels": {"cat": 2, "dog": 2}, "train_labels": {"cat": 10}},
+            "no image to train with of: dog",
+        ),
+    ],
+)
+def test_why_a_training_would_be_wasted(changes: dict[str, Any], reason: str) -> None:
+    assert snapshots.why_not_train(replace(SNAPSHOT, **changes), Tuning(min_training_images=10)) == reason
+
+
+def test_a_snapshot_is_trained_once(world: World) -> None:
+    assert not snapshots.is_trained(world.loop_state, SNAPSHOT)
+    world.version("v1", snapshot="other", state="champion")
+    world.version("v2", snapshot="s", state="failed")
+    assert not snapshots.is_trained(world.loop_state, SNAPSHOT)
+    world.version("v3", snapshot="s", state="refused")
+    assert snapshots.is_trained(world.loop_state, SNAPSHOT)

@@ -1,0 +1,261 @@
+"""What a crash left behind is put right, and nothing that is alive is touched."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from lambdas import sweep as handler
+from lambdas.domain.promote import promotion
+from lambdas.domain.retrain import requests, runs
+from lambdas.domain.shared import clock
+from lambdas.domain.sweep import leases, lost_events, reviews
+from lambdas.domain.sweep.leases import Swept
+from lambdas.domain.sweep.reviews import Reconciled
+from tests.fixtures.deployment import BUCKET, PROJECT, World, context
+
+
+def sweep(world: World) -> Swept:
+    return leases.sweep(world.fake.client, world.stepfunctions, world.loop_state, PROJECT)
+
+
+def handle() -> dict[str, Any]:
+    return handler.handle({}, context())
+
+
+def begin(world: World, name: str = "a") -> str:
+    """A run that has its lease and is under way."""
+    arn = world.execution("retrain", name)
+    runs.begin_run(world.loop_state, arn, "images", clock.now())
+    return arn
+
+
+# Leases
+
+
+def test_where_all_is_well_nothing_happens(world: World) -> None:
+    world.champion("v1")
+    assert sweep(world) == Swept()
+    assert world.fake.statuses() == {"v1": "RUNNING"}
+
+
+def test_a_live_run_is_left_alone(world: World) -> None:
+    arn = begin(world)
+    assert sweep(world) == Swept()
+    lease = world.loop_state.lease("retrain")
+    assert lease is not None
+    assert lease.holder == arn
+
+
+def test_a_live_promotion_and_its_models_are_left_alone(world: World) -> None:
+    """Two models run on purpose; its own state machine cleans up."""
+    world.champion("old")
+    world.version("new", "RUNNING", state="challenger")
+    arn = world.execution("promote", "p")
+    world.loop_state.take_lease("promote", arn)
+    assert sweep(world) == Swept()
+    assert set(world.fake.statuses().values()) == {"RUNNING"}
+
+
+def test_a_run_that_crashed_is_recorded_as_failed(world: World) -> None:
+    arn = begin(world)
+    cutoff = clock.now()
+    world.loop_state.note_run("a", cutoff=cutoff, snapshot="s", billable_seconds=3600)
+    before = world.loop_state.progress()
+    world.end_execution(arn)
+    swept = sweep(world)
+    assert swept.leases == ["retrain"]
+    (run,) = swept.runs
+    assert (run["id"], run["outcome"], run["snapshot"], run["estimated_usd"]) == ("a", "failed", "s", 1)
+    assert run["reason"]
+    assert world.loop_state.lease("retrain") is None
+    assert world.loop_state.progress().cutoff == cutoff
+    assert world.loop_state.progress().ticket != before.ticket
+    assert sweep(world) == Swept()
+
+
+def test_a_run_whose_execution_is_gone_is_over(world: World) -> None:
+    """History is kept for 90 days only."""
+    arn = world.machines["retrain"].replace(":stateMachine:", ":execution:") + ":long-ago"
+    runs.begin_run(world.loop_state, arn, "images", clock.now())
+    assert sweep(world).runs[0]["reason"] == "its execution is gone"
+
+
+def test_a_promotion_that_crashed_leaves_no_challenger(world: World) -> None:
+    world.champion("old")
+    world.version("new", "RUNNING", state="challenger")
+    arn = world.execution("promote", "p")
+    world.loop_state.take_lease("promote", arn)
+    world.end_execution(arn)
+    swept = sweep(world)
+    assert swept.leases == ["promote"]
+    assert [version.name for version in swept.stopped] == ["new"]
+    assert world.fake.statuses() == {"old": "RUNNING", "new": "STOPPING"}
+    version = world.loop_state.version("new")
+    assert version is not None
+    assert version["state"] == "failed"
+    assert version["reason"]
+
+
+def test_a_promotion_that_crashed_after_its_switch_leaves_the_new_champion(world: World) -> None:
+    world.champion("old")
+    new = world.version("new", "RUNNING", state="challenger")
+    promotion.switch(world.loop_state, new)
+    arn = world.execution("promote", "p")
+    world.loop_state.take_lease("promote", arn)
+    world.end_execution(arn)
+    sweep(world)
+    assert world.fake.statuses() == {"old": "STOPPING", "new": "RUNNING"}
+    version = world.loop_state.version("new")
+    assert version is not None
+    assert version["state"] != "failed"
+
+
+def test_both_crashed(world: World) -> None:
+    world.version("new", "STARTING", state="challenger")
+    run, promotion_arn = begin(world), world.execution("promote", "a")
+    world.loop_state.take_lease("promote", promotion_arn)
+    for arn in (run, promotion_arn):
+        world.end_execution(arn)
+    assert sweep(world).leases == ["retrain", "promote"]
+    world.fake.finish()
+    assert [version.name for version in sweep(world).stopped] == ["new"]
+    world.fake.finish()
+    assert world.fake.statuses() == {"new": "STOPPED"}
+
+
+def test_a_forgotten_model_is_stopped(world: World) -> None:
+    world.champion("v1")
+    world.version("forgotten", "RUNNING")
+    world.fake.add_version("handmade", "RUNNING")
+    assert [version.name for version in sweep(world).stopped] == ["forgotten", "handmade"]
+    assert world.fake.statuses() == {"v1": "RUNNING", "forgotten": "STOPPING", "handmade": "STOPPING"}
+
+
+def test_a_stack_that_is_being_destroyed_is_left_alone(world: World) -> None:
+    """Its own custom resource stops the models and says which."""
+    world.version("v1", "RUNNING")
+    world.loop_state.close()
+    assert sweep(world) == Swept()
+    assert world.fake.called("stop_project_version") == []
+
+
+def test_errors_of_step_functions_are_raised(world: World) -> None:
+    world.loop_state.take_lease("retrain", "no ARN")
+    with pytest.raises(world.stepfunctions.exceptions.InvalidArn):
+        sweep(world)
+
+
+# The handler
+
+
+def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
+    world.end_execution(begin(world))
+    assert handle() == {
+        "leases": ["retrain"],
+        "stopped": [],
+        "runs": ["a"],
+        "resent": [],
+        "requested_run": False,
+        "reviews": {},
+    }
+    assert world.received("people")[0]["Subject"] == "LabelLoop pets: run failed"
+    assert world.received("machines")[0]["detail"]["id"] == "a"
+    assert not any(handle().values())
+    assert world.received("people") == []
+
+
+@pytest.mark.parametrize("failing", ["sweep", "resend_lost_events", "request_run_if_due", "reconcile"])
+def test_a_part_that_fails_keeps_no_other_from_its_work(
+    failing: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is asked to do something, and the one that failed does so in the next sweep."""
+    world.tune(min_new_images=2, resend_event_after_seconds=60)
+    world.images("cat", 2)
+    world.version("forgotten", "RUNNING")
+    tended: list[str] = []
+
+    def tend(*asked: Any) -> Reconciled:
+        tended.append("once")
+        return Reconciled(settled=1)
+
+    monkeypatch.setattr(reviews, "reconcile", tend)
+    monkeypatch.setattr(lost_events, "resend_lost_events", lambda *asked: ["key"])
+
+    def broken(*asked: Any) -> Any:
+        raise RuntimeError(failing)
+
+    def done() -> dict[str, bool]:
+        return {
+            "sweep": world.fake.statuses() == {"forgotten": "STOPPING"},
+            "request_run_if_due": len(world.running("retrain")) == 1,
+            "reconcile": len(tended) == 1,
+        }
+
+    where = {
+        "reconcile": reviews,
+        "request_run_if_due": requests,
+        "resend_lost_events": lost_events,
+    }.get(failing, leases)
+    with monkeypatch.context() as patched:
+        patched.setattr(where, failing, broken)
+        with pytest.raises(ExceptionGroup) as raised:
+            handle()
+    assert [str(error) for error in raised.value.exceptions] == [failing]
+    assert {name for name, is_done in done().items() if not is_done} == {failing} - {"resend_lost_events"}
+    tended.clear()
+    assert handle()["reviews"] == {"settled": 1}
+    assert all(done().values())
+
+
+def test_the_handler_starts_the_run_that_nobody_requested(world: World) -> None:
+    world.tune(min_new_images=2)
+    world.images("cat", 2)
+    assert handle()["requested_run"] is True
+    assert len(world.running("retrain")) == 1
+
+
+# Lost events
+
+
+def resend(world: World, after: int, monkeypatch: pytest.MonkeyPatch, later: timedelta) -> list[str]:
+    """`later` passes before the sweep."""
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Later:
+            return cast(Later, datetime.now(UTC) + later)
+
+    monkeypatch.setattr(lost_events, "datetime", Later)
+    return lost_events.resend_lost_events(world.s3, world.sqs, BUCKET, world.queues["register"], after)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "resent"), [(1, False), (14, False), (16, True), (23 * 60, True), (25 * 60, False)]
+)
+def test_an_object_that_waits_for_too_long_gets_a_new_event(
+    minutes: int, resent: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "incoming/labeled/ünïcödé +%20/a b.jpg"
+    for name in (key, "incoming/labeled/folder/", "images/other.jpg"):
+        world.s3.put_object(Bucket=BUCKET, Key=name, Body=b"12345")
+    found = resend(world, 900, monkeypatch, timedelta(minutes=minutes))
+    assert found == ([key] if resent else [])
+    messages = world.received("register")
+    assert [message["detail"]["object"] for message in messages] == (
+        [{"key": key, "size": 5}] if resent else []
+    )
+    if messages:
+        assert messages[0]["detail"]["bucket"] == {"name": BUCKET}
+        assert messages[0]["detail-type"] == "Object Created"
+        json.dumps(messages[0])
+
+
+def test_no_more_events_are_sent_than_one_sweep_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_events, "RESEND_LIMIT", 3)
+    for number in range(5):
+        world.s3.put_object(Bucket=BUCKET, Key=f"incoming/unlabeled/{number}.jpg", Body=b"1")
+    assert len(resend(world, 900, monkeypatch, timedelta(hours=1))) == 3
