@@ -67,6 +67,18 @@ def test_states_are_those_of_the_state_machine(machine: str) -> None:
     assert states == set(definition["States"])
 
 
+def test_every_prefix_and_index_is_in_the_architecture() -> None:
+    infra = "".join(path.read_text() for path in (ROOT / "infra").glob("*.py"))
+    names = {
+        *re.findall(r'objects\("([a-z0-9/]+)"\)', infra),
+        *re.findall(r'index_name="(\w+)"', infra),
+        *re.findall(r'\bprefix="([a-z0-9/]+)"', infra),
+    }
+    assert len(names) > 10
+    page = ARCHITECTURE.read_text()
+    assert {name for name in names if f"`{name}" not in page} == set()
+
+
 def _texts(tree: ast.AST) -> Iterator[str]:
     """Every string of a module; what an f-string fills in is a NUL."""
     for node in ast.walk(tree):
