@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 from local.scenes import Scene, detection_scenes
-from tests.web.site import Site, desk_is_ready, served
+from tests.fixtures.console_site import Site, desk_is_ready, served
 
 FOLDER = Path(__file__).parent / "pictures"
 MAX_BYTES = 200_000
