@@ -164,12 +164,13 @@ class Model:
 
 def _facts(document: dict[str, Any]) -> Facts:
     stage = document["second_stage"]
-    document |= {
+    parts: dict[str, Any] = {
+        **document,
         "labels": tuple(document["labels"]),
         "canvas": Canvas(**document["canvas"]),
         "second_stage": SecondStage(**stage) if stage else None,
     }
-    return Facts(**document)
+    return Facts(**parts)
 
 
 def networks_for(facts: Facts) -> tuple[nn.Module, nn.Module | None]:
