@@ -585,7 +585,7 @@ def test_a_fault_strikes_over_http(server: Server, rekognition: Any) -> None:
     asked = urllib.request.Request(f"{server.url}/_labelloop/faults", fault, method="POST")  # noqa: S310
     urllib.request.urlopen(asked).read()  # noqa: S310
     waiting = json.load(urllib.request.urlopen(f"{server.url}/_labelloop/faults"))["faults"]  # noqa: S310
-    assert [(fault["operation"], fault["times"]) for fault in waiting] == [("DescribeProjects", 1)]
+    assert [(each["operation"], each["times"]) for each in waiting] == [("DescribeProjects", 1)]
     with pytest.raises(rekognition.exceptions.ThrottlingException):
         rekognition.describe_projects()
     assert rekognition.describe_projects()["ProjectDescriptions"]
