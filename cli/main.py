@@ -6,7 +6,7 @@ It speaks to AWS by boto3 alone, and so to the embedded stack where AWS_ENDPOINT
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.progress import track
@@ -16,6 +16,7 @@ from cli import detect as detection
 from cli.session import INTERRUPTED, AsJson, Commands, Name, Session, session
 from cli.users import users_app
 from lambdas.domain.review.workforce import worker_template
+from lambdas.domain.shared import records
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")]
 
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
-    epilog="Exit codes: 0 done, 1 failed, 2 not understood, 3 no promotion (refused or skipped).",
+    epilog="Exit codes: 0 done, 1 failed, 2 not understood, 3 no promotion (rejected or skipped).",
 )
 
 
@@ -89,10 +90,10 @@ def show_runs(
     deployment = using.deployment()
     if run:
         one = using.gather("Asking", lambda: history.run(deployment, run))
-        using.tell(one, lambda: history.show_run(using.out.console, one))
+        using.tell(one.as_dict(), lambda: history.show_run(using.out.console, one))
     else:
         every = using.gather("Asking", deployment.loop_state.runs)
-        using.tell(every, lambda: history.show_runs(using.out.console, every))
+        using.tell([run.as_dict() for run in every], lambda: history.show_runs(using.out.console, every))
 
 
 @app.command("models")
@@ -112,10 +113,12 @@ def show_models(
         one = using.gather(
             "Asking", lambda: history.lineage(deployment, history.version(deployment, version))
         )
-        using.tell(one, lambda: history.show_model(using.out.console, one))
+        using.tell(one.as_dict(), lambda: history.show_model(using.out.console, one))
     else:
         every = using.gather("Asking", lambda: history.models(deployment))
-        using.tell(every, lambda: history.show_models(using.out.console, every))
+        using.tell(
+            [version.as_dict() for version in every], lambda: history.show_models(using.out.console, every)
+        )
 
 
 @app.command("report")
@@ -153,7 +156,7 @@ def train(
 ) -> None:
     """Start a run now.
 
-    With --wait the exit code says how it ended: 0 promoted, 3 refused or skipped, 1 failed.
+    With --wait the exit code says how it ended: 0 promoted, 3 rejected or skipped, 1 failed.
 
     [dim]labelloop train --wait --force[/dim]
     """
@@ -177,8 +180,8 @@ def train(
     if other := control.overtaking(deployment, record):
         console.print(f"Run {other.id} began before it; this is how it goes")
         started, record = False, _follow_run(using, other)
-    using.tell({**record, "started": started}, lambda: history.show_run(console, record))
-    raise typer.Exit(control.exit_code(str(record["outcome"])))
+    using.tell({**record.as_dict(), "started": started}, lambda: history.show_run(console, record))
+    raise typer.Exit(control.exit_code(str(record.outcome)))
 
 
 @app.command("rollback")
@@ -252,13 +255,15 @@ def detect(  # noqa: PLR0917 one for each option
         raise typer.Exit(1)
 
 
-def _follow_run(using: Session, run: following.Run) -> dict[str, Any]:
+def _follow_run(using: Session, run: following.FollowedRun) -> records.Run:
     """The run's record once it has ended."""
     _follow(using, run, f"the run goes on; `labelloop runs {run.id}` tells how it ended")
     return run.record()
 
 
-def _follow(using: Session, followed: following.Run | following.Promotion, goes_on: str) -> None:
+def _follow(
+    using: Session, followed: following.FollowedRun | following.FollowedPromotion, goes_on: str
+) -> None:
     try:
         with live.display(using.out.console) as display:
             following.follow(followed, display)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.scores import Verdict
 
-OUTCOME_STYLES = {"promoted": "green", "refused": "yellow", "skipped": "dim", "failed": "red"}
-STATE_STYLES = {"champion": "bold green", "refused": "yellow", "failed": "red"}
+OUTCOME_STYLES = {"promoted": "green", "rejected": "yellow", "skipped": "dim", "failed": "red"}
+STATE_STYLES = {"champion": "bold green", "rejected": "yellow", "failed": "red"}
 
 
 def f1(value: Any) -> str:
@@ -47,13 +47,13 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 GATES = {
-    "evaluation": "gate 1, evaluation",
-    "shadow": "gate 2, real detections",
+    "evaluation": "evaluation gate",
+    "shadow": "shadow gate",
     "rollback": "rollback",
 }
 
 
-def verdict(found: Mapping[str, Any]) -> str:
+def verdict(verdict: Verdict) -> str:
     """A gate's verdict in one sentence."""
-    name = GATES.get(str(found["gate"]), str(found["gate"]))
-    return f"{name}: {'passed' if found['passed'] else 'refused'}: {'; '.join(found['reasons'])}"
+    outcome = "passed" if verdict.passed else "rejected"
+    return f"{GATES.get(verdict.gate, verdict.gate)}: {outcome}: {'; '.join(verdict.reasons)}"
