@@ -219,7 +219,7 @@ def _fitted(plan: Plan, said: ImageAnnotation, picture: Picture) -> ImageAnnotat
     real = (picture.width, picture.height)
     if said.kind == "classification" or not said.boxes:
         return replace(said, size=real, normalised=False)
-    if said.normalised or said.size in (None, real):
+    if said.normalised or said.size is None or said.size == real:
         return _inside(replace(in_pixels(said, *real), size=real))
     if said.size == picture.stored_size:
         plan.remarks[TURNED] += 1

@@ -22,7 +22,7 @@ def test_clients_are_made_once(cli: Cli) -> None:
     found = Deployment.find("parts")
     assert found.s3 is found.s3
     with pytest.raises(AttributeError):
-        found.bucket = "another"  # type: ignore[misc]
+        found.bucket = "another"  # pyrefly: ignore[read-only]
 
 
 def test_no_such_stack_says_what_to_do(cli: Cli) -> None:

@@ -254,7 +254,8 @@ def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
     before = loop.loop_state.champion()
     assert before is not None
     execution = loop.start("PromoteMachineArn", "by-hand", {"version": version, "rollback": True})
-    asked, image = [], next(classification_scenes(1, seed=5)).jpeg()
+    image = next(classification_scenes(1, seed=5)).jpeg()
+    asked: list[str] = []
     while not (ended := ended_execution(loop, execution)):
         champion = loop.loop_state.champion()
         assert champion is not None
@@ -315,7 +316,7 @@ def test_a_bad_burst_is_sorted_out_and_harms_nothing_else(loop: Loop) -> None:
         loop.put(f"incoming/labeled/empty/again {key}.jpg", scene.jpeg())
     for name, (_, reason) in UNUSABLE.items():
         key = f"rejected/labeled/empty/{name}"
-        found = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")  # type: ignore[misc]
+        found = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")
         assert found["reason"] == reason, found
         assert key in loop.keys(key)
     until(lambda: len(loop.images()) == before + len(good), 60, "the good ones are registered")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lambdas.domain.retrain import notification, requests, runs, waiting
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import ModelVersion, Run, RunStep
+from lambdas.domain.shared.records import ModelVersion, Run, RunStep, VersionState
 from lambdas.domain.shared.scores import LabelScore, Verdict
 from lambdas.domain.shared.tuning import Tuning
 from tests.fixtures.deployment import CONSOLE, TOPIC, World
@@ -159,7 +159,9 @@ def test_after_a_stopped_run_any_change_starts_one_if_enough_is_new_in_all(world
 
 
 @pytest.mark.parametrize(("state", "after"), [("training", "failed"), ("trained", "trained")])
-def test_what_a_failed_run_did_not_see_to_its_end_has_failed(state: str, after: str, world: World) -> None:
+def test_what_a_failed_run_did_not_see_to_its_end_has_failed(
+    state: VersionState, after: str, world: World
+) -> None:
     """Else its snapshot would count as trained, and never be."""
     arn = begin(world)
     world.loop_state.update_version(ModelVersion("v1", state=state, snapshot="s"))
