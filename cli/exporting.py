@@ -116,7 +116,7 @@ def of_catalogue(deployment: Deployment) -> Iterator[Exported]:
     """Every labelled image, with its side if it has one."""
     names, ledger = Names(), Ledger.read(deployment.catalogue)
     for image in curation.find(deployment.catalogue, status="labelled"):
-        yield Exported(image, ledger.side_of(image.sha256), names.name(image))
+        yield Exported(image, ledger.dataset_type_of(image.sha256), names.name(image))
 
 
 def of_snapshot(deployment: Deployment, snapshot: str) -> Iterator[Exported]:

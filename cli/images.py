@@ -17,7 +17,7 @@ from rich.table import Table
 from cli import drawing, words
 from cli.deployment import Deployment
 from cli.output import CommandError
-from lambdas.domain.catalogue import curation
+from lambdas.domain.catalogue import curation, split_ledger
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Status
 from lambdas.domain.shared import annotation as shared_annotation
@@ -60,7 +60,7 @@ def find(deployment: Deployment, wanted: Wanted) -> list[dict[str, Any]]:
         label=wanted.label,
         status=wanted.status,
         source=wanted.source,
-        side=wanted.side,
+        dataset_type=wanted.side,
         limit=wanted.limit,
     )
     return [as_dict(deployment, image) for image in found]
@@ -104,7 +104,7 @@ def as_dict(deployment: Deployment, image: CatalogueImage) -> dict[str, Any]:
     return {
         "sha256": image.sha256,
         "status": image.status,
-        "side": catalogue_images.side_of(deployment.catalogue, image.sha256) or "",
+        "side": split_ledger.dataset_type_of(deployment.catalogue, image.sha256) or "",
         "kind": image.kind,
         "labels": list(image.label_names),
         "boxes": [
@@ -248,7 +248,7 @@ def relabel(deployment: Deployment, prefix: str, said: Judgement) -> dict[str, A
 def withdraw(deployment: Deployment, found: Sequence[CatalogueImage]) -> list[dict[str, Any]]:
     """Take images out of every later data set."""
     for image in found:
-        curation.withdraw(deployment.catalogue, image.sha256, _by())
+        curation.exclude(deployment.catalogue, image.sha256, _by())
     return [as_dict(deployment, get(deployment, image.sha256)) for image in found]
 
 

@@ -1,4 +1,4 @@
-"""Whole data sets: several annotation files, and files beside them that are not understood."""
+"""Whole datasets: several annotation files, and files beside them that are not understood."""
 
 from __future__ import annotations
 

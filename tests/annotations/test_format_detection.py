@@ -1,4 +1,4 @@
-"""Which format a data set has, and what is said when that is not clear."""
+"""Which format a dataset has, and what is said when that is not clear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which format a data set has, by what is in it."""
+"""Which format a dataset has, by what is in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Manifests, folders of images, and the whole data sets that they are."""
+"""Manifests, folders of images, and the whole datasets that they are."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     )
 
 
-# Whole data sets
+# Whole datasets
 
 
 def test_an_image_of_two_files_is_taken_from_the_first(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Readers and writers of annotation formats: what a data set says, image by image, without AWS."""
+"""Readers and writers of annotation formats: what a dataset says, image by image, without AWS."""

@@ -1,4 +1,4 @@
-"""Boxes of whatever numbers a data set has, or why they are none."""
+"""Boxes of whatever numbers a dataset has, or why they are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole data set on this machine: every annotation file, and every image."""
+"""A whole dataset on this machine: every annotation file, and every image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(
     *,
     folder: Folder | None = None,
 ) -> Iterator[Event]:
-    """What a data set says of each of its images; those that it says nothing of come last.
+    """What a dataset says of each of its images; those that it says nothing of come last.
 
     Of a single annotation file only the images that it names are told. An image that more than one file
     speaks of is taken from the first that says what is on it, and is a problem in the others that do.

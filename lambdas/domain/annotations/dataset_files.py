@@ -1,4 +1,4 @@
-"""The files of a data set on this machine, and which image a name means."""
+"""The files of a dataset on this machine, and which image a name means."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ OTHER_SUFFIX = "images whose names differ from the annotations' in their extensi
 
 
 class Folder:
-    """A data set's folder: its files by their paths seen from there, with forward slashes, in order.
+    """A dataset's folder: its files by their paths seen from there, with forward slashes, in order.
 
-    Links are followed to files and folders inside; what leads out is a problem, and no file of the data set.
+    Links are followed to files and folders inside; what leads out is a problem, and no file of the dataset.
     Hidden files are left alone, and counted.
     """
 
@@ -113,7 +113,7 @@ class Folder:
                 return name
         if beside.startswith("../"):
             raise AnnotationError(
-                "leaves_folder", f"{reference} is outside of the data set's folder: move it inside"
+                "leaves_folder", f"{reference} is outside of the dataset's folder: move it inside"
             )
         return ""
 
@@ -132,7 +132,7 @@ class Folder:
             told = ", ".join(closest[:3])
             raise AnnotationError("ambiguous_name", f"{reference} may be any of {told}: name it in full")
         shorter = min(closest[0].count("/"), reference.count("/"))
-        # Folders of another machine mean nothing here; those of the data set do.
+        # Folders of another machine mean nothing here; those of the dataset do.
         if _agreement(closest[0], reference) < shorter and not image_references.is_absolute(reference):
             raise AnnotationError(
                 "image_missing", f"{reference} is not there, but {closest[0]} is: correct one of them"
@@ -172,7 +172,7 @@ class Folder:
             self._refuse(name, "broken_link", "a link that leads to no file: remove it, or copy the file")
             return
         if is_link and not real.is_relative_to(self._root):
-            self._refuse(name, "leaves_folder", "a link out of the data set's folder: copy what it leads to")
+            self._refuse(name, "leaves_folder", "a link out of the dataset's folder: copy what it leads to")
         elif path.is_dir():
             real = path.resolve()
             if real not in inside:

@@ -1,4 +1,4 @@
-"""Which format a data set has."""
+"""Which format a dataset has."""
 
 from __future__ import annotations
 

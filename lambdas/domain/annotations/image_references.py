@@ -1,4 +1,4 @@
-"""How annotations name images, and which side of a data set a name speaks of."""
+"""How annotations name images, and which side of a dataset a name speaks of."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def side_of(path: str) -> str:
 
 
 def split_named(word: str, has_test: bool) -> RequestedDatasetType:
-    """The split that a word stands for. Validation images are TEST if the data set has no others, else TRAIN:
+    """The split that a word stands for. Validation images are TEST if the dataset has no others, else TRAIN:
     there are two sides only, and the data's own test images are what it is to be measured by."""
     side = side_named(word)
     return ("TRAIN" if has_test else "TEST") if side == "VALIDATION" else side

@@ -6,15 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lambdas.domain.annotations.types import Note, Problem
+from lambdas.domain.shared.errors import UnusableInputError
 
 
-class AnnotationError(ValueError):
-    """Something that cannot be used: a reason to count by, a detail that says what to do."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class AnnotationError(UnusableInputError):
+    """Something that an annotation file says cannot be used."""
 
     def problem(self, file: str, line: int = 0, image: str = "") -> Problem:
         return Problem(file, line, self.reason, self.detail, image)

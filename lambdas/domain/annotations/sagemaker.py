@@ -23,7 +23,7 @@ from lambdas.domain.shared import manifests
 
 NAMED_AGAIN = "named by more lines than one: the first line was taken"
 WRITTEN_AT = "1970-01-01T00:00:00.000Z"
-"""Manifests want a creation-date; the same data set gives the same file whenever it is written."""
+"""Manifests want a creation-date; the same dataset gives the same file whenever it is written."""
 _CHUNK = 1024 * 1024
 _STAND_IN = "s3://stand-in/image"
 
@@ -51,7 +51,7 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
             try:
                 image, annotation = _line(text, line, file, remarks, bad_boxes)
                 if folder:
-                    image = folder.find(image, file, annotation.split_wanted or sides.of_file)
+                    image = folder.find(image, file, annotation.requested_dataset_type or sides.of_file)
                 if not staging.image(image, line=line)[1]:
                     raise AnnotationError("duplicate_image", NAMED_AGAIN)
                 yield ImageAnnotation(
@@ -63,7 +63,7 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
                         for box in annotation.boxes
                     ),
                     size=annotation.image_size,
-                    split=annotation.split_wanted or sides.of_image(image),
+                    split=annotation.requested_dataset_type or sides.of_image(image),
                     file=file,
                     line=line,
                 )

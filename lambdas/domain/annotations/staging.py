@@ -1,4 +1,4 @@
-"""What is said of each image, brought together on disk: data sets may be larger than memory."""
+"""What is said of each image, brought together on disk: datasets may be larger than memory."""
 
 from __future__ import annotations
 

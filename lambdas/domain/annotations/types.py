@@ -22,10 +22,10 @@ class LabelledBox:
 
 @dataclass(frozen=True, slots=True)
 class ImageAnnotation:
-    """What a data set says about one image."""
+    """What a dataset says about one image."""
 
     image: str
-    """Its path as seen from the data set's root with forward slashes, or s3://bucket/key."""
+    """Its path as seen from the dataset's root with forward slashes, or s3://bucket/key."""
     kind: Kind | None
     """None where it says nothing: the image needs a person."""
     labels: tuple[str, ...] = ()

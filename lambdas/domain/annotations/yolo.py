@@ -30,7 +30,7 @@ POSE = "key points were left out, their boxes taken"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """What a YOLO data set says: a folder, or its data.yaml.
+    """What a YOLO dataset says: a folder, or its data.yaml.
 
     Boxes come as shares of the image's sides (Found.normalised).
 

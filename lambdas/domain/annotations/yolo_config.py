@@ -1,4 +1,4 @@
-"""What a YOLO data set's data.yaml says: the classes' names, and which images are on which side."""
+"""What a YOLO dataset's data.yaml says: the classes' names, and which images are on which side."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
 
 
 def names_classes(path: Path) -> bool:
-    """Whether a YAML file is a data set's."""
+    """Whether a YAML file is a dataset's."""
     try:
         return isinstance(_yaml(path).get("names"), (list, dict))
     except AnnotationError:
@@ -206,7 +206,7 @@ def _split(folder: Folder, entry: _Entry, config: Config) -> Iterator[Event]:
             yield Note(entry.file, f"{entry.given[:200]} was read as {name}")
     if name is None:
         reason = "leaves_folder" if whole.startswith(("../", "/")) else "path_missing"
-        detail = f"{entry.given[:200]} is not in the data set's folder: correct it, or move it"
+        detail = f"{entry.given[:200]} is not in the dataset's folder: correct it, or move it"
         yield Problem(entry.file, 0, reason, detail)
     elif name.endswith(".txt"):
         config.lists.add(name)
@@ -216,7 +216,7 @@ def _split(folder: Folder, entry: _Entry, config: Config) -> Iterator[Event]:
 
 
 def _inside(folder: Folder, name: str) -> str | None:
-    """The folder or file of the data set that a path means; None if there is none."""
+    """The folder or file of the dataset that a path means; None if there is none."""
     name = posixpath.normpath(name)
     if name == ".":
         return ""

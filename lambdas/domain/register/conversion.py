@@ -25,6 +25,7 @@ from lambdas.domain.annotations import entries
 from lambdas.domain.register.arrivals import INCOMING, PARTS, Arrival
 from lambdas.domain.register.rejections import BrokenLines
 from lambdas.domain.shared import clock, manifests
+from lambdas.domain.shared.errors import UnusableInputError
 from lambdas.domain.shared.manifests import ALSO_ATTRIBUTE, LINE_ATTRIBUTE, BrokenLineError
 
 if TYPE_CHECKING:
@@ -47,13 +48,8 @@ _NORMALISED = (
 )
 
 
-class UnusableFileError(ValueError):
-    """A file that no line can be taken of: a reason to count by, a detail that says what to do."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class UnusableFileError(UnusableInputError):
+    """No line of an annotation file can be used."""
 
 
 def check_bytes(size: int) -> None:
