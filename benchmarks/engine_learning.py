@@ -22,7 +22,7 @@ from PIL import ImageEnhance
 import learning
 from benchmarks import error_pictures
 from lambdas.domain.annotations import folders, voc
-from lambdas.domain.annotations.format_detection import recognise
+from lambdas.domain.annotations.format_detection import detect_format
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
 from learning import Box, Example, Progress, Task
 from local import scenes
@@ -77,8 +77,8 @@ def scale(count: int = MANY, seconds: float = MANY_SECONDS) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         examples = _many(count, folder / "images")
-        split = count // 5
-        _write_job(folder / "job.json", train=examples[split:], test=examples[:split])
+        test = count // 5
+        _write_job(folder / "job.json", train=examples[test:], test=examples[:test])
         told: dict[str, float] = {}
         began = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
@@ -93,10 +93,12 @@ def scale(count: int = MANY, seconds: float = MANY_SECONDS) -> None:
     # Linux says kilobytes, of the largest child there was.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     kept = "kept" if told["learning"] <= seconds else "NOT kept"
-    print(f"scale: detection, {count - split} images of {SMALL[0]} x {SMALL[1]}, {split} to test with")
+    print(
+        f"scale: detection, {count - test} images of {SMALL[0]} x {SMALL[1]}, {test} to test with"
+    )
     print(f"  learning took {told['learning']:.0f} s of {seconds:.0f} s: {kept}")
     testing = told["testing"] - told["learning"]
-    print(f"  testing took {testing:.0f} s, {split / testing:.0f} images/s; F1 {f1:.3f}")
+    print(f"  testing took {testing:.0f} s, {test / testing:.0f} images/s; F1 {f1:.3f}")
     print(f"  all of it {took:.0f} s; peak memory of the process {peak:.0f} MB", flush=True)
 
 
@@ -199,13 +201,13 @@ def _written(found: Iterable[scenes.Scene], folder: Path) -> list[Example]:
 
 
 def _read(root: Path) -> DataSet:
-    reader = voc.read if recognise(root).format == "voc" else folders.read
+    reader = voc.read if detect_format(root).format == "voc" else folders.read
     found = [one for one in reader(root) if isinstance(one, ImageAnnotation) and one.kind]
     sides = {
         side: [
             Example(root / one.image, one.labels, tuple(_box(box) for box in one.boxes))
             for one in found
-            if one.split == side
+            if one.dataset_type == side
         ]
         for side in ("TRAIN", "TEST")
     }

@@ -70,7 +70,7 @@ class ExportedImage:
             boxes=tuple(LabelledBox(b.label, b.left, b.top, b.width, b.height) for b in image.boxes),
             size=(image.width, image.height),
             normalised=False,
-            split=self.dataset_type or "",
+            dataset_type=self.dataset_type or "",
             file="",
             line=0,
         )

@@ -164,15 +164,15 @@ def convert(path: Path, writer: Writer) -> None:
     # Imported here, because most of a cold start's events need no reader.
     from lambdas.domain.annotations import coco, tables, types  # noqa: PLC0415
     from lambdas.domain.annotations.format_detection import (  # noqa: PLC0415
-        AmbiguousError,
-        UnrecognisedError,
-        recognise,
+        AmbiguousFormatError,
+        UnknownFormatError,
+        detect_format,
     )
 
     try:
-        format = recognise(path).format
-    except (UnrecognisedError, AmbiguousError) as error:
-        raise UnusableFileError("unrecognised", str(error)) from error
+        format = detect_format(path).format
+    except (UnknownFormatError, AmbiguousFormatError) as error:
+        raise UnusableFileError("unknown_format", str(error)) from error
     if format == "manifest":
         with path.open("rb") as file:
             split_manifest(manifests.numbered_lines(iter(lambda: file.read(1024**2), b"")), writer)
