@@ -1,4 +1,4 @@
-"""What people do to single images: find, withdraw, restore, relabel."""
+"""What people do to single images: find, exclude, restore, relabel."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from lambdas.domain.catalogue import curation, snapshot_rows
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.images import CatalogueImage
-from lambdas.domain.catalogue.split_ledger import Assigned, CatalogueError, Ledger
+from lambdas.domain.catalogue.split_ledger import AssignedImage, Ledger
 from lambdas.domain.register import registration
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
@@ -34,16 +35,16 @@ def trained_on(drop: Drop) -> set[str]:
     return {row.sha256 for row in snapshot_rows.labelled(drop.table)}
 
 
-# Withdrawing
+# Excluding
 
 
-def test_a_withdrawn_image_is_out_until_it_is_restored(drop: Drop) -> None:
+def test_an_excluded_image_is_out_until_it_is_restored(drop: Drop) -> None:
     sha256 = dropped(drop, "labeled/cat/a.jpg")
     cutoff = drop.image(sha256).changed_at
-    change = curation.withdraw(drop.table, sha256, "ann")
+    change = curation.exclude(drop.table, sha256, "ann")
     image = drop.image(sha256)
     assert change.labels_changed
-    assert (image.status, image.labels, image.changed_by) == ("withdrawn", ("cat",), "ann")
+    assert (image.status, image.labels, image.changed_by) == ("excluded", ("cat",), "ann")
     assert trained_on(drop) == set()
     assert catalogue_images.count_changed_since(drop.table, cutoff, 100) == 1, (
         "there is something to train anew"
@@ -57,7 +58,7 @@ def test_a_withdrawn_image_is_out_until_it_is_restored(drop: Drop) -> None:
 def test_changes_of_both_kinds_are_counted_to_a_limit(drop: Drop) -> None:
     images = [dropped(drop, f"labeled/cat/{number}.jpg", number) for number in range(5)]
     for sha256 in images[:2]:
-        curation.withdraw(drop.table, sha256, "ann")
+        curation.exclude(drop.table, sha256, "ann")
     assert catalogue_images.count_changed_since(drop.table, "", 100) == 5
     assert catalogue_images.count_changed_since(drop.table, "", 4) == 4
     assert catalogue_images.count_changed_since(drop.table, "", 3) == 3
@@ -67,7 +68,7 @@ def test_changes_of_both_kinds_are_counted_to_a_limit(drop: Drop) -> None:
 def test_an_image_is_restored_as_what_it_was(drop: Drop, folder: str) -> None:
     sha256 = dropped(drop, folder)
     before = drop.image(sha256)
-    curation.withdraw(drop.table, sha256, "ann")
+    curation.exclude(drop.table, sha256, "ann")
     curation.restore(drop.table, sha256, "ann")
     after = drop.image(sha256)
     assert replace(after, changed_at=before.changed_at, changed_by="", revision=before.revision) == before
@@ -76,7 +77,7 @@ def test_an_image_is_restored_as_what_it_was(drop: Drop, folder: str) -> None:
 def test_a_conflict_is_restored_as_a_conflict(drop: Drop) -> None:
     sha256 = dropped(drop, "labeled/cat/a.jpg")
     dropped(drop, "labeled/dog/a.jpg")
-    curation.withdraw(drop.table, sha256, "ann")
+    curation.exclude(drop.table, sha256, "ann")
     curation.restore(drop.table, sha256, "ann")
     assert drop.image(sha256).status == "conflict"
 
@@ -84,27 +85,27 @@ def test_a_conflict_is_restored_as_a_conflict(drop: Drop) -> None:
 def test_nothing_is_written_where_nothing_changes(drop: Drop) -> None:
     sha256 = dropped(drop, "labeled/cat/a.jpg")
     assert curation.restore(drop.table, sha256, "ann").after.revision == 1
-    curation.withdraw(drop.table, sha256, "ann")
-    assert curation.withdraw(drop.table, sha256, "bob").after.changed_by == "ann"
+    curation.exclude(drop.table, sha256, "ann")
+    assert curation.exclude(drop.table, sha256, "bob").after.changed_by == "ann"
 
 
 @pytest.mark.parametrize("again", ["labeled/cat/again.jpg", "unlabeled/again.jpg", "labeled/dog/again.jpg"])
-def test_an_upload_of_the_same_bytes_leaves_it_withdrawn(drop: Drop, again: str) -> None:
+def test_an_upload_of_the_same_bytes_leaves_it_excluded(drop: Drop, again: str) -> None:
     sha256 = dropped(drop, "labeled/cat/a.jpg")
-    curation.withdraw(drop.table, sha256, "ann")
+    curation.exclude(drop.table, sha256, "ann")
     dropped(drop, again)
-    assert drop.image(sha256).status == "withdrawn"
+    assert drop.image(sha256).status == "excluded"
     assert trained_on(drop) == set()
     curation.restore(drop.table, sha256, "ann")
     assert drop.image(sha256).status == ("conflict" if "dog" in again else "labelled")
 
 
-def test_an_annotation_of_a_withdrawn_image_is_kept_for_its_restoration(drop: Drop) -> None:
+def test_an_annotation_of_an_excluded_image_is_kept_for_its_restoration(drop: Drop) -> None:
     key = "incoming/labeled/cat/a.jpg"
     sha256 = drop.drop(key, data(0)).sha256
-    curation.withdraw(drop.table, sha256, "ann")
+    curation.exclude(drop.table, sha256, "ann")
     drop.drop_manifest("m.manifest", labelled_line(key, "dog"))
-    assert (drop.image(sha256).status, drop.image(sha256).labels) == ("withdrawn", ("dog",))
+    assert (drop.image(sha256).status, drop.image(sha256).labels) == ("excluded", ("dog",))
     curation.restore(drop.table, sha256, "ann")
     assert drop.image(sha256).status == "labelled"
 
@@ -162,17 +163,17 @@ def test_relabelling_with_nothing_takes_labels_away(drop: Drop) -> None:
     assert (drop.image(sha256).status, drop.image(sha256).kind) == ("unlabelled", None)
 
 
-def test_a_withdrawn_image_is_relabelled_and_stays_withdrawn(drop: Drop) -> None:
+def test_an_excluded_image_is_relabelled_and_stays_excluded(drop: Drop) -> None:
     sha256 = dropped(drop, "labeled/cat/a.jpg")
-    curation.withdraw(drop.table, sha256, "ann")
+    curation.exclude(drop.table, sha256, "ann")
     curation.relabel(drop.table, sha256, "classification", ("dog",), (), "ann")
-    assert (drop.image(sha256).status, drop.image(sha256).labels) == ("withdrawn", ("dog",))
+    assert (drop.image(sha256).status, drop.image(sha256).labels) == ("excluded", ("dog",))
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda table: curation.withdraw(table, "ab" * 32, "ann"),
+        lambda table: curation.exclude(table, "ab" * 32, "ann"),
         lambda table: curation.restore(table, "ab" * 32, "ann"),
         lambda table: curation.relabel(table, "ab" * 32, "classification", ("cat",), (), "ann"),
     ],
@@ -190,15 +191,15 @@ KEYS = ("labeled/cat/a.jpg", "labeled/cat/b.jpg", "labeled/dog/c.jpg", "unlabele
 
 @pytest.fixture
 def images(drop: Drop) -> dict[str, str]:
-    """Letter of what was dropped, by SHA-256. a is withdrawn, b tests and c teaches, e has a box."""
-    found = {dropped(drop, key, number): key[-5] for number, key in enumerate(KEYS)}
-    a, b, c, _, e = found
-    curation.withdraw(drop.table, a, "ann")
+    """Letter of what was dropped, by SHA-256. a is excluded, b tests and c teaches, e has a box."""
+    letters = {dropped(drop, key, number): key[-5] for number, key in enumerate(KEYS)}
+    a, b, c, _, e = letters
+    curation.exclude(drop.table, a, "ann")
     curation.relabel(drop.table, e, "detection", (), BOXES[1:], "ann")
-    for sha256, side in ((b, "TEST"), (c, "TRAIN")):
-        new = Assigned(sha256, "TEST" if side == "TEST" else "TRAIN", "0" * 16)
+    for sha256, dataset_type in ((b, "TEST"), (c, "TRAIN")):
+        new = AssignedImage(sha256, "TEST" if dataset_type == "TEST" else "TRAIN", "0" * 16)
         Ledger.read(drop.table).assign(drop.table, sha256[:2], [new])
-    return found
+    return letters
 
 
 @pytest.mark.parametrize(
@@ -210,16 +211,16 @@ def images(drop: Drop) -> dict[str, str]:
         ({"label": "cow"}, ""),
         ({"status": "labelled"}, "bce"),
         ({"status": "unlabelled"}, "d"),
-        ({"status": "withdrawn"}, "a"),
+        ({"status": "excluded"}, "a"),
         ({"status": "conflict"}, ""),
         ({"status": "labelled", "label": "cat"}, "b"),
         ({"source": "incoming/labeled/cat/b.jpg"}, "b"),
         ({"source": "incoming/labeled/cat/b.jpg", "status": "unlabelled"}, ""),
         ({"source": "incoming/labeled/"}, "abc"),
         ({"source": "incoming/nowhere"}, ""),
-        ({"side": "TEST"}, "b"),
-        ({"side": "TRAIN"}, "c"),
-        ({"side": "TRAIN", "label": "cat"}, ""),
+        ({"dataset_type": "TEST"}, "b"),
+        ({"dataset_type": "TRAIN"}, "c"),
+        ({"dataset_type": "TRAIN", "label": "cat"}, ""),
     ],
 )
 def test_finding(drop: Drop, images: dict[str, str], wanted: dict[str, Any], letters: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import snapshot_rows
+from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.images import CatalogueImage, Change
-from lambdas.domain.catalogue.split_ledger import CatalogueError
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.manifests import entry_line, parse_line
 from tests.fixtures.incoming import Drop
@@ -85,7 +85,7 @@ def test_a_writer_that_never_gets_its_turn_gives_up(drop: Drop) -> None:
 def test_the_rows_of_labelled_images_come_sorted(drop: Drop) -> None:
     images = several(drop, 5)
     put(drop, replace(images[0], status="conflict", kind=None, labels=()))
-    put(drop, replace(images[1], status="withdrawn"))
+    put(drop, replace(images[1], status="excluded"))
     found = list(snapshot_rows.labelled(drop.table))
     assert [row.sha256 for row in found] == sorted(image.sha256 for image in images[2:])
 
@@ -95,13 +95,22 @@ def test_a_row_says_what_the_image_says(drop: Drop) -> None:
     image = put(
         drop,
         replace(
-            LABELLED, kind="detection", labels=(), boxes=boxes, split_wanted="TEST", perceptual_hash="ab"
+            LABELLED,
+            kind="detection",
+            labels=(),
+            boxes=boxes,
+            requested_dataset_type="TEST",
+            perceptual_hash="ab",
         ),
     )
     (row,) = snapshot_rows.labelled(drop.table)
     assert row == image.row()
     assert (row.width, row.height, row.kind, row.labels) == (80, 70, "detection", image.label_names)
-    assert (row.changed_at, row.perceptual_hash, row.split_wanted) == (image.changed_at, "ab", "TEST")
+    assert (row.changed_at, row.perceptual_hash, row.requested_dataset_type) == (
+        image.changed_at,
+        "ab",
+        "TEST",
+    )
     assert (
         row.manifest_line("bucket-of-a-stack") == entry_line(image.manifest_entry("bucket-of-a-stack")) + "\n"
     )
@@ -119,7 +128,7 @@ def test_changes_are_counted_to_a_limit(drop: Drop) -> None:
         "unlabelled": 1,
         "labelled": 5,
         "conflict": 0,
-        "withdrawn": 0,
+        "excluded": 0,
     }
 
 

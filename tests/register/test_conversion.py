@@ -105,7 +105,7 @@ def test_a_table_labels_the_images_beside_it(drop: Drop) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"a": 1}', b"\xff\xfe"])
 def test_json_that_is_no_annotation_file_is_rejected_with_what_it_should_be(drop: Drop, body: bytes) -> None:
-    assert drop.drop(f"{FOLDER}x.json", body).reason in ("unrecognised", "empty")
+    assert drop.drop(f"{FOLDER}x.json", body).reason in ("unknown_format", "empty")
     assert drop.reason("annotations/set/x.json")["detail"]
     assert drop.keys("incoming/") == []
 

@@ -377,7 +377,7 @@ def test_an_annotation_waits_for_its_image(drop: Drop, by_content: bool) -> None
 def test_the_split_of_a_data_set_waits_with_its_annotation(drop: Drop) -> None:
     key = "incoming/annotations/late.jpg"
     drop.drop_manifest("m.manifest", labelled_line(key, "cat") | {"labelloop-split": "TEST"})
-    assert drop.image(drop.drop(key).sha256).split_wanted == "TEST"
+    assert drop.image(drop.drop(key).sha256).requested_dataset_type == "TEST"
 
 
 def test_the_newest_of_several_waiting_annotations_counts(drop: Drop) -> None:
@@ -404,7 +404,7 @@ def test_an_image_that_comes_while_its_annotation_is_written_down(
     assert (outcome.pending, outcome.labels_changed) == (0, 1)
     [image] = drop.images()
     assert image.labels == ("cat",)
-    assert pending.get_pendings(drop.table, [key]) == []
+    assert pending.get_pending(drop.table, [key]) == []
 
 
 def test_an_annotation_that_comes_while_its_image_is_registered(
@@ -494,7 +494,7 @@ def test_images_that_never_come_can_be_counted(drop: Drop) -> None:
         "unlabelled": 0,
         "labelled": 1,
         "conflict": 0,
-        "withdrawn": 0,
+        "excluded": 0,
     }
 
 
@@ -506,7 +506,7 @@ def test_a_waiting_annotation_that_does_not_fit_its_image_is_told(drop: Drop) ->
     assert drop.image(outcome.sha256).status == "unlabelled"
     document = json.loads(drop.read("rejected/annotations/m.manifest.line-1.reason.json"))
     assert (document["reason"], document["line"], document["image"]) == ("image_size_differs", 1, key)
-    assert pending.get_pendings(drop.table, [key]) == []
+    assert pending.get_pending(drop.table, [key]) == []
 
 
 def test_a_manifest_outside_annotations_is_no_image(drop: Drop) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
+from lambdas.domain.shared.errors import UnusableInputError
+
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
@@ -49,13 +51,8 @@ _REFUSED_BEGINNINGS = (
 _REFUSED_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF"}
 
 
-class UnusableImageError(ValueError):
-    """These bytes cannot be used to train with: a reason to count by, a detail that says what to do."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class UnusableImageError(UnusableInputError):
+    """These bytes are no image that can be trained with."""
 
 
 @dataclass(frozen=True)

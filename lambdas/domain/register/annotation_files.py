@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue.images import Change
-from lambdas.domain.catalogue.pending import Pending
+from lambdas.domain.catalogue.pending import PendingAnnotation
 from lambdas.domain.register import annotation_matching, arrivals, conversion, rejections
 from lambdas.domain.register.arrivals import ANNOTATIONS, Arrival, Outcome
 from lambdas.domain.register.conversion import UnusableFileError
@@ -125,7 +125,7 @@ def _register_lines(s3: S3Client, table: Table, arrival: Arrival, sha256: str) -
             line = annotation.file_line or number
             for bad in bad_boxes:
                 lines.broken.add(BrokenLineError(line, bad.reason, bad.detail))
-            pending = Pending(annotation, f"{order}#{line:09d}", arrival.key, line, clock.now())
+            pending = PendingAnnotation(annotation, f"{order}#{line:09d}", arrival.key, line, clock.now())
             lines.count(annotation_matching.take(table, arrival.bucket, pending, lines.broken.add))
         except BrokenLineError as broken:
             lines.broken.add(broken)

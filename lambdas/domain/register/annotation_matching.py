@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending as catalogue_pending
-from lambdas.domain.catalogue import sources, split_ledger
+from lambdas.domain.catalogue import sources
+from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.images import CatalogueImage, Change
-from lambdas.domain.catalogue.pending import Pending
+from lambdas.domain.catalogue.pending import PendingAnnotation
 from lambdas.domain.register import rejections
 from lambdas.domain.register.arrivals import INCOMING
 from lambdas.domain.shared import manifests
@@ -30,7 +31,7 @@ Tell = Callable[[BrokenLineError], None]
 """Hears of every box that was left out of an annotation."""
 
 
-def take(table: Table, bucket: str, pending: Pending, tell: Tell) -> Change | None:
+def take(table: Table, bucket: str, pending: PendingAnnotation, tell: Tell) -> Change | None:
     """Apply an annotation to its image, or let it wait for it: then None.
 
     Raises:
@@ -52,12 +53,12 @@ def take(table: Table, bucket: str, pending: Pending, tell: Tell) -> Change | No
 
 def take_pendings(s3: S3Client, table: Table, bucket: str, sha256: str, names: list[str]) -> bool:
     """Apply what waited for an image under these keys: whether that changed labels."""
-    waiting = catalogue_pending.get_pendings(table, names)
+    waiting = catalogue_pending.get_pending(table, names)
     changed = [_take_pending(s3, table, bucket, sha256, pending) for pending in waiting]
     return any(changed)
 
 
-def _take_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: Pending) -> bool:
+def _take_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: PendingAnnotation) -> bool:
     changed, broken = False, list[BrokenLineError]()
     try:
         changed = _apply(table, sha256, pending, broken.append).labels_changed
@@ -69,7 +70,7 @@ def _take_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending:
     return changed
 
 
-def _names(bucket: str, pending: Pending) -> list[str]:
+def _names(bucket: str, pending: PendingAnnotation) -> list[str]:
     annotation = pending.annotation
     if annotation.source_bucket != bucket:
         detail = f"the image is in {annotation.source_bucket}; upload it to {bucket} and name that"
@@ -95,14 +96,12 @@ def _registered(table: Table, key: str) -> str | None:
     return named[1] if catalogue_images.get_image(table, named[1]) else None
 
 
-def _apply(table: Table, sha256: str, pending: Pending, tell: Tell) -> Change:
+def _apply(table: Table, sha256: str, pending: PendingAnnotation, tell: Tell) -> Change:
     problems: list[tuple[str, str]] = []
 
     def annotated(image: CatalogueImage | None) -> CatalogueImage:
         if image is None:
-            raise split_ledger.CatalogueError(
-                f"{catalogue_images.image_id(sha256)} has a source but is not there"
-            )
+            raise CatalogueError(f"{catalogue_images.image_id(sha256)} has a source but is not there")
         fitting, problems[:] = manifests.fit(pending.annotation, image.width, image.height)
         if problems and not fitting.boxes:
             raise BrokenLineError(pending.line, *problems[0])
@@ -120,12 +119,12 @@ def _annotated(image: CatalogueImage, annotation: Annotation, order: str) -> Cat
     return replace(
         image,
         # Also with nothing on it: somebody looked, and need not be asked again. Snapshots leave it out.
-        status=catalogue_images.unless_withdrawn(image, "labelled"),
+        status=catalogue_images.unless_excluded(image, "labelled"),
         conflict_reason="",
         kind=annotation.kind,
         labels=annotation.labels,
         boxes=annotation.boxes,
         label_origin="annotation",
         annotation_order=order,
-        split_wanted=annotation.split_wanted or image.split_wanted,
+        requested_dataset_type=annotation.requested_dataset_type or image.requested_dataset_type,
     )

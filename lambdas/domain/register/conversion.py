@@ -25,6 +25,7 @@ from lambdas.domain.annotations import entries
 from lambdas.domain.register.arrivals import INCOMING, PARTS, Arrival
 from lambdas.domain.register.rejections import BrokenLines
 from lambdas.domain.shared import clock, manifests
+from lambdas.domain.shared.errors import UnusableInputError
 from lambdas.domain.shared.manifests import ALSO_ATTRIBUTE, LINE_ATTRIBUTE, BrokenLineError
 
 if TYPE_CHECKING:
@@ -47,13 +48,8 @@ _NORMALISED = (
 )
 
 
-class UnusableFileError(ValueError):
-    """A file that no line can be taken of: a reason to count by, a detail that says what to do."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class UnusableFileError(UnusableInputError):
+    """No line of an annotation file can be used."""
 
 
 def check_bytes(size: int) -> None:
@@ -168,15 +164,15 @@ def convert(path: Path, writer: Writer) -> None:
     # Imported here, because most of a cold start's events need no reader.
     from lambdas.domain.annotations import coco, tables, types  # noqa: PLC0415
     from lambdas.domain.annotations.format_detection import (  # noqa: PLC0415
-        AmbiguousError,
-        UnrecognisedError,
-        recognise,
+        AmbiguousFormatError,
+        UnknownFormatError,
+        detect_format,
     )
 
     try:
-        format = recognise(path).format
-    except (UnrecognisedError, AmbiguousError) as error:
-        raise UnusableFileError("unrecognised", str(error)) from error
+        format = detect_format(path).format
+    except (UnknownFormatError, AmbiguousFormatError) as error:
+        raise UnusableFileError("unknown_format", str(error)) from error
     if format == "manifest":
         with path.open("rb") as file:
             split_manifest(manifests.numbered_lines(iter(lambda: file.read(1024**2), b"")), writer)

@@ -207,7 +207,7 @@ def _labelled_by_folders(image: CatalogueImage) -> CatalogueImage:
     if len(labels) == 1:
         return replace(
             image,
-            status=catalogue_images.unless_withdrawn(image, "labelled"),
+            status=catalogue_images.unless_excluded(image, "labelled"),
             kind="classification",
             labels=labels,
             label_origin="folder",
@@ -216,7 +216,7 @@ def _labelled_by_folders(image: CatalogueImage) -> CatalogueImage:
     reason = f"it lies in folders of different labels: {told}; settle it with an annotation file"
     return replace(
         image,
-        status=catalogue_images.unless_withdrawn(image, "conflict"),
+        status=catalogue_images.unless_excluded(image, "conflict"),
         kind=None,
         labels=(),
         label_origin="folder",

@@ -17,7 +17,7 @@ from lambdas.domain.shared import clock, manifests
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.catalogue.pending import Pending
+    from lambdas.domain.catalogue.pending import PendingAnnotation
     from lambdas.domain.shared.manifests import BrokenLineError
 
 REJECTED = "rejected/"
@@ -105,7 +105,7 @@ def tell_notes(s3: S3Client, arrival: Arrival, notes: Sequence[str]) -> None:
 
 
 def tell_unfit_pending(
-    s3: S3Client, bucket: str, pending: Pending, broken: Sequence[BrokenLineError]
+    s3: S3Client, bucket: str, pending: PendingAnnotation, broken: Sequence[BrokenLineError]
 ) -> None:
     """Write down why an annotation which waited for its image, or a box of it, does not fit it."""
     _put_json(
