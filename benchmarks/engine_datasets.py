@@ -154,7 +154,7 @@ def _user(stack: Running, root: dict[str, str]) -> dict[str, str]:
 
 
 def _client(stack: Running, service: str, credentials: dict[str, str]) -> Any:
-    return boto3.session.Session().client(  # type: ignore[call-overload]
+    return boto3.session.Session().client(  # pyrefly: ignore[no-matching-overload]
         service,
         endpoint_url=stack.endpoint,
         region_name=REGION,

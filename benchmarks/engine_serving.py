@@ -285,7 +285,7 @@ def _resident(process: int) -> float:
 
 
 def _client(stack: Running, service: str) -> Any:
-    return boto3.session.Session().client(  # type: ignore[call-overload]
+    return boto3.session.Session().client(  # pyrefly: ignore[no-matching-overload]
         service,
         endpoint_url=stack.endpoint,
         region_name=REGION,

@@ -52,7 +52,7 @@ class EventQueue(Construct):
             removal_policy=deployment.removal_policy,
         )
         if pattern:
-            events.Rule(self, "Rule", event_pattern=pattern, targets=[targets.SqsQueue(self.queue)])
+            events.Rule(self, "Rule", event_pattern=pattern, targets=[targets.SqsQueue(self.queue)])  # pyrefly: ignore[bad-argument-type]
         handler.allow(
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "lambdas"
 REQUIREMENTS = SOURCE / "requirements.txt"
 BUILD = ROOT / ".build"
+PACKED = frozenset({".py", ".jinja", ".css"})
+"""Of `lambdas/`: the code, and the templates and styles that it renders."""
 
 PYTHON = "3.13"
 HERE = "here"
@@ -58,8 +60,8 @@ def build(platform: str) -> Path:
         RuntimeError: pip could not get a package for the platform; its message is included.
     """
     packages = _packages(platform)
-    sources = sorted(SOURCE.rglob("*.py"))
-    key = digest(packages.name, *(path.read_text() for path in sources))
+    sources = sorted(path for path in SOURCE.rglob("*") if path.suffix in PACKED)
+    key = digest(packages.name, *(f"{path.relative_to(SOURCE)}\0{path.read_text()}" for path in sources))
 
     def fill(asset: Path) -> None:
         shutil.copytree(packages, asset, copy_function=_link)

@@ -42,14 +42,14 @@ class LoopState(Construct):
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["sns:Publish"],
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],  # pyrefly: ignore[bad-argument-type]
                 resources=[self.topic.topic_arn],
                 conditions={"StringEquals": {"aws:SourceAccount": deployment.stack.account}},
             )
         )
         if deployment.settings.notification_email:
             self.topic.add_subscription(
-                subscriptions.EmailSubscription(deployment.settings.notification_email)
+                subscriptions.EmailSubscription(deployment.settings.notification_email)  # pyrefly: ignore[bad-argument-type]
             )
         self._bus = events.EventBus.from_event_bus_name(self, "Bus", "default")
 

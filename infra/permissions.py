@@ -25,8 +25,8 @@ class Permissions(Construct):
 
     def __init__(self, scope: Construct, id: str, *, service: str) -> None:
         super().__init__(scope, id)
-        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal(service))
-        self._policy = iam.Policy(self, "Policy", roles=[self.role])
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal(service))  # pyrefly: ignore[bad-argument-type]
+        self._policy = iam.Policy(self, "Policy", roles=[self.role])  # pyrefly: ignore[bad-argument-type]
         self._reasons: list[dict[str, Any]] = []
 
     def allow(

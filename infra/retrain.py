@@ -260,7 +260,7 @@ class Retrain(Construct):
             "Schedule",
             description="A run without new images: relabelled ones, and what a missed event left behind",
             schedule=events.Schedule.expression(expression),
-            targets=[
+            targets=[  # pyrefly: ignore[bad-argument-type]
                 targets.SfnStateMachine(
                     machine, input=events.RuleTargetInput.from_object({"trigger": "schedule"})
                 )

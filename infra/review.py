@@ -205,7 +205,7 @@ class Review(Construct):
             self,
             "Schedule",
             schedule=events.Schedule.expression(self._deployment.settings.sweep_schedule),
-            targets=[targets.LambdaFunction(handler.function)],
+            targets=[targets.LambdaFunction(handler.function)],  # pyrefly: ignore[bad-argument-type]
         )
 
     def _loops(self) -> EventQueue:

@@ -96,7 +96,7 @@ class LabelLoopStack(cdk.Stack):
         )
         project.stop_models_before(loop_state, register, review, retrain, detect, promote, sweep, console)
 
-        notify = actions.SnsAction(loop_state.topic)
+        notify = actions.SnsAction(loop_state.topic)  # pyrefly: ignore[bad-argument-type]
         for alarm in (
             register.event_queue.alarm,
             *review.alarms,
@@ -104,7 +104,7 @@ class LabelLoopStack(cdk.Stack):
             retrain.workflow.alarm,
             promote.workflow.alarm,
         ):
-            alarm.add_alarm_action(notify)
+            alarm.add_alarm_action(notify)  # pyrefly: ignore[bad-argument-type]
 
         outputs = {
             "DataBucket": data_bucket.bucket.bucket_name,

@@ -67,12 +67,12 @@ class Sweep(Construct):
         )
         handler.allow("s3:ListBucket", on=[data_bucket.bucket.bucket_arn])
         handler.allow("sqs:SendMessage", on=[register.event_queue.queue.queue_arn])
-        target = targets.LambdaFunction(handler.function)
+        target = targets.LambdaFunction(handler.function)  # pyrefly: ignore[bad-argument-type]
         events.Rule(
             self,
             "Schedule",
             schedule=events.Schedule.expression(deployment.settings.sweep_schedule),
-            targets=[target],
+            targets=[target],  # pyrefly: ignore[bad-argument-type]
         )
         events.Rule(
             self,
@@ -83,5 +83,5 @@ class Sweep(Construct):
                 detail_type=["Step Functions Execution Status Change"],
                 detail={"status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": machines},
             ),
-            targets=[target],
+            targets=[target],  # pyrefly: ignore[bad-argument-type]
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import asdict
@@ -136,7 +135,7 @@ def _cursor(text: str, state: State) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(base64.urlsafe_b64decode(text.encode()))
-    except (ValueError, binascii.Error, RecursionError):
+    except (ValueError, RecursionError):
         found = None
     forms = {**_CURSOR, "state": state}
     if (

@@ -10,7 +10,6 @@ names that people choose come in the query string.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -147,7 +146,7 @@ def _decoded(text: str, encoded: bool) -> dict[str, Any]:
         sent = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_finite)
         # Half a pair of surrogates, written as an escape, is no text: nothing could store it.
         json.dumps(sent, ensure_ascii=False).encode()
-    except (ValueError, binascii.Error, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, "not_json", f"the body has to be a JSON object: {str(error)[:200]}") from error
     if not isinstance(sent, dict):
         raise ApiError(400, "not_json", "the body has to be a JSON object")

@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition import custom_labels, dataset_sync
 from lambdas.domain.report import of_snapshot
 from lambdas.domain.retrain import evaluation_gate, notification, requests, runs
 from lambdas.domain.retrain import steps as retrain_steps
@@ -112,7 +112,7 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     """Bring the project's datasets a step closer to the snapshot; call again until ready."""
     s = services()
-    datasets = snapshots.Datasets(s.rekognition, s.s3, s.loop_state, s.project_arn, s.bucket)
+    datasets = dataset_sync.Datasets(s.rekognition, s.s3, s.loop_state, s.project_arn, s.bucket)
     step = datasets.sync(event["snapshot"])
     run = runs.run_id(event["run"])
     if step.ready:

@@ -140,7 +140,7 @@ def _overlaps(some: Sequence[Box], others: Sequence[Box]) -> list[list[float]]:
     tall = np.minimum(top + height, top2 + height2) - np.maximum(top, top2)
     shared = np.where((wide > 0) & (tall > 0), wide * tall, 0.0)
     whole = width * height + width2 * height2 - shared
-    return (shared / np.where(shared > 0, whole, 1.0)).tolist()  # type: ignore[no-any-return]
+    return (shared / np.where(shared > 0, whole, 1.0)).tolist()  # pyrefly: ignore[no-any-return-explicit]
 
 
 def _best(label: str, judged: Sequence[tuple[float, bool]], truths: int, test_images: int) -> LabelMetrics:

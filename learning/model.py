@@ -128,7 +128,8 @@ class Model:
             found: dict[str, Any] = json.loads((directory / _FACTS).read_text())
             look = Look(**found["look"]) if found["look"] else None
             canvas = Canvas(**found["canvas"])
-            facts = Facts(**{**found, "labels": tuple(found["labels"]), "canvas": canvas, "look": look})
+            found |= {"labels": tuple(found["labels"]), "canvas": canvas, "look": look}
+            facts = Facts(**found)
             weights = torch.load(directory / _WEIGHTS, map_location="cpu", weights_only=True)
             network, second = networks_for(facts)
             if second:

@@ -60,7 +60,7 @@ class Backbone(nn.Module):
 
 def for_learning(network: nn.Module, device: torch.device) -> nn.Module:
     """The network on the device, channels last in memory, with which small images are learned from faster."""
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(device, memory_format=torch.channels_last)  # pyrefly: ignore[no-matching-overload]
 
 
 def for_serving(network: nn.Module) -> nn.Module:
@@ -74,4 +74,4 @@ def for_serving(network: nn.Module) -> nn.Module:
                 if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                     module[number] = fusion.fuse_conv_bn_eval(first, second)
                     module[number + 1] = nn.Identity()
-    return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return fast.to(memory_format=torch.channels_last)  # pyrefly: ignore[no-matching-overload]

@@ -198,7 +198,8 @@ class Course:
         """From the full rate to nothing, from all images."""
         self.mean = copy.deepcopy(self.mean)
         self._means = []
-        self._learned, self._queue = list(range(len(self.learner))), []
+        self._learned = list(range(len(self.learner)))
+        self._queue = []
         wanted, done = min(self._fall_steps(), self.steps_left), 0
         rate, rise = min(1.0, (self.step + 1) / WARM_STEPS), self.fraction
         end = max(end, rise)

@@ -27,7 +27,8 @@ FIRST = ("tests/endtoend", "tests/web", "tests/learning", "tests/local")
 CHECKS: dict[str, list[str | Path]] = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "lint": [BIN / "ruff", "check", "."],
-    "types": [BIN / "mypy"],
+    "imports": [BIN / "lint-imports", "--no-cache"],
+    "types": [BIN / "pyrefly", "check", "--summary=none"],
     "console types": [NODE / "tsc", "-p", "console"],
     "console tests": [NODE / "vitest", "run", "--root", "console"],
     "tests": [sys.executable, "-m", "pytest", *SPREAD, "--durations", "25", *FIRST, "tests"],

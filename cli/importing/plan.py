@@ -222,7 +222,7 @@ def _fitted(plan: Plan, annotation: ImageAnnotation, info: ImageInfo) -> ImageAn
     real = (info.width, info.height)
     if annotation.kind == "classification" or not annotation.boxes:
         return replace(annotation, size=real, normalised=False)
-    if annotation.normalised or annotation.size in (None, real):
+    if annotation.normalised or annotation.size is None or annotation.size == real:
         return _inside(replace(in_pixels(annotation, *real), size=real))
     if annotation.size == info.stored_size:
         plan.decisions[TURNED] += 1

@@ -142,7 +142,7 @@ def _encoded(shape: Shape, value: Any) -> Any:
     if isinstance(shape, StructureShape):
         return {name: _encoded(shape.members[name], item) for name, item in value.items()}
     if shape.type_name == "list":
-        return [_encoded(shape.member, item) for item in value]  # type: ignore[attr-defined]
+        return [_encoded(shape.member, item) for item in value]  # pyrefly: ignore[missing-attribute]
     if isinstance(value, datetime.datetime):
         # JSON 1.1 has seconds since the epoch; the A2I runtime's model asks for ISO 8601.
         iso = shape.serialization.get("timestampFormat") == "iso8601"

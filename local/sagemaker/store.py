@@ -242,4 +242,6 @@ def _key(resource: Resource) -> tuple[str, str, str, str]:
 
 
 def _resource(row: sqlite3.Row) -> Resource:
-    return Resource(**{**dict(row), "body": json.loads(row["body"]), "told": bool(row["told"])})
+    columns: dict[str, Any] = dict(row)
+    columns |= {"body": json.loads(row["body"]), "told": bool(row["told"])}
+    return Resource(**columns)

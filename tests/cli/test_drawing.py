@@ -62,7 +62,7 @@ def test_captions_stay_inside(left: float, top: float) -> None:
 def test_labels_of_the_whole_picture_are_listed() -> None:
     labels = [{"label": "damaged", "confidence": 99.0}, {"label": "empty", "confidence": 1.0}]
     drawn = drawing.annotate(Image.new("L", (200, 150), 128), labels)
-    first, second = (bounds(drawn, drawing.colour_of(label["label"])) for label in labels)  # type: ignore[arg-type]
+    first, second = (bounds(drawn, drawing.colour_of(label["label"])) for label in labels)  # pyrefly: ignore[bad-argument-type]
     assert first[3] <= second[1], "one below the other"
 
 

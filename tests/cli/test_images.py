@@ -92,7 +92,7 @@ def test_a_beginning_of_a_hash_is_queried_and_the_catalogue_not_read(
 ) -> None:
     sha256 = hash_of(filled, "z.jpg")
     asked: list[str] = []
-    real = BaseClient._make_api_call  # type: ignore[attr-defined]
+    real = BaseClient._make_api_call  # pyrefly: ignore[missing-attribute]
 
     def call(client: Any, operation: str, given: dict[str, Any]) -> Any:
         asked.append(operation)

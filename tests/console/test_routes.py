@@ -159,7 +159,7 @@ def test_an_administrator_may_do_everything(route: str, stage: Stage, gateway: G
 
 
 def test_a_request_without_claims_is_refused(gateway: Gateway, stage: Stage) -> None:
-    event = {
+    event: dict[str, Any] = {
         "version": "2.0",
         "rawPath": "/api/me",
         "headers": {},
@@ -358,7 +358,8 @@ def test_a_task_is_assigned_and_freed(stage: Stage, gateway: Gateway) -> None:
     assert (seat["reviewer"], seat["name"]) == ("sub-ben", "ben")
     assert gateway.ask(request, {"reviewer": ""}, who=ANN).said["seats"] == []
     before = stage.dump()
-    for body in ({"reviewer": "zoe"}, {"reviewer": "ben"}, {}, {"reviewer": None}, {"reviewer": ["sub-ben"]}):
+    wrong: list[dict[str, Any]] = [{}, *({"reviewer": value} for value in ("zoe", "ben", None, ["sub-ben"]))]
+    for body in wrong:
         refused = gateway.ask(request, body, who=ANN)
         assert (refused.status, refused.field) == (422, "reviewer")
     assert stage.dump() == before

@@ -46,7 +46,7 @@ class CloudFormation:
                 self.send_response(200)
                 self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: object) -> None:
                 """Not among the tests' output."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Taken)

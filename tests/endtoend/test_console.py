@@ -134,7 +134,7 @@ def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person
     assert page.evaluate("window.loadedOnce")
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Dataset report").click()
-    expect(opened.value).to_have_title(re.compile("data-set report$"))
+    expect(opened.value).to_have_title(re.compile("dataset report$"))
     page.get_by_role("link", name="All runs").click()
     expect(page.get_by_role("row").filter(has_text=run["version"])).to_contain_text("New champion")
     assert complaints == []
@@ -412,7 +412,7 @@ def test_what_is_drawn_outlives_the_sign_in(loop: Loop, people: dict[str, Person
     desk_is_ready(page)
     assert task_of(page) == drawn
     expect(boxes).to_have_count(before + 1)
-    until(lambda: tasks(loop).get(answered).outcome == "nothing", 60, "the answer is delivered")  # type: ignore[union-attr]
+    until(lambda: tasks(loop).get(answered).outcome == "nothing", 60, "the answer is delivered")  # pyrefly: ignore[missing-attribute]
     expect(page.get_by_text("1 to send")).to_have_count(0)
     page.reload()
     desk_is_ready(page)

@@ -216,7 +216,8 @@ def test_a_link_is_good_for_its_image_alone(desk: Loop, people: dict[str, Person
 
 def test_several_at_once_never_answer_one_task_twice(desk: Loop, people: dict[str, Person]) -> None:
     def review(person: Person) -> list[str]:
-        asking, answered = client(desk, person), []
+        asking = client(desk, person)
+        answered: list[str] = []
         while found := asking.ask("POST", "/api/claims", {"count": 2})["tasks"]:
             for task in found:
                 told = {"verdict": "labelled", "boxes": [BOX], "seconds": 1}

@@ -181,7 +181,7 @@ def test_two_runs_at_once_are_one(loop: Loop) -> None:
     assert second["outcome"] == "skipped"
     assert "first-of-two is under way" in second["reason"]
     loop.stepfunctions.stop_execution(
-        executionArn=loop.loop_state.run("first-of-two")["execution"],  # type: ignore[index]
+        executionArn=loop.loop_state.run("first-of-two")["execution"],  # pyrefly: ignore[unsupported-operation]
         cause="stopped by a person",
     )
 
@@ -211,7 +211,7 @@ def test_a_training_that_fails_leaves_nothing_behind(loop: Loop) -> None:
     run = loop.retrain("failing-training", force=True)
     assert run["outcome"] == "failed"
     assert run["reason"].startswith("TrainingFailed")
-    assert loop.loop_state.version(run["version"])["state"] == "failed"  # type: ignore[index]
+    assert loop.loop_state.version(run["version"])["state"] == "failed"  # pyrefly: ignore[unsupported-operation]
     assert_nothing_is_left(loop)
 
 
@@ -233,7 +233,7 @@ def test_a_step_that_times_out_leaves_the_champion(loop: Loop) -> None:
     verify = loop.resource("AWS::Lambda::Function", "PromoteVerify")
     lambda_.update_function_configuration(FunctionName=verify, Timeout=1)
     loop.fault(operation="DetectCustomLabels", delay_seconds=4, times=4)
-    version = loop.loop_state.run("failing-start")["version"]  # type: ignore[index]
+    version = loop.loop_state.run("failing-start")["version"]  # pyrefly: ignore[unsupported-operation]
     execution = loop.start("PromoteMachineArn", "slow-verification", {"version": version})
     ended = until(lambda: ended_execution(loop, execution), 120, "the promotion ends")
     lambda_.update_function_configuration(FunctionName=verify, Timeout=900)
@@ -249,11 +249,12 @@ def ended_execution(loop: Loop, arn: str) -> Any:
 
 def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
     """Also: an older version can be gone back to, by the same machine."""
-    version = loop.loop_state.run("wrong-labels")["version"]  # type: ignore[index]
+    version = loop.loop_state.run("wrong-labels")["version"]  # pyrefly: ignore[unsupported-operation]
     before = loop.loop_state.champion()
     assert before is not None
     execution = loop.start("PromoteMachineArn", "by-hand", {"version": version, "rollback": True})
-    asked, image = [], next(classification_scenes(1, seed=5)).jpeg()
+    image = next(classification_scenes(1, seed=5)).jpeg()
+    asked: list[str] = []
     while not (ended := ended_execution(loop, execution)):
         champion = loop.loop_state.champion()
         assert champion is not None
@@ -268,8 +269,8 @@ def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
 
 
 def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
-    forgotten = loop.loop_state.run("failing-start")["version"]  # type: ignore[index]
-    arn = loop.loop_state.version(forgotten)["arn"]  # type: ignore[index]
+    forgotten = loop.loop_state.run("failing-start")["version"]  # pyrefly: ignore[unsupported-operation]
+    arn = loop.loop_state.version(forgotten)["arn"]  # pyrefly: ignore[unsupported-operation]
     loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
 
     def stopped() -> bool:
@@ -314,7 +315,7 @@ def test_a_bad_burst_is_sorted_out_and_harms_nothing_else(loop: Loop) -> None:
         loop.put(f"incoming/labeled/empty/again {key}.jpg", scene.jpeg())
     for name, (_, reason) in UNUSABLE.items():
         key = f"rejected/labeled/empty/{name}"
-        found = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")  # type: ignore[misc]
+        found = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")
         assert found["reason"] == reason, found
         assert key in loop.keys(key)
     until(lambda: len(loop.images()) == before + len(good), 60, "the good ones are registered")
@@ -421,8 +422,8 @@ def test_no_event_was_lost(loop: Loop) -> None:
 
 def test_destroying_the_stack_stops_every_model(loop: Loop) -> None:
     """Also one that nothing of the loop knows to be running, and a run under way is ended."""
-    forgotten = loop.loop_state.run("failing-start")["version"]  # type: ignore[index]
-    arn = loop.loop_state.version(forgotten)["arn"]  # type: ignore[index]
+    forgotten = loop.loop_state.run("failing-start")["version"]  # pyrefly: ignore[unsupported-operation]
+    arn = loop.loop_state.version(forgotten)["arn"]  # pyrefly: ignore[unsupported-operation]
     loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
     execution = loop.start("RetrainMachineArn", "under-way", {"force": True})
     assert len(loop.running()) == 2

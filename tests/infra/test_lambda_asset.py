@@ -101,9 +101,7 @@ def _imported(source: Path) -> set[str]:
 
 
 def test_the_asset_alone_runs_every_client_that_the_functions_use() -> None:
-    """Built for this interpreter, with nothing of the virtual environment in reach."""
-    asset = lambda_asset.build(lambda_asset.HERE)
-    script = (
+    output = _run_with_the_asset_alone(
         "import boto3, PIL.Image\n"
         "from lambdas import detect, promote, register, rekognition_project, retrain, sweep\n"
         f"for name in {sorted(lambda_asset.SERVICES)!r}:\n"
@@ -111,6 +109,26 @@ def test_the_asset_alone_runs_every_client_that_the_functions_use() -> None:
         "boto3.resource('dynamodb', region_name='us-east-1')\n"
         "print(boto3.__file__)"
     )
+    assert output.startswith(str(lambda_asset.build(lambda_asset.HERE)))
+
+
+def test_the_asset_alone_renders_a_dataset_report() -> None:
+    """With its template and its style."""
+    output = _run_with_the_asset_alone(
+        "from lambdas.domain import report\n"
+        "from lambdas.domain.report.html import page\n"
+        "nothing = report.UnusableCounts(0, 0, 0, 0, {})\n"
+        "made = report.make([], unusable=nothing, thumbnail=lambda key: None, title='Parts')\n"
+        "print(page(made))"
+    )
+    assert output.startswith("<!DOCTYPE html>")
+    assert ".verdict.good" in output
+
+
+def _run_with_the_asset_alone(script: str) -> str:
+    """The output of a script that sees the asset for this interpreter, and nothing of the virtual
+    environment."""
+    asset = lambda_asset.build(lambda_asset.HERE)
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(asset)!r})\n{script}"],
         capture_output=True,
@@ -118,7 +136,7 @@ def test_the_asset_alone_runs_every_client_that_the_functions_use() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(str(asset))
+    return done.stdout
 
 
 def test_a_package_without_a_wheel_for_the_platform_is_a_clear_error(

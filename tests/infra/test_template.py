@@ -168,7 +168,7 @@ def test_s3_events_reach_eventbridge_and_their_queues(template: Template) -> Non
 
 
 def test_every_wildcard_has_its_reason_beside_it(template: Template) -> None:
-    unexplained = []
+    unexplained: list[tuple[str, str, Any]] = []
     for name, policy in of_type(template, "AWS::IAM::Policy").items():
         reasons = policy.get("Metadata", {}).get(WILDCARD_REASONS, [])
         explained = [

@@ -217,4 +217,4 @@ def test_the_desk_is_no_worker_portal_on_aws(resources: Resources) -> None:
 )
 def test_settings_that_contradict_each_other_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=r"a2i_|groundtruth_"):
-        Settings(**wrong)  # type: ignore[arg-type]
+        Settings(**wrong)  # pyrefly: ignore[bad-argument-type]

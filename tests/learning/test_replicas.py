@@ -31,7 +31,7 @@ def loss(network: torch.nn.Module, indices: Sequence[int], random: torch.Generat
 def test_the_gradient_is_that_of_the_whole_batch(count: int, batch: int) -> None:
     alone, together = network(), network()
     whole = loss(alone, range(batch), torch.Generator())
-    whole.backward()  # type: ignore[no-untyped-call]
+    whole.backward()
     with threads.pool(count) as pool:
         found = Replicas(together, count, seed=1).learn(loss, range(batch), pool)
     assert found == pytest.approx(whole.item())

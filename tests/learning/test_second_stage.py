@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +98,7 @@ def model_with_a_look() -> Model:
     network, second = networks_for(facts)
     assert second
     # Untrained heat is near nothing everywhere; this makes some boxes worth another look.
-    torch.nn.init.constant_(network.heat[-1].bias, 0.0)  # type: ignore[index, union-attr]
+    torch.nn.init.constant_(network.heat[-1].bias, 0.0)  # pyrefly: ignore[bad-index, missing-attribute]
     return Model(facts, network, second)
 
 
@@ -192,9 +192,8 @@ class Labels:
     def __len__(self) -> int:
         return len(self._labels)
 
-    @property
-    def labels_of(self) -> Callable[[int], set[str]]:
-        return self._labels.__getitem__
+    def labels_of(self, index: int) -> set[str]:
+        return self._labels[index]
 
 
 def test_images_of_rare_labels_are_shown_more_often() -> None:

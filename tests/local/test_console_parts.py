@@ -45,14 +45,14 @@ class Origins:
         self._fetch = cloudfront._fetch_from_origin
 
     def fetch(self, domain: str, path: str, query: str = "", headers: dict[str, str] | None = None) -> Any:
-        origin = {"domain_name": domain, "origin_path": "", "custom_headers": []}
+        origin: dict[str, Any] = {"domain_name": domain, "origin_path": "", "custom_headers": []}
         sent = {"authorization": "Bearer x", **(headers or {})}
         asked = (origin, "PUT", path, query, sent, b"{}", False, "192.0.2.1", "", "arn")
         return asyncio.run(self._fetch(*asked))
 
     async def _other(self, *asked: Any) -> Any:
         self.others.append(asked)
-        return 200, "OK", [], b"other"
+        return 200, "OK", (), b"other"
 
     async def _execute(self, *asked: Any, raw_query_string: str) -> Any:
         names = ("api", "stage", "path", "method", "headers", "body", "query")
@@ -207,7 +207,8 @@ class Heard:
 
     def __init__(self, module: StepFunctions, mended: Any) -> None:
         module._task_tokens["t"] = {"event": threading.Event(), "error": None, "heartbeat": None}
-        self.token, self._listener = module._task_tokens["t"], mended._listener
+        self.token: dict[str, Any] = module._task_tokens["t"]
+        self._listener = mended._listener
         self._listener._thread = threading.current_thread()  # so that none starts
         self._listener.listen("t", 60.0)
         self.waiting = self._listener._waiting["t"]
@@ -269,7 +270,7 @@ class Console:
 
             do_GET = do_POST = do_PUT = answer
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: object) -> None:
                 """Not among the tests' output."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Taken)

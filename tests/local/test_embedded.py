@@ -33,7 +33,7 @@ def client(stack: Running, service: str, **other_keys: str) -> Any:
         "aws_access_key_id": stack.environment["AWS_ACCESS_KEY_ID"],
         "aws_secret_access_key": stack.environment["AWS_SECRET_ACCESS_KEY"],
     }
-    return boto3.client(  # type: ignore[call-overload]
+    return boto3.client(  # pyrefly: ignore[no-matching-overload]
         service, endpoint_url=stack.endpoint, region_name=embedded.REGION, **{**keys, **other_keys}
     )
 

@@ -73,7 +73,7 @@ class Server:
         eventually(self._answers, 40)
 
     def client(self, service: str, credentials: dict[str, str] | None = None) -> Any:
-        return boto3.client(  # type: ignore[call-overload]
+        return boto3.client(  # pyrefly: ignore[no-matching-overload]
             service,
             endpoint_url=self.url,
             region_name=REGION,

@@ -19,7 +19,7 @@ def make(world: World) -> Snapshot:
 
 
 def step(world: World, snapshot: Snapshot) -> Step:
-    datasets = snapshots.Datasets(world.fake.client, world.s3, world.loop_state, PROJECT, BUCKET)
+    datasets = dataset_sync.Datasets(world.fake.client, world.s3, world.loop_state, PROJECT, BUCKET)
     return datasets.sync(snapshot.id)
 
 
@@ -144,7 +144,7 @@ def test_whoever_comes_after_a_crash_goes_on(
         crash.setattr(
             world.loop_state,
             "note_syncing",
-            lambda kind, target, count: real(kind, target, count) if count == 2 or noted else 1 / 0,
+            lambda kind, target, count: real(kind, target, count) if count == 2 or noted else 1 / 0,  # pyrefly: ignore[division-by-zero]
         )
         if noted:
             sync(world, made)

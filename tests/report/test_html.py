@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from lambdas.domain.report import UnusableCounts
+from lambdas.domain.report import html as report_html
 from lambdas.domain.report.report import Report
 from local.scenes import detection_scenes
 from tests.fixtures.report_images import (
@@ -25,7 +26,7 @@ EVIL = '<script>alert("1")</script>&amp;\'"><img src=x onerror=alert(1)>'
 
 
 def page_of(report: Report) -> Page:
-    return check_markup(report.html())
+    return check_markup(report_html.page(report))
 
 
 def test_everything_from_outside_is_escaped() -> None:
@@ -37,13 +38,15 @@ def test_everything_from_outside_is_escaped() -> None:
     unusable = UnusableCounts(1, 1, 1, 1, {EVIL: 4})
     report = replace(made(images, unusable=unusable, thumbnail=lambda key: jpeg()), title=EVIL)
     page = page_of(report)
-    assert "<script" not in report.html()
-    assert "<img" not in report.html()
+    assert "<script" not in report_html.page(report)
+    assert "<img" not in report_html.page(report)
     assert page.text.count('<script>alert("1")</script>&amp;') > 5, "and shown as it is written"
 
 
 def test_the_page_needs_nothing_else() -> None:
-    html = made([*good_detections(), detection("a", box(left=-5))], thumbnail=lambda key: jpeg()).html()
+    html = report_html.page(
+        made([*good_detections(), detection("a", box(left=-5))], thumbnail=lambda key: jpeg())
+    )
     page = check_markup(html)
     policies = [meta["content"] for meta in page.of("meta") if "http-equiv" in meta]
     assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
@@ -60,8 +63,8 @@ def test_the_verdict_and_headings_come_in_order() -> None:
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    assert page.text.index("Stopped: 1 finding") < page.text.index("What would waste the training")
-    assert page.text.index("What would waste the training") < page.text.index("The data set in numbers")
+    assert page.text.index("Stopped: 1 finding") < page.text.index("Errors that would waste the training")
+    assert page.text.index("Errors that would waste the training") < page.text.index("The dataset in numbers")
 
 
 def test_every_finding_is_reached_from_the_top() -> None:
@@ -129,8 +132,8 @@ def test_the_page_is_bounded() -> None:
         thumbnail=lambda key: grain,
     )
     assert sum(len(finding.examples) for finding in report.findings) > 60
-    assert len(report.html().encode()) < 2_000_000
-    check_markup(report.html())
+    assert len(report_html.page(report).encode()) < 2_000_000
+    check_markup(report_html.page(report))
 
 
 def test_scenes_make_a_page() -> None:

@@ -34,7 +34,7 @@ def test_a_good_data_set_has_no_findings() -> None:
     ],
 )
 def test_an_empty_dataset_stops(images: list[object], where: str) -> None:
-    report = made(images)  # type: ignore[arg-type]
+    report = made(images)  # pyrefly: ignore[bad-argument-type]
     assert found(report, "no_images").severity == "stops"
     assert where in found(report, "no_images").title
     assert report.stops

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lambdas.domain.report import Example, Finding, ReportImage, UnusableCounts
 from lambdas.domain.report.examples import share_out
+from lambdas.domain.report.html import page
 from lambdas.domain.shared.annotation import Box
 from tests.fixtures.report_images import box, codes, detection, good_detections, jpeg, made
 from tests.fixtures.report_markup import check_markup
@@ -45,7 +46,7 @@ def test_the_order_of_the_images_makes_no_difference() -> None:
         random.Random(seed).shuffle(images)  # noqa: S311
         again = made(images)
         assert again.as_dict() == first.as_dict()
-        assert again.html() == first.html()
+        assert page(again) == page(first)
 
 
 def test_the_images_are_read_once_and_not_kept() -> None:
@@ -62,7 +63,7 @@ def test_the_images_are_read_once_and_not_kept() -> None:
             most.append(alive)
             alive += 1
             side = "TEST" if number % 5 == 0 else "TRAIN"
-            yield Counted(str(number), 640, 480, side, "detection", (), (box(), box()), "", "")  # type: ignore[arg-type]
+            yield Counted(str(number), 640, 480, side, "detection", (), (box(), box()), "", "")
 
     most: list[int] = []
     assert made(stream()).statistics.total == 5_000
@@ -165,7 +166,7 @@ def test_any_images_make_a_report(images: list[ReportImage], data: st.DataObject
     images = [replace(image, key=f"{image.key}/{number}") for number, image in enumerate(images)]
     report = made(images, thumbnail=lambda key: b"not an image")
     json.dumps(report.as_dict())
-    html = report.html()
+    html = page(report)
     html.encode()
     check_markup(html)
     assert made(data.draw(st.permutations(images))).as_dict() == report.as_dict()
@@ -173,6 +174,6 @@ def test_any_images_make_a_report(images: list[ReportImage], data: st.DataObject
 
 def test_text_that_is_no_text_makes_a_page() -> None:
     report = made([detection("\ud800\x00\u202e", box("\udfff\x07\u2066"), box("\ufffe"))])
-    check_markup(report.html())
-    assert "\u202e" not in report.html()
-    assert report.html().encode()
+    check_markup(page(report))
+    assert "\u202e" not in page(report)
+    assert page(report).encode()

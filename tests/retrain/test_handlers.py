@@ -129,7 +129,7 @@ def test_snapshot_says_whether_it_is_worth_a_training(world: World) -> None:
 
 def test_snapshot_trains_the_same_content_only_if_forced(world: World) -> None:
     made = snapshot(world)
-    arn = world.loop_state.run("a")["execution"]  # type: ignore[index]
+    arn = world.loop_state.run("a")["execution"]  # pyrefly: ignore[unsupported-operation]
     world.version("v1-x", snapshot=made, state="refused")
     again = call(retrain.snapshot, run=arn, force=False)
     assert (again["id"], again["enough"]) == (made, False)
@@ -156,7 +156,7 @@ def test_check_data_leaves_a_report_beside_the_snapshot(world: World) -> None:
     assert {finding["severity"] for finding in json.loads(body)["findings"]} <= {"harms", "note"}
     page = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.html")
     assert page["ContentType"].startswith("text/html") and made in page["Body"].read().decode()
-    assert str(world.loop_state.run("a")["data_report"]).startswith("Training can start")  # type: ignore[index]
+    assert str(world.loop_state.run("a")["data_report"]).startswith("Training can start")  # pyrefly: ignore[unsupported-operation]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_thousand_labels_break_no_record(world: World, monkeypatch: pytest.Mon
     assert found["reason"].startswith(
         "no image to test with of: label 0000, label 0001, label 0002 and 997 more; add images"
     )
-    images = world.loop_state.run("a")["images"]  # type: ignore[index]
+    images = world.loop_state.run("a")["images"]  # pyrefly: ignore[unsupported-operation]
     assert (len(images["test_labels"]), images["labels"]) == (250, 1000)
 
 
@@ -224,7 +224,7 @@ def test_sync_datasets_is_called_until_they_are_ready(world: World) -> None:
     world.fake.finish()
     world.fake.datasets["TRAIN"]["errors"] = 3
     assert call(retrain.sync_datasets, run=":a", snapshot=made)["ready"]
-    assert world.loop_state.run("a")["flagged_entries"] == {"TRAIN": 3, "TEST": 0}  # type: ignore[index]
+    assert world.loop_state.run("a")["flagged_entries"] == {"TRAIN": 3, "TEST": 0}  # pyrefly: ignore[unsupported-operation]
 
 
 def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
@@ -237,12 +237,12 @@ def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
     assert not told["ready"]
     assert told["refusal"].endswith(f"snapshot {made}: no access to the manifest")
     assert len(world.fake.called("create_dataset")) == 2
-    assert world.loop_state.run("a")["stopped"] is True  # type: ignore[index]
+    assert world.loop_state.run("a")["stopped"] is True  # pyrefly: ignore[unsupported-operation]
 
 
 def test_train_begins_one_training_however_often_it_is_called(world: World) -> None:
     made = snapshot(world)
-    arn = world.loop_state.run("a")["execution"]  # type: ignore[index]
+    arn = world.loop_state.run("a")["execution"]  # pyrefly: ignore[unsupported-operation]
     for _ in range(2):
         assert call(retrain.train, run=arn, snapshot=made) == {"version": f"v1-{made}"}
     (request,) = world.fake.called("create_project_version")
@@ -257,7 +257,7 @@ def test_train_begins_one_training_however_often_it_is_called(world: World) -> N
 
 def test_train_that_fails_once_takes_no_second_number(world: World) -> None:
     made = snapshot(world)
-    arn = world.loop_state.run("a")["execution"]  # type: ignore[index]
+    arn = world.loop_state.run("a")["execution"]  # pyrefly: ignore[unsupported-operation]
     world.fake.fail_next("create_project_version", "LimitExceededException")
     with pytest.raises(Exception, match="LimitExceeded"):
         call(retrain.train, run=arn, snapshot=made)

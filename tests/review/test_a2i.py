@@ -173,7 +173,7 @@ def test_what_may_pass_stays_an_error_of_the_service(bench: Bench) -> None:
     class Busy:
         def start_human_loop(self, **_: Any) -> None:
             told = {"Error": {"Code": "ThrottlingException", "Message": "slow down"}}
-            raise ClientError(told, "StartHumanLoop")  # type: ignore[arg-type]
+            raise ClientError(told, "StartHumanLoop")
 
     with pytest.raises(ClientError, match="slow down"):
         a2i.start_loop(

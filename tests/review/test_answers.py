@@ -39,7 +39,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("boxes", {"verdict": "labelled", "boxes": CAT}),
     ("boxes", labelled(CAT, CAT)),
     ("boxes", {"verdict": "labelled", "boxes": [box(left=n % 50) for n in range(10_000)]}),
-    ("boxes[0]", labelled(["cat", 1, 2, 3, 4])),  # type: ignore[arg-type]
+    ("boxes[0]", labelled(["cat", 1, 2, 3, 4])),  # pyrefly: ignore[bad-argument-type]
     ("boxes[0]", labelled({"label": "cat"})),
     ("boxes[0]", labelled(box(angle=3))),
     ("boxes[1]", labelled(CAT, box(left=WIDTH - 29))),

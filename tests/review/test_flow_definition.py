@@ -39,7 +39,7 @@ def test_both_are_made_once_and_loops_can_be_started(bench: Bench) -> None:
     assert (found["RoleArn"], found["OutputConfig"]["S3OutputPath"]) == (ROLE, FLOW.output)
     config = found["HumanLoopConfig"]
     assert (config["TaskCount"], config["TaskAvailabilityLifetimeInSeconds"]) == (2, 3600)
-    content = {
+    content: dict[str, Any] = {
         "kind": "detection",
         "taskObject": f"s3://{BUCKET}/images/a.png",
         "labels": ["cat"],

@@ -125,7 +125,7 @@ def test_whatever_people_do_at_once(seed: int, reviews: Reviews, monkeypatch: py
     tasks = [settler.settle(id) for id in ids]
     assert None not in tasks
     for task in tasks:
-        check(reviews, people, task)  # type: ignore[arg-type]
+        check(reviews, people, task)  # pyrefly: ignore[bad-argument-type]
     told = Counter(token for token, _ in reviews.executions.told)
     assert set(told.values()) <= {1}
     assert reviews.executions.waiting == {task.token for task in tasks if task and task.state == "open"}

@@ -27,7 +27,7 @@ def answered(reviews: Reviews, task: Task, who: Reviewer = ANN, *boxes: dict[str
 
 def before_each_transaction(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
     """Somebody else acts at the last moment; told how often it happened already."""
-    call, times = BaseClient._make_api_call, []  # type: ignore[attr-defined]
+    call, times = BaseClient._make_api_call, []  # pyrefly: ignore[implicit-any-empty-container, missing-attribute]
 
     def late(self: Any, operation: str, request: Any) -> Any:
         if operation == "TransactWriteItems":

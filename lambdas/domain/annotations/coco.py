@@ -248,7 +248,7 @@ def _id(value: Any, whose: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, list | dict):
+    if isinstance(value, (list, dict)):
         return f"a list of {len(value)}" if isinstance(value, list) else "an object"
     return repr(value)[:80]
 

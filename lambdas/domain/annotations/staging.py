@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from sys import intern
 from tempfile import TemporaryDirectory
@@ -161,13 +160,15 @@ class Staging:
         """Every image with what is said of it."""
         self._write()
         # The marks are sorted on disk, where an index would have them read from all over it.
-        groups = groupby(self._database.execute(_MARKS), itemgetter(0))
-        of_image, group = next(groups, (0, iter(())))
+        marks: Iterator[tuple[Any, ...]] = self._database.execute(_MARKS)
+        groups = groupby(marks, lambda mark: mark[0])
+        none: tuple[int, Iterator[Any]] = (0, iter(()))
+        of_image, group = next(groups, none)
         for number, image, kind, width, height, split, line, spoilt in self._database.execute(_IMAGES):
-            mine = []
+            mine: list[Mark] = []
             if number == of_image:
                 mine = [_mark(row) for row in group]
-                of_image, group = next(groups, (0, iter(())))
+                of_image, group = next(groups, none)
             size = (width, height) if width and height else None
             yield Image(image, kind, size, split or "", line, bool(spoilt)), mine
 

@@ -58,9 +58,8 @@ def looks_like_one(path: Path) -> bool:
     with path.open("rb") as file:
         sample = _decoded(file.read(_SAMPLE))
     try:
-        first = next(
-            (row for row in csv.reader(io.StringIO(sample), delimiter=_delimiter(sample)) if row), []
-        )
+        rows = csv.reader(io.StringIO(sample), delimiter=_delimiter(sample))
+        first: list[str] = next(filter(None, rows), [])
         return bool(annotations_columns.of_header(first) or annotations_columns.of_rows(first))
     except AnnotationError:
         return True

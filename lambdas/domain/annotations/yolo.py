@@ -92,12 +92,15 @@ def _is_orphan(folder: Folder, file: str) -> bool:
 
 def _image(folder: Folder, image: str, file: str, config: Config, remarks: Problems) -> Iterator[Event]:
     found: list[LabelledBox] = []
+    lines: list[tuple[int, list[str]]] = []
+    lines: list[tuple[int, list[str]]] = []
+    lines: list[tuple[int, list[str]]] = []
     spoilt = False
     try:
         lines = _lines(folder.path(file))
     except AnnotationError as bad:
         yield bad.problem(file, image=image)
-        lines, spoilt = [], True
+        spoilt = True
     for number, words in lines:
         try:
             found.append(replace(_box(words, config, remarks), line=number))

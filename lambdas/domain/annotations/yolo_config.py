@@ -73,7 +73,7 @@ def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
 def names_classes(path: Path) -> bool:
     """Whether a YAML file is a data set's."""
     try:
-        return isinstance(_yaml(path).get("names"), list | dict)
+        return isinstance(_yaml(path).get("names"), (list, dict))
     except AnnotationError:
         return False
 

@@ -132,7 +132,7 @@ def _see(
     """
 
     def seen(champion: Champion) -> tuple[Labels, Labels]:
-        least = {} if floor is None else _thresholds(loop_state, champion)
+        least: dict[str, float] = {} if floor is None else _thresholds(loop_state, champion)
         if floor is not None and least:
             lowest = math.floor(min(floor, *least.values()))
             found = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=lowest)

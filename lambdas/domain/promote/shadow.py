@@ -59,7 +59,7 @@ def evaluate_champion(
 
 def _detect(rekognition: RekognitionClient, version_arn: str, test: ShadowImage) -> list[dict[str, object]]:
     image = {"S3Object": {"Bucket": test.bucket, "Name": test.key}}
-    return custom_labels.detect(rekognition, version_arn, image)  # type: ignore[arg-type]
+    return custom_labels.detect(rekognition, version_arn, image)
 
 
 def _first_of_each_label(images: Iterable[ShadowImage], count: int) -> list[ShadowImage]:

@@ -110,7 +110,7 @@ def copy(s3: S3Client, arrival: Arrival, key: str) -> None:
     """
     try:
         s3.copy(
-            CopySource=arrival.version,  # type: ignore[arg-type]
+            CopySource=arrival.version,  # pyrefly: ignore[bad-argument-type]
             Bucket=arrival.bucket,
             Key=key,
             ExtraArgs={"TaggingDirective": "REPLACE"},
@@ -139,7 +139,7 @@ def forget(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
                 delete(s3, arrival)
         versions = [{k: v for k, v in arrival.version.items() if k != "Bucket"} for arrival in plain]
         if versions:
-            s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})  # type: ignore[typeddict-item]
+            s3.delete_objects(Bucket=bucket, Delete={"Objects": versions, "Quiet": True})  # pyrefly: ignore[bad-assignment]
 
 
 def gone_or(error: ClientError) -> Exception:

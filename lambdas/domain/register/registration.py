@@ -130,7 +130,7 @@ def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts) -> None:
     """Put the image under its content address, unless it lies there already."""
     try:
         s3.copy_object(
-            CopySource=arrival.version,  # type: ignore[arg-type]
+            CopySource=arrival.version,  # pyrefly: ignore[bad-argument-type]
             Bucket=arrival.bucket,
             Key=facts.key,
             ContentType=facts.content_type,

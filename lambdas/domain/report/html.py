@@ -1,184 +1,197 @@
-"""The report as one page: no script, no other file, everything from outside escaped."""
+"""The report as one HTML page: no script, no other file, everything from outside escaped.
+
+The page is report.html.jinja, its style report.css; here is what the template shows.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from lambdas.domain.report.limits import PAGES
 from lambdas.domain.report.model import SEVERITIES, Example, Finding, Severity
 from lambdas.domain.report.report import Report
-from lambdas.domain.report.statistics import ASSUMED_RECALL, Histogram, LabelTally, recall_interval
-from lambdas.domain.report.style import CSS
+from lambdas.domain.report.statistics import (
+    ASSUMED_RECALL,
+    Histogram,
+    LabelTally,
+    Statistics,
+    recall_interval,
+)
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.wording import counted, short
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_TAGS: dict[Severity, str] = {"stops": "Stops", "harms": "Harms", "note": "Note"}
-_SECTIONS: dict[Severity, tuple[str, str]] = {
-    "stops": ("What would waste the training", "Mend these first: as it is, the money would be lost."),
-    "harms": ("What harms the model", "The training would run, and its model be worse, or its F1 mean less."),
-    "note": ("Good to know", ""),
-}
+_FOLDER = Path(__file__).parent
 _SHOWN_DETAILS = 8
 _SHOWN_LABELS = 250
 _COLOURS = 6
+"""The colours of report.css for the boxes of different labels."""
 # What an XML or HTML parser would not take, and directions that would turn the text around them.
 _UNFIT = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
 )
 
 
+@dataclass(frozen=True)
+class _Level:
+    """How findings of one severity are presented."""
+
+    css_class: str
+    name: str
+    title: str
+    lead: str
+
+
+_LEVELS: dict[Severity, _Level] = {
+    "stops": _Level(
+        "error",
+        "Error",
+        "Errors that would waste the training",
+        "Fix these first: a training on this dataset would fail, or its model could not be promoted.",
+    ),
+    "harms": _Level(
+        "warning",
+        "Warning",
+        "Warnings",
+        "The training would run, but its model would be worse, or its F1 mean less.",
+    ),
+    "note": _Level("info", "Info", "Good to know", ""),
+}
+
+
 def page(report: Report) -> str:
-    """The whole document; up to about 2 MB."""
-    sections = "".join(_section(report, severity) for severity in SEVERITIES)
-    title = _text(short(report.title, 200))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}: data-set report</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
-        f'<header>\n<p class="kicker">Data-set report</p>\n<h1>{title}</h1>\n{_verdict(report)}\n'
-        f"{_figures(report)}\n{_index(report)}</header>\n"
-        f"<main>\n{sections}{_statistics(report)}\n</main>\n</body>\n</html>\n"
+    """Render the whole document; up to about 2 MB."""
+    # Only the check of a dataset renders the page: no other function's cold start pays for Jinja.
+    import jinja2  # noqa: PLC0415
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_without_unfit,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["thousands"] = "{:,}".format
+    return environment.get_template("report.html.jinja").render(
+        css=(_FOLDER / "report.css").read_text(),
+        title=short(report.title, 200),
+        verdict=report.verdict,
+        verdict_class="error" if report.stops else "warning" if report.of("harms") else "good",
+        totals=_totals(report.statistics),
+        sections=[section for severity in SEVERITIES if (section := _section(report, severity)).findings],
+        label_table=_label_table(report.statistics),
+        charts=[_chart(histogram) for histogram in report.statistics.histograms if report.statistics.total],
+        colours=_COLOURS,
+        shown_details=_SHOWN_DETAILS,
+        assumed_recall=f"{ASSUMED_RECALL:.0%}",
     )
 
 
-def _verdict(report: Report) -> str:
-    look = "stops" if report.stops else "harms" if report.of("harms") else "good"
-    return f'<p class="verdict {look}" role="status">{_text(report.verdict)}</p>'
+def _without_unfit(value: object) -> object:
+    """The text of a template's expression, before it is escaped; what is markup already stays as it is."""
+    return _UNFIT.sub("\ufffd", value) if type(value) is str else value
 
 
-def _figures(report: Report) -> str:
-    statistics = report.statistics
-    figures = [
-        ("Images to train with", statistics.images["TRAIN"], ""),
-        ("Images to test with", statistics.images["TEST"], ""),
-        ("Labels", len(statistics.labels), ""),
+@dataclass(frozen=True)
+class _Total:
+    """A number of the page's head, and what is said beside it."""
+
+    name: str
+    count: int
+    aside: str = ""
+
+
+def _totals(statistics: Statistics) -> list[_Total]:
+    totals = [
+        _Total("Images to train with", statistics.images["TRAIN"]),
+        _Total("Images to test with", statistics.images["TEST"]),
+        _Total("Labels", len(statistics.labels)),
     ]
     if statistics.boxes:
         each = statistics.boxes / max(statistics.kinds["detection"], 1)
-        figures.append(("Boxes", statistics.boxes, f"{each:.1f} an image"))
-    cells = (
-        f"<div><dt>{name}</dt><dd>{number:,} <small>{aside}</small></dd></div>"
-        for name, number, aside in figures
+        totals.append(_Total("Boxes", statistics.boxes, f"{each:.1f} an image"))
+    return totals
+
+
+# Findings
+
+
+@dataclass(frozen=True)
+class _FindingView:
+    """A finding, its examples ready to be drawn."""
+
+    finding: Finding
+    examples: list[_ExampleView]
+    gallery_label: str
+    source_name: str
+    """The title of the page of AWS's documentation; empty where there is none."""
+
+
+@dataclass(frozen=True)
+class _Section:
+    level: _Level
+    findings: list[_FindingView]
+
+
+def _section(report: Report, severity: Severity) -> _Section:
+    return _Section(_LEVELS[severity], [_finding(finding, report) for finding in report.of(severity)])
+
+
+def _finding(finding: Finding, report: Report) -> _FindingView:
+    more = finding.count > len(finding.examples)
+    return _FindingView(
+        finding,
+        [_example(example, report.thumbnails.get(example.key, "")) for example in finding.examples],
+        gallery_label="Some of them" if more else "The images",
+        source_name=PAGES.get(finding.source, finding.source),
     )
-    return f'<dl class="figures">{"".join(cells)}</dl>'
-
-
-def _index(report: Report) -> str:
-    if not report.findings:
-        return ""
-    items = (
-        f'<li>{_tag(finding)}<a href="#{finding.code}">{_text(finding.title)}</a></li>\n'
-        for finding in report.findings
-    )
-    return f'<nav aria-label="Findings"><ul class="index">\n{"".join(items)}</ul></nav>\n'
-
-
-def _section(report: Report, severity: Severity) -> str:
-    findings = report.of(severity)
-    if not findings:
-        return ""
-    title, lead = _SECTIONS[severity]
-    lead = f'<p class="lead">{lead}</p>\n' if lead else ""
-    articles = "".join(_finding(finding, report) for finding in findings)
-    return f"<section>\n<h2>{title}</h2>\n{lead}{articles}</section>\n"
-
-
-def _finding(finding: Finding, report: Report) -> str:
-    source = (
-        f'<p class="source">AWS: <a href="{escape(finding.source)}" rel="noreferrer">'
-        f"{_text(PAGES.get(finding.source, finding.source))}</a></p>\n"
-        if finding.source
-        else ""
-    )
-    return (
-        f'<article class="finding" id="{finding.code}">\n'
-        f'<div class="head">{_tag(finding)}<h3>{_text(finding.title)}</h3></div>\n'
-        f'<div class="advice"><div><h4>What it does</h4><p>{_text(finding.what_it_does)}</p></div>'
-        f"<div><h4>How to mend it</h4><p>{_text(finding.how_to_mend)}</p></div></div>\n"
-        f"{_details(finding.details)}{_gallery(finding, report)}{source}</article>\n"
-    )
-
-
-def _tag(finding: Finding) -> str:
-    return f'<span class="tag {finding.severity}">{_TAGS[finding.severity]}</span>'
-
-
-def _details(lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    one = " one" if len(lines) == 1 else ""
-    shown = f'<ul class="details{one}">{_items(lines[:_SHOWN_DETAILS])}</ul>\n'
-    if len(lines) <= _SHOWN_DETAILS:
-        return shown
-    rest = lines[_SHOWN_DETAILS:]
-    return (
-        f"{shown}<details><summary>{len(rest):,} more</summary>\n"
-        f'<ul class="details">{_items(rest)}</ul></details>\n'
-    )
-
-
-def _items(lines: Iterable[str]) -> str:
-    return "".join(f"<li>{_text(line)}</li>" for line in lines)
 
 
 # Pictures
 
 
-def _gallery(finding: Finding, report: Report) -> str:
-    if not finding.examples:
-        return ""
-    shown = (
-        f"<li>{_figure(example, report.thumbnails.get(example.key, ''))}</li>\n"
-        for example in finding.examples
-    )
-    more = finding.count > len(finding.examples)
-    label = "Some of them" if more else "The images"
-    return f'<ul class="gallery" aria-label="{label}">\n{"".join(shown)}</ul>\n'
+@dataclass(frozen=True)
+class _ExampleView:
+    """An example image as it is drawn: lengths in pixels of the image."""
+
+    example: Example
+    description: str
+    """For those who do not see the picture."""
+    file_name: str
+    key: str
+    caption: str
+    thumbnail: str
+    """A data: URI; empty where the image could not be had."""
+    view_box: str
+    box_labels: list[str]
+    outlines: list[str]
+    """The SVG path of each label's boxes, in the order of `box_labels`."""
 
 
-def _figure(example: Example, thumbnail: str) -> str:
+def _example(example: Example, thumbnail: str) -> _ExampleView:
     names = sorted({box.label for box in example.boxes})
-    picture = _picture(example, thumbnail, names) if thumbnail else _missing(example)
-    if example.boxes:
-        what = " ".join(
-            f'<span class="c{index % _COLOURS}"><i class="swatch"></i></span>'
-            f"<bdi>{_text(short(name, 40))}</bdi>"
-            for index, name in enumerate(names[:_COLOURS])
-        )
-    else:
-        what = f"<bdi>{_text(short(example.caption or ', '.join(example.labels), 80))}</bdi>"
-    name = example.key.rsplit("/", 1)[-1]
-    return (
-        f'<figure>{picture}<figcaption><span class="what">{what}</span><br>'
-        f"{example.side} &middot; {example.width} &times; {example.height}"
-        f'<span class="key" title="{_text(short(example.key, 200))}">{_text(short(name, 80))}</span>'
-        "</figcaption></figure>"
+    width, height = _frame(example)[2:]
+    side = max(width, height)
+    return _ExampleView(
+        example,
+        description=_description(example),
+        file_name=short(example.key.rsplit("/", 1)[-1], 80),
+        key=short(example.key, 200),
+        caption=short(example.caption or ", ".join(example.labels), 80),
+        thumbnail=thumbnail,
+        view_box=" ".join(map(str, _frame(example))),
+        box_labels=[short(name, 40) for name in names],
+        outlines=[_outline([box for box in example.boxes if box.label == name], side) for name in names],
     )
 
 
-def _missing(example: Example) -> str:
-    return f'<div class="missing" role="img" aria-label="{_alt(example)}">No preview</div>'
-
-
-def _picture(example: Example, thumbnail: str, names: list[str]) -> str:
-    left, top, width, height = _frame(example)
-    size = max(width, height)
-    outlines = [_outline([box for box in example.boxes if box.label == name], size) for name in names]
-    # One dark line below all colours, so that of boxes in the same place each colour shows.
-    under = f'<path class="under" d="{"".join(outlines)}"/>' if outlines else ""
-    over = "".join(
-        f'<path class="over c{index % _COLOURS}" d="{outline}"/>' for index, outline in enumerate(outlines)
-    )
-    return (
-        f'<svg class="picture" role="img" aria-label="{_alt(example)}"'
-        f' viewBox="{left} {top} {width} {height}">'
-        f'<image href="{thumbnail}" width="{example.width}" height="{example.height}"'
-        f' preserveAspectRatio="none"/>{under}{over}</svg>'
-    )
+def _description(example: Example) -> str:
+    names = ", ".join(short(name, 40) for name in example.labels[:3]) or "no label"
+    boxes = f", {counted(len(example.boxes), 'box', 'boxes')} marked" if example.boxes else ""
+    return f"{example.side} image with {names}{boxes}"
 
 
 def _frame(example: Example) -> tuple[int, int, int, int]:
@@ -196,7 +209,7 @@ def _frame(example: Example) -> tuple[int, int, int, int]:
 
 
 def _outline(boxes: list[Box], side: int) -> str:
-    """The path of some boxes; those too small to be seen have a ring around them."""
+    """The SVG path of some boxes; those too small to be seen have a ring around them."""
     path = "".join(f"M{box.left} {box.top}h{box.width}v{box.height}h{-box.width}z" for box in boxes)
     ring = max(side // 20, 1)
     rings = "".join(
@@ -208,90 +221,73 @@ def _outline(boxes: list[Box], side: int) -> str:
     return path + rings
 
 
-def _alt(example: Example) -> str:
-    names = ", ".join(short(name, 40) for name in example.labels[:3]) or "no label"
-    boxes = f", {counted(len(example.boxes), 'box', 'boxes')} marked" if example.boxes else ""
-    return _text(f"{example.side} image with {names}{boxes}")
-
-
 # Statistics
 
 
-def _statistics(report: Report) -> str:
-    charts = "".join(_chart(histogram) for histogram in report.statistics.histograms)
-    charts = f'<div class="charts">{charts}</div>\n' if report.statistics.total else ""
-    return (
-        "<section>\n<h2>The data set in numbers</h2>\n"
-        '<p class="legend"><span><i class="train"></i>TRAIN</span><span><i class="test"></i>TEST</span></p>\n'
-        f"{_label_table(report)}{charts}</section>"
-    )
+@dataclass(frozen=True)
+class _Row:
+    """A row of a table with a bar: counts of TRAIN and TEST, and the widths of their parts in percent."""
+
+    name: str
+    train: int
+    test: int
+    train_width: str
+    test_width: str
+    boxes: int = 0
+    certainty: str = ""
 
 
-def _label_table(report: Report) -> str:
-    labels = sorted(report.statistics.labels.items(), key=lambda entry: (-entry[1].images, entry[0]))
-    if not labels:
-        return '<p class="card">No image has a label.</p>\n'
-    most = labels[0][1].images
-    boxes = report.statistics.boxes > 0
-    rows = "".join(_label_row(name, tally, most, boxes=boxes) for name, tally in labels[:_SHOWN_LABELS])
+@dataclass(frozen=True)
+class _LabelTable:
+    rows: list[_Row]
+    has_boxes: bool
+    not_shown: str
+    """How many rarer labels have no row, in words; empty if every label has one."""
+
+
+@dataclass(frozen=True)
+class _Chart:
+    title: str
+    unit: str
+    rows: list[_Row]
+
+
+def _label_table(statistics: Statistics) -> _LabelTable:
+    labels = sorted(statistics.labels.items(), key=lambda entry: (-entry[1].images, entry[0]))
+    most = labels[0][1].images if labels else 0
     rest = len(labels) - _SHOWN_LABELS
-    more = f'<p class="lead">{counted(rest, "rarer label")} not shown.</p>\n' if rest > 0 else ""
-    box_head = '<th scope="col">Boxes</th>' if boxes else ""
-    return (
-        '<div class="card scroll" role="region" aria-label="Images of each label" tabindex="0">\n'
-        '<table class="labels"><caption>Images of each label</caption>\n'
-        '<thead><tr><th scope="col">Label</th><th scope="col" class="wide">TRAIN and TEST</th>'
-        f'<th scope="col">TRAIN</th><th scope="col">TEST</th>{box_head}'
-        '<th scope="col">Recall known to</th></tr></thead>\n'
-        f"<tbody>\n{rows}</tbody></table>\n{more}</div>\n"
-        '<p class="source">The last column is half the width of the 95% interval of a recall measured as'
-        f" {ASSUMED_RECALL:.0%} on so many test images. F1 is no more certain.</p>\n"
+    return _LabelTable(
+        [_label_row(name, tally, most) for name, tally in labels[:_SHOWN_LABELS]],
+        has_boxes=statistics.boxes > 0,
+        not_shown=counted(rest, "rarer label") if rest > 0 else "",
     )
 
 
-def _label_row(name: str, tally: LabelTally, most: int, *, boxes: bool) -> str:
+def _label_row(name: str, tally: LabelTally, most: int) -> _Row:
     low, high = recall_interval(tally.usable_test)
-    certainty = f"± {(high - low) / 2:.0%}" if tally.usable_test else "none"
-    box_cell = f"<td>{tally.train_boxes + tally.test_boxes:,}</td>" if boxes else ""
-    return (
-        f'<tr><th scope="row"><bdi>{_text(short(name))}</bdi></th>'
-        f'<td class="wide">{_bar(tally.train_images, tally.test_images, most)}</td>'
-        f"<td>{tally.train_images:,}</td><td>{tally.test_images:,}</td>{box_cell}"
-        f"<td>{certainty}</td></tr>\n"
+    return _Row(
+        short(name),
+        tally.train_images,
+        tally.test_images,
+        _width(tally.train_images, most),
+        _width(tally.test_images, most),
+        boxes=tally.train_boxes + tally.test_boxes,
+        certainty=f"± {(high - low) / 2:.0%}" if tally.usable_test else "none",
     )
 
 
-def _chart(histogram: Histogram) -> str:
+def _chart(histogram: Histogram) -> _Chart:
     bins = _without_empty_ends(list(zip(histogram.names, histogram.train, histogram.test, strict=True)))
     most = max((train + test for _, train, test in bins), default=0)
-    rows = "".join(
-        f'<tr><th scope="row">{_text(name)}</th><td class="wide">{_bar(train, test, most)}</td>'
-        f"<td>{train:,}</td><td>{test:,}</td></tr>\n"
-        for name, train, test in bins
-    )
-    return (
-        f'<div class="card"><table><caption>{_text(histogram.title)}</caption>\n'
-        f'<thead><tr><th scope="col">{_text(histogram.unit.capitalize())}</th><th scope="col" class="wide">'
-        'TRAIN and TEST</th><th scope="col">TRAIN</th><th scope="col">TEST</th></tr></thead>\n'
-        f"<tbody>\n{rows}</tbody></table></div>\n"
-    )
+    rows = [_Row(name, train, test, _width(train, most), _width(test, most)) for name, train, test in bins]
+    return _Chart(histogram.title, histogram.unit.capitalize(), rows)
 
 
-def _without_empty_ends(bins: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+def _without_empty_ends(bins: Sequence[tuple[str, int, int]]) -> Sequence[tuple[str, int, int]]:
     filled = [index for index, (_, train, test) in enumerate(bins) if train or test]
     return bins[filled[0] : filled[-1] + 1] if filled else []
 
 
-def _bar(train: int, test: int, most: int) -> str:
-    """A bar for train and test together; the numbers beside it say the same to a screen reader."""
-    parts = "".join(
-        f'<i class="{side}" style="width:{100 * count / most:.1f}%"></i>'
-        for side, count in (("train", train), ("test", test))
-        if count
-    )
-    return f'<div class="bar" aria-hidden="true">{parts}</div>'
-
-
-def _text(text: str) -> str:
-    """Text from anywhere, as a piece of an HTML text or attribute."""
-    return escape(_UNFIT.sub("\ufffd", text))
+def _width(count: int, most: int) -> str:
+    """A share of the longest bar, in percent."""
+    return f"{100 * count / max(most, 1):.1f}"

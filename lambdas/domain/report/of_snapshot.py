@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lambdas.domain import report
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
-from lambdas.domain.report import Report, ReportImage, SnapshotFacts, UnusableCounts
+from lambdas.domain.report import Report, ReportImage, SnapshotFacts, UnusableCounts, html
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import DATASET_TYPES
 from lambdas.domain.shared.tuning import Tuning
@@ -45,7 +45,7 @@ def check(
     )
     for name, body, content_type in (
         ("report.json", json.dumps(made.as_dict(), ensure_ascii=False), "application/json"),
-        ("report.html", made.html(), "text/html; charset=utf-8"),
+        ("report.html", html.page(made), "text/html; charset=utf-8"),
     ):
         key = report_key(snapshot.id, name)
         s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType=content_type)

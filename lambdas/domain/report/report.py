@@ -50,9 +50,3 @@ class Report:
             "findings": [asdict(finding) for finding in self.findings],
             "statistics": self.statistics.as_dict(),
         }
-
-    def html(self) -> str:
-        """The report as one page that needs nothing else."""
-        from lambdas.domain.report.html import page  # noqa: PLC0415 it knows these types
-
-        return page(self)

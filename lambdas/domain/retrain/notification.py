@@ -56,7 +56,7 @@ def _detail(told: dict[str, Any]) -> str:
     whole = json.dumps(told)
     if len(whole) <= MAX_NOTIFICATION_BYTES:
         return whole
-    short = {name: value for name, value in told.items() if not isinstance(value, dict | list)}
+    short = {name: value for name, value in told.items() if not isinstance(value, (dict, list))}
     return json.dumps({**short, "reason": _cut(str(short.get("reason", "")), MAX_NOTIFICATION_BYTES // 8)})
 
 

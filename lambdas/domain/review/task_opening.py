@@ -98,7 +98,7 @@ class Opener:
                 kind=kind,
                 reason=reason,
                 why=WHY[reason],
-                route=self._tuning.review_route,  # type: ignore[arg-type]
+                route=self._tuning.review_route,  # pyrefly: ignore[bad-argument-type]
                 wanted=self._tuning.review_workers_per_task,
                 suggestions=suggestions(seen.labels, image, kind) if seen else Suggestions(),
                 suggested_by=seen.version if seen else "",

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.split_ledger import Ledger
-from lambdas.domain.rekognition.dataset_sync import Datasets
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import DATASET_TYPES, Kind
 from lambdas.domain.shared.state import LoopState
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = [
-    "Datasets",
     "Snapshot",
     "entries",
     "images",

@@ -219,7 +219,8 @@ def _understand(line: dict[str, Any]) -> _Reading:
     else:
         _read_attributes(reading)
     if not reading.usable:
-        reading.labels, reading.boxes = [], []
+        reading.labels = []
+        reading.boxes = []
     return reading
 
 

@@ -193,7 +193,8 @@ class LocalEndpoints:
         """End every process. The store goes on saying RUNNING, so that the next engine starts them again."""
         with self._lock:
             self._closed = True
-            servers, self._servers = list(self._servers.values()), {}
+            servers = list(self._servers.values())
+            self._servers = {}
         for server in servers:
             server.close()
         self._work.shutdown(wait=True, cancel_futures=True)

@@ -171,8 +171,7 @@ class Store:
     def work(self) -> list[Work]:
         """What was begun and is not done, in the order in which it was begun."""
         rows = self._database.rows("SELECT id, details FROM work ORDER BY id")
-        found = [{**json.loads(row["details"]), "id": row["id"]} for row in rows]
-        return [Work(**{**details, "datasets": tuple(details["datasets"])}) for details in found]
+        return [_work(row["id"], json.loads(row["details"])) for row in rows]
 
     def end_work(self, work: Work) -> None:
         with self._database.transaction() as db:
@@ -190,12 +189,12 @@ class Store:
 
     def project(self, arn: str) -> Project | None:
         rows = self._database.rows("SELECT * FROM projects WHERE arn=?", arn)
-        return next((Project(**row) for row in rows), None)
+        return next((Project(**dict(row)) for row in rows), None)
 
     def projects(self, account: str, region: str) -> list[Project]:
         """Oldest first."""
         query = "SELECT * FROM projects WHERE account=? AND region=? ORDER BY created, arn"
-        return [Project(**row) for row in self._database.rows(query, account, region)]
+        return [Project(**dict(row)) for row in self._database.rows(query, account, region)]
 
     def delete_project(self, arn: str) -> None:
         """Raises InUseError while the project has datasets or versions; its policies go with it."""
@@ -211,7 +210,7 @@ class Store:
     def policies(self, project_arn: str) -> list[Policy]:
         """By name."""
         query = "SELECT * FROM policies WHERE project_arn=? ORDER BY name"
-        return [Policy(**row) for row in self._database.rows(query, project_arn)]
+        return [Policy(**dict(row)) for row in self._database.rows(query, project_arn)]
 
     def add_policy(self, policy: Policy, *, limit: int) -> None:
         """Raises AlreadyThereError, NotThereError, or TooManyError if the project has `limit` policies."""
@@ -371,7 +370,7 @@ class Store:
 
     def _datasets(self, where: str, *parameters: str) -> list[Dataset]:
         rows = self._database.rows(f"SELECT {_DATASET} FROM datasets {where}", *parameters)  # noqa: S608
-        return [Dataset(**row) for row in rows]
+        return [Dataset(**dict(row)) for row in rows]
 
     def _versions(self, query: str, *parameters: str) -> list[Version]:
         rows = self._database.rows(query, *parameters)
@@ -394,6 +393,11 @@ class Store:
         except sqlite3.IntegrityError as error:
             lacks = error.sqlite_errorname == "SQLITE_CONSTRAINT_FOREIGNKEY"
             raise (NotThereError if lacks else AlreadyThereError)(what) from error
+
+
+def _work(id: int, details: dict[str, Any]) -> Work:
+    details |= {"id": id, "datasets": tuple(details["datasets"])}
+    return Work(**details)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

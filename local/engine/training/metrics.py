@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
 
 from learning.metrics import MATCHING_OVERLAP
 from learning.types import Box, Example, Prediction
@@ -91,7 +92,7 @@ def _precision_and_recall(truths: Sequence[Truth], found: Sequence[PredictedBox]
     )
     predicted = truth.loadRes([{**_annotation(image, box), "score": sure} for image, box, sure in found])
     run = COCOeval_faster(truth, predicted, "bbox", print_function=_say_nothing)
-    run.params.iouThrs = [MATCHING_OVERLAP]
+    run.params.iouThrs = np.array([MATCHING_OVERLAP])
     run.params.areaRng, run.params.areaRngLbl = _ANY_AREA, ["all"]
     run.params.maxDets = [_MOST_PREDICTIONS]
     run.evaluate()

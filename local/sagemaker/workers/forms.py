@@ -106,7 +106,7 @@ def _box(form: Form, box: Any, size: tuple[int, int]) -> dict[str, Any]:
     sides = [box.get(side) for side in _SIDES]
     if not all(isinstance(side, int) and not isinstance(side, bool) for side in sides):
         raise FormError(f"boxes: {', '.join(_SIDES)} have to be whole pixels")
-    left, top, width, height = map(int, sides)  # type: ignore[arg-type]
+    left, top, width, height = map(int, sides)  # pyrefly: ignore[incompatible-overload-argument]
     inside = left >= 0 and top >= 0 and left + width <= size[0] and top + height <= size[1]
     if not inside or width < 1 or height < 1:
         raise FormError(f"boxes: {box} is not inside the image of {size[0]} x {size[1]} pixels")

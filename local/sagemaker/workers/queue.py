@@ -134,7 +134,8 @@ class WorkerQueue:
 
 def form_of(kept: Mapping[str, Any]) -> Form:
     values = {name: kept[name] for name in Form.__dataclass_fields__}
-    return Form(**{**values, "choices": tuple(kept["choices"]), "initial": tuple(kept["initial"])})
+    values |= {"choices": tuple(kept["choices"]), "initial": tuple(kept["initial"])}
+    return Form(**values)
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from tests.local.test_server import ACCOUNT, REGION, Server
 BUCKET = "review-bucket"
 WORKTEAM = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:workteam/private-crowd/team"
 LOOPS = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:human-loop/{DEPLOYMENT}-*"
-CORS = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "AllowedHeaders": []}
+CORS: dict[str, list[str]] = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "AllowedHeaders": []}
 TRUST = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
 S3_OF_ROLE = {
     "Effect": "Allow",

@@ -96,7 +96,8 @@ def put(table: ReviewTable, label: str, body: dict[str, Any]) -> LabelDefinition
     before = _get(table, name) or LabelDefinition(name, colour="")
     if unknown := sorted(map(str, set(body) - {"colour", "key", "instruction", "examples", "retired"})):
         raise InvalidLabelError(unknown[0][:60], "unknown member")
-    definition = replace(before, **{**_checked(body), "label": name})
+    facts: dict[str, Any] = {**_checked(body), "label": name}
+    definition = replace(before, **facts)
     if definition.key and definition.key in {other.key for other in others}:
         raise InvalidLabelError("key", f"the key {definition.key} is another label's")
     if len(others) >= MAX_LABELS:
@@ -174,7 +175,8 @@ def _get(table: ReviewTable, label: str) -> LabelDefinition | None:
 
 def _definition(item: Any) -> LabelDefinition:
     values = {name: item[name] for name in LabelDefinition.__dataclass_fields__ if name in item}
-    return LabelDefinition(**{**values, "examples": tuple(values.get("examples", ()))})
+    values["examples"] = tuple(values.get("examples", ()))
+    return LabelDefinition(**values)
 
 
 def _of_models(loop_state: LoopState) -> Iterator[str]:

@@ -237,7 +237,7 @@ def _plain(value: Any) -> Any:
         return Decimal(str(round(value, 3)))
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [_plain(member) for member in value]
     return value
 
@@ -258,14 +258,13 @@ def _task(item: Mapping[str, Any]) -> Task:
 
 
 def _answer(item: Mapping[str, Any]) -> Answer:
-    return Answer(
-        **{
-            **item,
-            "boxes": tuple(_box(box) for box in item.get("boxes", ())),
-            "labels": tuple(item.get("labels", ())),
-            "seconds": float(item.get("seconds", 0)),
-        }
-    )
+    values: dict[str, Any] = {
+        **item,
+        "boxes": tuple(_box(box) for box in item.get("boxes", ())),
+        "labels": tuple(item.get("labels", ())),
+        "seconds": float(item.get("seconds", 0)),
+    }
+    return Answer(**values)
 
 
 def _box(item: Mapping[str, Any]) -> Box:

@@ -306,7 +306,8 @@ def answers_of(output: bytes, task: Task, labels: Sequence[str], *, deployment: 
     if not given:
         raise NoAnswersError(f"human loop {name} ended without any answer")
     known = _asked_with(document) | set(labels)
-    answers, refused = [], []
+    answers: list[Answer] = []
+    refused: list[str] = []
     for number, one in enumerate(given, 1):
         try:
             answers.append(_answer(one, number, task, known))

@@ -109,7 +109,7 @@ def dataset(stack: Running, projects: list[str]) -> Iterator[str]:
 
 def as_root(stack: Running, service: str, **options: Any) -> Any:
     keys = stack.environment
-    return boto3.client(  # type: ignore[call-overload]
+    return boto3.client(  # pyrefly: ignore[no-matching-overload]
         service,
         endpoint_url=stack.endpoint,
         region_name=REGION,

@@ -154,8 +154,12 @@ def test_a_source_of_two_kinds_is_refused_and_leaves_no_dataset(bench: Bench) ->
     with pytest.raises(errors.InvalidParameterException, match="DatasetSource"):
         bench.call("CreateDataset", ProjectArn=project, DatasetType="TRAIN", DatasetSource=source)
     with pytest.raises(errors.InvalidS3ObjectException, match="GroundTruthManifest"):
-        source = {"GroundTruthManifest": {}}
-        bench.call("CreateDataset", ProjectArn=project, DatasetType="TRAIN", DatasetSource=source)
+        bench.call(
+            "CreateDataset",
+            ProjectArn=project,
+            DatasetType="TRAIN",
+            DatasetSource={"GroundTruthManifest": dict[str, str]()},
+        )
     assert bench.store.datasets(project) == []
 
 

@@ -181,9 +181,13 @@ def test_an_image_of_no_or_two_sources_is_refused(bench: Bench, image: dict[str,
     ],
 )
 def test_a_member_out_of_its_range_is_named(bench: Bench, request_: dict[str, Any], told: str) -> None:
-    wanted = {"ProjectVersionArn": bench.running(bench.project()), "Image": sent(picture((1, 2, 3)))}
+    wanted: dict[str, Any] = {
+        "ProjectVersionArn": bench.running(bench.project()),
+        "Image": sent(picture((1, 2, 3))),
+        **request_,
+    }
     with pytest.raises(errors.ValidationException, match=told):
-        bench.call("DetectCustomLabels", **{**wanted, **request_})
+        bench.call("DetectCustomLabels", **wanted)
 
 
 def test_an_image_version_needs_the_permission_for_versions(bench: Bench) -> None:

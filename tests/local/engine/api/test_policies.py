@@ -33,7 +33,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def put(bench: Bench, project: str, name: str = "mine", **optional: Any) -> str:
-    request = {"PolicyDocument": document(), **optional}
+    request: dict[str, Any] = {"PolicyDocument": document(), **optional}
     answer = bench.call("PutProjectPolicy", ProjectArn=project, PolicyName=name, **request)
     return str(answer["PolicyRevisionId"])
 

@@ -272,7 +272,7 @@ def test_a_training_that_cannot_be_meant_is_refused_and_leaves_nothing(
     bench: Bench, request_: dict[str, Any], told: str
 ) -> None:
     project = bench.project()
-    wanted = {"VersionName": "v1", "OutputConfig": {"S3Bucket": BUCKET}, **request_}
+    wanted: dict[str, Any] = {"VersionName": "v1", "OutputConfig": {"S3Bucket": BUCKET}, **request_}
     with pytest.raises(errors.InvalidParameterException, match=told):
         bench.call("CreateProjectVersion", ProjectArn=project, **wanted)
     assert bench.store.versions(project) == []
@@ -415,7 +415,7 @@ def test_what_may_be_done_in_a_status(
 
 
 def copied(bench: Bench, source: str, project: str, destination: str, **optional: Any) -> str:
-    request = {
+    request: dict[str, Any] = {
         "VersionName": "copy",
         "OutputConfig": {"S3Bucket": BUCKET, "S3KeyPrefix": "copies"},
         **optional,

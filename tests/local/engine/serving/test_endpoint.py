@@ -164,7 +164,7 @@ def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
 
 def test_a_version_whose_process_hangs_has_failed(tmp_path: Path) -> None:
     store = Versions()
-    endpoints = LocalEndpoints(store, tmp_path)  # type: ignore[arg-type]
+    endpoints = LocalEndpoints(store, tmp_path)  # pyrefly: ignore[bad-argument-type]
     endpoints._directory("arn").mkdir(parents=True)
     try:
         endpoints.start("arn")
@@ -182,7 +182,7 @@ def test_a_version_whose_process_hangs_has_failed(tmp_path: Path) -> None:
 
 
 def test_thresholds_are_those_of_the_evaluation_and_else_of_training(tmp_path: Path) -> None:
-    endpoints = LocalEndpoints(Versions(), tmp_path)  # type: ignore[arg-type]
+    endpoints = LocalEndpoints(Versions(), tmp_path)  # pyrefly: ignore[bad-argument-type]
     directory = endpoints._directory("arn")
     directory.mkdir(parents=True)
     labels = [{"label": "gear", "assumed_threshold": 0.4}]

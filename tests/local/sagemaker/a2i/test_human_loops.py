@@ -322,7 +322,7 @@ def test_an_answer_that_the_element_does_not_allow_is_refused(
 
 def test_a_page_of_another_origin_cannot_answer(bench: Bench) -> None:
     start(bench, bench.flow(BOXES))
-    said = {"worker": "ann", "boxes": []}
+    said: dict[str, Any] = {"worker": "ann", "boxes": []}
     assert ask(bench, "POST", "queue/1/answer", said, **{"content-type": "text/plain"})[0] == 415
 
 
