@@ -139,7 +139,7 @@ def test_a_run_is_told_with_its_verdicts() -> None:
         "verdicts": [{"gate": "evaluation", "passed": False, "reasons": ["overall F1 0.400 is below 0.550"]}],
     }
     watch.tell(Console(file=written, width=200), record)
-    assert "gate 1, evaluation: refused: overall F1 0.400" in written.getvalue()
+    assert "evaluation gate: rejected: overall F1 0.400" in written.getvalue()
     assert "v2-b: refused" in written.getvalue()
 
 
