@@ -164,7 +164,6 @@ def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
 
 
 def show_versions(console: Console, entries: Sequence[VersionEntry]) -> None:
-    """The model versions as a table."""
     if not entries:
         console.print("No model version yet: the first run trains one")
         return

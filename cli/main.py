@@ -112,7 +112,7 @@ def show_runs(
         session.print_result(record.as_dict(), lambda: history.show_run(console, record))
     else:
         runs = session.wait_for("Reading the runs", deployment.loop_state.runs)
-        session.print_result([each.as_dict() for each in runs], lambda: history.show_runs(console, runs))
+        session.print_result([run.as_dict() for run in runs], lambda: history.show_runs(console, runs))
 
 
 @app.command("versions")
@@ -133,10 +133,10 @@ def show_versions(
     session = open_session(context, name, as_json)
     deployment, console = session.deployment(), session.out.console
     if version:
-        record = session.wait_for(
+        entry = session.wait_for(
             "Reading the version", lambda: history.lineage(deployment, history.version(deployment, version))
         )
-        session.print_result(record.as_dict(), lambda: history.show_version(console, record))
+        session.print_result(entry.as_dict(), lambda: history.show_version(console, entry))
     else:
         entries = session.wait_for("Reading the versions", lambda: history.versions(deployment))
         session.print_result(
