@@ -11,7 +11,7 @@ REVIEW ?= script
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
-.PHONY: help demo check test up down bench bench-data bench-engine bench-review browser setup setup-dev clean format
+.PHONY: help demo check test up down bench bench-data bench-engine bench-review pictures browser setup setup-dev clean format
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -43,6 +43,9 @@ bench-engine: setup-dev  ## How well the engine learns and how fast it answers (
 
 bench-review: setup-dev browser  ## How fast the review desk goes on, and 20 reviewers at once
 	@$(BIN)/python -m benchmarks review
+
+pictures: setup-dev browser  ## Take the console's pictures that the README shows
+	@$(BIN)/python -m docs.pictures
 
 # The tests of web pages need a Chromium: the system's, Debian's package, or Playwright's own.
 browser: setup-dev

@@ -1,4 +1,4 @@
-"""`labelloop runs` and `labelloop models`: what is on record."""
+"""`labelloop runs` and `labelloop versions`: what is on record."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def version(deployment: Deployment, name: str) -> Record:
     return found[0]
 
 
-def models(deployment: Deployment) -> list[Record]:
+def versions(deployment: Deployment) -> list[Record]:
     """Every model version, newest first, with `champion` saying whether it serves."""
     champion = deployment.loop_state.champion()
     serving = champion.version_name if champion else ""
@@ -153,7 +153,7 @@ def lineage(deployment: Deployment, found: Record) -> Record:
     }
 
 
-def show_models(console: Console, versions: Sequence[Record]) -> None:
+def show_versions(console: Console, versions: Sequence[Record]) -> None:
     if not versions:
         console.print("No model version yet: the first run trains one")
         return
@@ -175,7 +175,7 @@ def show_models(console: Console, versions: Sequence[Record]) -> None:
     console.print(table)
 
 
-def show_model(console: Console, found: Record) -> None:
+def show_version(console: Console, found: Record) -> None:
     facts = [
         ("version", found["id"]),
         ("state", _state(found)),

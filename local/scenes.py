@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter
 DETECTION_LABELS = ("bolt", "gear", "nut", "washer")
 CLASSIFICATION_LABELS = ("assembled", "damaged", "empty")
 
-_SIZES = ((320, 240), (360, 270), (400, 300), (426, 320), (480, 360))
+SIZES = ((320, 240), (360, 270), (400, 300), (426, 320), (480, 360))
 _FINE = 4  # shapes are drawn this many times larger and reduced, for smooth edges
 _BENCHES = ((196, 176, 148), (122, 138, 148), (92, 112, 104), (206, 204, 196), (86, 98, 122), (150, 124, 104))
 _METALS = {
@@ -65,14 +65,14 @@ class Scene:
         return body.getvalue()
 
 
-def detection_scenes(count: int, seed: int) -> Iterator[Scene]:
+def detection_scenes(count: int, seed: int, sizes: Sequence[tuple[int, int]] = SIZES) -> Iterator[Scene]:
     """`count` workbench scenes of one to six parts labelled "bolt", "gear", "nut" or "washer".
 
-    Between 320 × 240 and 480 × 360 pixels; other things lie about that have no label.
+    Each is of one of `sizes`, width and height in pixels; other things lie about that have no label.
     """
     for number in range(count):
         random = np.random.default_rng((seed, 1, number))
-        image, boxes = _bench_with_parts(random)
+        image, boxes = _bench_with_parts(random, sizes)
         labels = tuple(sorted({box.label for box in boxes}))
         yield Scene(f"parts-{seed}-{number:04d}", image, labels, boxes)
 
@@ -112,8 +112,10 @@ def _another(label: str, turn: int) -> str:
 # Scenes
 
 
-def _bench_with_parts(random: np.random.Generator) -> tuple[Image.Image, tuple[SceneBox, ...]]:
-    width, height = _SIZES[random.integers(len(_SIZES))]
+def _bench_with_parts(
+    random: np.random.Generator, sizes: Sequence[tuple[int, int]]
+) -> tuple[Image.Image, tuple[SceneBox, ...]]:
+    width, height = sizes[int(random.integers(len(sizes)))]
     canvas = _bench(random, width, height)
     light = float(random.uniform(0, 2 * math.pi))
     for _ in range(random.integers(0, 5)):
@@ -134,7 +136,7 @@ def _bench_with_parts(random: np.random.Generator) -> tuple[Image.Image, tuple[S
 
 
 def _tray(random: np.random.Generator, label: str) -> Image.Image:
-    width, height = _SIZES[random.integers(len(_SIZES))]
+    width, height = SIZES[random.integers(len(SIZES))]
     canvas = _bench(random, width, height)
     light = float(random.uniform(0, 2 * math.pi))
     for _ in range(random.integers(0, 3)):

@@ -50,7 +50,8 @@ CHECKS: dict[str, list[str | Path]] = {
 }
 UNIT_TESTS: list[str | Path] = [*PYTEST, "-n", "2", "--dist", "worksteal", *SLOWEST, "-m", QUICK, "tests"]
 QUICK_CHECKS = {name: CHECKS[name] for name in ("format", "lint", "imports", "types", "console types")} | {
-    "unit tests": UNIT_TESTS
+    "built once": [*CHECKS["built once"], "--tables"],
+    "unit tests": UNIT_TESTS,
 }
 BESIDE = {"types", "console types", "console tests"}
 """Checks that go on beside those after them, which wait for other processes half of their time."""

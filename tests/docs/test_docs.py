@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from docs import pictures
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -65,6 +68,35 @@ def test_states_are_those_of_the_state_machine(machine: str) -> None:
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     states = {code for row in rows for code in _CODE.findall(row) if code[0].isupper()}
     assert states == set(definition["States"])
+
+
+def test_floors_are_those_of_the_import_contract() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = (one for one in settings["tool"]["importlinter"]["contracts"] if one["id"] == "floors")
+    floors = [set(layer.split(" | ")) for layer in contract["layers"]]
+    rows = re.findall(r"^\| (\d) \| `(\w+)` \|", ARCHITECTURE.read_text(), re.MULTILINE)
+    listed = [{name for floor, name in rows if int(floor) == number} for number in range(len(floors), 0, -1)]
+    assert listed == floors
+
+
+def test_every_prefix_and_index_is_in_the_architecture() -> None:
+    infra = "".join(path.read_text() for path in (ROOT / "infra").glob("*.py"))
+    names = {
+        *re.findall(r'objects\("([a-z0-9/]+)"\)', infra),
+        *re.findall(r'index_name="(\w+)"', infra),
+        *re.findall(r'\bprefix="([a-z0-9/]+)"', infra),
+    }
+    assert len(names) > 10
+    page = ARCHITECTURE.read_text()
+    assert {name for name in names if f"`{name}" not in page} == set()
+
+
+def test_pictures_are_those_of_the_script_and_light() -> None:
+    taken = {path.stem: path for path in pictures.FOLDER.iterdir()}
+    assert set(taken) == set(pictures.SHOTS)
+    assert all(path.stat().st_size <= pictures.MAX_BYTES for path in taken.values())
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"docs/pictures/{path.name}" in readme for path in taken.values())
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:

@@ -29,7 +29,7 @@ ASKING = {
     "WatchJob": {"sagemaker:DescribeLabelingJob"},
     "ReadJob": {"sagemaker:DescribeLabelingJob"},
     "LoopFinished": set(),
-    "Flow": {
+    "FlowDefinition": {
         f"sagemaker:{verb}{kind}"
         for verb in ("Create", "Describe", "Delete")
         for kind in ("HumanTaskUi", "FlowDefinition")
@@ -116,7 +116,7 @@ def test_executions_are_told_by_those_who_settle_alone(resources: Resources) -> 
 
 def test_a_role_is_passed_to_sagemaker_alone_and_jobs_go_to_the_work_team(resources: Resources) -> None:
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    for name in ("StartJob", "Flow"):
+    for name in ("StartJob", "FlowDefinition"):
         (passing,) = (one for one in of_function(resources, name) if one["Action"] == "iam:PassRole")
         assert passing["Condition"] == to_sagemaker
     (creating,) = (

@@ -14,7 +14,7 @@ from lambdas.domain.register.arrivals import Arrival
 from lambdas.domain.retrain import requests as retrain_requests
 from lambdas.services import services
 from tests.fixtures.images import picture
-from tests.fixtures.incoming import BUCKET, TABLE, Drop
+from tests.fixtures.incoming import BUCKET, Drop
 
 
 @dataclass
@@ -31,7 +31,7 @@ def asked(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     requests: list[str] = []
     for name, value in {
         "DATA_BUCKET": BUCKET,
-        "CATALOGUE_TABLE": TABLE,
+        "CATALOGUE_TABLE": "catalogue",
         "LOOP_STATE_TABLE": "loop",
         "RETRAIN_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:retrain",
         "TUNING_PARAMETER": "/labelloop/tuning",
