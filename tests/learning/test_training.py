@@ -163,23 +163,6 @@ def test_a_short_budget_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert 7 < progress[-1].seconds <= 8
 
 
-@pytest.mark.parametrize("task", ["detection", "classification"])
-def test_steps_are_bounded_whatever_the_time(task: Task, tmp_path: Path) -> None:
-    make = scenes.detection_scenes if task == "detection" else scenes.classification_scenes
-    progress: list[Progress] = []
-    model = train(
-        task,
-        written(make(12, 1), tmp_path),
-        budget_seconds=1000,
-        max_steps=30,
-        seed=1,
-        progress=progress.append,
-    )
-    assert model.facts.steps == 30
-    assert (progress[-1].step, progress[-1].fraction) == (30, 1)
-    assert "rate falling" in progress[-2].message
-
-
 # Schedules cut short: few steps, whatever the machine
 
 FEW = 5
@@ -189,6 +172,24 @@ FEW = 5
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three steps at the full rate, and two of the decay."""
     monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("task", ["detection", "classification"])
+def test_steps_are_bounded_whatever_the_time(task: Task, tmp_path: Path) -> None:
+    make = scenes.detection_scenes if task == "detection" else scenes.classification_scenes
+    progress: list[Progress] = []
+    model = train(
+        task,
+        written(make(12, 1), tmp_path),
+        budget_seconds=1000,
+        max_steps=12,
+        seed=1,
+        progress=progress.append,
+    )
+    assert model.facts.steps == 12
+    assert (progress[-1].step, progress[-1].fraction) == (12, 1)
+    assert "rate falling" in progress[-2].message
 
 
 @pytest.mark.usefixtures("short")
