@@ -129,7 +129,9 @@ def test_columns_as_they_are_told(tmp_path: Path) -> None:
         ("image,xmin,ymin,xmax,ymax", {}, "label=NAME"),
     ],
 )
-def test_columns_that_are_not_clear(tmp_path: Path, header: str, mapping: dict[str, str], detail: str) -> None:
+def test_columns_that_are_not_clear(
+    tmp_path: Path, header: str, mapping: dict[str, str], detail: str
+) -> None:
     result = read(tmp_path, lines(header, "1,2,3"), mapping)
     [problem] = result.problems
     assert problem.reason in ("bad_columns", "unknown_columns")
