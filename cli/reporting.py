@@ -48,8 +48,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
 
 def _newest(deployment: Deployment) -> str:
     for run in deployment.loop_state.runs():
-        if run.get("data_report"):
-            return str(run["snapshot"])
+        if run.data_report:
+            return str(run.snapshot)
     raise CommandError(f"no run of {deployment.name} has made a dataset report yet")
 
 

@@ -22,7 +22,7 @@ def test_clients_are_made_once(cli: Cli) -> None:
     deployment = Deployment.find("parts")
     assert deployment.s3 is deployment.s3
     with pytest.raises(AttributeError):
-        deployment.bucket = "another"  # type: ignore[misc]
+        deployment.bucket = "another"  # pyrefly: ignore[read-only]
 
 
 def test_no_such_stack_says_what_to_do(cli: Cli) -> None:

@@ -122,7 +122,7 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_insisted_on(cli: Cli, tmp
             raise gone
         return answer(**given)
 
-    cli.fake.DetectCustomLabels = switched  # type: ignore[method-assign]
+    cli.fake.DetectCustomLabels = switched  # pyrefly: ignore[method-assign]
     (answer,) = cli.json("detect", str(jpeg(tmp_path / "a.jpg")))
     assert answer["model_version"] == V2
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from lambdas.domain.report import of_snapshot
+from lambdas.domain.shared.records import Run
 from tests.fixtures.cli import Cli
 from tests.fixtures.cli_datasets import BUCKET
 
@@ -18,8 +19,8 @@ def put_report(cli: Cli, snapshot: str) -> None:
         cli.s3.put_object(Bucket=BUCKET, Key=of_snapshot.report_key(snapshot, name), Body=body.encode())
 
 
-def note_run(cli: Cli, run: str, started_at: str, **facts: str) -> None:
-    cli.loop_state.note_run(run, started_at=started_at, trigger="manual", **facts)
+def note_run(cli: Cli, run: str, started_at: str, snapshot: str, data_report: str | None = None) -> None:
+    cli.loop_state.update_run(Run(run, started_at=started_at, snapshot=snapshot, data_report=data_report))
 
 
 def test_the_newest_runs_report_is_told_and_its_page_saved(cli: Cli, tmp_path: Path) -> None:

@@ -128,33 +128,33 @@ def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person
     expect(training).to_contain_text("Done", timeout=TRAINED_MS)
     expect(page.get_by_text("Ended: New champion.")).to_be_visible(timeout=TRAINED_MS)
     run = loop.run("first-model")
-    assert run["outcome"] == "promoted", run
-    expect(page.get_by_role("region", name="Result")).to_contain_text(run["reason"])
-    expect(page.get_by_role("link", name=run["version"])).to_be_visible()
+    assert run.outcome == "promoted", run
+    expect(page.get_by_role("region", name="Result")).to_contain_text(str(run.reason))
+    expect(page.get_by_role("link", name=str(run.version))).to_be_visible()
     assert page.evaluate("window.loadedOnce")
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Dataset report").click()
     expect(opened.value).to_have_title(re.compile("dataset report$"))
     page.get_by_role("link", name="All runs").click()
-    expect(page.get_by_role("row").filter(has_text=run["version"])).to_contain_text("New champion")
+    expect(page.get_by_role("row").filter(has_text=str(run.version))).to_contain_text("New champion")
     assert complaints == []
     page.context.close()
 
 
-def test_a_run_that_a_gate_refuses_says_why(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
+def test_a_run_that_a_gate_rejects_says_why(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
     loop.tune(min_test_images_per_label=1000)
     run = loop.retrain("not-proven", force=True)
     loop.tune(min_test_images_per_label=1)
-    assert run["outcome"] == "rejected"
+    assert run.outcome == "rejected"
     page, _ = signed_in(browser, loop, people["rita"], "runs")
     row = page.get_by_role("row").filter(has_text="Not promoted")
-    expect(row).to_contain_text(run["reason"])
+    expect(row).to_contain_text(str(run.reason))
     row.get_by_role("link").click()
     expect(page.get_by_text("The champion stays in production.")).to_be_visible()
-    expect(page.get_by_role("region", name="Result")).to_contain_text(run["reason"])
-    (verdict,) = run["verdicts"]
+    expect(page.get_by_role("region", name="Result")).to_contain_text(str(run.reason))
+    (verdict,) = run.verdicts
     gate = page.get_by_role("region", name="Gates").get_by_role("listitem")
-    for reason in verdict["reasons"]:
+    for reason in verdict.reasons:
         expect(gate).to_contain_text(reason)
     expect(step(page, "Promote")).to_contain_text("Skipped")
     page.context.close()
@@ -177,16 +177,16 @@ def test_versions_are_compared(loop: Loop, people: dict[str, Person], browser: B
     page, _ = signed_in(browser, loop, people["rita"], "versions")
     champion, rejected = (loop.run(name) for name in ("first-model", "not-proven"))
     for run, badge in ((champion, "Champion"), (rejected, "Rejected")):
-        card = page.get_by_role("article").filter(has=page.get_by_role("heading", name=run["version"]))
+        card = page.get_by_role("article").filter(has=page.get_by_role("heading", name=str(run.version)))
         expect(card).to_contain_text(badge)
-        expect(card).to_contain_text(f"{shown(run['f1'], 3)} overall F1")
-        for verdict in run["verdicts"]:
-            for reason in verdict["reasons"]:
+        expect(card).to_contain_text(f"{shown(run.f1 or 0, 3)} overall F1")
+        for verdict in run.verdicts:
+            for reason in verdict.reasons:
                 expect(card).to_contain_text(reason)
-        for label in run["labels"]:
-            row = card.get_by_role("row").filter(has=page.get_by_role("rowheader", name=label["label"]))
-            expect(row.get_by_role("cell").first).to_have_text(shown(label["f1"], 2))
-    expect(page.get_by_role("article").first).to_contain_text(champion["version"])
+        for label in run.labels:
+            row = card.get_by_role("row").filter(has=page.get_by_role("rowheader", name=label.label))
+            expect(row.get_by_role("cell").first).to_have_text(shown(label.f1, 2))
+    expect(page.get_by_role("article").first).to_contain_text(str(champion.version))
     page.context.close()
 
 

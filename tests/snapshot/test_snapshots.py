@@ -378,5 +378,5 @@ def test_a_snapshot_is_trained_once(world: World) -> None:
     world.version("v1", snapshot="other", state="champion")
     world.version("v2", snapshot="s", state="failed")
     assert not snapshots.is_trained(world.loop_state, SNAPSHOT)
-    world.version("v3", snapshot="s", state="refused")
+    world.version("v3", snapshot="s", state="rejected")
     assert snapshots.is_trained(world.loop_state, SNAPSHOT)

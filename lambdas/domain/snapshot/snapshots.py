@@ -12,12 +12,13 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.split_ledger import Ledger
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import DATASET_TYPES, Kind
+from lambdas.domain.shared.records import SnapshotSummary
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.shared.wording import listed
@@ -69,13 +70,21 @@ class Snapshot:
     cutoff: str = ""
     """Changes up to here are in it."""
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> SnapshotSummary:
         """What a run's record holds of it: an item takes 400 KB, so of very many labels not all
         (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
-        summary = {k: v for k, v in asdict(self).items() if k not in ("id", "cutoff")}
-        for counts in ("train_labels", "test_labels"):
-            summary[counts] = dict(islice(summary[counts].items(), MAX_LABELS_IN_SUMMARY))
-        return {**summary, "labels": len(self.test_labels)}
+        return SnapshotSummary(
+            kind=self.kind,
+            train_images=self.train_images,
+            test_images=self.test_images,
+            labels=len(self.test_labels),
+            train_labels=dict(islice(self.train_labels.items(), MAX_LABELS_IN_SUMMARY)),
+            test_labels=dict(islice(self.test_labels.items(), MAX_LABELS_IN_SUMMARY)),
+            left_out=self.left_out,
+            crossing_groups=self.crossing_groups,
+            not_as_requested=self.not_as_requested,
+            manifest_bytes=self.manifest_bytes,
+        )
 
 
 # Making
@@ -169,6 +178,5 @@ def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
 def is_trained(loop_state: LoopState, snapshot: Snapshot) -> bool:
     """Whether a version was trained on just this; a training that failed does not count."""
     return any(
-        version.get("snapshot") == snapshot.id and version.get("state") != "failed"
-        for version in loop_state.versions()
+        version.snapshot == snapshot.id and version.state != "failed" for version in loop_state.versions()
     )
