@@ -286,7 +286,7 @@ def test_what_is_written_is_read_again(given: list[ImageAnnotation]) -> None:
         root = touch(Path(folder), *(annotation.image for annotation in given))
         yolo.write_yolo(root, given)
         result = read(root)
-    # Without a box no class has a name, and that is told.
+    # Without a box no class has a name, and that is a problem.
     assert result.reasons == ({} if any(annotation.boxes for annotation in given) else {"no_names": 1})
     assert len(result.annotations) == len(given)
     for before in given:

@@ -136,7 +136,7 @@ def _json(path: Path) -> str:
         return "manifest"
     # A list that is longer than what was looked at hides the names after it.
     known = names & _COCO
-    # Categories alone tell of no image: Label Studio's YOLO exports have such a notes.json.
+    # Categories alone name no image: Label Studio's YOLO exports have such a notes.json.
     if known == {"categories"}:
         return ""
     # One alone, in a file too short to hide the others, may be a figure in any file that is about images.

@@ -47,7 +47,7 @@ class Lists:
     """
 
     def __init__(self, path: Path, max_bytes: float = math.inf) -> None:
-        """Args: most: bytes to look at, about; the file is as if cut there.
+        """Args: max_bytes: bytes to look at, about; the file is as if cut there.
 
         Raises:
             OSError: the disk failed.

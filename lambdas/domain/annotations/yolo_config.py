@@ -54,7 +54,7 @@ class Config:
 
 
 def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
-    """Returns the configuration, after telling what was wrong with it.
+    """Read the configuration, and return it after the problems with it.
 
     Args:
         name: of the file; found if empty.

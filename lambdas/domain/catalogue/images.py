@@ -68,7 +68,7 @@ class CatalogueImage:
     """Which annotation it was labelled by; a later one is greater. Empty if by none."""
     changed_at: str = ""
     changed_by: str = ""
-    """Who last withdrew, restored or relabelled it by hand."""
+    """Who last excluded, restored or relabelled it by hand."""
     requested_dataset_type: RequestedDatasetType = ""
     """The dataset that somebody asked for; empty if nobody did."""
     revision: int = 0

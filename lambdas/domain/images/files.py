@@ -78,10 +78,10 @@ class ImageFacts:
 
 
 def inspect(data: bytes) -> ImageFacts:
-    """What image these bytes are, whatever the file is called; its pixels are decoded to find out.
+    """Find out what image these bytes are, whatever the file is called; its pixels are decoded for that.
 
     Raises:
-        UnusableImage: empty, not_an_image, unsupported_format, too_many_bytes, too_small, too_large,
+        UnusableImageError: empty, not_an_image, unsupported_format, too_many_bytes, too_small, too_large,
             too_elongated, animated, truncated or corrupt.
     """
     if not data:
@@ -93,7 +93,7 @@ def inspect(data: bytes) -> ImageFacts:
 
 
 def check_bytes(size: int) -> None:
-    """Raises UnusableImage if a file of so many bytes is too large to be worth reading."""
+    """Raise UnusableImageError if a file of so many bytes is too large to be worth reading."""
     if size > MAX_BYTES:
         raise UnusableImageError(
             "too_many_bytes", f"{size} bytes; Custom Labels takes up to {MAX_BYTES}: save it smaller"
@@ -101,7 +101,11 @@ def check_bytes(size: int) -> None:
 
 
 def format_of(data: bytes) -> Format:
-    """By the file's first bytes. Raises UnusableImage: neither a JPEG nor a PNG file."""
+    """The format that a file's first bytes are of.
+
+    Raises:
+        UnusableImageError: it is neither a JPEG nor a PNG file.
+    """
     for beginning, format in _BEGINNINGS:
         if data.startswith(beginning):
             return format
@@ -147,7 +151,7 @@ def is_whole(tail: bytes, format: Format) -> bool:
 
 
 def check_header(image: ImageFile) -> None:
-    """Raises UnusableImage if an image that is opened, its pixels not decoded, cannot be trained with."""
+    """Raise UnusableImageError if an opened image, its pixels not decoded, cannot be trained with."""
     width, height = image.size
     size = f"{width} x {height} pixels"
     if max(width, height) > MAX_SIDE:

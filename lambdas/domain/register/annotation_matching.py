@@ -1,7 +1,7 @@
-"""How an annotation comes to its image, whichever of the two is first.
+"""Annotation matching: how an annotation comes to its image, whichever of the two is first.
 
-An image writes its source and then looks for a pending annotation; an annotation that finds no source writes
-itself down as pending and then looks again. Whichever is later applies it.
+An image writes its source and then reads the pending annotations; an annotation without a source is kept as
+pending, and then its source is read again. Whichever is later applies the annotation.
 """
 
 from __future__ import annotations
@@ -27,45 +27,47 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-Tell = Callable[[BrokenLineError], None]
-"""Hears of every box that was left out of an annotation."""
+BrokenBoxHandler = Callable[[BrokenLineError], None]
+"""Takes every box that was left out of an annotation."""
 
 
-def take(table: Table, bucket: str, pending: PendingAnnotation, tell: Tell) -> Change | None:
-    """Apply an annotation to its image, or let it wait for it: then None.
+def apply_or_keep(
+    table: Table, bucket: str, pending: PendingAnnotation, on_broken_box: BrokenBoxHandler
+) -> Change | None:
+    """Apply an annotation to its image, or keep it as pending until the image comes: then None.
 
     Raises:
-        BrokenLine: the annotation cannot be about an image of this bucket, or does not fit its image.
+        BrokenLineError: the annotation cannot be about an image of this bucket, or does not fit its image.
     """
     names = _names(bucket, pending)
-    found = _find(table, names)
-    if found:
-        return _apply(table, found, pending, tell)
+    sha256 = _find(table, names)
+    if sha256:
+        return _apply(table, sha256, pending, on_broken_box)
     catalogue_pending.put_pending(table, pending)
-    found = _find(table, names)
-    if not found:
+    sha256 = _find(table, names)
+    if not sha256:
         return None
     try:
-        return _apply(table, found, pending, tell)
+        return _apply(table, sha256, pending, on_broken_box)
     finally:
         catalogue_pending.delete_pending(table, pending)
 
 
-def take_pendings(s3: S3Client, table: Table, bucket: str, sha256: str, names: list[str]) -> bool:
-    """Apply what waited for an image under these keys: whether that changed labels."""
-    waiting = catalogue_pending.get_pending(table, names)
-    changed = [_take_pending(s3, table, bucket, sha256, pending) for pending in waiting]
+def apply_pending(s3: S3Client, table: Table, bucket: str, sha256: str, names: list[str]) -> bool:
+    """Apply the annotations that are pending for an image under these keys: whether that changed labels."""
+    annotations = catalogue_pending.get_pending(table, names)
+    changed = [_apply_pending(s3, table, bucket, sha256, pending) for pending in annotations]
     return any(changed)
 
 
-def _take_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: PendingAnnotation) -> bool:
+def _apply_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: PendingAnnotation) -> bool:
     changed, broken = False, list[BrokenLineError]()
     try:
         changed = _apply(table, sha256, pending, broken.append).labels_changed
     except BrokenLineError as line:
         broken.append(line)
     if broken:
-        rejections.tell_unfit_pending(s3, bucket, pending, broken)
+        rejections.write_unfit_annotation(s3, bucket, pending, broken)
     catalogue_pending.delete_pending(table, pending)
     return changed
 
@@ -96,7 +98,7 @@ def _registered(table: Table, key: str) -> str | None:
     return named[1] if catalogue_images.get_image(table, named[1]) else None
 
 
-def _apply(table: Table, sha256: str, pending: PendingAnnotation, tell: Tell) -> Change:
+def _apply(table: Table, sha256: str, pending: PendingAnnotation, on_broken_box: BrokenBoxHandler) -> Change:
     problems: list[tuple[str, str]] = []
 
     def annotated(image: CatalogueImage | None) -> CatalogueImage:
@@ -109,7 +111,7 @@ def _apply(table: Table, sha256: str, pending: PendingAnnotation, tell: Tell) ->
 
     change = catalogue_images.update_image(table, sha256, annotated)
     for problem in problems:
-        tell(BrokenLineError(pending.line, *problem))
+        on_broken_box(BrokenLineError(pending.line, *problem))
     return change
 
 

@@ -28,7 +28,7 @@ class _Boxes:
 
 
 class BoxChecks:
-    """Looks at each image's boxes, alone and in pairs."""
+    """Checks of each image's boxes, alone and in pairs."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

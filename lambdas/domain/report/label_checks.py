@@ -36,7 +36,7 @@ _INTERVALS = (
 
 
 class LabelChecks:
-    """Keeps an image of each label to show, and judges the labels by the statistics."""
+    """Checks of the labels by the statistics; keeps an image of each label to show."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits

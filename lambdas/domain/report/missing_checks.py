@@ -42,7 +42,7 @@ def findings(unusable: UnusableCounts, statistics: Statistics, limits: Limits) -
         yield Finding(
             "unlabelled",
             "info",
-            f"{counted(unusable.unlabelled, 'image')} waiting to be labelled",
+            f"{counted(unusable.unlabelled, 'image')} without labels",
             "They are not in this training; labelled, they would be in the next one.",
             "Label them in the review desk, those of rare labels first.",
             unusable.unlabelled,
@@ -53,7 +53,7 @@ def findings(unusable: UnusableCounts, statistics: Statistics, limits: Limits) -
             "info",
             f"{counted(unusable.pending_annotations, 'annotated image')} not there",
             "Annotation files name them, and they have not come: what they say about them teaches nothing.",
-            "Drop them under the names that the annotation files give; `labelloop status` tells some.",
+            "Drop them under the names that the annotation files give; `labelloop status` names some.",
             unusable.pending_annotations,
         )
     if unusable.excluded:

@@ -40,7 +40,7 @@ class UnusableCounts:
     """Images that are registered, or annotated, and are not in the snapshot."""
 
     unlabelled: int
-    """Waiting for a person."""
+    """Without labels until a person gives some."""
     conflicts: int
     """Labelled in two ways at once."""
     excluded: int

@@ -34,7 +34,7 @@ class RefusedImages:
             self._refused["label_too_long"].offer(checked)
 
     def findings(self, statistics: Statistics) -> Iterator[Finding]:
-        for code, (what, mend, source) in self._words().items():
+        for code, (what, fix, source) in self._words().items():
             if code in self._refused:
                 refused = self._refused[code]
                 yield Finding(
@@ -43,7 +43,7 @@ class RefusedImages:
                     f"{counted(refused.images, 'image')} {what}",
                     "Custom Labels leaves them out of the training, and of its evaluation: what they show is"
                     " not learnt.",
-                    mend,
+                    fix,
                     refused.images,
                     refused.chosen(),
                     source=source,
