@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 from benchmarks.embedded_stack import deployed
+from lambdas.domain.shared.records import Run
 from local.scenes import classification_scenes
 from tests.fixtures.deployed_loop import Loop
 
@@ -58,21 +58,21 @@ class _Watch:
             time.sleep(0.05)
 
 
-def _own_seconds(loop: Loop, run: dict[str, Any], watch: _Watch) -> float:
-    version = run["version"]
+def _own_seconds(loop: Loop, run: Run, watch: _Watch) -> float:
+    name = str(run.version)
     (description,) = loop.rekognition.describe_project_versions(
-        ProjectArn=loop.outputs["ProjectArn"], VersionNames=[version]
+        ProjectArn=loop.outputs["ProjectArn"], VersionNames=[name]
     )["ProjectVersionDescriptions"]
     training = (description["TrainingEndTimestamp"] - description["CreationTimestamp"]).total_seconds()
-    running = watch.seen[version, "RUNNING"]
-    starting = running - watch.seen.get((version, "STARTING"), running)
+    running = watch.seen[name, "RUNNING"]
+    starting = running - watch.seen.get((name, "STARTING"), running)
     own: float = running - _burst_ended(loop, run) - training - starting
     return own
 
 
-def _burst_ended(loop: Loop, run: dict[str, Any]) -> float:
+def _burst_ended(loop: Loop, run: Run) -> float:
     history = loop.stepfunctions.get_paginator("get_execution_history").paginate(
-        executionArn=run["execution"]
+        executionArn=str(run.execution)
     )
     for page in history:
         for event in page["events"]:

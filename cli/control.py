@@ -9,45 +9,46 @@ from typing import Any
 
 from cli import following, history
 from cli.deployment import Deployment, DeploymentError
-from cli.following import Promotion, Run
+from cli.following import FollowedPromotion, FollowedRun
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import runs
+from lambdas.domain.shared import records
 
-EXIT_CODES = {"promoted": 0, "refused": 3, "skipped": 3, "failed": 1}
+EXIT_CODES = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
 
 
-def train(deployment: Deployment, *, force: bool) -> tuple[Run, bool]:
+def train(deployment: Deployment, *, force: bool) -> tuple[FollowedRun, bool]:
     """The run that was started, or the one that is under way already: then False comes with it."""
     if run := following.under_way(deployment):
         return run, False
     given = {"trigger": "manual", **({"force": True} if force else {})}
     arn = _start(deployment, deployment.retrain_machine_arn, "manual", given)
-    return Run(deployment, arn), True
+    return FollowedRun(deployment, arn), True
 
 
-def overtaking(deployment: Deployment, record: Mapping[str, Any]) -> Run | None:
+def overtaking(deployment: Deployment, record: records.Run) -> FollowedRun | None:
     """The run under way that took the lease before the one of this record could; None if none did.
 
     Images that were dropped start a run, too, and both wait until the last of them is registered.
     """
-    overtaken = record["outcome"] == "skipped" and "snapshot" not in record
+    overtaken = record.outcome == "skipped" and record.snapshot is None
     return following.under_way(deployment) if overtaken else None
 
 
-def rollback(deployment: Deployment, name: str) -> tuple[str, Promotion]:
+def rollback(deployment: Deployment, name: str) -> tuple[str, FollowedPromotion]:
     """The version's full name and the promotion that goes back to it.
 
     Raises:
         DeploymentError: there is no such version, or it serves already. A champion that was stopped can be
             gone back to: that starts it.
     """
-    version = str(history.version(deployment, name)["id"])
+    version = history.version(deployment, name).id
     champion = deployment.loop_state.champion()
     if champion and champion.version_name == version and _runs(deployment, version):
         raise DeploymentError(f"{version} is the champion already; `labelloop versions` shows the others")
     given = {"version": version, "rollback": True}
     arn = _start(deployment, deployment.promote_machine_arn, "rollback", given)
-    return version, Promotion(deployment, arn)
+    return version, FollowedPromotion(deployment, arn)
 
 
 def _runs(deployment: Deployment, version: str) -> bool:
@@ -55,7 +56,7 @@ def _runs(deployment: Deployment, version: str) -> bool:
     return found is not None and found.status == "RUNNING"
 
 
-def verdict(promotion: Promotion) -> dict[str, Any]:
+def verdict(promotion: FollowedPromotion) -> dict[str, Any]:
     """How a promotion that has ended came out: outcome and reason."""
     found = promotion.execution.found
     if output := found.get("output"):
@@ -66,7 +67,7 @@ def verdict(promotion: Promotion) -> dict[str, Any]:
 
 
 def exit_code(outcome: str) -> int:
-    """0 promoted, 3 refused or skipped, 1 anything else."""
+    """0 promoted, 3 rejected or skipped, 1 anything else."""
     return EXIT_CODES.get(outcome, 1)
 
 

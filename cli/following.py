@@ -14,6 +14,7 @@ from cli.deployment import Deployment
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.steps import STEPS
+from lambdas.domain.shared import records
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -30,10 +31,10 @@ PROMOTE_PHASES = {
     "Start": "start the challenger",
     "WatchStart": "start the challenger",
     "WaitForStart": "start the challenger",
-    "Verify": "gate 2: real detections",
+    "ShadowEvaluate": "shadow gate",
     "Switch": "switch the champion",
     "Drain": "drain the old champion",
-    "Withdraw": "stop all but the champion",
+    "StopOtherVersions": "stop all but the champion",
     "WaitForStop": "stop all but the champion",
     "Finish": "record the verdict",
 }
@@ -115,7 +116,7 @@ class Execution:
         return fresh[::-1]
 
 
-class Run:
+class FollowedRun:
     """A run of the retrain machine with the promotion that it starts."""
 
     def __init__(self, deployment: Deployment, arn: str) -> None:
@@ -152,25 +153,26 @@ class Run:
 
     def training_status(self) -> str:
         """What Rekognition says of the version in training."""
-        name = (self._deployment.loop_state.run(self.id) or {}).get("version")
-        if not name:
+        record = self._deployment.loop_state.run(self.id)
+        if record is None or not record.version:
             return ""
+        name = record.version
         version = custom_labels.describe_version(
             self._deployment.rekognition, self._deployment.project_arn, name
         )
-        return f"{name}: {version.message or version.status}" if version else str(name)
+        return f"{name}: {version.message or version.status}" if version else name
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> records.Run:
         """The run's record once it has ended; made from its execution if it could not write one."""
-        record = self._deployment.loop_state.run(self.id) or {"id": self.id}
-        if "ended_at" in record:
+        record = self._deployment.loop_state.run(self.id) or records.Run(self.id)
+        if record.ended_at:
             return record
         cause = runs.readable(str(self.execution.found.get("cause", "")))
         reason = cause or f"its execution is {self.execution.status}"
-        return {**record, "outcome": "failed", "reason": reason}
+        return replace(record, outcome="failed", reason=reason)
 
 
-class Promotion:
+class FollowedPromotion:
     """A promotion or rollback that was started by hand."""
 
     def __init__(self, deployment: Deployment, arn: str) -> None:
@@ -192,7 +194,7 @@ def promotion_arn(deployment: Deployment, name: str) -> str:
     return f"{deployment.promote_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
 
-def under_way(deployment: Deployment) -> Run | None:
+def under_way(deployment: Deployment) -> FollowedRun | None:
     """The run that is under way: the one that has the lease, else the one that began first."""
     lease = deployment.loop_state.lease("retrain")
     found = deployment.stepfunctions.list_executions(
@@ -201,10 +203,12 @@ def under_way(deployment: Deployment) -> Run | None:
     running = [execution["executionArn"] for execution in found]
     if not running:
         return None
-    return Run(deployment, lease.holder if lease and lease.holder in running else running[-1])
+    return FollowedRun(deployment, lease.holder if lease and lease.holder in running else running[-1])
 
 
-def follow(followed: Run | Promotion, display: Display, *, poll_seconds: float | None = None) -> list[Phase]:
+def follow(
+    followed: FollowedRun | FollowedPromotion, display: Display, *, poll_seconds: float | None = None
+) -> list[Phase]:
     """Show an execution until it has ended: its phases."""
     detail, asked = "", 0.0
     while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -12,29 +13,28 @@ from rich.table import Table
 from cli import words
 from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.retrain import notification
-
-Record = dict[str, Any]
-
+from lambdas.domain.shared.records import ModelVersion, Run, RunStep, SnapshotSummary
+from lambdas.domain.shared.scores import LabelScore, Verdict
 
 # Runs
 
 
-def run(deployment: Deployment, id: str) -> Record:
+def run(deployment: Deployment, id: str) -> Run:
     """The run of that id, or whose id begins so and no other's does.
 
     Raises:
         DeploymentError: there is none.
     """
     runs = deployment.loop_state.runs()
-    found = [run for run in runs if run["id"] == id] or [run for run in runs if run["id"].startswith(id)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise DeploymentError(f"more than one run begins with {id}: {_names(found)}")
+    matches = [run for run in runs if run.id == id] or [run for run in runs if run.id.startswith(id)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise DeploymentError(f"more than one run begins with {id}: {_names(matches)}")
     raise DeploymentError(f"there is no run {id}; on record: {_names(runs)}")
 
 
-def show_runs(console: Console, runs: Sequence[Record]) -> None:
+def show_runs(console: Console, runs: Sequence[Run]) -> None:
     if not runs:
         console.print("No run yet: drop images under incoming/, or start one with `labelloop train`")
         return
@@ -44,75 +44,73 @@ def show_runs(console: Console, runs: Sequence[Record]) -> None:
     for column in ("F1", "took", "USD"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("reason", overflow="fold")
-    for found in runs:
+    for run in runs:
         table.add_row(
-            found["id"],
-            str(found.get("trigger", "")),
-            outcome(found),
-            str(found.get("version", "")),
-            words.f1(found.get("f1")),
-            words.seconds(found.get("seconds")),
-            words.usd(found.get("estimated_usd")),
-            escape(str(found.get("reason", ""))),
+            run.id,
+            run.trigger or "",
+            outcome(run),
+            run.version or "",
+            words.f1(run.f1),
+            words.seconds(run.seconds),
+            words.usd(run.estimated_usd),
+            escape(run.reason or ""),
         )
     console.print(table)
 
 
-def show_run(console: Console, found: Record) -> None:
+def show_run(console: Console, run: Run) -> None:
+    """Everything on record about a run."""
     facts = [
-        ("run", found["id"]),
-        ("outcome", outcome(found)),
-        ("reason", escape(str(found.get("reason", "")))),
-        ("trigger", str(found.get("trigger", ""))),
-        ("started", words.moment(found.get("started_at"))),
-        ("took", words.seconds(found.get("seconds"))),
-        ("version", str(found.get("version", ""))),
-        ("snapshot", str(found.get("snapshot", ""))),
-        ("images", _images(found.get("images"))),
-        ("flagged", _flagged(found)),
-        ("F1", words.f1(found.get("f1"))),
-        ("billable training", words.seconds(found.get("billable_seconds"))),
-        (
-            "estimated cost",
-            f"{words.usd(found.get('estimated_usd'))} USD" if "estimated_usd" in found else "",
-        ),
-        ("execution", str(found.get("execution", ""))),
+        ("run", run.id),
+        ("outcome", outcome(run)),
+        ("reason", escape(run.reason or "")),
+        ("trigger", run.trigger or ""),
+        ("started", words.moment(run.started_at)),
+        ("took", words.seconds(run.seconds)),
+        ("version", run.version or ""),
+        ("snapshot", run.snapshot or ""),
+        ("images", _images(run.images)),
+        ("flagged", _flagged(run)),
+        ("F1", words.f1(run.f1)),
+        ("billable training", words.seconds(run.billable_seconds)),
+        ("estimated cost", "" if run.estimated_usd is None else f"{words.usd(run.estimated_usd)} USD"),
+        ("execution", run.execution or ""),
     ]
     _facts(console, facts)
-    _verdicts(console, found)
-    show_labels(console, found.get("labels", []))
-    _steps(console, found.get("steps", []))
+    _verdicts(console, run.verdicts)
+    show_labels(console, run.labels)
+    _steps(console, run.steps)
 
 
-def _flagged(found: Record) -> str:
-    told = notification.flagged_words(found)
-    return f"{told}: Rekognition found errors in them, and trained without" if told else ""
+def _flagged(run: Run) -> str:
+    counts = notification.flagged_words(run)
+    return f"{counts}: Rekognition found errors in them, and trained without" if counts else ""
 
 
-def outcome(found: Record) -> str:
+def outcome(run: Run) -> str:
     """A run's outcome in its colour, as Rich markup."""
-    name = str(found.get("outcome", ""))
+    name = run.outcome or ""
     style = words.OUTCOME_STYLES.get(name, "cyan")
     return f"[{style}]{name}[/{style}]"
 
 
-def _images(summary: Record | None) -> str:
-    if not summary:
+def _images(summary: SnapshotSummary | None) -> str:
+    if summary is None:
         return ""
-    text = f"{summary['train_images']} to train with, {summary['test_images']} to test with"
-    left_out = [f"{number} left out: {reason}" for reason, number in summary.get("left_out", {}).items()]
-    return escape("; ".join([f"{summary['kind']}, {text}", *left_out]))
+    text = f"{summary.train_images} to train with, {summary.test_images} to test with"
+    left_out = [f"{number} left out: {reason}" for reason, number in summary.left_out.items()]
+    return escape("; ".join([f"{summary.kind}, {text}", *left_out]))
 
 
-def _steps(console: Console, steps: Sequence[Record]) -> None:
+def _steps(console: Console, steps: Sequence[RunStep]) -> None:
     if not steps:
         return
     table = Table(box=None, pad_edge=False, title="Steps", title_justify="left", title_style="bold")
     table.add_column("state")
     table.add_column("seconds", justify="right")
     for step in steps:
-        if step["seconds"] >= 0.05:
-            table.add_row(step["step"], f"{step['seconds']:.1f}")
+        if step.seconds >= 0.05:
+            table.add_row(step.step, f"{step.seconds:.1f}")
     console.print()
     console.print(table)
 
@@ -120,41 +118,53 @@ def _steps(console: Console, steps: Sequence[Record]) -> None:
 # Model versions
 
 
-def version(deployment: Deployment, name: str) -> Record:
+@dataclass(frozen=True)
+class VersionEntry:
+    """A model version with what its own record does not say."""
+
+    version: ModelVersion
+    champion: bool
+    """Whether it serves."""
+    snapshot_location: str = ""
+    """Where in S3 the snapshot is that it was trained on."""
+
+    def as_dict(self) -> dict[str, Any]:
+        location = {"snapshot_location": self.snapshot_location} if self.snapshot_location else {}
+        return {**self.version.as_dict(), "champion": self.champion, **location}
+
+
+def version(deployment: Deployment, name: str) -> ModelVersion:
     """The model version of that name or number: `v3-0123456789abcdef`, `v3` and `3` are the same.
 
     Raises:
         DeploymentError: there is none.
     """
     versions = deployment.loop_state.versions()
-    short = name.removeprefix("v").split("-")[0]
-    found = [v for v in versions if v["id"] == name]
-    if not found and "-" not in name:
-        found = [v for v in versions if str(v.get("number")) == short]
-    if not found:
+    number = name.removeprefix("v").split("-")[0]
+    matches = [version for version in versions if version.id == name]
+    if not matches and "-" not in name:
+        matches = [version for version in versions if str(version.number) == number]
+    if not matches:
         raise DeploymentError(f"there is no model version {name}; on record: {_names(versions)}")
-    return found[0]
+    return matches[0]
 
 
-def versions(deployment: Deployment) -> list[Record]:
-    """Every model version, newest first, with `champion` saying whether it serves."""
+def versions(deployment: Deployment) -> list[VersionEntry]:
+    """Every model version, newest first."""
     champion = deployment.loop_state.champion()
     serving = champion.version_name if champion else ""
-    return [{**found, "champion": found["id"] == serving} for found in deployment.loop_state.versions()]
+    return [VersionEntry(version, version.id == serving) for version in deployment.loop_state.versions()]
 
 
-def lineage(deployment: Deployment, found: Record) -> Record:
-    """The version's record with where its snapshot is and whether it serves."""
+def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
+    """The version with where its snapshot is and whether it serves."""
     champion = deployment.loop_state.champion()
-    return {
-        **found,
-        "champion": bool(champion and champion.version_name == found["id"]),
-        "snapshot_location": f"s3://{deployment.bucket}/datasets/{found.get('snapshot', '')}/",
-    }
+    serves = champion is not None and champion.version_name == version.id
+    return VersionEntry(version, serves, f"s3://{deployment.bucket}/datasets/{version.snapshot or ''}/")
 
 
-def show_versions(console: Console, versions: Sequence[Record]) -> None:
-    if not versions:
+def show_versions(console: Console, entries: Sequence[VersionEntry]) -> None:
+    if not entries:
         console.print("No model version yet: the first run trains one")
         return
     table = Table(box=None, pad_edge=False)
@@ -162,39 +172,42 @@ def show_versions(console: Console, versions: Sequence[Record]) -> None:
     table.add_column("F1", justify="right")
     for column in ("state", "snapshot", "created", "promoted", "run"):
         table.add_column(column, no_wrap=True)
-    for found in versions:
+    for entry in entries:
+        version = entry.version
         table.add_row(
-            found["id"],
-            words.f1(found.get("f1")),
-            _state(found),
-            str(found.get("snapshot", "")),
-            words.moment(found.get("created_at")),
-            words.moment(found.get("promoted_at")),
-            str(found.get("run", "")),
+            version.id,
+            words.f1(version.f1),
+            _state(entry),
+            version.snapshot or "",
+            words.moment(version.created_at),
+            words.moment(version.promoted_at),
+            version.run or "",
         )
     console.print(table)
 
 
-def show_version(console: Console, found: Record) -> None:
+def show_version(console: Console, entry: VersionEntry) -> None:
+    """Everything on record about a model version."""
+    version = entry.version
     facts = [
-        ("version", found["id"]),
-        ("state", _state(found)),
-        ("reason", escape(str(found.get("reason", "")))),
-        ("F1", words.f1(found.get("f1"))),
-        ("F1 through the endpoint", words.f1(found.get("shadow", {}).get("f1"))),
-        ("created", words.moment(found.get("created_at"))),
-        ("promoted", words.moment(found.get("promoted_at"))),
-        ("retired", words.moment(found.get("retired_at"))),
-        ("trained on", str(found.get("snapshot_location", ""))),
-        ("by run", str(found.get("run", ""))),
-        ("ARN", str(found.get("arn", ""))),
+        ("version", version.id),
+        ("state", _state(entry)),
+        ("reason", escape(version.reason or "")),
+        ("F1", words.f1(version.f1)),
+        ("F1 through the endpoint", words.f1(version.shadow.f1 if version.shadow else None)),
+        ("created", words.moment(version.created_at)),
+        ("promoted", words.moment(version.promoted_at)),
+        ("retired", words.moment(version.retired_at)),
+        ("trained on", entry.snapshot_location),
+        ("by run", version.run or ""),
+        ("ARN", version.arn or ""),
     ]
     _facts(console, facts)
-    _verdicts(console, found)
-    show_labels(console, found.get("labels", []))
+    _verdicts(console, version.verdicts)
+    show_labels(console, version.labels)
 
 
-def show_labels(console: Console, labels: Sequence[Record]) -> None:
+def show_labels(console: Console, labels: Sequence[LabelScore]) -> None:
     """Metrics of each label, as the training's evaluation gave them."""
     if not labels:
         return
@@ -203,14 +216,14 @@ def show_labels(console: Console, labels: Sequence[Record]) -> None:
     for column in ("F1", "precision", "recall", "test images"):
         table.add_column(column, justify="right")
     for label in labels:
-        numbers = [f"{float(label[name]):.3f}" for name in ("f1", "precision", "recall")]
-        table.add_row(escape(label["label"]), *numbers, str(label.get("test_images", "")))
+        numbers = [f"{number:.3f}" for number in (label.f1, label.precision, label.recall)]
+        table.add_row(escape(label.label), *numbers, str(label.test_images))
     console.print()
     console.print(table)
 
 
-def _state(found: Record) -> str:
-    state = "champion" if found.get("champion") else str(found.get("state", ""))
+def _state(entry: VersionEntry) -> str:
+    state = "champion" if entry.champion else entry.version.state or ""
     style = words.STATE_STYLES.get(state)
     return f"[{style}]{state}[/{style}]" if style else state
 
@@ -225,11 +238,11 @@ def _facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
     console.print(table)
 
 
-def _verdicts(console: Console, found: Record) -> None:
-    for verdict in found.get("verdicts", []):
-        style = "green" if verdict["passed"] else "yellow"
+def _verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
+    for verdict in verdicts:
+        style = "green" if verdict.passed else "yellow"
         console.print(words.verdict(verdict), style=style, markup=False)
 
 
-def _names(loop_state: Sequence[Record]) -> str:
-    return ", ".join(record["id"] for record in loop_state[:20]) or "none"
+def _names(records: Sequence[Run | ModelVersion]) -> str:
+    return ", ".join(record.id for record in records[:20]) or "none"

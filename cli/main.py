@@ -7,7 +7,7 @@ imports what it needs when it runs, so that --help does not wait until boto3 and
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +16,7 @@ from cli.session import INTERRUPTED, AsJson, Commands, Name, Session, open_sessi
 
 if TYPE_CHECKING:
     from cli import following
+    from lambdas.domain.shared import records
 
 DEFAULT_NAME = "labelloop"
 
@@ -108,10 +109,10 @@ def show_runs(
     deployment, console = session.deployment(), session.out.console
     if run:
         record = session.wait_for("Reading the run", lambda: history.run(deployment, run))
-        session.print_result(record, lambda: history.show_run(console, record))
+        session.print_result(record.as_dict(), lambda: history.show_run(console, record))
     else:
-        records = session.wait_for("Reading the runs", deployment.loop_state.runs)
-        session.print_result(records, lambda: history.show_runs(console, records))
+        runs = session.wait_for("Reading the runs", deployment.loop_state.runs)
+        session.print_result([run.as_dict() for run in runs], lambda: history.show_runs(console, runs))
 
 
 @app.command("versions")
@@ -132,13 +133,15 @@ def show_versions(
     session = open_session(context, name, as_json)
     deployment, console = session.deployment(), session.out.console
     if version:
-        record = session.wait_for(
+        entry = session.wait_for(
             "Reading the version", lambda: history.lineage(deployment, history.version(deployment, version))
         )
-        session.print_result(record, lambda: history.show_version(console, record))
+        session.print_result(entry.as_dict(), lambda: history.show_version(console, entry))
     else:
-        records = session.wait_for("Reading the versions", lambda: history.versions(deployment))
-        session.print_result(records, lambda: history.show_versions(console, records))
+        entries = session.wait_for("Reading the versions", lambda: history.versions(deployment))
+        session.print_result(
+            [entry.as_dict() for entry in entries], lambda: history.show_versions(console, entries)
+        )
 
 
 @app.command("report")
@@ -204,8 +207,8 @@ def train(
     if other := control.overtaking(deployment, record):
         console.print(f"Run {other.id} began before it, and is followed here")
         started, record = False, _follow_run(session, other)
-    session.print_result({**record, "started": started}, lambda: history.show_run(console, record))
-    raise typer.Exit(control.exit_code(str(record["outcome"])))
+    session.print_result({**record.as_dict(), "started": started}, lambda: history.show_run(console, record))
+    raise typer.Exit(control.exit_code(str(record.outcome)))
 
 
 @app.command("rollback")
@@ -289,13 +292,15 @@ def detect(  # noqa: PLR0917 one for each option
         raise typer.Exit(1)
 
 
-def _follow_run(session: Session, run: following.Run) -> dict[str, Any]:
+def _follow_run(session: Session, run: following.FollowedRun) -> records.Run:
     """Follow a run until it has ended: its record."""
     _follow(session, run, f"the run goes on; `labelloop runs {run.id}` shows how it ended")
     return run.record()
 
 
-def _follow(session: Session, followed: following.Run | following.Promotion, goes_on: str) -> None:
+def _follow(
+    session: Session, followed: following.FollowedRun | following.FollowedPromotion, goes_on: str
+) -> None:
     from cli import following, live
 
     try:

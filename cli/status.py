@@ -88,11 +88,11 @@ def _champion(deployment: Deployment) -> dict[str, Any] | None:
     champion = deployment.loop_state.champion()
     if champion is None:
         return None
-    record = deployment.loop_state.version(champion.version_name) or {}
+    version = deployment.loop_state.version(champion.version_name)
     return {
         "version": champion.version_name,
         "since": champion.since,
-        "f1": record.get("f1"),
+        "f1": version.f1 if version else None,
         "previous": champion.previous_version_name,
     }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.scores import Verdict
 
-OUTCOME_STYLES = {"promoted": "green", "refused": "yellow", "skipped": "dim", "failed": "red"}
-STATE_STYLES = {"champion": "bold green", "refused": "yellow", "failed": "red"}
+OUTCOME_STYLES = {"promoted": "green", "rejected": "yellow", "skipped": "dim", "failed": "red"}
+STATE_STYLES = {"champion": "bold green", "rejected": "yellow", "failed": "red"}
 
 
 def f1(value: Any) -> str:
@@ -49,10 +49,14 @@ def count(number: int, singular: str, plural: str = "") -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
-GATES = {"evaluation": "evaluation gate", "shadow": "shadow gate", "rollback": "rollback"}
+GATES = {
+    "evaluation": "evaluation gate",
+    "shadow": "shadow gate",
+    "rollback": "rollback",
+}
 
 
-def verdict(verdict: Mapping[str, Any]) -> str:
-    """The verdict of a gate in one sentence."""
-    gate = GATES.get(str(verdict["gate"]), str(verdict["gate"]))
-    return f"{gate}: {'passed' if verdict['passed'] else 'rejected'}: {'; '.join(verdict['reasons'])}"
+def verdict(verdict: Verdict) -> str:
+    """A gate's verdict in one sentence."""
+    outcome = "passed" if verdict.passed else "rejected"
+    return f"{GATES.get(verdict.gate, verdict.gate)}: {outcome}: {'; '.join(verdict.reasons)}"

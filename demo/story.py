@@ -22,6 +22,7 @@ from demo.traffic import Traffic
 from demo.watch import NotAsPromisedError
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.detect.detection import result_key
+from lambdas.domain.shared.records import Run
 from local import embedded
 from local.scenes import Scene, classification_scenes, detection_scenes, mislabelled
 
@@ -50,7 +51,7 @@ class Story:
     output: Path
     review_by_person: bool = False
     took: list[tuple[str, float]] = field(default_factory=list)
-    runs: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    runs: list[tuple[str, Run]] = field(default_factory=list)
     """Deployment and record of every run, in order."""
 
     def tell(self) -> None:
@@ -102,9 +103,9 @@ class Story:
             champion = parts.loop_state.champion()
             self._drop(parts, "wrong", truth, list(mislabelled(truth)))
             watch.registered(self.console, parts, FIRST + WRONG)
-            self._expect(parts, "refused", traffic)
+            self._expect(parts, "rejected", traffic)
             if parts.loop_state.champion() != champion:
-                raise NotAsPromisedError("the champion changed though the run was refused")
+                raise NotAsPromisedError("the champion changed though the run was rejected")
         return truth
 
     def _review(self, parts: Deployment) -> int:
@@ -133,10 +134,10 @@ class Story:
             self._drop(parts, "corrected", [], truth)
             before = traffic.asked
             record = self._expect(parts, "promoted", traffic)
-            images = record["images"]["train_images"] + record["images"]["test_images"]
+            images = record.images.train_images + record.images.test_images if record.images else 0
             if images != FIRST + WRONG + reviewed:
                 raise NotAsPromisedError(f"{images} pictures were learned from, not all that are labelled")
-            watch.until(lambda: record["version"] in traffic.answers, 20, "the new champion answers")
+            watch.until(lambda: record.version in traffic.answers, 20, "the new champion answers")
             self.console.print(f"  {traffic.asked - before} detections during this run and its switch")
             _none_failed(traffic)
 
@@ -198,16 +199,16 @@ class Story:
             sent = iter(range(1, len(pictures) + 1))
             drops.send_pictures(deployment, pictures, lambda: tell(next(sent)))
 
-    def _expect(self, deployment: Deployment, outcome: str, traffic: Traffic | None) -> dict[str, Any]:
+    def _expect(self, deployment: Deployment, outcome: str, traffic: Traffic | None) -> Run:
         """Follow the next run, which has to end so."""
-        known = {record["id"] for name, record in self.runs if name == deployment.name}
+        known = {record.id for name, record in self.runs if name == deployment.name}
         record = watch.next_run(self.console, deployment, known, traffic)
         self.runs.append((deployment.name, record))
-        if record["outcome"] != outcome:
-            version = record.get("version", "no version")
+        if record.outcome != outcome:
+            version = record.version or "no version"
             raise NotAsPromisedError(
-                f"{version} of {deployment.name} was to be {outcome}, but is {record['outcome']}:"
-                f" {record.get('reason', '')}"
+                f"{version} of {deployment.name} was to be {outcome}, but is {record.outcome}:"
+                f" {record.reason or ''}"
             )
         return record
 
@@ -241,20 +242,20 @@ def _json(deployment: Deployment, key: str) -> dict[str, Any] | None:
     return found
 
 
-def _versions(runs: Sequence[tuple[str, dict[str, Any]]]) -> Table:
+def _versions(runs: Sequence[tuple[str, Run]]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("deployment", "version", "F1", "outcome", "training", "run"):
         table.add_column(column, justify="right" if column in ("F1", "training", "run") else "left")
     table.add_column("verdicts", overflow="fold")
     for deployment, record in runs:
-        verdicts = "; ".join(words.verdict(verdict) for verdict in record.get("verdicts", []))
+        verdicts = "; ".join(words.verdict(verdict) for verdict in record.verdicts)
         table.add_row(
             deployment,
-            str(record.get("version", "")),
-            words.f1(record.get("f1")),
+            record.version or "",
+            words.f1(record.f1),
             history.outcome(record),
-            words.seconds(record.get("billable_seconds")),
-            words.seconds(record.get("seconds")),
+            words.seconds(record.billable_seconds),
+            words.seconds(record.seconds),
             verdicts,
         )
     return table

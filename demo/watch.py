@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,9 +13,10 @@ from rich.text import Text
 
 from cli import following, live, words
 from cli.deployment import Deployment
-from cli.following import Run
+from cli.following import FollowedRun
 from demo.traffic import Traffic
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.shared import records
 
 T = TypeVar("T")
 
@@ -64,10 +65,10 @@ def registered(
 
 def next_run(
     console: Console, deployment: Deployment, known: set[str], traffic: Traffic | None, patience: float = 60
-) -> dict[str, Any]:
+) -> records.Run:
     """Follow the run that starts by itself: its record, told in words."""
 
-    def started() -> Run | None:
+    def started() -> FollowedRun | None:
         run = following.under_way(deployment)
         return run if run and run.id not in known else None
 
@@ -83,16 +84,14 @@ def next_run(
     return record
 
 
-def tell(console: Console, record: Mapping[str, Any]) -> None:
+def tell(console: Console, record: records.Run) -> None:
     """A run's verdicts and outcome."""
-    for verdict in record.get("verdicts", []):
-        style = "green" if verdict["passed"] else "yellow"
+    for verdict in record.verdicts:
+        style = "green" if verdict.passed else "yellow"
         console.print(f"  {words.verdict(verdict)}", style=style, **_PLAIN)
-    style = words.OUTCOME_STYLES.get(str(record["outcome"]), "red")
-    name = record.get("version", "no version")
-    console.print(
-        f"  {name}: {record['outcome']}: {record.get('reason', '')}", style=f"bold {style}", **_PLAIN
-    )
+    style = words.OUTCOME_STYLES.get(str(record.outcome), "red")
+    name = record.version or "no version"
+    console.print(f"  {name}: {record.outcome}: {record.reason or ''}", style=f"bold {style}", **_PLAIN)
 
 
 def until(look: Callable[[], T | None], patience: float, what: str) -> T:

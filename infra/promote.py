@@ -44,9 +44,9 @@ class Promote(Construct):
             "TakeLease": self._handler("TakeLease", "take_lease", "Lets one promotion at a time go on"),
             "Start": self._start(),
             "WatchStart": self._watching("WatchStart", "watch_start", "Looks whether a model runs"),
-            "Verify": self._verify(),
+            "ShadowEvaluate": self._shadow_evaluate(),
             "Switch": self._watching("Switch", "switch", "Makes a model version the champion"),
-            "Withdraw": self._withdraw(),
+            "StopOtherVersions": self._stop_other_versions(),
             "Finish": self._finish(),
         }
         self.workflow = Workflow(self, "Workflow", deployment, step="promote", handlers=handlers)
@@ -74,8 +74,13 @@ class Promote(Construct):
         handler.allow("rekognition:StartProjectVersion", on=[self._project.versions], why=MADE_AT_RUN_TIME)
         return handler
 
-    def _verify(self) -> Handler:
-        handler = self._watching("Verify", "verify", "Gate 2: real detections on test images", timeout=900)
+    def _shadow_evaluate(self) -> Handler:
+        handler = self._watching(
+            "ShadowEvaluate",
+            "shadow_evaluate",
+            "Tests challenger and champion on the same images",
+            timeout=900,
+        )
         handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
         handler.allow(
             "s3:GetObject",
@@ -84,8 +89,10 @@ class Promote(Construct):
         )
         return handler
 
-    def _withdraw(self) -> Handler:
-        handler = self._watching("Withdraw", "withdraw", "Stops every model version but the champion")
+    def _stop_other_versions(self) -> Handler:
+        handler = self._watching(
+            "StopOtherVersions", "stop_other_versions", "Stops every model version but the champion"
+        )
         handler.allow("rekognition:StopProjectVersion", on=[self._project.versions], why=MADE_AT_RUN_TIME)
         return handler
 

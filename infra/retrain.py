@@ -58,9 +58,9 @@ class Retrain(Construct):
             **loop_state.environment,
         }
         handlers = {
-            "Settle": self._settle(),
+            "WaitForBurst": self._wait_for_burst(),
             "TakeLease": self._handler("TakeLease", "take_lease", "Lets one run at a time go on"),
-            "OpenReviews": self._open_reviews(),
+            "CountOpenReviews": self._count_open_reviews(),
             "Snapshot": self._snapshot(),
             "CheckData": self._check_data(),
             "SyncDatasets": self._sync_datasets(),
@@ -105,11 +105,11 @@ class Retrain(Construct):
         self._records.grant_read_write(handler)
         return handler
 
-    def _settle(self) -> Handler:
+    def _wait_for_burst(self) -> Handler:
         event_queue = self._register.event_queue.queue
         handler = self._handler(
-            "Settle",
-            "settle",
+            "WaitForBurst",
+            "wait_for_burst",
             "Waits for a burst of uploads to end",
             environment={"REGISTER_QUEUE_URL": event_queue.queue_url},
         )
@@ -117,8 +117,8 @@ class Retrain(Construct):
         handler.allow("sqs:GetQueueAttributes", on=[event_queue.queue_arn])
         return handler
 
-    def _open_reviews(self) -> Handler:
-        handler = self._handler("OpenReviews", "open_reviews", "Looks whether people are still at it")
+    def _count_open_reviews(self) -> Handler:
+        handler = self._handler("CountOpenReviews", "count_open_reviews", "Counts open reviews")
         self._review.grant_count(handler)
         return handler
 

@@ -18,7 +18,7 @@ from lambdas.domain.retrain import steps
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.review.task_opening import Opener, Seen
 from lambdas.domain.shared.errors import ApiError
-from lambdas.domain.shared.state import Champion
+from lambdas.domain.shared.records import Champion, ModelVersion, Run
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 from lambdas.services import services, variable
 
@@ -115,16 +115,16 @@ def _seen(id: str) -> Seen | None:
     return Seen(tried.labels, tried.model_version)
 
 
-def _version(found: dict[str, Any], champion: Champion | None) -> dict[str, Any]:
-    precision = reviewer_statistics.precision_of(services().reviews, str(found["id"]))
-    return versions.document(found, champion, precision)
+def _version(version: ModelVersion, champion: Champion | None) -> dict[str, Any]:
+    precision = reviewer_statistics.precision_of(services().reviews, version.id)
+    return versions.document(version, champion, precision)
 
 
-def _report(run: dict[str, Any]) -> str | None:
+def _report(run: Run) -> str | None:
     """The data-set report of the run's snapshot, as a page."""
-    if "data_report" not in run:
+    if run.data_report is None:
         return None
-    return http.link(of_snapshot.report_key(str(run["snapshot"]), "report.html"))
+    return http.link(of_snapshot.report_key(str(run.snapshot), "report.html"))
 
 
 def _caller() -> Caller:

@@ -11,6 +11,7 @@ from lambdas.domain.promote import promotion, shadow, shadow_gate
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.records import ModelVersion, Outcome, Run, VersionState
 from lambdas.services import services, variable
 
 logger = Logger()
@@ -24,7 +25,7 @@ class OfVersion(TypedDict):
     version: str
 
 
-class Verify(TypedDict):
+class ShadowEvaluate(TypedDict):
     version: str
     run: str
     rollback: bool
@@ -39,7 +40,7 @@ class Finish(TypedDict):
     holder: str
     version: str
     run: str
-    outcome: str
+    outcome: Outcome
     reason: str
 
 
@@ -57,7 +58,8 @@ def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     s = services()
     version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
     custom_labels.start(s.rekognition, version, s.tuning().inference_units)
-    s.loop_state.note_version(version.name, state="challenger", started_at=clock.now())
+    challenger = ModelVersion(version.name, state="challenger", started_at=clock.now())
+    s.loop_state.update_version(challenger)
     return {"version": version.name}
 
 
@@ -71,7 +73,7 @@ def watch_start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
 
 
 @logger.inject_lambda_context
-def verify(event: Verify, context: LambdaContext) -> dict[str, Any]:
+def shadow_evaluate(event: ShadowEvaluate, context: LambdaContext) -> dict[str, Any]:
     """Gate 2: real detections of challenger and champion on the same test images."""
     s = services()
     tuning = s.tuning()
@@ -82,7 +84,7 @@ def verify(event: Verify, context: LambdaContext) -> dict[str, Any]:
             f"{challenger.name} was not trained by a run of this deployment: no snapshot to test it on"
         )
     champion = s.loop_state.champion()
-    tests = shadow.shadow_images(s.s3, s.bucket, str(record["snapshot"]), tuning.shadow_test_images)
+    tests = shadow.shadow_images(s.s3, s.bucket, str(record.snapshot), tuning.shadow_test_images)
     found = shadow.evaluate(s.rekognition, s.s3, challenger.arn, tests)
     rival = None
     if champion and champion.version_arn != challenger.arn:
@@ -90,9 +92,8 @@ def verify(event: Verify, context: LambdaContext) -> dict[str, Any]:
     verdict = (
         shadow_gate.judge_rollback(found) if event["rollback"] else shadow_gate.judge(found, rival, tuning)
     )
-    s.loop_state.note_version(
-        challenger.name, shadow=found.as_dict(), verdicts=[*record.get("verdicts", []), verdict.as_dict()]
-    )
+    judged = ModelVersion(challenger.name, shadow=found, verdicts=(*record.verdicts, verdict))
+    s.loop_state.update_version(judged)
     return {"passed": verdict.passed, "reason": "; ".join(verdict.reasons)}
 
 
@@ -102,14 +103,15 @@ def switch(event: Switch, context: LambdaContext) -> dict[str, Any]:
     s = services()
     version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
     champion, reason = promotion.switch(s.loop_state, version)
-    s.loop_state.note_version(version.name, state="champion", promoted_at=champion.since)
+    s.loop_state.update_version(ModelVersion(version.name, state="champion", promoted_at=champion.since))
     if champion.previous_version_name:
-        s.loop_state.note_version(champion.previous_version_name, state="retired", retired_at=clock.now())
+        retired = ModelVersion(champion.previous_version_name, state="retired", retired_at=clock.now())
+        s.loop_state.update_version(retired)
     return {"reason": reason, "wait_seconds": s.tuning().drain_seconds}
 
 
 @logger.inject_lambda_context
-def withdraw(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
+def stop_other_versions(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
     """Stop every version but the champion; call again until they have stopped.
 
     A promotion that never had the lease has started nothing, and what runs is another's.
@@ -126,21 +128,22 @@ def withdraw(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
 def finish(event: Finish, context: LambdaContext) -> dict[str, Any]:
     """Record the verdict, give the lease back, and let images that waited for a champion have it."""
     s = services()
-    record = s.loop_state.version(event["version"]) or {}
+    record = s.loop_state.version(event["version"])
     reason = runs.readable(event["reason"])
     champion = s.loop_state.champion()
     if champion and champion.version_name == event["version"]:
-        s.loop_state.note_version(event["version"], state="champion")
-    elif event["outcome"] != "promoted" and record.get("state") == "challenger":
-        state = "refused" if event["outcome"] == "refused" else "failed"
-        s.loop_state.note_version(event["version"], state=state, reason=reason)
+        s.loop_state.update_version(ModelVersion(event["version"], state="champion"))
+    elif event["outcome"] != "promoted" and record and record.state == "challenger":
+        state: VersionState = "rejected" if event["outcome"] == "rejected" else "failed"
+        s.loop_state.update_version(ModelVersion(event["version"], state=state, reason=reason))
     if event["run"] and record:
-        running = clock.seconds_between(record["started_at"], clock.now()) if "started_at" in record else 0
-        s.loop_state.note_run(
+        running = clock.seconds_between(record.started_at, clock.now()) if record.started_at else 0
+        run = Run(
             runs.run_id(event["run"]),
-            verdicts=record.get("verdicts", []),
+            verdicts=record.verdicts,
             promotion_usd=pricing.inference_usd(running, s.tuning().inference_units),
         )
+        s.loop_state.update_run(run)
     s.loop_state.release_lease("promote", event["holder"])
     if event["outcome"] == "promoted":
         promotion.redrive(s.sqs, variable("DETECT_DEAD_LETTERS_URL"), variable("DETECT_QUEUE_URL"))

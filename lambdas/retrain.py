@@ -14,13 +14,14 @@ from lambdas.domain.retrain import evaluation_gate, notification, requests, runs
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.retrain import waiting as retrain_waiting
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import ModelVersion, Outcome, Run
 from lambdas.domain.snapshot import snapshots
 from lambdas.services import services, variable
 
 logger = Logger()
 
 
-class Settle(TypedDict):
+class Begun(TypedDict):
     run: str
     started_at: str
 
@@ -54,19 +55,19 @@ class Evaluate(TypedDict):
 
 class Report(TypedDict):
     run: str
-    outcome: str
+    outcome: Outcome
     reason: str
 
 
 @logger.inject_lambda_context
-def settle(event: Settle, context: LambdaContext) -> dict[str, Any]:
+def wait_for_burst(event: Begun, context: LambdaContext) -> dict[str, Any]:
     """Whether the burst of uploads is over, and how long to wait if not."""
     s = services()
     # First what waits: what is registered in between is seen as a change.
     waiting = retrain_waiting.count_unregistered(s.sqs, variable("REGISTER_QUEUE_URL"))
     newest = catalogue_images.newest_change(s.catalogue, "labelled")
     burst = retrain_waiting.wait_for_burst(newest, waiting, event["started_at"], clock.now(), s.tuning())
-    return {"settled": burst.settled, "wait_seconds": burst.wait_seconds}
+    return {"done": burst.done, "wait_seconds": burst.wait_seconds}
 
 
 @logger.inject_lambda_context
@@ -86,12 +87,8 @@ def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
         reason = "no image has a label yet"
     elif not event["force"] and snapshots.is_trained(s.loop_state, made):
         reason = f"nothing has changed since snapshot {made.id} was trained"
-    s.loop_state.note_run(
-        runs.run_id(event["run"]),
-        cutoff=made.cutoff,
-        snapshot=made.id,
-        images=made.summary(),
-    )
+    run = Run(runs.run_id(event["run"]), cutoff=made.cutoff, snapshot=made.id, images=made.summary())
+    s.loop_state.update_run(run)
     return {"id": made.id, "enough": not reason, "reason": reason}
 
 
@@ -104,7 +101,8 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     tuning = s.tuning()
     report = of_snapshot.check(s.catalogue, s.s3, s.bucket, made, tuning=tuning, region=region)
     reason = of_snapshot.why_not_train(report, s.bucket, made, tuning)
-    s.loop_state.note_run(runs.run_id(event["run"]), data_report=report.verdict, stopped=bool(reason))
+    run = Run(runs.run_id(event["run"]), data_report=report.verdict, stopped=bool(reason))
+    s.loop_state.update_run(run)
     return {"worth": not reason, "reason": reason}
 
 
@@ -116,10 +114,10 @@ def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     step = datasets.sync(event["snapshot"])
     run = runs.run_id(event["run"])
     if step.ready:
-        s.loop_state.note_run(run, flagged_entries=datasets.flagged())
-    elif step.refusal:
-        s.loop_state.note_run(run, stopped=True)
-    return {"ready": step.ready, "refusal": step.refusal, "wait_seconds": s.tuning().poll_seconds}
+        s.loop_state.update_run(Run(run, flagged_entries=datasets.flagged()))
+    elif step.error:
+        s.loop_state.update_run(Run(run, stopped=True))
+    return {"ready": step.ready, "error": step.error, "wait_seconds": s.tuning().poll_seconds}
 
 
 @logger.inject_lambda_context
@@ -135,8 +133,8 @@ def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
         bucket=s.bucket,
         tags={"labelloop:snapshot": event["snapshot"], "labelloop:run": run},
     )
-    s.loop_state.note_run(run, version=version.name)
-    s.loop_state.note_version(
+    s.loop_state.update_run(Run(run, version=version.name))
+    training = ModelVersion(
         version.name,
         number=number,
         arn=version.arn,
@@ -145,6 +143,7 @@ def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
         created_at=clock.now(),
         state="training",
     )
+    s.loop_state.update_version(training)
     return {"version": version.name}
 
 
@@ -156,19 +155,19 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     if version is None:
         raise custom_labels.CustomLabelsError(f"model version {event['version']} was deleted")
     if version.status == "TRAINING_FAILED":
-        s.loop_state.note_version(version.name, state="failed", reason=version.message)
+        s.loop_state.update_version(ModelVersion(version.name, state="failed", reason=version.message))
     message = f"{version.name}: {version.message or version.status}"
     return {"status": version.status, "message": message, "wait_seconds": s.tuning().poll_seconds}
 
 
 @logger.inject_lambda_context
-def open_reviews(event: Settle, context: LambdaContext) -> dict[str, Any]:
+def count_open_reviews(event: Begun, context: LambdaContext) -> dict[str, Any]:
     """Whether people have answered what they were asked, and how long to wait if not."""
     s = services()
     waiting = retrain_waiting.wait_for_reviews(
         s.reviews.count("open"), event["started_at"], clock.now(), s.tuning()
     )
-    return {"go_on": waiting.settled, "wait_seconds": waiting.wait_seconds}
+    return {"done": waiting.done, "wait_seconds": waiting.wait_seconds}
 
 
 @logger.inject_lambda_context
@@ -181,21 +180,22 @@ def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
     scores = custom_labels.scores(s.s3, version)
     made = snapshots.read(s.s3, s.bucket, event["snapshot"])
     verdict = evaluation_gate.judge(scores, made.test_labels, s.tuning())
-    run = runs.run_id(event["run"])
-    s.loop_state.note_run(
-        run,
+    run = Run(
+        runs.run_id(event["run"]),
         f1=scores.f1,
-        labels=scores.as_dict()["labels"],
-        verdicts=[verdict.as_dict()],
+        labels=scores.labels,
+        verdicts=(verdict,),
         billable_seconds=version.billable_seconds,
     )
-    s.loop_state.note_version(
+    evaluated = ModelVersion(
         version.name,
         f1=scores.f1,
-        labels=scores.as_dict()["labels"],
-        verdicts=[verdict.as_dict()],
-        state="trained" if verdict.passed else "refused",
+        labels=scores.labels,
+        verdicts=(verdict,),
+        state="trained" if verdict.passed else "rejected",
     )
+    s.loop_state.update_run(run)
+    s.loop_state.update_version(evaluated)
     return {"passed": verdict.passed, "reason": "; ".join(verdict.reasons)}
 
 
@@ -206,7 +206,7 @@ def report(event: Report, context: LambdaContext) -> dict[str, Any]:
     history = s.stepfunctions.get_paginator("get_execution_history").paginate(
         executionArn=event["run"], includeExecutionData=False
     )
-    steps = retrain_steps.durations(dict(found) for page in history for found in page["events"])
+    steps = retrain_steps.durations(entry for page in history for entry in page["events"])
     run = runs.end_run(
         s.loop_state, event["run"], outcome=event["outcome"], reason=event["reason"], steps=steps
     )
@@ -214,8 +214,8 @@ def report(event: Report, context: LambdaContext) -> dict[str, Any]:
         s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS"), run
     )
     # A run that failed before its snapshot would fail again at once; the sweeper asks later.
-    if run.get("snapshot"):
+    if run.snapshot:
         requests.request_run_if_due(
             s.catalogue, s.loop_state, s.stepfunctions, variable("RETRAIN_MACHINE_ARN"), s.tuning()
         )
-    return {"run": run["id"], "outcome": run["outcome"]}
+    return {"run": run.id, "outcome": run.outcome}

@@ -49,7 +49,7 @@ def _sweep() -> dict[str, Any]:
     return {
         "leases": swept.leases,
         "stopped": [version.name for version in swept.stopped],
-        "runs": [run["id"] for run in swept.runs],
+        "runs": [run.id for run in swept.runs],
     }
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from lambdas.domain.catalogue import pending
 from lambdas.domain.shared.annotation import Annotation
+from lambdas.domain.shared.records import Outcome, Run
 from tests.fixtures.cli import BEGAN, EXECUTION, V1, V2, Cli, client_error
 
 # status
@@ -32,7 +33,7 @@ def put_image(cli: Cli, number: int, status: str, **more: Any) -> None:
 
 def test_status_of_a_new_deployment(cli: Cli) -> None:
     document = cli.json("status")
-    assert document["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0, "withdrawn": 0}
+    assert document["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0, "excluded": 0}
     assert (document["champion"], document["run"], document["running"], document["rejected"]) == (
         None,
         None,
@@ -52,7 +53,7 @@ def test_status_counts_images_and_says_why_some_conflict(history: Cli) -> None:
     put_image(history, 3, "unlabelled")
     put_image(history, 4, "conflict", conflict_reason="it lies in folders of different labels: 'a', 'b'")
     document = history.json("status")
-    assert document["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1, "withdrawn": 0}
+    assert document["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1, "excluded": 0}
     assert document["conflicts"][0]["reason"].startswith("it lies in folders")
     assert (document["new_since_last_run"], document["missing_for_a_run"]) == (3, 17)
     assert "it lies in folders of different labels" in history("status").stdout
@@ -62,7 +63,7 @@ def test_status_names_images_that_annotations_wait_for(cli: Cli) -> None:
     for number in range(12):
         annotation = Annotation("parts-data", f"incoming/annotations/{number:02}.jpg", "detection")
         at = f"2026-01-31T12:00:{number:02d}.000000Z"
-        pending.put_pending(cli.catalogue, pending.Pending(annotation, at, "m.manifest", 1, at))
+        pending.put_pending(cli.catalogue, pending.PendingAnnotation(annotation, at, "m.manifest", 1, at))
     document = cli.json("status")["waiting_for_images"]
     assert (document["count"], len(document["longest"])) == (12, 10)
     shown = cli("status").stdout
@@ -122,7 +123,7 @@ def test_status_warns_of_dead_letters_and_counts_rejections(cli: Cli) -> None:
 
 
 def test_status_shows_the_step_of_the_run_under_way(history: Cli) -> None:
-    arn = under_way(history, "manual-three", [("Settle", 0), ("TakeLease", 3), ("Train", 5)])
+    arn = under_way(history, "manual-three", [("WaitForBurst", 0), ("TakeLease", 3), ("Train", 5)])
     history.loop_state.take_lease("retrain", arn)
     document = history.json("status")
     assert document["run"]["id"] == "manual-three"
@@ -164,7 +165,7 @@ def test_a_run_with_everything_on_record(history: Cli) -> None:
     for expected in (
         "bolt",
         "0.950",
-        "Settle",
+        "WaitForBurst",
         "300.4",
         "40 to train with",
         "2 left out: blurred",
@@ -173,7 +174,7 @@ def test_a_run_with_everything_on_record(history: Cli) -> None:
         assert expected in shown
     assert "Begin" not in shown
     assert "Rekognition found errors" not in shown
-    history.loop_state.note_run("images-one", flagged_entries={"TRAIN": 2, "TEST": 0})
+    history.loop_state.update_run(Run("images-one", flagged_entries={"TRAIN": 2, "TEST": 0}))
     assert "2 of TRAIN: Rekognition found errors in them" in history("runs", "images-one").stdout
 
 
@@ -236,25 +237,31 @@ def test_train_by_force(history: Cli) -> None:
 
 
 def test_train_does_not_start_a_second_run(history: Cli) -> None:
-    under_way(history, "images-three", [("Settle", 0)])
+    under_way(history, "images-three", [("WaitForBurst", 0)])
     document = history.json("train")
     assert (document["id"], document["started"]) == ("images-three", False)
     assert history.fake.started == []
     assert "under way already" in history("train").stdout
 
 
-OUTCOMES = {"promoted": 0, "refused": 3, "skipped": 3, "failed": 1}
+OUTCOMES: dict[Outcome, int] = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
 
 
 @pytest.mark.parametrize(("outcome", "exit_code"), OUTCOMES.items())
-def test_train_waits_and_says_how_it_ended(history: Cli, outcome: str, exit_code: int) -> None:
-    steps = [("Settle", 0.0), ("TakeLease", 3.0), ("Train", 5.0), ("WatchTraining", 6.0), ("Promote", 40.0)]
+def test_train_waits_and_says_how_it_ended(history: Cli, outcome: Outcome, exit_code: int) -> None:
+    steps = [
+        ("WaitForBurst", 0.0),
+        ("TakeLease", 3.0),
+        ("Train", 5.0),
+        ("WatchTraining", 6.0),
+        ("Promote", 40.0),
+    ]
     arn = under_way(history, "images-three", [*steps, ("Report", 60.0)], ends=True)
     promotion = arn.replace("retrain", "promote")
     history.fake.executions[promotion] = [{"status": "SUCCEEDED", "stopDate": BEGAN + timedelta(seconds=59)}]
-    history.fake.histories[promotion] = [("Start", 41.0), ("Verify", 45.0), ("Switch", 55.0)]
-    history.loop_state.note_run(
-        "images-three", outcome=outcome, reason="for a reason", ended_at="2026-01-31T12:01:39.000000Z"
+    history.fake.histories[promotion] = [("Start", 41.0), ("ShadowEvaluate", 45.0), ("Switch", 55.0)]
+    history.loop_state.update_run(
+        Run("images-three", outcome=outcome, reason="for a reason", ended_at="2026-01-31T12:01:39.000000Z")
     )
     shown = history("train", "--wait")
     assert shown.exit_code == exit_code, shown.output
@@ -265,38 +272,40 @@ def test_train_waits_and_says_how_it_ended(history: Cli, outcome: str, exit_code
 
 
 def test_train_wait_as_json_is_json_alone(history: Cli) -> None:
-    under_way(history, "images-three", [("Settle", 0.0), ("Report", 2.0)], ends=True)
-    history.loop_state.note_run("images-three", outcome="skipped", ended_at="2026-01-31T12:01:39.000000Z")
+    under_way(history, "images-three", [("WaitForBurst", 0.0), ("Report", 2.0)], ends=True)
+    history.loop_state.update_run(
+        Run("images-three", outcome="skipped", ended_at="2026-01-31T12:01:39.000000Z")
+    )
     document = history.json("train", "--wait", exit_code=3)
     assert (document["id"], document["outcome"], document["started"]) == ("images-three", "skipped", False)
 
 
 def test_train_follows_the_run_that_was_first(history: Cli) -> None:
     """Both waited for the same images to be registered."""
-    other = under_way(history, "images-three", [("Settle", 0.0), ("Train", 5.0)])
+    other = under_way(history, "images-three", [("WaitForBurst", 0.0), ("Train", 5.0)])
     running, ended = {"status": "RUNNING"}, {"status": "SUCCEEDED", "stopDate": BEGAN, "output": "{}"}
     history.fake.executions[other] = [running, running, ended]
-    mine = under_way(history, "manual-four", [("Settle", 0.0), ("TakeLease", 3.0)], ends=True)
+    mine = under_way(history, "manual-four", [("WaitForBurst", 0.0), ("TakeLease", 3.0)], ends=True)
     history.fake.executions[mine] = [running, ended]
     for id, outcome in (("manual-four", "skipped"), ("images-three", "promoted")):
-        history.loop_state.note_run(id, outcome=outcome, ended_at="2026-01-31T12:01:39.000000Z")
+        history.loop_state.update_run(Run(id, outcome=outcome, ended_at="2026-01-31T12:01:39.000000Z"))
     history.loop_state.take_lease("retrain", mine)
     document = history.json("train", "--wait")
     assert (document["id"], document["outcome"], document["started"]) == ("images-three", "promoted", False)
 
 
 def test_a_run_that_found_nothing_new_was_not_overtaken(history: Cli) -> None:
-    under_way(history, "images-three", [("Settle", 0.0)])
-    mine = under_way(history, "manual-four", [("Settle", 0.0), ("Snapshot", 3.0)], ends=True)
+    under_way(history, "images-three", [("WaitForBurst", 0.0)])
+    mine = under_way(history, "manual-four", [("WaitForBurst", 0.0), ("Snapshot", 3.0)], ends=True)
     history.loop_state.take_lease("retrain", mine)
-    history.loop_state.note_run(
-        "manual-four", outcome="skipped", snapshot="abc", ended_at="2026-01-31T12:01:39.000000Z"
+    history.loop_state.update_run(
+        Run("manual-four", outcome="skipped", snapshot="abc", ended_at="2026-01-31T12:01:39.000000Z")
     )
     assert history.json("train", "--wait", exit_code=3)["id"] == "manual-four"
 
 
 def test_a_run_that_was_aborted_has_failed(history: Cli) -> None:
-    arn = under_way(history, "images-three", [("Settle", 0.0)], ends=True)
+    arn = under_way(history, "images-three", [("WaitForBurst", 0.0)], ends=True)
     history.fake.executions[arn][-1] = {
         "status": "ABORTED",
         "stopDate": BEGAN,
@@ -410,7 +419,7 @@ def test_tuning_that_cannot_be_used_is_told(cli: Cli) -> None:
 
 
 def test_whoever_stops_watching_does_not_stop_the_run(history: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    under_way(history, "images-three", [("Settle", 0.0)])
+    under_way(history, "images-three", [("WaitForBurst", 0.0)])
 
     def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from cli import following, live, words
 from cli.deployment import Deployment
-from cli.following import Execution, Phase, Run
+from cli.following import Execution, FollowedRun, Phase
+from lambdas.domain.shared import records
 from tests.fixtures.cli import BEGAN, EXECUTION, V1, Cli
 
 ARN = EXECUTION.format(name="retrain", id="images-three")
@@ -20,23 +21,23 @@ def test_states_become_phases(cli: Cli) -> None:
     cli.fake.executions[ARN] = [{"status": "RUNNING"}]
     cli.fake.histories[ARN] = [
         ("Begin", 0),
-        ("Settle", 0),
-        ("Settled?", 1),
+        ("WaitForBurst", 0),
+        ("BurstEnded?", 1),
         ("WaitForQuiet", 1),
-        ("Settle", 4),
+        ("WaitForBurst", 4),
     ]
     execution = Execution(Deployment.find("parts").stepfunctions, ARN, following.RETRAIN_PHASES)
     (settling,) = execution.look()
     assert (settling.began, settling.ended) == (BEGAN, None)
     cli.fake.histories[ARN] += [("TakeLease", 6)]
-    settled, lease = execution.look()
-    assert settled.seconds(BEGAN) == 6
+    burst, lease = execution.look()
+    assert burst.seconds(BEGAN) == 6
     assert lease.name == "take the lease"
 
 
 def test_only_what_is_new_is_read(cli: Cli) -> None:
     cli.fake.executions[ARN] = [{"status": "RUNNING"}]
-    cli.fake.histories[ARN] = [("Settle", 0)]
+    cli.fake.histories[ARN] = [("WaitForBurst", 0)]
     execution = Execution(Deployment.find("parts").stepfunctions, ARN, following.RETRAIN_PHASES)
     assert len(execution.look()) == len(execution.look()) == 1
 
@@ -44,8 +45,8 @@ def test_only_what_is_new_is_read(cli: Cli) -> None:
 def test_the_last_phase_ends_with_the_execution(cli: Cli) -> None:
     stopped = BEGAN + timedelta(seconds=9)
     cli.fake.executions[ARN] = [{"status": "SUCCEEDED", "stopDate": stopped}]
-    cli.fake.histories[ARN] = [("Settle", 0)]
-    run = Run(Deployment.find("parts"), ARN)
+    cli.fake.histories[ARN] = [("WaitForBurst", 0)]
+    run = FollowedRun(Deployment.find("parts"), ARN)
     (phase,) = run.look()
     assert (run.ended, phase.ended) == (True, stopped)
 
@@ -53,8 +54,8 @@ def test_the_last_phase_ends_with_the_execution(cli: Cli) -> None:
 def test_a_promotion_that_has_not_begun_is_a_phase_of_its_run(cli: Cli) -> None:
     cli.fake.executions[ARN] = [{"status": "RUNNING"}]
     cli.fake.histories[ARN] = [("Evaluate", 0), ("Promote", 2)]
-    names = [phase.name for phase in Run(Deployment.find("parts"), ARN).look()]
-    assert names == ["gate 1: evaluation", "promote"]
+    names = [phase.name for phase in FollowedRun(Deployment.find("parts"), ARN).look()]
+    assert names == ["evaluation gate", "promote"]
 
 
 def test_the_run_with_the_lease_is_the_one_under_way(cli: Cli) -> None:
@@ -68,11 +69,14 @@ def test_the_run_with_the_lease_is_the_one_under_way(cli: Cli) -> None:
 
 
 def test_rekognition_is_asked_how_far_the_training_is(cli: Cli) -> None:
-    cli.loop_state.note_run("images-three", version=V1)
+    cli.loop_state.update_run(records.Run("images-three", version=V1))
     cli.fake.versions = {V1: {"Status": "TRAINING_IN_PROGRESS"}}
-    assert Run(Deployment.find("parts"), ARN).training_status() == f"{V1}: TRAINING_IN_PROGRESS"
+    assert FollowedRun(Deployment.find("parts"), ARN).training_status() == f"{V1}: TRAINING_IN_PROGRESS"
     cli.fake.versions[V1]["StatusMessage"] = "The model is being trained: 42%."
-    assert Run(Deployment.find("parts"), ARN).training_status() == f"{V1}: The model is being trained: 42%."
+    assert (
+        FollowedRun(Deployment.find("parts"), ARN).training_status()
+        == f"{V1}: The model is being trained: 42%."
+    )
 
 
 def test_every_state_that_takes_time_has_a_phase() -> None:

@@ -15,6 +15,7 @@ from lambdas.domain.review.desk import desk
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
 from tests.fixtures.console_deployment import BOX, TRIED, Stage
 from tests.fixtures.images import GIF, picture
@@ -435,7 +436,7 @@ def test_what_cannot_be_a_label(name: str, stage: Stage, gateway: Gateway) -> No
 
 
 def test_what_models_know_can_be_retired_and_shown_again(stage: Stage, gateway: Gateway) -> None:
-    stage.world.version("v2", labels=[{"label": "cow", "f1": 1}])
+    stage.world.version("v2", labels=(LabelScore("cow", 1, 1, 1, 2),))
     for retired in (True, False):
         shown = gateway.ask("PUT /api/admin/labels?label=cow", {"retired": retired}, who=ANN).said
         assert shown["retired"] is retired
@@ -444,7 +445,7 @@ def test_what_models_know_can_be_retired_and_shown_again(stage: Stage, gateway: 
 
 
 def test_more_labels_than_are_offered(stage: Stage, gateway: Gateway) -> None:
-    stage.world.version("v2", labels=[{"label": f"l{n:03}", "f1": 1} for n in range(250)])
+    stage.world.version("v2", labels=tuple(LabelScore(f"l{n:03}", 1, 1, 1, 2) for n in range(250)))
     shown = gateway.ask("PUT /api/admin/labels?label=old", {"retired": True}, who=ANN)
     assert (shown.status, shown.said["label"], shown.said["retired"]) == (200, "old", True)
 

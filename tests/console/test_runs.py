@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,7 @@ from lambdas.domain.console import versions
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.retrain.steps import STEPS, Step
 from lambdas.domain.review.results.precision import Precision
-from lambdas.domain.shared.state import Champion
+from lambdas.domain.shared.records import Champion, ModelVersion, Run, RunStep
 from tests.fixtures.console_deployment import Histories, entered
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -54,31 +55,33 @@ def test_before_the_first_state() -> None:
 
 
 def test_a_run_under_way() -> None:
-    steps = followed(("Settle", 0), ("WaitForQuiet", 10), ("Settle", 30), ("TakeLease", 40), ("Snapshot", 50))
+    steps = followed(
+        ("WaitForBurst", 0), ("WaitForQuiet", 10), ("WaitForBurst", 30), ("TakeLease", 40), ("Snapshot", 50)
+    )
     assert states(steps)[:5] == ["done", "done", "skipped", "running", "waiting"]
-    settled = steps["wait until uploads have settled"]
+    settled = steps["wait for the burst of uploads to end"]
     assert (settled.seconds, settled.entered_at) == (40, "2026-01-01T11:43:20.000000Z")
     assert steps["make the dataset snapshot"].seconds == 950
     assert steps["train the model"] == Step("train the model", "waiting")
 
 
 def test_choices_count_for_the_step_before_them() -> None:
-    steps = followed(("Settle", 0), ("Settled?", 5), ("TakeLease", 20))
-    assert steps["wait until uploads have settled"].seconds == 20
+    steps = followed(("WaitForBurst", 0), ("BurstEnded?", 5), ("TakeLease", 20))
+    assert steps["wait for the burst of uploads to end"].seconds == 20
 
 
 def test_a_state_that_nobody_knows_first() -> None:
     assert states(followed(("Begin", 0))) == ["waiting"] * len(STEPS)
 
 
-@pytest.mark.parametrize("reason", ["NotEnough", "Refused"])
+@pytest.mark.parametrize("reason", ["NotEnough", "OtherRunUnderWay"])
 def test_a_run_that_is_not_worth_a_training(reason: str) -> None:
-    steps = followed(("Settle", 0), ("TakeLease", 1), ("Snapshot", 2), (reason, 3), ("Report", 4))
+    steps = followed(("WaitForBurst", 0), ("TakeLease", 1), ("Snapshot", 2), (reason, 3), ("Report", 4))
     assert states(steps) == ["done", "done", "skipped", "done", *["skipped"] * 5, "running"]
 
 
 def test_a_step_that_failed() -> None:
-    steps = followed(("Settle", 0), ("TakeLease", 1), ("Train", 2), ("Failed", 30), ("Report", 31))
+    steps = followed(("WaitForBurst", 0), ("TakeLease", 1), ("Train", 2), ("Failed", 30), ("Report", 31))
     assert states(steps) == ["done", "done", *["skipped"] * 4, "failed", "skipped", "skipped", "running"]
     assert steps["train the model"].seconds == 29
 
@@ -91,7 +94,7 @@ def test_a_training_that_failed() -> None:
 
 @pytest.mark.parametrize("how", ["ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"])
 def test_an_execution_that_ended_under_way(how: str) -> None:
-    steps = followed(("Settle", 0), ("Train", 5), ended={"type": how, "timestamp": at(60)})
+    steps = followed(("WaitForBurst", 0), ("Train", 5), ended={"type": how, "timestamp": at(60)})
     assert steps["train the model"].state == "failed"
     assert steps["train the model"].seconds == 55
     assert "running" not in states(steps)
@@ -103,20 +106,20 @@ def test_a_report_that_failed_leaves_the_culprit() -> None:
     assert steps["train the model"].state == "failed"
 
 
-def read(run: dict[str, Any], histories: dict[str, list[dict[str, Any]]] | None = None) -> list[Step]:
+def read(run: Run, histories: dict[str, list[dict[str, Any]]] | None = None) -> list[Step]:
     client = Histories(histories=histories or {})
-    return retrain_steps.steps(cast(Any, client), {"execution": EXECUTION, **run})
+    return retrain_steps.steps(cast(Any, client), replace(run, execution=EXECUTION))
 
 
 def test_every_page_of_a_long_history_is_read() -> None:
     waits = [entered(state, at(n)) for n, state in enumerate(["WatchTraining", "WaitForTraining"] * 500)]
-    steps = read({}, {EXECUTION: [*waits, entered("Evaluate", at(999))]})
+    steps = read(Run("run"), {EXECUTION: [*waits, entered("Evaluate", at(999))]})
     assert [step.state for step in steps[6:8]] == ["done", "running"]
     assert steps[6].seconds == 999
 
 
 def test_an_execution_that_step_functions_has_forgotten() -> None:
-    assert {step.state for step in read({})} == {"skipped"}
+    assert {step.state for step in read(Run("run"))} == {"skipped"}
 
 
 def test_other_errors_are_no_empty_history() -> None:
@@ -125,47 +128,43 @@ def test_other_errors_are_no_empty_history() -> None:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Operation")
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        retrain_steps.steps(cast(Any, Denied()), {"execution": EXECUTION})
+        retrain_steps.steps(cast(Any, Denied()), Run("run", execution=EXECUTION))
 
 
 def test_a_run_that_has_ended_is_read_from_its_record() -> None:
-    told = [
-        {"step": "Settle", "seconds": 1.25},
-        {"step": "WaitForQuiet", "seconds": 2},
-        {"step": "X?", "seconds": 9},
-    ]
-    run = {
-        "ended_at": "2026-01-01T12:00:00Z",
-        "outcome": "promoted",
-        "steps": [*told, {"step": "Report", "seconds": 0}],
-    }
-    steps = read(run)
+    recorded = (
+        RunStep("WaitForBurst", 1.25),
+        RunStep("WaitForQuiet", 2),
+        RunStep("X?", 9),
+        RunStep("Report", 0),
+    )
+    steps = read(Run("run", ended_at="2026-01-01T12:00:00Z", outcome="promoted", steps=recorded))
     assert [step.state for step in steps] == ["done", *["skipped"] * 8, "done"]
     assert steps[0].seconds == 3.2
 
 
 def test_a_run_that_failed_names_the_step() -> None:
-    told = [{"step": state, "seconds": 1} for state in ("Settle", "Train", "Report")]
-    steps = read({"ended_at": "2026-01-01T12:00:00Z", "outcome": "failed", "steps": told})
+    recorded = tuple(RunStep(state, 1) for state in ("WaitForBurst", "Train", "Report"))
+    steps = read(Run("run", ended_at="2026-01-01T12:00:00Z", outcome="failed", steps=recorded))
     assert [step.name for step in steps if step.state == "failed"] == ["train the model"]
 
 
 def test_a_run_that_the_sweeper_ended_is_read_from_its_execution() -> None:
     history = [entered("Train", at(0)), {"type": "ExecutionAborted", "timestamp": at(9)}]
-    steps = read({"ended_at": "2026-01-01T12:00:00Z", "outcome": "failed", "steps": []}, {EXECUTION: history})
+    steps = read(Run("run", ended_at="2026-01-01T12:00:00Z", outcome="failed"), {EXECUTION: history})
     assert [(step.name, step.seconds) for step in steps if step.state == "failed"] == [("train the model", 9)]
 
 
 # Model versions
 
 
-def document(version: dict[str, Any], *, champion: str = "", counts: tuple[int, ...] = (0, 0, 0, 0)) -> Any:
+def document(version: ModelVersion, *, champion: str = "", counts: tuple[int, ...] = (0, 0, 0, 0)) -> Any:
     serves = Champion("arn", champion, "") if champion else None
     return versions.document(version, serves, Precision(*counts))
 
 
 def test_a_version_of_which_little_is_known() -> None:
-    told = document({"id": "v1"})
+    told = document(ModelVersion("v1"))
     assert (told["name"], told["status"], told["champion"]) == ("v1", "unknown", False)
     assert (told["f1"], told["labels"], told["verdicts"], told["production_precision"]) == (
         None,
@@ -176,9 +175,9 @@ def test_a_version_of_which_little_is_known() -> None:
 
 
 def test_the_champion_and_how_right_it_is() -> None:
-    told = document({"id": "v1", "state": "champion"}, champion="v1", counts=(90, 10, 5, 40))
+    told = document(ModelVersion("v1", state="champion"), champion="v1", counts=(90, 10, 5, 40))
     assert told["champion"] is True
     precision = told["production_precision"]
     assert (precision["precision"], precision["images"], precision["missed"]) == (0.9, 40, 5)
     assert 0 < precision["low"] < 0.9 < precision["high"] < 1
-    assert document({"id": "v2"}, champion="v1")["champion"] is False
+    assert document(ModelVersion("v2"), champion="v1")["champion"] is False

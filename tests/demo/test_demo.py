@@ -16,6 +16,8 @@ from demo import drops, review, watch
 from demo.traffic import Traffic
 from demo.watch import NotAsPromisedError
 from lambdas.domain.shared.manifests import check_fits, parse_line
+from lambdas.domain.shared.records import Run
+from lambdas.domain.shared.scores import Verdict
 from local.embedded import EmbeddedStackError
 from local.scenes import classification_scenes, detection_scenes, mislabelled
 
@@ -132,15 +134,12 @@ def test_what_does_not_come_is_told() -> None:
 
 def test_a_run_is_told_with_its_verdicts() -> None:
     written = io.StringIO()
-    record = {
-        "version": "v2-b",
-        "outcome": "refused",
-        "reason": "overall F1 0.400 is below 0.550",
-        "verdicts": [{"gate": "evaluation", "passed": False, "reasons": ["overall F1 0.400 is below 0.550"]}],
-    }
+    reason = "overall F1 0.400 is below 0.550"
+    verdicts = (Verdict("evaluation", False, (reason,)),)
+    record = Run("a", version="v2-b", outcome="rejected", reason=reason, verdicts=verdicts)
     watch.tell(Console(file=written, width=200), record)
-    assert "gate 1, evaluation: refused: overall F1 0.400" in written.getvalue()
-    assert "v2-b: refused" in written.getvalue()
+    assert "evaluation gate: rejected: overall F1 0.400" in written.getvalue()
+    assert "v2-b: rejected" in written.getvalue()
 
 
 def test_a_bar_leaves_one_line_in_a_log() -> None:
@@ -159,12 +158,12 @@ def test_a_demo_that_goes_wrong_shows_the_end_of_the_log(
     monkeypatch.setattr(entry, "HOME", tmp_path)
     written = io.StringIO()
     entry._explain(
-        Console(file=written, width=200), NotAsPromisedError("v2 was to be refused, but is promoted")
+        Console(file=written, width=200), NotAsPromisedError("v2 was to be rejected, but is promoted")
     )
     told = written.getvalue().splitlines()
     assert "line 99" in told
     assert "line 74" not in told
-    assert told[-1] == "Not as promised: v2 was to be refused, but is promoted"
+    assert told[-1] == "Not as promised: v2 was to be rejected, but is promoted"
 
 
 def test_the_demo_fails_if_the_stack_does_not_come_up(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 from lambdas import detect as handler
 from lambdas.domain.detect import detection
 from lambdas.domain.detect.detection import Detected, NoChampionError
-from lambdas.domain.shared.state import Champion
+from lambdas.domain.shared.records import Champion, ModelVersion
+from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.rekognition import FakeRekognition, label
 
@@ -208,10 +210,18 @@ def by_thresholds(thresholds: dict[str, float], found: list[dict[str, Any]], lea
     ]
 
 
+def scores(thresholds: Mapping[str, float | None]) -> tuple[LabelScore, ...]:
+    """An evaluation that found these assumed thresholds."""
+    return tuple(LabelScore(name, 1, 1, 1, 10, threshold) for name, threshold in thresholds.items())
+
+
 def serve(world: World, thresholds: dict[str, float], *found: dict[str, Any], known: bool = True) -> None:
     """A champion of these thresholds sees this; whether its evaluation told them."""
-    told = [{"label": name, "f1": 1, "threshold": least} for name, least in thresholds.items()]
-    world.champion("v1", labels=told if known else [{**one, "threshold": None} for one in told])
+    labels = tuple(
+        LabelScore(name, 1, 1, 1, 10, threshold=least if known else None)
+        for name, least in thresholds.items()
+    )
+    world.champion("v1", labels=labels)
     original = FakeRekognition.detect_custom_labels
 
     def asked(**request: Any) -> dict[str, Any]:
@@ -251,7 +261,7 @@ def test_where_a_threshold_is_not_known_there_is_the_answer_alone(world: World) 
 def test_a_label_that_was_not_evaluated_is_judged_by_the_service_itself(world: World) -> None:
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT)
-    world.loop_state.note_version("v1", labels=[{"label": "cat", "threshold": 0.98}])
+    world.loop_state.update_version(ModelVersion("v1", labels=scores({"cat": 0.98})))
     found = detect(world, floor=20.0)
     assert ([one["confidence"] for one in found.labels], found.left_out) == ([99], ())
 
@@ -268,8 +278,8 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
         def champion(self) -> Champion:
             return Champion("arn", "v1", "")
 
-        def version(self, name: str) -> dict[str, Any]:
-            return {"labels": [{"label": name, "threshold": least} for name, least in thresholds.items()]}
+        def version(self, name: str) -> ModelVersion:
+            return ModelVersion(name, labels=scores(thresholds))
 
     class Rekognition:
         def detect_custom_labels(self, **request: Any) -> dict[str, Any]:

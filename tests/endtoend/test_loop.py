@@ -16,11 +16,10 @@ import pytest
 from PIL import Image
 
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.shared.records import Run
 from local import embedded
 from local.scenes import CLASSIFICATION_LABELS, Scene, classification_scenes
 from tests.fixtures.deployed_loop import Loop, until
-
-pytestmark = pytest.mark.embedded
 
 GOOD = list(classification_scenes(45, seed=1))
 ODD_KEYS = ["with space", "plus+plus", "percent%20", "ünïcödé", "new\nline"]
@@ -34,6 +33,11 @@ def wrong_label(scene: Scene) -> str:
     """Another label, chosen by the picture: there is nothing to be learnt from it."""
     others = [label for label in CLASSIFICATION_LABELS if label != scene.labels[0]]
     return others[hashlib.sha256(scene.jpeg()).digest()[0] % len(others)]
+
+
+@pytest.fixture(scope="module")
+def loop(trays: Loop) -> Loop:
+    return trays
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +69,7 @@ def notifications(loop: Loop) -> Any:
 
 def test_a_run_without_images_says_so(loop: Loop) -> None:
     run = loop.retrain("without-images")
-    assert (run["outcome"], run["reason"]) == ("skipped", "no image has a label yet")
+    assert (run.outcome, run.reason) == ("skipped", "no image has a label yet")
     assert_nothing_is_left(loop)
     assert loop.statuses() == {}
 
@@ -75,9 +79,9 @@ def test_one_label_only_is_not_trained_on(loop: Loop) -> None:
     loop.drop_by_folder(empty[:12], true_label)
     registered(loop, 12)
     run = loop.retrain("one-label")
-    assert run["outcome"] == "skipped"
-    assert run["reason"].startswith("only one label, empty: a classification needs at least two. See s3://")
-    assert run["data_report"].startswith("Stopped: ")
+    assert run.outcome == "skipped"
+    assert str(run.reason).startswith("only one label, empty: a classification needs at least two. See s3://")
+    assert str(run.data_report).startswith("Stopped: ")
     assert loop.statuses() == {}
 
 
@@ -86,8 +90,8 @@ def test_a_label_without_a_test_image_is_not_trained_on(loop: Loop) -> None:
     loop.drop_by_folder([assembled], true_label)
     registered(loop, 13)
     run = loop.retrain("no-test-image")
-    assert run["outcome"] == "skipped"
-    assert run["reason"].startswith("no image to test with of: assembled")
+    assert run.outcome == "skipped"
+    assert str(run.reason).startswith("no image to test with of: assembled")
 
 
 def test_a_burst_of_images_becomes_a_champion_by_itself(loop: Loop, notifications: Any) -> None:
@@ -97,14 +101,14 @@ def test_a_burst_of_images_becomes_a_champion_by_itself(loop: Loop, notification
     loop.drop_by_folder(GOOD, true_label)
     run = loop.automatic_run(known)
     loop.tune(min_new_images=1000)
-    assert run["outcome"] == "promoted", run
-    assert run["trigger"] == "images"
+    assert run.outcome == "promoted", run
+    assert run.trigger == "images"
     assert len(registered(loop, len(GOOD))) == len(GOOD)
     assert_complete(run)
-    assert {step["step"] for step in run["steps"]} >= {"Settle", "Snapshot", "Train", "Evaluate", "Promote"}
+    assert {step.step for step in run.steps} >= {"WaitForBurst", "Snapshot", "Train", "Evaluate", "Promote"}
     champion = loop.loop_state.champion()
     assert champion is not None
-    assert champion.version_name == run["version"]
+    assert champion.version_name == run.version
     assert loop.running() == {champion.version_name}
     assert_nothing_is_left(loop)
     assert_told(notifications, run)
@@ -118,18 +122,18 @@ def registered(loop: Loop, count: int) -> list[Any]:
     return until(found, 60, f"{count} images are registered")
 
 
-def assert_complete(run: dict[str, Any]) -> None:
+def assert_complete(run: Run) -> None:
     """What triggered it, snapshot, version, metrics, verdicts in words, cost and durations."""
-    assert run["trigger"]
-    assert run["snapshot"]
-    assert 0 <= run["f1"] <= 1
-    assert {label["label"] for label in run["labels"]} == set(CLASSIFICATION_LABELS)
-    assert run["verdicts"]
-    for verdict in run["verdicts"]:
-        assert verdict["reasons"]
-    assert run["estimated_usd"] > 0
-    assert run["seconds"] > 0
-    assert sum(step["seconds"] for step in run["steps"]) == pytest.approx(run["seconds"], abs=5)
+    assert run.trigger
+    assert run.snapshot
+    assert run.f1 is not None and 0 <= run.f1 <= 1
+    assert {label.label for label in run.labels} == set(CLASSIFICATION_LABELS)
+    assert run.verdicts
+    for verdict in run.verdicts:
+        assert verdict.reasons
+    assert run.estimated_usd is not None and run.estimated_usd > 0
+    assert run.seconds is not None and run.seconds > 0
+    assert sum(step.seconds for step in run.steps) == pytest.approx(run.seconds, abs=5)
 
 
 def assert_nothing_is_left(loop: Loop) -> None:
@@ -139,13 +143,13 @@ def assert_nothing_is_left(loop: Loop) -> None:
     assert loop.running() <= ({champion.version_name} if champion else set())
 
 
-def assert_told(notifications: Any, run: dict[str, Any]) -> None:
+def assert_told(notifications: Any, run: Run) -> None:
     heard: list[dict[str, Any]] = []
 
     def both() -> bool:
         heard.extend(notifications())
-        by_event = any(message.get("detail", {}).get("id") == run["id"] for message in heard)
-        by_mail = any(f"/runs/{run['id']}" in message.get("Message", "") for message in heard)
+        by_event = any(message.get("detail", {}).get("id") == run.id for message in heard)
+        by_mail = any(f"/runs/{run.id}" in message.get("Message", "") for message in heard)
         return by_event and by_mail
 
     assert until(both, 15, "the run is told of by EventBridge and SNS")
@@ -169,8 +173,8 @@ def test_what_is_not_an_image_under_detect_gets_its_reason(loop: Loop) -> None:
 
 def test_the_same_images_are_not_trained_on_twice(loop: Loop) -> None:
     run = loop.retrain("nothing-new")
-    assert run["outcome"] == "skipped"
-    assert "nothing has changed" in run["reason"]
+    assert run.outcome == "skipped"
+    assert "nothing has changed" in str(run.reason)
 
 
 def test_two_runs_at_once_are_one(loop: Loop) -> None:
@@ -178,10 +182,10 @@ def test_two_runs_at_once_are_one(loop: Loop) -> None:
     loop.start("RetrainMachineArn", "first-of-two", {"force": True})
     until(lambda: loop.loop_state.lease("retrain"), 30, "the first has the lease")
     second = loop.retrain("second-of-two")
-    assert second["outcome"] == "skipped"
-    assert "first-of-two is under way" in second["reason"]
+    assert second.outcome == "skipped"
+    assert "first-of-two is under way" in str(second.reason)
     loop.stepfunctions.stop_execution(
-        executionArn=loop.loop_state.run("first-of-two")["execution"],  # pyrefly: ignore[unsupported-operation]
+        executionArn=str(loop.run_record("first-of-two").execution),
         cause="stopped by a person",
     )
 
@@ -189,19 +193,19 @@ def test_two_runs_at_once_are_one(loop: Loop) -> None:
 def test_an_aborted_run_is_swept_up(loop: Loop) -> None:
     """It could not report itself; the lease would have been held for ever."""
     run = loop.run("first-of-two")
-    assert run["outcome"] == "failed"
-    assert "stopped by a person" in run["reason"]
+    assert run.outcome == "failed"
+    assert "stopped by a person" in str(run.reason)
     until(lambda: loop.loop_state.lease("retrain") is None, 30, "the lease is free")
 
 
-def test_wrong_labels_are_refused_and_never_started(loop: Loop) -> None:
+def test_wrong_labels_are_rejected_and_never_started(loop: Loop) -> None:
     before = loop.loop_state.champion()
-    loop.drop_by_folder(classification_scenes(90, seed=2), wrong_label)
-    registered(loop, len(GOOD) + 90)
+    loop.drop_by_folder(classification_scenes(45, seed=2), wrong_label)
+    registered(loop, len(GOOD) + 45)
     run = loop.retrain("wrong-labels")
-    assert run["outcome"] == "refused", run
-    assert "overall F1" in run["reason"]
-    assert loop.statuses()[run["version"]] == "TRAINING_COMPLETED"
+    assert run.outcome == "rejected", run
+    assert "overall F1" in str(run.reason)
+    assert loop.statuses()[str(run.version)] == "TRAINING_COMPLETED"
     assert loop.loop_state.champion() == before
     assert_nothing_is_left(loop)
 
@@ -209,9 +213,9 @@ def test_wrong_labels_are_refused_and_never_started(loop: Loop) -> None:
 def test_a_training_that_fails_leaves_nothing_behind(loop: Loop) -> None:
     loop.fault(operation="CreateProjectVersion", outcome="TRAINING_FAILED")
     run = loop.retrain("failing-training", force=True)
-    assert run["outcome"] == "failed"
-    assert run["reason"].startswith("TrainingFailed")
-    assert loop.loop_state.version(run["version"])["state"] == "failed"  # pyrefly: ignore[unsupported-operation]
+    assert run.outcome == "failed"
+    assert str(run.reason).startswith("TrainingFailed")
+    assert loop.version_record(str(run.version)).state == "failed"
     assert_nothing_is_left(loop)
 
 
@@ -219,24 +223,29 @@ def test_an_endpoint_that_does_not_start_leaves_the_champion(loop: Loop) -> None
     before = loop.loop_state.champion()
     loop.tune(min_f1=0, min_label_f1=0)
     loop.fault(operation="StartProjectVersion", outcome="FAILED")
-    run = loop.retrain("failing-start", force=True)
-    assert run["outcome"] == "failed"
-    assert "did not start" in run["reason"]
+    execution = loop.start("PromoteMachineArn", "failing-start", {"version": rejected_version(loop)})
+    ended = until(lambda: ended_execution(loop, execution), 120, "the promotion ends")
+    assert ended["status"] == "FAILED"
+    assert "did not start" in ended["cause"]
     assert loop.loop_state.champion() == before
     assert_nothing_is_left(loop)
+
+
+def rejected_version(loop: Loop) -> str:
+    """The version that has learnt wrong labels."""
+    return str(loop.run_record("wrong-labels").version)
 
 
 def test_a_step_that_times_out_leaves_the_champion(loop: Loop) -> None:
     """The challenger runs by then, and is stopped again."""
     before = loop.loop_state.champion()
     lambda_ = loop.client("lambda")
-    verify = loop.resource("AWS::Lambda::Function", "PromoteVerify")
-    lambda_.update_function_configuration(FunctionName=verify, Timeout=1)
+    shadow_evaluate = loop.resource("AWS::Lambda::Function", "PromoteShadowEvaluate")
+    lambda_.update_function_configuration(FunctionName=shadow_evaluate, Timeout=1)
     loop.fault(operation="DetectCustomLabels", delay_seconds=4, times=4)
-    version = loop.loop_state.run("failing-start")["version"]  # pyrefly: ignore[unsupported-operation]
-    execution = loop.start("PromoteMachineArn", "slow-verification", {"version": version})
+    execution = loop.start("PromoteMachineArn", "slow-verification", {"version": rejected_version(loop)})
     ended = until(lambda: ended_execution(loop, execution), 120, "the promotion ends")
-    lambda_.update_function_configuration(FunctionName=verify, Timeout=900)
+    lambda_.update_function_configuration(FunctionName=shadow_evaluate, Timeout=900)
     assert ended["status"] == "FAILED"
     assert loop.loop_state.champion() == before
     assert_nothing_is_left(loop)
@@ -249,7 +258,7 @@ def ended_execution(loop: Loop, arn: str) -> Any:
 
 def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
     """Also: an older version can be gone back to, by the same machine."""
-    version = loop.loop_state.run("wrong-labels")["version"]  # pyrefly: ignore[unsupported-operation]
+    version = rejected_version(loop)
     before = loop.loop_state.champion()
     assert before is not None
     execution = loop.start("PromoteMachineArn", "by-hand", {"version": version, "rollback": True})
@@ -269,9 +278,7 @@ def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
 
 
 def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
-    forgotten = loop.loop_state.run("failing-start")["version"]  # pyrefly: ignore[unsupported-operation]
-    arn = loop.loop_state.version(forgotten)["arn"]  # pyrefly: ignore[unsupported-operation]
-    loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
+    forgotten = start_former_champion(loop)
 
     def stopped() -> bool:
         loop.sweep()
@@ -279,6 +286,16 @@ def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
 
     until(stopped, 30, "the forgotten model is stopped")
     assert_nothing_is_left(loop)
+
+
+def start_former_champion(loop: Loop) -> str:
+    """Start the version that the champion has followed, as nothing of the loop would: its name."""
+    champion = loop.loop_state.champion()
+    assert champion is not None
+    former = champion.previous_version_name
+    arn = str(loop.version_record(former).arn)
+    loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
+    return former
 
 
 def jpeg(width: int, height: int, **options: Any) -> bytes:
@@ -422,9 +439,7 @@ def test_no_event_was_lost(loop: Loop) -> None:
 
 def test_destroying_the_stack_stops_every_model(loop: Loop) -> None:
     """Also one that nothing of the loop knows to be running, and a run under way is ended."""
-    forgotten = loop.loop_state.run("failing-start")["version"]  # pyrefly: ignore[unsupported-operation]
-    arn = loop.loop_state.version(forgotten)["arn"]  # pyrefly: ignore[unsupported-operation]
-    loop.rekognition.start_project_version(ProjectVersionArn=arn, MinInferenceUnits=1)
+    start_former_champion(loop)
     execution = loop.start("RetrainMachineArn", "under-way", {"force": True})
     assert len(loop.running()) == 2
     embedded.destroy(loop.stack, name=loop.name)

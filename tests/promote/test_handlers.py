@@ -11,6 +11,7 @@ from lambdas import promote
 from lambdas.domain.promote import promotion
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.snapshot import snapshots
 from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.rekognition import label
@@ -20,12 +21,6 @@ RUN = "arn:aws:states:us-east-1:123456789012:execution:retrain:a"
 
 def call(handler: Any, **event: Any) -> dict[str, Any]:
     return cast(dict[str, Any], handler(event, context()))
-
-
-def record(world: World, name: str) -> dict[str, Any]:
-    found = world.loop_state.version(name)
-    assert found is not None
-    return found
 
 
 def snapshot_of_cats_and_dogs(world: World) -> str:
@@ -57,7 +52,7 @@ def test_start_and_watch(world: World) -> None:
         assert call(promote.start, version="v1") == {"version": "v1"}
     (request,) = world.fake.called("start_project_version")
     assert request["MinInferenceUnits"] == 2
-    assert record(world, "v1")["state"] == "challenger"
+    assert world.version_record("v1").state == "challenger"
     assert call(promote.watch_start, version="v1") == {
         "status": "STARTING",
         "message": "STARTING",
@@ -67,7 +62,9 @@ def test_start_and_watch(world: World) -> None:
     assert call(promote.watch_start, version="v1")["message"] == "no capacity"
 
 
-@pytest.mark.parametrize("handler", [promote.start, promote.watch_start, promote.verify, promote.switch])
+@pytest.mark.parametrize(
+    "handler", [promote.start, promote.watch_start, promote.shadow_evaluate, promote.switch]
+)
 def test_an_unknown_version_is_named(handler: Any, world: World) -> None:
     with pytest.raises(CustomLabelsError, match="no model version v9"):
         call(handler, version="v9", run="", rollback=False)
@@ -76,66 +73,64 @@ def test_an_unknown_version_is_named(handler: Any, world: World) -> None:
 @pytest.mark.parametrize(
     ("champion_is_right", "challenger_is_right", "passed"), [(1, 1, True), (0, 1, True), (1, 0, False)]
 )
-def test_verify_holds_the_challenger_against_the_champion(
+def test_shadow_evaluate_holds_the_challenger_against_the_champion(
     champion_is_right: int, challenger_is_right: int, passed: bool, world: World
 ) -> None:
     made = snapshot_of_cats_and_dogs(world)
     truth = truths(world, made)
     world.champion("old")
-    world.version(
-        "new", "RUNNING", snapshot=made, verdicts=[{"gate": "evaluation", "passed": True, "reasons": []}]
-    )
+    world.version("new", "RUNNING", snapshot=made, verdicts=(Verdict("evaluation", True, ()),))
     right = {"old": champion_is_right, "new": challenger_is_right}
     world.fake.finds = lambda version, key: [label(truth[key] if right[version] else "fox")]
-    found = call(promote.verify, version="new", run=RUN, rollback=False)
+    found = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
     assert found["passed"] is passed
     assert found["reason"]
     asked = [request["Image"]["S3Object"]["Name"] for request in world.fake.called("detect_custom_labels")]
     assert sorted(asked) == sorted([*truth, *truth])
-    noted = record(world, "new")
-    assert [verdict["gate"] for verdict in noted["verdicts"]] == ["evaluation", "shadow"]
-    assert noted["verdicts"][1]["passed"] is passed
-    assert noted["shadow"]["f1"] == challenger_is_right
+    noted = world.version_record("new")
+    assert [verdict.gate for verdict in noted.verdicts] == ["evaluation", "shadow"]
+    assert noted.verdicts[1].passed is passed
+    assert noted.shadow is not None and noted.shadow.f1 == challenger_is_right
 
 
 @pytest.mark.parametrize(("f1", "passed"), [(1, True), (0, False)])
-def test_verify_without_a_champion_asks_for_gate_1_s_f1(f1: int, passed: bool, world: World) -> None:
+def test_shadow_evaluate_without_a_champion_asks_for_gate_1_s_f1(f1: int, passed: bool, world: World) -> None:
     made = snapshot_of_cats_and_dogs(world)
     truth = truths(world, made)
     world.version("new", "RUNNING", snapshot=made)
     world.fake.finds = lambda version, key: [label(truth[key])] if f1 else []
-    assert call(promote.verify, version="new", run=RUN, rollback=False)["passed"] is passed
+    assert call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)["passed"] is passed
 
 
-def test_verify_lets_a_rollback_pass_whatever_it_scores(world: World) -> None:
+def test_shadow_evaluate_lets_a_rollback_pass_whatever_it_scores(world: World) -> None:
     made = snapshot_of_cats_and_dogs(world)
     world.champion("new")
     world.version("old", "RUNNING", snapshot=made)
-    assert call(promote.verify, version="old", run="", rollback=True)["passed"]
-    assert record(world, "old")["verdicts"][0]["gate"] == "rollback"
+    assert call(promote.shadow_evaluate, version="old", run="", rollback=True)["passed"]
+    assert world.version_record("old").verdicts[0].gate == "rollback"
 
 
-def test_verify_of_the_champion_itself_has_no_rival(world: World) -> None:
+def test_shadow_evaluate_of_the_champion_itself_has_no_rival(world: World) -> None:
     made = snapshot_of_cats_and_dogs(world)
     world.champion("v1", snapshot=made)
-    call(promote.verify, version="v1", run="", rollback=True)
+    call(promote.shadow_evaluate, version="v1", run="", rollback=True)
     assert len(world.fake.called("detect_custom_labels")) == len(truths(world, made))
 
 
-def test_verify_can_be_called_again(world: World) -> None:
+def test_shadow_evaluate_can_be_called_again(world: World) -> None:
     made = snapshot_of_cats_and_dogs(world)
     world.version("new", "RUNNING", snapshot=made)
     world.fake.fail_next("detect_custom_labels", "ThrottlingException")
     with pytest.raises(Exception, match="Throttling"):
-        call(promote.verify, version="new", run=RUN, rollback=False)
-    call(promote.verify, version="new", run=RUN, rollback=False)
-    assert len(record(world, "new")["verdicts"]) == 1
+        call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert len(world.version_record("new").verdicts) == 1
 
 
-def test_verify_of_a_version_that_the_loop_did_not_train_says_so(world: World) -> None:
+def test_shadow_evaluate_of_a_version_that_the_loop_did_not_train_says_so(world: World) -> None:
     world.fake.add_version("handmade", "RUNNING")
     with pytest.raises(CustomLabelsError, match="handmade"):
-        call(promote.verify, version="handmade", run="", rollback=False)
+        call(promote.shadow_evaluate, version="handmade", run="", rollback=False)
 
 
 def test_switch_makes_the_champion_and_retires_the_old_one(world: World) -> None:
@@ -148,18 +143,18 @@ def test_switch_makes_the_champion_and_retires_the_old_one(world: World) -> None
     champion = world.loop_state.champion()
     assert champion is not None
     assert (champion.version_name, champion.previous_version_name) == ("new", "old")
-    assert (record(world, "new")["state"], record(world, "old")["state"]) == ("champion", "retired")
-    assert record(world, "new")["promoted_at"] == champion.since
+    assert (world.version_record("new").state, world.version_record("old").state) == ("champion", "retired")
+    assert world.version_record("new").promoted_at == champion.since
 
 
-def test_withdraw_is_called_until_the_others_have_stopped(world: World) -> None:
+def test_stop_other_versions_is_called_until_the_others_have_stopped(world: World) -> None:
     world.tune(poll_seconds=5)
     world.champion("old")
     world.version("new", "RUNNING")
     call(promote.take_lease, holder="h")
-    assert call(promote.withdraw, holder="h") == {"ready": False, "wait_seconds": 5}
+    assert call(promote.stop_other_versions, holder="h") == {"ready": False, "wait_seconds": 5}
     world.fake.finish()
-    assert call(promote.withdraw, holder="h")["ready"]
+    assert call(promote.stop_other_versions, holder="h")["ready"]
     assert world.fake.statuses() == {"old": "RUNNING", "new": "STOPPED"}
 
 
@@ -170,26 +165,25 @@ def finish(world: World, outcome: str, reason: str = "because", run: str = RUN) 
     return call(promote.finish, holder="h", version="new", run=run, outcome=outcome, reason=reason)
 
 
-@pytest.mark.parametrize(("outcome", "state"), [("refused", "refused"), ("failed", "failed")])
+@pytest.mark.parametrize(("outcome", "state"), [("rejected", "rejected"), ("failed", "failed")])
 def test_finish_notes_why_the_challenger_does_not_serve(outcome: str, state: str, world: World) -> None:
     world.loop_state.take_lease("promote", "h")
     world.version("new", state="challenger", started_at=clock.now())
     cause = 'Boom: {"errorMessage": "no capacity"}'
     assert finish(world, outcome, cause) == {"outcome": outcome, "reason": "Boom: no capacity"}
-    noted = record(world, "new")
-    assert (noted["state"], noted["reason"]) == (state, "Boom: no capacity")
+    noted = world.version_record("new")
+    assert (noted.state, noted.reason) == (state, "Boom: no capacity")
     assert world.loop_state.lease("promote") is None
 
 
 def test_finish_tells_the_run_what_the_promotion_cost_and_decided(world: World) -> None:
-    verdicts = [{"gate": "shadow", "passed": True, "reasons": ["good"]}]
+    verdicts = (Verdict("shadow", True, ("good",)),)
     started = clock.text(clock.parse(clock.now()).replace(year=2024))
     world.version("new", state="champion", verdicts=verdicts, started_at=started)
     finish(world, "promoted")
-    run = world.loop_state.run("a")
-    assert run is not None
-    assert run["verdicts"] == verdicts
-    assert run["promotion_usd"] > 4 * 24 * 365
+    run = world.run_record()
+    assert run.verdicts == verdicts
+    assert run.promotion_usd is not None and run.promotion_usd > 4 * 24 * 365
 
 
 def test_finish_of_a_rollback_has_no_run_to_tell(world: World) -> None:
@@ -200,8 +194,8 @@ def test_finish_of_a_rollback_has_no_run_to_tell(world: World) -> None:
 
 def test_finish_lets_waiting_images_have_the_new_champion(world: World) -> None:
     world.version("new", state="champion", started_at=clock.now())
-    for outcome, moved in (("refused", 0), ("promoted", 1)):
-        if outcome == "refused":
+    for outcome, moved in (("rejected", 0), ("promoted", 1)):
+        if outcome == "rejected":
             world.sqs.send_message(QueueUrl=world.queues["dead-letters"], MessageBody="{}")
         finish(world, outcome)
         assert len(world.received("detect")) == moved
@@ -214,7 +208,7 @@ def test_finish_of_a_promotion_that_never_had_the_lease_leaves_it(world: World) 
     lease = world.loop_state.lease("promote")
     assert lease is not None
     assert lease.holder == "another"
-    assert "reason" not in record(world, "new")
+    assert world.version_record("new").reason is None
 
 
 def test_finish_of_an_unknown_version_gives_the_lease_back(world: World) -> None:
@@ -227,13 +221,13 @@ def test_finish_does_not_call_the_champion_failed(world: World) -> None:
     version = world.version("new", "RUNNING", state="challenger", started_at=clock.now())
     promotion.switch(world.loop_state, version)
     finish(world, "failed")
-    assert record(world, "new")["state"] == "champion"
+    assert world.version_record("new").state == "champion"
 
 
 def test_a_promotion_that_never_had_the_lease_stops_nobody_s_challenger(world: World) -> None:
-    """TakeLease fails (bad settings, for one) and its Catch leads to Withdraw."""
+    """TakeLease fails (bad settings, for one) and its Catch leads to StopOtherVersions."""
     world.champion("old")
     world.version("other", "RUNNING", state="challenger")
     call(promote.take_lease, holder="another")
-    call(promote.withdraw, holder="one without the lease")
+    call(promote.stop_other_versions, holder="one without the lease")
     assert world.fake.statuses()["other"] == "RUNNING"

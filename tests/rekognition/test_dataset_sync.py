@@ -25,7 +25,7 @@ def step(world: World, snapshot: Snapshot) -> Step:
 
 def sync(world: World, snapshot: Snapshot) -> bool:
     found = step(world, snapshot)
-    assert not found.refusal
+    assert not found.error
     return found.ready
 
 
@@ -139,11 +139,11 @@ def test_whoever_comes_after_a_crash_goes_on(
     made, new = with_changes(world, monkeypatch)
     sync(world, made)
     world.fake.finish()
-    real = world.loop_state.note_syncing
+    real = world.loop_state.record_sent
     with monkeypatch.context() as crash:
         crash.setattr(
             world.loop_state,
-            "note_syncing",
+            "record_sent",
             lambda kind, target, count: real(kind, target, count) if count == 2 or noted else 1 / 0,  # pyrefly: ignore[division-by-zero]
         )
         if noted:
@@ -202,8 +202,8 @@ def test_a_dataset_that_cannot_be_created_says_why(world: World) -> None:
     made = make(world)
     sync(world, made)
     world.fake.datasets["TRAIN"] |= {"Status": "CREATE_FAILED", "StatusMessage": "the manifest is empty"}
-    refusal = f"the TRAIN dataset cannot be made of snapshot {made.id}: the manifest is empty"
-    assert step(world, made) == Step(False, refusal)
+    error = f"the TRAIN dataset cannot be made of snapshot {made.id}: the manifest is empty"
+    assert step(world, made) == Step(False, error)
 
 
 def test_every_dataset_that_cannot_be_created_is_told_at_once(world: World) -> None:
@@ -213,8 +213,8 @@ def test_every_dataset_that_cannot_be_created_is_told_at_once(world: World) -> N
     sync(world, made)
     for found in world.fake.datasets.values():
         found["Status"] = "CREATE_FAILED"
-    refusal = step(world, made).refusal
-    assert "TRAIN" in refusal and "TEST" in refusal
+    error = step(world, made).error
+    assert "TRAIN" in error and "TEST" in error
     until_synced(world, made)
 
 
@@ -234,7 +234,7 @@ def test_a_later_run_tries_the_same_snapshot_again(world: World) -> None:
     made = make(world)
     sync(world, made)
     world.fake.datasets["TRAIN"]["Status"] = "CREATE_FAILED"
-    assert step(world, made).refusal
+    assert step(world, made).error
     until_synced(world, made)
 
 
@@ -246,7 +246,7 @@ def test_a_crash_while_a_dataset_is_created_leaves_no_other_content_on_record(
     until_synced(world, make(world))
     splits = world.splits()
     lost = next(number for number in range(10) if splits[world.image(f"cat {number}", "cat")] == "TRAIN")
-    world.image(f"cat {lost}", "cat", status="withdrawn")
+    world.image(f"cat {lost}", "cat", status="excluded")
     world.image("only then", "cat", wanted="TRAIN")
     second = make(world)
     sync(world, second)
@@ -263,7 +263,7 @@ def test_a_crash_while_a_dataset_is_created_leaves_no_other_content_on_record(
             step(world, second)
     world.fake.finish()
     world.image(f"cat {lost}", "cat")
-    world.image("only then", "cat", status="withdrawn")
+    world.image("only then", "cat", status="excluded")
     world.image("one more", "cat", wanted="TRAIN")
     third = make(world)
     until_synced(world, third)

@@ -11,6 +11,8 @@ from lambdas import retrain
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.retrain import requests
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Run
+from lambdas.domain.shared.scores import LabelScore
 from lambdas.domain.shared.tuning import TuningError
 from lambdas.services import MissingEnvironmentError, services
 from tests.fixtures.deployment import BUCKET, CONSOLE, LATER, World, context
@@ -30,9 +32,7 @@ def begun(world: World, name: str = "a") -> str:
 
 def the_run(world: World, name: str = "a") -> str:
     """The ARN of a run that `begun` began."""
-    run = world.loop_state.run(name)
-    assert run is not None
-    return str(run["execution"])
+    return str(world.run_record(name).execution)
 
 
 def snapshot(world: World) -> str:
@@ -63,39 +63,39 @@ def evaluated(world: World, version: str, snapshot_id: str, f1: float, **labels:
     )
 
 
-def test_settle_waits_for_the_end_of_a_burst(world: World) -> None:
+def test_wait_for_burst_waits_for_the_end_of_a_burst(world: World) -> None:
     world.tune(burst_quiet_seconds=100)
-    assert call(retrain.settle, run="a", started_at=STARTED) == {"settled": True, "wait_seconds": 0}
+    assert call(retrain.wait_for_burst, run="a", started_at=STARTED) == {"done": True, "wait_seconds": 0}
     world.image("cat", "cat")
-    found = call(retrain.settle, run="a", started_at=clock.now())
-    assert not found["settled"]
+    found = call(retrain.wait_for_burst, run="a", started_at=clock.now())
+    assert not found["done"]
     assert 90 < found["wait_seconds"] <= 100
 
 
-def test_settle_waits_for_files_that_are_not_registered_yet(world: World) -> None:
+def test_wait_for_burst_waits_for_files_that_are_not_registered_yet(world: World) -> None:
     world.tune(burst_quiet_seconds=0)
     url = world.queues["register"]
     world.sqs.send_message(QueueUrl=url, MessageBody="a file")
     world.sqs.send_message(QueueUrl=url, MessageBody="another")
-    wait = {"settled": False, "wait_seconds": 1}
-    assert call(retrain.settle, run="a", started_at=clock.now()) == wait
+    wait = {"done": False, "wait_seconds": 1}
+    assert call(retrain.wait_for_burst, run="a", started_at=clock.now()) == wait
     received = world.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
-    assert call(retrain.settle, run="a", started_at=clock.now()) == wait, "they are being registered"
+    assert call(retrain.wait_for_burst, run="a", started_at=clock.now()) == wait, "they are being registered"
     for message in received:
         world.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    assert call(retrain.settle, run="a", started_at=clock.now()) == {"settled": True, "wait_seconds": 0}
+    assert call(retrain.wait_for_burst, run="a", started_at=clock.now()) == {"done": True, "wait_seconds": 0}
 
 
-def test_settle_says_what_is_wrong_with_the_settings(world: World) -> None:
+def test_wait_for_burst_says_what_is_wrong_with_the_settings(world: World) -> None:
     world.tune_by('{"min_f1": 3}')
     with pytest.raises(TuningError, match="min_f1=3"):
-        call(retrain.settle, run="a", started_at=STARTED)
+        call(retrain.wait_for_burst, run="a", started_at=STARTED)
 
 
 def test_a_function_without_its_environment_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TUNING_PARAMETER")
     with pytest.raises(MissingEnvironmentError, match="TUNING_PARAMETER"):
-        call(retrain.settle, run="a", started_at=STARTED)
+        call(retrain.wait_for_burst, run="a", started_at=STARTED)
 
 
 def test_take_lease_lets_one_run_go_on(world: World) -> None:
@@ -107,9 +107,8 @@ def test_take_lease_lets_one_run_go_on(world: World) -> None:
     refused = call(retrain.take_lease, run=second, trigger="schedule", started_at=STARTED)
     assert not refused["taken"]
     assert "run a" in refused["reason"]
-    run = world.loop_state.run("a")
-    assert run is not None
-    assert (run["trigger"], run["started_at"], run["outcome"]) == ("images", STARTED, "running")
+    run = world.run_record()
+    assert (run.trigger, run.started_at, run.outcome) == ("images", STARTED, "running")
 
 
 def test_snapshot_says_whether_it_is_worth_a_training(world: World) -> None:
@@ -120,17 +119,16 @@ def test_snapshot_says_whether_it_is_worth_a_training(world: World) -> None:
     world.images("dog", 10)
     found = call(retrain.snapshot, run=arn, force=False)
     assert (found["enough"], found["reason"]) == (True, "")
-    run = world.loop_state.run("a")
-    assert run is not None
-    assert run["snapshot"] == found["id"]
-    assert run["images"]["train_labels"] == {"cat": 8, "dog": 8}
-    assert run["cutoff"] > STARTED
+    run = world.run_record()
+    assert run.snapshot == found["id"]
+    assert run.images is not None and run.images.train_labels == {"cat": 8, "dog": 8}
+    assert run.cutoff is not None and run.cutoff > STARTED
 
 
 def test_snapshot_trains_the_same_content_only_if_forced(world: World) -> None:
     made = snapshot(world)
-    arn = world.loop_state.run("a")["execution"]  # pyrefly: ignore[unsupported-operation]
-    world.version("v1-x", snapshot=made, state="refused")
+    arn = world.run_record().execution
+    world.version("v1-x", snapshot=made, state="rejected")
     again = call(retrain.snapshot, run=arn, force=False)
     assert (again["id"], again["enough"]) == (made, False)
     assert again["reason"] == f"nothing has changed since snapshot {made} was trained"
@@ -153,10 +151,10 @@ def test_check_data_leaves_a_report_beside_the_snapshot(world: World) -> None:
         "reason": "",
     }
     body = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.json")["Body"].read()
-    assert {finding["severity"] for finding in json.loads(body)["findings"]} <= {"harms", "note"}
+    assert {finding["severity"] for finding in json.loads(body)["findings"]} <= {"warning", "info"}
     page = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.html")
     assert page["ContentType"].startswith("text/html") and made in page["Body"].read().decode()
-    assert str(world.loop_state.run("a")["data_report"]).startswith("Training can start")  # pyrefly: ignore[unsupported-operation]
+    assert str(world.run_record().data_report).startswith("Training can start")
 
 
 @pytest.mark.parametrize(
@@ -183,9 +181,8 @@ def test_whatever_stops_a_run_is_in_a_report(
     place = f"datasets/{made['id']}/report"
     assert found == {"worth": False, "reason": f"{reason}. See s3://{BUCKET}/{place}.html"}
     assert finding in {found["code"] for found in json.loads(world.read(f"{place}.json"))["findings"]}
-    run = world.loop_state.run("a")
-    assert run is not None
-    assert run["stopped"] is True
+    run = world.run_record()
+    assert run.stopped is True
 
 
 def test_a_thousand_labels_break_no_record(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,8 +195,8 @@ def test_a_thousand_labels_break_no_record(world: World, monkeypatch: pytest.Mon
     assert found["reason"].startswith(
         "no image to test with of: label 0000, label 0001, label 0002 and 997 more; add images"
     )
-    images = world.loop_state.run("a")["images"]  # pyrefly: ignore[unsupported-operation]
-    assert (len(images["test_labels"]), images["labels"]) == (250, 1000)
+    images = world.run_record().images
+    assert images is not None and (len(images.test_labels), images.labels) == (250, 1000)
 
 
 def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
@@ -218,13 +215,13 @@ def test_sync_datasets_is_called_until_they_are_ready(world: World) -> None:
     world.tune(poll_seconds=7)
     assert call(retrain.sync_datasets, run=":a", snapshot=made) == {
         "ready": False,
-        "refusal": "",
+        "error": "",
         "wait_seconds": 7,
     }
     world.fake.finish()
     world.fake.datasets["TRAIN"]["errors"] = 3
     assert call(retrain.sync_datasets, run=":a", snapshot=made)["ready"]
-    assert world.loop_state.run("a")["flagged_entries"] == {"TRAIN": 3, "TEST": 0}  # pyrefly: ignore[unsupported-operation]
+    assert world.run_record().flagged_entries == {"TRAIN": 3, "TEST": 0}
 
 
 def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
@@ -235,29 +232,28 @@ def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
         found |= {"Status": "CREATE_FAILED", "StatusMessage": "no access to the manifest"}
     told = call(retrain.sync_datasets, run=":a", snapshot=made)
     assert not told["ready"]
-    assert told["refusal"].endswith(f"snapshot {made}: no access to the manifest")
+    assert told["error"].endswith(f"snapshot {made}: no access to the manifest")
     assert len(world.fake.called("create_dataset")) == 2
-    assert world.loop_state.run("a")["stopped"] is True  # pyrefly: ignore[unsupported-operation]
+    assert world.run_record().stopped is True
 
 
 def test_train_begins_one_training_however_often_it_is_called(world: World) -> None:
     made = snapshot(world)
-    arn = world.loop_state.run("a")["execution"]  # pyrefly: ignore[unsupported-operation]
+    arn = world.run_record().execution
     for _ in range(2):
         assert call(retrain.train, run=arn, snapshot=made) == {"version": f"v1-{made}"}
     (request,) = world.fake.called("create_project_version")
     assert request["OutputConfig"] == {"S3Bucket": BUCKET, "S3KeyPrefix": f"training/v1-{made}"}
     assert request["Tags"] == {"labelloop:snapshot": made, "labelloop:run": "a"}
-    version = world.loop_state.version(f"v1-{made}")
-    assert version is not None
-    assert (version["number"], version["snapshot"], version["run"]) == (1, made, "a")
-    assert version["state"] == "training"
-    assert version["arn"] == world.fake.versions[f"v1-{made}"]["ProjectVersionArn"]
+    version = world.version_record(f"v1-{made}")
+    assert (version.number, version.snapshot, version.run) == (1, made, "a")
+    assert version.state == "training"
+    assert version.arn == world.fake.versions[f"v1-{made}"]["ProjectVersionArn"]
 
 
 def test_train_that_fails_once_takes_no_second_number(world: World) -> None:
     made = snapshot(world)
-    arn = world.loop_state.run("a")["execution"]  # pyrefly: ignore[unsupported-operation]
+    arn = world.run_record().execution
     world.fake.fail_next("create_project_version", "LimitExceededException")
     with pytest.raises(Exception, match="LimitExceeded"):
         call(retrain.train, run=arn, snapshot=made)
@@ -279,9 +275,8 @@ def test_watch_training_tells_how_far_it_is(world: World) -> None:
 def test_watch_training_notes_a_failed_training(world: World) -> None:
     world.fake.add_version("v1", "TRAINING_FAILED", StatusMessage="too few images")
     assert call(retrain.watch_training, run="a", version="v1")["message"] == "v1: too few images"
-    version = world.loop_state.version("v1")
-    assert version is not None
-    assert (version["state"], version["reason"]) == ("failed", "too few images")
+    version = world.version_record("v1")
+    assert (version.state, version.reason) == ("failed", "too few images")
 
 
 @pytest.mark.parametrize("handler", [retrain.watch_training, retrain.evaluate])
@@ -290,7 +285,7 @@ def test_a_version_that_somebody_deleted_is_an_error(handler: Any, world: World)
         call(handler, run="a", version="v1", snapshot="s")
 
 
-@pytest.mark.parametrize(("f1", "passed", "state"), [(0.9, True, "trained"), (0.7, False, "refused")])
+@pytest.mark.parametrize(("f1", "passed", "state"), [(0.9, True, "trained"), (0.7, False, "rejected")])
 def test_evaluate_is_gate_1(f1: float, passed: bool, state: str, world: World) -> None:
     made = snapshot(world)
     evaluated(world, "v1", made, f1, cat=f1, dog=f1)
@@ -298,21 +293,12 @@ def test_evaluate_is_gate_1(f1: float, passed: bool, state: str, world: World) -
     found = call(retrain.evaluate, run=":a", version="v1", snapshot=made)
     assert found["passed"] is passed
     assert f"{f1:.3f}" in found["reason"]
-    run, version = world.loop_state.run("a"), world.loop_state.version("v1")
-    assert run is not None
-    assert version is not None
-    assert version["state"] == state
-    assert (run["f1"], run["billable_seconds"]) == (f1, 1800)
-    assert run["verdicts"] == version["verdicts"]
-    assert run["verdicts"][0]["passed"] is passed
-    assert run["labels"][0] == {
-        "label": "cat",
-        "f1": f1,
-        "precision": f1,
-        "recall": f1,
-        "test_images": 2,
-        "threshold": 0.5,
-    }
+    run, version = world.run_record(), world.version_record("v1")
+    assert version.state == state
+    assert (run.f1, run.billable_seconds) == (f1, 1800)
+    assert run.verdicts == version.verdicts
+    assert run.verdicts[0].passed is passed
+    assert run.labels[0] == LabelScore("cat", f1, precision=f1, recall=f1, test_images=2, threshold=0.5)
 
 
 def test_evaluate_refuses_a_label_that_the_evaluation_forgot(world: World) -> None:
@@ -331,22 +317,21 @@ def test_evaluate_without_an_evaluation_says_so(world: World) -> None:
 
 def test_report_completes_gives_back_and_notifies(world: World) -> None:
     arn = begun(world)
-    assert call(retrain.report, run=arn, outcome="refused", reason="F1 is too low") == {
+    assert call(retrain.report, run=arn, outcome="rejected", reason="F1 is too low") == {
         "run": "a",
-        "outcome": "refused",
+        "outcome": "rejected",
     }
-    run = world.loop_state.run("a")
-    assert run is not None
-    assert (run["outcome"], run["reason"]) == ("refused", "F1 is too low")
-    assert run["steps"], "of the execution's history"
+    run = world.run_record()
+    assert (run.outcome, run.reason) == ("rejected", "F1 is too low")
+    assert run.steps, "of the execution's history"
     assert world.loop_state.lease("retrain") is None
-    assert world.received("people")[0]["Subject"] == "LabelLoop pets: run refused"
-    assert world.received("machines")[0]["detail"]["outcome"] == "refused"
+    assert world.received("people")[0]["Subject"] == "LabelLoop pets: run rejected"
+    assert world.received("machines")[0]["detail"]["outcome"] == "rejected"
 
 
 def test_report_starts_the_next_run_if_one_is_due(world: World) -> None:
     arn = begun(world)
-    world.loop_state.note_run("a", cutoff="2020-01-01T00:00:00.000000Z", snapshot="s")
+    world.loop_state.update_run(Run("a", cutoff="2020-01-01T00:00:00.000000Z", snapshot="s"))
     world.images("cat", 3)
     world.tune(min_new_images=3)
     call(retrain.report, run=arn, outcome="promoted", reason="")
@@ -393,7 +378,7 @@ def test_report_can_be_called_again(world: World) -> None:
     """Its first call may have failed after anything it did."""
     world.images("cat", 3)
     arn = begun(world)
-    world.loop_state.note_run("a", cutoff=LATER, snapshot="s")
+    world.loop_state.update_run(Run("a", cutoff=LATER, snapshot="s"))
     for _ in range(2):
         assert call(retrain.report, run=arn, outcome="promoted", reason="")["outcome"] == "promoted"
     assert world.running("retrain") == ["a"]

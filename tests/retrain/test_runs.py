@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from lambdas.domain.retrain import notification, requests, runs, waiting
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import ModelVersion, Run, RunStep, VersionState
+from lambdas.domain.shared.scores import LabelScore, Verdict
 from lambdas.domain.shared.tuning import Tuning
 from tests.fixtures.deployment import CONSOLE, TOPIC, World
 
@@ -41,11 +44,11 @@ def begin(world: World, name: str = "a") -> str:
     return arn
 
 
-# Settling
+# Waiting for a burst to end
 
 
 @pytest.mark.parametrize(
-    ("quiet", "waited", "settled", "wait"),
+    ("quiet", "waited", "done", "wait"),
     [
         pytest.param(300, 10, True, 0, id="quiet for long enough"),
         pytest.param(299, 10, False, 1, id="a second is missing"),
@@ -56,9 +59,9 @@ def begin(world: World, name: str = "a") -> str:
         pytest.param(5000, 0, True, 0, id="nothing new for long"),
     ],
 )
-def test_a_burst_settles(quiet: float, waited: float, settled: bool, wait: int) -> None:
+def test_a_burst_ends(quiet: float, waited: float, done: bool, wait: int) -> None:
     assert waiting.wait_for_burst(ago(quiet), 0, ago(waited), clock.text(NOW), TUNING) == waiting.Wait(
-        settled, wait
+        done, wait
     )
 
 
@@ -68,12 +71,12 @@ def test_without_a_labelled_image_there_is_nothing_to_wait_for() -> None:
 
 @pytest.mark.parametrize("newest", [None, ago(5000)])
 def test_files_that_are_not_registered_yet_are_waited_for(newest: str | None) -> None:
-    def settle(waited: float, tuning: Tuning) -> waiting.Wait:
+    def burst(waited: float, tuning: Tuning) -> waiting.Wait:
         return waiting.wait_for_burst(newest, 1, ago(waited), clock.text(NOW), tuning)
 
-    assert settle(10, TUNING) == waiting.Wait(False, 300)
-    assert settle(3600, TUNING) == waiting.Wait(True, 0)
-    assert settle(10, Tuning(burst_quiet_seconds=0, burst_limit_seconds=3600)) == waiting.Wait(False, 1)
+    assert burst(10, TUNING) == waiting.Wait(False, 300)
+    assert burst(3600, TUNING) == waiting.Wait(True, 0)
+    assert burst(10, Tuning(burst_quiet_seconds=0, burst_limit_seconds=3600)) == waiting.Wait(False, 1)
 
 
 @given(st.floats(0, 10_000), st.integers(0, 1), st.floats(0, 10_000))
@@ -83,7 +86,7 @@ def test_waiting_is_in_whole_seconds_and_comes_to_an_end(
     """Step Functions waits whole seconds: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
     burst = waiting.wait_for_burst(ago(quiet), unregistered, ago(waited), clock.text(NOW), TUNING)
     assert isinstance(burst.wait_seconds, int)
-    assert burst.settled == (burst.wait_seconds == 0)
+    assert burst.done == (burst.wait_seconds == 0)
     assert 0 <= burst.wait_seconds <= TUNING.burst_quiet_seconds
 
 
@@ -127,8 +130,8 @@ def test_images_without_labels_do_not_count(world: World) -> None:
 def test_what_a_run_has_seen_does_not_count_again(world: World) -> None:
     world.images("cat", 5)
     arn = begin(world)
-    world.loop_state.note_run("a", cutoff=clock.now(), snapshot="s")
-    runs.end_run(world.loop_state, arn, outcome="refused", reason="", steps=[])
+    world.loop_state.update_run(Run("a", cutoff=clock.now(), snapshot="s"))
+    runs.end_run(world.loop_state, arn, outcome="rejected", reason="", steps=[])
     assert not request(world)
     world.images("dog", 3)
     assert request(world)
@@ -137,7 +140,7 @@ def test_what_a_run_has_seen_does_not_count_again(world: World) -> None:
 def stop(world: World, name: str) -> None:
     """A run that something in its snapshot stops."""
     arn = begin(world, name)
-    world.loop_state.note_run(name, cutoff=clock.now(), snapshot="s", stopped=True)
+    world.loop_state.update_run(Run(name, cutoff=clock.now(), snapshot="s", stopped=True))
     runs.end_run(world.loop_state, arn, outcome="skipped", reason="one label", steps=[])
 
 
@@ -156,16 +159,17 @@ def test_after_a_stopped_run_any_change_starts_one_if_enough_is_new_in_all(world
 
 
 @pytest.mark.parametrize(("state", "after"), [("training", "failed"), ("trained", "trained")])
-def test_what_a_failed_run_did_not_see_to_its_end_has_failed(state: str, after: str, world: World) -> None:
+def test_what_a_failed_run_did_not_see_to_its_end_has_failed(
+    state: VersionState, after: str, world: World
+) -> None:
     """Else its snapshot would count as trained, and never be."""
     arn = begin(world)
-    world.loop_state.note_version("v1", state=state, snapshot="s")
-    world.loop_state.note_run("a", cutoff=clock.now(), snapshot="s", version="v1")
+    world.loop_state.update_version(ModelVersion("v1", state=state, snapshot="s"))
+    world.loop_state.update_run(Run("a", cutoff=clock.now(), snapshot="s", version="v1"))
     runs.end_run(world.loop_state, arn, outcome="failed", reason="AccessDenied", steps=[])
-    version = world.loop_state.version("v1")
-    assert version is not None
-    assert version["state"] == after
-    assert version.get("reason", "AccessDenied") == "AccessDenied"
+    version = world.version_record("v1")
+    assert version.state == after
+    assert version.reason == ("AccessDenied" if after == "failed" else None)
 
 
 def test_images_that_came_during_a_run_are_the_next_run_s(world: World) -> None:
@@ -174,7 +178,7 @@ def test_images_that_came_during_a_run_are_the_next_run_s(world: World) -> None:
     (first,) = world.running("retrain")
     arn = world.machines["retrain"].replace(":stateMachine:", ":execution:") + f":{first}"
     runs.begin_run(world.loop_state, arn, "images", clock.now())
-    world.loop_state.note_run(first, cutoff=clock.now(), snapshot="s")
+    world.loop_state.update_run(Run(first, cutoff=clock.now(), snapshot="s"))
     world.images("dog", 5)
     request(world)
     assert world.running("retrain") == [first]
@@ -188,7 +192,7 @@ def test_a_run_that_failed_before_its_lease_does_not_stop_the_loop(world: World)
     assert request(world)
     (name,) = world.running("retrain")
     arn = world.machines["retrain"].replace(":stateMachine:", ":execution:") + f":{name}"
-    runs.end_run(world.loop_state, arn, outcome="failed", reason="Settle: bad settings", steps=[])
+    runs.end_run(world.loop_state, arn, outcome="failed", reason="WaitForBurst: bad settings", steps=[])
     world.end_execution(arn)
     request(world)
     assert len(world.running("retrain")) == 1
@@ -230,16 +234,16 @@ def test_no_run_begins_while_the_stack_is_being_destroyed(world: World) -> None:
 def test_a_run_leaves_its_record_and_gives_its_lease_back(world: World) -> None:
     arn = begin(world)
     ticket = world.loop_state.progress().ticket
-    world.loop_state.note_run(
-        "a", cutoff="2025-01-01T00:00:00.000000Z", billable_seconds=1800, promotion_usd=2.5
+    world.loop_state.update_run(
+        Run("a", cutoff="2025-01-01T00:00:00.000000Z", billable_seconds=1800, promotion_usd=2.5)
     )
-    steps = [{"step": "Train", "seconds": 12.5}]
+    steps = (RunStep("Train", 12.5),)
     run = runs.end_run(world.loop_state, arn, outcome="promoted", reason="v1 serves", steps=steps)
-    assert run["id"] == "a"
-    assert (run["execution"], run["trigger"]) == (arn, "manual")
-    assert (run["outcome"], run["reason"], run["steps"]) == ("promoted", "v1 serves", steps)
-    assert run["seconds"] >= 0
-    assert run["estimated_usd"] == 3.0
+    assert run.id == "a"
+    assert (run.execution, run.trigger) == (arn, "manual")
+    assert (run.outcome, run.reason, run.steps) == ("promoted", "v1 serves", steps)
+    assert run.seconds is not None and run.seconds >= 0
+    assert run.estimated_usd == 3.0
     assert world.loop_state.lease("retrain") is None
     progress = world.loop_state.progress()
     assert progress.cutoff == "2025-01-01T00:00:00.000000Z"
@@ -258,7 +262,7 @@ def test_a_run_that_was_refused_moves_nothing(world: World) -> None:
     before = world.loop_state.progress()
     refused = world.execution("retrain", "b")
     run = runs.end_run(world.loop_state, refused, outcome="skipped", reason="run a is under way", steps=[])
-    assert (run["outcome"], run["reason"]) == ("skipped", "run a is under way")
+    assert (run.outcome, run.reason) == ("skipped", "run a is under way")
     lease = world.loop_state.lease("retrain")
     assert lease is not None
     assert lease.holder.endswith(":a")
@@ -271,14 +275,14 @@ def test_ending_a_run_twice_moves_the_ticket_once(world: World) -> None:
     runs.end_run(world.loop_state, arn, outcome="promoted", reason="", steps=[])
     before = world.loop_state.progress()
     again = runs.end_run(world.loop_state, arn, outcome="promoted", reason="", steps=[])
-    assert again["outcome"] == "promoted"
+    assert again.outcome == "promoted"
     assert world.loop_state.progress() == before
 
 
 def test_a_run_ends_although_the_stack_is_being_destroyed(world: World) -> None:
     arn = begin(world)
     world.loop_state.close()
-    assert runs.end_run(world.loop_state, arn, outcome="failed", reason="", steps=[])["outcome"] == "failed"
+    assert runs.end_run(world.loop_state, arn, outcome="failed", reason="", steps=[]).outcome == "failed"
     lease = world.loop_state.lease("retrain")
     assert lease is not None
     assert lease.holder == "closed"
@@ -318,18 +322,18 @@ def test_the_time_spent_in_each_state() -> None:
 
     history = [
         {"timestamp": NOW, "type": "ExecutionStarted"},
-        event("Entered", "Settle", 0),
-        event("Exited", "Settle", 1.5),
+        event("Entered", "WaitForBurst", 0),
+        event("Exited", "WaitForBurst", 1.5),
         event("Entered", "Wait", 1.5),
         event("Exited", "Wait", 11.5),
-        event("Entered", "Settle", 11.5),
-        event("Exited", "Settle", 12),
+        event("Entered", "WaitForBurst", 11.5),
+        event("Exited", "WaitForBurst", 12),
         event("Entered", "Report", 12),
     ]
     assert retrain_steps.durations(history) == [
-        {"step": "Settle", "seconds": 2.0},
-        {"step": "Wait", "seconds": 10.0},
-        {"step": "Report", "seconds": 0.0},
+        RunStep("WaitForBurst", 2.0),
+        RunStep("Wait", 10.0),
+        RunStep("Report", 0.0),
     ]
 
 
@@ -337,28 +341,26 @@ def test_the_time_spent_in_each_state() -> None:
 
 
 def test_people_and_machines_are_told(world: World) -> None:
-    run = {
-        "id": "a",
-        "execution": "arn:aws:states:us-east-1:1:execution:retrain:a",
-        "outcome": "refused",
-        "reason": "F1 is too low",
-        "version": "v1-5a4b",
-        "f1": 0.4,
-        "snapshot": "5a4b",
-        "flagged_entries": {"TRAIN": 0, "TEST": 2},
-        "verdicts": [
-            {"gate": "evaluation", "passed": False, "reasons": ["F1 is too low", "cat: 1 test image"]}
-        ],
-        "seconds": 61.0,
-        "estimated_usd": 0.5,
-    }
+    run = Run(
+        "a",
+        execution="arn:aws:states:us-east-1:1:execution:retrain:a",
+        outcome="rejected",
+        reason="F1 is too low",
+        version="v1-5a4b",
+        f1=0.4,
+        snapshot="5a4b",
+        flagged_entries={"TRAIN": 0, "TEST": 2},
+        verdicts=(Verdict("evaluation", False, ("F1 is too low", "cat: 1 test image")),),
+        seconds=61.0,
+        estimated_usd=0.5,
+    )
     notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
     (mail,) = world.received("people")
-    assert mail["Subject"] == "LabelLoop pets: run refused"
+    assert mail["Subject"] == "LabelLoop pets: run rejected"
     for words in (
         f"The run and its steps: {CONSOLE}runs/a",
         "trained without them: 2 of TEST",
-        "Run a of pets: refused.",
+        "Run a of pets: rejected.",
         "F1 is too low",
         "v1-5a4b",
         "cat: 1 test image",
@@ -367,11 +369,28 @@ def test_people_and_machines_are_told(world: World) -> None:
         assert words in mail["Message"]
     (event,) = world.received("machines")
     assert (event["source"], event["detail-type"]) == ("labelloop", "Run Finished")
-    assert event["detail"] == {"deployment": "pets", **run}
+    assert event["detail"] == {
+        "deployment": "pets",
+        "id": "a",
+        "execution": "arn:aws:states:us-east-1:1:execution:retrain:a",
+        "outcome": "rejected",
+        "reason": "F1 is too low",
+        "version": "v1-5a4b",
+        "f1": 0.4,
+        "snapshot": "5a4b",
+        "flagged_entries": {"TRAIN": 0, "TEST": 2},
+        "verdicts": [
+            {"gate": "evaluation", "passed": False, "reasons": ["F1 is too low", "cat: 1 test image"]}
+        ],
+        "labels": [],
+        "steps": [],
+        "seconds": 61.0,
+        "estimated_usd": 0.5,
+    }
 
 
 def test_a_run_that_knows_next_to_nothing_can_be_told_of(world: World) -> None:
-    run = {"id": "a", "outcome": "failed", "seconds": 1.0, "estimated_usd": 0}
+    run = Run("a", outcome="failed", seconds=1.0, estimated_usd=0)
     notification.notify(world.sns, world.events, TOPIC, "p" * 200, CONSOLE, run)
     (mail,) = world.received("people")
     assert len(mail["Subject"]) <= 100
@@ -391,7 +410,7 @@ def test_a_run_that_knows_next_to_nothing_can_be_told_of(world: World) -> None:
 def test_the_letter_says_where_to_look_and_what_comes_next(
     facts: dict[str, Any], words: str, world: World
 ) -> None:
-    run = {"id": "a b", "outcome": "promoted", "seconds": 1.0, "estimated_usd": 0, **facts}
+    run = replace(Run("a b", outcome="promoted", seconds=1.0, estimated_usd=0), **facts)
     notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
     (mail,) = world.received("people")
     assert words in mail["Message"]
@@ -399,19 +418,18 @@ def test_the_letter_says_where_to_look_and_what_comes_next(
 
 def test_a_run_with_too_much_to_say_is_told_of_in_short(world: World) -> None:
     """SNS and EventBridge would refuse it, and nobody would hear of the run."""
-    much = [{"label": "ß" * 255, "f1": 0.5}] * 1000
-    run = {
-        "id": "a",
-        "outcome": "refused",
-        "reason": "ß" * 300_000,
-        "labels": much,
-        "seconds": 1.0,
-        "estimated_usd": 0,
-    }
+    run = Run(
+        "a",
+        outcome="rejected",
+        reason="ß" * 300_000,
+        labels=(LabelScore("ß" * 255, 0.5, 0.5, 0.5, 10),) * 1000,
+        seconds=1.0,
+        estimated_usd=0,
+    )
     notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
     (mail,) = world.received("people")
     assert 100_000 < len(mail["Message"].encode()) <= notification.MAX_NOTIFICATION_BYTES
     (event,) = world.received("machines")
-    assert event["detail"]["outcome"] == "refused"
+    assert event["detail"]["outcome"] == "rejected"
     assert event["detail"]["reason"].startswith("ßß")
     assert "labels" not in event["detail"]

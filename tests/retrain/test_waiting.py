@@ -57,11 +57,11 @@ def test_whoever_waits_as_told_goes_on_in_the_end_and_not_long_after_the_limit(
     waited = 0.0
     for _ in range(limit // poll + 2):
         said = waiting.wait_for_reviews(1, ago(waited), ago(0), tuning)
-        if said.settled:
+        if said.done:
             break
         assert 1 <= said.wait_seconds <= poll
         waited += said.wait_seconds + late
-    assert said.settled
+    assert said.done
     assert limit <= waited < limit + 1 + late or limit == 0
 
 
@@ -72,9 +72,9 @@ def test_the_step_counts_what_is_open_on_the_desk(world: World) -> None:
     assert task is not None
 
     def look(started_at: str) -> dict[str, Any]:
-        return retrain.open_reviews({"run": "r", "started_at": started_at}, context())
+        return retrain.count_open_reviews({"run": "r", "started_at": started_at}, context())
 
-    assert look(clock.now()) == {"go_on": False, "wait_seconds": 7}
-    assert look(clock.in_seconds(-3601))["go_on"] is True
+    assert look(clock.now()) == {"done": False, "wait_seconds": 7}
+    assert look(clock.in_seconds(-3601))["done"] is True
     world.reviews.update(task.id, lambda task: finished(task, "done"))
-    assert look(clock.now())["go_on"] is True
+    assert look(clock.now())["done"] is True

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain.shared.state import CLOSED, ChampionChangedError, LeaseName, Synced
+from lambdas.domain.shared.records import (
+    DatasetSync,
+    LeaseName,
+    ModelVersion,
+    Run,
+    RunStep,
+    SnapshotSummary,
+)
+from lambdas.domain.shared.scores import LabelScore, Scores, Verdict
+from lambdas.domain.shared.state import CLOSED, ChampionChangedError
 from tests.fixtures.deployment import World
 
 # Leases
@@ -15,7 +26,7 @@ from tests.fixtures.deployment import World
 
 def test_a_lease_is_held_by_one(world: World) -> None:
     first = world.loop_state.take_lease("retrain", "a")
-    assert (first.name, first.holder) == ("retrain", "a")
+    assert (first.id, first.holder) == ("retrain", "a")
     assert world.loop_state.take_lease("retrain", "b") == first
     assert world.loop_state.take_lease("retrain", "a") == first
 
@@ -94,37 +105,91 @@ def test_a_stopped_run_leaves_the_cutoff_until_one_trains(world: World) -> None:
 
 
 def test_facts_of_a_run_add_up(world: World) -> None:
-    world.loop_state.note_run("a", trigger="images", f1=0.875, labels=[{"label": "cat", "f1": 0.5}])
-    world.loop_state.note_run("a", outcome="promoted", f1=1.0)
-    assert world.loop_state.run("a") == {
-        "kind": "RUN",
-        "id": "a",
-        "trigger": "images",
-        "f1": 1,
-        "labels": [{"label": "cat", "f1": 0.5}],
-        "outcome": "promoted",
-    }
+    labels = (LabelScore("cat", 0.5, precision=0.25, recall=1.0, test_images=4, threshold=0.75),)
+    world.loop_state.update_run(Run("a", trigger="images", f1=0.875, labels=labels))
+    world.loop_state.update_run(Run("a", outcome="promoted", f1=1.0))
+    assert world.loop_state.run("a") == Run("a", trigger="images", f1=1, labels=labels, outcome="promoted")
     assert world.loop_state.run("b") is None
 
 
-def test_names_that_dynamodb_reserves_can_be_noted(world: World) -> None:
-    world.loop_state.note_version("v1", state="trained", number=1, status="x", empty="", none=None)
-    found = world.loop_state.version("v1")
-    assert found is not None
-    assert (found["state"], found["number"], found["none"]) == ("trained", 1, None)
+FULL_RUN = Run(
+    "a",
+    execution="arn:a",
+    trigger="images",
+    outcome="rejected",
+    reason="",
+    started_at="2025-01-01T00:00:00Z",
+    ended_at="2025-01-01T01:00:00Z",
+    seconds=3600.5,
+    cutoff="2025-01-01T00:00:00Z",
+    snapshot="5a4b",
+    images=SnapshotSummary("detection", 8, 2, 1, {"cat": 8}, {"cat": 2}, {"blurred": 1}, 1, 2, {"TRAIN": 9}),
+    data_report="Training can start",
+    stopped=False,
+    flagged_entries={"TRAIN": 0, "TEST": 2},
+    version="v1-5a4b",
+    version_number=1,
+    f1=0.5,
+    billable_seconds=1800,
+    promotion_usd=0.25,
+    estimated_usd=0.75,
+    labels=(LabelScore("cat", 0.5, 0.25, 1.0, 2, 0.125), LabelScore("dog", 0.5, 0.25, 1.0, 2)),
+    verdicts=(Verdict("evaluation", True, ("good",)), Verdict("shadow", False, ("bad", "worse"))),
+    steps=(RunStep("Train", 12.5), RunStep("Report", 0)),
+)
+FULL_VERSION = ModelVersion(
+    "v1-5a4b",
+    number=1,
+    arn="arn:v1",
+    state="rejected",
+    reason="F1 is too low",
+    snapshot="5a4b",
+    run="a",
+    created_at="2025-01-01T00:00:00Z",
+    started_at="2025-01-01T00:10:00Z",
+    promoted_at="2025-01-01T00:20:00Z",
+    retired_at="2025-01-01T00:30:00Z",
+    f1=0.5,
+    shadow=Scores(0.25, FULL_RUN.labels),
+    hours=0.5,
+    labels=FULL_RUN.labels,
+    verdicts=FULL_RUN.verdicts,
+)
+
+
+@pytest.mark.parametrize("record", [FULL_RUN, FULL_VERSION], ids=["run", "version"])
+def test_every_member_of_a_record_is_read_as_it_was_written(record: Run | ModelVersion, world: World) -> None:
+    assert all(value is not None for value in asdict(record).values()), "the record has every member"
+    if isinstance(record, Run):
+        world.loop_state.update_run(record)
+        assert world.loop_state.run(record.id) == record
+    else:
+        world.loop_state.update_version(record)
+        assert world.loop_state.version(record.id) == record
+    assert json.loads(json.dumps(record.as_dict())) == record.as_dict(), "JSON can hold all of it"
+
+
+def test_a_record_that_a_crash_left_unfinished_is_read(world: World) -> None:
+    """So is one with attributes of another version of the code."""
+    world.loop.put_item(Item={"kind": "RUN", "id": "a", "later": "?"})
+    world.loop.put_item(Item={"kind": "VERSION", "id": "v1", "labels": [{"label": "cat"}]})
+    assert world.loop_state.run("a") == Run("a")
+    assert world.loop_state.runs() == [Run("a")]
+    assert world.version_record("v1").labels == (LabelScore("cat", 0, 0, 0, 0),)
+    assert Run("a").as_dict() == {"id": "a", "labels": [], "verdicts": [], "steps": []}
 
 
 def test_runs_and_versions_come_newest_first(world: World) -> None:
     for number in (2, 3, 1):
-        world.loop_state.note_run(f"r{number}", started_at=f"2025-01-0{number}")
-        world.loop_state.note_version(f"v{number}", created_at=f"2025-01-0{number}")
-    assert [run["id"] for run in world.loop_state.runs()] == ["r3", "r2", "r1"]
-    assert [version["id"] for version in world.loop_state.versions()] == ["v3", "v2", "v1"]
+        world.loop_state.update_run(Run(f"r{number}", started_at=f"2025-01-0{number}"))
+        world.loop_state.update_version(ModelVersion(f"v{number}", created_at=f"2025-01-0{number}"))
+    assert [run.id for run in world.loop_state.runs()] == ["r3", "r2", "r1"]
+    assert [version.id for version in world.loop_state.versions()] == ["v3", "v2", "v1"]
 
 
 def test_runs_of_many_pages_are_all_found(world: World) -> None:
     for number in range(6):
-        world.loop_state.note_run(f"r{number}", started_at=f"{number}", letter="x" * 300_000)
+        world.loop_state.update_run(Run(f"r{number}", started_at=f"{number}", reason="x" * 300_000))
     assert len(world.loop_state.runs()) == 6
 
 
@@ -136,14 +201,14 @@ def test_a_run_has_one_version_number(world: World) -> None:
 
 
 def test_the_synced_snapshot_is_remembered_for_each_dataset(world: World) -> None:
-    assert world.loop_state.synced("TRAIN") == Synced("", "", 0)
-    world.loop_state.note_synced("TRAIN", "s1")
-    assert world.loop_state.synced("TRAIN") == Synced("s1", "", 0)
-    world.loop_state.note_syncing("TRAIN", "s2", 7)
-    assert world.loop_state.synced("TRAIN") == Synced("s1", "s2", 7)
-    world.loop_state.note_synced("TRAIN", "s2")
-    assert world.loop_state.synced("TRAIN") == Synced("s2", "", 0)
-    assert world.loop_state.synced("TEST") == Synced("", "", 0)
+    assert world.loop_state.dataset_sync("TRAIN") == DatasetSync("", "", 0)
+    world.loop_state.record_synced("TRAIN", "s1")
+    assert world.loop_state.dataset_sync("TRAIN") == DatasetSync("s1", "", 0)
+    world.loop_state.record_sent("TRAIN", "s2", 7)
+    assert world.loop_state.dataset_sync("TRAIN") == DatasetSync("s1", "s2", 7)
+    world.loop_state.record_synced("TRAIN", "s2")
+    assert world.loop_state.dataset_sync("TRAIN") == DatasetSync("s2", "", 0)
+    assert world.loop_state.dataset_sync("TEST") == DatasetSync("", "", 0)
 
 
 # The champion

@@ -108,12 +108,12 @@ def test_every_way_leads_through_the_reporter(machine: str) -> None:
 
 
 def test_nothing_follows_a_started_challenger_but_withdraw() -> None:
-    """Whatever happens between Start and Finish, Withdraw is passed."""
+    """Whatever happens between Start and Finish, StopOtherVersions is passed."""
     states = state_machines.states("promote")
     ahead, reached = ["Start"], set()
     while ahead:
         name = ahead.pop()
-        if name not in reached and name != "Withdraw":
+        if name not in reached and name != "StopOtherVersions":
             reached.add(name)
             ahead += list(state_machines.successors(states[name]))
     assert "Finish" not in reached

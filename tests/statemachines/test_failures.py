@@ -93,13 +93,13 @@ def assert_ended_as_promised(machine: str, state: str, played: Played, error: st
         assert played.error == error
         assert cause in played.cause
         assert played.visited == before
-    elif machine == "promote" and state == "Withdraw":
+    elif machine == "promote" and state == "StopOtherVersions":
         # The verdict stands; what still runs is the sweeper's.
         assert played.status == "SUCCEEDED"
         assert played.visited == (*before, "Finish", "Finished", "PromotionEnded")
         assert_reported(machine, played, "promoted", "it serves")
     else:
-        withdrawn = ("Withdraw", "Withdrawn?") if machine == "promote" else ()
+        withdrawn = ("StopOtherVersions", "OthersStopped?") if machine == "promote" else ()
         ends = {
             "retrain": ("Report", "Reported", "RunFailed"),
             "promote": ("Finish", "Finished", "PromotionFailed"),

@@ -49,12 +49,12 @@ def test_path(name: str, play: Play) -> None:
 
 
 def assert_one_ending(path: Path, played: Played) -> None:
-    """Report is retrain's last call; Finish is promote's, and Withdraw the one before it."""
+    """Report is retrain's last call; Finish is promote's, and StopOtherVersions the one before it."""
     functions = [function for function, _ in played.calls]
     if path.machine == "retrain":
         assert functions[-1] == "retrain-Report"
     else:
-        assert functions[-2:] == ["promote-Withdraw", "promote-Finish"]
+        assert functions[-2:] == ["promote-StopOtherVersions", "promote-Finish"]
 
 
 def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
@@ -63,9 +63,9 @@ def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
     started_at = played.calls[0][1]["started_at"]
     assert started_at.startswith("20")
     assert played.calls == [
-        ("retrain-Settle", {"run": run, "started_at": started_at}),
+        ("retrain-WaitForBurst", {"run": run, "started_at": started_at}),
         ("retrain-TakeLease", {"run": run, "trigger": "images", "started_at": started_at}),
-        ("retrain-OpenReviews", {"run": run, "started_at": started_at}),
+        ("retrain-CountOpenReviews", {"run": run, "started_at": started_at}),
         ("retrain-Snapshot", {"run": run, "force": True}),
         ("retrain-CheckData", {"run": run, "snapshot": "5a4b"}),
         ("retrain-SyncDatasets", {"run": run, "snapshot": "5a4b"}),
@@ -93,9 +93,9 @@ def test_promote_tells_its_functions_what_they_need(play: Play) -> None:
         ("promote-TakeLease", {"holder": holder}),
         ("promote-Start", {"version": version}),
         ("promote-WatchStart", {"version": version}),
-        ("promote-Verify", {"version": version, "run": "arn:run:a", "rollback": False}),
+        ("promote-ShadowEvaluate", {"version": version, "run": "arn:run:a", "rollback": False}),
         ("promote-Switch", {"version": version, "run": "arn:run:a"}),
-        ("promote-Withdraw", {"holder": holder}),
+        ("promote-StopOtherVersions", {"holder": holder}),
         (
             "promote-Finish",
             {
@@ -111,14 +111,18 @@ def test_promote_tells_its_functions_what_they_need(play: Play) -> None:
 
 def test_a_rollback_needs_no_run(play: Play) -> None:
     played = play("promote", input={"rollback": True})
-    assert played.calls_of("promote-Verify")[0] == {"version": _name(played), "run": "", "rollback": True}
+    assert played.calls_of("promote-ShadowEvaluate")[0] == {
+        "version": _name(played),
+        "run": "",
+        "rollback": True,
+    }
     assert played.calls_of("promote-Finish")[0]["run"] == ""
 
 
-@pytest.mark.parametrize("outcome", ["promoted", "refused"])
+@pytest.mark.parametrize("outcome", ["promoted", "rejected"])
 def test_retrain_with_the_real_promote_inside(outcome: str, play: Play) -> None:
     verdict = {"passed": outcome == "promoted", "reason": "worse than the champion"}
-    played = play("whole", {"promote-Verify": [verdict]})
+    played = play("whole", {"promote-ShadowEvaluate": [verdict]})
     assert played.status == "SUCCEEDED"
     assert played.output["outcome"] == outcome
     finish = played.calls_of("promote-Finish")[0]
@@ -138,7 +142,7 @@ def test_a_promotion_that_fails_fails_its_run(play: Play) -> None:
     assert report["reason"].startswith("PromotionFailed: ")
     assert "no more units" in report["reason"]
     functions = [function for function, _ in played.calls]
-    assert functions[-3:] == ["promote-Withdraw", "promote-Finish", "retrain-Report"]
+    assert functions[-3:] == ["promote-StopOtherVersions", "promote-Finish", "retrain-Report"]
 
 
 def _name(played: Played) -> str:

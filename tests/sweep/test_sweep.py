@@ -12,6 +12,7 @@ from lambdas import sweep as handler
 from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Run
 from lambdas.domain.sweep import leases, lost_events, reviews
 from lambdas.domain.sweep.leases import Swept
 from lambdas.domain.sweep.reviews import Reconciled
@@ -63,14 +64,14 @@ def test_a_live_promotion_and_its_models_are_left_alone(world: World) -> None:
 def test_a_run_that_crashed_is_recorded_as_failed(world: World) -> None:
     arn = begin(world)
     cutoff = clock.now()
-    world.loop_state.note_run("a", cutoff=cutoff, snapshot="s", billable_seconds=3600)
+    world.loop_state.update_run(Run("a", cutoff=cutoff, snapshot="s", billable_seconds=3600))
     before = world.loop_state.progress()
     world.end_execution(arn)
     swept = sweep(world)
     assert swept.leases == ["retrain"]
     (run,) = swept.runs
-    assert (run["id"], run["outcome"], run["snapshot"], run["estimated_usd"]) == ("a", "failed", "s", 1)
-    assert run["reason"]
+    assert (run.id, run.outcome, run.snapshot, run.estimated_usd) == ("a", "failed", "s", 1)
+    assert run.reason
     assert world.loop_state.lease("retrain") is None
     assert world.loop_state.progress().cutoff == cutoff
     assert world.loop_state.progress().ticket != before.ticket
@@ -81,7 +82,7 @@ def test_a_run_whose_execution_is_gone_is_over(world: World) -> None:
     """History is kept for 90 days only."""
     arn = world.machines["retrain"].replace(":stateMachine:", ":execution:") + ":long-ago"
     runs.begin_run(world.loop_state, arn, "images", clock.now())
-    assert sweep(world).runs[0]["reason"] == "its execution is gone"
+    assert sweep(world).runs[0].reason == "its execution is gone"
 
 
 def test_a_promotion_that_crashed_leaves_no_challenger(world: World) -> None:
@@ -94,10 +95,9 @@ def test_a_promotion_that_crashed_leaves_no_challenger(world: World) -> None:
     assert swept.leases == ["promote"]
     assert [version.name for version in swept.stopped] == ["new"]
     assert world.fake.statuses() == {"old": "RUNNING", "new": "STOPPING"}
-    version = world.loop_state.version("new")
-    assert version is not None
-    assert version["state"] == "failed"
-    assert version["reason"]
+    version = world.version_record("new")
+    assert version.state == "failed"
+    assert version.reason
 
 
 def test_a_promotion_that_crashed_after_its_switch_leaves_the_new_champion(world: World) -> None:
@@ -109,9 +109,8 @@ def test_a_promotion_that_crashed_after_its_switch_leaves_the_new_champion(world
     world.end_execution(arn)
     sweep(world)
     assert world.fake.statuses() == {"old": "STOPPING", "new": "RUNNING"}
-    version = world.loop_state.version("new")
-    assert version is not None
-    assert version["state"] != "failed"
+    version = world.version_record("new")
+    assert version.state != "failed"
 
 
 def test_both_crashed(world: World) -> None:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from lambdas.domain.review.results.precision import Precision
-from lambdas.domain.shared.state import Champion
+from lambdas.domain.shared.records import Champion, ModelVersion
 
 
-def document(version: Mapping[str, Any], champion: Champion | None, precision: Precision) -> dict[str, Any]:
+def document(version: ModelVersion, champion: Champion | None, precision: Precision) -> dict[str, Any]:
     """A model version: how good it was at its evaluation, and is in production."""
     return {
-        "name": version["id"],
-        "status": version.get("state", "unknown"),
-        "f1": version.get("f1"),
-        "created_at": version.get("created_at", ""),
-        "champion": champion is not None and champion.version_name == version["id"],
-        "snapshot": version.get("snapshot"),
-        "run": version.get("run"),
-        "verdicts": version.get("verdicts", []),
-        "labels": version.get("labels", []),
-        "hours": version.get("hours"),
+        "name": version.id,
+        "status": version.state or "unknown",
+        "f1": version.f1,
+        "created_at": version.created_at or "",
+        "champion": champion is not None and champion.version_name == version.id,
+        "snapshot": version.snapshot,
+        "run": version.run,
+        "verdicts": [verdict.as_dict() for verdict in version.verdicts],
+        "labels": [score.as_dict() for score in version.labels],
+        "hours": version.hours,
         "production_precision": _precision(precision),
     }
 

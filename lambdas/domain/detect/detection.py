@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.state import Champion, LoopState
+from lambdas.domain.shared.records import Champion
+from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -147,12 +148,13 @@ def _see(
 def _thresholds(loop_state: LoopState, champion: Champion) -> dict[str, float]:
     """Confidence (percent) from which on the champion's detections count, by label; empty if it is not known
     of every label."""
-    evaluated = (loop_state.version(champion.version_name) or {}).get("labels", [])
-    found = {label["label"]: label.get("threshold") for label in evaluated}
-    if None in found.values():
-        return {}
+    version = loop_state.version(champion.version_name)
+    evaluated = version.labels if version else ()
     # Confidences are rounded in the same way.
-    return {label: round(100 * threshold, 3) for label, threshold in found.items()}
+    known = {
+        score.label: round(100 * score.threshold, 3) for score in evaluated if score.threshold is not None
+    }
+    return known if len(known) == len(evaluated) else {}
 
 
 def _of_champion(loop_state: LoopState, ask: Callable[[Champion], T]) -> tuple[Champion, T]:

@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import BUSY, CustomLabelsError, Version
-from lambdas.domain.shared.state import Champion, LoopState
+from lambdas.domain.shared.records import Champion
+from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient

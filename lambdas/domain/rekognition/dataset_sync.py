@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import MAX_UPDATE_BYTES
 from lambdas.domain.shared.annotation import DatasetType
-from lambdas.domain.shared.state import LoopState, Synced
+from lambdas.domain.shared.records import DatasetSync
+from lambdas.domain.shared.state import LoopState
 from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.domain.snapshot.files import manifest_key
 
@@ -34,7 +35,7 @@ class Step:
     it; empty if it may."""
 
     ready: bool
-    refusal: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class Datasets:
         """Bring both datasets one step closer to the snapshot.
 
         A step creates a dataset, deletes one to be created anew, or sends one document of changes. How far
-        it went is on record, so that a later call goes on from there. A refusal is told once, for whoever
+        it went is on record, so that a later call goes on from there. An error is told once, for whoever
         calls again begins anew: what stood in the way may have been put right.
         """
         steps = [self._sync(snapshot_id, dataset_type) for dataset_type in TYPES]
-        refusals = [step.refusal for step in steps if step.refusal]
-        return Step(all(step.ready for step in steps), "; ".join(refusals))
+        errors = [step.error for step in steps if step.error]
+        return Step(all(step.ready for step in steps), "; ".join(errors))
 
     def flagged(self) -> dict[str, int]:
         """Entries that Rekognition found errors in, and trains without, by dataset; of both, once they are
@@ -76,9 +77,9 @@ class Datasets:
         arn, status = found["DatasetArn"], found["Status"]
         if status.endswith("_IN_PROGRESS"):
             return Step(False)
-        synced = self.loop_state.synced(dataset_type)
+        synced = self.loop_state.dataset_sync(dataset_type)
         if status == "CREATE_FAILED" and synced.snapshot == snapshot_id:
-            self.loop_state.note_synced(dataset_type, "")
+            self.loop_state.record_synced(dataset_type, "")
             why = found.get("StatusMessage", status)
             return Step(False, f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}: {why}")
         if status.endswith("_FAILED") or synced.target not in ("", snapshot_id) or not synced.snapshot:
@@ -88,12 +89,12 @@ class Datasets:
 
     def _create(self, snapshot_id: str, dataset_type: DatasetType) -> None:
         # First, or what stood there before would count as its content if this stopped in between.
-        self.loop_state.note_synced(dataset_type, "")
+        self.loop_state.record_synced(dataset_type, "")
         key = manifest_key(snapshot_id, dataset_type)
         custom_labels.create_dataset(self.rekognition, self.project_arn, dataset_type, self.bucket, key)
-        self.loop_state.note_synced(dataset_type, snapshot_id)
+        self.loop_state.record_synced(dataset_type, snapshot_id)
 
-    def _update(self, arn: str, synced: Synced, snapshot_id: str, dataset_type: DatasetType) -> bool:
+    def _update(self, arn: str, synced: DatasetSync, snapshot_id: str, dataset_type: DatasetType) -> bool:
         """Send the next document of changes: whether there was none left to send."""
         try:
             changes = self._changes(synced, snapshot_id, dataset_type)
@@ -101,17 +102,17 @@ class Datasets:
             self.rekognition.delete_dataset(DatasetArn=arn)
             return False
         if not changes:
-            self.loop_state.note_synced(dataset_type, snapshot_id)
+            self.loop_state.record_synced(dataset_type, snapshot_id)
             return True
         # On record before it is sent: whoever is to bring it to another snapshot must know that it is no
         # longer what it was.
-        self.loop_state.note_syncing(dataset_type, snapshot_id, synced.sent)
+        self.loop_state.record_sent(dataset_type, snapshot_id, synced.sent)
         document = "\n".join(changes).encode()
         self.rekognition.update_dataset_entries(DatasetArn=arn, Changes={"GroundTruth": document})
-        self.loop_state.note_syncing(dataset_type, snapshot_id, synced.sent + len(changes))
+        self.loop_state.record_sent(dataset_type, snapshot_id, synced.sent + len(changes))
         return False
 
-    def _changes(self, synced: Synced, snapshot_id: str, dataset_type: DatasetType) -> list[str]:
+    def _changes(self, synced: DatasetSync, snapshot_id: str, dataset_type: DatasetType) -> list[str]:
         """The next entries to send, as many as one document takes.
 
         Raises:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from lambdas.domain.shared.records import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -28,7 +29,7 @@ def notify(  # noqa: PLR0917 what to tell, and whom by what
     topic_arn: str,
     deployment: str,
     console: str,
-    run: dict[str, Any],
+    run: Run,
 ) -> None:
     """Tell people by SNS and machines by EventBridge how a run ended.
 
@@ -37,7 +38,7 @@ def notify(  # noqa: PLR0917 what to tell, and whom by what
     """
     sns.publish(
         TopicArn=topic_arn,
-        Subject=f"LabelLoop {deployment}: run {run['outcome']}"[:100],
+        Subject=f"LabelLoop {deployment}: run {run.outcome}"[:100],
         Message=_cut(_letter(deployment, console, run)),
     )
     events.put_events(
@@ -45,18 +46,18 @@ def notify(  # noqa: PLR0917 what to tell, and whom by what
             {
                 "Source": EVENT_SOURCE,
                 "DetailType": RUN_FINISHED,
-                "Detail": _detail({"deployment": deployment, **run}),
+                "Detail": _detail({"deployment": deployment, **run.as_dict()}),
             }
         ]
     )
 
 
-def _detail(told: dict[str, Any]) -> str:
+def _detail(document: dict[str, Any]) -> str:
     """The run's record as an event takes it: of one that is too large, the lists and counts stay behind."""
-    whole = json.dumps(told)
+    whole = json.dumps(document)
     if len(whole) <= MAX_NOTIFICATION_BYTES:
         return whole
-    short = {name: value for name, value in told.items() if not isinstance(value, (dict, list))}
+    short = {name: value for name, value in document.items() if not isinstance(value, (dict, list))}
     return json.dumps({**short, "reason": _cut(str(short.get("reason", "")), MAX_NOTIFICATION_BYTES // 8)})
 
 
@@ -64,33 +65,32 @@ def _cut(text: str, most: int = MAX_NOTIFICATION_BYTES) -> str:
     return text.encode()[:most].decode(errors="ignore")
 
 
-def flagged_words(run: Mapping[str, Any]) -> str:
+def flagged_words(run: Run) -> str:
     """How many entries of which dataset Rekognition found errors in; empty if there are none."""
-    flagged = sorted(run.get("flagged_entries", {}).items())
-    return ", ".join(f"{count} of {side}" for side, count in flagged if count)
+    flagged = sorted((run.flagged_entries or {}).items())
+    return ", ".join(f"{count} of {dataset_type}" for dataset_type, count in flagged if count)
 
 
-def _letter(deployment: str, console: str, run: dict[str, Any]) -> str:
-    lines = [f"Run {run.get('execution', '').rsplit(':', 1)[-1]} of {deployment}: {run['outcome']}."]
-    if run.get("reason"):
-        lines.append(run["reason"])
-    if version := run.get("version"):
-        lines.append(
-            f"Model version: {version}, F1 {run.get('f1', 'unknown')}, snapshot {run.get('snapshot')}"
-        )
-    for verdict in run.get("verdicts", []):
-        passed = "passed" if verdict["passed"] else "refused"
-        lines.append(f"Gate {verdict['gate']}: {passed}. {'; '.join(verdict['reasons'])}")
+def _letter(deployment: str, console: str, run: Run) -> str:
+    lines = [f"Run {run.id} of {deployment}: {run.outcome}."]
+    if run.reason:
+        lines.append(run.reason)
+    if run.version:
+        f1 = "unknown" if run.f1 is None else run.f1
+        lines.append(f"Model version: {run.version}, F1 {f1}, snapshot {run.snapshot}")
+    for verdict in run.verdicts:
+        passed = "passed" if verdict.passed else "rejected"
+        lines.append(f"Gate {verdict.gate}: {passed}. {'; '.join(verdict.reasons)}")
     if flagged := flagged_words(run):
         lines.append(f"Rekognition found errors in entries, and trained without them: {flagged}.")
-    if run.get("stopped"):
+    if run.stopped:
         lines.append(
             "Once it is mended the next run starts by itself, if enough is new since the last training;"
             " `labelloop train` starts one at once."
         )
-    elif run["outcome"] == "failed":
+    elif run.outcome == "failed":
         lines.append("`labelloop train` tries again.")
-    what = "The run, its data-set report" if run.get("data_report") else "The run"
-    lines.append(f"{what} and its steps: {console}runs/{quote(str(run['id']), safe='')}")
-    lines.append(f"Took {run['seconds']} s; training and verification cost about {run['estimated_usd']} USD.")
+    what = "The run, its data-set report" if run.data_report else "The run"
+    lines.append(f"{what} and its steps: {console}runs/{quote(run.id, safe='')}")
+    lines.append(f"Took {run.seconds} s; training and verification cost about {run.estimated_usd} USD.")
     return "\n".join(lines)

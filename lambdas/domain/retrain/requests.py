@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.shared.state import LoopState, Progress
+from lambdas.domain.shared.records import Progress
+from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.retrain.requests import automatic_run
 from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.records import ModelVersion, Outcome, Run, RunStep
 from lambdas.domain.shared.state import CLOSED, LoopState
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_id(execution_arn: str) -> str:
@@ -26,54 +23,58 @@ def begin_run(loop_state: LoopState, execution_arn: str, trigger: str, started_a
         return False, "the deployment is being destroyed"
     if lease.holder != execution_arn:
         return False, f"run {run_id(lease.holder)} is under way since {lease.since}"
-    loop_state.note_run(
+    run = Run(
         run_id(execution_arn),
         execution=execution_arn,
         trigger=trigger,
         started_at=started_at,
         outcome="running",
     )
+    loop_state.update_run(run)
     return True, ""
 
 
 def end_run(
-    loop_state: LoopState, execution_arn: str, *, outcome: str, reason: str, steps: Iterable[dict[str, Any]]
-) -> dict[str, Any]:
+    loop_state: LoopState, execution_arn: str, *, outcome: Outcome, reason: str, steps: Iterable[RunStep]
+) -> Run:
     """Complete the run's record and give its lease back: the record.
 
     A run that never had the lease leaves no more than its own record.
     """
-    name = run_id(execution_arn)
-    run = loop_state.run(name) or {"started_at": clock.now(), "trigger": "unknown"}
-    ended = clock.now()
-    loop_state.note_run(
-        name,
+    id = run_id(execution_arn)
+    begun = loop_state.run(id) or Run(id)
+    ended_at = clock.now()
+    started_at = begun.started_at or ended_at
+    ended = Run(
+        id,
         execution=execution_arn,
-        trigger=run["trigger"],
-        started_at=run["started_at"],
+        trigger=begun.trigger or "unknown",
+        started_at=started_at,
         outcome=outcome,
         reason=readable(reason),
-        ended_at=ended,
-        seconds=round(clock.seconds_between(run["started_at"], ended), 1),
-        steps=list(steps),
-        estimated_usd=_estimate(run),
+        ended_at=ended_at,
+        seconds=round(clock.seconds_between(started_at, ended_at), 1),
+        steps=tuple(steps),
+        estimated_usd=_estimate(begun),
     )
+    loop_state.update_run(ended)
     lease = loop_state.lease("retrain")
     if lease and lease.holder == execution_arn:
-        if outcome == "failed" and run.get("version"):
-            _fail_version(loop_state, run["version"], readable(reason))
-        loop_state.advance(cutoff=run.get("cutoff"), stopped=run.get("stopped", False))
+        if outcome == "failed" and begun.version:
+            _fail_version(loop_state, begun.version, readable(reason))
+        loop_state.advance(cutoff=begun.cutoff, stopped=bool(begun.stopped))
         loop_state.release_lease("retrain", execution_arn)
-    elif outcome == "failed" and name == automatic_run(loop_state.progress()):
+    elif outcome == "failed" and id == automatic_run(loop_state.progress()):
         # It failed before it had the lease, and the name of an execution cannot be used again.
         loop_state.advance()
-    return loop_state.run(name) or {}
+    return loop_state.run(id) or ended
 
 
 def _fail_version(loop_state: LoopState, name: str, reason: str) -> None:
     """What nobody watches any more must not count as trained, or its snapshot would never be."""
-    if (loop_state.version(name) or {}).get("state") == "training":
-        loop_state.note_version(name, state="failed", reason=reason)
+    version = loop_state.version(name)
+    if version and version.state == "training":
+        loop_state.update_version(ModelVersion(name, state="failed", reason=reason))
 
 
 def readable(cause: str) -> str:
@@ -93,6 +94,5 @@ def readable(cause: str) -> str:
         text = text[:start] + str(inner)
 
 
-def _estimate(run: dict[str, Any]) -> float:
-    training = pricing.training_usd(float(run.get("billable_seconds", 0)))
-    return round(training + float(run.get("promotion_usd", 0)), 4)
+def _estimate(run: Run) -> float:
+    return round(pricing.training_usd(run.billable_seconds or 0) + (run.promotion_usd or 0), 4)

@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Run, RunStep
 
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
 StepState = Literal["waiting", "running", "done", "failed", "skipped"]
 STEPS: Mapping[str, tuple[str, ...]] = {
-    "wait until uploads have settled": ("Settle", "WaitForQuiet"),
+    "wait for the burst of uploads to end": ("WaitForBurst", "WaitForQuiet"),
     "take the lease": ("TakeLease",),
-    "wait for open reviews": ("OpenReviews", "WaitForReviews"),
+    "wait for open reviews": ("CountOpenReviews", "WaitForReviews"),
     "make the dataset snapshot": ("Snapshot",),
-    "check the data set": ("CheckData",),
+    "check the dataset": ("CheckData",),
     "bring the datasets to the snapshot": ("SyncDatasets", "WaitForDatasets"),
     "train the model": ("Train", "WatchTraining", "WaitForTraining"),
-    "gate 1: evaluation": ("Evaluate",),
+    "evaluation gate": ("Evaluate",),
     "promote": ("Promote",),
     "report": ("Report",),
 }
@@ -61,16 +60,16 @@ class Step:
     seconds: float | None = None
 
 
-def summary(run: Mapping[str, Any]) -> dict[str, Any]:
+def summary(run: Run) -> dict[str, Any]:
     """A run in a line."""
-    return {name: run.get(name) for name in _SUMMARY}
+    return {name: getattr(run, name) for name in _SUMMARY}
 
 
-def steps(stepfunctions: SFNClient, run: Mapping[str, Any]) -> list[Step]:
+def steps(stepfunctions: SFNClient, run: Run) -> list[Step]:
     """Where a run is: from its record once it has told what it did, else from its execution."""
-    if run.get("steps"):
+    if run.steps:
         return _recorded(run)
-    history = list(_history(stepfunctions, str(run["execution"])))
+    history = list(_history(stepfunctions, str(run.execution)))
     return _live(history, datetime.now(UTC)) if history else _recorded(run)
 
 
@@ -145,12 +144,12 @@ def _step_of(state: str) -> str | None:
     return next((name for name, states in STEPS.items() if state in states), None)
 
 
-def _recorded(run: Mapping[str, Any]) -> list[Step]:
+def _recorded(run: Run) -> list[Step]:
     """Of a run that has ended: its record knows how long each state took."""
     spent: dict[str, float] = {}
-    for found in run.get("steps", []):
-        if name := _step_of(str(found["step"])):
-            spent[name] = spent.get(name, 0.0) + float(found["seconds"])
+    for recorded in run.steps:
+        if name := _step_of(recorded.step):
+            spent[name] = spent.get(name, 0.0) + recorded.seconds
     broken = _broken_step(run, spent)
     return [
         Step(name, "failed" if name == broken else "done", None, round(spent[name], 1))
@@ -160,24 +159,24 @@ def _recorded(run: Mapping[str, Any]) -> list[Step]:
     ]
 
 
-def _broken_step(run: Mapping[str, Any], spent: Mapping[str, float]) -> str | None:
+def _broken_step(run: Run, spent: Mapping[str, float]) -> str | None:
     """The last step before the report of a run that failed."""
     before: Sequence[str] = [name for name in STEPS if name in spent and name != _LAST]
-    return before[-1] if run.get("outcome") == "failed" and before else None
+    return before[-1] if run.outcome == "failed" and before else None
 
 
-def document(run: Mapping[str, Any], found: Iterable[Step]) -> dict[str, Any]:
+def document(run: Run, found: Iterable[Step]) -> dict[str, Any]:
     """A run with its steps and verdicts."""
     return {
         **summary(run),
         "steps": [asdict(step) for step in found],
-        "verdicts": run.get("verdicts", []),
-        "snapshot": run.get("snapshot"),
-        "images": run.get("images"),
+        "verdicts": [verdict.as_dict() for verdict in run.verdicts],
+        "snapshot": run.snapshot,
+        "images": asdict(run.images) if run.images else None,
     }
 
 
-def durations(history: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def durations(history: Iterable[Mapping[str, Any]]) -> list[RunStep]:
     """Seconds spent in each state of an execution, in the order in which they were first entered."""
     entered: dict[str, Any] = {}
     spent: dict[str, float] = {}
@@ -187,4 +186,4 @@ def durations(history: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             spent.setdefault(details["name"], 0.0)
         elif (details := event.get("stateExitedEventDetails")) and details["name"] in entered:
             spent[details["name"]] += (event["timestamp"] - entered.pop(details["name"])).total_seconds()
-    return [{"step": name, "seconds": round(seconds, 2)} for name, seconds in spent.items()]
+    return [RunStep(name, round(seconds, 2)) for name, seconds in spent.items()]

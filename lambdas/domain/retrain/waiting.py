@@ -23,9 +23,9 @@ UNREGISTERED: tuple[QueueAttributeNameType, ...] = (
 
 @dataclass(frozen=True)
 class Wait:
-    """Whether uploads have come to rest, and if not, how long to wait before looking again."""
+    """Whether there is nothing more to wait for, and if there is, how long to wait before looking again."""
 
-    settled: bool
+    done: bool
     wait_seconds: int
 
 
@@ -41,8 +41,8 @@ def count_unregistered(sqs: SQSClient, queue_url: str) -> int:
 def wait_for_burst(
     newest_change: str | None, unregistered: int, started_at: str, now: str, tuning: Tuning
 ) -> Wait:
-    """A burst has settled once every file is registered and nothing changed for a while, or once it was
-    waited for long enough."""
+    """Whether a burst of uploads has ended: every file is registered and nothing changed for a while, or it
+    was waited for long enough."""
     if newest_change is None and not unregistered:
         return Wait(True, 0)
     if newest_change is None or unregistered:

@@ -27,9 +27,22 @@ def get_item(table: Table, id: str) -> dict[str, Any] | None:
     return table.get_item(Key={"id": id}, ConsistentRead=True).get("Item")
 
 
-def put_if(table: Table, item: dict[str, Any], condition: ConditionBase) -> bool:
+def put_if(table: Table, item: dict[str, Any], condition: ConditionBase | None) -> bool:
+    """Write the item if the condition holds, or at once if there is none: whether it was written."""
+    conditional: Any = {} if condition is None else {"ConditionExpression": condition}
     try:
-        table.put_item(Item=item, ConditionExpression=condition)
+        table.put_item(Item=item, **conditional)
+    except ClientError as error:
+        if not is_condition_failure(error):
+            raise
+        return False
+    return True
+
+
+def delete_if(table: Table, key: dict[str, str], condition: ConditionBase) -> bool:
+    """Delete the item if the condition holds: whether it did."""
+    try:
+        table.delete_item(Key=key, ConditionExpression=condition)
     except ClientError as error:
         if not is_condition_failure(error):
             raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+Gate = Literal["evaluation", "shadow", "rollback"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,9 @@ class LabelScore:
     threshold: float | None = None
     """Confidence between 0 and 1 from which on the model's detections count; None if it is not known."""
 
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -27,14 +32,14 @@ class Scores:
     labels: tuple[LabelScore, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        return {"f1": self.f1, "labels": [asdict(label) for label in self.labels]}
+        return {"f1": self.f1, "labels": [label.as_dict() for label in self.labels]}
 
 
 @dataclass(frozen=True)
 class Verdict:
     """A gate's decision and, in words, each of its reasons."""
 
-    gate: str
+    gate: Gate
     passed: bool
     reasons: tuple[str, ...]
 

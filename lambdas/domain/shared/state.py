@@ -6,79 +6,42 @@ Items are keyed by (`kind`, `id`). Every write that two callers could make at on
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
-from botocore.exceptions import ClientError
 
-from lambdas.domain.shared import clock
-from lambdas.domain.shared.dynamodb import from_item, is_condition_failure, to_item
+from lambdas.domain.shared import clock, records
+from lambdas.domain.shared.dynamodb import delete_if, put_if, query_pages
+from lambdas.domain.shared.records import (
+    Champion,
+    DatasetSync,
+    Lease,
+    LeaseName,
+    ModelVersion,
+    Progress,
+    Run,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
 
+    from lambdas.domain.shared.annotation import DatasetType
 
 CLOSED = "closed"
 """Holder of the leases of a deployment that is being destroyed."""
-LeaseName = Literal["retrain", "promote"]
-
-
-Facts = Mapping[str, Any]
 
 
 class ChampionChangedError(RuntimeError):
     """Another promotion switched the champion in the meantime; nothing was changed."""
 
 
-@dataclass(frozen=True)
-class Lease:
-    """Who may change a thing at present: the ARN of a state machine execution."""
-
-    name: str
-    holder: str
-    since: str
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The model version that serves."""
-
-    version_arn: str
-    version_name: str
-    since: str
-    previous_version_arn: str = ""
-    previous_version_name: str = ""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the loop has come: what was changed after `cutoff` has not been trained on.
-
-    `ticket` names the next automatic run, so that any number of requests start it once. `stopped_at`: up to
-    here changes are known not to be enough, for the last run was stopped by what they left wrong; empty if
-    it was not.
-    """
-
-    cutoff: str
-    ticket: str
-    stopped_at: str = ""
-
-
-@dataclass(frozen=True)
-class Synced:
-    """What the project's dataset holds: a snapshot (empty: nobody knows), or something on the way to another.
-
-    Of the changes that lead to snapshot `target`, the first `sent` entries were sent; an empty target: none.
-    """
-
-    snapshot: str
-    target: str
-    sent: int
-
-
 class LoopState:
+    """The table with the loop's records, which are read and written here alone."""
+
     def __init__(self, table: Table) -> None:
         self._table = table
 
@@ -86,55 +49,43 @@ class LoopState:
 
     def take_lease(self, name: LeaseName, holder: str) -> Lease:
         """The lease as it stands after trying to take it: taken if its holder is `holder`."""
-        item = {"kind": "LEASE", "id": name, "holder": holder, "since": clock.now()}
-        try:
-            self._table.put_item(Item=item, ConditionExpression=Attr("id").not_exists())
-        except ClientError as error:
-            if not is_condition_failure(error):
-                raise
+        self._put("LEASE", name, Lease(name, holder, clock.now()), Attr("id").not_exists())
         held = self.lease(name)
         return held if held else self.take_lease(name, holder)
 
     def lease(self, name: LeaseName) -> Lease | None:
         item = self._get("LEASE", name)
-        return Lease(name, item["holder"], item["since"]) if item else None
+        return records.read(Lease, item) if item else None
 
     def release_lease(self, name: LeaseName, holder: str) -> bool:
         """Give the lease back; False if `holder` does not have it, and then nothing changes."""
-        try:
-            self._table.delete_item(
-                Key={"kind": "LEASE", "id": name}, ConditionExpression=Attr("holder").eq(holder)
-            )
-        except ClientError as error:
-            if not is_condition_failure(error):
-                raise
-            return False
-        return True
+        return delete_if(self._table, {"kind": "LEASE", "id": name}, Attr("holder").eq(holder))
 
     def close(self) -> None:
         """No run and no promotion begins any more; whoever had a lease has lost it."""
-        for name in ("retrain", "promote"):
-            self._table.put_item(Item={"kind": "LEASE", "id": name, "holder": CLOSED, "since": clock.now()})
+        names: tuple[LeaseName, ...] = ("retrain", "promote")
+        for name in names:
+            self._put("LEASE", name, Lease(name, CLOSED, clock.now()))
 
     # Progress
 
     def progress(self) -> Progress:
-        found = self.known_progress()
-        if not found.ticket:
-            self._put_progress(Progress(cutoff="", ticket=_ticket()), Attr("id").not_exists())
-            return self.progress()
-        return found
+        """The progress, with a ticket for the next automatic run."""
+        progress = self.known_progress()
+        if progress.ticket:
+            return progress
+        self._put("PROGRESS", "retrain", Progress(ticket=_ticket()), Attr("id").not_exists())
+        return self.progress()
 
     def known_progress(self) -> Progress:
         """The progress, without a ticket before the first run was asked for."""
-        item = self._get("PROGRESS", "retrain") or {"cutoff": "", "ticket": ""}
-        return Progress(item["cutoff"], item["ticket"], item.get("stopped_at", ""))
+        return records.read(Progress, self._get("PROGRESS", "retrain") or {})
 
     def advance(self, *, cutoff: str | None = None, stopped: bool = False) -> None:
         """After a run: a new ticket, and how far it came if it made a snapshot.
 
         Args:
-            stopped: something in the snapshot has to be mended before it can be trained on.
+            stopped: something in the snapshot has to be corrected before it can be trained on.
         """
         old = self.progress()
         new = replace(old, ticket=_ticket())
@@ -142,46 +93,41 @@ class LoopState:
             new = replace(new, stopped_at=cutoff)
         elif cutoff:
             new = replace(new, cutoff=cutoff, stopped_at="")
-        self._put_progress(new, Attr("ticket").eq(old.ticket))
-
-    def _put_progress(self, progress: Progress, condition: Any) -> None:
-        try:
-            self._table.put_item(
-                Item={"kind": "PROGRESS", "id": "retrain", **asdict(progress)},
-                ConditionExpression=condition,
-            )
-        except ClientError as error:
-            if not is_condition_failure(error):
-                raise
+        self._put("PROGRESS", "retrain", new, Attr("ticket").eq(old.ticket))
 
     # Runs and model versions
 
-    def note_run(self, run_id: str, **facts: Any) -> None:
-        """Add facts to the run's record, making it if there is none."""
-        self._note("RUN", run_id, facts)
+    def update_run(self, run: Run) -> None:
+        """Write the members of the run that are set; those on record already stay as they are."""
+        self._update("RUN", run.id, records.attributes(run))
 
-    def run(self, run_id: str) -> dict[str, Any] | None:
-        return self._get("RUN", run_id)
+    def run(self, id: str) -> Run | None:
+        item = self._get("RUN", id)
+        return records.read(Run, item) if item else None
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[Run]:
         """Every run, newest first."""
-        return sorted(self._all("RUN"), key=lambda run: str(run.get("started_at", "")), reverse=True)
+        runs = [records.read(Run, item) for item in self._all("RUN")]
+        return sorted(runs, key=lambda run: run.started_at or "", reverse=True)
 
-    def note_version(self, name: str, **facts: Any) -> None:
-        self._note("VERSION", name, facts)
+    def update_version(self, version: ModelVersion) -> None:
+        """Write the members of the version that are set; those on record already stay as they are."""
+        self._update("VERSION", version.id, records.attributes(version))
 
-    def version(self, name: str) -> dict[str, Any] | None:
-        return self._get("VERSION", name)
+    def version(self, id: str) -> ModelVersion | None:
+        item = self._get("VERSION", id)
+        return records.read(ModelVersion, item) if item else None
 
-    def versions(self) -> list[dict[str, Any]]:
+    def versions(self) -> list[ModelVersion]:
         """Every model version, newest first."""
-        return sorted(self._all("VERSION"), key=lambda v: str(v.get("created_at", "")), reverse=True)
+        versions = [records.read(ModelVersion, item) for item in self._all("VERSION")]
+        return sorted(versions, key=lambda version: version.created_at or "", reverse=True)
 
     def version_number(self, run_id: str) -> int:
         """The number of the version this run trains: the same however often it is asked for."""
-        run = self.run(run_id) or {}
-        if "version_number" in run:
-            return int(run["version_number"])
+        run = self.run(run_id)
+        if run and run.version_number is not None:
+            return run.version_number
         counted = self._table.update_item(
             Key={"kind": "COUNTER", "id": "versions"},
             UpdateExpression="ADD #value :one",
@@ -190,29 +136,28 @@ class LoopState:
             ReturnValues="UPDATED_NEW",
         )
         number = int(str(counted["Attributes"]["value"]))
-        self.note_run(run_id, version_number=number)
+        self.update_run(Run(run_id, version_number=number))
         return number
 
     # Datasets
 
-    def synced(self, dataset_type: str) -> Synced:
-        item = self._get("DATASET", dataset_type) or {}
-        return Synced(str(item.get("snapshot", "")), str(item.get("target", "")), int(item.get("sent", 0)))
+    def dataset_sync(self, dataset_type: DatasetType) -> DatasetSync:
+        """What is known of a dataset's content."""
+        return records.read(DatasetSync, self._get("DATASET", dataset_type) or {})
 
-    def note_synced(self, dataset_type: str, snapshot_id: str) -> None:
+    def record_synced(self, dataset_type: DatasetType, snapshot_id: str) -> None:
         """The dataset holds just this snapshot; empty: nobody knows what it holds."""
-        self._note("DATASET", dataset_type, {"snapshot": snapshot_id, "target": "", "sent": 0})
+        self._put("DATASET", dataset_type, DatasetSync(snapshot_id))
 
-    def note_syncing(self, dataset_type: str, target: str, sent: int) -> None:
-        self._note("DATASET", dataset_type, {"target": target, "sent": sent})
+    def record_sent(self, dataset_type: DatasetType, target: str, sent: int) -> None:
+        """So many entries of the changes that lead to snapshot `target` were sent."""
+        self._update("DATASET", dataset_type, {"target": target, "sent": sent})
 
     # The champion
 
     def champion(self) -> Champion | None:
         item = self._get("CHAMPION", "champion")
-        if item is None:
-            return None
-        return Champion(**{k: str(v) for k, v in item.items() if k not in ("kind", "id")})
+        return records.read(Champion, item) if item else None
 
     def switch_champion(self, old: Champion | None, version_arn: str, version_name: str) -> Champion:
         """Make a version the champion, in one write.
@@ -228,43 +173,39 @@ class LoopState:
             previous_version_name=old.version_name if old else "",
         )
         unchanged = Attr("version_arn").eq(old.version_arn) if old else Attr("id").not_exists()
-        try:
-            self._table.put_item(
-                Item={"kind": "CHAMPION", "id": "champion", **asdict(new)}, ConditionExpression=unchanged
-            )
-        except ClientError as error:
-            if not is_condition_failure(error):
-                raise
+        if not self._put("CHAMPION", "champion", new, unchanged):
             raise ChampionChangedError(
                 f"{version_name} was not made champion: another version has become it meanwhile"
-            ) from error
+            )
         return new
 
     # Items
 
     def _get(self, kind: str, id: str) -> dict[str, Any] | None:
-        found = self._table.get_item(Key={"kind": kind, "id": id}, ConsistentRead=True).get("Item")
-        return from_item(found) if found else None
+        return self._table.get_item(Key={"kind": kind, "id": id}, ConsistentRead=True).get("Item")
 
-    def _note(self, kind: str, id: str, facts: Facts) -> None:
-        names = {f"#{i}": name for i, name in enumerate(facts)}
-        values = {f":{i}": to_item(value) for i, value in enumerate(facts.values())}
+    def _all(self, kind: str) -> Iterator[dict[str, Any]]:
+        for page in query_pages(self._table, {"KeyConditionExpression": Key("kind").eq(kind)}):
+            yield from page["Items"]
+
+    def _put(
+        self,
+        kind: str,
+        id: str,
+        record: Lease | Progress | DatasetSync | Champion,
+        condition: ConditionBase | None = None,
+    ) -> bool:
+        """Replace the item, if the condition holds: whether it did."""
+        return put_if(self._table, {**records.attributes(record), "kind": kind, "id": id}, condition)
+
+    def _update(self, kind: str, id: str, attributes: Mapping[str, Any]) -> None:
+        changes = {name: value for name, value in attributes.items() if name != "id"}
         self._table.update_item(
             Key={"kind": kind, "id": id},
-            UpdateExpression="SET " + ", ".join(f"#{i} = :{i}" for i in range(len(facts))),
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues=values,
+            UpdateExpression="SET " + ", ".join(f"#{i} = :{i}" for i in range(len(changes))),
+            ExpressionAttributeNames={f"#{i}": name for i, name in enumerate(changes)},
+            ExpressionAttributeValues={f":{i}": value for i, value in enumerate(changes.values())},
         )
-
-    def _all(self, kind: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
-        query: dict[str, Any] = {"KeyConditionExpression": Key("kind").eq(kind)}
-        while True:
-            page = self._table.query(**query)
-            items += [from_item(item) for item in page["Items"]]
-            if "LastEvaluatedKey" not in page:
-                return items
-            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _ticket() -> str:

@@ -12,12 +12,13 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.split_ledger import Ledger
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import DATASET_TYPES, Kind
+from lambdas.domain.shared.records import SnapshotSummary
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.shared.wording import listed
@@ -44,7 +45,7 @@ __all__ = [
 MIN_LABELS: dict[Kind, int] = {"classification": 2, "detection": 1}
 """https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
 
-MAX_LABELS_TOLD = 250
+MAX_LABELS_IN_SUMMARY = 250
 """As many as Custom Labels takes, so of whatever can be trained on all."""
 
 
@@ -61,21 +62,29 @@ class Snapshot:
     left_out: dict[str, int] = field(default_factory=dict)
     """Labelled images that are not in it, by reason."""
     crossing_groups: int = 0
-    """Groups of near-duplicates that are in both datasets; wishes for a side are granted all the same."""
-    other_side: int = 0
-    """Images that are not on the side that was asked for."""
+    """Groups of near-duplicates that are in both datasets: what was asked for is granted all the same."""
+    not_as_requested: int = 0
+    """Images that are not in the dataset that was asked for."""
     manifest_bytes: dict[str, int] = field(default_factory=dict)
     """By dataset."""
     cutoff: str = ""
     """Changes up to here are in it."""
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> SnapshotSummary:
         """What a run's record holds of it: an item takes 400 KB, so of very many labels not all
         (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
-        told = {k: v for k, v in asdict(self).items() if k not in ("id", "cutoff")}
-        for counts in ("train_labels", "test_labels"):
-            told[counts] = dict(islice(told[counts].items(), MAX_LABELS_TOLD))
-        return {**told, "labels": len(self.test_labels)}
+        return SnapshotSummary(
+            kind=self.kind,
+            train_images=self.train_images,
+            test_images=self.test_images,
+            labels=len(self.test_labels),
+            train_labels=dict(islice(self.train_labels.items(), MAX_LABELS_IN_SUMMARY)),
+            test_labels=dict(islice(self.test_labels.items(), MAX_LABELS_IN_SUMMARY)),
+            left_out=self.left_out,
+            crossing_groups=self.crossing_groups,
+            not_as_requested=self.not_as_requested,
+            manifest_bytes=self.manifest_bytes,
+        )
 
 
 # Making
@@ -84,43 +93,49 @@ class Snapshot:
 def make(table: Table, s3: S3Client, bucket: str) -> Snapshot:
     """Write a snapshot of every labelled image, assigning those that are new to a dataset for ever.
 
-    A data set is of one kind: where images with boxes and images with image-level labels were mixed, the
-    more frequent kind is trained on and the rest is left out, and counted. Sides are on record before the
+    A dataset is of one kind: where images with boxes and images with image-level labels were mixed, the
+    more frequent kind is trained on and the rest is left out, and counted. The split is on record before the
     manifests are: whatever this stops at, the next snapshot goes on from there.
 
     Raises:
         CatalogueError: another snapshot is made at the same time, or there are more images than a catalogue
-            can hold the sides of.
+            can hold the split of.
     """
     cutoff = clock.now()
     with tempfile.TemporaryDirectory() as folder:
-        draft = SnapshotBuilder(Path(folder), bucket, cutoff)
-        draft.collect(snapshot_rows.labelled(table))
-        assignment = draft.assign(Ledger.read(table))
+        builder = SnapshotBuilder(Path(folder), bucket, cutoff)
+        builder.collect(snapshot_rows.labelled(table))
+        assignment = builder.assign(Ledger.read(table))
         assignment.write(table)
-        written = draft.write(assignment)
-        snapshot = _snapshot(draft, assignment, written, cutoff)
-        for side in DATASET_TYPES:
-            s3.upload_file(str(draft.images(side)), bucket, snapshot_files.images_key(snapshot.id, side))
-            s3.upload_file(str(draft.manifest(side)), bucket, manifest_key(snapshot.id, side))
+        written = builder.write(assignment)
+        snapshot = _snapshot(builder, assignment, written, cutoff)
+        for dataset_type in DATASET_TYPES:
+            s3.upload_file(
+                str(builder.images(dataset_type)),
+                bucket,
+                snapshot_files.images_key(snapshot.id, dataset_type),
+            )
+            s3.upload_file(
+                str(builder.manifest(dataset_type)), bucket, manifest_key(snapshot.id, dataset_type)
+            )
     body = json.dumps(asdict(snapshot), indent=2, ensure_ascii=False)
     s3.put_object(Bucket=bucket, Key=snapshot_files.summary_key(snapshot.id), Body=body.encode())
     return snapshot
 
 
-def _snapshot(draft: SnapshotBuilder, assignment: Assignment, written: Written, cutoff: str) -> Snapshot:
+def _snapshot(builder: SnapshotBuilder, assignment: Assignment, written: Written, cutoff: str) -> Snapshot:
     train, test = assignment.split.train, assignment.split.test
     return Snapshot(
         id=written.content[:16],
-        kind=draft.kind,
+        kind=builder.kind,
         train_images=written.images["TRAIN"],
         test_images=written.images["TEST"],
         train_labels={label: count for label, count in sorted(train.items()) if count},
         test_labels={label: test[label] for label in sorted(train | test)},
-        left_out=draft.left_out(),
+        left_out=builder.left_out(),
         crossing_groups=assignment.crossing_groups(),
-        other_side=assignment.other_side(),
-        manifest_bytes={side: written.bytes[side] for side in DATASET_TYPES},
+        not_as_requested=assignment.not_as_requested(),
+        manifest_bytes={dataset_type: written.bytes[dataset_type] for dataset_type in DATASET_TYPES},
         cutoff=cutoff,
     )
 
@@ -163,6 +178,5 @@ def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
 def is_trained(loop_state: LoopState, snapshot: Snapshot) -> bool:
     """Whether a version was trained on just this; a training that failed does not count."""
     return any(
-        version.get("snapshot") == snapshot.id and version.get("state") != "failed"
-        for version in loop_state.versions()
+        version.snapshot == snapshot.id and version.state != "failed" for version in loop_state.versions()
     )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from lambdas.domain.promote import promotion
 from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import runs
-from lambdas.domain.shared.state import CLOSED, LeaseName, LoopState
+from lambdas.domain.shared.records import LeaseName, ModelVersion, Run
+from lambdas.domain.shared.state import CLOSED, LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -24,7 +25,7 @@ class Swept:
 
     leases: list[str] = field(default_factory=list)
     stopped: list[Version] = field(default_factory=list)
-    runs: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
     """Records of runs that ended without completing them."""
 
 
@@ -86,9 +87,9 @@ def _fail_promotion(loop_state: LoopState) -> Callable[[str, str], None]:
     def fail(execution_arn: str, why: str) -> None:
         champion = loop_state.champion()
         for version in loop_state.versions():
-            if version.get("state") == "challenger" and (
-                champion is None or version.get("arn") != champion.version_arn
-            ):
-                loop_state.note_version(version["id"], state="failed", reason=runs.readable(why))
+            serves = champion is not None and version.arn == champion.version_arn
+            if version.state == "challenger" and not serves:
+                failed = ModelVersion(version.id, state="failed", reason=runs.readable(why))
+                loop_state.update_version(failed)
 
     return fail

@@ -182,8 +182,8 @@ def _definition(item: Any) -> LabelDefinition:
 def _of_models(loop_state: LoopState) -> Iterator[str]:
     """Labels of the newest model version that was evaluated."""
     for version in loop_state.versions():
-        if version.get("labels"):
-            yield from (str(label["label"]) for label in version["labels"])
+        if version.labels:
+            yield from (score.label for score in version.labels)
             return
 
 

@@ -1,0 +1,234 @@
+"""What the loop keeps on record: runs, model versions, leases, the champion; and how each is an item.
+
+Whatever a crash left half written can be read: a member that was not written yet is None or empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+from lambdas.domain.shared.annotation import Kind
+from lambdas.domain.shared.dynamodb import from_item, to_item
+from lambdas.domain.shared.scores import LabelScore, Scores, Verdict
+
+LeaseName = Literal["retrain", "promote"]
+Outcome = Literal["running", "promoted", "rejected", "skipped", "failed"]
+"""How a run ended, or that it has not."""
+VersionState = Literal["training", "trained", "challenger", "champion", "retired", "rejected", "failed"]
+
+
+@dataclass(frozen=True)
+class RunStep:
+    """A state of the run's execution, and the seconds that were spent in it."""
+
+    step: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SnapshotSummary:
+    """A snapshot's content in numbers: images by dataset, and of each label."""
+
+    kind: Kind | None = None
+    train_images: int = 0
+    test_images: int = 0
+    labels: int = 0
+    """How many there are; the counts below may hold fewer."""
+    train_labels: Mapping[str, int] = field(default_factory=dict)
+    test_labels: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Labelled images that are not in it, by reason."""
+    crossing_groups: int = 0
+    not_as_requested: int = 0
+    manifest_bytes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the loop, from a burst of new images to a verdict on the model trained on them."""
+
+    id: str
+    execution: str | None = None
+    """ARN of its state machine execution."""
+    trigger: str | None = None
+    outcome: Outcome | None = None
+    reason: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None
+    seconds: float | None = None
+    cutoff: str | None = None
+    """Changes up to here are in its snapshot."""
+    snapshot: str | None = None
+    images: SnapshotSummary | None = None
+    data_report: str | None = None
+    """The verdict of the snapshot's report."""
+    stopped: bool | None = None
+    """Something in the snapshot has to be corrected before it can be trained on."""
+    flagged_entries: Mapping[str, int] | None = None
+    """By dataset: entries that Rekognition found errors in, and trains without."""
+    version: str | None = None
+    version_number: int | None = None
+    f1: float | None = None
+    billable_seconds: float | None = None
+    promotion_usd: float | None = None
+    estimated_usd: float | None = None
+    labels: tuple[LabelScore, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    steps: tuple[RunStep, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON: what is not known is left out, lists are always there."""
+        return _document(self)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A model version, from the beginning of its training; its id is its name in Rekognition."""
+
+    id: str
+    number: int | None = None
+    arn: str | None = None
+    state: VersionState | None = None
+    reason: str | None = None
+    """Why it was rejected or has failed."""
+    snapshot: str | None = None
+    run: str | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    """When its endpoint was last started to be tested."""
+    promoted_at: str | None = None
+    retired_at: str | None = None
+    f1: float | None = None
+    shadow: Scores | None = None
+    """Scores through its endpoint, on the shadow images."""
+    hours: float | None = None
+    labels: tuple[LabelScore, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as JSON: what is not known is left out, lists are always there."""
+        return _document(self)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who may change a thing at present: the ARN of a state machine execution."""
+
+    id: str
+    holder: str
+    since: str
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model version that serves."""
+
+    version_arn: str
+    version_name: str
+    since: str
+    previous_version_arn: str = ""
+    previous_version_name: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the loop has come: what was changed after `cutoff` has not been trained on.
+
+    `ticket` names the next automatic run, so that any number of requests start it once. `stopped_at`: up to
+    here changes are known not to be enough, for the last run was stopped by what they left wrong; empty if
+    it was not.
+    """
+
+    cutoff: str = ""
+    ticket: str = ""
+    stopped_at: str = ""
+
+
+@dataclass(frozen=True)
+class DatasetSync:
+    """What the project's dataset holds: a snapshot (empty: nobody knows), or something on the way to another.
+
+    Of the changes that lead to snapshot `target`, the first `sent` entries were sent; an empty target: none.
+    """
+
+    snapshot: str = ""
+    target: str = ""
+    sent: int = 0
+
+
+AnyRecord = Run | ModelVersion | Lease | Champion | Progress | DatasetSync
+Record = TypeVar("Record", Run, ModelVersion, Lease, Champion, Progress, DatasetSync)
+
+
+def read(kind: type[Record], item: Mapping[str, Any]) -> Record:
+    """The record that an item of the table holds; attributes that it does not know are left out."""
+    values = _known(kind, from_item(dict(item)))
+    return kind(**{name: _READERS.get(name, _as_it_is)(value) for name, value in values.items()})
+
+
+def attributes(record: AnyRecord) -> dict[str, Any]:
+    """The attributes of an item that holds the record: its members that are set."""
+    return {name: to_item(value) for name, value in asdict(record).items() if value not in (None, ())}
+
+
+def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {member.name: values[member.name] for member in fields(kind) if member.name in values}
+
+
+def _document(record: Run | ModelVersion) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in asdict(record).items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """The value with lists for tuples, as JSON has them."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+def _label_score(value: Mapping[str, Any]) -> LabelScore:
+    return LabelScore(
+        label=value["label"],
+        f1=value.get("f1", 0.0),
+        precision=value.get("precision", 0.0),
+        recall=value.get("recall", 0.0),
+        test_images=value.get("test_images", 0),
+        threshold=value.get("threshold"),
+    )
+
+
+def _label_scores(values: list[Mapping[str, Any]]) -> tuple[LabelScore, ...]:
+    return tuple(_label_score(value) for value in values)
+
+
+def _scores(value: Mapping[str, Any]) -> Scores:
+    return Scores(value["f1"], _label_scores(value["labels"]))
+
+
+def _verdicts(values: list[Mapping[str, Any]]) -> tuple[Verdict, ...]:
+    return tuple(Verdict(value["gate"], value["passed"], tuple(value["reasons"])) for value in values)
+
+
+def _steps(values: list[Mapping[str, Any]]) -> tuple[RunStep, ...]:
+    return tuple(RunStep(value["step"], value["seconds"]) for value in values)
+
+
+def _summary(value: Mapping[str, Any]) -> SnapshotSummary:
+    return SnapshotSummary(**_known(SnapshotSummary, value))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "images": _summary,
+    "labels": _label_scores,
+    "shadow": _scores,
+    "steps": _steps,
+    "verdicts": _verdicts,
+}
