@@ -13,8 +13,7 @@ from infra.settings import Settings, SettingsError
 from infra.stack import LabelLoopStack
 from infra.workforce import digest
 from lambdas.domain.review.workforce import ground_truth_lambdas
-from tests.infra.conftest import CONTEXT
-from tests.infra.test_nag import findings
+from tests.fixtures import built
 
 WORKTEAM = "arn:aws:sagemaker:eu-west-1:111122223333:workteam/private-crowd/team"
 FLOW = "arn:aws:sagemaker:eu-west-1:111122223333:flow-definition/boxes"
@@ -49,10 +48,10 @@ Resources = Mapping[str, Any]
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> tuple[Resources, list[Any]]:
     """A deployment with both, and what cdk-nag finds in it."""
     folder = tmp_path_factory.mktemp("cdk.out")
-    app = cdk.App(context=CONTEXT, outdir=str(folder))
+    app = cdk.App(context=built.CONTEXT, outdir=str(folder))
     LabelLoopStack(app, Settings(a2i_workteam_arn=WORKTEAM, groundtruth_workteam_arn=WORKTEAM))
-    allowed = findings(app)
-    return json.loads((folder / "labelloop.template.json").read_text())["Resources"], allowed
+    violations = built.synthesize_with_nag(app)
+    return json.loads((folder / "labelloop.template.json").read_text())["Resources"], violations
 
 
 @pytest.fixture(scope="module")

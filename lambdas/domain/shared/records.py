@@ -41,7 +41,7 @@ class SnapshotSummary:
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Labelled images that are not in it, by reason."""
     crossing_groups: int = 0
-    other_side: int = 0
+    not_as_requested: int = 0
     manifest_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
