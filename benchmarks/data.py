@@ -49,14 +49,14 @@ def measure() -> None:
         for _ in range(ROUNDS):
             again[FEW] += [_snapshot(FEW, environment) for _ in range(ROUNDS)]
             again[MANY].append(_snapshot(MANY, environment))
-    found = {count: (first[count], _median(again[count])) for count in (FEW, MANY)}
-    for count, runs in found.items():
+    results = {count: (first[count], _median(again[count])) for count in (FEW, MANY)}
+    for count, runs in results.items():
         for turn, run in zip(("first", "again"), runs, strict=True):
-            told = f"{run['seconds']:6.2f} s, {1e6 * run['seconds'] / count:6.1f} us an image"
-            print(f"  {count:7,} images, {turn}: {told}, peak {run['mb']:.0f} MB")
+            figures = f"{run['seconds']:6.2f} s, {1e6 * run['seconds'] / count:6.1f} us an image"
+            print(f"  {count:7,} images, {turn}: {figures}, peak {run['mb']:.0f} MB")
     ratios = [
         many["seconds"] / few["seconds"] * FEW / MANY
-        for few, many in zip(found[FEW], found[MANY], strict=True)
+        for few, many in zip(results[FEW], results[MANY], strict=True)
     ]
     print(f"  an image of many to one of few: {ratios[0]:.2f} first, {ratios[1]:.2f} again")
     print(f"  limits: {LIMIT_S} s, {LIMIT_MB} MB, {LIMIT_RATIO}")
@@ -72,8 +72,8 @@ def _median(runs: list[Run]) -> Run:
 
 def _run(step: str, name: str, count: int, environment: dict[str, str]) -> Run:
     command = [sys.executable, "-m", "benchmarks.data", step, name, str(count)]
-    told = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
-    result: Run = json.loads(told)
+    output = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE).stdout
+    result: Run = json.loads(output)
     return result
 
 

@@ -93,14 +93,14 @@ def _asked_to_train(stack: Running, rekognition: Any, s3: Any, project: str) -> 
     busy, before = 1000 * statistics.median(meanwhile), 1000 * statistics.median(idle)
     print(f"  an object of S3 meanwhile: {busy:.0f} ms, {before:.0f} ms before (medians)")
     with _timed("  and the training has looked at all lines and permissions after:"):
-        while (told := _version(rekognition, project))["Status"] == "TRAINING_IN_PROGRESS":
+        while (version := _version(rekognition, project))["Status"] == "TRAINING_IN_PROGRESS":
             time.sleep(1 / POLLS_PER_SECOND)
-    assert "permissions for the images S3 bucket are invalid" in told["StatusMessage"], told
+    assert "permissions for the images S3 bucket are invalid" in version["StatusMessage"], version
 
 
 def _version(rekognition: Any, project: str) -> dict[str, Any]:
-    found = rekognition.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
-    return dict(found[0])
+    versions = rekognition.describe_project_versions(ProjectArn=project)["ProjectVersionDescriptions"]
+    return dict(versions[0])
 
 
 def _latencies(s3: Any, ended: threading.Event, seconds: float) -> list[float]:
@@ -115,11 +115,11 @@ def _latencies(s3: Any, ended: threading.Event, seconds: float) -> list[float]:
 
 
 def _until_done(rekognition: Any, dataset: str) -> None:
-    while (found := rekognition.describe_dataset(DatasetArn=dataset)["DatasetDescription"])[
+    while (description := rekognition.describe_dataset(DatasetArn=dataset)["DatasetDescription"])[
         "Status"
     ].endswith("_IN_PROGRESS"):
         time.sleep(1 / POLLS_PER_SECOND)
-    assert found["Status"].endswith("_COMPLETE"), found
+    assert description["Status"].endswith("_COMPLETE"), description
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """How well the embedded engine learns, label by label, in how much time.
 
-On generated images, and on every data set in the folder --data: each in a folder of its own,
+On generated images, and on every dataset in the folder --data: each in a folder of its own,
 with a train and a test part, as Pascal VOC or as a folder for each label.
 """
 
@@ -43,7 +43,7 @@ DRAWN = 400
 
 
 @dataclass(frozen=True)
-class DataSet:
+class Dataset:
     """Images to learn from and to test with."""
 
     name: str
@@ -58,11 +58,11 @@ def measure(
     seed: int = 1,
     errors: Path | None = None,
 ) -> None:
-    """Train on every data set within each share of the time that it may take at most; pictures of what is
+    """Train on every dataset within each share of the time that it may take at most; pictures of what is
     wrong after the last of them are left in the folder `errors`."""
     with tempfile.TemporaryDirectory() as folder:
-        for found in _generated(Path(folder)):
-            _measure(found, GENERATED_SECONDS, shares, seed, errors)
+        for generated in _generated(Path(folder)):
+            _measure(generated, GENERATED_SECONDS, shares, seed, errors)
         for path in sorted(data.iterdir()) if data else ():
             if path.is_dir():
                 real = _read(path)
@@ -79,23 +79,23 @@ def scale(count: int = MANY, seconds: float = MANY_SECONDS) -> None:
         examples = _many(count, folder / "images")
         split = count // 5
         _write_job(folder / "job.json", train=examples[split:], test=examples[:split])
-        told: dict[str, float] = {}
+        seconds_of: dict[str, float] = {}
         began = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
-            training_it = pool.submit(trainer.learn_in_child, folder, Budget(seconds), threading.Event())
-            while not training_it.done():
+            training = pool.submit(trainer.learn_in_child, folder, Budget(seconds), threading.Event())
+            while not training.done():
                 time.sleep(0.2)
                 if state := progress.read(folder):
-                    told[state.phase] = state.seconds
-            training_it.result()
+                    seconds_of[state.phase] = state.seconds
+            training.result()
         took = time.monotonic() - began
         f1 = json.loads((folder / "evaluation.json").read_text())["f1"]
     # Linux says kilobytes, of the largest child there was.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    kept = "kept" if told["learning"] <= seconds else "NOT kept"
+    kept = "kept" if seconds_of["learning"] <= seconds else "NOT kept"
     print(f"scale: detection, {count - split} images of {SMALL[0]} x {SMALL[1]}, {split} to test with")
-    print(f"  learning took {told['learning']:.0f} s of {seconds:.0f} s: {kept}")
-    testing = told["testing"] - told["learning"]
+    print(f"  learning took {seconds_of['learning']:.0f} s of {seconds:.0f} s: {kept}")
+    testing = seconds_of["testing"] - seconds_of["learning"]
     print(f"  testing took {testing:.0f} s, {split / testing:.0f} images/s; F1 {f1:.3f}")
     print(f"  all of it {took:.0f} s; peak memory of the process {peak:.0f} MB", flush=True)
 
@@ -121,17 +121,21 @@ def _many(count: int, folder: Path) -> list[Example]:
 
 
 def _write_job(path: Path, *, train: Sequence[Example], test: Sequence[Example]) -> None:
-    def told(examples: Sequence[Example]) -> list[dict[str, object]]:
+    def documents(examples: Sequence[Example]) -> list[dict[str, object]]:
         return [
-            {"path": str(one.path), "labels": one.labels, "boxes": [vars(box) for box in one.boxes]}
-            for one in examples
+            {
+                "path": str(example.path),
+                "labels": example.labels,
+                "boxes": [vars(box) for box in example.boxes],
+            }
+            for example in examples
         ]
 
-    path.write_text(json.dumps({"task": "detection", "train": told(train), "test": told(test)}))
+    path.write_text(json.dumps({"task": "detection", "train": documents(train), "test": documents(test)}))
 
 
 def _measure(
-    data: DataSet, seconds: int, shares: Sequence[float], seed: int, errors: Path | None = None
+    data: Dataset, seconds: int, shares: Sequence[float], seed: int, errors: Path | None = None
 ) -> None:
     limit = f", to reach {LIMITS[data.name]:.2f}" if data.name in LIMITS else ""
     images = f"{len(data.train)} images to learn from, {len(data.test)} to test with"
@@ -146,14 +150,14 @@ def _measure(
         result = learning.evaluate(model, data.test)
         shown = model.facts.epochs * len(data.train)
         facts = f"input {model.facts.canvas.width} x {model.facts.canvas.height}"
-        facts += f", second look at {model.facts.look.side}" if model.facts.look else ""
+        facts += f", second stage at {stage.side}" if (stage := model.facts.second_stage) else ""
         print(
             f"  within {share * seconds / 60:.1f} min: F1 {result.f1:.3f}"
             f" (precision {result.precision:.3f}, recall {result.recall:.3f})"
             f" after {took:.0f} s, {model.facts.steps} steps; {facts}; {shown / took:.0f} images/s",
             flush=True,
         )
-        _minutes(watched)
+        _print_minutes(watched)
     if errors:
         wrong = error_pictures.write(errors / f"{data.name}.jpg", data.task, data.test, result)
         print(f"    errors in {wrong} of {len(data.test)} test images")
@@ -164,23 +168,23 @@ def _measure(
         )
 
 
-def _minutes(watched: Iterable[Progress]) -> None:
-    """How well the images that the training held back were known at the end of each minute. They are of the
-    training images, not of the test images: of those, each share of the time gives an F1 of its own."""
-    said = {int(state.seconds // 60) + 1: state.f1 for state in watched if state.f1 is not None}
-    if len(said) > 1:
-        told = ", ".join(f"{f1:.2f} in minute {minute}" for minute, f1 in said.items())
-        print(f"    F1 of training images held back from learning: {told}")
+def _print_minutes(watched: Iterable[Progress]) -> None:
+    """Print how well the validation images were known at the end of each minute. They are of the training
+    images, not of the test images: of those, each share of the time gives an F1 of its own."""
+    by_minute = {int(state.seconds // 60) + 1: state.f1 for state in watched if state.f1 is not None}
+    if len(by_minute) > 1:
+        figures = ", ".join(f"{f1:.2f} in minute {minute}" for minute, f1 in by_minute.items())
+        print(f"    F1 of validation images: {figures}")
 
 
-def _generated(folder: Path) -> Iterable[DataSet]:
-    yield DataSet(
+def _generated(folder: Path) -> Iterable[Dataset]:
+    yield Dataset(
         "parts",
         "detection",
         _written(scenes.detection_scenes(TRAIN, 1), folder / "parts-train"),
         _written(scenes.detection_scenes(TEST, 2), folder / "parts-test"),
     )
-    yield DataSet(
+    yield Dataset(
         "trays",
         "classification",
         _written(scenes.classification_scenes(TRAIN, 1), folder / "trays-train"),
@@ -188,29 +192,29 @@ def _generated(folder: Path) -> Iterable[DataSet]:
     )
 
 
-def _written(found: Iterable[scenes.Scene], folder: Path) -> list[Example]:
+def _written(drawn: Iterable[scenes.Scene], folder: Path) -> list[Example]:
     folder.mkdir()
     examples = []
-    for scene in found:
+    for scene in drawn:
         path = folder / f"{scene.name}.jpg"
         path.write_bytes(scene.jpeg())
         examples.append(Example(path, scene.labels, tuple(_box(box) for box in scene.boxes)))
     return examples
 
 
-def _read(root: Path) -> DataSet:
+def _read(root: Path) -> Dataset:
     reader = voc.read if recognise(root).format == "voc" else folders.read
-    found = [one for one in reader(root) if isinstance(one, ImageAnnotation) and one.kind]
-    sides = {
-        side: [
-            Example(root / one.image, one.labels, tuple(_box(box) for box in one.boxes))
-            for one in found
-            if one.split == side
+    images = [entry for entry in reader(root) if isinstance(entry, ImageAnnotation) and entry.kind]
+    examples = {
+        dataset_type: [
+            Example(root / image.image, image.labels, tuple(_box(box) for box in image.boxes))
+            for image in images
+            if image.split == dataset_type
         ]
-        for side in ("TRAIN", "TEST")
+        for dataset_type in ("TRAIN", "TEST")
     }
-    task: Task = "detection" if any(one.boxes for one in found) else "classification"
-    return DataSet(root.name, task, sides["TRAIN"], sides["TEST"])
+    task: Task = "detection" if any(image.boxes for image in images) else "classification"
+    return Dataset(root.name, task, examples["TRAIN"], examples["TEST"])
 
 
 def _box(box: LabelledBox | scenes.SceneBox) -> Box:
@@ -219,7 +223,7 @@ def _box(box: LabelledBox | scenes.SceneBox) -> Box:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.engine_learning", description=__doc__)
-    parser.add_argument("--data", type=Path, help="a folder of data sets")
+    parser.add_argument("--data", type=Path, help="a folder of datasets")
     parser.add_argument(
         "--shares", type=float, nargs="+", default=(0.25, 1.0), help="of the time that a training may take"
     )

@@ -102,15 +102,15 @@ class Serving:
     def ask(self, arn: str, requests: int, clients: int) -> Speed:
         """Send so many images, from so many clients at once."""
 
-        def one(image: bytes) -> float:
+        def detect(image: bytes) -> float:
             began = time.perf_counter()
             self.rekognition.detect_custom_labels(ProjectVersionArn=arn, Image={"Bytes": image})
             return time.perf_counter() - began
 
         with ThreadPoolExecutor(clients) as pool:
-            list(pool.map(one, islice(cycle(self.images), 2 * clients)))  # connected and warm
+            list(pool.map(detect, islice(cycle(self.images), 2 * clients)))  # connected and warm
             began = time.perf_counter()
-            latencies = list(pool.map(one, islice(cycle(self.images), requests)))
+            latencies = list(pool.map(detect, islice(cycle(self.images), requests)))
             return Speed(time.perf_counter() - began, latencies)
 
     def _with_datasets(self) -> str:
@@ -135,8 +135,8 @@ class Serving:
         return {dataset["Status"] for dataset in project["Datasets"]}
 
     def _wait(self, waiter: str, name: str) -> None:
-        found = self.rekognition.get_waiter(waiter)
-        found.wait(
+        waiting = self.rekognition.get_waiter(waiter)
+        waiting.wait(
             ProjectArn=self.project, VersionNames=[name], WaiterConfig={"Delay": 1, "MaxAttempts": 900}
         )
 
@@ -172,15 +172,15 @@ def _alone(serving: Serving, arn: str, process: int) -> None:
             )
         )
     forwards, predicts, ones, many = zip(*rounds, strict=True)
-    one, busy = _middle(ones), _middle(many)
+    single, busy = _middle(ones), _middle(many)
     network, whole = statistics.median(forwards), statistics.median(predicts)
     canvas = model.facts.canvas
     print(f"  network alone:  {network:6.1f} ms, input {canvas.width} x {canvas.height}")
     print(f"  bytes to boxes: {whole:6.1f} ms, in the benchmark's process")
-    for speed, clients in ((one, "1 client: "), (busy, f"{BUSY} clients:")):
+    for speed, clients in ((single, "1 client: "), (busy, f"{BUSY} clients:")):
         p50, p99 = speed.percentile(50), speed.percentile(99)
         print(f"  {clients}      {speed.per_second:6.1f} images/s, p50 {p50:.1f} ms, p99 {p99:.1f} ms")
-    print(f"  API and client: {one.percentile(50) - whole:6.1f} ms of 1 client's p50")
+    print(f"  API and client: {single.percentile(50) - whole:6.1f} ms of 1 client's p50")
     _processors(serving, arn, process)
 
 
@@ -261,15 +261,15 @@ def _middle(speeds: Sequence[Speed]) -> Speed:
 
 def _model_processes(stack: Running) -> list[int]:
     """Processes of the stack that hold a model."""
-    found = []
+    processes = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             status, command = (path / "status").read_text(), (path / "cmdline").read_text()
         except OSError:
             continue
         if f"\nPPid:\t{stack.pid}\n" in status and "local.engine.serving.child" in command:
-            found.append(int(path.name))
-    return found
+            processes.append(int(path.name))
+    return processes
 
 
 def _processor_milliseconds(process: int) -> float:

@@ -1,4 +1,4 @@
-"""Pictures of what a model gets wrong in its test images: one small JPEG for each data set."""
+"""Pictures of what a model gets wrong in its test images: one small JPEG for each dataset."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from learning import Evaluation, Example, Task
 from learning.metrics import Judged, judge
 
-COLUMNS, MOST = 4, 12
+COLUMNS, MAX_IMAGES = 4, 12
 SIDE = 220
 """Pixels of an image's longer side."""
 LINE, LINES = 14, 4
 """Pixels of a line of text, and lines of text under an image."""
-MOST_BYTES = 150_000
+MAX_BYTES = 150_000
 WRONG, MISSED = "#e0302a", "#f2a900"
 
 
@@ -32,20 +32,20 @@ def write(path: Path, task: Task, examples: Sequence[Example], evaluation: Evalu
         (example, _errors(judge(task, example, seen), thresholds))
         for example, seen in zip(examples, evaluation.predictions, strict=True)
     ]
-    wrong = sorted((one for one in judged if one[1]), key=lambda one: -len(one[1]))
+    wrong = sorted((image for image in judged if image[1]), key=lambda image: -len(image[1]))
     if wrong:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_small(_sheet(wrong[:MOST])))
+        path.write_bytes(_small(_sheet(wrong[:MAX_IMAGES])))
     return len(wrong)
 
 
 def _errors(judged: Sequence[Judged], thresholds: Mapping[str, float]) -> list[Judged]:
     """Predictions that count and are wrong, and truths that no prediction which counts has found."""
     return [
-        one
-        for one in judged
-        if one.label in thresholds
-        and one.right != (one.predicted and one.confidence >= thresholds[one.label])
+        verdict
+        for verdict in judged
+        if verdict.label in thresholds
+        and verdict.right != (verdict.predicted and verdict.confidence >= thresholds[verdict.label])
     ]
 
 
@@ -67,33 +67,38 @@ def _tile(example: Example, errors: Sequence[Judged]) -> Image.Image:
     scale = SIDE / max(image.size)
     image = image.resize((round(image.width * scale), round(image.height * scale)))
     draw = ImageDraw.Draw(image)
-    for one in errors:
-        if one.box:
-            corners = (one.box.left, one.box.top, one.box.left + one.box.width, one.box.top + one.box.height)
-            draw.rectangle([side * scale for side in corners], outline=_colour(one), width=2)
+    for verdict in errors:
+        if verdict.box:
+            corners = (
+                verdict.box.left,
+                verdict.box.top,
+                verdict.box.left + verdict.box.width,
+                verdict.box.top + verdict.box.height,
+            )
+            draw.rectangle([side * scale for side in corners], outline=_colour(verdict), width=2)
     tile = Image.new("RGB", (SIDE, SIDE + LINES * LINE), "white")
     tile.paste(image, ((SIDE - image.width) // 2, SIDE - image.height))
     draw, font = ImageDraw.Draw(tile), ImageFont.load_default(11)
-    for number, one in enumerate(errors[:LINES]):
+    for number, verdict in enumerate(errors[:LINES]):
         more = f" and {len(errors) - LINES} more" if number == LINES - 1 and len(errors) > LINES else ""
-        draw.text((2, SIDE + number * LINE), _words(one) + more, fill=_colour(one), font=font)
+        draw.text((2, SIDE + number * LINE), _words(verdict) + more, fill=_colour(verdict), font=font)
     return tile
 
 
-def _words(one: Judged) -> str:
-    said = f"at {one.confidence:.0f} %" if one.predicted else "not seen"
-    return f"missed {one.label} ({said})" if one.right else f"wrong: {one.label} ({said})"
+def _words(verdict: Judged) -> str:
+    seen = f"at {verdict.confidence:.0f} %" if verdict.predicted else "not seen"
+    return f"missed {verdict.label} ({seen})" if verdict.right else f"wrong: {verdict.label} ({seen})"
 
 
-def _colour(one: Judged) -> str:
-    return MISSED if one.right else WRONG
+def _colour(verdict: Judged) -> str:
+    return MISSED if verdict.right else WRONG
 
 
 def _small(image: Image.Image) -> bytes:
-    """As a JPEG file of no more than MOST_BYTES."""
+    """As a JPEG file of no more than MAX_BYTES."""
     for quality in range(85, 20, -5):
         body = io.BytesIO()
         image.save(body, "JPEG", quality=quality, optimize=True)
-        if body.tell() <= MOST_BYTES:
+        if body.tell() <= MAX_BYTES:
             break
     return body.getvalue()

@@ -70,12 +70,12 @@ def _until_catalogued(loop: Loop, count: int) -> None:
     """Wait until `count` images are in the catalogue; looked at seldom, for looking costs the stack time."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found = loop.catalogue.scan(
+        page = loop.catalogue.scan(
             Select="COUNT",
             FilterExpression="begins_with(id, :image)",
             ExpressionAttributeValues={":image": "image#"},
         )
-        if found["Count"] >= count:
+        if page["Count"] >= count:
             return
         time.sleep(3)
-    raise TimeoutError(f"{found['Count']} of {count} images after {PATIENCE} s")
+    raise TimeoutError(f"{page['Count']} of {count} images after {PATIENCE} s")

@@ -60,10 +60,10 @@ class _Watch:
 
 def _own_seconds(loop: Loop, run: Run, watch: _Watch) -> float:
     version = str(run.version)
-    (found,) = loop.rekognition.describe_project_versions(
+    (description,) = loop.rekognition.describe_project_versions(
         ProjectArn=loop.outputs["ProjectArn"], VersionNames=[version]
     )["ProjectVersionDescriptions"]
-    training = (found["TrainingEndTimestamp"] - found["CreationTimestamp"]).total_seconds()
+    training = (description["TrainingEndTimestamp"] - description["CreationTimestamp"]).total_seconds()
     running = watch.seen[version, "RUNNING"]
     starting = running - watch.seen.get((version, "STARTING"), running)
     own: float = running - _settled(loop, run) - training - starting

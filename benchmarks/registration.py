@@ -84,8 +84,8 @@ def measure() -> None:
     print(f"  {IMAGES // BATCH:6} Lambda invocations")
     for service in ("DynamoDB", "S3"):
         mine = {name: count for name, count in calls.items() if name.startswith(service)}
-        told = ", ".join(f"{count} {name.partition(' ')[2]}" for name, count in sorted(mine.items()))
-        print(f"  {sum(mine.values()):6} {service} requests: {told}; {_usd(mine):.4f} USD")
+        operations = ", ".join(f"{count} {name.partition(' ')[2]}" for name, count in sorted(mine.items()))
+        print(f"  {sum(mine.values()):6} {service} requests: {operations}; {_usd(mine):.4f} USD")
     transitions = IMAGES * STATES_OF_AN_EXECUTION_EACH
     print("beside an execution of a state machine for each image, with one function:")
     print(

@@ -54,7 +54,7 @@ def measure() -> None:
         _labels(_signed_in(loop, address, "admin", "administrators"))
         _open_tasks(loop, CLICKS + TASKS)
         _clicks(loop, address)
-        _crowd(loop, address)
+        _reviewers(loop, address)
 
 
 # From a click to the next image, and the page
@@ -66,10 +66,10 @@ def _clicks(loop: Loop, address: str) -> None:
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
 
-        def heard(answer: Any) -> None:
+        def note_response(answer: Any) -> None:
             _weigh(answer, address, weights)
 
-        page.on("response", heard)
+        page.on("response", note_response)
         page.goto(address)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_label("Username").fill(person.name)
@@ -77,7 +77,7 @@ def _clicks(loop: Loop, address: str) -> None:
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_selector("[data-task] img")
         page.wait_for_load_state("networkidle")
-        page.remove_listener("response", heard)
+        page.remove_listener("response", note_response)
         page.evaluate(_WATCH)
         for number in range(1, CLICKS + 1):
             # A person looks at least so long; the next picture is fetched meanwhile.
@@ -106,35 +106,39 @@ def _weigh(answer: Any, address: str, weights: dict[str, int]) -> None:
 
 
 @dataclass
-class _Told:
-    """What reviewers said when, and when the catalogue knew; seconds of the clock, by image."""
+class _Times:
+    """When reviewers answered, and when the catalogue had it; seconds of the clock, by image."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    answered: Counter[str] = field(default_factory=Counter)
-    said: dict[str, float] = field(default_factory=dict)
-    known: dict[str, float] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    answered_at: dict[str, float] = field(default_factory=dict)
+    catalogued_at: dict[str, float] = field(default_factory=dict)
     ended: float = 0.0
 
-    def unknown(self) -> list[str]:
+    def uncatalogued(self) -> list[str]:
         with self.lock:
-            return [catalogue_images.image_id(image) for image in self.said if image not in self.known]
+            return [
+                catalogue_images.image_id(image)
+                for image in self.answered_at
+                if image not in self.catalogued_at
+            ]
 
 
-def _crowd(loop: Loop, address: str) -> None:
+def _reviewers(loop: Loop, address: str) -> None:
     desks = [_signed_in(loop, address, f"reviewer-{number}") for number in range(REVIEWERS)]
-    told, left = _Told(), _open(loop)
-    watching = threading.Thread(target=_watch_catalogue, args=[loop.catalogue, told], daemon=True)
+    times, left = _Times(), _open(loop)
+    watching = threading.Thread(target=_watch_catalogue, args=[loop.catalogue, times], daemon=True)
     watching.start()
     began = time.monotonic()
     with ThreadPoolExecutor(REVIEWERS) as pool:
-        list(pool.map(lambda desk: _review(desk, told), desks))
-    told.ended = time.monotonic()
+        list(pool.map(lambda desk: _review(desk, times), desks))
+    times.ended = time.monotonic()
     watching.join(PATIENCE_S + 10)
-    twice = sum(count > 1 for count in told.answered.values())
-    waits = sorted(told.known[image] - told.said[image] for image in told.known)
+    twice = sum(count > 1 for count in times.answers.values())
+    waits = sorted(times.catalogued_at[image] - times.answered_at[image] for image in times.catalogued_at)
     within = sum(wait <= CATALOGUE_LIMIT_S for wait in waits)
-    print(f"{REVIEWERS} reviewers at once on {left} tasks: {left / (told.ended - began):.1f} tasks/s")
-    print(f"  answered twice: {twice}, lost: {left - len(told.known)}, still open: {_open(loop)}")
+    print(f"{REVIEWERS} reviewers at once on {left} tasks: {left / (times.ended - began):.1f} tasks/s")
+    print(f"  answered twice: {twice}, lost: {left - len(times.catalogued_at)}, still open: {_open(loop)}")
     print(f"  from the answer to the catalogue; limit {CATALOGUE_LIMIT_S} s, looked at every {LOOK_S} s")
     print(
         f"  p50 {statistics.median(waits):.2f} s, p95 {waits[int(0.95 * len(waits)) - 1]:.2f} s,"
@@ -142,27 +146,27 @@ def _crowd(loop: Loop, address: str) -> None:
     )
 
 
-def _watch_catalogue(table: Any, told: _Told) -> None:
+def _watch_catalogue(table: Any, times: _Times) -> None:
     """One reader for all: twenty would be measured more than what they measure."""
-    while (waiting := told.unknown()) or not told.ended:
-        found = catalogue_images.get_images(table, waiting[: catalogue_images.MAX_BATCH])
+    while (waiting := times.uncatalogued()) or not times.ended:
+        images = catalogue_images.get_images(table, waiting[: catalogue_images.MAX_BATCH])
         now = time.monotonic()
-        told.known |= {image.sha256: now for image in found if image.status == "labelled"}
-        if told.ended and now - told.ended > PATIENCE_S:
+        times.catalogued_at |= {image.sha256: now for image in images if image.status == "labelled"}
+        if times.ended and now - times.ended > PATIENCE_S:
             break
         time.sleep(LOOK_S)
 
 
-def _review(desk: ConsoleClient, told: _Told) -> None:
+def _review(desk: ConsoleClient, times: _Times) -> None:
     chance = random.Random()  # noqa: S311 not for secrets
     while tasks := desk.ask("POST", "/api/claims", {"count": 3})["tasks"]:
         for task in tasks:
             label = chance.choice(DETECTION_LABELS)
             box = {"label": label, "left": 10, "top": 10, "width": 40, "height": 40}
             answer = {"verdict": "labelled", "boxes": [box], "seconds": 1.5}
-            with told.lock:
-                told.answered[task["id"]] += 1
-                told.said[task["image"]] = time.monotonic()
+            with times.lock:
+                times.answers[task["id"]] += 1
+                times.answered_at[task["image"]] = time.monotonic()
             desk.ask("POST", f"/api/tasks/{task['id']}/answer", answer)
 
 

@@ -45,7 +45,7 @@ def rollback(deployment: Deployment, name: str) -> tuple[str, FollowedPromotion]
     version = history.version(deployment, name).id
     champion = deployment.loop_state.champion()
     if champion and champion.version_name == version and _runs(deployment, version):
-        raise DeploymentError(f"{version} is the champion already; `labelloop models` shows the others")
+        raise DeploymentError(f"{version} is the champion already; `labelloop versions` shows the others")
     given = {"version": version, "rollback": True}
     arn = _start(deployment, deployment.promote_machine_arn, "rollback", given)
     return version, FollowedPromotion(deployment, arn)

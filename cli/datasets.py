@@ -1,38 +1,39 @@
-"""`labelloop import`, `export` and `images`: data sets into a deployment, and out of it."""
+"""The commands `labelloop import`, `export` and `images`: datasets into a deployment, and out of it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from cli import exporting, images
-from cli.importing import command as importing
 from cli.output import CommandError
-from cli.session import AsJson, Name, session
-from lambdas.domain.catalogue.images import Status
-from lambdas.domain.shared.annotation import DatasetType
+from cli.session import AsJson, Name, open_session
 
 ImportFormat = Literal["coco", "voc", "yolo", "csv", "manifest", "folders", "unlabelled"]
 ExportFormat = Literal["coco", "yolo", "manifest"]
 SplitChoice = Literal["keep", "ignore"]
+ImageStatus = Literal["unlabelled", "labelled", "conflict", "withdrawn"]
+"""The statuses of the catalogue, which is not imported for the sake of --help."""
+DatasetTypeChoice = Literal["TRAIN", "TEST"]
 
 images_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="The images of the catalogue: find, show, relabel, withdraw, restore.",
+    help="Find, show, relabel, exclude and restore images of the catalogue.",
 )
-Hash = Annotated[str, typer.Argument(help="The image's SHA-256, or how it begins.", show_default=False)]
-Hashes = Annotated[
-    list[str], typer.Argument(help="The images' SHA-256s, or how they begin.", show_default=False)
+Hash = Annotated[
+    str, typer.Argument(help="SHA-256 of the image, or its first characters.", show_default=False)
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Hashes = Annotated[
+    list[str], typer.Argument(help="SHA-256s of the images, or their first characters.", show_default=False)
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
+    """Add these commands to the command line."""
     app.command("import")(import_)
     app.command("export")(export)
     app.add_typer(images_app, name="images")
@@ -42,111 +43,126 @@ def import_(  # noqa: PLR0917 one for each option
     context: typer.Context,
     path: Annotated[
         str,
-        typer.Argument(help="A folder or an annotation file, here or as s3://bucket/...", show_default=False),
+        typer.Argument(
+            help="Folder or annotation file, on this machine or as s3://bucket/prefix.", show_default=False
+        ),
     ],
     format: Annotated[
-        ImportFormat | None, typer.Option("--format", "-f", help="What it is, if that is not clear.")
+        ImportFormat | None,
+        typer.Option("--format", "-f", help="Format of the dataset. Without it, it is recognised."),
     ] = None,
-    data_set: Annotated[
-        str, typer.Option("--as", help="The data set's folder in the bucket; PATH's own name if not given.")
+    dataset_name: Annotated[
+        str,
+        typer.Option(
+            "--dataset-name", help="Folder of the dataset in the bucket. Without it, the name of PATH."
+        ),
     ] = "",
     columns: Annotated[
-        str, typer.Option("--columns", help="Of a CSV file: image=filename,label=class,left=xmin,...")
+        str, typer.Option("--columns", help="Columns of a CSV file: image=filename,label=class,left=xmin,...")
     ] = "",
     split: Annotated[
-        SplitChoice, typer.Option("--split", help="Keep the data set's division into train and test, or not.")
+        SplitChoice,
+        typer.Option(
+            "--split", help="Keep the dataset's own split into training and test images, or ignore it."
+        ),
     ] = "keep",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be imported, and send nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be imported, and send nothing.")
     ] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Send also what an earlier import has sent.")
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Send everything, also what an earlier import has sent.")
     ] = False,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a data set in: COCO, Pascal VOC, YOLO, CSV, manifests, labelled folders, or just images.
+    """Bring in a dataset: COCO, Pascal VOC, YOLO, CSV, manifests, labelled folders, or images alone.
 
-    Cut off, it goes on where it was when started again. What cannot be used is listed, and stops nothing:
-    exit code 0 if anything was imported, 1 if nothing could be, 2 if the data set is not understood.
+    An import that was interrupted goes on where it was when it is started again. Files that cannot be used
+    are listed, and do not stop the others. Exit code: 0 if anything was imported, 1 if nothing could be, 2 if
+    the dataset's format is not clear.
 
     [dim]labelloop import photos/ --dry-run[/dim]
 
-    [dim]labelloop import s3://bucket/coco/ --as parts-2026[/dim]
+    [dim]labelloop import s3://bucket/coco/ --dataset-name parts-2026[/dim]
     """
-    using = session(context, name, as_json)
-    options = importing.Options(
-        name=data_set,
+    from cli.importing import command
+
+    session = open_session(context, name, as_json)
+    options = command.Options(
+        name=dataset_name,
         format=format or "",
         columns=_columns(columns),
         keep_split=split == "keep",
     )
-    importing.run(using, path, options, dry_run=dry_run, again=again)
+    command.run(session, path, options, dry_run=dry_run, resend=resend)
 
 
 def _columns(text: str) -> dict[str, str]:
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
-    if any(not ours.strip() or not theirs.strip() for ours, _, theirs in pairs):
+    if any(not field.strip() or not column.strip() for field, _, column in pairs):
         raise CommandError(f"--columns {text!r}: write image=filename,label=class,...", exit_code=2)
-    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
+    return {field.strip(): column.strip() for field, _, column in pairs}
 
 
 def export(  # noqa: PLR0917 one for each option
     context: typer.Context,
     path: Annotated[
-        Path, typer.Argument(help="A folder that is not there yet, or is empty.", show_default=False)
+        Path, typer.Argument(help="Folder to write to. It has to be new or empty.", show_default=False)
     ],
     format: Annotated[
         ExportFormat | None,
-        typer.Option("--format", "-f", help="What to write: coco for boxes, else manifest."),
+        typer.Option("--format", "-f", help="Format to write. Without it, coco for boxes, else manifest."),
     ] = None,
     snapshot: Annotated[
-        str, typer.Option("--snapshot", help="A snapshot's id, as of a model version; else all of now.")
+        str, typer.Option("--snapshot", help="Id of the snapshot to export. Without it, the whole catalogue.")
     ] = "",
-    with_images: Annotated[bool, typer.Option("--images/--no-images", help="Also the images.")] = True,
+    with_images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Write the images, or the annotations only.")
+    ] = True,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the labelled images out, with the side of each: the whole catalogue, or a snapshot.
+    """Write labelled images with their labels and their split: the whole catalogue, or a snapshot.
 
-    Images are called as they were when they were imported.
+    Images get the names that they were imported under.
 
     [dim]labelloop export parts/ --format yolo[/dim]
     """
-    using = session(context, name, as_json)
-    exporting.run(using, path, exporting.Options(format or "", snapshot, with_images))
+    from cli import exporting
+
+    session = open_session(context, name, as_json)
+    exporting.run(session, path, exporting.Options(format or "", snapshot, with_images))
 
 
 @images_app.command("find")
 def find(  # noqa: PLR0917 one for each option
     context: typer.Context,
-    label: Annotated[str | None, typer.Option("--label", "-l", help="With this label on them.")] = None,
-    status: Annotated[Status | None, typer.Option("--status", help="In this state.")] = None,
+    label: Annotated[str | None, typer.Option("--label", "-l", help="Only images with this label.")] = None,
+    status: Annotated[
+        ImageStatus | None, typer.Option("--status", help="Only images of this status.")
+    ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="Dropped under a key that has this in it.")
+        str | None, typer.Option("--source", help="Only images that came under a key with this text in it.")
     ] = None,
-    side: Annotated[
-        DatasetType | None, typer.Option("--side", help="To train with, or to test with.")
+    dataset_type: Annotated[
+        DatasetTypeChoice | None,
+        typer.Option("--dataset-type", help="Only images for training, or only those for testing."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="No more than so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Number of images to show at most.")] = 20,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Which images there are.
+    """Find images by their label, status, origin or dataset type.
 
-    [dim]labelloop images find --label bolt --side TEST[/dim]
+    [dim]labelloop images find --label bolt --dataset-type TEST[/dim]
     """
-    using = session(context, name, as_json)
-    wanted = images.Wanted(
-        label=label,
-        status=status,
-        source=source,
-        side=side,
-        limit=limit,
-    )
-    deployment = using.deployment()
-    found: list[dict[str, Any]] = using.gather("Looking", lambda: images.find(deployment, wanted))
-    using.tell(found, lambda: images.show_found(using.out.console, found, limit))
+    from cli import images
+
+    session = open_session(context, name, as_json)
+    query = images.Query(label, status, source, dataset_type, limit)
+    deployment = session.deployment()
+    documents = session.wait_for("Reading the catalogue", lambda: images.find(deployment, query))
+    session.print_result(documents, lambda: images.show_list(session.out.console, documents, limit))
 
 
 @images_app.command("show")
@@ -154,25 +170,29 @@ def show(  # noqa: PLR0917 one for each option
     context: typer.Context,
     image: Hash,
     save: Annotated[
-        Path | None, typer.Option("--save", "-o", help="Write the picture there, with its boxes drawn in.")
+        Path | None, typer.Option("--save", "-o", help="File to write the image to, with its boxes drawn in.")
     ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Open that picture.")] = False,
+    open_image: Annotated[
+        bool, typer.Option("--open", help="Open the image, with its boxes drawn in.")
+    ] = False,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Everything on record about an image.
+    """Show everything on record about an image.
 
     [dim]labelloop images show 3fa9 --save seen.jpg[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
-    found = using.gather("Asking", lambda: images.get(deployment, image))
-    document = images.as_dict(deployment, found)
-    if save or open_it:
-        document["picture"] = str(images.draw(deployment, found, save))
-    using.tell(document, lambda: images.show_one(using.out.console, document))
-    if open_it:
-        typer.launch(document["picture"])
+    from cli import images
+
+    session = open_session(context, name, as_json)
+    deployment = session.deployment()
+    catalogued = session.wait_for("Reading the catalogue", lambda: images.get(deployment, image))
+    document = images.as_dict(deployment, catalogued)
+    if save or open_image:
+        document["drawn"] = str(images.draw(deployment, catalogued, save))
+    session.print_result(document, lambda: images.show(session.out.console, document))
+    if open_image:
+        typer.launch(document["drawn"])
 
 
 @images_app.command("relabel")
@@ -180,62 +200,68 @@ def relabel(  # noqa: PLR0917 one for each option
     context: typer.Context,
     image: Hash,
     label: Annotated[
-        list[str] | None, typer.Option("--label", "-l", help="An image-level label; once for each.")
+        list[str] | None, typer.Option("--label", "-l", help="Image-level label. Can be given several times.")
     ] = None,
     boxes: Annotated[
         Path | None,
         typer.Option(
             "--boxes",
-            help='JSON, in pixels: [{"label": "bolt", "left": 1, "top": 2, "width": 3, ...}]',
+            help='JSON file of boxes in pixels: [{"label": "bolt", "left": 1, "top": 2, "width": 3, ...}]',
         ),
     ] = None,
     manifest: Annotated[
-        Path | None, typer.Option("--from-manifest", help="A manifest with one line about this image.")
+        Path | None, typer.Option("--from-manifest", help="Manifest with one line, about this image.")
     ] = None,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is on an image; that stands until somebody says something else.
+    """Replace the labels of an image. They hold until somebody labels it again.
 
     [dim]labelloop images relabel 3fa9 --label scratch[/dim]
     """
-    using = session(context, name, as_json)
-    said = images.judgement(label or [], boxes, manifest)
-    deployment = using.deployment()
-    document = images.relabel(deployment, image, said)
-    using.tell(document, lambda: images.show_one(using.out.console, document))
+    from cli import images
+
+    session = open_session(context, name, as_json)
+    labels = images.read_labels(label or [], boxes, manifest)
+    deployment = session.deployment()
+    document = images.relabel(deployment, image, labels)
+    session.print_result(document, lambda: images.show(session.out.console, document))
 
 
-@images_app.command("withdraw")
-def withdraw(
+@images_app.command("exclude")
+def exclude(
     context: typer.Context, chosen: Hashes, yes: Yes = False, name: Name = None, as_json: AsJson = False
 ) -> None:
-    """Take images out of every later data set; they stay in the catalogue, and in the snapshots they are in.
+    """Leave images out of every later snapshot. They stay in the catalogue, and in the snapshots they are in.
 
-    [dim]labelloop images withdraw 3fa9 77c0 --yes[/dim]
+    [dim]labelloop images exclude 3fa9 77c0 --yes[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
-    found = [images.get(deployment, image) for image in chosen]
+    from cli import images
+
+    session = open_session(context, name, as_json)
+    deployment = session.deployment()
+    catalogued = [images.get(deployment, image) for image in chosen]
     if not yes:
-        _ask(using.out.as_json, len(found))
-    changed = images.withdraw(deployment, found)
-    using.tell(changed, lambda: images.show_changed(using.out.console, changed))
+        _confirm(session.out.as_json, len(catalogued))
+    changed = images.exclude(deployment, catalogued)
+    session.print_result(changed, lambda: images.show_statuses(session.out.console, changed))
 
 
 @images_app.command("restore")
 def restore(context: typer.Context, chosen: Hashes, name: Name = None, as_json: AsJson = False) -> None:
-    """Take withdrawn images back, with the labels they had.
+    """Take excluded images back, with the labels that they had.
 
     [dim]labelloop images restore 3fa9[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
+    from cli import images
+
+    session = open_session(context, name, as_json)
+    deployment = session.deployment()
     changed = images.restore(deployment, [images.get(deployment, image) for image in chosen])
-    using.tell(changed, lambda: images.show_changed(using.out.console, changed))
+    session.print_result(changed, lambda: images.show_statuses(session.out.console, changed))
 
 
-def _ask(as_json: bool, number: int) -> None:
-    question = f"Withdraw {number} image{'s' if number > 1 else ''}?"
+def _confirm(as_json: bool, number: int) -> None:
+    question = f"Exclude {number} image{'s' if number > 1 else ''}?"
     if as_json or not typer.confirm(question):
-        raise CommandError("nothing was withdrawn: say --yes", exit_code=2)
+        raise CommandError("no image was excluded: confirm it, or give --yes", exit_code=2)

@@ -1,9 +1,9 @@
-"""A deployment of LabelLoop, found by its name: the outputs of its CloudFormation stack."""
+"""A deployment of LabelLoop: the outputs of its CloudFormation stack, and clients of the services it uses."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,9 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as UnreachableError
 
-from lambdas.domain.review.desk.tasks import ReviewTable
+from cli.output import CommandError
 from lambdas.domain.shared.state import LoopState
-from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.shared.tuning import Tuning, TuningError
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -38,22 +38,19 @@ CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout
 OUTPUTS = {
     "bucket": "DataBucket",
     "catalogue_table": "CatalogueTable",
-    "loop_table": "LoopStateTable",
+    "loop_state_table": "LoopStateTable",
     "tuning_parameter": "TuningParameter",
     "project_arn": "ProjectArn",
-    "review_table": "ReviewTable",
-    "review_machine_arn": "ReviewMachineArn",
     "user_pool_id": "UserPoolId",
     "console_address": "ConsoleAddress",
     "retrain_machine_arn": "RetrainMachineArn",
     "promote_machine_arn": "PromoteMachineArn",
-    "topic_arn": "NotificationTopicArn",
     "register_dead_letters_url": "RegisterDeadLettersUrl",
     "detect_dead_letters_url": "DetectDeadLettersUrl",
 }
-"""Attribute of a Deployment: output of the stack."""
+"""Which output of the stack each attribute of a Deployment is read from."""
 
-_REFUSED = {
+_BAD_CREDENTIALS = {
     "ExpiredToken",
     "ExpiredTokenException",
     "InvalidClientTokenId",
@@ -62,33 +59,30 @@ _REFUSED = {
 }
 
 
-class DeploymentError(RuntimeError):
-    """The deployment cannot be found or asked; the message says what to do."""
+class DeploymentError(CommandError):
+    """The deployment cannot be found or used; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where a deployment's things are, and clients to reach them."""
+    """A deployment: its name, its resources, and clients to reach them."""
 
     name: str
     bucket: str
     catalogue_table: str
-    loop_table: str
+    loop_state_table: str
     tuning_parameter: str
     project_arn: str
-    review_table: str
-    review_machine_arn: str
     user_pool_id: str
     console_address: str
     retrain_machine_arn: str
     promote_machine_arn: str
-    topic_arn: str
     register_dead_letters_url: str
     detect_dead_letters_url: str
 
     @classmethod
     def find(cls, name: str) -> Deployment:
-        """The deployment of that name, in the account and region that boto3's environment says.
+        """Look a deployment up by its name, in the account and region that boto3's environment names.
 
         Raises:
             DeploymentError: there is none, or AWS cannot be asked.
@@ -130,31 +124,27 @@ class Deployment:
         return boto3.client("cognito-idp", config=CONFIG)
 
     @cached_property
-    def reviews(self) -> ReviewTable:
-        return ReviewTable(boto3.resource("dynamodb", config=CONFIG).Table(self.review_table))
-
-    @cached_property
     def loop_state(self) -> LoopState:
-        return LoopState(boto3.resource("dynamodb", config=CONFIG).Table(self.loop_table))
+        return LoopState(boto3.resource("dynamodb", config=CONFIG).Table(self.loop_state_table))
 
     def tuning(self) -> Tuning:
-        """The thresholds and intervals in force.
+        """The thresholds and intervals that are in force.
 
         Raises:
-            TuningError: the parameter's values cannot be used.
+            DeploymentError: the parameter's values cannot be used.
         """
         parameter = self.ssm.get_parameter(Name=self.tuning_parameter)
-        return Tuning.from_json(parameter["Parameter"]["Value"])
-
-    def as_dict(self) -> dict[str, str]:
-        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        try:
+            return Tuning.from_json(parameter["Parameter"]["Value"])
+        except TuningError as error:
+            raise DeploymentError(f"{self.tuning_parameter}: {error}") from error
 
 
 def explain(error: BotoCoreError | ClientError) -> str:
-    """What an error of AWS or of the way there means, and what to do about it."""
+    """Explain an error of AWS, or of the connection to it, and say what to do about it."""
     match error:
         case ClientError():
-            return _told_by_aws(error)
+            return _from_aws(error)
         case NoCredentialsError() | PartialCredentialsError():
             return f"no AWS credentials: {_SIGN_IN}"
         case ProfileNotFound():
@@ -166,9 +156,9 @@ def explain(error: BotoCoreError | ClientError) -> str:
     return str(error)
 
 
-def _told_by_aws(error: ClientError) -> str:
+def _from_aws(error: ClientError) -> str:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    if code in _REFUSED:
+    if code in _BAD_CREDENTIALS:
         return f"AWS does not accept these credentials: {message or code}. {_SIGN_IN.capitalize()}"
     return f"{error.operation_name}: {code}: {message}"
 
@@ -189,16 +179,16 @@ def _unreachable(error: BotoCoreError) -> str:
 
 def _outputs(name: str) -> dict[str, str]:
     try:
-        found = boto3.client("cloudformation", config=CONFIG).describe_stacks(StackName=name)["Stacks"]
+        stacks = boto3.client("cloudformation", config=CONFIG).describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             raise DeploymentError(_no_such_stack(name)) from error
         raise DeploymentError(explain(error)) from error
     except BotoCoreError as error:
         raise DeploymentError(explain(error)) from error
-    if not found:
+    if not stacks:
         raise DeploymentError(_no_such_stack(name))
-    return {output["OutputKey"]: output["OutputValue"] for output in found[0].get("Outputs", [])}
+    return {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
 
 
 def _no_such_stack(name: str) -> str:

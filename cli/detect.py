@@ -1,4 +1,4 @@
-"""`labelloop detect`: what the champion sees in pictures on this machine."""
+"""The command `labelloop detect`: ask the champion about images on this machine."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from lambdas.domain.detect import detection
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_BYTES = 4 * 1024 * 1024
-"""Of an image that is passed to DetectCustomLabels as bytes; botocore's model of the operation's Image."""
+"""Size of an image that is sent to DetectCustomLabels as bytes, by botocore's model of that operation."""
 
 
-class UnusablePictureError(ValueError):
-    """A picture that cannot be asked about; the message says why."""
+class UnusableImageError(ValueError):
+    """The champion cannot be asked about the image; the message says why."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the champion said about a picture, or why it could not be asked."""
+    """The champion's answer about an image, or why it could not be asked."""
 
     path: Path
     version: str = ""
@@ -40,27 +40,27 @@ class Answer:
     def as_dict(self) -> dict[str, Any]:
         if self.error:
             return {"image": str(self.path), "error": self.error}
-        found = {"image": str(self.path), "model_version": self.version, "labels": list(self.labels)}
-        return {**found, "drawn": str(self.drawn)} if self.drawn else found
+        answer = {"image": str(self.path), "model_version": self.version, "labels": list(self.labels)}
+        return {**answer, "drawn": str(self.drawn)} if self.drawn else answer
 
 
-def pictures(arguments: Sequence[str]) -> list[tuple[Path, Path]]:
-    """Every picture that the arguments name, once, with its path as seen from the argument.
+def images(arguments: Sequence[str]) -> list[tuple[Path, Path]]:
+    """Every image that the arguments name, once, with its path as seen from the argument.
 
-    A folder stands for the JPEG and PNG files in it and below it, a pattern for what it matches. What
-    leads to nothing stays in the list, to be reported with the rest.
+    A folder stands for the JPEG and PNG files in it and below it, a pattern for what it matches. An argument
+    that names no file stays in the list, to be reported with the rest.
     """
-    found: dict[Path, Path] = {}
+    paths: dict[Path, Path] = {}
     for argument in arguments:
         for path in _expanded(argument):
             if path.is_dir():
                 inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
-                found.update({p: p.relative_to(path) for p in inside if p not in found})
+                paths.update({p: p.relative_to(path) for p in inside if p not in paths})
                 if not inside:
-                    found.setdefault(path, Path(path.name))
+                    paths.setdefault(path, Path(path.name))
             else:
-                found.setdefault(path, Path(path.name))
-    return list(found.items())
+                paths.setdefault(path, Path(path.name))
+    return list(paths.items())
 
 
 def _expanded(argument: str) -> list[Path]:
@@ -77,7 +77,7 @@ def ask_about(
     min_confidence: float | None = None,
     out: Path | None = None,
 ) -> Iterator[Answer]:
-    """The champion's answer about each picture, in order; drawn into `out` if that is given.
+    """The champion's answer about each image, in order. With `out`, a copy with the boxes is written there.
 
     Raises:
         DeploymentError: no version serves.
@@ -89,21 +89,23 @@ def ask_about(
             version, labels = ask(deployment, body, min_confidence)
             drawn = targets.draw(body, labels, name) if targets else None
             yield Answer(path, version, tuple(labels), drawn)
-        except UnusablePictureError as error:
+        except UnusableImageError as error:
             yield Answer(path, error=str(error))
 
 
 def ask(
     deployment: Deployment, body: bytes, min_confidence: float | None = None
 ) -> tuple[str, list[dict[str, Any]]]:
-    """Name of the champion and what it sees; the new champion's answer if it was replaced meanwhile.
+    """Ask the champion about an image: its version name and its labels.
+
+    If it is replaced meanwhile, the new champion answers.
 
     Raises:
         DeploymentError: no version serves.
-        UnusablePictureError: Rekognition does not take the picture.
+        UnusableImageError: Rekognition does not accept the image.
     """
     try:
-        champion, found = detection.ask(
+        champion, labels = detection.ask(
             deployment.rekognition, deployment.loop_state, {"Bytes": body}, min_confidence=min_confidence
         )
     except detection.NoChampionError as error:
@@ -114,19 +116,19 @@ def ask(
     except ClientError as error:
         if error.response["Error"]["Code"] not in detection.UNUSABLE:
             raise
-        raise UnusablePictureError(error.response["Error"]["Message"]) from error
-    return champion.version_name, found
+        raise UnusableImageError(error.response["Error"]["Message"]) from error
+    return champion.version_name, labels
 
 
 def _read(path: Path) -> bytes:
     if path.is_dir():
-        raise UnusablePictureError("there is no JPEG or PNG file in this folder")
+        raise UnusableImageError("there is no JPEG or PNG file in this folder")
     try:
         body = path.read_bytes()
     except OSError as error:
-        raise UnusablePictureError(error.strerror or str(error)) from error
+        raise UnusableImageError(error.strerror or str(error)) from error
     if len(body) > MAX_BYTES:
-        raise UnusablePictureError(
+        raise UnusableImageError(
             f"{len(body) / 1024**2:.1f} MB: more than 4 MB cannot be sent; put it under detect/ in the"
             " bucket, its answer comes under results/"
         )
@@ -134,7 +136,7 @@ def _read(path: Path) -> bytes:
 
 
 class _Targets:
-    """Where drawn pictures go. No two go to the same place, and none to a place that was asked about."""
+    """The files that drawn images are written to, each with a path of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -145,7 +147,7 @@ class _Targets:
         try:
             drawing.save(drawing.annotate(body, labels), target)
         except (UnidentifiedImageError, OSError) as error:
-            raise UnusablePictureError(f"it cannot be drawn into {target}: {error}") from error
+            raise UnusableImageError(f"it cannot be drawn into {target}: {error}") from error
         return target
 
     def _free(self, name: Path) -> Path:
@@ -168,7 +170,7 @@ def show(console: Console, answers: Sequence[Answer]) -> None:
         if answer.error:
             table.add_row(image, f"[red]{escape(answer.error)}[/red]", "", "")
         elif not answer.labels:
-            table.add_row(image, "[dim]nothing found[/dim]", "", "")
+            table.add_row(image, "[dim]no objects[/dim]", "", "")
         for row, label in enumerate(answer.labels):
             table.add_row(
                 "" if row else image, escape(label["label"]), f"{label['confidence']:.1f}", _box(label)
@@ -178,4 +180,4 @@ def show(console: Console, answers: Sequence[Answer]) -> None:
 
 def _box(label: dict[str, Any]) -> str:
     box = label.get("box")
-    return ", ".join(f"{box[side]:.3f}" for side in ("left", "top", "width", "height")) if box else ""
+    return ", ".join(f"{box[name]:.3f}" for name in ("left", "top", "width", "height")) if box else ""

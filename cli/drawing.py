@@ -1,4 +1,4 @@
-"""Boxes and labels drawn into pictures."""
+"""Draws boxes and labels into images."""
 
 from __future__ import annotations
 
@@ -14,61 +14,61 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 Colour = tuple[int, int, int]
 
 MIN_TEXT = 12
-"""Pixels; smaller letters cannot be read."""
+"""Height of letters in pixels; smaller ones cannot be read."""
 
 
 def colour_of(label: str) -> Colour:
-    """A strong colour, the same for a label in every picture and on every machine."""
+    """The colour of a label: strong, and the same in every image and on every machine."""
     digest = hashlib.sha256(label.encode()).digest()
     hue, dark = int.from_bytes(digest[:2]) / 65536, digest[2] % 2
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.9, 0.62 if dark else 0.88)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def annotate(picture: bytes | Image.Image, found: Sequence[dict[str, Any]]) -> Image.Image:
-    """The picture upright, as RGB, with what was found in it.
+def annotate(image: bytes | Image.Image, detections: Sequence[dict[str, Any]]) -> Image.Image:
+    """A copy of an image with its detections drawn in, upright and as RGB.
 
     Args:
-        found: as lambdas.domain.rekognition.custom_labels.detect gives it: label, confidence (0 to 100)
-            and, from a detection model, a box in ratios of the upright picture. What has no box is listed at
-            the top.
+        detections: as lambdas.domain.rekognition.custom_labels.detect returns them: label, confidence (0 to
+            100) and, from a detection model, a box in ratios of the upright image. Those without a box are
+            listed at the top.
     """
-    upright = _upright(picture)
+    upright = _upright(image)
     draw = ImageDraw.Draw(upright)
     size = max(MIN_TEXT, round(max(upright.size) / 40))
     font = ImageFont.load_default(size)
     line = max(2, size // 6)
-    boxed = [detection for detection in found if "box" in detection]
+    boxed = [detection for detection in detections if "box" in detection]
     for detection in boxed:
         draw.rectangle(_pixels(detection["box"], upright), outline=colour_of(detection["label"]), width=line)
     # Captions come after all boxes: no line may run through a word.
     for detection in boxed:
         left, top, _, _ = _pixels(detection["box"], upright)
         _caption(draw, (left, top - size - 2 * line), detection, font, upright.size)
-    whole = [detection for detection in found if "box" not in detection]
+    whole = [detection for detection in detections if "box" not in detection]
     for row, detection in enumerate(whole):
         _caption(draw, (line, line + row * (size + 3 * line)), detection, font, upright.size)
     return upright
 
 
-def save(picture: Image.Image, path: Path) -> None:
-    """Write the picture in the format of the path's suffix, with little loss, making its folder."""
+def save(image: Image.Image, path: Path) -> None:
+    """Write an image to a file, in the format of its suffix and with little loss. The folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, quality=92)
+    image.save(path, quality=92)
 
 
-def _upright(picture: bytes | Image.Image) -> Image.Image:
-    if isinstance(picture, Image.Image):
-        return ImageOps.exif_transpose(picture).convert("RGB")
-    with Image.open(io.BytesIO(picture)) as opened:
+def _upright(image: bytes | Image.Image) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return ImageOps.exif_transpose(image).convert("RGB")
+    with Image.open(io.BytesIO(image)) as opened:
         return ImageOps.exif_transpose(opened).convert("RGB")
 
 
-def _pixels(box: dict[str, float], picture: Image.Image) -> tuple[float, float, float, float]:
-    left, top = box["left"] * picture.width, box["top"] * picture.height
-    right, bottom = left + box["width"] * picture.width, top + box["height"] * picture.height
-    left, top = min(max(left, 0), picture.width - 1), min(max(top, 0), picture.height - 1)
-    return left, top, max(left, min(right, picture.width - 1)), max(top, min(bottom, picture.height - 1))
+def _pixels(box: dict[str, float], image: Image.Image) -> tuple[float, float, float, float]:
+    left, top = box["left"] * image.width, box["top"] * image.height
+    right, bottom = left + box["width"] * image.width, top + box["height"] * image.height
+    left, top = min(max(left, 0), image.width - 1), min(max(top, 0), image.height - 1)
+    return left, top, max(left, min(right, image.width - 1)), max(top, min(bottom, image.height - 1))
 
 
 def _caption(

@@ -1,4 +1,4 @@
-"""`labelloop export`: labelled images, their labels and their sides, back out of a deployment."""
+"""The command `labelloop export`: write labelled images, their labels and their split to a folder."""
 
 from __future__ import annotations
 
@@ -37,29 +37,31 @@ if TYPE_CHECKING:
 
 THREADS = 16
 WINDOW = 4 * THREADS
-"""Downloads in hand at once."""
+"""Downloads that are begun and not written yet."""
 
 _CONFIG = CONFIG.merge(Config(max_pool_connections=THREADS))
 
 
 @dataclass(frozen=True)
 class Options:
+    """What to export, and how."""
+
     format: str = ""
-    """Empty: coco, or what takes image-level labels if that is what the images have."""
+    """Empty: coco for boxes, manifest for image-level labels."""
     snapshot: str = ""
     """Empty: the catalogue as it is now."""
     with_images: bool = True
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A labelled image under the name that it is written by."""
+class ExportedImage:
+    """A labelled image and the name that it is written under."""
 
     image: CatalogueImage
-    side: DatasetType | None
+    dataset_type: DatasetType | None
     name: str
 
-    def as_found(self) -> ImageAnnotation:
+    def annotation(self) -> ImageAnnotation:
         image = self.image
         return ImageAnnotation(
             image=self.name,
@@ -68,14 +70,14 @@ class Exported:
             boxes=tuple(LabelledBox(b.label, b.left, b.top, b.width, b.height) for b in image.boxes),
             size=(image.width, image.height),
             normalised=False,
-            split=self.side or "",
+            split=self.dataset_type or "",
             file="",
             line=0,
         )
 
 
 class Names:
-    """What images are called: as they were when they were dropped, and no two alike."""
+    """Names of exported images: those that they were imported under, made unique."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
@@ -87,11 +89,11 @@ class Names:
             if name.lower() not in self._taken:
                 self._taken.add(name.lower())
                 return name
-        raise CommandError(f"{image.id} is there twice")
+        raise CommandError(f"{image.id} is exported twice")
 
 
 def _names(image: CatalogueImage) -> Iterator[str]:
-    """The names that it came under, without the folder of its data set, then with it; only safe ones."""
+    """The safe names that an image came under: first without the folder of its dataset, then with it."""
     keys = sorted(image.sources, key=lambda key: (not key.startswith(ANNOTATIONS), key))
     below = [
         key.removeprefix(folder)
@@ -112,63 +114,63 @@ def _is_safe(name: str) -> bool:
 # Reading
 
 
-def of_catalogue(deployment: Deployment) -> Iterator[Exported]:
-    """Every labelled image, with its side if it has one."""
+def of_catalogue(deployment: Deployment) -> Iterator[ExportedImage]:
+    """Every labelled image of the catalogue, with its dataset type if it has one."""
     names, ledger = Names(), Ledger.read(deployment.catalogue)
     for image in curation.find(deployment.catalogue, status="labelled"):
-        yield Exported(image, ledger.side_of(image.sha256), names.name(image))
+        yield ExportedImage(image, ledger.side_of(image.sha256), names.name(image))
 
 
-def of_snapshot(deployment: Deployment, snapshot: str) -> Iterator[Exported]:
+def of_snapshot(deployment: Deployment, snapshot: str) -> Iterator[ExportedImage]:
     """The images of a snapshot, labelled as they were in it."""
     names = Names()
-    for side in DATASET_TYPES:
-        lines = snapshots.entries(deployment.s3, deployment.bucket, snapshot, side)
+    for dataset_type in DATASET_TYPES:
+        lines = snapshots.entries(deployment.s3, deployment.bucket, snapshot, dataset_type)
         for number, line in enumerate(lines, start=1):
-            said = manifests.parse_line(line, number)
-            sha256 = PurePosixPath(said.source_key).stem
+            annotation = manifests.parse_line(line, number)
+            sha256 = PurePosixPath(annotation.source_key).stem
             known = catalogue_images.get_image(deployment.catalogue, sha256)
             if known is None:
                 raise CommandError(f"image {sha256} of snapshot {snapshot} is not in the catalogue")
-            image = replace(known, kind=said.kind, labels=said.labels, boxes=said.boxes)
-            yield Exported(image, side, names.name(known))
+            image = replace(known, kind=annotation.kind, labels=annotation.labels, boxes=annotation.boxes)
+            yield ExportedImage(image, dataset_type, names.name(known))
 
 
 # Writing
 
 
-def run(using: Session, path: Path, options: Options) -> None:
-    """See `labelloop export --help`.
+def run(session: Session, path: Path, options: Options) -> None:
+    """Export images to a folder, as `labelloop export` does.
 
     Raises:
-        CommandError: the folder is not empty, there is nothing to export, or the format has no place for it.
+        CommandError: the folder is not empty, nothing is labelled, or the format cannot hold the labels.
     """
     _check_target(path)
-    deployment = using.deployment()
-    chosen, total = _chosen(deployment, options)
-    exported = iter(chosen)
-    first = next(exported, None)
+    deployment = session.deployment()
+    images, total = _chosen(deployment, options)
+    remaining = iter(images)
+    first = next(remaining, None)
     if first is None:
         raise CommandError(f"{deployment.name} has no labelled image to export")
     format = options.format or ("manifest" if first.image.kind == "classification" else "coco")
     counts: Counter[str] = Counter()
     with (
-        meter(using.out.console, "Exporting", total) as shown,
-        _Downloads(deployment.bucket, path, shown) as downloads,
+        meter(session.out.console, "Exporting", total) as progress,
+        _Downloads(deployment.bucket, path, progress) as downloads,
     ):
 
-        def passing() -> Iterator[ImageAnnotation]:
-            for each in chain([first], exported):
-                _check_kind(each, format)
-                counts[each.side or "unassigned"] += 1
+        def annotations() -> Iterator[ImageAnnotation]:
+            for image in chain([first], remaining):
+                _check_kind(image, format)
+                counts[image.dataset_type or "unassigned"] += 1
                 if options.with_images:
-                    downloads.add(each)
+                    downloads.add(image)
                 else:
-                    shown.advance()
-                yield each.as_found()
+                    progress.advance()
+                yield image.annotation()
 
         try:
-            _WRITERS[format](path, passing())
+            _WRITERS[format](path, annotations())
         except ValueError as error:
             raise CommandError(f"{path}: {error}") from error
     document = {
@@ -179,55 +181,57 @@ def run(using: Session, path: Path, options: Options) -> None:
         "downloaded": downloads.count,
         "missing": downloads.missing,
     }
-    using.tell(document, lambda: _show(using.out.console, document))
+    session.print_result(document, lambda: _show(session.out.console, document))
     if downloads.missing:
         raise CommandError(f"{words.count(len(downloads.missing), 'image')} could not be downloaded")
 
 
 def _check_target(path: Path) -> None:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise CommandError(f"{path} is there already: name a folder that is not, or is empty", exit_code=2)
+        raise CommandError(
+            f"{path} exists and is not an empty folder: name a new or an empty one", exit_code=2
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandError(f"{path} cannot be made: {error.strerror}", exit_code=2) from error
 
 
-def _check_kind(exported: Exported, format: str) -> None:
-    """Before the image is downloaded. Raises CommandError."""
+def _check_kind(exported: ExportedImage, format: str) -> None:
+    """Refuse an image whose labels the format cannot hold, before it is downloaded."""
     if exported.image.kind == "classification" and format in _OF_BOXES:
         raise CommandError(
-            f"{format} has a place for boxes only, and {exported.name} has labels of the whole image: choose"
+            f"{format} holds boxes only, and {exported.name} has labels of the whole image: choose"
             " --format manifest",
             exit_code=2,
         )
 
 
-def _chosen(deployment: Deployment, options: Options) -> tuple[Iterable[Exported], int]:
-    """The images, and how many they are."""
+def _chosen(deployment: Deployment, options: Options) -> tuple[Iterable[ExportedImage], int]:
+    """The images to export, and their number."""
     if not options.snapshot:
         return of_catalogue(deployment), catalogue_images.count_by_status(deployment.catalogue)["labelled"]
     try:
-        found = snapshots.read(deployment.s3, deployment.bucket, options.snapshot)
+        made = snapshots.read(deployment.s3, deployment.bucket, options.snapshot)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchKey":
             raise
         raise CommandError(
-            f"there is no snapshot {options.snapshot}: `labelloop models VERSION` tells that of a version"
+            f"there is no snapshot {options.snapshot}: `labelloop versions VERSION` shows that of a version"
         ) from error
-    return of_snapshot(deployment, options.snapshot), found.train_images + found.test_images
+    return of_snapshot(deployment, options.snapshot), made.train_images + made.test_images
 
 
 class _Downloads:
-    """Images on their way to their files, WINDOW of them in hand."""
+    """Downloads images to their files in parallel, at most WINDOW of them at once."""
 
-    def __init__(self, bucket: str, folder: Path, shown: Meter) -> None:
+    def __init__(self, bucket: str, folder: Path, progress: Meter) -> None:
         self.count = 0
         self.missing: list[str] = []
-        self._bucket, self._folder, self._shown = bucket, folder, shown
+        self._bucket, self._folder, self._progress = bucket, folder, progress
         self._s3 = client()
         self._pool = ThreadPoolExecutor(THREADS)
-        self._waiting: dict[Future[int], Exported] = {}
+        self._waiting: dict[Future[int], ExportedImage] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -235,16 +239,16 @@ class _Downloads:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
-                self._settle(ALL_COMPLETED)
+                self._wait(ALL_COMPLETED)
         finally:
             self._pool.shutdown(cancel_futures=True)
 
-    def add(self, exported: Exported) -> None:
+    def add(self, exported: ExportedImage) -> None:
         if len(self._waiting) >= WINDOW:
-            self._settle(FIRST_COMPLETED)
+            self._wait(FIRST_COMPLETED)
         self._waiting[self._pool.submit(self._fetch, exported)] = exported
 
-    def _fetch(self, exported: Exported) -> int:
+    def _fetch(self, exported: ExportedImage) -> int:
         image = exported.image
         body = self._s3.get_object(Bucket=self._bucket, Key=image.key)["Body"].read()
         if hashlib.sha256(body).hexdigest() != image.sha256:
@@ -254,12 +258,12 @@ class _Downloads:
         target.write_bytes(body)
         return len(body)
 
-    def _settle(self, until: str) -> None:
+    def _wait(self, until: str) -> None:
         done, _ = wait(self._waiting, return_when=until)
         for future in done:
             exported = self._waiting.pop(future)
             try:
-                self._shown.advance(future.result())
+                self._progress.advance(future.result())
                 self.count += 1
             except ClientError as error:
                 if error.response["Error"]["Code"] != "NoSuchKey":
@@ -270,7 +274,7 @@ class _Downloads:
 
 
 def client() -> S3Client:
-    """A client for so many downloads at once."""
+    """An S3 client for THREADS downloads at once."""
     return boto3.client("s3", config=_CONFIG)
 
 
@@ -284,8 +288,8 @@ _OF_BOXES = ("coco", "yolo")
 
 
 def _show(console: Console, document: dict[str, Any]) -> None:
-    sides = ", ".join(f"{count} {side}" for side, count in sorted(document["images"].items()))
-    console.print(f"{document['path']}: {document['format']}, {sides}", markup=False, soft_wrap=True)
+    counts = ", ".join(f"{count} {type}" for type, count in sorted(document["images"].items()))
+    console.print(f"{document['path']}: {document['format']}, {counts}", markup=False, soft_wrap=True)
     console.print(f"{words.count(document['downloaded'], 'image')} downloaded")
     for key in document["missing"][:10]:
         console.print(f"missing: {key}", style="yellow", markup=False)

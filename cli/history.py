@@ -1,4 +1,4 @@
-"""`labelloop runs` and `labelloop models`: what is on record."""
+"""`labelloop runs` and `labelloop versions`: what is on record."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def version(deployment: Deployment, name: str) -> ModelVersion:
     return matches[0]
 
 
-def models(deployment: Deployment) -> list[VersionEntry]:
+def versions(deployment: Deployment) -> list[VersionEntry]:
     """Every model version, newest first."""
     champion = deployment.loop_state.champion()
     serving = champion.version_name if champion else ""
@@ -163,7 +163,7 @@ def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
     return VersionEntry(version, serves, f"s3://{deployment.bucket}/datasets/{version.snapshot or ''}/")
 
 
-def show_models(console: Console, entries: Sequence[VersionEntry]) -> None:
+def show_versions(console: Console, entries: Sequence[VersionEntry]) -> None:
     if not entries:
         console.print("No model version yet: the first run trains one")
         return
@@ -186,7 +186,7 @@ def show_models(console: Console, entries: Sequence[VersionEntry]) -> None:
     console.print(table)
 
 
-def show_model(console: Console, entry: VersionEntry) -> None:
+def show_version(console: Console, entry: VersionEntry) -> None:
     """Everything on record about a model version."""
     version = entry.version
     facts = [

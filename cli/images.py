@@ -1,4 +1,4 @@
-"""`labelloop images`: single images of the catalogue, found, shown and corrected."""
+"""The commands `labelloop images ...`: find, show and correct single images of the catalogue."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ from cli.output import CommandError
 from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Status
-from lambdas.domain.shared import annotation as shared_annotation
 from lambdas.domain.shared import manifests
-from lambdas.domain.shared.annotation import Box, DatasetType, Kind
+from lambdas.domain.shared.annotation import Annotation, Box, DatasetType, Kind, clean_label
 from lambdas.domain.shared.manifests import BrokenLineError
 
 MIN_PREFIX = 4
-"""Letters of a hash; fewer are hardly ever one image's alone."""
-HASH_LETTERS = 64
+"""Characters of a hash that have to be given: fewer hardly ever name one image alone."""
+HASH_CHARACTERS = 64
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What images are looked for; None and empty: any."""
+class Query:
+    """Which images to find. None: any."""
 
     label: str | None
     status: Status | None
     source: str | None
-    side: DatasetType | None
+    dataset_type: DatasetType | None
     limit: int
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a person says is on an image."""
+class Labels:
+    """The labels that a person gives an image."""
 
     kind: Kind
     labels: tuple[str, ...] = ()
@@ -53,36 +52,38 @@ class Judgement:
 # Finding
 
 
-def find(deployment: Deployment, wanted: Wanted) -> list[dict[str, Any]]:
-    """The images that are wanted, as documents."""
-    found = curation.find(
+def find(deployment: Deployment, query: Query) -> list[dict[str, Any]]:
+    """Find images: one document for each."""
+    matches = curation.find(
         deployment.catalogue,
-        label=wanted.label,
-        status=wanted.status,
-        source=wanted.source,
-        side=wanted.side,
-        limit=wanted.limit,
+        label=query.label,
+        status=query.status,
+        source=query.source,
+        side=query.dataset_type,
+        limit=query.limit,
     )
-    return [as_dict(deployment, image) for image in found]
+    return [as_dict(deployment, image) for image in matches]
 
 
 def get(deployment: Deployment, prefix: str) -> CatalogueImage:
-    """The image whose hash begins so.
+    """Look an image up by the first characters of its hash.
 
     Raises:
         CommandError: there is none, or there are several.
     """
-    wanted = prefix.lower().removeprefix("image#").removeprefix("images/")
-    if len(wanted) < MIN_PREFIX or not set(wanted) <= set("0123456789abcdef"):
+    characters = prefix.lower().removeprefix("image#").removeprefix("images/")
+    if len(characters) < MIN_PREFIX or not set(characters) <= set("0123456789abcdef"):
         raise CommandError(
-            f"{prefix!r} is no image: give {MIN_PREFIX} or more letters of its hash, as"
+            f"{prefix!r} is no image: give {MIN_PREFIX} or more characters of its hash, as"
             " `labelloop images find` shows it",
             exit_code=2,
         )
-    hashes = [wanted] if len(wanted) == HASH_LETTERS else list(_beginning_with(deployment, wanted))
+    hashes = [characters]
+    if len(characters) < HASH_CHARACTERS:
+        hashes = list(_beginning_with(deployment, characters))
     if len(hashes) > 1:
-        told = ", ".join(sha256[: len(wanted) + 4] for sha256 in sorted(hashes)[:5])
-        raise CommandError(f"{prefix} may be any of {len(hashes)} images: {told} ...", exit_code=2)
+        first = ", ".join(sha256[: len(characters) + 4] for sha256 in sorted(hashes)[:5])
+        raise CommandError(f"{prefix} may be any of {len(hashes)} images: {first} ...", exit_code=2)
     image = catalogue_images.get_image(deployment.catalogue, hashes[0]) if hashes else None
     if image is None:
         raise CommandError(f"there is no image {prefix} in {deployment.name}")
@@ -96,7 +97,7 @@ def _beginning_with(deployment: Deployment, prefix: str) -> Iterator[str]:
             yield id.removeprefix(catalogue_images.image_id(""))
 
 
-# Telling
+# Showing
 
 
 def as_dict(deployment: Deployment, image: CatalogueImage) -> dict[str, Any]:
@@ -104,7 +105,7 @@ def as_dict(deployment: Deployment, image: CatalogueImage) -> dict[str, Any]:
     return {
         "sha256": image.sha256,
         "status": image.status,
-        "side": catalogue_images.side_of(deployment.catalogue, image.sha256) or "",
+        "dataset_type": catalogue_images.side_of(deployment.catalogue, image.sha256) or "",
         "kind": image.kind,
         "labels": list(image.label_names),
         "boxes": [
@@ -124,32 +125,43 @@ def as_dict(deployment: Deployment, image: CatalogueImage) -> dict[str, Any]:
     }
 
 
-def show_found(console: Console, found: Sequence[dict[str, Any]], limit: int) -> None:
-    if not found:
+def show_list(console: Console, images: Sequence[dict[str, Any]], limit: int) -> None:
+    """Print a table of images."""
+    if not images:
         console.print("No such image")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("image", "status", "side", "labels", "size", "came as"):
+    for column in ("image", "status", "dataset type", "labels", "size", "source"):
         table.add_column(column, overflow="fold")
-    for image in found:
+    for image in images:
         table.add_row(
             image["sha256"][:12],
             image["status"],
-            image["side"],
+            image["dataset_type"],
             escape(", ".join(image["labels"])),
             f"{image['width']} x {image['height']}",
             escape(image["sources"][0] if image["sources"] else ""),
         )
     console.print(table)
-    if len(found) == limit:
-        console.print(f"The first {limit}; --limit gives more", style="dim")
+    if len(images) == limit:
+        console.print(f"Only the first {limit} are shown; --limit shows more", style="dim")
 
 
-def show_one(console: Console, image: dict[str, Any]) -> None:
+def show(console: Console, image: dict[str, Any]) -> None:
+    """Print everything on record about an image."""
     table = Table.grid(padding=(0, 2))
-    for fact in ("sha256", "status", "conflict_reason", "side", "kind", "labelled_by", "format", "key"):
-        if image[fact]:
-            table.add_row(fact.replace("_", " "), escape(str(image[fact])))
+    for name in (
+        "sha256",
+        "status",
+        "conflict_reason",
+        "dataset_type",
+        "kind",
+        "labelled_by",
+        "format",
+        "key",
+    ):
+        if image[name]:
+            table.add_row(name.replace("_", " "), escape(str(image[name])))
     table.add_row("size", f"{image['width']} x {image['height']} pixels, {image['bytes']} bytes")
     table.add_row("labels", escape(", ".join(image["labels"])) or "[dim]none[/dim]")
     for box in image["boxes"]:
@@ -158,34 +170,35 @@ def show_one(console: Console, image: dict[str, Any]) -> None:
     table.add_row("registered", words.moment(image["registered_at"]))
     table.add_row("changed", words.moment(image["changed_at"]))
     for number, source in enumerate(image["sources"]):
-        table.add_row("" if number else "came as", escape(source))
-    if "picture" in image:
-        table.add_row("picture", escape(image["picture"]))
+        table.add_row("" if number else "source", escape(source))
+    if "drawn" in image:
+        table.add_row("drawn", escape(image["drawn"]))
     console.print(table)
 
 
-def show_changed(console: Console, changed: Sequence[dict[str, Any]]) -> None:
-    for image in changed:
+def show_statuses(console: Console, images: Sequence[dict[str, Any]]) -> None:
+    """Print the status of each image."""
+    for image in images:
         console.print(f"{image['sha256'][:12]}: {image['status']}")
 
 
 def draw(deployment: Deployment, image: CatalogueImage, path: Path | None) -> Path:
-    """Write the picture with its boxes and labels; where it is.
+    """Write the image to a file, with its boxes and labels drawn in: the path of the file.
 
     Raises:
-        CommandError: it cannot be written there.
+        CommandError: the file cannot be written.
     """
     target = path or Path(gettempdir(), f"labelloop-{image.sha256[:12]}.jpg")
     body = deployment.s3.get_object(Bucket=deployment.bucket, Key=image.key)["Body"].read()
     try:
-        drawing.save(drawing.annotate(body, _found(image)), target)
+        drawing.save(drawing.annotate(body, _as_detections(image)), target)
     except (OSError, ValueError) as error:
         raise CommandError(f"{target} cannot be written: {error}") from error
     return target
 
 
-def _found(image: CatalogueImage) -> list[dict[str, Any]]:
-    """What is on the image, as `drawing.annotate` takes detections."""
+def _as_detections(image: CatalogueImage) -> list[dict[str, Any]]:
+    """The image's labels and boxes, as `drawing.annotate` takes detections."""
     whole = [{"label": label, "confidence": 100.0} for label in image.labels]
     return whole + [
         {
@@ -205,85 +218,85 @@ def _found(image: CatalogueImage) -> list[dict[str, Any]]:
 # Correcting
 
 
-def judgement(labels: Sequence[str], boxes: Path | None, manifest: Path | None) -> Judgement:
-    """What the options of `relabel` say.
+def read_labels(labels: Sequence[str], boxes: Path | None, manifest: Path | None) -> Labels:
+    """The labels that the options of `labelloop images relabel` give.
 
     Raises:
-        CommandError: not just one of them was given, or it cannot be used.
+        CommandError: none or several of the options were given, or the given one cannot be used.
     """
     if sum((bool(labels), boxes is not None, manifest is not None)) != 1:
-        raise CommandError("say what is on it with one of --label, --boxes, --from-manifest", exit_code=2)
+        raise CommandError("give the labels with one of --label, --boxes, --from-manifest", exit_code=2)
     try:
         if boxes:
             return _from_boxes(boxes)
         if manifest:
             return _from_manifest(manifest)
-        return Judgement(
-            "classification", labels=tuple(sorted({shared_annotation.clean_label(label) for label in labels}))
-        )
+        return Labels("classification", labels=tuple(sorted({clean_label(label) for label in labels})))
     except OSError as error:
         raise CommandError(f"{boxes or manifest}: {error.strerror}", exit_code=2) from error
-    except BrokenLineError as broken:
-        raise CommandError(f"{boxes or manifest}: {broken}", exit_code=2) from broken
+    except BrokenLineError as error:
+        raise CommandError(f"{boxes or manifest}: {error}", exit_code=2) from error
     except (ValueError, KeyError, TypeError) as error:
         raise CommandError(f"{boxes or manifest or '--label'}: {_why(error)}", exit_code=2) from error
 
 
-def relabel(deployment: Deployment, prefix: str, said: Judgement) -> dict[str, Any]:
-    """Say what is on the image: its document as it is then.
+def relabel(deployment: Deployment, prefix: str, labels: Labels) -> dict[str, Any]:
+    """Replace the labels of an image: its document after that.
 
     Raises:
         CommandError: boxes do not fit the image.
     """
     image = get(deployment, prefix)
-    annotation = shared_annotation.Annotation(
-        deployment.bucket, image.key, said.kind, labels=said.labels, boxes=said.boxes
+    annotation = Annotation(
+        deployment.bucket, image.key, labels.kind, labels=labels.labels, boxes=labels.boxes
     )
     if problem := manifests.check_fits(annotation, image.width, image.height):
         raise CommandError(f"{image.sha256[:12]}: {problem[1]}", exit_code=2)
-    curation.relabel(deployment.catalogue, image.sha256, said.kind, said.labels, said.boxes, _by())
+    curation.relabel(deployment.catalogue, image.sha256, labels.kind, labels.labels, labels.boxes, _user())
     return as_dict(deployment, get(deployment, image.sha256))
 
 
-def withdraw(deployment: Deployment, found: Sequence[CatalogueImage]) -> list[dict[str, Any]]:
-    """Take images out of every later data set."""
-    for image in found:
-        curation.withdraw(deployment.catalogue, image.sha256, _by())
-    return [as_dict(deployment, get(deployment, image.sha256)) for image in found]
+def exclude(deployment: Deployment, images: Sequence[CatalogueImage]) -> list[dict[str, Any]]:
+    """Leave images out of every later snapshot: their documents after that."""
+    for image in images:
+        curation.withdraw(deployment.catalogue, image.sha256, _user())
+    return [as_dict(deployment, get(deployment, image.sha256)) for image in images]
 
 
-def restore(deployment: Deployment, found: Sequence[CatalogueImage]) -> list[dict[str, Any]]:
-    """Take withdrawn images back."""
-    for image in found:
-        curation.restore(deployment.catalogue, image.sha256, _by())
-    return [as_dict(deployment, get(deployment, image.sha256)) for image in found]
+def restore(deployment: Deployment, images: Sequence[CatalogueImage]) -> list[dict[str, Any]]:
+    """Take excluded images back: their documents after that."""
+    for image in images:
+        curation.restore(deployment.catalogue, image.sha256, _user())
+    return [as_dict(deployment, get(deployment, image.sha256)) for image in images]
 
 
-def _from_boxes(path: Path) -> Judgement:
+def _from_boxes(path: Path) -> Labels:
     boxes = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(boxes, list):
         raise ValueError('a list of boxes is needed: [{"label": ..., "left": ..., "top": ..., ...}]')
-    return Judgement("detection", boxes=tuple(_box(box) for box in boxes))
+    return Labels("detection", boxes=tuple(_box(box) for box in boxes))
 
 
 def _box(box: dict[str, Any]) -> Box:
-    sides = (int(box[side]) for side in ("left", "top", "width", "height"))
-    return Box(shared_annotation.clean_label(box["label"]), *sides)
+    left, top, width, height = (int(box[name]) for name in ("left", "top", "width", "height"))
+    return Box(clean_label(box["label"]), left, top, width, height)
 
 
-def _from_manifest(path: Path) -> Judgement:
+def _from_manifest(path: Path) -> Labels:
     lines = list(manifests.numbered_lines([path.read_bytes()]))
     if len(lines) != 1:
         raise ValueError(f"{words.count(len(lines), 'line')}; one is needed, about this image")
-    said = manifests.parse_line(lines[0][1], lines[0][0])
-    return Judgement(said.kind, said.labels, said.boxes)
+    number, line = lines[0]
+    annotation = manifests.parse_line(line, number)
+    return Labels(annotation.kind, annotation.labels, annotation.boxes)
 
 
 def _why(error: Exception) -> str:
     return f"a box lacks {error}" if isinstance(error, KeyError) else str(error)
 
 
-def _by() -> str:
+def _user() -> str:
+    """Who uses the command line, for the record."""
     try:
         return f"{getpass.getuser()} (command line)"
     except (OSError, KeyError):

@@ -1,27 +1,26 @@
-"""`labelloop`: what people do with a deployment, from the command line.
+"""The command `labelloop`: what people do with a deployment from the command line.
 
-It speaks to AWS by boto3 alone, and so to the embedded stack where AWS_ENDPOINT_URL says so.
+It calls AWS through boto3 alone, and so the embedded stack where AWS_ENDPOINT_URL names it. Each command
+imports what it needs when it runs, so that --help does not wait until boto3 and Pillow are loaded.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import track
 
-from cli import control, datasets, following, history, live, reporting, status
-from cli import detect as detection
-from cli.session import INTERRUPTED, AsJson, Commands, Name, Session, session
-from cli.users import users_app
-from lambdas.domain.review.workforce import worker_template
-from lambdas.domain.shared import records
+from cli import datasets, users
+from cli.session import INTERRUPTED, AsJson, Commands, Name, Session, open_session
 
-Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")]
+if TYPE_CHECKING:
+    from cli import following
+    from lambdas.domain.shared import records
 
 DEFAULT_NAME = "labelloop"
 
+Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow it until it has ended.")]
 
 app = typer.Typer(
     cls=Commands,
@@ -30,185 +29,216 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
-    epilog="Exit codes: 0 done, 1 failed, 2 not understood, 3 no promotion (rejected or skipped).",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 nothing promoted (rejected or skipped).",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"labelloop {version('labelloop')}")
+        raise typer.Exit
 
 
 @app.callback()
 def options(
     context: typer.Context,
     name: Annotated[
-        str,
-        typer.Option("--name", "-n", envvar="LABELLOOP_NAME", help="The deployment that is meant."),
+        str, typer.Option("--name", "-n", envvar="LABELLOOP_NAME", help="Name of the deployment.")
     ] = DEFAULT_NAME,
     as_json: AsJson = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and nothing else."
+        ),
+    ] = False,
 ) -> None:
-    """LabelLoop keeps a Rekognition Custom Labels model good by itself; this looks after it.
+    """Look after a deployment of LabelLoop.
 
-    It works on AWS with your credentials, and on the embedded stack after `. .embedded/env`.
+    LabelLoop keeps an Amazon Rekognition Custom Labels model up to date by itself. This command works on AWS
+    with your credentials, and on the embedded stack after `. .embedded/env`.
 
-    [bold]labelloop status[/bold]                     how the deployment stands
+    [bold]labelloop status[/bold]                     show how the deployment is
 
-    [bold]labelloop import photos/[/bold]             bring in a data set, labelled or not
+    [bold]labelloop import photos/[/bold]             bring in a dataset, labelled or not
 
-    [bold]labelloop train --wait[/bold]               train now and watch
+    [bold]labelloop train --wait[/bold]               train now, and watch
 
     [bold]labelloop detect photos/ --out seen/[/bold] ask the champion
 
-    [bold]labelloop --name parts runs --json[/bold]   for machines
+    [bold]labelloop --name parts runs --json[/bold]   print JSON, for programs
+
+    The [bold]catalogue[/bold] is the table of all registered images with their labels.
+    A [bold]snapshot[/bold] is a fixed list of labelled images to train and test a model version with.
+    A [bold]run[/bold] makes a snapshot, trains a model version with it, and promotes that if it is better.
+    The [bold]champion[/bold] is the model version that answers detections.
     """
     context.obj = Session(name, as_json)
 
 
 @app.command("status")
 def show_status(context: typer.Context, name: Name = None, as_json: AsJson = False) -> None:
-    """Images, the run under way, the champion, what runs and what it costs.
+    """Show the images, the run under way, the champion, which models run and what they cost.
 
     [dim]labelloop status --json | jq .usd_per_hour[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
-    found = using.gather("Asking", lambda: status.gather(deployment))
-    if using.out.as_json:
-        using.out.document(found)
-    else:
-        status.show(using.out.console, found)
+    from cli import status
+
+    session = open_session(context, name, as_json)
+    deployment = session.deployment()
+    document = session.wait_for("Reading the status", lambda: status.gather(deployment))
+    session.print_result(document, lambda: status.show(session.out.console, document))
 
 
 @app.command("runs")
 def show_runs(
     context: typer.Context,
-    run: Annotated[str, typer.Argument(help="Id of a run, or how it begins.")] = "",
+    run: Annotated[str, typer.Argument(help="Id of a run, or its first characters.")] = "",
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """The runs, newest first; or everything on record about one.
+    """List the runs, newest first, or show everything on record about one.
 
     [dim]labelloop runs manual-20260131T120000[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
+    from cli import history
+
+    session = open_session(context, name, as_json)
+    deployment, console = session.deployment(), session.out.console
     if run:
-        one = using.gather("Asking", lambda: history.run(deployment, run))
-        using.tell(one.as_dict(), lambda: history.show_run(using.out.console, one))
+        record = session.wait_for("Reading the run", lambda: history.run(deployment, run))
+        session.print_result(record.as_dict(), lambda: history.show_run(console, record))
     else:
-        every = using.gather("Asking", deployment.loop_state.runs)
-        using.tell([run.as_dict() for run in every], lambda: history.show_runs(using.out.console, every))
+        runs = session.wait_for("Reading the runs", deployment.loop_state.runs)
+        session.print_result([run.as_dict() for run in runs], lambda: history.show_runs(console, runs))
 
 
-@app.command("models")
-def show_models(
+@app.command("versions")
+def show_versions(
     context: typer.Context,
-    version: Annotated[str, typer.Argument(help="A model version: its name, or its number.")] = "",
+    version: Annotated[str, typer.Argument(help="Name or number of a model version.")] = "",
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """The model versions, newest first; or labels, verdicts and lineage of one.
+    """List the model versions, newest first, or show one: its labels, its verdicts and its lineage.
 
-    [dim]labelloop models v3[/dim]
+    The lineage is the run that trained a version, and the snapshot that it was trained with.
+
+    [dim]labelloop versions v3[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
+    from cli import history
+
+    session = open_session(context, name, as_json)
+    deployment, console = session.deployment(), session.out.console
     if version:
-        one = using.gather(
-            "Asking", lambda: history.lineage(deployment, history.version(deployment, version))
+        entry = session.wait_for(
+            "Reading the version", lambda: history.lineage(deployment, history.version(deployment, version))
         )
-        using.tell(one.as_dict(), lambda: history.show_model(using.out.console, one))
+        session.print_result(entry.as_dict(), lambda: history.show_version(console, entry))
     else:
-        every = using.gather("Asking", lambda: history.models(deployment))
-        using.tell(
-            [version.as_dict() for version in every], lambda: history.show_models(using.out.console, every)
+        entries = session.wait_for("Reading the versions", lambda: history.versions(deployment))
+        session.print_result(
+            [entry.as_dict() for entry in entries], lambda: history.show_versions(console, entries)
         )
 
 
 @app.command("report")
-def report(  # noqa: PLR0917 one for each option
+def show_report(  # noqa: PLR0917 one for each option
     context: typer.Context,
     snapshot: Annotated[
-        str, typer.Argument(help="Id of a snapshot; the newest run's if not given.", show_default=False)
+        str, typer.Argument(help="Id of a snapshot. Without it, that of the newest run.", show_default=False)
     ] = "",
     save: Annotated[
-        Path | None, typer.Option("--save", "-o", help="Where the page goes.", show_default=False)
+        Path | None, typer.Option("--save", "-o", help="File to write the page to.", show_default=False)
     ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page.")] = False,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """What is wrong with the data set, and how to mend it: a page with pictures.
+    """Show what is wrong with the images and labels of a snapshot, and save the page that shows them.
 
     [dim]labelloop report --open[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
-    found = using.gather("Asking", lambda: reporting.fetch(deployment, snapshot, save))
-    using.tell(found, lambda: reporting.show(using.out.console, found))
-    if open_it:
-        typer.launch(found["page"])
+    from cli import reporting
+
+    session = open_session(context, name, as_json)
+    deployment = session.deployment()
+    document = session.wait_for("Reading the report", lambda: reporting.fetch(deployment, snapshot, save))
+    session.print_result(document, lambda: reporting.show(session.out.console, document))
+    if open_page:
+        typer.launch(document["page"])
 
 
 @app.command("train")
 def train(
     context: typer.Context,
     wait: Wait = False,
-    force: Annotated[bool, typer.Option("--force", help="Also if nothing has changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train even if nothing has changed.")] = False,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a run now.
 
-    With --wait the exit code says how it ended: 0 promoted, 3 rejected or skipped, 1 failed.
+    A run first takes the lease: a lock, which lets one run at a time go on. With --wait the exit code says
+    how the run has ended: 0 promoted, 3 rejected or skipped, 1 failed.
 
     [dim]labelloop train --wait --force[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
+    from cli import control, history
+
+    session = open_session(context, name, as_json)
+    deployment, console = session.deployment(), session.out.console
     run, started = control.train(deployment, force=force)
-    console = using.out.console
     if started:
-        console.print(f"Run {run.id} started")
+        console.print(f"Run {run.id} has started")
     else:
-        console.print(f"Run {run.id} is under way already{'; this is how it goes' if wait else ''}")
+        console.print(f"Run {run.id} is under way already{'; it is followed here' if wait else ''}")
     if not wait:
-        if using.out.as_json:
-            using.out.document({"id": run.id, "execution": run.execution.arn, "started": started})
-        else:
-            console.print(
-                f"`labelloop train --wait` follows it, `labelloop runs {run.id}` tells how it ended"
-            )
+        session.print_result(
+            {"id": run.id, "execution": run.execution.arn, "started": started},
+            lambda: console.print(
+                f"`labelloop train --wait` follows it, `labelloop runs {run.id}` shows how it ended"
+            ),
+        )
         return
-    record = _follow_run(using, run)
+    record = _follow_run(session, run)
     if other := control.overtaking(deployment, record):
-        console.print(f"Run {other.id} began before it; this is how it goes")
-        started, record = False, _follow_run(using, other)
-    using.tell({**record.as_dict(), "started": started}, lambda: history.show_run(console, record))
+        console.print(f"Run {other.id} began before it, and is followed here")
+        started, record = False, _follow_run(session, other)
+    session.print_result({**record.as_dict(), "started": started}, lambda: history.show_run(console, record))
     raise typer.Exit(control.exit_code(str(record.outcome)))
 
 
 @app.command("rollback")
 def rollback(
     context: typer.Context,
-    version: Annotated[str, typer.Argument(help="The model version that shall serve: name or number.")],
+    version: Annotated[str, typer.Argument(help="Name or number of the model version to go back to.")],
     wait: Wait = False,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let an older model version serve again. The switch loses no detection.
+    """Make an older model version the champion again. No detection is lost by the switch.
 
     [dim]labelloop rollback v2 --wait[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
-    full, promotion = control.rollback(deployment, version)
-    console = using.out.console
-    console.print(f"Going back to {full}: promotion {promotion.execution.name} started")
+    from cli import control
+
+    session = open_session(context, name, as_json)
+    deployment, console = session.deployment(), session.out.console
+    full_name, promotion = control.rollback(deployment, version)
+    execution = promotion.execution
+    console.print(f"Going back to {full_name}: promotion {execution.name} has started")
     if not wait:
-        if using.out.as_json:
-            execution = promotion.execution
-            using.out.document({"id": execution.name, "execution": execution.arn, "version": full})
+        if session.out.as_json:
+            session.out.document({"id": execution.name, "execution": execution.arn, "version": full_name})
         return
-    _follow(using, promotion, "the promotion goes on; `labelloop status` tells who serves")
-    verdict = {"version": full, **control.verdict(promotion)}
-    using.tell(verdict, lambda: console.print(f"{verdict['outcome']}: {verdict['reason']}", markup=False))
+    _follow(session, promotion, "the promotion goes on; `labelloop status` shows the champion")
+    verdict = {"version": full_name, **control.verdict(promotion)}
+    session.print_result(
+        verdict, lambda: console.print(f"{verdict['outcome']}: {verdict['reason']}", markup=False)
+    )
     raise typer.Exit(control.exit_code(str(verdict["outcome"])))
 
 
@@ -219,70 +249,83 @@ def detect(  # noqa: PLR0917 one for each option
         list[str], typer.Argument(help="JPEG or PNG files, folders of them, or patterns.", show_default=False)
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Draw what was found into this folder.")
+        Path | None,
+        typer.Option("--out", "-o", help="Folder to write the images to, with the boxes drawn in."),
     ] = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(
-            min=0, max=100, help="Leave out what is less sure; the model's thresholds if not given."
+            min=0, max=100, help="Leave out what is less sure. Without it, the model's own thresholds count."
         ),
     ] = None,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the champion what is in pictures of yours.
+    """Ask the champion what is on images of yours.
 
-    A bad one does not stop the others; then the exit code is 1.
+    An image that cannot be used does not stop the others; the exit code is 1 then.
 
     [dim]labelloop detect photos/ 'more/**/*.png' --out seen[/dim]
     """
-    using = session(context, name, as_json)
-    deployment = using.deployment()
-    chosen = detection.pictures(images)
-    asked = detection.ask_about(deployment, chosen, min_confidence=min_confidence, out=out)
-    console = using.out.console
-    hidden = not console.is_terminal
+    from rich.progress import track
+
+    from cli import detect as detection
+
+    session = open_session(context, name, as_json)
+    deployment, console = session.deployment(), session.out.console
+    chosen = detection.images(images)
     answers = list(
         track(
-            asked, "Asking the champion", total=len(chosen), console=console, transient=True, disable=hidden
+            detection.ask_about(deployment, chosen, min_confidence=min_confidence, out=out),
+            "Asking the champion",
+            total=len(chosen),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
     )
     drawn = [answer for answer in answers if answer.drawn]
-    using.tell([answer.as_dict() for answer in answers], lambda: detection.show(console, answers))
+    session.print_result([answer.as_dict() for answer in answers], lambda: detection.show(console, answers))
     if drawn:
-        console.print(f"Drawn into {out}: {len(drawn)} of {len(answers)}", markup=False)
+        console.print(f"Written to {out}: {len(drawn)} of {len(answers)}", markup=False)
     if any(answer.error for answer in answers):
         raise typer.Exit(1)
 
 
-def _follow_run(using: Session, run: following.FollowedRun) -> records.Run:
-    """The run's record once it has ended."""
-    _follow(using, run, f"the run goes on; `labelloop runs {run.id}` tells how it ended")
+def _follow_run(session: Session, run: following.FollowedRun) -> records.Run:
+    """Follow a run until it has ended: its record."""
+    _follow(session, run, f"the run goes on; `labelloop runs {run.id}` shows how it ended")
     return run.record()
 
 
 def _follow(
-    using: Session, followed: following.FollowedRun | following.FollowedPromotion, goes_on: str
+    session: Session, followed: following.FollowedRun | following.FollowedPromotion, goes_on: str
 ) -> None:
+    from cli import following, live
+
     try:
-        with live.display(using.out.console) as display:
+        with live.display(session.out.console) as display:
             following.follow(followed, display)
     except KeyboardInterrupt:
-        using.out.console.print(f"Not followed any more: {goes_on}")
+        session.out.console.print(f"Not followed any more: {goes_on}")
         raise typer.Exit(INTERRUPTED) from None
 
 
 @app.command("worker-template")
 def show_worker_template() -> None:
-    """The worker template for the human task UI of an A2I flow definition; for the route a2i.
+    """Print the worker template for the human task UI of an Amazon A2I flow definition.
+
+    The review route a2i needs it where the flow definition is not made by the deployment.
 
     [dim]labelloop worker-template > template.liquid.html[/dim]
     """
+    from lambdas.domain.review.workforce import worker_template
+
     typer.echo(worker_template.for_loops())
 
 
 datasets.add_to(app)
-app.add_typer(users_app, name="users")
+app.add_typer(users.users_app, name="users")
 
 if __name__ == "__main__":
     app()

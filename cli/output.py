@@ -1,4 +1,4 @@
-"""Where a command's answer goes: to people as tables, or to machines as one JSON document on stdout."""
+"""The output of commands: tables for people, or one JSON document on stdout for machines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ PIPE_WIDTH = 200
 
 
 class CommandError(RuntimeError):
-    """The command cannot do what was asked; the message says what to do. Exit code 2: not understood."""
+    """The command cannot do what was asked; the message says what to do.
+
+    Exit code 1: it failed. Exit code 2: the arguments cannot be used.
+    """
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
@@ -25,22 +28,24 @@ class CommandError(RuntimeError):
 
 @dataclass(frozen=True)
 class Output:
+    """Where a command prints to."""
+
     as_json: bool = False
 
     @cached_property
     def console(self) -> Console:
-        """For everything that is not the JSON document."""
+        """The console for everything that is not the JSON document."""
         console = Console(stderr=self.as_json, highlight=False)
         if not console.is_terminal and "COLUMNS" not in os.environ:
             console.width = PIPE_WIDTH
         return console
 
     def document(self, value: Any) -> None:
-        """The whole answer, to machines."""
+        """Print the whole result as JSON."""
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
     def fail(self, message: str) -> None:
-        """Say what went wrong: on stderr, and as the document if one was asked for."""
+        """Report an error on stderr, and in JSON if that was asked for."""
         if self.as_json:
             self.document({"error": message})
         console = Console(stderr=True, highlight=False)

@@ -1,4 +1,4 @@
-"""`labelloop report`: what the data-set report of a snapshot says."""
+"""The command `labelloop report`: fetch and show the dataset report of a snapshot."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _COLOURS = {"stops": "red", "harms": "yellow", "note": "dim"}
 
 
 def fetch(deployment: Deployment, snapshot: str, save: Path | None) -> dict[str, Any]:
-    """The report as a document, its page written beside it.
+    """Fetch a report and save its page: the report as a document.
 
     Args:
-        snapshot: id of a snapshot; the newest run's if empty.
-        save: where the page goes; `report-<snapshot>.html` here if None.
+        snapshot: id of a snapshot; empty: that of the newest run with a report.
+        save: file that the page is written to; None: `report-<snapshot>.html` in the current folder.
 
     Raises:
         CommandError: there is no such report yet, or the page cannot be written.
@@ -38,18 +38,19 @@ def fetch(deployment: Deployment, snapshot: str, save: Path | None) -> dict[str,
 
 
 def show(console: Console, document: dict[str, Any]) -> None:
+    """Print the verdict and the findings of a report."""
     console.print(escape(f"Snapshot {document['snapshot']}: {document['verdict']}"))
     for finding in document["findings"]:
         colour = _COLOURS[finding["severity"]]
         console.print(f"  [{colour}]{finding['severity']:5}[/{colour}]  {escape(finding['title'])}")
-    console.print(f"With pictures: {document['page']}", markup=False, soft_wrap=True)
+    console.print(f"Page with the images: {document['page']}", markup=False, soft_wrap=True)
 
 
 def _newest(deployment: Deployment) -> str:
     for run in deployment.loop_state.runs():
         if run.data_report:
             return str(run.snapshot)
-    raise CommandError(f"no run of {deployment.name} has come as far as a data-set report yet")
+    raise CommandError(f"no run of {deployment.name} has made a dataset report yet")
 
 
 def _read(deployment: Deployment, snapshot: str, name: str) -> bytes:

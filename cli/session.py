@@ -1,47 +1,59 @@
-"""What every command shares: its options, the deployment they lead to, and how errors are told."""
+"""The options that all commands share, the deployment that they name, and how errors are reported."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
-from cli.deployment import Deployment, DeploymentError, explain
 from cli.output import CommandError, Output
-from lambdas.domain.shared.tuning import TuningError
+
+if TYPE_CHECKING:
+    from cli.deployment import Deployment
+
+T = TypeVar("T")
 
 Name = Annotated[
     str | None,
-    typer.Option("--name", "-n", help="The deployment; LABELLOOP_NAME if not given, else labelloop."),
+    typer.Option(
+        "--name",
+        "-n",
+        help="Name of the deployment. Without it, LABELLOOP_NAME says which; without that, labelloop.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 INTERRUPTED = 130
+"""Exit code of a command that was stopped with Ctrl-C, as shells have it: 128 and the signal's number."""
 
 
 class Session:
-    """What the options say, and the deployment that they lead to."""
+    """One call of a command: the options that all commands share."""
 
     def __init__(self, name: str, as_json: bool) -> None:
         self.name = name
         self.out = Output(as_json)
 
     def deployment(self) -> Deployment:
-        if self.out.as_json:
-            return Deployment.find(self.name)
-        with self.out.console.status(f"Looking for {self.name}"):
-            return Deployment.find(self.name)
+        """The deployment of that name.
 
-    def gather(self, what: str, look: Callable[[], Any]) -> Any:
-        """What `look` returns, with a spinner on a terminal for as long as it takes."""
-        with self.out.console.status(what):
-            return look()
+        Raises:
+            DeploymentError: there is none, or AWS cannot be asked.
+        """
+        from cli.deployment import Deployment
 
-    def tell(self, document: Any, show: Callable[[], None]) -> None:
-        """The answer: `document` to machines, what `show` prints to people."""
+        return self.wait_for(f"Looking for {self.name}", lambda: Deployment.find(self.name))
+
+    def wait_for(self, message: str, fetch: Callable[[], T]) -> T:
+        """What `fetch` returns. Until then a terminal shows the message with a spinner."""
+        with self.out.console.status(message):
+            return fetch()
+
+    def print_result(self, document: Any, show: Callable[[], None]) -> None:
+        """Print the command's result: `document` for machines, what `show` prints for people."""
         if self.out.as_json:
             self.out.document(document)
         else:
@@ -49,16 +61,16 @@ class Session:
 
 
 class Commands(TyperGroup):
-    """Errors that people can do something about are told in one line, without a traceback."""
+    """The group of all commands. It reports expected errors in one line, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except CommandError as error:
             self._fail(ctx, str(error), error.exit_code)
-        except (DeploymentError, TuningError) as error:
-            self._fail(ctx, str(error))
         except (ClientError, BotoCoreError) as error:
+            from cli.deployment import explain
+
             self._fail(ctx, explain(error))
 
     def _fail(self, ctx: Any, message: str, exit_code: int = 1) -> NoReturn:
@@ -67,10 +79,10 @@ class Commands(TyperGroup):
         raise typer.Exit(exit_code)
 
 
-def session(context: typer.Context, name: str | None, as_json: bool) -> Session:
-    """The options before the command, overridden by those after it."""
-    given: Session = context.obj
-    chosen = Session(name or given.name, as_json or given.out.as_json)
-    # Errors are told by the group, which has the outer context.
-    context.find_root().obj = chosen
-    return chosen
+def open_session(context: typer.Context, name: str | None, as_json: bool) -> Session:
+    """The session of a command. Options after the command override those before it."""
+    before: Session = context.obj
+    session = Session(name or before.name, as_json or before.out.as_json)
+    # The group reports errors, and it has the outer context.
+    context.find_root().obj = session
+    return session

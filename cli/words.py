@@ -1,4 +1,4 @@
-"""Numbers, moments and verdicts as people read them."""
+"""Formats numbers, times and verdicts for people."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ STATE_STYLES = {"champion": "bold green", "rejected": "yellow", "failed": "red"}
 
 
 def f1(value: Any) -> str:
+    """An F1 score with three decimals."""
     return "" if value is None else f"{float(value):.3f}"
 
 
 def usd(value: Any) -> str:
+    """An amount of US dollars, with more decimals where it is below one."""
     if value is None:
         return ""
     amount = float(value)
@@ -23,7 +25,7 @@ def usd(value: Any) -> str:
 
 
 def seconds(value: Any) -> str:
-    """A duration in the unit that suits it: 0.4 s, 38 s, 4 min 05 s, 2 h 10 min."""
+    """A duration in a fitting unit: 0.4 s, 38 s, 4 min 05 s, 2 h 10 min."""
     if value is None:
         return ""
     amount = float(value)
@@ -38,22 +40,19 @@ def seconds(value: Any) -> str:
 
 
 def moment(text: Any) -> str:
-    """A moment of the tables, UTC, to the second."""
+    """A time of the tables, in UTC and to the second."""
     return f"{clock.parse(str(text)):%Y-%m-%d %H:%M:%S}Z" if text else ""
 
 
-def count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def count(number: int, singular: str, plural: str = "") -> str:
+    """A number with its noun in singular or plural."""
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
-GATES = {
-    "evaluation": "evaluation gate",
-    "shadow": "shadow gate",
-    "rollback": "rollback",
-}
+GATES = {"evaluation": "evaluation gate", "shadow": "shadow gate", "rollback": "rollback"}
 
 
 def verdict(verdict: Verdict) -> str:
-    """A gate's verdict in one sentence."""
+    """The verdict of a gate in one sentence."""
     outcome = "passed" if verdict.passed else "rejected"
-    return f"{GATES.get(verdict.gate, verdict.gate)}: {outcome}: {'; '.join(verdict.reasons)}"
+    return f"{GATES[verdict.gate]}: {outcome}: {verdict.reason}"

@@ -19,19 +19,21 @@ class Placements:
     """How each image of a batch is stretched and moved: x becomes `x * scale_x + shift_x`, in pixels."""
 
     scale: torch.Tensor
-    """(batch, 2): of x and y."""
+    """The scale of x and y of each image (batch, 2)."""
     shift: torch.Tensor
-    """(batch, 2): of x and y."""
+    """The shift of x and y of each image (batch, 2)."""
     angle: torch.Tensor | None = None
-    """(batch,): by how much, in radians, it is then turned about the window's middle."""
+    """The angle, in radians, by which each image is then turned about the window's middle (batch,)."""
 
 
 def placements(
     focus: torch.Tensor, window: Canvas, canvas: Canvas, random: torch.Generator, *, low: float, high: float
 ) -> Placements:
-    """Sizes between `low` and `high` of the original, the shape a little changed, moved so that the point of
-    `focus` (batch, 2) of each image comes somewhere into the window, which shows as much of the canvas as
-    it can."""
+    """Random placements, with sizes between `low` and `high` of the original and the shape a little changed.
+
+    The point of `focus` (batch, 2) of each image comes somewhere into the window, which shows as much of the
+    canvas as it can.
+    """
     count = focus.shape[0]
     zoom = torch.exp(_between((count, 1), math.log(low), math.log(high), random))
     stretch = torch.exp(_between((count, 1), -0.08, 0.08, random))
@@ -61,7 +63,7 @@ def place(images: torch.Tensor, how: Placements, window: Canvas) -> torch.Tensor
 
 
 def recolour(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Other light: brightness, contrast, the balance of colours."""
+    """Images in other light: brightness, contrast and the balance of colours change at random."""
     count = images.shape[0]
     contrast = torch.exp(_between((count, 1, 1, 1), -0.3, 0.3, random))
     brightness = _between((count, 1, 1, 1), -0.35, 0.35, random)
@@ -70,7 +72,7 @@ def recolour(images: torch.Tensor, random: torch.Generator) -> torch.Tensor:
 
 
 def angles(count: int, degrees: float, random: torch.Generator) -> torch.Tensor:
-    """Turns of up to so many degrees either way, in radians."""
+    """Random angles of up to so many degrees either way, in radians."""
     return _between((count,), -math.radians(degrees), math.radians(degrees), random)
 
 

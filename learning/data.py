@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -67,16 +68,12 @@ def read(source: Path | IO[bytes], side: int | None = None) -> tuple[Image.Image
     Raises:
         ValueError: the file is no image that can be read.
     """
-    try:
-        with Image.open(source) as image:
+    with _opened(source) as (image, whole):
+        if side is not None:
             width, height = image.size
-            turned = _orientation(image) in _ON_ITS_SIDE
-            if side is not None:
-                share = side / max(width, height)
-                image.draft("RGB", (int(width * share), int(height * share)))
-            return upright(image), ((height, width) if turned else (width, height))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{source} cannot be read as an image: {error}") from error
+            share = side / max(width, height)
+            image.draft("RGB", (int(width * share), int(height * share)))
+        return upright(image), whole
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -85,13 +82,24 @@ def size(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: the file is no image that can be read.
     """
+    with _opened(path) as (_, whole):
+        return whole
+
+
+@contextmanager
+def _opened(source: Path | IO[bytes]) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
+    """An image that is not decoded yet, and its upright width and height.
+
+    Raises:
+        ValueError: the file is no image that can be read, as far as that shows while it is open.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             width, height = image.size
             turned = _orientation(image) in _ON_ITS_SIDE
+            yield image, (height, width) if turned else (width, height)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
-    return (height, width) if turned else (width, height)
+        raise ValueError(f"{source} cannot be read as an image: {error}") from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -137,7 +145,7 @@ def to_canvas(image: Image.Image, canvas: Canvas) -> torch.Tensor:
 
 
 def normalised(pixels: torch.Tensor) -> torch.Tensor:
-    """Bytes as numbers around 0, which is the grey beside images."""
+    """Pixels from bytes to numbers around 0, which is the grey beside images."""
     return (pixels.float() - GREY) / 64
 
 
@@ -154,23 +162,23 @@ class Images:
         return len(self._paths)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        """Bytes of shape (3, height, width)."""
-        found = self._kept.get(index)
-        if found is None:
-            found = self._decode(self._paths[index])
+        """An example's image in the canvas, as bytes of shape (3, height, width)."""
+        pixels = self._kept.get(index)
+        if pixels is None:
+            pixels = self._decode(self._paths[index])
             if len(self._kept) < self._room:
-                self._kept[index] = found
-        return found
+                self._kept[index] = pixels
+        return pixels
 
     def batch(self, indices: Sequence[int]) -> torch.Tensor:
-        """Normalised images of shape (batch, 3, height, width)."""
+        """The images of these examples, normalised, of shape (batch, 3, height, width)."""
         if all(index in self._kept for index in indices):
             return normalised(torch.stack([self._kept[index] for index in indices]))
         with ThreadPoolExecutor(DECODERS) as pool:
             return normalised(torch.stack(list(pool.map(self.__getitem__, indices))))
 
     def forget(self) -> None:
-        """Keep no image any more."""
+        """Give up the memory that holds the images."""
         self._kept.clear()
 
     def _decode(self, path: Path) -> torch.Tensor:

@@ -21,33 +21,30 @@ from torch import nn
 from torch.nn import functional
 
 from learning import augment
+from learning.boxes import Sides, iou
 from learning.data import (
     Canvas,
-    Images,
     boxes_in_canvas,
-    canvas_for,
-    finer_side,
     fit,
     multiple,
     normalised,
     read_side,
-    size,
     to_canvas,
 )
+from learning.learner import ImageLearner
 from learning.metrics import measure
 from learning.network import Backbone, convolution
 from learning.types import Box, Evaluation, Example, Prediction
-from learning.validation_split import hold_back
 
 CELLS = (8, 4)
 """Pixels of the canvas to a cell of the heat map, both ways: usually, and where boxes stay small."""
 REACH = 0.54
 """The share of a box, around its centre, whose cells learn the box."""
-MOST_PREDICTIONS = 100
-LEAST_CONFIDENCE = 1.0
+MAX_PREDICTIONS = 100
+MIN_CONFIDENCE = 1.0
 
 _SIDES = (192, 1280)
-_LEAST_WINDOW = 192
+_MIN_WINDOW = 192
 _WANTED_BOX = 32
 _SMALL_BOX = 20
 _SMALLEST_VISIBLE = 0.35
@@ -56,29 +53,31 @@ _ELSEWHERE = 0.15
 _SAME_THING = 0.45
 _TOP = 48
 _BOX_WEIGHT = 5.0
-_CONFUSED = 0.03
-"""The confusion of labels that is worth a second look."""
-_FOUND = 0.9
+_MIN_CONFUSION = 0.03
+"""The confusion of labels that is worth a second stage."""
+_GOOD_F1 = 0.9
 """The F1, if labels did not count, which is good enough for one."""
-_SHARE_TO_FIND = 0.35
+_SHARE_TO_LOCALIZE = 0.35
+"""The share of the time after which boxes need not be so good."""
 _TOO_LATE = 0.5
-"""The share of the time after which there is not enough left for a second look."""
+"""The share of the time after which there is not enough left for a second stage."""
 
-_MOST_BATCH = 8
-_MOST_AT_ONCE = 16
+_MAX_BATCH = 8
+_MAX_AT_ONCE = 16
 _BYTES = 1 << 30
 """What a batch may take in memory, about, while it is learned from, and a quarter of it while it is shown."""
 _BYTES_OF_HEAT = 48
-"""For each label and cell of an image that is learned from, about."""
+"""The memory for each label and cell of an image that is learned from, about."""
 _BYTES_OF_PIXEL = 64
-"""For each pixel of an image that is learned from, about."""
+"""The memory for each pixel of an image that is learned from, about."""
 
 Floats = NDArray[np.float32]
 
 
 class DetectorNetwork(nn.Module):
-    """Images (batch, 3, h, w) to heat logits (batch, labels, h / cell, w / cell) and the distances in pixels
-    from each cell's middle to its box's left, top, right and bottom (batch, 4, h / cell, w / cell)."""
+    """A network from images (batch, 3, h, w) to heat logits (batch, labels, h / cell, w / cell) and the
+    distances in pixels from each cell's middle to its box's left, top, right and bottom (batch, 4, h / cell,
+    w / cell)."""
 
     reach: torch.Tensor
 
@@ -113,61 +112,38 @@ def _last(outputs: int, bias: float) -> nn.Conv2d:
     return layer
 
 
-class DetectorLearner:
+class DetectorLearner(ImageLearner):
     """What training needs to know of detection: the loss of a batch, the score of some images."""
 
-    batch = _MOST_BATCH
-    """Less of them where many labels or large images would take too much memory."""
-    looks_closer_early = True
+    batch = _MAX_BATCH
+    """Images of a batch; less where many labels or large images would take too much memory."""
+    increases_resolution_early = True
 
     def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
-        self.examples = examples
-        self.labels = labels
-        self.device = device
-        self._sizes = [size(example.path) for example in examples]
+        super().__init__(examples, labels, device, _SIDES)
         shares = _box_shares(examples, self._sizes)
         quarters = statistics.quantiles(shares, n=4, method="inclusive") if len(shares) > 1 else shares * 3
         usual, self._large = quarters[0], quarters[2]
-        self._largest = min(_SIDES[1], max(_SIDES[0], int(statistics.median(map(max, self._sizes)))))
         self.cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
         self._use(min(self._largest, max(_SIDES[0], round(_WANTED_BOX / usual))))
         reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
         self.network: nn.Module = DetectorNetwork(len(labels), self.cell, reach).to(device)
-        self._anything = 0.0
-        """The F1 of the images last watched, if labels did not count."""
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    @property
-    def canvas(self) -> Canvas:
-        """The canvas that images are shown in now."""
-        return self._images.canvas
-
-    def look_closer(self) -> bool:
-        """Go on with a finer canvas, if the images have more to show."""
-        side = finer_side(self.canvas, self._largest)
-        if side is None:
-            return False
-        self._use(side)
-        return True
+        self._unlabelled_f1 = 0.0
+        """The F1 of the images last evaluated, if labels did not count."""
 
     def labels_of(self, index: int) -> set[str]:
         """The labels that an example shows, not counting boxes beside the image."""
         return {box.label for box in self._boxes[index]}
 
-    def hold_back(self, random: torch.Generator) -> tuple[list[int], list[int]]:
-        """Which examples to learn from, and which to watch the learning by."""
-        return hold_back(self, random)
+    def is_ready_for_second_stage(self, evaluation: Evaluation, share_spent: float) -> bool:
+        """Whether boxes are as good as they need be for a second stage to tell their labels."""
+        confused = self._unlabelled_f1 > evaluation.f1 + _MIN_CONFUSION
+        localized = self._unlabelled_f1 >= _GOOD_F1 or share_spent >= _SHARE_TO_LOCALIZE
+        return confused and localized and share_spent <= _TOO_LATE
 
-    def is_settled(self, evaluation: Evaluation, share_spent: float) -> bool:
-        """Whether boxes are found as well as they need be for a second look to tell their labels."""
-        confused = self._anything > evaluation.f1 + _CONFUSED
-        found = self._anything >= _FOUND or share_spent >= _SHARE_TO_FIND
-        return confused and found and share_spent <= _TOO_LATE
-
-    def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
-        """Boxes would have to be mirrored and turned, too; the second look is where it helps."""
+    def update_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
+        """Allow no change of images: boxes would have to be mirrored and turned, too, and the second stage is
+        where it helps."""
 
     @property
     def read_side(self) -> int:
@@ -177,16 +153,19 @@ class DetectorLearner:
     def proposals(
         self, network: nn.Module, images: Sequence[tuple[Image.Image, tuple[int, int]]]
     ) -> list[tuple[Prediction, ...]]:
-        """Where the network sees anything in these images, each with the size of its file: in pixels of that
-        size."""
-        found: list[tuple[Prediction, ...]] = []
+        """Boxes of anything that the network sees in these images, in pixels of their files' sizes.
+
+        Args:
+            images: each with the size of its file.
+        """
+        proposals: list[tuple[Prediction, ...]] = []
         for start in range(0, len(images), self._at_once):
             chunk = images[start : start + self._at_once]
             pixels = normalised(torch.stack([to_canvas(image, self.canvas) for image, _ in chunk]))
-            for (_, whole), seen in zip(chunk, propose(network, pixels.to(self.device)), strict=True):
-                moved = [on_image(one, whole, self.canvas) for one in seen]
-                found.append(tuple(one for one in moved if one))
-        return found
+            for (_, whole), proposed in zip(chunk, propose(network, pixels.to(self.device)), strict=True):
+                moved = [on_image(proposal, whole, self.canvas) for proposal in proposed]
+                proposals.append(tuple(proposal for proposal in moved if proposal))
+        return proposals
 
     def forget_images(self) -> None:
         """Give up the memory that holds the images; they are read again if they are needed."""
@@ -209,34 +188,37 @@ class DetectorLearner:
             distances, sides.to(self.device), weight.to(self.device), self.cell
         )
 
-    def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation:
+    def evaluate(self, network: nn.Module, indices: Sequence[int]) -> Evaluation:
         """How well a network does on these images, shown as they are."""
-        found: list[tuple[Prediction, ...]] = []
-        anything: list[tuple[Prediction, ...]] = []
+        predictions: list[tuple[Prediction, ...]] = []
+        proposals: list[tuple[Prediction, ...]] = []
         truth: list[Example] = []
         for start in range(0, len(indices), self._at_once):
             chunk = indices[start : start + self._at_once]
             images = self._images.batch(chunk).to(self.device)
             with torch.inference_mode():
                 logits, distances = network(images)
-                found += _found(torch.sigmoid(logits), distances, self.labels, images.shape[3])
-                anything += _found(_anything(logits), distances, ("",), images.shape[3])
+                predictions += _predictions(torch.sigmoid(logits), distances, self.labels, images.shape[3])
+                proposals += _predictions(_anything(logits), distances, ("",), images.shape[3])
             truth += [Example(self.examples[i].path, boxes=self._boxes[i]) for i in chunk]
-        unnamed = [replace(one, boxes=tuple(replace(box, label="") for box in one.boxes)) for one in truth]
-        self._anything = measure("detection", unnamed, anything).f1
-        return measure("detection", truth, found)
+        unlabelled = [
+            replace(example, boxes=tuple(replace(box, label="") for box in example.boxes))
+            for example in truth
+        ]
+        self._unlabelled_f1 = measure("detection", unlabelled, proposals).f1
+        return measure("detection", truth, predictions)
 
     def _use(self, side: int) -> None:
-        canvas = canvas_for(self._sizes, side)
-        self._images = Images(self.examples, canvas)
+        super()._use(side)
+        canvas = self.canvas
         self._boxes = [
             boxes_in_canvas(example.boxes, each, canvas)
             for example, each in zip(self.examples, self._sizes, strict=True)
         ]
-        window = max(_LEAST_WINDOW, multiple(_WINDOW * self._large * max(canvas.width, canvas.height)))
+        window = max(_MIN_WINDOW, multiple(_WINDOW * self._large * max(canvas.width, canvas.height)))
         self._window = Canvas(min(canvas.width, window), min(canvas.height, window))
-        self.batch = min(_MOST_BATCH, self._fitting(self._window, _BYTES))
-        self._at_once = min(_MOST_AT_ONCE, self._fitting(canvas, _BYTES // 4))
+        self.batch = min(_MAX_BATCH, self._fitting(self._window, _BYTES))
+        self._at_once = min(_MAX_AT_ONCE, self._fitting(canvas, _BYTES // 4))
 
     def _fitting(self, shown: Canvas, limit: int) -> int:
         """How many images fit into so many bytes while they are learned from; one at least."""
@@ -245,7 +227,7 @@ class DetectorLearner:
         return max(1, limit // (pixels * _BYTES_OF_PIXEL + cells * len(self.labels) * _BYTES_OF_HEAT))
 
     def _focus(self, index: int, random: torch.Generator) -> torch.Tensor:
-        """What to look at in an image: mostly the middle of one of its boxes, else any point."""
+        """The point of an image to show: mostly the middle of one of its boxes, else any point."""
         boxes = self._boxes[index]
         chance, x, y = torch.rand(3, generator=random).tolist()
         if not boxes or chance < _ELSEWHERE:
@@ -259,14 +241,14 @@ def detect(network: nn.Module, images: torch.Tensor, labels: Sequence[str]) -> l
     confident first, at most 100 an image, none under 1 % confidence, none twice."""
     with torch.inference_mode():
         logits, distances = network(images)
-        return _found(torch.sigmoid(logits), distances, labels, images.shape[3])
+        return _predictions(torch.sigmoid(logits), distances, labels, images.shape[3])
 
 
 def propose(network: nn.Module, images: torch.Tensor) -> list[tuple[Prediction, ...]]:
     """Where the network sees anything, whatever it is: as `detect`, with the empty label."""
     with torch.inference_mode():
         logits, distances = network(images)
-        return _found(_anything(logits), distances, ("",), images.shape[3])
+        return _predictions(_anything(logits), distances, ("",), images.shape[3])
 
 
 def _anything(logits: torch.Tensor) -> torch.Tensor:
@@ -274,11 +256,11 @@ def _anything(logits: torch.Tensor) -> torch.Tensor:
     return 1 - (1 - torch.sigmoid(logits)).prod(1, keepdim=True)
 
 
-def _found(
+def _predictions(
     heat: torch.Tensor, distances: torch.Tensor, labels: Sequence[str], width: int
 ) -> list[tuple[Prediction, ...]]:
     heat = heat * (heat == functional.max_pool2d(heat, 3, 1, 1))
-    scores, places = heat.flatten(1).topk(min(2 * MOST_PREDICTIONS, heat[0].numel()))
+    scores, places = heat.flatten(1).topk(min(2 * MAX_PREDICTIONS, heat[0].numel()))
     cells = heat.shape[2] * heat.shape[3]
     sides = distances.flatten(2).gather(2, (places % cells)[:, None].expand(-1, 4, -1))
     grid = (heat.shape[2], heat.shape[3], width // heat.shape[3])
@@ -367,31 +349,26 @@ def _separate(
     """One image's predictions from its hottest cells, without those that a surer one of the label covers."""
     high, wide, pixels = grid
     confidences = np.round(100 * scores.astype(float), 4)
-    seen = confidences >= LEAST_CONFIDENCE
+    seen = confidences >= MIN_CONFIDENCE
     confidences, numbers, cells = confidences[seen], *np.divmod(places[seen], high * wide)
     rows, columns = np.divmod(cells, wide)
     left, top, right, bottom = sides[:, seen].astype(float)
     x, y = (columns + 0.5) * pixels, (rows + 0.5) * pixels
     left, top = np.maximum(0.0, x - left), np.maximum(0.0, y - top)
     right, bottom = np.minimum(wide * pixels, x + right), np.minimum(high * pixels, y + bottom)
-    kept = _uncovered(np.stack([left, top, right, bottom]), numbers)[:MOST_PREDICTIONS]
-    boxes = np.stack([left, top, right - left, bottom - top], 1)[kept].tolist()
+    boxes = np.stack([left, top, right - left, bottom - top], 1)
+    kept = _without_duplicates(boxes, numbers)[:MAX_PREDICTIONS]
     return tuple(
         Prediction(labels[number], confidence, Box(labels[number], *box))
         for number, confidence, box in zip(
-            numbers[kept].tolist(), confidences[kept].tolist(), boxes, strict=True
+            numbers[kept].tolist(), confidences[kept].tolist(), boxes[kept].tolist(), strict=True
         )
     )
 
 
-def _uncovered(corners: NDArray[np.float64], numbers: NDArray[np.int64]) -> list[int]:
-    """Which boxes (4, boxes), the surest first, no surer one of the same label covers."""
-    near, far = corners[:2, :, None], corners[2:, :, None]
-    common = np.minimum(far, far.swapaxes(1, 2)) - np.maximum(near, near.swapaxes(1, 2))
-    shared = np.prod(common.clip(min=0), 0)
-    areas = np.prod(corners[2:] - corners[:2], 0)
-    union = areas[:, None] + areas[None] - shared
-    covers = (shared >= _SAME_THING * union) & (numbers[:, None] == numbers[None])
+def _without_duplicates(boxes: Sides, numbers: NDArray[np.int64]) -> list[int]:
+    """Which boxes, the surest first, no surer one of the same label covers (non-maximum suppression)."""
+    covers = (iou(boxes, boxes) >= _SAME_THING) & (numbers[:, None] == numbers[None])
     alive = np.ones(len(numbers), bool)
     kept = []
     for index in range(len(numbers)):

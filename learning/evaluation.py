@@ -13,10 +13,10 @@ from learning.types import Evaluation, Example
 def evaluate(
     model: Model, examples: Sequence[Example], *, progress: Callable[[float], None] = lambda _: None
 ) -> Evaluation:
-    """The model's figures on test examples. As in serving, each image is looked at by one thread.
+    """The model's figures on test examples. As in serving, one thread predicts an image.
 
     Args:
-        progress: told after each image which share of them, 0 to 1, has been looked at.
+        progress: called after each image with the share of them, 0 to 1, that is done.
 
     Raises:
         ValueError: an image file cannot be read, or no example shows a label.

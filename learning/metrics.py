@@ -11,20 +11,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-import numpy as np
-
+from learning.boxes import iou, sides_of
 from learning.types import Box, Evaluation, Example, LabelMetrics, Prediction, Task
 
-MATCHING_OVERLAP = 0.5
-"""Custom Labels' documentation does not say how much; it is what PASCAL VOC has made usual."""
-
-_MANY = 64
-"""Pairs of boxes from which it is faster to compute their overlaps all at once."""
+MATCHING_IOU = 0.5
+"""The least overlap of a prediction with the box that it matches. Custom Labels' documentation does not say
+how much; it is what PASCAL VOC has made usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A prediction and whether it is right; or a truth that no prediction found, with confidence 0.
+    """A prediction and whether it is right; or a truth that no prediction matches, with confidence 0.
 
     `confidence` is from 0 to 100, whatever the threshold; `box` is None for image-level labels.
     """
@@ -57,23 +54,24 @@ def measure(
         shown = _labels(task, example)
         truths.update(shown)
         test_images.update(shown.keys())
-        for one in judge(task, example, seen):
-            if one.predicted:
-                judged[one.label].append((one.confidence, one.right))
+        for verdict in judge(task, example, seen):
+            if verdict.predicted:
+                judged[verdict.label].append((verdict.confidence, verdict.right))
     if not truths:
         raise ValueError("No test example shows a label; give at least one labelled test image")
-    found = [_best(label, judged[label], truths[label], test_images[label]) for label in sorted(truths)]
+    labels = [_best(label, judged[label], truths[label], test_images[label]) for label in sorted(truths)]
     return Evaluation(
-        f1=_mean([one.f1 for one in found]),
-        precision=_mean([one.precision for one in found]),
-        recall=_mean([one.recall for one in found]),
-        labels=tuple(found),
+        f1=_mean([label.f1 for label in labels]),
+        precision=_mean([label.precision for label in labels]),
+        recall=_mean([label.recall for label in labels]),
+        labels=tuple(labels),
         predictions=tuple(tuple(each) for each in predictions),
     )
 
 
 def judge(task: Task, example: Example, predictions: Iterable[Prediction]) -> list[Judged]:
-    """Each prediction on an example, and each truth that none of them found; label by label.
+    """Verdicts on each prediction for an example, and on each truth that none of them matches; label by
+    label.
 
     The most confident prediction first, each takes the free box that it overlaps most, if enough. So what a
     prediction is does not depend on those with less confidence.
@@ -90,17 +88,7 @@ def judge(task: Task, example: Example, predictions: Iterable[Prediction]) -> li
     boxes: dict[str, list[Box]] = defaultdict(list)
     for box in example.boxes:
         boxes[box.label].append(box)
-    return [one for label in {**mine, **boxes} for one in _match(label, boxes[label], mine[label])]
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0 to 1, whatever their labels."""
-    wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    tall = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    if wide <= 0 or tall <= 0:
-        return 0.0
-    shared = wide * tall
-    return shared / (one.width * one.height + other.width * other.height - shared)
+    return [verdict for label in {**mine, **boxes} for verdict in _match(label, boxes[label], mine[label])]
 
 
 def _labels(task: Task, example: Example) -> Counter[str]:
@@ -116,38 +104,23 @@ def _match(label: str, boxes: Sequence[Box], predictions: Iterable[Prediction]) 
         for prediction in sorted(predictions, key=lambda prediction: -prediction.confidence)
         if prediction.box is not None
     ]
-    overlaps = _overlaps([box for _, box in ordered], boxes)
+    overlaps = iou(sides_of([box for _, box in ordered]), sides_of(boxes)).tolist()
     free = dict.fromkeys(range(len(boxes)))
     judged = []
     for (prediction, place), row in zip(ordered, overlaps, strict=True):
         nearest = max(free, key=row.__getitem__, default=-1)
-        right = nearest >= 0 and row[nearest] >= MATCHING_OVERLAP
+        right = nearest >= 0 and row[nearest] >= MATCHING_IOU
         if right:
             del free[nearest]
         judged.append(Judged(label, prediction.confidence, right, place))
     return judged + [Judged(label, 0.0, True, boxes[number], predicted=False) for number in free]
 
 
-def _overlaps(some: Sequence[Box], others: Sequence[Box]) -> list[list[float]]:
-    if len(some) * len(others) < _MANY:
-        return [[overlap(one, other) for other in others] for one in some]
-    sides = [np.array([(b.left, b.top, b.width, b.height) for b in boxes], float) for boxes in (some, others)]
-    (left, top, width, height), (left2, top2, width2, height2) = (
-        sides[0].T[:, :, None],
-        sides[1].T[:, None, :],
-    )
-    wide = np.minimum(left + width, left2 + width2) - np.maximum(left, left2)
-    tall = np.minimum(top + height, top2 + height2) - np.maximum(top, top2)
-    shared = np.where((wide > 0) & (tall > 0), wide * tall, 0.0)
-    whole = width * height + width2 * height2 - shared
-    return (shared / np.where(shared > 0, whole, 1.0)).tolist()  # pyrefly: ignore[no-any-return-explicit]
-
-
 def _best(label: str, judged: Sequence[tuple[float, bool]], truths: int, test_images: int) -> LabelMetrics:
     """The figures at the threshold with the best F1; of equals, the highest threshold."""
     best = LabelMetrics(label, 0.0, 0.0, 0.0, 1.0, test_images)
     counted = right = 0
-    ordered = sorted(judged, key=lambda one: -one[0])
+    ordered = sorted(judged, key=lambda pair: -pair[0])
     levels = [(confidence, list(group)) for confidence, group in groupby(ordered, key=itemgetter(0))]
     for number, (confidence, group) in enumerate(levels):
         counted += len(group)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -16,18 +16,18 @@ from learning.classifier import ClassifierNetwork, classify
 from learning.data import Canvas, normalised, read, read_side, to_canvas, upright
 from learning.detector import DetectorNetwork, detect, on_image, propose
 from learning.network import for_serving
-from learning.second_stage import LEAST_SURE, MOST_LOOKS, cut_out, look_again
+from learning.second_stage import MAX_PROPOSALS, MIN_PROPOSAL_CONFIDENCE, classify_proposals, crop
 from learning.types import Prediction, Task
 
 _WEIGHTS = "weights.pt"
 _FACTS = "model.json"
-_LOOK = "look."
+_SECOND_STAGE = "second_stage."
 
 
 @dataclass(frozen=True)
-class Look:
-    """A detector's second look: cut-outs of `side` pixels, from images whose longer side is `detail` pixels
-    or more, as far as they have so many."""
+class SecondStage:
+    """A detector's second stage: crops of `side` pixels, from images whose longer side is `detail` pixels or
+    more, as far as they have so many."""
 
     side: int
     detail: int
@@ -35,7 +35,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of a model but its weights.
+    """Everything about a model but its weights.
 
     `thresholds` are the assumed thresholds on its own training images, 0 to 1; `evaluate` gives the ones on
     test images. `exclusive`: whether an image has exactly one of the labels. `cell`: pixels of the canvas to
@@ -51,7 +51,7 @@ class Facts:
     epochs: float
     steps: int
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    look: Look | None = None
+    second_stage: SecondStage | None = None
 
 
 class Model:
@@ -59,28 +59,28 @@ class Model:
 
     Args:
         network: the detector or classifier.
-        look: names the detector's boxes, if `facts.look` says that there is a second look.
+        second_stage: classifies the detector's boxes, if `facts.second_stage` says that there is one.
     """
 
-    def __init__(self, facts: Facts, network: nn.Module, look: nn.Module | None = None) -> None:
+    def __init__(self, facts: Facts, network: nn.Module, second_stage: nn.Module | None = None) -> None:
         self.facts = facts
-        self._networks = (network.eval(), look.eval() if look else None)
+        self._networks = (network.eval(), second_stage.eval() if second_stage else None)
         self._network = for_serving(network)
-        self._look = for_serving(look) if look else None
+        self._second_stage = for_serving(second_stage) if second_stage else None
         self._device = next(network.parameters()).device
 
     @property
     def task(self) -> Task:
-        """ "detection" or "classification"."""
+        """The task that the model was trained for, "detection" or "classification"."""
         return self.facts.task
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels it knows, sorted."""
+        """The labels that the model knows, sorted."""
         return self.facts.labels
 
     def predict(self, image: Image.Image) -> list[Prediction]:
-        """What it sees in an image, the surest first: at most 100, none under 1 % confidence.
+        """The model's predictions for an image, the surest first: at most 100, none under 1 % confidence.
 
         Boxes are in pixels of the image turned upright, and inside it.
         """
@@ -88,7 +88,7 @@ class Model:
         return self._predict(whole, (whole.width, whole.height))
 
     def predict_file(self, source: Path | IO[bytes]) -> list[Prediction]:
-        """What it sees in an image file, as `predict`.
+        """The model's predictions for an image file, as `predict` gives them.
 
         Raises:
             ValueError: the file is no image that can be read.
@@ -96,13 +96,13 @@ class Model:
         return self.predict_sized(source)[0]
 
     def predict_sized(self, source: Path | IO[bytes]) -> tuple[list[Prediction], tuple[int, int]]:
-        """What it sees in an image file, as `predict_file`, and the upright width and height of the image."""
-        canvas, look = self.facts.canvas, self.facts.look
-        image, size = read(source, side=max(read_side(canvas), look.detail if look else 0))
+        """The model's predictions for an image file, and the image's upright width and height."""
+        canvas, second_stage = self.facts.canvas, self.facts.second_stage
+        image, size = read(source, side=max(read_side(canvas), second_stage.detail if second_stage else 0))
         return self._predict(image, size), size
 
     def with_facts(self, facts: Facts) -> Model:
-        """The same networks with other facts."""
+        """A model of the same networks with other facts."""
         return Model(facts, *self._networks)
 
     def save(self, directory: Path) -> None:
@@ -110,7 +110,7 @@ class Model:
         directory.mkdir(parents=True, exist_ok=True)
         weights = {
             prefix + name: value.cpu()
-            for prefix, network in zip(("", _LOOK), self._networks, strict=True)
+            for prefix, network in zip(("", _SECOND_STAGE), self._networks, strict=True)
             if network
             for name, value in network.state_dict().items()
         }
@@ -125,19 +125,15 @@ class Model:
             ValueError: the folder holds no such model.
         """
         try:
-            found: dict[str, Any] = json.loads((directory / _FACTS).read_text())
-            look = Look(**found["look"]) if found["look"] else None
-            canvas = Canvas(**found["canvas"])
-            found |= {"labels": tuple(found["labels"]), "canvas": canvas, "look": look}
-            facts = Facts(**found)
+            facts = _facts(json.loads((directory / _FACTS).read_text()))
             weights = torch.load(directory / _WEIGHTS, map_location="cpu", weights_only=True)
             network, second = networks_for(facts)
             if second:
                 second.load_state_dict(
                     {
-                        name.removeprefix(_LOOK): weights.pop(name)
+                        name.removeprefix(_SECOND_STAGE): weights.pop(name)
                         for name in list(weights)
-                        if name.startswith(_LOOK)
+                        if name.startswith(_SECOND_STAGE)
                     }
                 )
             network.load_state_dict(weights)
@@ -149,31 +145,42 @@ class Model:
         pixels = normalised(to_canvas(image, self.facts.canvas)[None].to(self._device))
         if self.task == "classification":
             return list(classify(self._network, pixels, self.labels, exclusive=self.facts.exclusive)[0])
-        canvas, look = self.facts.canvas, self.facts.look
-        found = propose(self._network, pixels)[0] if look else detect(self._network, pixels, self.labels)[0]
-        boxes = [moved for one in found if (moved := on_image(one, size, canvas))]
-        if look is None or self._look is None:
-            return boxes
-        return self._looked_again(image, image.width / size[0], boxes, self._look, look.side)
-
-    def _looked_again(
-        self, image: Image.Image, scale: float, boxes: list[Prediction], network: nn.Module, side: int
-    ) -> list[Prediction]:
-        sure = [one for one in boxes if one.confidence >= LEAST_SURE][:MOST_LOOKS]
-        cut_outs = [cut_out(image, scale, one.box, side) for one in sure if one.box]
-        if not cut_outs:
+        if self.facts.second_stage is None or self._second_stage is None:
+            return self._on_image(detect(self._network, pixels, self.labels)[0], size)
+        proposals = self._on_image(propose(self._network, pixels)[0], size)
+        sure = [each for each in proposals if each.confidence >= MIN_PROPOSAL_CONFIDENCE][:MAX_PROPOSALS]
+        scale, side = image.width / size[0], self.facts.second_stage.side
+        crops = [crop(image, scale, proposal.box, side) for proposal in sure if proposal.box]
+        if not crops:
             return []
-        return list(look_again(network, self.labels, sure, torch.stack(cut_outs).to(self._device)))
+        pixels = torch.stack(crops).to(self._device)
+        return list(classify_proposals(self._second_stage, self.labels, sure, pixels))
+
+    def _on_image(self, predictions: Sequence[Prediction], size: tuple[int, int]) -> list[Prediction]:
+        """Predictions moved from the canvas onto an image of this size, without those that lie beside it."""
+        moved = (on_image(prediction, size, self.facts.canvas) for prediction in predictions)
+        return [prediction for prediction in moved if prediction]
+
+
+def _facts(document: dict[str, Any]) -> Facts:
+    stage = document["second_stage"]
+    parts: dict[str, Any] = {
+        **document,
+        "labels": tuple(document["labels"]),
+        "canvas": Canvas(**document["canvas"]),
+        "second_stage": SecondStage(**stage) if stage else None,
+    }
+    return Facts(**parts)
 
 
 def networks_for(facts: Facts) -> tuple[nn.Module, nn.Module | None]:
-    """Networks that have learned nothing: the detector or classifier, and the second look if there is one."""
+    """Untrained networks: the detector or classifier, and the second stage if there is one."""
     labels = len(facts.labels)
     if facts.task == "classification":
         return ClassifierNetwork(labels), None
-    return DetectorNetwork(labels, facts.cell), ClassifierNetwork(labels + 1) if facts.look else None
+    return DetectorNetwork(labels, facts.cell), ClassifierNetwork(labels + 1) if facts.second_stage else None
 
 
 def device() -> torch.device:
-    """Where to compute."""
+    """The device to compute on: CUDA where there is one, else the processors."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -20,7 +20,7 @@ def convolution(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> 
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a short cut."""
+    """A residual block: two convolutions beside a short cut."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -33,12 +33,13 @@ class Residual(nn.Module):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, inputs, h, w) to (batch, outputs, h / stride, w / stride)."""
+        """Map features (batch, inputs, h, w) to (batch, outputs, h / stride, w / stride)."""
         return functional.relu(self.second(self.first(x)) + self.short(x))
 
 
 class Backbone(nn.Module):
-    """Features of an image at 1/4, 1/8, 1/16 and 1/32 of its sides, `widths` channels each."""
+    """A network that gives features of an image at 1/4, 1/8, 1/16 and 1/32 of its sides, `widths` channels
+    each."""
 
     widths = (32, 48, 96, 160)
 
@@ -64,8 +65,8 @@ def for_learning(network: nn.Module, device: torch.device) -> nn.Module:
 
 
 def for_serving(network: nn.Module) -> nn.Module:
-    """A copy that gives the same answers faster: batch normalisation folded into the convolutions before it,
-    channels last in memory. It can neither learn nor be saved."""
+    """A copy of a network that gives the same answers faster: batch normalisation folded into the
+    convolutions before it, channels last in memory. It can neither learn nor be saved."""
     fast = copy.deepcopy(network).eval()
     for module in list(fast.modules()):
         if isinstance(module, nn.Sequential):

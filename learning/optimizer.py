@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 RATE = 2.5e-3
-"""Of AdamW."""
-DECAY = 0.02
+"""The learning rate of AdamW."""
+WEIGHT_DECAY = 0.02
 TURN = 0.05
 """How long Muon's step is, as a share of the length of the layer's weights."""
 MOMENTUM = 0.9
-LONGEST_GRADIENT = 10.0
-_LEAST_CHANNELS = 8
+MAX_GRADIENT_NORM = 10.0
+_MIN_CHANNELS = 8
 _ROUNDS = 5
 
 
@@ -29,17 +29,17 @@ class Optimizer:
         self._all = [weight for weight in network.parameters() if weight.requires_grad]
         # The largest first, so that no thread is left alone with one of them.
         self._matrices = sorted(
-            (weight for weight in self._all if weight.ndim == 4 and weight.shape[0] > _LEAST_CHANNELS),
+            (weight for weight in self._all if weight.ndim == 4 and weight.shape[0] > _MIN_CHANNELS),
             key=lambda weight: -weight.numel(),
         )
         chosen = {id(weight) for weight in self._matrices}
         others = [weight for weight in self._all if id(weight) not in chosen]
-        self._others = torch.optim.AdamW(others, lr=RATE, weight_decay=DECAY, fused=True)
+        self._others = torch.optim.AdamW(others, lr=RATE, weight_decay=WEIGHT_DECAY, fused=True)
         self._moments = [torch.zeros_like(weight) for weight in self._matrices]
 
     def step(self, rate: float, pool: ThreadPoolExecutor) -> None:
-        """One step, `rate` (0 to 1) of the usual length."""
-        nn.utils.clip_grad_norm_(self._all, LONGEST_GRADIENT)
+        """Take one step, `rate` (0 to 1) of the usual length."""
+        nn.utils.clip_grad_norm_(self._all, MAX_GRADIENT_NORM)
         for group in self._others.param_groups:
             group["lr"] = RATE * rate
         self._others.step()

@@ -12,7 +12,7 @@ from torch import nn
 
 from learning import threads
 
-LEAST_PART = 4
+MIN_PART = 4
 """Images that batch normalisation needs, at least, to know their mean; fewer do where a batch has no more."""
 
 Loss = Callable[[nn.Module, Sequence[int], torch.Generator], torch.Tensor]
@@ -20,10 +20,10 @@ Loss = Callable[[nn.Module, Sequence[int], torch.Generator], torch.Tensor]
 
 
 def parts(batch: int, device: torch.device) -> int:
-    """In how many parts to learn from so many images. A CUDA device computes a whole batch at once."""
+    """The number of parts to learn from so many images in. A CUDA device computes a whole batch at once."""
     if device.type != "cpu":
         return 1
-    return min(threads.most(), batch, max(2, batch // LEAST_PART))
+    return min(threads.max_threads(), batch, max(2, batch // MIN_PART))
 
 
 class Replicas:
@@ -40,18 +40,18 @@ class Replicas:
         self._randoms = [torch.Generator().manual_seed(seed + number) for number in range(count)]
 
     def learn(self, loss: Loss, indices: Sequence[int], pool: ThreadPoolExecutor) -> float:
-        """Leave the gradient of the batch's mean loss in the weights' `grad`; that loss."""
+        """Leave the gradient of the batch's mean loss in the weights' `grad`, and return that loss."""
         count = min(len(self._networks), len(indices))
         chunks = [indices[number::count] for number in range(count)]
 
         def part(number: int) -> tuple[float, tuple[torch.Tensor | None, ...]]:
             chunk = chunks[number]
             network = self._networks[number].train()
-            found = loss(network, chunk, self._randoms[number]) * (len(chunk) / len(indices))
-            return float(found.detach()), torch.autograd.grad(found, self._weights, allow_unused=True)
+            share = loss(network, chunk, self._randoms[number]) * (len(chunk) / len(indices))
+            return float(share.detach()), torch.autograd.grad(share, self._weights, allow_unused=True)
 
         losses, gradients = zip(*pool.map(part, range(count)), strict=True)
-        for weight, *found in zip(self._weights, *gradients, strict=True):
-            known = [one for one in found if one is not None]
+        for weight, *shares in zip(self._weights, *gradients, strict=True):
+            known = [gradient for gradient in shares if gradient is not None]
             weight.grad = sum(known[1:], known[0]) if known else None
         return math.fsum(losses)

@@ -1,8 +1,8 @@
-"""One course of learning: the learning rate rises, stays, and falls to nothing.
+"""The training schedule: the learning rate warms up, stays constant, and decays to nothing.
 
-It stays up until some images that are held back are no longer found better (then a detector that is not good
-yet may go on with finer images), or until what is left of the time or the steps is needed for the fall.
-Through the fall, which is a share of the steps before it, the images held back are learned from too.
+It stays up until the validation images are no longer predicted better (then a detector that is not good yet
+may go on with a higher resolution), or until what is left of the time or the steps is needed for the decay.
+Through the decay, which is a share of the steps before it, the validation images are learned from too.
 """
 
 from __future__ import annotations
@@ -25,73 +25,76 @@ from learning.replicas import Replicas, parts
 from learning.types import Evaluation, Progress
 from learning.validation_split import Labelled
 
-WARM_STEPS = 20
-FIRST_STEPS = 4
-"""These take longer than others and tell nothing about the time that others need."""
-GOOD = 0.97
-"""A held-back F1 that needs no improving."""
-POOR = 0.93
-"""A held-back F1 which finer images might improve."""
-BETTER = 0.01
-HOPE = 0.4
-"""Labels that are not learned even so well after HOPE_EPOCHS are wrong ones, as a rule."""
-HOPE_EPOCHS = 25
+WARMUP_STEPS = 20
+UNTIMED_STEPS = 4
+"""The first steps, which take longer than others: they tell nothing about the time that others need."""
+GOOD_F1 = 0.97
+"""A validation F1 that needs no improving."""
+POOR_F1 = 0.93
+"""A validation F1 which a higher resolution might improve."""
+MIN_IMPROVEMENT = 0.01
+"""A gain in validation F1 that counts as one."""
+EARLY_STOP_F1 = 0.4
+"""Labels that are not learned even so well after EARLY_STOP_EPOCHS are wrong ones, as a rule."""
+EARLY_STOP_EPOCHS = 25
 COARSE_EPOCHS = 10
-"""After so many, a model that is still poor looks closer, if its learner does so early."""
-ENOUGH_STEPS = 300
-HELPED = 0.03
-"""By how much more finer images must have improved that F1 for still finer ones."""
-FALL = 0.5
-"""Steps of the fall for each step before it."""
-LEAST_FALL = 40
-PATIENCE = 120
-"""Steps that may pass, at least, before learning counts as over: the first good boxes take as many."""
-PATIENT = 0.6
-"""The share of all steps that may pass, likewise: the few images held back show no small progress."""
+"""The epochs after which a model that is still poor gets a higher resolution, if its learner does so
+early."""
+MIN_STEPS = 300
+"""The steps before any number of epochs counts as passed."""
+MIN_FINER_IMPROVEMENT = 0.03
+"""By how much a higher resolution must have improved the validation F1 for a still higher one."""
+DECAY_SHARE = 0.5
+"""Steps of the decay for each step before it."""
+MIN_DECAY_STEPS = 40
+PATIENCE_STEPS = 120
+"""Steps without improvement, at least, before learning stops: the first good boxes take as many."""
+PATIENCE_SHARE = 0.6
+"""The share of all steps that may pass, likewise: the few validation images show no small progress."""
 FINER_UNTIL = 0.6
-"""The share of the time or the steps after which finer images come too late."""
-MOST_STEPS = 45_000
-"""Of a training for which no other number is given."""
-MOST_REPEATS = 4.0
+"""The share of the time or the steps after which a higher resolution comes too late."""
+MAX_STEPS = 45_000
+"""The most steps of a training for which no other number is given."""
+MAX_REPEATS = 4.0
 """How often, at most, an image of a rare label is shown for once that others are."""
-WATCHING = 0.15
-"""The share of the time that watching the images held back may take."""
+MAX_VALIDATION_SHARE = 0.15
+"""The share of the time that validation may take."""
 
 
 class Learner(Protocol):
-    """What the course needs to know of a task."""
+    """What the schedule needs to know of a task."""
 
     network: nn.Module
     device: torch.device
     batch: int
-    looks_closer_early: bool
-    """Whether finer images help before all is learned from coarse ones."""
+    increases_resolution_early: bool
+    """Whether a higher resolution helps before all is learned at the first one."""
 
     @property
     def canvas(self) -> Canvas: ...
     def __len__(self) -> int: ...
     def labels_of(self, index: int) -> set[str]: ...
-    def hold_back(self, random: torch.Generator) -> tuple[list[int], list[int]]: ...
+    def split_validation(self, random: torch.Generator) -> tuple[list[int], list[int]]: ...
     def loss(self, network: nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
-        """Of several networks at once, each in a thread of its own."""
+        """The mean loss of these examples, of several networks at once, each in a thread of its own."""
 
-    def figures(self, network: nn.Module, indices: Sequence[int]) -> Evaluation: ...
-    def is_settled(self, evaluation: Evaluation, share_spent: float) -> bool:
-        """Whether the rest is for a later course to learn."""
+    def evaluate(self, network: nn.Module, indices: Sequence[int]) -> Evaluation: ...
+    def is_ready_for_second_stage(self, evaluation: Evaluation, share_spent: float) -> bool:
+        """Whether the rest is for the second stage to learn."""
 
-    def ask_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
-        """Let the images held back say how images may be mirrored and turned."""
+    def update_symmetry(self, network: nn.Module, indices: Sequence[int], score: float) -> None:
+        """Let the validation images show how images may be mirrored and turned."""
 
-    def look_closer(self) -> bool:
-        """Go on with finer images; False if there are none."""
+    def increase_resolution(self) -> bool:
+        """Go on with a higher resolution; False if there is none."""
 
 
-class Course:
+class TrainingSchedule:
     """One training, from a network that knows nothing to one that has learned what it can.
 
     Args:
         began, ends: when the whole training began and must end, of the monotonic clock.
-        most_steps: how many the course may take.
+        max_steps: how many the schedule may take.
         fraction: the share of the whole training that lies behind.
     """
 
@@ -103,36 +106,36 @@ class Course:
         ends: float,
         seed: int,
         progress: Callable[[Progress], None],
-        most_steps: int,
+        max_steps: int,
         fraction: float = 0.0,
     ) -> None:
         self.learner = learner
         self.step = 0
-        self.best = 0.0
+        self.best_f1 = 0.0
         """The best F1 of images that the network had not learned from."""
-        self.settled = False
-        """Whether the rest is for a later course to learn."""
+        self.ready_for_second_stage = False
+        """Whether the rest is for the second stage to learn."""
         self.seed = seed
         self.fraction = fraction
         self._random = torch.Generator().manual_seed(seed)
         self._progress = progress
-        self._began, self._ends, self._most_steps = began, ends, most_steps
+        self._began, self._ends, self._max_steps = began, ends, max_steps
         self._started = time.monotonic()
-        self._learned, self.held_back = learner.hold_back(self._random)
+        self._training, self.validation = learner.split_validation(self._random)
         self._repeats = repeats(learner)
         self._queue: list[int] = []
         self._parts = parts(learner.batch, learner.device)
         self._replicas = Replicas(learner.network, self._parts, seed)
         self._optimizer = Optimizer(learner.network)
-        self.mean = copy.deepcopy(learner.network).eval()
-        """The mean of the weights over the last steps before the fall."""
-        self._means, self._values = _weights(self.mean), _weights(learner.network)
+        self.averaged = copy.deepcopy(learner.network).eval()
+        """The network with the mean of its weights over the last steps before the decay."""
+        self._averages, self._weights = _weights(self.averaged), _weights(learner.network)
         self._times: list[float] = []
-        self._watched = 0.0
+        self._validation_seconds = 0.0
         self._losses: list[float] = []
         self._reported = 0.0
-        self._score: float | None = None
-        """The F1 of the images held back when they were last watched."""
+        self._f1: float | None = None
+        """The F1 of the validation images when they were last evaluated."""
 
     @property
     def epoch(self) -> float:
@@ -141,70 +144,80 @@ class Course:
 
     @property
     def steps_left(self) -> int:
-        return self._most_steps - self.step
+        return self._max_steps - self.step
 
     def run(self) -> None:
-        """Learn; the learner's network has learned in the end."""
+        """Train the learner's network."""
         self.report("started", now=True)
         with threads.pool(self._parts) as pool:
-            self._stay(pool)
-            self._fall(0.5 if self.settled else 1.0, pool)
+            self._learn_at_full_rate(pool)
+            self._decay(0.5 if self.ready_for_second_stage else 1.0, pool)
         self.learner.network.eval()
         self.report(f"done after {self.step} steps", now=True)
 
-    def _stay(self, pool: ThreadPoolExecutor) -> None:
-        """At the full rate, until nothing gets better or can, or the time is needed for the fall."""
-        every = max(15, min(150, round(2 * len(self._learned) / self.learner.batch)))
+    def _learn_at_full_rate(self, pool: ThreadPoolExecutor) -> None:
+        """Learn until nothing gets better or can, or the time is needed for the decay."""
+        every = max(15, min(150, round(2 * len(self._training) / self.learner.batch)))
         best_step, good, coarse = 0, 0, -1.0
-        while not self._must_fall():
-            self._learn(min(1.0, (self.step + 1) / WARM_STEPS), pool)
+        while not self._must_decay():
+            self._learn(min(1.0, (self.step + 1) / WARMUP_STEPS), pool)
             self.fraction = max(self.fraction, 0.75 * self._share_spent())
             self.report(f"step {self.step}")
-            if self.step % every or self._watched > WATCHING * (time.monotonic() - self._started):
+            if self.step % every or self._validation_seconds > MAX_VALIDATION_SHARE * (
+                time.monotonic() - self._started
+            ):
                 continue
-            evaluation = self._watch()
-            good = good + 1 if evaluation.f1 >= GOOD else 0
-            if evaluation.f1 > self.best + BETTER:
+            evaluation = self._validate()
+            good = good + 1 if evaluation.f1 >= GOOD_F1 else 0
+            if evaluation.f1 > self.best_f1 + MIN_IMPROVEMENT:
                 best_step = self.step
-            self.best = max(self.best, evaluation.f1)
-            hopeless = self.best < HOPE and self._shown_enough(HOPE_EPOCHS)
-            if good >= 2 or hopeless:
+            self.best_f1 = max(self.best_f1, evaluation.f1)
+            unlearnable = self.best_f1 < EARLY_STOP_F1 and self._shown_enough(EARLY_STOP_EPOCHS)
+            if good >= 2 or unlearnable:
                 return
             if self._shown_enough(COARSE_EPOCHS):
-                self.settled = self.learner.is_settled(evaluation, self._share_spent())
-            over = self.step - best_step >= max(PATIENCE, 5 * every, PATIENT * self.step)
-            early = self.learner.looks_closer_early and coarse < 0 and self._shown_enough(COARSE_EPOCHS)
-            if not self.settled and self.best < POOR and (over or early):
-                # Finer images that bring nothing are no reason for still finer ones.
-                if self.best > coarse + HELPED and self._share_spent() < FINER_UNTIL and self._look_closer():
-                    coarse, best_step = self.best, self.step
+                self.ready_for_second_stage = self.learner.is_ready_for_second_stage(
+                    evaluation, self._share_spent()
+                )
+            over = self.step - best_step >= max(PATIENCE_STEPS, 5 * every, PATIENCE_SHARE * self.step)
+            early = (
+                self.learner.increases_resolution_early and coarse < 0 and self._shown_enough(COARSE_EPOCHS)
+            )
+            if not self.ready_for_second_stage and self.best_f1 < POOR_F1 and (over or early):
+                # A resolution that brings nothing is no reason for a still higher one.
+                if (
+                    self.best_f1 > coarse + MIN_FINER_IMPROVEMENT
+                    and self._share_spent() < FINER_UNTIL
+                    and self._increase_resolution()
+                ):
+                    coarse, best_step = self.best_f1, self.step
                     continue
                 coarse = max(coarse, 0.0)
-            if over or self.settled:
+            if over or self.ready_for_second_stage:
                 return
 
-    def _watch(self) -> Evaluation:
+    def _validate(self) -> Evaluation:
         began = time.monotonic()
-        evaluation = self.learner.figures(self.mean, self.held_back)
-        self._score = evaluation.f1
-        self.learner.ask_symmetry(self.mean, self.held_back, evaluation.f1)
-        self._watched += time.monotonic() - began
+        evaluation = self.learner.evaluate(self.averaged, self.validation)
+        self._f1 = evaluation.f1
+        self.learner.update_symmetry(self.averaged, self.validation, evaluation.f1)
+        self._validation_seconds += time.monotonic() - began
         return evaluation
 
     def _shown_enough(self, epochs: float) -> bool:
-        return self.step >= ENOUGH_STEPS and self.epoch >= epochs
+        return self.step >= MIN_STEPS and self.epoch >= epochs
 
-    def _fall(self, end: float, pool: ThreadPoolExecutor) -> None:
-        """From the full rate to nothing, from all images."""
-        self.mean = copy.deepcopy(self.mean)
-        self._means = []
-        self._learned = list(range(len(self.learner)))
+    def _decay(self, end: float, pool: ThreadPoolExecutor) -> None:
+        """Learn from all images while the rate falls from full to nothing."""
+        self.averaged = copy.deepcopy(self.averaged)
+        self._averages = []
+        self._training = list(range(len(self.learner)))
         self._queue = []
-        wanted, done = min(self._fall_steps(), self.steps_left), 0
-        rate, rise = min(1.0, (self.step + 1) / WARM_STEPS), self.fraction
+        wanted, done = min(self._decay_steps(), self.steps_left), 0
+        rate, rise = min(1.0, (self.step + 1) / WARMUP_STEPS), self.fraction
         end = max(end, rise)
         while True:
-            # Where the machine is slower than it was, the fall is steeper.
+            # Where the machine is slower than it was, the decay is steeper.
             left = int((self._ends - time.monotonic()) / self._step_seconds())
             steps = min(wanted, done + left)
             if done >= steps:
@@ -220,16 +233,16 @@ class Course:
         loss = self._replicas.learn(self.learner.loss, self._next_batch(), pool)
         self._optimizer.step(rate, pool)
         self.step += 1
-        self._follow()
+        self._update_average()
         self._losses = [*self._losses[-19:], loss]
-        if self.step >= FIRST_STEPS:
+        if self.step >= UNTIMED_STEPS:
             self._times = [*self._times[-19:], time.monotonic() - started]
 
-    def _follow(self) -> None:
-        """Let the mean of the weights over the last steps follow; it is what held-back images are shown."""
-        if self._means:
+    def _update_average(self) -> None:
+        """Let the mean of the weights follow the last step; validation is done with that mean."""
+        if self._averages:
             with torch.no_grad():
-                torch._foreach_lerp_(self._means, self._values, max(0.04, 1 / (1 + self.step)))
+                torch._foreach_lerp_(self._averages, self._weights, max(0.04, 1 / (1 + self.step)))
 
     def _next_batch(self) -> list[int]:
         size = self.learner.batch
@@ -240,55 +253,55 @@ class Course:
 
     def _order(self) -> list[int]:
         """Every image that is learned from, those of rare labels more than once."""
-        wanted = torch.tensor([self._repeats[index] for index in self._learned])
+        wanted = torch.tensor([self._repeats[index] for index in self._training])
         times = (wanted + torch.rand(len(wanted), generator=self._random)).floor().long()
-        indices = torch.tensor(self._learned).repeat_interleave(times)
+        indices = torch.tensor(self._training).repeat_interleave(times)
         order: list[int] = indices[torch.randperm(len(indices), generator=self._random)].tolist()
         return order
 
-    def _look_closer(self) -> bool:
-        self.report("looking closer", now=True)
-        if not self.learner.look_closer():
+    def _increase_resolution(self) -> bool:
+        self.report("increasing the resolution", now=True)
+        if not self.learner.increase_resolution():
             return False
         self._times = []
         return True
 
-    def _must_fall(self) -> bool:
-        if self._fall_steps() >= self.steps_left:
+    def _must_decay(self) -> bool:
+        if self._decay_steps() >= self.steps_left:
             return True
         left = self._ends - time.monotonic()
-        return self.step >= FIRST_STEPS and left < 1.1 * self._fall_steps() * self._step_seconds()
+        return self.step >= UNTIMED_STEPS and left < 1.1 * self._decay_steps() * self._step_seconds()
 
-    def _fall_steps(self) -> int:
-        return max(LEAST_FALL, round(FALL * self.step))
+    def _decay_steps(self) -> int:
+        return max(MIN_DECAY_STEPS, round(DECAY_SHARE * self.step))
 
     def _step_seconds(self) -> float:
         return statistics.median(self._times) if self._times else 0.01
 
     def _share_spent(self) -> float:
-        """Of the time or of the steps, whichever is nearer to its end."""
+        """The share of the time or of the steps that is spent, whichever is nearer to its end."""
         of_time = (time.monotonic() - self._began) / max(1e-9, self._ends - self._began)
-        return min(1.0, max(of_time, self.step / max(1, self._most_steps)))
+        return min(1.0, max(of_time, self.step / max(1, self._max_steps)))
 
     def report(self, message: str, *, now: bool = False) -> None:
-        """Tell the progress, if it was not told just before."""
+        """Report the progress, if that was not done just before."""
         seconds = time.monotonic() - self._began
         if not now and seconds - self._reported < 0.5:
             return
         self._reported = seconds
         loss = statistics.fmean(self._losses) if self._losses else None
-        self._progress(Progress(self.fraction, self.step, self.epoch, seconds, loss, self._score, message))
+        self._progress(Progress(self.fraction, self.step, self.epoch, seconds, loss, self._f1, message))
 
 
 def repeats(learner: Labelled) -> list[float]:
-    """How often each example is shown in an epoch, 1 to MOST_REPEATS: the more, the rarer its rarest label.
+    """How often each example is shown in an epoch, 1 to MAX_REPEATS: the more, the rarer its rarest label.
 
     After "LVIS" (https://arxiv.org/abs/1908.03195), against the usual label instead of a fixed share.
     """
     labels = [learner.labels_of(index) for index in range(len(learner))]
     shown = Counter(label for each in labels for label in each)
     usual = statistics.median(shown.values()) if shown else 1.0
-    factor = {label: min(MOST_REPEATS, max(1.0, (usual / count) ** 0.5)) for label, count in shown.items()}
+    factor = {label: min(MAX_REPEATS, max(1.0, (usual / count) ** 0.5)) for label, count in shown.items()}
     return [max((factor[label] for label in each), default=1.0) for each in labels]
 
 

@@ -11,25 +11,26 @@ from contextlib import contextmanager
 
 import torch
 
-MOST_THREADS = 8
+MAX_THREADS = 8
 SWITCH_SECONDS = 0.0002
-"""PyTorch gives up Python's lock at every operation. With Python's own 5 ms it waits so long to have it back
-whenever another thread is in Python code, and four threads are hardly faster than one."""
+"""How often Python passes its lock on while threads compute. PyTorch gives the lock up at every operation.
+With Python's own 5 ms it waits so long to have it back whenever another thread is in Python code, and four
+threads are hardly faster than one."""
 
 
-def most() -> int:
-    """As many as there are processors for this process, up to MOST_THREADS."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_THREADS, found)
+def max_threads() -> int:
+    """The number of threads that compute: the processors of this process, up to MAX_THREADS."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MAX_THREADS, processors)
 
 
 @contextmanager
 def pool(count: int | None = None) -> Iterator[ThreadPoolExecutor]:
-    """So many threads, or one for each processor. Where they are fewer than the processors, PyTorch has its
-    own threads in each for the rest."""
-    count = most() if count is None else count
+    """A pool of so many threads, or of one for each processor. Where they are fewer than the processors,
+    PyTorch has its own threads in each for the rest."""
+    count = max_threads() if count is None else count
     threads, switch = torch.get_num_threads(), sys.getswitchinterval()
-    torch.set_num_threads(max(1, most() // count))
+    torch.set_num_threads(max(1, max_threads() // count))
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         with ThreadPoolExecutor(count) as executor:

@@ -44,7 +44,7 @@ class Prediction:
 @dataclass(frozen=True)
 class Progress:
     """How far training is: `fraction` from 0 to 1, `seconds` since its start, the loss of late, and the F1 of
-    the images held back, when they were last looked at."""
+    the validation images when they were last evaluated."""
 
     fraction: float
     step: int

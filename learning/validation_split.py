@@ -1,4 +1,4 @@
-"""Which examples to learn from, and which to watch the learning by."""
+"""The validation split: which examples to learn from, and which to validate the learning with."""
 
 from __future__ import annotations
 
@@ -7,42 +7,43 @@ from typing import Protocol
 
 import torch
 
-MOST_HELD_BACK = 40
+MAX_VALIDATION = 40
+"""The most examples to validate with."""
 
 
 class Labelled(Protocol):
-    """Examples by number."""
+    """Examples whose labels can be asked for by number."""
 
     def __len__(self) -> int: ...
     def labels_of(self, index: int) -> set[str]: ...
 
 
-def hold_back(learner: Labelled, random: torch.Generator) -> tuple[list[int], list[int]]:
-    """Which examples to learn from, and about one in five to watch the learning by.
+def split_validation(learner: Labelled, random: torch.Generator) -> tuple[list[int], list[int]]:
+    """The examples to learn from, and about one in five to validate the learning with.
 
-    No label loses more than a quarter of its examples. Of less than 20 examples none is held back: they are
-    then watched themselves.
+    No label loses more than a quarter of its examples. Less than 20 examples are not split: they serve for
+    both.
 
     Raises:
         ValueError: every box lies beside its image.
     """
     count = len(learner)
     everything = list(range(count))
-    watched = [index for index in everything if learner.labels_of(index)][:MOST_HELD_BACK]
-    if not watched:
+    candidates = [index for index in everything if learner.labels_of(index)][:MAX_VALIDATION]
+    if not candidates:
         raise ValueError("No box lies inside its image; boxes are in pixels of the upright image")
     if count < 20:
-        return everything, watched
+        return everything, candidates
     shown = Counter(label for index in everything for label in learner.labels_of(index))
     free = {label: number // 4 for label, number in shown.items()}
-    held_back: set[int] = set()
+    validation: set[int] = set()
     for index in torch.randperm(count, generator=random).tolist():
         labels = learner.labels_of(index)
-        if len(held_back) == min(MOST_HELD_BACK, count // 5):
+        if len(validation) == min(MAX_VALIDATION, count // 5):
             break
         if labels and all(free[label] > 0 for label in labels):
-            held_back.add(index)
+            validation.add(index)
             for label in labels:
                 free[label] -= 1
-    learned = [index for index in everything if index not in held_back]
-    return learned, sorted(held_back) or watched
+    learned = [index for index in everything if index not in validation]
+    return learned, sorted(validation) or candidates

@@ -66,11 +66,11 @@ def _where_things_are(stack: Running, name: str) -> None:
     from cli.deployment import Deployment  # noqa: PLC0415 the deployment exists only now
 
     os.environ.update(stack.environment)
-    found = Deployment.find(name)
+    deployment = Deployment.find(name)
     places = {
-        "Drop labelled images at": f"s3://{found.bucket}/incoming/labeled/<label>/",
-        "Images with a manifest at": f"s3://{found.bucket}/incoming/annotations/",
-        "Ask the champion at": f"s3://{found.bucket}/detect/, answers under results/",
+        "Drop labelled images at": f"s3://{deployment.bucket}/incoming/labeled/<label>/",
+        "Images with a manifest at": f"s3://{deployment.bucket}/incoming/annotations/",
+        "Ask the champion at": f"s3://{deployment.bucket}/detect/, answers under results/",
         "Logs": os.path.relpath(stack.home / "log"),
     }
     for what, where in places.items():
@@ -82,14 +82,14 @@ def _console(stack: Running, name: str) -> None:
     """The console's address, people who can sign in, and a browser with it if there is a screen."""
     from cli.deployment import Deployment  # noqa: PLC0415 the deployment exists only now
 
-    found = Deployment.find(name)
+    deployment = Deployment.find(name)
     console.print("\nThe console, where images are reviewed and runs are watched:")
-    console.print(f"  {found.console_address}", style="bold", soft_wrap=True, markup=False)
+    console.print(f"  {deployment.console_address}", style="bold", soft_wrap=True, markup=False)
     for person, group in PEOPLE.items():
-        made = people.add_person(stack, found.user_pool_id, person, [group])
+        made = people.add_person(stack, deployment.user_pool_id, person, [group])
         console.print(f"  sign in as {made.name}, password {made.password}", soft_wrap=True, markup=False)
     if console.is_terminal and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
-        webbrowser.open(found.console_address)
+        webbrowser.open(deployment.console_address)
 
 
 if __name__ == "__main__":

@@ -20,22 +20,22 @@ TIMEOUT = urllib3.Timeout(30)
 
 
 class ConsoleError(RuntimeError):
-    """The console refused; holds its status and what it said."""
+    """The console refused; holds its status and its answer."""
 
-    def __init__(self, status: int, said: Any) -> None:
-        super().__init__(f"{status}: {said}")
+    def __init__(self, status: int, content: Any) -> None:
+        super().__init__(f"{status}: {content}")
         self.status = status
-        self.said = said
+        self.content = content
 
 
 @dataclass(frozen=True)
 class Answer:
     status: int
-    said: Any
+    content: Any
 
 
 class ConsoleClient:
-    """One person's session.
+    """One person's session at the console.
 
     Args:
         address: of the console, http://<distribution>.cloudfront.localhost:<port>/
@@ -50,7 +50,11 @@ class ConsoleClient:
         self.config = self.get("/config.json")
 
     def sign_in(self, name: str, password: str) -> None:
-        """Raises: ConsoleError: the name or the password is wrong."""
+        """Sign in.
+
+        Raises:
+            ConsoleError: the name or the password is wrong.
+        """
         verifier = secrets.token_urlsafe(48)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         redirect = self.config["redirectUri"]
@@ -81,11 +85,15 @@ class ConsoleClient:
         return self.ask("GET", path)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """What the console says. Raises: ConsoleError: it refused."""
+        """The content of the console's answer.
+
+        Raises:
+            ConsoleError: it refused.
+        """
         answer = self.try_to(method, path, body)
         if answer.status >= 400:
-            raise ConsoleError(answer.status, answer.said)
-        return answer.said
+            raise ConsoleError(answer.status, answer.content)
+        return answer.content
 
     def try_to(self, method: str, path: str, body: Any = None) -> Answer:
         headers = {"Host": self._host}

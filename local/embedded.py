@@ -90,24 +90,24 @@ def start(
     with _one_at_a_time():
         port = _usable(port)
         process = _launch(home, port, variables or {})
-        found = Running(process.pid, port, home)
-        (home / "running.json").write_text(json.dumps({**asdict(found), "home": str(home)}))
-        _await_health(found, process)
-    return found
+        stack = Running(process.pid, port, home)
+        (home / "running.json").write_text(json.dumps({**asdict(stack), "home": str(home)}))
+        _await_health(stack, process)
+    return stack
 
 
 def stop(home: Path = HOME, *, patience: float = 30) -> bool:
     """Stop the stack and everything it started; False if it was not up."""
-    found = running(home)
+    stack = running(home)
     (home / "running.json").unlink(missing_ok=True)
     (home / "env").unlink(missing_ok=True)
-    if found is None:
+    if stack is None:
         return False
-    os.killpg(found.pid, signal.SIGTERM)
+    os.killpg(stack.pid, signal.SIGTERM)
     deadline = time.monotonic() + patience
-    while _group_alive(found.pid):
+    while _group_alive(stack.pid):
         if time.monotonic() > deadline:
-            os.killpg(found.pid, signal.SIGKILL)
+            os.killpg(stack.pid, signal.SIGKILL)
             break
         time.sleep(0.1)
     return True
@@ -119,8 +119,8 @@ def running(home: Path = HOME) -> Running | None:
         noted = json.loads((home / "running.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    found = Running(noted["pid"], noted["port"], home)
-    return found if _group_alive(found.pid) else None
+    stack = Running(noted["pid"], noted["port"], home)
+    return stack if _group_alive(stack.pid) else None
 
 
 def deploy(stack: Running, *, name: str, context: Mapping[str, str] | None = None) -> float:
@@ -169,9 +169,9 @@ def write_environment(stack: Running, name: str) -> Path:
 @contextmanager
 def stack_in(home: Path, *, variables: Mapping[str, str] | None = None) -> Iterator[Running]:
     """A stack of its own in `home`, for as long as the block runs."""
-    found = start(home, variables=variables)
+    stack = start(home, variables=variables)
     try:
-        yield found
+        yield stack
     finally:
         stop(home)
 
@@ -217,7 +217,7 @@ def _launch(home: Path, port: int, variables: Mapping[str, str]) -> subprocess.P
 
 
 def _temporary(home: Path) -> Path:
-    """The functions' code is unpacked here; what a crash left is removed at the next start."""
+    """An empty folder for the functions' code; what a crash left there is removed."""
     folder = home / "tmp"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -226,7 +226,7 @@ def _temporary(home: Path) -> Path:
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Stacks that start at once would choose the same port."""
+    """A block that only one start at a time runs: stacks that start at once would choose the same port."""
     path = Path(tempfile.gettempdir()) / f"labelloop-start-{os.getuid()}.lock"
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

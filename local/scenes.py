@@ -391,12 +391,12 @@ def _inside(box: SceneBox, canvas: Floats) -> bool:
     return box.left >= 0 and box.top >= 0 and box.left + box.width <= width and box.top + box.height <= height
 
 
-def _overlap(one: SceneBox, other: SceneBox) -> float:
+def _overlap(box: SceneBox, other: SceneBox) -> float:
     """How much of the smaller box the two have in common, 0 to 1."""
-    wide = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    tall = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    wide = min(box.left + box.width, other.left + other.width) - max(box.left, other.left)
+    tall = min(box.top + box.height, other.top + other.height) - max(box.top, other.top)
     shared = max(0, wide) * max(0, tall)
-    return shared / min(one.width * one.height, other.width * other.height)
+    return shared / min(box.width * box.height, other.width * other.height)
 
 
 def _array(picture: Image.Image) -> Floats:

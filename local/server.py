@@ -92,7 +92,7 @@ class Engine:
 
     @functools.cached_property
     def sagemaker(self) -> SageMaker:
-        """To be used first in the event loop that MiniStack runs in."""
+        """SageMaker over the same state; to be used first in the event loop that MiniStack runs in."""
         return SageMaker(self._state, MiniStack(self._endpoint_url, asyncio.get_running_loop()))
 
     def close(self) -> None:
@@ -135,8 +135,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _as_if_by_tls(scope: Scope) -> Scope:
-    """Requests over the loopback interface count as sent by TLS: policies that refuse all else are
-    enforced here too, and nothing on this interface can be listened to from outside."""
+    """The request as if it came by TLS. Requests over the loopback interface count so: policies that refuse
+    all else are enforced here too, and nothing on this interface can be listened to from outside."""
     return {**scope, "scheme": "https"} if scope["type"] == "http" else scope
 
 
@@ -170,19 +170,19 @@ async def _rekognition(scope: Scope, operation: str, body: bytes) -> tuple[int, 
         caller = authorization.MiniStackCaller(signed, loop)
         work = functools.partial(_call, operation, parsed, caller)
         return 200, identified, await loop.run_in_executor(engine().threads, work)
-    except authorization.CredentialsRefused as refused:
+    except authorization.CredentialsError as refused:
         status, headers, answer = refused.answer
         return status, {**headers, **identified}, answer
     except RekognitionError as error:
-        found = error
+        failure = error
     except Exception as error:
         logger.exception("%s", operation)
-        found = InternalServerError(f"The engine failed: {error!r}")
-    logger.info("%s: %s: %s", operation, found.code, found.message)
+        failure = InternalServerError(f"The engine failed: {error!r}")
+    logger.info("%s: %s: %s", operation, failure.code, failure.message)
     answer = json.dumps(
-        {"__type": found.code, "Code": found.code, "message": found.message, "Message": found.message}
+        {"__type": failure.code, "Code": failure.code, "message": failure.message, "Message": failure.message}
     ).encode()
-    return found.status, {**identified, "x-amzn-errortype": found.code}, answer
+    return failure.status, {**identified, "x-amzn-errortype": failure.code}, answer
 
 
 def _parse(operation: str, body: bytes) -> dict[str, Any] | RekognitionError:
@@ -233,7 +233,7 @@ def _operation(scope: Scope) -> str:
 
 
 async def _body(receive: Receive) -> bytes:
-    """The body; of one that is too large, only so much that this shows."""
+    """The request's body; of one that is too large, only so much that this shows."""
     chunks: list[bytes] = []
     left = MAX_BODY_BYTES + 1
     while True:
@@ -253,7 +253,8 @@ async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes)
 
 
 def prepare_environment(host: str, port: int, state: Path) -> None:
-    """What MiniStack reads when it is imported. Anything of its own that is set already stays as it is."""
+    """Set the variables that MiniStack reads when it is imported. Anything of its own that is set already
+    stays as it is."""
     os.environ["GATEWAY_PORT"] = str(port)
     os.environ["BIND_HOST"] = host
     os.environ[STATE_VARIABLE] = str(state)

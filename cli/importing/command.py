@@ -1,4 +1,4 @@
-"""`labelloop import`, from the data set to the bucket."""
+"""The command `labelloop import`: read a dataset, plan its import, and send it to the bucket."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ MAX_NAME = 100
 
 
 def source_of(where: str) -> Source:
-    """The data set that people named.
+    """The dataset at a path of this machine or an address `s3://bucket/prefix`.
 
     Raises:
-        CommandError: there is nothing of that name.
+        CommandError: there is none.
     """
     if where.startswith("s3://"):
         config = CONFIG.merge(Config(max_pool_connections=REQUESTS_AT_ONCE))
@@ -44,20 +44,22 @@ def source_of(where: str) -> Source:
 
 
 def clean_name(text: str) -> str:
-    """A name for the data set's folder in the bucket.
+    """Make a name for the dataset's folder in the bucket from a text.
 
     Raises:
-        CommandError: nothing is left of it.
+        CommandError: the text has no character that can be used.
     """
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:MAX_NAME]
     if not name:
-        raise CommandError(f"{text!r} makes no name for the data set: give one with --as", exit_code=2)
+        raise CommandError(
+            f"no name for the dataset can be made from {text!r}: give one with --dataset-name", exit_code=2
+        )
     return name
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a data set is to be read; what is empty is found out."""
+    """How to read a dataset. What is empty is recognised."""
 
     name: str = ""
     format: str = ""
@@ -65,40 +67,42 @@ class Options:
     keep_split: bool = True
 
 
-def run(using: Session, where: str, options: Options, *, dry_run: bool, again: bool) -> None:
-    """See `labelloop import --help`.
+def run(session: Session, where: str, options: Options, *, dry_run: bool, resend: bool) -> None:
+    """Import a dataset, as `labelloop import` does.
 
     Raises:
-        CommandError: nothing can be imported; with exit code 130 if it was cut off.
+        CommandError: nothing can be imported; with exit code 130 if it was interrupted.
     """
-    # Found first, so that nobody waits for a look at 100,000 images to hear that it is not there.
-    deployment = None if dry_run else using.deployment()
+    # First: nobody should wait until 100,000 images are checked to hear that there is no deployment.
+    deployment = None if dry_run else session.deployment()
     with closing(source_of(where)) as source:
-        plan = _planned(using, source, options)
-        if not using.out.as_json:
-            report.show_plan(using.out.console, plan)
-        _refuse_nothing(plan)
+        plan = _make_plan(session, source, options)
+        if not session.out.as_json:
+            report.show_plan(session.out.console, plan)
+        _check_any(plan)
         if deployment is None:
-            using.tell(report.as_dict(plan), lambda: using.out.console.print("Nothing was sent (--dry-run)"))
+            session.print_result(
+                report.as_dict(plan), lambda: session.out.console.print("Nothing was sent (--dry-run)")
+            )
             return
-        sent = _sent(using, plan, deployment, again)
-    _tell(using, plan, sent)
+        sent = _send(session, plan, deployment, resend)
+    _print_sent(session, plan, sent)
 
 
 def import_into(
     source: Source, s3: S3Client, bucket: str, journal: Journal, *, name: str, meter: Meter
 ) -> tuple[Plan, Sent]:
-    """Plan and send a data set without saying anything: for programs, and to be measured."""
+    """Plan and send a dataset without printing anything: for programs and benchmarks."""
     plan = planning.make(source, name=name)
     return plan, upload.send(plan, s3, bucket, journal, lambda item: meter.advance(item.file.size))
 
 
-def _planned(using: Session, source: Source, options: Options) -> Plan:
-    with using.out.console.status(f"Reading {source.where}") as status:
+def _make_plan(session: Session, source: Source, options: Options) -> Plan:
+    with session.out.console.status(f"Reading {source.where}") as status:
 
-        def tell(done: int, of: int) -> None:
+        def show_progress(done: int, total: int) -> None:
             if done % 100 == 0:
-                status.update(f"Looking at images: {done} of {of}")
+                status.update(f"Checking images: {done} of {total}")
 
         return planning.make(
             source,
@@ -106,11 +110,12 @@ def _planned(using: Session, source: Source, options: Options) -> Plan:
             format=options.format,
             columns=options.columns,
             keep_split=options.keep_split,
-            tell=tell,
+            on_progress=show_progress,
         )
 
 
-def _refuse_nothing(plan: Plan) -> None:
+def _check_any(plan: Plan) -> None:
+    """Check that the plan has an image to send."""
     if plan.items:
         return
     first = plan.problems[0]
@@ -120,23 +125,25 @@ def _refuse_nothing(plan: Plan) -> None:
     )
 
 
-def _sent(using: Session, plan: Plan, deployment: Deployment, again: bool) -> Sent:
-    command = shlex.join(["labelloop", "--name", using.name, "import", plan.source.where, "--as", plan.name])
-    resume = f"what was sent is noted; go on with the same options: {command}"
+def _send(session: Session, plan: Plan, deployment: Deployment, resend: bool) -> Sent:
+    arguments = ["--name", session.name, "import", plan.source.where, "--dataset-name", plan.name]
+    resume = (
+        f"what was sent is on record; go on with the same options: {shlex.join(['labelloop', *arguments])}"
+    )
     with closing(Journal.of(deployment.bucket, plan.name, _absolute(plan.source))) as journal:
-        if again:
+        if resend:
             journal.forget()
         try:
-            with meter(using.out.console, "Sending", len(plan.items)) as shown:
+            with meter(session.out.console, "Sending", len(plan.items)) as progress:
                 return upload.send(
                     plan,
                     upload.client(),
                     deployment.bucket,
                     journal,
-                    lambda item: shown.advance(item.file.size),
+                    lambda item: progress.advance(item.file.size),
                 )
         except KeyboardInterrupt:
-            raise CommandError(f"stopped: {resume}", exit_code=INTERRUPTED) from None
+            raise CommandError(f"interrupted: {resume}", exit_code=INTERRUPTED) from None
         except (ClientError, BotoCoreError) as error:
             raise CommandError(f"{explain(error)}; {resume}") from error
 
@@ -145,8 +152,8 @@ def _absolute(source: Source) -> str:
     return source.where if isinstance(source, BucketSource) else str(Path(source.where).resolve())
 
 
-def _tell(using: Session, plan: Plan, sent: Sent) -> None:
-    console = using.out.console
+def _print_sent(session: Session, plan: Plan, sent: Sent) -> None:
+    console = session.out.console
     problems = report.all_problems(plan, sent)
     file = Path(f"{plan.name}-import-problems.csv")
     where = ""
@@ -156,14 +163,14 @@ def _tell(using: Session, plan: Plan, sent: Sent) -> None:
             where = str(file)
         except OSError as error:
             console.print(f"{file} cannot be written: {error.strerror}", style="yellow", markup=False)
-    if using.out.as_json:
-        using.out.document(report.as_dict(plan, sent) | {"problems_file": where})
+    if session.out.as_json:
+        session.out.document(report.as_dict(plan, sent) | {"problems_file": where})
         return
-    told = f"{words.count(sent.images, 'image')} and {words.count(sent.manifests, 'manifest')} sent"
-    if sent.there_already:
-        told += f", {words.count(sent.there_already, 'image')} had been sent before"
-    console.print(f"{told}, {words.count(len(problems), 'problem')}", markup=False)
+    counts = f"{words.count(sent.images, 'image')} and {words.count(sent.manifests, 'manifest')} sent"
+    if sent.sent_before:
+        counts += f", {words.count(sent.sent_before, 'image')} had been sent before"
+    console.print(f"{counts}, {words.count(len(problems), 'problem')}", markup=False)
     report.show_problems(console, sent.problems)
     if where:
         console.print(f"All problems are in {where}", markup=False, soft_wrap=True)
-    console.print("They are being registered now; `labelloop status` counts them")
+    console.print("The images are being registered now; `labelloop status` counts them")

@@ -1,4 +1,4 @@
-"""What of an import has been sent, so that it can be cut off anywhere and gone on with."""
+"""A record of what an import has sent, so that it can be interrupted anywhere and resumed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from cli.output import CommandError
 from lambdas.domain.shared import clock
 
 COMMIT_SECONDS = 1.0
-"""What a machine that loses its power may make an import send again."""
+"""Seconds between two commits; after a power cut, what was sent in that time is sent again."""
 LOCK_SECONDS = 30.0
-"""Patience with another import of the same data set."""
+"""Seconds to wait for another import of the same dataset."""
 
 _TABLES = """
 PRAGMA journal_mode = WAL;
@@ -27,14 +27,14 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 
 def folder() -> Path:
-    """Where journals lie: https://specifications.freedesktop.org/basedir-spec/latest/"""
+    """The folder of the journals: https://specifications.freedesktop.org/basedir-spec/latest/"""
     state = os.environ.get("XDG_STATE_HOME", "")
     home = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     return home / "labelloop" / "imports"
 
 
 class Journal:
-    """By key in the bucket: the file that was sent there, and what its content was."""
+    """Which file was sent to each key of the bucket, and a digest of its content."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -56,26 +56,26 @@ class Journal:
 
     @classmethod
     def of(cls, bucket: str, name: str, where: str) -> Journal:
-        """The journal of a data set's import into a deployment's bucket."""
-        which = hashlib.sha256("\n".join((bucket, name, where)).encode()).hexdigest()[:16]
-        return cls(folder() / f"{name}-{which}.sqlite")
+        """Open the journal of a dataset's import into a deployment's bucket."""
+        digest = hashlib.sha256("\n".join((bucket, name, where)).encode()).hexdigest()[:16]
+        return cls(folder() / f"{name}-{digest}.sqlite")
 
     @property
     def began(self) -> str:
-        """When the import was first started, as the tables hold times."""
+        """When the import was first started, in ISO 8601."""
         row = self._database.execute("SELECT value FROM facts WHERE name = 'began'").fetchone()
         return str(row[0])
 
     def has(self, key: str, file: File) -> bool:
-        """Whether just this state of the file was sent."""
+        """Whether this state of the file was sent to the key."""
         return key in self._sent and self._sent[key][0] == file
 
     def content(self, key: str) -> str | None:
-        """What was sent there last."""
+        """Digest of the content that was sent to the key last; None if nothing was."""
         return self._sent[key][1] if key in self._sent else None
 
     def note(self, key: str, file: File, content: str) -> None:
-        """Note what was sent; on disk within COMMIT_SECONDS, or with the next `commit`."""
+        """Record what was sent. It is on disk within COMMIT_SECONDS, or after the next `commit`."""
         self._sent[key] = (file, content)
         self._database.execute(
             "INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?)", (key, file.size, file.modified, content)
@@ -84,11 +84,12 @@ class Journal:
             self.commit()
 
     def forget(self) -> None:
-        """Everything is to be sent again."""
+        """Forget everything, so that all of it is sent again."""
         self._sent = {}
         self._database.execute("DELETE FROM sent")
 
     def commit(self) -> None:
+        """Write the record to disk."""
         self._database.commit()
         self._committed = time.monotonic()
 

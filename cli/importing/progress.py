@@ -1,4 +1,4 @@
-"""How far an import or an export is: a bar on a terminal, a line now and then in a log."""
+"""Progress of an import or an export: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from rich.text import Text
 from cli import words
 
 LINE_SECONDS = 15.0
-"""Between two lines of a log."""
+"""Seconds between two lines of a log."""
 
 
 class Meter:
-    """Counts things and their bytes; shows nothing."""
+    """Counts files and their bytes, and shows nothing."""
 
     def __init__(self) -> None:
         self.done = self.bytes = 0
@@ -36,6 +36,7 @@ class Meter:
         self.bytes += size
 
     def rate(self) -> str:
+        """Files and megabytes per second so far."""
         seconds = max(time.monotonic() - self._began, 1e-3)
         rate = f"{self.done / seconds:.0f}/s"
         return f"{rate}, {self.bytes / seconds / 1e6:.1f} MB/s" if self.bytes else rate
@@ -56,18 +57,18 @@ class _Lines(Meter):
     def __init__(self, console: Console, what: str, total: int) -> None:
         super().__init__()
         self._console, self._what, self._total = console, what, total
-        self._spoke = self._began
+        self._printed_at = self._began
 
     def advance(self, size: int = 0) -> None:
         super().advance(size)
         now = time.monotonic()
-        if now - self._spoke < LINE_SECONDS and self.done < self._total:
+        if now - self._printed_at < LINE_SECONDS and self.done < self._total:
             return
-        self._spoke = now
+        self._printed_at = now
         left = (now - self._began) / self.done * (self._total - self.done)
-        told = f"{self._what}: {self.done} of {self._total}, {self.rate()}"
+        progress = f"{self._what}: {self.done} of {self._total}, {self.rate()}"
         more = f", {words.seconds(left)} left" if self.done < self._total else ""
-        self._console.print(told + more, markup=False, soft_wrap=True)
+        self._console.print(progress + more, markup=False, soft_wrap=True)
 
 
 class _Rate(ProgressColumn):
@@ -77,7 +78,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def meter(console: Console, what: str, total: int) -> Iterator[Meter]:
-    """A meter that shows itself for as long as the block runs."""
+    """A meter that is shown for as long as the block runs."""
     if not console.is_terminal:
         yield _Lines(console, what, total)
         return

@@ -1,4 +1,4 @@
-"""Which format a data set has, found out or as people say."""
+"""The format of a dataset: recognised, or as --format says."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _SUFFIXES = {
 
 
 def recognised(path: Path, format: str) -> Recognised:
-    """What format the data set is of, found out or as people say.
+    """The format of a dataset and its annotation files.
 
     Raises:
-        CommandError: it is none that is known, may be several, or has no file of the format.
+        CommandError: the format is not known or not clear, or the dataset has no file of the given format.
     """
     try:
-        return _as_told(path, format) if format else recognise(path)
+        return _of_format(path, format) if format else recognise(path)
     except (UnrecognisedError, AmbiguousError) as error:
-        raise CommandError(f"{error}; --format says what it is", exit_code=2) from error
+        raise CommandError(f"{error}; choose one with --format", exit_code=2) from error
 
 
-def _as_told(path: Path, format: str) -> Recognised:
+def _of_format(path: Path, format: str) -> Recognised:
     if format not in _SUFFIXES:
         return Recognised(format, "as --format says", ())
     every = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
@@ -45,6 +45,6 @@ def _as_told(path: Path, format: str) -> Recognised:
 
 def _is(file: Path, format: str) -> bool:
     try:
-        return bool(recognise(file).format == format)
+        return recognise(file).format == format
     except UnrecognisedError:
         return False

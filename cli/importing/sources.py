@@ -1,4 +1,4 @@
-"""Where a data set lies: a folder of this machine, or a prefix of a bucket."""
+"""Sources of a dataset: a folder of this machine, or a prefix of a bucket."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REQUESTS_AT_ONCE = 16
-"""To a bucket that is read from: a small file is mostly waited for."""
+"""Requests in parallel to a bucket that is read from: most of the time of a small file is waiting."""
 ANNOTATIONS = {".json", ".jsonl", ".manifest", ".csv", ".tsv", ".xml", ".txt", ".yaml", ".yml", ".names"}
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What tells one state of a file from the next."""
+    """Size and modification mark of a file, which differ between two states of it."""
 
     size: int
     modified: str
@@ -38,7 +38,7 @@ class File:
 
 @dataclass
 class Listing:
-    """The files of a data set, by their paths as seen from its folder, with forward slashes."""
+    """The files of a dataset, by their paths below its folder, with forward slashes."""
 
     images: dict[str, File] = field(default_factory=dict)
     others: Counter[str] = field(default_factory=Counter)
@@ -54,47 +54,48 @@ class Listing:
         elif suffix not in ANNOTATIONS:
             self.others[suffix or PurePosixPath(name).name] += 1
 
-    def refuse(self, name: str, reason: str, detail: str) -> None:
+    def reject(self, name: str, reason: str, detail: str) -> None:
         self.problems.append(Problem(name, 0, reason, detail, image=name))
 
 
 class UnreadableError(RuntimeError):
-    """A file of the data set cannot be read; the message says why."""
+    """A file of the dataset cannot be read; the message says why."""
 
 
 class Source(Protocol):
-    """A data set, wherever it lies."""
+    """A dataset, wherever it is stored."""
 
     where: str
-    """As people wrote it."""
+    """Path or address, as it was given on the command line."""
     annotations: Path
-    """A folder or a file of this machine that its annotations can be read from."""
+    """Folder or file of this machine that the annotations are read from."""
     root: Path
-    """The folder that stands for the data set's own in the annotations' paths."""
+    """Folder of this machine that paths in the annotations start from."""
 
     @property
     def default_name(self) -> str: ...
 
     def listing(self) -> Listing:
-        """Every file; looked for once."""
+        """List every file. The list is made once."""
 
     def read(self, image: str, number: int) -> bytes:
-        """The image's first bytes. Raises UnreadableError."""
+        """The first bytes of an image. Raises UnreadableError."""
 
     def tail(self, image: str, number: int) -> bytes | None:
-        """Its last bytes; None where reading them costs as much as reading all. Raises UnreadableError."""
+        """The last bytes of an image; None where they cost as much as all. Raises UnreadableError."""
 
     def send(self, image: str, s3: S3Client, bucket: str, key: str) -> str:
-        """Put the image there: what tells its content from any other's. Raises UnreadableError."""
+        """Put an image into a bucket: a digest of its content. Raises UnreadableError."""
 
     def identity(self, image: str) -> str | None:
-        """What `send` returned for this content, if that can be known without sending it."""
+        """The digest that `send` would return, if it is known without sending; else None."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Remove temporary files."""
 
 
 class LocalSource:
-    """A folder, or an annotation file and the folder that it lies in."""
+    """A dataset on this machine: a folder, or an annotation file and the folder that it lies in."""
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
@@ -116,14 +117,14 @@ class LocalSource:
 
         def unreadable(error: OSError) -> None:
             name = self._relative(Path(error.filename))
-            listing.refuse(name, "unreadable", f"{error.strerror}: change its permissions")
+            listing.reject(name, "unreadable", f"{error.strerror}: change its permissions")
 
         for folder, folders, files in os.walk(self.root, onerror=unreadable):
             folders.sort()
             for name in folders:
                 if Path(folder, name).is_symlink():
                     detail = "a link to a folder: import that folder by its own path"
-                    listing.refuse(self._relative(Path(folder, name)), "linked_folder", detail)
+                    listing.reject(self._relative(Path(folder, name)), "linked_folder", detail)
             for name in sorted(files):
                 self._add(Path(folder, name), listing)
         return listing
@@ -151,15 +152,15 @@ class LocalSource:
             name.encode()
         except UnicodeEncodeError:
             shown = name.encode(errors="surrogateescape").decode(errors="replace")
-            listing.refuse(shown, "name_not_utf8", "the file's name is not UTF-8: rename it")
+            listing.reject(shown, "name_not_utf8", "the file's name is not UTF-8: rename it")
             return
         try:
             if path.is_symlink() and not path.resolve().is_relative_to(self.root.resolve()):
-                listing.refuse(name, "leaves_folder", "a link out of the data set's folder: copy the file")
+                listing.reject(name, "leaves_folder", "a link out of the dataset's folder: copy the file")
                 return
             stat = path.stat()
         except (OSError, RuntimeError) as error:
-            listing.refuse(name, "unreadable", _why(error))
+            listing.reject(name, "unreadable", _why(error))
             return
         listing.add(name, File(stat.st_size, str(stat.st_mtime_ns)))
 
@@ -182,10 +183,10 @@ def _why(error: Exception) -> str:
 
 
 class BucketSource:
-    """A prefix of a bucket, or an annotation file and what lies beside it. Annotation files are downloaded;
-    images are copied within S3.
+    """A dataset in a bucket: a prefix, or an annotation file and what lies beside it.
 
-    In the folder that stands for it, each image is an empty file: the readers of annotations ask for names.
+    Annotation files are downloaded to a temporary folder; images are copied within S3. In that folder each
+    image is an empty file, because the readers of annotations look for images by name.
     """
 
     def __init__(self, s3: S3Client, where: str) -> None:
@@ -215,12 +216,12 @@ class BucketSource:
             for page in self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._prefix
             ):
-                for found in page.get("Contents", []):
-                    name = found["Key"].removeprefix(self._prefix)
-                    if self._add(name, File(found["Size"], found["ETag"]), listing):
+                for entry in page.get("Contents", []):
+                    name = entry["Key"].removeprefix(self._prefix)
+                    if self._add(name, File(entry["Size"], entry["ETag"]), listing):
                         annotations.append(name)
             with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-                # Asked for, so that what fails is raised.
+                # The list is read to its end so that errors are raised.
                 list(pool.map(self._download, annotations))
         except ClientError as error:
             raise CommandError(f"{self.where} cannot be listed: {explain(error)}") from error
@@ -228,10 +229,10 @@ class BucketSource:
 
     def read(self, image: str, number: int) -> bytes:
         try:
-            got = self._s3.get_object(
+            response = self._s3.get_object(
                 Bucket=self._bucket, Key=self._prefix + image, Range=f"bytes=0-{number - 1}"
             )
-            return got["Body"].read()
+            return response["Body"].read()
         except ClientError as error:
             raise UnreadableError(explain(error)) from error
 
@@ -256,7 +257,7 @@ class BucketSource:
         self._temporary.cleanup()
 
     def _is_annotations(self, key: str) -> bool:
-        """Whether the key is that of an annotation file, and no prefix."""
+        """Whether the key names an annotation file, and not a prefix."""
         if PurePosixPath(key).suffix.lower() not in ANNOTATIONS or key.endswith("/"):
             return False
         try:
@@ -266,12 +267,12 @@ class BucketSource:
         return True
 
     def _add(self, name: str, file: File, listing: Listing) -> bool:
-        """Add a file to the listing; whether it is one that annotations are to be read from."""
+        """Add a file to the listing. Returns whether it is an annotation file to download."""
         if not name or name.endswith("/"):
             return False
         path = self.root / name
         if ".." in PurePosixPath(name).parts or not path.resolve().is_relative_to(self.root.resolve()):
-            listing.refuse(name, "leaves_folder", "a key with ..: rename the object")
+            listing.reject(name, "leaves_folder", "a key with ..: rename the object")
             return False
         listing.add(name, file)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -282,7 +283,7 @@ class BucketSource:
         return False
 
     def _download(self, name: str) -> None:
-        # Many files are on their way: one of them needs no threads of its own.
+        # Files are downloaded in parallel: each needs no threads of its own.
         self._s3.download_file(
             self._bucket, self._prefix + name, str(self.root / name), Config=TransferConfig(use_threads=False)
         )

@@ -1,4 +1,4 @@
-"""An import's images and labels, sent: in parallel, and each thing once however often it is cut off."""
+"""Sends the images and labels of an import: in parallel, and each once however often it is interrupted."""
 
 from __future__ import annotations
 
@@ -25,59 +25,61 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 THREADS = 16
-"""Uploads at once: a small file is mostly waited for."""
+"""Uploads in parallel: most of the time of a small file is waiting."""
 
 _CONFIG = CONFIG.merge(Config(max_pool_connections=THREADS))
 
-Tell = Callable[[Item], None]
-"""Told of each image that is in the bucket."""
+OnSent = Callable[[Item], None]
+"""Called with each image that is in the bucket."""
 
 
 @dataclass
 class Sent:
-    """What an import has done."""
+    """What an import has sent."""
 
     images: int = 0
     bytes: int = 0
-    there_already: int = 0
-    """Images that an earlier import of the same data set had sent."""
+    sent_before: int = 0
+    """Images that an earlier import of the same dataset had sent."""
     manifests: int = 0
     problems: list[Problem] = field(default_factory=list)
 
 
 def client() -> S3Client:
-    """A client for so many uploads at once."""
+    """An S3 client for THREADS uploads at once."""
     return boto3.client("s3", config=_CONFIG)
 
 
-def send(plan: Plan, s3: S3Client, bucket: str, journal: Journal, tell: Tell = lambda item: None) -> Sent:
-    """Send what the journal does not have: images, and after each PART_LINES of them their manifest.
+def send(
+    plan: Plan, s3: S3Client, bucket: str, journal: Journal, on_sent: OnSent = lambda item: None
+) -> Sent:
+    """Send what the journal does not list: images, and a manifest after each PART_LINES of them.
 
-    Whatever cuts it off (a KeyboardInterrupt, an error of S3), the journal has all that was sent.
+    Whatever interrupts it (a KeyboardInterrupt, an error of S3), the journal lists all that was sent.
 
     Raises:
         botocore.exceptions.ClientError, BotoCoreError: S3 cannot be written to.
     """
-    sending = _Sending(plan, s3, bucket, journal, tell)
+    sender = _Sender(plan, s3, bucket, journal, on_sent)
     for number, items in enumerate(_batches(plan.labelled), start=1):
-        usable = sending.images(items, f"{arrivals.ANNOTATIONS}{plan.name}/")
-        sending.manifest(usable, number)
+        usable = sender.images(items, f"{arrivals.ANNOTATIONS}{plan.name}/")
+        sender.manifest(usable, number)
     for items in _batches(plan.unlabelled):
-        sending.images(items, f"{arrivals.UNLABELED}{plan.name}/")
-    return sending.sent
+        sender.images(items, f"{arrivals.UNLABELED}{plan.name}/")
+    return sender.sent
 
 
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[start : start + PART_LINES] for start in range(0, len(items), PART_LINES))
 
 
-class _Sending:
-    def __init__(self, plan: Plan, s3: S3Client, bucket: str, journal: Journal, tell: Tell) -> None:
+class _Sender:
+    def __init__(self, plan: Plan, s3: S3Client, bucket: str, journal: Journal, on_sent: OnSent) -> None:
         self.sent = Sent()
-        self._plan, self._s3, self._bucket, self._journal, self._tell = plan, s3, bucket, journal, tell
+        self._plan, self._s3, self._bucket, self._journal, self._on_sent = plan, s3, bucket, journal, on_sent
 
     def images(self, items: Sequence[Item], folder: str) -> list[Item]:
-        """Send a batch's images: those of them that are in the bucket now."""
+        """Send the images of a batch. Returns those that are in the bucket after that."""
         with ThreadPoolExecutor(THREADS) as pool:
             futures = {pool.submit(self._send, item, folder + item.image): item for item in items}
             noted: set[Future[tuple[str, bool] | Problem]] = set()
@@ -91,11 +93,11 @@ class _Sending:
                     if not future.cancelled() and not future.exception():
                         self._note(futures[future], folder, future.result())
                 self._journal.commit()
-        refused = {problem.image for problem in self.sent.problems}
-        return [item for item in items if item.image not in refused]
+        failed = {problem.image for problem in self.sent.problems}
+        return [item for item in items if item.image not in failed]
 
     def manifest(self, items: Sequence[Item], number: int) -> None:
-        """Send the labels of a batch, if they are not there yet."""
+        """Send the labels of a batch, unless the same were sent before."""
         if not items:
             return
         plan, began = self._plan, self._journal.began
@@ -114,7 +116,7 @@ class _Sending:
             self.sent.manifests += 1
 
     def _send(self, item: Item, key: str) -> tuple[str, bool] | Problem:
-        """What its content is and whether it had to be sent."""
+        """Send an image if needed: a digest of its content, and whether it was sent now."""
         before = self._journal.content(key)
         if before and self._journal.has(key, item.file):
             return before, False
@@ -135,5 +137,5 @@ class _Sending:
             self.sent.images += 1
             self.sent.bytes += item.file.size
         else:
-            self.sent.there_already += 1
-        self._tell(item)
+            self.sent.sent_before += 1
+        self._on_sent(item)

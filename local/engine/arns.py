@@ -26,13 +26,13 @@ class Arn:
 
 
 def parse(arn: str) -> Arn | None:
-    """Parts of a Custom Labels ARN, None if it is not one."""
+    """The parts of a Custom Labels ARN; None if it is not one."""
     parts = arn.split(":", 5)
-    found = _RESOURCE.fullmatch(parts[5]) if len(parts) == 6 else None
-    if found is None or parts[2] != "rekognition":
+    resource = _RESOURCE.fullmatch(parts[5]) if len(parts) == 6 else None
+    if resource is None or parts[2] != "rekognition":
         return None
-    kind = "dataset" if found["dataset"] else "projectversion" if found["version"] else "project"
-    return Arn(parts[3], parts[4], kind, found["project"], found["version"] or "")
+    kind = "dataset" if resource["dataset"] else "projectversion" if resource["version"] else "project"
+    return Arn(parts[3], parts[4], kind, resource["project"], resource["version"] or "")
 
 
 def project(region: str, account: str, name: str, millis: int) -> str:

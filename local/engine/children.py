@@ -31,7 +31,7 @@ def spawn(module: str, *arguments: str, log: Path, pass_fds: Sequence[int] = ())
 
 
 def end_with_parent() -> None:
-    """In a child: end this process as soon as its parent is gone."""
+    """End this process, a child, as soon as its parent is gone."""
     threading.Thread(target=_wait_for_end, daemon=True, name="parent-watch").start()
 
 

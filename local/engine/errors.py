@@ -5,19 +5,11 @@ https://docs.aws.amazon.com/rekognition/latest/APIReference/API_Operations.html
 
 from __future__ import annotations
 
+from local.service_errors import ServiceError
 
-class RekognitionError(Exception):
-    """An answer that is an error; the class's name is the error code on the wire."""
 
-    status = 400
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
-    @property
-    def code(self) -> str:
-        return type(self).__name__
+class RekognitionError(ServiceError):
+    """An error answer of Rekognition."""
 
 
 class AccessDeniedException(RekognitionError): ...
@@ -97,5 +89,5 @@ class ValidationException(RekognitionError):
 
 
 ERRORS: dict[str, type[RekognitionError]] = {
-    found.__name__: found for found in RekognitionError.__subclasses__()
+    error.__name__: error for error in RekognitionError.__subclasses__()
 }

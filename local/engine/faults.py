@@ -21,7 +21,7 @@ OUTCOMES = {
 """How the work that an operation begins may be made to end."""
 
 MESSAGE = "A fault of /_labelloop/faults"
-"""Of what ends as a fault asks for."""
+"""The message of what ends as a fault asks for."""
 MAX_DELAY_SECONDS = 600.0
 MAX_TIMES = 10_000
 _FORM = "A fault is {operation, error | outcome, delay_seconds, times}; see local/engine/faults.py"
@@ -78,7 +78,7 @@ class Faults:
             self._waiting.append(fault)
 
     def waiting(self) -> list[Fault]:
-        """Those that have not struck yet, with the times that are left."""
+        """The faults that have not struck yet, with the times that are left."""
         with self._lock:
             return list(self._waiting)
 

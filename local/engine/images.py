@@ -32,7 +32,7 @@ def check(body: bytes, *, limit: int) -> tuple[str, int, int]:
         with Image.open(io.BytesIO(body), formats=("PNG", "JPEG")) as image:
             width, height = image.size
             # Pillow calls a JPEG that holds further pictures an MPO.
-            found = "PNG" if image.format == "PNG" else "JPEG"
+            kind = "PNG" if image.format == "PNG" else "JPEG"
             if max(width, height) <= MAX_IMAGE_SIDE:
                 image.load()
     except Image.DecompressionBombError as error:
@@ -48,7 +48,7 @@ def check(body: bytes, *, limit: int) -> tuple[str, int, int]:
             f"The image is {width} x {height} pixels; each side needs at least {MIN_IMAGE_SIDE}, and neither"
             f" may be {MAX_ASPECT_RATIO} times the other"
         )
-    return found, width, height
+    return kind, width, height
 
 
 def is_usable(body: bytes) -> bool:

@@ -46,7 +46,7 @@ class Pages:
         return key
 
     def token(self, listing: str, request: Mapping[str, Any], key: Any) -> str:
-        """For the page behind the item of this key."""
+        """The token for the page behind the item of this key."""
         written = json.dumps(key).encode()
         return base64.urlsafe_b64encode(self._mac(listing, request, written) + written).decode()
 

@@ -58,7 +58,11 @@ def dump_answer(operation: str, answer: dict[str, Any]) -> bytes:
 
 
 def validate(shape: Shape, value: Any) -> None:
-    """Raises ValidationException with all that the shape forbids."""
+    """Check a value against a shape.
+
+    Raises:
+        ValidationException: with all that the shape forbids.
+    """
     if problems := list(violations(shape, value)):
         plural = "s" if len(problems) > 1 else ""
         raise ValidationException(f"{len(problems)} validation error{plural} detected: {'; '.join(problems)}")

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 TEST_SHARE = 0.2
-"""As both operations are documented."""
+"""The share of test images, as both operations document it."""
 
 _NO_LABEL = ""
 """Stands for the labels of images that have none; no label is empty."""
@@ -35,8 +35,8 @@ def test_images(images: Iterable[tuple[str, Sequence[str]]]) -> set[str]:
         TooFewImagesError: some label would have images in one of the two datasets only.
     """
     by_label: dict[str, list[tuple[str, Sequence[str]]]] = {}
-    for source_ref, found in sorted(images, key=lambda image: hashlib.sha256(image[0].encode()).digest()):
-        labels = found or (_NO_LABEL,)
+    for source_ref, own in sorted(images, key=lambda image: hashlib.sha256(image[0].encode()).digest()):
+        labels = own or (_NO_LABEL,)
         for label in labels:
             by_label.setdefault(label, []).append((source_ref, labels))
     left = Counter({label: len(shown) for label, shown in by_label.items()})

@@ -20,7 +20,7 @@ from local.engine.quotas import Quotas
 class _Bucket:
     left: float
     filled: float
-    """When, in seconds of the clock."""
+    """The time when the bucket was last filled, in seconds of the clock."""
 
 
 class Throttle:
@@ -31,11 +31,19 @@ class Throttle:
         self._buckets: dict[tuple[str, ...], _Bucket] = {}
 
     def take(self, operation: str, account: str, region: str) -> None:
-        """Raises ProvisionedThroughputExceededException above the account's rate."""
+        """Count a request of the account.
+
+        Raises:
+            ProvisionedThroughputExceededException: it is above the account's rate.
+        """
         self._take((operation, account, region), self._quotas.tps(operation), f"{operation} of this account")
 
     def take_detection(self, version_arn: str, inference_units: int) -> None:
-        """Raises ProvisionedThroughputExceededException above the rate of a model's inference units."""
+        """Count a request to a model.
+
+        Raises:
+            ProvisionedThroughputExceededException: it is above the rate of the model's inference units.
+        """
         rate = inference_units * self._quotas.detection_tps_per_unit
         self._take((version_arn,), rate, f"a model of {inference_units} inference units")
 

@@ -1,8 +1,9 @@
-"""MiniStack's CloudFront with an HTTP API of API Gateway behind it.
+"""CloudFront with an HTTP API of API Gateway behind it.
 
-It refuses to call any host of AWS's own, and knows the load balancers and function URLs among those that it
-emulates itself. An HTTP API's host, {api}.execute-api.{region}.amazonaws.com, is of that kind:
+AWS: an origin may be any host, so also an HTTP API's, {api}.execute-api.{region}.amazonaws.com.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-publish.html
+MiniStack: refuses to call any host of AWS's own; of those that it emulates it knows load balancers and
+function URLs only.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _API_HOST = re.compile(r"([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com")
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack import app  # noqa: PLC0415 reads the environment when first imported
     from ministack.services import cloudfront  # noqa: PLC0415
 
@@ -24,14 +25,14 @@ def apply_patch() -> None:
 
     async def fetch(*asked: Any) -> Any:
         origin, method, uri, query, headers, body, _, client_ip, forwarded_for, _ = asked
-        found = _API_HOST.fullmatch(origin["domain_name"].lower())
-        if found is None:
+        host = _API_HOST.fullmatch(origin["domain_name"].lower())
+        if host is None:
             return await original(*asked)
         sent = cloudfront._origin_request_headers(origin, headers, client_ip, forwarded_for)
         lowered = {name.lower(): value for name, value in sent.items()}
         path = (origin.get("origin_path") or "") + uri
         status, answered, data = await app._handle_execute_api_request(
-            f"{found[1]}.execute-api.{app._MINISTACK_HOST}",
+            f"{host[1]}.execute-api.{app._MINISTACK_HOST}",
             path,
             method,
             lowered,

@@ -12,7 +12,7 @@ EVALUATION_SECONDS = 60.0
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.core import cloudfront_js  # noqa: PLC0415 reads the environment when first imported
 
     cloudfront_js._EVAL_TIMEOUT = EVALUATION_SECONDS

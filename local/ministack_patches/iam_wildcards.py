@@ -11,7 +11,7 @@ import re
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.core import iam_evaluator  # noqa: PLC0415 reads the environment when first imported
 
     original = iam_evaluator._fnmatch_compile

@@ -1,9 +1,12 @@
-"""Queries of MiniStack's DynamoDB indexes in time that does not grow with the table.
+"""Queries of DynamoDB's indexes in time that does not grow with the table.
 
-MiniStack sorts a whole index partition, and parses and evaluates the key condition for every item of it, for
-each page of 1 MB: 250,000 items take minutes a query. Here each partition that was queried is kept sorted,
-and MiniStack is shown only the part of it that the page can come from, which meets the condition already; it
-still checks the request, and makes the answer.
+AWS: a query reads the items that meet its key condition, in order, up to 1 MB a page.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
+MiniStack: sorts a whole index partition, and parses and evaluates the key condition for every item of it, for
+each page: 250,000 items take minutes a query.
+
+Here each partition that was queried is kept sorted, and MiniStack is shown only the part of it that the page
+can come from, which meets the condition already; it still checks the request, and makes the answer.
 """
 
 from __future__ import annotations
@@ -36,12 +39,12 @@ class _Page(threading.local):
 
     shown: dict[str, Any] | None = None
     more: bool = True
-    settled: bool = False
+    checked: bool = False
     """Whether the condition was checked, and everything shown meets it."""
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.services import dynamodb  # noqa: PLC0415 reads the environment when first imported
 
     _Patch(dynamodb)
@@ -70,17 +73,17 @@ class _Patch:
         dynamodb._paginate_evaluated_items = self.paginate_evaluated_items
 
     def query(self, data: dict[str, Any]) -> Any:
-        found = self._candidates(data)
-        if found is None:
+        candidates = self._candidates(data)
+        if candidates is None:
             return self._originals["_query"](data)
-        partition, entries = found
+        partition, entries = candidates
         size = int(data.get("Limit") or FIRST_SLICE)
         forward = data.get("ScanIndexForward", True)
         try:
             while True:
                 part = entries[:size] if forward else entries[max(0, len(entries) - size) :]
                 self._page.shown = {data["IndexName"]: {partition: [key for _, key in part]}}
-                self._page.more, self._page.settled = True, False
+                self._page.more, self._page.checked = True, False
                 answer = self._originals["_query"](data)
                 if self._page.more or size >= len(entries):
                     return answer
@@ -112,10 +115,10 @@ class _Patch:
     ) -> Any:
         if slot != "KeyConditionExpression" or self._page.shown is None:
             return self._originals["_evaluate_condition"](expression, item, values, names, slot)
-        if not self._page.settled:
+        if not self._page.checked:
             met = self._originals["_evaluate_condition"](expression, item, values, names, slot)
             # What comes after a prefix need not begin with it.
-            self._page.settled = bool(met) and "begins_with" not in expression.lower()
+            self._page.checked = bool(met) and "begins_with" not in expression.lower()
             return met
         return True
 
@@ -164,16 +167,16 @@ class _Patch:
     def _ordered(self, table: dict[str, Any], index: dict[str, Any], partition: Any) -> list[Entry]:
         members = self._members(table)
         name = index["IndexName"]
-        found = members.ordered.get((name, partition))
-        if found is None:
+        entries = members.ordered.get((name, partition))
+        if entries is None:
             _, ranges = self._dynamodb._index_key_lists(index)
             items = table["items"]
             keys = [
                 key for key in members.get(name, {}).get(partition, ()) if key[1] in items.get(key[0], ())
             ]
-            found = sorted((self._order(table, ranges, items[pk][sk]), (pk, sk)) for pk, sk in keys)
-            members.ordered[name, partition] = found
-        return found
+            entries = sorted((self._order(table, ranges, items[pk][sk]), (pk, sk)) for pk, sk in keys)
+            members.ordered[name, partition] = entries
+        return entries
 
     def _order(self, table: dict[str, Any], ranges: list[str], item: dict[str, Any]) -> tuple[Any, ...]:
         keys = self._dynamodb._index_order_keys(table, ranges)
@@ -198,15 +201,15 @@ class _Patch:
 
 
 def _asked(condition: str, reference: str) -> list[str] | None:
-    """Operator and value names."""
+    """The operator and the names of the values in a sort key's condition; None if there is none."""
     name = re.escape(reference)
     for pattern in (
         rf"(?<![\w#]){name}\s*(<=|>=|=|<|>)\s*(:\w+)",
         rf"(?<![\w#]){name}\s+(BETWEEN)\s+(:\w+)\s+AND\s+(:\w+)",
         rf"(begins_with)\s*\(\s*{name}\s*,\s*(:\w+)\s*\)",
     ):
-        if found := re.search(pattern, condition, re.IGNORECASE):
-            return [found[1].lower(), *found.groups()[1:]]
+        if match := re.search(pattern, condition, re.IGNORECASE):
+            return [match[1].lower(), *match.groups()[1:]]
     return None
 
 

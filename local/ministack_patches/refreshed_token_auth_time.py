@@ -12,7 +12,7 @@ from typing import Any
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.services import cognito  # noqa: PLC0415 reads the environment when first imported
 
     original = cognito._signed_jwt

@@ -11,7 +11,7 @@ from typing import Any
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.core import iam_actions  # noqa: PLC0415 reads the environment when first imported
 
     original = iam_actions.extract_iam_action

@@ -1,11 +1,16 @@
-"""Task tokens of MiniStack's Step Functions, put right where they differ from AWS's.
+"""Task tokens of Step Functions: their timeouts, their heartbeats, and functions that fail to take them.
 
-- TimeoutSeconds and HeartbeatSeconds may be JSONata expressions:
-  https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
-- A task that hears no SendTaskHeartbeat for HeartbeatSeconds fails with States.HeartbeatTimeout; MiniStack
-  notes heartbeats and does nothing with them:
-  https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token
-- If the function that is given the token fails, the task fails; MiniStack goes on waiting.
+AWS: TimeoutSeconds and HeartbeatSeconds may be JSONata expressions.
+https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
+MiniStack: takes numbers only.
+
+AWS: a task that hears no SendTaskHeartbeat for HeartbeatSeconds fails with States.HeartbeatTimeout.
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#connect-wait-token
+MiniStack: notes heartbeats and does nothing with them.
+
+AWS: if the function that is given the token fails, the task fails.
+https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+MiniStack: goes on waiting.
 """
 
 from __future__ import annotations
@@ -30,7 +35,7 @@ class _CallFailed(Exception):
 
 
 def apply_patch() -> None:
-    """To be called before the first request."""
+    """Patch MiniStack in this process; to be called before the first request."""
     from ministack.services import stepfunctions  # noqa: PLC0415 reads the environment when first imported
 
     _Patch(stepfunctions)
@@ -51,8 +56,8 @@ class _Patch:
 
     def execute_task(self, state: dict[str, Any], given: Any, execution: Any, context: Any) -> Any:
         if CALLBACK in state.get("Resource", ""):
-            told = {name: self._seconds(state, name, given, context) for name in _SECONDS if name in state}
-            state = {**state, **told}
+            seconds = {name: self._seconds(state, name, given, context) for name in _SECONDS if name in state}
+            state = {**state, **seconds}
         return self._originals["_execute_task"](state, given, execution, context)
 
     def _seconds(self, state: dict[str, Any], name: str, given: Any, context: Any) -> Any:
@@ -120,11 +125,11 @@ class _Listener:
                 self._look(token, task)
 
     def _look(self, token: str, task: _Waiting) -> None:
-        found = task.context.run(self._stepfunctions._task_tokens.get, token)
-        if found is None:
+        waiting = task.context.run(self._stepfunctions._task_tokens.get, token)
+        if waiting is None:
             return
-        if found["heartbeat"] != task.heartbeat:
-            task.heard_at, task.heartbeat = time.monotonic(), found["heartbeat"]
-        elif time.monotonic() - task.heard_at > task.seconds and not found["event"].is_set():
-            found["error"] = {"Error": "States.HeartbeatTimeout", "Cause": "no heartbeat came in time"}
-            found["event"].set()
+        if waiting["heartbeat"] != task.heartbeat:
+            task.heard_at, task.heartbeat = time.monotonic(), waiting["heartbeat"]
+        elif time.monotonic() - task.heard_at > task.seconds and not waiting["event"].is_set():
+            waiting["error"] = {"Error": "States.HeartbeatTimeout", "Cause": "no heartbeat came in time"}
+            waiting["event"].set()

@@ -5,19 +5,11 @@ The status of an error of the A2I runtime is the model's; errors of SageMaker, o
 
 from __future__ import annotations
 
+from local.service_errors import ServiceError
 
-class SageMakerError(Exception):
-    """An answer that is an error; the class's name is the error code on the wire."""
 
-    status = 400
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
-    @property
-    def code(self) -> str:
-        return type(self).__name__
+class SageMakerError(ServiceError):
+    """An error answer of SageMaker or the A2I runtime."""
 
 
 class AccessDeniedException(SageMakerError): ...
@@ -39,11 +31,11 @@ class ResourceInUse(SageMakerError): ...
 
 
 class ResourceNotFound(SageMakerError):
-    """Of SageMaker."""
+    """A resource of SageMaker is not there."""
 
 
 class ResourceNotFoundException(SageMakerError):
-    """Of the A2I runtime."""
+    """A resource of the A2I runtime is not there."""
 
     status = 404
 

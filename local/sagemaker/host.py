@@ -26,15 +26,15 @@ SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 URL_SECONDS = 900
 _SESSION = "SageMaker"
 _PORTAL = "https://worker-portal.example"
-"""An origin as any other."""
+"""The origin that stands for worker portals: one as any other."""
 
 
-class NoAccess(Exception):
+class AccessError(Exception):
     """The role cannot be used, or S3 does not let it; the message says why."""
 
 
 class Caller(Protocol):
-    """Who asks."""
+    """The caller of an operation."""
 
     account: str
     region: str
@@ -47,10 +47,18 @@ class Objects(Protocol):
     """S3 with the permissions of a role."""
 
     def get(self, bucket: str, key: str) -> bytes:
-        """Raises NoAccess."""
+        """The object's bytes.
+
+        Raises:
+            AccessError: the object is not there, or the role may not read it.
+        """
 
     def put(self, bucket: str, key: str, body: bytes) -> None:
-        """Raises NoAccess."""
+        """Write the object.
+
+        Raises:
+            AccessError: the role may not write it.
+        """
 
     def url(self, bucket: str, key: str) -> str:
         """A URL that reads the object for URL_SECONDS."""
@@ -58,11 +66,19 @@ class Objects(Protocol):
 
 class Host(Protocol):
     def objects(self, role_arn: str, region: str) -> Objects:
-        """Raises NoAccess: there is no such role, or it does not trust SageMaker."""
+        """S3 with a role's permissions.
+
+        Raises:
+            AccessError: there is no such role, or it does not trust SageMaker.
+        """
 
     def check_cors(self, account: str, region: str, bucket: str) -> None:
-        """Raises NoAccess unless the bucket's CORS rules let pages elsewhere get its images: without,
-        AWS fails the workers' tasks.
+        """Check that the bucket's CORS rules let pages elsewhere get its images: AWS fails the workers' tasks
+        without them.
+
+        Raises:
+            AccessError: they do not.
+
         https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-permissions-security.html#a2i-cors-update
         """
 
@@ -91,7 +107,7 @@ class MiniStack:
 
     def check_cors(self, account: str, region: str, bucket: str) -> None:
         if not self._there(account, region, lambda: _lets_pages_get(bucket)):
-            raise NoAccess(
+            raise AccessError(
                 f"bucket {bucket} has no CORS rule that lets GET come from any origin: workers cannot be"
                 " shown its images"
             )
@@ -122,13 +138,13 @@ class S3:
         try:
             return self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except (ClientError, BotoCoreError) as error:
-            raise NoAccess(f"s3://{bucket}/{key}: {error}") from error
+            raise AccessError(f"s3://{bucket}/{key}: {error}") from error
 
     def put(self, bucket: str, key: str, body: bytes) -> None:
         try:
             self._s3.put_object(Bucket=bucket, Key=key, Body=body)
         except (ClientError, BotoCoreError) as error:
-            raise NoAccess(f"s3://{bucket}/{key}: {error}") from error
+            raise AccessError(f"s3://{bucket}/{key}: {error}") from error
 
     def url(self, bucket: str, key: str) -> str:
         wanted = {"Bucket": bucket, "Key": key}
@@ -159,10 +175,10 @@ def _session(role_arn: str) -> tuple[str, str, str | None]:
         return account, os.environ.get("AWS_SECRET_ACCESS_KEY", "test"), os.environ.get("AWS_SESSION_TOKEN")
     role = iam._roles.get(name)
     if role is None:
-        raise NoAccess(f"there is no role {role_arn}")
+        raise AccessError(f"there is no role {role_arn}")
     context = EvalContext(SERVICE_PRINCIPAL, "Service", account, "sts:AssumeRole", role_arn, "")
     if not evaluate_trust_policy(_services_only(role), SERVICE_PRINCIPAL, context):
-        raise NoAccess(f"role {role_arn} does not let {SERVICE_PRINCIPAL} assume it")
+        raise AccessError(f"role {role_arn} does not let {SERVICE_PRINCIPAL} assume it")
     digest = hashlib.sha256(f"{_SESSION}:{role_arn}".encode()).hexdigest()
     key, secret, token = f"ASIA{digest[:16].upper()}", digest[16:56], f"token-{digest}"
     session = {
@@ -190,8 +206,8 @@ def _services_only(role: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _services(principal: Any) -> list[str]:
-    found = principal.get("Service", []) if isinstance(principal, dict) else []
-    return [found] if isinstance(found, str) else list(found)
+    services = principal.get("Service", []) if isinstance(principal, dict) else []
+    return [services] if isinstance(services, str) else list(services)
 
 
 def _lets_pages_get(bucket: str) -> bool:

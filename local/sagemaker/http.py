@@ -30,7 +30,8 @@ from local.sagemaker.service import SageMaker
 logger = logging.getLogger("labelloop.sagemaker")
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-"""More than any request of the two models, of which InputContent's 3 MiB are the most."""
+"""The largest body that is read: more than any request of the two models has, of which InputContent's 3 MiB
+are the most."""
 
 SERVICE = "sagemaker"
 _NAMED = {
@@ -49,14 +50,14 @@ def operation_of(scope: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
-    found = scope.get("headers", [])
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in found}
+    headers = scope.get("headers", [])
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
 
 
 async def answer(
     scope: Mapping[str, Any], body: bytes, asked: tuple[str, str], sagemaker: SageMaker, threads: Executor
 ) -> Reply:
-    """Status, headers and body."""
+    """The answer to a request: status, headers and body."""
     service, operation = asked
     request_id = str(uuid.uuid4())
     identified = {"x-amzn-requestid": request_id}
@@ -76,16 +77,16 @@ async def answer(
         context = contextvars.copy_context()
         answered = await loop.run_in_executor(threads, functools.partial(context.run, work))
         return 200, {"content-type": protocol.content_type(service), **identified}, answered
-    except authorization.CredentialsRefused as refused:
+    except authorization.CredentialsError as refused:
         status, headers, answered = refused.answer
         return status, {**headers, **identified}, answered
     except SageMakerError as error:
-        found = error
+        failure = error
     except Exception as error:
         logger.exception("%s", operation)
-        found = InternalServerException(f"The emulation failed: {error!r}")
-    logger.info("%s: %s: %s", operation, found.code, found.message)
-    status, headers, answered = protocol.dump_error(service, found)
+        failure = InternalServerException(f"The emulation failed: {error!r}")
+    logger.info("%s: %s: %s", operation, failure.code, failure.message)
+    status, headers, answered = protocol.dump_error(service, failure)
     return status, {**headers, **identified}, answered
 
 
@@ -145,10 +146,10 @@ def _enforce(
     context: Mapping[str, Any] | None = None,
     authenticate_only: bool = False,
 ) -> None:
-    """Signature, session token and policies; nothing to check when MiniStack runs without AUTH.
+    """Check signature, session token and policies; nothing to check when MiniStack runs without AUTH.
 
     Raises:
-        CredentialsRefused: the signature, key or token is not good.
+        CredentialsError: the signature, key or token is not good.
         AccessDeniedException: the caller's policies do not allow the action on the resource.
     """
     from ministack.app import AUTH  # noqa: PLC0415 - reads the environment when first imported
@@ -175,7 +176,7 @@ def _enforce(
             message=denied.message,
             headers=dict(signed.headers),
         )
-        raise authorization.CredentialsRefused(*refused)
+        raise authorization.CredentialsError(*refused)
     if denied is not None and not authenticate_only:
         explicit = denied.decision == "Deny"
         raise AccessDeniedException(

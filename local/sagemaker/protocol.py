@@ -95,7 +95,7 @@ def dump(service: str, operation: str, answer: Mapping[str, Any]) -> bytes:
 
 
 def dump_error(service: str, error: SageMakerError) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body."""
+    """An error's status, headers and body."""
     body = {"__type": error.code, "message": error.message, "Message": error.message}
     headers = {"content-type": content_type(service), "x-amzn-errortype": error.code}
     return error.status, headers, json.dumps(body).encode()
@@ -152,8 +152,8 @@ def _encoded(shape: Shape, value: Any) -> Any:
 
 def moment(seconds: float) -> str:
     """A time as A2I's and Ground Truth's files have it: UTC, milliseconds, Z."""
-    found = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    date = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return date.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def timestamp(seconds: float) -> datetime.datetime:

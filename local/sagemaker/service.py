@@ -1,4 +1,4 @@
-"""The services put together: operations by name, the workers' queue, and what has to be settled in time."""
+"""The services put together: operations by name, the workers' queue, and what ends with time."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from local.sagemaker.workers.queue import WorkerQueue
 
 logger = logging.getLogger("labelloop.sagemaker")
 
-SETTLE_SECONDS = 1.0
+RESOLVE_SECONDS = 1.0
 
 
 class SageMaker:
-    """Over one state directory.
+    """SageMaker and the A2I runtime over one state directory.
 
     Args:
         host: MiniStack, or what stands in for it.
@@ -43,7 +43,7 @@ class SageMaker:
         self.queue = WorkerQueue(self._store, host, self._answered)
 
     def start(self) -> None:
-        """Settle what an end of the process left, and from now on what time ends."""
+        """Resolve what an end of the process left, and from now on what time ends."""
         self._thread.start()
 
     def close(self) -> None:
@@ -65,31 +65,32 @@ class SageMaker:
         answer: dict[str, Any] = getattr(part, name)(request, caller)
         return answer
 
-    def settle(self) -> None:
-        """End what is answered or over."""
+    def resolve(self) -> None:
+        """End the loops and jobs that are answered or over."""
         self._store.expire(time.time())
-        for resource in self._store.unsettled():
-            self._settle(resource)
+        for resource in self._store.unresolved():
+            self._resolve(resource)
 
     def _answered(self, work: Work) -> None:
-        """The answer is kept whatever happens here; what fails is tried again by `_watch`."""
+        """End the loop or job of answered work, if it is all answered. The answer is kept whatever happens
+        here; what fails is tried again by `_watch`."""
         resource = self._store.get(work.kind, work.account, work.region, work.name)
         try:
             if resource:
-                self._settle(resource)
+                self._resolve(resource)
         except Exception:
-            logger.exception("settling %s", work.name)
+            logger.exception("resolving %s", work.name)
 
-    def _settle(self, resource: Resource) -> None:
+    def _resolve(self, resource: Resource) -> None:
         with self._store.transaction():
             # Another thread may have been quicker, or somebody may have stopped it.
             now = self._store.get(resource.kind, resource.account, resource.region, resource.name)
             if now:
-                (self._loops if now.kind == "human-loop" else self._jobs).settle(now)
+                (self._loops if now.kind == "human-loop" else self._jobs).resolve(now)
 
     def _watch(self) -> None:
-        while not self._ended.wait(SETTLE_SECONDS):
+        while not self._ended.wait(RESOLVE_SECONDS):
             try:
-                self.settle()
+                self.resolve()
             except Exception:
-                logger.exception("settling loops and jobs")
+                logger.exception("resolving loops and jobs")

@@ -1,4 +1,4 @@
-"""What must not be forgotten: resources by kind and name, what waits for workers, and what they said.
+"""What must not be forgotten: resources by kind and name, what waits for workers, and what they answered.
 
 One SQLite file. Times are seconds since the epoch. Each method is one transaction and may be called from any
 thread; `transaction` joins several.
@@ -21,11 +21,11 @@ WorkState = Literal["waiting", "answered", "expired", "stopped"]
 _TABLES = """
 CREATE TABLE IF NOT EXISTS resources (
     kind TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
-    created REAL NOT NULL, changed REAL NOT NULL, status TEXT NOT NULL, told INTEGER NOT NULL,
+    created REAL NOT NULL, changed REAL NOT NULL, status TEXT NOT NULL, event_sent INTEGER NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (kind, account, region, name));
 CREATE INDEX IF NOT EXISTS resources_by_status ON resources (status);
-CREATE INDEX IF NOT EXISTS untold ON resources (created) WHERE told=0;
+CREATE INDEX IF NOT EXISTS unsent ON resources (created) WHERE event_sent=0;
 CREATE TABLE IF NOT EXISTS work (
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, account TEXT NOT NULL, region TEXT NOT NULL,
     name TEXT NOT NULL, position INTEGER NOT NULL, state TEXT NOT NULL, expires REAL NOT NULL,
@@ -48,8 +48,8 @@ class Resource:
     changed: float
     status: str
     body: Mapping[str, Any]
-    """What it was created with, and what became of it."""
-    told: bool = True
+    """What the resource was created with, and what became of it."""
+    event_sent: bool = True
     """Whether the event of its last status was sent."""
 
     @property
@@ -59,7 +59,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Response:
-    """What one worker said."""
+    """What one worker answered."""
 
     worker: str
     accepted: float
@@ -69,22 +69,22 @@ class Response:
 
 @dataclass(frozen=True)
 class Work:
-    """One image before workers."""
+    """One image that is put before workers."""
 
     id: int
     kind: Kind
     account: str
     region: str
     name: str
-    """Of the human loop or labeling job."""
+    """The name of the human loop or labeling job."""
     position: int
-    """In the job; 0 of a loop."""
+    """The position in the job's input; 0 in a loop."""
     state: WorkState
     expires: float
     wanted: int
-    """Workers that are to answer."""
+    """The number of workers that are to answer."""
     form: Mapping[str, Any]
-    """What they see: see `local.sagemaker.workers.forms`."""
+    """The form that workers see: see `local.sagemaker.workers.forms`."""
     responses: tuple[Response, ...] = ()
 
 
@@ -105,7 +105,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing; one that begins within another is part of it."""
+        """A transaction, all or nothing; one that begins within another is part of it."""
         with self._lock:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -124,8 +124,8 @@ class Store:
     # Resources
 
     def put(self, resource: Resource) -> None:
-        """Write it, in the place of one of its name."""
-        values = (*_key(resource), resource.created, resource.changed, resource.status, resource.told)
+        """Write a resource, in the place of one of its name."""
+        values = (*_key(resource), resource.created, resource.changed, resource.status, resource.event_sent)
         with self.transaction():
             self._db.execute(
                 "INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -138,14 +138,14 @@ class Store:
         return _resource(rows[0]) if rows else None
 
     def resources(self, kind: Kind, account: str, region: str) -> list[Resource]:
-        """In the order of their creation."""
+        """The resources of a kind, in the order of their creation."""
         query = "SELECT * FROM resources WHERE kind=? AND account=? AND region=? ORDER BY created, name"
         return [_resource(row) for row in self._rows(query, kind, account, region)]
 
-    def unsettled(self) -> list[Resource]:
-        """Loops and jobs that wait for no worker any more, and those whose end was not told yet."""
+    def unresolved(self) -> list[Resource]:
+        """Loops and jobs that wait for no worker any more, and those whose last event was not sent yet."""
         query = (
-            "SELECT * FROM resources r WHERE told=0 OR (status='InProgress' AND NOT EXISTS ("
+            "SELECT * FROM resources r WHERE event_sent=0 OR (status='InProgress' AND NOT EXISTS ("
             " SELECT 1 FROM work w WHERE w.kind=r.kind AND w.account=r.account AND w.region=r.region"
             " AND w.name=r.name AND w.state='waiting')) ORDER BY created, name"
         )
@@ -177,12 +177,12 @@ class Store:
         return self._work(rows[0]) if rows else None
 
     def work_of(self, resource: Resource) -> list[Work]:
-        """In the order of the input."""
+        """The work of a loop or job, in the order of the input."""
         query = f"SELECT * FROM work WHERE {_IS} ORDER BY position"  # noqa: S608
         return [self._work(row) for row in self._rows(query, *_key(resource))]
 
     def waiting(self, worker: str, limit: int, name: str = "") -> list[Work]:
-        """The oldest that wait for an answer, and were not answered by this worker.
+        """The oldest work that waits for an answer, and was not answered by this worker.
 
         Args:
             name: of the human loop or labeling job, if those of one are meant.
@@ -213,7 +213,7 @@ class Store:
         return replace(work, state=state, responses=(*work.responses, response))
 
     def end_work(self, resource: Resource, state: WorkState) -> None:
-        """What still waits of a loop or job, waits no longer."""
+        """End the work of a loop or job that still waits."""
         with self.transaction():
             self._db.execute(
                 f"UPDATE work SET state=? WHERE {_IS} AND state='waiting'",  # noqa: S608
@@ -225,10 +225,10 @@ class Store:
             self._db.execute("UPDATE work SET state='expired' WHERE state='waiting' AND expires<=?", (now,))
 
     def _work(self, row: sqlite3.Row) -> Work:
-        said = self._rows("SELECT * FROM responses WHERE work=? ORDER BY submitted, worker", row["id"])
+        answers = self._rows("SELECT * FROM responses WHERE work=? ORDER BY submitted, worker", row["id"])
         responses = tuple(
-            Response(one["worker"], one["accepted"], one["submitted"], json.loads(one["content"]))
-            for one in said
+            Response(answer["worker"], answer["accepted"], answer["submitted"], json.loads(answer["content"]))
+            for answer in answers
         )
         return Work(**{**dict(row), "form": json.loads(row["form"])}, responses=responses)
 
@@ -243,5 +243,5 @@ def _key(resource: Resource) -> tuple[str, str, str, str]:
 
 def _resource(row: sqlite3.Row) -> Resource:
     columns: dict[str, Any] = dict(row)
-    columns |= {"body": json.loads(row["body"]), "told": bool(row["told"])}
+    columns |= {"body": json.loads(row["body"]), "event_sent": bool(row["event_sent"])}
     return Resource(**columns)

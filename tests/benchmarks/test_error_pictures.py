@@ -20,10 +20,10 @@ def noise(path: Path) -> Path:
 def test_only_images_with_errors_are_shown_and_small(tmp_path: Path) -> None:
     path = noise(tmp_path / "noise.png")
     examples = [Example(path, ("cat",))] * 20 + [Example(path, ("dog",))] * 20
-    said = [[Prediction("cat", 80.0)]] * 25 + [[Prediction("dog", 80.0)]] * 15
-    found = measure("classification", examples, said)
-    assert error_pictures.write(tmp_path / "errors" / "pets.jpg", "classification", examples, found) == 5
-    assert (tmp_path / "errors" / "pets.jpg").stat().st_size <= error_pictures.MOST_BYTES
+    predictions = [[Prediction("cat", 80.0)]] * 25 + [[Prediction("dog", 80.0)]] * 15
+    evaluation = measure("classification", examples, predictions)
+    assert error_pictures.write(tmp_path / "errors" / "pets.jpg", "classification", examples, evaluation) == 5
+    assert (tmp_path / "errors" / "pets.jpg").stat().st_size <= error_pictures.MAX_BYTES
 
 
 def test_boxes_show_where_the_errors_are(tmp_path: Path) -> None:
@@ -31,12 +31,12 @@ def test_boxes_show_where_the_errors_are(tmp_path: Path) -> None:
     Image.new("RGB", (220, 220)).save(path)
     truth, wrong, missed = (Box("nut", left, 20, 40, 40) for left in (20, 90, 160))
     examples = [Example(path, boxes=(truth, missed)), Example(path, boxes=(truth,))]
-    said = [
+    predictions = [
         [Prediction("nut", 90.0, truth), Prediction("nut", 95.0, wrong)],
         [Prediction("nut", 90.0, truth)],
     ]
-    found = measure("detection", examples, said)
-    assert error_pictures.write(tmp_path / "nuts.jpg", "detection", examples, found) == 1
+    evaluation = measure("detection", examples, predictions)
+    assert error_pictures.write(tmp_path / "nuts.jpg", "detection", examples, evaluation) == 1
     with Image.open(tmp_path / "nuts.jpg") as sheet:
         pixels = np.asarray(sheet).astype(int)
     tops = [pixels[4 + 21, 4 + left + 20] for left in (20, 90, 160)]
@@ -47,6 +47,6 @@ def test_boxes_show_where_the_errors_are(tmp_path: Path) -> None:
 
 def test_nothing_is_written_where_nothing_is_wrong(tmp_path: Path) -> None:
     examples = [Example(tmp_path / "a.png", ("cat",))]
-    found = measure("classification", examples, [[Prediction("cat", 80.0)]])
-    assert error_pictures.write(tmp_path / "none.jpg", "classification", examples, found) == 0
+    evaluation = measure("classification", examples, [[Prediction("cat", 80.0)]])
+    assert error_pictures.write(tmp_path / "none.jpg", "classification", examples, evaluation) == 0
     assert not (tmp_path / "none.jpg").exists()

@@ -32,10 +32,15 @@ def put_image(cli: Cli, number: int, status: str, **more: Any) -> None:
 
 
 def test_status_of_a_new_deployment(cli: Cli) -> None:
-    found = cli.json("status")
-    assert found["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0, "withdrawn": 0}
-    assert (found["champion"], found["run"], found["running"], found["rejected"]) == (None, None, [], 0)
-    assert found["missing_for_a_run"] == 20
+    document = cli.json("status")
+    assert document["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0, "withdrawn": 0}
+    assert (document["champion"], document["run"], document["running"], document["rejected"]) == (
+        None,
+        None,
+        [],
+        0,
+    )
+    assert document["missing_for_a_run"] == 20
     shown = cli("status")
     assert shown.exit_code == 0
     assert "20 more start a run" in shown.stdout
@@ -47,10 +52,10 @@ def test_status_counts_images_and_says_why_some_conflict(history: Cli) -> None:
         put_image(history, number, "labelled")
     put_image(history, 3, "unlabelled")
     put_image(history, 4, "conflict", conflict_reason="it lies in folders of different labels: 'a', 'b'")
-    found = history.json("status")
-    assert found["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1, "withdrawn": 0}
-    assert found["conflicts"][0]["reason"].startswith("it lies in folders")
-    assert (found["new_since_last_run"], found["missing_for_a_run"]) == (3, 17)
+    document = history.json("status")
+    assert document["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1, "withdrawn": 0}
+    assert document["conflicts"][0]["reason"].startswith("it lies in folders")
+    assert (document["new_since_last_run"], document["missing_for_a_run"]) == (3, 17)
     assert "it lies in folders of different labels" in history("status").stdout
 
 
@@ -59,8 +64,8 @@ def test_status_names_images_that_annotations_wait_for(cli: Cli) -> None:
         annotation = Annotation("parts-data", f"incoming/annotations/{number:02}.jpg", "detection")
         at = f"2026-01-31T12:00:{number:02d}.000000Z"
         pending.put_pending(cli.catalogue, pending.Pending(annotation, at, "m.manifest", 1, at))
-    found = cli.json("status")["waiting_for_images"]
-    assert (found["count"], len(found["longest"])) == (12, 10)
+    document = cli.json("status")["waiting_for_images"]
+    assert (document["count"], len(document["longest"])) == (12, 10)
     shown = cli("status").stdout
     assert "12 images named by annotation files have not come" in shown
     assert "incoming/annotations/00.jpg" in shown
@@ -70,8 +75,8 @@ def test_after_a_stopped_run_the_next_change_starts_one(history: Cli) -> None:
     for number in range(20):
         put_image(history, number, "labelled")
     history.loop_state.advance(cutoff="2026-01-31T12:00:20.000000Z", stopped=True)
-    found = history.json("status")
-    assert (found["new_since_last_run"], found["missing_for_a_run"]) == (20, 1)
+    document = history.json("status")
+    assert (document["new_since_last_run"], document["missing_for_a_run"]) == (20, 1)
 
 
 def test_brackets_in_names_are_shown_as_they_are(history: Cli) -> None:
@@ -97,11 +102,11 @@ def test_status_says_who_serves_and_what_it_costs(history: Cli) -> None:
         V1: {"Status": "RUNNING", "MinInferenceUnits": 2},
         V2: {"Status": "STOPPED", "MinInferenceUnits": 1},
     }
-    found = history.json("status")
-    assert found["champion"]["version"] == V1
-    assert found["champion"]["f1"] == 0.9
-    assert [version["version"] for version in found["running"]] == [V1]
-    assert found["usd_per_hour"] == 8.0
+    document = history.json("status")
+    assert document["champion"]["version"] == V1
+    assert document["champion"]["f1"] == 0.9
+    assert [version["version"] for version in document["running"]] == [V1]
+    assert document["usd_per_hour"] == 8.0
     assert "8.00 USD an hour for 2 inference units" in history("status").stdout
 
 
@@ -111,18 +116,18 @@ def test_status_warns_of_dead_letters_and_counts_rejections(cli: Cli) -> None:
         sqs.send_message(QueueUrl=cli.fake.outputs["RegisterDeadLettersUrl"], MessageBody="{}")
     for name in ("a.gif", "a.gif.reason.json", "b.manifest.reason.json"):
         cli.s3.put_object(Bucket="parts-data", Key=f"rejected/{name}", Body=b"x")
-    found = cli.json("status")
-    assert found["dead_letters"] == {"register": 2, "detect": 0}
-    assert found["rejected"] == 2
+    document = cli.json("status")
+    assert document["dead_letters"] == {"register": 2, "detect": 0}
+    assert document["rejected"] == 2
     assert "2 of register" in cli("status").stdout
 
 
 def test_status_shows_the_step_of_the_run_under_way(history: Cli) -> None:
     arn = under_way(history, "manual-three", [("WaitForBurst", 0), ("TakeLease", 3), ("Train", 5)])
     history.loop_state.take_lease("retrain", arn)
-    found = history.json("status")
-    assert found["run"]["id"] == "manual-three"
-    assert found["run"]["step"] == "train the model"
+    document = history.json("status")
+    assert document["run"]["id"] == "manual-three"
+    assert document["run"]["step"] == "train the model"
     assert "manual-three under way" in history("status").stdout
 
 
@@ -179,21 +184,21 @@ def test_an_unknown_run(history: Cli) -> None:
     assert "no run nightly; on record: manual-two, images-one" in result.stderr
 
 
-# models
+# versions
 
 
-def test_models_with_the_champion_marked(history: Cli) -> None:
-    found = history.json("models")
-    assert [(model["id"], model["champion"]) for model in found] == [(V2, False), (V1, True)]
-    assert "champion" in history("models").stdout
+def test_versions_with_the_champion_marked(history: Cli) -> None:
+    document = history.json("versions")
+    assert [(version["id"], version["champion"]) for version in document] == [(V2, False), (V1, True)]
+    assert "champion" in history("versions").stdout
 
 
 @pytest.mark.parametrize("name", ["2", "v2", V2])
-def test_a_model_by_name_or_number(history: Cli, name: str) -> None:
-    found = history.json("models", name)
-    assert found["id"] == V2
-    assert found["snapshot_location"] == "s3://parts-data/datasets/bbbbbbbbbbbbbbbb/"
-    shown = history("models", name).stdout
+def test_a_version_by_name_or_number(history: Cli, name: str) -> None:
+    document = history.json("versions", name)
+    assert document["id"] == V2
+    assert document["snapshot_location"] == "s3://parts-data/datasets/bbbbbbbbbbbbbbbb/"
+    shown = history("versions", name).stdout
     for expected in (
         "manual-two",
         "nut",
@@ -204,22 +209,22 @@ def test_a_model_by_name_or_number(history: Cli, name: str) -> None:
         assert expected in shown
 
 
-def test_an_unknown_model(history: Cli) -> None:
-    result = history("models", "v9")
+def test_an_unknown_version(history: Cli) -> None:
+    result = history("versions", "v9")
     assert result.exit_code == 1
     assert V1 in result.stderr
 
 
-def test_no_models_yet(cli: Cli) -> None:
-    assert cli.json("models") == []
+def test_no_versions_yet(cli: Cli) -> None:
+    assert cli.json("versions") == []
 
 
 # train
 
 
 def test_train_starts_a_run(history: Cli) -> None:
-    found = history.json("train")
-    assert found["started"] is True
+    document = history.json("train")
+    assert document["started"] is True
     (started,) = history.fake.started
     assert started["name"].startswith("manual-20")
     assert started["machine"].endswith(":parts-retrain")
@@ -233,8 +238,8 @@ def test_train_by_force(history: Cli) -> None:
 
 def test_train_does_not_start_a_second_run(history: Cli) -> None:
     under_way(history, "images-three", [("WaitForBurst", 0)])
-    found = history.json("train")
-    assert (found["id"], found["started"]) == ("images-three", False)
+    document = history.json("train")
+    assert (document["id"], document["started"]) == ("images-three", False)
     assert history.fake.started == []
     assert "under way already" in history("train").stdout
 
@@ -271,8 +276,8 @@ def test_train_wait_as_json_is_json_alone(history: Cli) -> None:
     history.loop_state.update_run(
         Run("images-three", outcome="skipped", ended_at="2026-01-31T12:01:39.000000Z")
     )
-    found = history.json("train", "--wait", exit_code=3)
-    assert (found["id"], found["outcome"], found["started"]) == ("images-three", "skipped", False)
+    document = history.json("train", "--wait", exit_code=3)
+    assert (document["id"], document["outcome"], document["started"]) == ("images-three", "skipped", False)
 
 
 def test_train_follows_the_run_that_was_first(history: Cli) -> None:
@@ -285,8 +290,8 @@ def test_train_follows_the_run_that_was_first(history: Cli) -> None:
     for id, outcome in (("manual-four", "skipped"), ("images-three", "promoted")):
         history.loop_state.update_run(Run(id, outcome=outcome, ended_at="2026-01-31T12:01:39.000000Z"))
     history.loop_state.take_lease("retrain", mine)
-    found = history.json("train", "--wait")
-    assert (found["id"], found["outcome"], found["started"]) == ("images-three", "promoted", False)
+    document = history.json("train", "--wait")
+    assert (document["id"], document["outcome"], document["started"]) == ("images-three", "promoted", False)
 
 
 def test_a_run_that_found_nothing_new_was_not_overtaken(history: Cli) -> None:
@@ -306,16 +311,16 @@ def test_a_run_that_was_aborted_has_failed(history: Cli) -> None:
         "stopDate": BEGAN,
         "cause": "stopped by a person",
     }
-    found = history.json("train", "--wait", exit_code=1)
-    assert found["reason"] == "stopped by a person"
+    document = history.json("train", "--wait", exit_code=1)
+    assert document["reason"] == "stopped by a person"
 
 
 # rollback
 
 
 def test_rollback_starts_the_promotion_of_an_older_version(history: Cli) -> None:
-    found = history.json("rollback", "v2")
-    assert found["version"] == V2
+    document = history.json("rollback", "v2")
+    assert document["version"] == V2
     (started,) = history.fake.started
     assert started["machine"].endswith(":parts-promote")
     assert started["input"] == {"version": V2, "rollback": True}
@@ -332,8 +337,8 @@ def test_rollback_waits(history: Cli) -> None:
 
 def test_rollback_that_fails(history: Cli) -> None:
     history.fake.executions["any"] = [{"status": "FAILED", "cause": f"{V2} did not start", "stopDate": BEGAN}]
-    found = history.json("rollback", "2", "--wait", exit_code=1)
-    assert found == {"version": V2, "outcome": "failed", "reason": f"{V2} did not start"}
+    document = history.json("rollback", "2", "--wait", exit_code=1)
+    assert document == {"version": V2, "outcome": "failed", "reason": f"{V2} did not start"}
 
 
 def test_rollback_to_the_champion_changes_nothing(history: Cli) -> None:
@@ -359,7 +364,7 @@ def test_rollback_to_nothing(history: Cli) -> None:
 # What holds for all
 
 
-COMMANDS = [["status"], ["runs"], ["models"], ["train"], ["rollback", "v2"], ["detect", "a.jpg"]]
+COMMANDS = [["status"], ["runs"], ["versions"], ["train"], ["rollback", "v2"], ["detect", "a.jpg"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])

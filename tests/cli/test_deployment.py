@@ -12,17 +12,17 @@ from tests.fixtures.cli import PROJECT, Cli, FakeAws, client_error
 
 
 def test_a_deployment_is_what_its_stack_says(cli: Cli) -> None:
-    found = Deployment.find("parts")
-    assert (found.name, found.bucket, found.project_arn) == ("parts", "parts-data", PROJECT)
-    assert found.tuning().min_new_images == 20
-    assert found.loop_state.champion() is None
+    deployment = Deployment.find("parts")
+    assert (deployment.name, deployment.bucket, deployment.project_arn) == ("parts", "parts-data", PROJECT)
+    assert deployment.tuning().min_new_images == 20
+    assert deployment.loop_state.champion() is None
 
 
 def test_clients_are_made_once(cli: Cli) -> None:
-    found = Deployment.find("parts")
-    assert found.s3 is found.s3
+    deployment = Deployment.find("parts")
+    assert deployment.s3 is deployment.s3
     with pytest.raises(AttributeError):
-        found.bucket = "another"  # pyrefly: ignore[read-only]
+        deployment.bucket = "another"  # pyrefly: ignore[read-only]
 
 
 def test_no_such_stack_says_what_to_do(cli: Cli) -> None:
@@ -57,8 +57,8 @@ def test_an_embedded_stack_that_is_down_says_how_to_start_it(monkeypatch: pytest
 
 
 def test_errors_of_aws_are_told_with_their_operation() -> None:
-    told = explain(client_error("AccessDeniedException", "not allowed", "DescribeStacks"))
-    assert told == "DescribeStacks: AccessDeniedException: not allowed"
+    message = explain(client_error("AccessDeniedException", "not allowed", "DescribeStacks"))
+    assert message == "DescribeStacks: AccessDeniedException: not allowed"
 
 
 @pytest.mark.parametrize(

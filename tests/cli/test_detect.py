@@ -26,9 +26,9 @@ def jpeg(path: Path, size: tuple[int, int] = (120, 80), **options: Any) -> Path:
 def test_detect_tells_what_the_champion_sees(cli: Cli, tmp_path: Path) -> None:
     cli.serve([BOLT])
     picture = jpeg(tmp_path / "a.jpg")
-    (found,) = cli.json("detect", str(picture))
-    assert found["model_version"] == V1
-    assert found["labels"] == [
+    (answer,) = cli.json("detect", str(picture))
+    assert answer["model_version"] == V1
+    assert answer["labels"] == [
         {
             "label": "bolt",
             "confidence": 91.235,
@@ -45,7 +45,7 @@ def test_detect_tells_what_the_champion_sees(cli: Cli, tmp_path: Path) -> None:
 def test_confidence_is_asked_for(cli: Cli, tmp_path: Path) -> None:
     cli.serve([])
     shown = cli("detect", str(jpeg(tmp_path / "a.jpg")), "--min-confidence", "30")
-    assert "nothing found" in shown.stdout
+    assert "no objects" in shown.stdout
     assert cli.fake.asked[0]["MinConfidence"] == 30
     assert cli("detect", "a.jpg", "--min-confidence", "130").exit_code == 2
 
@@ -55,8 +55,8 @@ def test_pictures_are_drawn_into_a_folder(cli: Cli, tmp_path: Path) -> None:
     jpeg(tmp_path / "in" / "a.jpg")
     jpeg(tmp_path / "in" / "deep" / "a.jpg")
     other = jpeg(tmp_path / "elsewhere" / "a.jpg")
-    found = cli.json("detect", str(tmp_path / "in"), str(other), "--out", str(tmp_path / "out"))
-    drawn = [Path(one["drawn"]) for one in found]
+    answers = cli.json("detect", str(tmp_path / "in"), str(other), "--out", str(tmp_path / "out"))
+    drawn = [Path(answer["drawn"]) for answer in answers]
     assert [path.relative_to(tmp_path / "out").as_posix() for path in drawn] == [
         "a.jpg",
         "deep/a.jpg",
@@ -72,16 +72,16 @@ def test_one_bad_picture_does_not_stop_the_others(cli: Cli, tmp_path: Path) -> N
     good = [jpeg(tmp_path / name) for name in ("a.jpg", "c.jpg")]
     text = tmp_path / "b.jpg"
     text.write_text("a letter")
-    found = cli.json("detect", str(good[0]), str(text), str(good[1]), exit_code=1)
-    assert [("error" in one) for one in found] == [False, True, False]
-    assert found[1] == {"image": str(text), "error": "Request has invalid image format"}
+    answers = cli.json("detect", str(good[0]), str(text), str(good[1]), exit_code=1)
+    assert [("error" in answer) for answer in answers] == [False, True, False]
+    assert answers[1] == {"image": str(text), "error": "Request has invalid image format"}
 
 
 def test_a_picture_that_is_too_large_is_told_where_to_go(cli: Cli, tmp_path: Path) -> None:
     cli.serve([])
     (tmp_path / "large.png").write_bytes(b"x" * (detect.MAX_BYTES + 1))
-    (found,) = cli.json("detect", str(tmp_path / "large.png"), exit_code=1)
-    assert "put it under detect/" in found["error"]
+    (answer,) = cli.json("detect", str(tmp_path / "large.png"), exit_code=1)
+    assert "put it under detect/" in answer["error"]
     assert cli.fake.asked == []
 
 
@@ -89,20 +89,20 @@ def test_a_picture_that_is_too_large_is_told_where_to_go(cli: Cli, tmp_path: Pat
 def test_what_leads_to_no_picture_is_reported(cli: Cli, tmp_path: Path, argument: str) -> None:
     cli.serve([])
     (tmp_path / "empty").mkdir()
-    (found,) = cli.json("detect", str(tmp_path / argument), exit_code=1)
-    assert found["error"]
+    (answer,) = cli.json("detect", str(tmp_path / argument), exit_code=1)
+    assert answer["error"]
 
 
 def test_folders_and_patterns_are_expanded_once(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.png", "deep/c.jpeg", "notes.txt"):
         jpeg(tmp_path / name)
-    found = detect.pictures([str(tmp_path), str(tmp_path / "*.png"), str(tmp_path / "**" / "*.jpeg")])
-    assert [name.as_posix() for _, name in found] == ["a.png", "b.JPG", "deep/c.jpeg"]
+    paths = detect.images([str(tmp_path), str(tmp_path / "*.png"), str(tmp_path / "**" / "*.jpeg")])
+    assert [name.as_posix() for _, name in paths] == ["a.png", "b.JPG", "deep/c.jpeg"]
 
 
 def test_a_name_with_pattern_letters_is_a_name_if_it_is_there(tmp_path: Path) -> None:
     picture = jpeg(tmp_path / "tray [2].jpg")
-    assert detect.pictures([str(picture)]) == [(picture, Path("tray [2].jpg"))]
+    assert detect.images([str(picture)]) == [(picture, Path("tray [2].jpg"))]
 
 
 def test_without_a_champion_it_says_how_to_get_one(cli: Cli, tmp_path: Path) -> None:
@@ -123,8 +123,8 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_insisted_on(cli: Cli, tmp
         return answer(**given)
 
     cli.fake.DetectCustomLabels = switched  # pyrefly: ignore[method-assign]
-    (found,) = cli.json("detect", str(jpeg(tmp_path / "a.jpg")))
-    assert found["model_version"] == V2
+    (answer,) = cli.json("detect", str(jpeg(tmp_path / "a.jpg")))
+    assert answer["model_version"] == V2
 
 
 def test_a_champion_that_sleeps_is_told(cli: Cli, tmp_path: Path) -> None:
@@ -139,5 +139,5 @@ def test_a_picture_that_cannot_be_drawn_is_reported(cli: Cli, tmp_path: Path) ->
     body = io.BytesIO()
     Image.new("RGB", (90, 90)).save(body, "JPEG")
     (tmp_path / "cut.jpg").write_bytes(body.getvalue()[:200])
-    (found,) = cli.json("detect", str(tmp_path / "cut.jpg"), "--out", str(tmp_path / "out"), exit_code=1)
-    assert "cannot be drawn" in found["error"]
+    (answer,) = cli.json("detect", str(tmp_path / "cut.jpg"), "--out", str(tmp_path / "out"), exit_code=1)
+    assert "cannot be drawn" in answer["error"]

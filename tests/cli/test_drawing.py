@@ -13,7 +13,7 @@ ORIENTATION = 0x0112
 GREY = (128, 128, 128)
 
 
-def found(label: str, left: float, top: float, width: float, height: float) -> dict[str, Any]:
+def detection(label: str, left: float, top: float, width: float, height: float) -> dict[str, Any]:
     box = {"left": left, "top": top, "width": width, "height": height}
     return {"label": label, "confidence": 87.6, "box": box}
 
@@ -31,7 +31,7 @@ def bounds(picture: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int
 
 
 def test_a_box_is_where_it_was_found() -> None:
-    picture = drawing.annotate(Image.new("RGB", (400, 300), GREY), [found("bolt", 0.25, 0.5, 0.5, 0.25)])
+    picture = drawing.annotate(Image.new("RGB", (400, 300), GREY), [detection("bolt", 0.25, 0.5, 0.5, 0.25)])
     left, top, right, bottom = bounds(picture, drawing.colour_of("bolt"))
     assert (left, right, bottom) == (100, 300, 225)
     assert top < 150, "the caption stands above the box"
@@ -43,7 +43,7 @@ def test_boxes_are_drawn_on_the_upright_picture() -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     Image.new("RGB", (300, 200), GREY).save(body, "JPEG", exif=exif)
-    picture = drawing.annotate(body.getvalue(), [found("bolt", 0.0, 0.5, 0.5, 0.5)])
+    picture = drawing.annotate(body.getvalue(), [detection("bolt", 0.0, 0.5, 0.5, 0.5)])
     assert picture.size == (200, 300)
     assert picture.getpixel((0, 299)) == drawing.colour_of("bolt")
 
@@ -52,7 +52,7 @@ def test_boxes_are_drawn_on_the_upright_picture() -> None:
 @pytest.mark.parametrize("top", [-0.2, 0.0, 0.97])
 def test_captions_stay_inside(left: float, top: float) -> None:
     picture = Image.new("RGB", (200, 150), GREY)
-    drawn = drawing.annotate(picture, [found("a label of some length", left, top, 0.5, 0.5)])
+    drawn = drawing.annotate(picture, [detection("a label of some length", left, top, 0.5, 0.5)])
     colour = drawing.colour_of("a label of some length")
     x0, y0, x1, y1 = bounds(drawn, colour)
     assert x1 - x0 > 100

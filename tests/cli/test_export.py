@@ -31,15 +31,15 @@ def bring_in(cli: Cli, folder: Path) -> None:
 
 def planned(folder: Path) -> Plan:
     """What an import of the folder would bring in."""
-    made = plan.make(LocalSource(folder), name="x")
-    assert made.problems == []
-    return made
+    planned_import = plan.make(LocalSource(folder), name="x")
+    assert planned_import.problems == []
+    return planned_import
 
 
-def content(made: Plan) -> dict[str, Any]:
+def content(planned_import: Plan) -> dict[str, Any]:
     """By the image's bytes, what is said about it."""
     return {
-        hashlib.sha256((made.source.root / item.image).read_bytes()).hexdigest(): (
+        hashlib.sha256((planned_import.source.root / item.image).read_bytes()).hexdigest(): (
             item.annotation.kind,
             sorted(item.annotation.labels),
             [
@@ -47,7 +47,7 @@ def content(made: Plan) -> dict[str, Any]:
                 for b in item.annotation.boxes
             ],
         )
-        for item in made.labelled
+        for item in planned_import.labelled
         if item.annotation
     }
 
@@ -60,10 +60,10 @@ def test_coco_comes_back_equal(cli: Cli, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "images" / "3.jpg").read_bytes() == picture(3)
 
 
-def test_the_catalogue_of_now_has_corrections_and_no_withdrawn_image(cli: Cli, tmp_path: Path) -> None:
+def test_the_catalogue_of_now_has_corrections_and_no_excluded_image(cli: Cli, tmp_path: Path) -> None:
     bring_in(cli, write_coco(tmp_path / "set", 3))
     hashes = {name: str(image["sha256"]) for name, image in catalogued(cli).items()}
-    cli.json("images", "withdraw", hashes["images/0.jpg"], "--yes")
+    cli.json("images", "exclude", hashes["images/0.jpg"], "--yes")
     cli.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/x.jpg", Body=picture(60))
     register_all(cli)
     assert cli.json("export", str(tmp_path / "out"))["downloaded"] == 2
@@ -101,8 +101,8 @@ def test_formats_of_boxes_refuse_image_level_labels_before_anything_is_downloade
 ) -> None:
     write_images(tmp_path / "set", ["bolt/a.jpg"])
     bring_in(cli, tmp_path / "set")
-    told = cli.json("export", str(tmp_path / "out"), "--format", format, exit_code=2)["error"]
-    assert "--format manifest" in told
+    error = cli.json("export", str(tmp_path / "out"), "--format", format, exit_code=2)["error"]
+    assert "--format manifest" in error
     assert not list((tmp_path / "out").rglob("*.jpg"))
 
 
@@ -146,16 +146,16 @@ def test_an_image_whose_bytes_are_not_its_names_is_not_exported(cli: Cli, tmp_pa
 
 def test_a_folder_that_is_not_empty_is_left_alone(cli: Cli, tmp_path: Path) -> None:
     write_images(tmp_path / "out", ["mine.jpg"])
-    assert "is there already" in cli.json("export", str(tmp_path / "out"), exit_code=2)["error"]
+    assert "is not an empty folder" in cli.json("export", str(tmp_path / "out"), exit_code=2)["error"]
     (tmp_path / "file").write_text("")
-    assert "is there already" in cli.json("export", str(tmp_path / "file"), exit_code=2)["error"]
+    assert "is not an empty folder" in cli.json("export", str(tmp_path / "file"), exit_code=2)["error"]
     assert "cannot be made" in cli.json("export", str(tmp_path / "file" / "x"), exit_code=2)["error"]
 
 
 def test_nothing_to_export(cli: Cli, tmp_path: Path) -> None:
     assert "no labelled image" in cli.json("export", str(tmp_path / "out"), exit_code=1)["error"]
-    told = cli.json("export", str(tmp_path / "out2"), "--snapshot", "0123", exit_code=1)["error"]
-    assert "no snapshot 0123" in told
+    error = cli.json("export", str(tmp_path / "out2"), "--snapshot", "0123", exit_code=1)["error"]
+    assert "no snapshot 0123" in error
 
 
 def test_the_help_has_an_example(cli: Cli) -> None:

@@ -63,9 +63,9 @@ def test_the_run_with_the_lease_is_the_one_under_way(cli: Cli) -> None:
     for arn in (ARN, other):
         cli.fake.executions[arn] = [{"status": "RUNNING"}]
     cli.loop_state.take_lease("retrain", ARN)
-    found = following.under_way(Deployment.find("parts"))
-    assert found is not None
-    assert found.id == "images-three"
+    run = following.under_way(Deployment.find("parts"))
+    assert run is not None
+    assert run.id == "images-three"
 
 
 def test_rekognition_is_asked_how_far_the_training_is(cli: Cli) -> None:

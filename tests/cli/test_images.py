@@ -54,8 +54,8 @@ def test_find(filled: Cli, options: tuple[str, ...], number: int) -> None:
 def test_find_says_what_it_shows(filled: Cli) -> None:
     sha256 = hash_of(filled, "a.jpg")
     shown = filled("images", "find", "--source", "a.jpg").stdout
-    for told in (sha256[:12], "labelled", "bolt, nut", "80 x 70", "incoming/annotations/boxes/a.jpg"):
-        assert told in shown
+    for expected in (sha256[:12], "labelled", "bolt, nut", "80 x 70", "incoming/annotations/boxes/a.jpg"):
+        assert expected in shown
     assert "No such image" in filled("images", "find", "--label", "nothing").stdout
     assert "--limit" in filled("images", "find", "--limit", "1").stdout
 
@@ -72,11 +72,11 @@ def test_show_by_the_beginning_of_its_hash(filled: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "exit_code", "told"),
+    ("prefix", "exit_code", "expected"),
     [("abc", 2, "4 or more"), ("wxyz", 2, "4 or more"), ("f" * 64, 1, "no image"), ("f" * 20, 1, "no image")],
 )
-def test_hashes_of_no_image(filled: Cli, prefix: str, exit_code: int, told: str) -> None:
-    assert told in filled.json("images", "show", prefix, exit_code=exit_code)["error"]
+def test_hashes_of_no_image(filled: Cli, prefix: str, exit_code: int, expected: str) -> None:
+    assert expected in filled.json("images", "show", prefix, exit_code=exit_code)["error"]
 
 
 def test_a_beginning_of_several_hashes(cli: Cli) -> None:
@@ -108,8 +108,8 @@ def test_show_saves_the_picture_with_its_boxes(
 ) -> None:
     sha256 = hash_of(filled, "c.png")
     document = filled.json("images", "show", sha256, "--save", str(tmp_path / "new" / "seen.png"))
-    assert document["picture"] == str(tmp_path / "new" / "seen.png")
-    with Image.open(document["picture"]) as seen:
+    assert document["drawn"] == str(tmp_path / "new" / "seen.png")
+    with Image.open(document["drawn"]) as seen:
         drawn = seen.convert("RGB")
     assert drawn.getpixel((55, 54)) != (0, 0, 0)
     original = Image.open(filled_picture(filled, sha256)).convert("RGB")
@@ -119,8 +119,8 @@ def test_show_saves_the_picture_with_its_boxes(
     shown = filled("images", "show", sha256, "--open")
     assert shown.exit_code == 0 and opened[0] in shown.stdout.replace("\n", "")
     (tmp_path / "file").write_text("")
-    told = filled.json("images", "show", sha256, "--save", str(tmp_path / "file" / "x.jpg"), exit_code=1)
-    assert "cannot be written" in told["error"]
+    failed = filled.json("images", "show", sha256, "--save", str(tmp_path / "file" / "x.jpg"), exit_code=1)
+    assert "cannot be written" in failed["error"]
 
 
 def filled_picture(cli: Cli, sha256: str) -> Any:
@@ -156,7 +156,7 @@ def test_relabel_from_a_manifest(filled: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         ("{", "boxes.json"),
         ("{}", "a list of boxes"),
@@ -167,11 +167,11 @@ def test_relabel_from_a_manifest(filled: Cli, tmp_path: Path) -> None:
         ("[1]", "boxes.json"),
     ],
 )
-def test_boxes_that_cannot_be_used(filled: Cli, tmp_path: Path, content: str, told: str) -> None:
+def test_boxes_that_cannot_be_used(filled: Cli, tmp_path: Path, content: str, expected: str) -> None:
     (tmp_path / "boxes.json").write_text(content)
     sha256, before = hash_of(filled, "a.jpg"), catalogued(filled)["a.jpg"]
     options = ("--boxes", str(tmp_path / "boxes.json"))
-    assert told in filled.json("images", "relabel", sha256, *options, exit_code=2)["error"]
+    assert expected in filled.json("images", "relabel", sha256, *options, exit_code=2)["error"]
     assert catalogued(filled)["a.jpg"] == before
 
 
@@ -183,23 +183,23 @@ def test_relabel_with_nothing_or_too_much(filled: Cli, options: tuple[str, ...])
     assert filled.json("images", "relabel", sha256, *options, exit_code=2)["error"]
 
 
-def test_withdraw_asks_and_restore_gives_back(filled: Cli) -> None:
+def test_exclude_asks_and_restore_gives_back(filled: Cli) -> None:
     hashes = [hash_of(filled, name) for name in ("a.jpg", "b.jpg")]
-    assert "--yes" in filled.json("images", "withdraw", *hashes, exit_code=2)["error"]
+    assert "--yes" in filled.json("images", "exclude", *hashes, exit_code=2)["error"]
     assert catalogued(filled)["a.jpg"]["status"] == "labelled"
-    withdrawn = filled.json("images", "withdraw", *[sha256[:10] for sha256 in hashes], "--yes")
-    assert [image["status"] for image in withdrawn] == ["withdrawn", "withdrawn"]
+    excluded = filled.json("images", "exclude", *[sha256[:10] for sha256 in hashes], "--yes")
+    assert [image["status"] for image in excluded] == ["withdrawn", "withdrawn"]
     assert len(filled.json("images", "find", "--status", "withdrawn")) == 2
     shown = filled("images", "restore", *hashes)
     assert shown.exit_code == 0 and f"{hashes[0][:12]}: labelled" in shown.stdout
     assert filled.json("images", "show", hashes[1])["labels"] == ["bolt", "nut"]
 
 
-def test_none_is_withdrawn_if_one_is_not_known(filled: Cli) -> None:
-    filled.json("images", "withdraw", hash_of(filled, "a.jpg"), "f" * 64, "--yes", exit_code=1)
+def test_none_is_excluded_if_one_is_not_known(filled: Cli) -> None:
+    filled.json("images", "exclude", hash_of(filled, "a.jpg"), "f" * 64, "--yes", exit_code=1)
     assert catalogued(filled)["a.jpg"]["status"] == "labelled"
 
 
-@pytest.mark.parametrize("command", ["find", "show", "relabel", "withdraw", "restore"])
+@pytest.mark.parametrize("command", ["find", "show", "relabel", "exclude", "restore"])
 def test_every_help_has_an_example(cli: Cli, command: str) -> None:
     assert f"labelloop images {command} " in cli("images", command, "--help").stdout

@@ -63,7 +63,7 @@ def test_coco_is_imported_and_registered(cli: Cli, tmp_path: Path) -> None:
     assert (document["name"], document["format"]) == ("Bolts-nuts", "coco")
     assert document["images"] == {"labelled": 4, "unlabelled": 1}
     assert document["labels"] == {"bolt": 4, "nut": 4} == document["boxes"]
-    assert document["sent"] == {"images": 5, "bytes": document["bytes"], "there_already": 0, "manifests": 1}
+    assert document["sent"] == {"images": 5, "bytes": document["bytes"], "sent_before": 0, "manifests": 1}
     assert document["problems"] == {}
     assert keys(cli, "incoming/") == [
         *(f"incoming/annotations/Bolts-nuts/images/{i}.jpg" for i in range(4)),
@@ -89,8 +89,8 @@ def test_people_are_told_what_happens_and_what_next(cli: Cli, tmp_path: Path) ->
     (tmp_path / "set" / "broken.jpg").write_bytes(picture()[:300])
     shown = cli("import", str(tmp_path / "set"))
     assert shown.exit_code == 0, shown.output
-    for told in ("coco", "3 labelled, 0 unlabelled", "bolt (3 images, 3 boxes)", "1 .md", "truncated"):
-        assert told in shown.output
+    for expected in ("coco", "3 labelled, 0 unlabelled", "bolt (3 images, 3 boxes)", "1 .md", "truncated"):
+        assert expected in shown.output
     assert "3 images and 1 manifest sent, 1 problem" in shown.output
     assert "set-import-problems.csv" in shown.output
     assert "labelloop status" in shown.output
@@ -122,7 +122,7 @@ def test_more_images_than_a_manifest_holds(cli: Cli, tmp_path: Path, monkeypatch
 def test_a_single_annotation_file_takes_the_images_that_it_names(cli: Cli, tmp_path: Path) -> None:
     write_coco(tmp_path / "set", 3)
     write_images(tmp_path / "set", ["other.jpg"], first=50)
-    document = cli.json("import", str(tmp_path / "set" / "annotations.json"), "--as", "chosen")
+    document = cli.json("import", str(tmp_path / "set" / "annotations.json"), "--dataset-name", "chosen")
     assert (document["name"], document["images"]) == ("chosen", {"labelled": 3, "unlabelled": 0})
 
 
@@ -146,11 +146,11 @@ def test_a_second_import_sends_nothing_that_is_there(
     cli.json("import", str(tmp_path / "set"))
     written = puts(cli, monkeypatch)
     sent = cli.json("import", str(tmp_path / "set"))["sent"]
-    assert sent == {"images": 0, "bytes": 0, "there_already": 4, "manifests": 0}
+    assert sent == {"images": 0, "bytes": 0, "sent_before": 4, "manifests": 0}
     assert written == []
     os.utime(tmp_path / "set" / "images" / "1.jpg", (1, 1))
-    assert cli.json("import", str(tmp_path / "set"))["sent"]["there_already"] == 4, "its content is the same"
-    again = cli.json("import", str(tmp_path / "set"), "--again")["sent"]
+    assert cli.json("import", str(tmp_path / "set"))["sent"]["sent_before"] == 4, "its content is the same"
+    again = cli.json("import", str(tmp_path / "set"), "--resend")["sent"]
     assert (again["images"], again["manifests"]) == (4, 1)
 
 
@@ -162,7 +162,7 @@ def test_corrected_labels_and_changed_images_are_sent(cli: Cli, tmp_path: Path) 
     )
     (folder / "images" / "0.jpg").write_bytes(picture(77))
     sent = cli.json("import", str(folder))["sent"]
-    assert (sent["images"], sent["there_already"], sent["manifests"]) == (1, 2, 1)
+    assert (sent["images"], sent["sent_before"], sent["manifests"]) == (1, 2, 1)
     register_all(cli)
     assert "screw" in {box["label"] for box in catalogued(cli)["images/1.jpg"]["boxes"]}
 
@@ -187,12 +187,12 @@ def test_an_import_that_is_cut_off_goes_on_where_it_was(
         cut.setattr(LocalSource, "send", failing)
         result = cli("import", str(tmp_path / "set"), "--json")
     assert result.exit_code == (130 if isinstance(error, KeyboardInterrupt) else 1)
-    told = json.loads(result.stdout)["error"]
-    assert f"labelloop --name parts import {tmp_path / 'set'} --as set" in told
+    error_shown = json.loads(result.stdout)["error"]
+    assert f"labelloop --name parts import {tmp_path / 'set'} --dataset-name set" in error_shown
     if isinstance(error, ClientError):
-        assert "does not accept these credentials" in told
+        assert "does not accept these credentials" in error_shown
     sent = cli.json("import", str(tmp_path / "set"))["sent"]
-    assert (sent["images"], sent["there_already"], sent["manifests"]) == (4, 6, 2)
+    assert (sent["images"], sent["sent_before"], sent["manifests"]) == (4, 6, 2)
     register_all(cli)
     assert len(catalogued(cli)) == 10
 
@@ -226,7 +226,7 @@ def test_a_journal_survives_whatever_ends_its_import(tmp_path: Path, monkeypatch
 # From a bucket
 
 
-def test_a_data_set_in_a_bucket_is_copied_there(
+def test_a_dataset_in_a_bucket_is_copied_there(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.s3.create_bucket(Bucket="sources")
@@ -242,7 +242,7 @@ def test_a_data_set_in_a_bucket_is_copied_there(
     assert (document["name"], document["images"]) == ("one", {"labelled": 3, "unlabelled": 1})
     assert document["problems"] == {"leaves_folder": 1}
     assert written == ["incoming/annotations/one/part-00001.manifest"], "images are copied"
-    assert cli.json("import", "s3://sources/sets/one/")["sent"]["there_already"] == 4
+    assert cli.json("import", "s3://sources/sets/one/")["sent"]["sent_before"] == 4
     register_all(cli)
     assert catalogued(cli)["images/0.jpg"]["status"] == "labelled"
 
@@ -288,31 +288,31 @@ def test_boxes_are_of_the_image_upright(
 ) -> None:
     (tmp_path / "set").mkdir()
     turned(tmp_path / "set" / "a.jpg", orientation)
-    said = coco(["a.jpg"], size=claimed)
-    said["annotations"] = said["annotations"][:1]
-    (tmp_path / "set" / "coco.json").write_text(json.dumps(said))
+    labels = coco(["a.jpg"], size=claimed)
+    labels["annotations"] = labels["annotations"][:1]
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(labels))
     document = cli.json("import", str(tmp_path / "set"))
-    assert sum(document["remarks"].values()) == (1 if box[0] != 10 else 0)
+    assert sum(document["decisions"].values()) == (1 if box[0] != 10 else 0)
     register_all(cli)
     [image] = catalogued(cli).values()
-    [found] = image["boxes"]
-    assert tuple(int(found[side]) for side in ("left", "top", "width", "height")) == box
+    [stored_box] = image["boxes"]
+    assert tuple(int(stored_box[side]) for side in ("left", "top", "width", "height")) == box
     assert (int(image["width"]), int(image["height"])) == ((70, 100) if orientation > 4 else (100, 70))
 
 
 def test_another_size_than_claimed_is_taken_if_the_boxes_fit_and_said(cli: Cli, tmp_path: Path) -> None:
     write_coco(tmp_path / "set", 2, size=(90, 90))
     document = cli.json("import", str(tmp_path / "set"))
-    assert (document["images"]["labelled"], document["remarks"]) == (2, {plan.SIZE_DIFFERS: 2})
+    assert (document["images"]["labelled"], document["decisions"]) == (2, {plan.SIZE_DIFFERS: 2})
     register_all(cli)
     assert keys(cli, "rejected/") == []
 
 
 def test_boxes_that_do_not_fit_are_told_with_their_file(cli: Cli, tmp_path: Path) -> None:
     names = write_images(tmp_path / "set", ["a.jpg", "b.jpg"])
-    said = coco(names, size=(500, 500))
-    said["annotations"][0]["bbox"] = [300, 300, 50, 50]
-    (tmp_path / "set" / "coco.json").write_text(json.dumps(said))
+    labels = coco(names, size=(500, 500))
+    labels["annotations"][0]["bbox"] = [300, 300, 50, 50]
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(labels))
     document = cli.json("import", str(tmp_path / "set"))
     assert (document["images"], document["problems"]) == (
         {"labelled": 1, "unlabelled": 1},
@@ -331,17 +331,17 @@ def test_a_box_outside_the_image_costs_no_other_box_and_is_told_with_its_line(
     tmp_path: Path, format: str
 ) -> None:
     write_images(tmp_path, ["a.jpg"])
-    said = coco(["a.jpg"])
-    del said["images"][0]["width"]
-    said["annotations"][1]["bbox"] = [60, 9, 39, 11]
+    labels = coco(["a.jpg"])
+    del labels["images"][0]["width"]
+    labels["annotations"][1]["bbox"] = [60, 9, 39, 11]
     table = "image,label,xmin,ymin,xmax,ymax\na.jpg,bolt,10,12,30,34\na.jpg,nut,60,9,99,20\n"
-    files = {"voc": ("a.xml", VOC), "coco": ("a.json", json.dumps(said)), "csv": ("a.csv", table)}
+    files = {"voc": ("a.xml", VOC), "coco": ("a.json", json.dumps(labels)), "csv": ("a.csv", table)}
     name, text = files[format]
     (tmp_path / name).write_text(text)
-    made = plan.make(LocalSource(tmp_path), name="x")
-    [item] = made.items
+    planned = plan.make(LocalSource(tmp_path), name="x")
+    [item] = planned.items
     assert item.annotation and [box.label for box in item.annotation.boxes] == ["bolt"]
-    [problem] = made.problems
+    [problem] = planned.problems
     line = {"voc": 3, "coco": 0, "csv": 3}[format]
     assert (problem.file, problem.line, problem.reason) == (name, line, "box_outside")
     assert "other boxes are taken" in problem.detail
@@ -350,9 +350,9 @@ def test_a_box_outside_the_image_costs_no_other_box_and_is_told_with_its_line(
 def test_an_image_of_which_no_box_fits_goes_to_people(tmp_path: Path) -> None:
     write_images(tmp_path, ["a.jpg"])
     (tmp_path / "a.xml").write_text(VOC.replace("<xmin>10<", "<xmin>100<").replace("<xmax>30<", "<xmax>130<"))
-    made = plan.make(LocalSource(tmp_path), name="x")
-    assert ([item.annotation for item in made.items], len(made.problems)) == ([None], 1)
-    assert (made.problems[0].line, made.problems[0].reason) == (2, "box_outside")
+    planned = plan.make(LocalSource(tmp_path), name="x")
+    assert ([item.annotation for item in planned.items], len(planned.problems)) == ([None], 1)
+    assert (planned.problems[0].line, planned.problems[0].reason) == (2, "box_outside")
 
 
 @pytest.mark.parametrize(("label", "problems"), [("bolt", 0), ("nut", 1)])
@@ -360,16 +360,16 @@ def test_one_picture_with_different_labels_is_told(tmp_path: Path, label: str, p
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         write_images(tmp_path, [name], first=1 if name == "c.jpg" else 0)
     (tmp_path / "x.csv").write_text(f"image,label\na.jpg,bolt\nb.jpg,{label}\nc.jpg,other\n")
-    made = plan.make(LocalSource(tmp_path), name="x")
-    told = [(problem.reason, problem.image, problem.line) for problem in made.problems]
-    assert told == [("labels_contradict", "b.jpg", 3)] * problems
-    assert all("a.jpg" in problem.detail for problem in made.problems)
+    planned = plan.make(LocalSource(tmp_path), name="x")
+    reported = [(problem.reason, problem.image, problem.line) for problem in planned.problems]
+    assert reported == [("labels_contradict", "b.jpg", 3)] * problems
+    assert all("a.jpg" in problem.detail for problem in planned.problems)
 
 
 def test_a_fraction_of_a_pixel_outside_is_rounding(cli: Cli, tmp_path: Path) -> None:
-    said = coco(write_images(tmp_path / "set", ["a.jpg"]))
-    said["annotations"][0]["bbox"] = [-0.4, 0, SIZE[0] + 0.9, 20]
-    (tmp_path / "set" / "coco.json").write_text(json.dumps(said))
+    labels = coco(write_images(tmp_path / "set", ["a.jpg"]))
+    labels["annotations"][0]["bbox"] = [-0.4, 0, SIZE[0] + 0.9, 20]
+    (tmp_path / "set" / "coco.json").write_text(json.dumps(labels))
     assert cli.json("import", str(tmp_path / "set"))["problems"] == {}
 
 
@@ -399,8 +399,8 @@ def test_two_formats_in_one_folder(cli: Cli, tmp_path: Path) -> None:
 def test_nothing_usable_at_all(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a.jpg").write_bytes(GIF)
-    told = cli.json("import", str(tmp_path / "set"), exit_code=1)["error"]
-    assert "unsupported_format" in told and "a.jpg" in told
+    error = cli.json("import", str(tmp_path / "set"), exit_code=1)["error"]
+    assert "unsupported_format" in error and "a.jpg" in error
     assert keys(cli) == []
 
 
@@ -469,9 +469,9 @@ def test_a_file_that_goes_while_it_is_sent_is_a_problem_and_not_in_the_manifest(
 def test_names_of_a_bucket_are_found_in_the_folder_by_their_ends(tmp_path: Path) -> None:
     write_images(tmp_path, ["images/a.jpg"])
     (tmp_path / "coco.json").write_text(json.dumps(coco(["s3://old/set/images/a.jpg", "s3://old/b.jpg"])))
-    made = plan.make(LocalSource(tmp_path), name="x")
-    assert [item.image for item in made.labelled] == ["images/a.jpg"]
-    [problem] = made.problems
+    planned = plan.make(LocalSource(tmp_path), name="x")
+    assert [item.image for item in planned.labelled] == ["images/a.jpg"]
+    [problem] = planned.problems
     assert problem.reason == "image_missing" and "own prefix" in problem.detail
 
 
@@ -498,7 +498,7 @@ def test_a_file_elsewhere_is_taken_if_it_is_the_only_one_of_its_name_and_that_is
     (tmp_path / "set" / "coco.json").write_text(json.dumps(coco([r"C:\Users\bob\a.jpg"])))
     document = cli.json("import", str(tmp_path / "set"))
     assert document["images"]["labelled"] == 1
-    assert any("one file has that name: it was taken" in remark for remark in document["remarks"])
+    assert any("one file has that name: it was taken" in decision for decision in document["decisions"])
 
 
 def test_a_file_is_not_taken_for_one_of_another_folder_that_has_its_name(cli: Cli, tmp_path: Path) -> None:
@@ -507,7 +507,9 @@ def test_a_file_is_not_taken_for_one_of_another_folder_that_has_its_name(cli: Cl
     document = cli.json("import", str(tmp_path / "set"))
     assert (document["images"]["labelled"], document["problems"]) == (1, {"image_missing": 1})
     (tmp_path / "set" / "coco.json").write_text(json.dumps(coco(["train/a.jpg", "valid/a.jpg"])))
-    assert cli.json("import", str(tmp_path / "set"), "--as", "two")["problems"] == {"image_missing": 2}
+    assert cli.json("import", str(tmp_path / "set"), "--dataset-name", "two")["problems"] == {
+        "image_missing": 2
+    }
 
 
 @pytest.mark.parametrize("given", ["label", "=x", "image="])
@@ -525,7 +527,7 @@ def test_a_name_longer_than_a_key_can_be(cli: Cli, tmp_path: Path) -> None:
 
 def test_a_name_of_nothing(cli: Cli, tmp_path: Path) -> None:
     write_images(tmp_path / "ありがとう", ["a.jpg"])
-    assert "--as" in cli.json("import", str(tmp_path / "ありがとう"), exit_code=2)["error"]
+    assert "--dataset-name" in cli.json("import", str(tmp_path / "ありがとう"), exit_code=2)["error"]
 
 
 def test_no_deployment_to_import_into(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

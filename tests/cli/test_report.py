@@ -1,4 +1,4 @@
-"""`labelloop report`: the newest run's data-set report, or a snapshot's."""
+"""`labelloop report`: the newest run's dataset report, or a snapshot's."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_newest_runs_report_is_told_and_its_page_saved(cli: Cli, tmp_path: P
 
 
 def test_no_report_yet_is_said(cli: Cli) -> None:
-    assert "no run of parts has come as far" in cli.json("report", exit_code=1)["error"]
+    assert "no run of parts has made a dataset report" in cli.json("report", exit_code=1)["error"]
     assert "no report of snapshot 5a4b" in cli.json("report", "5a4b", exit_code=1)["error"]
 
 

@@ -27,8 +27,8 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         for group in ("reviewers", "administrators"):
             cognito.create_group(UserPoolId=id, GroupName=group)
         blank = dict.fromkeys(Deployment.__dataclass_fields__, "")
-        found = Deployment(**{**blank, "name": "parts", "user_pool_id": id, "console_address": ADDRESS})
-        monkeypatch.setattr(Deployment, "find", classmethod(lambda cls, name: found))
+        deployment = Deployment(**{**blank, "name": "parts", "user_pool_id": id, "console_address": ADDRESS})
+        monkeypatch.setattr(Deployment, "find", classmethod(lambda cls, name: deployment))
         yield id
 
 
@@ -37,18 +37,18 @@ def run(*arguments: str) -> Result:
 
 
 def test_somebody_gets_a_password_for_the_first_time(pool: str) -> None:
-    told = json.loads(run("add", "rita", "--json").stdout)
-    assert told["group"] == "reviewers"
-    assert told["console"] == ADDRESS
-    assert len(told["password"]) >= 12
+    added = json.loads(run("add", "rita", "--json").stdout)
+    assert added["group"] == "reviewers"
+    assert added["console"] == ADDRESS
+    assert len(added["password"]) >= 12
     user = boto3.client("cognito-idp").admin_get_user(UserPoolId=pool, Username="rita")
     assert user["UserStatus"] == "FORCE_CHANGE_PASSWORD"
 
 
 def test_somebody_with_an_address_is_invited(pool: str) -> None:
-    said = run("add", "ann", "--email", "ann@example.com", "--admin").stdout
-    assert ADDRESS in said
-    assert "an invitation is on its way to ann@example.com" in said
+    output = run("add", "ann", "--email", "ann@example.com", "--admin").stdout
+    assert ADDRESS in output
+    assert "an invitation was sent to ann@example.com" in output
     (user,) = json.loads(run("list", "--json").stdout)
     assert (user["user"], user["groups"], user["email"]) == ("ann", ["administrators"], "ann@example.com")
 

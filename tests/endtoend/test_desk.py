@@ -237,7 +237,7 @@ def test_several_at_once_never_answer_one_task_twice(desk: Loop, people: dict[st
 
 def test_a_stranger_gets_the_page_and_nothing_else(desk: Loop) -> None:
     stranger = ConsoleClient(desk.outputs["ConsoleAddress"])
-    assert stranger.try_to("GET", "/runs/some-run").said.startswith("<!doctype html>")
+    assert stranger.try_to("GET", "/runs/some-run").content.startswith("<!doctype html>")
     assert stranger.try_to("GET", "/api/nothing").status in (401, 404)
 
 
@@ -250,7 +250,7 @@ def test_a_picture_is_tried_and_sent_to_review(desk: Loop, people: dict[str, Per
         with pytest.raises(urllib.error.HTTPError, match="403"):
             put(other, body, headers)
     put(address, data, headers)
-    assert rita.try_to("POST", f"/api/try/{sent['id']}/detection").said["error"]["code"] == "no_champion"
+    assert rita.try_to("POST", f"/api/try/{sent['id']}/detection").content["error"]["code"] == "no_champion"
     task = rita.ask("POST", f"/api/try/{sent['id']}/review")["task"]
     opened = tasks(desk).get(task)
     assert opened is not None

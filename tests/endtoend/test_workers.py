@@ -72,8 +72,8 @@ def answered(rita: ConsoleClient, task: Task) -> dict[str, Any]:
     def said() -> dict[str, Any] | None:
         told = {"verdict": "labelled", "boxes": [BOX], "seconds": 2}
         reply = rita.try_to("POST", f"/api/tasks/{task.id}/answer", told)
-        assert reply.status in (200, 503), reply.said
-        return reply.said if reply.status == 200 else None
+        assert reply.status in (200, 503), reply.content
+        return reply.content if reply.status == 200 else None
 
     until(claimed, 30, "the task can be claimed")
     return until(said, 30, "the workers' queue has the task")

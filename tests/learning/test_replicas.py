@@ -22,8 +22,8 @@ def network() -> torch.nn.Module:
 
 
 def loss(network: torch.nn.Module, indices: Sequence[int], random: torch.Generator) -> torch.Tensor:
-    found: torch.Tensor = (network(INPUTS[list(indices)]) ** 2).mean()
-    return found
+    mean: torch.Tensor = (network(INPUTS[list(indices)]) ** 2).mean()
+    return mean
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
@@ -33,11 +33,11 @@ def test_the_gradient_is_that_of_the_whole_batch(count: int, batch: int) -> None
     whole = loss(alone, range(batch), torch.Generator())
     whole.backward()
     with threads.pool(count) as pool:
-        found = Replicas(together, count, seed=1).learn(loss, range(batch), pool)
-    assert found == pytest.approx(whole.item())
-    for one, other in zip(alone.parameters(), together.parameters(), strict=True):
-        assert one.grad is not None and other.grad is not None
-        assert torch.allclose(one.grad, other.grad, atol=1e-6)
+        mean = Replicas(together, count, seed=1).learn(loss, range(batch), pool)
+    assert mean == pytest.approx(whole.item())
+    for weight, other in zip(alone.parameters(), together.parameters(), strict=True):
+        assert weight.grad is not None and other.grad is not None
+        assert torch.allclose(weight.grad, other.grad, atol=1e-6)
 
 
 def test_parts_are_learned_from_at_once_each_with_its_own_chance() -> None:
@@ -61,8 +61,8 @@ def test_a_step_moves_every_copy() -> None:
     copies = Replicas(first, 3, seed=1)._networks
     with torch.no_grad():
         first.get_parameter("weight").add_(1)
-    for one in copies:
-        assert torch.equal(one.get_parameter("weight"), first.get_parameter("weight"))
+    for copied in copies:
+        assert torch.equal(copied.get_parameter("weight"), first.get_parameter("weight"))
 
 
 def test_weights_that_a_loss_does_not_know_have_no_gradient() -> None:
@@ -81,6 +81,6 @@ def test_weights_that_a_loss_does_not_know_have_no_gradient() -> None:
 def test_parts_are_no_smaller_than_normalisation_needs(
     batch: int, processors: int, wanted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "most", lambda: processors)
+    monkeypatch.setattr(threads, "max_threads", lambda: processors)
     assert parts(batch, torch.device("cpu")) == wanted
     assert parts(batch, torch.device("cuda")) == 1

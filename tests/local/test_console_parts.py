@@ -333,7 +333,7 @@ def test_what_the_console_refuses(console: Console) -> None:
     client = ConsoleClient(console.address)
     with pytest.raises(ConsoleError) as refused:
         client.get("/api/refused")
-    assert (refused.value.status, refused.value.said["error"]["code"]) == (403, "forbidden")
+    assert (refused.value.status, refused.value.content["error"]["code"]) == (403, "forbidden")
     assert client.try_to("GET", "/api/broken") == console_client.Answer(502, "<h1>Bad gateway</h1>")
     assert "Authorization" not in console.asked[-1][2], "nobody has signed in"
 

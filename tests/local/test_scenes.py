@@ -13,22 +13,22 @@ from local import scenes
 from local.scenes import Scene, SceneBox
 
 
-def same(one: Scene, other: Scene) -> bool:
+def same(scene: Scene, other: Scene) -> bool:
     return (
-        one.name == other.name
-        and one.labels == other.labels
-        and one.boxes == other.boxes
-        and one.image.size == other.image.size
-        and ImageChops.difference(one.image, other.image).getbbox() is None
+        scene.name == other.name
+        and scene.labels == other.labels
+        and scene.boxes == other.boxes
+        and scene.image.size == other.image.size
+        and ImageChops.difference(scene.image, other.image).getbbox() is None
     )
 
 
-def apart(one: SceneBox, other: SceneBox) -> bool:
+def apart(box: SceneBox, other: SceneBox) -> bool:
     return (
-        one.left + one.width < other.left
-        or other.left + other.width < one.left
-        or one.top + one.height < other.top
-        or other.top + other.height < one.top
+        box.left + box.width < other.left
+        or other.left + other.width < box.left
+        or box.top + box.height < other.top
+        or other.top + other.height < box.top
     )
 
 
@@ -46,8 +46,8 @@ def test_more_scenes_begin_with_the_fewer() -> None:
 
 
 def test_detection_scenes_show_one_to_six_parts_inside_the_image() -> None:
-    found = list(scenes.detection_scenes(30, 1))
-    for scene in found:
+    drawn = list(scenes.detection_scenes(30, 1))
+    for scene in drawn:
         assert 320 <= scene.image.width <= 480 and 240 <= scene.image.height <= 360
         assert 1 <= len(scene.boxes) <= 6
         assert scene.labels == tuple(sorted({box.label for box in scene.boxes}))
@@ -55,7 +55,7 @@ def test_detection_scenes_show_one_to_six_parts_inside_the_image() -> None:
             assert box.left >= 0 and box.left + box.width <= scene.image.width
             assert box.top >= 0 and box.top + box.height <= scene.image.height
             assert min(box.width, box.height) >= 15
-    shown = Counter(box.label for scene in found for box in scene.boxes)
+    shown = Counter(box.label for scene in drawn for box in scene.boxes)
     assert set(shown) == set(scenes.DETECTION_LABELS)
     assert min(shown.values()) >= 10
 
@@ -76,18 +76,18 @@ def test_a_washer_fills_its_box_and_has_a_hole() -> None:
 
 
 def test_classification_labels_come_in_equal_counts() -> None:
-    found = list(scenes.classification_scenes(12, 1))
-    assert Counter(scene.labels for scene in found) == {(label,): 4 for label in scenes.CLASSIFICATION_LABELS}
-    assert not any(scene.boxes for scene in found)
+    drawn = list(scenes.classification_scenes(12, 1))
+    assert Counter(scene.labels for scene in drawn) == {(label,): 4 for label in scenes.CLASSIFICATION_LABELS}
+    assert not any(scene.boxes for scene in drawn)
 
 
 def test_names_tell_scenes_apart() -> None:
-    found = [
+    drawn = [
         *scenes.detection_scenes(3, 1),
         *scenes.detection_scenes(3, 2),
         *scenes.classification_scenes(3, 1),
     ]
-    assert len({scene.name for scene in found}) == 9
+    assert len({scene.name for scene in drawn}) == 9
 
 
 def test_jpeg_is_the_picture() -> None:
@@ -101,9 +101,9 @@ def test_mislabelled_scenes_have_the_same_boxes_and_no_right_label() -> None:
     right = [*scenes.detection_scenes(12, 1), *scenes.classification_scenes(6, 1)]
     wrong = list(scenes.mislabelled(right))
     given: set[tuple[str, str]] = set()
-    for one, other in zip(right, wrong, strict=True):
-        assert other.image is one.image
-        for box, changed in zip(one.boxes, other.boxes, strict=True):
+    for scene, other in zip(right, wrong, strict=True):
+        assert other.image is scene.image
+        for box, changed in zip(scene.boxes, other.boxes, strict=True):
             assert (box.left, box.top, box.width, box.height) == (
                 changed.left,
                 changed.top,
@@ -112,9 +112,9 @@ def test_mislabelled_scenes_have_the_same_boxes_and_no_right_label() -> None:
             )
             assert box.label != changed.label
             given.add((box.label, changed.label))
-        if not one.boxes:
-            assert other.labels != one.labels
-            given.add((one.labels[0], other.labels[0]))
+        if not scene.boxes:
+            assert other.labels != scene.labels
+            given.add((scene.labels[0], other.labels[0]))
     # Every wrong label is given, so that no exchange of names explains them.
     assert len(given) == 4 * 3 + 3 * 2
     assert [scene.labels for scene in scenes.mislabelled(right)] == [scene.labels for scene in wrong]

@@ -83,12 +83,12 @@ class Server:
 
     def children(self) -> list[int]:
         """Processes that this server started and that still run."""
-        found: list[int] = []
+        pids: list[int] = []
         for children in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
             # A thread may end while its children are asked for.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                found += map(int, children.read_text().split())
-        return [pid for pid in found if _runs(pid)]
+                pids += map(int, children.read_text().split())
+        return [pid for pid in pids if _runs(pid)]
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
@@ -193,15 +193,15 @@ def allow(*actions: str, on: str = "*") -> dict[str, Any]:
 
 
 def dataset_statuses(rekognition: Any) -> list[str]:
-    (found,) = rekognition.describe_projects(ProjectNames=["shapes"])["ProjectDescriptions"]
-    return [dataset["Status"] for dataset in found["Datasets"]]
+    (project,) = rekognition.describe_projects(ProjectNames=["shapes"])["ProjectDescriptions"]
+    return [dataset["Status"] for dataset in project["Datasets"]]
 
 
 def status(rekognition: Any, project: str, name: str = "v1") -> str:
-    (found,) = rekognition.describe_project_versions(ProjectArn=project, VersionNames=[name])[
+    (version,) = rekognition.describe_project_versions(ProjectArn=project, VersionNames=[name])[
         "ProjectVersionDescriptions"
     ]
-    return str(found["Status"])
+    return str(version["Status"])
 
 
 def test_a_model_is_trained_started_asked_and_stopped(
@@ -224,10 +224,10 @@ def test_a_model_is_trained_started_asked_and_stopped(
     for number in range(4 * len(SHAPES)):
         image = {"S3Object": {"Bucket": BUCKET, "Name": f"images/TEST-{number}.jpg"}}
         answer = rekognition.detect_custom_labels(ProjectVersionArn=version, Image=image, MinConfidence=0)
-        found = answer["CustomLabels"]
-        assert {label["Name"] for label in found} == set(SHAPES)
-        assert all(0 <= label["Confidence"] <= 100 for label in found)
-        taken[list(SHAPES)[number % len(SHAPES)], found[0]["Name"]] += 1
+        labels = answer["CustomLabels"]
+        assert {label["Name"] for label in labels} == set(SHAPES)
+        assert all(0 <= label["Confidence"] <= 100 for label in labels)
+        taken[list(SHAPES)[number % len(SHAPES)], labels[0]["Name"]] += 1
     evaluated = {
         (cell["GroundTruthLabel"], cell["PredictedLabel"]): cell["Value"]
         for cell in summary["AggregatedEvaluationResults"]["ConfusionMatrix"]
@@ -313,16 +313,16 @@ def test_s3_is_read_with_the_callers_permission(server: Server, project: str) ->
 
 
 def test_a_training_needs_the_permission_for_every_image(server: Server, project: str) -> None:
-    one = f"arn:aws:s3:::{BUCKET}/images/TEST-7.jpg"
-    deny = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": one}
+    image = f"arn:aws:s3:::{BUCKET}/images/TEST-7.jpg"
+    deny = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": image}
     trainer = server.client("rekognition", user(server, "trainer", allow("rekognition:*", "s3:*"), deny))
     output = {"S3Bucket": BUCKET, "S3KeyPrefix": "forbidden"}
     arn = trainer.create_project_version(ProjectArn=project, VersionName="forbidden", OutputConfig=output)
     eventually(lambda: status(trainer, project, "forbidden") == "TRAINING_FAILED")
-    (told,) = trainer.describe_project_versions(ProjectArn=project, VersionNames=["forbidden"])[
+    (version,) = trainer.describe_project_versions(ProjectArn=project, VersionNames=["forbidden"])[
         "ProjectVersionDescriptions"
     ]
-    assert "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET" in told["StatusMessage"]
+    assert "ERROR_INVALID_PERMISSIONS_IMAGES_S3_BUCKET" in version["StatusMessage"]
     trainer.delete_project_version(ProjectVersionArn=arn["ProjectVersionArn"])
 
 
@@ -404,8 +404,8 @@ def raw(server: Server, operation: str, body: bytes, *, signed: bool = True) -> 
     ],
 )
 def test_no_body_makes_the_server_fail(server: Server, body: bytes, status: int, code: str) -> None:
-    found, answer = raw(server, "TagResource", body)
-    assert (found, answer["__type"]) == (status, code)
+    answered, answer = raw(server, "TagResource", body)
+    assert (answered, answer["__type"]) == (status, code)
     assert "Traceback" not in answer["message"]
     if len(body) < 100_000:
         _, answer = raw(server, "TagResource", body, signed=False)
@@ -461,8 +461,8 @@ def test_each_operation_needs_its_permission_on_its_resource(server: Server, pro
 def test_every_resource_of_an_operation_needs_the_permission(
     server: Server, rekognition: Any, project: str
 ) -> None:
-    (found,) = rekognition.describe_projects(ProjectNames=["shapes"])["ProjectDescriptions"]
-    arns = {dataset["DatasetType"]: dataset["DatasetArn"] for dataset in found["Datasets"]}
+    (description,) = rekognition.describe_projects(ProjectNames=["shapes"])["ProjectDescriptions"]
+    arns = {dataset["DatasetType"]: dataset["DatasetArn"] for dataset in description["Datasets"]}
     half = server.client(
         "rekognition", user(server, "half", allow("rekognition:DistributeDatasetEntries", on=arns["TRAIN"]))
     )
@@ -585,7 +585,7 @@ def test_a_fault_strikes_over_http(server: Server, rekognition: Any) -> None:
     asked = urllib.request.Request(f"{server.url}/_labelloop/faults", fault, method="POST")  # noqa: S310
     urllib.request.urlopen(asked).read()  # noqa: S310
     waiting = json.load(urllib.request.urlopen(f"{server.url}/_labelloop/faults"))["faults"]  # noqa: S310
-    assert [(found["operation"], found["times"]) for found in waiting] == [("DescribeProjects", 1)]
+    assert [(fault["operation"], fault["times"]) for fault in waiting] == [("DescribeProjects", 1)]
     with pytest.raises(rekognition.exceptions.ThrottlingException):
         rekognition.describe_projects()
     assert rekognition.describe_projects()["ProjectDescriptions"]
@@ -600,7 +600,7 @@ def test_a_killed_server_keeps_its_state_and_none_leaves_a_child(
     output = {"S3Bucket": BUCKET, "S3KeyPrefix": "training/v2"}
     rekognition.create_project_version(ProjectArn=project, VersionName="v2", OutputConfig=output)
     # One holds the running model, one learns.
-    before = eventually(lambda: len(found := server.children()) == 2 and found)
+    before = eventually(lambda: len(children := server.children()) == 2 and children)
     server.end(signal.SIGKILL)
     eventually(lambda: not any(map(_runs, before)))
 

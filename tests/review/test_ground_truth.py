@@ -90,7 +90,7 @@ def test_images_that_nobody_labels_in_time_come_back_as_expired(
     bench.answer({"boxes": [CAT]})
     later = time.time() + 61
     monkeypatch.setattr(time, "time", lambda: later)
-    bench.service.settle()
+    bench.service.resolve()
     assert ground_truth.job_status(bench.sagemaker, JOB).state == "finished"
     found = read(bench, tasks)
     assert isinstance(found[tasks[0].id], Answer)

@@ -95,6 +95,7 @@ def _image(folder: Folder, image: str, file: str, config: Config, remarks: Probl
     lines: list[tuple[int, list[str]]] = []
     lines: list[tuple[int, list[str]]] = []
     lines: list[tuple[int, list[str]]] = []
+    lines: list[tuple[int, list[str]]] = []
     spoilt = False
     try:
         lines = _lines(folder.path(file))

@@ -60,7 +60,7 @@ class Resources(Protocol):
         """Documents of the project's policies."""
 
 
-class CredentialsRefused(Exception):
+class CredentialsError(Exception):
     """The request is not signed by a key MiniStack knows; holds the answer to give."""
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -84,7 +84,7 @@ def pin(scope: Mapping[str, Any], operation: str, body: bytes, request_id: str) 
     """Tell MiniStack of the request, as its own application does at the head of every one.
 
     Raises:
-        CredentialsRefused: more than one account has the access key.
+        CredentialsError: more than one account has the access key.
     """
     from ministack import app as ministack  # noqa: PLC0415 - reads the environment when first imported
     from ministack.core import iam_evaluator, responses, router  # noqa: PLC0415
@@ -117,7 +117,7 @@ def authenticate(request: SignedRequest, request_id: str) -> None:
     """Check signature and session token only.
 
     Raises:
-        CredentialsRefused: the signature, key or token is not good.
+        CredentialsError: the signature, key or token is not good.
     """
     from ministack.app import AUTH  # noqa: PLC0415
     from ministack.core import iam_evaluator  # noqa: PLC0415
@@ -142,7 +142,7 @@ def authorise(
         millis: the time, for the ARN of what the request creates.
 
     Raises:
-        CredentialsRefused: the signature, key or token is not good.
+        CredentialsError: the signature, key or token is not good.
         AccessDeniedException: the caller's policies do not allow the operation on its resource.
     """
     from ministack.app import AUTH  # noqa: PLC0415
@@ -231,8 +231,8 @@ def _by_project_policies(
 def _one_document(documents: Sequence[str]) -> dict[str, Any]:
     statements: list[Any] = []
     for document in documents:
-        found = json.loads(document)["Statement"]
-        statements += found if isinstance(found, list) else [found]
+        statement = json.loads(document)["Statement"]
+        statements += statement if isinstance(statement, list) else [statement]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -338,8 +338,8 @@ def _bucket_policy(object_arn: str) -> Any:
     """The policy of the object's bucket and the bucket's owner; None if there is no such bucket."""
     from ministack.services.s3 import bucket_policy_for_arn  # noqa: PLC0415
 
-    found = bucket_policy_for_arn(object_arn)
-    return found and (json.loads(found[0] or '{"Statement": []}'), found[1])
+    policy_and_owner = bucket_policy_for_arn(object_arn)
+    return policy_and_owner and (json.loads(policy_and_owner[0] or '{"Statement": []}'), policy_and_owner[1])
 
 
 def _all_allowed(objects: Iterable[str]) -> bool:
@@ -398,7 +398,7 @@ def _context(members: Mapping[str, Any], resource_tags: Mapping[str, str]) -> di
     return context
 
 
-def _refused(operation: str, denied: Any, headers: Mapping[str, str], request_id: str) -> CredentialsRefused:
+def _refused(operation: str, denied: Any, headers: Mapping[str, str], request_id: str) -> CredentialsError:
     from ministack.core.iam_actions import access_denied_response  # noqa: PLC0415
 
     status, answer_headers, body = access_denied_response(
@@ -410,4 +410,4 @@ def _refused(operation: str, denied: Any, headers: Mapping[str, str], request_id
         message=denied.message,
         headers=dict(headers),
     )
-    return CredentialsRefused(status, answer_headers, body)
+    return CredentialsError(status, answer_headers, body)

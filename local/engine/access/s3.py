@@ -46,11 +46,11 @@ class S3Objects:
     def get(self, bucket: str, key: str, version: str | None = None, *, limit: int | None = None) -> bytes:
         optional: dict[str, Any] = {"VersionId": version} if version else {}
         try:
-            found = self._s3.get_object(Bucket=bucket, Key=key, **optional)
-            if limit is not None and found["ContentLength"] > limit:
-                found["Body"].close()
+            response = self._s3.get_object(Bucket=bucket, Key=key, **optional)
+            if limit is not None and response["ContentLength"] > limit:
+                response["Body"].close()
                 raise ObjectTooLargeError(f"s3://{bucket}/{key} has more than {limit} bytes")
-            return found["Body"].read()
+            return response["Body"].read()
         except (ClientError, BotoCoreError) as error:
             raise NoObjectError(f"s3://{bucket}/{key}: {error}") from error
 

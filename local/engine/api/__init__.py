@@ -82,7 +82,7 @@ class CustomLabelsApi:
         return answer
 
     def recover(self) -> None:
-        """After the store is opened: settle what was under way, start again what ran."""
+        """Begin again after the store is opened: settle what was under way, start again what ran."""
         self._versions.recover()
         self._context.filling.resume()
 
@@ -90,7 +90,7 @@ class CustomLabelsApi:
         self._context.close()
 
     def tags_of(self, resource_arn: str) -> dict[str, str]:
-        """For conditions on aws:ResourceTag."""
+        """The tags of a resource, for conditions on aws:ResourceTag."""
         return self._context.store.tags(resource_arn)
 
     def policies_of(self, project_arn: str) -> list[str]:

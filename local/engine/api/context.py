@@ -46,7 +46,7 @@ Permission = Callable[[Iterable[str]], bool]
 
 
 class Caller(Protocol):
-    """Who asks, and what they may do."""
+    """The caller of an operation, and what they may do."""
 
     account: str
     region: str
@@ -66,7 +66,7 @@ class Clock:
         self._last = 0
 
     def now(self) -> int:
-        """Milliseconds since the epoch."""
+        """The time now, in milliseconds since the epoch."""
         with self._lock:
             self._last = max(self._last + 1, int(time.time() * 1000))
             return self._last
@@ -76,7 +76,7 @@ class Clock:
 class Context:
     store: Store
     state: Path
-    """Directory that holds the trained models."""
+    """The directory that holds the trained models."""
     trainer: Trainer
     endpoints: Endpoints
     objects_of: Callable[[str, str], Objects]
@@ -85,17 +85,17 @@ class Context:
     throttle: Throttle | None
     clock: Clock = field(default_factory=Clock)
     ended: threading.Event = field(default_factory=threading.Event)
-    """Set when the engine ends."""
+    """An event that is set when the engine ends."""
     _work: ThreadPoolExecutor = field(
         default_factory=functools.partial(ThreadPoolExecutor, 2, thread_name_prefix="dataset")
     )
 
     def begin(self, work: Callable[[], None]) -> None:
-        """Do what an operation begins and does not wait for."""
+        """Do work in the background that an operation begins and does not wait for."""
         self._work.submit(work)
 
     def close(self) -> None:
-        """End; work with datasets that is not done is left to the next engine."""
+        """End the engine's work; work with datasets that is not done is left to the next engine."""
         self.ended.set()
         self.trainer.close()
         self.endpoints.close()
@@ -112,13 +112,13 @@ class Context:
     # Resources by their ARNs
 
     def project(self, arn: str, caller: Caller) -> Project:
-        return found_for(caller, arn, self.store.project(arn))
+        return existing_for(caller, arn, self.store.project(arn))
 
     def dataset(self, arn: str, caller: Caller) -> Dataset:
-        return found_for(caller, arn, self.store.dataset(arn))
+        return existing_for(caller, arn, self.store.dataset(arn))
 
     def version(self, arn: str, caller: Caller) -> Version:
-        return found_for(caller, arn, self.store.version(arn))
+        return existing_for(caller, arn, self.store.version(arn))
 
     # S3 and KMS, with the caller's permissions
 
@@ -148,12 +148,21 @@ class Context:
         return caller.may("s3:PutObject", *(f"arn:aws:s3:::{bucket}/{key}" for key in keys))
 
     def check_output(self, request: Request) -> None:
-        """Raises InvalidParameterException if OutputConfig says no bucket."""
+        """Check that OutputConfig names a bucket.
+
+        Raises:
+            InvalidParameterException: it does not.
+        """
         if not request["OutputConfig"].get("S3Bucket"):
             raise InvalidParameterException("OutputConfig needs an S3Bucket")
 
     def check_key(self, request: Request, caller: Caller) -> None:
-        """Raises InvalidParameterException or AccessDeniedException if KmsKeyId cannot be used."""
+        """Check that the KmsKeyId, if there is one, can be used.
+
+        Raises:
+            InvalidParameterException: there is no such key, or it is not enabled.
+            AccessDeniedException: the caller may not use it.
+        """
         key_id = request.get("KmsKeyId")
         if key_id is None:
             return
@@ -166,8 +175,12 @@ class Context:
                 raise AccessDeniedException(f"You are not authorized to perform {action} on KmsKeyId {arn}")
 
 
-def found_for(caller: Caller, arn: str, resource: T | None) -> T:
-    """Raises ResourceNotFoundException unless it is there and of the caller's account and Region."""
+def existing_for(caller: Caller, arn: str, resource: T | None) -> T:
+    """The resource, if it is there and of the caller's account and Region.
+
+    Raises:
+        ResourceNotFoundException: it is not.
+    """
     parts = arns.parse(arn)
     if resource is None or parts is None or (parts.account, parts.region) != (caller.account, caller.region):
         raise ResourceNotFoundException(f"There is no {arn} in this account and Region")

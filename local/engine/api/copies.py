@@ -108,7 +108,7 @@ class Copies:
         )
 
     def _copy_model(self, source: Version, version: Version) -> None:
-        """The directory is there whole or not at all, whenever the engine ends."""
+        """Copy the model's directory; it is there whole or not at all, whenever the engine ends."""
         there = version_directory(self._context.state, source.arn)
         here = version_directory(self._context.state, version.arn)
         partial = here.with_name(f"{here.name}.copying")
@@ -161,8 +161,10 @@ def _get(objects: Objects, s3_object: Request) -> bytes:
 def _s3_objects(value: Any) -> list[dict[str, Any]]:
     """Every S3Object within a description."""
     if isinstance(value, list):
-        return [found for item in value for found in _s3_objects(item)]
+        return [location for item in value for location in _s3_objects(item)]
     if not isinstance(value, dict):
         return []
     here = [value["S3Object"]] if "S3Object" in value else []
-    return here + [found for name, item in value.items() if name != "S3Object" for found in _s3_objects(item)]
+    return here + [
+        location for name, item in value.items() if name != "S3Object" for location in _s3_objects(item)
+    ]

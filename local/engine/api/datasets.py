@@ -95,13 +95,14 @@ class Datasets:
 
 
 def in_use(store: Store, dataset: Dataset) -> ResourceInUseException | ResourceNotFoundException:
-    """Why it cannot be changed: by what it is now, which may be another than when the operation began."""
-    found = store.dataset(dataset.arn)
-    if found is None:
+    """The reason why a dataset cannot be changed: by what it is now, which may be another than when the
+    operation began."""
+    current = store.dataset(dataset.arn)
+    if current is None:
         return ResourceNotFoundException(f"{dataset.arn} was deleted")
-    if found.status == "CREATE_FAILED":
+    if current.status == "CREATE_FAILED":
         return ResourceInUseException("DatasetArn: the dataset is CREATE_FAILED; delete it")
-    return ResourceInUseException(f"DatasetArn: the dataset is {found.status}; wait for its end")
+    return ResourceInUseException(f"DatasetArn: the dataset is {current.status}; wait for its end")
 
 
 def described_status(dataset: Dataset) -> Answer:

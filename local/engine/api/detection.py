@@ -35,7 +35,7 @@ class Detection:
         image = self._image(request["Image"], caller)
         endpoints = self._context.endpoints
         try:
-            found = endpoints.predict(version.arn, image)
+            detections = endpoints.predict(version.arn, image)
             thresholds = endpoints.thresholds(version.arn)
         except (NotRunningError, FileNotFoundError) as error:
             # It was stopped meanwhile, and deleted if its files are gone.
@@ -45,9 +45,13 @@ class Detection:
         except PredictionFailedError as error:
             raise InternalServerError(f"The model failed on this image: {error}") from error
         least_confidence = request.get("MinConfidence")
-        kept = [f for f in found if f.confidence >= _least(f.label, thresholds, least_confidence)]
-        kept.sort(key=lambda f: -f.confidence)
-        return {"CustomLabels": [_custom_label(f) for f in kept[: request.get("MaxResults")]]}
+        kept = [
+            detection
+            for detection in detections
+            if detection.confidence >= _least(detection.label, thresholds, least_confidence)
+        ]
+        kept.sort(key=lambda detection: -detection.confidence)
+        return {"CustomLabels": [_custom_label(detection) for detection in kept[: request.get("MaxResults")]]}
 
     def _image(self, image: Request, caller: Caller) -> bytes:
         if ("Bytes" in image) == ("S3Object" in image):
@@ -69,10 +73,10 @@ def _least(label: str, thresholds: Mapping[str, float], asked: float | None) -> 
     return asked if asked is not None else 100 * thresholds.get(label, UNTESTED_THRESHOLD)
 
 
-def _custom_label(found: ModelDetection) -> Answer:
-    answer: Answer = {"Name": found.label, "Confidence": found.confidence}
-    if found.box:
-        left, top, width, height = found.box
+def _custom_label(detection: ModelDetection) -> Answer:
+    answer: Answer = {"Name": detection.label, "Confidence": detection.confidence}
+    if detection.box:
+        left, top, width, height = detection.box
         box = {"Width": width, "Height": height, "Left": left, "Top": top}
         answer["Geometry"] = {"BoundingBox": box}
     return answer

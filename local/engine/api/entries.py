@@ -29,8 +29,8 @@ class DatasetEntries:
         )
         after = pages.after(listing, request, 0)
         limit = request.get("MaxResults", PAGE) + 1
-        found = self._store.entries.page(dataset.arn, filters, after=after, limit=limit)
-        page, more = pages.cut(listing, request, found, lambda entry: entry[0], size=PAGE)
+        entries = self._store.entries.page(dataset.arn, filters, after=after, limit=limit)
+        page, more = pages.cut(listing, request, entries, lambda entry: entry[0], size=PAGE)
         return {"DatasetEntries": [line for _, line in page], **more}
 
     def list_dataset_labels(self, request: Request, caller: Caller) -> Answer:
@@ -41,10 +41,10 @@ class DatasetEntries:
         )
         descriptions = [
             {
-                "LabelName": found.label,
-                "LabelStats": {"EntryCount": found.entries, "BoundingBoxCount": found.boxed},
+                "LabelName": statistics.label,
+                "LabelStats": {"EntryCount": statistics.entries, "BoundingBoxCount": statistics.boxed},
             }
-            for _, found in page
+            for _, statistics in page
         ]
         return {"DatasetLabelDescriptions": descriptions, **more}
 
@@ -82,9 +82,9 @@ class DatasetEntries:
             ):
                 raise ResourceNotReadyException("Datasets: one of them has begun to change; wait for its end")
             # Now that nothing else can add to it.
-            if (found := self._context.dataset(testing.arn, caller)).total:
+            if (current := self._context.dataset(testing.arn, caller)).total:
                 raise InvalidParameterException(
-                    f"Datasets: {testing.arn} must be empty; it has {found.total}"
+                    f"Datasets: {testing.arn} must be empty; it has {current.total}"
                 )
         return {}
 

@@ -212,7 +212,11 @@ class _Reading:
                 yield entry
 
     def check(self) -> None:
-        """Raises FillError if too many lines were left out."""
+        """Check how many lines were left out.
+
+        Raises:
+            FillError: too many.
+        """
         if self._lines - self._taken > MAX_INVALID_SHARE * self._lines:
             raise FillError(manifest_errors.TOO_MANY_ERRORS)
 

@@ -82,7 +82,11 @@ class Policies:
 
 
 def check_document(document: str) -> None:
-    """Raises MalformedPolicyDocumentException unless it is a project policy document."""
+    """Check that a text is a project policy document.
+
+    Raises:
+        MalformedPolicyDocumentException: it is not.
+    """
     try:
         policy = json.loads(document)
     except (ValueError, RecursionError) as error:
@@ -125,10 +129,10 @@ def _check_statement(statement: Any, where: str) -> None:
 
 
 def _strings(value: Any, where: str) -> list[str]:
-    found = value if isinstance(value, list) else [value]
-    if not found or not all(isinstance(item, str) and item for item in found):
+    strings = value if isinstance(value, list) else [value]
+    if not strings or not all(isinstance(item, str) and item for item in strings):
         raise MalformedPolicyDocumentException(f"{where} must be a string or a list of strings")
-    return found
+    return strings
 
 
 def _describe(policy: Policy) -> Answer:

@@ -37,7 +37,7 @@ class Projects:
     def describe_projects(self, request: Request, caller: Caller) -> Answer:
         names = request.get("ProjectNames")
         features = request.get("Features", ["CUSTOM_LABELS"])
-        found = [
+        projects = [
             project
             for project in self._store.projects(caller.account, caller.region)
             if (names is None or project.name in names) and project.feature in features
@@ -45,7 +45,7 @@ class Projects:
         page, more = self._context.pages.page(
             f"DescribeProjects of {caller.account} in {caller.region}",
             request,
-            found,
+            projects,
             lambda project: [project.created, project.arn],
             size=PAGE,
         )

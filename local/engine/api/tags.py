@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local.engine import arns
-from local.engine.api.context import Answer, Caller, Context, Request, found_for
+from local.engine.api.context import Answer, Caller, Context, Request, existing_for
 from local.engine.errors import InvalidParameterException, ServiceQuotaExceededException
 from local.engine.storage.store import TooManyError
 
@@ -34,6 +34,6 @@ class Tags:
             raise InvalidParameterException(
                 f"ResourceArn: {arn} is not the ARN of a project, a dataset or a model version"
             )
-        found = self._store.project(arn) or self._store.dataset(arn) or self._store.version(arn)
-        found_for(caller, arn, found)
+        resource = self._store.project(arn) or self._store.dataset(arn) or self._store.version(arn)
+        existing_for(caller, arn, resource)
         return arn

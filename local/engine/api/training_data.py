@@ -27,7 +27,7 @@ class UnreadableError(Exception):
 class TrainingData:
     training: Sequence[str] = ()
     testing: Sequence[str] = ()
-    """Manifest lines."""
+    """The lines of the testing manifest."""
     inputs: Answer = field(default_factory=dict)
     """The members of the version's description that say where it came from."""
     auto_create: bool = False
@@ -36,7 +36,12 @@ class TrainingData:
 
     @classmethod
     def of(cls, context: Context, project: Project, request: Request, caller: Caller) -> TrainingData:
-        """Raises InvalidParameterException or ResourceInUseException."""
+        """The data of a CreateProjectVersion request.
+
+        Raises:
+            InvalidParameterException: the request cannot be understood so.
+            ResourceInUseException: a dataset of it is being changed.
+        """
         # No image can be in both datasets because it was moved meanwhile.
         with context.store.snapshot():
             return cls._of(context, project, request, caller)
@@ -87,12 +92,12 @@ def _manifest_object(request: Request, member: str) -> Request:
     assets = request[member].get("Assets", [])
     if len(assets) != 1:
         raise InvalidParameterException(f"{member}.Assets needs exactly one asset, and has {len(assets)}")
-    found: Request = assets[0].get("GroundTruthManifest", {}).get("S3Object", {})
-    if not found.get("Bucket") or not found.get("Name"):
+    location: Request = assets[0].get("GroundTruthManifest", {}).get("S3Object", {})
+    if not location.get("Bucket") or not location.get("Name"):
         raise InvalidParameterException(
             f"{member}.Assets[0].GroundTruthManifest.S3Object needs a Bucket and a Name"
         )
-    return found
+    return location
 
 
 def _read(context: Context, s3_object: Request, caller: Caller, most: int) -> list[str]:

@@ -150,9 +150,9 @@ class Versions:
         }
 
     def _status(self, version: Version) -> str:
-        """As it is now, which may be another than when the operation began."""
-        found = self._store.version(version.arn)
-        return found.status if found else "deleted"
+        """The version's status now, which may be another than when the operation began."""
+        current = self._store.version(version.arn)
+        return current.status if current else "deleted"
 
 
 def add_version(

@@ -26,7 +26,7 @@ from local.engine.quotas import LARGEST_TRAINED_SIDE, MAX_BOXES, MAX_LABEL_LENGT
 Task = Literal["classification", "detection"]
 
 _MAX_NUMBER = 1e9
-"""No coordinate or size of an image is anywhere near it, and every number below it is exact."""
+"""A number that no coordinate or size of an image is anywhere near, and below which every number is exact."""
 _SOURCE_REF = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<key>.+)", re.IGNORECASE | re.DOTALL)
 _TYPES: dict[str, Task] = {
     "groundtruth/image-classification": "classification",
@@ -54,9 +54,9 @@ class Line:
     """One manifest line as it was understood. Small: the rest is read from the text again when needed."""
 
     source_ref: str
-    """Empty if the line has none that can be used."""
+    """The image's location; empty if the line has none that can be used."""
     labels: tuple[str, ...]
-    """Image-level labels."""
+    """The image-level labels."""
     boxed: tuple[str, ...]
     """Labels of the boxes, each once."""
     errors: tuple[str, ...]
@@ -73,9 +73,9 @@ class Line:
 
     @property
     def annotated(self) -> dict[str, Any]:
-        """`text` as JSON."""
-        found: dict[str, Any] = json.loads(self.text)
-        return found
+        """The line's text as JSON."""
+        document: dict[str, Any] = json.loads(self.text)
+        return document
 
     @property
     def boxes(self) -> tuple[LabelledBox, ...]:
@@ -125,8 +125,8 @@ class _Reading:
 
 def location(source_ref: str) -> tuple[str, str]:
     """Bucket and key of an s3:// location; two empty strings if it is none."""
-    found = _SOURCE_REF.fullmatch(source_ref)
-    return (found["bucket"], found["key"]) if found else ("", "")
+    match = _SOURCE_REF.fullmatch(source_ref)
+    return (match["bucket"], match["key"]) if match else ("", "")
 
 
 def lines_of(manifest: Iterable[bytes]) -> Iterator[bytes]:
@@ -171,7 +171,8 @@ def parse(line: str | bytes) -> Line:
 
 
 def task_of(lines: Iterable[Line]) -> Task:
-    """Boxes anywhere make a model that finds object locations, else it classifies images."""
+    """The task of a model that learns from these lines: boxes anywhere make it a detector, else it
+    classifies."""
     return "detection" if any(line.boxed for line in lines) else "classification"
 
 
@@ -180,12 +181,16 @@ def labels_of(lines: Iterable[Line], task: Task) -> list[str]:
 
 
 def is_ignored(line: Line, task: Task) -> bool:
-    """Not trained on, and not counted as invalid: right in itself, but without a label for this task."""
+    """Whether a line is neither trained on nor counted as invalid: right in itself, but without a label for
+    this task."""
     return not line.errors and not line.usable_for(task)
 
 
 def _load(text: str) -> dict[str, Any]:
-    """Raises ValueError or RecursionError where the line is not a JSON object that can be written again."""
+    """The line's JSON object.
+
+    Raises:
+        ValueError, RecursionError: the line is not a JSON object that can be written again."""
     if len(text) > MAX_LINE_LENGTH:
         raise ValueError("too long")
     value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
@@ -292,7 +297,7 @@ def _read_boxes(reading: _Reading, name: str, metadata: dict[str, Any]) -> bool:
     if len(annotations) > MAX_BOXES:
         reading.error(value, "ERROR_TOO_MANY_BOUNDING_BOXES")
         return False
-    boxes = [box for found in annotations if (box := _read_box(reading, found, metadata["class-map"], size))]
+    boxes = [box for each in annotations if (box := _read_box(reading, each, metadata["class-map"], size))]
     if not boxes:
         reading.error(value, "ERROR_NO_VALID_ANNOTATIONS")
     reading.boxes.extend(boxes)
@@ -303,22 +308,24 @@ def _boxes_metadata_error(metadata: dict[str, Any], boxes: int) -> str | None:
     objects = metadata.get("objects")
     if not isinstance(metadata.get("class-map"), dict) or not isinstance(objects, list):
         return "ERROR_INVALID_LABEL_ATTRIBUTE_METADATA_FORMAT"
-    sure = [isinstance(it, dict) and _number(it.get("confidence")) is not None for it in objects[:boxes]]
+    sure = [
+        isinstance(each, dict) and _number(each.get("confidence")) is not None for each in objects[:boxes]
+    ]
     return None if len(sure) == boxes and all(sure) else "ERROR_MISSING_BOUNDING_BOX_CONFIDENCE"
 
 
-def _is_annotation(found: Any) -> bool:
-    if not isinstance(found, dict) or any(_number(found.get(side)) is None for side in _SIDES):
+def _is_annotation(annotation: Any) -> bool:
+    if not isinstance(annotation, dict) or any(_number(annotation.get(side)) is None for side in _SIDES):
         return False
-    class_id = found.get("class_id")
+    class_id = annotation.get("class_id")
     return isinstance(class_id, int) and not isinstance(class_id, bool) and abs(class_id) < _MAX_NUMBER
 
 
 def _read_box(
-    reading: _Reading, found: dict[str, Any], classes: dict[str, Any], size: tuple[float, float]
+    reading: _Reading, annotation: dict[str, Any], classes: dict[str, Any], size: tuple[float, float]
 ) -> LabelledBox | None:
-    left, top, width, height = (float(found[side]) for side in _SIDES)
-    label = classes.get(str(found["class_id"]))
+    left, top, width, height = (float(annotation[side]) for side in _SIDES)
+    label = classes.get(str(annotation["class_id"]))
     smaller = min(1.0, LARGEST_TRAINED_SIDE / max(size))
     code = None
     if not isinstance(label, str):
@@ -330,7 +337,7 @@ def _read_box(
     elif min(width, height) * smaller <= 1:
         code = "ERROR_BOUNDING_BOX_TOO_SMALL"
     if code:
-        reading.annotation_error(found, code)
+        reading.annotation_error(annotation, code)
         return None
     return LabelledBox(str(label), left, top, width, height)
 
@@ -373,4 +380,4 @@ def _places(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for attribute in attributes:
         annotations = attribute.get("annotations")
         if isinstance(annotations, list):
-            yield from (found for found in annotations if isinstance(found, dict))
+            yield from (each for each in annotations if isinstance(each, dict))

@@ -28,11 +28,11 @@ class Findings:
     training: tuple[str, ...] = ()
     testing: tuple[str, ...] = ()
     both: tuple[str, ...] = ()
-    """Of errors that the two manifests make only together."""
+    """Codes of errors that the two manifests make only together."""
 
     @property
     def message(self) -> str:
-        """For the version's StatusMessage; empty if nothing was found."""
+        """The version's StatusMessage; empty if there is no error."""
         datasets = (("training", self.training), ("testing", self.testing), ("both", self.both))
         return " ".join(
             f"{manifest_errors.MESSAGES[code]} ({code}, {dataset})"
@@ -83,18 +83,20 @@ def shared_errors(training: Sequence[Line], testing: Sequence[Line], task: Task)
     return ()
 
 
-def summary(training: Sequence[Line], testing: Sequence[Line], task: Task, found: Findings) -> dict[str, Any]:
+def summary(
+    training: Sequence[Line], testing: Sequence[Line], task: Task, findings: Findings
+) -> dict[str, Any]:
     """A manifest summary.
 
     As in the documented example, there is no use case where too many lines of a manifest are invalid.
     """
-    determined = _INVALID_ROWS not in (*found.training, *found.testing)
+    determined = _INVALID_ROWS not in (*findings.training, *findings.testing)
     return {
         "statistics": {
-            "training": _statistics(training, task, found.training, determined),
-            "testing": _statistics(testing, task, found.testing, determined),
+            "training": _statistics(training, task, findings.training, determined),
+            "testing": _statistics(testing, task, findings.testing, determined),
         },
-        "errors": [problem(code) for code in found.both],
+        "errors": [problem(code) for code in findings.both],
     }
 
 

@@ -27,7 +27,7 @@ WORKERS = 4
 
 
 def serve(engine: socket.socket, predict: Callable[[bytes], list[Detection]]) -> None:
-    """In the child: say that it is ready, and answer until the engine is gone."""
+    """Say that the child is ready, and answer until the engine is gone."""
     writing = threading.Lock()
 
     def answer(number: int, image: bytes) -> None:

@@ -11,6 +11,6 @@ class Detection:
 
     label: str
     confidence: float
-    """0 to 100."""
+    """The confidence, from 0 to 100."""
     box: tuple[float, float, float, float] | None = None
     """Left, top, width, height as ratios of the upright image's size; None for an image-level label."""

@@ -28,7 +28,8 @@ logger = logging.getLogger("labelloop.engine.endpoint")
 
 START_SECONDS = 120.0
 PREDICT_SECONDS = 30.0
-"""Less than the minute after which the SDKs give up, so that callers are told."""
+"""The longest that a prediction may take: less than the minute after which the SDKs give up, so that callers
+learn of it."""
 SEND_SECONDS = 10.0
 """How long a child may read nothing of what it is sent; it does little else at any time."""
 
@@ -99,7 +100,7 @@ class ModelProcess:
         threading.Thread(target=self._read, name="endpoint-reader", daemon=True).start()
 
     def predict(self, image: bytes) -> list[Detection]:
-        """What the model finds.
+        """The model's detections in an image.
 
         Raises:
             NotRunningError: the process was stopped, or has ended.
@@ -162,7 +163,7 @@ class ModelProcess:
 
 
 class LocalEndpoints:
-    """One ModelServer for each version that runs."""
+    """The running versions, one ModelServer for each."""
 
     def __init__(self, store: Store, state: Path, *, launch: Launch = ModelProcess) -> None:
         self._store = store
@@ -241,7 +242,8 @@ class LocalEndpoints:
 
 @functools.lru_cache(maxsize=64)
 def _thresholds(directory: Path) -> Mapping[str, float]:
-    """Read once: a version is trained once, and its ARN, so its directory too, is never another's."""
+    """The thresholds in a version's directory. They are read once: a version is trained once, and its ARN, so
+    its directory too, is never another's."""
     evaluation = json.loads((directory / "evaluation.json").read_text())
     tested = {label["label"]: float(label["assumed_threshold"]) for label in evaluation["labels"]}
     return {**evaluation.get("thresholds", {}), **tested}

@@ -21,7 +21,11 @@ def send(to: socket.socket, header: Mapping[str, Any], payload: bytes = b"") -> 
 
 
 def receive(from_: socket.socket) -> tuple[dict[str, Any], bytes]:
-    """Raises ConnectionError when the other side is gone."""
+    """Receive a message's header and payload.
+
+    Raises:
+        ConnectionError: the other side is gone.
+    """
     header_length, payload_length = _LENGTHS.unpack(_read_exactly(from_, _LENGTHS.size))
     header = json.loads(_read_exactly(from_, header_length))
     return header, _read_exactly(from_, payload_length)

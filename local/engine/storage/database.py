@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-VERSION = 3
-"""Of the schema; kept in SQLite's user_version. Earlier ones are read and brought up to it."""
+VERSION = 4
+"""The version of the schema; kept in SQLite's user_version. Earlier ones are read and brought up to it."""
 
 _TABLES = """
 CREATE TABLE projects (
     arn TEXT PRIMARY KEY, account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
-    feature TEXT NOT NULL, status TEXT NOT NULL, created REAL NOT NULL, auto_update TEXT,
+    feature TEXT NOT NULL, status TEXT NOT NULL, created REAL NOT NULL,
     UNIQUE (account, region, name));
 CREATE TABLE datasets (
     id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, project_arn TEXT NOT NULL REFERENCES projects (arn),
@@ -59,7 +59,7 @@ _WORK = "CREATE TABLE work (id INTEGER PRIMARY KEY, details TEXT NOT NULL)"
 
 _FROM_VERSION_1 = """
 INSERT INTO projects
-    SELECT arn, account, region, name, feature, status, created, auto_update FROM old_projects;
+    SELECT arn, account, region, name, feature, status, created FROM old_projects;
 INSERT INTO datasets (arn, project_arn, type, status, message, code, created, updated)
     SELECT arn, project_arn, type, status, message, code, created, updated FROM old_datasets;
 INSERT INTO entries SELECT d.id, e.position, e.source_ref, e.line, e.labels <> '[]', e.errors
@@ -84,7 +84,7 @@ INSERT INTO dataset_labels SELECT dataset, label, COUNT(*), SUM(boxed) FROM entr
 
 
 class Database:
-    """The file at `path`, made if there is none."""
+    """The database in the file at `path`, made if there is none."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; one that begins within another is part of it."""
+        """A transaction, all or nothing; one that begins within another is part of it."""
         with self._lock:
             if self._depth == 0:
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -124,14 +124,14 @@ class Database:
                 self._mine.writing = self._depth > 0
 
     def rows(self, query: str, *parameters: Any, **named: Any) -> list[sqlite3.Row]:
-        """What is committed, and within a transaction what it has written."""
+        """The rows of a query: what is committed, and within a transaction what it has written."""
         if getattr(self._mine, "writing", False):
             return list(self._writer.execute(query, named or parameters))
         return list(self._reader().execute(query, named or parameters))
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """All that this thread reads within is of one moment."""
+        """A block within which this thread reads one moment of the database."""
         reader = self._reader()
         reader.execute("BEGIN")
         try:
@@ -160,14 +160,17 @@ class Database:
 
     def _migrate(self) -> None:
         with self.transaction() as db:
-            (found,) = db.execute("PRAGMA user_version").fetchone()
-            if found == VERSION:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version == VERSION:
                 return
-            if found > VERSION:
-                raise RuntimeError(f"{self._path} is of a later engine (schema {found}); use that one")
-            if found < 2:
+            if version > VERSION:
+                raise RuntimeError(f"{self._path} is of a later engine (schema {version}); use that one")
+            if version < 2:
                 _make_tables(db)
-            db.execute(_WORK)
+            else:
+                db.execute("ALTER TABLE projects DROP COLUMN auto_update")
+            if version < 3:
+                db.execute(_WORK)
             db.execute(f"PRAGMA user_version={VERSION}")
 
 

@@ -36,7 +36,7 @@ class Filters:
     """Which entries are wanted; None wants both."""
 
     labels: tuple[str, ...] = ()
-    """At least one of these, if there are any."""
+    """Labels of which an entry must have one, if there are any."""
     labelled: bool | None = None
     has_errors: bool | None = None
     source_ref_contains: str = ""
@@ -47,7 +47,7 @@ class LabelCount:
     label: str
     entries: int
     boxed: int
-    """Entries in which some box has the label."""
+    """The number of entries in which some box has the label."""
 
 
 class Entries:
@@ -109,7 +109,7 @@ class Entries:
     def learned_labels(self, dataset_arn: str) -> list[tuple[str, list[str]]]:
         """Each image's source-ref and the labels that a model learns from it: those of boxes, if the dataset
         has any; in the order in which the entries were added."""
-        detection = any(found.boxed for found in self.labels(dataset_arn))
+        detection = any(label.boxed for label in self.labels(dataset_arn))
         rows = self._database.rows(_LEARNED_LABELS, detection, dataset_arn)
         return [(row["source_ref"], json.loads(row["labels"])) for row in rows]
 
@@ -145,7 +145,7 @@ class Entries:
         return [(row["position"], row["line"]) for row in rows]
 
     def labels(self, dataset_arn: str) -> list[LabelCount]:
-        """By name."""
+        """Statistics of the dataset's labels, by name."""
         query = f"SELECT label, entries, boxed FROM dataset_labels WHERE dataset={_DATASET} ORDER BY label"  # noqa: S608
         return [LabelCount(*row) for row in self._database.rows(query, dataset_arn)]
 

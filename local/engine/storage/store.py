@@ -34,7 +34,6 @@ class Project:
     feature: str
     status: str
     created: float
-    auto_update: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Dataset:
     total: int = 0
     labelled: int = 0
     erroneous: int = 0
-    """Entries, those with a label, those with an error; as of the last change that ended."""
+    """The number of entries, those with a label and those with an error; as of the last change that ended."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,9 @@ class Work:
 
     task: Literal["CREATE", "UPDATE", "DISTRIBUTE"]
     datasets: tuple[str, ...]
-    """Their ARNs; of a distribution the training dataset's, then the test dataset's."""
+    """The datasets' ARNs; of a distribution the training dataset's, then the test dataset's."""
     images: int
-    """As many may be in a dataset."""
+    """The most images that a dataset may have."""
     copied: str = ""
     """ARN of the dataset to create from, if it is created from one."""
     failure: str = ""
@@ -106,7 +105,7 @@ class InUseError(Exception):
 
 
 class TooManyError(Exception):
-    """As many as may be are there; holds that number."""
+    """There are as many resources as may be; holds that number."""
 
 
 class Store:
@@ -120,11 +119,11 @@ class Store:
         self._database.close()
 
     def transaction(self) -> AbstractContextManager[object]:
-        """Makes one transaction of several methods."""
+        """A block that makes one transaction of several methods."""
         return self._database.transaction()
 
     def snapshot(self) -> AbstractContextManager[None]:
-        """Makes one moment of what several methods read."""
+        """A block in which several methods read one moment of the store."""
         return self._database.snapshot()
 
     def page_secret(self) -> bytes:
@@ -133,7 +132,8 @@ class Store:
         return bytes(secret)
 
     def recover(self) -> list[Version]:
-        """Settle what was under way when the engine ended; returns the versions to be started again."""
+        """Give what was under way when the engine ended a final status; returns the versions to be started
+        again."""
         with self._database.transaction() as db:
             for doing, failed in (
                 ("TRAINING_IN_PROGRESS", "TRAINING_FAILED"),
@@ -265,19 +265,19 @@ class Store:
             )
 
     def claim_datasets(self, *arns: str, to: str, message: str, unless: Collection[str]) -> bool:
-        """Set the status of all, unless that of one is of `unless`; whether it was set."""
+        """Set the status of all these datasets, unless one has a status of `unless`; whether it was set."""
         with self._database.transaction() as db:
-            if any(found is None or found.status in unless for found in map(self.dataset, arns)):
+            if any(dataset is None or dataset.status in unless for dataset in map(self.dataset, arns)):
                 return False
             for arn in arns:
                 db.execute("UPDATE datasets SET status=?, message=? WHERE arn=?", (to, message, arn))
             return True
 
     def delete_dataset(self, arn: str, *, unless: Collection[str]) -> bool:
-        """Delete it and its entries, unless its status is one of these; whether it was deleted."""
+        """Delete a dataset and its entries, unless its status is one of these; whether it was deleted."""
         with self._database.transaction() as db:
-            found = self.dataset(arn)
-            if found is None or found.status in unless:
+            dataset = self.dataset(arn)
+            if dataset is None or dataset.status in unless:
                 return False
             db.execute("DELETE FROM datasets WHERE arn=?", (arn,))
             self._delete_tags(arn)
@@ -288,8 +288,14 @@ class Store:
     def add_version(
         self, version: Version, *, tags: Mapping[str, str], limit: int, busy_limit: int | None = None
     ) -> None:
-        """Raises AlreadyThereError, NotThereError, or TooManyError: the project has `limit` versions, or
-        its account has `busy_limit` with the status of this one."""
+        """Add a version with its tags.
+
+        Raises:
+            AlreadyThereError: the project has a version of this name.
+            NotThereError: the project is gone.
+            TooManyError: the project has `limit` versions, or its account has `busy_limit` with the status
+                of this one.
+        """
         with self._constraints(f"version {version.name}"), self._database.transaction():
             self._check_limit(limit, "SELECT COUNT(*) FROM versions WHERE project_arn=?", version.project_arn)
             if busy_limit is not None and (project := self.project(version.project_arn)):
@@ -302,7 +308,7 @@ class Store:
         return next(iter(self._versions("SELECT * FROM versions WHERE arn=?", arn)), None)
 
     def versions(self, project_arn: str) -> list[Version]:
-        """Latest first, as DescribeProjectVersions lists them."""
+        """The project's versions, latest first, as DescribeProjectVersions lists them."""
         query = "SELECT * FROM versions WHERE project_arn=? ORDER BY created DESC, arn DESC"
         return self._versions(query, project_arn)
 
@@ -318,13 +324,13 @@ class Store:
         message: str = "",
         details: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Set the status if it is one of `when`, and merge `details` with those there (None takes one
+        """Set a version's status if it is one of `when`, and merge `details` with those there (None takes one
         away); whether it was set."""
         with self._database.transaction() as db:
-            found = self.version(arn)
-            if found is None or found.status not in when:
+            version = self.version(arn)
+            if version is None or version.status not in when:
                 return False
-            merged = _merged(found.details, details or {})
+            merged = _merged(version.details, details or {})
             db.execute(
                 "UPDATE versions SET status=?, message=?, details=? WHERE arn=?",
                 (to, message, json.dumps(merged), arn),
@@ -332,7 +338,11 @@ class Store:
             return True
 
     def check_running(self, account: str, region: str, *, limit: int) -> None:
-        """Raises TooManyError if more than `limit` versions of the account run."""
+        """Check that no more than `limit` versions of the account run.
+
+        Raises:
+            TooManyError: more of them run.
+        """
         marks = ",".join("?" * len(RUNS))
         query = f"SELECT COUNT(*) FROM versions WHERE status IN ({marks}) AND {_IN_ACCOUNT}"  # noqa: S608
         ((count,),) = self._database.rows(query, *sorted(RUNS), account, region)
@@ -351,7 +361,11 @@ class Store:
         return {row["key"]: row["value"] for row in rows}
 
     def put_tags(self, resource_arn: str, tags: Mapping[str, str], *, limit: int | None = None) -> None:
-        """Raises TooManyError if the resource then has more than `limit`."""
+        """Add tags to a resource.
+
+        Raises:
+            TooManyError: the resource would have more than `limit`.
+        """
         with self._database.transaction() as db:
             db.executemany(
                 "INSERT OR REPLACE INTO tags VALUES (?, ?, ?)",
@@ -401,7 +415,8 @@ def _work(id: int, details: dict[str, Any]) -> Work:
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Structures are merged member by member: a result adds its Output to the Input that stands there."""
+    """Details merged with others; structures are merged member by member: a result adds its Output to the
+    Input that stands there."""
     both = {key: {**old[key], **new[key]} for key in old.keys() & new.keys() if isinstance(old[key], dict)}
     merged = {**old, **new, **both}
     return {key: value for key, value in merged.items() if value is not None}

@@ -31,13 +31,13 @@ class Budget:
 
 
 def _positive(environment: Mapping[str, str], name: str, kind: type[T]) -> T | None:
-    said = environment.get(name)
-    if not said:
+    text = environment.get(name)
+    if not text:
         return None
     try:
-        value = kind(said)
+        value = kind(text)
     except ValueError:
         value = kind(0)
     if not 0 < value < math.inf:
-        raise ValueError(f"{name} is {said!r}; it has to be a number above 0")
+        raise ValueError(f"{name} is {text!r}; it has to be a number above 0")
     return value

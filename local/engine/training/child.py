@@ -23,31 +23,34 @@ from local.engine.training import metrics, progress
 from local.engine.training.budget import Budget
 
 SEED = 20240607
-"""The same datasets and the same time give the same model, as far as arithmetic allows."""
-TELL_SECONDS = 0.5
-"""How often, at most, progress is told."""
+"""The seed of every training: the same datasets and the same time give the same model, as far as arithmetic
+allows."""
+REPORT_SECONDS = 0.5
+"""How long, at least, lies between two reports of progress."""
 
 
 def run(directory: Path, budget: Budget) -> None:
-    """Learn from job.json in the directory, within the budget; leaves model/, predictions.jsonl and
-    evaluation.json there, and progress.json as it goes."""
+    """Learn from job.json in the directory, within the budget.
+
+    Leaves model/, predictions.jsonl and evaluation.json there, and progress.json as it goes.
+    """
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     job = json.loads((directory / "job.json").read_text())
     train = [_example(example) for example in job["train"]]
     test = [_example(example) for example in job["test"]]
-    teller = _Teller(directory)
+    reporter = _Reporter(directory)
     model = learning.train(
         job["task"],
         train,
         budget_seconds=budget.seconds,
-        most_steps=budget.steps,
+        max_steps=budget.steps,
         seed=SEED,
-        progress=teller.learning,
+        progress=reporter.learning,
     )
     (directory / "model").mkdir(exist_ok=True)
     model.save(directory / "model")
-    found = learning.evaluate(model, test, progress=teller.testing)
-    write_evaluation(directory, model.task, train, test, found, thresholds=model.facts.thresholds)
+    evaluation = learning.evaluate(model, test, progress=reporter.testing)
+    write_evaluation(directory, model.task, train, test, evaluation, thresholds=model.facts.thresholds)
 
 
 def write_evaluation(
@@ -55,7 +58,7 @@ def write_evaluation(
     task: Task,
     train: Sequence[Example],
     test: Sequence[Example],
-    found: Evaluation,
+    evaluation: Evaluation,
     *,
     thresholds: Mapping[str, float],
 ) -> None:
@@ -65,60 +68,60 @@ def write_evaluation(
         thresholds: for labels that no test image shows, of which the evaluation cannot say anything.
     """
     with (directory / "predictions.jsonl").open("w") as file:
-        for example, seen in zip(test, found.predictions, strict=True):
-            judged = [_judged(one) for one in judge(task, example, seen)]
+        for example, seen in zip(test, evaluation.predictions, strict=True):
+            judged = [_judged(verdict) for verdict in judge(task, example, seen)]
             file.write(json.dumps(judged) + "\n")
     figures: dict[str, Any] = {
-        "f1": found.f1,
-        "precision": found.precision,
-        "recall": found.recall,
+        "f1": evaluation.f1,
+        "precision": evaluation.precision,
+        "recall": evaluation.recall,
         "train_images": len(train),
         "test_images": len(test),
-        "labels": [asdict(label) for label in found.labels],
+        "labels": [asdict(label) for label in evaluation.labels],
         "thresholds": dict(thresholds),
     }
     if task == "classification":
-        figures["confusion_matrix"] = metrics.confusion_matrix(test, found.predictions)
+        figures["confusion_matrix"] = metrics.confusion_matrix(test, evaluation.predictions)
     else:
-        mean = metrics.mean_precision_and_recall(test, found.predictions)
+        mean = metrics.mean_precision_and_recall(test, evaluation.predictions)
         figures["average_precision"], figures["average_recall"] = mean
     progress.write_whole(directory / "evaluation.json", json.dumps(figures))
 
 
-class _Teller:
+class _Reporter:
     """Leaves in a version's directory how far its training is."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._began = self._told = time.monotonic()
+        self._began = self._reported = time.monotonic()
         self._last = progress.State("learning", 0.0, 0.0, 0, None)
 
     def learning(self, now: Progress) -> None:
-        self._tell(replace(self._last, fraction=now.fraction, step=now.step, f1=now.f1))
+        self._report(replace(self._last, fraction=now.fraction, step=now.step, f1=now.f1))
 
     def testing(self, fraction: float) -> None:
-        if fraction == 1 or time.monotonic() - self._told >= TELL_SECONDS:
-            self._tell(replace(self._last, phase="testing", fraction=fraction))
+        if fraction == 1 or time.monotonic() - self._reported >= REPORT_SECONDS:
+            self._report(replace(self._last, phase="testing", fraction=fraction))
 
-    def _tell(self, state: progress.State) -> None:
-        self._told = time.monotonic()
-        self._last = replace(state, seconds=round(self._told - self._began, 3))
+    def _report(self, state: progress.State) -> None:
+        self._reported = time.monotonic()
+        self._last = replace(state, seconds=round(self._reported - self._began, 3))
         progress.write(self._directory, self._last)
 
 
-def _example(found: dict[str, Any]) -> Example:
+def _example(document: dict[str, Any]) -> Example:
     return Example(
-        path=Path(found["path"]),
-        labels=tuple(found["labels"]),
-        boxes=tuple(Box(**box) for box in found["boxes"]),
+        path=Path(document["path"]),
+        labels=tuple(document["labels"]),
+        boxes=tuple(Box(**box) for box in document["boxes"]),
     )
 
 
-def _judged(one: Judged) -> dict[str, Any]:
-    """As evaluation_files.Judged has it."""
-    box = one.box
+def _judged(verdict: Judged) -> dict[str, Any]:
+    """A verdict as `evaluation_files.Judged` has it."""
+    box = verdict.box
     sides = {"left": box.left, "top": box.top, "width": box.width, "height": box.height} if box else None
-    return {"label": one.label, "confidence": one.confidence, "present": one.right, "box": sides}
+    return {"label": verdict.label, "confidence": verdict.confidence, "present": verdict.right, "box": sides}
 
 
 def main(directory: Path, budget: Budget) -> None:

@@ -37,7 +37,11 @@ class TrainingData:
     """The manifests' lines, and which of their images are in the directory."""
 
     def __init__(self, training: Sequence[str], testing: Sequence[str], *, auto_create: bool = False) -> None:
-        """Raises ManifestFileError."""
+        """Read the manifests' lines.
+
+        Raises:
+            ManifestFileError: a manifest cannot even be looked into.
+        """
         self.training = _read(training)
         self.testing = [] if auto_create else _read(testing)
         self.task: Task = manifest_lines.task_of(self.training)
@@ -45,7 +49,7 @@ class TrainingData:
         self._findings = Findings()
         self._directory = Path()
         self._images: dict[str, int] = {}
-        """Number of each image, which is its file's name in the directory."""
+        """The number of each image, which is its file's name in the directory."""
 
     def image_arns(self) -> list[str]:
         """ARNs of all images that the lines name."""
@@ -65,10 +69,12 @@ class TrainingData:
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             while not ended.is_set() and (some := list(islice(wanted, _ENOUGH_TO_FETCH))):
                 numbers = range(number, number + len(some))
-                paths = [directory / str(one) for one in numbers]
+                paths = [directory / str(number) for number in numbers]
                 kept = pool.map(_fetch, (objects for _ in some), some, paths)
                 self._images.update(
-                    (source, one) for source, one, there in zip(some, numbers, kept, strict=True) if there
+                    (source, number)
+                    for source, number, there in zip(some, numbers, kept, strict=True)
+                    if there
                 )
                 number += len(some)
         self.training = [self._with_image_error(line) for line in self.training]
@@ -133,7 +139,7 @@ class TrainingData:
             file.write("]}")
 
     def _example(self, line: Line, known: set[str]) -> str:
-        """Of a test image, only labels that the model can know are asked for."""
+        """A line as an example; of a test image, only with labels that the model can know."""
         boxes = line.boxes if self.task == "detection" else ()
         example = {
             "path": str(self._directory / str(self._images[line.source_ref])),

@@ -21,7 +21,7 @@ _DETAILS = "rekognition-custom-labels-evaluation-details"
 _CLASSIFICATION, _DETECTION = "groundtruth/image-classification", "groundtruth/object-detection"
 
 Judged = Mapping[str, Any]
-"""A prediction on a test image, or a truth that none found: `label`, `confidence` (0 to 100), `present` (in
+"""A prediction on a test image, or a truth that none matches: `label`, `confidence` (0 to 100), `present` (in
 the ground truth) and `box` (left, top, width, height; None for image-level labels)."""
 
 
@@ -60,7 +60,8 @@ def evaluation_summary(
 
 
 def training_snapshot(lines: Iterable[Line], task: Task) -> Iterator[str]:
-    """The lines that were learned from. They hold no predictions: only test images are shown to the model."""
+    """The snapshot of the lines that were learned from. They hold no predictions: only test images are shown
+    to the model."""
     return (json.dumps(_ground_truth(line, task)) for line in lines)
 
 
@@ -71,7 +72,8 @@ def testing_snapshot(
     thresholds: Mapping[str, float],
     ended: datetime.datetime,
 ) -> Iterator[str]:
-    """The lines that were tested, each with what was predicted and how that compares with the truth.
+    """The snapshot of the lines that were tested, each with what was predicted and how that compares with the
+    truth.
 
     Args:
         judged: for each line, the predictions and the truths that none found.
@@ -79,9 +81,9 @@ def testing_snapshot(
     """
     numbers = {label: number for number, label in enumerate(sorted(thresholds))}
     evaluated = _evaluated_labels if task == "classification" else _evaluated_boxes
-    for line, found in zip(lines, judged, strict=True):
+    for line, verdicts in zip(lines, judged, strict=True):
         truth = _ground_truth(line, task)
-        truth.update(evaluated(truth, found, thresholds, numbers, _timestamp(ended)))
+        truth.update(evaluated(truth, verdicts, thresholds, numbers, _timestamp(ended)))
         yield json.dumps(truth)
 
 
@@ -121,12 +123,14 @@ def _valid_boxes(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     annotations = value.get("annotations", [])
     pairs = zip(annotations, metadata["objects"], strict=False)
-    valid = [(annotation, found) for annotation, found in pairs if "errors" not in annotation]
+    valid = [
+        (annotation, metadata_of_box) for annotation, metadata_of_box in pairs if "errors" not in annotation
+    ]
     boxes = {
         "annotations": [annotation for annotation, _ in valid],
         "image_size": value["image_size"],
     }
-    return boxes, {**metadata, "objects": [found for _, found in valid]}
+    return boxes, {**metadata, "objects": [metadata_of_box for _, metadata_of_box in valid]}
 
 
 def _evaluated_labels(
@@ -137,16 +141,16 @@ def _evaluated_labels(
     date: str,
 ) -> dict[str, Any]:
     evaluated: dict[str, Any] = {}
-    for number, found in enumerate(judged):
-        evaluated[f"{_EVALUATION}-{number}"] = numbers[found["label"]]
+    for number, verdict in enumerate(judged):
+        evaluated[f"{_EVALUATION}-{number}"] = numbers[verdict["label"]]
         evaluated[f"{_EVALUATION}-{number}-metadata"] = {
-            "confidence": _confidence(found),
+            "confidence": _confidence(verdict),
             "job-name": EVALUATION_JOB,
-            "class-name": found["label"],
+            "class-name": verdict["label"],
             "human-annotated": "no",
             "creation-date": date,
             "type": _CLASSIFICATION,
-            _DETAILS: _details(found, thresholds),
+            _DETAILS: _details(verdict, thresholds),
         }
     return evaluated
 
@@ -159,18 +163,20 @@ def _evaluated_boxes(
     date: str,
 ) -> dict[str, Any]:
     # Where there is no object and none was seen, there is no box that could be a true negative.
-    told = [found for found in judged if not _details(found, thresholds)["is-true-negative"]]
+    verdicts = [verdict for verdict in judged if not _details(verdict, thresholds)["is-true-negative"]]
     boxes = [
-        {"class_id": numbers[found["label"]], **{side: round(at) for side, at in found["box"].items()}}
-        for found in told
+        {"class_id": numbers[verdict["label"]], **{side: round(at) for side, at in verdict["box"].items()}}
+        for verdict in verdicts
     ]
-    objects = [{"confidence": _confidence(found), _DETAILS: _details(found, thresholds)} for found in told]
+    objects = [
+        {"confidence": _confidence(verdict), _DETAILS: _details(verdict, thresholds)} for verdict in verdicts
+    ]
     return {
         _EVALUATION: {"annotations": boxes, "image_size": truth[f"{_TRAINING}-0"]["image_size"]},
         f"{_EVALUATION}-metadata": {
-            "confidence": max(map(_confidence, told), default=0.0),
+            "confidence": max(map(_confidence, verdicts), default=0.0),
             "job-name": EVALUATION_JOB,
-            "class-map": {str(numbers[found["label"]]): found["label"] for found in told},
+            "class-map": {str(numbers[verdict["label"]]): verdict["label"] for verdict in verdicts},
             "human-annotated": "no",
             "objects": objects,
             "creation-date": date,
@@ -179,9 +185,9 @@ def _evaluated_boxes(
     }
 
 
-def _details(found: Judged, thresholds: Mapping[str, float]) -> dict[str, Any]:
-    predicted = found["confidence"] >= 100 * thresholds[found["label"]]
-    present = found["present"]
+def _details(verdict: Judged, thresholds: Mapping[str, float]) -> dict[str, Any]:
+    predicted = verdict["confidence"] >= 100 * thresholds[verdict["label"]]
+    present = verdict["present"]
     return {
         "version": 1,
         "ground-truth-labelling-jobs": [TRAINING_JOB],
@@ -193,8 +199,8 @@ def _details(found: Judged, thresholds: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def _confidence(found: Judged) -> float:
-    return round(float(found["confidence"]) / 100, 5)
+def _confidence(verdict: Judged) -> float:
+    return round(float(verdict["confidence"]) / 100, 5)
 
 
 def _timestamp(when: datetime.datetime) -> str:

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
-from learning.metrics import MATCHING_OVERLAP
+from learning.metrics import MATCHING_IOU
 from learning.types import Box, Example, Prediction
 
 _ANY_AREA = [[0.0, 1e12]]
-_MOST_PREDICTIONS = 100
-"""Of an image: as many as a model makes."""
+_MAX_PREDICTIONS = 100
+"""The most predictions of an image: as many as a model makes."""
 
 Truth = tuple[int, Box]
-"""The number of the image, and where the object is."""
+"""An object in a test image: the number of the image, and the box."""
 PredictedBox = tuple[int, Box, float]
-"""The number of the image, where the object was seen, and the confidence."""
+"""A predicted object: the number of the image, the box, and the confidence."""
 
 
 def mean_precision_and_recall(
@@ -33,11 +33,11 @@ def mean_precision_and_recall(
     COCO's definitions with every prediction counted, at the overlap that the other figures are taken at;
     Custom Labels' documentation does not name an overlap.
     """
-    truths, found = _boxes_by_label(examples, predictions)
+    truths, predicted = _boxes_by_label(examples, predictions)
     if not truths:
         return 0.0, 0.0
     # One label at a time, which bounds what the library holds in memory.
-    figures = [_precision_and_recall(boxes, found[label]) for label, boxes in truths.items()]
+    figures = [_precision_and_recall(boxes, predicted[label]) for label, boxes in truths.items()]
     precisions, recalls = zip(*figures, strict=True)
     return sum(precisions) / len(figures), sum(recalls) / len(figures)
 
@@ -69,32 +69,32 @@ def _boxes_by_label(
     examples: Sequence[Example], predictions: Sequence[Sequence[Prediction]]
 ) -> tuple[dict[str, list[Truth]], dict[str, list[PredictedBox]]]:
     truths: dict[str, list[Truth]] = defaultdict(list)
-    found: dict[str, list[PredictedBox]] = defaultdict(list)
+    predicted: dict[str, list[PredictedBox]] = defaultdict(list)
     for number, (example, seen) in enumerate(zip(examples, predictions, strict=True), start=1):
         for box in example.boxes:
             truths[box.label].append((number, box))
-        for one in seen:
-            if one.box is not None:
-                found[one.label].append((number, one.box, one.confidence))
-    return truths, found
+        for prediction in seen:
+            if prediction.box is not None:
+                predicted[prediction.label].append((number, prediction.box, prediction.confidence))
+    return truths, predicted
 
 
-def _precision_and_recall(truths: Sequence[Truth], found: Sequence[PredictedBox]) -> tuple[float, float]:
-    if not found:
+def _precision_and_recall(truths: Sequence[Truth], boxes: Sequence[PredictedBox]) -> tuple[float, float]:
+    if not boxes:
         return 0.0, 0.0
-    images = sorted({one[0] for one in truths} | {one[0] for one in found})
-    truth = COCO(
+    images = sorted({truth[0] for truth in truths} | {box[0] for box in boxes})
+    dataset = COCO(
         {
             "images": [{"id": image} for image in images],
             "categories": [{"id": 1}],
-            "annotations": [{"id": id_, **_annotation(*one)} for id_, one in enumerate(truths, start=1)],
+            "annotations": [{"id": id_, **_annotation(*truth)} for id_, truth in enumerate(truths, start=1)],
         }
     )
-    predicted = truth.loadRes([{**_annotation(image, box), "score": sure} for image, box, sure in found])
-    run = COCOeval_faster(truth, predicted, "bbox", print_function=_say_nothing)
-    run.params.iouThrs = np.array([MATCHING_OVERLAP])
+    predicted = dataset.loadRes([{**_annotation(image, box), "score": sure} for image, box, sure in boxes])
+    run = COCOeval_faster(dataset, predicted, "bbox", print_function=_print_nothing)
+    run.params.iouThrs = np.array([MATCHING_IOU])
     run.params.areaRng, run.params.areaRngLbl = _ANY_AREA, ["all"]
-    run.params.maxDets = [_MOST_PREDICTIONS]
+    run.params.maxDets = [_MAX_PREDICTIONS]
     run.evaluate()
     run.accumulate()
     return float(run.eval["precision"].mean()), float(run.eval["recall"].mean())
@@ -110,5 +110,5 @@ def _annotation(image: int, box: Box) -> dict[str, Any]:
     }
 
 
-def _say_nothing(*words: object) -> None:
-    """The library reports its progress on standard output otherwise."""
+def _print_nothing(*words: object) -> None:
+    """Take the place of `print` in the library, which reports its progress on standard output otherwise."""

@@ -20,15 +20,15 @@ class State:
     seconds: float
     step: int
     f1: float | None
-    """Of the training images that are held back from learning, once they were looked at."""
+    """The F1 of the validation images, once they were evaluated."""
 
     def message(self) -> str:
-        """The version's StatusMessage."""
+        """The state as the version's StatusMessage."""
         if self.phase == "learning":
-            told = f"The model is being trained: {self.fraction:.0%}, step {self.step}"
+            text = f"The model is being trained: {self.fraction:.0%}, step {self.step}"
         else:
-            told = f"The model is being tested: {self.fraction:.0%}"
-        return f"{told}." if self.f1 is None else f"{told}, F1 of held-back images {self.f1:.2f}."
+            text = f"The model is being tested: {self.fraction:.0%}"
+        return f"{text}." if self.f1 is None else f"{text}, F1 of validation images {self.f1:.2f}."
 
 
 def write(directory: Path, state: State) -> None:
@@ -36,7 +36,7 @@ def write(directory: Path, state: State) -> None:
 
 
 def read(directory: Path) -> State | None:
-    """The last state that the training in a version's directory has told; None before it tells one."""
+    """The last state that the training in a version's directory has reported; None before there is one."""
     try:
         return State(**json.loads((directory / FILE).read_text()))
     except (OSError, ValueError, TypeError):

@@ -44,7 +44,7 @@ logger = logging.getLogger("labelloop.engine.training")
 GRACE_SECONDS = 180.0
 """What loading may take beside the budget for learning. Testing takes as long as the test images need."""
 SILENT_SECONDS = 180.0
-"""How long a training may say nothing of its progress: it hangs, or is so slow that it never ends."""
+"""How long a training may report no progress: it hangs, or is so slow that it never ends."""
 
 UNTESTED_THRESHOLD = 0.5
 """The assumed threshold of a label of which neither the training nor the evaluation gives one."""
@@ -71,7 +71,7 @@ class TrainingRequest:
     version_arn: str
     training: Sequence[str]
     testing: Sequence[str]
-    """Manifest lines."""
+    """The lines of the testing manifest."""
     bucket: str
     prefix: str
     objects: Objects
@@ -110,7 +110,7 @@ class Patience:
         self._last: progress.State | None = None
 
     def check(self, state: progress.State | None, now: float) -> None:
-        """Hear at this time how far the training is.
+        """Note how far the training is at this time.
 
         Raises:
             TrainingFailedError: it has said nothing new for too long, or learns longer than it may.
@@ -231,8 +231,8 @@ class LocalTrainer:
             raise TrainingFailedError(str(error)) from error
         except CannotWriteError as error:
             raise TrainingFailedError(CANNOT_WRITE_OUTPUT) from error
-        for member, found in results.items():
-            details[member] = {**details.get(member, {}), **found}
+        for member, members in results.items():
+            details[member] = {**details.get(member, {}), **members}
 
 
 def _write_results(
@@ -266,7 +266,7 @@ def _write_results(
 
 
 def _judged(path: Path, images: int) -> Iterator[list[dict[str, Any]]]:
-    """What the learner found on each test image; nothing if it did not say."""
+    """The learner's verdicts on each test image; empty if it left none."""
     if not path.exists():
         yield from ([] for _ in range(images))
         return

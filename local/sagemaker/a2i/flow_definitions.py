@@ -29,13 +29,13 @@ class FlowDefinitions:
         return {"HumanTaskUiArn": made.arn}
 
     def describe_human_task_ui(self, request: Request, caller: Caller) -> Answer:
-        found = self._get("human-task-ui", request["HumanTaskUiName"], caller)
-        template = found.body["UiTemplate"]["Content"].encode()
+        ui = self._get("human-task-ui", request["HumanTaskUiName"], caller)
+        template = ui.body["UiTemplate"]["Content"].encode()
         return {
-            "HumanTaskUiArn": found.arn,
-            "HumanTaskUiName": found.name,
+            "HumanTaskUiArn": ui.arn,
+            "HumanTaskUiName": ui.name,
             "HumanTaskUiStatus": "Active",
-            "CreationTime": timestamp(found.created),
+            "CreationTime": timestamp(ui.created),
             "UiTemplate": {"ContentSha256": hashlib.sha256(template).hexdigest()},
         }
 
@@ -57,14 +57,14 @@ class FlowDefinitions:
         return {"FlowDefinitionArn": made.arn}
 
     def describe_flow_definition(self, request: Request, caller: Caller) -> Answer:
-        found = self._get("flow-definition", request["FlowDefinitionName"], caller)
+        flow = self._get("flow-definition", request["FlowDefinitionName"], caller)
         kept = ("HumanLoopConfig", "OutputConfig", "RoleArn")
         return {
-            "FlowDefinitionArn": found.arn,
-            "FlowDefinitionName": found.name,
+            "FlowDefinitionArn": flow.arn,
+            "FlowDefinitionName": flow.name,
             "FlowDefinitionStatus": "Active",
-            "CreationTime": timestamp(found.created),
-            **{name: found.body[name] for name in kept},
+            "CreationTime": timestamp(flow.created),
+            **{name: flow.body[name] for name in kept},
         }
 
     def delete_flow_definition(self, request: Request, caller: Caller) -> Answer:
@@ -77,15 +77,15 @@ class FlowDefinitions:
 
     def template(self, flow: Resource, caller: Caller) -> str | None:
         """The worker task template of a flow definition; None if it was deleted."""
-        found = self._ui(flow.body["HumanLoopConfig"]["HumanTaskUiArn"], caller)
-        return str(found.body["UiTemplate"]["Content"]) if found else None
+        ui = self._ui(flow.body["HumanLoopConfig"]["HumanTaskUiArn"], caller)
+        return str(ui.body["UiTemplate"]["Content"]) if ui else None
 
     def _ui(self, arn: str, caller: Caller) -> Resource | None:
         return self._by_arn("human-task-ui", arn, caller)
 
     def _by_arn(self, kind: Kind, arn: str, caller: Caller) -> Resource | None:
-        found = self._store.get(kind, caller.account, caller.region, arn.rpartition("/")[2])
-        return found if found and found.arn == arn else None
+        resource = self._store.get(kind, caller.account, caller.region, arn.rpartition("/")[2])
+        return resource if resource and resource.arn == arn else None
 
     def _create(self, kind: Kind, name: str, request: Request, caller: Caller) -> Resource:
         now = time.time()
@@ -97,7 +97,7 @@ class FlowDefinitions:
         return made
 
     def _get(self, kind: Kind, name: str, caller: Caller) -> Resource:
-        found = self._store.get(kind, caller.account, caller.region, name)
-        if found is None:
+        resource = self._store.get(kind, caller.account, caller.region, name)
+        if resource is None:
             raise ResourceNotFound(f"There is no {kind} {name} in this account and Region")
-        return found
+        return resource

@@ -1,4 +1,4 @@
-"""Human loops: the operations of the A2I runtime, and what a loop writes and tells when it ends.
+"""Human loops: the operations of the A2I runtime, and the output and the event of a loop that ends.
 
 https://docs.aws.amazon.com/augmented-ai/2019-11-07/APIReference/API_Operations_Amazon_Augmented_AI_Runtime.html
 https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-output-data.html
@@ -17,7 +17,7 @@ from typing import Any
 
 from local.sagemaker.a2i.flow_definitions import Answer, FlowDefinitions, Request
 from local.sagemaker.errors import ConflictException, ResourceNotFoundException, ValidationException
-from local.sagemaker.host import Caller, Host, NoAccess
+from local.sagemaker.host import AccessError, Caller, Host
 from local.sagemaker.protocol import moment, timestamp
 from local.sagemaker.store import Resource, Response, Store
 from local.sagemaker.workers import forms
@@ -28,7 +28,8 @@ logger = logging.getLogger("labelloop.a2i")
 
 DETAIL_TYPE = "SageMaker A2I HumanLoop Status Change"
 AVAILABLE_SECONDS = 864_000
-"""Where a flow definition does not say it; AWS documents no default, and the emulation takes ten days."""
+"""How long a loop is available where its flow definition does not say it; AWS documents no default, and the
+emulation takes ten days."""
 PAGE = 100
 _ISSUER = "https://cognito-idp.{}.amazonaws.com/embedded"
 
@@ -53,7 +54,7 @@ class HumanLoops:
             self._store.put(loop)
             ended = self._prepare(loop, flow, caller)
         if ended:
-            self.settle(ended)
+            self.resolve(ended)
         return {"HumanLoopArn": loop.arn}
 
     def describe_human_loop(self, request: Request, caller: Caller) -> Answer:
@@ -76,7 +77,7 @@ class HumanLoops:
         if self._flows.flow(request["FlowDefinitionArn"], caller) is None:
             raise ResourceNotFoundException(f"There is no flow definition {request['FlowDefinitionArn']}")
         after, before = request.get("CreationTimeAfter"), request.get("CreationTimeBefore")
-        found = [
+        loops = [
             loop
             for loop in self._store.resources("human-loop", caller.account, caller.region)
             if loop.body["flow"] == request["FlowDefinitionArn"]
@@ -84,10 +85,10 @@ class HumanLoops:
             and (before is None or timestamp(loop.created) < before)
         ]
         if request.get("SortOrder") != "Ascending":
-            found.reverse()
+            loops.reverse()
         start, size = _offset(request.get("NextToken", "0")), request.get("MaxResults", PAGE)
-        answer: Answer = {"HumanLoopSummaries": [_summary(loop) for loop in found[start : start + size]]}
-        if start + size < len(found):
+        answer: Answer = {"HumanLoopSummaries": [_summary(loop) for loop in loops[start : start + size]]}
+        if start + size < len(loops):
             answer["NextToken"] = str(start + size)
         return answer
 
@@ -99,7 +100,7 @@ class HumanLoops:
                 raise ValidationException(f"Human loop {loop.name} is {loop.status}: it cannot be stopped")
             self._store.end_work(loop, "stopped")
             stopped = self._end(loop, "Stopped")
-        self.settle(stopped)
+        self.resolve(stopped)
         return {}
 
     def delete_human_loop(self, request: Request, caller: Caller) -> Answer:
@@ -109,17 +110,17 @@ class HumanLoops:
         self._store.delete(loop)
         return {}
 
-    def settle(self, loop: Resource) -> None:
-        """End a loop that all is said of, or whose time is over, and tell what was not told."""
+    def resolve(self, loop: Resource) -> None:
+        """End a loop that has all its answers, or whose time is over, and send the event of its end."""
         if loop.status == "InProgress":
             (work,) = self._store.work_of(loop)
             if work.state == "answered":
                 loop = self._complete(loop, work.responses)
             elif work.state == "expired":
                 loop = self._end(loop, "Failed", "Expired", "The task was not completed in time")
-        if loop.status != "InProgress" and not loop.told:
+        if loop.status != "InProgress" and not loop.event_sent:
             self._host.put_event(loop.account, loop.region, _event(loop))
-            self._store.put(replace(loop, told=True))
+            self._store.put(replace(loop, event_sent=True))
 
     def _prepare(self, loop: Resource, flow: Resource, caller: Caller) -> Resource | None:
         """Put the loop before workers; the loop as it failed if that cannot be done."""
@@ -131,7 +132,7 @@ class HumanLoops:
             bucket, key = bucket_and_key(form.image)
             self._host.objects(loop.body["role"], loop.region).get(bucket, key)
             self._host.check_cors(loop.account, loop.region, bucket)
-        except (FormError, NoAccess) as error:
+        except (FormError, AccessError) as error:
             return self._end(loop, "Failed", "ValidationError", str(error)[:1024])
         expires = loop.created + loop.body["available"]
         kept = {**asdict(form), "role": loop.body["role"]}
@@ -148,22 +149,22 @@ class HumanLoops:
         try:
             objects = self._host.objects(loop.body["role"], loop.region)
             objects.put(*bucket_and_key(_output_uri(loop)), json.dumps(document).encode())
-        except (FormError, NoAccess) as error:
+        except (FormError, AccessError) as error:
             return self._end(loop, "Failed", "InternalError", f"the output cannot be written: {error}"[:1024])
         return self._end(loop, "Completed")
 
     def _end(self, loop: Resource, status: str, code: str = "", reason: str = "") -> Resource:
         body = {**loop.body, "failure_code": code, "failure_reason": reason}
-        ended = replace(loop, status=status, changed=time.time(), body=body, told=False)
+        ended = replace(loop, status=status, changed=time.time(), body=body, event_sent=False)
         self._store.put(ended)
         logger.info("%s: %s %s", loop.name, status, reason)
         return ended
 
     def _get(self, name: str, caller: Caller) -> Resource:
-        found = self._store.get("human-loop", caller.account, caller.region, name)
-        if found is None:
+        loop = self._store.get("human-loop", caller.account, caller.region, name)
+        if loop is None:
             raise ResourceNotFoundException(f"There is no human loop {name} in this account and Region")
-        return found
+        return loop
 
 
 def _input(text: str) -> Mapping[str, Any]:

@@ -20,14 +20,14 @@ LABEL_TYPE = "groundtruth/image-classification"
 Content = Mapping[str, Any]
 
 
-def boxes(said: Sequence[Content], labels: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Value and metadata of a bounding-box attribute; `said` is what each crowd-bounding-box handed over."""
-    first, others = said[0], said[1:]
+def boxes(answers: Sequence[Content], labels: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Value and metadata of a bounding-box attribute, from what each crowd-bounding-box handed over."""
+    first, others = answers[0], answers[1:]
     kept: list[tuple[Content, float]] = []
     for box in first["boundingBoxes"]:
-        agreed = 1 + sum(any(_alike(box, other) for other in one["boundingBoxes"]) for one in others)
-        if agreed * 2 > len(said):
-            kept.append((box, agreed / len(said) if others else 0.0))
+        agreed = 1 + sum(any(_alike(box, other) for other in answer["boundingBoxes"]) for answer in others)
+        if agreed * 2 > len(answers):
+            kept.append((box, agreed / len(answers) if others else 0.0))
     size = first["inputImageProperties"]
     annotations = [
         {
@@ -48,31 +48,34 @@ def boxes(said: Sequence[Content], labels: Sequence[str]) -> tuple[dict[str, Any
     return value, {"objects": objects, "class-map": names, "type": BOXES_TYPE}
 
 
-def multilabel(said: Sequence[Content], labels: Sequence[str]) -> tuple[list[int], dict[str, Any]]:
-    """Value and metadata of a multi-label image classification; each said {"labels": [...]}."""
-    chosen = [label for label in labels if any(label in one["labels"] for one in said)]
+def multilabel(answers: Sequence[Content], labels: Sequence[str]) -> tuple[list[int], dict[str, Any]]:
+    """Value and metadata of a multi-label image classification; each answer is {"labels": [...]}."""
+    chosen = [label for label in labels if any(label in answer["labels"] for answer in answers)]
     ids = [labels.index(label) for label in chosen]
     shares = {
-        str(id): round(sum(label in one["labels"] for one in said) / len(said), 2) if len(said) > 1 else 0.0
+        str(id): round(sum(label in answer["labels"] for answer in answers) / len(answers), 2)
+        if len(answers) > 1
+        else 0.0
         for id, label in zip(ids, chosen, strict=True)
     }
     names = {str(id): label for id, label in zip(ids, chosen, strict=True)}
     return ids, {"class-map": names, "confidence-map": shares, "type": LABELS_TYPE}
 
 
-def single_label(said: Sequence[Content], labels: Sequence[str]) -> tuple[int, dict[str, Any]]:
-    """Value and metadata of an image classification; each said {"label": ...}. The first of equals wins."""
-    names = [one["label"] for one in said]
+def single_label(answers: Sequence[Content], labels: Sequence[str]) -> tuple[int, dict[str, Any]]:
+    """Value and metadata of an image classification; each answer is {"label": ...}. The first of equals
+    wins."""
+    names = [answer["label"] for answer in answers]
     name = max(names, key=names.count)
     confidence = names.count(name) / len(names) if len(names) > 1 else 0.0
     return labels.index(name), {"class-name": name, "confidence": round(confidence, 2), "type": LABEL_TYPE}
 
 
-def _alike(one: Content, other: Content) -> bool:
-    if one["label"] != other["label"]:
+def _alike(box: Content, other: Content) -> bool:
+    if box["label"] != other["label"]:
         return False
-    width = min(one["left"] + one["width"], other["left"] + other["width"]) - max(one["left"], other["left"])
-    height = min(one["top"] + one["height"], other["top"] + other["height"]) - max(one["top"], other["top"])
+    width = min(box["left"] + box["width"], other["left"] + other["width"]) - max(box["left"], other["left"])
+    height = min(box["top"] + box["height"], other["top"] + other["height"]) - max(box["top"], other["top"])
     both = max(width, 0) * max(height, 0)
-    either = one["width"] * one["height"] + other["width"] * other["height"] - both
+    either = box["width"] * box["height"] + other["width"] * other["height"] - both
     return bool(both / either >= ALIKE)

@@ -17,7 +17,7 @@ from typing import Any
 
 from local.sagemaker.errors import AccessDeniedException, ResourceInUse, ResourceNotFound, ValidationException
 from local.sagemaker.ground_truth import consolidation
-from local.sagemaker.host import Caller, Host, NoAccess, Objects
+from local.sagemaker.host import AccessError, Caller, Host, Objects
 from local.sagemaker.protocol import timestamp
 from local.sagemaker.store import Resource, Store, Work
 from local.sagemaker.workers import forms
@@ -31,9 +31,9 @@ Answer = dict[str, Any]
 Consolidate = Callable[[Sequence[Mapping[str, Any]], Sequence[str]], tuple[Any, dict[str, Any]]]
 
 AVAILABLE_SECONDS = 2_592_000
-"""30 days, of a private workforce: HumanTaskConfig in the API's model."""
+"""How long work is available, 30 days of a private workforce: HumanTaskConfig in the API's model."""
 MAX_TASK_SECONDS = 28_800
-"""Of image labeling jobs: the same."""
+"""The longest that a task of an image labeling job may take: the same."""
 PAGE = 100
 _FUNCTION = re.compile(r"arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:(PRE|ACS)-([A-Za-z]+)")
 _TASK_TYPES: Mapping[str, tuple[str, Consolidate]] = {
@@ -97,14 +97,14 @@ class LabelingJobs:
             self._finish(job, "Stopped")
         return {}
 
-    def settle(self, job: Resource) -> None:
+    def resolve(self, job: Resource) -> None:
         """End a job whose images are all labelled, or whose time is over."""
         if job.status != "InProgress":
             return
         work = self._store.work_of(job)
-        if any(one.state == "waiting" for one in work):
+        if any(image.state == "waiting" for image in work):
             return
-        labelled = any(one.state == "answered" for one in work)
+        labelled = any(image.state == "answered" for image in work)
         self._finish(job, "Completed" if labelled else "Failed")
 
     def _finish(self, job: Resource, status: str) -> None:
@@ -113,7 +113,7 @@ class LabelingJobs:
             objects = self._host.objects(job.body["request"]["RoleArn"], job.region)
             objects.put(*bucket_and_key(_output_uri(job)), self._output(job, objects))
             written = True
-        except (FormError, NoAccess, ValueError) as error:
+        except (FormError, AccessError, ValueError) as error:
             status, reason, written = "Failed", f"the output cannot be written: {error}"[:1024], False
         self._end(job, status, reason, written=written)
 
@@ -152,7 +152,7 @@ class LabelingJobs:
             work = [_form(request, template, line, labels) for line in lines]
             for bucket in {bucket_and_key(form["image"])[0] for form in work}:
                 self._host.check_cors(job.account, job.region, bucket)
-        except (FormError, NoAccess, ValueError) as error:
+        except (FormError, AccessError, ValueError) as error:
             self._end(job, "Failed", f"ClientError: {error}"[:1024])
             return
         wanted = request["HumanTaskConfig"]["NumberOfHumanWorkersPerDataObject"]
@@ -184,10 +184,10 @@ class LabelingJobs:
         }
 
     def _get(self, name: str, caller: Caller) -> Resource:
-        found = self._store.get("labeling-job", caller.account, caller.region, name)
-        if found is None:
+        job = self._store.get("labeling-job", caller.account, caller.region, name)
+        if job is None:
             raise ResourceNotFound(f"There is no labeling job {name} in this account and Region")
-        return found
+        return job
 
 
 def _available(request: Request) -> float:
@@ -195,15 +195,15 @@ def _available(request: Request) -> float:
 
 
 def _task_type(request: Request) -> tuple[str, Consolidate]:
-    """By the names of the functions that AWS has for it."""
+    """A request's task type, by the names of the functions that AWS has for it."""
     config = request["HumanTaskConfig"]
     arns = {
         "PRE": config.get("PreHumanTaskLambdaArn", ""),
         "ACS": config.get("AnnotationConsolidationConfig", {}).get("AnnotationConsolidationLambdaArn", ""),
     }
-    found = {role: _FUNCTION.fullmatch(arn) for role, arn in arns.items()}
-    types = {match[2] for role, match in found.items() if match and match[1] == role}
-    if len(types) != 1 or not all(found.values()) or not types <= set(_TASK_TYPES):
+    functions = {role: _FUNCTION.fullmatch(arn) for role, arn in arns.items()}
+    types = {match[2] for role, match in functions.items() if match and match[1] == role}
+    if len(types) != 1 or not all(functions.values()) or not types <= set(_TASK_TYPES):
         raise ValidationException(
             f"PreHumanTaskLambdaArn and AnnotationConsolidationLambdaArn have to be the built-in ones of"
             f" {', '.join(_TASK_TYPES)}: {list(arns.values())}"
@@ -229,15 +229,15 @@ def _input(request: Request, objects: Objects) -> list[dict[str, Any]]:
 def _labels(request: Request, objects: Objects) -> list[str]:
     document = json.loads(_read(objects, request["LabelCategoryConfigS3Uri"]).decode())
     try:
-        found = [str(one["label"]) for one in document["labels"]]
+        labels = [str(label["label"]) for label in document["labels"]]
     except (KeyError, TypeError) as error:
         raise ValueError("the label category configuration file has no labels") from error
-    if not found or len(set(found)) != len(found):
+    if not labels or len(set(labels)) != len(labels):
         raise ValueError("the label category configuration file needs labels, each once")
     element, _ = _task_type(request)
-    if element != forms.BOXES and len(found) < 2:
+    if element != forms.BOXES and len(labels) < 2:
         raise ValueError("image classification needs two label categories or more")
-    return found
+    return labels
 
 
 def _form(
@@ -260,13 +260,13 @@ def _labelled(
 ) -> dict[str, Any]:
     if work is None or work.state != "answered":
         return dict(line)
-    said = [response.content[work.form["name"]] for response in work.responses]
-    value, metadata = consolidate(said, labels)
+    answers = [response.content[work.form["name"]] for response in work.responses]
+    value, metadata = consolidate(answers, labels)
     attribute = job.body["request"]["LabelAttributeName"]
-    told = timestamp(work.responses[-1].submitted)
+    submitted = timestamp(work.responses[-1].submitted)
     metadata |= {
         "human-annotated": "yes",
-        "creation-date": told.strftime("%Y-%m-%dT%H:%M:%S.%f"),
+        "creation-date": submitted.strftime("%Y-%m-%dT%H:%M:%S.%f"),
         "job-name": f"labeling-job/{job.name}",
     }
     return {**line, attribute: value, f"{attribute}-metadata": metadata}

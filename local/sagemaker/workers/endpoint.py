@@ -22,7 +22,7 @@ from local.sagemaker.workers.queue import WorkerQueue, WorkError
 
 PATH = "/_labelloop/workers/"
 MAX_BODY_BYTES = 1024 * 1024
-_ONE = re.compile(r"queue/(\d{1,15})(/answer)?")
+_WORK = re.compile(r"queue/(\d{1,15})(/answer)?")
 _MEMBERS = {"worker", "boxes", "labels", "seconds"}
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -31,17 +31,17 @@ Reply = tuple[int, dict[str, str], bytes]
 def answer(  # noqa: PLR0917 a request's parts
     queue: WorkerQueue, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
 ) -> Reply:
-    """Status, headers and body."""
+    """The answer to a request: status, headers and body."""
     try:
-        return _json(200, _found(queue, method, path.removeprefix(PATH), query, headers, body))
+        return _json(200, _response(queue, method, path.removeprefix(PATH), query, headers, body))
     except WorkError as error:
         return _json(error.status, {"message": error.message})
 
 
-def _found(  # noqa: PLR0917 a request's parts
+def _response(  # noqa: PLR0917 a request's parts
     queue: WorkerQueue, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
-    one = _ONE.fullmatch(path)
+    match = _WORK.fullmatch(path)
     if method == "GET" and path == "queue":
         asked = parse_qs(query)
         limit = asked.get("limit", ["20"])[-1]
@@ -49,32 +49,32 @@ def _found(  # noqa: PLR0917 a request's parts
             raise WorkError(422, f"limit has to be a number, not {limit!r}")
         worker, name = (asked.get(key, [""])[-1] for key in ("worker", "name"))
         return {"work": queue.waiting(worker, int(limit), name)}
-    if method == "GET" and one and not one[2]:
-        return queue.describe(queue.find(int(one[1])))
-    if method == "POST" and one and one[2]:
-        said = _said(headers, body)
-        seconds = said.get("seconds", 0.0)
+    if method == "GET" and match and not match[2]:
+        return queue.describe(queue.find(int(match[1])))
+    if method == "POST" and match and match[2]:
+        answer = _answer_in(headers, body)
+        seconds = answer.get("seconds", 0.0)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 10**9:
             raise WorkError(422, "seconds has to be a number of seconds")
-        work = queue.answer(int(one[1]), said["worker"], said, float(seconds))
+        work = queue.answer(int(match[1]), answer["worker"], answer, float(seconds))
         return {"state": work.state, "wanted": work.wanted, "answers": len(work.responses)}
     raise WorkError(404, f"{method} {PATH}{path} is nothing here: see local/sagemaker/workers/endpoint.py")
 
 
-def _said(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+def _answer_in(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise WorkError(415, "send it as application/json")
     if len(body) > MAX_BODY_BYTES:
         raise WorkError(413, f"up to {MAX_BODY_BYTES} bytes are taken")
     try:
-        said = json.loads(body.decode())
+        answer = json.loads(body.decode())
     except (ValueError, RecursionError) as error:
         raise WorkError(422, f"the body is not JSON: {error}") from error
-    if not isinstance(said, dict) or not isinstance(said.get("worker"), str):
+    if not isinstance(answer, dict) or not isinstance(answer.get("worker"), str):
         raise WorkError(422, 'the body has to be an object with "worker"')
-    if unknown := set(said) - _MEMBERS:
+    if unknown := set(answer) - _MEMBERS:
         raise WorkError(422, f"unknown: {', '.join(sorted(unknown))}")
-    return said
+    return answer
 
 
 def _json(status: int, answer: Mapping[str, Any]) -> Reply:

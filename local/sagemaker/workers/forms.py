@@ -35,28 +35,32 @@ class Form:
 
     element: str
     name: str
-    """Under which the answer stands in the output."""
+    """The name under which the answer stands in the output."""
     header: str
     choices: tuple[str, ...]
     image: str
-    """S3 URI."""
+    """The image's S3 URI."""
     initial: tuple[Mapping[str, Any], ...] = ()
-    """Boxes that are there already."""
+    """Boxes that the image shows already."""
 
 
 def of(template: str, task_input: Mapping[str, Any]) -> Form:
-    """Raises FormError: the template cannot be rendered, or has not just one of the elements known here."""
+    """The form that a worker task template makes of an input.
+
+    Raises:
+        FormError: the template cannot be rendered, or has not just one of the elements known here.
+    """
     try:
         page = _liquid().from_string(template).render(task={"input": task_input})
     except LiquidError as error:
         raise FormError(f"the worker task template cannot be rendered: {error}") from error
-    elements = _Elements()
-    elements.feed(page)
-    elements.close()
-    if len(elements.found) != 1:
+    parser = _Elements()
+    parser.feed(page)
+    parser.close()
+    if len(parser.elements) != 1:
         known = ", ".join(_CHOICES)
-        raise FormError(f"the worker task template has {len(elements.found)} of {known}; one is understood")
-    element, attributes = elements.found[0]
+        raise FormError(f"the worker task template has {len(parser.elements)} of {known}; one is understood")
+    element, attributes = parser.elements[0]
     choices = _json(attributes, _CHOICES[element])
     if not choices or not all(isinstance(choice, str) for choice in choices):
         raise FormError(f"{_CHOICES[element]} of {element} has to be an array of strings")
@@ -70,21 +74,21 @@ def of(template: str, task_input: Mapping[str, Any]) -> Form:
     )
 
 
-def content(form: Form, said: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """What the element hands over of what a worker said.
+def content(form: Form, answer: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """What the element hands over of a worker's answer.
 
     Args:
-        said: {"boxes": [{label, left, top, width, height}, ...]} in pixels, or {"labels": [...]}.
+        answer: {"boxes": [{label, left, top, width, height}, ...]} in pixels, or {"labels": [...]}.
         size: width and height of the image.
 
     Raises:
-        FormError: the element does not let a worker say this.
+        FormError: the element does not let a worker answer so.
     """
     if form.element == BOXES:
-        boxes = [_box(form, box, size) for box in _list(said, "boxes")]
+        boxes = [_box(form, box, size) for box in _list(answer, "boxes")]
         image = {"width": size[0], "height": size[1]}
         return {form.name: {"boundingBoxes": boxes, "inputImageProperties": image}}
-    labels = _list(said, "labels")
+    labels = _list(answer, "labels")
     for label in labels:
         _check_label(form, label)
     if not labels or (form.element == ONE_LABEL and len(labels) > 1):
@@ -92,11 +96,11 @@ def content(form: Form, said: Mapping[str, Any], size: tuple[int, int]) -> dict[
     return {form.name: {"label": labels[0]} if form.element == ONE_LABEL else {"labels": labels}}
 
 
-def _list(said: Mapping[str, Any], name: str) -> list[Any]:
-    found = said.get(name)
-    if not isinstance(found, list):
+def _list(answer: Mapping[str, Any], name: str) -> list[Any]:
+    items = answer.get(name)
+    if not isinstance(items, list):
         raise FormError(f"{name} has to be an array")
-    return found
+    return items
 
 
 def _box(form: Form, box: Any, size: tuple[int, int]) -> dict[str, Any]:
@@ -121,11 +125,11 @@ def _check_label(form: Form, label: Any) -> None:
 class _Elements(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str]]] = []
+        self.elements: list[tuple[str, dict[str, str]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _CHOICES:
-            self.found.append((tag, {name: value or "" for name, value in attrs}))
+            self.elements.append((tag, {name: value or "" for name, value in attrs}))
 
 
 def _required(element: str, attributes: Mapping[str, str], name: str) -> str:
@@ -135,18 +139,18 @@ def _required(element: str, attributes: Mapping[str, str], name: str) -> str:
 
 
 def _json(attributes: Mapping[str, str], name: str) -> list[Any]:
-    """An array, also one of strings in single quotes, as AWS's examples have them."""
+    """The array in an attribute, also one of strings in single quotes, as AWS's examples have them."""
     text = attributes.get(name, "")
     try:
-        found = json.loads(text)
+        items = json.loads(text)
     except ValueError:
         try:
-            found = ast.literal_eval(text)
+            items = ast.literal_eval(text)
         except (ValueError, SyntaxError) as error:
             raise FormError(f"{name} is not an array: {text[:200]!r}") from error
-    if not isinstance(found, list):
+    if not isinstance(items, list):
         raise FormError(f"{name} is not an array: {text[:200]!r}")
-    return found
+    return items
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from local.sagemaker.host import Host, NoAccess
+from local.sagemaker.host import AccessError, Host
 from local.sagemaker.store import Response, Store, Work
 from local.sagemaker.workers import forms
 from local.sagemaker.workers.forms import Form, FormError
@@ -33,7 +33,7 @@ class WorkError(Exception):
 
 
 class WorkerQueue:
-    """What a worker portal asks.
+    """The queue as a worker portal asks it.
 
     Args:
         answered: told of work that has its last answer; writes the output of its loop or job.
@@ -46,7 +46,7 @@ class WorkerQueue:
         self._lock = threading.Lock()
 
     def waiting(self, worker: str, limit: int = 20, name: str = "") -> list[dict[str, Any]]:
-        """What waits for this worker, oldest first; `describe` of each.
+        """Descriptions of the work that waits for this worker, oldest first.
 
         Args:
             name: of the human loop or labeling job, if those of one are meant.
@@ -55,7 +55,7 @@ class WorkerQueue:
         return [self.describe(work) for work in self._store.waiting(worker, min(limit, MAX_LIMIT), name)]
 
     def describe(self, work: Work) -> dict[str, Any]:
-        """Work as a worker portal needs it; `url` reads the image for 15 minutes."""
+        """The description of work that a worker portal needs; `url` reads the image for 15 minutes."""
         form = form_of(work.form)
         return {
             "id": work.id,
@@ -75,27 +75,31 @@ class WorkerQueue:
         }
 
     def _url(self, work: Work, form: Form) -> str:
-        """Empty if the role cannot be used any more."""
+        """A URL of the image; empty if the role cannot be used any more."""
         try:
             role = str(work.form["role"])
             return self._host.objects(role, work.region).url(*bucket_and_key(form.image))
-        except (NoAccess, FormError) as error:
+        except (AccessError, FormError) as error:
             logger.warning("work %s: %s", work.id, error)
             return ""
 
     def find(self, id: int) -> Work:
-        """Raises WorkError."""
+        """The work of this id.
+
+        Raises:
+            WorkError: there is none.
+        """
         work = self._store.work(id)
         if work is None:
             raise WorkError(404, f"there is no work {id}")
         return work
 
-    def answer(self, id: int, worker: str, said: Mapping[str, Any], seconds: float = 0.0) -> Work:
-        """Keep what a worker says; the last answer that is wanted ends the loop, or the image in its job.
+    def answer(self, id: int, worker: str, given: Mapping[str, Any], seconds: float = 0.0) -> Work:
+        """Keep a worker's answer; the last one that is wanted ends the loop, or the image in its job.
 
         Args:
             worker: an id, such as the subject in a user pool; each answers once.
-            said: as `forms.content` takes it.
+            given: as `forms.content` takes it.
             seconds: that the worker worked.
 
         Raises:
@@ -106,7 +110,7 @@ class WorkerQueue:
         with self._lock:
             work = self._open(id, worker)
             now = time.time()
-            content = self._content(work, said)
+            content = self._content(work, given)
             work = self._store.respond(work, Response(worker, now - max(seconds, 0.0), now, content))
         if work.state == "answered":
             self._answered(work)
@@ -121,14 +125,14 @@ class WorkerQueue:
             raise WorkError(409, f"{worker} has answered work {id} already; another worker has to")
         return work
 
-    def _content(self, work: Work, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _content(self, work: Work, given: Mapping[str, Any]) -> Mapping[str, Any]:
         form = form_of(work.form)
         try:
             data = self._host.objects(str(work.form["role"]), work.region).get(*bucket_and_key(form.image))
             with Image.open(BytesIO(data)) as image:
                 size = image.size
-            return forms.content(form, said, size)
-        except (NoAccess, FormError) as error:
+            return forms.content(form, given, size)
+        except (AccessError, FormError) as error:
             raise WorkError(422, str(error)) from error
 
 
@@ -139,8 +143,12 @@ def form_of(kept: Mapping[str, Any]) -> Form:
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
-    """Raises FormError unless it reads s3://bucket/key."""
-    found = _URI.fullmatch(uri)
-    if found is None:
+    """The bucket and key of an S3 URI.
+
+    Raises:
+        FormError: the URI does not read s3://bucket/key.
+    """
+    match = _URI.fullmatch(uri)
+    if match is None:
         raise FormError(f"{uri!r} does not read s3://bucket/key")
-    return found[1], found[2]
+    return match[1], match[2]

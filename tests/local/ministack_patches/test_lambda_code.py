@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -57,3 +59,23 @@ def test_a_part_of_a_package_is_unpacked_where_it_is_asked_for(tmp_path: Path) -
         opened.extractall(tmp_path / "part", ["a.py"])
     assert [file.name for file in (tmp_path / "part").iterdir()] == ["a.py"]
     assert package.exists()
+
+
+def test_the_patch_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MiniStack unpacks the package anew for each environment."""
+    from ministack.core import lambda_runtime
+
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("lambdas/desk.py", "print(1)")
+    # The code is unpacked by then.
+    monkeypatch.setattr(lambda_runtime.subprocess, "Popen", Mock(side_effect=OSError("not started")))
+    function = "arn:aws:lambda:us-east-1:000000000000:function:desk"
+    configuration = {"Runtime": "python3.12", "FunctionArn": function}
+    modules = []
+    for _ in range(2):
+        worker = lambda_runtime.Worker("desk", configuration, package.getvalue())
+        with pytest.raises(OSError, match="not started"):
+            worker._spawn()
+        modules.append(Path(worker._tmpdir) / "code" / "lambdas" / "desk.py")
+    assert modules[0].stat().st_ino != modules[1].stat().st_ino

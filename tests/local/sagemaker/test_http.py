@@ -121,12 +121,12 @@ def http(server: Server, path: str, body: Any = None) -> Any:
         return json.loads(answer.read())
 
 
-def answer(server: Server, name: str, said: dict[str, Any]) -> None:
+def answer(server: Server, name: str, given: dict[str, Any]) -> None:
     """Answer what waits of a loop or job."""
     waiting = [work for work in http(server, "queue?worker=ann")["work"] if work["name"] == name]
     assert waiting
     for work in waiting:
-        http(server, f"queue/{work['id']}/answer", {"worker": "ann", **said})
+        http(server, f"queue/{work['id']}/answer", {"worker": "ann", **given})
 
 
 def code(call: Any, **members: Any) -> str:
@@ -161,8 +161,8 @@ def test_an_answered_loop_is_told_by_an_event_and_its_output_read(server: Server
     assert change is not None
     assert (change.task_id, change.status) == (asked.id, "Completed")
     document = workforce_a2i.read_output(server.client("s3"), change)
-    found = workforce_a2i.answers_of(document, asked, LABELS, deployment=DEPLOYMENT)
-    assert [(box.label, box.left) for box in found.answers[0].boxes] == [("cat", 5)]
+    answers = workforce_a2i.answers_of(document, asked, LABELS, deployment=DEPLOYMENT)
+    assert [(box.label, box.left) for box in answers.answers[0].boxes] == [("cat", 5)]
 
 
 def test_a_labeling_job_is_answered_and_its_manifest_read(server: Server, role: str) -> None:
@@ -175,9 +175,9 @@ def test_a_labeling_job_is_answered_and_its_manifest_read(server: Server, role: 
     assert status.output is not None
     bucket, key = status.output
     chunks = s3.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks()
-    found = ground_truth.answers_of(chunks, [task()], LABELS)[task().id]
-    assert isinstance(found, Answer)
-    assert [box.label for box in found.boxes] == ["cat"]
+    answer_given = ground_truth.answers_of(chunks, [task()], LABELS)[task().id]
+    assert isinstance(answer_given, Answer)
+    assert [box.label for box in answer_given.boxes] == ["cat"]
 
 
 def test_policies_decide_who_starts_and_sees_loops(server: Server, flow: str) -> None:
@@ -254,7 +254,7 @@ def test_who_signs_wrongly_learns_nothing(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "trust", "allowed", "told"),
+    ("name", "trust", "allowed", "message"),
     [
         (
             "untrusting",
@@ -266,14 +266,14 @@ def test_who_signs_wrongly_learns_nothing(server: Server) -> None:
     ],
 )
 def test_a_loop_works_with_its_flow_definition_s_role_only(
-    server: Server, name: str, trust: list[Any], allowed: list[Any], told: str
+    server: Server, name: str, trust: list[Any], allowed: list[Any], message: str
 ) -> None:
     flow = make_flow(server, name, make_role(server, name, trust, allowed))
     asked = start(server, flow, 3 if name == "blind" else 4)
     change = workforce_a2i.describe_loop(server.client("sagemaker-a2i-runtime"), DEPLOYMENT, asked.id)
     assert change is not None
     assert change.status == "Failed"
-    assert told in change.reason
+    assert message in change.reason
 
 
 @pytest.mark.parametrize(

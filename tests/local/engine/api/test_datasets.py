@@ -146,9 +146,9 @@ def test_an_empty_manifest_makes_an_empty_dataset(bench: Bench) -> None:
 
 def test_a_source_of_two_kinds_is_refused_and_leaves_no_dataset(bench: Bench) -> None:
     project = bench.project()
-    one = bench.dataset(bench.project("other"), "TRAIN", [classified("a.png", "cat")])
+    arn = bench.dataset(bench.project("other"), "TRAIN", [classified("a.png", "cat")])
     source = {
-        "DatasetArn": one,
+        "DatasetArn": arn,
         "GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": "TRAIN.manifest"}},
     }
     with pytest.raises(errors.InvalidParameterException, match="DatasetSource"):
@@ -171,7 +171,7 @@ def test_an_image_that_comes_twice_is_taken_once(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "message"),
     [
         ({"images_per_dataset": 3}, "The manifest file has too many rows."),
         ({"labels_per_dataset": 3}, "The manifest file has too many labels."),
@@ -179,13 +179,13 @@ def test_an_image_that_comes_twice_is_taken_once(bench: Bench) -> None:
     ],
 )
 def test_a_manifest_above_a_limit_fails_the_dataset_and_leaves_nothing(
-    tmp_path: Path, limits: dict[str, int], told: str
+    tmp_path: Path, limits: dict[str, int], message: str
 ) -> None:
     bench = Bench(tmp_path, Quotas(**limits))
     lines = [classified(f"{number}.png", f"label{number}") for number in range(4)]
     arn = bench.dataset(bench.project(), "TRAIN", lines)
     described = bench.dataset_status(arn)
-    assert (described["Status"], described["StatusMessage"]) == ("CREATE_FAILED", told)
+    assert (described["Status"], described["StatusMessage"]) == ("CREATE_FAILED", message)
     assert described["DatasetStats"]["TotalEntries"] == 0
     assert bench.call("ListDatasetEntries", DatasetArn=arn)["DatasetEntries"] == []
     bench.close()
@@ -208,14 +208,14 @@ def test_pages_go_on_where_the_last_ended_whatever_the_filter(bench: Bench) -> N
     arn = bench.dataset(bench.project(), "TRAIN", lines)
 
     def all_pages(**query: Any) -> list[str]:
-        found: list[str] = []
+        lines: list[str] = []
         more: dict[str, Any] = {}
         while True:
             page = bench.call("ListDatasetEntries", DatasetArn=arn, MaxResults=4, **query, **more)
             assert 0 < len(page["DatasetEntries"]) <= 4
-            found += page["DatasetEntries"]
+            lines += page["DatasetEntries"]
             if "NextToken" not in page:
-                return found
+                return lines
             more = {"NextToken": page["NextToken"]}
 
     assert all_pages() == lines
@@ -241,7 +241,7 @@ def test_a_token_is_good_for_its_own_listing_only(bench: Bench) -> None:
             bench.call("ListDatasetEntries", DatasetArn=train, NextToken=changed)
     labels = bench.call("ListDatasetLabels", DatasetArn=train, MaxResults=1)
     rest = bench.call("ListDatasetLabels", DatasetArn=train, NextToken=labels["NextToken"])
-    assert [found["LabelName"] for found in rest["DatasetLabelDescriptions"]] == ["dog"]
+    assert [label["LabelName"] for label in rest["DatasetLabelDescriptions"]] == ["dog"]
 
 
 def test_a_fifth_of_each_label_is_distributed(bench: Bench) -> None:
@@ -255,8 +255,8 @@ def test_a_fifth_of_each_label_is_distributed(bench: Bench) -> None:
     moved = bench.call("ListDatasetEntries", DatasetArn=test)["DatasetEntries"]
     assert sorted([*stays, *moved]) == sorted(lines)
     counts = {
-        found["LabelName"]: found["LabelStats"]["EntryCount"]
-        for found in bench.call("ListDatasetLabels", DatasetArn=test)["DatasetLabelDescriptions"]
+        label["LabelName"]: label["LabelStats"]["EntryCount"]
+        for label in bench.call("ListDatasetLabels", DatasetArn=test)["DatasetLabelDescriptions"]
     }
     assert counts == {"cat": 2, "dog": 1}
     assert bench.dataset_status(train)["DatasetStats"]["TotalEntries"] == 12
@@ -276,11 +276,11 @@ def test_a_label_of_fewer_than_two_images_cannot_be_distributed(bench: Bench, li
     bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
     for arn in (train, test):
         bench.until_dataset(arn, "UPDATE_FAILED")
-        told = bench.dataset_status(arn)
-        assert told["StatusMessage"] == (
+        dataset = bench.dataset_status(arn)
+        assert dataset["StatusMessage"] == (
             "The manifest file doesn't have enough labeled images to distribute the dataset."
         )
-        assert told["StatusMessageCode"] == "CLIENT_ERROR"
+        assert dataset["StatusMessageCode"] == "CLIENT_ERROR"
     assert len(bench.call("ListDatasetEntries", DatasetArn=train)["DatasetEntries"]) == len(lines)
 
 
@@ -292,7 +292,7 @@ def test_no_label_loses_its_last_image_when_images_have_several(bench: Bench) ->
     bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
     bench.until_dataset(train, "UPDATE_COMPLETE")
     left = bench.call("ListDatasetLabels", DatasetArn=train)["DatasetLabelDescriptions"]
-    assert [found["LabelName"] for found in left] == ["cat", "dog", "fox"]
+    assert [label["LabelName"] for label in left] == ["cat", "dog", "fox"]
     assert bench.dataset_status(test)["DatasetStats"]["TotalEntries"] == 1
 
 
@@ -312,8 +312,8 @@ def test_what_cannot_be_distributed_is_refused_or_fails(bench: Bench) -> None:
     train = bench.dataset(project, "TRAIN", [classified("a.png", "cat")])
     test = bench.dataset(project, "TEST", [])
     other = bench.dataset(bench.project("other"), "TEST", [])
-    for pair, told in (([train, train], "test dataset"), ([train, other], "one project")):
-        with pytest.raises(errors.InvalidParameterException, match=told):
+    for pair, message in (([train, train], "test dataset"), ([train, other], "one project")):
+        with pytest.raises(errors.InvalidParameterException, match=message):
             bench.call("DistributeDatasetEntries", Datasets=[{"Arn": arn} for arn in pair])
     bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
     eventually(lambda: bench.dataset_status(test)["Status"] == "UPDATE_FAILED")
@@ -349,7 +349,7 @@ def test_a_test_dataset_that_was_just_filled_is_not_distributed_to(
 
 
 @pytest.mark.parametrize(
-    ("now", "error", "told"),
+    ("now", "error", "message"),
     [
         ("UPDATE_IN_PROGRESS", errors.ResourceInUseException, "UPDATE_IN_PROGRESS; wait"),
         ("CREATE_FAILED", errors.ResourceInUseException, "CREATE_FAILED; delete it"),
@@ -361,7 +361,7 @@ def test_who_comes_second_is_told_what_the_dataset_is_now(
     monkeypatch: pytest.MonkeyPatch,
     now: str,
     error: type[errors.RekognitionError],
-    told: str,
+    message: str,
 ) -> None:
     arn = bench.dataset(bench.project(), "TRAIN", [classified("a.png", "cat")])
     claim = bench.store.claim_datasets
@@ -374,7 +374,7 @@ def test_who_comes_second_is_told_what_the_dataset_is_now(
         return claim(*arns, **to)
 
     monkeypatch.setattr(bench.store, "claim_datasets", late)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         bench.update(arn, classified("b.png", "cat"))
 
 
@@ -450,8 +450,8 @@ def test_a_large_dataset_is_created_listed_distributed_and_trained_on(
     assert page["DatasetEntries"] == [lines[7], lines[107], lines[207]]
     bench.call("DistributeDatasetEntries", Datasets=[{"Arn": train}, {"Arn": test}])
     eventually(lambda: bench.dataset_status(test)["Status"] == "UPDATE_COMPLETE", 120)
-    found = bench.call("ListDatasetLabels", DatasetArn=test)["DatasetLabelDescriptions"]
-    assert {label["LabelStats"]["EntryCount"] for label in found} == {50}
+    labels = bench.call("ListDatasetLabels", DatasetArn=test)["DatasetLabelDescriptions"]
+    assert {label["LabelStats"]["EntryCount"] for label in labels} == {50}
     bench.version(project)
     (request,) = submitted
     assert (len(request.training), len(request.testing)) == (20_000, 5_000)

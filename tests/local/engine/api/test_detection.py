@@ -43,8 +43,8 @@ def test_labels_are_kept_by_threshold_or_by_what_is_asked(
     bench: Bench, query: dict[str, Any], names: list[str]
 ) -> None:
     arn = bench.running(bench.project())
-    found = bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=sent(picture((1, 2, 3))), **query)
-    assert [label["Name"] for label in found["CustomLabels"]] == names
+    answer = bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=sent(picture((1, 2, 3))), **query)
+    assert [label["Name"] for label in answer["CustomLabels"]] == names
 
 
 def test_an_image_comes_from_s3_with_the_callers_permission(bench: Bench) -> None:
@@ -97,8 +97,8 @@ def test_boxes_are_ratios_of_the_image_turned_upright(
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (200, 100)).save(out, "JPEG", exif=exif)
-    (found,) = child.load(tmp_path)(out.getvalue())
-    assert (found.label, found.confidence, found.box) == ("cat", 80.0, (0.1, 0.1, 0.3, 0.2))
+    (detection,) = child.load(tmp_path)(out.getvalue())
+    assert (detection.label, detection.confidence, detection.box) == ("cat", 80.0, (0.1, 0.1, 0.3, 0.2))
 
 
 def saved(image: Image.Image, form: str, **options: Any) -> bytes:
@@ -151,9 +151,9 @@ def test_a_model_that_is_deleted_while_it_is_asked_is_not_ready(
     predict = FakeModel.predict
 
     def slow(model: FakeModel, image: bytes) -> Any:
-        found = predict(model, image)
+        detections = predict(model, image)
         shutil.rmtree(version_directory(bench.state, arn))
-        return found
+        return detections
 
     monkeypatch.setattr(FakeModel, "predict", slow)
     with pytest.raises(errors.ResourceNotReadyException, match="does not run any more"):
@@ -168,7 +168,7 @@ def test_an_image_of_no_or_two_sources_is_refused(bench: Bench, image: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "message"),
     [
         ({"MinConfidence": 101}, "MinConfidence"),
         ({"MinConfidence": True}, "MinConfidence"),
@@ -180,13 +180,13 @@ def test_an_image_of_no_or_two_sources_is_refused(bench: Bench, image: dict[str,
         ),
     ],
 )
-def test_a_member_out_of_its_range_is_named(bench: Bench, request_: dict[str, Any], told: str) -> None:
+def test_a_member_out_of_its_range_is_named(bench: Bench, request_: dict[str, Any], message: str) -> None:
     wanted: dict[str, Any] = {
         "ProjectVersionArn": bench.running(bench.project()),
         "Image": sent(picture((1, 2, 3))),
         **request_,
     }
-    with pytest.raises(errors.ValidationException, match=told):
+    with pytest.raises(errors.ValidationException, match=message):
         bench.call("DetectCustomLabels", **wanted)
 
 

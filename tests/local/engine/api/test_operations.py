@@ -24,7 +24,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "message"),
     [
         ({}, "ProjectName"),
         ({"ProjectName": 7}, "ProjectName"),
@@ -35,9 +35,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     ],
 )
 def test_a_request_against_its_shape_is_a_validation_exception(
-    bench: Bench, request_: dict[str, Any], told: str
+    bench: Bench, request_: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(errors.ValidationException, match=told):
+    with pytest.raises(errors.ValidationException, match=message):
         bench.call("CreateProject", **request_)
 
 

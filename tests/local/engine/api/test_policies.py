@@ -39,10 +39,10 @@ def put(bench: Bench, project: str, name: str = "mine", **optional: Any) -> str:
 
 
 def listed(bench: Bench, project: str, **query: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = bench.call("ListProjectPolicies", ProjectArn=project, **query)[
+    policies: list[dict[str, Any]] = bench.call("ListProjectPolicies", ProjectArn=project, **query)[
         "ProjectPolicies"
     ]
-    return found
+    return policies
 
 
 def test_a_policy_is_attached_updated_by_its_revision_and_deleted(bench: Bench) -> None:
@@ -94,7 +94,7 @@ def test_a_project_has_up_to_five_policies_and_takes_them_with_it(bench: Bench) 
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("{", "not JSON"),
         ("[" * 1999, "not JSON"),
@@ -119,8 +119,8 @@ def test_a_project_has_up_to_five_policies_and_takes_them_with_it(bench: Bench) 
         (document(Condition=[]), "Condition"),
     ],
 )
-def test_a_malformed_document_is_refused(bench: Bench, text: str, told: str) -> None:
+def test_a_malformed_document_is_refused(bench: Bench, text: str, message: str) -> None:
     project = bench.project()
-    with pytest.raises(errors.MalformedPolicyDocumentException, match=told):
+    with pytest.raises(errors.MalformedPolicyDocumentException, match=message):
         put(bench, project, PolicyDocument=text)
     assert listed(bench, project) == []

@@ -125,15 +125,15 @@ class World:
         self.bench.project("empty")
 
     def projects(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.bench.call("DescribeProjects")["ProjectDescriptions"]
-        return found
+        projects: list[dict[str, Any]] = self.bench.call("DescribeProjects")["ProjectDescriptions"]
+        return projects
 
     def arns(self, kind: str) -> list[str]:
         projects = self.projects()
         if kind == "project":
             return [project["ProjectArn"] for project in projects]
         if kind == "dataset":
-            return [found["DatasetArn"] for project in projects for found in project["Datasets"]]
+            return [dataset["DatasetArn"] for project in projects for dataset in project["Datasets"]]
         return [version["ProjectVersionArn"] for version in self.versions(projects)]
 
     def versions(self, projects: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ class World:
 
     def settled(self) -> bool:
         projects = self.projects()
-        statuses = {found["Status"] for project in projects for found in project["Datasets"]}
+        statuses = {dataset["Status"] for project in projects for dataset in project["Datasets"]}
         statuses |= {version["Status"] for version in self.versions(projects)}
         return not statuses & UNSETTLED
 
@@ -285,8 +285,8 @@ def resolved(world: World, value: Any) -> Any:
         return {name: resolved(world, item) for name, item in value.items()}
     if isinstance(value, list):
         return [resolved(world, item) for item in value]
-    if isinstance(value, str) and (found := re.fullmatch(r"@(project|dataset|version):(\d):(.?)", value)):
-        kind, number, tail = found.groups()
+    if isinstance(value, str) and (match := re.fullmatch(r"@(project|dataset|version):(\d):(.?)", value)):
+        kind, number, tail = match.groups()
         arns = world.arns(kind)
         return f"{arns[int(number) % len(arns)]}{tail}" if arns else value
     return value

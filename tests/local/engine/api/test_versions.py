@@ -82,18 +82,18 @@ def test_only_one_training_is_under_way_at_once(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("denied", "told"),
+    ("denied", "message"),
     [
         ("s3:PutObject", "Unable to write to output S3 bucket."),
         ("s3:GetObject", "The permissions for the images S3 bucket are invalid."),
     ],
 )
-def test_a_training_reaches_s3_with_the_callers_permissions(bench: Bench, denied: str, told: str) -> None:
+def test_a_training_reaches_s3_with_the_callers_permissions(bench: Bench, denied: str, message: str) -> None:
     project = bench.project()
     bench.trained(project)
     bench.caller = Everybody(denied)
     bench.version(project, "v2")
-    assert told in bench.until(project, "TRAINING_FAILED", name="v2")["StatusMessage"]
+    assert message in bench.until(project, "TRAINING_FAILED", name="v2")["StatusMessage"]
 
 
 def test_a_request_asks_of_no_image_whether_it_may_be_read(bench: Bench) -> None:
@@ -150,14 +150,14 @@ def test_no_image_is_in_both_datasets_of_a_training(bench: Bench, monkeypatch: p
     read = bench.store.entries.lines
 
     def lines(arn: str) -> list[str]:
-        found = read(arn)
+        version = read(arn)
         if arn == train:
             mover = threading.Thread(
                 target=bench.store.entries.move, args=(train, test, {f"s3://{BUCKET}/19.png"})
             )
             mover.start()
             mover.join()
-        return found
+        return version
 
     monkeypatch.setattr(bench.store.entries, "lines", lines)
     submitted: list[Any] = []
@@ -211,8 +211,8 @@ def test_a_version_starts_detects_and_stops(bench: Bench) -> None:
         bench.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
     with pytest.raises(errors.ResourceInUseException):
         bench.call("DeleteProjectVersion", ProjectVersionArn=arn)
-    found = bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=sent(picture((1, 2, 3))))
-    assert found["CustomLabels"] == [
+    answer = bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=sent(picture((1, 2, 3))))
+    assert answer["CustomLabels"] == [
         {"Name": "cat", "Confidence": 99.0},
         {
             "Name": "dog",
@@ -258,7 +258,7 @@ def test_a_training_may_split_its_own_test_data(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "message"),
     [
         ({"OutputConfig": {}}, "OutputConfig"),
         ({"FeatureConfig": {"ContentModeration": {}}}, "FeatureConfig"),
@@ -269,31 +269,31 @@ def test_a_training_may_split_its_own_test_data(bench: Bench) -> None:
     ],
 )
 def test_a_training_that_cannot_be_meant_is_refused_and_leaves_nothing(
-    bench: Bench, request_: dict[str, Any], told: str
+    bench: Bench, request_: dict[str, Any], message: str
 ) -> None:
     project = bench.project()
     wanted: dict[str, Any] = {"VersionName": "v1", "OutputConfig": {"S3Bucket": BUCKET}, **request_}
-    with pytest.raises(errors.InvalidParameterException, match=told):
+    with pytest.raises(errors.InvalidParameterException, match=message):
         bench.call("CreateProjectVersion", ProjectArn=project, **wanted)
     assert bench.store.versions(project) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "denied", "told"),
+    ("name", "denied", "message"),
     [
         ("gone", [], "The manifest file extension or contents are invalid."),
         ("m", ["s3:GetObject"], "The S3 bucket permissions are incorrect."),
     ],
 )
 def test_a_manifest_that_cannot_be_read_fails_the_training(
-    bench: Bench, name: str, denied: list[str], told: str
+    bench: Bench, name: str, denied: list[str], message: str
 ) -> None:
     project = bench.project()
     bench.objects.held[BUCKET, "m"] = b""
     bench.caller = Everybody(*denied)
     data = {"Assets": [{"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": name}}}]}
     bench.version(project, TrainingData=data, TestingData=data)
-    assert bench.until(project, "TRAINING_FAILED")["StatusMessage"] == told
+    assert bench.until(project, "TRAINING_FAILED")["StatusMessage"] == message
 
 
 def test_a_key_is_kept_shown_and_used(bench: Bench) -> None:
@@ -449,8 +449,8 @@ def test_a_model_is_copied_with_its_results_and_runs(bench: Bench) -> None:
     bench.call("DeleteProjectVersion", ProjectVersionArn=source)
     bench.call("StartProjectVersion", ProjectVersionArn=arn, MinInferenceUnits=1)
     bench.until(destination, "RUNNING", name="copy")
-    found = bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=sent(picture((1, 2, 3))))
-    assert [label["Name"] for label in found["CustomLabels"]] == ["cat", "dog"]
+    answer = bench.call("DetectCustomLabels", ProjectVersionArn=arn, Image=sent(picture((1, 2, 3))))
+    assert [label["Name"] for label in answer["CustomLabels"]] == ["cat", "dog"]
 
 
 def test_a_copy_that_cannot_be_meant_is_refused(bench: Bench) -> None:
@@ -480,12 +480,12 @@ def test_a_copy_that_fails_says_why_and_leaves_no_model(bench: Bench) -> None:
     copied(bench, source, project, destination, VersionName="fault")
     bench.until(destination, "COPYING_FAILED", name="fault")
     copied(bench, source, project, destination, VersionName="there", OutputConfig={"S3Bucket": "no-bucket"})
-    told = bench.until(destination, "COPYING_FAILED", name="there")["StatusMessage"]
-    assert told == "Unable to write to output S3 bucket."
+    message = bench.until(destination, "COPYING_FAILED", name="there")["StatusMessage"]
+    assert message == "Unable to write to output S3 bucket."
     bench.caller = Everybody("s3:PutObject")
     copied(bench, source, project, destination, VersionName="denied")
-    told = bench.until(destination, "COPYING_FAILED", name="denied")["StatusMessage"]
-    assert told == "Unable to write to output S3 bucket."
+    message = bench.until(destination, "COPYING_FAILED", name="denied")["StatusMessage"]
+    assert message == "Unable to write to output S3 bucket."
     bench.caller = Everybody()
     where = bench.described(project)["EvaluationResult"]["Summary"]["S3Object"]
     del bench.objects.held[BUCKET, where["Name"]]

@@ -26,7 +26,7 @@ def changed(line: str, change: Change) -> str:
 
 
 def codes_in(value: Any, kind: str = "errors") -> list[str]:
-    return [found["code"] for found in value.get(kind, [])]
+    return [error["code"] for error in value.get(kind, [])]
 
 
 CAT = boxed("a.png", ("cat", 1, 2, 30, 40))
@@ -219,8 +219,8 @@ def test_an_error_of_a_box_costs_the_box(
 ) -> None:
     read = manifest_lines.parse(boxed("a.png", ("cat", *box), ("dog", 1, 2, 30, 40), size=size))
     assert read.errors == (code,)
-    assert [one.label for one in read.boxes] == ["dog"]
-    assert [codes_in(one) for one in read.annotated["box"]["annotations"]] == [[code], []]
+    assert [box.label for box in read.boxes] == ["dog"]
+    assert [codes_in(annotation) for annotation in read.annotated["box"]["annotations"]] == [[code], []]
 
 
 def test_a_box_without_a_class_is_lost() -> None:

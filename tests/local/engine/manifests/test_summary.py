@@ -96,8 +96,8 @@ def test_the_summary_has_the_documented_structure() -> None:
         CAT, "nonsense", boxed("b.png"), boxed("c.png", ("cat", 0, 0, 1, 1), ("dog", 1, 1, 9, 9))
     )
     testing = parsed(CAT)
-    found = Findings((), (), ("ERROR_FAILED_IMAGES_S3_COPY",))
-    assert manifest_summary.summary(training, testing, "detection", found) == {
+    findings = Findings((), (), ("ERROR_FAILED_IMAGES_S3_COPY",))
+    assert manifest_summary.summary(training, testing, "detection", findings) == {
         "statistics": {
             "training": {
                 "use_case": "OBJECT_LOCALIZATION",
@@ -125,9 +125,9 @@ def test_the_summary_has_the_documented_structure() -> None:
 
 
 def test_too_many_invalid_lines_leave_the_use_case_open() -> None:
-    found = Findings(training=("ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST",))
-    written = manifest_summary.summary(parsed(CAT, "x"), parsed(CAT), "detection", found)
-    assert {one["use_case"] for one in written["statistics"].values()} == {"NOT_DETERMINED"}
+    findings = Findings(training=("ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST",))
+    written = manifest_summary.summary(parsed(CAT, "x"), parsed(CAT), "detection", findings)
+    assert {statistics["use_case"] for statistics in written["statistics"].values()} == {"NOT_DETERMINED"}
     assert written["statistics"]["training"]["errors"] == [
         {
             "code": "ERROR_TOO_MANY_INVALID_ROWS_IN_MANIFEST",

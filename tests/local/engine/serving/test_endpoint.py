@@ -51,8 +51,8 @@ class Running:
         self.process = ModelProcess(directory, self.codes.append)
 
     def predict(self, image: bytes) -> str:
-        (found,) = self.process.predict(image)
-        return found.label
+        (detection,) = self.process.predict(image)
+        return detection.label
 
     @property
     def pid(self) -> int:
@@ -74,9 +74,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
-    found = Running(tmp_path)
-    yield found
-    found.process.close()
+    started = Running(tmp_path)
+    yield started
+    started.process.close()
 
 
 def failing(work: Callable[[], object]) -> BaseException:
@@ -122,7 +122,7 @@ def test_who_waits_for_a_process_that_dies_is_told(running: Running) -> None:
         waiting = [pool.submit(failing, lambda: running.predict(b"hangs")) for _ in range(3)]
         eventually(lambda: len(running.process._waiting) == 3)
         os.kill(running.pid, signal.SIGKILL)
-    assert [type(one.result()) for one in waiting] == [NotRunningError] * 3
+    assert [type(future.result()) for future in waiting] == [NotRunningError] * 3
     eventually(lambda: running.codes == [-signal.SIGKILL])
     with pytest.raises(NotRunningError):
         running.predict(b"next")
@@ -140,7 +140,7 @@ def test_a_process_that_hangs_is_ended_and_frees_who_waits(running: Running, siz
     os.kill(running.pid, signal.SIGSTOP)
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(failing, lambda: running.predict(b"x" * size)) for _ in range(4)]
-        errors = [one.result(10 * LIMIT) for one in waiting]
+        errors = [future.result(10 * LIMIT) for future in waiting]
     assert {type(error) for error in errors} <= {NotRunningError, PredictionFailedError}
     eventually(lambda: running.codes == [-signal.SIGKILL])
 

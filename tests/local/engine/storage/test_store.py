@@ -108,8 +108,8 @@ def test_what_was_under_way_is_settled_with_a_reason(tmp_path: Path) -> None:
         version = Version(f"arn:{status}", "arn:p", status, status, "", 1.0, {})
         store.add_version(version, tags={"status": status}, limit=100)
     assert [version.name for version in store.recover()] == ["RUNNING"]
-    found = {version.name: version for version in store.versions("arn:p")}
-    assert {name: version.status for name, version in found.items()} == {
+    versions = {version.name: version for version in store.versions("arn:p")}
+    assert {name: version.status for name, version in versions.items()} == {
         "TRAINING_IN_PROGRESS": "TRAINING_FAILED",
         "COPYING_IN_PROGRESS": "COPYING_FAILED",
         "STOPPING": "STOPPED",
@@ -118,7 +118,7 @@ def test_what_was_under_way_is_settled_with_a_reason(tmp_path: Path) -> None:
     created, updated = store.dataset("arn:t"), store.dataset("arn:d")
     assert created and updated
     assert (created.status, updated.status) == ("CREATE_FAILED", "UPDATE_FAILED")
-    failed = (created, updated, found["TRAINING_IN_PROGRESS"], found["COPYING_IN_PROGRESS"])
+    failed = (created, updated, versions["TRAINING_IN_PROGRESS"], versions["COPYING_IN_PROGRESS"])
     assert all("engine ended" in thing.message for thing in failed)
     assert store.entries.lines("arn:t") == []
     assert len(store.entries.lines("arn:d")) == 1
@@ -178,7 +178,7 @@ def test_moved_entries_keep_their_order_and_labels(tmp_path: Path) -> None:
         ("s3://bucket/1.jpg", ["dog"]),
         ("s3://bucket/2.jpg", []),
     ]
-    assert [found.label for found in store.entries.labels("arn:d")] == ["cat", "indoors"]
+    assert [label.label for label in store.entries.labels("arn:d")] == ["cat", "indoors"]
     store.close()
 
 
@@ -217,7 +217,7 @@ def test_an_earlier_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     assert dataset is not None
     assert (dataset.total, dataset.labelled, dataset.erroneous) == (2, 1, 1)
     assert store.entries.lines("arn:d") == ['{"n": 1}', '{"n": 2}']
-    assert [(found.label, found.entries, found.boxed) for found in store.entries.labels("arn:d")] == [
+    assert [(label.label, label.entries, label.boxed) for label in store.entries.labels("arn:d")] == [
         ("cat", 1, 0),
         ("dog", 1, 1),
     ]
@@ -232,12 +232,17 @@ def test_an_earlier_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     again.close()
 
 
-def test_the_schema_before_this_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_the_schemas_before_this_are_brought_up_to_date(version: int, tmp_path: Path) -> None:
     made(tmp_path / "s").close()
-    with sqlite3.connect(tmp_path / "s") as second:
-        second.execute("DROP TABLE work")
-        second.execute("PRAGMA user_version=2")
+    with sqlite3.connect(tmp_path / "s") as earlier:
+        earlier.execute("ALTER TABLE projects ADD COLUMN auto_update TEXT")
+        if version < 3:
+            earlier.execute("DROP TABLE work")
+        earlier.execute(f"PRAGMA user_version={version}")
     store = Store(tmp_path / "s")
+    project = store.project("arn:p")
+    assert project is not None and project.arn == "arn:p"
     assert (store.work(), [dataset.arn for dataset in store.datasets("arn:p")]) == ([], ["arn:d"])
     store.close()
 
@@ -294,12 +299,12 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     assert began.wait(20)
-    found = store.dataset("arn:d")
+    before = store.dataset("arn:d")
     seen.set()
     writer.join()
     after = store.dataset("arn:d")
-    assert found and after
-    assert (found.message, after.message) == ("", "new")
+    assert before and after
+    assert (before.message, after.message) == ("", "new")
     store.close()
 
 

@@ -27,7 +27,7 @@ def test_steps_may_be_more_than_a_floating_point_number_can_be() -> None:
 
 
 @pytest.mark.parametrize("name", [SECONDS, STEPS])
-@pytest.mark.parametrize("said", ["0", "-1", "many", "nan", "inf"])
-def test_what_is_no_number_above_zero_is_refused(name: str, said: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} is '{said}'; it has to be a number above 0"):
-        Budget.from_environment({name: said})
+@pytest.mark.parametrize("text", ["0", "-1", "many", "nan", "inf"])
+def test_what_is_no_number_above_zero_is_refused(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is '{text}'; it has to be a number above 0"):
+        Budget.from_environment({name: text})

@@ -25,7 +25,7 @@ ARN = "arn:aws:rekognition:us-east-1:123456789012:project/my-project/version/v0/
 VERDICTS = ("is-true-positive", "is-true-negative", "is-false-positive", "is-false-negative")
 
 
-def found(label: str, confidence: float, *, present: bool, box: Any = None) -> dict[str, Any]:
+def judged(label: str, confidence: float, *, present: bool, box: Any = None) -> dict[str, Any]:
     return {"label": label, "confidence": confidence, "present": present, "box": box}
 
 
@@ -47,7 +47,7 @@ def test_the_snapshot_of_an_image_level_label_is_the_documented_one() -> None:
     written = snapshot(
         classified("beckham.jpeg", "Football"),
         "classification",
-        [found("Football", 95.0, present=True)],
+        [judged("Football", 95.0, present=True)],
         Ball=0.5,
         Football=0.5,
     )
@@ -85,7 +85,7 @@ def test_the_snapshot_of_an_image_level_label_is_the_documented_one() -> None:
 
 def test_the_snapshot_of_boxes_is_the_documented_one() -> None:
     line = boxed("a.png", ("Cap", 1, 2, 30, 40), ("Cap", 5, 5, 1, 1))
-    written = snapshot(line, "detection", [found("Cap", 95.0, present=True, box=place(1.4))], Cap=0.5)
+    written = snapshot(line, "detection", [judged("Cap", 95.0, present=True, box=place(1.4))], Cap=0.5)
     training = written["rekognition-custom-labels-training-0"]
     # The box that is too small was not trained with.
     assert training["annotations"] == [{"class_id": 0, "left": 1, "top": 2, "width": 30, "height": 40}]
@@ -95,7 +95,9 @@ def test_the_snapshot_of_boxes_is_the_documented_one() -> None:
         "image_size": [{"width": 96, "height": 96, "depth": 3}],
     }
     metadata = written["rekognition-custom-labels-evaluation-metadata"]
-    (details,) = (one.pop("rekognition-custom-labels-evaluation-details") for one in metadata["objects"])
+    (details,) = (
+        object_.pop("rekognition-custom-labels-evaluation-details") for object_ in metadata["objects"]
+    )
     assert details["is-true-positive"] and details["is-present-in-ground-truth"]
     assert metadata == {
         "confidence": 0.95,
@@ -119,7 +121,7 @@ def test_the_snapshot_of_boxes_is_the_documented_one() -> None:
 )
 def test_a_verdict_comes_from_the_labels_threshold(confidence: float, present: bool, verdict: str) -> None:
     written = snapshot(
-        classified("a.png", "cat"), "classification", [found("cat", confidence, present=present)], cat=0.5
+        classified("a.png", "cat"), "classification", [judged("cat", confidence, present=present)], cat=0.5
     )
     details = written["rekognition-custom-labels-evaluation-0-metadata"][
         "rekognition-custom-labels-evaluation-details"
@@ -129,19 +131,19 @@ def test_a_verdict_comes_from_the_labels_threshold(confidence: float, present: b
 
 
 def test_boxes_that_were_rightly_not_predicted_are_left_out() -> None:
-    judged = [
-        found("cat", 10.0, present=False, box=place(1)),
-        found("dog", 0.0, present=True, box=place(2)),
-        found("cat", 80.0, present=False, box=place(3)),
+    verdicts = [
+        judged("cat", 10.0, present=False, box=place(1)),
+        judged("dog", 0.0, present=True, box=place(2)),
+        judged("cat", 80.0, present=False, box=place(3)),
     ]
-    written = snapshot(boxed("a.png", ("dog", 1, 2, 30, 40)), "detection", judged, cat=0.5, dog=0.5)
+    written = snapshot(boxed("a.png", ("dog", 1, 2, 30, 40)), "detection", verdicts, cat=0.5, dog=0.5)
     boxes = written["rekognition-custom-labels-evaluation"]["annotations"]
     assert [(box["class_id"], box["left"]) for box in boxes] == [(1, 2), (0, 3)]
     metadata = written["rekognition-custom-labels-evaluation-metadata"]
     assert metadata["class-map"] == {"1": "dog", "0": "cat"}
-    details = [one["rekognition-custom-labels-evaluation-details"] for one in metadata["objects"]]
-    assert [one["is-false-negative"] for one in details] == [True, False]
-    assert [one["is-false-positive"] for one in details] == [False, True]
+    details = [each["rekognition-custom-labels-evaluation-details"] for each in metadata["objects"]]
+    assert [each["is-false-negative"] for each in details] == [True, False]
+    assert [each["is-false-positive"] for each in details] == [False, True]
 
 
 def test_an_image_on_which_nothing_was_said_has_no_evaluation() -> None:
@@ -168,7 +170,7 @@ def test_snapshots_are_manifests_themselves() -> None:
     written = snapshot(
         boxed("a.png", ("dog", 1, 2, 30, 40)),
         "detection",
-        [found("dog", 95.0, present=True, box=place(1))],
+        [judged("dog", 95.0, present=True, box=place(1))],
         dog=0.5,
     )
     read = manifest_lines.parse(json.dumps(written))
@@ -284,7 +286,7 @@ def test_the_application_reads_the_summary(s3: Any) -> None:
     )
     scores = custom_labels.scores(s3, version)
     assert scores.f1 == EVALUATION["f1"]
-    assert [(one.label, one.recall, one.test_images) for one in scores.labels] == [
+    assert [(label.label, label.recall, label.test_images) for label in scores.labels] == [
         ("CAP", 0.9769230769230769, 390),
         ("WATCH", 0.9700854700854701, 234),
     ]

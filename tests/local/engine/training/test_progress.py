@@ -39,8 +39,8 @@ TESTING = replace(LEARNING, phase="testing", fraction=0.25)
 
 def test_a_message_tells_phase_share_step_and_figure() -> None:
     assert replace(LEARNING, f1=None).message() == "The model is being trained: 42%, step 512."
-    assert LEARNING.message() == "The model is being trained: 42%, step 512, F1 of held-back images 0.81."
-    assert TESTING.message() == "The model is being tested: 25%, F1 of held-back images 0.81."
+    assert LEARNING.message() == "The model is being trained: 42%, step 512, F1 of validation images 0.81."
+    assert TESTING.message() == "The model is being tested: 25%, F1 of validation images 0.81."
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -74,22 +74,22 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
     given: list[tuple[float, int]] = []
 
     def train(task: str, train: Sequence[Example], **wanted: Any) -> Model:
-        given.append((wanted["budget_seconds"], wanted["most_steps"]))
+        given.append((wanted["budget_seconds"], wanted["max_steps"]))
         tell: Callable[[Progress], None] = wanted["progress"]
         tell(Progress(0.5, 10, 2.0, 3.0, 0.1, None, "halfway"))
         tell(Progress(1.0, 20, 4.0, 6.0, 0.1, 0.7, "done"))
         return Model()
 
-    told: list[State] = []
-    monkeypatch.setattr(training_child, "TELL_SECONDS", 0.0)
+    states: list[State] = []
+    monkeypatch.setattr(training_child, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr("learning.train", train)
-    monkeypatch.setattr(progress, "write", lambda directory, state: told.append(state))
+    monkeypatch.setattr(progress, "write", lambda directory, state: states.append(state))
     test = [{"path": label, "labels": [label], "boxes": []} for label in ("a", "b")]
     job = {"task": "classification", "train": test, "test": test}
     (tmp_path / "job.json").write_text(json.dumps(job))
     training_child.run(tmp_path, Budget(1.0, steps=30))
     assert given == [(1.0, 30)]
-    assert [(state.phase, state.fraction, state.step, state.f1) for state in told] == [
+    assert [(state.phase, state.fraction, state.step, state.f1) for state in states] == [
         ("learning", 0.5, 10, None),
         ("learning", 1.0, 20, 0.7),
         ("testing", 0.5, 20, 0.7),
@@ -148,9 +148,9 @@ def test_a_child_that_is_cut_off_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
-    one = Bench(tmp_path)
-    yield one
-    one.close()
+    opened = Bench(tmp_path)
+    yield opened
+    opened.close()
 
 
 def test_a_version_in_training_says_how_far_it_is(bench: Bench) -> None:

@@ -29,8 +29,8 @@ class Versions:
     def __init__(self) -> None:
         self.moves: list[dict[str, Any]] = []
 
-    def move_version(self, arn: str, to: str, **told: Any) -> bool:
-        self.moves.append({"Status": to, "StatusMessage": told["message"], **told["details"]})
+    def move_version(self, arn: str, to: str, **columns: Any) -> bool:
+        self.moves.append({"Status": to, "StatusMessage": columns["message"], **columns["details"]})
         return True
 
 
@@ -62,22 +62,22 @@ class Training:
         self.trainer.submit(TrainingRequest(version_arn=ARN, training=training, testing=testing, **wanted))
 
     def file(self, where: dict[str, Any]) -> str:
-        found = where["S3Object"]
-        assert found["Bucket"] == BUCKET
-        return self.objects.held[BUCKET, found["Name"]].decode()
+        location = where["S3Object"]
+        assert location["Bucket"] == BUCKET
+        return self.objects.held[BUCKET, location["Name"]].decode()
 
     def manifest(self, result: dict[str, Any], member: str) -> list[dict[str, Any]]:
         (asset,) = result[member]["Assets"]
         return [json.loads(line) for line in self.file(asset["GroundTruthManifest"]).splitlines()]
 
     def summary(self, described: dict[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.file(described["ManifestSummary"]))
-        return found
+        document: dict[str, Any] = json.loads(self.file(described["ManifestSummary"]))
+        return document
 
     def _learn(self, directory: Path, budget: Budget, ended: threading.Event) -> None:
         job = json.loads((directory / "job.json").read_text())
         self.jobs.append(job)
-        self.images_seen = sum(Path(one["path"]).exists() for one in (*job["train"], *job["test"]))
+        self.images_seen = sum(Path(example["path"]).exists() for example in (*job["train"], *job["test"]))
         if self.learn_error:
             raise self.learn_error
         if self.predict:
@@ -95,10 +95,10 @@ class Training:
 
 @pytest.fixture
 def training(tmp_path: Path) -> Iterator[Training]:
-    one = Training(tmp_path)
-    one.put_images("a.png", "b.png", "c.png", "d.png")
-    yield one
-    one.trainer.close()
+    bench = Training(tmp_path)
+    bench.put_images("a.png", "b.png", "c.png", "d.png")
+    yield bench
+    bench.trainer.close()
 
 
 TRAIN = [classified("a.png", "cat"), classified("b.png", "dog")]
@@ -289,7 +289,7 @@ def test_errors_of_both_manifests_stand_beside_their_statistics(
     described = training.run(lines, tested, **optional)
     assert described["Status"] == "TRAINING_FAILED"
     assert f"({code}, both)" in described["StatusMessage"]
-    assert code in [found["code"] for found in training.summary(described)["errors"]]
+    assert code in [error["code"] for error in training.summary(described)["errors"]]
 
 
 def test_a_line_whose_image_cannot_be_used_is_lost_and_told(training: Training) -> None:

@@ -52,8 +52,8 @@ def code(call: Any, **members: Any) -> str:
 
 def output(bench: Bench, name: str = "loop-1") -> dict[str, Any]:
     uri = bench.a2i.describe_human_loop(HumanLoopName=name)["HumanLoopOutput"]["OutputS3Uri"]
-    found: dict[str, Any] = json.loads(bench.world.files[BUCKET, uri.removeprefix(f"s3://{BUCKET}/")])
-    return found
+    document: dict[str, Any] = json.loads(bench.world.files[BUCKET, uri.removeprefix(f"s3://{BUCKET}/")])
+    return document
 
 
 def test_an_answered_loop_writes_its_output_where_aws_does_and_tells_of_it(bench: Bench) -> None:
@@ -63,20 +63,20 @@ def test_an_answered_loop_writes_its_output_where_aws_does_and_tells_of_it(bench
     assert bench.a2i.describe_human_loop(HumanLoopName="loop-1")["HumanLoopStatus"] == "InProgress"
     bench.answer({"boxes": [CAT]}, "ann", 3.5)
 
-    found = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
-    uri = found["HumanLoopOutput"]["OutputS3Uri"]
-    assert found["HumanLoopStatus"] == "Completed"
+    loop = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
+    uri = loop["HumanLoopOutput"]["OutputS3Uri"]
+    assert loop["HumanLoopStatus"] == "Completed"
     assert re.fullmatch(rf"s3://{BUCKET}/reviews/a2i/flow/\d{{4}}(/\d\d){{5}}/loop-1/output\.json", uri)
     document = output(bench)
     assert document["humanLoopName"] == "loop-1"
     assert document["flowDefinitionArn"] == flow
     assert document["inputContent"] == INPUT
-    (said,) = document["humanAnswers"]
-    assert said["answerContent"] == {
+    (answer,) = document["humanAnswers"]
+    assert answer["answerContent"] == {
         "boundingBox": {"boundingBoxes": [CAT], "inputImageProperties": {"width": 120, "height": 80}}
     }
-    assert said["workerMetadata"]["identityData"]["sub"] == "ann"
-    assert said["timeSpentInSeconds"] == 3.5
+    assert answer["workerMetadata"]["identityData"]["sub"] == "ann"
+    assert answer["timeSpentInSeconds"] == 3.5
 
     (event,) = bench.world.events
     assert event["detail-type"] == "SageMaker A2I HumanLoop Status Change"
@@ -95,8 +95,8 @@ def test_every_worker_that_is_wanted_answers_once(bench: Bench) -> None:
     assert refused.value.status == 409
     assert bench.world.events == []
     bench.answer({"labels": ["cat", "dog"]}, "bob")
-    said = [answer["answerContent"]["shown"] for answer in output(bench)["humanAnswers"]]
-    assert said == [{"labels": ["cat"]}, {"labels": ["cat", "dog"]}]
+    answers = [answer["answerContent"]["shown"] for answer in output(bench)["humanAnswers"]]
+    assert answers == [{"labels": ["cat"]}, {"labels": ["cat", "dog"]}]
 
 
 def test_the_same_loop_started_again_is_the_same_and_another_of_its_name_is_refused(bench: Bench) -> None:
@@ -114,13 +114,13 @@ def test_a_loop_that_nobody_answers_in_time_fails_as_expired(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start(bench, bench.flow(BOXES, TaskAvailabilityLifetimeInSeconds=60))
-    bench.service.settle()
+    bench.service.resolve()
     assert bench.a2i.describe_human_loop(HumanLoopName="loop-1")["HumanLoopStatus"] == "InProgress"
     later = time.time() + 61
     monkeypatch.setattr(time, "time", lambda: later)
-    bench.service.settle()
-    found = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
-    assert (found["HumanLoopStatus"], found["FailureCode"]) == ("Failed", "Expired")
+    bench.service.resolve()
+    loop = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
+    assert (loop["HumanLoopStatus"], loop["FailureCode"]) == ("Failed", "Expired")
     assert bench.world.events[0]["detail"]["failureCode"] == "Expired"
     with pytest.raises(WorkError, match="expired"):
         bench.service.queue.answer(1, "ann", {"boxes": []})
@@ -144,7 +144,7 @@ def test_loops_are_listed_by_page_newest_first(bench: Bench) -> None:
         start(bench, flow, name)
     page = bench.a2i.list_human_loops(FlowDefinitionArn=flow, MaxResults=2)
     rest = bench.a2i.list_human_loops(FlowDefinitionArn=flow, MaxResults=2, NextToken=page["NextToken"])
-    listed = [loop["HumanLoopName"] for found in (page, rest) for loop in found["HumanLoopSummaries"]]
+    listed = [loop["HumanLoopName"] for part in (page, rest) for loop in part["HumanLoopSummaries"]]
     assert listed == ["c", "b", "a"]
     assert "NextToken" not in rest
     ascending = bench.a2i.list_human_loops(FlowDefinitionArn=flow, SortOrder="Ascending")
@@ -152,7 +152,7 @@ def test_loops_are_listed_by_page_newest_first(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "changed", "told"),
+    ("template", "changed", "message"),
     [
         (BOXES, {"taskObject": f"s3://{BUCKET}/images/gone.png"}, "NoSuchKey"),
         (BOXES, {"taskObject": "elsewhere"}, "s3://bucket/key"),
@@ -163,13 +163,13 @@ def test_loops_are_listed_by_page_newest_first(bench: Bench) -> None:
     ],
 )
 def test_a_loop_that_cannot_be_shown_fails_and_says_why(
-    bench: Bench, template: str, changed: dict[str, Any], told: str
+    bench: Bench, template: str, changed: dict[str, Any], message: str
 ) -> None:
     start(bench, bench.flow(template), **changed)
-    found = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
-    assert (found["HumanLoopStatus"], found["FailureCode"]) == ("Failed", "ValidationError")
-    assert told in found["FailureReason"]
-    assert bench.world.events[0]["detail"]["failureReason"] == found["FailureReason"]
+    loop = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
+    assert (loop["HumanLoopStatus"], loop["FailureCode"]) == ("Failed", "ValidationError")
+    assert message in loop["FailureReason"]
+    assert bench.world.events[0]["detail"]["failureReason"] == loop["FailureReason"]
 
 
 @pytest.mark.parametrize("missing", ["role", "cors", "write"])
@@ -181,13 +181,13 @@ def test_a_role_that_cannot_do_its_part_fails_the_loop(bench: Bench, missing: st
     bench.world.no_access = missing
     if missing == "write":
         bench.answer({"boxes": []})
-    found = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
-    assert found["HumanLoopStatus"] == "Failed"
-    assert "HumanLoopOutput" not in found
+    loop = bench.a2i.describe_human_loop(HumanLoopName="loop-1")
+    assert loop["HumanLoopStatus"] == "Failed"
+    assert "HumanLoopOutput" not in loop
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"HumanLoopName": "Upper"}, "pattern"),
         ({"HumanLoopName": "x" * 64}, "63"),
@@ -197,11 +197,11 @@ def test_a_role_that_cannot_do_its_part_fails_the_loop(bench: Bench, missing: st
     ],
 )
 def test_a_start_that_is_wrong_is_a_validation_exception(
-    bench: Bench, changed: dict[str, Any], told: str
+    bench: Bench, changed: dict[str, Any], message: str
 ) -> None:
     content = {"InputContent": json.dumps(INPUT)}
     good = {"HumanLoopName": "l", "FlowDefinitionArn": bench.flow(BOXES), "HumanLoopInput": content}
-    with pytest.raises(ClientError, match=told) as refused:
+    with pytest.raises(ClientError, match=message) as refused:
         bench.a2i.start_human_loop(**{**good, **changed})
     assert refused.value.response["Error"]["Code"] == "ValidationException"
 
@@ -214,10 +214,10 @@ def test_nothing_is_forgotten_when_the_process_ends(bench: Bench) -> None:
     assert bench.waiting("bob") == []
     again = bench.again()
     again.world.deaf = False
-    again.service.settle()
+    again.service.resolve()
     assert output(again)["humanAnswers"][0]["answerContent"]["boundingBox"]["boundingBoxes"] == [CAT]
     assert [event["detail"]["humanLoopStatus"] for event in again.world.events] == ["Completed"]
-    again.service.settle()
+    again.service.resolve()
     assert len(again.world.events) == 1
     bench.service = again.service
 
@@ -235,8 +235,8 @@ def test_work_is_listed_also_when_its_role_is_gone(bench: Bench) -> None:
 
 def test_flow_definitions_and_templates_are_described_and_deleted(bench: Bench) -> None:
     arn = bench.flow(BOXES)
-    found = bench.sagemaker.describe_flow_definition(FlowDefinitionName="flow")
-    assert (found["FlowDefinitionArn"], found["FlowDefinitionStatus"]) == (arn, "Active")
+    flow = bench.sagemaker.describe_flow_definition(FlowDefinitionName="flow")
+    assert (flow["FlowDefinitionArn"], flow["FlowDefinitionStatus"]) == (arn, "Active")
     ui = bench.sagemaker.describe_human_task_ui(HumanTaskUiName="flow-ui")
     assert ui["HumanTaskUiStatus"] == "Active"
     with pytest.raises(ClientError, match="ResourceInUse"):
@@ -288,15 +288,15 @@ def test_work_is_listed_and_answered_over_http(bench: Bench) -> None:
     assert work["header"] == "Box them"
     assert work["image"] == INPUT["taskObject"]
     assert work["url"] == f"https://s3.example/{BUCKET}/images/a.png?signed"
-    said = {"worker": "ann", "boxes": [CAT], "seconds": 4}
-    status, answered = ask(bench, "POST", f"queue/{work['id']}/answer", said)
+    given = {"worker": "ann", "boxes": [CAT], "seconds": 4}
+    status, answered = ask(bench, "POST", f"queue/{work['id']}/answer", given)
     assert (status, answered) == (200, {"state": "answered", "wanted": 1, "answers": 1})
     assert ask(bench, "GET", f"queue/{work['id']}")[1]["state"] == "answered"
     assert ask(bench, "GET", "queue?worker=bob") == (200, {"work": []})
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("given", "message"),
     [
         ({"boxes": [{**CAT, "label": "cow"}]}, "'cow' is none of cat, dog"),
         ({"boxes": [{**CAT, "width": 116}]}, "not inside the image of 120 x 80"),
@@ -311,19 +311,19 @@ def test_work_is_listed_and_answered_over_http(bench: Bench) -> None:
     ],
 )
 def test_an_answer_that_the_element_does_not_allow_is_refused(
-    bench: Bench, said: dict[str, Any], told: str
+    bench: Bench, given: dict[str, Any], message: str
 ) -> None:
     start(bench, bench.flow(BOXES))
-    status, answer = ask(bench, "POST", "queue/1/answer", {"worker": "ann", **said})
+    status, answer = ask(bench, "POST", "queue/1/answer", {"worker": "ann", **given})
     assert status == 422
-    assert told in answer["message"]
+    assert message in answer["message"]
     assert len(bench.waiting("ann")) == 1
 
 
 def test_a_page_of_another_origin_cannot_answer(bench: Bench) -> None:
     start(bench, bench.flow(BOXES))
-    said: dict[str, Any] = {"worker": "ann", "boxes": []}
-    assert ask(bench, "POST", "queue/1/answer", said, **{"content-type": "text/plain"})[0] == 415
+    given: dict[str, Any] = {"worker": "ann", "boxes": []}
+    assert ask(bench, "POST", "queue/1/answer", given, **{"content-type": "text/plain"})[0] == 415
 
 
 @pytest.mark.parametrize(
@@ -336,6 +336,6 @@ def test_a_page_of_another_origin_cannot_answer(bench: Bench) -> None:
     ],
 )
 def test_what_is_not_there_says_so(bench: Bench, method: str, path: str, status: int) -> None:
-    found, answer = ask(bench, method, path)
-    assert found == status
+    answered, answer = ask(bench, method, path)
+    assert answered == status
     assert answer["message"]

@@ -65,8 +65,8 @@ def request(**changed: Any) -> dict[str, Any]:
 
 
 def describe(bench: Bench) -> dict[str, Any]:
-    found: dict[str, Any] = bench.sagemaker.describe_labeling_job(LabelingJobName="job-1")
-    return found
+    job: dict[str, Any] = bench.sagemaker.describe_labeling_job(LabelingJobName="job-1")
+    return job
 
 
 def output(bench: Bench) -> list[dict[str, Any]]:
@@ -121,10 +121,10 @@ def test_images_that_nobody_labels_in_time_end_the_job(
         bench.answer({"boxes": [CAT]})
     later = time.time() + 3601
     monkeypatch.setattr(time, "time", lambda: later)
-    bench.service.settle()
-    found = describe(bench)
-    assert found["LabelingJobStatus"] == status
-    assert found["LabelCounters"]["FailedNonRetryableError"] == 2 - answered
+    bench.service.resolve()
+    job = describe(bench)
+    assert job["LabelingJobStatus"] == status
+    assert job["LabelCounters"]["FailedNonRetryableError"] == 2 - answered
     assert ["found" in line for line in output(bench)] == [answered == 1, False]
 
 
@@ -139,7 +139,7 @@ def test_a_job_goes_on_after_an_end_of_the_process(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"LabelAttributeName": "found-ref"}, "cannot end"),
         ({"LabelAttributeName": "found-metadata"}, "cannot end"),
@@ -150,14 +150,14 @@ def test_a_job_goes_on_after_an_end_of_the_process(bench: Bench) -> None:
         ({"LabelingJobName": "-bad"}, "pattern"),
     ],
 )
-def test_a_job_that_is_wrong_is_refused(bench: Bench, changed: dict[str, Any], told: str) -> None:
-    with pytest.raises(ClientError, match=told) as refused:
+def test_a_job_that_is_wrong_is_refused(bench: Bench, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClientError, match=message) as refused:
         bench.sagemaker.create_labeling_job(**request(**changed))
     assert refused.value.response["Error"]["Code"] == "ValidationException"
 
 
 @pytest.mark.parametrize(
-    ("key", "text", "told"),
+    ("key", "text", "message"),
     [
         ("in/input.manifest", "", "no lines"),
         ("in/input.manifest", "{}", "source-ref"),
@@ -169,22 +169,22 @@ def test_a_job_that_is_wrong_is_refused(bench: Bench, changed: dict[str, Any], t
     ],
 )
 def test_a_job_whose_input_cannot_be_read_fails_and_says_why(
-    bench: Bench, key: str, text: str, told: str
+    bench: Bench, key: str, text: str, message: str
 ) -> None:
     put(bench, key, text)
     bench.sagemaker.create_labeling_job(**request())
-    found = describe(bench)
-    assert found["LabelingJobStatus"] == "Failed"
-    assert told in found["FailureReason"]
-    assert "LabelingJobOutput" not in found
+    job = describe(bench)
+    assert job["LabelingJobStatus"] == "Failed"
+    assert message in job["FailureReason"]
+    assert "LabelingJobOutput" not in job
 
 
 def test_a_job_whose_images_no_page_may_get_fails_and_says_so(bench: Bench) -> None:
     bench.world.no_access = "cors"
     bench.sagemaker.create_labeling_job(**request())
-    found = describe(bench)
-    assert found["LabelingJobStatus"] == "Failed"
-    assert f"bucket {BUCKET} has no CORS rule" in found["FailureReason"]
+    job = describe(bench)
+    assert job["LabelingJobStatus"] == "Failed"
+    assert f"bucket {BUCKET} has no CORS rule" in job["FailureReason"]
 
 
 def test_a_name_is_taken_once(bench: Bench) -> None:
@@ -197,16 +197,18 @@ def test_a_name_is_taken_once(bench: Bench) -> None:
 
 def test_boxes_stay_that_most_workers_drew_alike() -> None:
     near = {**CAT, "left": 7}
-    said = [{"boundingBoxes": boxes, "inputImageProperties": SIZE} for boxes in ([CAT, DOG], [near], [near])]
-    value, metadata = consolidation.boxes(said, ["cat", "dog"])
+    answers = [
+        {"boundingBoxes": boxes, "inputImageProperties": SIZE} for boxes in ([CAT, DOG], [near], [near])
+    ]
+    value, metadata = consolidation.boxes(answers, ["cat", "dog"])
     assert [box["left"] for box in value["annotations"]] == [5]
     assert metadata["objects"] == [{"confidence": 1.0}]
     assert metadata["class-map"] == {"0": "cat"}
 
 
 def test_labels_stay_that_anybody_chose() -> None:
-    said = [{"labels": ["cat"]}, {"labels": ["cat", "dog"]}]
-    value, metadata = consolidation.multilabel(said, ["dog", "cow", "cat"])
+    answers = [{"labels": ["cat"]}, {"labels": ["cat", "dog"]}]
+    value, metadata = consolidation.multilabel(answers, ["dog", "cow", "cat"])
     assert value == [0, 2]
     assert metadata["class-map"] == {"0": "dog", "2": "cat"}
     assert metadata["confidence-map"] == {"0": 0.5, "2": 1.0}

@@ -1,4 +1,4 @@
-"""What an image is, from its first bytes, by the same rules as when it is registered."""
+"""Checks an image by its first and last bytes, with the same rules as its registration."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ HEAD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A usable image; width and height in pixels of the image upright, as its EXIF orientation says."""
+class ImageInfo:
+    """Size and orientation of a usable image.
+
+    Width and height are in pixels of the upright image, as its EXIF orientation says.
+    """
 
     width: int
     height: int
@@ -27,12 +30,13 @@ class Picture:
 
     @property
     def stored_size(self) -> tuple[int, int]:
+        """Width and height of the image as it is stored."""
         if self.orientation in exif.QUARTER_TURNS:
             return self.height, self.width
         return self.width, self.height
 
     def upright(self, box: LabelledBox) -> LabelledBox:
-        """A box drawn on the pixels as they are stored, on the image turned upright."""
+        """Turn a box that was drawn on the image as it is stored, as the image is turned upright."""
         left, top, width, height = box.left, box.top, box.width, box.height
         right, bottom = self.stored_size[0] - left - width, self.stored_size[1] - top - height
         turned = {
@@ -47,17 +51,17 @@ class Picture:
         return LabelledBox(box.label, *turned.get(self.orientation, (left, top, width, height)), box.line)
 
 
-def look(read: Callable[[int], bytes], size: int, tail: bytes | None) -> Picture:
-    """What image a file is.
+def check(read: Callable[[int], bytes], size: int, tail: bytes | None) -> ImageInfo:
+    """Check that a file is a usable image.
 
     Args:
-        read: gives the file's first bytes, as many as it is asked for if there are so many.
-        size: of the file, in bytes.
-        tail: its last images.TAIL_BYTES; without its format's end in them it is decoded to see if it is
-            whole. None if that is left to registration.
+        read: returns the file's first bytes, as many as it is asked for if there are so many.
+        size: size of the file in bytes.
+        tail: its last files.TAIL_BYTES. If they do not hold the end of an image, the whole image is decoded
+            to see if it is complete. None: that is left to registration.
 
     Raises:
-        UnusableImage: with lambdas.domain.images.files' reasons.
+        UnusableImageError: with a reason of lambdas.domain.images.files.
     """
     if size == 0:
         raise UnusableImageError("empty", "the file has no content")
@@ -65,21 +69,21 @@ def look(read: Callable[[int], bytes], size: int, tail: bytes | None) -> Picture
     head = read(HEAD_BYTES)
     format = image_files.format_of(head)
     try:
-        picture = _header(head, format)
+        info = _header(head, format)
     except _NoHeaderError:
         whole = read(size)
         image_files.inspect(whole)
         return _header(whole, format)
     if tail is not None and not image_files.is_whole(tail, format):
         image_files.inspect(read(size))
-    return picture
+    return info
 
 
 class _NoHeaderError(Exception):
-    """The bytes do not tell what image they are, or not all of it."""
+    """The bytes hold no complete header of an image."""
 
 
-def _header(data: bytes, format: Format) -> Picture:
+def _header(data: bytes, format: Format) -> ImageInfo:
     try:
         with Image.open(BytesIO(data), formats=(format,)) as image:
             image_files.check_header(image)
@@ -92,4 +96,4 @@ def _header(data: bytes, format: Format) -> Picture:
         raise _NoHeaderError from error
     if orientation in exif.QUARTER_TURNS:
         width, height = height, width
-    return Picture(width, height, orientation)
+    return ImageInfo(width, height, orientation)
