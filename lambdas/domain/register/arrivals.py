@@ -47,7 +47,7 @@ class Arrival:
         return {"Bucket": self.bucket, "Key": self.key, **version}
 
     def order(self, modified: datetime) -> str:
-        """Greater for a later upload, and the same whenever and however often its event is delivered."""
+        """What orders uploads: greater for a later one, the same however often its event is delivered."""
         return f"{clock.text(modified)}#{self.sequencer}"
 
 
@@ -83,7 +83,7 @@ class GoneError(Exception):
 
 
 def open_object(s3: S3Client, arrival: Arrival) -> tuple[Arrival, GetObjectOutputTypeDef]:
-    """The arrival with its exact version, and that version opened.
+    """Open the object: the arrival with its exact version, and that version opened.
 
     Its key is asked first: a delete marker there says that people do not want the object any more.
 
@@ -144,6 +144,6 @@ def forget(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
 
 
 def gone_or(error: ClientError) -> Exception:
-    """What to raise for an error about an object: GoneError if it says that there is none."""
+    """The error to raise for one about an object: GoneError if it says that there is none."""
     missing = error.response["Error"]["Code"] in ("404", "NoSuchKey", "NoSuchVersion")
     return GoneError() if missing else error
