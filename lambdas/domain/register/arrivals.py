@@ -75,7 +75,7 @@ class Outcome:
     parts: int = 0
     """Manifests that an annotation file was converted into."""
     spent: Arrival | None = None
-    """The incoming object of a registered image, for `forget`."""
+    """The incoming object of a registered image, for `delete_registered`."""
 
 
 class GoneError(Exception):
@@ -125,7 +125,7 @@ def delete(s3: S3Client, arrival: Arrival) -> None:
     s3.delete_object(**arrival.version)
 
 
-def forget(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
+def delete_registered(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
     """Delete the incoming objects of registered images, in as few requests as possible.
 
     One that cannot be deleted now stays under incoming/, where the sweeper finds it.
