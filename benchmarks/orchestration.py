@@ -1,12 +1,12 @@
-"""What the loop itself adds between the end of a burst and a serving model."""
+"""What the loop itself adds between a settled burst and a serving model."""
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Any
 
 from benchmarks.embedded_stack import deployed
+from lambdas.domain.shared.records import Run
 from local.scenes import classification_scenes
 from tests.fixtures.deployed_loop import Loop
 
@@ -23,11 +23,11 @@ CONTEXT = {
 
 
 def measure() -> None:
-    """From the lease (the burst has ended) to RUNNING, less the engine's own training and start.
+    """From the lease (the burst has settled) to RUNNING, less the engine's own training and start.
 
     The first run starts every function; the second finds them warm, as a loop in use does.
     """
-    print(f"from the end of a burst to RUNNING, less the engine's training and start; limit {LIMIT_S} s")
+    print(f"from settled to RUNNING, less the engine's training and start; limit {LIMIT_S} s")
     with deployed("orchestration", CONTEXT) as loop:
         for number, name in enumerate(("functions cold", "functions warm")):
             scenes = list(classification_scenes(30, seed=number))
@@ -58,25 +58,25 @@ class _Watch:
             time.sleep(0.05)
 
 
-def _own_seconds(loop: Loop, run: dict[str, Any], watch: _Watch) -> float:
-    version = run["version"]
+def _own_seconds(loop: Loop, run: Run, watch: _Watch) -> float:
+    version = str(run.version)
     (description,) = loop.rekognition.describe_project_versions(
         ProjectArn=loop.outputs["ProjectArn"], VersionNames=[version]
     )["ProjectVersionDescriptions"]
     training = (description["TrainingEndTimestamp"] - description["CreationTimestamp"]).total_seconds()
     running = watch.seen[version, "RUNNING"]
     starting = running - watch.seen.get((version, "STARTING"), running)
-    own: float = running - _burst_ended(loop, run) - training - starting
+    own: float = running - _settled(loop, run) - training - starting
     return own
 
 
-def _burst_ended(loop: Loop, run: dict[str, Any]) -> float:
+def _settled(loop: Loop, run: Run) -> float:
     history = loop.stepfunctions.get_paginator("get_execution_history").paginate(
-        executionArn=run["execution"]
+        executionArn=str(run.execution)
     )
     for page in history:
         for event in page["events"]:
             if event.get("stateEnteredEventDetails", {}).get("name") == "TakeLease":
                 entered: float = event["timestamp"].timestamp()
                 return entered
-    raise LookupError("the burst never ended")
+    raise LookupError("the run never settled")
