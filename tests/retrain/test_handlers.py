@@ -206,7 +206,7 @@ def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
     made = snapshot(world)
     found = call(retrain.check_data, run=the_run(world), snapshot=made)
     assert not found["worth"]
-    assert found["reason"].startswith("the data-set report stops it: ")
+    assert found["reason"].startswith("the dataset report stops it: ")
     assert found["reason"].endswith(f"See s3://{BUCKET}/datasets/{made}/report.html")
 
 
