@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -165,14 +165,14 @@ def _broken_step(run: Run, spent: Mapping[str, float]) -> str | None:
     return before[-1] if run.outcome == "failed" and before else None
 
 
-def document(run: Run, found: Iterable[Step]) -> dict[str, Any]:
+def document(run: Run, passed: Sequence[Step]) -> dict[str, Any]:
     """A run with its steps and verdicts."""
     return {
         **summary(run),
-        "steps": [asdict(step) for step in found],
-        "verdicts": [verdict.as_dict() for verdict in run.verdicts],
+        "steps": passed,
+        "verdicts": run.verdicts,
         "snapshot": run.snapshot,
-        "images": asdict(run.images) if run.images else None,
+        "images": run.images,
     }
 
 
