@@ -11,13 +11,16 @@ REVIEW ?= script
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
-.PHONY: help demo test up down bench bench-data bench-engine bench-review pictures browser setup setup-dev clean format
+.PHONY: help demo check test up down bench bench-data bench-engine bench-review pictures browser setup setup-dev clean format
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
 demo: setup  ## Show the whole loop on generated images (REVIEW=me: you answer at the review desk)
 	@$(BIN)/python -m demo --review $(REVIEW)
+
+check: setup-dev  ## Format, lint, imports, types and unit tests: a minute and a half
+	@$(BIN)/python -m tests --quick
 
 test: setup-dev browser  ## Everything that guards the project
 	@$(BIN)/python -m tests

@@ -22,7 +22,7 @@ from PIL import ImageEnhance
 import learning
 from benchmarks import error_pictures
 from lambdas.domain.annotations import folders, voc
-from lambdas.domain.annotations.format_detection import recognise
+from lambdas.domain.annotations.format_detection import detect_format
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
 from learning import Box, Example, Progress, Task
 from local import scenes
@@ -203,13 +203,13 @@ def _written(drawn: Iterable[scenes.Scene], folder: Path) -> list[Example]:
 
 
 def _read(root: Path) -> Dataset:
-    reader = voc.read if recognise(root).format == "voc" else folders.read
+    reader = voc.read if detect_format(root).format == "voc" else folders.read
     images = [entry for entry in reader(root) if isinstance(entry, ImageAnnotation) and entry.kind]
     examples = {
         dataset_type: [
             Example(root / image.image, image.labels, tuple(_box(box) for box in image.boxes))
             for image in images
-            if image.split == dataset_type
+            if image.dataset_type == dataset_type
         ]
         for dataset_type in ("TRAIN", "TEST")
     }

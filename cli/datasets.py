@@ -13,7 +13,7 @@ from cli.session import AsJson, Name, open_session
 ImportFormat = Literal["coco", "voc", "yolo", "csv", "manifest", "folders", "unlabelled"]
 ExportFormat = Literal["coco", "yolo", "manifest"]
 SplitChoice = Literal["keep", "ignore"]
-ImageStatus = Literal["unlabelled", "labelled", "conflict", "withdrawn"]
+ImageStatus = Literal["unlabelled", "labelled", "conflict", "excluded"]
 """The statuses of the catalogue, which is not imported for the sake of --help."""
 DatasetTypeChoice = Literal["TRAIN", "TEST"]
 

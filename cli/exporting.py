@@ -70,7 +70,7 @@ class ExportedImage:
             boxes=tuple(LabelledBox(b.label, b.left, b.top, b.width, b.height) for b in image.boxes),
             size=(image.width, image.height),
             normalised=False,
-            split=self.dataset_type or "",
+            dataset_type=self.dataset_type or "",
             file="",
             line=0,
         )
@@ -118,7 +118,7 @@ def of_catalogue(deployment: Deployment) -> Iterator[ExportedImage]:
     """Every labelled image of the catalogue, with its dataset type if it has one."""
     names, ledger = Names(), Ledger.read(deployment.catalogue)
     for image in curation.find(deployment.catalogue, status="labelled"):
-        yield ExportedImage(image, ledger.side_of(image.sha256), names.name(image))
+        yield ExportedImage(image, ledger.dataset_type_of(image.sha256), names.name(image))
 
 
 def of_snapshot(deployment: Deployment, snapshot: str) -> Iterator[ExportedImage]:

@@ -17,7 +17,7 @@ from rich.table import Table
 from cli import drawing, words
 from cli.deployment import Deployment
 from cli.output import CommandError
-from lambdas.domain.catalogue import curation
+from lambdas.domain.catalogue import curation, split_ledger
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Status
 from lambdas.domain.shared import manifests
@@ -59,7 +59,7 @@ def find(deployment: Deployment, query: Query) -> list[dict[str, Any]]:
         label=query.label,
         status=query.status,
         source=query.source,
-        side=query.dataset_type,
+        dataset_type=query.dataset_type,
         limit=query.limit,
     )
     return [as_dict(deployment, image) for image in matches]
@@ -105,7 +105,7 @@ def as_dict(deployment: Deployment, image: CatalogueImage) -> dict[str, Any]:
     return {
         "sha256": image.sha256,
         "status": image.status,
-        "dataset_type": catalogue_images.side_of(deployment.catalogue, image.sha256) or "",
+        "dataset_type": split_ledger.dataset_type_of(deployment.catalogue, image.sha256) or "",
         "kind": image.kind,
         "labels": list(image.label_names),
         "boxes": [
@@ -259,7 +259,7 @@ def relabel(deployment: Deployment, prefix: str, labels: Labels) -> dict[str, An
 def exclude(deployment: Deployment, images: Sequence[CatalogueImage]) -> list[dict[str, Any]]:
     """Leave images out of every later snapshot: their documents after that."""
     for image in images:
-        curation.withdraw(deployment.catalogue, image.sha256, _user())
+        curation.exclude(deployment.catalogue, image.sha256, _user())
     return [as_dict(deployment, get(deployment, image.sha256)) for image in images]
 
 

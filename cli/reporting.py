@@ -14,7 +14,7 @@ from cli.deployment import Deployment
 from cli.output import CommandError
 from lambdas.domain.report import of_snapshot
 
-_COLOURS = {"stops": "red", "harms": "yellow", "note": "dim"}
+_COLOURS = {"error": "red", "warning": "yellow", "info": "dim"}
 
 
 def fetch(deployment: Deployment, snapshot: str, save: Path | None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
     console.print(escape(f"Snapshot {document['snapshot']}: {document['verdict']}"))
     for finding in document["findings"]:
         colour = _COLOURS[finding["severity"]]
-        console.print(f"  [{colour}]{finding['severity']:5}[/{colour}]  {escape(finding['title'])}")
+        console.print(f"  [{colour}]{finding['severity']:7}[/{colour}]  {escape(finding['title'])}")
     console.print(f"Page with the images: {document['page']}", markup=False, soft_wrap=True)
 
 

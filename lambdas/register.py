@@ -61,7 +61,7 @@ def _register(record: SQSRecord) -> Outcome:
 def _measure(outcome: Outcome) -> None:
     metrics.add_metric(name=f"Objects{outcome.kind.capitalize()}", unit=MetricUnit.Count, value=1)
     if outcome.pending:
-        metrics.add_metric(name="AnnotationsWaiting", unit=MetricUnit.Count, value=outcome.pending)
+        metrics.add_metric(name="AnnotationsPending", unit=MetricUnit.Count, value=outcome.pending)
     if outcome.broken_lines:
         metrics.add_metric(name="BrokenManifestLines", unit=MetricUnit.Count, value=outcome.broken_lines)
 
@@ -92,8 +92,10 @@ def _forget(outcomes: list[Outcome]) -> None:
 
 
 def _propose(outcomes: list[Outcome]) -> None:
-    """Have images without labels reviewed; if telling fails, the collector finds them."""
-    hashes = [found.sha256 for found in outcomes if found.kind == "registered" and not found.labels_changed]
+    """Have images without labels reviewed; if that fails, the collector finds them."""
+    hashes = [
+        outcome.sha256 for outcome in outcomes if outcome.kind == "registered" and not outcome.labels_changed
+    ]
     if not hashes:
         return
     aws = services()

@@ -1,6 +1,7 @@
 """`python -m tests`: everything that guards the project, in the order in which it fails fastest.
 
-Arguments go to pytest.
+With `--quick`, which is `make check`, only what needs no stack, no browser, no synthesis and no training.
+Other arguments go to pytest.
 """
 
 from __future__ import annotations
@@ -19,22 +20,41 @@ ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 NODE = ROOT / "node_modules" / ".bin"
 
+PYTEST = [sys.executable, "-m", "pytest"]
+QUICK = "not embedded and not browser and not synthesis and not training"
 SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Each worker takes whole files, whose tests share the stack that they start. They wait for other processes,
+"""Each worker takes whole files, whose tests share what they start. They wait for other processes at times,
 so that a third worker has something to do."""
-FIRST = ("tests/endtoend", "tests/web", "tests/learning", "tests/local")
-"""What takes longest, so that no worker is left with it at the end."""
+LONGEST_FIRST = (
+    "tests/endtoend/test_loop.py",
+    "tests/endtoend/test_parts.py",
+    "tests/local/engine/api/test_clients.py",
+    "tests/learning/test_training.py",
+    "tests/web",
+    "tests/local",
+    "tests/infra",
+    "tests/statemachines",
+    "tests",
+)
+"""No worker is left with something long at the end."""
+SLOWEST = ("--durations", "25", "--durations-min", "2")
 CHECKS: dict[str, list[str | Path]] = {
     "format": [BIN / "ruff", "format", "--check", "."],
     "lint": [BIN / "ruff", "check", "."],
-    "imports": [BIN / "lint-imports", "--no-cache"],
+    "imports": [BIN / "lint-imports", "--no-logo", "--no-cache"],
     "types": [BIN / "pyrefly", "check", "--summary=none"],
     "console types": [NODE / "tsc", "-p", "console"],
     "console tests": [NODE / "vitest", "run", "--root", "console"],
-    "tests": [sys.executable, "-m", "pytest", *SPREAD, "--durations", "25", *FIRST, "tests"],
+    "built once": [sys.executable, "-m", "tests.fixtures.built"],
+    "tests": [*PYTEST, *SPREAD, *SLOWEST, *LONGEST_FIRST],
 }
-BESIDE = "types"
-"""The check that goes on beside those after it, for the tests wait for other processes half of their time."""
+UNIT_TESTS: list[str | Path] = [*PYTEST, "-n", "2", "--dist", "worksteal", *SLOWEST, "-m", QUICK, "tests"]
+QUICK_CHECKS = {name: CHECKS[name] for name in ("format", "lint", "imports", "types", "console types")} | {
+    "built once": [*CHECKS["built once"], "--tables"],
+    "unit tests": UNIT_TESTS,
+}
+BESIDE = {"types", "console types", "console tests"}
+"""Checks that go on beside those after them, which wait for other processes half of their time."""
 
 
 @dataclass
@@ -47,7 +67,7 @@ class Check:
     began: float
 
     def passed(self) -> bool:
-        """Wait for its end, and tell what it said if that was not seen as it came."""
+        """Wait for its end, and print its output if that was not seen as it came."""
         status = self.process.wait()
         seconds = time.monotonic() - self.began
         if self.output:
@@ -57,26 +77,29 @@ class Check:
         return status == 0
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    """Run every check, and return 1 if one of them failed."""
+    quick = "--quick" in arguments
+    for_pytest = [argument for argument in arguments if argument != "--quick"]
+    began = time.monotonic()
     with ExitStack() as files:
         verdicts: dict[str, bool] = {}
-        beside: Check | None = None
-        for name in CHECKS:
-            if name == BESIDE:
-                beside = _start(name, files.enter_context(tempfile.TemporaryFile()))
+        beside: list[Check] = []
+        for name, command in (QUICK_CHECKS if quick else CHECKS).items():
+            given = for_pytest if name.endswith("tests") and command[1] == "-m" else []
+            if name in BESIDE:
+                beside.append(_start(name, command, files.enter_context(tempfile.TemporaryFile())))
             else:
                 print(f"== {name}", flush=True)  # noqa: T201
-                verdicts[name] = _start(name).passed()
-        if beside:
-            verdicts[beside.name] = beside.passed()
+                verdicts[name] = _start(name, [*command, *given]).passed()
+        verdicts |= {check.name: check.passed() for check in beside}
     failed = [name for name, passed in verdicts.items() if not passed]
-    if failed:
-        print(f"Failed: {', '.join(failed)}")  # noqa: T201
+    verdict = f"Failed: {', '.join(failed)}" if failed else "All passed"
+    print(f"{verdict}, in {time.monotonic() - began:.0f} s")  # noqa: T201
     return 1 if failed else 0
 
 
-def _start(name: str, output: IO[bytes] | None = None) -> Check:
-    command = [*CHECKS[name], *(sys.argv[1:] if name == "tests" else [])]
+def _start(name: str, command: list[str | Path], output: IO[bytes] | None = None) -> Check:
     process = subprocess.Popen(
         command, cwd=ROOT, env=_environment(), stdout=output, stderr=subprocess.STDOUT if output else None
     )
@@ -92,4 +115,4 @@ def _environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -76,7 +76,9 @@ class Plan:
 
     def images_by_split(self) -> Counter[str]:
         return Counter(
-            item.annotation.split for item in self.items if item.annotation and item.annotation.split
+            item.annotation.dataset_type
+            for item in self.items
+            if item.annotation and item.annotation.dataset_type
         )
 
 
@@ -102,13 +104,13 @@ def make(
     listing = source.listing()
     if not listing.images and not listing.problems:
         raise CommandError(f"{source.where} has no JPEG or PNG image to import")
-    recognised = reading.recognised(source.annotations, format)
-    plan = Plan(source, name, recognised.format, recognised.why, ignored=listing.others)
+    detected = reading.detected(source.annotations, format)
+    plan = Plan(source, name, detected.format, detected.why, ignored=listing.others)
     plan.problems += listing.problems
     annotations = _Annotations(listing, plan)
-    for entry in dataset.read(source.annotations, recognised, columns):
+    for entry in dataset.read(source.annotations, detected, columns):
         without_split = isinstance(entry, ImageAnnotation) and not keep_split
-        annotations.add(replace(entry, split="") if without_split else entry)
+        annotations.add(replace(entry, dataset_type="") if without_split else entry)
     # Other images may lie beside a single annotation file; only those that it names belong to it.
     names = sorted(annotations.by_image if source.annotations.is_file() else listing.images)
     for number, (image, info) in enumerate(_checked(source, names), start=1):

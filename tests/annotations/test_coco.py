@@ -18,11 +18,11 @@ from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.types import ImageAnnotation
 from lambdas.domain.shared import manifests
-from tests.fixtures.datasets_on_disk import BOX, Said, coco, said, touch, write, write_json
+from tests.fixtures.datasets_on_disk import BOX, ReadEvents, coco, collect, touch, write, write_json
 
 
-def read(tmp_path: Path, value: Any, name: str = "set/coco.json") -> Said:
-    return said(reader.read(write_json(tmp_path / name, value)))
+def read(tmp_path: Path, value: Any, name: str = "set/coco.json") -> ReadEvents:
+    return collect(reader.read(write_json(tmp_path / name, value)))
 
 
 def test_boxes_of_an_image_come_together_in_any_order_of_sections(tmp_path: Path) -> None:
@@ -184,12 +184,12 @@ def test_a_cut_file_gives_what_was_before_the_cut_and_says_so(tmp_path: Path) ->
     text = json.dumps(coco([f"{i}.jpg" for i in range(1, 21)], [{"image_id": i} for i in range(1, 21)]))
     assert list(json.loads(text)) == ["images", "categories", "annotations"]
     path = write(tmp_path / "coco.json", text[:-300])
-    result = said(reader.read(path))
+    result = collect(reader.read(path))
     assert result.reasons == {"cut_off": 1}
-    with_boxes = [found for found in result.found if found.boxes]
+    with_boxes = [annotation for annotation in result.annotations if annotation.boxes]
     complete = text[:-300].count('"bbox": [10, 20, 30, 40]}')
     assert len(with_boxes) == complete > 10
-    lost = {found.kind for found in result.found if not found.boxes}
+    lost = {annotation.kind for annotation in result.annotations if not annotation.boxes}
     assert lost == {None}, "nobody knows what is on them: they are no background to train with"
     assert result.noted("not known to have nothing on them")
 
@@ -204,7 +204,10 @@ def test_a_file_that_only_lists_images_says_nothing_of_them(tmp_path: Path) -> N
 
 def test_annotations_of_which_none_fits_an_image_leave_no_background(tmp_path: Path) -> None:
     result = read(tmp_path, coco(["a.jpg", "b.jpg"], [{"image_id": "1"}, {"image_id": "2"}]))
-    assert ({found.kind for found in result.found}, result.reasons) == ({None}, {"unknown_image": 2})
+    assert ({annotation.kind for annotation in result.annotations}, result.reasons) == (
+        {None},
+        {"unknown_image": 2},
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,8 +223,8 @@ def test_annotations_of_which_none_fits_an_image_leave_no_background(tmp_path: P
     ],
 )
 def test_what_is_no_coco_at_all(tmp_path: Path, body: bytes, reason: str) -> None:
-    result = said(reader.read(write(tmp_path / "coco.json", body)))
-    assert (result.found, result.reasons) == ([], {reason: 1})
+    result = collect(reader.read(write(tmp_path / "coco.json", body)))
+    assert (result.annotations, result.reasons) == ([], {reason: 1})
 
 
 def test_boxes_without_categories(tmp_path: Path) -> None:
@@ -236,13 +239,13 @@ def test_a_byte_order_mark_and_words_that_json_lacks(tmp_path: Path) -> None:
     whole = coco(names, [{"bbox": [1, 1, float("nan"), float("-inf")]}, {"image_id": 2}])
     whole["info"] = [float("nan")] * 30_000
     text = "\ufeff" + json.dumps({"info": whole.pop("info"), **whole})
-    result = said(reader.read(write(tmp_path / "coco.json", text)))
+    result = collect(reader.read(write(tmp_path / "coco.json", text)))
     assert result.reasons == {"bad_number": 1}
-    assert [found.image for found in result.found] == [*names[:2], "back/NaN.jpg", "b.jpg"]
+    assert [annotation.image for annotation in result.annotations] == [*names[:2], "back/NaN.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize(
-    ("name", "split"),
+    ("name", "dataset_type"),
     [
         ("instances_train2017.json", "TRAIN"),
         ("set/instances_val2017.json", "TEST"),
@@ -251,8 +254,8 @@ def test_a_byte_order_mark_and_words_that_json_lacks(tmp_path: Path) -> None:
         ("set/contest.json", ""),
     ],
 )
-def test_the_files_name_tells_the_split(tmp_path: Path, name: str, split: str) -> None:
-    assert read(tmp_path, coco(["a.jpg"]), name).of("a.jpg").split == split
+def test_the_files_name_tells_the_split(tmp_path: Path, name: str, dataset_type: str) -> None:
+    assert read(tmp_path, coco(["a.jpg"]), name).of("a.jpg").dataset_type == dataset_type
 
 
 @pytest.mark.parametrize(
@@ -279,7 +282,9 @@ def test_the_files_name_tells_the_split(tmp_path: Path, name: str, split: str) -
 def test_how_images_are_named(tmp_path: Path, name: Any, image: str, reason: str) -> None:
     result = read(tmp_path, coco([name, "good.jpg"], [{}, {"image_id": 2}]))
     assert result.reasons == ({reason: 1} if reason else {})
-    assert [found.image for found in result.found] == ([image] if image else []) + ["good.jpg"]
+    assert [annotation.image for annotation in result.annotations] == ([image] if image else []) + [
+        "good.jpg"
+    ]
     assert len(result.of("good.jpg").boxes) == 1
     if isinstance(name, str) and "\\" in name:
         assert result.noted("backslashes")
@@ -290,15 +295,15 @@ def test_images_of_a_folder_are_found_beside_the_file_below_and_elsewhere(tmp_pa
     names = ["../images/a.jpg", "b.jpg", "C:\\old\\c.jpg", "x/d.jpg", "../../secret.jpg", "train/e.png"]
     path = write_json(tmp_path / "annotations" / "instances_train2017.json", coco(names))
     folder = Folder(tmp_path)
-    result = said(reader.read(path, folder))
-    assert [found.image for found in result.found] == [
+    result = collect(reader.read(path, folder))
+    assert [annotation.image for annotation in result.annotations] == [
         "images/a.jpg",
         "train2017/b.jpg",
         "c.JPG",
         "test/x/d.jpg",
     ]
     assert result.reasons == {"leaves_folder": 1, "image_missing": 1}
-    assert {found.image for found in folder.unnamed()} == {"val2017/b.jpg", "e.jpg"}
+    assert {annotation.image for annotation in folder.unnamed()} == {"val2017/b.jpg", "e.jpg"}
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
@@ -321,8 +326,8 @@ def test_labels_have_the_same_id_in_every_file_that_is_written(tmp_path: Path) -
     reader.write_coco(
         tmp_path,
         [
-            ImageAnnotation("a.jpg", "detection", boxes=(bolt, nut), size=(100, 80), split="TRAIN"),
-            ImageAnnotation("b.jpg", "detection", boxes=(nut,), size=(100, 80), split="TEST"),
+            ImageAnnotation("a.jpg", "detection", boxes=(bolt, nut), size=(100, 80), dataset_type="TRAIN"),
+            ImageAnnotation("b.jpg", "detection", boxes=(nut,), size=(100, 80), dataset_type="TEST"),
         ],
     )
     train, test = (json.loads((tmp_path / name).read_text()) for name in ("train.json", "test.json"))

@@ -1,4 +1,4 @@
-"""Whole data sets: several annotation files, and files beside them that are not understood."""
+"""Whole datasets: several annotation files, and files beside them that are not understood."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from lambdas.domain.annotations import dataset
-from lambdas.domain.annotations.format_detection import recognise
+from lambdas.domain.annotations.format_detection import detect_format
 from tests.annotations.test_manifests_and_folders import entry
-from tests.fixtures.datasets_on_disk import Said, coco, lines, said, touch, write, write_json
+from tests.fixtures.datasets_on_disk import ReadEvents, coco, collect, lines, touch, write, write_json
 
 
-def read(root: Path) -> Said:
-    return said(dataset.read(root, recognise(root)))
+def read(root: Path) -> ReadEvents:
+    return collect(dataset.read(root, detect_format(root)))
 
 
 def captions(*images: str) -> dict[str, Any]:
@@ -31,7 +31,9 @@ def test_cocos_own_layout_gives_the_boxes_whatever_other_files_say(tmp_path: Pat
     write_json(folder / "instances_train2017.json", coco(["a.jpg", "b.jpg"], [{}]))
     write_json(folder / "instances_val2017.json", coco(["c.jpg"], [{}]))
     result = read(tmp_path)
-    assert {found.image: (found.kind, len(found.boxes)) for found in result.found} == {
+    assert {
+        annotation.image: (annotation.kind, len(annotation.boxes)) for annotation in result.annotations
+    } == {
         "train2017/a.jpg": ("detection", 1),
         "train2017/b.jpg": ("detection", 0),
         "val2017/c.jpg": ("detection", 1),
@@ -47,7 +49,7 @@ def test_a_file_that_says_again_what_another_said_is_no_problem(tmp_path: Path) 
     write_json(tmp_path / "instances.json", coco(images, [{}, {"category_id": 2}, {"image_id": 2}]))
     write_json(tmp_path / "person_keypoints.json", coco(images, [{}, other]))
     result = read(tmp_path)
-    assert [len(found.boxes) for found in result.found] == [2, 1, 0]
+    assert [len(annotation.boxes) for annotation in result.annotations] == [2, 1, 0]
     [problem] = result.problems
     assert (problem.file, problem.reason, problem.image) == (
         "person_keypoints.json",
@@ -60,7 +62,10 @@ def test_a_file_that_says_again_what_another_said_is_no_problem(tmp_path: Path) 
 def test_captions_alone_leave_their_images_to_people(tmp_path: Path) -> None:
     write_json(touch(tmp_path, "a.jpg") / "captions.json", captions("a.jpg"))
     result = read(tmp_path)
-    assert ([found.kind for found in result.found], result.reasons) == ([None], {"no_boxes": 1})
+    assert ([annotation.kind for annotation in result.annotations], result.reasons) == (
+        [None],
+        {"no_boxes": 1},
+    )
 
 
 def test_some_annotations_without_box_and_category(tmp_path: Path) -> None:
@@ -80,7 +85,7 @@ def test_a_file_that_looks_like_annotations_and_is_not_understood_is_told(
     write_json(tmp_path / "createml.json", [{"image": "a.jpg", "annotations": []}])
     result = read(tmp_path)
     [problem] = result.problems
-    assert (problem.file, problem.reason) == ("createml.json", "unrecognised")
+    assert (problem.file, problem.reason) == ("createml.json", "unknown_format")
     assert '[{"image' in problem.detail and "COCO (.json)" in problem.detail
 
 
@@ -116,7 +121,7 @@ def test_what_becomes_of_validation_images_is_said(tmp_path: Path, write_side: A
     for side in ("train", "valid", "test"):
         write_side(touch(tmp_path, f"{side}/{side}.jpg"), side)
     result = read(tmp_path)
-    assert result.of("valid/valid.jpg").split == "TRAIN"
+    assert result.of("valid/valid.jpg").dataset_type == "TRAIN"
     [note] = [note for note in result.notes if "validation" in note.detail]
     assert note.file.startswith("valid/")
 
@@ -124,4 +129,4 @@ def test_what_becomes_of_validation_images_is_said(tmp_path: Path, write_side: A
 def test_what_becomes_of_rows_for_validation_is_said(tmp_path: Path) -> None:
     write(touch(tmp_path, "a.jpg") / "x.csv", lines("image,label,split", "a.jpg,bolt,validation"))
     result = read(tmp_path)
-    assert (result.of("a.jpg").split, result.noted("taken to test with")) == ("TEST", True)
+    assert (result.of("a.jpg").dataset_type, result.noted("taken to test with")) == ("TEST", True)

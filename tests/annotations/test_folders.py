@@ -8,21 +8,21 @@ import pytest
 
 from lambdas.domain.annotations import folders
 from lambdas.domain.annotations.dataset_files import Folder
-from tests.fixtures.datasets_on_disk import Said, said, touch
+from tests.fixtures.datasets_on_disk import ReadEvents, collect, touch
 
 
-def read(root: Path) -> Said:
-    return said(folders.read(root))
+def read(root: Path) -> ReadEvents:
+    return collect(folders.read(root))
 
 
-def labels(result: Said) -> dict[str, tuple[str, ...]]:
-    return {found.image: found.labels for found in result.found}
+def labels(result: ReadEvents) -> dict[str, tuple[str, ...]]:
+    return {annotation.image: annotation.labels for annotation in result.annotations}
 
 
 def test_the_folder_is_the_label(tmp_path: Path) -> None:
     result = read(touch(tmp_path, "cat/a.jpg", "cat/b.PNG", "big dog/c.JPeG"))
     assert labels(result) == {"big dog/c.JPeG": ("big dog",), "cat/a.jpg": ("cat",), "cat/b.PNG": ("cat",)}
-    assert {found.kind for found in result.found} == {"classification"}
+    assert {annotation.kind for annotation in result.annotations} == {"classification"}
     assert (result.problems, result.notes) == ([], [])
 
 
@@ -30,9 +30,11 @@ def test_the_folder_is_the_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize("val", ["val", "valid", "validation"])
 def test_sides_above_the_label(tmp_path: Path, val: str, more: tuple[str, ...], of_val: str) -> None:
     result = read(touch(tmp_path, "train/cat/a.jpg", f"{val}/cat/b.jpg", *more))
-    splits = {found.image: found.split for found in result.found}
-    assert splits == {"train/cat/a.jpg": "TRAIN", f"{val}/cat/b.jpg": of_val} | dict.fromkeys(more, "TEST")
-    assert {found.labels for found in result.found} == {("cat",)}
+    dataset_types = {annotation.image: annotation.dataset_type for annotation in result.annotations}
+    assert dataset_types == {"train/cat/a.jpg": "TRAIN", f"{val}/cat/b.jpg": of_val} | dict.fromkeys(
+        more, "TEST"
+    )
+    assert {annotation.labels for annotation in result.annotations} == {("cat",)}
     assert result.noted("validation images were taken")
 
 
@@ -66,7 +68,7 @@ def test_a_folder_whose_name_is_no_label(tmp_path: Path) -> None:
 
 def test_an_image_in_no_folder_has_no_label(tmp_path: Path) -> None:
     result = read(touch(tmp_path, "a.jpg", "train/b.jpg", "cat/c.jpg"))
-    assert {found.image: found.kind for found in result.found} == {
+    assert {annotation.image: annotation.kind for annotation in result.annotations} == {
         "a.jpg": None,
         "cat/c.jpg": "classification",
         "train/b.jpg": None,
@@ -104,8 +106,8 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
 
 def test_images_without_labels(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "deep/er/b.PNG", "train/c.jpg", "README.md", ".hidden.jpg")
-    result = said(folders.read_unlabelled(tmp_path))
-    assert {(found.image, found.kind, found.labels) for found in result.found} == {
+    result = collect(folders.read_unlabelled(tmp_path))
+    assert {(annotation.image, annotation.kind, annotation.labels) for annotation in result.annotations} == {
         ("a.jpg", None, ()),
         ("deep/er/b.PNG", None, ()),
         ("train/c.jpg", None, ()),
@@ -115,5 +117,5 @@ def test_images_without_labels(tmp_path: Path) -> None:
 
 def test_a_folder_looked_at_before_is_not_told_of_twice(tmp_path: Path) -> None:
     folder = Folder(touch(tmp_path, "cat/a.jpg", ".hidden"))
-    result = said([*folders.read(tmp_path, folder), *folder.events()])
-    assert (len(result.found), len(result.notes)) == (1, 1)
+    result = collect([*folders.read(tmp_path, folder), *folder.events()])
+    assert (len(result.annotations), len(result.notes)) == (1, 1)

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from lambdas.domain.annotations import box_parsing, dataset
 from lambdas.domain.annotations.format_detection import (
     FORMATS,
-    AmbiguousError,
-    Recognised,
-    UnrecognisedError,
-    recognise,
+    AmbiguousFormatError,
+    DetectedFormat,
+    UnknownFormatError,
+    detect_format,
 )
 from lambdas.domain.annotations.problems import AnnotationError
 from tests.annotations.test_manifests_and_folders import entry
-from tests.fixtures.datasets_on_disk import Said, coco, lines, said, touch, write, write_json
+from tests.fixtures.datasets_on_disk import ReadEvents, coco, collect, lines, touch, write, write_json
 
 MANY = settings(max_examples=80)
 FILES = {
@@ -78,9 +78,9 @@ values: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-def read_all(root: Path, format: str) -> Said:
+def read_all(root: Path, format: str) -> ReadEvents:
     files = tuple(root / name for name in FILES[format] if (root / name).is_file())
-    return said(dataset.read(root, Recognised(format, "", files)))
+    return collect(dataset.read(root, DetectedFormat(format, "", files)))
 
 
 @pytest.mark.parametrize("format", FILES)
@@ -92,14 +92,16 @@ def test_no_content_makes_a_reader_raise(format: str, data: st.DataObject) -> No
         for name in FILES[format]:
             write(root / name, data.draw(junk))
         result = read_all(root, format)
-        assert {found.image for found in result.found} >= {"a.jpg", "good.jpg"}, "every image is told of"
-        assert len({found.image for found in result.found}) == len(result.found)
-        for found in result.found:
-            for box in found.boxes:
+        assert {annotation.image for annotation in result.annotations} >= {"a.jpg", "good.jpg"}, (
+            "every image is told of"
+        )
+        assert len({annotation.image for annotation in result.annotations}) == len(result.annotations)
+        for annotation in result.annotations:
+            for box in annotation.boxes:
                 assert box.width > 0 and box.height > 0
         try:
-            assert recognise(root).format in FORMATS
-        except (AmbiguousError, UnrecognisedError) as error:
+            assert detect_format(root).format in FORMATS
+        except (AmbiguousFormatError, UnknownFormatError) as error:
             assert str(error)
 
 
@@ -160,7 +162,7 @@ def test_manifests_lose_no_good_line(bad: list[bytes]) -> None:
         )
         write(Path(folder, "x.manifest"), body)
         result = read_all(Path(folder), "manifest")
-        assert sum(len(found.boxes) for found in result.found) == len(bad)
+        assert sum(len(annotation.boxes) for annotation in result.annotations) == len(bad)
 
 
 @MANY
@@ -217,5 +219,5 @@ def test_a_cut_coco_file_gives_every_complete_element(cut: int) -> None:
         write(Path(folder, "x.json"), text)
         result = read_all(Path(folder), "coco")
         complete = text.count("[10, 20, 30, 40]}")
-        assert sum(len(found.boxes) for found in result.found) == complete
+        assert sum(len(annotation.boxes) for annotation in result.annotations) == complete
         assert ("cut_off" in result.reasons) == (cut < len(json.dumps(ordered)))

@@ -68,8 +68,8 @@ def test_what_comes_before_a_cut_is_given(tmp_path: Path, body: bytes, some: lis
     with pytest.raises(json_stream.CutError):
         elements(path)
     with json_stream.Lists(path) as lists:
-        found = iter(lists.elements())
-        assert [next(found)[1] for _ in some] == some
+        annotation = iter(lists.elements())
+        assert [next(annotation)[1] for _ in some] == some
 
 
 def test_a_number_of_thousands_of_digits_does_not_cost_what_lies_beside_it(tmp_path: Path) -> None:
@@ -84,10 +84,10 @@ def test_an_element_that_would_fill_the_memory_is_not_read(
     monkeypatch.setattr(json_stream, "MAX_ELEMENT", 1000)
     path = write(tmp_path / "x.json", '{"a": ["' + "x" * 500 + '", "' + "x" * 100_000)
     with json_stream.Lists(path) as lists:
-        found = lists.elements()
-        assert next(found) == ("a", "x" * 500)
+        annotation = lists.elements()
+        assert next(annotation) == ("a", "x" * 500)
         with pytest.raises(json_stream.CutError, match="more than 1000 characters"):
-            next(found)
+            next(annotation)
         assert len(lists._text) < 5000
 
 

@@ -1,4 +1,4 @@
-"""Manifests, folders of images, and the whole data sets that they are."""
+"""Manifests, folders of images, and the whole datasets that they are."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 
 from lambdas.domain.annotations import dataset, folders, sagemaker
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.format_detection import Recognised, recognise
+from lambdas.domain.annotations.format_detection import DetectedFormat, detect_format
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import Box
-from tests.fixtures.datasets_on_disk import Said, coco, lines, said, touch, write, write_json
+from tests.fixtures.datasets_on_disk import ReadEvents, coco, collect, lines, touch, write, write_json
 
 
 def entry(ref: Any, **more: Any) -> str:
@@ -25,8 +25,8 @@ def entry(ref: Any, **more: Any) -> str:
     return json.dumps(made | {"source-ref": ref} | more)
 
 
-def whole(root: Path) -> Said:
-    return said(dataset.read(root, recognise(root)))
+def whole(root: Path) -> ReadEvents:
+    return collect(dataset.read(root, detect_format(root)))
 
 
 # Manifests
@@ -38,9 +38,11 @@ def test_lines_name_images_in_buckets_or_paths(tmp_path: Path) -> None:
         tmp_path / "set" / "x.manifest",
         lines(*map(entry, refs), entry("t.jpg", **{"labelloop-split": "TEST"})),
     )
-    result = said(sagemaker.read(path))
+    result = collect(sagemaker.read(path))
     assert result.problems == []
-    assert [(found.image, found.line, found.split) for found in result.found] == [
+    assert [
+        (annotation.image, annotation.line, annotation.dataset_type) for annotation in result.annotations
+    ] == [
         ("s3://bucket-a/x/a.jpg", 1, ""),
         ("images/b.jpg", 2, ""),
         ("c.jpg", 3, ""),
@@ -66,14 +68,14 @@ def test_lines_name_images_in_buckets_or_paths(tmp_path: Path) -> None:
 )
 def test_a_bad_line_is_told_and_the_others_are_taken(tmp_path: Path, bad: str, reason: str) -> None:
     path = write(tmp_path / "x.manifest", lines(entry("good.jpg"), "", bad, entry("more.jpg")))
-    result = said(sagemaker.read(path))
-    assert [found.image for found in result.found] == ["good.jpg", "more.jpg"]
+    result = collect(sagemaker.read(path))
+    assert [annotation.image for annotation in result.annotations] == ["good.jpg", "more.jpg"]
     [problem] = result.problems
     assert (problem.line, problem.reason) in [(3, reason), (3, "line_too_long")]
 
 
 def test_an_empty_manifest(tmp_path: Path) -> None:
-    assert said(sagemaker.read(write(tmp_path / "x.manifest", "\n"))).reasons == {"empty": 1}
+    assert collect(sagemaker.read(write(tmp_path / "x.manifest", "\n"))).reasons == {"empty": 1}
 
 
 def test_images_of_a_bucket_are_found_in_the_folder_or_left_to_the_bucket(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_images_of_a_bucket_are_found_in_the_folder_or_left_to_the_bucket(tmp_pa
     refs = ["s3://bucket-a/images/a.jpg", "s3://bucket-a/z.jpg", "gone.jpg"]
     write(tmp_path / "test.manifest", lines(*map(entry, refs)))
     result = whole(tmp_path)
-    assert {found.image: found.split for found in result.found} == {
+    assert {annotation.image: annotation.dataset_type for annotation in result.annotations} == {
         "images/a.jpg": "TEST",
         "s3://bucket-a/z.jpg": "TEST",
         "b.jpg": "",
@@ -98,8 +100,10 @@ def test_folders_are_labels_and_sides(tmp_path: Path) -> None:
         *("train/cat/a.jpg", "train/cat/deep/b.PNG", "test/dog/c.jpeg", "validation/dog/d.gif"),
         *("top.jpg", "train/e.jpg", "train/\x07/f.jpg", ".hidden/g.jpg", ".DS_Store", "notes.txt", "LICENSE"),
     )
-    result = said(folders.read(tmp_path))
-    assert {found.image: (found.labels, found.split) for found in result.found} == {
+    result = collect(folders.read(tmp_path))
+    assert {
+        annotation.image: (annotation.labels, annotation.dataset_type) for annotation in result.annotations
+    } == {
         "test/dog/c.jpeg": (("dog",), "TEST"),
         "top.jpg": ((), ""),
         "train/cat/a.jpg": (("cat",), "TRAIN"),
@@ -109,14 +113,17 @@ def test_folders_are_labels_and_sides(tmp_path: Path) -> None:
     }
     assert result.of("top.jpg").kind is None
     assert result.reasons == {"bad_label": 1}
-    for told in ("2 times: hidden files", "1 file .txt", "1 file LICENSE", "below their label's folder"):
-        assert result.noted(told), told
+    for detail in ("2 times: hidden files", "1 file .txt", "1 file LICENSE", "below their label's folder"):
+        assert result.noted(detail), detail
 
 
 def test_images_without_labels(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "x/b.jpg")
-    result = said(folders.read_unlabelled(tmp_path))
-    assert [(found.image, found.kind) for found in result.found] == [("a.jpg", None), ("x/b.jpg", None)]
+    result = collect(folders.read_unlabelled(tmp_path))
+    assert [(annotation.image, annotation.kind) for annotation in result.annotations] == [
+        ("a.jpg", None),
+        ("x/b.jpg", None),
+    ]
 
 
 def test_links_are_followed_inside_and_refused_outside(tmp_path: Path) -> None:
@@ -130,8 +137,13 @@ def test_links_are_followed_inside_and_refused_outside(tmp_path: Path) -> None:
     (root / "broken.jpg").symlink_to(root / "nothing.jpg")
     (root / "self.jpg").symlink_to(root / "self.jpg")
     os.mkfifo(root / "pipe.jpg")
-    result = said(folders.read(root))
-    assert [found.image for found in result.found] == ["cat/a.jpg", "cat/in.jpg", "dog/a.jpg", "dog/in.jpg"]
+    result = collect(folders.read(root))
+    assert [annotation.image for annotation in result.annotations] == [
+        "cat/a.jpg",
+        "cat/in.jpg",
+        "dog/a.jpg",
+        "dog/in.jpg",
+    ]
     assert {(problem.file, problem.reason) for problem in result.problems} == {
         ("away", "leaves_folder"),
         ("broken.jpg", "broken_link"),
@@ -152,7 +164,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     )
 
 
-# Whole data sets
+# Whole datasets
 
 
 def test_an_image_of_two_files_is_taken_from_the_first(tmp_path: Path) -> None:
@@ -160,7 +172,11 @@ def test_an_image_of_two_files_is_taken_from_the_first(tmp_path: Path) -> None:
     write_json(tmp_path / "one.json", coco(["a.jpg"], [{}]))
     write_json(tmp_path / "two.json", coco(["a.jpg", "b.jpg"], [{"category_id": 2}, {"image_id": 2}]))
     result = whole(tmp_path)
-    assert {found.image: len(found.boxes) for found in result.found} == {"a.jpg": 1, "b.jpg": 1, "c.jpg": 0}
+    assert {annotation.image: len(annotation.boxes) for annotation in result.annotations} == {
+        "a.jpg": 1,
+        "b.jpg": 1,
+        "c.jpg": 0,
+    }
     assert [(p.file, p.reason, p.image) for p in result.problems] == [
         ("two.json", "duplicate_image", "a.jpg")
     ]
@@ -170,33 +186,39 @@ def test_two_names_for_one_image(tmp_path: Path) -> None:
     touch(tmp_path, "x/a.jpg")
     write_json(tmp_path / "one.json", coco(["/old/a.jpg", "/other/a.jpg"], [{}]))
     result = whole(tmp_path)
-    assert ([found.image for found in result.found], result.reasons) == (["x/a.jpg"], {"ambiguous_name": 1})
+    assert ([annotation.image for annotation in result.annotations], result.reasons) == (
+        ["x/a.jpg"],
+        {"ambiguous_name": 1},
+    )
 
 
 def test_a_name_that_several_images_have(tmp_path: Path) -> None:
     touch(tmp_path, "x/a.jpg", "y/a.jpg")
     write_json(tmp_path / "one.json", coco(["a.jpg"], [{}]))
     result = whole(tmp_path)
-    assert (result.reasons, [found.kind for found in result.found]) == ({"ambiguous_name": 1}, [None, None])
+    assert (result.reasons, [annotation.kind for annotation in result.annotations]) == (
+        {"ambiguous_name": 1},
+        [None, None],
+    )
 
 
 def test_a_single_file_speaks_only_of_the_images_that_it_names(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg")
     path = write_json(tmp_path / "one.json", coco(["a.jpg"]))
-    assert [found.image for found in whole(path).found] == ["a.jpg"]
+    assert [annotation.image for annotation in whole(path).annotations] == ["a.jpg"]
 
 
 def test_validation_is_for_training_where_the_set_has_its_own_test(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.jpg")
     write_json(tmp_path / "instances_val.json", coco(["a.jpg"]))
-    assert whole(tmp_path).of("a.jpg").split == "TEST"
+    assert whole(tmp_path).of("a.jpg").dataset_type == "TEST"
     write_json(tmp_path / "instances_test.json", coco(["b.jpg"]))
-    assert whole(tmp_path).of("a.jpg").split == "TRAIN"
+    assert whole(tmp_path).of("a.jpg").dataset_type == "TRAIN"
 
 
 def test_a_format_that_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="coco, voc, yolo"):
-        list(dataset.read(tmp_path, Recognised("word", "")))
+        list(dataset.read(tmp_path, DetectedFormat("word", "")))
 
 
 def test_a_box_that_cannot_be_used_costs_no_other_box_of_its_line(tmp_path: Path) -> None:
@@ -204,6 +226,6 @@ def test_a_box_that_cannot_be_used_costs_no_other_box_of_its_line(tmp_path: Path
     [boxes] = [value for value in line.values() if isinstance(value, dict) and "annotations" in value]
     good = boxes["annotations"][0]
     boxes["annotations"] = [good | {"left": -9}, good]
-    result = said(sagemaker.read(write(tmp_path / "x.manifest", json.dumps(line))))
+    result = collect(sagemaker.read(write(tmp_path / "x.manifest", json.dumps(line))))
     assert len(result.of("a.jpg").boxes) == 1
     assert [(problem.line, problem.reason) for problem in result.problems] == [(1, "box_outside")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from lambdas.domain.annotations import coco, dataset, sagemaker, yolo
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.format_detection import recognise
+from lambdas.domain.annotations.format_detection import detect_format
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox, Note, in_pixels
 from lambdas.domain.shared.annotation import RequestedDatasetType, clean_label
-from tests.fixtures.datasets_on_disk import said, touch
+from tests.fixtures.datasets_on_disk import collect, touch
 
 FEW = settings(max_examples=60)
 
@@ -43,7 +43,7 @@ names = st.builds(
     st.sampled_from([".jpg", ".JPEG", ".png"]),
 )
 SPLITS: list[RequestedDatasetType] = ["", "TRAIN", "TEST"]
-splits = st.sampled_from(SPLITS)
+dataset_types = st.sampled_from(SPLITS)
 
 
 @st.composite
@@ -59,31 +59,48 @@ def boxes(draw: st.DrawFn, size: tuple[int, int], whole: bool) -> LabelledBox:
     return LabelledBox(draw(labels), left, top, width, height)
 
 
+def stem_of(name: str) -> str:
+    """The name without its extension: two images are never notes apart by that alone, nor by case."""
+    return name.lower().rpartition(".")[0]
+
+
+def label_file_of(name: str) -> str:
+    """The YOLO label file of an image; of two images that would share one, the writer leaves one out."""
+    return yolo.label_files(name)[0].lower()
+
+
 @st.composite
-def data_sets(
-    draw: st.DrawFn, whole: bool = False, kinds: tuple[str, ...] = ("detection",)
+def datasets(
+    draw: st.DrawFn,
+    whole: bool = False,
+    kinds: tuple[str, ...] = ("detection",),
+    unique_by: Callable[[str], str] = stem_of,
 ) -> list[ImageAnnotation]:
-    """Images whose names differ by more than case and extension."""
-    unique = draw(st.lists(names, max_size=6, unique_by=lambda name: name.lower().rpartition(".")[0]))
+    """Images whose names differ by what `unique_by` makes of them."""
+    unique = draw(st.lists(names, max_size=6, unique_by=unique_by))
     made = []
     for name in unique:
         size = (draw(st.integers(64, 4096)), draw(st.integers(64, 4096)))
-        split = draw(splits)
+        dataset_type = draw(dataset_types)
         if draw(st.sampled_from(kinds)) == "detection":
             drawn = tuple(draw(st.lists(boxes(size, whole), max_size=4)))
-            made.append(ImageAnnotation(name, "detection", boxes=drawn, size=size, split=split))
+            made.append(ImageAnnotation(name, "detection", boxes=drawn, size=size, dataset_type=dataset_type))
         else:
-            said_labels = tuple(sorted(draw(st.sets(labels, min_size=1, max_size=3))))
-            made.append(ImageAnnotation(name, "classification", labels=said_labels, size=size, split=split))
+            image_labels = tuple(sorted(draw(st.sets(labels, min_size=1, max_size=3))))
+            made.append(
+                ImageAnnotation(
+                    name, "classification", labels=image_labels, size=size, dataset_type=dataset_type
+                )
+            )
     return made
 
 
-def plain(found: ImageAnnotation) -> ImageAnnotation:
-    return replace(found, file="", line=0)
+def plain(annotation: ImageAnnotation) -> ImageAnnotation:
+    return replace(annotation, file="", line=0)
 
 
-def by_name(founds: Iterator[ImageAnnotation] | list[ImageAnnotation]) -> dict[str, ImageAnnotation]:
-    return {found.image: plain(found) for found in founds}
+def by_name(annotations: Iterable[ImageAnnotation]) -> dict[str, ImageAnnotation]:
+    return {annotation.image: plain(annotation) for annotation in annotations}
 
 
 def read_files(folder: Path, read: Callable[[Path], Iterator[object]]) -> dict[str, ImageAnnotation]:
@@ -93,7 +110,7 @@ def read_files(folder: Path, read: Callable[[Path], Iterator[object]]) -> dict[s
 
 
 @FEW
-@given(data_sets())
+@given(datasets())
 def test_coco(images: list[ImageAnnotation]) -> None:
     with TemporaryDirectory() as folder:
         coco.write_coco(Path(folder), iter(images))
@@ -101,7 +118,7 @@ def test_coco(images: list[ImageAnnotation]) -> None:
 
 
 @FEW
-@given(data_sets(whole=True, kinds=("detection", "classification")))
+@given(datasets(whole=True, kinds=("detection", "classification")))
 def test_manifest(images: list[ImageAnnotation]) -> None:
     with TemporaryDirectory() as folder:
         sagemaker.write_manifest(Path(folder), iter(images))
@@ -111,19 +128,19 @@ def test_manifest(images: list[ImageAnnotation]) -> None:
 
 
 @FEW
-@given(data_sets())
+@given(datasets(unique_by=label_file_of))
 def test_yolo(images: list[ImageAnnotation]) -> None:
     with TemporaryDirectory() as folder:
-        root = touch(Path(folder), *(found.image for found in images))
+        root = touch(Path(folder), *(annotation.image for annotation in images))
         yolo.write_yolo(root, iter(images))
-        result = said(yolo.read(root))
-        sizes = {found.image: found.size or (0, 0) for found in images}
-        read = by_name([in_pixels(found, *sizes[found.image]) for found in result.found])
-        assert result.reasons == ({} if any(found.boxes for found in images) else {"no_names": 1})
+        result = collect(yolo.read(root))
+        sizes = {annotation.image: annotation.size or (0, 0) for annotation in images}
+        read = by_name([in_pixels(annotation, *sizes[annotation.image]) for annotation in result.annotations])
+        assert result.reasons == ({} if any(annotation.boxes for annotation in images) else {"no_names": 1})
         assert set(read) == set(sizes)
-        for image, found in by_name(images).items():
-            assert replace(read[image], boxes=()) == replace(found, boxes=())
-            for mine, theirs in zip(found.boxes, read[image].boxes, strict=True):
+        for image, annotation in by_name(images).items():
+            assert replace(read[image], boxes=()) == replace(annotation, boxes=())
+            for mine, theirs in zip(annotation.boxes, read[image].boxes, strict=True):
                 assert mine.label == theirs.label
                 sides = (mine.left, mine.top, mine.width, mine.height)
                 again = (theirs.left, theirs.top, theirs.width, theirs.height)
@@ -131,7 +148,7 @@ def test_yolo(images: list[ImageAnnotation]) -> None:
 
 
 @pytest.mark.parametrize("write", [coco.write_coco, yolo.write_yolo, sagemaker.write_manifest])
-def test_what_is_written_is_recognised_and_read_as_a_whole(
+def test_what_is_written_is_detected_and_read_as_a_whole(
     tmp_path: Path, write: Callable[[Path, Iterator[ImageAnnotation]], None]
 ) -> None:
     images = [
@@ -140,24 +157,24 @@ def test_what_is_written_is_recognised_and_read_as_a_whole(
             "detection",
             boxes=(LabelledBox("bolt", 1, 2, 30, 40),),
             size=(100, 80),
-            split="TRAIN",
+            dataset_type="TRAIN",
         ),
         ImageAnnotation(
             "images/b.jpg",
             "detection",
             boxes=(LabelledBox("nut", 5, 6, 10, 20),),
             size=(90, 70),
-            split="TEST",
+            dataset_type="TEST",
         ),
     ]
     write(tmp_path, iter(images))
     touch(tmp_path, "images/a.jpg", "images/b.jpg")
-    result = said(dataset.read(tmp_path, recognise(tmp_path), folder=Folder(tmp_path)))
+    result = collect(dataset.read(tmp_path, detect_format(tmp_path), folder=Folder(tmp_path)))
     assert result.problems == []
-    for found in result.found:
-        [original] = [image for image in images if image.image == found.image]
-        [box], [expected] = in_pixels(found, *(original.size or (0, 0))).boxes, original.boxes
-        assert (box.label, found.split) == (expected.label, original.split)
+    for annotation in result.annotations:
+        [original] = [image for image in images if image.image == annotation.image]
+        [box], [expected] = in_pixels(annotation, *(original.size or (0, 0))).boxes, original.boxes
+        assert (box.label, annotation.dataset_type) == (expected.label, original.dataset_type)
         assert (box.left, box.width) == pytest.approx((expected.left, expected.width))
 
 
@@ -166,13 +183,13 @@ def test_image_level_labels_are_not_dropped_in_silence(tmp_path: Path, write: Ca
     images = [ImageAnnotation("a.jpg", "classification", labels=("x",), size=(90, 90))]
     with pytest.raises(ValueError, match="left out"):
         write(tmp_path, images)
-    told: list[Note] = []
-    write(tmp_path, images, told.append)
-    assert len(told) == 1
+    notes: list[Note] = []
+    write(tmp_path, images, notes.append)
+    assert len(notes) == 1
 
 
 def test_boxes_that_are_nothing_in_whole_pixels_leave_no_background(tmp_path: Path) -> None:
-    told: list[Note] = []
+    notes: list[Note] = []
     small = LabelledBox("x", 1.1, 1.1, 0.2, 0.2)
     images = [
         ImageAnnotation("a.jpg", "detection", boxes=(small,), size=(90, 90)),
@@ -182,15 +199,15 @@ def test_boxes_that_are_nothing_in_whole_pixels_leave_no_background(tmp_path: Pa
         ImageAnnotation("c.jpg", None),
     ]
     with pytest.raises(ValueError, match="size is known"):
-        sagemaker.write_manifest(tmp_path, images, told.append)
-    sagemaker.write_manifest(tmp_path, images[:2], told.append)
-    result = said(sagemaker.read(tmp_path / "annotations.manifest"))
-    assert [(found.image, len(found.boxes)) for found in result.found] == [("b.jpg", 1)]
-    assert [note.detail for note in told] == ["2 times: boxes of less than a pixel were left out"]
+        sagemaker.write_manifest(tmp_path, images, notes.append)
+    sagemaker.write_manifest(tmp_path, images[:2], notes.append)
+    result = collect(sagemaker.read(tmp_path / "annotations.manifest"))
+    assert [(annotation.image, len(annotation.boxes)) for annotation in result.annotations] == [("b.jpg", 1)]
+    assert [note.detail for note in notes] == ["2 times: boxes of less than a pixel were left out"]
 
 
 @pytest.mark.parametrize(
-    "found",
+    "annotation",
     [
         ImageAnnotation("a.jpg", "detection"),
         ImageAnnotation("a.jpg", "detection", size=(9, 9), normalised=True),
@@ -199,10 +216,10 @@ def test_boxes_that_are_nothing_in_whole_pixels_leave_no_background(tmp_path: Pa
 )
 @pytest.mark.parametrize("write", [coco.write_coco, yolo.write_yolo, sagemaker.write_manifest])
 def test_what_cannot_be_written_is_refused(
-    tmp_path: Path, write: Callable[..., None], found: ImageAnnotation
+    tmp_path: Path, write: Callable[..., None], annotation: ImageAnnotation
 ) -> None:
     with pytest.raises(ValueError, match=r"a\.jpg"):
-        write(tmp_path, [found])
+        write(tmp_path, [annotation])
 
 
 @pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", "C:\\a.jpg", "x/../../a.jpg", "a\nb.jpg", ""])
@@ -212,21 +229,23 @@ def test_label_files_are_written_inside_the_folder_only(tmp_path: Path, name: st
     assert [path for path in tmp_path.rglob("*") if path.suffix == ".txt"] == []
 
 
-def test_images_that_would_share_a_label_file(tmp_path: Path) -> None:
-    told: list[Note] = []
-    yolo.write_yolo(
-        tmp_path,
-        [ImageAnnotation(f"a.{suffix}", "detection", size=(9, 9)) for suffix in ("jpg", "png")],
-        told.append,
-    )
-    assert (tmp_path / "unassigned-images.txt").read_text() == "./a.jpg\n"
-    assert len(told) == 1
+@pytest.mark.parametrize("names", [("a.jpg", "a.png"), ("a.jpg", "A.jpg"), ("images/a.jpg", "labels/a.jpg")])
+def test_of_images_that_would_share_a_label_file_one_is_written(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    images = [ImageAnnotation(name, "detection", size=(9, 9)) for name in names]
+    with pytest.raises(ValueError, match="left out"):
+        yolo.write_yolo(tmp_path / "refused", images)
+    notes: list[Note] = []
+    yolo.write_yolo(tmp_path, images, notes.append)
+    assert (tmp_path / "unassigned-images.txt").read_text() == f"./{names[0]}\n"
+    assert len(notes) == 1
 
 
 def test_coco_files_are_plain_json(tmp_path: Path) -> None:
     box = LabelledBox("bolt", 1, 2, 30, 40)
     coco.write_coco(
-        tmp_path, [ImageAnnotation("a.jpg", "detection", boxes=(box,), size=(100, 80), split="TRAIN")]
+        tmp_path, [ImageAnnotation("a.jpg", "detection", boxes=(box,), size=(100, 80), dataset_type="TRAIN")]
     )
     written = json.loads((tmp_path / "train.json").read_text())
     assert written["images"] == [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}]

@@ -8,15 +8,15 @@ import pytest
 
 from lambdas.domain.annotations import tables
 from lambdas.domain.annotations.dataset_files import Folder
-from tests.fixtures.datasets_on_disk import Said, lines, said, touch, write
+from tests.fixtures.datasets_on_disk import ReadEvents, collect, lines, touch, write
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax"
 GOOD = "good.jpg,100,80,bolt,10,20,40,60"
 BOLT = ("bolt", 10, 20, 30, 40)
 
 
-def read(tmp_path: Path, text: str | bytes, columns: dict[str, str] | None = None) -> Said:
-    return said(tables.read(write(tmp_path / "set" / "table.csv", text), columns))
+def read(tmp_path: Path, text: str | bytes, columns: dict[str, str] | None = None) -> ReadEvents:
+    return collect(tables.read(write(tmp_path / "set" / "table.csv", text), columns))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -45,11 +45,11 @@ def test_headers_by_their_usual_names_and_that_is_said(
     tmp_path: Path, header: str, row: str, box: tuple[object, ...] | None
 ) -> None:
     result = read(tmp_path, lines(header, row))
-    found = result.of("a.jpg")
+    annotation = result.of("a.jpg")
     if box:
         assert result.boxes["a.jpg"] == [box]
     else:
-        assert (found.kind, found.labels) == ("classification", ("bolt",))
+        assert (annotation.kind, annotation.labels) == ("classification", ("bolt",))
     assert result.noted("columns read by their names: image is")
 
 
@@ -66,10 +66,10 @@ def test_no_header_is_guessed_and_that_is_said(
     tmp_path: Path, row: str, box: tuple[object, ...] | None, normalised: bool
 ) -> None:
     result = read(tmp_path, lines(row))
-    [found] = result.found
-    assert found.normalised == (normalised and bool(box))
+    [annotation] = result.annotations
+    assert annotation.normalised == (normalised and bool(box))
     if box:
-        [taken] = result.boxes[found.image]
+        [taken] = result.boxes[annotation.image]
         assert taken[0] == box[0]
         assert taken[1:] == pytest.approx(box[1:])
     assert result.noted("no header")
@@ -117,7 +117,7 @@ def test_columns_as_they_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "mapping", "told"),
+    ("header", "mapping", "detail"),
     [
         ("a,b,c", {}, "(a, b, c)"),
         ("a,b,c", {}, "--columns image=filename"),
@@ -129,11 +129,13 @@ def test_columns_as_they_are_told(tmp_path: Path) -> None:
         ("image,xmin,ymin,xmax,ymax", {}, "label=NAME"),
     ],
 )
-def test_columns_that_are_not_clear(tmp_path: Path, header: str, mapping: dict[str, str], told: str) -> None:
+def test_columns_that_are_not_clear(
+    tmp_path: Path, header: str, mapping: dict[str, str], detail: str
+) -> None:
     result = read(tmp_path, lines(header, "1,2,3"), mapping)
     [problem] = result.problems
     assert problem.reason in ("bad_columns", "unknown_columns")
-    assert told in problem.detail
+    assert detail in problem.detail
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_a_bad_row_is_told_with_its_line_and_the_others_are_taken(
     assert result.boxes["good.jpg"] == [BOLT]
     if not last:
         assert result.boxes["more.jpg"] == [BOLT]
-    assert all(found.kind is None for found in result.found if found.image == "a.jpg")
+    assert all(annotation.kind is None for annotation in result.annotations if annotation.image == "a.jpg")
     result = read(tmp_path, lines(HEADER, first, bad, GOOD))
     assert [(p.line, p.reason) for p in result.problems] == [(2, "bad_label"), (4, reason)]
     assert result.boxes["good.jpg"] == [BOLT]
@@ -197,7 +199,7 @@ def test_splits(tmp_path: Path) -> None:
         "a.jpg,y,test",
     ]
     result = read(tmp_path, lines("image,label,split", *rows))
-    assert {found.image: found.split for found in result.found} == {
+    assert {annotation.image: annotation.dataset_type for annotation in result.annotations} == {
         "a.jpg": "TRAIN",
         "b.jpg": "TEST",
         "c.jpg": "TEST",
@@ -212,7 +214,7 @@ def test_rows_without_labels_and_boxes(tmp_path: Path) -> None:
     assert (result.of("a.jpg").kind, result.of("b.jpg").labels) == ("detection", ("bolt",))
     assert result.noted("nothing is on")
     result = read(tmp_path, lines("image,label", "a.jpg,", "b.jpg,x"))
-    assert (result.of("a.jpg").kind, result.noted("nothing is said")) == (None, True)
+    assert (result.of("a.jpg").kind, result.noted("nothing is known")) == (None, True)
 
 
 def test_labels_and_boxes_of_one_image(tmp_path: Path) -> None:
@@ -224,7 +226,7 @@ def test_labels_and_boxes_of_one_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"\xff\xfe", b'"'])
 def test_tables_of_nothing(tmp_path: Path, body: bytes) -> None:
     result = read(tmp_path, body)
-    assert (result.found, len(result.problems) >= 1) == ([], True)
+    assert (result.annotations, len(result.problems) >= 1) == ([], True)
 
 
 def test_a_quote_that_is_never_closed_does_not_eat_the_table(tmp_path: Path) -> None:
@@ -236,10 +238,10 @@ def test_images_of_a_folder(tmp_path: Path) -> None:
     touch(tmp_path, "set/images/good.jpg", "set/other.jpg", "set/id1.png")
     path = write(tmp_path / "set" / "t.csv", lines("image,label", "good.jpg,x", "gone.jpg,y", "id1,z"))
     folder = Folder(tmp_path / "set")
-    result = said(tables.read(path, folder=folder))
-    assert [found.image for found in result.found] == ["images/good.jpg", "id1.png"]
+    result = collect(tables.read(path, folder=folder))
+    assert [annotation.image for annotation in result.annotations] == ["images/good.jpg", "id1.png"]
     assert [(p.file, p.line, p.reason) for p in result.problems] == [("t.csv", 3, "image_missing")]
-    assert [found.image for found in folder.unnamed()] == ["other.jpg"]
+    assert [annotation.image for annotation in folder.unnamed()] == ["other.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -258,16 +260,16 @@ def test_images_of_a_folder(tmp_path: Path) -> None:
 def test_boxes_by_their_centres_and_in_one_cell(
     tmp_path: Path, rows: tuple[str, ...], box: tuple[float, ...], normalised: bool
 ) -> None:
-    result = said(tables.read(write(tmp_path / "x.csv", lines(*rows))))
-    [found] = result.found
-    assert (result.problems, found.normalised) == ([], normalised)
+    result = collect(tables.read(write(tmp_path / "x.csv", lines(*rows))))
+    [annotation] = result.annotations
+    assert (result.problems, annotation.normalised) == ([], normalised)
     assert result.boxes["a.jpg"][0][1:] == pytest.approx(box)
 
 
 @pytest.mark.parametrize("cell", ["[1, 2, 3]", "1;2;3;x", "{}"])
 def test_a_cell_that_is_no_box(tmp_path: Path, cell: str) -> None:
     rows = lines("image,label,bbox", f'a.jpg,bolt,"{cell}"', 'b.jpg,bolt,"[1, 2, 30, 4]"')
-    result = said(tables.read(write(tmp_path / "x.csv", rows)))
+    result = collect(tables.read(write(tmp_path / "x.csv", rows)))
     assert [(problem.line, problem.reason in ("bad_box", "bad_number")) for problem in result.problems] == [
         (2, True)
     ]
@@ -276,8 +278,8 @@ def test_a_cell_that_is_no_box(tmp_path: Path, cell: str) -> None:
 
 def test_a_column_for_each_label(tmp_path: Path) -> None:
     rows = lines("filename, bolt, nut", "a.jpg, 1, 1", "b.jpg, 0, 1", "c.jpg, 0, 0")
-    result = said(tables.read(write(tmp_path / "_classes.csv", rows)))
-    assert {found.image: found.labels for found in result.found} == {
+    result = collect(tables.read(write(tmp_path / "_classes.csv", rows)))
+    assert {annotation.image: annotation.labels for annotation in result.annotations} == {
         "a.jpg": ("bolt", "nut"),
         "b.jpg": ("nut",),
         "c.jpg": (),
@@ -287,8 +289,8 @@ def test_a_column_for_each_label(tmp_path: Path) -> None:
 
 def test_columns_of_something_else_are_no_labels(tmp_path: Path) -> None:
     rows = lines("filename,bolts,nuts", "a.jpg,1,0", "b.jpg,7,1")
-    result = said(tables.read(write(tmp_path / "x.csv", rows)))
-    assert {found.kind for found in result.found} == {None}
+    result = collect(tables.read(write(tmp_path / "x.csv", rows)))
+    assert {annotation.kind for annotation in result.annotations} == {None}
 
 
 @pytest.mark.parametrize(
@@ -302,6 +304,6 @@ def test_columns_of_something_else_are_no_labels(tmp_path: Path) -> None:
 )
 def test_columns_that_may_be_of_boxes_are_asked_about(tmp_path: Path, header: str) -> None:
     row = ",".join(["a.jpg", *["1"] * header.count(",")])
-    result = said(tables.read(write(tmp_path / "x.csv", lines(header, row))))
-    assert (result.found, result.reasons) == ([], {"unknown_columns": 1})
+    result = collect(tables.read(write(tmp_path / "x.csv", lines(header, row))))
+    assert (result.annotations, result.reasons) == ([], {"unknown_columns": 1})
     assert "--columns" in result.problems[0].detail

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.annotations import voc
-from tests.fixtures.datasets_on_disk import Said, said, touch, write
+from tests.fixtures.datasets_on_disk import ReadEvents, collect, touch, write
 
 
 def one(name: str = "a.jpg", objects: str = "", size: str = "<width>100</width><height>80</height>") -> str:
@@ -26,8 +26,8 @@ def thing(label: str = "bolt", box: str = "10 20 40 60", more: str = "") -> str:
 GOOD = thing("good", "1 2 30.5 40.5", "<difficult>1</difficult><truncated>1</truncated>")
 
 
-def read(root: Path) -> Said:
-    return said(voc.read(root))
+def read(root: Path) -> ReadEvents:
+    return collect(voc.read(root))
 
 
 def test_objects_are_taken_also_difficult_and_truncated_ones(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_images_are_found_whatever_their_case_and_extension(tmp_path: Path) -> N
     write(tmp_path / "test/other.xml", one("c.jpg", GOOD))
     result = read(tmp_path)
     assert result.problems == []
-    assert {found.image: found.split for found in result.found} == {
+    assert {annotation.image: annotation.dataset_type for annotation in result.annotations} == {
         "train/IMG_1.JPG": "TRAIN",
         "train/IMG_2.png": "TRAIN",
         "test/IMG_3.jpeg": "TEST",
@@ -96,12 +96,12 @@ def test_the_official_layout_and_its_sets(tmp_path: Path) -> None:
     write(tmp_path / "ImageSets/Main/test.txt", "2\n")
     write(tmp_path / "ImageSets/Main/cat_train.txt", "3 -1\n")
     result = read(tmp_path)
-    assert [found.split for found in result.found] == ["TRAIN", "TRAIN", "TEST", ""]
+    assert [annotation.dataset_type for annotation in result.annotations] == ["TRAIN", "TRAIN", "TEST", ""]
     assert [(p.file, p.line, p.reason) for p in result.problems] == [
         ("ImageSets/Main/val.txt", 2, "split_conflict")
     ]
     (tmp_path / "ImageSets/Main/test.txt").unlink()
-    assert read(tmp_path).of("JPEGImages/1.jpg").split == "TEST", "no other images to test with"
+    assert read(tmp_path).of("JPEGImages/1.jpg").dataset_type == "TEST", "no other images to test with"
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,11 @@ def test_what_is_missing_and_what_is_left(tmp_path: Path) -> None:
 
 def test_one_file_alone_names_its_image_itself(tmp_path: Path) -> None:
     path = write(tmp_path / "train" / "x.xml", one("sub\\b.jpg", GOOD))
-    result = said(voc.read(path))
-    assert [(found.image, found.split) for found in result.found] == [("sub/b.jpg", "TRAIN")]
-    assert said(voc.read(write(path, one("", GOOD)))).found[0].image == "x"
+    result = collect(voc.read(path))
+    assert [(annotation.image, annotation.dataset_type) for annotation in result.annotations] == [
+        ("sub/b.jpg", "TRAIN")
+    ]
+    assert collect(voc.read(write(path, one("", GOOD)))).annotations[0].image == "x"
 
 
 def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,12 +171,12 @@ def test_boxes_beyond_the_size_that_is_told(tmp_path: Path) -> None:
     assert result.noted("reach out of the size")
 
 
-@pytest.mark.parametrize(("more", "split"), [((), "TEST"), (("test/c.jpg",), "TRAIN")])
-def test_validation_images_and_that_is_said(tmp_path: Path, more: tuple[str, ...], split: str) -> None:
+@pytest.mark.parametrize(("more", "dataset_type"), [((), "TEST"), (("test/c.jpg",), "TRAIN")])
+def test_validation_images_and_that_is_said(tmp_path: Path, more: tuple[str, ...], dataset_type: str) -> None:
     touch(tmp_path, "train/a.jpg", "valid/b.jpg", *more)
     write(tmp_path / "valid/b.xml", one("b.jpg", GOOD))
     result = read(tmp_path)
-    assert result.of("valid/b.jpg").split == split
+    assert result.of("valid/b.jpg").dataset_type == dataset_type
     assert result.noted("validation images were taken")
 
 
@@ -187,4 +189,4 @@ def test_whatever_the_bytes_nothing_is_raised_and_good_files_are_taken(body: str
         write(root / "good.xml", one("good.jpg", GOOD))
         result = read(root)
     assert len(result.of("good.jpg").boxes) == 1
-    assert {found.image for found in result.found} == {"a.jpg", "good.jpg"}
+    assert {annotation.image for annotation in result.annotations} == {"a.jpg", "good.jpg"}

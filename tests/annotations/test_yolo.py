@@ -8,7 +8,7 @@ import pytest
 
 from lambdas.domain.annotations import yolo, yolo_config
 from lambdas.domain.annotations.types import in_pixels
-from tests.fixtures.datasets_on_disk import Said, lines, said, touch, write
+from tests.fixtures.datasets_on_disk import ReadEvents, collect, lines, touch, write
 
 NAMES = "names: [bolt, nut]\n"
 GOOD = "1 0.5 0.5 0.2 0.4"
@@ -24,17 +24,17 @@ def data_set(root: Path, config: str = NAMES, **labels: str) -> Path:
     return root
 
 
-def read(root: Path) -> Said:
-    return said(yolo.read(root))
+def read(root: Path) -> ReadEvents:
+    return collect(yolo.read(root))
 
 
 def test_boxes_are_shares_and_come_in_pixels_when_asked_for(tmp_path: Path) -> None:
-    found = read(data_set(tmp_path, a=lines("0 0.5 0.5 1 1", GOOD))).of("images/a.jpg")
-    assert (found.normalised, found.size) == (True, None)
-    first, second = in_pixels(found, 200, 100).boxes
+    annotation = read(data_set(tmp_path, a=lines("0 0.5 0.5 1 1", GOOD))).of("images/a.jpg")
+    assert (annotation.normalised, annotation.size) == (True, None)
+    first, second = in_pixels(annotation, 200, 100).boxes
     assert (first.label, first.left, first.top, first.width, first.height) == ("bolt", 0, 0, 200, 100)
     assert (second.left, second.top, second.width, second.height) == pytest.approx((80, 30, 40, 40))
-    assert in_pixels(in_pixels(found, 200, 100), 9, 9).boxes == (first, second)
+    assert in_pixels(in_pixels(annotation, 200, 100), 9, 9).boxes == (first, second)
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_splits_as_roboflow_has_them(tmp_path: Path) -> None:
         touch(tmp_path, f"{folder}/images/{folder}.jpg")
         write(tmp_path / folder / "labels" / f"{folder}.txt", GOOD)
     result = read(tmp_path)
-    assert {found.image: found.split for found in result.found} == {
+    assert {annotation.image: annotation.dataset_type for annotation in result.annotations} == {
         "test/images/test.jpg": "TEST",
         "train/images/train.jpg": "TRAIN",
         "valid/images/valid.jpg": "TRAIN",
     }
-    assert all(found.boxes for found in result.found)
+    assert all(annotation.boxes for annotation in result.annotations)
     assert (result.problems, result.noted("was read as")) == ([], True)
 
 
@@ -153,7 +153,7 @@ def test_validation_images_test_where_there_are_no_others(tmp_path: Path) -> Non
     write(tmp_path / "data.yaml", config)
     touch(tmp_path, "images/one/a.jpg", "images/two/b.jpg", "images/val/c.jpg", "images/other/d.jpg")
     result = read(tmp_path)
-    assert [found.split for found in result.found] == ["TRAIN", "", "TRAIN", "TEST"]
+    assert [annotation.dataset_type for annotation in result.annotations] == ["TRAIN", "", "TRAIN", "TEST"]
     assert result.noted("path '/content/x'")
 
 
@@ -163,7 +163,7 @@ def test_lists_of_images(tmp_path: Path) -> None:
     write(tmp_path / "train.txt", lines("./images/a.jpg", "images/gone.jpg", "../../x.jpg"))
     write(tmp_path / "val.txt", lines("/data/images/b.jpg"))
     result = read(tmp_path)
-    assert [found.split for found in result.found] == ["TRAIN", "TEST"]
+    assert [annotation.dataset_type for annotation in result.annotations] == ["TRAIN", "TEST"]
     assert [(p.file, p.line, p.reason) for p in result.problems] == [
         ("train.txt", 2, "image_missing"),
         ("train.txt", 3, "leaves_folder"),
@@ -202,5 +202,5 @@ def test_labels_beside_the_images_and_the_configuration_by_itself(tmp_path: Path
     write(tmp_path / "other.yml", "a: b")
     touch(tmp_path, "train/a.JPG")
     write(tmp_path / "train" / "a.txt", GOOD)
-    for result in (read(tmp_path), said(yolo.read(tmp_path / "custom.yaml"))):
-        assert (result.of("train/a.JPG").split, len(result.of("train/a.JPG").boxes)) == ("TRAIN", 1)
+    for result in (read(tmp_path), collect(yolo.read(tmp_path / "custom.yaml"))):
+        assert (result.of("train/a.JPG").dataset_type, len(result.of("train/a.JPG").boxes)) == ("TRAIN", 1)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lambdas.domain.annotations import yolo
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox, in_pixels
 from lambdas.domain.shared.annotation import RequestedDatasetType
-from tests.fixtures.datasets_on_disk import Said, lines, said, touch, write
+from tests.fixtures.datasets_on_disk import ReadEvents, collect, lines, touch, write
 
 GOOD = "0 0.5 0.5 0.2 0.4"
 ALIASES = "a0: &a0 [x, x]\n" + "".join(
@@ -25,8 +25,8 @@ HUGE = "0x" + "f" * 5000
 """Larger than Python turns into digits."""
 
 
-def read(root: Path) -> Said:
-    return said(yolo.read(root))
+def read(root: Path) -> ReadEvents:
+    return collect(yolo.read(root))
 
 
 def one(root: Path, label: str | bytes = GOOD, config: str | bytes = "names: [bolt, nut]\n") -> Path:
@@ -38,10 +38,15 @@ def one(root: Path, label: str | bytes = GOOD, config: str | bytes = "names: [bo
 
 def test_boxes_are_shares_of_the_image(tmp_path: Path) -> None:
     result = read(one(tmp_path, lines(GOOD, "1 0.25 0.25 0.5 0.5")))
-    found = result.of("images/a.jpg")
-    assert (result.problems, result.notes, found.normalised, found.kind) == ([], [], True, "detection")
-    assert [box.label for box in found.boxes] == ["bolt", "nut"]
-    first = found.boxes[0]
+    annotation = result.of("images/a.jpg")
+    assert (result.problems, result.notes, annotation.normalised, annotation.kind) == (
+        [],
+        [],
+        True,
+        "detection",
+    )
+    assert [box.label for box in annotation.boxes] == ["bolt", "nut"]
+    first = annotation.boxes[0]
     assert (first.left, first.top, first.width, first.height) == pytest.approx((0.4, 0.3, 0.2, 0.4))
 
 
@@ -69,8 +74,8 @@ def test_boxes_are_shares_of_the_image(tmp_path: Path) -> None:
 )
 def test_a_bad_line_is_told_and_the_others_are_taken(tmp_path: Path, bad: str, reason: str) -> None:
     result = read(one(tmp_path, lines(GOOD, bad, "1 .5 .5 .1 .1")))
-    told = [(problem.file, problem.line, problem.reason, problem.image) for problem in result.problems]
-    assert told == ([("labels/a.txt", 2, reason, "images/a.jpg")] if reason else [])
+    problems = [(problem.file, problem.line, problem.reason, problem.image) for problem in result.problems]
+    assert problems == ([("labels/a.txt", 2, reason, "images/a.jpg")] if reason else [])
     assert [box.label for box in result.of("images/a.jpg").boxes][:: 1 if reason else 2] == ["bolt", "nut"]
 
 
@@ -106,8 +111,8 @@ def test_where_label_files_lie(tmp_path: Path, folder: str) -> None:
     touch(tmp_path, f"{folder}a.jpg")
     write(tmp_path / f"{folder.replace('images', 'labels')}a.txt", GOOD)
     write(tmp_path / "data.yaml", "names: {0: bolt}")
-    found = read(tmp_path).of(f"{folder}a.jpg")
-    assert (len(found.boxes), found.split) == (1, "TRAIN" if "train" in folder else "")
+    annotation = read(tmp_path).of(f"{folder}a.jpg")
+    assert (len(annotation.boxes), annotation.dataset_type) == (1, "TRAIN" if "train" in folder else "")
 
 
 def test_a_label_file_without_an_image(tmp_path: Path) -> None:
@@ -195,8 +200,8 @@ def test_sides_of_folders(tmp_path: Path, up: str, test: str, of_valid: str) -> 
         touch(tmp_path, "test/images/c.jpg")
     result = read(tmp_path)
     assert result.problems == []
-    assert result.of("train/images/a.jpg").split == "TRAIN"
-    assert result.of("valid/images/b.jpg").split == of_valid
+    assert result.of("train/images/a.jpg").dataset_type == "TRAIN"
+    assert result.of("valid/images/b.jpg").dataset_type == of_valid
     assert result.noted("validation images")
 
 
@@ -205,7 +210,7 @@ def test_sides_of_lists(tmp_path: Path) -> None:
     write(tmp_path / "train.txt", lines("./pool/a.jpg", "", "../../secret.jpg", "pool/gone.jpg"))
     write(tmp_path / "test.txt", lines("pool/b.jpg"))
     result = read(touch(tmp_path, "pool/a.jpg", "pool/b.jpg", "pool/c.jpg"))
-    assert {found.image: found.split for found in result.found} == {
+    assert {annotation.image: annotation.dataset_type for annotation in result.annotations} == {
         "pool/a.jpg": "TRAIN",
         "pool/b.jpg": "TEST",
         "pool/c.jpg": "",
@@ -234,7 +239,7 @@ def test_whatever_the_bytes_nothing_is_raised_and_good_files_are_taken(config: b
         write(root / "labels/b.txt", lines(GOOD))
         assert len(read(root).of("images/b.jpg").boxes) == 1
         write(root / "data.yaml", config)
-        assert {found.image for found in read(root).found} == {"images/a.jpg", "images/b.jpg"}
+        assert {annotation.image for annotation in read(root).annotations} == {"images/a.jpg", "images/b.jpg"}
 
 
 @settings(max_examples=60)
@@ -249,11 +254,11 @@ def test_good_lines_survive_bad_ones(bad: list[str]) -> None:
 
 
 def image(
-    name: str = "a.jpg", *boxes: LabelledBox, size: tuple[int, int] = (640, 480), split: str = "TRAIN"
+    name: str = "a.jpg", *boxes: LabelledBox, size: tuple[int, int] = (640, 480), dataset_type: str = "TRAIN"
 ) -> ImageAnnotation:
-    assert split in ("TRAIN", "TEST")
+    assert dataset_type in ("TRAIN", "TEST")
     return ImageAnnotation(
-        name, "detection", boxes=boxes, size=size, split="TRAIN" if split == "TRAIN" else "TEST"
+        name, "detection", boxes=boxes, size=size, dataset_type="TRAIN" if dataset_type == "TRAIN" else "TEST"
     )
 
 
@@ -268,9 +273,9 @@ def image_annotations(draw: st.DrawFn) -> list[ImageAnnotation]:
             share = draw(st.floats(0.01, 0.1))
             # Boxes of one label alike would be one.
             boxes.append(LabelledBox(f"label {index}", left, top, share * width, share * height))
-        splits: tuple[RequestedDatasetType, ...] = ("TRAIN", "TEST")
-        split = draw(st.sampled_from(splits))
-        made.append(image(f"images/{number}.jpg", *boxes, size=(width, height), split=split))
+        dataset_types: tuple[RequestedDatasetType, ...] = ("TRAIN", "TEST")
+        dataset_type = draw(st.sampled_from(dataset_types))
+        made.append(image(f"images/{number}.jpg", *boxes, size=(width, height), dataset_type=dataset_type))
     return made
 
 
@@ -278,16 +283,16 @@ def image_annotations(draw: st.DrawFn) -> list[ImageAnnotation]:
 @given(image_annotations())
 def test_what_is_written_is_read_again(given: list[ImageAnnotation]) -> None:
     with TemporaryDirectory() as folder:
-        root = touch(Path(folder), *(found.image for found in given))
+        root = touch(Path(folder), *(annotation.image for annotation in given))
         yolo.write_yolo(root, given)
         result = read(root)
-    # Without a box no class has a name, and that is told.
-    assert result.reasons == ({} if any(found.boxes for found in given) else {"no_names": 1})
-    assert len(result.found) == len(given)
+    # Without a box no class has a name, and that is a problem.
+    assert result.reasons == ({} if any(annotation.boxes for annotation in given) else {"no_names": 1})
+    assert len(result.annotations) == len(given)
     for before in given:
         assert before.size
         after = in_pixels(result.of(before.image), *before.size)
-        assert (after.kind, after.split) == ("detection", before.split)
+        assert (after.kind, after.dataset_type) == ("detection", before.dataset_type)
         assert [box.label for box in after.boxes] == [box.label for box in before.boxes]
         for written, box in zip(before.boxes, after.boxes, strict=True):
             # Of the image's sides: a box at 0 has no size of its own to be measured by.
@@ -298,7 +303,7 @@ def test_what_is_written_is_read_again(given: list[ImageAnnotation]) -> None:
 
 def test_the_configuration_names_what_trainers_look_for(tmp_path: Path) -> None:
     yolo.write_yolo(
-        tmp_path, [image("a.jpg", LabelledBox("Größe: 8", 1, 2, 3, 4)), image("b.jpg", split="TEST")]
+        tmp_path, [image("a.jpg", LabelledBox("Größe: 8", 1, 2, 3, 4)), image("b.jpg", dataset_type="TEST")]
     )
     written = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
     assert written["names"] == {0: "Größe: 8"}
@@ -321,7 +326,7 @@ def test_writing_takes_images_one_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("annotation", "words"),
     [
         (ImageAnnotation("a.jpg", "classification", labels=("bolt",)), "image-level labels"),
         (ImageAnnotation("a.jpg", "detection"), "size"),
@@ -331,9 +336,9 @@ def test_writing_takes_images_one_by_one(tmp_path: Path) -> None:
         (image("a.jpg", LabelledBox("bolt", float("nan"), 1, 2, 3)), "no box"),
     ],
 )
-def test_what_cannot_be_written(tmp_path: Path, found: ImageAnnotation, words: str) -> None:
+def test_what_cannot_be_written(tmp_path: Path, annotation: ImageAnnotation, words: str) -> None:
     folder = tmp_path / "set"
     with pytest.raises(ValueError, match=words):
-        yolo.write_yolo(folder, [found])
+        yolo.write_yolo(folder, [annotation])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
     shutil.rmtree(folder)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.fixtures.deployment import aws, world
-from tests.fixtures.incoming import clients, drop
+from tests.fixtures.incoming import clients, data_bucket
 from tests.fixtures.moto_calls import one_call_at_a_time
 
-__all__ = ["aws", "clients", "drop", "one_call_at_a_time", "world"]
+__all__ = ["aws", "clients", "data_bucket", "one_call_at_a_time", "world"]

@@ -1,4 +1,4 @@
-"""The ledger of sides."""
+"""The split ledger."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import zlib
 
 import pytest
 
-from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import split_ledger
-from lambdas.domain.catalogue.split_ledger import BUCKETS, Assigned, CatalogueError, Ledger
+from lambdas.domain.catalogue.errors import CatalogueError
+from lambdas.domain.catalogue.split_ledger import BUCKETS, AssignedImage, Ledger
 from tests.fixtures.deployment import World
 
 
-def assigned(name: str, bucket: str = "ab") -> Assigned:
+def assigned(name: str, bucket: str = "ab") -> AssignedImage:
     sha256 = bucket + hashlib.sha256(name.encode()).hexdigest()[2:]
     looks = hashlib.md5(name.encode()).hexdigest()[:16]  # noqa: S324 a number like any other
-    return Assigned(sha256, "TEST" if name.startswith("test") else "TRAIN", looks)
+    return AssignedImage(sha256, "TEST" if name.startswith("test") else "TRAIN", looks)
 
 
 def test_what_was_assigned_is_read(world: World) -> None:
@@ -26,22 +26,26 @@ def test_what_was_assigned_is_read(world: World) -> None:
     ledger.assign(world.catalogue, "ab", [two])
     ledger.assign(world.catalogue, "ab", [one])
     ledger.assign(world.catalogue, "ff", [other])
-    for found in (ledger, Ledger.read(world.catalogue)):
-        assert found.bucket("ab") == sorted([one, two], key=lambda each: each.sha256)
-        assert found.bucket("ff") == [other]
-        assert [found.side_of(each.sha256) for each in (one, other, two)] == ["TRAIN", "TRAIN", "TEST"]
-        assert found.side_of(assigned("none").sha256) is None
-    assert catalogue_images.side_of(world.catalogue, two.sha256) == "TEST"
-    assert catalogue_images.side_of(world.catalogue, other.sha256) == "TRAIN"
-    assert catalogue_images.side_of(world.catalogue, assigned("none").sha256) is None
-    assert catalogue_images.side_of(world.catalogue, "00" * 32) is None
+    for known in (ledger, Ledger.read(world.catalogue)):
+        assert known.bucket("ab") == sorted([one, two], key=lambda each: each.sha256)
+        assert known.bucket("ff") == [other]
+        assert [known.dataset_type_of(each.sha256) for each in (one, other, two)] == [
+            "TRAIN",
+            "TRAIN",
+            "TEST",
+        ]
+        assert known.dataset_type_of(assigned("none").sha256) is None
+    assert split_ledger.dataset_type_of(world.catalogue, two.sha256) == "TEST"
+    assert split_ledger.dataset_type_of(world.catalogue, other.sha256) == "TRAIN"
+    assert split_ledger.dataset_type_of(world.catalogue, assigned("none").sha256) is None
+    assert split_ledger.dataset_type_of(world.catalogue, "00" * 32) is None
 
 
 def test_a_perceptual_hash_is_not_taken_for_an_image(world: World) -> None:
     """Lines are searched for whole hashes."""
     one = assigned("one")
     Ledger.read(world.catalogue).assign(world.catalogue, "ab", [one])
-    assert catalogue_images.side_of(world.catalogue, "ab" + one.sha256[:62]) is None
+    assert split_ledger.dataset_type_of(world.catalogue, "ab" + one.sha256[:62]) is None
 
 
 def test_of_two_that_write_at_once_one_is_refused(world: World) -> None:

@@ -9,15 +9,15 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import snapshot_rows
-from tests.fixtures.incoming import Drop
+from tests.fixtures.incoming import DataBucket
 from tests.fixtures.tables import definition
 
 ITEM = {"id": "image#1", "status": "conflict", "changed_at": "2026", "key": "images/1.jpg", "width": 7}
 
 
-def query(drop: Drop, **more: Any) -> list[dict[str, Any]]:
+def query(data_bucket: DataBucket, **more: Any) -> list[dict[str, Any]]:
     condition = Key("status").eq("conflict")
-    return drop.table.query(IndexName="by_status", KeyConditionExpression=condition, **more)["Items"]
+    return data_bucket.table.query(IndexName="by_status", KeyConditionExpression=condition, **more)["Items"]
 
 
 def test_the_definitions_are_those_of_the_template() -> None:
@@ -30,16 +30,18 @@ def test_the_definitions_are_those_of_the_template() -> None:
     assert [key["AttributeName"] for key in definition("reviews")["KeySchema"]] == ["id", "part"]
 
 
-def test_an_index_answers_with_what_it_holds(drop: Drop) -> None:
-    drop.table.put_item(Item=ITEM)
-    assert query(drop) == [{name: value for name, value in ITEM.items() if name != "width"}]
-    assert query(drop, FilterExpression=Attr("width").exists()) == []
+def test_an_index_answers_with_what_it_holds(data_bucket: DataBucket) -> None:
+    data_bucket.table.put_item(Item=ITEM)
+    assert query(data_bucket) == [{name: value for name, value in ITEM.items() if name != "width"}]
+    assert query(data_bucket, FilterExpression=Attr("width").exists()) == []
 
 
-def test_an_index_refuses_to_be_asked_for_what_it_does_not_hold(drop: Drop) -> None:
-    drop.table.put_item(Item=ITEM)
+def test_an_index_refuses_to_be_asked_for_what_it_does_not_hold(data_bucket: DataBucket) -> None:
+    data_bucket.table.put_item(Item=ITEM)
     with pytest.raises(ClientError, match="does not project") as refused:
-        query(drop, ProjectionExpression="id, width")
+        query(data_bucket, ProjectionExpression="id, width")
     assert refused.value.response["Error"]["Code"] == "ValidationException"
     names = {"#key": "key"}
-    assert query(drop, ProjectionExpression="#key", ExpressionAttributeNames=names) == [{"key": ITEM["key"]}]
+    assert query(data_bucket, ProjectionExpression="#key", ExpressionAttributeNames=names) == [
+        {"key": ITEM["key"]}
+    ]

@@ -33,7 +33,7 @@ def put_image(cli: Cli, number: int, status: str, **more: Any) -> None:
 
 def test_status_of_a_new_deployment(cli: Cli) -> None:
     document = cli.json("status")
-    assert document["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0, "withdrawn": 0}
+    assert document["images"] == {"unlabelled": 0, "labelled": 0, "conflict": 0, "excluded": 0}
     assert (document["champion"], document["run"], document["running"], document["rejected"]) == (
         None,
         None,
@@ -53,7 +53,7 @@ def test_status_counts_images_and_says_why_some_conflict(history: Cli) -> None:
     put_image(history, 3, "unlabelled")
     put_image(history, 4, "conflict", conflict_reason="it lies in folders of different labels: 'a', 'b'")
     document = history.json("status")
-    assert document["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1, "withdrawn": 0}
+    assert document["images"] == {"unlabelled": 1, "labelled": 3, "conflict": 1, "excluded": 0}
     assert document["conflicts"][0]["reason"].startswith("it lies in folders")
     assert (document["new_since_last_run"], document["missing_for_a_run"]) == (3, 17)
     assert "it lies in folders of different labels" in history("status").stdout
@@ -63,7 +63,7 @@ def test_status_names_images_that_annotations_wait_for(cli: Cli) -> None:
     for number in range(12):
         annotation = Annotation("parts-data", f"incoming/annotations/{number:02}.jpg", "detection")
         at = f"2026-01-31T12:00:{number:02d}.000000Z"
-        pending.put_pending(cli.catalogue, pending.Pending(annotation, at, "m.manifest", 1, at))
+        pending.put_pending(cli.catalogue, pending.PendingAnnotation(annotation, at, "m.manifest", 1, at))
     document = cli.json("status")["waiting_for_images"]
     assert (document["count"], len(document["longest"])) == (12, 10)
     shown = cli("status").stdout

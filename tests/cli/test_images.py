@@ -188,8 +188,8 @@ def test_exclude_asks_and_restore_gives_back(filled: Cli) -> None:
     assert "--yes" in filled.json("images", "exclude", *hashes, exit_code=2)["error"]
     assert catalogued(filled)["a.jpg"]["status"] == "labelled"
     excluded = filled.json("images", "exclude", *[sha256[:10] for sha256 in hashes], "--yes")
-    assert [image["status"] for image in excluded] == ["withdrawn", "withdrawn"]
-    assert len(filled.json("images", "find", "--status", "withdrawn")) == 2
+    assert [image["status"] for image in excluded] == ["excluded", "excluded"]
+    assert len(filled.json("images", "find", "--status", "excluded")) == 2
     shown = filled("images", "restore", *hashes)
     assert shown.exit_code == 0 and f"{hashes[0][:12]}: labelled" in shown.stdout
     assert filled.json("images", "show", hashes[1])["labels"] == ["bolt", "nut"]

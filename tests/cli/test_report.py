@@ -10,11 +10,11 @@ from lambdas.domain.shared.records import Run
 from tests.fixtures.cli import Cli
 from tests.fixtures.cli_datasets import BUCKET
 
-FINDING = {"severity": "harms", "title": "2 labels [with] few images"}
+FINDING = {"severity": "warning", "title": "2 labels [with] few images"}
 
 
 def put_report(cli: Cli, snapshot: str) -> None:
-    document = {"verdict": "Training can start; 1 finding harms the model", "findings": [FINDING]}
+    document = {"verdict": "Training can start, with 1 warning", "findings": [FINDING]}
     for name, body in (("report.json", json.dumps(document)), ("report.html", f"<h1>{snapshot}</h1>")):
         cli.s3.put_object(Bucket=BUCKET, Key=of_snapshot.report_key(snapshot, name), Body=body.encode())
 
@@ -31,8 +31,8 @@ def test_the_newest_runs_report_is_told_and_its_page_saved(cli: Cli, tmp_path: P
     note_run(cli, "c", "2026-01-03T00:00:00Z", snapshot="f00d")
     page = tmp_path / "page.html"
     shown = cli("report", "--save", str(page)).stdout
-    assert "Snapshot 5a4b: Training can start; 1 finding harms the model" in shown
-    assert "harms  2 labels [with] few images" in shown
+    assert "Snapshot 5a4b: Training can start, with 1 warning" in shown
+    assert "warning  2 labels [with] few images" in shown
     assert page.read_text() == "<h1>5a4b</h1>"
     document = cli.json("report", "0ld", "--save", str(page))
     assert (document["snapshot"], document["page"]) == ("0ld", str(page))

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.main
 
+from cli import main as cli
 from docs import pictures
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +61,30 @@ def test_files_that_are_named_are_there(document: Path) -> None:
         if not path.startswith(".") and not any((folder / path).exists() for folder in folders)
     }
     assert missing == set()
+
+
+def _commands() -> set[str]:
+    """Every command of labelloop, those of groups with their group: status, images, images find."""
+    names = set()
+    for name, command in typer.main.get_command(cli.app).commands.items():  # pyrefly: ignore[missing-attribute]
+        names |= {name, *(f"{name} {subcommand}" for subcommand in getattr(command, "commands", ()))}
+    return names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_commands_that_are_named_are_there(document: Path) -> None:
+    """In code spans and at the beginning of lines of code; `images find|show` are two."""
+    commands = _commands()
+    groups = {command.split()[0] for command in commands if " " in command}
+    unknown: list[str] = []
+    for name, rest in re.findall(
+        r"(?:`|^)labelloop ([a-z][a-z-]*)(?: ([a-z|]+))?", document.read_text(), re.MULTILINE
+    ):
+        named = (
+            [f"{name} {subcommand}" for subcommand in rest.split("|")] if name in groups and rest else [name]
+        )
+        unknown += [command for command in named if command not in commands]
+    assert unknown == []
 
 
 @pytest.mark.parametrize("machine", ["retrain", "promote", "review"])

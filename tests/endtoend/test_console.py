@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from infra.routes import ROUTES
 from lambdas.domain.review.desk.task import Suggestion, Task
 from lambdas.domain.shared.annotation import Box
-from local import embedded
 from local.people import Person
 from local.scenes import Scene, detection_scenes
 from tests.browser import PATIENCE_MS, chromium
-from tests.endtoend.conftest import TUNING
 from tests.fixtures.console_pages import (
     add_people,
     client,
+    delete_open_tasks,
     desk_is_ready,
     execution_status,
     fill_in,
@@ -35,20 +35,6 @@ from tests.fixtures.console_pages import (
 )
 from tests.fixtures.deployed_loop import Loop, until
 
-pytestmark = pytest.mark.embedded
-
-CONTEXT = {
-    **TUNING,
-    "burst_quiet_seconds": "1",
-    "min_f1": "0",
-    "min_label_f1": "0",
-    "shadow_test_images": "2",
-    "review_confidence_threshold": "100",
-    "review_sample_rate": "0",
-    "review_wait_seconds": "0",
-    "review_claim_seconds": "120",
-    "review_cooldown_seconds": "86400",
-}
 LABELLED = 40
 WAITING = 4
 """Images that nobody has labelled, for the pages that need some."""
@@ -57,18 +43,26 @@ TRAINED_MS = 10 * PATIENCE_MS
 AGE = re.compile(r"^[0-9.]+ s$|^[0-9]+ min [0-9]+ s$")
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Running]:
-    """One whose trainings are as short as can be: what the model is worth does not matter here."""
-    variables = {"LABELLOOP_TRAINING_STEPS": "60", "SFN_WAIT_SCALE": "0.3"}
-    with embedded.stack_in(tmp_path_factory.mktemp("console"), variables=variables) as running:
-        yield running
+@dataclass(frozen=True)
+class Before:
+    """What others have left in the deployment."""
+
+    labelled: int
+    deleted: int
+    done: int
 
 
 @pytest.fixture(scope="module")
-def loop(stack: embedded.Running) -> Loop:
-    embedded.deploy(stack, name="console", context=CONTEXT)
-    return Loop(stack, "console")
+def loop(parts: Loop) -> Loop:
+    return parts
+
+
+@pytest.fixture(scope="module", autouse=True)
+def before(loop: Loop, people: dict[str, Person]) -> Before:
+    """No task is open."""
+    delete_open_tasks(loop, people["ann"])
+    table = tasks(loop)
+    return Before(len(labelled(loop)), table.count("deleted"), table.count("done"))
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +105,11 @@ def _seen(loop: Loop) -> Iterator[Seen]:
 # Runs
 
 
-def test_a_run_is_followed_while_it_happens(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
+def test_a_run_is_followed_while_it_happens(
+    loop: Loop, people: dict[str, Person], browser: Browser, before: Before
+) -> None:
     loop.drop_by_manifest(detection_scenes(LABELLED, seed=1), "first")
-    until(lambda: len(labelled(loop)) == LABELLED, 60, "the images are registered")
+    until(lambda: len(labelled(loop)) == before.labelled + LABELLED, 60, "the images are registered")
     page, complaints = signed_in(browser, loop, people["rita"], "runs")
     expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
     page.evaluate("window.loadedOnce = true")
@@ -158,6 +154,18 @@ def test_a_run_that_a_gate_rejects_says_why(loop: Loop, people: dict[str, Person
         expect(gate).to_contain_text(reason)
     expect(step(page, "Promote")).to_contain_text("Skipped")
     page.context.close()
+
+
+def test_what_can_be_read_is_read(loop: Loop, people: dict[str, Person]) -> None:
+    """The functions may ask whatever they need to."""
+    ann = client(loop, people["ann"])
+    routes = [route for some in ROUTES.values() for route in some]
+    read = [route.removeprefix("GET ") for route in routes if route.startswith("GET ") and "{" not in route]
+    assert len(read) == 7
+    for path in read:
+        assert ann.get(path)
+    assert {"first-model", "not-proven"} <= {run["id"] for run in ann.get("/api/runs")["runs"]}
+    assert ann.get("/api/runs/first-model")["steps"][0]["state"] == "done"
 
 
 def step(page: Page, title: str) -> Locator:
@@ -274,7 +282,7 @@ def test_a_detection_that_the_model_is_unsure_of_is_corrected(
 # Administration
 
 
-def test_tasks_are_managed(loop: Loop, people: dict[str, Person], browser: Browser) -> None:
+def test_tasks_are_managed(loop: Loop, people: dict[str, Person], browser: Browser, before: Before) -> None:
     for scene in detection_scenes(WAITING, seed=90):
         loop.put(f"incoming/unlabeled/{scene.name}.jpg", scene.jpeg())
     until(lambda: tasks(loop).count("open") == WAITING, 60, "every image is a task")
@@ -294,7 +302,7 @@ def test_tasks_are_managed(loop: Loop, people: dict[str, Person], browser: Brows
     row.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete the task", exact=True).click()
     expect(rows).to_have_count(WAITING - 1)
-    for state, count in (("Deleted", 1), ("Done", 2)):
+    for state, count in (("Deleted", before.deleted + 1), ("Done", before.done + 2)):
         tab(page, state).click()
         expect(tab(page, state)).to_have_text(f"{state} {count}")
         expect(rows).to_have_count(count)

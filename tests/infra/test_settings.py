@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from infra.settings import Settings, SettingsError, read
-from tests.infra.conftest import CONTEXT
+from tests.fixtures.built import CONTEXT
 
 
 def settings(**context: Any) -> Settings:

@@ -13,8 +13,7 @@ from infra.settings import Settings, SettingsError
 from infra.stack import LabelLoopStack
 from infra.workforce import digest
 from lambdas.domain.review.workforce import ground_truth_lambdas
-from tests.infra.conftest import CONTEXT
-from tests.infra.test_nag import findings
+from tests.fixtures import built
 
 WORKTEAM = "arn:aws:sagemaker:eu-west-1:111122223333:workteam/private-crowd/team"
 FLOW = "arn:aws:sagemaker:eu-west-1:111122223333:flow-definition/boxes"
@@ -30,7 +29,7 @@ ASKING = {
     "WatchJob": {"sagemaker:DescribeLabelingJob"},
     "ReadJob": {"sagemaker:DescribeLabelingJob"},
     "LoopFinished": set(),
-    "Flow": {
+    "FlowDefinition": {
         f"sagemaker:{verb}{kind}"
         for verb in ("Create", "Describe", "Delete")
         for kind in ("HumanTaskUi", "FlowDefinition")
@@ -49,9 +48,9 @@ Resources = Mapping[str, Any]
 def synthesized(tmp_path_factory: pytest.TempPathFactory) -> tuple[Resources, list[Any]]:
     """A deployment with both, and what cdk-nag finds in it."""
     folder = tmp_path_factory.mktemp("cdk.out")
-    app = cdk.App(context=CONTEXT, outdir=str(folder))
+    app = cdk.App(context=built.CONTEXT, outdir=str(folder))
     LabelLoopStack(app, Settings(a2i_workteam_arn=WORKTEAM, groundtruth_workteam_arn=WORKTEAM))
-    found = findings(app)
+    found = built.synthesize_with_nag(app)
     return json.loads((folder / "labelloop.template.json").read_text())["Resources"], found
 
 
@@ -117,7 +116,7 @@ def test_executions_are_told_by_those_who_settle_alone(resources: Resources) -> 
 
 def test_a_role_is_passed_to_sagemaker_alone_and_jobs_go_to_the_work_team(resources: Resources) -> None:
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    for name in ("StartJob", "Flow"):
+    for name in ("StartJob", "FlowDefinition"):
         (passing,) = (one for one in of_function(resources, name) if one["Action"] == "iam:PassRole")
         assert passing["Condition"] == to_sagemaker
     (creating,) = (

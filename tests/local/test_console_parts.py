@@ -28,7 +28,7 @@ from local.ministack_patches import cdn_origins, task_tokens
 
 
 class Origins:
-    """MiniStack's CloudFront with the mended function; what is asked of either origin is written down."""
+    """MiniStack's CloudFront with its patch; what is asked of either origin is written down."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("ministack")
@@ -148,9 +148,9 @@ class StepFunctions(SimpleNamespace):
         self, state: dict[str, Any], name: str, type: str, given: Any, context: Any
     ) -> Any:
         assert type == "number"
-        found = re.fullmatch(r"\{% \$states\.input\.(\w+) %\}", state[name])
-        assert found
-        return given[found[1]]
+        match = re.fullmatch(r"\{% \$states\.input\.(\w+) %\}", state[name])
+        assert match
+        return given[match[1]]
 
 
 @pytest.fixture
@@ -179,11 +179,11 @@ def test_tasks_that_wait_for_no_token_are_left_alone(tokens: tuple[StepFunctions
 
 
 def test_a_function_that_cannot_take_the_token_fails_the_task(tokens: tuple[StepFunctions, Any]) -> None:
-    module, mended = tokens
+    module, patched = tokens
     module.fails = True
     with pytest.raises(ExecutionError, match="it broke"):
-        mended.invoke_with_callback("r", {}, "token", {"HeartbeatSeconds": 60})
-    assert (module._task_tokens, mended._listener._waiting) == ({}, {})
+        patched.invoke_with_callback("r", {}, "token", {"HeartbeatSeconds": 60})
+    assert (module._task_tokens, patched._listener._waiting) == ({}, {})
 
 
 def test_functions_that_are_given_no_token_fail_as_before(tokens: tuple[StepFunctions, Any]) -> None:
@@ -196,19 +196,19 @@ def test_functions_that_are_given_no_token_fail_as_before(tokens: tuple[StepFunc
 
 
 def test_a_function_that_takes_the_token_is_waited_for(tokens: tuple[StepFunctions, Any]) -> None:
-    module, mended = tokens
-    assert mended.invoke_with_callback("r", {}, "token", {"HeartbeatSeconds": 60}) == "waited"
+    module, patched = tokens
+    assert patched.invoke_with_callback("r", {}, "token", {"HeartbeatSeconds": 60}) == "waited"
     assert module.called == [("asks", {"token": "token"})]
-    assert mended._listener._waiting == {}, "nobody listens for it any more"
+    assert patched._listener._waiting == {}, "nobody listens for it any more"
 
 
 class Heard:
     """A task that waits, and the listener that looks after it, in its own time."""
 
-    def __init__(self, module: StepFunctions, mended: Any) -> None:
+    def __init__(self, module: StepFunctions, patched: Any) -> None:
         module._task_tokens["t"] = {"event": threading.Event(), "error": None, "heartbeat": None}
         self.token: dict[str, Any] = module._task_tokens["t"]
-        self._listener = mended._listener
+        self._listener = patched._listener
         self._listener._thread = threading.current_thread()  # so that none starts
         self._listener.listen("t", 60.0)
         self.waiting = self._listener._waiting["t"]
@@ -258,15 +258,15 @@ class Console:
 
         class Taken(BaseHTTPRequestHandler):
             def answer(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                outer.asked.append((self.command, self.path, dict(self.headers), body))
-                form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-                status, headers, said = outer.answer(urlsplit(self.path).path, form)
+                sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.asked.append((self.command, self.path, dict(self.headers), sent))
+                form = {name: values[0] for name, values in parse_qs(sent.decode()).items()}
+                status, headers, body = outer.answer(urlsplit(self.path).path, form)
                 self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(said))}.items():
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(said)
+                self.wfile.write(body)
 
             do_GET = do_POST = do_PUT = answer
 
@@ -299,8 +299,8 @@ class Console:
             "/api/none": (204, b""),
             "/api/refused": (403, b'{"error": {"code": "forbidden"}}'),
         }
-        status, said = answers.get(path, (502, b"<h1>Bad gateway</h1>"))
-        return status, {}, said
+        status, body = answers.get(path, (502, b"<h1>Bad gateway</h1>"))
+        return status, {}, body
 
 
 @pytest.fixture
@@ -355,8 +355,8 @@ def test_people_sign_in_with_the_password_they_were_given(monkeypatch: pytest.Mo
         first = people.add_person(stack, pool, "rita", ["reviewers"])
         again = people.add_person(stack, pool, "rita", ["reviewers"])
         assert first.password != again.password
-        found = cognito.admin_get_user(UserPoolId=pool, Username="rita")
-        assert found["UserStatus"] == "CONFIRMED"
+        described = cognito.admin_get_user(UserPoolId=pool, Username="rita")
+        assert described["UserStatus"] == "CONFIRMED"
         groups = cognito.admin_list_groups_for_user(UserPoolId=pool, Username="rita")["Groups"]
         assert [group["GroupName"] for group in groups] == ["reviewers"]
         for kind in ("[a-z]", "[A-Z]", "[0-9]", "[^A-Za-z0-9]", ".{12}"):

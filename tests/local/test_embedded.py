@@ -39,10 +39,10 @@ def client(stack: Running, service: str, **other_keys: str) -> Any:
 
 
 def processes_of(stack: Running) -> list[str]:
-    found = subprocess.run(
+    listed = subprocess.run(
         ["ps", "-o", "args=", "-g", str(stack.pid)], capture_output=True, text=True, check=False
     )
-    return found.stdout.splitlines()
+    return listed.stdout.splitlines()
 
 
 def test_it_answers_and_leaves_no_process(home: Path) -> None:
@@ -81,8 +81,8 @@ def test_stacks_that_start_at_once_have_a_port_each(tmp_path: Path) -> None:
     homes = [tmp_path / "one", tmp_path / "two"]
     try:
         with ThreadPoolExecutor(2) as threads:
-            one, two = threads.map(embedded.start, homes)
-        assert one.port != two.port
+            first, second = threads.map(embedded.start, homes)
+        assert first.port != second.port
     finally:
         for home in homes:
             embedded.stop(home)

@@ -14,7 +14,7 @@ from lambdas.domain.register.arrivals import Arrival
 from lambdas.domain.retrain import requests as retrain_requests
 from lambdas.services import services
 from tests.fixtures.images import picture
-from tests.fixtures.incoming import BUCKET, Drop
+from tests.fixtures.incoming import BUCKET, DataBucket
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Context:
 
 
 @pytest.fixture
-def asked(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def asked(data_bucket: DataBucket, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Requests for a run that the handler made."""
     requests: list[str] = []
     for name, value in {
@@ -42,7 +42,7 @@ def asked(drop: Drop, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(
         retrain_requests, "request_run_if_due", lambda *arguments: requests.append(arguments[3])
     )
-    monkeypatch.setattr(services(), "s3", drop.s3)
+    monkeypatch.setattr(services(), "s3", data_bucket.s3)
     return requests
 
 
@@ -88,49 +88,57 @@ def handle(event: dict[str, Any]) -> list[str]:
     return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
 
-def test_a_batch_is_registered_and_a_run_is_asked_for_once(drop: Drop, asked: list[str]) -> None:
+def test_a_batch_is_registered_and_a_run_is_asked_for_once(data_bucket: DataBucket, asked: list[str]) -> None:
     arrivals = [
-        drop.put(f"incoming/labeled/cat/a+b %20 {number}.jpg", picture(number)) for number in range(3)
+        data_bucket.put(f"incoming/labeled/cat/a+b %20 {number}.jpg", picture(number)) for number in range(3)
     ]
     assert handle(sqs_event(*arrivals)) == []
-    assert {key for image in drop.images() for key in image.sources} == {arrival.key for arrival in arrivals}
+    assert {key for image in data_bucket.images() for key in image.sources} == {
+        arrival.key for arrival in arrivals
+    }
     assert len(asked) == 1
 
 
 def test_what_became_of_objects_is_counted(
-    drop: Drop, asked: list[str], capsys: pytest.CaptureFixture[str]
+    data_bucket: DataBucket, asked: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arrivals = [
-        drop.put(f"incoming/unlabeled/{number}", data) for number, data in enumerate([picture(), b"junk"])
+        data_bucket.put(f"incoming/unlabeled/{number}", data)
+        for number, data in enumerate([picture(), b"junk"])
     ]
     handle(sqs_event(*arrivals))
     published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     assert [(line["ObjectsRegistered"], line["ObjectsRejected"]) for line in published] == [([1.0], [1.0])]
 
 
-def test_no_run_is_asked_for_if_no_label_changed(drop: Drop, asked: list[str]) -> None:
+def test_no_run_is_asked_for_if_no_label_changed(data_bucket: DataBucket, asked: list[str]) -> None:
     arrivals = [
-        drop.put("incoming/unlabeled/a.jpg", picture()),
-        drop.put("incoming/unlabeled/b.jpg", b"junk"),
+        data_bucket.put("incoming/unlabeled/a.jpg", picture()),
+        data_bucket.put("incoming/unlabeled/b.jpg", b"junk"),
     ]
     assert handle(sqs_event(*arrivals)) == []
     assert asked == []
 
 
 def test_a_request_that_fails_fails_no_record(
-    drop: Drop, asked: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    data_bucket: DataBucket,
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def unavailable(*_: object) -> None:
         raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "StartExecution")
 
     monkeypatch.setattr(retrain_requests, "request_run_if_due", unavailable)
-    assert handle(sqs_event(drop.put("incoming/labeled/cat/a.jpg", picture()))) == []
+    assert handle(sqs_event(data_bucket.put("incoming/labeled/cat/a.jpg", picture()))) == []
     assert "could not ask for a run" in caplog.text
 
 
-def test_one_record_fails_alone(drop: Drop, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    arrivals = [drop.put(f"incoming/labeled/cat/{number}.jpg", picture(number)) for number in range(3)]
-    get_object = drop.s3.get_object
+def test_one_record_fails_alone(
+    data_bucket: DataBucket, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrivals = [data_bucket.put(f"incoming/labeled/cat/{number}.jpg", picture(number)) for number in range(3)]
+    get_object = data_bucket.s3.get_object
 
     def failing(**arguments: Any) -> Any:
         if arguments["Key"] == arrivals[1].key:
@@ -138,27 +146,31 @@ def test_one_record_fails_alone(drop: Drop, asked: list[str], monkeypatch: pytes
         return get_object(**arguments)
 
     with monkeypatch.context() as unreliable:
-        unreliable.setattr(drop.s3, "get_object", failing)
+        unreliable.setattr(data_bucket.s3, "get_object", failing)
         assert handle(sqs_event(*arrivals)) == ["message-1"]
-    assert len(drop.images()) == 2
+    assert len(data_bucket.images()) == 2
     assert len(asked) == 1
     assert handle(sqs_event(arrivals[1])) == [], "delivered again"
-    assert len(drop.images()) == 3
+    assert len(data_bucket.images()) == 3
 
 
-def test_a_batch_that_fails_whole_is_told_message_by_message(drop: Drop, asked: list[str]) -> None:
-    event = sqs_event(drop.put("incoming/unlabeled/a.jpg", picture()))
+def test_a_batch_that_fails_whole_is_told_message_by_message(
+    data_bucket: DataBucket, asked: list[str]
+) -> None:
+    event = sqs_event(data_bucket.put("incoming/unlabeled/a.jpg", picture()))
     event["Records"][0]["body"] = "not an event"
     assert handle(event) == ["message-0"]
 
 
-def test_an_unversioned_bucket_has_no_version_in_its_events(drop: Drop, asked: list[str]) -> None:
-    drop.s3.create_bucket(Bucket="unversioned")
-    drop.s3.put_object(Bucket="unversioned", Key="incoming/unlabeled/a.jpg", Body=picture())
+def test_an_unversioned_bucket_has_no_version_in_its_events(
+    data_bucket: DataBucket, asked: list[str]
+) -> None:
+    data_bucket.s3.create_bucket(Bucket="unversioned")
+    data_bucket.s3.put_object(Bucket="unversioned", Key="incoming/unlabeled/a.jpg", Body=picture())
     event = sqs_event(Arrival("unversioned", "incoming/unlabeled/a.jpg", None, 1000, ""))
     body = json.loads(event["Records"][0]["body"])
     del body["detail"]["object"]["version-id"], body["detail"]["object"]["sequencer"]
     event["Records"][0]["body"] = json.dumps(body)
     assert handle(event) == []
-    listed = drop.s3.list_objects_v2(Bucket="unversioned")["Contents"]
-    assert [found["Key"] for found in listed] == [image.key for image in drop.images()]
+    listed = data_bucket.s3.list_objects_v2(Bucket="unversioned")["Contents"]
+    assert [entry["Key"] for entry in listed] == [image.key for image in data_bucket.images()]

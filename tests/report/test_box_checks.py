@@ -7,7 +7,7 @@ import pytest
 from lambdas.domain.report import Finding
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.boxes import iou
-from tests.fixtures.report_images import box, detection, found, good_detections, made
+from tests.fixtures.report_images import box, detection, finding_of, good_detections, made
 
 
 def findings_of(*boxes: Box, width: int = 640, height: int = 480) -> dict[str, Finding]:
@@ -42,13 +42,13 @@ def test_boxes_are_measured_as_scaled_down() -> None:
 
 
 def test_boxes_that_are_small_on_their_image() -> None:
-    assert findings_of(box(width=20, height=15))["box_small"].severity == "harms"
+    assert findings_of(box(width=20, height=15))["box_small"].severity == "warning"
     assert findings_of(box(width=20, height=16)) == {}
 
 
 def test_boxes_that_fill_their_image() -> None:
     giant = findings_of(box(left=0, top=0, width=640, height=457))["box_giant"]
-    assert (giant.severity, giant.count) == ("note", 1)
+    assert (giant.severity, giant.count) == ("info", 1)
     assert findings_of(box(left=0, top=0, width=640, height=456)) == {}
 
 
@@ -73,7 +73,7 @@ def test_boxes_in_pairs_do_not_hang_on_their_order() -> None:
 
 def test_at_most_twelve_images_are_shown() -> None:
     images = [detection(f"twice-{number}", box(), box()) for number in range(50)]
-    finding = found(made([*good_detections(), *images]), "box_doubled")
+    finding = finding_of(made([*good_detections(), *images]), "box_doubled")
     assert finding.count == 50
     assert len(finding.examples) == 12
     assert finding.details == ("on 50 images",)

@@ -63,7 +63,7 @@ def test_the_verdict_and_headings_come_in_order() -> None:
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    assert page.text.index("Stopped: 1 finding") < page.text.index("Errors that would waste the training")
+    assert page.text.index("Stopped: 1 error") < page.text.index("Errors that would waste the training")
     assert page.text.index("Errors that would waste the training") < page.text.index("The dataset in numbers")
 
 
@@ -118,10 +118,12 @@ def test_the_page_is_bounded() -> None:
             box(label, 0, 0, 4000, 3000),
             box(label, 0, 0, 4000, 3000),
         ]
-        side = "TEST" if number % 5 == 0 else "TRAIN"
+        dataset_type = "TEST" if number % 5 == 0 else "TRAIN"
         key = "images/" + "&" * 900 + str(number)
         images.append(
-            detection(key, *crowd, side=side, width=4000, height=3000, group=f"g{number // 2 % 300}")
+            detection(
+                key, *crowd, dataset_type=dataset_type, width=4000, height=3000, group=f"g{number // 2 % 300}"
+            )
         )
         if number % 3 == 0:
             images.append(replace(images[-1], key=f"{key}s", width=50))
@@ -142,9 +144,11 @@ def test_scenes_make_a_page() -> None:
     for number, scene in enumerate(detection_scenes(12, seed=5)):
         files[scene.name] = scene.jpeg()
         boxes = [box(b.label, b.left, b.top, b.width, b.height) for b in scene.boxes]
-        side = "TEST" if number % 4 == 0 else "TRAIN"
+        dataset_type = "TEST" if number % 4 == 0 else "TRAIN"
         width, height = scene.image.size
-        images.append(detection(scene.name, *boxes, boxes[0], side=side, width=width, height=height))
+        images.append(
+            detection(scene.name, *boxes, boxes[0], dataset_type=dataset_type, width=width, height=height)
+        )
     report = made(images, thumbnail=files.get)
     assert len(report.thumbnails) == 12
     assert len(page_of(report).of("svg")) >= 12

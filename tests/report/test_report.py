@@ -19,7 +19,7 @@ from tests.fixtures.report_markup import check_markup
 
 
 def bad_detections() -> list[ReportImage]:
-    """A data set with something of everything."""
+    """A dataset with something of everything."""
     images = good_detections()
     for number in range(40):
         images += [
@@ -30,7 +30,10 @@ def bad_detections() -> list[ReportImage]:
             detection(f"small-{number}", box(width=5, height=5), width=60),
             detection(f"all-{number}", box(left=0, top=0, width=640, height=480)),
             detection(
-                f"series-{number}", box(), group=f"g{number // 3}", side="TEST" if number % 2 else "TRAIN"
+                f"series-{number}",
+                box(),
+                group=f"g{number // 3}",
+                dataset_type="TEST" if number % 2 else "TRAIN",
             ),
             detection(f"empty-{number}"),
             detection(f"name-{number}", box(("Bolt", "gears", "nut")[number % 3])),
@@ -60,19 +63,19 @@ def test_the_images_are_read_once_and_not_kept() -> None:
     def stream() -> Iterator[ReportImage]:
         nonlocal alive
         for number in range(5_000):
-            most.append(alive)
+            alive_before.append(alive)
             alive += 1
-            side = "TEST" if number % 5 == 0 else "TRAIN"
-            yield Counted(str(number), 640, 480, side, "detection", (), (box(), box()), "", "")
+            dataset_type = "TEST" if number % 5 == 0 else "TRAIN"
+            yield Counted(str(number), 640, 480, dataset_type, "detection", (), (box(), box()), "", "")
 
-    most: list[int] = []
+    alive_before: list[int] = []
     assert made(stream()).statistics.total == 5_000
-    assert max(most) < 100
+    assert max(alive_before) < 100
 
 
 def test_the_worst_comes_first() -> None:
     report = made(bad_detections(), unusable=UnusableCounts(3, 2, 1, 1, {"nothing on the image": 2}))
-    order = [("stops", "harms", "note").index(finding.severity) for finding in report.findings]
+    order = [("error", "warning", "info").index(finding.severity) for finding in report.findings]
     assert order == sorted(order)
     assert len(set(codes(report))) == len(codes(report)), (
         "a code names one finding, and its place on the page"
@@ -88,14 +91,16 @@ def test_examples_are_shared_out_among_the_findings() -> None:
 
 def test_many_findings_show_fewer_examples_each() -> None:
     shown = tuple(Example(str(number), 64, 64, "TRAIN", (), ()) for number in range(12))
-    findings = [Finding(str(number), "note", "", "", "", 12, shown) for number in range(14)]
+    findings = [Finding(str(number), "info", "", "", "", 12, shown) for number in range(14)]
     assert [len(finding.examples) for finding in share_out(findings)] == [8] * 14
     assert share_out(findings[:10]) == tuple(findings[:10])
 
 
 def test_an_edge_of_a_histogram_belongs_to_the_bin_above() -> None:
-    for side, name in ((511, "256-511"), (512, "512-1023")):
-        sizes = made([detection("a", width=side, height=300)]).as_dict()["statistics"]["histograms"][0]
+    for dataset_type, name in ((511, "256-511"), (512, "512-1023")):
+        sizes = made([detection("a", width=dataset_type, height=300)]).as_dict()["statistics"]["histograms"][
+            0
+        ]
         assert [entry["name"] for entry in sizes["bins"] if entry["train"]] == [name]
 
 
@@ -114,12 +119,12 @@ def test_only_examples_are_fetched() -> None:
 def test_what_the_verdict_says() -> None:
     good = good_detections()
     assert made(good).verdict == "Training can start"
-    harmed = made([*good, detection("a", box(left=-5))])
-    assert harmed.verdict == "Training can start; 1 finding harms the model"
-    assert not harmed.stops
+    warned = made([*good, detection("a", box(left=-5))])
+    assert warned.verdict == "Training can start, with 1 warning"
+    assert not warned.errors
     stopped = made([*good, detection("a", box("nut"))])
-    assert stopped.verdict == "Stopped: 1 finding would waste the training"
-    assert [finding.code for finding in stopped.stops] == ["label_only_in_train"]
+    assert stopped.verdict == "Stopped: 1 error would waste the training"
+    assert [finding.code for finding in stopped.errors] == ["label_only_in_train"]
 
 
 def test_the_json_has_the_numbers_of_each_label() -> None:
@@ -150,7 +155,7 @@ _IMAGES = st.builds(
     key=st.text(max_size=30),
     width=st.integers(0, 5000),
     height=st.integers(0, 5000),
-    side=st.sampled_from(["TRAIN", "TEST"]),
+    dataset_type=st.sampled_from(["TRAIN", "TEST"]),
     kind=st.sampled_from(["classification", "detection"]),
     labels=st.lists(st.text(alphabet=st.characters(), max_size=8), max_size=4).map(tuple),
     boxes=st.lists(_BOXES, max_size=5).map(tuple),

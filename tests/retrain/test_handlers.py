@@ -151,7 +151,7 @@ def test_check_data_leaves_a_report_beside_the_snapshot(world: World) -> None:
         "reason": "",
     }
     body = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.json")["Body"].read()
-    assert {finding["severity"] for finding in json.loads(body)["findings"]} <= {"harms", "note"}
+    assert {finding["severity"] for finding in json.loads(body)["findings"]} <= {"warning", "info"}
     page = world.s3.get_object(Bucket=BUCKET, Key=f"datasets/{made}/report.html")
     assert page["ContentType"].startswith("text/html") and made in page["Body"].read().decode()
     assert str(world.run_record().data_report).startswith("Training can start")
@@ -206,7 +206,7 @@ def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
     made = snapshot(world)
     found = call(retrain.check_data, run=the_run(world), snapshot=made)
     assert not found["worth"]
-    assert found["reason"].startswith("the data-set report stops it: ")
+    assert found["reason"].startswith("the dataset report stops it: ")
     assert found["reason"].endswith(f"See s3://{BUCKET}/datasets/{made}/report.html")
 
 

@@ -146,7 +146,7 @@ def check(reviews: Reviews, people: Sequence[Person], task: Task) -> None:
         assert (person.who.sub in task.skipped) <= (person.skipped[task.id] > 0)
     image = reviews.image_of(task)
     if task.state == "done":
-        expected = {"labelled": "labelled", "nothing": "labelled", "unusable": "withdrawn"}[task.outcome]
+        expected = {"labelled": "labelled", "nothing": "labelled", "unusable": "excluded"}[task.outcome]
         assert image.status == expected
         assert image.changed_by.startswith("review by ")
         assert (task.seats, task.token) == ((), "")

@@ -137,11 +137,11 @@ def test_a_task_whose_image_is_gone_is_given_back(reviews: Reviews) -> None:
     assert (token, said.partition(":")[0]) == ("waits", "GivenBack")
 
 
-def test_a_withdrawn_image_stays_withdrawn(reviews: Reviews) -> None:
+def test_an_excluded_image_stays_excluded(reviews: Reviews) -> None:
     task = answered(reviews, reviews.task())
-    curation.withdraw(reviews.world.catalogue, task.image, "somebody else")
+    curation.exclude(reviews.world.catalogue, task.image, "somebody else")
     reviews.settler().settle_task(task)
-    assert reviews.image_of(task).status == "withdrawn"
+    assert reviews.image_of(task).status == "excluded"
     assert reviews.image_of(task).label_names == ("cat",)
 
 
@@ -198,4 +198,4 @@ def test_what_an_empty_or_unusable_image_leads_to(reviews: Reviews) -> None:
         "dark": reviews.image_of(dark),
     }
     assert (found["empty"].status, found["empty"].label_names) == ("labelled", ())
-    assert (found["dark"].status, found["dark"].changed_by) == ("withdrawn", "review by Ann: dark")
+    assert (found["dark"].status, found["dark"].changed_by) == ("excluded", "review by Ann: dark")

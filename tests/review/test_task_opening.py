@@ -108,7 +108,7 @@ def test_only_what_is_not_labelled_is_asked_about(reviews: Reviews) -> None:
     curation.relabel(
         reviews.world.catalogue, images[ids[0]].sha256, "classification", ("cat",), (), "somebody"
     )
-    curation.withdraw(reviews.world.catalogue, images[ids[1]].sha256, "somebody")
+    curation.exclude(reviews.world.catalogue, images[ids[1]].sha256, "somebody")
     reviews.opener().open(images[ids[2]], "unlabelled", "detection", None)
     asked: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Sides as images arrive over time."""
+"""TRAIN and TEST as images arrive over time."""
 
 from __future__ import annotations
 
@@ -32,37 +32,37 @@ class Shelf:
 
 
 class Arrivals:
-    """A data set that grows."""
+    """A dataset that grows."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
-        self.sides: dict[str, str] = {}
+        self.dataset_types: dict[str, str] = {}
         self._ledger = Ledger({})
 
-    def add(self, looks: int, wanted: RequestedDatasetType = "") -> str:
+    def add(self, looks: int, requested: RequestedDatasetType = "") -> str:
         sha256 = hashlib.sha256(str(len(self.rows)).encode()).hexdigest()
         key = f"images/{sha256}.jpg"
-        self.rows[sha256] = Row(key, 80, 70, f"{looks:016x}", "", "classification", ("cat",), wanted, "")
+        self.rows[sha256] = Row(key, 80, 70, f"{looks:016x}", "", "classification", ("cat",), requested, "")
         return sha256
 
     def snapshot(self, present: float = 1.0) -> Assignment:
-        """Assign what has no side; of what has one, so large a share is still in the data set."""
-        gone = set(sorted(self.sides)[int(present * len(self.sides)) :])
+        """Assign what is new; of what is assigned, so large a share is still in the dataset."""
+        gone = set(sorted(self.dataset_types)[int(present * len(self.dataset_types)) :])
         names = sorted(set(self.rows) - gone)
         images = Images()
         for name in names:
             images.add(self.rows[name])
         assignment = Assignment(images, self._ledger)
         assignment.write(cast("Table", Shelf()))
-        self.sides |= {name: assignment.side(index) for index, name in enumerate(names)}
+        self.dataset_types |= {name: assignment.dataset_type(index) for index, name in enumerate(names)}
         return assignment
 
     def looks(self, name: str) -> int:
         return int(self.rows[name].perceptual_hash, 16)
 
-    def sides_near(self, name: str, among: set[str]) -> set[str]:
+    def types_near(self, name: str, among: set[str]) -> set[str]:
         return {
-            self.sides[other]
+            self.dataset_types[other]
             for other in among - {name}
             if (self.looks(name) ^ self.looks(other)).bit_count() <= DISTANCE
         }
@@ -78,27 +78,30 @@ BATCHES = st.lists(st.tuples(st.lists(IMAGE, max_size=6), st.sampled_from([0.0, 
 
 @settings(max_examples=40)
 @given(BATCHES, st.integers(1, 6))
-def test_an_image_keeps_its_side_and_takes_that_of_its_near_duplicates(
+def test_an_image_keeps_its_dataset_and_takes_that_of_its_near_duplicates(
     batches: list[tuple[list[tuple[int, set[int], RequestedDatasetType]], float]], most: int
 ) -> None:
     """Whatever group it is in, and however full that is."""
     arrivals = Arrivals()
     with patch.object(near_duplicates, "MAX_GROUP", most):
         for batch, present in batches:
-            before = dict(arrivals.sides)
+            before = dict(arrivals.dataset_types)
             new = {
-                arrivals.add(looks ^ sum(1 << bit for bit in bits), wanted) for looks, bits, wanted in batch
+                arrivals.add(looks ^ sum(1 << bit for bit in bits), requested)
+                for looks, bits, requested in batch
             }
             arrivals.snapshot(present)
-            assert before.items() <= arrivals.sides.items()
-            asked = {name for name in new if arrivals.rows[name].split_wanted}
-            assert all(arrivals.sides[name] == arrivals.rows[name].split_wanted for name in asked)
+            assert before.items() <= arrivals.dataset_types.items()
+            asked = {name for name in new if arrivals.rows[name].requested_dataset_type}
+            assert all(
+                arrivals.dataset_types[name] == arrivals.rows[name].requested_dataset_type for name in asked
+            )
             for name in new - asked:
-                near = arrivals.sides_near(name, set(before) | asked)
-                assert len(near) != 1 or {arrivals.sides[name]} == near
+                near = arrivals.types_near(name, set(before) | asked)
+                assert len(near) != 1 or {arrivals.dataset_types[name]} == near
 
 
-def test_in_a_group_on_both_sides_the_nearest_counts() -> None:
+def test_in_a_group_in_both_datasets_the_nearest_counts() -> None:
     arrivals = Arrivals()
     arrivals.add(LOOKS, "TRAIN")
     arrivals.add(LOOKS ^ 0b1111, "TEST")
@@ -107,18 +110,18 @@ def test_in_a_group_on_both_sides_the_nearest_counts() -> None:
     between, beyond = arrivals.add(LOOKS ^ 0b11), arrivals.add(LOOKS ^ 0xFF)
     beyond_that = arrivals.add(LOOKS ^ 0xFFF)
     arrivals.snapshot()
-    assert [arrivals.sides[name] for name in (by_train, by_test, beyond)] == ["TRAIN", "TEST", "TEST"]
-    assert arrivals.sides[between] == "TRAIN", "as like the one as the other"
-    assert arrivals.sides[beyond_that] == "TEST", "it is like what is like the test image"
+    assert [arrivals.dataset_types[name] for name in (by_train, by_test, beyond)] == ["TRAIN", "TEST", "TEST"]
+    assert arrivals.dataset_types[between] == "TRAIN", "as like the one as the other"
+    assert arrivals.dataset_types[beyond_that] == "TEST", "it is like what is like the test image"
 
 
-def test_wishes_that_were_not_granted_are_counted() -> None:
+def test_requests_that_were_not_granted_are_counted() -> None:
     arrivals = Arrivals()
     with patch.object(split, "MAX_TEST_IMAGES", 2):
         for number in range(3):
             arrivals.add(LOOKS ^ FAR >> number, "TEST")
-        assert arrivals.snapshot().other_side() == 1
+        assert arrivals.snapshot().not_as_requested() == 1
     name = arrivals.add(LOOKS ^ 0xF0F0F0F0, "TRAIN")
-    assert arrivals.snapshot().other_side() == 1
-    arrivals.rows[name] = replace(arrivals.rows[name], split_wanted="TEST")
-    assert arrivals.snapshot().other_side() == 2, "it has its side since before"
+    assert arrivals.snapshot().not_as_requested() == 1
+    arrivals.rows[name] = replace(arrivals.rows[name], requested_dataset_type="TEST")
+    assert arrivals.snapshot().not_as_requested() == 2, "it was assigned before"

@@ -18,8 +18,8 @@ SPREAD = HASHES.filter(
 
 def groups(hashes: list[int]) -> list[int]:
     """The first of its group, for each hash."""
-    found = near_duplicates.find(hashes)
-    return [found.first_of(position) for position in range(len(hashes))]
+    groups = near_duplicates.find(hashes)
+    return [groups.first_of(position) for position in range(len(hashes))]
 
 
 def slowly(hashes: list[int]) -> list[int]:
@@ -30,7 +30,7 @@ def slowly(hashes: list[int]) -> list[int]:
         for other, second in enumerate(hashes[:one]):
             if (first ^ second).bit_count() <= DISTANCE and not flat[one] and not flat[other]:
                 low, high = sorted((firsts[one], firsts[other]))
-                firsts = [low if found == high else found for found in firsts]
+                firsts = [low if first == high else first for first in firsts]
     return firsts
 
 

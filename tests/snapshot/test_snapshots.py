@@ -36,8 +36,8 @@ def make(world: World) -> Snapshot:
     return snapshots.make(world.catalogue, world.s3, BUCKET)
 
 
-def sources(world: World, snapshot: Snapshot, side: str) -> list[str]:
-    lines = world.read(f"datasets/{snapshot.id}/{side}.manifest").splitlines()
+def sources(world: World, snapshot: Snapshot, dataset_type: str) -> list[str]:
+    lines = world.read(f"datasets/{snapshot.id}/{dataset_type}.manifest").splitlines()
     return [json.loads(line)["source-ref"] for line in lines]
 
 
@@ -56,8 +56,8 @@ def test_a_snapshot_holds_every_labelled_image_once(world: World) -> None:
     assert made.test_labels == {"cat": 2, "dog": 1}
     assert made.left_out == {}
     assert made.manifest_bytes == {
-        side: len(world.read(f"datasets/{made.id}/{side.lower()}.manifest").encode())
-        for side in DATASET_TYPES
+        dataset_type: len(world.read(f"datasets/{made.id}/{dataset_type.lower()}.manifest").encode())
+        for dataset_type in DATASET_TYPES
     }
     assert train == sorted(train)
     assert snapshots.read(world.s3, BUCKET, made.id) == made
@@ -90,7 +90,7 @@ def test_other_content_has_another_id_and_leaves_the_old_one(world: World) -> No
     assert len(names) == 6
 
 
-def test_a_side_is_for_ever(world: World) -> None:
+def test_an_assignment_is_for_ever(world: World) -> None:
     """Whatever comes, and however an image is labelled anew."""
     world.images("cat", 20)
     make(world)
@@ -106,17 +106,17 @@ def test_a_side_is_for_ever(world: World) -> None:
     assert len(after) == 50
 
 
-def test_an_image_under_dispute_leaves_and_comes_back_to_its_side(world: World) -> None:
+def test_an_image_under_dispute_leaves_and_comes_back_to_its_dataset(world: World) -> None:
     (name, *_) = world.images("cat", 10)
     first = make(world)
-    side = world.splits()[name]
+    dataset_type = world.splits()[name]
     world.image("cat 0", "cat", status="conflict")
     without = make(world)
     assert without.train_images + without.test_images == 9
     world.image("cat 0", "cat")
     again = make(world)
     assert again.train_images == first.train_images
-    assert world.splits()[name] == side
+    assert world.splits()[name] == dataset_type
 
 
 def test_what_changes_after_the_cutoff_is_not_in_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,8 +143,8 @@ def groups(world: World, snapshot: Snapshot) -> dict[str, str]:
     """Group of each image, by its key."""
     return {
         image.key.removeprefix("images/").removesuffix(".jpg"): image.group
-        for side in DATASET_TYPES
-        for image in snapshots.images(world.s3, BUCKET, snapshot.id, side)
+        for dataset_type in DATASET_TYPES
+        for image in snapshots.images(world.s3, BUCKET, snapshot.id, dataset_type)
     }
 
 
@@ -153,9 +153,9 @@ def test_the_images_lie_beside_their_entries(world: World) -> None:
     world.image("alike", "cat", looks=LOOKS)
     world.image("alike too", "cat", looks=LOOKS ^ 0b1111)
     made = make(world)
-    for side, count in zip(DATASET_TYPES, (made.train_images, made.test_images), strict=True):
-        images = list(snapshots.images(world.s3, BUCKET, made.id, side))
-        entries = [json.loads(line) for line in snapshots.entries(world.s3, BUCKET, made.id, side)]
+    for dataset_type, count in zip(DATASET_TYPES, (made.train_images, made.test_images), strict=True):
+        images = list(snapshots.images(world.s3, BUCKET, made.id, dataset_type))
+        entries = [json.loads(line) for line in snapshots.entries(world.s3, BUCKET, made.id, dataset_type)]
         assert [f"s3://{BUCKET}/{image.key}" for image in images] == [
             entry["source-ref"] for entry in entries
         ]
@@ -167,27 +167,27 @@ def test_the_images_lie_beside_their_entries(world: World) -> None:
     assert f"{LOOKS:016x}" in looks
 
 
-def test_near_duplicates_are_on_one_side(world: World) -> None:
+def test_near_duplicates_are_in_one_dataset(world: World) -> None:
     world.images("cat", 40)
     alike = [world.image(f"alike {number}", "cat", looks=LOOKS ^ 1 << number) for number in range(10)]
     made = make(world)
     assert len({world.splits()[name] for name in alike}) == 1
-    found = groups(world, made)
-    assert {found[name] for name in alike} == {min(alike)[:16]}
-    assert {group for name, group in found.items() if name not in alike} == {""}
+    grouped = groups(world, made)
+    assert {grouped[name] for name in alike} == {min(alike)[:16]}
+    assert {group for name, group in grouped.items() if name not in alike} == {""}
     assert made.crossing_groups == 0
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_near_duplicate_that_comes_later_takes_the_side_that_there_is(world: World, gone: bool) -> None:
-    """Also that of an image that is out of the data set at present, for it may come back."""
+def test_a_near_duplicate_that_comes_later_takes_the_dataset_that_there_is(world: World, gone: bool) -> None:
+    """Also that of an image that is out of the dataset at present, for it may come back."""
     names = [world.image(f"cat {number}", "cat", looks=LOOKS ^ 0xFF << number * 8) for number in range(8)]
     make(world)
     before = world.splits()
     assert set(before.values()) == {"TRAIN", "TEST"}
     if gone:
         for number in range(8):
-            world.image(f"cat {number}", "cat", status="withdrawn")
+            world.image(f"cat {number}", "cat", status="excluded")
     later = [
         world.image(f"later {number}", "cat", looks=LOOKS ^ 0xFF << number * 8 ^ 1 << (number * 8 + 9) % 64)
         for number in range(8)
@@ -209,12 +209,12 @@ def test_a_thousand_images_that_look_the_same() -> None:
     with patch.object(Assignment, "_present", autospec=True, side_effect=real) as members:
         assignment = Assignment(images, split_ledger.Ledger({}))
         assert {assignment.group(index) for index in range(1000)} == {"0" * 16}
-        assert {assignment.side(index) for index in range(1000)} == {"TRAIN"}
+        assert {assignment.dataset_type(index) for index in range(1000)} == {"TRAIN"}
         assert assignment.crossing_groups() == 0
     assert members.call_count <= 2
 
 
-def test_a_side_that_was_asked_for_is_given(world: World) -> None:
+def test_a_dataset_that_was_asked_for_is_given(world: World) -> None:
     world.images("cat", 10)
     train = [world.image(f"train {number}", "cat", wanted="TRAIN") for number in range(5)]
     test = [world.image(f"test {number}", "cat", wanted="TEST") for number in range(15)]
@@ -223,7 +223,7 @@ def test_a_side_that_was_asked_for_is_given(world: World) -> None:
     assert {world.splits()[name] for name in test} == {"TEST"}
     world.image("test 3", "cat", wanted="TRAIN")
     make(world)
-    assert world.splits()[test[3]] == "TEST", "it had its side before"
+    assert world.splits()[test[3]] == "TEST", "it was assigned before"
 
 
 def test_a_group_goes_where_one_of_it_was_asked_to(world: World) -> None:
@@ -234,7 +234,7 @@ def test_a_group_goes_where_one_of_it_was_asked_to(world: World) -> None:
     assert {world.splits()[name] for name in names} == {"TEST"}
 
 
-def test_a_group_that_is_asked_for_on_both_sides_crosses(world: World) -> None:
+def test_a_group_that_is_asked_for_in_both_datasets_crosses(world: World) -> None:
     world.images("cat", 10)
     train = world.image("one", "cat", looks=LOOKS, wanted="TRAIN")
     test = world.image("other", "cat", looks=LOOKS, wanted="TEST")
@@ -260,7 +260,7 @@ def test_more_test_images_than_custom_labels_takes_teach(
 
 
 def test_the_order_of_registration_decides_nothing(world: World) -> None:
-    """Two deployments with the same images have the same sides."""
+    """Two deployments with the same images have the same split."""
     ordered = [(f"{label} {number}", label) for label in ("cat", "dog") for number in range(12)]
     for name, label in ordered:
         world.image(name, label)
@@ -278,7 +278,7 @@ def test_the_order_of_registration_decides_nothing(world: World) -> None:
     assert world.splits() == first
 
 
-def test_a_crash_between_two_writes_changes_nobody_s_side(
+def test_a_crash_between_two_writes_changes_nobody_s_dataset(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.images("cat", 30)
@@ -320,7 +320,7 @@ def test_of_mixed_kinds_the_more_frequent_is_trained_on(boxed: int, kind: str, w
     made = make(world)
     assert made.kind == kind
     assert made.train_images + made.test_images == max(boxed, 5)
-    assert made.left_out == {f"not of the data set's kind, {kind}": min(boxed, 5)}
+    assert made.left_out == {f"not of the dataset's kind, {kind}": min(boxed, 5)}
     assert set(made.test_labels) == ({"cat", "dog"} if kind == "detection" else {"cat"})
 
 

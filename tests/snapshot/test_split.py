@@ -25,17 +25,22 @@ def assign(images: Sequence[tuple[str, ...]], split: Split | None = None) -> lis
     return (split or Split()).assign([unit(*labels) for labels in images])
 
 
-def check_counts(images: Sequence[tuple[str, ...]], sides: Sequence[DatasetType], split: Split) -> None:
-    for side, counted in (("TRAIN", split.train), ("TEST", split.test)):
+def check_counts(
+    images: Sequence[tuple[str, ...]], dataset_types: Sequence[DatasetType], split: Split
+) -> None:
+    for dataset_type, counted in (("TRAIN", split.train), ("TEST", split.test)):
         expected = Counter(
-            label for labels, found in zip(images, sides, strict=True) if found == side for label in labels
+            label
+            for labels, given in zip(images, dataset_types, strict=True)
+            if given == dataset_type
+            for label in labels
         )
         assert +counted == expected
 
 
 @FEW
 @given(st.lists(SINGLE, max_size=200))
-def test_each_label_stands_on_both_sides_with_about_a_fifth_to_test(images: list[tuple[str, ...]]) -> None:
+def test_each_label_is_in_both_datasets_with_about_a_fifth_to_test(images: list[tuple[str, ...]]) -> None:
     split = Split()
     check_counts(images, assign(images, split), split)
     for label, count in Counter(labels[0] for labels in images).items():
@@ -54,9 +59,9 @@ def test_each_label_stands_on_both_sides_with_about_a_fifth_to_test(images: list
 def test_images_with_many_labels_share_about_alike(images: list[tuple[str, ...]]) -> None:
     """An image's rarest label decides; the others get their share by that."""
     split = Split()
-    sides = assign(images, split)
-    check_counts(images, sides, split)
-    assert 0.05 <= sides.count("TEST") / len(images) <= 0.4
+    dataset_types = assign(images, split)
+    check_counts(images, dataset_types, split)
+    assert 0.05 <= dataset_types.count("TEST") / len(images) <= 0.4
     for label, count in Counter(label for labels in images for label in labels).items():
         if count >= 4:
             assert split.train[label]
@@ -65,7 +70,7 @@ def test_images_with_many_labels_share_about_alike(images: list[tuple[str, ...]]
 
 @FEW
 @given(st.lists(st.lists(SINGLE, max_size=20), max_size=5))
-def test_batch_after_batch_each_label_stands_on_both_sides(batches: list[list[tuple[str, ...]]]) -> None:
+def test_batch_after_batch_each_label_is_in_both_datasets(batches: list[list[tuple[str, ...]]]) -> None:
     split = Split()
     for batch in batches:
         assign(batch, split)
@@ -76,7 +81,7 @@ def test_batch_after_batch_each_label_stands_on_both_sides(batches: list[list[tu
 
 @FEW
 @given(st.lists(st.tuples(SEVERAL, st.integers(1, 5)), max_size=40))
-def test_the_same_units_in_the_same_order_get_the_same_sides(
+def test_the_same_units_in_the_same_order_get_the_same_answer(
     units: list[tuple[tuple[str, ...], int]],
 ) -> None:
     made = [unit(*labels, images=images) for labels, images in units]
@@ -84,13 +89,13 @@ def test_the_same_units_in_the_same_order_get_the_same_sides(
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "side"),
+    ("train", "test", "dataset_type"),
     [(0, 0, "TRAIN"), (1, 0, "TEST"), (9, 0, "TEST"), (0, 1, "TRAIN"), (0, 9, "TRAIN"), (80, 20, "TRAIN")],
 )
-def test_what_is_there_already_decides(train: int, test: int, side: str) -> None:
-    """A label may have lost its images of a side: they were labelled anew."""
+def test_what_is_there_already_decides(train: int, test: int, dataset_type: str) -> None:
+    """A label may have lost its images of a dataset: they were labelled anew."""
     split = Split(Counter(cat=train), Counter(cat=test))
-    assert assign([("cat",)], split) == [side]
+    assert assign([("cat",)], split) == [dataset_type]
 
 
 def test_a_label_that_an_image_has_twice_counts_once() -> None:
@@ -108,9 +113,9 @@ def test_a_label_of_one_image_does_not_decide_for_others() -> None:
 
 def test_a_large_unit_teaches_and_a_small_one_tests() -> None:
     split = Split()
-    sides = split.assign([unit("cat"), unit("cat", images=50), unit("cat")])
-    assert sides[1] == "TRAIN"
-    assert "TEST" in sides
+    dataset_types = split.assign([unit("cat"), unit("cat", images=50), unit("cat")])
+    assert dataset_types[1] == "TRAIN"
+    assert "TEST" in dataset_types
     assert Split().assign([unit("cat", images=50)]) == ["TRAIN"], "it is all there is"
 
 

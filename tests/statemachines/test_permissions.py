@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
-from infra.settings import Settings
-from infra.stack import LabelLoopStack
-from tests.fixtures import state_machines
+from tests.fixtures import built, state_machines
 from tests.fixtures.scripted_stack import NESTED
 
-CONTEXT = json.loads((Path(__file__).parents[2] / "cdk.json").read_text())["context"]
 OBSERVABILITY = {
     "logs:CreateLogDelivery",
     "logs:GetLogDelivery",
@@ -38,9 +32,8 @@ Statements = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def resources() -> dict[str, dict[str, Any]]:
-    stack = LabelLoopStack(cdk.App(context=CONTEXT), Settings())
-    found: dict[str, dict[str, Any]] = Template.from_stack(stack).to_json()["Resources"]
-    return found
+    resources: dict[str, dict[str, Any]] = built.template()["Resources"]
+    return resources
 
 
 def machine_named(resources: Mapping[str, dict[str, Any]], step: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Boxes of whatever numbers a data set has, or why they are none."""
+"""Box parsing: boxes of whatever numbers a dataset has, or why they are none."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NUMBERS = (int, float, str)
 _SHOWN = 80
 
 Where = Callable[[], str]
-"""Tells of a box, when it turns out to be bad."""
+"""Describes a box, when it turns out to be bad."""
 
 
 def label(name: object) -> str:
-    """The label, cleaned. Raises Bad if it is none."""
+    """The label, cleaned. Raises AnnotationError if it is none."""
     if not isinstance(name, str):
         raise AnnotationError("bad_label", f"a label has to be text, not {_shown(name)}")
     if name.lstrip()[:1] == "=":
@@ -40,7 +40,7 @@ def label(name: object) -> str:
 
 
 def number(value: object, name: str) -> float:
-    """A finite number, of a number or its text. Raises Bad."""
+    """A finite number, of a number or its text. Raises AnnotationError."""
     if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise AnnotationError("bad_number", f"{name} has to be a number, not {_shown(value)}")
     try:
@@ -54,7 +54,7 @@ def number(value: object, name: str) -> float:
 
 
 def side(value: object) -> int:
-    """An image's side in pixels, or 0 where none is told that can be true."""
+    """An image's side in pixels; 0 if the value cannot be one."""
     try:
         pixels = number(value, "size")
     except AnnotationError:
@@ -63,7 +63,7 @@ def side(value: object) -> int:
 
 
 def size(width: object, height: object) -> tuple[int, int] | None:
-    """An image's size in pixels; None where none is told that can be true."""
+    """An image's size in pixels; None if the values cannot be one."""
     sides = side(width), side(height)
     return sides if all(sides) else None
 
@@ -78,7 +78,7 @@ def of_sides(
             is refused, and by less is cut off at the edge.
 
     Raises:
-        Bad: it can be no box, or does not look like one of these four numbers.
+        AnnotationError: it can be no box, or does not look like one of these four numbers.
     """
     box = LabelledBox(label, left, top, width, height)
     where = partial(_where, left, top, width, height)
@@ -99,7 +99,7 @@ def of_corners(
     *,
     size: tuple[int, int] | None = None,
 ) -> LabelledBox:
-    """A box of its top left and bottom right corners, in pixels; of size, see of_sides. Raises Bad."""
+    """A box of its top left and bottom right corners, in pixels; size and errors as of_sides."""
     where = partial(_from_to, left, top, right, bottom)
     if right < left or bottom < top:
         raise AnnotationError(
@@ -117,7 +117,7 @@ def of_corners(
 
 
 def of_shares(label: str, left: float, top: float, right: float, bottom: float) -> LabelledBox:
-    """A box of two corners as shares of the image's sides, 0 to 1. Raises Bad."""
+    """A box of two corners as shares of the image's sides, 0 to 1. Raises AnnotationError."""
     where = partial(_from_to, left, top, right, bottom)
     if right < left or bottom < top:
         raise AnnotationError(
@@ -152,13 +152,13 @@ def _check_position(left: float, top: float, right: float, bottom: float, where:
 
 
 def _clipped(box: LabelledBox, size: tuple[int, int] | None, where: Where) -> LabelledBox:
-    """The box without what sticks out of the image. Raises Bad if nothing is left."""
+    """The box without what sticks out of the image. Raises AnnotationError if nothing is left."""
     right, bottom = box.left + box.width, box.top + box.height
-    most = size or (MAX_PIXELS, MAX_PIXELS)
-    if min(box.left, box.top) >= -_NOISE and right <= most[0] + _NOISE and bottom <= most[1] + _NOISE:
+    limits = size or (MAX_PIXELS, MAX_PIXELS)
+    if min(box.left, box.top) >= -_NOISE and right <= limits[0] + _NOISE and bottom <= limits[1] + _NOISE:
         return box
     left, top = max(box.left, 0.0), max(box.top, 0.0)
-    width, height = min(right, most[0]) - left, min(bottom, most[1]) - top
+    width, height = min(right, limits[0]) - left, min(bottom, limits[1]) - top
     if width <= 0 or height <= 0:
         raise AnnotationError("box_outside", f"{where()} lies outside the image: correct the box")
     return replace(box, left=left, top=top, width=width, height=height)

@@ -17,10 +17,10 @@ from typing import IO, Any
 
 from lambdas.domain.annotations import box_parsing, image_references, json_stream
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.staging import Image, Mark, Staging, image_annotations
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
-from lambdas.domain.annotations.writing import Spool, Tell, by_split, check_writable, refuse
+from lambdas.domain.annotations.writing import NoteHandler, Spool, by_dataset_type, check_writable, raise_note
 
 AS_TEXT = "boxes whose numbers are written as text were read as numbers"
 BACKGROUND = "images without annotations were taken as images that nothing is on"
@@ -49,9 +49,9 @@ class _Reader:
         self._file = folder.name(path) if folder else path.name
         self._labels: dict[str, str | None] = {}
         """By category id; None of a category that cannot be used."""
-        self._remarks = Problems()
+        self._notes = NoteCounter()
         root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._sides = image_references.Sides(path, root, has_test, self._file, self._remarks)
+        self._dataset_types = image_references.DatasetTypes(path, root, has_test, self._file, self._notes)
         self._counts: Counter[str] = Counter()
         """Elements by section."""
         self._of_images = 0
@@ -62,18 +62,18 @@ class _Reader:
     def events(self) -> Iterator[Event]:
         with json_stream.Lists(self._path) as lists:
             cut = yield from self._elements(lists)
-            told = "annotations" in lists.names
-        yield from self._of_sections(told, cut)
+            has_annotations = "annotations" in lists.names
+        yield from self._of_sections(has_annotations, cut)
         strays = 0
-        for id, mark in self._staging.of_nothing():
+        for id, mark in self._staging.orphans():
             strays += 1
             detail = f"annotations, id {mark.id}: image_id {id} is in no entry of images: add it"
             yield Problem(self._file, 0, "unknown_image", detail[:200])
         # If no box is one of any image, their image_ids are wrong and not the images empty.
         some = self._of_images > strays + self._bare or not self._counts["annotations"]
         for image, marks in self._staging.images():
-            yield from self._found(image, marks, complete=told and not cut and some)
-        yield from self._remarks.notes()
+            yield from self._image_annotation(image, marks, complete=has_annotations and not cut and some)
+        yield from self._notes.collected()
 
     def _elements(self, lists: json_stream.Lists) -> Generator[Event, None, bool]:
         """Take each element, in whatever order the sections come; returns whether the file is cut."""
@@ -88,10 +88,10 @@ class _Reader:
                         detail = f"element {self._counts[section]} of {section} has to be an object"
                         raise AnnotationError("not_an_object", detail)
                     takes[section](element)
-                except AnnotationError as bad:
+                except AnnotationError as error:
                     what = f"{section}, id {_shown_id(element)}" if isinstance(element, dict) else section
                     yield Problem(
-                        self._file, 0, bad.reason, f"{what}: {bad.detail}", _shown_image(element, section)
+                        self._file, 0, error.reason, f"{what}: {error.detail}", _shown_image(element, section)
                     )
         except json_stream.CutError as error:
             detail = f"not readable to its end ({error}); what came before was taken: save it again, in UTF-8"
@@ -99,14 +99,14 @@ class _Reader:
             return True
         return False
 
-    def _of_sections(self, told: bool, cut: bool) -> Iterator[Problem]:
+    def _of_sections(self, has_annotations: bool, cut: bool) -> Iterator[Problem]:
         """What is wrong with the file as a whole."""
         if not self._counts["images"] and not cut:
             detail = "no list called images: a COCO file has images, annotations and categories"
             yield Problem(self._file, 0, "not_coco", detail)
         elif self._counts["annotations"] > self._bare and not self._counts["categories"]:
             yield Problem(self._file, 0, "no_categories", "no list called categories: nothing has a label")
-        if self._counts["images"] and not told and not cut:
+        if self._counts["images"] and not has_annotations and not cut:
             detail = "nothing is known of the images; if nothing is on them, add an empty list of that name"
             yield Problem(self._file, 0, "no_annotations", f"no list called annotations: {detail}")
         if self._bare:
@@ -135,9 +135,9 @@ class _Reader:
                 "duplicate_image_id", "another image has this id: its first image was taken"
             )
         try:
-            name = image_references.clean(element.get("file_name"), self._file, self._remarks)
+            name = image_references.clean(element.get("file_name"), self._file, self._notes)
             if self._folder:
-                name = self._folder.find(name, self._file, self._sides.of_file)
+                name = self._folder.find(name, self._file, self._dataset_types.of_file)
         except AnnotationError:
             # Its annotations are lost with it, and are no problems of their own.
             self._staging.name(id, 0)
@@ -146,10 +146,10 @@ class _Reader:
             name,
             kind="detection",
             size=box_parsing.size(element.get("width"), element.get("height")),
-            split=self._sides.of_image(name),
+            dataset_type=self._dataset_types.of_image(name),
         )
         if not new:
-            self._remarks.add(self._file, TWO_IDS)
+            self._notes.add(self._file, TWO_IDS)
         self._staging.name(id, number)
 
     def _annotation(self, element: Mapping[str, Any]) -> None:
@@ -164,7 +164,7 @@ class _Reader:
 
     def _mark(self, element: Mapping[str, Any]) -> Mark:
         if element.get("iscrowd") in (1, True):
-            self._remarks.add(self._file, CROWD)
+            self._notes.add(self._file, CROWD)
             return Mark(None)
         if "category_id" not in element and "bbox" not in element:
             self._bare += 1
@@ -173,31 +173,31 @@ class _Reader:
         bbox = element.get("bbox")
         sides = _four(bbox)
         if str in map(type, bbox or ()):
-            self._remarks.add(self._file, AS_TEXT)
+            self._notes.add(self._file, AS_TEXT)
         id = _id(element["id"], "an annotation") if "id" in element else ""
         return Mark(category, sides, id=id)
 
-    def _found(
+    def _image_annotation(
         self, image: Image, marks: Iterable[Mark], *, complete: bool
     ) -> Iterator[ImageAnnotation | Problem]:
         taken: list[LabelledBox] = []
         by_id: dict[str, LabelledBox] = {}
-        spoilt = False
+        incomplete = False
         for mark in marks:
             try:
                 box = self._box(mark, image.size)
                 if box and self._is_new(mark.id, box, by_id):
                     taken.append(box)
-                spoilt = spoilt or not box
-            except AnnotationError as bad:
-                spoilt = True
-                detail = f"annotations, id {mark.id}: {bad.detail}"
-                yield Problem(self._file, 0, bad.reason, detail, image.name)
-        if not taken and not spoilt:
-            self._remarks.add(self._file, BACKGROUND if complete else NOT_BACKGROUND)
-            spoilt = not complete
+                incomplete = incomplete or not box
+            except AnnotationError as error:
+                incomplete = True
+                detail = f"annotations, id {mark.id}: {error.detail}"
+                yield Problem(self._file, 0, error.reason, detail, image.name)
+        if not taken and not incomplete:
+            self._notes.add(self._file, BACKGROUND if complete else NOT_BACKGROUND)
+            incomplete = not complete
         yield image_annotations(
-            replace(image, spoilt=True) if spoilt else image, self._file, (), tuple(taken)
+            replace(image, incomplete=True) if incomplete else image, self._file, (), tuple(taken)
         )
 
     def _box(self, mark: Mark, size: tuple[int, int] | None) -> LabelledBox | None:
@@ -213,7 +213,7 @@ class _Reader:
         return box_parsing.of_sides(label, *mark.sides, size=size)
 
     def _is_new(self, id: str, box: LabelledBox, by_id: dict[str, LabelledBox]) -> bool:
-        """Whether the image has not had this box by this id. Raises Bad."""
+        """Whether the image has not had this box by this id. Raises AnnotationError."""
         before = by_id.setdefault(id, box) if id else box
         if before is box:
             return True
@@ -221,7 +221,7 @@ class _Reader:
             raise AnnotationError(
                 "duplicate_annotation", "the same annotation came before: it was taken once"
             )
-        self._remarks.add(self._file, SAME_ID)
+        self._notes.add(self._file, SAME_ID)
         return True
 
 
@@ -265,7 +265,9 @@ def _shown_image(element: Any, section: str) -> str:
 # Writing
 
 
-def write_coco(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell = refuse) -> None:
+def write_coco(
+    folder: Path, annotations: Iterable[ImageAnnotation], on_note: NoteHandler = raise_note
+) -> None:
     """One file for each split, train.json and test.json, and annotations.json for what has none.
 
     Args:
@@ -276,23 +278,23 @@ def write_coco(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell = ref
         ValueError: an image has no size, or its boxes are not in pixels.
         OSError: a file cannot be written.
     """
-    remarks = Problems()
+    notes = NoteCounter()
     folder.mkdir(parents=True, exist_ok=True)
     # One numbering for all files: a label that had another id in each would be mistaken for another.
     categories: dict[str, int] = {}
-    with by_split(lambda: _Writing(categories)) as writings:
-        for found in founds:
-            if found.kind != "detection":
-                remarks.add("", f"COCO holds boxes only: images of kind {found.kind} were left out")
+    with by_dataset_type(lambda: _Writing(categories)) as writings:
+        for annotation in annotations:
+            if annotation.kind != "detection":
+                notes.add("", f"COCO holds boxes only: images of kind {annotation.kind} were left out")
                 continue
-            check_writable(found)
-            writings[found.split].add(found)
-        for split, writing in writings.items():
-            name = f"{split.lower()}.json" if split else "annotations.json"
+            check_writable(annotation)
+            writings[annotation.dataset_type].add(annotation)
+        for dataset_type, writing in writings.items():
+            name = f"{dataset_type.lower()}.json" if dataset_type else "annotations.json"
             with (folder / name).open("w", encoding="utf-8") as file:
                 writing.write(file)
-    for note in remarks.notes():
-        tell(note)
+    for note in notes.collected():
+        on_note(note)
 
 
 class _Writing:
@@ -304,13 +306,13 @@ class _Writing:
         self._categories = categories
         self._image_count = self._annotation_count = 0
 
-    def add(self, found: ImageAnnotation) -> None:
+    def add(self, annotation: ImageAnnotation) -> None:
         self._image_count += 1
-        width, height = found.size or (0, 0)
+        width, height = annotation.size or (0, 0)
         self._images.add(
-            {"id": self._image_count, "file_name": found.image, "width": width, "height": height}
+            {"id": self._image_count, "file_name": annotation.image, "width": width, "height": height}
         )
-        for box in found.boxes:
+        for box in annotation.boxes:
             self._annotation_count += 1
             self._annotations.add(
                 {

@@ -53,17 +53,17 @@ _BOXES = (
     ("center_x", "center_y", "width", "height"),
     ("box",),
 )
-"""Columns that tell of a whole box. One cell alone has left, top, width and height, as COCO and Kaggle do."""
+"""Columns that make a whole box. One cell alone has left, top, width and height, as COCO and Kaggle do."""
 _LIKE_BOXES = re.compile(r"box|region|shape|poly|point|coord|segment|[xy]_?(min|max)|center|centre|_rle|^rle")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Where in a row what stands, from 0, by role."""
+    """The columns of a table: where in a row what stands, from 0, by role."""
 
     at: Mapping[str, int]
     guessed: str = ""
-    """What was decided about them, to be said."""
+    """What was decided about them, for a note."""
     shares: bool = False
     """Whether boxes are shares of the image's sides."""
     others: Mapping[str, int] = field(default_factory=dict)
@@ -91,10 +91,10 @@ class Columns:
 
 
 def of_mapping(header: Sequence[str], mapping: Mapping[str, str]) -> Columns:
-    """Columns as they were told: role to header, or to a number from 1 where there is none.
+    """Columns as people name them: role to header, or to a number from 1 where there is none.
 
     Raises:
-        Bad: an unknown role, or a column that is not there.
+        AnnotationError: an unknown role, or a column that is not there.
     """
     names = [name.strip() for name in header]
     at = {}
@@ -119,30 +119,30 @@ def of_header(header: Sequence[str]) -> Columns | None:
     """Columns by their usual names; None if they have none such.
 
     Raises:
-        Bad: a box that is not all there, or columns that seem to be of boxes and are not known.
+        AnnotationError: a box that is not all there, or columns that seem to be of boxes and are not known.
     """
     words = [re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_") for name in header]
     at: dict[str, int] = {}
     for role, usual in _NAMES.items():
-        found = next((words.index(name) for name in usual if name in words), None)
-        if found is not None:
-            at[role] = found
+        index = next((words.index(name) for name in usual if name in words), None)
+        if index is not None:
+            at[role] = index
     if "image" not in at:
         return None
     _add_sides(at, words)
     _check(at)
     taken = set(at.values())
-    told = ", ".join(f"{role} is {header[index].strip()!r}" for role, index in at.items())
+    shown = ", ".join(f"{role} is {header[index].strip()!r}" for role, index in at.items())
     left = {name.strip(): index for index, name in enumerate(header) if index not in taken and name.strip()}
     rest = f"; left alone: {', '.join(left)}" if left else ""
-    columns = Columns(at, f"columns read by their names: {told}{rest}"[:500], others=left)
+    columns = Columns(at, f"columns read by their names: {shown}{rest}"[:500], others=left)
     if not columns.box_roles and (like := [name for name in left if _LIKE_BOXES.search(name.lower())]):
         raise unknown(header, f"{like[0]!r} may be of boxes")
     return columns
 
 
 def unknown(header: Sequence[str], why: str) -> AnnotationError:
-    """Columns whose meaning people have to tell."""
+    """The error of columns whose meaning people have to give."""
     return AnnotationError(
         "unknown_columns",
         f"{why}, and the columns are not known ({', '.join(header)[:200]}): say which is which, as in"
@@ -212,7 +212,7 @@ def _check(at: Mapping[str, int]) -> None:
 
 
 def _is_set(text: str) -> bool:
-    return text.lower() == "unassigned" or bool(image_references.side_named(text))
+    return text.lower() == "unassigned" or bool(image_references.split_of_word(text))
 
 
 def _are_numbers(cells: Iterable[str]) -> bool:

@@ -1,4 +1,4 @@
-"""A whole data set on this machine: every annotation file, and every image."""
+"""A whole dataset on this machine: every annotation file, and every image."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 
 from lambdas.domain.annotations import coco, folders, sagemaker, tables, voc, yolo
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.format_detection import FORMATS, Recognised, not_understood
+from lambdas.domain.annotations.format_detection import FORMATS, DetectedFormat, not_understood
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 
-SAID_BEFORE = "images of which another file has said all that this one does"
+REPEATED = "images of which another file says all that this one does"
 
 
 def read(
     path: Path,
-    recognised: Recognised,
+    detected: DetectedFormat,
     columns: Mapping[str, str] | None = None,
     *,
     folder: Folder | None = None,
 ) -> Iterator[Event]:
-    """What a data set says of each of its images; those that it says nothing of come last.
+    """What a dataset says about each of its images; those that it says nothing about come last.
 
-    Of a single annotation file only the images that it names are told. An image that more than one file
+    Of a single annotation file only the images that it names come. An image that more than one file
     speaks of is taken from the first that says what is on it, and is a problem in the others that do.
 
     Args:
@@ -31,48 +31,51 @@ def read(
         folder: what is in it, if it has been looked at before.
 
     Raises:
-        ValueError: the format is none of recognise.FORMATS.
+        ValueError: the format is none of format_detection.FORMATS.
         OSError: the disk failed.
     """
     inside = folder or Folder(path if path.is_dir() else path.parent)
     first: dict[str, str] = {}
-    unsaid: dict[str, ImageAnnotation] = {}
-    # COCO's own sets tell of persons again, in files of their key points.
-    several, said = recognised.format == "coco" and len(recognised.files) > 1, dict[str, frozenset[int]]()
-    for event in _events(path, recognised, columns, inside):
+    without_labels: dict[str, ImageAnnotation] = {}
+    # COCO's own datasets have persons again, in files of their key points.
+    repeats, marks_by_image = (
+        detected.format == "coco" and len(detected.files) > 1,
+        dict[str, frozenset[int]](),
+    )
+    for event in _events(path, detected, columns, inside):
         if isinstance(event, ImageAnnotation) and event.kind is None:
             # Another file may say more of it.
-            unsaid.setdefault(event.image, event)
+            without_labels.setdefault(event.image, event)
         elif (
             not isinstance(event, ImageAnnotation) or first.setdefault(event.image, event.file) == event.file
         ):
-            if several and isinstance(event, ImageAnnotation):
-                said[event.image] = _marks(event)
+            if repeats and isinstance(event, ImageAnnotation):
+                marks_by_image[event.image] = _marks(event)
             yield event
-        elif event.image in said and _marks(event) <= said[event.image]:
-            inside.remarks.add(event.file, SAID_BEFORE)
+        elif event.image in marks_by_image and _marks(event) <= marks_by_image[event.image]:
+            inside.notes.add(event.file, REPEATED)
         else:
             detail = f"{first[event.image]} speaks of the image too, and was taken: keep it in one file"
             yield Problem(event.file, event.line, "duplicate_image", detail, event.image)
-    yield from (event for image, event in unsaid.items() if image not in first)
+    yield from (event for image, event in without_labels.items() if image not in first)
     if path.is_dir():
         yield from inside.events()
     else:
-        yield from inside.remarks.notes()
+        yield from inside.notes.collected()
 
 
-def _marks(found: ImageAnnotation) -> frozenset[int]:
-    """What is said to be on the image, to be compared; of the boxes their hashes, which take less memory."""
-    return frozenset(map(hash, found.boxes))
+def _marks(annotation: ImageAnnotation) -> frozenset[int]:
+    """The boxes of an image, to be compared: their hashes, which take less memory."""
+    return frozenset(map(hash, annotation.boxes))
 
 
 def _events(
-    path: Path, recognised: Recognised, columns: Mapping[str, str] | None, folder: Folder
+    path: Path, detected: DetectedFormat, columns: Mapping[str, str] | None, folder: Folder
 ) -> Iterator[Event]:
-    match recognised.format:
+    match detected.format:
         case "coco" | "csv" | "manifest":
-            for file in recognised.files:
-                yield from _file(file, recognised.format, columns, folder)
+            for file in detected.files:
+                yield from _file(file, detected.format, columns, folder)
         case "voc":
             yield from voc.read(path, folder)
         case "yolo":

@@ -1,4 +1,4 @@
-"""The files of a data set on this machine, and which image a name means."""
+"""The files of a dataset on this machine, and which image a name means."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from lambdas.domain.annotations import image_references
-from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 from lambdas.domain.shared.annotation import RequestedDatasetType
 
@@ -20,9 +20,9 @@ OTHER_SUFFIX = "images whose names differ from the annotations' in their extensi
 
 
 class Folder:
-    """A data set's folder: its files by their paths seen from there, with forward slashes, in order.
+    """A dataset's folder: its files by their paths seen from there, with forward slashes, in order.
 
-    Links are followed to files and folders inside; what leads out is a problem, and no file of the data set.
+    Links are followed to files and folders inside; what leads out is a problem, and no file of the dataset.
     Hidden files are left alone, and counted.
     """
 
@@ -31,7 +31,7 @@ class Folder:
         self.images: dict[str, None] = {}
         self.others: list[str] = []
         self.problems: list[Problem] = []
-        self.remarks = Problems()
+        self.notes = NoteCounter()
         self._named: dict[str, str] = {}
         self._root = root.resolve()
         self._walk(root, {self._root})
@@ -53,7 +53,12 @@ class Folder:
             return path.name
 
     def find(
-        self, reference: str, annotation: str, split: RequestedDatasetType = "", *, other_suffix: bool = False
+        self,
+        reference: str,
+        annotation: str,
+        dataset_type: RequestedDatasetType = "",
+        *,
+        other_suffix: bool = False,
     ) -> str:
         """The image that an annotation file means; it counts as named from then on.
 
@@ -61,33 +66,33 @@ class Folder:
         whoever has the bucket.
 
         Args:
-            reference: as references.clean gives it.
+            reference: as image_references.clean gives it.
             annotation: the annotation file, as seen from the folder.
-            split: the side that the annotation is of, which decides between images of one name.
+            dataset_type: of the annotation; it decides between images of one name.
             other_suffix: whether the image may have another extension than the reference.
 
         Raises:
-            Bad: there is no such image, or it may be any of several, or it lies outside the folder.
+            AnnotationError: there is no such image, it may be any of several, or it lies outside the folder.
         """
         if reference.startswith("s3://"):
-            return self._of_bucket(reference, annotation, split)
+            return self._of_bucket(reference, annotation, dataset_type)
         exact = self._exact(reference, annotation)
-        name = exact or self._like(reference, annotation, split, other_suffix)
+        name = exact or self._like(reference, annotation, dataset_type, other_suffix)
         before = self._named.setdefault(name, reference.lower())
         if not exact and before != reference.lower():
             raise AnnotationError(
                 "ambiguous_name", f"{name} was taken for {before}, {reference} is not there"
             )
         if not exact:
-            self._remark(name, reference)
+            self._add_note(name, reference)
         return name
 
-    def _of_bucket(self, reference: str, annotation: str, split: RequestedDatasetType) -> str:
+    def _of_bucket(self, reference: str, annotation: str, dataset_type: RequestedDatasetType) -> str:
         try:
             # As an absolute path: the bucket's folders need not be this machine's.
-            return self.find("/" + reference.removeprefix("s3://"), annotation, split)
-        except AnnotationError as bad:
-            if bad.reason == "ambiguous_name":
+            return self.find("/" + reference.removeprefix("s3://"), annotation, dataset_type)
+        except AnnotationError as error:
+            if error.reason == "ambiguous_name":
                 raise
             return reference
 
@@ -96,14 +101,17 @@ class Folder:
         for image in self.images:
             if image not in self._named:
                 yield ImageAnnotation(
-                    image, None, split=image_references.split_of_path(image, self.has_test), file=image
+                    image,
+                    None,
+                    dataset_type=image_references.dataset_type_of_folders(image, self.has_test),
+                    file=image,
                 )
 
     def events(self) -> Iterator[Event]:
         """What is left to say of the folder when its annotations have been read."""
         yield from self.problems
         yield from self.unnamed()
-        yield from self.remarks.notes()
+        yield from self.notes.collected()
 
     def _exact(self, reference: str, annotation: str) -> str:
         # Joining leaves an absolute path as it is.
@@ -113,40 +121,42 @@ class Folder:
                 return name
         if beside.startswith("../"):
             raise AnnotationError(
-                "leaves_folder", f"{reference} is outside of the data set's folder: move it inside"
+                "leaves_folder", f"{reference} is outside of the dataset's folder: move it inside"
             )
         return ""
 
-    def _like(self, reference: str, annotation: str, split: RequestedDatasetType, other_suffix: bool) -> str:
+    def _like(
+        self, reference: str, annotation: str, dataset_type: RequestedDatasetType, other_suffix: bool
+    ) -> str:
         """The one image whose path agrees with the reference as far as both go."""
         same = self._by_stem.get(_stem(reference), [])
         if not other_suffix and image_references.is_image(reference):
             same = [name for name in same if _suffix(name) == _suffix(reference)]
         closest = _closest(same, reference, posixpath.dirname(annotation))
         if len(closest) > 1:
-            side = image_references.side_of(annotation) or split
-            closest = [name for name in closest if image_references.side_of(name) == side] or closest
+            split = image_references.split_of_name(annotation) or dataset_type
+            closest = [name for name in closest if image_references.split_of_name(name) == split] or closest
         if not closest:
             raise AnnotationError("image_missing", f"{reference} is not there: put it beside its annotations")
         if len(closest) > 1:
-            told = ", ".join(closest[:3])
-            raise AnnotationError("ambiguous_name", f"{reference} may be any of {told}: name it in full")
+            shown = ", ".join(closest[:3])
+            raise AnnotationError("ambiguous_name", f"{reference} may be any of {shown}: name it in full")
         shorter = min(closest[0].count("/"), reference.count("/"))
-        # Folders of another machine mean nothing here; those of the data set do.
+        # Folders of another machine mean nothing here; those of the dataset do.
         if _agreement(closest[0], reference) < shorter and not image_references.is_absolute(reference):
             raise AnnotationError(
                 "image_missing", f"{reference} is not there, but {closest[0]} is: correct one of them"
             )
         return closest[0]
 
-    def _remark(self, name: str, reference: str) -> None:
+    def _add_note(self, name: str, reference: str) -> None:
         shown, given = posixpath.basename(name), posixpath.basename(reference)
         if _suffix(shown) != _suffix(given):
-            self.remarks.add("", OTHER_SUFFIX)
+            self.notes.add("", OTHER_SUFFIX)
         elif shown != given:
-            self.remarks.add("", OTHER_CASE)
+            self.notes.add("", OTHER_CASE)
         elif not f"/{name}".endswith(f"/{reference}"):
-            self.remarks.add("", ELSEWHERE)
+            self.notes.add("", ELSEWHERE)
 
     def _walk(self, folder: Path, inside: set[Path]) -> None:
         """Args: inside: the folders that this one lies in, so that no link leads round in circles."""
@@ -158,7 +168,7 @@ class Folder:
         for entry in entries:
             name = self.name(Path(entry.path))
             if entry.name.startswith(".") or entry.name == "__MACOSX":
-                self.remarks.add("", "hidden files and folders were left alone")
+                self.notes.add("", "hidden files and folders were left alone")
             elif not _is_utf8(name):
                 shown = name.encode(errors="surrogateescape").decode(errors="replace")
                 self._refuse(shown, "name_not_utf8", "the file's name is not UTF-8: rename it")
@@ -172,7 +182,7 @@ class Folder:
             self._refuse(name, "broken_link", "a link that leads to no file: remove it, or copy the file")
             return
         if is_link and not real.is_relative_to(self._root):
-            self._refuse(name, "leaves_folder", "a link out of the data set's folder: copy what it leads to")
+            self._refuse(name, "leaves_folder", "a link out of the dataset's folder: copy what it leads to")
         elif path.is_dir():
             real = path.resolve()
             if real not in inside:
@@ -208,10 +218,10 @@ def _agreement(name: str, reference: str) -> int:
 
 
 def _has_test(name: str) -> bool:
-    in_folder = any(image_references.side_named(part) == "TEST" for part in name.split("/")[:-1])
+    in_folder = any(image_references.split_of_word(part) == "TEST" for part in name.split("/")[:-1])
     return in_folder or (
         not image_references.is_image(name)
-        and image_references.split_of_file_name(name, has_test=True) == "TEST"
+        and image_references.dataset_type_of_file_name(name, has_test=True) == "TEST"
     )
 
 

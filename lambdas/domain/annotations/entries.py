@@ -1,4 +1,4 @@
-"""What a foreign annotation file says about an image, as a manifest entry."""
+"""Manifest entries of what foreign annotation files say."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
     from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
 
 
-def entry(found: ImageAnnotation, bucket: str, key: str, changed_at: str) -> dict[str, Any]:
+def entry(annotation: ImageAnnotation, bucket: str, key: str, changed_at: str) -> dict[str, Any]:
     """The manifest entry of an image that has labels or boxes; boxes rounded to whole pixels.
 
     Args:
-        found: with boxes in pixels; without a size its boxes cannot be held against it before they are
+        annotation: with boxes in pixels; without a size its boxes cannot be held against it before they are
             held against the image itself.
         changed_at: when it was labelled, as the catalogue holds it.
     """
-    split = {manifests.SPLIT_ATTRIBUTE: found.split} if found.split else {}
-    if found.kind == "classification":
-        return manifests.classification_entry(bucket, key, found.labels, changed_at) | split
-    width, height = found.size or (0, 0)
-    boxes = [whole(box) for box in found.boxes]
+    dataset_type = {manifests.SPLIT_ATTRIBUTE: annotation.dataset_type} if annotation.dataset_type else {}
+    if annotation.kind == "classification":
+        return manifests.classification_entry(bucket, key, annotation.labels, changed_at) | dataset_type
+    width, height = annotation.size or (0, 0)
+    boxes = [whole(box) for box in annotation.boxes]
     made = manifests.detection_entry(
         bucket, key, width=width, height=height, boxes=boxes, changed_at=changed_at
     )
-    if not found.size:
+    if not annotation.size:
         del made["bounding-box"]["image_size"]
-    return made | split
+    return made | dataset_type
 
 
 def whole(box: LabelledBox) -> Box:

@@ -1,7 +1,7 @@
 """Images in folders: a folder for each label, or no labels at all.
 
-A folder called images says nothing; one called train, test, val or the like says which side its
-images are on.
+A folder called images says nothing; one called train, test, val or the like says which split its
+images are of.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEEPER = "images in folders below their label's folder have that label"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """Every image with the label of the folder that it lies in; without a label if it lies in none.
+    """Every image with the label of the folder that it lies in, or without a label if it lies in none.
 
     Raises:
         OSError: the disk failed.
@@ -31,22 +31,24 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         yield from folder.events()
         return
     for image in folder.images:
-        split = image_references.split_of_path(image, folder.has_test)
+        dataset_type = image_references.dataset_type_of_folders(image, folder.has_test)
         name, depth = label_folder(image)
         folder.find(image, "")
-        if image_references.says_validation(image):
-            folder.remarks.add("", image_references.validation(folder.has_test))
+        if image_references.is_validation(image):
+            folder.notes.add("", image_references.validation_note(folder.has_test))
         if not name:
-            yield ImageAnnotation(image, None, split=split, file=image)
+            yield ImageAnnotation(image, None, dataset_type=dataset_type, file=image)
             continue
         try:
             label = box_parsing.label(name)
-        except AnnotationError as bad:
-            yield Problem(image, 0, bad.reason, f"{bad.detail}: rename the folder", image)
+        except AnnotationError as error:
+            yield Problem(image, 0, error.reason, f"{error.detail}: rename the folder", image)
         else:
             if depth > 1:
-                folder.remarks.add("", DEEPER)
-            yield ImageAnnotation(image, "classification", labels=(label,), split=split, file=image)
+                folder.notes.add("", DEEPER)
+            yield ImageAnnotation(
+                image, "classification", labels=(label,), dataset_type=dataset_type, file=image
+            )
     yield from others(folder)
 
 
@@ -62,7 +64,7 @@ def label_folder(image: str) -> tuple[str, int]:
     """The folder that gives an image its label, and how many folders deep the image lies in it from there;
     empty if none does."""
     parts = image.split("/")[:-1]
-    while parts and (parts[0].lower() in GENERIC or image_references.side_named(parts[0])):
+    while parts and (parts[0].lower() in GENERIC or image_references.split_of_word(parts[0])):
         parts = parts[1:]
     return (parts[0], len(parts)) if parts else ("", 0)
 

@@ -1,4 +1,4 @@
-"""Which format a data set has."""
+"""Format detection: which annotation format a file or folder has."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ from lambdas.domain.annotations.types import Problem
 FORMATS = ("coco", "voc", "yolo", "csv", "manifest", "folders", "unlabelled")
 HOW = f"say which format it has, one of {', '.join(FORMATS)}"
 
-_LOOKED_AT = 256 * 1024
+_MAX_JSON_BYTES = 256 * 1024
 """Bytes of a JSON file."""
 _BEGINNING = 64 * 1024
 _COCO_LIST = re.compile(rb'"(?:images|annotations|categories)"\s*:\s*\[\s*(?:[{\]]|$)')
 _COCO = {"images", "annotations", "categories"}
 
 
-class UnrecognisedError(ValueError):
-    """Nothing of a known format; the message says what was seen."""
+class UnknownFormatError(ValueError):
+    """There is nothing of a known format; the message says what was seen."""
 
 
-class AmbiguousError(ValueError):
-    """May be of several formats; the message says which, and how to give one."""
+class AmbiguousFormatError(ValueError):
+    """The annotations may be of several formats; the message says which, and how to choose one."""
 
 
 @dataclass(frozen=True)
-class Recognised:
+class DetectedFormat:
+    """The format of a dataset, and why it was taken for that."""
+
     format: str
     """One of FORMATS."""
     why: str
@@ -39,8 +41,8 @@ class Recognised:
     """The annotation files, if the format has files of its own."""
 
 
-def recognise(path: Path, folder: Folder | None = None) -> Recognised:
-    """The format of an annotation file or of a folder.
+def detect_format(path: Path, folder: Folder | None = None) -> DetectedFormat:
+    """Find out the format of an annotation file or of a folder.
 
     Args:
         folder: what is in it, if it has been looked at before.
@@ -60,12 +62,12 @@ def recognise(path: Path, folder: Folder | None = None) -> Recognised:
         kinds["yolo"] += [folder.path(name) for name in labels]
     if len(kinds) > 1:
         seen = ", ".join(f"{kind} ({folder.name(files[0])})" for kind, files in sorted(kinds.items()))
-        raise AmbiguousError(
+        raise AmbiguousFormatError(
             f"{path} has annotations of more formats than one: {seen}; {HOW}, or name a folder inside"
         )
     for kind, files in kinds.items():
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        return Recognised(kind, f"{folder.name(files[0])}{more} {_WHY[kind]}", tuple(files))
+        return DetectedFormat(kind, f"{folder.name(files[0])}{more} {_WHY[kind]}", tuple(files))
     return _without_annotations(path, folder)
 
 
@@ -78,13 +80,13 @@ _WHY = {
 }
 
 
-def _file(path: Path) -> Recognised:
+def _file(path: Path) -> DetectedFormat:
     kind = _format(path)
     if not kind:
-        raise UnrecognisedError(
+        raise UnknownFormatError(
             f"{path.name} is no annotation file of a known format: {_seen(path)}; if it is one, {HOW}"
         )
-    return Recognised(kind, f"{path.name} {_WHY[kind]}", (path,))
+    return DetectedFormat(kind, f"{path.name} {_WHY[kind]}", (path,))
 
 
 def not_understood(folder: Folder) -> Iterator[Problem]:
@@ -92,7 +94,7 @@ def not_understood(folder: Folder) -> Iterator[Problem]:
     for name in folder.others:
         path = folder.path(name)
         if path.suffix.lower() in _ANNOTATIONS and not _format(path):
-            yield Problem(name, 0, "unrecognised", f"not taken for annotations: {_seen(path)}")
+            yield Problem(name, 0, "unknown_format", f"not taken for annotations: {_seen(path)}")
 
 
 def _seen(path: Path) -> str:
@@ -105,21 +107,21 @@ def _seen(path: Path) -> str:
     )
 
 
-def _without_annotations(path: Path, folder: Folder) -> Recognised:
+def _without_annotations(path: Path, folder: Folder) -> DetectedFormat:
     if not folder.images:
         files = f"{len(folder.others)} other files" if folder.others else "nothing"
-        raise UnrecognisedError(f"{path} has no images and no annotations, but {files}; name another folder")
+        raise UnknownFormatError(f"{path} has no images and no annotations, but {files}; name another folder")
     labels = {image: folders.label_folder(image)[0] for image in folder.images}
     names = sorted({label for label in labels.values() if label})
     without = [image for image, label in labels.items() if not label]
     if names and without:
-        raise AmbiguousError(
+        raise AmbiguousFormatError(
             f"{path} has images in folders that may be labels ({', '.join(names[:5])}), and others in none"
             f" ({without[0]}); {HOW}: folders or unlabelled"
         )
     if names:
-        return Recognised("folders", f"images in {len(names)} folders: {', '.join(names[:5])}")
-    return Recognised("unlabelled", f"{len(without)} images, and no annotations")
+        return DetectedFormat("folders", f"images in {len(names)} folders: {', '.join(names[:5])}")
+    return DetectedFormat("unlabelled", f"{len(without)} images, and no annotations")
 
 
 def _format(path: Path) -> str:
@@ -129,12 +131,12 @@ def _format(path: Path) -> str:
 
 def _json(path: Path) -> str:
     """A manifest may be called .json too, as Rekognition's own examples are."""
-    names = set(json_stream.names(path, _LOOKED_AT))
+    names = set(json_stream.names(path, _MAX_JSON_BYTES))
     if "source-ref" in names:
         return "manifest"
     # A list that is longer than what was looked at hides the names after it.
     known = names & _COCO
-    # Categories alone tell of no image: Label Studio's YOLO exports have such a notes.json.
+    # Categories alone name no image: Label Studio's YOLO exports have such a notes.json.
     if known == {"categories"}:
         return ""
     # One alone, in a file too short to hide the others, may be a figure in any file that is about images.
@@ -158,7 +160,7 @@ def _xml(path: Path) -> str:
 
 
 def _table(path: Path) -> str:
-    return "csv" if tables.looks_like_one(path) else ""
+    return "csv" if tables.is_table(path) else ""
 
 
 def _yaml(path: Path) -> str:

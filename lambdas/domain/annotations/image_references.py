@@ -1,4 +1,8 @@
-"""How annotations name images, and which side of a data set a name speaks of."""
+"""Image references: how annotations name images, and which split of a dataset a name stands for.
+
+A split is what the foreign dataset has: training, validation or test. LabelLoop has two datasets, TRAIN and
+TEST; which one an image asks for is its dataset type.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.shared.annotation import RequestedDatasetType
 from lambdas.domain.shared.manifests import MAX_KEY_BYTES
 
@@ -25,7 +29,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-_SIDES: dict[str, Literal["TRAIN", "TEST", "VALIDATION"]] = {
+_SPLITS: dict[str, Literal["TRAIN", "TEST", "VALIDATION"]] = {
     "train": "TRAIN",
     "training": "TRAIN",
     "test": "TEST",
@@ -43,11 +47,11 @@ def is_image(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in IMAGES | OTHER_IMAGES
 
 
-def clean(given: object, file: str, remarks: Problems) -> str:
-    """A reference to an image as Found.image has it, still as seen from its annotation file.
+def clean(given: object, file: str, notes: NoteCounter) -> str:
+    """A reference to an image as ImageAnnotation.image has it, still as seen from its annotation file.
 
     Raises:
-        Bad: it names no image.
+        AnnotationError: it names no image.
     """
     if not isinstance(given, str) or not given.strip():
         raise AnnotationError("no_image", "no image is named")
@@ -60,103 +64,108 @@ def clean(given: object, file: str, remarks: Problems) -> str:
     if _CONTROL.search(text) or not _is_utf8(text):
         raise AnnotationError("bad_path", f"{shown} cannot be a file's name: correct it")
     if scheme := _SCHEME.match(text):
-        return _of_scheme(text, scheme[1].lower(), shown, file, remarks)
-    return _path(text, shown, file, remarks)
+        return _of_scheme(text, scheme[1].lower(), shown, file, notes)
+    return _path(text, shown, file, notes)
 
 
 def is_absolute(reference: str) -> bool:
     return reference.startswith("/") or bool(_DRIVE.match(reference))
 
 
-def side_named(word: str) -> Literal["", "TRAIN", "TEST", "VALIDATION"]:
-    """The side that a word stands for."""
-    return _SIDES.get(word.strip().lower().rstrip("0123456789"), "")
+def split_of_word(word: str) -> Literal["", "TRAIN", "TEST", "VALIDATION"]:
+    """The split that a word stands for; empty if it stands for none."""
+    return _SPLITS.get(word.strip().lower().rstrip("0123456789"), "")
 
 
-def side_of(path: str) -> str:
-    """The side that a file's name or the innermost of its folders is called like."""
+def split_of_name(path: str) -> str:
+    """The split that a file's name or the innermost of its folders is called like."""
     *folders, name = path.split("/")
     words = (
-        set() if is_image(name) else {side_named(word) for word in re.split(r"[^A-Za-z0-9]+", name)} - {""}
+        set() if is_image(name) else {split_of_word(word) for word in re.split(r"[^A-Za-z0-9]+", name)} - {""}
     )
-    sides = [side_named(folder) for folder in reversed(folders)]
-    return words.pop() if len(words) == 1 else next((side for side in sides if side), "")
+    splits = [split_of_word(folder) for folder in reversed(folders)]
+    return words.pop() if len(words) == 1 else next((split for split in splits if split), "")
 
 
-def split_named(word: str, has_test: bool) -> RequestedDatasetType:
-    """The split that a word stands for. Validation images are TEST if the data set has no others, else TRAIN:
-    there are two sides only, and the data's own test images are what it is to be measured by."""
-    side = side_named(word)
-    return ("TRAIN" if has_test else "TEST") if side == "VALIDATION" else side
+def dataset_type_of_word(word: str, has_test: bool) -> RequestedDatasetType:
+    """The dataset type that a word stands for.
+
+    Validation images are TEST if the dataset has no test images, else TRAIN: there are two datasets only, and
+    the data's own test images are what it is to be measured by.
+    """
+    split = split_of_word(word)
+    return ("TRAIN" if has_test else "TEST") if split == "VALIDATION" else split
 
 
-def validation(has_test: bool) -> str:
-    """What has become of validation images, for a note."""
+def validation_note(has_test: bool) -> str:
+    """The note on what has become of validation images."""
     if has_test:
         return "validation images were taken for training: there are others to test with"
     return "validation images were taken to test with: there are no others"
 
 
-def says_validation(path: str) -> bool:
-    """Whether the split of the folders that a file lies in depends on there being test images."""
-    return split_of_path(path, has_test=True) != split_of_path(path, has_test=False)
+def is_validation(path: str) -> bool:
+    """Whether the folders that a file lies in make it one of validation images."""
+    return dataset_type_of_folders(path, has_test=True) != dataset_type_of_folders(path, has_test=False)
 
 
-def split_of_path(path: str, has_test: bool) -> RequestedDatasetType:
-    """The split of the folders that a file lies in: the innermost that is called like one."""
-    found = (split_named(folder, has_test) for folder in reversed(path.split("/")[:-1]))
-    return next((split for split in found if split), "")
+def dataset_type_of_folders(path: str, has_test: bool) -> RequestedDatasetType:
+    """The dataset type of the folders that a file lies in: that of the innermost called like a split."""
+    candidates = (dataset_type_of_word(folder, has_test) for folder in reversed(path.split("/")[:-1]))
+    return next((dataset_type for dataset_type in candidates if dataset_type), "")
 
 
-def split_of_file_name(path: str, has_test: bool) -> RequestedDatasetType:
-    """The split that a file's name tells, as instances_train2017.json does; only if it tells one."""
+def dataset_type_of_file_name(path: str, has_test: bool) -> RequestedDatasetType:
+    """The dataset type in a file's name, as in instances_train2017.json; only if there is just one."""
     words = re.split(r"[^A-Za-z0-9]+", posixpath.splitext(posixpath.basename(path))[0])
-    found = {split_named(word, has_test) for word in words} - {""}
-    return found.pop() if len(found) == 1 else ""
+    candidates = {dataset_type_of_word(word, has_test) for word in words} - {""}
+    return candidates.pop() if len(candidates) == 1 else ""
 
 
-def split_of_annotations(path: Path, root: Path | None, has_test: bool) -> RequestedDatasetType:
-    """The split of an annotation file: what its name tells, else its folders; without a root, its own."""
+def dataset_type_of_annotation_file(path: Path, root: Path | None, has_test: bool) -> RequestedDatasetType:
+    """The dataset type in an annotation file's name, else of its folders; without a root, of its own one."""
     inside = path.is_relative_to(root) if root else False
     name = (
         path.relative_to(root).as_posix() if root and inside else f"{path.absolute().parent.name}/{path.name}"
     )
-    return split_of_file_name(name, has_test) or split_of_path(name, has_test)
+    return dataset_type_of_file_name(name, has_test) or dataset_type_of_folders(name, has_test)
 
 
-class Sides:
-    """Which sides the images of an annotation file are on: what its name says, else its folders, else the
-    images' own. What became of validation images is remarked on."""
+class DatasetTypes:
+    """Which datasets the images of an annotation file ask for.
 
-    def __init__(self, path: Path, root: Path | None, has_test: bool, file: str, remarks: Problems) -> None:
-        self.of_file = split_of_annotations(path, root, has_test)
-        self._has_test, self._file, self._remarks = has_test, file, remarks
-        self._validation = self.of_file != split_of_annotations(path, root, not has_test)
+    Its name says so, else its folders, else the images' own. What became of validation images is noted.
+    """
+
+    def __init__(self, path: Path, root: Path | None, has_test: bool, file: str, notes: NoteCounter) -> None:
+        self.of_file = dataset_type_of_annotation_file(path, root, has_test)
+        self._has_test, self._file, self._notes = has_test, file, notes
+        self._validation = self.of_file != dataset_type_of_annotation_file(path, root, not has_test)
 
     def of_image(self, image: str) -> RequestedDatasetType:
-        """Told of an image that nothing more is said of."""
-        if self._validation if self.of_file else says_validation(image):
-            self._remarks.add(self._file, validation(self._has_test))
-        return self.of_file or split_of_path(image, self._has_test)
+        """The dataset type of an image about which the file itself says nothing."""
+        if self._validation if self.of_file else is_validation(image):
+            self._notes.add(self._file, validation_note(self._has_test))
+        return self.of_file or dataset_type_of_folders(image, self._has_test)
 
-    def named(self, word: str) -> RequestedDatasetType:
-        """The split that a word in the file stands for; empty if it stands for none."""
-        if side_named(word) == "VALIDATION":
-            self._remarks.add(self._file, validation(self._has_test))
-        return split_named(word, self._has_test)
+    def of_word(self, word: str) -> RequestedDatasetType:
+        """The dataset type that a word in the file stands for; empty if it stands for none."""
+        if split_of_word(word) == "VALIDATION":
+            self._notes.add(self._file, validation_note(self._has_test))
+        return dataset_type_of_word(word, self._has_test)
 
 
-def _of_scheme(text: str, scheme: str, shown: str, file: str, remarks: Problems) -> str:
+def _of_scheme(text: str, scheme: str, shown: str, file: str, notes: NoteCounter) -> str:
     if scheme == "s3":
         if not _S3.fullmatch(text):
             raise AnnotationError("bad_path", f"{shown} has to read s3://bucket/key")
         return text
     if scheme in ("gs", "file"):
-        return _path("/" + text.partition("://")[2].lstrip("/"), shown, file, remarks)
+        return _path("/" + text.partition("://")[2].lstrip("/"), shown, file, notes)
     raise AnnotationError("remote_image", f"{shown} is not a file: download it, and name the file")
 
 
-def _path(text: str, shown: str, file: str, remarks: Problems) -> str:
+def _path(text: str, shown: str, file: str, notes: NoteCounter) -> str:
     path = posixpath.normpath(text.replace("\\", "/"))
     if len(path.encode()) > MAX_KEY_BYTES:
         raise AnnotationError(
@@ -165,9 +174,9 @@ def _path(text: str, shown: str, file: str, remarks: Problems) -> str:
     if path in (".", "/") or path.endswith("..") or text.endswith(("/", "\\")):
         raise AnnotationError("bad_path", f"{shown} names a folder, not an image")
     if "\\" in text:
-        remarks.add(file, WINDOWS)
+        notes.add(file, WINDOWS)
     if is_absolute(path):
-        remarks.add(file, ABSOLUTE)
+        notes.add(file, ABSOLUTE)
     return path
 
 

@@ -1,4 +1,8 @@
-"""JSON files of any length: an object's lists, read an element at a time."""
+"""A JSON stream: the lists of an object in a file of any length, read an element at a time.
+
+It is the project's own because json.load holds whole files in memory, several times over as objects, and
+ijson does not take NaN (https://github.com/ICRAR/ijson/issues/33), which some writers of COCO files put out.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +46,14 @@ class Lists:
     numbers of thousands of digits. Used in a `with` block.
     """
 
-    def __init__(self, path: Path, most: float = math.inf) -> None:
-        """Args: most: bytes to look at, about; the file is as if cut there.
+    def __init__(self, path: Path, max_bytes: float = math.inf) -> None:
+        """Args: max_bytes: bytes to look at, about; the file is as if cut there.
 
         Raises:
             OSError: the disk failed.
         """
         self._file: IO[bytes] = path.open("rb")
-        self._most = most
+        self._max_bytes = max_bytes
         self._decode = codecs.getincrementaldecoder(self._encoding())().decode
         self._text = ""
         self._at = 0
@@ -73,28 +77,28 @@ class Lists:
             CutError: what comes after is not JSON.
             OSError: the disk failed.
         """
-        if self._take(_matched(_FIRST)) != "{":
+        if self._read_row(_matched(_FIRST)) != "{":
             return
-        closed = self._take(_matched(_NO_NAMES)) is not None
+        closed = self._read_row(_matched(_NO_NAMES)) is not None
         while not closed:
-            name, first = self._take(_name)
+            name, first = self._read_row(_name)
             self.names.append(name)
             if first == "[":
                 yield from self._list(name)
             else:
-                self._take(_value)
-            closed = self._take(_matched(_NEXT_NAME)) == "}"
+                self._read_row(_value)
+            closed = self._read_row(_matched(_NEXT_NAME)) == "}"
         self._fill()
         if self._text.strip():
             raise self._cut("more after the end")
 
     def _list(self, name: str) -> Iterator[tuple[str, Any]]:
-        last = self._take(_matched(_NO_ELEMENTS)) is not None
+        last = self._read_row(_matched(_NO_ELEMENTS)) is not None
         while not last:
-            yield name, self._take(_element)
-            last = self._take(_next_element) == "]"
+            yield name, self._read_row(_element)
+            last = self._read_row(_next_element) == "]"
 
-    def _take(self, parse: Callable[[str, int], tuple[T, int]]) -> T:
+    def _read_row(self, parse: Callable[[str, int], tuple[T, int]]) -> T:
         """What the text goes on with, read on until there is enough of it."""
         while True:
             try:
@@ -114,7 +118,7 @@ class Lists:
     def _fill(self) -> None:
         rest = self._text[self._at :]
         # Twice as much each time, or an element of megabytes would be read from its start too often.
-        data = self._file.read(max(_CHUNK, len(rest))) if self._file.tell() < self._most else b""
+        data = self._file.read(max(_CHUNK, len(rest))) if self._file.tell() < self._max_bytes else b""
         try:
             self._ended = not data
             more = self._decode(data, self._ended)
@@ -136,13 +140,13 @@ class Lists:
         return "utf-8"
 
 
-def names(path: Path, most: int) -> list[str]:
+def names(path: Path, max_bytes: int) -> list[str]:
     """What an object has, looking at about so many bytes of its file; empty if it is no object.
 
     Raises:
         OSError: the disk failed.
     """
-    with Lists(path, most) as lists:
+    with Lists(path, max_bytes) as lists:
         with suppress(CutError):
             for _ in lists.elements():
                 pass
@@ -158,7 +162,7 @@ def _decoded(text: str, at: int) -> tuple[Any, int]:
     except json.JSONDecodeError:
         raise
     except ValueError:
-        return _PATIENT.raw_decode(text, at)
+        return _LENIENT.raw_decode(text, at)
 
 
 def _integer(digits: str) -> int | None:
@@ -166,7 +170,7 @@ def _integer(digits: str) -> int | None:
 
 
 _DECODER = json.JSONDecoder(parse_constant=lambda word: None, strict=False)
-_PATIENT = json.JSONDecoder(parse_constant=lambda word: None, parse_int=_integer, strict=False)
+_LENIENT = json.JSONDecoder(parse_constant=lambda word: None, parse_int=_integer, strict=False)
 
 
 def _after_space(text: str, at: int) -> int:

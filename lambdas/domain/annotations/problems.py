@@ -1,4 +1,4 @@
-"""What readers tell beside what they find: why something cannot be used, and what was decided often."""
+"""Problems and notes of the readers: why something cannot be used, and how often what was decided."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from collections import Counter
 from collections.abc import Iterator
 
 from lambdas.domain.annotations.types import Note, Problem
+from lambdas.domain.shared.errors import UnusableInputError
 
 
-class AnnotationError(ValueError):
-    """Something that cannot be used: a reason to count by, a detail that says what to do."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class AnnotationError(UnusableInputError):
+    """Something that an annotation file says cannot be used."""
 
     def problem(self, file: str, line: int = 0, image: str = "") -> Problem:
+        """The same as a problem of a file."""
         return Problem(file, line, self.reason, self.detail, image)
 
 
-class Problems:
-    """Notes that many rows give rise to: said once, with how many they are."""
+class NoteCounter:
+    """Counts notes to which many rows give rise: each comes once, with how many rows they are."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def add(self, file: str, detail: str, number: int = 1) -> None:
+        """Count a note, or so many of them."""
         self._counts[file, detail] += number
 
-    def notes(self) -> Iterator[Note]:
+    def collected(self) -> Iterator[Note]:
+        """The notes, sorted."""
         for (file, detail), number in sorted(self._counts.items()):
             if number:
                 yield Note(file, f"{number} times: {detail}" if number > 1 else detail)

@@ -14,16 +14,16 @@ from typing import Any
 
 from lambdas.domain.annotations import entries, image_references
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
-from lambdas.domain.annotations.writing import Tell, check_writable, refuse
+from lambdas.domain.annotations.writing import NoteHandler, check_writable, raise_note
 from lambdas.domain.shared import annotation as shared_annotation
 from lambdas.domain.shared import manifests
 
 NAMED_AGAIN = "named by more lines than one: the first line was taken"
 WRITTEN_AT = "1970-01-01T00:00:00.000Z"
-"""Manifests want a creation-date; the same data set gives the same file whenever it is written."""
+"""Manifests want a creation-date; the same dataset gives the same file whenever it is written."""
 _CHUNK = 1024 * 1024
 _STAND_IN = "s3://stand-in/image"
 
@@ -40,8 +40,8 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
     """
     file = folder.name(path) if folder else path.name
     root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-    remarks = Problems()
-    sides = image_references.Sides(path, root, has_test, file, remarks)
+    notes = NoteCounter()
+    dataset_types = image_references.DatasetTypes(path, root, has_test, file, notes)
     lines = 0
     with Staging() as staging, path.open("rb") as opened:
         for line, text in manifests.numbered_lines(iter(lambda: opened.read(_CHUNK), b"")):
@@ -49,9 +49,11 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
             image = ""
             bad_boxes: list[manifests.BrokenLineError] = []
             try:
-                image, annotation = _line(text, line, file, remarks, bad_boxes)
+                image, annotation = _line(text, line, file, notes, bad_boxes)
                 if folder:
-                    image = folder.find(image, file, annotation.split_wanted or sides.of_file)
+                    image = folder.find(
+                        image, file, annotation.requested_dataset_type or dataset_types.of_file
+                    )
                 if not staging.image(image, line=line)[1]:
                     raise AnnotationError("duplicate_image", NAMED_AGAIN)
                 yield ImageAnnotation(
@@ -63,21 +65,21 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
                         for box in annotation.boxes
                     ),
                     size=annotation.image_size,
-                    split=annotation.split_wanted or sides.of_image(image),
+                    dataset_type=annotation.requested_dataset_type or dataset_types.of_image(image),
                     file=file,
                     line=line,
                 )
-            except (AnnotationError, manifests.BrokenLineError) as bad:
-                yield Problem(file, line, bad.reason, bad.detail, image)
+            except (AnnotationError, manifests.BrokenLineError) as error:
+                yield Problem(file, line, error.reason, error.detail, image)
             for broken in bad_boxes:
                 yield Problem(file, line, broken.reason, broken.detail, image)
     if not lines:
         yield Problem(file, 0, "empty", "the manifest has no lines")
-    yield from remarks.notes()
+    yield from notes.collected()
 
 
 def _line(
-    text: bytes, line: int, file: str, remarks: Problems, bad_boxes: list[manifests.BrokenLineError]
+    text: bytes, line: int, file: str, notes: NoteCounter, bad_boxes: list[manifests.BrokenLineError]
 ) -> tuple[str, shared_annotation.Annotation]:
     """The image and what the line says of it, but for boxes that cannot be used."""
     try:
@@ -86,7 +88,7 @@ def _line(
         entry = None
     if not isinstance(entry, dict) or not isinstance(given := entry.get("source-ref"), str):
         return "", manifests.parse_line(text, line, bad_boxes=bad_boxes)
-    image = image_references.clean(given, file, remarks)
+    image = image_references.clean(given, file, notes)
     if image.startswith("s3://"):
         return image, manifests.parse_line(text, line, bad_boxes=bad_boxes)
     # The limit on lines is of the line as it stands.
@@ -101,7 +103,9 @@ def _line(
 # Writing
 
 
-def write_manifest(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell = refuse) -> None:
+def write_manifest(
+    folder: Path, annotations: Iterable[ImageAnnotation], on_note: NoteHandler = raise_note
+) -> None:
     """One file for each split, train.manifest and test.manifest, and annotations.manifest for what has none.
 
     Boxes are rounded to whole pixels, as the format has them.
@@ -113,40 +117,40 @@ def write_manifest(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell =
         ValueError: an image has no size, or its boxes are not in pixels.
         OSError: a file cannot be written.
     """
-    remarks = Problems()
+    notes = NoteCounter()
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, Any] = {}
     try:
-        for found in founds:
-            written = _writable(found, remarks)
+        for annotation in annotations:
+            written = _writable(annotation, notes)
             if written is None:
                 continue
-            if found.split not in files:
-                name = f"{found.split.lower() or 'annotations'}.manifest"
-                files[found.split] = (folder / name).open("w", encoding="utf-8")
-            files[found.split].write(_entry(written) + "\n")
+            if annotation.dataset_type not in files:
+                name = f"{annotation.dataset_type.lower() or 'annotations'}.manifest"
+                files[annotation.dataset_type] = (folder / name).open("w", encoding="utf-8")
+            files[annotation.dataset_type].write(_entry(written) + "\n")
     finally:
         for opened in files.values():
             opened.close()
-    for note in remarks.notes():
-        tell(note)
+    for note in notes.collected():
+        on_note(note)
 
 
-def _entry(found: ImageAnnotation) -> str:
-    entry = entries.entry(found, "stand-in", "image", WRITTEN_AT)
-    entry["source-ref"] = found.image
+def _entry(annotation: ImageAnnotation) -> str:
+    entry = entries.entry(annotation, "stand-in", "image", WRITTEN_AT)
+    entry["source-ref"] = annotation.image
     return manifests.entry_line(entry)
 
 
-def _writable(found: ImageAnnotation, remarks: Problems) -> ImageAnnotation | None:
+def _writable(annotation: ImageAnnotation, notes: NoteCounter) -> ImageAnnotation | None:
     """With the boxes that are some in whole pixels; None if nothing is left to say."""
-    check_writable(found)
-    boxes = [box for box in found.boxes if _has_area(entries.whole(box))]
-    remarks.add("", "boxes of less than a pixel were left out", len(found.boxes) - len(boxes))
-    if found.kind is None or (found.kind == "classification" and not found.labels):
-        remarks.add("", "images without annotations were left out")
+    check_writable(annotation)
+    boxes = [box for box in annotation.boxes if _has_area(entries.whole(box))]
+    notes.add("", "boxes of less than a pixel were left out", len(annotation.boxes) - len(boxes))
+    if annotation.kind is None or (annotation.kind == "classification" and not annotation.labels):
+        notes.add("", "images without annotations were left out")
         return None
-    return None if found.boxes and not boxes else replace(found, boxes=tuple(boxes))
+    return None if annotation.boxes and not boxes else replace(annotation, boxes=tuple(boxes))
 
 
 def _has_area(box: shared_annotation.Box) -> bool:

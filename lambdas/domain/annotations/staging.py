@@ -1,4 +1,4 @@
-"""What is said of each image, brought together on disk: data sets may be larger than memory."""
+"""The staging database: what a file says of each image, joined on disk, for datasets may exceed memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
 _SCHEMA = """
     CREATE TABLE images (
         number INTEGER PRIMARY KEY, image TEXT UNIQUE, kind TEXT, width INTEGER, height INTEGER,
-        split TEXT, line INTEGER, spoilt INTEGER DEFAULT 0
+        dataset_type TEXT, line INTEGER, incomplete INTEGER DEFAULT 0
     );
     CREATE TABLE names (id TEXT PRIMARY KEY, image INTEGER) WITHOUT ROWID;
     CREATE TABLE marks (
@@ -27,12 +27,14 @@ _SCHEMA = """
     );
 """
 _MARKS_AT_ONCE = 500
-_IMAGES = "SELECT number, image, kind, width, height, split, line, spoilt FROM images ORDER BY number"
+_IMAGES = (
+    "SELECT number, image, kind, width, height, dataset_type, line, incomplete FROM images ORDER BY number"
+)
 _MARKS = """
     SELECT coalesce(marks.image, names.image) AS of_image, label, left, top, width, height, line, marks.id
     FROM marks LEFT JOIN names ON names.id = named WHERE of_image > 0 ORDER BY of_image, number
 """
-_OF_NOTHING = """
+_ORPHANS = """
     SELECT named, label, left, top, width, height, line, id FROM marks
     WHERE image IS NULL AND NOT EXISTS (SELECT 1 FROM names WHERE names.id = named) ORDER BY number
 """
@@ -45,10 +47,10 @@ class Image:
     name: str
     kind: Kind | None
     size: tuple[int, int] | None
-    split: RequestedDatasetType
+    dataset_type: RequestedDatasetType
     line: int
-    spoilt: bool
-    """Whether something that was said of it could not be used."""
+    incomplete: bool
+    """Whether something about it could not be used."""
 
 
 class Mark(NamedTuple):
@@ -63,11 +65,14 @@ class Mark(NamedTuple):
 
 
 class Staging:
-    """Images with their labels or boxes, in the order in which they came; used in a `with` block."""
+    """A database of images with their labels or boxes, in the order in which they came.
+
+    Used in a `with` block.
+    """
 
     def __enter__(self) -> Self:
         self._folder = TemporaryDirectory(prefix="labelloop-annotations-")
-        self._database = sqlite3.connect(Path(self._folder.name, "gathered.sqlite"), isolation_level=None)
+        self._database = sqlite3.connect(Path(self._folder.name, "staging.sqlite"), isolation_level=None)
         # Nobody needs the file after a crash.
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("PRAGMA synchronous = OFF")
@@ -90,92 +95,99 @@ class Staging:
         line: int = 0,
         kind: Kind | None = None,
         size: tuple[int, int] | None = None,
-        split: RequestedDatasetType = "",
+        dataset_type: RequestedDatasetType = "",
     ) -> tuple[int, bool]:
-        """The image's number, and whether it is new; if not, what was known of it stays."""
+        """Add an image: its number, and whether it is new; if not, what was known of it stays."""
         cursor = self._database.execute(
-            "INSERT OR IGNORE INTO images (image, line, kind, width, height, split)"
+            "INSERT OR IGNORE INTO images (image, line, kind, width, height, dataset_type)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (image, line, kind, *(size or (None, None)), split or None),
+            (image, line, kind, *(size or (None, None)), dataset_type or None),
         )
         if cursor.rowcount == 1:
             return int(cursor.lastrowid or 0), True
         [number] = self._one("SELECT number FROM images WHERE image = ?", image)
-        self.say(number, kind=kind, size=size, split=split)
+        self.update(number, kind=kind, size=size, dataset_type=dataset_type)
         return number, False
 
-    def say(
+    def update(
         self,
         number: int,
         *,
         kind: Kind | None = None,
         size: tuple[int, int] | None = None,
-        split: RequestedDatasetType = "",
+        dataset_type: RequestedDatasetType = "",
     ) -> None:
-        """What is known about the image as a whole; what is known already stays."""
-        if kind or size or split:
+        """Add what is known about the image as a whole; what is known already stays."""
+        if kind or size or dataset_type:
             self._database.execute(
                 "UPDATE images SET kind = coalesce(kind, ?), width = coalesce(width, ?),"
-                " height = coalesce(height, ?), split = coalesce(split, ?) WHERE number = ?",
-                (kind, *(size or (None, None)), split or None, number),
+                " height = coalesce(height, ?), dataset_type = coalesce(dataset_type, ?) WHERE number = ?",
+                (kind, *(size or (None, None)), dataset_type or None, number),
             )
 
-    def split_of(self, number: int) -> RequestedDatasetType:
-        """The image's split, as far as it is known."""
-        [split] = self._one("SELECT split FROM images WHERE number = ?", number)
-        return split or ""
+    def dataset_type_of(self, number: int) -> RequestedDatasetType:
+        """The dataset that the image is asked for in, as far as it is known."""
+        [dataset_type] = self._one("SELECT dataset_type FROM images WHERE number = ?", number)
+        return dataset_type or ""
 
     def add_box(self, number: int, box: LabelledBox) -> None:
+        """Add a box of an image."""
         sides = (box.left, box.top, box.width, box.height)
         self._add(number, None, Mark(box.label, sides, box.line))
 
     def add_label(self, number: int, label: str) -> None:
+        """Add an image-level label."""
         self._add(number, None, Mark(label))
 
-    def spoil(self, number: int) -> None:
-        """Something that was said of the image could not be used: if nothing else was said of it, it is not
-        one that nothing is on, but one that nothing is known of."""
-        self._database.execute("UPDATE images SET spoilt = 1 WHERE number = ?", (number,))
+    def mark_incomplete(self, number: int) -> None:
+        """Take note that something about the image could not be used.
+
+        If there is nothing else about it, it is not one that nothing is on, but one that nothing is known of.
+        """
+        self._database.execute("UPDATE images SET incomplete = 1 WHERE number = ?", (number,))
 
     # Identifiers of a format's own
 
     def name(self, id: str, number: int) -> None:
-        """Note what a format calls an image, which may be no usable one: number 0."""
+        """Take note of what a format calls an image, which may be no usable one: number 0."""
         self._database.execute("INSERT INTO names VALUES (?, ?)", (id, number))
 
     def is_named(self, id: str) -> bool:
+        """Whether the name is that of an image."""
         return self._one("SELECT 1 FROM names WHERE id = ?", id) is not None
 
     def add_to_named(self, id: str, mark: Mark) -> None:
-        """Note what is said of an image by a name that may only be told later."""
+        """Add a label or box of an image that is known by a name only, which may come later."""
         self._add(None, id, mark)
 
-    def of_nothing(self) -> Iterator[tuple[str, Mark]]:
-        """What is said of names that no image has, with the name."""
+    def orphans(self) -> Iterator[tuple[str, Mark]]:
+        """Labels and boxes of names that no image has, with the name."""
         self._write()
-        for row in self._database.execute(_OF_NOTHING):
+        for row in self._database.execute(_ORPHANS):
             yield row[0], _mark(row)
 
     def images(self) -> Iterator[tuple[Image, list[Mark]]]:
-        """Every image with what is said of it."""
+        """Every image with its labels and boxes."""
         self._write()
         # The marks are sorted on disk, where an index would have them read from all over it.
         marks: Iterator[tuple[Any, ...]] = self._database.execute(_MARKS)
         groups = groupby(marks, lambda mark: mark[0])
         none: tuple[int, Iterator[Any]] = (0, iter(()))
         of_image, group = next(groups, none)
-        for number, image, kind, width, height, split, line, spoilt in self._database.execute(_IMAGES):
+        for number, image, kind, width, height, dataset_type, line, incomplete in self._database.execute(
+            _IMAGES
+        ):
             mine: list[Mark] = []
             if number == of_image:
                 mine = [_mark(row) for row in group]
                 of_image, group = next(groups, none)
             size = (width, height) if width and height else None
-            yield Image(image, kind, size, split or "", line, bool(spoilt)), mine
+            yield Image(image, kind, size, dataset_type or "", line, bool(incomplete)), mine
 
     def image_annotations(
         self, file: str, *, normalised: bool = False
     ) -> Iterator[ImageAnnotation | Problem]:
-        """Every image."""
+        """What the file says about every image."""
         for image, marks in self.images():
             labels = tuple(dict.fromkeys(mark.label for mark in marks if mark.label and not mark.sides))
             boxes = tuple(
@@ -221,10 +233,12 @@ def image_annotations(
     *,
     normalised: bool = False,
 ) -> ImageAnnotation:
-    """What is said of an image: of boxes and labels the boxes, and of neither that nothing is on it, if
-    nothing that was said of it was lost."""
+    """What a file says about one image.
+
+    Of boxes and labels those are the boxes, and of neither that nothing is on it, if nothing was lost.
+    """
     kind: Kind | None = None
-    if boxes or (image.kind == "detection" and not image.spoilt and not labels):
+    if boxes or (image.kind == "detection" and not image.incomplete and not labels):
         kind, labels = "detection", ()
     elif labels:
         kind = "classification"
@@ -235,7 +249,7 @@ def image_annotations(
         boxes=boxes,
         size=image.size,
         normalised=normalised and kind == "detection",
-        split=image.split,
+        dataset_type=image.dataset_type,
         file=file,
         line=image.line,
     )

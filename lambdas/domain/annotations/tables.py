@@ -17,7 +17,7 @@ from lambdas.domain.annotations import box_parsing, image_references
 from lambdas.domain.annotations import columns as annotations_columns
 from lambdas.domain.annotations.columns import Columns
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.types import Event, LabelledBox, Note, Problem
 from lambdas.domain.shared.annotation import RequestedDatasetType
@@ -25,7 +25,7 @@ from lambdas.domain.shared.annotation import RequestedDatasetType
 MAX_ROW = 1_000_000
 """Characters, so that a quote that is never closed does not take the file for one cell."""
 BACKGROUND = "rows without a label and a box were taken as images that nothing is on"
-UNLABELLED = "rows without a label were taken as images that nothing is said of"
+UNLABELLED = "rows without a label were taken as images of which nothing is known"
 SHARES = "boxes were read as shares of the images' sides, because no number in the table is above 1"
 MARKS = "columns that hold nothing but 0 and 1 were read as a label each, on the images that have 1 there"
 MAX_ROW_LINES = 50
@@ -53,7 +53,7 @@ def read(
         yield from _Reader(path, columns or {}, folder, staging).events()
 
 
-def looks_like_one(path: Path) -> bool:
+def is_table(path: Path) -> bool:
     """Whether the file's first row is one of a table of annotations."""
     with path.open("rb") as file:
         sample = _decoded(file.read(_SAMPLE))
@@ -73,9 +73,9 @@ class _Reader:
     ) -> None:
         self._path, self._mapping, self._folder, self._staging = path, mapping, folder, staging
         self._file = folder.name(path) if folder else path.name
-        self._remarks = Problems()
+        self._notes = NoteCounter()
         root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._sides = image_references.Sides(path, root, has_test, self._file, self._remarks)
+        self._dataset_types = image_references.DatasetTypes(path, root, has_test, self._file, self._notes)
         self._columns = Columns({})
 
     def events(self) -> Iterator[Event]:
@@ -86,9 +86,9 @@ class _Reader:
                 raise AnnotationError("empty", "the table has no rows")
             line, row = first
             headed = self._begin(row)
-        except AnnotationError as bad:
+        except AnnotationError as error:
             yield from rows.problems
-            yield bad.problem(self._file)
+            yield error.problem(self._file)
             return
         if self._columns.guessed:
             yield Note(self._file, self._columns.guessed)
@@ -99,12 +99,12 @@ class _Reader:
             self._columns = replace(self._columns, marks=self._columns.others)
             yield Note(self._file, MARKS)
         if not headed:
-            yield from self._take(line, row)
+            yield from self._read_row(line, row)
         for line, row in rows:
-            yield from self._take(line, row)
+            yield from self._read_row(line, row)
         yield from rows.problems
         yield from self._staging.image_annotations(self._file, normalised=self._columns.shares)
-        yield from self._remarks.notes()
+        yield from self._notes.collected()
 
     def _begin(self, row: Sequence[str]) -> bool:
         """Learn the columns; whether the first row is their header."""
@@ -112,14 +112,14 @@ class _Reader:
             self._columns = annotations_columns.of_mapping(row, self._mapping)
             by_name = any(name in {cell.strip() for cell in row} for name in self._mapping.values())
             return by_name
-        found = annotations_columns.of_header(row)
-        if found:
-            self._columns = found
+        columns = annotations_columns.of_header(row)
+        if columns:
+            self._columns = columns
             return True
-        found = annotations_columns.of_rows(row)
-        if not found:
+        columns = annotations_columns.of_rows(row)
+        if not columns:
             raise annotations_columns.unknown(row, "no column names images as usual")
-        self._columns = found
+        self._columns = columns
         return False
 
     def _all_shares(self, headed: bool) -> bool:
@@ -148,46 +148,46 @@ class _Reader:
         cells = ({row[index].strip() for index in others if index < len(row)} for _, row in rows)
         return all(of_row <= {"0", "1"} for of_row in cells)
 
-    def _take(self, line: int, row: Sequence[str]) -> Iterator[Problem]:
+    def _read_row(self, line: int, row: Sequence[str]) -> Iterator[Problem]:
         given = self._columns.cell(row, "image")
         try:
-            name = image_references.clean(given, self._file, self._remarks)
-            split = self._split_of(row)
+            name = image_references.clean(given, self._file, self._notes)
+            dataset_type = self._dataset_type_of(row)
             if self._folder:
-                name = self._folder.find(name, self._file, split or self._sides.of_file)
-        except AnnotationError as bad:
-            yield bad.problem(self._file, line, given[:200])
+                name = self._folder.find(name, self._file, dataset_type or self._dataset_types.of_file)
+        except AnnotationError as error:
+            yield error.problem(self._file, line, given[:200])
             return
         number, _ = self._staging.image(name, line=line)
         try:
-            self._check_split(number, split or self._sides.of_image(name))
-            self._say(number, line, row)
-        except AnnotationError as bad:
-            self._staging.spoil(number)
-            yield bad.problem(self._file, line, name)
+            self._check_dataset_type(number, dataset_type or self._dataset_types.of_image(name))
+            self._stage(number, line, row)
+        except AnnotationError as error:
+            self._staging.mark_incomplete(number)
+            yield error.problem(self._file, line, name)
 
-    def _split_of(self, row: Sequence[str]) -> RequestedDatasetType:
-        """The split that the row itself tells."""
+    def _dataset_type_of(self, row: Sequence[str]) -> RequestedDatasetType:
+        """The dataset that the row itself asks for."""
         word = self._columns.cell(row, "split")
         if not word or word.lower() == "unassigned":
             return ""
-        split = self._sides.named(word)
-        if not split:
-            raise AnnotationError("bad_split", f"{word[:80]!r} is no side: write train, test or validation")
-        return split
+        dataset_type = self._dataset_types.of_word(word)
+        if not dataset_type:
+            raise AnnotationError("bad_split", f"{word[:80]!r} is no split: write train, test or validation")
+        return dataset_type
 
-    def _check_split(self, number: int, split: RequestedDatasetType) -> None:
-        known = self._staging.split_of(number)
-        if known and split and known != split:
+    def _check_dataset_type(self, number: int, dataset_type: RequestedDatasetType) -> None:
+        known = self._staging.dataset_type_of(number)
+        if known and dataset_type and known != dataset_type:
             raise AnnotationError(
-                "split_conflict", f"an earlier row has the image on the {known} side: keep it on one"
+                "split_conflict", f"an earlier row has the image in {known}: keep it in one"
             )
-        self._staging.say(number, split=split)
+        self._staging.update(number, dataset_type=dataset_type)
 
-    def _say(self, number: int, line: int, row: Sequence[str]) -> None:
+    def _stage(self, number: int, line: int, row: Sequence[str]) -> None:
         cell = self._columns.cell
         size = box_parsing.size(cell(row, "image_width"), cell(row, "image_height"))
-        self._staging.say(number, size=size)
+        self._staging.update(number, size=size)
         label = cell(row, "label")
         has_box = any(cell(row, role) for role in self._columns.box_roles)
         if has_box:
@@ -198,10 +198,10 @@ class _Reader:
             for name in marked:
                 self._staging.add_label(number, _label(name))
         elif self._columns.box_roles:
-            self._remarks.add(self._file, BACKGROUND)
-            self._staging.say(number, kind="detection")
+            self._notes.add(self._file, BACKGROUND)
+            self._staging.update(number, kind="detection")
         else:
-            self._remarks.add(self._file, UNLABELLED)
+            self._notes.add(self._file, UNLABELLED)
 
     def _marked(self, row: Sequence[str]) -> list[str]:
         marks = self._columns.marks.items()
@@ -222,7 +222,7 @@ class _Reader:
         return box_parsing.of_sides(label, one, two, three, four, size=size)
 
     def _numbers(self, row: Sequence[str]) -> list[float]:
-        """The four numbers of a row's box. Raises Bad."""
+        """The four numbers of a row's box. Raises AnnotationError."""
         roles = self._columns.box_roles
         if roles != ("box",):
             return [box_parsing.number(self._columns.cell(row, role), role) for role in roles]

@@ -1,4 +1,4 @@
-"""What the readers of annotation formats have in common: what they find, and what they cannot take."""
+"""What readers yield: annotations of images, problems and notes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class LabelledBox:
 
 @dataclass(frozen=True, slots=True)
 class ImageAnnotation:
-    """What a data set says about one image."""
+    """What a dataset says about one image."""
 
     image: str
-    """Its path as seen from the data set's root with forward slashes, or s3://bucket/key."""
+    """Its path as seen from the dataset's root with forward slashes, or s3://bucket/key."""
     kind: Kind | None
     """None where it says nothing: the image needs a person."""
     labels: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class ImageAnnotation:
     """Width and height in pixels that the annotation claims."""
     normalised: bool = False
     """Whether the boxes are shares of the image's sides, from 0 to 1."""
-    split: RequestedDatasetType = ""
+    dataset_type: RequestedDatasetType = ""
     file: str = ""
     line: int = 0
     """Where that stands, for messages; line 0 is the whole file."""
@@ -42,7 +42,7 @@ class ImageAnnotation:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that cannot be taken: a reason to count by, a detail that says what to do."""
+    """Something that cannot be used: a reason to count by, a detail that says what to do."""
 
     file: str
     line: int
@@ -53,7 +53,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Note:
-    """Something that was understood in one of several ways; nothing is guessed without saying so."""
+    """Something that was understood in one of several ways; nothing is guessed without a note."""
 
     file: str
     detail: str
@@ -62,10 +62,10 @@ class Note:
 Event = ImageAnnotation | Problem | Note
 
 
-def in_pixels(found: ImageAnnotation, width: int, height: int) -> ImageAnnotation:
-    """The same with boxes in pixels, of an image of this size."""
-    if not found.normalised:
-        return found
+def in_pixels(annotation: ImageAnnotation, width: int, height: int) -> ImageAnnotation:
+    """The same annotation with boxes in pixels, of an image of this size."""
+    if not annotation.normalised:
+        return annotation
     boxes = tuple(
         replace(
             box,
@@ -74,6 +74,6 @@ def in_pixels(found: ImageAnnotation, width: int, height: int) -> ImageAnnotatio
             width=box.width * width,
             height=box.height * height,
         )
-        for box in found.boxes
+        for box in annotation.boxes
     )
-    return replace(found, boxes=boxes, normalised=False, size=(width, height))
+    return replace(annotation, boxes=boxes, normalised=False, size=(width, height))

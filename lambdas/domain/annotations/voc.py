@@ -18,7 +18,7 @@ from defusedxml.ElementTree import DefusedXMLParser
 
 from lambdas.domain.annotations import box_parsing, image_references
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Note, Problem
 from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
 
@@ -26,8 +26,8 @@ MAX_BYTES = 16 * 1024 * 1024
 SETS = "/ImageSets/Main/"
 BACKGROUND = "files without objects were taken as images that nothing is on"
 OTHER_NAME = "files that name another image than the one they are called like, which was taken"
-BEYOND = "files whose boxes reach out of the size that they tell: that size was left aside"
-NO_SIZE = "files that tell no size of their image, or one that cannot be"
+BEYOND = "files whose boxes reach out of the size that they give: that size was left aside"
+NO_SIZE = "files that give no size of their image, or one that cannot be"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
@@ -45,55 +45,55 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         if folder is None:
             yield from inside.events()
         return
-    remarks, splits = Problems(), _Splits({}, folder.has_test if folder else False)
-    yield from _file(path, folder, splits, remarks)
-    yield from remarks.notes()
+    notes, dataset_types = NoteCounter(), _DatasetTypes({}, folder.has_test if folder else False)
+    yield from _file(path, folder, dataset_types, notes)
+    yield from notes.collected()
 
 
 def _folder(folder: Folder) -> Iterator[Event]:
-    remarks = Problems()
-    splits = yield from _image_sets(folder)
+    notes = NoteCounter()
+    dataset_types = yield from _image_sets(folder)
     for name in folder.others:
         if name.lower().endswith(".xml"):
-            yield from _file(folder.path(name), folder, splits, remarks)
-    yield from remarks.notes()
+            yield from _file(folder.path(name), folder, dataset_types, notes)
+    yield from notes.collected()
 
 
-class _Splits:
-    """Which side an image is on: what ImageSets says, else its folders."""
+class _DatasetTypes:
+    """Which dataset an image asks for: what ImageSets says, else its folders."""
 
     def __init__(self, by_stem: dict[str, RequestedDatasetType], has_test: bool) -> None:
         self._by_stem, self._has_test = by_stem, has_test
 
-    def of(self, file: str, remarks: Problems) -> RequestedDatasetType:
+    def of(self, file: str, notes: NoteCounter) -> RequestedDatasetType:
         stem = file.rpartition("/")[2].rpartition(".")[0]
         if stem in self._by_stem:
             return self._by_stem[stem]
-        if image_references.says_validation(file):
-            remarks.add("", image_references.validation(self._has_test))
-        return image_references.split_of_path(file, self._has_test)
+        if image_references.is_validation(file):
+            notes.add("", image_references.validation_note(self._has_test))
+        return image_references.dataset_type_of_folders(file, self._has_test)
 
 
-def _image_sets(folder: Folder) -> Generator[Event, None, _Splits]:
+def _image_sets(folder: Folder) -> Generator[Event, None, _DatasetTypes]:
     """Returns the splits."""
     by_stem: dict[str, RequestedDatasetType] = {}
     names = [name for name in folder.others if SETS in f"/{name}" and name.endswith(".txt")]
     has_test = folder.has_test or any(name.endswith("/test.txt") for name in names)
-    # Sets for one label (cat_train.txt) and of both sides (trainval.txt) say nothing of sides.
+    # Sets for one label (cat_train.txt) and of two splits (trainval.txt) say nothing.
     for name in names:
         word = name.rpartition("/")[2].removesuffix(".txt")
-        split = image_references.split_named(word, has_test)
-        if not split:
+        dataset_type = image_references.dataset_type_of_word(word, has_test)
+        if not dataset_type:
             continue
-        if image_references.side_named(word) == "VALIDATION":
-            yield Note(name, image_references.validation(has_test))
+        if image_references.split_of_word(word) == "VALIDATION":
+            yield Note(name, image_references.validation_note(has_test))
         with folder.path(name).open(encoding="utf-8-sig", errors="replace") as file:
             for number, line in enumerate(file, start=1):
                 stem = line.split()[0] if line.split() else ""
-                if stem and by_stem.setdefault(stem, split) != split:
-                    detail = f"{stem} is on both sides; {by_stem[stem]} was taken: keep it in one list"
+                if stem and by_stem.setdefault(stem, dataset_type) != dataset_type:
+                    detail = f"{stem} is in two lists; {by_stem[stem]} was taken: keep it in one list"
                     yield Problem(name, number, "split_conflict", detail, stem)
-    return _Splits(by_stem, has_test)
+    return _DatasetTypes(by_stem, has_test)
 
 
 @dataclass(frozen=True)
@@ -101,21 +101,23 @@ class _Context:
     """What a file is read with."""
 
     file: str
-    split: RequestedDatasetType
+    dataset_type: RequestedDatasetType
     folder: Folder | None
-    remarks: Problems
+    notes: NoteCounter
 
 
-def _file(path: Path, folder: Folder | None, splits: _Splits, remarks: Problems) -> Iterator[Event]:
+def _file(
+    path: Path, folder: Folder | None, dataset_types: _DatasetTypes, notes: NoteCounter
+) -> Iterator[Event]:
     file = folder.name(path) if folder else path.name
-    split = splits.of(file if folder else f"{path.absolute().parent.name}/{file}", remarks)
+    dataset_type = dataset_types.of(file if folder else f"{path.absolute().parent.name}/{file}", notes)
     try:
         root, lines = _parsed(path)
         if root.tag != "annotation":
             raise AnnotationError("not_voc", f"the file is about {root.tag[:80]!r}, not an annotation")
-        yield from _about(root, lines, path.stem, _Context(file, split, folder, remarks))
-    except AnnotationError as bad:
-        yield bad.problem(file)
+        yield from _about(root, lines, path.stem, _Context(file, dataset_type, folder, notes))
+    except AnnotationError as error:
+        yield error.problem(file)
     except _UnparsedError as error:
         yield Problem(file, error.line, "not_xml", f"{error}: save the file again")
 
@@ -167,42 +169,44 @@ def _about(root: Element, lines: dict[Element, int], stem: str, context: _Contex
     image = _image(_text(root, "filename"), stem, context)
     size = box_parsing.size(_text(root, "size/width"), _text(root, "size/height"))
     if not size:
-        context.remarks.add("", NO_SIZE)
-    found: list[LabelledBox] = []
+        context.notes.add("", NO_SIZE)
+    boxes: list[LabelledBox] = []
     objects = root.findall("object")
     for each in objects:
         line = lines.get(each, 0)
         try:
-            found.append(replace(_box(each), line=line))
-        except AnnotationError as bad:
-            yield bad.problem(context.file, line, image)
+            boxes.append(replace(_box(each), line=line))
+        except AnnotationError as error:
+            yield error.problem(context.file, line, image)
     if not objects:
-        context.remarks.add("", BACKGROUND)
-    if size and any(_reaches_out(box, size) for box in found):
-        context.remarks.add("", BEYOND)
+        context.notes.add("", BACKGROUND)
+    if size and any(_reaches_out(box, size) for box in boxes):
+        context.notes.add("", BEYOND)
         size = None
-    kind: Kind | None = None if objects and not found else "detection"
-    yield ImageAnnotation(image, kind, boxes=tuple(found), size=size, split=context.split, file=context.file)
+    kind: Kind | None = None if objects and not boxes else "detection"
+    yield ImageAnnotation(
+        image, kind, boxes=tuple(boxes), size=size, dataset_type=context.dataset_type, file=context.file
+    )
 
 
 def _image(named: str, stem: str, context: _Context) -> str:
     """The image is the one that is called like its file; if there is none, the one that the file names."""
     if not context.folder:
-        return image_references.clean(named or stem, context.file, context.remarks)
+        return image_references.clean(named or stem, context.file, context.notes)
     suffix = PurePosixPath(named).suffix if image_references.is_image(named) else ".jpg"
     try:
-        image = context.folder.find(stem + suffix, context.file, context.split, other_suffix=True)
+        image = context.folder.find(stem + suffix, context.file, context.dataset_type, other_suffix=True)
         if (
             named
             and PurePosixPath(named.replace("\\", "/")).stem.lower() != PurePosixPath(image).stem.lower()
         ):
-            context.remarks.add("", OTHER_NAME)
+            context.notes.add("", OTHER_NAME)
         return image
-    except AnnotationError as bad:
-        if not named or bad.reason == "ambiguous_name":
+    except AnnotationError as error:
+        if not named or error.reason == "ambiguous_name":
             raise
-        reference = image_references.clean(named, "", context.remarks)
-        return context.folder.find(reference, context.file, context.split, other_suffix=True)
+        reference = image_references.clean(named, "", context.notes)
+        return context.folder.find(reference, context.file, context.dataset_type, other_suffix=True)
 
 
 def _box(element: Element) -> LabelledBox:
@@ -221,5 +225,5 @@ def _reaches_out(box: LabelledBox, size: tuple[int, int]) -> bool:
 
 
 def _text(element: Element, path: str) -> str:
-    found = element.find(path)
-    return (found.text or "").strip() if found is not None else ""
+    child = element.find(path)
+    return (child.text or "").strip() if child is not None else ""

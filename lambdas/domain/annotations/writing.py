@@ -1,4 +1,4 @@
-"""What the writers share."""
+"""What the writers of annotation formats have in common: checks of what they write, and files by dataset."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from lambdas.domain.shared.annotation import RequestedDatasetType
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _CHUNK = 1024 * 1024
-Tell = Callable[[Note], None]
-"""Told what was left out, when the rest is written."""
+NoteHandler = Callable[[Note], None]
+"""Takes notes of what was left out, when the rest is written."""
 
 
-def refuse(note: Note) -> None:
-    """For who does not want to be told: nothing may be left out. Raises ValueError."""
+def raise_note(note: Note) -> None:
+    """Raise ValueError: the handler of those for whom nothing may be left out."""
     raise ValueError(f"not everything could be written: {note.detail}")
 
 
@@ -33,18 +33,18 @@ class Closing(Protocol):
 C = TypeVar("C", bound=Closing)
 
 
-def check_writable(found: ImageAnnotation) -> None:
-    """Raises ValueError if an image cannot be written with its boxes."""
-    if found.normalised or not found.size:
-        raise ValueError(f"{found.image}: boxes are written in pixels of an image whose size is known")
-    for box in found.boxes:
+def check_writable(annotation: ImageAnnotation) -> None:
+    """Raise ValueError if an image cannot be written with its boxes."""
+    if annotation.normalised or not annotation.size:
+        raise ValueError(f"{annotation.image}: boxes are written in pixels of an image whose size is known")
+    for box in annotation.boxes:
         if not all(math.isfinite(side) for side in (box.left, box.top, box.width, box.height)):
-            raise ValueError(f"{found.image}: {box} is no box")
+            raise ValueError(f"{annotation.image}: {box} is no box")
 
 
-def check_path(found: ImageAnnotation) -> None:
-    """Raises ValueError if an image's name would lead out of a folder."""
-    name = found.image
+def check_path(annotation: ImageAnnotation) -> None:
+    """Raise ValueError if an image's name would lead out of a folder."""
+    name = annotation.image
     if (
         not name
         or image_references.is_absolute(name)
@@ -56,8 +56,8 @@ def check_path(found: ImageAnnotation) -> None:
 
 
 @contextmanager
-def by_split(make: Callable[[], C]) -> Iterator[defaultdict[RequestedDatasetType, C]]:
-    """One of them for each split that is asked for, closed at the end."""
+def by_dataset_type(make: Callable[[], C]) -> Iterator[defaultdict[RequestedDatasetType, C]]:
+    """One object for each dataset that is asked for, closed at the end."""
     made: defaultdict[RequestedDatasetType, C] = defaultdict(make)
     try:
         yield made

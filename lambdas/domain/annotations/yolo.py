@@ -15,9 +15,9 @@ import yaml
 
 from lambdas.domain.annotations import box_parsing, image_references, yolo_config
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.problems import AnnotationError, Problems
+from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
-from lambdas.domain.annotations.writing import Tell, check_path, check_writable, refuse
+from lambdas.domain.annotations.writing import NoteHandler, check_path, check_writable, raise_note
 from lambdas.domain.annotations.yolo_config import CONFIGS, NAMES, Config
 from lambdas.domain.shared.annotation import Kind
 
@@ -30,9 +30,9 @@ POSE = "key points were left out, their boxes taken"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """What a YOLO data set says: a folder, or its data.yaml.
+    """What a YOLO dataset says: a folder, or its data.yaml.
 
-    Boxes come as shares of the image's sides (Found.normalised).
+    Boxes come as shares of the image's sides (ImageAnnotation.normalised).
 
     Raises:
         OSError: the disk failed.
@@ -43,23 +43,23 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         yield from folder.events()
         return
     config = yield from yolo_config.read(folder, "" if path.is_dir() else path.name)
-    remarks = Problems()
+    notes = NoteCounter()
     others, used = set(folder.others) - config.lists, set[str]()
     for image in folder.images:
         file = next((name for name in label_files(image) if name in others), None)
         folder.find(image, "")
-        if not config.folders and not config.images and image_references.says_validation(image):
-            remarks.add("", image_references.validation(config.has_test))
+        if not config.folders and not config.images and image_references.is_validation(image):
+            notes.add("", image_references.validation_note(config.has_test))
         if file is None:
-            yield ImageAnnotation(image, None, split=config.split_of(image), file=image)
+            yield ImageAnnotation(image, None, dataset_type=config.dataset_type_of(image), file=image)
             continue
         used.add(file)
-        yield from _image(folder, image, file, config, remarks)
+        yield from _image(folder, image, file, config, notes)
     for file in folder.others:
         if file not in used | config.lists and _is_orphan(folder, file):
             detail = "no image is called like this label file: add it"
             yield Problem(file, 0, "image_missing", detail, PurePosixPath(file).stem)
-    yield from remarks.notes()
+    yield from notes.collected()
 
 
 def label_files(image: str) -> tuple[str, ...]:
@@ -90,29 +90,28 @@ def _is_orphan(folder: Folder, file: str) -> bool:
     return "labels" in name.parts[:-1] or looks_like_labels(folder.path(file))
 
 
-def _image(folder: Folder, image: str, file: str, config: Config, remarks: Problems) -> Iterator[Event]:
-    found: list[LabelledBox] = []
+def _image(folder: Folder, image: str, file: str, config: Config, notes: NoteCounter) -> Iterator[Event]:
+    boxes: list[LabelledBox] = []
     lines: list[tuple[int, list[str]]] = []
-    lines: list[tuple[int, list[str]]] = []
-    lines: list[tuple[int, list[str]]] = []
-    lines: list[tuple[int, list[str]]] = []
-    spoilt = False
+    incomplete = False
     try:
         lines = _lines(folder.path(file))
-    except AnnotationError as bad:
-        yield bad.problem(file, image=image)
-        spoilt = True
+    except AnnotationError as error:
+        yield error.problem(file, image=image)
+        incomplete = True
     for number, words in lines:
         try:
-            found.append(replace(_box(words, config, remarks), line=number))
-        except AnnotationError as bad:
-            spoilt = True
-            yield bad.problem(file, number, image)
-    if not found and not spoilt:
-        remarks.add("", BACKGROUND)
-    kind: Kind | None = None if spoilt and not found else "detection"
-    split = config.split_of(image)
-    yield ImageAnnotation(image, kind, boxes=tuple(found), normalised=True, split=split, file=file)
+            boxes.append(replace(_box(words, config, notes), line=number))
+        except AnnotationError as error:
+            incomplete = True
+            yield error.problem(file, number, image)
+    if not boxes and not incomplete:
+        notes.add("", BACKGROUND)
+    kind: Kind | None = None if incomplete and not boxes else "detection"
+    dataset_type = config.dataset_type_of(image)
+    yield ImageAnnotation(
+        image, kind, boxes=tuple(boxes), normalised=True, dataset_type=dataset_type, file=file
+    )
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -128,11 +127,11 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     return [(number, words) for number, words in numbered if words]
 
 
-def _box(words: list[str], config: Config, remarks: Problems) -> LabelledBox:
+def _box(words: list[str], config: Config, notes: NoteCounter) -> LabelledBox:
     label = config.label(box_parsing.number(words[0], "the class"))
     values = [box_parsing.number(word, "a value") for word in words[1:]]
     if config.key_point_values and len(values) == 4 + config.key_point_values:
-        remarks.add("", POSE)
+        notes.add("", POSE)
         values = values[:4]
     elif len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise AnnotationError(
@@ -142,7 +141,7 @@ def _box(words: list[str], config: Config, remarks: Problems) -> LabelledBox:
     if any(not -box_parsing.ROUNDED_SHARE <= value <= 1 + box_parsing.ROUNDED_SHARE for value in values):
         raise AnnotationError("box_outside", "values have to be shares of the image's sides, between 0 and 1")
     if len(values) > 4:
-        remarks.add("", POLYGON)
+        notes.add("", POLYGON)
         points = list(zip(values[::2], values[1::2], strict=True))
         return _inside(box_parsing.of_shares(label, *box_parsing.around(points)))
     x, y, width, height = values
@@ -161,7 +160,9 @@ def _inside(box: LabelledBox) -> LabelledBox:
 # Writing
 
 
-def write_yolo(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell = refuse) -> None:
+def write_yolo(
+    folder: Path, annotations: Iterable[ImageAnnotation], on_note: NoteHandler = raise_note
+) -> None:
     """A label file for each image, lists of the images of each split, and data.yaml.
 
     Args:
@@ -172,55 +173,55 @@ def write_yolo(folder: Path, founds: Iterable[ImageAnnotation], tell: Tell = ref
         ValueError: an image has no size, its boxes are not in pixels, or its name leads out of the folder.
         OSError: a file cannot be written.
     """
-    remarks = Problems()
+    notes = NoteCounter()
     classes: dict[str, int] = {}
     taken = set(LISTS.values())
     folder.mkdir(parents=True, exist_ok=True)
-    splits: dict[str, Any] = {}
+    lists: dict[str, Any] = {}
     try:
-        for found in founds:
-            check_path(found)
-            target = label_files(found.image)[0]
-            if found.kind == "classification":
-                remarks.add(
-                    "", "YOLO's boxes have no place for image-level labels: their images were left out"
-                )
+        for annotation in annotations:
+            check_path(annotation)
+            target = label_files(annotation.image)[0]
+            if annotation.kind == "classification":
+                notes.add("", "YOLO's boxes have no place for image-level labels: their images were left out")
             elif target.lower() in taken:
-                remarks.add("", "images called like others but for their extension were left out")
+                notes.add("", "images called like others but for their extension were left out")
             else:
-                check_writable(found)
+                check_writable(annotation)
                 taken.add(target.lower())
-                _write_image(folder / target, found, classes)
-                _list(folder, found, splits)
+                _write_image(folder / target, annotation, classes)
+                _list(folder, annotation, lists)
     finally:
-        for opened in splits.values():
+        for opened in lists.values():
             opened.close()
-    _write_config(folder, set(splits), classes)
-    for note in remarks.notes():
-        tell(note)
+    _write_config(folder, set(lists), classes)
+    for note in notes.collected():
+        on_note(note)
 
 
-def _write_image(path: Path, found: ImageAnnotation, classes: dict[str, int]) -> None:
-    if found.kind is None:
+def _write_image(path: Path, annotation: ImageAnnotation, classes: dict[str, int]) -> None:
+    if annotation.kind is None:
         return
-    width, height = found.size or (1, 1)
+    width, height = annotation.size or (1, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
-        for box in found.boxes:
+        for box in annotation.boxes:
             x, y = (box.left + box.width / 2) / width, (box.top + box.height / 2) / height
             number = classes.setdefault(box.label, len(classes))
             file.write(f"{number} {x!r} {y!r} {box.width / width!r} {box.height / height!r}\n")
 
 
-def _list(folder: Path, found: ImageAnnotation, splits: dict[str, Any]) -> None:
-    if found.split not in splits:
-        splits[found.split] = (folder / LISTS[found.split]).open("w", encoding="utf-8")
-    splits[found.split].write(f"./{found.image}\n")
+def _list(folder: Path, annotation: ImageAnnotation, lists: dict[str, Any]) -> None:
+    if annotation.dataset_type not in lists:
+        lists[annotation.dataset_type] = (folder / LISTS[annotation.dataset_type]).open("w", encoding="utf-8")
+    lists[annotation.dataset_type].write(f"./{annotation.image}\n")
 
 
-def _write_config(folder: Path, splits: set[str], classes: dict[str, int]) -> None:
+def _write_config(folder: Path, lists: set[str], classes: dict[str, int]) -> None:
     config: dict[str, Any] = {
-        split.lower(): name for split, name in LISTS.items() if split and split in splits
+        dataset_type.lower(): name
+        for dataset_type, name in LISTS.items()
+        if dataset_type and dataset_type in lists
     }
     # Trainers insist on a list to validate with.
     if config:

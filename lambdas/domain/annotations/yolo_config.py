@@ -1,4 +1,4 @@
-"""What a YOLO data set's data.yaml says: the classes' names, and which images are on which side."""
+"""The data.yaml of a YOLO dataset: the classes' names, and which images are of which split."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Config:
     has_test: bool = False
 
     def label(self, number: float) -> str:
-        """Raises Bad if the class has no name."""
+        """Raises AnnotationError if the class has no name."""
         name = self.labels.get(int(number)) if number == int(number) else None
         if name is None:
             there = f"0 to {max(self.labels)}" if self.labels else "none"
@@ -46,15 +46,15 @@ class Config:
             )
         return name
 
-    def split_of(self, image: str) -> RequestedDatasetType:
+    def dataset_type_of(self, image: str) -> RequestedDatasetType:
         if image in self.images:
             return self.images[image]
-        below = (split for folder, split in self.folders if image.startswith(folder))
-        return next(below, "") or image_references.split_of_path(image, self.has_test)
+        below = (dataset_type for folder, dataset_type in self.folders if image.startswith(folder))
+        return next(below, "") or image_references.dataset_type_of_folders(image, self.has_test)
 
 
 def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
-    """Returns the configuration, after telling what was wrong with it.
+    """Read the configuration, and return it after the problems with it.
 
     Args:
         name: of the file; found if empty.
@@ -71,7 +71,7 @@ def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
 
 
 def names_classes(path: Path) -> bool:
-    """Whether a YAML file is a data set's."""
+    """Whether a YAML file is a dataset's."""
     try:
         return isinstance(_yaml(path).get("names"), (list, dict))
     except AnnotationError:
@@ -113,28 +113,28 @@ def _yaml(path: Path) -> dict[Any, Any]:
 
 def _read_yaml(folder: Folder, file: str, config: Config) -> Iterator[Event]:
     try:
-        said = _yaml(folder.path(file))
-    except AnnotationError as bad:
-        yield bad.problem(file)
+        document = _yaml(folder.path(file))
+    except AnnotationError as error:
+        yield error.problem(file)
         return
-    yield from _names(file, said.get("names"), config)
-    count = said.get("nc")
+    yield from _names(file, document.get("names"), config)
+    count = document.get("nc")
     if isinstance(count, int) and config.labels and count != len(config.labels):
-        told = count if 0 <= count <= MAX_CLASSES else "impossibly many"
-        yield Note(file, f"nc says {told} classes, names has {len(config.labels)}: names count")
-    match said.get("kpt_shape"):
+        shown = count if 0 <= count <= MAX_CLASSES else "impossibly many"
+        yield Note(file, f"nc says {shown} classes, names has {len(config.labels)}: names count")
+    match document.get("kpt_shape"):
         case [int(points), int(values)]:
             config.key_point_values = points * values
-    config.has_test = config.has_test or bool(said.get("test"))
-    start = yield from _start(folder, file, said.get("path"))
-    if said.get("val"):
-        yield Note(file, image_references.validation(config.has_test))
+    config.has_test = config.has_test or bool(document.get("test"))
+    start = yield from _start(folder, file, document.get("path"))
+    if document.get("val"):
+        yield Note(file, image_references.validation_note(config.has_test))
     for key in _SPLITS:
-        entries = said.get(key)
+        entries = document.get(key)
         for entry in entries if isinstance(entries, list) else [entries]:
             if entry not in (None, ""):
-                split = image_references.split_named(key, config.has_test)
-                yield from _split(folder, _Entry(file, start, entry, split), config)
+                dataset_type = image_references.dataset_type_of_word(key, config.has_test)
+                yield from _split(folder, _Entry(file, start, entry, dataset_type), config)
 
 
 def _names(file: str, names: Any, config: Config) -> Iterator[Problem]:
@@ -156,12 +156,12 @@ def _names(file: str, names: Any, config: Config) -> Iterator[Problem]:
                 )
             config.labels[number] = None
             config.labels[number] = box_parsing.label(_name(number, name))
-        except AnnotationError as bad:
-            yield bad.problem(file)
+        except AnnotationError as error:
+            yield error.problem(file)
 
 
 def _name(number: int, name: Any) -> str:
-    """A class's name as text. Raises Bad."""
+    """A class's name as text. Raises AnnotationError."""
     if isinstance(name, str):
         return name
     # YAML reads unquoted names such as 8 or 1.5 as numbers.
@@ -184,12 +184,12 @@ def _start(folder: Folder, file: str, path: Any) -> Generator[Event, None, str]:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What data.yaml says of one side: a folder, or a list of images."""
+    """What data.yaml says about one split: a folder, or a list of images."""
 
     file: str
     start: str
     given: Any
-    split: RequestedDatasetType
+    dataset_type: RequestedDatasetType
 
 
 def _split(folder: Folder, entry: _Entry, config: Config) -> Iterator[Event]:
@@ -206,17 +206,17 @@ def _split(folder: Folder, entry: _Entry, config: Config) -> Iterator[Event]:
             yield Note(entry.file, f"{entry.given[:200]} was read as {name}")
     if name is None:
         reason = "leaves_folder" if whole.startswith(("../", "/")) else "path_missing"
-        detail = f"{entry.given[:200]} is not in the data set's folder: correct it, or move it"
+        detail = f"{entry.given[:200]} is not in the dataset's folder: correct it, or move it"
         yield Problem(entry.file, 0, reason, detail)
     elif name.endswith(".txt"):
         config.lists.add(name)
         yield from _listed(folder, name, entry, config)
     else:
-        config.folders.append((f"{name}/" if name else "", entry.split))
+        config.folders.append((f"{name}/" if name else "", entry.dataset_type))
 
 
 def _inside(folder: Folder, name: str) -> str | None:
-    """The folder or file of the data set that a path means; None if there is none."""
+    """The folder or file of the dataset that a path means; None if there is none."""
     name = posixpath.normpath(name)
     if name == ".":
         return ""
@@ -231,11 +231,11 @@ def _listed(folder: Folder, file: str, entry: _Entry, config: Config) -> Iterato
             if not line.strip():
                 continue
             try:
-                reference = image_references.clean(line, file, folder.remarks)
-                image = folder.find(reference, posixpath.join(entry.start, "list"), entry.split)
-                config.images.setdefault(image, entry.split)
-            except AnnotationError as bad:
-                yield bad.problem(file, number, line.strip()[:200])
+                reference = image_references.clean(line, file, folder.notes)
+                image = folder.find(reference, posixpath.join(entry.start, "list"), entry.dataset_type)
+                config.images.setdefault(image, entry.dataset_type)
+            except AnnotationError as error:
+                yield error.problem(file, number, line.strip()[:200])
 
 
 def _read_names(folder: Folder, config: Config) -> Iterator[Event]:
@@ -254,5 +254,5 @@ def _read_names(folder: Folder, config: Config) -> Iterator[Event]:
         try:
             config.labels[number] = None
             config.labels[number] = box_parsing.label(line)
-        except AnnotationError as bad:
-            yield bad.problem(file, number + 1)
+        except AnnotationError as error:
+            yield error.problem(file, number + 1)

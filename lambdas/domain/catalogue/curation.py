@@ -1,4 +1,4 @@
-"""What people do to single images of the catalogue: find them, withdraw them, say what is on them.
+"""What people do to single images of the catalogue: find them, exclude them, say what is on them.
 
 Every change is on record with who made it, and counts for the next training as an upload does.
 """
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import sources, split_ledger
+from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Change, Status
-from lambdas.domain.catalogue.split_ledger import CatalogueError
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box, DatasetType, Kind
 
@@ -30,13 +30,13 @@ def find(
     label: str | None = None,
     status: Status | None = None,
     source: str | None = None,
-    side: DatasetType | None = None,
+    dataset_type: DatasetType | None = None,
     limit: int | None = None,
 ) -> Iterator[CatalogueImage]:
     """The images of which all of this is true, those of each status in the order of their hashes.
 
     An exact source is looked up. Everything else reads images until `limit` are found: a status, those of
-    that status, and nothing, all of them. A side reads the ledger of sides first.
+    that status, and nothing, all of them. A dataset type reads the split ledger first.
 
     Args:
         label: a label on it, image-level or of a box.
@@ -45,17 +45,17 @@ def find(
     """
     images = _by_source(table, source) if source else None
     if images is None:
-        images = (image for one in ([status] if status else STATUSES) for image in _images(table, one))
-    wanted: Iterator[CatalogueImage] = (
+        images = (image for each in ([status] if status else STATUSES) for image in _images(table, each))
+    matching: Iterator[CatalogueImage] = (
         image
         for image in images
         if (status is None or image.status == status)
         and (label is None or label in image.label_names)
         and (source is None or any(source in key for key in image.sources))
     )
-    if side is not None:
-        wanted = _on_side(table, wanted, side)
-    return islice(wanted, limit)
+    if dataset_type is not None:
+        matching = _in_dataset(table, matching, dataset_type)
+    return islice(matching, limit)
 
 
 def _by_source(table: Table, source: str) -> Iterator[CatalogueImage] | None:
@@ -73,36 +73,39 @@ def _images(table: Table, status: Status) -> Iterator[CatalogueImage]:
         yield from catalogue_images.get_images(table, batch)
 
 
-def _on_side(table: Table, images: Iterator[CatalogueImage], side: DatasetType) -> Iterator[CatalogueImage]:
+def _in_dataset(
+    table: Table, images: Iterator[CatalogueImage], dataset_type: DatasetType
+) -> Iterator[CatalogueImage]:
     ledger = split_ledger.Ledger.read(table)
-    return (image for image in images if ledger.side_of(image.sha256) == side)
+    return (image for image in images if ledger.dataset_type_of(image.sha256) == dataset_type)
 
 
 # Changing
 
 
-def withdraw(table: Table, sha256: str, by: str) -> Change:
-    """Take an image out of every later snapshot; it keeps its labels, and its side.
+def exclude(table: Table, sha256: str, by: str) -> Change:
+    """Take an image out of every later snapshot; it keeps its labels, and its dataset type.
 
     Raises:
         CatalogueError: there is no such image.
     """
-    return _update(table, sha256, lambda image: withdrawn(image, by))
+    return _update(table, sha256, lambda image: excluded(image, by))
 
 
-def withdrawn(image: CatalogueImage, by: str) -> CatalogueImage:
-    return image if image.status == "withdrawn" else replace(image, status="withdrawn", changed_by=by)
+def excluded(image: CatalogueImage, by: str) -> CatalogueImage:
+    """The image as `exclude` makes it."""
+    return image if image.status == "excluded" else replace(image, status="excluded", changed_by=by)
 
 
 def restore(table: Table, sha256: str, by: str) -> Change:
-    """Take a withdrawn image back, with the labels that it has; nothing if it was not withdrawn.
+    """Take an excluded image back, with the labels that it has; nothing if it was not excluded.
 
     Raises:
         CatalogueError: there is no such image.
     """
 
     def restored(image: CatalogueImage) -> CatalogueImage:
-        if image.status != "withdrawn":
+        if image.status != "excluded":
             return image
         return replace(image, status=_status(image), changed_by=by)
 
@@ -114,7 +117,7 @@ def relabel(  # noqa: PLR0917 an image, what is on it, and who says so
 ) -> Change:
     """Say what is on an image: later annotations change it again, folders no longer do.
 
-    A withdrawn image stays withdrawn.
+    An excluded image stays excluded.
 
     Args:
         labels: image-level labels; empty of a detection.
@@ -130,7 +133,7 @@ def relabelled(
     image: CatalogueImage, kind: Kind, labels: tuple[str, ...], boxes: tuple[Box, ...], by: str
 ) -> CatalogueImage:
     """The image as `relabel` makes it."""
-    judged = replace(
+    relabelled = replace(
         image,
         conflict_reason="",
         kind=kind if labels or boxes else None,
@@ -140,14 +143,16 @@ def relabelled(
         annotation_order=max(f"{clock.now()}#", image.annotation_order),
         changed_by=by,
     )
-    return judged if image.status == "withdrawn" else replace(judged, status=_status(judged))
+    return relabelled if image.status == "excluded" else replace(relabelled, status=_status(relabelled))
 
 
-def found_empty(image: CatalogueImage, kind: Kind, by: str) -> CatalogueImage:
-    """The image if nobody needs to look at it again: nothing is on it that has a label. Snapshots leave it
-    out, and count it. A withdrawn image stays withdrawn."""
+def marked_empty(image: CatalogueImage, kind: Kind, by: str) -> CatalogueImage:
+    """The image with nothing on it that has a label, so that nobody needs to look at it again.
+
+    Snapshots leave it out, and count it. An excluded image stays excluded.
+    """
     empty = relabelled(image, kind, (), (), by)
-    return replace(empty, kind=kind, status=catalogue_images.unless_withdrawn(image, "labelled"))
+    return replace(empty, kind=kind, status=catalogue_images.unless_excluded(image, "labelled"))
 
 
 def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], CatalogueImage]) -> Change:
@@ -160,7 +165,7 @@ def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], Catalo
 
 
 def _status(image: CatalogueImage) -> Status:
-    """What an image is that is not withdrawn."""
+    """The status of an image that is not excluded."""
     if image.conflict_reason:
         return "conflict"
     return "labelled" if image.kind else "unlabelled"

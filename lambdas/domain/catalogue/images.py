@@ -1,42 +1,37 @@
 """The catalogue: every image once, by its content, in one DynamoDB table.
 
-Beside the images the table knows which image an incoming key turned out to be (`source#`), which
-annotations wait for an image that has not come yet (`pending#`), and the ledger of sides (`split#`,
-lambdas/domain/catalogue/split_ledger.py). Delivery is at least once and concurrent, so every write is
-conditional: whoever writes an image item has to move its `revision`.
+Beside the images the table knows which image an incoming key turned out to be (`source#`, sources.py), the
+annotations of images that have not come yet (`pending#`, pending.py), and the split ledger (`split#`,
+split_ledger.py). Delivery is at least once and concurrent, so every write is conditional: whoever writes an
+image item has to move its `revision`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from lambdas.domain.catalogue import snapshot_rows, split_ledger
+from lambdas.domain.catalogue import snapshot_rows
+from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.snapshot_rows import Row
-from lambdas.domain.catalogue.split_ledger import CatalogueError
 from lambdas.domain.images.files import Format
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.annotation import Box, DatasetType, Kind, RequestedDatasetType
-from lambdas.domain.shared.dynamodb import get_item, put_if, query_pages
+from lambdas.domain.shared.annotation import Box, Kind, RequestedDatasetType
+from lambdas.domain.shared.dynamodb import batch_get, get_item, put_if, query_pages
 from lambdas.domain.shared.manifests import classification_entry, detection_entry, entry_line
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-Status = Literal["unlabelled", "labelled", "conflict", "withdrawn"]
-STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict", "withdrawn")
-
-
+Status = Literal["unlabelled", "labelled", "conflict", "excluded"]
+STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict", "excluded")
 Origin = Literal["", "folder", "annotation", "person"]
-_WAITING = "waiting"
-"""Stands where images have their status, so that the index counts annotations without their images."""
 IMAGE_KEY = re.compile(r"images/([0-9a-f]{64})\.(?:jpg|png)")
-
 
 _ATTEMPTS = 50
 """Writers that can be at one image at once before one of them gives up, to be delivered again."""
@@ -57,13 +52,13 @@ class CatalogueImage:
     bytes: int
     registered_at: str
     perceptual_hash: str = ""
-    """16 hex digits, alike for images that look alike (images.py)."""
+    """16 hex digits, alike for images that look alike (lambdas/domain/images/perceptual_hash.py)."""
     sources: frozenset[str] = frozenset()
     """Incoming keys that it came under; the first SOURCES_KEPT of them."""
     folder_labels: frozenset[str] = frozenset()
     """Labels of the folders that it was found in, whatever its labels are."""
     status: Status = "unlabelled"
-    """A withdrawn image keeps its labels, to be restored with."""
+    """An excluded image keeps its labels, to be restored with."""
     conflict_reason: str = ""
     kind: Kind | None = None
     labels: tuple[str, ...] = ()
@@ -73,9 +68,9 @@ class CatalogueImage:
     """Which annotation it was labelled by; a later one is greater. Empty if by none."""
     changed_at: str = ""
     changed_by: str = ""
-    """Who last withdrew, restored or relabelled it by hand."""
-    split_wanted: RequestedDatasetType = ""
-    """The side that it should get, where somebody asked for one."""
+    """Who last excluded, restored or relabelled it by hand."""
+    requested_dataset_type: RequestedDatasetType = ""
+    """The dataset that somebody asked for; empty if nobody did."""
     revision: int = 0
 
     @property
@@ -113,7 +108,7 @@ class CatalogueImage:
             changed_at=self.changed_at,
             kind=self.kind or "detection",
             labels=self.label_names,
-            split_wanted=self.split_wanted,
+            requested_dataset_type=self.requested_dataset_type,
             entry=entry,
         )
 
@@ -128,35 +123,34 @@ class Change:
     @property
     def labels_changed(self) -> bool:
         """Whether there is more, less or something else to train with."""
-        return _judgement(self.before) != _judgement(self.after)
+        return _labelling(self.before) != _labelling(self.after)
 
 
 def image_id(sha256: str) -> str:
+    """The id of the image's item."""
     return f"image#{sha256}"
 
 
-def unless_withdrawn(image: CatalogueImage, status: Status) -> Status:
-    """The status that labels give an image; one that a person withdrew waits for a person to restore it."""
-    return "withdrawn" if image.status == "withdrawn" else status
+def unless_excluded(image: CatalogueImage, status: Status) -> Status:
+    """The status that labels give an image; one that a person excluded stays so until it is restored."""
+    return "excluded" if image.status == "excluded" else status
 
 
 # Images
 
 
 def get_image(table: Table, sha256: str) -> CatalogueImage | None:
+    """The image with this hash; None if it is not registered."""
     item = get_item(table, image_id(sha256))
     return _image(item) if item else None
 
 
 def get_images(table: Table, ids: Sequence[str]) -> list[CatalogueImage]:
     """The images with these ids, up to MAX_BATCH, in this order; those that are not there are left out."""
-    found: dict[str, CatalogueImage] = {}
-    asked: Any = {table.name: {"Keys": [{"id": id} for id in ids], "ConsistentRead": True}} if ids else {}
-    while asked:
-        answer = table.meta.client.batch_get_item(RequestItems=asked)
-        found |= {str(item["id"]): _image(item) for item in answer["Responses"].get(table.name, [])}
-        asked = answer.get("UnprocessedKeys")
-    return [found[id] for id in ids if id in found]
+    if not ids:
+        return []
+    images = {str(item["id"]): _image(item) for item in batch_get(table, [{"id": id} for id in ids])}
+    return [images[id] for id in ids if id in images]
 
 
 def update_image(
@@ -206,20 +200,16 @@ def put_request(table: Table, before: CatalogueImage, after: CatalogueImage) -> 
 
 
 def _stamped(before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:
-    if before is None or _judgement(before) != _judgement(after):
+    if before is None or _labelling(before) != _labelling(after):
         after = replace(after, changed_at=clock.now())
     return replace(after, revision=after.revision + 1)
 
 
-def _judgement(image: CatalogueImage | None) -> tuple[Any, ...]:
+def _labelling(image: CatalogueImage | None) -> tuple[Any, ...]:
+    """What decides whether, and as what, an image is trained on."""
     if image is None:
         return ("unlabelled", None, (), ())
     return (image.status, image.kind, image.labels, image.boxes)
-
-
-def side_of(table: Table, sha256: str) -> DatasetType | None:
-    """The side of an image; None before the first snapshot that it is in."""
-    return split_ledger.side_of(table, sha256)
 
 
 def newest_change(table: Table, status: Status = "labelled") -> str | None:
@@ -234,25 +224,25 @@ def newest_change(table: Table, status: Status = "labelled") -> str | None:
 
 
 def count_changed_since(table: Table, moment: str, limit: int) -> int:
-    """Images labelled, relabelled or withdrawn after `moment` (empty: ever), counted no further than to
+    """Images labelled, relabelled or excluded after `moment` (empty: ever), counted no further than to
     `limit`."""
-    count = 0
-    for status in ("labelled", "withdrawn"):
+    number = 0
+    for status in ("labelled", "excluded"):
         condition: ConditionBase = Key("status").eq(status)
         if moment:
             condition &= Key("changed_at").gt(moment)
-        if count < limit:
-            count += _count(table, condition, limit - count)
-    return count
+        if number < limit:
+            number += count(table, condition, limit - number)
+    return number
 
 
 def count_by_status(table: Table) -> dict[Status, int]:
     """Images of each status; reads the whole index."""
-    return {status: _count(table, Key("status").eq(status)) for status in STATUSES}
+    return {status: count(table, Key("status").eq(status)) for status in STATUSES}
 
 
 def ids(table: Table, status: Status, *, after: str = "", beginning: str = "") -> Iterator[str]:
-    """The ids of the images of this status, sorted; those that come after `after`, or begin so."""
+    """The ids of the images of this status, sorted: all, those after `after`, or those beginning so."""
     condition: ConditionBase = Key("status").eq(status)
     if beginning:
         condition &= Key("id").begins_with(beginning)
@@ -267,7 +257,8 @@ def ids(table: Table, status: Status, *, after: str = "", beginning: str = "") -
         yield from (str(item["id"]) for item in page["Items"])
 
 
-def _count(table: Table, condition: ConditionBase, limit: int | None = None) -> int:
+def count(table: Table, condition: ConditionBase, limit: int | None = None) -> int:
+    """Items of the index by status that meet the condition, counted no further than to `limit`."""
     query: dict[str, Any] = {
         "IndexName": "by_status",
         "KeyConditionExpression": condition,
@@ -275,19 +266,19 @@ def _count(table: Table, condition: ConditionBase, limit: int | None = None) -> 
     }
     if limit is not None:
         query["Limit"] = max(1, limit)
-    count = 0
+    number = 0
     for page in query_pages(table, query):
-        count += page["Count"]
-        if limit is not None and count >= limit:
+        number += page["Count"]
+        if limit is not None and number >= limit:
             return limit
-    return count
+    return number
 
 
 # Items
 
 
 def as_item(image: CatalogueImage) -> dict[str, Any]:
-    """How the table holds it."""
+    """The image as the table holds it."""
     item = {name: value for name, value in asdict(image).items() if value not in ("", None, (), frozenset())}
     if image.status == "labelled":
         item[snapshot_rows.ATTRIBUTE] = image.row().encode()
@@ -305,11 +296,12 @@ def _image(item: dict[str, Any]) -> CatalogueImage:
     for strings in ("sources", "folder_labels"):
         values[strings] = frozenset(values.get(strings, ()))
     values["labels"] = tuple(values.get("labels", ()))
-    values["boxes"] = tuple(_box(box) for box in values.get("boxes", ()))
+    values["boxes"] = tuple(box_of(box) for box in values.get("boxes", ()))
     return CatalogueImage(**values)
 
 
-def _box(item: dict[str, Any]) -> Box:
+def box_of(item: Mapping[str, Any]) -> Box:
+    """The box that a map of an item holds."""
     return Box(
         label=item["label"],
         left=int(item["left"]),

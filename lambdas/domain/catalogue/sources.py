@@ -12,11 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-# Sources
-
-
 def put_source(table: Table, incoming_key: str, sha256: str, sequencer: str) -> None:
-    """Note what image a key was, unless a later upload to that key has been noted already.
+    """Record which image a key was, unless a later upload to that key has been noted already.
 
     Args:
         sequencer: of the S3 event; orders the events of one key

@@ -1,6 +1,6 @@
-"""Which way up an image is.
+"""The EXIF orientation: which way up an image is.
 
-Rekognition turns a JPEG as its EXIF orientation says, and tells boxes of the image so turned:
+Rekognition turns a JPEG as its EXIF orientation says, and gives boxes of the image so turned:
 https://docs.aws.amazon.com/rekognition/latest/dg/images-orientation.html . Custom Labels' guide says nothing
 else about boxes in manifests, so sizes and boxes are of the image upright wherever LabelLoop speaks of them.
 """
@@ -21,8 +21,8 @@ _TAG = 0x0112
 def orientation(image: Image) -> int:
     """The EXIF orientation, 1 to 8; 1, which changes nothing, if there is none that can be read."""
     try:
-        found = image.getexif().get(_TAG, 1)
+        value = image.getexif().get(_TAG, 1)
     # A decoder may raise anything when bytes are hostile, and then other programs show the image as stored.
     except Exception:  # noqa: BLE001
         return 1
-    return found if found in range(1, 9) else 1
+    return value if value in range(1, 9) else 1

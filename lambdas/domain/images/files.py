@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
+from lambdas.domain.shared.errors import UnusableInputError
+
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
@@ -49,13 +51,8 @@ _REFUSED_BEGINNINGS = (
 _REFUSED_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF"}
 
 
-class UnusableImageError(ValueError):
-    """These bytes cannot be used to train with: a reason to count by, a detail that says what to do."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class UnusableImageError(UnusableInputError):
+    """These bytes are no image that can be trained with."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +78,10 @@ class ImageFacts:
 
 
 def inspect(data: bytes) -> ImageFacts:
-    """What image these bytes are, whatever the file is called; its pixels are decoded to find out.
+    """Find out what image these bytes are, whatever the file is called; its pixels are decoded for that.
 
     Raises:
-        UnusableImage: empty, not_an_image, unsupported_format, too_many_bytes, too_small, too_large,
+        UnusableImageError: empty, not_an_image, unsupported_format, too_many_bytes, too_small, too_large,
             too_elongated, animated, truncated or corrupt.
     """
     if not data:
@@ -96,7 +93,7 @@ def inspect(data: bytes) -> ImageFacts:
 
 
 def check_bytes(size: int) -> None:
-    """Raises UnusableImage if a file of so many bytes is too large to be worth reading."""
+    """Raise UnusableImageError if a file of so many bytes is too large to be worth reading."""
     if size > MAX_BYTES:
         raise UnusableImageError(
             "too_many_bytes", f"{size} bytes; Custom Labels takes up to {MAX_BYTES}: save it smaller"
@@ -104,7 +101,11 @@ def check_bytes(size: int) -> None:
 
 
 def format_of(data: bytes) -> Format:
-    """By the file's first bytes. Raises UnusableImage: neither a JPEG nor a PNG file."""
+    """The format that a file's first bytes are of.
+
+    Raises:
+        UnusableImageError: it is neither a JPEG nor a PNG file.
+    """
     for beginning, format in _BEGINNINGS:
         if data.startswith(beginning):
             return format
@@ -150,7 +151,7 @@ def is_whole(tail: bytes, format: Format) -> bool:
 
 
 def check_header(image: ImageFile) -> None:
-    """Raises UnusableImage if an image that is opened, its pixels not decoded, cannot be trained with."""
+    """Raise UnusableImageError if an opened image, its pixels not decoded, cannot be trained with."""
     width, height = image.size
     size = f"{width} x {height} pixels"
     if max(width, height) > MAX_SIDE:

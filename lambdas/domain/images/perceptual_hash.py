@@ -2,6 +2,9 @@
 
 The difference hash, dHash: the image in 9 x 8 pixels of grey, and of each pixel whether it is brighter than
 the one to its right. https://www.hackerfactor.com/blog/index.php?/archives/529-Kind-of-Like-That.html
+
+It is the project's own because ImageHash brings NumPy and SciPy into the function for these few lines, and
+hashes images as they are stored: this one turns them upright first, and keeps 16-bit greys.
 """
 
 from __future__ import annotations

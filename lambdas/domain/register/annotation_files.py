@@ -1,4 +1,4 @@
-"""What becomes of an annotation file under incoming/annotations/: its lines are applied to their images.
+"""Annotation files under incoming/annotations/: their lines are applied to their images.
 
 A manifest of up to PART_LINES lines is registered as it is. Everything else is first converted into such
 manifests (lambdas/domain/register/conversion.py), each with an event of its own, so that a file may be as
@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue.images import Change
-from lambdas.domain.catalogue.pending import Pending
+from lambdas.domain.catalogue.pending import PendingAnnotation
 from lambdas.domain.register import annotation_matching, arrivals, conversion, rejections
 from lambdas.domain.register.arrivals import ANNOTATIONS, Arrival, Outcome
 from lambdas.domain.register.conversion import UnusableFileError
@@ -35,7 +35,8 @@ SUFFIXES = MANIFESTS + CONVERTED
 _CHUNK = 1024 * 1024
 
 
-def is_one(key: str) -> bool:
+def is_annotation_file(key: str) -> bool:
+    """Whether the key is that of an annotation file."""
     return key.startswith(ANNOTATIONS) and key.lower().endswith(SUFFIXES)
 
 
@@ -51,8 +52,8 @@ def register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutp
         if arrival.key.lower().endswith(CONVERTED):
             return _convert(s3, arrival, opened)
         sha256, lines = _measure(opened)
-    except UnusableFileError as refusal:
-        return rejections.reject(s3, arrival, refusal.reason, refusal.detail)
+    except UnusableFileError as error:
+        return rejections.reject(s3, arrival, error.reason, error.detail)
     if lines > conversion.PART_LINES:
         return _split(s3, arrival, sha256)
     return _register_lines(s3, table, arrival, sha256)
@@ -97,8 +98,8 @@ def _convert(s3: S3Client, arrival: Arrival, opened: GetObjectOutputTypeDef) -> 
 
 def _converted(s3: S3Client, arrival: Arrival, writer: conversion.Writer) -> Outcome:
     _put_away(s3, arrival, writer.sha256)
-    rejections.tell_broken_lines(s3, arrival, writer.broken, writer.lines)
-    rejections.tell_notes(s3, arrival, writer.notes)
+    rejections.write_broken_lines(s3, arrival, writer.broken, writer.lines)
+    rejections.write_notes(s3, arrival, writer.notes)
     arrivals.delete(s3, arrival)
     return Outcome(
         "converted",
@@ -125,12 +126,12 @@ def _register_lines(s3: S3Client, table: Table, arrival: Arrival, sha256: str) -
             line = annotation.file_line or number
             for bad in bad_boxes:
                 lines.broken.add(BrokenLineError(line, bad.reason, bad.detail))
-            pending = Pending(annotation, f"{order}#{line:09d}", arrival.key, line, clock.now())
-            lines.count(annotation_matching.take(table, arrival.bucket, pending, lines.broken.add))
+            pending = PendingAnnotation(annotation, f"{order}#{line:09d}", arrival.key, line, clock.now())
+            lines.count(annotation_matching.apply_or_keep(table, arrival.bucket, pending, lines.broken.add))
         except BrokenLineError as broken:
             lines.broken.add(broken)
     _put_away(s3, arrival, sha256)
-    rejections.tell_broken_lines(s3, arrival, lines.broken, lines.taken, origin.file)
+    rejections.write_broken_lines(s3, arrival, lines.broken, lines.taken, origin.file)
     arrivals.delete(s3, arrival)
     return Outcome(
         "annotated",
@@ -143,7 +144,7 @@ def _register_lines(s3: S3Client, table: Table, arrival: Arrival, sha256: str) -
 
 
 class _Lines:
-    """What became of a manifest's lines."""
+    """Counts what became of a manifest's lines."""
 
     def __init__(self) -> None:
         self.taken = self.changed = self.pending = 0

@@ -1,7 +1,7 @@
-"""How an annotation comes to its image, whichever of the two is first.
+"""Annotation matching: how an annotation comes to its image, whichever of the two is first.
 
-An image writes its source and then looks for a pending annotation; an annotation that finds no source writes
-itself down as pending and then looks again. Whichever is later applies it.
+An image writes its source and then reads the pending annotations; an annotation without a source is kept as
+pending, and then its source is read again. Whichever is later applies the annotation.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending as catalogue_pending
-from lambdas.domain.catalogue import sources, split_ledger
+from lambdas.domain.catalogue import sources
+from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.images import CatalogueImage, Change
-from lambdas.domain.catalogue.pending import Pending
+from lambdas.domain.catalogue.pending import PendingAnnotation
 from lambdas.domain.register import rejections
 from lambdas.domain.register.arrivals import INCOMING
 from lambdas.domain.shared import manifests
@@ -26,50 +27,52 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-Tell = Callable[[BrokenLineError], None]
-"""Hears of every box that was left out of an annotation."""
+BrokenBoxHandler = Callable[[BrokenLineError], None]
+"""Takes every box that was left out of an annotation."""
 
 
-def take(table: Table, bucket: str, pending: Pending, tell: Tell) -> Change | None:
-    """Apply an annotation to its image, or let it wait for it: then None.
+def apply_or_keep(
+    table: Table, bucket: str, pending: PendingAnnotation, on_broken_box: BrokenBoxHandler
+) -> Change | None:
+    """Apply an annotation to its image, or keep it as pending until the image comes: then None.
 
     Raises:
-        BrokenLine: the annotation cannot be about an image of this bucket, or does not fit its image.
+        BrokenLineError: the annotation cannot be about an image of this bucket, or does not fit its image.
     """
     names = _names(bucket, pending)
-    found = _find(table, names)
-    if found:
-        return _apply(table, found, pending, tell)
+    sha256 = _find(table, names)
+    if sha256:
+        return _apply(table, sha256, pending, on_broken_box)
     catalogue_pending.put_pending(table, pending)
-    found = _find(table, names)
-    if not found:
+    sha256 = _find(table, names)
+    if not sha256:
         return None
     try:
-        return _apply(table, found, pending, tell)
+        return _apply(table, sha256, pending, on_broken_box)
     finally:
         catalogue_pending.delete_pending(table, pending)
 
 
-def take_pendings(s3: S3Client, table: Table, bucket: str, sha256: str, names: list[str]) -> bool:
-    """Apply what waited for an image under these keys: whether that changed labels."""
-    waiting = catalogue_pending.get_pendings(table, names)
-    changed = [_take_pending(s3, table, bucket, sha256, pending) for pending in waiting]
+def apply_pending(s3: S3Client, table: Table, bucket: str, sha256: str, names: list[str]) -> bool:
+    """Apply the annotations that are pending for an image under these keys: whether that changed labels."""
+    annotations = catalogue_pending.get_pending(table, names)
+    changed = [_apply_pending(s3, table, bucket, sha256, pending) for pending in annotations]
     return any(changed)
 
 
-def _take_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: Pending) -> bool:
+def _apply_pending(s3: S3Client, table: Table, bucket: str, sha256: str, pending: PendingAnnotation) -> bool:
     changed, broken = False, list[BrokenLineError]()
     try:
         changed = _apply(table, sha256, pending, broken.append).labels_changed
     except BrokenLineError as line:
         broken.append(line)
     if broken:
-        rejections.tell_unfit_pending(s3, bucket, pending, broken)
+        rejections.write_unfit_annotation(s3, bucket, pending, broken)
     catalogue_pending.delete_pending(table, pending)
     return changed
 
 
-def _names(bucket: str, pending: Pending) -> list[str]:
+def _names(bucket: str, pending: PendingAnnotation) -> list[str]:
     annotation = pending.annotation
     if annotation.source_bucket != bucket:
         detail = f"the image is in {annotation.source_bucket}; upload it to {bucket} and name that"
@@ -95,14 +98,12 @@ def _registered(table: Table, key: str) -> str | None:
     return named[1] if catalogue_images.get_image(table, named[1]) else None
 
 
-def _apply(table: Table, sha256: str, pending: Pending, tell: Tell) -> Change:
+def _apply(table: Table, sha256: str, pending: PendingAnnotation, on_broken_box: BrokenBoxHandler) -> Change:
     problems: list[tuple[str, str]] = []
 
     def annotated(image: CatalogueImage | None) -> CatalogueImage:
         if image is None:
-            raise split_ledger.CatalogueError(
-                f"{catalogue_images.image_id(sha256)} has a source but is not there"
-            )
+            raise CatalogueError(f"{catalogue_images.image_id(sha256)} has a source but is not there")
         fitting, problems[:] = manifests.fit(pending.annotation, image.width, image.height)
         if problems and not fitting.boxes:
             raise BrokenLineError(pending.line, *problems[0])
@@ -110,7 +111,7 @@ def _apply(table: Table, sha256: str, pending: Pending, tell: Tell) -> Change:
 
     change = catalogue_images.update_image(table, sha256, annotated)
     for problem in problems:
-        tell(BrokenLineError(pending.line, *problem))
+        on_broken_box(BrokenLineError(pending.line, *problem))
     return change
 
 
@@ -120,12 +121,12 @@ def _annotated(image: CatalogueImage, annotation: Annotation, order: str) -> Cat
     return replace(
         image,
         # Also with nothing on it: somebody looked, and need not be asked again. Snapshots leave it out.
-        status=catalogue_images.unless_withdrawn(image, "labelled"),
+        status=catalogue_images.unless_excluded(image, "labelled"),
         conflict_reason="",
         kind=annotation.kind,
         labels=annotation.labels,
         boxes=annotation.boxes,
         label_origin="annotation",
         annotation_order=order,
-        split_wanted=annotation.split_wanted or image.split_wanted,
+        requested_dataset_type=annotation.requested_dataset_type or image.requested_dataset_type,
     )

@@ -121,6 +121,7 @@ def copy(s3: S3Client, arrival: Arrival, key: str) -> None:
 
 
 def delete(s3: S3Client, arrival: Arrival) -> None:
+    """Delete the object's version."""
     s3.delete_object(**arrival.version)
 
 

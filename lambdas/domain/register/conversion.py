@@ -1,4 +1,4 @@
-"""Annotation files of any length and format, made into manifests that one invocation registers each.
+"""The conversion of annotation files of any length and format into manifests of one invocation each.
 
 The parts of incoming/annotations/set/coco.json are set/coco.json.parts/<hash>-00001.manifest and so on: named
 by the file's content, so that a file converted twice has its parts once. They carry what the file was
@@ -25,6 +25,7 @@ from lambdas.domain.annotations import entries
 from lambdas.domain.register.arrivals import INCOMING, PARTS, Arrival
 from lambdas.domain.register.rejections import BrokenLines
 from lambdas.domain.shared import clock, manifests
+from lambdas.domain.shared.errors import UnusableInputError
 from lambdas.domain.shared.manifests import ALSO_ATTRIBUTE, LINE_ATTRIBUTE, BrokenLineError
 
 if TYPE_CHECKING:
@@ -47,17 +48,12 @@ _NORMALISED = (
 )
 
 
-class UnusableFileError(ValueError):
-    """A file that no line can be taken of: a reason to count by, a detail that says what to do."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class UnusableFileError(UnusableInputError):
+    """No line of an annotation file can be used."""
 
 
 def check_bytes(size: int) -> None:
-    """Raises UnusableFileError if an annotation file is larger than can be converted."""
+    """Raise UnusableFileError if an annotation file is larger than can be converted."""
     if size > MAX_FILE_BYTES:
         raise UnusableFileError(
             "file_too_large",
@@ -127,10 +123,10 @@ class Writer:
 
 
 def split_manifest(lines: Iterable[tuple[int, bytes]], writer: Writer) -> None:
-    """Numbered lines of a manifest into parts."""
+    """Split the numbered lines of a manifest into parts."""
     for number, text in lines:
         try:
-            # Its bad boxes are told when the part is registered.
+            # Its bad boxes are reported when the part is registered.
             manifests.parse_line(text, number, bad_boxes=[])
         except BrokenLineError as broken:
             writer.broken.add(broken)
@@ -160,7 +156,7 @@ def downloaded(arrival: Arrival, chunks: Iterable[bytes]) -> Iterator[tuple[Path
 
 
 def convert(path: Path, writer: Writer) -> None:
-    """A COCO, CSV or manifest file into parts.
+    """Convert a COCO, CSV or manifest file into parts.
 
     Raises:
         UnusableFileError: no line of it can be taken, because it is of none of these formats.
@@ -168,15 +164,15 @@ def convert(path: Path, writer: Writer) -> None:
     # Imported here, because most of a cold start's events need no reader.
     from lambdas.domain.annotations import coco, tables, types  # noqa: PLC0415
     from lambdas.domain.annotations.format_detection import (  # noqa: PLC0415
-        AmbiguousError,
-        UnrecognisedError,
-        recognise,
+        AmbiguousFormatError,
+        UnknownFormatError,
+        detect_format,
     )
 
     try:
-        format = recognise(path).format
-    except (UnrecognisedError, AmbiguousError) as error:
-        raise UnusableFileError("unrecognised", str(error)) from error
+        format = detect_format(path).format
+    except (UnknownFormatError, AmbiguousFormatError) as error:
+        raise UnusableFileError("unknown_format", str(error)) from error
     if format == "manifest":
         with path.open("rb") as file:
             split_manifest(manifests.numbered_lines(iter(lambda: file.read(1024**2), b"")), writer)
@@ -208,7 +204,7 @@ def convert(path: Path, writer: Writer) -> None:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What a file says about an image, as it waits on disk until the names of all images are known."""
+    """What a file says about an image, kept on disk until the names of all images are known."""
 
     image: str
     line: int
@@ -217,7 +213,11 @@ class _Entry:
 
     @classmethod
     def of(cls, event: ImageAnnotation, changed_at: str) -> _Entry:
-        """Raises BrokenLine if it could not be registered; single bad boxes are told when it is."""
+        """The entry of an image; single bad boxes are reported when it is registered.
+
+        Raises:
+            BrokenLineError: it could not be registered.
+        """
         line = manifests.entry_line(entries.entry(event, "bucket", "key", changed_at))
         manifests.parse_line(line, event.line, bad_boxes=[])
         return cls(event.image, event.line, "{" + line.removeprefix(_STAND_IN))

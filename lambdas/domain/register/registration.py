@@ -1,4 +1,4 @@
-"""What becomes of an object under incoming/: an image of the catalogue, labels for some, or a rejection.
+"""Registration: an object under incoming/ becomes an image of the catalogue, labels of some, or a rejection.
 
 Every step can be taken twice and at once by several functions: an image is content-addressed, catalogue
 writes are conditional, and the incoming object goes last. An image and its annotation may come in either
@@ -62,7 +62,7 @@ def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> Catalogue
 
     Raises:
         GoneError: it is not there any more.
-        UnusableImage: it is no image that can be trained with.
+        UnusableImageError: it is no image that can be trained with.
     """
     arrival, opened = arrivals.open_object(s3, arrival)
     with closing(opened["Body"]):
@@ -75,13 +75,13 @@ def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> Catalogue
 
 
 def _register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
-    if annotation_files.is_one(arrival.key):
+    if annotation_files.is_annotation_file(arrival.key):
         return annotation_files.register(s3, table, arrival, opened)
     try:
         folder_label = _folder_label(arrival.key)
         facts = _inspect(arrival, opened)
-    except UnusableImageError as refusal:
-        return rejections.reject(s3, arrival, refusal.reason, refusal.detail)
+    except UnusableImageError as error:
+        return rejections.reject(s3, arrival, error.reason, error.detail)
     return _register_image(s3, table, arrival, folder_label, facts)
 
 
@@ -114,7 +114,7 @@ def _register_image(
         probably_new=True,
     )
     sources.put_source(table, arrival.key, facts.sha256, arrival.sequencer)
-    annotated = annotation_matching.take_pendings(
+    annotated = annotation_matching.apply_pending(
         s3, table, arrival.bucket, facts.sha256, [arrival.key, facts.key]
     )
     return Outcome(
@@ -147,7 +147,7 @@ def inspect_upright(data: bytes) -> ImageFacts:
     """What is known of an image's content, with the size that it has upright.
 
     Raises:
-        UnusableImage: it is no image that can be trained with.
+        UnusableImageError: it is no image that can be trained with.
     """
     image_files.check_bytes(len(data))
     return _upright(image_files.inspect(data), data)
@@ -158,11 +158,11 @@ def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> ImageFacts:
     data = opened["Body"].read()
     try:
         return _upright(image_files.inspect(data), data)
-    except UnusableImageError as refusal:
-        if refusal.reason == "not_an_image":
+    except UnusableImageError as error:
+        if error.reason == "not_an_image":
             suffixes = ", *".join(annotation_files.SUFFIXES)
             hint = f"; annotation files are named *{suffixes} and go into {ANNOTATIONS}"
-            raise UnusableImageError(refusal.reason, refusal.detail + hint) from refusal
+            raise UnusableImageError(error.reason, error.detail + hint) from error
         raise
 
 
@@ -207,16 +207,16 @@ def _labelled_by_folders(image: CatalogueImage) -> CatalogueImage:
     if len(labels) == 1:
         return replace(
             image,
-            status=catalogue_images.unless_withdrawn(image, "labelled"),
+            status=catalogue_images.unless_excluded(image, "labelled"),
             kind="classification",
             labels=labels,
             label_origin="folder",
         )
-    told = ", ".join(repr(label) for label in labels[:10])
-    reason = f"it lies in folders of different labels: {told}; settle it with an annotation file"
+    names = ", ".join(repr(label) for label in labels[:10])
+    reason = f"it lies in folders of different labels: {names}; resolve it with an annotation file"
     return replace(
         image,
-        status=catalogue_images.unless_withdrawn(image, "conflict"),
+        status=catalogue_images.unless_excluded(image, "conflict"),
         kind=None,
         labels=(),
         label_origin="folder",

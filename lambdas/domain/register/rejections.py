@@ -1,4 +1,4 @@
-"""What cannot be used lies under rejected/, and beside it why."""
+"""Rejections: what cannot be used is moved under rejected/, and beside it lies why."""
 
 from __future__ import annotations
 
@@ -17,33 +17,36 @@ from lambdas.domain.shared import clock, manifests
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.catalogue.pending import Pending
+    from lambdas.domain.catalogue.pending import PendingAnnotation
     from lambdas.domain.shared.manifests import BrokenLineError
 
 REJECTED = "rejected/"
-BROKEN_LINES_TOLD = 1_000
+MAX_LISTED_LINES = 1_000
+"""Broken lines in a reason; every further one is in a file of its own."""
 
 
 class BrokenLines:
-    """What of an annotation file cannot be used: the first lines to be told in the reason, and where there
-    are more, all of them on disk."""
+    """The lines of an annotation file that cannot be used.
+
+    The first ones are listed in the reason; where there are more, all of them are on disk.
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self.told: list[dict[str, Any]] = []
+        self.listed: list[dict[str, Any]] = []
         self._all: IO[bytes] | None = None
         self._writer: gzip.GzipFile | None = None
 
     def add(self, broken: BrokenLineError) -> None:
         self.count += 1
         line = {"line": broken.line, "reason": broken.reason, "detail": broken.detail}
-        if self.count <= BROKEN_LINES_TOLD:
-            self.told.append(line)
+        if self.count <= MAX_LISTED_LINES:
+            self.listed.append(line)
             return
         if self._writer is None:
             self._all = tempfile.TemporaryFile()  # noqa: SIM115 closed by `every`
             self._writer = gzip.GzipFile(fileobj=self._all, mode="wb", compresslevel=1)
-            for first in self.told:
+            for first in self.listed:
                 self._write(first)
         self._write(line)
 
@@ -53,7 +56,7 @@ class BrokenLines:
 
     @contextmanager
     def every(self) -> Iterator[IO[bytes] | None]:
-        """All of them as gzipped JSON Lines, once nothing is to be added; None if `told` has them all."""
+        """All of them as gzipped JSON Lines, once nothing is to be added; None if `listed` has them all."""
         if self._all is None or self._writer is None:
             yield None
             return
@@ -74,17 +77,17 @@ def reject(s3: S3Client, arrival: Arrival, reason: str, detail: str) -> Outcome:
     return Outcome("rejected", arrival.key, reason=reason)
 
 
-def tell_broken_lines(
+def write_broken_lines(
     s3: S3Client, arrival: Arrival, broken: BrokenLines, taken: int, file: str = ""
 ) -> None:
-    """Write down which lines of an annotation file were left out, if any were.
+    """Write which lines of an annotation file were left out, if any were.
 
     Args:
         file: key of the annotation file that the lines' numbers are of, if not of the arrival.
     """
     if not broken.count:
         return
-    told = (
+    listed = (
         f"{broken.count} lines, or boxes of lines, were left out, {taken} lines were taken; correct and"
         " upload them again"
     )
@@ -92,22 +95,24 @@ def tell_broken_lines(
     with broken.every() as every:
         if every:
             more["all"] = _rejected_key(arrival.key, ".broken.jsonl.gz")
-            told += f"; the first {BROKEN_LINES_TOLD} are here, every one is in {more['all']}"
+            listed += f"; the first {MAX_LISTED_LINES} are here, every one is in {more['all']}"
             s3.upload_fileobj(every, arrival.bucket, more["all"])
-    _write(s3, arrival, "broken_lines", told, **more, lines=broken.told)
+    _write(s3, arrival, "broken_lines", listed, **more, lines=broken.listed)
 
 
-def tell_notes(s3: S3Client, arrival: Arrival, notes: Sequence[str]) -> None:
-    """Write down what of an annotation file was understood in one of several ways, if anything was."""
+def write_notes(s3: S3Client, arrival: Arrival, notes: Sequence[str]) -> None:
+    """Write what of an annotation file was understood in one of several ways, if anything was."""
     if notes:
-        told = "these things were understood so; where that is wrong, say them otherwise and upload it again"
-        _write(s3, arrival, "notes", told, suffix=".notes.json", notes=list(notes))
+        listed = (
+            "these things were understood so; where that is wrong, say them otherwise and upload it again"
+        )
+        _write(s3, arrival, "notes", listed, suffix=".notes.json", notes=list(notes))
 
 
-def tell_unfit_pending(
-    s3: S3Client, bucket: str, pending: Pending, broken: Sequence[BrokenLineError]
+def write_unfit_annotation(
+    s3: S3Client, bucket: str, pending: PendingAnnotation, broken: Sequence[BrokenLineError]
 ) -> None:
-    """Write down why an annotation which waited for its image, or a box of it, does not fit it."""
+    """Write why a pending annotation, or a box of it, does not fit its image."""
     _put_json(
         s3,
         bucket,

@@ -1,4 +1,4 @@
-"""The data-set report: what is wrong with a snapshot, told before money is spent on a training.
+"""The dataset report: what is wrong with a snapshot, told before money is spent on a training.
 
 `make` reads the images once and gives a `Report`, as JSON (`as_dict`) and as one page (`html`).
 """

@@ -21,14 +21,14 @@ class _Boxes:
         self.boxes = 0
         self.examples = Examples()
 
-    def add(self, look: ImageCheck, boxes: Sequence[Box]) -> None:
+    def add(self, checked: ImageCheck, boxes: Sequence[Box]) -> None:
         if boxes:
             self.boxes += len(boxes)
-            self.examples.offer(look, boxes)
+            self.examples.offer(checked, boxes)
 
 
 class BoxChecks:
-    """Looks at each image's boxes, alone and in pairs."""
+    """Checks of each image's boxes, alone and in pairs."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -36,21 +36,21 @@ class BoxChecks:
         self._small, self._giant = _Boxes(), _Boxes()
         self._doubled, self._contradicting = _Boxes(), _Boxes()
 
-    def see(self, look: ImageCheck) -> None:
-        image = look.image
+    def add(self, checked: ImageCheck) -> None:
+        image = checked.image
         if not image.boxes:
             return
-        self._outside.add(look, look.outside)
-        self._too_small.add(look, look.too_small)
-        usable = [box for box in image.boxes if box not in look.outside and box not in look.too_small]
+        self._outside.add(checked, checked.outside)
+        self._too_small.add(checked, checked.too_small)
+        usable = [box for box in image.boxes if box not in checked.outside and box not in checked.too_small]
         area = image.width * image.height
         small, giant = self._limits.small_box_share * area, self._limits.giant_box_share * area
-        self._small.add(look, [box for box in usable if box.width * box.height < small])
-        self._giant.add(look, [box for box in usable if box.width * box.height > giant])
-        if not look.refusals:
+        self._small.add(checked, [box for box in usable if box.width * box.height < small])
+        self._giant.add(checked, [box for box in usable if box.width * box.height > giant])
+        if not checked.refusals:
             doubled, contradicting = self._pairs(usable)
-            self._doubled.add(look, doubled)
-            self._contradicting.add(look, contradicting)
+            self._doubled.add(checked, doubled)
+            self._contradicting.add(checked, contradicting)
 
     def _pairs(self, boxes: list[Box]) -> tuple[list[Box], list[Box]]:
         """Of each box drawn several times all but the first; both boxes of each contradiction."""
@@ -127,7 +127,7 @@ class BoxChecks:
                 "Such a box says what is on the image and hardly where; right for close-ups, but if many are"
                 " so, the model learns that boxes fill the image.",
                 "If whole images are meant, use image-level labels; else draw the boxes around the objects.",
-                severity="note",
+                severity="info",
             )
 
 
@@ -136,9 +136,9 @@ def _finding(
     boxes: _Boxes,
     what: str,
     what_it_does: str,
-    how_to_mend: str,
+    how_to_fix: str,
     *,
-    severity: Severity = "harms",
+    severity: Severity = "warning",
     source: str = "",
 ) -> Finding:
     title = f"{counted(boxes.boxes, 'box', 'boxes')} {what}"
@@ -148,7 +148,7 @@ def _finding(
         severity,
         title,
         what_it_does,
-        how_to_mend,
+        how_to_fix,
         boxes.boxes,
         boxes.examples.chosen(),
         details=details,

@@ -1,4 +1,4 @@
-"""A report, made in one pass over the images."""
+"""The builder of the dataset report: one pass over the images, and every check sees each of them once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from lambdas.domain.report.statistics import Statistics
 
 
 class _Check(Protocol):
-    """Sees every image once, keeping little of it; says afterwards what it found."""
+    """A check of the dataset: sees every image once, keeping little of it."""
 
-    def see(self, look: ImageCheck) -> None: ...
+    def add(self, checked: ImageCheck) -> None: ...
 
     def findings(self, statistics: Statistics) -> Iterator[Finding]: ...
 
@@ -36,7 +36,7 @@ def make(
     limits: Limits = REKOGNITION,
     facts: SnapshotFacts | None = None,
 ) -> Report:
-    """The report on a snapshot.
+    """Make the report on a snapshot.
 
     Args:
         snapshot_images: all of them, in any order; read once, and not kept.
@@ -53,16 +53,16 @@ def make(
         PictureChecks(limits),
     )
     for image in snapshot_images:
-        look = check_image(image, limits)
-        statistics.see(look)
+        checked = check_image(image, limits)
+        statistics.add(checked)
         for check in checks:
-            check.see(look)
-    found = [
+            check.add(checked)
+    all_findings = [
         *quota_checks.findings(statistics, limits),
         *snapshot_checks.findings(facts or SnapshotFacts(), limits),
         *(finding for check in checks for finding in check.findings(statistics)),
         *missing_checks.findings(unusable, statistics, limits),
     ]
-    findings = share_out(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
+    findings = share_out(sorted(all_findings, key=lambda finding: SEVERITIES.index(finding.severity)))
     keys = (example.key for finding in findings for example in finding.examples)
     return Report(title, statistics, findings, thumbnails.fetch(keys, thumbnail))

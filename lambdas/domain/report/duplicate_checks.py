@@ -6,15 +6,15 @@ from bisect import insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from lambdas.domain.report.examples import MOST, example_of
+from lambdas.domain.report.examples import MAX_EXAMPLES, example_of
 from lambdas.domain.report.image_check import ImageCheck, rank_of
 from lambdas.domain.report.model import Example, Finding
 from lambdas.domain.report.statistics import Statistics
 from lambdas.domain.shared.wording import counted, listed, share
 
-_MOST_SHOWN_GROUPS = 5_000
-_MOST_SHOWN_IMAGES = 2
-"""Of a group, on each side."""
+_MAX_GROUPS_SHOWN = 5_000
+_MAX_IMAGES_SHOWN = 2
+"""Of a group, in each dataset."""
 
 
 @dataclass(slots=True)
@@ -41,34 +41,38 @@ class DuplicateChecks:
         self._shown: dict[int, _Shown] = {}
         self._highest_shown = -1
 
-    def see(self, look: ImageCheck) -> None:
-        image = look.image
+    def add(self, checked: ImageCheck) -> None:
+        image = checked.image
         if not image.group:
             return
-        rank, labels = rank_of(image.group), rank_of("\n".join(look.names))
+        rank, labels = rank_of(image.group), rank_of("\n".join(checked.names))
         group = self._groups.setdefault(rank, _Group(labels=labels))
-        group.train += image.side == "TRAIN"
-        group.test += image.side == "TEST"
+        group.train += image.dataset_type == "TRAIN"
+        group.test += image.dataset_type == "TEST"
         group.differs |= labels != group.labels
-        self._show(rank, look)
+        self._show(rank, checked)
 
-    def _show(self, rank: int, look: ImageCheck) -> None:
+    def _show(self, rank: int, checked: ImageCheck) -> None:
         shown = self._shown.get(rank)
         if shown is None:
-            if len(self._shown) >= 2 * _MOST_SHOWN_GROUPS:
+            if len(self._shown) >= 2 * _MAX_GROUPS_SHOWN:
                 self._forget()
-            if len(self._shown) >= _MOST_SHOWN_GROUPS and rank > self._highest_shown >= 0:
+            if len(self._shown) >= _MAX_GROUPS_SHOWN and rank > self._highest_shown >= 0:
                 return
             shown = self._shown[rank] = _Shown()
-        side = shown.train if look.image.side == "TRAIN" else shown.test
+        images = shown.train if checked.image.dataset_type == "TRAIN" else shown.test
         # The boxes are left away: the finding is about the whole images.
-        caption = listed(look.names) if look.names else "no label"
-        insort(side, (look.rank, look.image.key, example_of(look, (), caption)), key=lambda entry: entry[:2])
-        del side[_MOST_SHOWN_IMAGES:]
+        caption = listed(checked.names) if checked.names else "no label"
+        insort(
+            images,
+            (checked.rank, checked.image.key, example_of(checked, (), caption)),
+            key=lambda entry: entry[:2],
+        )
+        del images[_MAX_IMAGES_SHOWN:]
 
     def _forget(self) -> None:
         """Drop all but the groups of the lowest ranks: none of them can have been turned away before."""
-        ranks = sorted(self._shown)[:_MOST_SHOWN_GROUPS]
+        ranks = sorted(self._shown)[:_MAX_GROUPS_SHOWN]
         self._shown = {rank: self._shown[rank] for rank in ranks}
         self._highest_shown = ranks[-1]
 
@@ -84,11 +88,11 @@ class DuplicateChecks:
         if surplus:
             yield Finding(
                 "near_duplicates",
-                "note",
+                "info",
                 f"{counted(surplus, 'image')} that nearly repeat another of the same dataset",
                 "A near-copy teaches next to nothing, and weighs its label and its background more than they"
                 " should.",
-                "Take pictures at greater intervals; withdraw copies where a label has many.",
+                "Take pictures at greater intervals; exclude copies where a label has many.",
                 surplus,
                 self._examples(lambda group: group.train > 1 or group.test > 1),
             )
@@ -97,12 +101,12 @@ class DuplicateChecks:
         images, tests = sum(group.test for group in leaks), statistics.images["TEST"]
         return Finding(
             "train_test_duplicates",
-            "harms",
+            "warning",
             f"{counted(images, 'test image')} nearly the same as a training image"
             f" ({share(images, tests)} of TEST)",
             "The model is tested on what it has learnt by heart: its F1 comes out higher than it will be on"
             " new images, and gates let through what they should not.",
-            "Withdraw the test images among them, and label others in their place, of other scenes.",
+            "Exclude the test images among them, and label others in their place, of other scenes.",
             images,
             self._examples(lambda group: bool(group.train and group.test)),
             details=(f"in {counted(len(leaks), 'group')} of near-duplicates",),
@@ -114,7 +118,7 @@ class DuplicateChecks:
         harmful = statistics.kind == "classification"
         return Finding(
             "near_duplicates_disagree",
-            "harms" if harmful else "note",
+            "warning" if harmful else "info",
             f"{counted(len(groups), 'group')} of near-duplicates with different labels",
             "Images that look the same teach different answers. Sometimes the small difference is the point;"
             " mostly one of the labels is wrong.",
@@ -124,17 +128,17 @@ class DuplicateChecks:
             details=(f"{counted(images, 'image')} in all",),
         )
 
-    def _examples(self, wanted: Callable[[_Group], bool]) -> tuple[Example, ...]:
+    def _examples(self, is_wanted: Callable[[_Group], bool]) -> tuple[Example, ...]:
         """Images of the wanted groups, those of a group beside each other; a TRAIN and a TEST one first."""
-        found: list[Example] = []
-        # Of more groups than these, which ones are left hangs on the order of the images.
-        for rank in sorted(self._shown)[:_MOST_SHOWN_GROUPS]:
-            if not wanted(self._groups[rank]):
+        chosen: list[Example] = []
+        # Of more groups than these, which ones are left depends on the order of the images.
+        for rank in sorted(self._shown)[:_MAX_GROUPS_SHOWN]:
+            if not is_wanted(self._groups[rank]):
                 continue
             shown = self._shown[rank]
-            train, test = ([example for _, _, example in side] for side in (shown.train, shown.test))
-            pair = (*train[:1], *test[:1]) if train and test else (train or test)[:_MOST_SHOWN_IMAGES]
-            if len(found) + len(pair) > MOST:
+            train, test = ([example for _, _, example in images] for images in (shown.train, shown.test))
+            pair = (*train[:1], *test[:1]) if train and test else (train or test)[:_MAX_IMAGES_SHOWN]
+            if len(chosen) + len(pair) > MAX_EXAMPLES:
                 break
-            found.extend(pair)
-        return tuple(found)
+            chosen.extend(pair)
+        return tuple(chosen)

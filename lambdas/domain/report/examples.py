@@ -10,10 +10,10 @@ from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.model import Example, Finding
 from lambdas.domain.shared.annotation import Box
 
-MOST = 12
+MAX_EXAMPLES = 12
 """Of one finding."""
-MOST_IN_ALL = 120
-MOST_BOXES = 20
+MAX_EXAMPLES_IN_ALL = 120
+MAX_BOXES_SHOWN = 20
 """On one example."""
 
 _Order = tuple[int, str, str, tuple[tuple[str, int, int, int, int], ...]]
@@ -22,38 +22,49 @@ _Order = tuple[int, str, str, tuple[tuple[str, int, int, int, int], ...]]
 class Examples:
     """Counts what is offered, and keeps the few of the lowest ranks."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, limit: int = MAX_EXAMPLES) -> None:
         self.images = 0
-        self._most = most
+        self._limit = limit
         self._kept: list[tuple[_Order, Example]] = []
 
-    def offer(self, look: ImageCheck, boxes: Sequence[Box] = (), caption: str = "") -> None:
+    def offer(self, checked: ImageCheck, boxes: Sequence[Box] = (), caption: str = "") -> None:
         self.images += 1
-        if len(self._kept) == self._most and look.rank > self._kept[-1][0][0]:
+        if len(self._kept) == self._limit and checked.rank > self._kept[-1][0][0]:
             return
-        example = example_of(look, boxes, caption)
-        order = (look.rank, look.image.key, look.image.side, tuple(_numbers(box) for box in example.boxes))
+        example = example_of(checked, boxes, caption)
+        order = (
+            checked.rank,
+            checked.image.key,
+            checked.image.dataset_type,
+            tuple(_numbers(box) for box in example.boxes),
+        )
         insort(self._kept, (order, example), key=lambda entry: entry[0])
-        del self._kept[self._most :]
+        del self._kept[self._limit :]
 
     def chosen(self) -> tuple[Example, ...]:
         return tuple(example for _, example in self._kept)
 
 
-def example_of(look: ImageCheck, boxes: Sequence[Box] = (), caption: str = "") -> Example:
-    image = look.image
+def example_of(checked: ImageCheck, boxes: Sequence[Box] = (), caption: str = "") -> Example:
+    image = checked.image
     return Example(
-        image.key, image.width, image.height, image.side, look.names, tuple(boxes[:MOST_BOXES]), caption
+        image.key,
+        image.width,
+        image.height,
+        image.dataset_type,
+        checked.names,
+        tuple(boxes[:MAX_BOXES_SHOWN]),
+        caption,
     )
 
 
 def share_out(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings with so many examples each that all of them are not too many."""
-    found = tuple(findings)
-    most = MOST
-    while sum(min(len(finding.examples), most) for finding in found) > MOST_IN_ALL:
-        most -= 2  # examples may come in pairs
-    return tuple(replace(finding, examples=finding.examples[:most]) for finding in found)
+    all_findings = tuple(findings)
+    limit = MAX_EXAMPLES
+    while sum(min(len(finding.examples), limit) for finding in all_findings) > MAX_EXAMPLES_IN_ALL:
+        limit -= 2  # examples may come in pairs
+    return tuple(replace(finding, examples=finding.examples[:limit]) for finding in all_findings)
 
 
 def _numbers(box: Box) -> tuple[str, int, int, int, int]:

@@ -45,19 +45,19 @@ class _Level:
 
 
 _LEVELS: dict[Severity, _Level] = {
-    "stops": _Level(
+    "error": _Level(
         "error",
         "Error",
         "Errors that would waste the training",
         "Fix these first: a training on this dataset would fail, or its model could not be promoted.",
     ),
-    "harms": _Level(
+    "warning": _Level(
         "warning",
         "Warning",
         "Warnings",
         "The training would run, but its model would be worse, or its F1 mean less.",
     ),
-    "note": _Level("info", "Info", "Good to know", ""),
+    "info": _Level("info", "Info", "Good to know", ""),
 }
 
 
@@ -79,7 +79,7 @@ def page(report: Report) -> str:
         css=(_FOLDER / "report.css").read_text(),
         title=short(report.title, 200),
         verdict=report.verdict,
-        verdict_class="error" if report.stops else "warning" if report.of("harms") else "good",
+        verdict_class="error" if report.errors else "warning" if report.of("warning") else "good",
         totals=_totals(report.statistics),
         sections=[section for severity in SEVERITIES if (section := _section(report, severity)).findings],
         label_table=_label_table(report.statistics),
@@ -191,7 +191,7 @@ def _example(example: Example, thumbnail: str) -> _ExampleView:
 def _description(example: Example) -> str:
     names = ", ".join(short(name, 40) for name in example.labels[:3]) or "no label"
     boxes = f", {counted(len(example.boxes), 'box', 'boxes')} marked" if example.boxes else ""
-    return f"{example.side} image with {names}{boxes}"
+    return f"{example.dataset_type} image with {names}{boxes}"
 
 
 def _frame(example: Example) -> tuple[int, int, int, int]:
@@ -254,23 +254,23 @@ class _Chart:
 
 def _label_table(statistics: Statistics) -> _LabelTable:
     labels = sorted(statistics.labels.items(), key=lambda entry: (-entry[1].images, entry[0]))
-    most = labels[0][1].images if labels else 0
+    longest = labels[0][1].images if labels else 0
     rest = len(labels) - _SHOWN_LABELS
     return _LabelTable(
-        [_label_row(name, tally, most) for name, tally in labels[:_SHOWN_LABELS]],
+        [_label_row(name, tally, longest) for name, tally in labels[:_SHOWN_LABELS]],
         has_boxes=statistics.boxes > 0,
         not_shown=counted(rest, "rarer label") if rest > 0 else "",
     )
 
 
-def _label_row(name: str, tally: LabelTally, most: int) -> _Row:
+def _label_row(name: str, tally: LabelTally, longest: int) -> _Row:
     low, high = recall_interval(tally.usable_test)
     return _Row(
         short(name),
         tally.train_images,
         tally.test_images,
-        _width(tally.train_images, most),
-        _width(tally.test_images, most),
+        _width(tally.train_images, longest),
+        _width(tally.test_images, longest),
         boxes=tally.train_boxes + tally.test_boxes,
         certainty=f"± {(high - low) / 2:.0%}" if tally.usable_test else "none",
     )
@@ -278,8 +278,10 @@ def _label_row(name: str, tally: LabelTally, most: int) -> _Row:
 
 def _chart(histogram: Histogram) -> _Chart:
     bins = _without_empty_ends(list(zip(histogram.names, histogram.train, histogram.test, strict=True)))
-    most = max((train + test for _, train, test in bins), default=0)
-    rows = [_Row(name, train, test, _width(train, most), _width(test, most)) for name, train, test in bins]
+    longest = max((train + test for _, train, test in bins), default=0)
+    rows = [
+        _Row(name, train, test, _width(train, longest), _width(test, longest)) for name, train, test in bins
+    ]
     return _Chart(histogram.title, histogram.unit.capitalize(), rows)
 
 
@@ -288,6 +290,6 @@ def _without_empty_ends(bins: Sequence[tuple[str, int, int]]) -> Sequence[tuple[
     return bins[filled[0] : filled[-1] + 1] if filled else []
 
 
-def _width(count: int, most: int) -> str:
+def _width(count: int, longest: int) -> str:
     """A share of the longest bar, in percent."""
-    return f"{100 * count / max(most, 1):.1f}"
+    return f"{100 * count / max(longest, 1):.1f}"

@@ -1,4 +1,4 @@
-"""One image as the checks see it: what Custom Labels will not take of it is found out once."""
+"""The check of one image: what Custom Labels will not take of it, found out once for all findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ImageCheck:
 
     image: ReportImage
     rank: int
-    """Pseudo-random, made from the key: which images are shown as examples does not hang on their order."""
+    """Pseudo-random, made from the key: which images are shown as examples does not depend on their order."""
     names: tuple[str, ...]
     """Its labels, each once, sorted."""
     usable_names: tuple[str, ...]
@@ -28,11 +28,13 @@ class ImageCheck:
 
 
 def rank_of(text: str) -> int:
+    """A pseudo-random number that is the same for the same text."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest)
 
 
 def check_image(image: ReportImage, limits: Limits) -> ImageCheck:
+    """Find out what of an image a training can use."""
     outside = tuple(box for box in image.boxes if reaches_out(box, image))
     too_small = tuple(
         box for box in image.boxes if box not in outside and is_too_small(box, image, limits.training_side)
@@ -48,6 +50,7 @@ def check_image(image: ReportImage, limits: Limits) -> ImageCheck:
 
 
 def reaches_out(box: Box, image: ReportImage) -> bool:
+    """Whether part of the box lies outside of the image."""
     return (
         box.left < 0
         or box.top < 0
@@ -68,11 +71,11 @@ def _names(image: ReportImage, boxes: tuple[Box, ...]) -> set[str]:
 
 def _refusals(image: ReportImage, names: int, limits: Limits) -> list[str]:
     short_side, long_side = sorted((image.width, image.height))
-    found = {
+    refusals = {
         "image_too_small": short_side < limits.min_side,
         "image_too_large": long_side > limits.max_side,
         "image_too_elongated": long_side > limits.max_aspect_ratio * max(short_side, 1),
         "too_many_boxes": len(image.boxes) > limits.max_boxes_per_image,
         "too_many_labels_on_image": image.kind == "classification" and names > limits.max_labels_per_image,
     }
-    return [code for code, refused in found.items() if refused]
+    return [code for code, refused in refusals.items() if refused]

@@ -7,13 +7,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
-from lambdas.domain.report.examples import MOST, example_of
+from lambdas.domain.report.examples import MAX_EXAMPLES, example_of
 from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.limits import LIMITS_PAGE, PREPARING_PAGE, RULES_PAGE, Limits
 from lambdas.domain.report.model import Example, Finding, Severity
 from lambdas.domain.report.statistics import (
     ASSUMED_RECALL,
-    MOST_LABELS,
+    MAX_LABELS,
     LabelTally,
     Statistics,
     recall_interval,
@@ -28,7 +28,7 @@ _LOOK_ALIKES = str.maketrans(
     "аеорсухіјѕԁһӏвкмнтαορνκιτυχ",
     "aeopcyxijsdhlbkmhtaopvkitux",
 )
-_MOST_DETAILS = 100
+_MAX_DETAILS = 100
 _INTERVALS = (
     f"Below, for each label: between what the true recall lies, with 95% certainty, if {ASSUMED_RECALL:.0%}"
     " was measured."
@@ -36,21 +36,21 @@ _INTERVALS = (
 
 
 class LabelChecks:
-    """Keeps an image of each label to show, and judges the labels by the statistics."""
+    """Checks of the labels by the statistics; keeps an image of each label to show."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._shown: dict[str, ImageCheck] = {}
         self._too_many = False
 
-    def see(self, look: ImageCheck) -> None:
+    def add(self, checked: ImageCheck) -> None:
         if self._too_many:
             return
-        for name in look.names:
+        for name in checked.names:
             shown = self._shown.get(name)
-            if shown is None or _is_before(look, shown):
-                self._shown[name] = look
-        if len(self._shown) > MOST_LABELS:
+            if shown is None or _is_before(checked, shown):
+                self._shown[name] = checked
+        if len(self._shown) > MAX_LABELS:
             # No picture rather than the memory for one of each.
             self._too_many = True
             self._shown.clear()
@@ -70,7 +70,7 @@ class LabelChecks:
         if trained and len(both) < self._limits.min_label_overlap * len(trained):
             yield Finding(
                 "label_overlap",
-                "stops",
+                "error",
                 f"Only {len(both):,} of {counted(len(trained), 'trained label')} in TEST as well",
                 "Custom Labels refuses datasets that share fewer than"
                 f" {self._limits.min_label_overlap:.0%} of TRAIN's labels, and the training fails.",
@@ -84,12 +84,12 @@ class LabelChecks:
                 "label_only_in_train",
                 untested,
                 "that no test image shows",
-                severity="stops",
+                severity="error",
                 what_it_does=(
                     "The evaluation can say nothing about them, so the model would not pass the first gate: a"
                     " training paid for, and a model that is never promoted."
                 ),
-                how_to_mend="Label one more image of each: it goes to TEST.",
+                how_to_fix="Label one more image of each: it goes to TEST.",
                 detail=lambda tally: counted(tally.usable_train, "usable training image"),
             )
         untrained = [entry for entry in labels if not entry[1].usable_train]
@@ -98,12 +98,12 @@ class LabelChecks:
                 "label_only_in_test",
                 untrained,
                 "without an image to learn from",
-                severity="stops",
+                severity="error",
                 what_it_does=(
                     "The model cannot find what it never saw: their F1 would be 0, and the first gate would"
                     " refuse the model."
                 ),
-                how_to_mend="Label more images of each, or take the label off its images.",
+                how_to_fix="Label more images of each, or take the label off its images.",
                 detail=lambda tally: counted(tally.usable_test, "usable test image"),
                 source=LIMITS_PAGE,
             )
@@ -116,12 +116,12 @@ class LabelChecks:
                 "few_train_images",
                 few,
                 f"with fewer than {least} images to learn from",
-                severity="harms",
+                severity="warning",
                 what_it_does=(
                     "A model remembers so few images instead of learning what they have in common, and misses"
                     " the label on new ones."
                 ),
-                how_to_mend=f"Label {least} or more images of each, in varied light, on varied backgrounds.",
+                how_to_fix=f"Label {least} or more images of each, in varied light, on varied backgrounds.",
                 detail=lambda tally: counted(tally.usable_train, "training image"),
                 source=PREPARING_PAGE,
             )
@@ -135,12 +135,12 @@ class LabelChecks:
                 "few_test_images",
                 few,
                 f"with fewer than {least} images to test with",
-                severity="harms",
+                severity="warning",
                 what_it_does=(
                     "Their F1 is chance: one image more or less changes it by far more than versions differ."
                     f" A gate may refuse a better model, or promote a worse one. {_INTERVALS}"
                 ),
-                how_to_mend=(
+                how_to_fix=(
                     f"Label more images of each; about one of five goes to TEST, so it takes {5 * least} for"
                     f" {least}."
                 ),
@@ -152,12 +152,12 @@ class LabelChecks:
                 "wide_intervals",
                 wide,
                 f"with fewer than {advised} images to test with",
-                severity="note",
+                severity="info",
                 what_it_does=(
                     "Their F1 is uncertain by tens of percent: small differences between versions mean"
                     f" nothing. {_INTERVALS}"
                 ),
-                how_to_mend=f"Label more images of each, until TEST has {advised} or more.",
+                how_to_fix=f"Label more images of each, until TEST has {advised} or more.",
                 detail=_certainty,
             )
 
@@ -170,11 +170,11 @@ class LabelChecks:
         ratio = largest[1].usable_train / rarest[1].usable_train
         if ratio < self._limits.imbalance:
             return
-        most = largest[1].usable_train
-        rare = _rarest_first(e for e in trained if most >= self._limits.imbalance * e[1].usable_train)
+        frequent = largest[1].usable_train
+        rare = _rarest_first(e for e in trained if frequent >= self._limits.imbalance * e[1].usable_train)
         yield Finding(
             "imbalance",
-            "harms" if ratio >= self._limits.harmful_imbalance else "note",
+            "warning" if ratio >= self._limits.harmful_imbalance else "info",
             f"{ratio:,.0f} images of {short(largest[0])} for one of {short(rarest[0])}",
             "A model that says the frequent label when in doubt is seldom wrong in training; the rare ones"
             " get missed.",
@@ -194,7 +194,7 @@ class LabelChecks:
         names = [name for group in groups for name, _ in group]
         yield Finding(
             "similar_labels",
-            "harms",
+            "warning",
             f"{counted(len(names), 'label')} that differ from another only in how they are written",
             "To Custom Labels they are different things. Images of one thing teach two labels, each with"
             " fewer images, and the right answer counts as wrong in the evaluation.",
@@ -203,9 +203,10 @@ class LabelChecks:
             self._examples(names),
             details=tuple(
                 " / ".join(
-                    f"{_written(name)} ({counted(tally.images, 'image')})" for name, tally in group[:MOST]
+                    f"{_written(name)} ({counted(tally.images, 'image')})"
+                    for name, tally in group[:MAX_EXAMPLES]
                 )
-                for group in groups[:_MOST_DETAILS]
+                for group in groups[:_MAX_DETAILS]
             ),
         )
 
@@ -217,7 +218,7 @@ class LabelChecks:
         *,
         severity: Severity,
         what_it_does: str,
-        how_to_mend: str,
+        how_to_fix: str,
         detail: Callable[[LabelTally], str],
         source: str = "",
     ) -> Finding:
@@ -226,7 +227,7 @@ class LabelChecks:
             severity,
             f"{counted(len(labels), 'label')} {what}",
             what_it_does,
-            how_to_mend,
+            how_to_fix,
             len(labels),
             self._examples(name for name, _ in labels),
             details=_details(labels, detail),
@@ -235,17 +236,19 @@ class LabelChecks:
 
     def _examples(self, names: Iterable[str]) -> tuple[Example, ...]:
         """An image of each label, with that label's boxes; an image is shown once."""
-        looks: dict[str, tuple[ImageCheck, set[str]]] = {}
+        shown_on: dict[str, tuple[ImageCheck, set[str]]] = {}
         for name in names:
-            if name in self._shown and (len(looks) < MOST or self._shown[name].image.key in looks):
-                looks.setdefault(self._shown[name].image.key, (self._shown[name], set()))[1].add(name)
+            if name in self._shown and (
+                len(shown_on) < MAX_EXAMPLES or self._shown[name].image.key in shown_on
+            ):
+                shown_on.setdefault(self._shown[name].image.key, (self._shown[name], set()))[1].add(name)
         return tuple(
             example_of(
-                look,
-                [box for box in look.image.boxes if box.label in shown],
+                checked,
+                [box for box in checked.image.boxes if box.label in shown],
                 caption=listed(sorted(shown)),
             )
-            for look, shown in looks.values()
+            for checked, shown in shown_on.values()
         )
 
 
@@ -264,8 +267,8 @@ def skeleton(name: str) -> str:
 def _is_before(one: ImageCheck, other: ImageCheck) -> bool:
     if one.rank != other.rank:
         return one.rank < other.rank
-    # The same image, twice in the data set.
-    return (one.image.side, repr(one.image)) < (other.image.side, repr(other.image))
+    # The same image, twice in the dataset.
+    return (one.image.dataset_type, repr(one.image)) < (other.image.dataset_type, repr(other.image))
 
 
 def _rarest_first(labels: Iterable[tuple[str, LabelTally]]) -> _Labels:
@@ -278,8 +281,8 @@ def _certainty(tally: LabelTally) -> str:
 
 
 def _details(labels: _Labels, detail: Callable[[LabelTally], str]) -> tuple[str, ...]:
-    shown = tuple(f"{short(name)}: {detail(tally)}" for name, tally in labels[:_MOST_DETAILS])
-    more = len(labels) - _MOST_DETAILS
+    shown = tuple(f"{short(name)}: {detail(tally)}" for name, tally in labels[:_MAX_DETAILS])
+    more = len(labels) - _MAX_DETAILS
     return (*shown, f"and {counted(more, 'more label', 'more labels')}") if more > 0 else shown
 
 

@@ -1,4 +1,4 @@
-"""Images that are there, and could be in the training, and are not."""
+"""Findings on images that could be in the training and are not."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lambdas.domain.shared.wording import counted, share, short
 
 
 def findings(unusable: UnusableCounts, statistics: Statistics, limits: Limits) -> Iterator[Finding]:
-    """What a person could still add to this data set."""
+    """The findings on what a person could still add to this dataset."""
     left_out = sum(unusable.left_out.values())
     if left_out:
         labelled = left_out + statistics.total
         harmful = left_out >= limits.harmful_left_out_share * labelled
         yield Finding(
             "left_out",
-            "harms" if harmful else "note",
-            f"{counted(left_out, 'labelled image')} not in this data set ({share(left_out, labelled)})",
+            "warning" if harmful else "info",
+            f"{counted(left_out, 'labelled image')} not in this dataset ({share(left_out, labelled)})",
             "The work of labelling them is done, and the model learns nothing from it.",
-            "See the reasons: a data set is of one kind, with boxes or with image-level labels.",
+            "See the reasons: a dataset is of one kind, with boxes or with image-level labels.",
             left_out,
             details=tuple(
                 f"{short(reason, 120)}: {counted(count, 'image')}"
@@ -32,7 +32,7 @@ def findings(unusable: UnusableCounts, statistics: Statistics, limits: Limits) -
     if unusable.conflicts:
         yield Finding(
             "conflicts",
-            "note",
+            "info",
             f"{counted(unusable.conflicts, 'image')} labelled in two ways at once",
             "They wait for a person's decision, and are not trained on until then.",
             "Decide on them in the review desk.",
@@ -41,27 +41,27 @@ def findings(unusable: UnusableCounts, statistics: Statistics, limits: Limits) -
     if unusable.unlabelled:
         yield Finding(
             "unlabelled",
-            "note",
-            f"{counted(unusable.unlabelled, 'image')} waiting to be labelled",
+            "info",
+            f"{counted(unusable.unlabelled, 'image')} without labels",
             "They are not in this training; labelled, they would be in the next one.",
             "Label them in the review desk, those of rare labels first.",
             unusable.unlabelled,
         )
-    if unusable.missing:
+    if unusable.pending_annotations:
         yield Finding(
-            "missing_images",
-            "note",
-            f"{counted(unusable.missing, 'annotated image')} not there",
-            "Annotation files name them, and they have not come: what was said about them teaches nothing.",
-            "Drop them under the names that the annotation files give; `labelloop status` tells some.",
-            unusable.missing,
+            "pending_annotations",
+            "info",
+            f"{counted(unusable.pending_annotations, 'annotated image')} not there",
+            "Annotation files name them, and they have not come: what they say about them teaches nothing.",
+            "Drop them under the names that the annotation files give; `labelloop status` names some.",
+            unusable.pending_annotations,
         )
-    if unusable.withdrawn:
+    if unusable.excluded:
         yield Finding(
-            "withdrawn",
-            "note",
-            f"{counted(unusable.withdrawn, 'image')} withdrawn",
+            "excluded",
+            "info",
+            f"{counted(unusable.excluded, 'image')} excluded",
             "Somebody took them out; they are neither trained on nor tested with.",
             "Nothing has to be done.",
-            unusable.withdrawn,
+            unusable.excluded,
         )

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from lambdas.domain.shared.annotation import Box, DatasetType, Kind
 
-if TYPE_CHECKING:
-    pass
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""The worst first.
 
-
-Severity = Literal["stops", "harms", "note"]
-SEVERITIES: tuple[Severity, ...] = ("stops", "harms", "note")
-"""The worst first: a training would fail or be wasted; the model gets worse, or its F1 means less; good to
-know."""
+error: a training would fail or be wasted. warning: the model gets worse, or its F1 means less. info: good to
+know.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class ReportImage:
     key: str
     width: int
     height: int
-    side: DatasetType
+    dataset_type: DatasetType
     kind: Kind
     labels: tuple[str, ...]
     """The image-level labels of a classification; a detection's labels are those of its boxes."""
@@ -41,12 +40,12 @@ class UnusableCounts:
     """Images that are registered, or annotated, and are not in the snapshot."""
 
     unlabelled: int
-    """Waiting for a person."""
+    """Without labels until a person gives some."""
     conflicts: int
     """Labelled in two ways at once."""
-    withdrawn: int
-    missing: int
-    """Named by annotation files, and not there."""
+    excluded: int
+    pending_annotations: int
+    """Of images that are named by annotation files and have not come."""
     left_out: dict[str, int]
     """Labelled images that are not in it, by reason."""
 
@@ -57,8 +56,8 @@ class SnapshotFacts:
 
     manifest_bytes: Mapping[str, int] = field(default_factory=dict)
     """By dataset."""
-    other_side: int = 0
-    """Images that are not on the side that was asked for."""
+    not_as_requested: int = 0
+    """Images that are not in the dataset that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Example:
     key: str
     width: int
     height: int
-    side: DatasetType
+    dataset_type: DatasetType
     labels: tuple[str, ...]
     boxes: tuple[Box, ...]
     caption: str = ""
@@ -76,13 +75,13 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about the data set that a person should know, or mend, before the training."""
+    """Something about the dataset that a person should know, or fix, before the training."""
 
     code: str
     severity: Severity
     title: str
     what_it_does: str
-    how_to_mend: str
+    how_to_fix: str
     count: int
     """Of what the title names: images, boxes, labels."""
     examples: tuple[Example, ...] = ()

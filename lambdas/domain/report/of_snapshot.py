@@ -1,4 +1,4 @@
-"""The data-set report of a snapshot: made beside it, before money is spent on a training."""
+"""The dataset report of a snapshot, written beside it before money is spent on a training."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def check(
         unusable=UnusableCounts(
             unlabelled=counts["unlabelled"],
             conflicts=counts["conflict"],
-            withdrawn=counts["withdrawn"],
-            missing=pending.count_pending(table),
+            excluded=counts["excluded"],
+            pending_annotations=pending.count_pending(table),
             left_out=snapshot.left_out,
         ),
         thumbnail=lambda key: s3.get_object(Bucket=bucket, Key=key)["Body"].read(),
         title=f"Snapshot {snapshot.id}",
         limits=limits,
-        facts=SnapshotFacts(snapshot.manifest_bytes, snapshot.other_side),
+        facts=SnapshotFacts(snapshot.manifest_bytes, snapshot.not_as_requested),
     )
     for name, body, content_type in (
         ("report.json", json.dumps(made.as_dict(), ensure_ascii=False), "application/json"),
@@ -55,26 +55,27 @@ def check(
 def why_not_train(made: Report, bucket: str, snapshot: Snapshot, tuning: Tuning) -> str:
     """Why a training would fail or be wasted, and where that is shown; empty if it would not."""
     reason = snapshots.why_not_train(snapshot, tuning)
-    if not reason and made.stops:
-        reason = f"the data-set report stops it: {'; '.join(finding.title for finding in made.stops)}"
+    if not reason and made.errors:
+        reason = f"the dataset report stops it: {'; '.join(finding.title for finding in made.errors)}"
     return f"{reason}. See s3://{bucket}/{report_key(snapshot.id)}" if reason else ""
 
 
 def report_key(snapshot_id: str, name: str = "report.html") -> str:
+    """The key of a file of the report."""
     return f"datasets/{snapshot_id}/{name}"
 
 
 def _images(s3: S3Client, bucket: str, snapshot: Snapshot) -> Iterator[ReportImage]:
-    for side in DATASET_TYPES:
-        lines = snapshot_files.entries(s3, bucket, snapshot.id, side)
-        beside = snapshot_files.images(s3, bucket, snapshot.id, side)
+    for dataset_type in DATASET_TYPES:
+        lines = snapshot_files.entries(s3, bucket, snapshot.id, dataset_type)
+        beside = snapshot_files.images(s3, bucket, snapshot.id, dataset_type)
         for number, (line, image) in enumerate(zip(lines, beside, strict=True), start=1):
             entry = manifests.parse_line(line, number)
             yield ReportImage(
                 key=image.key,
                 width=image.width,
                 height=image.height,
-                side=side,
+                dataset_type=dataset_type,
                 kind=entry.kind,
                 labels=entry.labels,
                 boxes=entry.boxes,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from math import log2
 
-from lambdas.domain.report.examples import MOST, Examples
+from lambdas.domain.report.examples import MAX_EXAMPLES, Examples
 from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.limits import IGNORED_LINES_PAGE, PREPARING_PAGE, Limits
 from lambdas.domain.report.model import Example, Finding, ReportImage
@@ -26,8 +26,8 @@ class _Spread:
         self._measure = measure
         self._bins: dict[int, Examples] = defaultdict(Examples)
 
-    def see(self, look: ImageCheck) -> None:
-        self._bins[round(_STEPS * log2(max(self._measure(look.image), 1e-9)))].offer(look)
+    def add(self, checked: ImageCheck) -> None:
+        self._bins[round(_STEPS * log2(max(self._measure(checked.image), 1e-9)))].offer(checked)
 
     def outliers(self, odd_share: float) -> tuple[int, tuple[Example, ...]]:
         """How many images are far from the median, and some; none if so many are that it is no accident."""
@@ -37,7 +37,7 @@ class _Spread:
         count = sum(images.images for images in far)
         if not 0 < count <= odd_share * total:
             return 0, ()
-        return count, tuple(example for images in far for example in images.chosen())[:MOST]
+        return count, tuple(example for images in far for example in images.chosen())[:MAX_EXAMPLES]
 
     def _median(self, total: int) -> int:
         passed = 0
@@ -55,20 +55,20 @@ class PictureChecks:
         self._shapes = _Spread(lambda image: image.width / max(image.height, 1))
         self._backgrounds, self._several = Examples(), Examples()
 
-    def see(self, look: ImageCheck) -> None:
-        self._sizes.see(look)
-        self._shapes.see(look)
-        if not look.names:
-            self._backgrounds.offer(look)
-        if len(look.names) > 1 and look.image.kind == "classification":
-            self._several.offer(look)
+    def add(self, checked: ImageCheck) -> None:
+        self._sizes.add(checked)
+        self._shapes.add(checked)
+        if not checked.names:
+            self._backgrounds.offer(checked)
+        if len(checked.names) > 1 and checked.image.kind == "classification":
+            self._several.offer(checked)
 
     def findings(self, statistics: Statistics) -> Iterator[Finding]:
         yield from self._odd()
         if self._backgrounds.images:
             yield Finding(
                 "backgrounds",
-                "note",
+                "info",
                 f"{counted(self._backgrounds.images, 'image')} with nothing on it"
                 if self._backgrounds.images == 1
                 else f"{counted(self._backgrounds.images, 'image')} with nothing on them",
@@ -83,7 +83,7 @@ class PictureChecks:
         if 0 < several <= self._limits.few_multi_label_share * classified:
             yield Finding(
                 "few_multi_label",
-                "note",
+                "info",
                 f"{counted(several, 'image')} with several labels, where nearly all have one",
                 "If an image can show several labels, those with one label lack the others, which teaches"
                 " that they are absent; if it cannot, these images are mistakes.",
@@ -113,11 +113,11 @@ class PictureChecks:
             if count:
                 yield Finding(
                     code,
-                    "note",
+                    "info",
                     f"{counted(count, 'image')} {what}",
                     f"{effect}, and may not be learnt. They often come from another source, as screenshots"
                     " or crops.",
-                    "Keep them if the model will meet such images; else withdraw them.",
+                    "Keep them if the model will meet such images; else exclude them.",
                     count,
                     examples,
                     source=PREPARING_PAGE,

@@ -16,10 +16,8 @@ from lambdas.domain.report.limits import (
 )
 from lambdas.domain.report.model import Finding
 from lambdas.domain.report.statistics import Statistics
-from lambdas.domain.shared.annotation import DatasetType
+from lambdas.domain.shared.annotation import DATASET_TYPES, DatasetType
 from lambdas.domain.shared.wording import counted, share, short
-
-_SIDES: tuple[DatasetType, DatasetType] = ("TRAIN", "TEST")
 
 
 class RefusedImages:
@@ -29,23 +27,23 @@ class RefusedImages:
         self._limits = limits
         self._refused: dict[str, Examples] = defaultdict(Examples)
 
-    def see(self, look: ImageCheck) -> None:
-        for code in look.refusals:
-            self._refused[code].offer(look, look.image.boxes if code == "too_many_boxes" else ())
-        if any(len(name) > self._limits.max_label_characters for name in look.names):
-            self._refused["label_too_long"].offer(look)
+    def add(self, checked: ImageCheck) -> None:
+        for code in checked.refusals:
+            self._refused[code].offer(checked, checked.image.boxes if code == "too_many_boxes" else ())
+        if any(len(name) > self._limits.max_label_characters for name in checked.names):
+            self._refused["label_too_long"].offer(checked)
 
     def findings(self, statistics: Statistics) -> Iterator[Finding]:
-        for code, (what, mend, source) in self._words().items():
+        for code, (what, fix, source) in self._words().items():
             if code in self._refused:
                 refused = self._refused[code]
                 yield Finding(
                     code,
-                    "harms",
+                    "warning",
                     f"{counted(refused.images, 'image')} {what}",
                     "Custom Labels leaves them out of the training, and of its evaluation: what they show is"
                     " not learnt.",
-                    mend,
+                    fix,
                     refused.images,
                     refused.chosen(),
                     source=source,
@@ -56,7 +54,7 @@ class RefusedImages:
         return {
             "image_too_small": (
                 f"below {limits.min_side} pixels in width or height",
-                "Withdraw them, and drop larger originals in their place.",
+                "Exclude them, and drop larger originals in their place.",
                 LIMITS_PAGE,
             ),
             "image_too_large": (
@@ -89,8 +87,8 @@ class RefusedImages:
 
 
 def findings(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
-    """What stops the training of this data set, seen as a whole."""
-    empty = [side for side in _SIDES if not statistics.images[side]]
+    """What stops the training of this dataset, seen as a whole."""
+    empty = [dataset_type for dataset_type in DATASET_TYPES if not statistics.images[dataset_type]]
     if empty:
         yield _empty(empty)
         return
@@ -103,14 +101,14 @@ def findings(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
         yield _few_images(statistics, limits)
 
 
-def _empty(sides: list[DatasetType]) -> Finding:
+def _empty(dataset_types: list[DatasetType]) -> Finding:
     return Finding(
         "no_images",
-        "stops",
-        f"No image in {' and '.join(sides)}",
+        "error",
+        f"No image in {' and '.join(dataset_types)}",
         "Custom Labels refuses an empty dataset, so the training fails.",
         "Label images: of each label's first two, one goes to TRAIN and one to TEST.",
-        len(sides),
+        len(dataset_types),
         source=RULES_PAGE,
     )
 
@@ -118,17 +116,17 @@ def _empty(sides: list[DatasetType]) -> Finding:
 def _label_numbers(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
     least = limits.min_labels[statistics.kind]
     few: list[str] = []
-    for side in _SIDES:
+    for dataset_type in DATASET_TYPES:
         usable = sum(
-            bool(tally.usable_train if side == "TRAIN" else tally.usable_test)
+            bool(tally.usable_train if dataset_type == "TRAIN" else tally.usable_test)
             for tally in statistics.labels.values()
         )
         if usable < least:
-            few.append(f"{side}: {counted(usable, 'label')} that can be used, {least} needed")
+            few.append(f"{dataset_type}: {counted(usable, 'label')} that can be used, {least} needed")
     if few:
         yield Finding(
             "too_few_labels",
-            "stops",
+            "error",
             f"Fewer than {counted(least, 'label')} to learn",
             f"Custom Labels refuses a {statistics.kind} dataset with fewer than {least}, and the training"
             " fails.",
@@ -141,7 +139,7 @@ def _label_numbers(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
     if labels > limits.max_labels:
         yield Finding(
             "too_many_labels",
-            "stops",
+            "error",
             f"{labels:,} labels, more than {limits.max_labels:,}",
             "Custom Labels refuses a manifest with so many, and the training fails.",
             "Merge labels, or train a model for a part of them. Labels made from file names by mistake are"
@@ -152,30 +150,35 @@ def _label_numbers(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
 
 
 def _image_numbers(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
-    most = {"TRAIN": limits.max_train_images, "TEST": limits.max_test_images}
-    over = [side for side in _SIDES if statistics.images[side] > most[side]]
+    allowed = {"TRAIN": limits.max_train_images, "TEST": limits.max_test_images}
+    over = [
+        dataset_type
+        for dataset_type in DATASET_TYPES
+        if statistics.images[dataset_type] > allowed[dataset_type]
+    ]
     if over:
         yield Finding(
             "too_many_images",
-            "stops",
+            "error",
             f"More images than Custom Labels takes in {' and '.join(over)}",
             "Custom Labels refuses the dataset.",
-            "Withdraw images, near-duplicates first; where AWS raises the quota, ask for it.",
-            sum(statistics.images[side] - most[side] for side in over),
+            "Exclude images, near-duplicates first; where AWS raises the quota, ask for it.",
+            sum(statistics.images[dataset_type] - allowed[dataset_type] for dataset_type in over),
             details=tuple(
-                f"{side}: {statistics.images[side]:,} images, {most[side]:,} taken" for side in over
+                f"{dataset_type}: {statistics.images[dataset_type]:,} images, {allowed[dataset_type]:,} taken"
+                for dataset_type in over
             ),
             source=LIMITS_PAGE,
         )
-    label_most = limits.max_test_images_per_label
-    labels = [(name, tally) for name, tally in statistics.by_name() if tally.test_images > label_most]
+    max_images = limits.max_test_images_per_label
+    labels = [(name, tally) for name, tally in statistics.by_name() if tally.test_images > max_images]
     if labels:
         yield Finding(
             "too_many_test_images",
-            "stops",
-            f"{counted(len(labels), 'label')} with more than {label_most:,} images in TEST",
+            "error",
+            f"{counted(len(labels), 'label')} with more than {max_images:,} images in TEST",
             "It is over Custom Labels' quota for a testing dataset, which may be refused.",
-            f"Keep {label_most:,} test images of each such label; more make its F1 hardly more certain.",
+            f"Keep {max_images:,} test images of each such label; more make its F1 hardly more certain.",
             len(labels),
             details=tuple(f"{short(name)}: {tally.test_images:,} test images" for name, tally in labels),
             source=LIMITS_PAGE,
@@ -184,23 +187,24 @@ def _image_numbers(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
 
 def _refused_share(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
     over = [
-        side
-        for side in _SIDES
-        if statistics.refused[side] > limits.max_refused_share * statistics.images[side]
+        dataset_type
+        for dataset_type in DATASET_TYPES
+        if statistics.refused[dataset_type] > limits.max_refused_share * statistics.images[dataset_type]
     ]
     if over:
         yield Finding(
             "too_many_refused",
-            "stops",
+            "error",
             f"Too many invalid images in {' and '.join(over)}",
             f"Custom Labels gives a training up when more than {limits.max_refused_share:.0%} of a"
             " manifest's lines are invalid.",
-            "Mend what the findings on refused images and boxes name, the most frequent first.",
-            sum(statistics.refused[side] for side in over),
+            "Fix what the findings on refused images and boxes name, the most frequent first.",
+            sum(statistics.refused[dataset_type] for dataset_type in over),
             details=tuple(
-                f"{side}: {statistics.refused[side]:,} of {counted(statistics.images[side], 'image')}"
-                f" ({share(statistics.refused[side], statistics.images[side])})"
-                for side in over
+                f"{dataset_type}: {statistics.refused[dataset_type]:,} of"
+                f" {counted(statistics.images[dataset_type], 'image')}"
+                f" ({share(statistics.refused[dataset_type], statistics.images[dataset_type])})"
+                for dataset_type in over
             ),
             source=RULES_PAGE,
         )
@@ -210,7 +214,7 @@ def _mixed(statistics: Statistics) -> Finding:
     classified = statistics.kinds["classification"]
     return Finding(
         "mixed_kinds",
-        "harms",
+        "warning",
         f"{counted(classified, 'image')} with image-level labels among images with boxes",
         "Boxes anywhere make Custom Labels train a model that finds objects; images without boxes teach it"
         " nothing.",
@@ -224,7 +228,7 @@ def _few_images(statistics: Statistics, limits: Limits) -> Finding:
     images = statistics.images["TRAIN"]
     return Finding(
         "few_images",
-        "harms",
+        "warning",
         f"Only {counted(images, 'image')} to train with",
         f"AWS advises {limits.advised_train_images} or more; from fewer a model learns those images rather"
         " than what is on them.",

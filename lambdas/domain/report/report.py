@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole of it; the same images give the same report, in whatever order they came."""
+    """The statistics of a dataset and what was found out about it.
+
+    The same images give the same report, in whatever order they came.
+    """
 
     title: str
     statistics: Statistics
@@ -25,21 +28,22 @@ class Report:
     """data: URIs by key, of the examples whose image could be had."""
 
     @property
-    def stops(self) -> tuple[Finding, ...]:
-        """Those for which the training would fail, or its model could never be promoted."""
-        return self.of("stops")
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings for which the training would fail, or its model could never be promoted."""
+        return self.of("error")
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """The findings of this severity."""
         return tuple(finding for finding in self.findings if finding.severity == severity)
 
     @property
     def verdict(self) -> str:
-        stops, harms = len(self.stops), len(self.of("harms"))
-        if stops:
-            return f"Stopped: {counted(stops, 'finding')} would waste the training"
-        if harms:
-            verb = "harms" if harms == 1 else "harm"
-            return f"Training can start; {counted(harms, 'finding')} {verb} the model"
+        """What follows from the findings, in a sentence."""
+        errors, warnings = len(self.errors), len(self.of("warning"))
+        if errors:
+            return f"Stopped: {counted(errors, 'error')} would waste the training"
+        if warnings:
+            return f"Training can start, with {counted(warnings, 'warning')}"
         return "Training can start"
 
     def as_dict(self) -> dict[str, Any]:

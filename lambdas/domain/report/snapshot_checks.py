@@ -11,29 +11,32 @@ from lambdas.domain.shared.wording import counted
 
 def findings(facts: SnapshotFacts, limits: Limits) -> Iterator[Finding]:
     over = {
-        side: size for side, size in sorted(facts.manifest_bytes.items()) if size > limits.max_manifest_bytes
+        dataset_type: size
+        for dataset_type, size in sorted(facts.manifest_bytes.items())
+        if size > limits.max_manifest_bytes
     }
     if over:
         yield Finding(
             "manifest_too_large",
-            "stops",
+            "error",
             f"A manifest of more than {_megabytes(limits.max_manifest_bytes)} MB: {' and '.join(over)}",
             "Custom Labels refuses the dataset.",
-            "Withdraw images, those with the most boxes first, or train models for parts of the data.",
+            "Exclude images, those with the most boxes first, or train models for parts of the data.",
             len(over),
-            details=tuple(f"{side}: {_megabytes(size)} MB" for side, size in over.items()),
+            details=tuple(f"{dataset_type}: {_megabytes(size)} MB" for dataset_type, size in over.items()),
             source=RULES_PAGE,
         )
-    if facts.other_side:
+    if facts.not_as_requested:
         yield Finding(
-            "other_side",
-            "note",
-            f"{counted(facts.other_side, 'image')} not on the side that the data asked for",
-            "An image keeps its side for ever, whatever is asked for later; and of a label that has as many"
-            f" test images as Custom Labels takes, {limits.max_test_images_per_label:,}, every further image"
-            " teaches. Figures for just the split that came with the data cannot be compared with these.",
+            "not_as_requested",
+            "info",
+            f"{counted(facts.not_as_requested, 'image')} not in the dataset that was asked for",
+            "An image stays in its dataset for ever, whatever is asked for later; and of a label that has as"
+            f" many test images as Custom Labels takes, {limits.max_test_images_per_label:,}, every further"
+            " image goes to TRAIN. Figures for just the split that came with the data cannot be compared with"
+            " these.",
             "Nothing has to be done. A split that shall be kept as it is goes into a new deployment.",
-            facts.other_side,
+            facts.not_as_requested,
         )
 
 

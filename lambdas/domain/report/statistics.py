@@ -1,4 +1,4 @@
-"""The data set in numbers: counters and histograms that grow by one image at a time."""
+"""The dataset in numbers: counters and histograms that grow by one image at a time."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Any
 
 from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.model import ReportImage
 from lambdas.domain.shared.annotation import DatasetType, Kind
+from lambdas.domain.shared.intervals import wilson
 
 ASSUMED_RECALL = 0.8
 """A label's test images bound how exactly its recall can be known; this is what for."""
-MOST_LABELS = 1000
-"""In the JSON; more than this is no data set to train with."""
+MAX_LABELS = 1000
+"""In the JSON; more than this is no dataset to train with."""
 
 
 @dataclass
@@ -34,16 +34,16 @@ class LabelTally:
     def images(self) -> int:
         return self.train_images + self.test_images
 
-    def count(self, side: DatasetType, *, usable: bool) -> None:
-        if side == "TRAIN":
+    def count(self, dataset_type: DatasetType, *, usable: bool) -> None:
+        if dataset_type == "TRAIN":
             self.train_images += 1
             self.usable_train += usable
         else:
             self.test_images += 1
             self.usable_test += usable
 
-    def count_box(self, side: DatasetType) -> None:
-        if side == "TRAIN":
+    def count_box(self, dataset_type: DatasetType) -> None:
+        if dataset_type == "TRAIN":
             self.train_boxes += 1
         else:
             self.test_boxes += 1
@@ -63,8 +63,8 @@ class Histogram:
     def __post_init__(self) -> None:
         self.train, self.test = [0] * len(self.names), [0] * len(self.names)
 
-    def count(self, value: float, side: DatasetType) -> None:
-        (self.train if side == "TRAIN" else self.test)[bisect_right(self.edges, value)] += 1
+    def count(self, value: float, dataset_type: DatasetType) -> None:
+        (self.train if dataset_type == "TRAIN" else self.test)[bisect_right(self.edges, value)] += 1
 
     def as_dict(self) -> dict[str, Any]:
         bins = zip(self.names, self.train, self.test, strict=True)
@@ -114,8 +114,6 @@ class Statistics:
     refused: Counter[DatasetType] = field(default_factory=Counter)
     """Images that Custom Labels leaves out because something about them is invalid."""
     kinds: Counter[Kind] = field(default_factory=Counter)
-    several_labels: int = 0
-    """Images with more than one label."""
     labels: dict[str, LabelTally] = field(default_factory=dict)
     long_sides: Histogram = field(default_factory=_long_sides)
     aspects: Histogram = field(default_factory=_aspects)
@@ -123,28 +121,27 @@ class Statistics:
     labels_per_image: Histogram = field(default_factory=_labels_per_image)
     box_areas: Histogram = field(default_factory=_box_areas)
 
-    def see(self, look: ImageCheck) -> None:
-        image, side = look.image, look.image.side
-        self.images[side] += 1
+    def add(self, checked: ImageCheck) -> None:
+        image, dataset_type = checked.image, checked.image.dataset_type
+        self.images[dataset_type] += 1
         self.kinds[image.kind] += 1
-        self.backgrounds[side] += not look.names
-        self.refused[side] += bool(look.names) and not look.usable_names
-        self.several_labels += len(look.names) > 1
-        for name in look.names:
-            self._label(name).count(side, usable=name in look.usable_names)
-        self.long_sides.count(max(image.width, image.height), side)
-        self.aspects.count(image.width / max(image.height, 1), side)
+        self.backgrounds[dataset_type] += not checked.names
+        self.refused[dataset_type] += bool(checked.names) and not checked.usable_names
+        for name in checked.names:
+            self._label(name).count(dataset_type, usable=name in checked.usable_names)
+        self.long_sides.count(max(image.width, image.height), dataset_type)
+        self.aspects.count(image.width / max(image.height, 1), dataset_type)
         if image.kind == "detection":
-            self._see_boxes(image)
+            self._add_boxes(image)
         else:
-            self.labels_per_image.count(len(look.names), side)
+            self.labels_per_image.count(len(checked.names), dataset_type)
 
-    def _see_boxes(self, image: ReportImage) -> None:
-        self.boxes_per_image.count(len(image.boxes), image.side)
+    def _add_boxes(self, image: ReportImage) -> None:
+        self.boxes_per_image.count(len(image.boxes), image.dataset_type)
         area = max(image.width * image.height, 1)
         for box in image.boxes:
-            self._label(box.label).count_box(image.side)
-            self.box_areas.count(box.width * box.height / area, image.side)
+            self._label(box.label).count_box(image.dataset_type)
+            self.box_areas.count(box.width * box.height / area, image.dataset_type)
 
     def _label(self, name: str) -> LabelTally:
         tally = self.labels.get(name)
@@ -167,7 +164,7 @@ class Statistics:
 
     @property
     def histograms(self) -> tuple[Histogram, ...]:
-        """Those that say something about this data set."""
+        """Those that say something about this dataset."""
         of_detections = (self.boxes_per_image, self.box_areas) if self.kinds["detection"] else ()
         of_classifications = (self.labels_per_image,) if self.kinds["classification"] else ()
         return (self.long_sides, self.aspects, *of_detections, *of_classifications)
@@ -183,7 +180,7 @@ class Statistics:
             "backgrounds": {"train": self.backgrounds["TRAIN"], "test": self.backgrounds["TEST"]},
             "refused": {"train": self.refused["TRAIN"], "test": self.refused["TEST"]},
             "label_count": len(self.labels),
-            "labels": [_label_dict(name, tally) for name, tally in self.by_name()[:MOST_LABELS]],
+            "labels": [_label_dict(name, tally) for name, tally in self.by_name()[:MAX_LABELS]],
             "histograms": [histogram.as_dict() for histogram in self.histograms],
         }
 
@@ -209,8 +206,4 @@ def recall_interval(images: int) -> tuple[float, float]:
     """
     if not images:
         return 0.0, 1.0
-    z = 1.96
-    spread = z * sqrt(ASSUMED_RECALL * (1 - ASSUMED_RECALL) / images + (z / (2 * images)) ** 2)
-    centre = ASSUMED_RECALL + z * z / (2 * images)
-    scale = 1 + z * z / images
-    return (centre - spread) / scale, (centre + spread) / scale
+    return wilson(ASSUMED_RECALL, images)

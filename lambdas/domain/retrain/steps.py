@@ -66,7 +66,7 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def steps(stepfunctions: SFNClient, run: Run) -> list[Step]:
-    """Where a run is: from its record once it has told what it did, else from its execution."""
+    """Where a run is: from its record once that has its steps, else from its execution."""
     if run.steps:
         return _recorded(run)
     history = list(_history(stepfunctions, str(run.execution)))
@@ -165,11 +165,11 @@ def _broken_step(run: Run, spent: Mapping[str, float]) -> str | None:
     return before[-1] if run.outcome == "failed" and before else None
 
 
-def document(run: Run, found: Iterable[Step]) -> dict[str, Any]:
+def document(run: Run, steps: Iterable[Step]) -> dict[str, Any]:
     """A run with its steps and verdicts."""
     return {
         **summary(run),
-        "steps": [asdict(step) for step in found],
+        "steps": [asdict(step) for step in steps],
         "verdicts": [verdict.as_dict() for verdict in run.verdicts],
         "snapshot": run.snapshot,
         "images": asdict(run.images) if run.images else None,

@@ -48,7 +48,7 @@ class Annotation:
     """In the line's order; of a detection only."""
     image_size: tuple[int, int] | None = None
     """Width and height that the boxes were drawn on, if the line says so."""
-    split_wanted: RequestedDatasetType = ""
+    requested_dataset_type: RequestedDatasetType = ""
     also_key: str = ""
     """A second key under which the image may have come, or come yet."""
     file_line: int = 0

@@ -1,6 +1,15 @@
-"""What is refused over the HTTP API, and how."""
+"""Errors with a reason for programs: of what comes from outside, and of the HTTP API."""
 
 from __future__ import annotations
+
+
+class UnusableInputError(ValueError):
+    """Something from outside cannot be used: a reason to count by, a detail that says what to do."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
 
 
 class ApiError(Exception):

@@ -24,6 +24,7 @@ from lambdas.domain.shared.annotation import (
     Box,
     clean_label,
 )
+from lambdas.domain.shared.errors import UnusableInputError
 
 CLASSIFICATION_TYPE = "groundtruth/image-classification"
 DETECTION_TYPE = "groundtruth/object-detection"
@@ -49,14 +50,15 @@ _SOURCE_REF = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", re.DOT
 _METADATA = "-metadata"
 
 
-class BrokenLineError(ValueError):
-    """A line that says nothing usable: a reason to count by, a detail that says what to do."""
+class BrokenLineError(UnusableInputError):
+    """A line of a manifest, or a box of it, cannot be used."""
 
     def __init__(self, line: int, reason: str, detail: str) -> None:
-        super().__init__(f"line {line}: {reason}: {detail}")
+        super().__init__(reason, detail)
         self.line = line
-        self.reason = reason
-        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}: {self.detail}"
 
 
 # Reading
@@ -139,11 +141,8 @@ def fit(annotation: Annotation, width: int, height: int) -> tuple[Annotation, li
     return replace(annotation, boxes=tuple(boxes)), problems
 
 
-class _BrokenError(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
+class _BrokenError(UnusableInputError):
+    """Something about a line whose number is not known here."""
 
 
 def _json_object(text: str | bytes) -> dict[str, Any]:
@@ -184,7 +183,7 @@ def _annotation(line: Mapping[str, Any]) -> tuple[Annotation, list[_BrokenError]
         )
     if types == {CLASSIFICATION_TYPE}:
         return Annotation(bucket, key, "classification", labels=_image_labels(attributes), **more), []
-    drawn = [found for value, metadata in attributes for found in _drawn(value, metadata)]
+    drawn = [box for value, metadata in attributes for box in _drawn(value, metadata)]
     size = _image_size(attributes)
     boxes, bad = _boxes(drawn, size)
     if len(boxes) > MAX_BOXES_PER_IMAGE:
@@ -197,18 +196,18 @@ def _annotation(line: Mapping[str, Any]) -> tuple[Annotation, list[_BrokenError]
 def _source(line: Mapping[str, Any], name: str) -> tuple[str, str]:
     if name not in line:
         raise _BrokenError("no_source_ref", f'the line names no image: add "{name}": "s3://bucket/key"')
-    found = _SOURCE_REF.fullmatch(line[name]) if isinstance(line[name], str) else None
-    if not found or not _is_key(found[2]):
+    match = _SOURCE_REF.fullmatch(line[name]) if isinstance(line[name], str) else None
+    if not match or not _is_key(match[2]):
         raise _BrokenError("bad_source_ref", f"{name} has to read s3://bucket/key, not {line[name]!r}"[:300])
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def _more(line: Mapping[str, Any], bucket: str) -> dict[str, Any]:
     """What LabelLoop's own attributes say."""
     more: dict[str, Any] = {}
     if SPLIT_ATTRIBUTE in line:
-        more["split_wanted"] = line[SPLIT_ATTRIBUTE]
-        if more["split_wanted"] not in ("TRAIN", "TEST"):
+        more["requested_dataset_type"] = line[SPLIT_ATTRIBUTE]
+        if more["requested_dataset_type"] not in ("TRAIN", "TEST"):
             given = repr(line[SPLIT_ATTRIBUTE])[:100]
             raise _BrokenError("bad_split", f"{SPLIT_ATTRIBUTE} has to be TRAIN or TEST, not {given}")
     if ALSO_ATTRIBUTE in line:

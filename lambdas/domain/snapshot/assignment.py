@@ -1,8 +1,8 @@
-"""Which side each image of a snapshot gets: the one it has, the one somebody asked for, that of its
-near-duplicates, or what keeps its labels on both sides.
+"""Which dataset each image of a snapshot goes to, TRAIN or TEST.
 
-An image whose label has as many test images as Custom Labels takes teaches, whatever was asked for and
-whatever it looks like.
+It is the one it is in already, the one that somebody asked for, that of its near-duplicates, or the one that
+keeps its labels in both. An image whose label has as many test images as Custom Labels takes goes to TRAIN,
+whatever was asked for and whatever it looks like.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue.snapshot_rows import Row
-from lambdas.domain.catalogue.split_ledger import BUCKETS, Assigned, Ledger
+from lambdas.domain.catalogue.split_ledger import BUCKETS, AssignedImage, Ledger
 from lambdas.domain.shared.annotation import DATASET_TYPES, DatasetType
 from lambdas.domain.snapshot import near_duplicates
 from lambdas.domain.snapshot.near_duplicates import Groups
@@ -37,17 +37,17 @@ class Images:
         self.perceptual = array("Q")
         self._labels = array("L")
         self._label_sets: dict[tuple[str, ...], int] = {}
-        self._wanted = bytearray()
+        self._requested = bytearray()
 
     def __len__(self) -> int:
-        return len(self._wanted)
+        return len(self._requested)
 
     def add(self, row: Row) -> None:
         self._sha256 += bytes.fromhex(row.sha256)
         # A hash of 0 is that of a flat picture, which is nobody's near-duplicate.
         self.perceptual.append(int(row.perceptual_hash or "0", 16))
         self._labels.append(self._label_sets.setdefault(row.labels, len(self._label_sets)))
-        self._wanted.append(_CODES[row.split_wanted])
+        self._requested.append(_CODES[row.requested_dataset_type])
 
     def sha256(self, index: int) -> str:
         return self._sha256[index * _HASH_BYTES : (index + 1) * _HASH_BYTES].hex()
@@ -56,8 +56,9 @@ class Images:
         """Number of the ledger's bucket that it is in."""
         return self._sha256[index * _HASH_BYTES]
 
-    def wanted(self, index: int) -> int:
-        return self._wanted[index]
+    def requested(self, index: int) -> int:
+        """The code of the dataset that was asked for; 0 if none was."""
+        return self._requested[index]
 
     def label_set(self, index: int) -> int:
         return self._labels[index]
@@ -68,47 +69,48 @@ class Images:
 
 
 class Assignment:
-    """The images' sides, and which are near-duplicates of each other."""
+    """The images' dataset types, and which images are near-duplicates of each other."""
 
     def __init__(self, images: Images, ledger: Ledger) -> None:
         self._images, self._ledger = images, ledger
-        self._sides = bytearray(len(images))
+        self._codes = bytearray(len(images))
         self._known = array("Q", images.perceptual)
         """Perceptual hashes of the images, and behind them those of images that are not in the snapshot."""
         self._new: defaultdict[int, list[int]] = defaultdict(list)
-        """Images that have no side yet, by their bucket."""
+        """Images that are not in the ledger yet, by their bucket."""
         self._label_sets = images.label_sets()
         self.split = Split()
         self._look_up()
-        self._grant_wishes()
+        self._grant_requests()
         nearest = self._nearest()
         self._groups = near_duplicates.find(self._known, nearest.see if nearest else None)
         if nearest:
-            self._follow(nearest)
+            self._follow_near_duplicates(nearest)
         self._members = _members(self._groups, len(self._known))
-        self._sides_of_groups = {
-            first: {self._sides[member] for member in members} - {_NONE}
+        self._group_codes = {
+            first: {self._codes[member] for member in members} - {_NONE}
             for first, members in self._members.items()
         }
         self._decide()
         self._names = dict(self._named_groups())
 
-    def side(self, index: int) -> DatasetType:
-        return DATASET_TYPES[self._sides[index] - _TRAIN]
+    def dataset_type(self, index: int) -> DatasetType:
+        return DATASET_TYPES[self._codes[index] - _TRAIN]
 
     def group(self, index: int) -> str:
         """The same for near-duplicates in the snapshot; empty if there is no other one."""
         return self._names.get(self._groups.first_of(index), "")
 
     def crossing_groups(self) -> int:
-        """Groups that are on both sides: somebody asked for that, or a limit left no other way."""
+        """Groups that are in both datasets: somebody asked for that, or a limit left no other way."""
         present = (self._present(first) for first in self._names)
-        return sum(len({self._sides[index] for index in members}) > 1 for members in present)
+        return sum(len({self._codes[index] for index in members}) > 1 for members in present)
 
-    def other_side(self) -> int:
-        """Images that are not on the side that was asked for: they had theirs before, or no room was left."""
+    def not_as_requested(self) -> int:
+        """Images that are not in the dataset that was asked for: they were assigned before, or no room was
+        left."""
         images = self._images
-        return sum(images.wanted(index) not in (_NONE, self._sides[index]) for index in range(len(images)))
+        return sum(images.requested(index) not in (_NONE, self._codes[index]) for index in range(len(images)))
 
     def write(self, table: Table) -> None:
         """Assign the new images for ever.
@@ -118,69 +120,71 @@ class Assignment:
         """
         for bucket, indices in sorted(self._new.items()):
             new = [
-                Assigned(self._images.sha256(index), self.side(index), f"{self._known[index]:016x}")
+                AssignedImage(
+                    self._images.sha256(index), self.dataset_type(index), f"{self._known[index]:016x}"
+                )
                 for index in indices
             ]
             self._ledger.assign(table, BUCKETS[bucket], new)
 
     def _look_up(self) -> None:
-        """The sides that are decided; what the ledger has beyond the images comes behind them."""
+        """Take over what is decided; what the ledger has beyond the images comes behind them."""
         absent = bytearray()
         index = 0
         for number, bucket in enumerate(BUCKETS):
-            assigned = {found.sha256: found for found in self._ledger.bucket(bucket)}
+            assigned = {image.sha256: image for image in self._ledger.bucket(bucket)}
             while index < len(self._images) and self._images.bucket(index) == number:
-                found = assigned.pop(self._images.sha256(index), None)
-                if found:
-                    self._sides[index] = _CODES[found.side]
-                    self.split.count(self._labels(index), found.side)
+                image = assigned.pop(self._images.sha256(index), None)
+                if image:
+                    self._codes[index] = _CODES[image.dataset_type]
+                    self.split.count(self._labels(index), image.dataset_type)
                 else:
                     self._new[number].append(index)
                 index += 1
-            self._known.extend(int(found.perceptual_hash, 16) for found in assigned.values())
-            absent += bytes(_CODES[found.side] for found in assigned.values())
-        self._sides += absent
+            self._known.extend(int(image.perceptual_hash, 16) for image in assigned.values())
+            absent += bytes(_CODES[image.dataset_type] for image in assigned.values())
+        self._codes += absent
 
     # Deciding is in the order of hashes, whatever the order that images were registered in.
 
-    def _grant_wishes(self) -> None:
+    def _grant_requests(self) -> None:
         for index in self._undecided():
-            if wanted := self._images.wanted(index):
-                self._take(index, wanted)
+            if requested := self._images.requested(index):
+                self._assign(index, requested)
 
     def _nearest(self) -> _Nearest | None:
         """To find undecided images' decided near-duplicates with; None if there are only the ones or the
         others."""
         undecided = {self._known[index] for index in self._undecided()}
-        if not undecided or not any(self._sides):
+        if not undecided or not any(self._codes):
             return None
-        return _Nearest(zip(self._known, self._sides, strict=True), undecided)
+        return _Nearest(zip(self._known, self._codes, strict=True), undecided)
 
-    def _follow(self, nearest: _Nearest) -> None:
-        """Images with a decided near-duplicate, of a full group or not, take its side."""
+    def _follow_near_duplicates(self, nearest: _Nearest) -> None:
+        """Images with a decided near-duplicate, of a full group or not, go where that is."""
         for index in self._undecided():
-            if side := nearest.side_of(self._known[index]):
-                self._take(index, side)
+            if code := nearest.code_of(self._known[index]):
+                self._assign(index, code)
 
     def _decide(self) -> None:
         for index in self._undecided():
-            if side := self._side_of_group(index):
-                self._take(index, side)
-                self._sides_of_groups[self._groups.first_of(index)].add(self._sides[index])
+            if code := self._group_code(index):
+                self._assign(index, code)
+                self._group_codes[self._groups.first_of(index)].add(self._codes[index])
         units = list(self._units())
         decided = self.split.assign([unit for _, unit in units])
         for (indices, _), given in zip(units, decided, strict=True):
             for index in indices:
-                self._sides[index] = _CODES[given]
+                self._codes[index] = _CODES[given]
 
     def _undecided(self) -> Iterator[int]:
-        return (index for new in self._new.values() for index in new if not self._sides[index])
+        return (index for new in self._new.values() for index in new if not self._codes[index])
 
     def _units(self) -> Iterator[tuple[list[int], Unit]]:
-        """Undecided images that get one side together, each with those labels that they have."""
+        """Undecided images that go to one dataset together, each with those labels that they have."""
         # Few sets of labels are on many images: they share their units.
         alone = [Unit(dict.fromkeys(labels, 1)) for labels in self._label_sets]
-        told: set[int] = set()
+        yielded: set[int] = set()
         for index in self._undecided():
             first = self._groups.first_of(index)
             members = self._members.get(first)
@@ -188,31 +192,33 @@ class Assignment:
                 yield [index], alone[self._images.label_set(index)]
                 continue
             # Once for each group: thousands of images may be alike.
-            if first in told:
+            if first in yielded:
                 continue
-            told.add(first)
-            undecided = [member for member in members if not self._sides[member]]
+            yielded.add(first)
+            undecided = [member for member in members if not self._codes[member]]
             yield undecided, Unit(Counter(label for member in undecided for label in self._labels(member)))
 
     def _labels(self, index: int) -> tuple[str, ...]:
         return self._label_sets[self._images.label_set(index)]
 
-    def _take(self, index: int, side: int) -> None:
+    def _assign(self, index: int, code: int) -> None:
         labels = self._labels(index)
-        if side == _TEST and not self.split.has_room(dict.fromkeys(labels, 1)):
-            side = _TRAIN
-        self._sides[index] = side
-        self.split.count(labels, DATASET_TYPES[side - _TRAIN])
+        if code == _TEST and not self.split.has_room(dict.fromkeys(labels, 1)):
+            code = _TRAIN
+        self._codes[index] = code
+        self.split.count(labels, DATASET_TYPES[code - _TRAIN])
 
-    def _side_of_group(self, index: int) -> int:
-        """The side of the images that are near-duplicates of its near-duplicates; of the one most like it
-        where they are on both, and 0 where they have none."""
+    def _group_code(self, index: int) -> int:
+        """The code of the images that are near-duplicates of its near-duplicates.
+
+        It is that of the one most like it where they are in both datasets, and 0 where they are in none.
+        """
         first = self._groups.first_of(index)
-        sides = self._sides_of_groups.get(first, ())
-        if len(sides) < _BOTH:
-            return min(sides, default=_NONE)
-        own, decided = self._known[index], (m for m in self._members[first] if self._sides[m])
-        return min(((own ^ self._known[m]).bit_count(), self._sides[m]) for m in decided)[1]
+        codes = self._group_codes.get(first, ())
+        if len(codes) < _BOTH:
+            return min(codes, default=_NONE)
+        own, decided = self._known[index], (m for m in self._members[first] if self._codes[m])
+        return min(((own ^ self._known[m]).bit_count(), self._codes[m]) for m in decided)[1]
 
     def _named_groups(self) -> Iterator[tuple[int, str]]:
         """Groups with several images in the snapshot, by the first of their members."""
@@ -226,36 +232,36 @@ class Assignment:
 
 
 class _Nearest:
-    """Of each look (perceptual hash) of undecided images, the sides of the decided ones most like it."""
+    """Of each perceptual hash of undecided images, the dataset types of the decided ones most like it."""
 
-    def __init__(self, sides: Iterable[tuple[int, int]], undecided: set[int]) -> None:
-        """Looks and sides of all images, and the looks of those without a side."""
+    def __init__(self, codes: Iterable[tuple[int, int]], undecided: set[int]) -> None:
+        """Args: codes: hashes and codes of all images. undecided: the hashes of those without a code."""
         self._undecided = undecided
         self._decided: dict[int, int] = {}
-        """Sides by look; the codes of two sides add up."""
-        self._found: dict[int, tuple[int, int]] = {}
-        """Bits that differ, and sides, by look."""
-        for look, side in sides:
-            if side and not near_duplicates.is_flat(look):
-                self._decided[look] = self._decided.get(look, _NONE) | side
+        """Codes by hash; those of both datasets add up."""
+        self._nearest_codes: dict[int, tuple[int, int]] = {}
+        """Bits that differ, and codes, by hash."""
+        for hash, code in codes:
+            if code and not near_duplicates.is_flat(hash):
+                self._decided[hash] = self._decided.get(hash, _NONE) | code
 
     def see(self, one: int, other: int) -> None:
-        """Two looks of near-duplicates."""
+        """Take note of two hashes of near-duplicates."""
         if one in self._undecided and other in self._decided:
             self._offer(one, other)
         if other in self._undecided and one in self._decided:
             self._offer(other, one)
 
-    def _offer(self, look: int, decided: int) -> None:
-        bits, sides = (look ^ decided).bit_count(), self._decided[decided]
-        known, before = self._found.get(look, (bits, _NONE))
+    def _offer(self, hash: int, decided: int) -> None:
+        bits, code = (hash ^ decided).bit_count(), self._decided[decided]
+        known, before = self._nearest_codes.get(hash, (bits, _NONE))
         if bits <= known:
-            self._found[look] = (bits, sides | before if bits == known else sides)
+            self._nearest_codes[hash] = (bits, code | before if bits == known else code)
 
-    def side_of(self, look: int) -> int:
-        """TRAIN where two that are equally like it are on both sides; 0 where there is none."""
-        sides = self._decided.get(look) or self._found.get(look, (0, _NONE))[1]
-        return _TRAIN if sides & _TRAIN else sides
+    def code_of(self, hash: int) -> int:
+        """TRAIN's where two that are equally like it are in both datasets; 0 where there is none."""
+        code = self._decided.get(hash) or self._nearest_codes.get(hash, (0, _NONE))[1]
+        return _TRAIN if code & _TRAIN else code
 
 
 def _members(groups: Groups, count: int) -> dict[int, list[int]]:

@@ -1,7 +1,7 @@
-"""A snapshot in the making: rows of the catalogue become manifests, by way of files.
+"""The snapshot builder: rows of the catalogue become manifests, by way of files.
 
-Two passes, because an image's side hangs on the images that come after it. The first writes what each image
-contributes to a file and keeps in memory what deciding needs; the second deals the file's lines out.
+Two passes, because an image's dataset depends on the images that come after it. The first writes what each
+image contributes to a file and keeps in memory what deciding needs; the second deals the file's lines out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KINDS: tuple[Kind, Kind] = ("detection", "classification")
 
 @dataclass(frozen=True)
 class Written:
-    """What the manifests hold: their content's hash, images and bytes by side."""
+    """What the manifests hold: their content's hash, images and bytes by dataset type."""
 
     content: str
     images: Counter[DatasetType]
@@ -32,7 +32,7 @@ class Written:
 
 
 class SnapshotBuilder:
-    """The labelled images, each kind by itself."""
+    """Collects the labelled images, each kind by itself, and writes those of one kind."""
 
     def __init__(self, folder: Path, bucket: str, cutoff: str) -> None:
         self._folder, self._bucket, self._cutoff = folder, bucket, cutoff
@@ -62,41 +62,49 @@ class SnapshotBuilder:
                 files[row.kind].write(row.manifest_line(self._bucket) + _image_line(row))
 
     def assign(self, ledger: Ledger) -> Assignment:
-        """Decide the sides of the images of the draft's kind; those of the other are not in the snapshot."""
+        """Assign the images of the snapshot's kind; those of the other are not in it."""
         return Assignment(self._images[self.kind], ledger)
 
     def write(self, assignment: Assignment) -> Written:
-        """Write `manifest` and `images` of both sides."""
+        """Write `manifest` and `images` of both datasets."""
         images: Counter[DatasetType] = Counter()
         sizes: Counter[DatasetType] = Counter()
-        digests = {side: hashlib.sha256() for side in DATASET_TYPES}
+        digests = {dataset_type: hashlib.sha256() for dataset_type in DATASET_TYPES}
         with ExitStack() as stack:
             lines = stack.enter_context(self._collected(self.kind).open())
-            manifests = {side: stack.enter_context(self.manifest(side).open("w")) for side in DATASET_TYPES}
-            beside = {side: stack.enter_context(self.images(side).open("w")) for side in DATASET_TYPES}
+            manifests = {
+                dataset_type: stack.enter_context(self.manifest(dataset_type).open("w"))
+                for dataset_type in DATASET_TYPES
+            }
+            beside = {
+                dataset_type: stack.enter_context(self.images(dataset_type).open("w"))
+                for dataset_type in DATASET_TYPES
+            }
             for index in range(len(self._images[self.kind])):
                 entry, image = itertools.islice(lines, 2)
-                side = assignment.side(index)
-                manifests[side].write(entry)
+                dataset_type = assignment.dataset_type(index)
+                manifests[dataset_type].write(entry)
                 encoded = entry.encode()
-                digests[side].update(encoded)
-                sizes[side] += len(encoded)
-                beside[side].write(_with_group(image, assignment.group(index)))
-                images[side] += 1
-        content = hashlib.sha256(b"".join(digests[side].digest() for side in DATASET_TYPES))
+                digests[dataset_type].update(encoded)
+                sizes[dataset_type] += len(encoded)
+                beside[dataset_type].write(_with_group(image, assignment.group(index)))
+                images[dataset_type] += 1
+        content = hashlib.sha256(b"".join(digests[dataset_type].digest() for dataset_type in DATASET_TYPES))
         return Written(content.hexdigest(), images, sizes)
 
-    def manifest(self, side: DatasetType) -> Path:
-        return self._folder / f"{side}.manifest"
+    def manifest(self, dataset_type: DatasetType) -> Path:
+        """Where the manifest of this dataset is written."""
+        return self._folder / f"{dataset_type}.manifest"
 
-    def images(self, side: DatasetType) -> Path:
-        return self._folder / f"{side}.images.jsonl"
+    def images(self, dataset_type: DatasetType) -> Path:
+        """Where what else is known of its images is written."""
+        return self._folder / f"{dataset_type}.images.jsonl"
 
     def left_out(self) -> dict[str, int]:
         """Labelled images that are not in it, by reason."""
         others = sum(len(images) for kind, images in self._images.items() if kind != self.kind)
         reasons = {
-            f"not of the data set's kind, {self.kind}": others,
+            f"not of the dataset's kind, {self.kind}": others,
             "nothing on the image": self._backgrounds,
         }
         return {reason: count for reason, count in reasons.items() if count}

@@ -1,4 +1,4 @@
-"""Where a snapshot lies in the data bucket, and what it is read with."""
+"""A snapshot's files in the data bucket: their keys, and how they are read."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lambdas.domain.shared.annotation import DatasetType
-
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.shared.annotation import DatasetType
 
 _CHUNK = 1024 * 1024
 
@@ -28,35 +28,37 @@ class SnapshotImage:
     changed_at: str
 
 
-def manifest_key(snapshot_id: str, side: DatasetType) -> str:
-    return f"datasets/{snapshot_id}/{side.lower()}.manifest"
+def manifest_key(snapshot_id: str, dataset_type: DatasetType) -> str:
+    """The key of a dataset's manifest."""
+    return f"datasets/{snapshot_id}/{dataset_type.lower()}.manifest"
 
 
-def images_key(snapshot_id: str, side: DatasetType) -> str:
-    """Of the file that has a line for each line of the manifest."""
-    return f"datasets/{snapshot_id}/{side.lower()}.images.jsonl"
+def images_key(snapshot_id: str, dataset_type: DatasetType) -> str:
+    """The key of the file that has a line for each line of the manifest."""
+    return f"datasets/{snapshot_id}/{dataset_type.lower()}.images.jsonl"
 
 
 def summary_key(snapshot_id: str) -> str:
+    """The key of what the snapshot holds in numbers."""
     return f"datasets/{snapshot_id}/snapshot.json"
 
 
-def entries(s3: S3Client, bucket: str, snapshot_id: str, side: DatasetType) -> Iterator[str]:
+def entries(s3: S3Client, bucket: str, snapshot_id: str, dataset_type: DatasetType) -> Iterator[str]:
     """The lines of a snapshot's manifest, in the order of their source-refs.
 
     Raises:
         botocore.exceptions.ClientError: NoSuchKey, when it is called, if there is no such snapshot.
     """
-    return _lines(s3, bucket, manifest_key(snapshot_id, side))
+    return _lines(s3, bucket, manifest_key(snapshot_id, dataset_type))
 
 
-def images(s3: S3Client, bucket: str, snapshot_id: str, side: DatasetType) -> Iterator[SnapshotImage]:
+def images(s3: S3Client, bucket: str, snapshot_id: str, dataset_type: DatasetType) -> Iterator[SnapshotImage]:
     """Of each entry, in the same order, what the snapshot knows beside it.
 
     Raises:
         botocore.exceptions.ClientError: NoSuchKey, when it is called, if there is no such snapshot.
     """
-    lines = _lines(s3, bucket, images_key(snapshot_id, side))
+    lines = _lines(s3, bucket, images_key(snapshot_id, dataset_type))
     return (SnapshotImage(**json.loads(line)) for line in lines)
 
 

@@ -6,7 +6,7 @@ common, each is compared with its nearest neighbours in sorted order alone: time
 pairs may be missed there.
 
 Of a thousand pictures of one scene by one camera each may be like some other one, and all of them one chain:
-groups stop growing at a size, so that such a label does not end up on one side.
+groups stop growing at a size, so that such a label does not end up in one dataset.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def is_flat(value: int) -> bool:
 
 
 def find(hashes: Sequence[int], near: Near | None = None) -> Groups:
-    """Near-duplicates, and near-duplicates of those, are of one group; up to MAX_GROUP of them.
+    """Put near-duplicates, and near-duplicates of those, into one group; up to MAX_GROUP of them.
 
     Args:
         hashes: perceptual hashes, 64 bits each; positions in it are what the groups are made of.

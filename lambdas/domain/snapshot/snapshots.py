@@ -45,7 +45,7 @@ __all__ = [
 MIN_LABELS: dict[Kind, int] = {"classification": 2, "detection": 1}
 """https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
 
-MAX_LABELS_TOLD = 250
+MAX_LABELS_IN_SUMMARY = 250
 """As many as Custom Labels takes, so of whatever can be trained on all."""
 
 
@@ -62,9 +62,9 @@ class Snapshot:
     left_out: dict[str, int] = field(default_factory=dict)
     """Labelled images that are not in it, by reason."""
     crossing_groups: int = 0
-    """Groups of near-duplicates that are in both datasets; wishes for a side are granted all the same."""
-    other_side: int = 0
-    """Images that are not on the side that was asked for."""
+    """Groups of near-duplicates that are in both datasets: what was asked for is granted all the same."""
+    not_as_requested: int = 0
+    """Images that are not in the dataset that was asked for."""
     manifest_bytes: dict[str, int] = field(default_factory=dict)
     """By dataset."""
     cutoff: str = ""
@@ -78,11 +78,11 @@ class Snapshot:
             train_images=self.train_images,
             test_images=self.test_images,
             labels=len(self.test_labels),
-            train_labels=dict(islice(self.train_labels.items(), MAX_LABELS_TOLD)),
-            test_labels=dict(islice(self.test_labels.items(), MAX_LABELS_TOLD)),
+            train_labels=dict(islice(self.train_labels.items(), MAX_LABELS_IN_SUMMARY)),
+            test_labels=dict(islice(self.test_labels.items(), MAX_LABELS_IN_SUMMARY)),
             left_out=self.left_out,
             crossing_groups=self.crossing_groups,
-            other_side=self.other_side,
+            not_as_requested=self.not_as_requested,
             manifest_bytes=self.manifest_bytes,
         )
 
@@ -93,43 +93,49 @@ class Snapshot:
 def make(table: Table, s3: S3Client, bucket: str) -> Snapshot:
     """Write a snapshot of every labelled image, assigning those that are new to a dataset for ever.
 
-    A data set is of one kind: where images with boxes and images with image-level labels were mixed, the
-    more frequent kind is trained on and the rest is left out, and counted. Sides are on record before the
+    A dataset is of one kind: where images with boxes and images with image-level labels were mixed, the
+    more frequent kind is trained on and the rest is left out, and counted. The split is on record before the
     manifests are: whatever this stops at, the next snapshot goes on from there.
 
     Raises:
         CatalogueError: another snapshot is made at the same time, or there are more images than a catalogue
-            can hold the sides of.
+            can hold the split of.
     """
     cutoff = clock.now()
     with tempfile.TemporaryDirectory() as folder:
-        draft = SnapshotBuilder(Path(folder), bucket, cutoff)
-        draft.collect(snapshot_rows.labelled(table))
-        assignment = draft.assign(Ledger.read(table))
+        builder = SnapshotBuilder(Path(folder), bucket, cutoff)
+        builder.collect(snapshot_rows.labelled(table))
+        assignment = builder.assign(Ledger.read(table))
         assignment.write(table)
-        written = draft.write(assignment)
-        snapshot = _snapshot(draft, assignment, written, cutoff)
-        for side in DATASET_TYPES:
-            s3.upload_file(str(draft.images(side)), bucket, snapshot_files.images_key(snapshot.id, side))
-            s3.upload_file(str(draft.manifest(side)), bucket, manifest_key(snapshot.id, side))
+        written = builder.write(assignment)
+        snapshot = _snapshot(builder, assignment, written, cutoff)
+        for dataset_type in DATASET_TYPES:
+            s3.upload_file(
+                str(builder.images(dataset_type)),
+                bucket,
+                snapshot_files.images_key(snapshot.id, dataset_type),
+            )
+            s3.upload_file(
+                str(builder.manifest(dataset_type)), bucket, manifest_key(snapshot.id, dataset_type)
+            )
     body = json.dumps(asdict(snapshot), indent=2, ensure_ascii=False)
     s3.put_object(Bucket=bucket, Key=snapshot_files.summary_key(snapshot.id), Body=body.encode())
     return snapshot
 
 
-def _snapshot(draft: SnapshotBuilder, assignment: Assignment, written: Written, cutoff: str) -> Snapshot:
+def _snapshot(builder: SnapshotBuilder, assignment: Assignment, written: Written, cutoff: str) -> Snapshot:
     train, test = assignment.split.train, assignment.split.test
     return Snapshot(
         id=written.content[:16],
-        kind=draft.kind,
+        kind=builder.kind,
         train_images=written.images["TRAIN"],
         test_images=written.images["TEST"],
         train_labels={label: count for label, count in sorted(train.items()) if count},
         test_labels={label: test[label] for label in sorted(train | test)},
-        left_out=draft.left_out(),
+        left_out=builder.left_out(),
         crossing_groups=assignment.crossing_groups(),
-        other_side=assignment.other_side(),
-        manifest_bytes={side: written.bytes[side] for side in DATASET_TYPES},
+        not_as_requested=assignment.not_as_requested(),
+        manifest_bytes={dataset_type: written.bytes[dataset_type] for dataset_type in DATASET_TYPES},
         cutoff=cutoff,
     )
 

@@ -1,4 +1,4 @@
-"""Which images teach and which ones test: about 80 to 20 for each label.
+"""Which images train and which ones test: about 80 to 20 for each label.
 
 Images are divided in units: near-duplicates stay together, for a test image that a model has all but seen in
 training tests nothing.
@@ -19,7 +19,7 @@ MAX_TEST_IMAGES = 1000
 
 @dataclass(frozen=True)
 class Unit:
-    """Images that get one side together: how many of them have each label."""
+    """Images that go to one dataset together: how many of them have each label."""
 
     labels: Mapping[str, int]
 
@@ -30,14 +30,14 @@ class Unit:
 
 @dataclass
 class Split:
-    """How many images of each label stand on each side."""
+    """How many images of each label are in each dataset."""
 
     train: Counter[str] = field(default_factory=Counter)
     test: Counter[str] = field(default_factory=Counter)
 
-    def count(self, labels: Iterable[str], side: DatasetType, images: int = 1) -> None:
+    def count(self, labels: Iterable[str], dataset_type: DatasetType, images: int = 1) -> None:
         """Count so many images, each with these labels."""
-        counted = self.train if side == "TRAIN" else self.test
+        counted = self.train if dataset_type == "TRAIN" else self.test
         for label in set(labels):
             counted[label] += images
 
@@ -45,39 +45,39 @@ class Split:
         """Whether so many more images with each label can test."""
         return all(self.test[label] + images <= MAX_TEST_IMAGES for label, images in labels.items())
 
-    def add(self, unit: Unit, side: DatasetType) -> None:
-        (self.train if side == "TRAIN" else self.test).update(unit.labels)
+    def add(self, unit: Unit, dataset_type: DatasetType) -> None:
+        (self.train if dataset_type == "TRAIN" else self.test).update(unit.labels)
 
     def assign(self, units: Sequence[Unit]) -> list[DatasetType]:
-        """The sides of new units, which are counted.
+        """The dataset types of new units, which are counted.
 
-        A unit's rarest label decides, the rarest of all first, so that every label comes to stand on both
-        sides if it has two units that can do so; a label whose images are all in one unit teaches. Images
-        with several labels can make that impossible. The same units in the same order get the same sides.
+        A unit's rarest label decides, the rarest of all first, so that every label comes to be in both
+        datasets if it has two units for that; a label whose images are all in one unit trains. Images with
+        several labels can make that impossible. The same units in the same order get the same answer.
         """
         return _Assignment(self, units).run()
 
 
 class _Assignment:
-    """Units on their way to their sides."""
+    """The assignment of some units, one after the other."""
 
     def __init__(self, split: Split, units: Sequence[Unit]) -> None:
         self._split, self._units = split, units
         self._left = Counter(label for unit in units for label in unit.labels)
-        """Units of each label that have no side yet."""
+        """Units of each label that are not assigned yet."""
         self._total = split.train + split.test
         for unit in units:
             self._total.update(unit.labels)
 
     def run(self) -> list[DatasetType]:
-        sides: dict[int, DatasetType] = {}
+        dataset_types: dict[int, DatasetType] = {}
         for index in sorted(range(len(self._units)), key=self._turn):
             unit = self._units[index]
-            sides[index] = self._side(unit)
-            self._split.add(unit, sides[index])
+            dataset_types[index] = self._dataset_type(unit)
+            self._split.add(unit, dataset_types[index])
             self._left.subtract(unit.labels.keys())
-        ordered = [sides[index] for index in range(len(self._units))]
-        self._mend(ordered)
+        ordered = [dataset_types[index] for index in range(len(self._units))]
+        self._repair(ordered)
         return ordered
 
     def _turn(self, index: int) -> tuple[bool, int, str, int, int]:
@@ -90,10 +90,10 @@ class _Assignment:
         return sorted(unit.labels, key=self._rarity)
 
     def _rarity(self, label: str) -> tuple[bool, int, str]:
-        # A label with one image cannot stand on both sides: it must not decide for those that can.
+        # A label with one image cannot be in both datasets: it must not decide for those that can.
         return self._total[label] < 2, self._total[label], label
 
-    def _side(self, unit: Unit) -> DatasetType:
+    def _dataset_type(self, unit: Unit) -> DatasetType:
         labels = self._by_rarity(unit)
         if not self._split.has_room(unit.labels):
             return "TRAIN"
@@ -109,29 +109,29 @@ class _Assignment:
             return "TRAIN"
         return "TEST" if TEST_SHARE * (train + test + images) >= test + images / 2 else "TRAIN"
 
-    def _mend(self, sides: list[DatasetType]) -> None:
+    def _repair(self, dataset_types: list[DatasetType]) -> None:
         """Move single new units to where one of their labels is missing, if none goes missing by that."""
         missing = {
             label for label in self._left if not (self._split.train[label] and self._split.test[label])
         }
-        for index in sorted(range(len(sides)), key=lambda index: (self._units[index].size, index)):
+        for index in sorted(range(len(dataset_types)), key=lambda index: (self._units[index].size, index)):
             if not missing:
                 return
             unit = self._units[index]
-            wanted = missing.intersection(unit.labels)
-            if wanted and self._can_leave(unit, sides[index]):
-                self._move(unit, sides, index)
-                missing -= wanted
+            repaired = missing.intersection(unit.labels)
+            if repaired and self._can_leave(unit, dataset_types[index]):
+                self._move(unit, dataset_types, index)
+                missing -= repaired
 
-    def _can_leave(self, unit: Unit, side: DatasetType) -> bool:
-        here = self._split.train if side == "TRAIN" else self._split.test
+    def _can_leave(self, unit: Unit, dataset_type: DatasetType) -> bool:
+        here = self._split.train if dataset_type == "TRAIN" else self._split.test
         stays = all(here[label] > images for label, images in unit.labels.items())
-        return stays and (side == "TEST" or self._split.has_room(unit.labels))
+        return stays and (dataset_type == "TEST" or self._split.has_room(unit.labels))
 
-    def _move(self, unit: Unit, sides: list[DatasetType], index: int) -> None:
+    def _move(self, unit: Unit, dataset_types: list[DatasetType], index: int) -> None:
         old, new = self._split.train, self._split.test
-        if sides[index] == "TEST":
+        if dataset_types[index] == "TEST":
             old, new = new, old
         old.subtract(unit.labels)
         new.update(unit.labels)
-        sides[index] = "TEST" if sides[index] == "TRAIN" else "TRAIN"
+        dataset_types[index] = "TEST" if dataset_types[index] == "TRAIN" else "TRAIN"

@@ -192,9 +192,9 @@ def _put(table: ReviewTable, before: Task, after: Task) -> dict[str, Any]:
 def _learnt(image: CatalogueImage, task: Task, result: Consolidated) -> CatalogueImage:
     by = "review by " + ", ".join(sorted({answer.name for answer in task.answers}))
     if result.verdict == "unusable":
-        return curation.withdrawn(image, f"{by}: {result.reason or 'unusable'}")
+        return curation.excluded(image, f"{by}: {result.reason or 'unusable'}")
     if result.verdict == "nothing":
-        return curation.found_empty(image, task.kind, by)
+        return curation.marked_empty(image, task.kind, by)
     return curation.relabelled(image, task.kind, result.labels, result.boxes, by)
 
 

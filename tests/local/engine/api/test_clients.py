@@ -72,15 +72,15 @@ def client(
     custom_labels = {"Effect": "Allow", "Action": "rekognition:*", "Resource": "*"}
     key = user(stack, name, images, output, custom_labels)
     where = (stack.endpoint, REGION, key)
-    found: Client
+    made: Client
     if name == "boto3":
-        found = Boto3(*where)
+        made = Boto3(*where)
     elif name == "cli":
-        found = CommandLine(*where, tmp_path_factory.mktemp(name))
+        made = CommandLine(*where, tmp_path_factory.mktemp(name))
     else:
-        found = JavaScript(*where)
-    yield found
-    found.close()
+        made = JavaScript(*where)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -220,12 +220,12 @@ def created(client: Client, dataset: str) -> dict[str, Any]:
         time.sleep(0.2)
 
 
-def check_detected(found: list[dict[str, Any]]) -> None:
+def check_detected(labels: list[dict[str, Any]]) -> None:
     """Something was found, and each is what the API promises."""
-    assert found
-    confidences = [label["Confidence"] for label in found]
+    assert labels
+    confidences = [label["Confidence"] for label in labels]
     assert confidences == sorted(confidences, reverse=True)
-    for label in found:
+    for label in labels:
         assert label["Name"] in scenes.DETECTION_LABELS
         assert 0 <= label["Confidence"] <= 100
         box = label["Geometry"]["BoundingBox"]
@@ -279,8 +279,8 @@ def test_who_is_not_allowed_is_told_so(client: Client, projects: list[str], nobo
 
 def test_throttled_requests_are_tried_again(client: Client, stack: Running, projects: list[str]) -> None:
     fault(stack, operation="DescribeProjects", error="ThrottlingException", times=2)
-    found = client.call("DescribeProjects", ProjectNames=[OTHER_PROJECTS[0]])["ProjectDescriptions"]
-    assert [project["ProjectArn"] for project in found] == projects[:1]
+    descriptions = client.call("DescribeProjects", ProjectNames=[OTHER_PROJECTS[0]])["ProjectDescriptions"]
+    assert [project["ProjectArn"] for project in descriptions] == projects[:1]
     # Both have struck, so it asked three times.
     once = Config(retries={"total_max_attempts": 1})
     assert as_root(stack, "rekognition", config=once).describe_projects()["ProjectDescriptions"]
