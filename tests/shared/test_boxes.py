@@ -1,25 +1,54 @@
-"""Boxes on each other, in ratios of the image's size."""
+"""How far boxes lie on each other, held against COCO's own measure."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from faster_coco_eval import mask
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.boxes import RelativeBox, iou
 
-BOX = (0.1, 0.1, 0.4, 0.4)
-"""Left, top, width, height."""
+RATIO = (0.1, 0.1, 0.4, 0.4)
+BOXES = st.builds(Box, st.just("bolt"), *[st.integers(0, 60)] * 2, *[st.integers(1, 60)] * 2)
 
 
-def box(sides: tuple[float, ...]) -> RelativeBox:
-    return RelativeBox("cat", *sides)
+def sides(box: Box) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    return np.array([[box.left, box.top, box.width, box.height]], dtype=np.float64)
+
+
+@given(BOXES, BOXES)
+def test_intersection_over_union_is_that_of_coco(one: Box, other: Box) -> None:
+    [[expected]] = mask.iou(sides(one), sides(other), [0])
+    assert iou(one, other) == pytest.approx(expected)
+    assert iou(other, one) == iou(one, other)
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (Box("bolt", 100, 100, 120, 90), 1.0),
+        (Box("nut", 160, 100, 120, 90), 1 / 3),
+        (Box("bolt", 220, 100, 120, 90), 0.0),
+        (Box("bolt", 100, 190, 120, 90), 0.0),
+        (Box("bolt", 1000, 1000, 120, 90), 0.0),
+    ],
+)
+def test_boxes_that_touch_or_lie_apart_share_nothing(other: Box, expected: float) -> None:
+    assert iou(Box("bolt", 100, 100, 120, 90), other) == pytest.approx(expected)
+
+
+def relative(ratios: tuple[float, ...]) -> RelativeBox:
+    """A box by left, top, width and height, in ratios of the image's size."""
+    return RelativeBox("bolt", *ratios)
 
 
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
     [
-        (BOX, BOX, 1),
+        (RATIO, RATIO, 1),
         ((0, 0, 1, 1), (0, 0, 0.5, 1), 0.5),
         ((0, 0, 0.2, 0.2), (0.1, 0.1, 0.2, 0.2), 1 / 7),
         ((0, 0, 0.5, 0.5), (0.5, 0, 0.5, 0.5), 0),
@@ -27,15 +56,15 @@ def box(sides: tuple[float, ...]) -> RelativeBox:
         ((0, 0, 0.5, 0.5), (0, 0, 0, 0), 0),
     ],
 )
-def test_intersection_over_union(a: tuple[float, ...], b: tuple[float, ...], expected: float) -> None:
-    assert iou(box(a), box(b)) == pytest.approx(expected)
-    assert iou(box(b), box(a)) == pytest.approx(expected)
+def test_ratios_overlap_as_pixels_do(a: tuple[float, ...], b: tuple[float, ...], expected: float) -> None:
+    assert iou(relative(a), relative(b)) == pytest.approx(expected)
+    assert iou(relative(b), relative(a)) == pytest.approx(expected)
 
 
-SIDES = st.tuples(*[st.floats(0, 0.5)] * 2, *[st.floats(0.01, 0.5)] * 2)
+RATIOS = st.tuples(*[st.floats(0, 0.5)] * 2, *[st.floats(0.01, 0.5)] * 2)
 
 
-@given(SIDES, SIDES)
+@given(RATIOS, RATIOS)
 def test_intersection_over_union_is_a_ratio(a: tuple[float, ...], b: tuple[float, ...]) -> None:
-    assert 0 <= iou(box(a), box(b)) <= 1 + 1e-9
-    assert iou(box(a), box(a)) == pytest.approx(1)
+    assert 0 <= iou(relative(a), relative(b)) <= 1 + 1e-9
+    assert iou(relative(a), relative(a)) == pytest.approx(1)
