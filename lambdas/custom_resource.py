@@ -1,4 +1,4 @@
-"""Answering CloudFormation's custom resource requests: always, or the stack would wait for an hour.
+"""Responses to CloudFormation's custom resource requests: always one, or the stack would wait for an hour.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html : no answer has more than 4096
 bytes.
@@ -15,25 +15,25 @@ from aws_lambda_powertools import Logger
 
 logger = Logger()
 Work = Callable[[], dict[str, str]]
-_MOST_REASON = 400
+_MAX_REASON = 400
 """Characters, each of up to six bytes in the answer."""
 
 
 def answered(event: dict[str, Any], physical_id: str, work: Work) -> None:
-    """Do the work, and tell CloudFormation what came of it: attributes, or why it failed."""
+    """Do the work and send CloudFormation the result: attributes, or why it failed."""
     try:
         data = work()
     except Exception as error:
         logger.exception("failed")
-        _answer(event, physical_id, "FAILED", f"{type(error).__name__}: {error}", {})
+        _send(event, physical_id, "FAILED", f"{type(error).__name__}: {error}", {})
     else:
-        _answer(event, physical_id, "SUCCESS", "", data)
+        _send(event, physical_id, "SUCCESS", "", data)
 
 
-def _answer(event: dict[str, Any], physical_id: str, status: str, reason: str, data: dict[str, str]) -> None:
+def _send(event: dict[str, Any], physical_id: str, status: str, reason: str, data: dict[str, str]) -> None:
     body = {
         "Status": status,
-        "Reason": reason[:_MOST_REASON] or "done",
+        "Reason": reason[:_MAX_REASON] or "done",
         "PhysicalResourceId": physical_id,
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],

@@ -55,7 +55,7 @@ def _tuning() -> Tuning | None:
 
 
 def _propose(key: str, version_id: str | None, detected: Detected, tuning: Tuning) -> None:
-    """Have it reviewed if it is worth it; the answer stands whether telling succeeds or not."""
+    """Have it reviewed if it is worth it; the answer stands whether that succeeds or not."""
     try:
         queue = variable("REVIEW_QUEUE_URL")
         proposals.propose_detection(services().sqs, queue, detected, tuning, key=key, version_id=version_id)

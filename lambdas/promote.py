@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.domain.promote import promotion, shadow
+from lambdas.domain.promote import promotion
 from lambdas.domain.shared.records import Outcome
 from lambdas.services import services, variable
 
@@ -69,6 +69,9 @@ def watch_start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def shadow_evaluate(event: ShadowEvaluate, context: LambdaContext) -> dict[str, Any]:
     """The shadow gate: detections of challenger and champion on the same test images."""
+    # Here, as the other functions of this file would wait for its import.
+    from lambdas.domain.promote import shadow
+
     s = services()
     verdict = shadow.evaluate_challenger(
         s.rekognition,

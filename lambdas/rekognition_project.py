@@ -1,4 +1,4 @@
-"""project: the custom resources that make the Rekognition project and, on destroy, stop its models."""
+"""rekognition_project: the custom resources that make the project and, on destroy, stop its models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT_TYPE = "Custom::RekognitionProject"
 """Makes the project. The other type, Custom::ModelsStopped, does nothing until it is deleted, which is before
 everything that could start a model."""
 RESERVE_SECONDS = 20
-"""Kept of the function's time to tell CloudFormation how it went."""
+"""Kept of the function's time for the response to CloudFormation."""
 
 
 @logger.inject_lambda_context

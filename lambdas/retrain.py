@@ -1,7 +1,7 @@
 """retrain: the steps of statemachines/retrain.asl.json, one handler for each.
 
-Each handler is a function of its own. What only one or two of them need is imported in them: the others would
-wait for it at every cold start.
+Each handler is a Lambda function of its own, and imports its step when it is called: the other functions
+would wait for the import at every cold start.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from typing import Any, TypedDict
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.domain.rekognition.dataset_sync import Datasets
-from lambdas.domain.retrain import finish, runs, training, waiting
-from lambdas.domain.retrain.notification import Notifier
+from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Outcome
 from lambdas.services import services, variable
@@ -62,6 +60,8 @@ class Report(TypedDict):
 @logger.inject_lambda_context
 def wait_for_burst(event: Begun, context: LambdaContext) -> dict[str, Any]:
     """Whether the burst of uploads is over, and how long to wait if not."""
+    from lambdas.domain.retrain import waiting
+
     s, queue = services(), variable("REGISTER_QUEUE_URL")
     wait = waiting.wait_for_uploads(s.sqs, s.catalogue, queue, event["started_at"], s.tuning())
     return {"done": wait.done, "wait_seconds": wait.wait_seconds}
@@ -77,6 +77,8 @@ def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def count_open_reviews(event: Begun, context: LambdaContext) -> dict[str, Any]:
     """Whether people have answered what they were asked, and how long to wait if not."""
+    from lambdas.domain.retrain import waiting
+
     s = services()
     wait = waiting.wait_for_reviews(s.reviews.count("open"), event["started_at"], clock.now(), s.tuning())
     return {"done": wait.done, "wait_seconds": wait.wait_seconds}
@@ -109,6 +111,9 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     """Bring the project's datasets a step closer to the snapshot; call again until ready."""
+    from lambdas.domain.rekognition.dataset_sync import Datasets
+    from lambdas.domain.retrain import training
+
     s = services()
     datasets = Datasets(s.rekognition, s.s3, s.loop_state, s.project_arn, s.bucket)
     step = training.sync_datasets(datasets, runs.run_id(event["run"]), event["snapshot"])
@@ -118,6 +123,8 @@ def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     """Begin the training of a new model version from the project's datasets."""
+    from lambdas.domain.retrain import training
+
     s = services()
     version = training.begin_training(
         s.rekognition,
@@ -133,6 +140,8 @@ def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     """How far the training is."""
+    from lambdas.domain.retrain import training
+
     s = services()
     version = training.watch_training(s.rekognition, s.loop_state, s.project_arn, event["version"])
     message = f"{version.name}: {version.message or version.status}"
@@ -162,6 +171,9 @@ def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def report(event: Report, context: LambdaContext) -> dict[str, Any]:
     """Complete the run's record, give its lease back, notify, start the next run if one is due."""
+    from lambdas.domain.retrain import finish
+    from lambdas.domain.retrain.notification import Notifier
+
     s = services()
     run = finish.finish_run(
         s.catalogue,

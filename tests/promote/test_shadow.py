@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from lambdas.domain.promote import shadow
 from lambdas.domain.promote.scoring import GroundTruth
 from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.snapshot import snapshots
 from tests.fixtures.deployment import BUCKET, World
 from tests.fixtures.rekognition import label
@@ -55,7 +56,7 @@ def test_boxes_become_ratios(world: World) -> None:
         world.image(f"{number}", boxes=(Box("dog", 10, 20, 30, 40), Box("cat", 0, 0, 100, 50)))
     (found,) = sample(world, 30)
     assert found.truth.labels == ("cat", "dog")
-    assert found.truth.boxes == (("dog", 0.1, 0.2, 0.3, 0.4), ("cat", 0, 0, 1, 0.5))
+    assert found.truth.boxes == (RelativeBox("dog", 0.1, 0.2, 0.3, 0.4), RelativeBox("cat", 0, 0, 1, 0.5))
 
 
 def test_a_small_sample_has_every_label(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,22 +10,6 @@ from lambdas.domain.review.results.consolidation import Consolidated
 from lambdas.domain.review.results.precision import Precision
 from lambdas.domain.shared.annotation import Box
 from tests.fixtures.workforce_tasks import suggested
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    [
-        # R. G. Newcombe, 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_wilson_s_interval_is_as_published(successes: int, trials: int, low: float, high: float) -> None:
-    assert precision.wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
-    mirrored = precision.wilson(trials - successes, trials)
-    assert mirrored == pytest.approx((1 - high, 1 - low), abs=5e-5)
 
 
 @given(st.integers(1, 10_000).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))

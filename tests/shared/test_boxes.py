@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain.shared.annotation import Box
-from lambdas.domain.shared.boxes import iou
+from lambdas.domain.shared.boxes import RelativeBox, iou
 
+RATIO = (0.1, 0.1, 0.4, 0.4)
 BOXES = st.builds(Box, st.just("bolt"), *[st.integers(0, 60)] * 2, *[st.integers(1, 60)] * 2)
 
 
@@ -37,3 +38,33 @@ def test_intersection_over_union_is_that_of_coco(one: Box, other: Box) -> None:
 )
 def test_boxes_that_touch_or_lie_apart_share_nothing(other: Box, expected: float) -> None:
     assert iou(Box("bolt", 100, 100, 120, 90), other) == pytest.approx(expected)
+
+
+def relative(ratios: tuple[float, ...]) -> RelativeBox:
+    """A box by left, top, width and height, in ratios of the image's size."""
+    return RelativeBox("bolt", *ratios)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (RATIO, RATIO, 1),
+        ((0, 0, 1, 1), (0, 0, 0.5, 1), 0.5),
+        ((0, 0, 0.2, 0.2), (0.1, 0.1, 0.2, 0.2), 1 / 7),
+        ((0, 0, 0.5, 0.5), (0.5, 0, 0.5, 0.5), 0),
+        ((0, 0, 0.1, 0.1), (0.5, 0.5, 0.1, 0.1), 0),
+        ((0, 0, 0.5, 0.5), (0, 0, 0, 0), 0),
+    ],
+)
+def test_ratios_overlap_as_pixels_do(a: tuple[float, ...], b: tuple[float, ...], expected: float) -> None:
+    assert iou(relative(a), relative(b)) == pytest.approx(expected)
+    assert iou(relative(b), relative(a)) == pytest.approx(expected)
+
+
+RATIOS = st.tuples(*[st.floats(0, 0.5)] * 2, *[st.floats(0.01, 0.5)] * 2)
+
+
+@given(RATIOS, RATIOS)
+def test_intersection_over_union_is_a_ratio(a: tuple[float, ...], b: tuple[float, ...]) -> None:
+    assert 0 <= iou(relative(a), relative(b)) <= 1 + 1e-9
+    assert iou(relative(a), relative(a)) == pytest.approx(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +28,7 @@ NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
 
 T = TypeVar("T")
 Labels = list[dict[str, Any]]
-"""As custom_labels.detect tells them."""
+"""As custom_labels.detect returns them."""
 
 
 class NoChampionError(RuntimeError):
@@ -67,7 +67,7 @@ def detect_object(
     Args:
         version_id: of the object, if it is known. Of several images that come under one key, the last
             one's result stays.
-        floor: confidence (percent) from which on to tell what the answer leaves out; None: do not tell.
+        floor: confidence (percent) from which on to return what the answer leaves out; None: nothing of it.
 
     Raises:
         NoChampionError: none serves yet.
@@ -77,7 +77,7 @@ def detect_object(
         return Detected("gone", target)
     image: Any = {"Bucket": bucket, "Name": key} | ({"Version": version_id} if version_id else {})
 
-    def tell(**result: Any) -> bool:
+    def write(**result: Any) -> bool:
         """Write the result, unless another image has come since; whether there is any."""
         newest = _newest_version(s3, bucket, key)
         if newest is not None and (not version_id or newest in ("", version_id)):
@@ -90,13 +90,13 @@ def detect_object(
         code = error.response["Error"]["Code"]
         if code not in UNUSABLE:
             raise
-        there = tell(error=code, reason=error.response["Error"]["Message"])
+        there = write(error=code, reason=error.response["Error"]["Message"])
         return Detected("unusable" if there else "gone", target)
     except NoChampionError as error:
-        if tell(status="waiting", reason=str(error)):
+        if write(status="waiting", reason=str(error)):
             raise
         return Detected("gone", target)
-    if not tell(model_version=champion.version_name, labels=labels):
+    if not write(model_version=champion.version_name, labels=labels):
         return Detected("gone", target)
     return Detected("detected", target, tuple(labels), champion.version_name, tuple(left_out))
 
@@ -126,23 +126,29 @@ def _see(
 ) -> tuple[Champion, tuple[Labels, Labels]]:
     """The champion, what it answers by its own thresholds, and what these leave out from `floor` on.
 
-    One request tells both: a second one would take half of the endpoint's throughput, which is what costs.
+    One request gives both: a second one would take half of the endpoint's throughput, which is what costs.
     It needs the assumed threshold of every label, from the version's evaluation; where one is not known
     there is the answer alone.
     https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-metrics-use.html
     """
 
-    def seen(champion: Champion) -> tuple[Labels, Labels]:
-        least: dict[str, float] = {} if floor is None else _thresholds(loop_state, champion)
-        if floor is not None and least:
-            lowest = math.floor(min(floor, *least.values()))
-            found = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=lowest)
-            if all(one["label"] in least for one in found):
-                labels = [one for one in found if one["confidence"] >= least[one["label"]]]
-                return labels, [one for one in found if floor <= one["confidence"] < least[one["label"]]]
+    def detect(champion: Champion) -> tuple[Labels, Labels]:
+        thresholds: dict[str, float] = {} if floor is None else _thresholds(loop_state, champion)
+        if floor is not None and thresholds:
+            lowest = math.floor(min(floor, *thresholds.values()))
+            labels = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=lowest)
+            if all(label["label"] in thresholds for label in labels):
+                return _by_thresholds(labels, thresholds, floor)
         return custom_labels.detect(rekognition, champion.version_arn, image), []
 
-    return _of_champion(loop_state, seen)
+    return _of_champion(loop_state, detect)
+
+
+def _by_thresholds(labels: Labels, thresholds: Mapping[str, float], floor: float) -> tuple[Labels, Labels]:
+    """The labels from their thresholds on, and those between `floor` and their thresholds."""
+    sure = [label for label in labels if label["confidence"] >= thresholds[label["label"]]]
+    unsure = [label for label in labels if floor <= label["confidence"] < thresholds[label["label"]]]
+    return sure, unsure
 
 
 def _thresholds(loop_state: LoopState, champion: Champion) -> dict[str, float]:

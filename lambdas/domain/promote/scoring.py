@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lambdas.domain.shared.boxes import RelativeBox, iou
 from lambdas.domain.shared.scores import LabelScore, Scores
 
 MIN_IOU = 0.5
@@ -19,10 +20,10 @@ MIN_IOU = 0.5
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """What a test image shows: boxes as ratios (left, top, width, height), or labels of the whole image."""
+    """What a test image shows: boxes, or labels of the whole image."""
 
     labels: tuple[str, ...]
-    boxes: tuple[tuple[str, float, float, float, float], ...] = ()
+    boxes: tuple[RelativeBox, ...] = ()
 
 
 @dataclass
@@ -50,39 +51,30 @@ def score(answers: Iterable[tuple[GroundTruth, list[dict[str, Any]]]]) -> Scores
 
 
 def _tally_labels(tally: Tally, truth: GroundTruth, detections: list[dict[str, Any]]) -> None:
-    found = {detection["label"] for detection in detections}
-    tally.right.update(found & set(truth.labels))
-    tally.wrong.update(found - set(truth.labels))
-    tally.missed.update(set(truth.labels) - found)
+    detected, true = {detection["label"] for detection in detections}, set(truth.labels)
+    tally.right.update(detected & true)
+    tally.wrong.update(detected - true)
+    tally.missed.update(true - detected)
 
 
 def _tally_boxes(tally: Tally, truth: GroundTruth, detections: list[dict[str, Any]]) -> None:
     open_boxes = list(truth.boxes)
     for detection in sorted(detections, key=lambda d: -d["confidence"]):
-        label = detection["label"]
-        candidates = [box for box in open_boxes if box[0] == label]
-        best = max(candidates, key=lambda box: iou(box[1:], _sides(detection)), default=None)
-        if best is not None and iou(best[1:], _sides(detection)) >= MIN_IOU:
+        box = _box(detection)
+        candidates = [true for true in open_boxes if true.label == box.label]
+        best = max(candidates, key=lambda true: iou(true, box), default=None)
+        if best is not None and iou(best, box) >= MIN_IOU:
             open_boxes.remove(best)
-            tally.right[label] += 1
+            tally.right[box.label] += 1
         else:
-            tally.wrong[label] += 1
-    tally.missed.update(box[0] for box in open_boxes)
+            tally.wrong[box.label] += 1
+    tally.missed.update(true.label for true in open_boxes)
 
 
-def iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    """Intersection over union of two boxes (left, top, width, height)."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
-
-
-def _sides(detection: Mapping[str, Any]) -> tuple[float, ...]:
+def _box(detection: Mapping[str, Any]) -> RelativeBox:
+    """A detection's box; one without a box has none of any size, which overlaps nothing."""
     box = detection.get("box") or {"left": 0, "top": 0, "width": 0, "height": 0}
-    return (box["left"], box["top"], box["width"], box["height"])
+    return RelativeBox(detection["label"], box["left"], box["top"], box["width"], box["height"])
 
 
 def _label_score(tally: Tally, label: str) -> LabelScore:

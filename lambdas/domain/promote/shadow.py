@@ -14,6 +14,7 @@ from lambdas.domain.promote.scoring import GroundTruth, score
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.shared import manifests
+from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.scores import Scores, Verdict
 from lambdas.domain.shared.state import LoopState
@@ -133,7 +134,7 @@ def _test_image(line: str) -> ShadowImage:
     entry = manifests.parse_line(line, 1)
     width, height = entry.image_size or (1, 1)
     boxes = tuple(
-        (box.label, box.left / width, box.top / height, box.width / width, box.height / height)
+        RelativeBox(box.label, box.left / width, box.top / height, box.width / width, box.height / height)
         for box in entry.boxes
     )
     labels = tuple(sorted({box.label for box in entry.boxes} or set(entry.labels)))

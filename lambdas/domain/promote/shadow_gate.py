@@ -7,7 +7,7 @@ from lambdas.domain.shared.tuning import Tuning
 
 
 def judge(challenger: Scores, champion: Scores | None, tuning: Tuning) -> Verdict:
-    """The shadow gate: both versions' real detections on the same test images.
+    """The shadow gate's verdict on the scores of both versions' endpoints on the same test images.
 
     Without a champion the challenger is held to the evaluation gate's overall F1: its endpoint has to do
     what its training promised.
@@ -36,6 +36,6 @@ def judge(challenger: Scores, champion: Scores | None, tuning: Tuning) -> Verdic
     return Verdict("shadow", not failures, tuple(failures) or (passed_words,))
 
 
-def judge_rollback(found: Scores) -> Verdict:
-    """A rollback is a person's decision; the older version only has to answer."""
-    return Verdict("rollback", True, (f"asked for by a person; F1 {found.f1:.3f} through the endpoint",))
+def judge_rollback(scores: Scores) -> Verdict:
+    """A verdict that passes: a rollback is a person's decision, the older version only has to answer."""
+    return Verdict("rollback", True, (f"asked for by a person; F1 {scores.f1:.3f} through the endpoint",))

@@ -1,4 +1,4 @@
-"""The Rekognition project's birth and end: it is made with the stack, and no model outlives the stack."""
+"""The end of the Rekognition project: no model outlives the stack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAUSE = "the stack is being destroyed"
 
 
 class StillRunningError(RuntimeError):
-    """Models could not be stopped in time; the stack must not be destroyed yet."""
+    """Models could not be stopped in time, and the stack must not be destroyed yet."""
 
 
 def close(

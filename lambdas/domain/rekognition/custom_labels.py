@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.shared.annotation import DatasetType
 from lambdas.domain.shared.scores import LabelScore, Scores
 
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
         ProjectVersionDescriptionTypeDef,
     )
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.shared.annotation import DatasetType
 
 
 MAX_UPDATE_BYTES = 5 * 1024 * 1024
@@ -52,14 +53,14 @@ class Version:
 
 def ensure_project(rekognition: RekognitionClient, name: str) -> str:
     """ARN of the project, made if there is none."""
-    if found := find_project(rekognition, name):
-        return found
+    if arn := find_project(rekognition, name):
+        return arn
     return rekognition.create_project(ProjectName=name)["ProjectArn"]
 
 
 def find_project(rekognition: RekognitionClient, name: str) -> str | None:
-    found = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
-    return found[0]["ProjectArn"] if found else None
+    projects = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
+    return projects[0]["ProjectArn"] if projects else None
 
 
 # Datasets
@@ -70,9 +71,9 @@ def dataset(
 ) -> DatasetMetadataTypeDef | None:
     name = project_arn.split("/")[1]
     (project,) = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
-    for found in project.get("Datasets", []):
-        if found["DatasetType"] == dataset_type:
-            return found
+    for dataset in project.get("Datasets", []):
+        if dataset["DatasetType"] == dataset_type:
+            return dataset
     return None
 
 
@@ -105,18 +106,18 @@ def error_entries(rekognition: RekognitionClient, dataset_arn: str) -> int:
 def describe_version(rekognition: RekognitionClient, project_arn: str, name: str) -> Version | None:
     """The version of that name, None if the project has none."""
     try:
-        found = rekognition.describe_project_versions(ProjectArn=project_arn, VersionNames=[name])
+        answer = rekognition.describe_project_versions(ProjectArn=project_arn, VersionNames=[name])
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return None
         raise
-    descriptions = found["ProjectVersionDescriptions"]
+    descriptions = answer["ProjectVersionDescriptions"]
     return _version(descriptions[0]) if descriptions else None
 
 
 def versions(rekognition: RekognitionClient, project_arn: str) -> list[Version]:
     pages = rekognition.get_paginator("describe_project_versions").paginate(ProjectArn=project_arn)
-    return [_version(found) for page in pages for found in page["ProjectVersionDescriptions"]]
+    return [_version(description) for page in pages for description in page["ProjectVersionDescriptions"]]
 
 
 def train(
@@ -184,23 +185,23 @@ def detect(
 
 
 def _detection(label: Any) -> dict[str, Any]:
-    found = {"label": label["Name"], "confidence": round(label["Confidence"], 3)}
+    detection = {"label": label["Name"], "confidence": round(label["Confidence"], 3)}
     if box := label.get("Geometry", {}).get("BoundingBox"):
-        found["box"] = {side.lower(): round(box[side], 6) for side in ("Left", "Top", "Width", "Height")}
-    return found
+        detection["box"] = {side.lower(): round(box[side], 6) for side in ("Left", "Top", "Width", "Height")}
+    return detection
 
 
-def _version(found: ProjectVersionDescriptionTypeDef) -> Version:
-    evaluation = found.get("EvaluationResult", {})
+def _version(description: ProjectVersionDescriptionTypeDef) -> Version:
+    evaluation = description.get("EvaluationResult", {})
     summary = evaluation.get("Summary", {}).get("S3Object")
     return Version(
-        arn=found["ProjectVersionArn"],
-        name=found["ProjectVersionArn"].split("/")[3],
-        status=found["Status"],
-        message=found.get("StatusMessage", ""),
+        arn=description["ProjectVersionArn"],
+        name=description["ProjectVersionArn"].split("/")[3],
+        status=description["Status"],
+        message=description.get("StatusMessage", ""),
         f1=evaluation.get("F1Score"),
         summary=(summary["Bucket"], summary["Name"]) if summary else None,
-        billable_seconds=found.get("BillableTrainingTimeInSeconds", 0),
+        billable_seconds=description.get("BillableTrainingTimeInSeconds", 0),
     )
 
 

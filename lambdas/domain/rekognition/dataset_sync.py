@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import MAX_UPDATE_BYTES
-from lambdas.domain.shared.annotation import DatasetType
 from lambdas.domain.shared.records import DatasetSync
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.snapshot import files as snapshot_files
@@ -21,18 +20,20 @@ if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
 
+    from lambdas.domain.shared.annotation import DatasetType
+
 
 TYPES: tuple[DatasetType, DatasetType] = ("TRAIN", "TEST")
 
 
 class RemovedError(ValueError):
-    """An entry is gone: UpdateDatasetEntries adds and replaces, it removes none."""
+    """An entry of the old snapshot is not in the new one, and UpdateDatasetEntries removes none."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """How far the datasets are: whether they hold the snapshot, and why Rekognition will not make one of
-    it; empty if it may."""
+    """How far the datasets are: whether they hold the snapshot, and why Rekognition cannot make one of them
+    of it; empty if it can."""
 
     ready: bool
     error: str = ""
@@ -52,8 +53,8 @@ class Datasets:
         """Bring both datasets one step closer to the snapshot.
 
         A step creates a dataset, deletes one to be created anew, or sends one document of changes. How far
-        it went is on record, so that a later call goes on from there. An error is told once, for whoever
-        calls again begins anew: what stood in the way may have been put right.
+        it went is on record, so that a later call goes on from there. An error is returned once: whoever
+        calls again begins anew, as its cause may have been removed.
         """
         steps = [self._sync(snapshot_id, dataset_type) for dataset_type in TYPES]
         errors = [step.error for step in steps if step.error]
@@ -62,25 +63,25 @@ class Datasets:
     def flagged(self) -> dict[str, int]:
         """Entries that Rekognition found errors in, and trains without, by dataset; of both, once they are
         ready."""
-        found = {kind: custom_labels.dataset(self.rekognition, self.project_arn, kind) for kind in TYPES}
+        datasets = {kind: custom_labels.dataset(self.rekognition, self.project_arn, kind) for kind in TYPES}
         return {
             kind: custom_labels.error_entries(self.rekognition, dataset["DatasetArn"])
-            for kind, dataset in found.items()
+            for kind, dataset in datasets.items()
             if dataset
         }
 
     def _sync(self, snapshot_id: str, dataset_type: DatasetType) -> Step:
-        found = custom_labels.dataset(self.rekognition, self.project_arn, dataset_type)
-        if found is None:
+        dataset = custom_labels.dataset(self.rekognition, self.project_arn, dataset_type)
+        if dataset is None:
             self._create(snapshot_id, dataset_type)
             return Step(False)
-        arn, status = found["DatasetArn"], found["Status"]
+        arn, status = dataset["DatasetArn"], dataset["Status"]
         if status.endswith("_IN_PROGRESS"):
             return Step(False)
         synced = self.loop_state.dataset_sync(dataset_type)
         if status == "CREATE_FAILED" and synced.snapshot == snapshot_id:
             self.loop_state.record_synced(dataset_type, "")
-            why = found.get("StatusMessage", status)
+            why = dataset.get("StatusMessage", status)
             return Step(False, f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}: {why}")
         if status.endswith("_FAILED") or synced.target not in ("", snapshot_id) or not synced.snapshot:
             self.rekognition.delete_dataset(DatasetArn=arn)

@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Any
 
 from lambdas.domain.report.image_check import ImageCheck
 from lambdas.domain.report.model import ReportImage
 from lambdas.domain.shared.annotation import DatasetType, Kind
+from lambdas.domain.shared.intervals import wilson
 
 ASSUMED_RECALL = 0.8
 """A label's test images bound how exactly its recall can be known; this is what for."""
@@ -206,8 +206,4 @@ def recall_interval(images: int) -> tuple[float, float]:
     """
     if not images:
         return 0.0, 1.0
-    z = 1.96
-    spread = z * sqrt(ASSUMED_RECALL * (1 - ASSUMED_RECALL) / images + (z / (2 * images)) ** 2)
-    centre = ASSUMED_RECALL + z * z / (2 * images)
-    scale = 1 + z * z / images
-    return (centre - spread) / scale, (centre + spread) / scale
+    return wilson(ASSUMED_RECALL, images)

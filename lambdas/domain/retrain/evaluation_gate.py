@@ -9,7 +9,7 @@ from lambdas.domain.shared.tuning import Tuning
 
 
 def judge(scores: Scores, test_images: Mapping[str, int], tuning: Tuning) -> Verdict:
-    """The evaluation gate: the training's own evaluation, before an endpoint costs anything.
+    """The evaluation gate's verdict on the scores of a training's own evaluation.
 
     Args:
         test_images: images of each label in the test dataset.
@@ -17,13 +17,13 @@ def judge(scores: Scores, test_images: Mapping[str, int], tuning: Tuning) -> Ver
     failures = []
     if scores.f1 < tuning.min_f1:
         failures.append(f"overall F1 {scores.f1:.3f} is below {tuning.min_f1:.3f}")
-    found = {label.label: label for label in scores.labels}
+    scored = {label.label: label for label in scores.labels}
     for name, images in sorted(test_images.items()):
         if images < tuning.min_test_images_per_label:
             failures.append(f"{name}: {images} test images, fewer than {tuning.min_test_images_per_label}")
-        if name not in found:
+        if name not in scored:
             failures.append(f"{name}: the evaluation says nothing about this label")
-        elif found[name].f1 < tuning.min_label_f1:
-            failures.append(f"{name}: F1 {found[name].f1:.3f} is below {tuning.min_label_f1:.3f}")
+        elif scored[name].f1 < tuning.min_label_f1:
+            failures.append(f"{name}: F1 {scored[name].f1:.3f} is below {tuning.min_label_f1:.3f}")
     passed = f"overall F1 {scores.f1:.3f}, every label {tuning.min_label_f1:.3f} or more"
     return Verdict("evaluation", not failures, tuple(failures) or (passed,))

@@ -40,7 +40,7 @@ def request_run_if_due(
 def changes_missing(table: Table, progress: Progress, tuning: Tuning) -> int:
     """How many more changes it takes until a run starts by itself.
 
-    After a run that was stopped by what is wrong with the data set it takes one, which may have mended it:
+    After a run that was stopped by what is wrong with the dataset it takes one, which may have corrected it:
     such a run costs next to nothing.
     """
     wanted = tuning.min_new_images

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lambdas.domain.detect.detection import Detected
-from lambdas.domain.review.desk.task import Reason
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+    from lambdas.domain.review.desk.task import Reason
 
 
 def min_confidence(tuning: Tuning) -> float | None:

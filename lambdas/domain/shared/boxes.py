@@ -3,41 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from lambdas.domain.shared.annotation import Box
 
 
-def iou(one: Box, other: Box) -> float:
-    """Intersection over union, from 0 to 1."""
-    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+@dataclass(frozen=True)
+class RelativeBox:
+    """A labelled box whose sides are ratios of the image's size."""
+
+    label: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Rectangle(Protocol):
+    """Something with the sides of a box, in pixels or in ratios of the image's size."""
+
+    @property
+    def left(self) -> float: ...
+    @property
+    def top(self) -> float: ...
+    @property
+    def width(self) -> float: ...
+    @property
+    def height(self) -> float: ...
+
+
+def iou(a: Rectangle, b: Rectangle) -> float:
+    """Intersection over union of two boxes, from 0 to 1."""
+    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
+    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
     if width <= 0 or height <= 0:
         return 0.0
     shared = width * height
-    return shared / (one.width * one.height + other.width * other.height - shared)
+    return shared / (a.width * a.height + b.width * b.height - shared)
 
 
-def matches(ones: Sequence[Box], others: Sequence[Box], least: float) -> list[tuple[int, int]]:
-    """Pairs of positions of boxes with one label that overlap by `least` or more, each in one pair at most;
+def matches(firsts: Sequence[Box], seconds: Sequence[Box], min_iou: float) -> list[tuple[int, int]]:
+    """Pairs of positions of boxes with one label that overlap by `min_iou` or more, each in one pair at most;
     the best pairs first."""
     pairs = sorted(
         (-overlap, i, j)
-        for i, one in enumerate(ones)
-        for j, other in enumerate(others)
-        if one.label == other.label and (overlap := iou(one, other)) >= least
+        for i, first in enumerate(firsts)
+        for j, second in enumerate(seconds)
+        if first.label == second.label and (overlap := iou(first, second)) >= min_iou
     )
-    found: list[tuple[int, int]] = []
+    pairing: list[tuple[int, int]] = []
     taken: tuple[set[int], set[int]] = (set(), set())
     for _, i, j in pairs:
         if i not in taken[0] and j not in taken[1]:
-            found.append((i, j))
+            pairing.append((i, j))
             taken[0].add(i)
             taken[1].add(j)
-    return found
+    return pairing
 
 
-def agreement(ones: Sequence[Box], others: Sequence[Box], least: float) -> float:
+def agreement(firsts: Sequence[Box], seconds: Sequence[Box], min_iou: float) -> float:
     """F1 of one list against the other, from 0 to 1; two empty lists agree."""
-    if not ones and not others:
+    if not firsts and not seconds:
         return 1.0
-    return 2 * len(matches(ones, others, least)) / (len(ones) + len(others))
+    return 2 * len(matches(firsts, seconds, min_iou)) / (len(firsts) + len(seconds))

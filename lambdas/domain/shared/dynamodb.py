@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def query_pages(table: Table, query: dict[str, Any]) -> Iterator[Any]:
+    """Every page of a query, one request after the other."""
     while True:
         page = table.query(**query)
         yield page
@@ -24,11 +25,12 @@ def query_pages(table: Table, query: dict[str, Any]) -> Iterator[Any]:
 
 
 def get_item(table: Table, id: str) -> dict[str, Any] | None:
+    """The item with this id as it is now; None if there is none."""
     return table.get_item(Key={"id": id}, ConsistentRead=True).get("Item")
 
 
 def put_if(table: Table, item: dict[str, Any], condition: ConditionBase | None) -> bool:
-    """Write the item if the condition holds, or at once if there is none: whether it was written."""
+    """Write the item if the condition holds, or without one: whether it was written."""
     conditional: Any = {} if condition is None else {"ConditionExpression": condition}
     try:
         table.put_item(Item=item, **conditional)
@@ -51,15 +53,17 @@ def delete_if(table: Table, key: dict[str, str], condition: ConditionBase) -> bo
 
 
 def is_condition_failure(error: ClientError) -> bool:
+    """Whether a write was not done because its condition did not hold."""
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
 def to_item(value: Any) -> Any:
-    """DynamoDB holds decimals, not floats."""
+    """The value as DynamoDB takes it, with decimals for floats."""
     return json.loads(json.dumps(value), parse_float=Decimal)
 
 
 def from_item(value: Any) -> Any:
+    """The value as Python has it, with ints and floats for decimals."""
     if isinstance(value, dict):
         return {key: from_item(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -70,9 +74,9 @@ def from_item(value: Any) -> Any:
 
 
 def batch_get(table: Table, keys: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    """What DynamoDB leaves out of an answer is asked for again."""
-    asked: Any = {table.name: {"Keys": keys, "ConsistentRead": True}}
-    while asked:
-        found = table.meta.client.batch_get_item(RequestItems=asked)
-        yield from found["Responses"].get(table.name, [])
-        asked = found.get("UnprocessedKeys")
+    """The items of these keys; what DynamoDB leaves out of an answer is requested again."""
+    request: Any = {table.name: {"Keys": keys, "ConsistentRead": True}}
+    while request:
+        answer = table.meta.client.batch_get_item(RequestItems=request)
+        yield from answer["Responses"].get(table.name, [])
+        request = answer.get("UnprocessedKeys")

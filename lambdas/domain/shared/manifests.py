@@ -183,7 +183,7 @@ def _annotation(line: Mapping[str, Any]) -> tuple[Annotation, list[_BrokenError]
         )
     if types == {CLASSIFICATION_TYPE}:
         return Annotation(bucket, key, "classification", labels=_image_labels(attributes), **more), []
-    drawn = [found for value, metadata in attributes for found in _drawn(value, metadata)]
+    drawn = [box for value, metadata in attributes for box in _drawn(value, metadata)]
     size = _image_size(attributes)
     boxes, bad = _boxes(drawn, size)
     if len(boxes) > MAX_BOXES_PER_IMAGE:
@@ -196,10 +196,10 @@ def _annotation(line: Mapping[str, Any]) -> tuple[Annotation, list[_BrokenError]
 def _source(line: Mapping[str, Any], name: str) -> tuple[str, str]:
     if name not in line:
         raise _BrokenError("no_source_ref", f'the line names no image: add "{name}": "s3://bucket/key"')
-    found = _SOURCE_REF.fullmatch(line[name]) if isinstance(line[name], str) else None
-    if not found or not _is_key(found[2]):
+    match = _SOURCE_REF.fullmatch(line[name]) if isinstance(line[name], str) else None
+    if not match or not _is_key(match[2]):
         raise _BrokenError("bad_source_ref", f"{name} has to read s3://bucket/key, not {line[name]!r}"[:300])
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def _more(line: Mapping[str, Any], bucket: str) -> dict[str, Any]:

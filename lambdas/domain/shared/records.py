@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from lambdas.domain.shared.annotation import Kind
 from lambdas.domain.shared.dynamodb import from_item, to_item
 from lambdas.domain.shared.scores import LabelScore, Scores, Verdict
+
+if TYPE_CHECKING:
+    from lambdas.domain.shared.annotation import Kind
 
 LeaseName = Literal["retrain", "promote"]
 Outcome = Literal["running", "promoted", "rejected", "skipped", "failed"]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lambdas.domain.shared.annotation import DatasetType
-
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.shared.annotation import DatasetType
 
 _CHUNK = 1024 * 1024
 

@@ -50,7 +50,7 @@ def _release_if_dead(
     loop_state: LoopState,
     name: LeaseName,
     swept: Swept,
-    settle: Callable[[str, str], None],
+    end: Callable[[str, str], None],
 ) -> None:
     lease = loop_state.lease(name)
     if lease is None or lease.holder == CLOSED:
@@ -58,20 +58,20 @@ def _release_if_dead(
     ended, why = _ended(stepfunctions, lease.holder)
     if not ended:
         return
-    settle(lease.holder, why)
+    end(lease.holder, why)
     loop_state.release_lease(name, lease.holder)
     swept.leases.append(name)
 
 
 def _ended(stepfunctions: SFNClient, execution_arn: str) -> tuple[bool, str]:
     try:
-        found = stepfunctions.describe_execution(executionArn=execution_arn)
+        execution = stepfunctions.describe_execution(executionArn=execution_arn)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
             return True, "its execution is gone"
         raise
-    status = found["status"]
-    return status not in ("RUNNING", "PENDING_REDRIVE"), found.get(
+    status = execution["status"]
+    return status not in ("RUNNING", "PENDING_REDRIVE"), execution.get(
         "cause"
     ) or f"the execution {status.lower()}"
 

@@ -27,13 +27,11 @@ def resend_lost_events(
     now = datetime.now(UTC)
     keys = []
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="incoming/"):
-        for found in page.get("Contents", []):
-            age = (now - found["LastModified"]).total_seconds()
-            if resend_event_after_seconds < age < FORGET_SECONDS and not found["Key"].endswith("/"):
-                keys.append(found["Key"])
-                sqs.send_message(
-                    QueueUrl=queue_url, MessageBody=_created(bucket, found["Key"], found["Size"])
-                )
+        for item in page.get("Contents", []):
+            age = (now - item["LastModified"]).total_seconds()
+            if resend_event_after_seconds < age < FORGET_SECONDS and not item["Key"].endswith("/"):
+                keys.append(item["Key"])
+                sqs.send_message(QueueUrl=queue_url, MessageBody=_created(bucket, item["Key"], item["Size"]))
             if len(keys) == RESEND_LIMIT:
                 return keys
     return keys

@@ -7,15 +7,13 @@ inference").
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 
 from lambdas.domain.review.desk.task import Suggestions
 from lambdas.domain.review.results.consolidation import Consolidated
 from lambdas.domain.shared import boxes as shared_boxes
-
-_Z = 1.959964
+from lambdas.domain.shared.intervals import wilson
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Precision:
     @property
     def interval(self) -> tuple[float, float] | None:
         detections = self.confirmed + self.false
-        return wilson(self.confirmed, detections) if detections else None
+        return wilson(self.confirmed / detections, detections) if detections else None
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,3 @@ def tally(suggestions: Suggestions, result: Consolidated, iou: float) -> Tally:
     seen = Counter([*(box.label for box in boxes), *suggested])
     there = Counter([*(box.label for box in result.boxes), *result.labels])
     return Tally(confirmed=right, false=seen - right, missed=there - right)
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    share = successes / trials
-    square = _Z * _Z / trials
-    centre = (share + square / 2) / (1 + square)
-    spread = _Z / (1 + square) * math.sqrt(share * (1 - share) / trials + square / (4 * trials))
-    return max(0.0, centre - spread), min(1.0, centre + spread)

@@ -1,0 +1,39 @@
+"""What a function does not import: it would wait for it at every cold start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import json, sys
+import lambdas.{module}
+print(json.dumps(sorted(sys.modules)))
+"""
+REPORT = {"PIL", "lambdas.domain.report", "lambdas.domain.snapshot.snapshots"}
+API = {"aws_lambda_powertools.event_handler", "pydantic", "lambdas.http"}
+BATCH = {"asyncio", "aws_lambda_powertools.utilities.batch"}
+REVIEW = {"lambdas.domain.review.desk.task", "lambdas.domain.review.desk.tasks"}
+
+
+@pytest.mark.parametrize(
+    ("module", "unneeded"),
+    [
+        ("retrain", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
+        ("promote", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
+        ("detect", REPORT | API | REVIEW | {"lambdas.domain.catalogue.images"}),
+        ("rekognition_project", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
+        ("sweep", {"PIL", "lambdas.domain.report"} | API | BATCH),
+    ],
+)
+def test_a_function_does_not_wait_for_what_it_has_no_use_for(module: str, unneeded: set[str]) -> None:
+    command = [sys.executable, "-c", SCRIPT.format(module=module)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = set(json.loads(done.stdout))
+    assert "boto3" in imported
+    assert imported & unneeded == set()
