@@ -59,13 +59,13 @@ class _Watch:
 
 
 def _own_seconds(loop: Loop, run: Run, watch: _Watch) -> float:
-    name = str(run.version)
-    (version,) = loop.rekognition.describe_project_versions(
-        ProjectArn=loop.outputs["ProjectArn"], VersionNames=[name]
+    version = str(run.version)
+    (description,) = loop.rekognition.describe_project_versions(
+        ProjectArn=loop.outputs["ProjectArn"], VersionNames=[version]
     )["ProjectVersionDescriptions"]
-    training = (version["TrainingEndTimestamp"] - version["CreationTimestamp"]).total_seconds()
-    running = watch.seen[name, "RUNNING"]
-    starting = running - watch.seen.get((name, "STARTING"), running)
+    training = (description["TrainingEndTimestamp"] - description["CreationTimestamp"]).total_seconds()
+    running = watch.seen[version, "RUNNING"]
+    starting = running - watch.seen.get((version, "STARTING"), running)
     own: float = running - _settled(loop, run) - training - starting
     return own
 

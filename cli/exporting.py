@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from cli import words
+from cli import formatting
 from cli.deployment import CONFIG, Deployment
 from cli.importing.progress import Meter, meter
 from cli.output import CommandError
@@ -183,7 +183,7 @@ def run(session: Session, path: Path, options: Options) -> None:
     }
     session.print_result(document, lambda: _show(session.out.console, document))
     if downloads.missing:
-        raise CommandError(f"{words.count(len(downloads.missing), 'image')} could not be downloaded")
+        raise CommandError(f"{formatting.count(len(downloads.missing), 'image')} could not be downloaded")
 
 
 def _check_target(path: Path) -> None:
@@ -290,6 +290,6 @@ _OF_BOXES = ("coco", "yolo")
 def _show(console: Console, document: dict[str, Any]) -> None:
     counts = ", ".join(f"{count} {type}" for type, count in sorted(document["images"].items()))
     console.print(f"{document['path']}: {document['format']}, {counts}", markup=False, soft_wrap=True)
-    console.print(f"{words.count(document['downloaded'], 'image')} downloaded")
+    console.print(f"{formatting.count(document['downloaded'], 'image')} downloaded")
     for key in document["missing"][:10]:
         console.print(f"missing: {key}", style="yellow", markup=False)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import words
+from cli import formatting
 from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.retrain import notification
 from lambdas.domain.shared.records import ModelVersion, Run, RunStep, SnapshotSummary
@@ -50,9 +50,9 @@ def show_runs(console: Console, runs: Sequence[Run]) -> None:
             run.trigger or "",
             outcome(run),
             run.version or "",
-            words.f1(run.f1),
-            words.seconds(run.seconds),
-            words.usd(run.estimated_usd),
+            formatting.f1(run.f1),
+            formatting.seconds(run.seconds),
+            formatting.usd(run.estimated_usd),
             escape(run.reason or ""),
         )
     console.print(table)
@@ -65,15 +65,15 @@ def show_run(console: Console, run: Run) -> None:
         ("outcome", outcome(run)),
         ("reason", escape(run.reason or "")),
         ("trigger", run.trigger or ""),
-        ("started", words.moment(run.started_at)),
-        ("took", words.seconds(run.seconds)),
+        ("started", formatting.moment(run.started_at)),
+        ("took", formatting.seconds(run.seconds)),
         ("version", run.version or ""),
         ("snapshot", run.snapshot or ""),
         ("images", _images(run.images)),
         ("flagged", _flagged(run)),
-        ("F1", words.f1(run.f1)),
-        ("billable training", words.seconds(run.billable_seconds)),
-        ("estimated cost", "" if run.estimated_usd is None else f"{words.usd(run.estimated_usd)} USD"),
+        ("F1", formatting.f1(run.f1)),
+        ("billable training", formatting.seconds(run.billable_seconds)),
+        ("estimated cost", "" if run.estimated_usd is None else f"{formatting.usd(run.estimated_usd)} USD"),
         ("execution", run.execution or ""),
     ]
     _facts(console, facts)
@@ -90,7 +90,7 @@ def _flagged(run: Run) -> str:
 def outcome(run: Run) -> str:
     """A run's outcome in its colour, as Rich markup."""
     name = run.outcome or ""
-    style = words.OUTCOME_STYLES.get(name, "cyan")
+    style = formatting.OUTCOME_STYLES.get(name, "cyan")
     return f"[{style}]{name}[/{style}]"
 
 
@@ -176,11 +176,11 @@ def show_versions(console: Console, entries: Sequence[VersionEntry]) -> None:
         version = entry.version
         table.add_row(
             version.id,
-            words.f1(version.f1),
+            formatting.f1(version.f1),
             _state(entry),
             version.snapshot or "",
-            words.moment(version.created_at),
-            words.moment(version.promoted_at),
+            formatting.moment(version.created_at),
+            formatting.moment(version.promoted_at),
             version.run or "",
         )
     console.print(table)
@@ -193,11 +193,11 @@ def show_version(console: Console, entry: VersionEntry) -> None:
         ("version", version.id),
         ("state", _state(entry)),
         ("reason", escape(version.reason or "")),
-        ("F1", words.f1(version.f1)),
-        ("F1 through the endpoint", words.f1(version.shadow.f1 if version.shadow else None)),
-        ("created", words.moment(version.created_at)),
-        ("promoted", words.moment(version.promoted_at)),
-        ("retired", words.moment(version.retired_at)),
+        ("F1", formatting.f1(version.f1)),
+        ("F1 through the endpoint", formatting.f1(version.shadow.f1 if version.shadow else None)),
+        ("created", formatting.moment(version.created_at)),
+        ("promoted", formatting.moment(version.promoted_at)),
+        ("retired", formatting.moment(version.retired_at)),
         ("trained on", entry.snapshot_location),
         ("by run", version.run or ""),
         ("ARN", version.arn or ""),
@@ -224,7 +224,7 @@ def show_labels(console: Console, labels: Sequence[LabelScore]) -> None:
 
 def _state(entry: VersionEntry) -> str:
     state = "champion" if entry.champion else entry.version.state or ""
-    style = words.STATE_STYLES.get(state)
+    style = formatting.STATE_STYLES.get(state)
     return f"[{style}]{state}[/{style}]" if style else state
 
 
@@ -241,7 +241,7 @@ def _facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
 def _verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         style = "green" if verdict.passed else "yellow"
-        console.print(words.verdict(verdict), style=style, markup=False)
+        console.print(formatting.verdict(verdict), style=style, markup=False)
 
 
 def _names(records: Sequence[Run | ModelVersion]) -> str:

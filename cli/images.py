@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import drawing, words
+from cli import drawing, formatting
 from cli.deployment import Deployment
 from cli.output import CommandError
 from lambdas.domain.catalogue import curation, split_ledger
@@ -167,8 +167,8 @@ def show(console: Console, image: dict[str, Any]) -> None:
     for box in image["boxes"]:
         place = f"left {box['left']}, top {box['top']}, {box['width']} x {box['height']}"
         table.add_row("", f"{escape(box['label'])}: {place}")
-    table.add_row("registered", words.moment(image["registered_at"]))
-    table.add_row("changed", words.moment(image["changed_at"]))
+    table.add_row("registered", formatting.moment(image["registered_at"]))
+    table.add_row("changed", formatting.moment(image["changed_at"]))
     for number, source in enumerate(image["sources"]):
         table.add_row("" if number else "source", escape(source))
     if "drawn" in image:
@@ -285,7 +285,7 @@ def _box(box: dict[str, Any]) -> Box:
 def _from_manifest(path: Path) -> Labels:
     lines = list(manifests.numbered_lines([path.read_bytes()]))
     if len(lines) != 1:
-        raise ValueError(f"{words.count(len(lines), 'line')}; one is needed, about this image")
+        raise ValueError(f"{formatting.count(len(lines), 'line')}; one is needed, about this image")
     number, line = lines[0]
     annotation = manifests.parse_line(line, number)
     return Labels(annotation.kind, annotation.labels, annotation.boxes)

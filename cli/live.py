@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from cli import words
+from cli import formatting
 from cli.following import Display, Phase, now
 
 HEARTBEAT_SECONDS = 60.0
@@ -52,7 +52,7 @@ class _Steps:
         grid.add_column()
         moment = now()
         for phase in self._phases:
-            took = words.seconds(phase.seconds(moment))
+            took = formatting.seconds(phase.seconds(moment))
             if phase.ended:
                 grid.add_row(Text("ok", style="green"), phase.name, Text(took, style="dim"), "")
             else:
@@ -76,11 +76,13 @@ class Lines:
         moment = now()
         ended = [phase for phase in phases if phase.ended]
         for phase in ended[self._told :]:
-            self._say(f"  {phase.name}: {words.seconds(phase.seconds(moment))}")
+            self._say(f"  {phase.name}: {formatting.seconds(phase.seconds(moment))}")
         self._told = len(ended)
         if len(phases) > len(ended) and time.monotonic() - self._spoke > HEARTBEAT_SECONDS:
             current = phases[-1]
-            self._say(f"  {current.name}: {words.seconds(current.seconds(moment))} so far {detail}".rstrip())
+            self._say(
+                f"  {current.name}: {formatting.seconds(current.seconds(moment))} so far {detail}".rstrip()
+            )
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import following, words
+from cli import following, formatting
 from cli.deployment import Deployment
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
@@ -167,7 +167,7 @@ def _waiting_words(waiting: dict[str, Any]) -> list[tuple[str, str]]:
     """Annotated images that have not come."""
     if not waiting["count"]:
         return []
-    count = words.count(waiting["count"], "image")
+    count = formatting.count(waiting["count"], "image")
     told = f"{count} named by annotation files have not come; missing for the longest:"
     return [("missing", told), *(("", escape(key)) for key in waiting["longest"])]
 
@@ -181,12 +181,11 @@ def _new(found: dict[str, Any]) -> str:
 def _run_words(found: dict[str, Any]) -> str:
     run, promotion = found["run"], found["promotion"]
     if run:
-        step = f"{run['step']} for {words.seconds(run['step_seconds'])}"
-        return f"[cyan]{run['id']} under way for {words.seconds(run['seconds'])}: {step}[/cyan]"
+        step = f"{run['step']} for {formatting.seconds(run['step_seconds'])}"
+        return f"[cyan]{run['id']} under way for {formatting.seconds(run['seconds'])}: {step}[/cyan]"
     if promotion:
-        return (
-            f"[cyan]promotion {promotion['holder']} under way since {words.moment(promotion['since'])}[/cyan]"
-        )
+        since = formatting.moment(promotion["since"])
+        return f"[cyan]promotion {promotion['holder']} under way since {since}[/cyan]"
     return "none under way"
 
 
@@ -194,15 +193,15 @@ def _champion_words(found: dict[str, Any]) -> str:
     champion = found["champion"]
     if champion is None:
         return "none yet: the first version that passes both gates"
-    f1 = f", F1 {words.f1(champion['f1'])}" if champion["f1"] is not None else ""
-    return f"[green]{champion['version']}[/green] since {words.moment(champion['since'])}{f1}"
+    f1 = f", F1 {formatting.f1(champion['f1'])}" if champion["f1"] is not None else ""
+    return f"[green]{champion['version']}[/green] since {formatting.moment(champion['since'])}{f1}"
 
 
 def _running_words(found: dict[str, Any]) -> list[str]:
     if not found["running"]:
         return ["no model; nothing is paid for inference"]
     return [
-        f"{version['version']} {version['status']}, {words.usd(version['usd_per_hour'])} USD an hour for"
-        f" {words.count(version['inference_units'], 'inference unit')}"
+        f"{version['version']} {version['status']}, {formatting.usd(version['usd_per_hour'])} USD an hour for"
+        f" {formatting.count(version['inference_units'], 'inference unit')}"
         for version in found["running"]
     ]

@@ -1,6 +1,6 @@
-"""`python -m demo`: the whole loop on generated pictures, on an embedded stack of its own.
+"""The demo, `python -m demo`: the whole loop on generated images, on an embedded stack of its own.
 
-DEMO_KEEP=1 leaves the stack up, to look around in it.
+DEMO_KEEP=1 leaves the stack running, to look around in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli import words
+from cli import formatting
 from demo.story import PARTS, TRAINING_STEPS, Story, clear
 from demo.watch import NotAsPromisedError
 from local import embedded
@@ -26,6 +26,7 @@ LOG_WIDTH = 140
 
 
 def main(*, review_by_person: bool = False) -> int:
+    """Run the demo: its exit code."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = LOG_WIDTH
@@ -35,8 +36,8 @@ def main(*, review_by_person: bool = False) -> int:
     clear(OUTPUT)
     try:
         story = Story(console, _start(console), Path(os.path.relpath(OUTPUT)), review_by_person)
-        story.took.append(("Start the embedded stack", time.monotonic() - began))
-        story.tell()
+        story.durations.append(("Start the embedded stack", time.monotonic() - began))
+        story.run()
     except KeyboardInterrupt:
         console.print("\nInterrupted", style="yellow")
         return 130
@@ -51,14 +52,14 @@ def main(*, review_by_person: bool = False) -> int:
 
 
 def _interrupt(*_: object) -> None:
-    """A demo that is told to end leaves no stack behind either."""
+    """End as with Ctrl-C, so that no stack is left behind."""
     raise KeyboardInterrupt
 
 
 def _start(console: Console) -> embedded.Running:
     with console.status("Starting the embedded stack: MiniStack and the Custom Labels engine"):
         stack = embedded.start(HOME, variables={"LABELLOOP_TRAINING_STEPS": TRAINING_STEPS})
-    # Nothing of the user's own AWS settings may lead anywhere else.
+    # The user's own AWS settings must not lead to an account.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ.update(stack.environment)
@@ -68,10 +69,10 @@ def _start(console: Console) -> embedded.Running:
 
 def _times(console: Console, story: Story, total: float) -> None:
     console.print("\n[bold]Time taken[/bold]")
-    for title, seconds in story.took:
-        console.print(f"  {words.seconds(seconds):>12}  {title}", markup=False)
-    console.print(f"  {words.seconds(total):>12}  all of it", style="bold")
-    console.print(f"\nAnnotated pictures: {story.output}/")
+    for title, seconds in story.durations:
+        console.print(f"  {formatting.seconds(seconds):>12}  {title}", markup=False)
+    console.print(f"  {formatting.seconds(total):>12}  in all", style="bold")
+    console.print(f"\nImages with their detections: {story.output}/")
 
 
 def _explain(console: Console, error: Exception) -> None:
@@ -80,7 +81,7 @@ def _explain(console: Console, error: Exception) -> None:
     console.print(f"\nEnd of {log}:", style="dim", markup=False)
     console.print("\n".join(lines), style="dim", markup=False)
     if isinstance(error, NotAsPromisedError | embedded.EmbeddedStackError):
-        console.print(f"\nNot as promised: {error}", style="bold red", markup=False, soft_wrap=True)
+        console.print(f"\nThe demo failed: {error}", style="bold red", markup=False, soft_wrap=True)
     else:
         console.print_exception()
 
@@ -89,7 +90,9 @@ def _leave(console: Console, keep: bool) -> None:
     stack = embedded.running(HOME)
     if stack and keep:
         environment = embedded.write_environment(stack, PARTS)
-        console.print(f"The stack is still up: `. {os.path.relpath(environment)}`, then `labelloop status`.")
+        console.print(
+            f"The stack is still running: `. {os.path.relpath(environment)}`, then `labelloop status`."
+        )
         console.print("The next demo replaces it; `python -m demo stop` stops it.")
     elif stack:
         with console.status("Stopping the embedded stack"):
@@ -97,18 +100,20 @@ def _leave(console: Console, keep: bool) -> None:
 
 
 def stop() -> int:
-    """Stop the stack that DEMO_KEEP left up."""
+    """Stop the stack that DEMO_KEEP left running."""
     return 0 if embedded.stop(HOME) else 1
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m demo", description="Show the whole loop.")
+    parser = argparse.ArgumentParser(
+        prog="python -m demo", description="Show the whole loop on generated images."
+    )
     parser.add_argument("command", nargs="?", choices=["show", "stop"], default="show")
     parser.add_argument(
         "--review",
         choices=["script", "me"],
         default="script",
-        help="who answers at the review desk for pictures without labels (default: a script)",
+        help="who labels the images without labels at the review desk (default: a script)",
     )
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""The pictures that nobody has labelled, at the review desk: answered by a script, or by whoever watches."""
+"""The review of images without labels: a script answers at the review desk, or whoever watches the demo."""
 
 from __future__ import annotations
 
@@ -21,69 +21,74 @@ from local.people import Person
 from local.scenes import Scene
 
 REVIEWER, GROUP = "reviewer", "reviewers"
-SAME = 0.5
-"""Overlap from which a box that was drawn in advance is that of a part."""
-SCRIPT_PATIENCE, PERSON_PATIENCE = 120, 3600
+MIN_IOU = 0.5
+"""Intersection over union from which a suggested box counts as that of a part."""
+SCRIPT_SECONDS, PERSON_SECONDS = 120, 3600
+"""Time that the review may take."""
 
 
 @dataclass
-class Answered:
-    """How the review went: tasks, the parts in them, and how many of those the champion had drawn."""
+class ReviewCounts:
+    """Numbers of the review: tasks, the parts on their images, and those that the champion suggested."""
 
     tasks: int = 0
     parts: int = 0
-    drawn: int = 0
+    suggested: int = 0
 
 
-def by_script(console: Console, stack: Running, deployment: Deployment, scenes: Iterable[Scene]) -> Answered:
-    """A script says what the pictures show, over the HTTP API that the console's page speaks."""
+def by_script(
+    console: Console, stack: Running, deployment: Deployment, scenes: Iterable[Scene]
+) -> ReviewCounts:
+    """Let a script label the images, over the HTTP API that the console uses."""
     truth = {hashlib.sha256(scene.jpeg()).hexdigest(): scene for scene in scenes}
     reviewer = _reviewer(stack, deployment)
     desk = ConsoleClient(deployment.console_address)
     desk.sign_in(reviewer.name, reviewer.password)
-    told = Answered()
-    with watch.bar(console, "pictures reviewed", len(truth)) as tell:
+    counts = ReviewCounts()
+    with watch.bar(console, "images reviewed", len(truth)) as show_done:
 
         def all_answered() -> bool:
             for task in desk.ask("POST", "/api/claims", {"count": 3})["tasks"]:
-                answer(desk, task, truth, told)
-                tell(told.tasks)
-            return told.tasks >= len(truth)
+                answer(desk, task, truth, counts)
+                show_done(counts.tasks)
+            return counts.tasks >= len(truth)
 
-        watch.until(all_answered, SCRIPT_PATIENCE, f"{len(truth)} pictures are reviewed")
-    return told
+        watch.until(all_answered, SCRIPT_SECONDS, f"{len(truth)} images are reviewed")
+    return counts
 
 
-def answer(desk: ConsoleClient, task: Mapping[str, Any], truth: Mapping[str, Scene], told: Answered) -> None:
-    """Say of one task what its picture truly shows."""
+def answer(
+    desk: ConsoleClient, task: Mapping[str, Any], truth: Mapping[str, Scene], counts: ReviewCounts
+) -> None:
+    """Answer a task with the boxes that its image was made with."""
     parts = [Box(**asdict(box)) for box in truth[task["image"]].boxes]
-    drawn = [
+    suggested = [
         Box(box["label"], box["left"], box["top"], box["width"], box["height"])
         for box in task["suggestions"]["boxes"]
     ]
-    said = {"verdict": "labelled", "boxes": [asdict(box) for box in parts], "seconds": 1.0}
-    desk.ask("POST", f"/api/tasks/{task['id']}/answer", said)
-    told.tasks += 1
-    told.parts += len(parts)
-    told.drawn += len(boxes.matches(drawn, parts, SAME))
+    labels = {"verdict": "labelled", "boxes": [asdict(box) for box in parts], "seconds": 1.0}
+    desk.ask("POST", f"/api/tasks/{task['id']}/answer", labels)
+    counts.tasks += 1
+    counts.parts += len(parts)
+    counts.suggested += len(boxes.matches(suggested, parts, MIN_IOU))
 
 
-def by_person(console: Console, stack: Running, deployment: Deployment, pictures: int) -> None:
-    """Wait until whoever watches has answered them all."""
+def by_person(console: Console, stack: Running, deployment: Deployment, images: int) -> None:
+    """Wait until whoever watches the demo has answered all tasks."""
     reviewer = _reviewer(stack, deployment)
-    console.print(f"  Your turn: {pictures} pictures wait for you at the review desk", style="bold")
+    console.print(f"  Your turn: {images} images wait for you at the review desk", style="bold")
     console.print(f"    {deployment.console_address}", markup=False, soft_wrap=True)
     console.print(
         f"    sign in as {reviewer.name}, password {reviewer.password}", markup=False, soft_wrap=True
     )
-    with watch.bar(console, "pictures reviewed", pictures) as tell:
+    with watch.bar(console, "images reviewed", images) as show_done:
 
         def none_left() -> bool:
             left = catalogue_images.count_by_status(deployment.catalogue)["unlabelled"]
-            tell(pictures - left)
+            show_done(images - left)
             return left == 0
 
-        watch.until(none_left, PERSON_PATIENCE, "you have reviewed every picture")
+        watch.until(none_left, PERSON_SECONDS, "you have reviewed every image")
 
 
 def _reviewer(stack: Running, deployment: Deployment) -> Person:

@@ -1,4 +1,4 @@
-"""The demo's story: a detector that gets better, is not made worse, and never stops answering."""
+"""The steps of the demo: a detector that gets better, is not made worse, and never stops answering."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli import detect, drawing, history, status, words
+from cli import detect, drawing, formatting, history, status
 from cli.deployment import Deployment
 from demo import drops, review, watch
 from demo.traffic import Traffic
@@ -28,7 +28,7 @@ from local.scenes import Scene, classification_scenes, detection_scenes, mislabe
 
 PARTS, SCENES = "parts", "scenes"
 FIRST, WRONG, UNLABELLED, TRAYS, UNSEEN = 80, 80, 12, 36, 6
-"""Pictures in each drop."""
+"""Images of each drop."""
 
 TUNING = {
     "min_new_images": "20",
@@ -40,42 +40,47 @@ TUNING = {
     "label_f1_tolerance": "0.4",
 }
 TRAINING_STEPS = "200"
-"""A training may take no more: the demo shall be over before the coffee is. Steps, not seconds: where the
-machine is busy it takes longer, and ends as well."""
+"""Steps of a training at most, so that the demo is short. Steps and not seconds, because on a busy machine
+they take longer and lead to the same model."""
 
 
 @dataclass
 class Story:
+    """One run of the demo."""
+
     console: Console
     stack: embedded.Running
     output: Path
     review_by_person: bool = False
-    took: list[tuple[str, float]] = field(default_factory=list)
+    durations: list[tuple[str, float]] = field(default_factory=list)
+    """Title and seconds of every step, in order."""
     runs: list[tuple[str, Run]] = field(default_factory=list)
     """Deployment and record of every run, in order."""
 
-    def tell(self) -> None:
-        """Everything, from the deployment to the pictures.
+    def run(self) -> None:
+        """Run all steps, from the deployment to the images with their detections.
 
         Raises:
-            NotAsPromisedError: something did not happen as it should.
+            NotAsPromisedError: a step did not end as it should.
         """
         with self._step(f"Deploy {PARTS} with the CDK CLI, IAM enforced"), self.console.status("cdk deploy"):
             self._deploy(PARTS)
         parts = Deployment.find(PARTS)
         self._first_drop(parts)
         unseen = list(detection_scenes(UNSEEN, seed=99))
-        pictures = [scene.jpeg() for scene in unseen]
+        images = [scene.jpeg() for scene in unseen]
         application = Deployment.find(PARTS)  # boto3's resources are not for two threads at once
-        detect.ask(application, pictures[0])
+        detect.ask(application, images[0])
         with (
-            Traffic(lambda body: detect.ask(application, body)[0], pictures) as traffic,
+            Traffic(lambda body: detect.ask(application, body)[0], images) as traffic,
             ThreadPoolExecutor(1) as pool,
         ):
-            # Nothing is lost if the training on wrong labels has to share the processor.
+            # Meanwhile: the training on wrong labels may share the processor, its model is rejected anyway.
             deploying = pool.submit(self._deploy, SCENES)
             truth = self._wrong_drop(parts, traffic)
-            self.console.print(f"\n{SCENES} was deployed meanwhile in {words.seconds(deploying.result())}")
+            self.console.print(
+                f"\n{SCENES} was deployed meanwhile in {formatting.seconds(deploying.result())}"
+            )
             scenes = Deployment.find(SCENES)
             reviewed = self._review(parts)
             self._corrected_drop(parts, truth, reviewed, traffic)
@@ -90,15 +95,17 @@ class Story:
         return embedded.deploy(self.stack, name=name, context=TUNING)
 
     def _first_drop(self, parts: Deployment) -> None:
-        with self._step(f"Drop 1: {FIRST} pictures with a manifest; the first model"):
+        with self._step(f"Drop 1: {FIRST} images with a manifest; the first model"):
             good = list(detection_scenes(FIRST, seed=1))
             self._drop(parts, "first", good, good)
             watch.registered(self.console, parts, FIRST)
             self._expect(parts, "promoted", None)
 
     def _wrong_drop(self, parts: Deployment, traffic: Traffic) -> list[Scene]:
-        """What the pictures truly show."""
-        with self._step(f"Drop 2: {WRONG} pictures with wrong labels; the gate refuses, v1 serves on"):
+        """Returns the scenes with their true labels."""
+        with self._step(
+            f"Drop 2: {WRONG} images with wrong labels; the gate rejects the model, v1 stays champion"
+        ):
             truth = list(detection_scenes(WRONG, seed=2))
             champion = parts.loop_state.champion()
             self._drop(parts, "wrong", truth, list(mislabelled(truth)))
@@ -109,20 +116,19 @@ class Story:
         return truth
 
     def _review(self, parts: Deployment) -> int:
-        """How many of the pictures are labelled now; a person may have found some unusable."""
-        with self._step(f"{UNLABELLED} pictures without labels; people say what is on them"):
+        """Returns the number of images that are labelled now; a person may have called some unusable."""
+        with self._step(f"{UNLABELLED} images without labels; people label them"):
             scenes = list(detection_scenes(UNLABELLED, seed=3))
-            with watch.bar(self.console, "pictures dropped", UNLABELLED) as tell:
-                sent = iter(range(1, UNLABELLED + 1))
-                drops.send_unlabelled(parts, scenes, lambda: tell(next(sent)))
+            with watch.bar(self.console, "images dropped", UNLABELLED) as show_done:
+                drops.send_unlabelled(parts, scenes, show_done)
             if self.review_by_person:
                 watch.registered(self.console, parts, UNLABELLED, "unlabelled")
                 review.by_person(self.console, self.stack, parts, UNLABELLED)
             else:
                 self.console.print("  a script answers for the people, over the HTTP API of the review desk")
-                told = review.by_script(self.console, self.stack, parts, scenes)
+                counts = review.by_script(self.console, self.stack, parts, scenes)
                 self.console.print(
-                    f"  {told.drawn} of their {told.parts} parts were drawn in advance by the champion"
+                    f"  the champion had suggested {counts.suggested} of their {counts.parts} parts"
                 )
                 watch.registered(self.console, parts, FIRST + WRONG + UNLABELLED)
         return catalogue_images.count_by_status(parts.catalogue)["labelled"] - FIRST - WRONG
@@ -136,28 +142,27 @@ class Story:
             record = self._expect(parts, "promoted", traffic)
             images = record.images.train_images + record.images.test_images if record.images else 0
             if images != FIRST + WRONG + reviewed:
-                raise NotAsPromisedError(f"{images} pictures were learned from, not all that are labelled")
+                raise NotAsPromisedError(f"{images} images were trained with, not all that are labelled")
             watch.until(lambda: record.version in traffic.answers, 20, "the new champion answers")
             self.console.print(f"  {traffic.asked - before} detections during this run and its switch")
             _none_failed(traffic)
 
     def _classification(self, scenes: Deployment, traffic: Traffic) -> list[Scene]:
-        with self._step(f"Another deployment, {SCENES}: {TRAYS} pictures labelled by their folders"):
+        with self._step(f"Another deployment, {SCENES}: {TRAYS} images labelled by their folders"):
             trays = list(classification_scenes(TRAYS, seed=4))
-            with watch.bar(self.console, "pictures dropped", TRAYS) as tell:
-                sent = iter(range(1, TRAYS + 1))
-                drops.send_by_folder(scenes, trays, lambda: tell(next(sent)))
+            with watch.bar(self.console, "images dropped", TRAYS) as show_done:
+                drops.send_by_folder(scenes, trays, show_done)
             watch.registered(self.console, scenes, TRAYS)
             self._expect(scenes, "promoted", traffic)
         unseen = list(classification_scenes(3, seed=98))
-        with self._step("A picture put under detect/ gets its answer under results/"):
+        with self._step("An image put under detect/ gets its result under results/"):
             self._ask_by_bucket(scenes, unseen[0])
         return unseen
 
     def _ask_by_bucket(self, deployment: Deployment, scene: Scene) -> None:
         key = f"detect/{scene.name}.jpg"
         deployment.s3.put_object(Bucket=deployment.bucket, Key=key, Body=scene.jpeg())
-        with self.console.status("waiting for the answer"):
+        with self.console.status("waiting for the result"):
             result = watch.until(
                 lambda: _json(deployment, result_key(key)), 60, f"{result_key(key)} is there"
             )
@@ -167,40 +172,38 @@ class Story:
             raise NotAsPromisedError(f"{result_key(key)} has no labels: {result}")
 
     def _draw(self, deployment: Deployment, unseen: Sequence[Scene]) -> None:
-        with self._step(f"{len(unseen)} pictures that {deployment.name} has never seen"):
+        with self._step(f"{len(unseen)} images that {deployment.name} has never seen"):
             for scene in unseen:
                 body = scene.jpeg()
-                _, found = detect.ask(deployment, body)
-                drawing.save(
-                    drawing.annotate(body, found), self.output / deployment.name / f"{scene.name}.jpg"
-                )
-            self.console.print(f"  drawn into {self.output / deployment.name}", markup=False)
+                _, labels = detect.ask(deployment, body)
+                target = self.output / deployment.name / f"{scene.name}.jpg"
+                drawing.save(drawing.annotate(body, labels), target)
+            self.console.print(f"  written to {self.output / deployment.name}", markup=False)
 
     def _ending(self, parts: Deployment, traffic: Traffic) -> None:
         self.console.print("\n[bold]Model versions[/bold]")
         self.console.print(_versions(self.runs))
         self.console.print("\n[bold]labelloop status[/bold]")
         status.show(self.console, status.gather(parts))
-        slowest = f"the slowest took {words.seconds(traffic.slowest)}"
-        self.console.print(f"\n[bold green]{traffic.words()}[/bold green]; {slowest}")
+        slowest = f"the slowest took {formatting.seconds(traffic.slowest)}"
+        self.console.print(f"\n[bold green]{traffic.summary()}[/bold green]; {slowest}")
         _none_failed(traffic)
 
     # What steps have in common
 
     def _drop(
-        self, deployment: Deployment, name: str, pictures: Sequence[Scene], labelled: Sequence[Scene]
+        self, deployment: Deployment, name: str, images: Sequence[Scene], labelled: Sequence[Scene]
     ) -> None:
-        """Labels may come before their pictures: so none of these is put before people."""
+        """Drop a manifest, and then the images: so none of them goes to people for its labels."""
         drops.send_manifest(deployment, name, labelled)
-        self.console.print(f"  {name}.manifest dropped: the boxes of {len(labelled)} pictures")
-        if not pictures:
+        self.console.print(f"  {name}.manifest dropped: the boxes of {len(labelled)} images")
+        if not images:
             return
-        with watch.bar(self.console, "pictures dropped", len(pictures)) as tell:
-            sent = iter(range(1, len(pictures) + 1))
-            drops.send_pictures(deployment, pictures, lambda: tell(next(sent)))
+        with watch.bar(self.console, "images dropped", len(images)) as show_done:
+            drops.send_images(deployment, images, show_done)
 
     def _expect(self, deployment: Deployment, outcome: str, traffic: Traffic | None) -> Run:
-        """Follow the next run, which has to end so."""
+        """Follow the next run, which has to have this outcome: its record."""
         known = {record.id for name, record in self.runs if name == deployment.name}
         record = watch.next_run(self.console, deployment, known, traffic)
         self.runs.append((deployment.name, record))
@@ -217,12 +220,12 @@ class Story:
         began = time.monotonic()
         self.console.print(f"\n[bold cyan]{title}[/bold cyan]")
         yield
-        self.took.append((title, time.monotonic() - began))
-        self.console.print(f"  done in {words.seconds(self.took[-1][1])}", style="dim")
+        self.durations.append((title, time.monotonic() - began))
+        self.console.print(f"  done in {formatting.seconds(self.durations[-1][1])}", style="dim")
 
 
 def clear(output: Path) -> None:
-    """Remove what the last demo drew."""
+    """Remove the images that the last demo has written."""
     for name in (PARTS, SCENES):
         shutil.rmtree(output / name, ignore_errors=True)
 
@@ -233,13 +236,13 @@ def _none_failed(traffic: Traffic) -> None:
 
 
 def _json(deployment: Deployment, key: str) -> dict[str, Any] | None:
-    """A JSON object of the bucket; None while it is not there."""
+    """A JSON object of the bucket; None if there is no such key."""
     try:
         body = deployment.s3.get_object(Bucket=deployment.bucket, Key=key)["Body"]
     except deployment.s3.exceptions.NoSuchKey:
         return None
-    found: dict[str, Any] = json.load(body)
-    return found
+    document: dict[str, Any] = json.load(body)
+    return document
 
 
 def _versions(runs: Sequence[tuple[str, Run]]) -> Table:
@@ -248,14 +251,14 @@ def _versions(runs: Sequence[tuple[str, Run]]) -> Table:
         table.add_column(column, justify="right" if column in ("F1", "training", "run") else "left")
     table.add_column("verdicts", overflow="fold")
     for deployment, record in runs:
-        verdicts = "; ".join(words.verdict(verdict) for verdict in record.verdicts)
+        verdicts = "; ".join(formatting.verdict(verdict) for verdict in record.verdicts)
         table.add_row(
             deployment,
             record.version or "",
-            words.f1(record.f1),
+            formatting.f1(record.f1),
             history.outcome(record),
-            words.seconds(record.billable_seconds),
-            words.seconds(record.seconds),
+            formatting.seconds(record.billable_seconds),
+            formatting.seconds(record.seconds),
             verdicts,
         )
     return table

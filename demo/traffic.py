@@ -1,4 +1,4 @@
-"""An application that goes on asking the champion, whatever the loop does meanwhile."""
+"""An application that asks the champion all the time, whatever the loop does meanwhile."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from types import TracebackType
 PAUSE_SECONDS = 0.6
 
 Ask = Callable[[bytes], str]
-"""Puts a picture through the champion: the name of the version that answered."""
+"""Asks the champion about an image: the name of the version that answered."""
 
 
 class Traffic:
-    """Detections one after the other, from `with` to its end, counted by the version that answered."""
+    """Sends detections one after the other while the `with` block runs, and counts them by version."""
 
-    def __init__(self, ask: Ask, pictures: Sequence[bytes], pause_seconds: float = PAUSE_SECONDS) -> None:
-        self._ask, self._pictures, self._pause = ask, pictures, pause_seconds
+    def __init__(self, ask: Ask, images: Sequence[bytes], pause_seconds: float = PAUSE_SECONDS) -> None:
+        self._ask, self._images, self._pause = ask, images, pause_seconds
         self._answers: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self.failures: list[str] = []
         self.slowest = 0.0
-        """Seconds that the slowest answer took."""
+        """Seconds of the slowest answer."""
 
     def __enter__(self) -> Traffic:
         self._thread.start()
@@ -46,24 +46,25 @@ class Traffic:
 
     @property
     def asked(self) -> int:
+        """Detections that were asked for, with those that failed."""
         return sum(self.answers.values()) + len(self.failures)
 
-    def words(self) -> str:
-        """How it went so far, in one line."""
+    def summary(self) -> str:
+        """The counts so far, in one line."""
         served = ", ".join(f"{number} by {name.split('-')[0]}" for name, number in self.answers.items())
         return f"{self.asked} detections{f' ({served})' if served else ''}, {len(self.failures)} failed"
 
     def _run(self) -> None:
-        for picture in cycle(self._pictures):
+        for image in cycle(self._images):
             if self._ended.is_set():
                 return
-            self._once(picture)
+            self._once(image)
             self._ended.wait(self._pause)
 
-    def _once(self, picture: bytes) -> None:
+    def _once(self, image: bytes) -> None:
         began = time.monotonic()
         try:
-            name = self._ask(picture)
+            name = self._ask(image)
         except Exception as error:  # noqa: BLE001 whatever it is, a user would have seen it
             self.failures.append(f"{type(error).__name__}: {error}")
             return

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from cli import following, live, words
+from cli import following, formatting, live
 from cli.deployment import Deployment
 from cli.following import FollowedRun
 from demo.traffic import Traffic
@@ -41,7 +41,7 @@ def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], Non
             progress.update(task, completed=completed)
 
         yield tell
-    console.print(f"  {what}: {done} in {words.seconds(time.monotonic() - began)}", markup=False)
+    console.print(f"  {what}: {done} in {formatting.seconds(time.monotonic() - began)}", markup=False)
 
 
 def registered(
@@ -66,7 +66,7 @@ def registered(
 def next_run(
     console: Console, deployment: Deployment, known: set[str], traffic: Traffic | None, patience: float = 60
 ) -> records.Run:
-    """Follow the run that starts by itself: its record, told in words."""
+    """Follow the run that starts by itself, and print its verdicts: its record."""
 
     def started() -> FollowedRun | None:
         run = following.under_way(deployment)
@@ -74,13 +74,13 @@ def next_run(
 
     run = until(started, patience, "a run starts by itself")
     console.print(f"  run {run.id} started by itself", **_PLAIN)
-    footer = (lambda: Text(f"\n  {traffic.words()}", style="dim")) if traffic else None
+    footer = (lambda: Text(f"\n  {traffic.summary()}", style="dim")) if traffic else None
     with live.display(console, footer) as display:
         following.follow(run, display, poll_seconds=1)
     record = run.record()
     tell(console, record)
     if traffic:
-        console.print(f"  meanwhile: {traffic.words()}", **_PLAIN)
+        console.print(f"  meanwhile: {traffic.summary()}", **_PLAIN)
     return record
 
 
@@ -88,8 +88,8 @@ def tell(console: Console, record: records.Run) -> None:
     """A run's verdicts and outcome."""
     for verdict in record.verdicts:
         style = "green" if verdict.passed else "yellow"
-        console.print(f"  {words.verdict(verdict)}", style=style, **_PLAIN)
-    style = words.OUTCOME_STYLES.get(str(record.outcome), "red")
+        console.print(f"  {formatting.verdict(verdict)}", style=style, **_PLAIN)
+    style = formatting.OUTCOME_STYLES.get(str(record.outcome), "red")
     name = record.version or "no version"
     console.print(f"  {name}: {record.outcome}: {record.reason or ''}", style=f"bold {style}", **_PLAIN)
 

@@ -21,14 +21,12 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from infra import console_asset, embedded
-from infra.data_bucket import DataBucket
-from infra.deployment import NAMED_AT_START, Deployment, executions_of
+from infra.deployment import NAMED_AT_START, executions_of
 from infra.handler import Handler, log_group_of
-from infra.loop_state import LoopState
-from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
+from infra.rekognition_project import RekognitionProject
 from infra.review import Review
 from infra.routes import ROUTES
-from infra.workforce import IMAGES
+from infra.step import SharedResources, Step
 
 GROUPS = {
     "reviewers": "Say what is on images",
@@ -41,35 +39,30 @@ _PAGES = """function handler(event) {
 }
 """
 """Addresses without a suffix are pages of the app."""
-TRIES = "images to try the model on are named when they are sent"
 
 
-class Console(Construct):
+class Console(Step):
     def __init__(
         self,
         scope: Construct,
         id: str,
-        deployment: Deployment,
+        shared: SharedResources,
         *,
-        data_bucket: DataBucket,
-        loop_state: LoopState,
         project: RekognitionProject,
         review: Review,
     ) -> None:
-        super().__init__(scope, id)
-        self._deployment = deployment
-        self._data_bucket, self._records, self._project, self._review = (
-            data_bucket,
-            loop_state,
-            project,
-            review,
-        )
+        environment = review.environment | {
+            "PROJECT_ARN": project.arn,
+            "RETRAIN_MACHINE_ARN": shared.deployment.state_machine_arn("retrain"),
+        }
+        super().__init__(scope, id, shared, environment)
+        self._project, self._review = project, review
         self.pool = self._people()
-        self._domain_prefix = f"{deployment.settings.name}-{deployment.stack.account}"
+        self._domain_prefix = f"{self.deployment.settings.name}-{self.deployment.stack.account}"
         self._bucket = self._site_bucket()
         self.api = self._api()
         self._distribution = self._distribute()
-        self.address = embedded.console_address(deployment.settings, self._distribution)
+        self.address = embedded.console_address(self.deployment.settings, self._distribution)
         client = self._client()
         self._authorise(client)
         self._publish(client)
@@ -92,7 +85,7 @@ class Console(Construct):
             ),
             mfa=cognito.Mfa.OPTIONAL,
             mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
-            removal_policy=self._deployment.removal_policy,
+            removal_policy=self.deployment.removal_policy,
         )
         for name, description in GROUPS.items():
             cognito.CfnUserPoolGroup(
@@ -149,7 +142,7 @@ class Console(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
-            server_access_logs_bucket=self._data_bucket.access_logs,
+            server_access_logs_bucket=self.data_bucket.access_logs,
             server_access_logs_prefix="console/",
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
@@ -164,15 +157,15 @@ class Console(Construct):
         )
         files: dict[str, Any] = {
             "origin": origins.S3BucketOrigin.with_origin_access_control(self._bucket),
-            "viewer_protocol_policy": embedded.viewer_protocol(self._deployment.settings),
+            "viewer_protocol_policy": embedded.viewer_protocol(self.deployment.settings),
             "cache_policy": cloudfront.CachePolicy.CACHING_OPTIMIZED,
             "response_headers_policy": self._headers(),
         }
-        api = f"{self.api.ref}.execute-api.{self._deployment.stack.region}.amazonaws.com"
+        api = f"{self.api.ref}.execute-api.{self.deployment.stack.region}.amazonaws.com"
         distribution = cloudfront.Distribution(
             self,
             "Distribution",
-            comment=f"LabelLoop console of {self._deployment.settings.name}",
+            comment=f"LabelLoop console of {self.deployment.settings.name}",
             default_root_object="index.html",
             minimum_protocol_version=cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
             default_behavior=cloudfront.BehaviorOptions(
@@ -189,7 +182,7 @@ class Console(Construct):
                     origin=origins.HttpOrigin(
                         api, protocol_policy=cloudfront.OriginProtocolPolicy.HTTPS_ONLY
                     ),
-                    viewer_protocol_policy=embedded.viewer_protocol(self._deployment.settings),
+                    viewer_protocol_policy=embedded.viewer_protocol(self.deployment.settings),
                     allowed_methods=cloudfront.AllowedMethods.ALLOW_ALL,
                     cache_policy=cloudfront.CachePolicy.CACHING_DISABLED,
                     origin_request_policy=cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
@@ -215,8 +208,8 @@ class Console(Construct):
         return distribution
 
     def _headers(self) -> cloudfront.ResponseHeadersPolicy:
-        images = embedded.image_sources(self._deployment.settings, self._data_bucket.bucket)
-        sign_in = embedded.sign_in_host(self._deployment, self._domain_prefix)
+        images = embedded.image_sources(self.deployment.settings, self.data_bucket.bucket)
+        sign_in = embedded.sign_in_host(self.deployment, self._domain_prefix)
         policy = {
             "default-src": "'none'",
             "script-src": "'self'",
@@ -253,7 +246,7 @@ class Console(Construct):
         handler = Handler(
             self,
             "Publish",
-            self._deployment,
+            self.deployment,
             entry="lambdas.console_site.handle",
             description="Puts the console's page into its bucket; on destroy, empties the bucket",
             timeout=300,
@@ -278,17 +271,17 @@ class Console(Construct):
                 "AssetBucket": asset.s3_bucket_name,
                 "AssetKey": asset.s3_object_key,
                 "SiteBucket": self._bucket.bucket_name,
-                "Config": self._deployment.stack.to_json_string(self._config(client)),
+                "Config": self.deployment.stack.to_json_string(self._config(client)),
             },
         )
         handler.permissions.before(published)
 
     def _config(self, client: cognito.UserPoolClient) -> dict[str, str]:
         """What the page has to know."""
-        host = embedded.sign_in_host(self._deployment, self._domain_prefix)
+        host = embedded.sign_in_host(self.deployment, self._domain_prefix)
         return {
-            "deployment": self._deployment.settings.name,
-            "region": self._deployment.stack.region,
+            "deployment": self.deployment.settings.name,
+            "region": self.deployment.stack.region,
             "clientId": client.user_pool_client_id,
             "authority": self._issuer,
             "authorizationEndpoint": f"{host}/oauth2/authorize",
@@ -301,7 +294,7 @@ class Console(Construct):
 
     @property
     def _issuer(self) -> str:
-        return f"https://cognito-idp.{self._deployment.stack.region}.amazonaws.com/{self.pool.user_pool_id}"
+        return f"https://cognito-idp.{self.deployment.stack.region}.amazonaws.com/{self.pool.user_pool_id}"
 
     # The HTTP API
 
@@ -309,11 +302,11 @@ class Console(Construct):
         api = apigateway.CfnApi(
             self,
             "Api",
-            name=self._deployment.named("console"),
+            name=self.deployment.named("console"),
             protocol_type="HTTP",
             description="What the console asks; every route needs a token",
         )
-        logs = log_group_of(self, self._deployment)
+        logs = log_group_of(self, self.deployment)
         apigateway.CfnStage(
             self,
             "Stage",
@@ -382,37 +375,23 @@ class Console(Construct):
             action="lambda:InvokeFunction",
             function_name=handler.arn,
             principal="apigateway.amazonaws.com",
-            source_arn=self._deployment.stack.format_arn(
+            source_arn=self.deployment.stack.format_arn(
                 service="execute-api", resource=self.api.ref, resource_name="*/*"
             ),
         )
         return integration
 
     def _handler(self, id: str, entry: str, description: str) -> Handler:
-        handler = Handler(
-            self,
-            id,
-            self._deployment,
-            entry=entry,
-            description=description,
-            timeout=29,
-            memory=1024,
-            environment=self._review.environment
-            | {
-                "PROJECT_ARN": self._project.arn,
-                "RETRAIN_MACHINE_ARN": self._deployment.state_machine_arn("retrain"),
-            },
-        )
-        self._records.grant_read_write(handler)
-        handler.allow("s3:GetObject", on=[self._data_bucket.objects("images/")], why=IMAGES)
+        handler = self.make_handler(id, entry, description, timeout=29, memory=1024)
+        self.data_bucket.grant_read(handler, "images/")
         return handler
 
     def _desk(self) -> Handler:
         handler = self._handler("Desk", "lambdas.desk.handle", "The review desk")
-        for name, value in embedded.worker_portal(self._deployment.settings).items():
+        for name, value in embedded.worker_portal(self.deployment.settings).items():
             handler.function.add_environment(name, value)
         self._review.grant_resolve(handler)
-        handler.allow("states:StartExecution", on=[self._deployment.state_machine_arn("retrain")])
+        handler.allow("states:StartExecution", on=[self.deployment.state_machine_arn("retrain")])
         return handler
 
     def _admin(self) -> Handler:
@@ -423,22 +402,12 @@ class Console(Construct):
     def _console(self) -> Handler:
         handler = self._handler("Console", "lambdas.console.handle", "Runs, model versions, and trying them")
         self._review.grant_open(handler)
-        self._project.grant_watch(handler)
-        handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
-        handler.allow(
-            "s3:GetObject",
-            "s3:GetObjectVersion",
-            "s3:PutObject",
-            on=[self._data_bucket.objects("try/")],
-            why=TRIES,
-        )
-        handler.allow("s3:PutObject", on=[self._data_bucket.objects("images/")], why=IMAGES)
-        handler.allow(
-            "s3:GetObject",
-            on=[self._data_bucket.objects("datasets/")],
-            why="snapshots are named by their content",
-        )
-        handler.allow("s3:ListBucket", on=[self._data_bucket.bucket.bucket_arn])
-        runs = executions_of(self._deployment.state_machine_arn("retrain"))
+        self._project.grant_describe_versions(handler)
+        self._project.grant_detect(handler)
+        self.data_bucket.grant_read_versions(handler, "try/")
+        self.data_bucket.grant_put(handler, "try/", "images/")
+        self.data_bucket.grant_read(handler, "datasets/")
+        self.data_bucket.grant_list(handler)
+        runs = executions_of(self.deployment.state_machine_arn("retrain"))
         handler.allow("states:GetExecutionHistory", on=[runs], why=NAMED_AT_START)
         return handler

@@ -1,6 +1,8 @@
-"""Where images arrive: the data bucket, which tells EventBridge of every object."""
+"""The data bucket: images, annotations and datasets. It sends an event to EventBridge for every object."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
@@ -9,9 +11,31 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.deployment import Deployment
+from infra.handler import Handler
+from infra.permissions import Permissions
+
+WHY_WILDCARDS = {
+    "incoming/": "people put files under any key",
+    "incoming/annotations/": "the parts of a converted annotation file lie beside it, under any key",
+    "images/": "registered images are named by their content",
+    "annotations/": "registered annotation files are named by their content",
+    "rejected/": "rejected files are named by the key that they came under",
+    "datasets/": "snapshots are named by their content",
+    "training/": "the output of a training is named by its model version",
+    "detect/": "people put images to detect under any key",
+    "results/": "the result of a detection is named by its image",
+    "try/": "images to try the model on are named when they are sent",
+    "reviews/": "the output of human loops and labeling jobs lies under their names and dates",
+    "reviews/a2i/": "the output of a human loop lies under its name and date",
+    "reviews/groundtruth/": "what a labeling job reads and writes lies under the name of its batch",
+    "reviews/upright/": "upright copies of images are named by the image's content",
+}
+"""Why permissions on objects have a wildcard, for each prefix: how the objects are named."""
 
 
 class DataBucket(Construct):
+    """A private, versioned bucket, and the bucket of its access logs."""
+
     def __init__(self, scope: Construct, id: str, deployment: Deployment) -> None:
         super().__init__(scope, id)
         self.access_logs = s3.Bucket(
@@ -33,7 +57,9 @@ class DataBucket(Construct):
             auto_delete_objects=not deployment.settings.retain_data,
         )
         Validations.of(self.access_logs).acknowledge(
-            Acknowledgment(id="AwsSolutions-S1", reason="the other bucket's access logs go here")
+            Acknowledgment(
+                id="AwsSolutions-S1", reason="this bucket holds the access logs of the data bucket"
+            )
         )
         self.bucket = s3.Bucket(
             self,
@@ -55,7 +81,7 @@ class DataBucket(Construct):
                 s3.LifecycleRule(id="forget-tried", prefix="try/", expiration=cdk.Duration.days(1)),
                 s3.LifecycleRule(id="forget-rejected", prefix="rejected/", expiration=cdk.Duration.days(180)),
             ],
-            # Whoever has a signed address may use it from a page; the address is what is guarded. The worker
+            # A page of any origin may use a presigned URL: the URL is the secret, not the page. The worker
             # portals of A2I and Ground Truth need to read:
             # https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-permissions-security.html
             cors=[
@@ -78,7 +104,7 @@ class DataBucket(Construct):
         )
 
     def created_under(self, prefix: str) -> events.EventPattern:
-        """Events of objects created under `prefix`."""
+        """The pattern of events about objects that are created under `prefix`."""
         return events.EventPattern(
             source=["aws.s3"],
             detail_type=["Object Created"],
@@ -88,6 +114,38 @@ class DataBucket(Construct):
             },
         )
 
-    def objects(self, prefix: str) -> str:
-        """ARN pattern of the objects under `prefix`."""
-        return self.bucket.arn_for_objects(f"{prefix}*")
+    def grant_read(self, grantee: Handler | Permissions, *prefixes: str) -> None:
+        """Allow to read the objects under prefixes of WHY_WILDCARDS."""
+        self._grant(grantee, ["s3:GetObject"], prefixes)
+
+    def grant_read_versions(self, grantee: Handler | Permissions, *prefixes: str) -> None:
+        """Allow to read the objects under prefixes of WHY_WILDCARDS, also in older versions."""
+        self._grant(grantee, ["s3:GetObject", "s3:GetObjectVersion"], prefixes)
+
+    def grant_put(self, grantee: Handler | Permissions, *prefixes: str) -> None:
+        """Allow to write objects under prefixes of WHY_WILDCARDS."""
+        self._grant(grantee, ["s3:PutObject"], prefixes)
+
+    def grant_delete_versions(self, grantee: Handler | Permissions, *prefixes: str) -> None:
+        """Allow to delete the objects under prefixes of WHY_WILDCARDS, also older versions of them."""
+        self._grant(grantee, ["s3:DeleteObject", "s3:DeleteObjectVersion"], prefixes)
+
+    def grant_abort_uploads(self, grantee: Handler | Permissions, *prefixes: str) -> None:
+        """Allow to abort multipart uploads under prefixes of WHY_WILDCARDS."""
+        self._grant(grantee, ["s3:AbortMultipartUpload"], prefixes)
+
+    def grant_list(self, grantee: Handler | Permissions, *actions: str) -> None:
+        """Allow to list the bucket.
+
+        Without it S3 answers 403 instead of 404 about an object that does not exist:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+
+        Args:
+            actions: other actions on the bucket itself.
+        """
+        grantee.allow("s3:ListBucket", *actions, on=[self.bucket.bucket_arn])
+
+    def _grant(self, grantee: Handler | Permissions, actions: Sequence[str], prefixes: Sequence[str]) -> None:
+        for prefix in prefixes:
+            objects = self.bucket.arn_for_objects(f"{prefix}*")
+            grantee.allow(*actions, on=[objects], why=WHY_WILDCARDS[prefix])

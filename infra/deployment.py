@@ -1,4 +1,4 @@
-"""What every construct of a deployment shares: its settings, its code and how its resources are named."""
+"""The settings, the code and the names that all constructs of a deployment share."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ NAMED_AT_START = "executions are named when they start"
 
 @dataclass(frozen=True)
 class Deployment:
+    """One deployment: its stack, its settings and the code of its Lambda functions."""
+
     stack: cdk.Stack
     settings: Settings
     code: lambda_.Code
 
     def named(self, suffix: str) -> str:
-        """Physical name for the few resources that others must be able to name in advance."""
+        """The physical name of one of the few resources that have one, because others name it in advance."""
         return f"{self.settings.name}-{suffix}"
 
     def state_machine_arn(self, step: str) -> str:
-        """Known before the machine exists, so that a step can start the one that comes after it."""
+        """ARN of a step's state machine, known before that exists, so that an earlier step can start it."""
         return self.stack.format_arn(
             service="states",
             resource="stateMachine",
@@ -34,6 +36,7 @@ class Deployment:
 
     @property
     def removal_policy(self) -> cdk.RemovalPolicy:
+        """What happens to data when the stack is destroyed."""
         keep = self.settings.retain_data
         return cdk.RemovalPolicy.RETAIN if keep else cdk.RemovalPolicy.DESTROY
 

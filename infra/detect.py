@@ -1,56 +1,41 @@
-"""detect: what the champion sees in each image put under detect/."""
+"""The step detect: ask the champion about each image that is put under detect/."""
 
 from __future__ import annotations
 
 from constructs import Construct
 
-from infra.data_bucket import DataBucket
-from infra.deployment import Deployment
 from infra.event_queue import EventQueue
 from infra.handler import Handler
-from infra.loop_state import LoopState
-from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
+from infra.rekognition_project import RekognitionProject
+from infra.step import SharedResources, Step
 
 
-class Detect(Construct):
+class Detect(Step):
+    """The function that asks the champion, and the queue that events about new images go through."""
+
     def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        deployment: Deployment,
-        *,
-        data_bucket: DataBucket,
-        loop_state: LoopState,
-        project: RekognitionProject,
+        self, scope: Construct, id: str, shared: SharedResources, *, project: RekognitionProject
     ) -> None:
-        super().__init__(scope, id)
+        super().__init__(scope, id, shared)
         self.handler = handler = Handler(
             self,
             "Detect",
-            deployment,
+            self.deployment,
             entry="lambdas.detect.handle",
             description="Asks the champion about each image under detect/",
             timeout=60,
-            environment=loop_state.environment,
+            environment=self.loop_state.environment,
         )
-        handler.allow("dynamodb:GetItem", on=[loop_state.table.table_arn])
-        handler.allow("ssm:GetParameter", on=[loop_state.tuning.parameter_arn])
-        handler.allow("rekognition:DetectCustomLabels", on=[project.versions], why=MADE_AT_RUN_TIME)
-        handler.allow(
-            "s3:GetObject",
-            "s3:GetObjectVersion",
-            on=[data_bucket.objects("detect/")],
-            why="what people ask about can have any key",
-        )
-        handler.allow(
-            "s3:PutObject", on=[data_bucket.objects("results/")], why="a result is named after its image"
-        )
-        handler.allow("s3:ListBucket", on=[data_bucket.bucket.bucket_arn])
+        self.loop_state.grant_read(handler)
+        project.grant_detect(handler)
+        self.data_bucket.grant_read_versions(handler, "detect/")
+        self.data_bucket.grant_put(handler, "results/")
+        self.data_bucket.grant_list(handler)
         self.event_queue = EventQueue(
             self,
             "EventQueue",
-            deployment,
-            pattern=data_bucket.created_under("detect/"),
+            self.deployment,
+            pattern=self.data_bucket.created_under("detect/"),
             handler=handler,
             batch_size=5,
             max_concurrency=5,

@@ -1,4 +1,4 @@
-"""Everything in which a deployment into the embedded stack differs from one into AWS.
+"""All differences between a deployment into the embedded stack and one into AWS.
 
 - Assets are published with the caller's own credentials: the embedded stack has no bootstrap roles to
   assume for it.
@@ -6,9 +6,9 @@
   with it, whatever runtime they name.
 - The review desk is the worker portal of A2I and Ground Truth.
 - The console is at http://<distribution>.cloudfront.localhost:<port>/, people sign in at the embedded stack's
-  own page, and images come from its S3: all over plain HTTP, which browsers take for safe on this machine.
+  own page, and images come from its S3: all over plain HTTP, which browsers accept for this machine.
 
-docs/embedded.md lists these, and what the embedded services themselves do otherwise than AWS.
+docs/embedded.md lists these, and where the embedded services themselves differ from AWS.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from infra.settings import Settings
 
 
 def synthesizer(settings: Settings) -> cdk.IStackSynthesizer:
+    """How assets are published."""
     return cdk.CliCredentialsStackSynthesizer() if settings.embedded else cdk.DefaultStackSynthesizer()
 
 
 def platform(settings: Settings) -> str:
-    """Platform whose compiled packages go into the Lambda asset, one of lambda_asset.PLATFORMS."""
+    """The platform that the code asset's compiled packages are for, one of lambda_asset.PLATFORMS."""
     return lambda_asset.HERE if settings.embedded else settings.architecture
 
 
 def console_address(settings: Settings, distribution: cloudfront.Distribution) -> str:
-    """Where people open the console."""
+    """The address at which people open the console."""
     if not settings.embedded:
         return f"https://{distribution.distribution_domain_name}/"
     label = cdk.Fn.select(0, cdk.Fn.split(".", distribution.distribution_domain_name))
@@ -42,29 +43,30 @@ def console_address(settings: Settings, distribution: cloudfront.Distribution) -
 
 
 def viewer_protocol(settings: Settings) -> cloudfront.ViewerProtocolPolicy:
+    """Whether the console is served over HTTPS alone."""
     policies = cloudfront.ViewerProtocolPolicy
     return policies.ALLOW_ALL if settings.embedded else policies.REDIRECT_TO_HTTPS
 
 
 def image_sources(settings: Settings, bucket: s3.Bucket) -> str:
-    """Hosts of signed addresses of the bucket's objects, as a Content-Security-Policy lists them."""
+    """Hosts of presigned URLs of the bucket's objects, as a Content-Security-Policy lists them."""
     if settings.embedded:
         return _endpoint()
     return f"https://{bucket.bucket_regional_domain_name} https://{bucket.bucket_domain_name}"
 
 
 def sign_in_host(deployment: Deployment, domain_prefix: str) -> str:
-    """Of Cognito's sign-in pages."""
+    """The address of Cognito's sign-in pages."""
     if deployment.settings.embedded:
         return _endpoint()
     return f"https://{domain_prefix}.auth.{deployment.stack.region}.amazoncognito.com"
 
 
 def worker_portal(settings: Settings) -> dict[str, str]:
-    """Environment of the review desk: where what it hands on as a worker's answer goes."""
+    """Environment variables of the review desk: where it sends the answers of the workforce."""
     return {"WORKER_PORTAL_URL": f"{_endpoint()}/_labelloop/workers/"} if settings.embedded else {}
 
 
 def _endpoint() -> str:
-    """Of the embedded stack that is deployed into."""
+    """The address of the embedded stack."""
     return os.environ.get("AWS_ENDPOINT_URL", "http://127.0.0.1:4566").rstrip("/")

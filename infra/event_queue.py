@@ -1,4 +1,4 @@
-"""From an S3 event to a Lambda function with nothing lost between: rule, queue, dead-letter queue, alarm."""
+"""The way of an event to a Lambda function: rule, queue, dead-letter queue and alarm."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from constructs import Construct
 from infra.deployment import Deployment
 from infra.handler import Handler
 
-TRIES = 4
+MAX_RECEIVES = 4
 """Deliveries of a message before it becomes a dead letter."""
 
 
 class EventQueue(Construct):
-    """Events matching `pattern`, and what else is sent to its queue, delivered at least once, in batches."""
+    """Delivers events to a handler at least once and in batches, and keeps those that cannot be processed.
+
+    Events that match `pattern` are delivered, and messages that functions send to the queue.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class EventQueue(Construct):
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
             visibility_timeout=cdk.Duration.seconds(max(retry_seconds, handler.timeout)),
-            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=TRIES, queue=self.dead_letters),
+            dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVES, queue=self.dead_letters),
             removal_policy=deployment.removal_policy,
         )
         if pattern:
@@ -71,10 +74,19 @@ class EventQueue(Construct):
         self.alarm = cloudwatch.Alarm(
             self,
             "DeadLettersAlarm",
-            alarm_description="Events could not be processed; redrive the dead-letter queue once mended",
+            alarm_description="Events could not be processed; fix the cause, then redrive the dead letters",
             metric=self.dead_letters.metric_approximate_number_of_messages_visible(),
             threshold=1,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
+
+    def grant_send(self, handler: Handler) -> None:
+        """Allow to send messages to the queue."""
+        handler.allow("sqs:SendMessage", on=[self.queue.queue_arn])
+
+    def grant_redrive(self, handler: Handler) -> None:
+        """Allow to move messages from the dead-letter queue back to the queue."""
+        handler.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", on=[self.dead_letters.queue_arn])
+        self.grant_send(handler)

@@ -1,4 +1,4 @@
-"""One Lambda function of the loop: its role, its log group, its environment."""
+"""A Lambda function with its role, its log group and its environment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Archite
 
 
 class Handler(Construct):
-    """A Lambda function that runs `entry`, a dotted path into the package `lambdas`."""
+    """A Lambda function of the package `lambdas`, with a role that allows it nothing but what is granted.
+
+    Args:
+        entry: dotted path of the function that is called, such as lambdas.register.handle.
+        timeout: seconds.
+        memory: megabytes.
+    """
 
     def __init__(
         self,
@@ -68,12 +74,13 @@ class Handler(Construct):
 
     @property
     def arn(self) -> str:
+        """ARN of the function."""
         return self.function.function_arn
 
     def allow(
         self, *actions: str, on: list[str], why: str = "", when: Mapping[str, Any] | None = None
     ) -> None:
-        """See Permissions.allow."""
+        """Allow the function to do something; the arguments are those of Permissions.allow."""
         self.permissions.allow(*actions, on=on, why=why, when=when)
 
     def _allow_observability(self, log_group: logs.LogGroup) -> None:
@@ -92,9 +99,9 @@ class Handler(Construct):
 
 
 def log_group_of(scope: Construct, deployment: Deployment, name: str | None = None) -> logs.LogGroup:
-    """A log group that keeps its entries as long as the deployment's settings say.
+    """Make a log group that keeps its entries as long as the deployment's settings say.
 
-    It goes with the stack: one that stayed would have the name that the next deployment needs.
+    It is deleted with the stack: one that stayed would have the name that the next deployment needs.
     """
     group = logs.LogGroup(scope, "Logs", log_group_name=name, removal_policy=cdk.RemovalPolicy.DESTROY)
     cfn = group.node.default_child

@@ -1,4 +1,4 @@
-"""What the loop remembers and how it speaks: its table, its tunable settings, its notifications."""
+"""The state of the loop: its table, its tuning parameter and its notifications."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from infra.handler import Handler
 
 
 class LoopState(Construct):
+    """The table of runs, model versions and leases, the tuning parameter, and the topic of notifications."""
+
     def __init__(self, scope: Construct, id: str, deployment: Deployment) -> None:
         super().__init__(scope, id)
         self.table = dynamodb.Table(
@@ -55,10 +57,16 @@ class LoopState(Construct):
 
     @property
     def environment(self) -> dict[str, str]:
+        """Environment variables of functions that work with the loop's state."""
         return {"LOOP_STATE_TABLE": self.table.table_name, "TUNING_PARAMETER": self.tuning.parameter_name}
 
+    def grant_read(self, handler: Handler) -> None:
+        """Allow to read the tuning, and single items of the loop's state."""
+        handler.allow("ssm:GetParameter", on=[self.tuning.parameter_arn])
+        handler.allow("dynamodb:GetItem", on=[self.table.table_arn])
+
     def grant_read_write(self, handler: Handler) -> None:
-        """Let a handler read the settings, and read and write the loop's state."""
+        """Allow to read the tuning, and to read and write the loop's state."""
         handler.allow("ssm:GetParameter", on=[self.tuning.parameter_arn])
         handler.allow(
             "dynamodb:GetItem",
@@ -70,5 +78,6 @@ class LoopState(Construct):
         )
 
     def grant_notify(self, handler: Handler) -> None:
+        """Allow to publish notifications to the topic and to the event bus."""
         handler.allow("sns:Publish", on=[self.topic.topic_arn])
         handler.allow("events:PutEvents", on=[self._bus.event_bus_arn])

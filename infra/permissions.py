@@ -1,7 +1,7 @@
-"""Grants of single actions on named resources; a wildcard without a reason does not synthesize.
+"""Roles that are allowed single actions on named resources. A wildcard without a reason does not synthesize.
 
-The reason is written into the template beside the statement's policy, under WILDCARD_REASONS, and is the
-answer to the security linter's question about it.
+The reason is written into the template, into the metadata of the policy under WILDCARD_REASONS, and is the
+answer to what the security linter finds about it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ WILDCARD_REASONS = "labelloop:wildcards"
 
 
 class UnexplainedWildcardError(ValueError):
-    """A permission names `*` in a resource and no reason for it."""
+    """A permission has a wildcard in a resource and no reason for it."""
 
 
 class Permissions(Construct):
-    """A role for one AWS service and the one policy that says what it may do."""
+    """A role that one AWS service takes, and its only policy."""
 
     def __init__(self, scope: Construct, id: str, *, service: str) -> None:
         super().__init__(scope, id)
@@ -32,11 +32,11 @@ class Permissions(Construct):
     def allow(
         self, *actions: str, on: Sequence[str], why: str = "", when: Mapping[str, Any] | None = None
     ) -> None:
-        """Allow `actions` on the resource ARNs `on`.
+        """Allow `actions` on the resources whose ARNs are `on`.
 
         Args:
-            why: what makes a wildcard in `on` unavoidable; required if there is one.
-            when: the statement's Condition.
+            why: why a wildcard in `on` cannot be avoided; required if there is one.
+            when: Condition of the statement.
 
         Raises:
             UnexplainedWildcardError: there is a wildcard and no reason.
@@ -51,7 +51,7 @@ class Permissions(Construct):
             self._explain(actions, wildcards, why)
 
     def before(self, dependent: Construct) -> None:
-        """The policy is in force before `dependent` is created and until after it is deleted."""
+        """Put the policy in force before `dependent` is created, and until after it is deleted."""
         dependent.node.add_dependency(self._policy)
 
     def _explain(self, actions: Sequence[str], wildcards: list[str], why: str) -> None:
@@ -66,7 +66,7 @@ class Permissions(Construct):
 
 
 def _as_nag_writes(value: Any) -> str:
-    """A resource ARN as cdk-nag names it in its findings: references in angle brackets."""
+    """A resource ARN as cdk-nag writes it in its findings: with references in angle brackets."""
     if isinstance(value, str):
         return value
     ((function, argument),) = value.items()

@@ -1,45 +1,35 @@
-"""promote: from a good model version to the one that serves."""
+"""The step promote: make a good model version the champion, which is the one that answers detections."""
 
 from __future__ import annotations
 
 from constructs import Construct
 
-from infra.data_bucket import DataBucket
-from infra.deployment import Deployment
 from infra.detect import Detect
 from infra.handler import Handler
-from infra.loop_state import LoopState
-from infra.rekognition_project import MADE_AT_RUN_TIME, RekognitionProject
+from infra.rekognition_project import RekognitionProject
+from infra.step import SharedResources, Step
 from infra.workflow import Workflow
 
 
-class Promote(Construct):
+class Promote(Step):
+    """The state machine of promotions and rollbacks, and its functions."""
+
     def __init__(
         self,
         scope: Construct,
         id: str,
-        deployment: Deployment,
+        shared: SharedResources,
         *,
-        data_bucket: DataBucket,
-        loop_state: LoopState,
         project: RekognitionProject,
         detect: Detect,
     ) -> None:
-        super().__init__(scope, id)
-        self._deployment = deployment
-        self._data_bucket, self._records, self._project, self._detect = (
-            data_bucket,
-            loop_state,
-            project,
-            detect,
-        )
-        self._environment = {
-            "DATA_BUCKET": data_bucket.bucket.bucket_name,
+        environment = {
             "PROJECT_ARN": project.arn,
             "DETECT_DEAD_LETTERS_URL": detect.event_queue.dead_letters.queue_url,
             "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
-            **loop_state.environment,
         }
+        super().__init__(scope, id, shared, environment)
+        self._project, self._detect = project, detect
         handlers = {
             "TakeLease": self._handler("TakeLease", "take_lease", "Lets one promotion at a time go on"),
             "Start": self._start(),
@@ -49,56 +39,36 @@ class Promote(Construct):
             "StopOtherVersions": self._stop_other_versions(),
             "Finish": self._finish(),
         }
-        self.workflow = Workflow(self, "Workflow", deployment, step="promote", handlers=handlers)
+        self.workflow = Workflow(self, "Workflow", self.deployment, step="promote", handlers=handlers)
 
     def _handler(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
-        handler = Handler(
-            self,
-            id,
-            self._deployment,
-            entry=f"lambdas.promote.{function}",
-            description=description,
-            timeout=timeout,
-            environment=self._environment,
-        )
-        self._records.grant_read_write(handler)
-        return handler
+        return self.make_handler(id, f"lambdas.promote.{function}", description, timeout=timeout)
 
     def _watching(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
+        """A function that may see which model versions run."""
         handler = self._handler(id, function, description, timeout)
-        self._project.grant_watch(handler)
+        self._project.grant_describe_versions(handler)
         return handler
 
     def _start(self) -> Handler:
         handler = self._watching("Start", "start", "Starts a model version")
-        handler.allow("rekognition:StartProjectVersion", on=[self._project.versions], why=MADE_AT_RUN_TIME)
+        self._project.grant_start(handler)
         return handler
 
     def _shadow_evaluate(self) -> Handler:
-        handler = self._watching(
-            "ShadowEvaluate",
-            "shadow_evaluate",
-            "Tests challenger and champion on the same images",
-            timeout=900,
-        )
-        handler.allow("rekognition:DetectCustomLabels", on=[self._project.versions], why=MADE_AT_RUN_TIME)
-        handler.allow(
-            "s3:GetObject",
-            on=[self._data_bucket.objects("images/"), self._data_bucket.objects("datasets/")],
-            why="images and snapshots are named by their content",
-        )
+        description = "Tests challenger and champion on the same images"
+        handler = self._watching("ShadowEvaluate", "shadow_evaluate", description, timeout=900)
+        self._project.grant_detect(handler)
+        self.data_bucket.grant_read(handler, "images/", "datasets/")
         return handler
 
     def _stop_other_versions(self) -> Handler:
-        handler = self._watching(
-            "StopOtherVersions", "stop_other_versions", "Stops every model version but the champion"
-        )
-        handler.allow("rekognition:StopProjectVersion", on=[self._project.versions], why=MADE_AT_RUN_TIME)
+        description = "Stops every model version but the champion"
+        handler = self._watching("StopOtherVersions", "stop_other_versions", description)
+        self._project.grant_stop(handler)
         return handler
 
     def _finish(self) -> Handler:
-        handler = self._handler("Finish", "finish", "Records a promotion's verdict")
-        dead_letters = [self._detect.event_queue.dead_letters.queue_arn]
-        handler.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", on=dead_letters)
-        handler.allow("sqs:SendMessage", on=[self._detect.event_queue.queue.queue_arn])
+        handler = self._handler("Finish", "finish", "Records the verdict of a promotion")
+        self._detect.event_queue.grant_redrive(handler)
         return handler

@@ -1,4 +1,4 @@
-"""register: every object under incoming/ is checked, deduplicated and catalogued."""
+"""The step register: check, deduplicate and catalogue every object under incoming/."""
 
 from __future__ import annotations
 
@@ -6,63 +6,56 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.data_bucket import DataBucket
-from infra.deployment import Deployment
 from infra.event_queue import EventQueue
 from infra.handler import Handler
-from infra.loop_state import LoopState
+from infra.step import SharedResources, Step
 
 STORAGE_MB = 5 * 1024
 MEMORY_MB = 1769
 """One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 
-class Register(Construct):
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        deployment: Deployment,
-        *,
-        data_bucket: DataBucket,
-        loop_state: LoopState,
-    ) -> None:
-        super().__init__(scope, id)
-        self.catalogue = self._catalogue(deployment)
-        self.handler = Handler(
-            self,
+class Register(Step):
+    """The catalogue, the function that fills it, and the queue that events about new objects go through."""
+
+    def __init__(self, scope: Construct, id: str, shared: SharedResources) -> None:
+        super().__init__(scope, id, shared)
+        self.catalogue = self._catalogue()
+        self.handler = self.make_handler(
             "Register",
-            deployment,
-            entry="lambdas.register.handle",
-            description="Checks, deduplicates and catalogues what arrives under incoming/",
+            "lambdas.register.handle",
+            "Checks, deduplicates and catalogues what arrives under incoming/",
             timeout=900,
             memory=MEMORY_MB,
             environment={
-                "DATA_BUCKET": data_bucket.bucket.bucket_name,
                 "CATALOGUE_TABLE": self.catalogue.table_name,
-                "RETRAIN_MACHINE_ARN": deployment.state_machine_arn("retrain"),
-                **loop_state.environment,
+                "RETRAIN_MACHINE_ARN": self.deployment.state_machine_arn("retrain"),
             },
         )
-        self._give_storage()
-        self._allow(deployment, data_bucket, loop_state)
+        self._set_storage()
+        self._grant_catalogue()
+        self._grant_objects()
+        self.handler.allow("states:StartExecution", on=[self.deployment.state_machine_arn("retrain")])
         self.event_queue = EventQueue(
             self,
             "EventQueue",
-            deployment,
-            pattern=data_bucket.created_under("incoming/"),
+            self.deployment,
+            pattern=self.data_bucket.created_under("incoming/"),
             handler=self.handler,
             batch_size=10,
-            max_concurrency=deployment.settings.register_concurrency,
+            max_concurrency=self.deployment.settings.register_concurrency,
         )
 
-    def _give_storage(self) -> None:
-        """Room for the largest annotation file (lambdas/domain/register/conversion.py) and its parts."""
+    def _set_storage(self) -> None:
+        """Give the function room for the largest annotation file and its parts.
+
+        lambdas/domain/register/conversion.py says how large one can be.
+        """
         cfn = self.handler.function.node.default_child
         assert isinstance(cfn, lambda_.CfnFunction)  # noqa: S101
         cfn.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=STORAGE_MB)
 
-    def _catalogue(self, deployment: Deployment) -> dynamodb.Table:
+    def _catalogue(self) -> dynamodb.Table:
         text = dynamodb.AttributeType.STRING
         table = dynamodb.Table(
             self,
@@ -73,9 +66,10 @@ class Register(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            removal_policy=deployment.removal_policy,
+            removal_policy=self.deployment.removal_policy,
         )
-        # The newest, how many, and why: whole items would make counting read a hundred times as much.
+        # For counts, the newest images and the reasons of conflicts. With whole items a count would read 100
+        # times as much.
         table.add_global_secondary_index(
             index_name="by_status",
             partition_key=dynamodb.Attribute(name="status", type=text),
@@ -93,17 +87,15 @@ class Register(Construct):
         return table
 
     def grant_query(self, handler: Handler) -> None:
-        """Read the catalogue through its indexes."""
+        """Allow to query the indexes of the catalogue."""
         handler.allow(
             "dynamodb:Query",
             on=[f"{self.catalogue.table_arn}/index/{index}" for index in ("by_status", "by_status_and_id")],
         )
 
-    def _allow(self, deployment: Deployment, data_bucket: DataBucket, loop_state: LoopState) -> None:
-        handler = self.handler
-        loop_state.grant_read_write(handler)
-        self.grant_query(handler)
-        handler.allow(
+    def _grant_catalogue(self) -> None:
+        self.grant_query(self.handler)
+        self.handler.allow(
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
             "dynamodb:PutItem",
@@ -111,24 +103,11 @@ class Register(Construct):
             "dynamodb:DeleteItem",
             on=[self.catalogue.table_arn],
         )
-        handler.allow(
-            "s3:GetObject",
-            "s3:GetObjectVersion",
-            "s3:DeleteObject",
-            "s3:DeleteObjectVersion",
-            on=[data_bucket.objects("incoming/")],
-            why="what people drop can have any key under incoming/",
+
+    def _grant_objects(self) -> None:
+        self.data_bucket.grant_read_versions(self.handler, "incoming/")
+        self.data_bucket.grant_delete_versions(self.handler, "incoming/")
+        self.data_bucket.grant_put(
+            self.handler, "images/", "rejected/", "annotations/", "incoming/annotations/"
         )
-        # Without it S3 answers "forbidden" instead of "not found" about an object that was deleted since.
-        handler.allow("s3:ListBucket", "s3:ListBucketVersions", on=[data_bucket.bucket.bucket_arn])
-        handler.allow(
-            "s3:PutObject",
-            on=[data_bucket.objects(prefix) for prefix in ("images/", "rejected/", "annotations/")],
-            why="registered objects are named by their content, rejected ones by the key they came under",
-        )
-        handler.allow(
-            "s3:PutObject",
-            on=[data_bucket.objects("incoming/annotations/")],
-            why="the parts that a large or foreign annotation file is converted into lie beside it",
-        )
-        handler.allow("states:StartExecution", on=[deployment.state_machine_arn("retrain")])
+        self.data_bucket.grant_list(self.handler, "s3:ListBucketVersions")

@@ -1,4 +1,4 @@
-"""The Rekognition project: made with the stack; before the stack goes, every model of it is stopped."""
+"""The Rekognition project. It is made with the stack; before the stack is deleted, its models are stopped."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from infra.deployment import NAMED_AT_START, Deployment, executions_of
 from infra.handler import Handler
 from infra.loop_state import LoopState
 
-MADE_AT_RUN_TIME = "datasets and model versions get their names and creation times when the loop makes them"
+_NAMED_AT_RUN_TIME = "datasets and model versions get their names and creation times when the loop makes them"
+_CREATION_TIME = "a project's ARN ends in its creation time, which is not known before it is made"
+_NO_RESOURCE_LEVEL = "DescribeProjects has no resource-level permissions"
 
 
 class RekognitionProject(Construct):
+    """The project, and the custom resources that make it and stop its models."""
+
     def __init__(self, scope: Construct, id: str, deployment: Deployment, *, loop_state: LoopState) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
@@ -28,10 +32,10 @@ class RekognitionProject(Construct):
             environment=loop_state.environment,
         )
         loop_state.grant_read_write(handler)
-        handler.allow("rekognition:CreateProject", on=[self._arn("*")], why=_MADE)
-        handler.allow("rekognition:DescribeProjects", on=["*"], why=_DESCRIBE)
-        self.grant_watch(handler)
-        handler.allow("rekognition:StopProjectVersion", on=[self.versions], why=MADE_AT_RUN_TIME)
+        handler.allow("rekognition:CreateProject", on=[self._arn("*")], why=_CREATION_TIME)
+        self.grant_describe_project(handler)
+        self.grant_describe_versions(handler)
+        self.grant_stop(handler)
         handler.allow("states:ListExecutions", on=machines)
         handler.allow(
             "states:StopExecution",
@@ -56,21 +60,48 @@ class RekognitionProject(Construct):
             handler.permissions.before(resource)
         self.arn = project.get_att_string("ProjectArn")
 
-    @property
-    def versions(self) -> str:
-        """ARN pattern of the project's model versions."""
-        return self._arn("version/*/*")
+    def grant_describe_project(self, handler: Handler) -> None:
+        """Allow to see the project and its datasets' ARNs."""
+        handler.allow("rekognition:DescribeProjects", on=["*"], why=_NO_RESOURCE_LEVEL)
 
-    @property
-    def datasets(self) -> str:
-        """ARN pattern of the project's datasets."""
-        return self._arn("dataset/*/*")
+    def grant_describe_versions(self, handler: Handler) -> None:
+        """Allow to see how far trainings are, and which model versions run."""
+        handler.allow("rekognition:DescribeProjectVersions", on=[self._arn("*")], why=_CREATION_TIME)
 
-    def grant_watch(self, handler: Handler) -> None:
-        handler.allow("rekognition:DescribeProjectVersions", on=[self._arn("*")], why=_MADE)
+    def grant_manage_datasets(self, handler: Handler) -> None:
+        """Allow to create, fill, describe and delete the project's datasets."""
+        handler.allow("rekognition:CreateDataset", on=[self.arn])
+        handler.allow(
+            "rekognition:UpdateDatasetEntries",
+            "rekognition:DeleteDataset",
+            "rekognition:DescribeDataset",
+            on=[self._arn("dataset/*/*")],
+            why=_NAMED_AT_RUN_TIME,
+        )
+
+    def grant_train(self, handler: Handler) -> None:
+        """Allow to train model versions."""
+        handler.allow(
+            "rekognition:CreateProjectVersion",
+            "rekognition:TagResource",
+            on=[self.arn, self._versions],
+            why=_NAMED_AT_RUN_TIME,
+        )
+
+    def grant_start(self, handler: Handler) -> None:
+        """Allow to start model versions."""
+        handler.allow("rekognition:StartProjectVersion", on=[self._versions], why=_NAMED_AT_RUN_TIME)
+
+    def grant_stop(self, handler: Handler) -> None:
+        """Allow to stop model versions."""
+        handler.allow("rekognition:StopProjectVersion", on=[self._versions], why=_NAMED_AT_RUN_TIME)
+
+    def grant_detect(self, handler: Handler) -> None:
+        """Allow to detect labels with model versions."""
+        handler.allow("rekognition:DetectCustomLabels", on=[self._versions], why=_NAMED_AT_RUN_TIME)
 
     def stop_models_before(self, *constructs: IDependable) -> None:
-        """On destroy, stop the models while these are still there: first of all."""
+        """When the stack is deleted, stop the models first, while all of `constructs` still exist."""
         self._stopped.node.add_dependency(*constructs)
 
     def _arn(self, resource: str) -> str:
@@ -80,6 +111,7 @@ class RekognitionProject(Construct):
             resource_name=f"{self._deployment.settings.name}/{resource}",
         )
 
-
-_MADE = "a project's ARN ends in its creation time, which is not known before it is made"
-_DESCRIBE = "DescribeProjects has no resource-level permissions"
+    @property
+    def _versions(self) -> str:
+        """ARN pattern of the project's model versions."""
+        return self._arn("version/*/*")

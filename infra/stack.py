@@ -1,4 +1,4 @@
-"""The stack: one construct for each step, wired in the order in which an image goes through them."""
+"""The stack: a construct for each step of the loop, in the order in which an image goes through them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from infra.rekognition_project import RekognitionProject
 from infra.retrain import Retrain
 from infra.review import Review
 from infra.settings import Settings
+from infra.step import SharedResources
 from infra.sweep import Sweep
 
 
 class LabelLoopStack(cdk.Stack):
+    """All resources of one deployment."""
+
     def __init__(self, scope: Construct, settings: Settings) -> None:
         super().__init__(
             scope,
@@ -36,57 +39,28 @@ class LabelLoopStack(cdk.Stack):
 
         data_bucket = DataBucket(self, "Data", deployment)
         loop_state = LoopState(self, "LoopState", deployment)
-        register = Register(self, "Register", deployment, data_bucket=data_bucket, loop_state=loop_state)
+        shared = SharedResources(deployment, data_bucket, loop_state)
+        register = Register(self, "Register", shared)
         project = RekognitionProject(self, "Project", deployment, loop_state=loop_state)
-        review = Review(
-            self,
-            "Review",
-            deployment,
-            data_bucket=data_bucket,
-            loop_state=loop_state,
-            register=register,
-            project=project,
-        )
-        console = Console(
-            self,
-            "Console",
-            deployment,
-            data_bucket=data_bucket,
-            loop_state=loop_state,
-            project=project,
-            review=review,
-        )
+        review = Review(self, "Review", shared, register=register, project=project)
+        console = Console(self, "Console", shared, project=project, review=review)
         retrain = Retrain(
             self,
             "Retrain",
-            deployment,
-            data_bucket=data_bucket,
-            loop_state=loop_state,
+            shared,
             register=register,
             project=project,
             review=review,
             console_address=console.address,
         )
-        detect = Detect(
-            self, "Detect", deployment, data_bucket=data_bucket, loop_state=loop_state, project=project
-        )
+        detect = Detect(self, "Detect", shared, project=project)
         for handler in (register.handler, detect.handler):
             review.grant_propose(handler)
-        promote = Promote(
-            self,
-            "Promote",
-            deployment,
-            data_bucket=data_bucket,
-            loop_state=loop_state,
-            project=project,
-            detect=detect,
-        )
+        promote = Promote(self, "Promote", shared, project=project, detect=detect)
         sweep = Sweep(
             self,
             "Sweep",
-            deployment,
-            data_bucket=data_bucket,
-            loop_state=loop_state,
+            shared,
             register=register,
             project=project,
             review=review,

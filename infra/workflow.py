@@ -1,4 +1,4 @@
-"""A state machine from `statemachines/<step>.asl.json`, with a Lambda function for each of its steps."""
+"""A state machine that is defined in `statemachines/<step>.asl.json`, and its alarm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ DEFINITIONS = Path(__file__).parent.parent / "statemachines"
 
 
 class Workflow(Construct):
-    """The state machine of a step; `handlers` are its substitutions by name, `substitutions` any others."""
+    """The state machine of a step of the loop.
+
+    Args:
+        handlers: the functions that the definition calls, by the names of its substitutions.
+        substitutions: values of the definition's other substitutions.
+    """
 
     def __init__(
         self,
@@ -67,7 +72,7 @@ class Workflow(Construct):
         return cloudwatch.Alarm(
             self,
             "FailedAlarm",
-            alarm_description=f"An execution of {self.name} failed; its record says why",
+            alarm_description=f"An execution of {self.name} failed; its run's record says why",
             metric=cloudwatch.Metric(
                 namespace="AWS/States",
                 metric_name="ExecutionsFailed",

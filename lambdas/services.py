@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from lambdas.domain.review.desk.tasks import ReviewTable
 
 RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 """Rekognition's control operations allow few calls a second; throttling is waited out."""
@@ -77,6 +78,9 @@ class Services:
 
     @cached_property
     def reviews(self) -> ReviewTable:
+        # Few functions review, and each of them would wait for the import.
+        from lambdas.domain.review.desk.tasks import ReviewTable
+
         return ReviewTable(self._dynamodb.Table(variable("REVIEW_TABLE")))
 
     @cached_property

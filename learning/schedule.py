@@ -226,7 +226,7 @@ class TrainingSchedule:
             self._learn(rate * (1 - done / steps), pool)
             done += 1
             self.fraction = max(self.fraction, rise + (end - rise) * done / steps)
-            self.report(f"step {self.step}, rate falling, {steps - done} steps to go")
+            self.report(f"step {self.step}, rate decaying, {steps - done} steps to go")
 
     def _learn(self, rate: float, pool: ThreadPoolExecutor) -> None:
         started = time.monotonic()

@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import words
+from cli import formatting
 from cli.deployment import CONFIG, Deployment, explain
 from cli.importing import plan as planning
 from cli.importing import report, upload
@@ -120,7 +120,7 @@ def _check_any(plan: Plan) -> None:
         return
     first = plan.problems[0]
     raise CommandError(
-        f"nothing in {plan.source.where} can be imported: {words.count(len(plan.problems), 'problem')},"
+        f"nothing in {plan.source.where} can be imported: {formatting.count(len(plan.problems), 'problem')},"
         f" the first {first.reason} in {first.file}: {first.detail}"
     )
 
@@ -166,10 +166,12 @@ def _print_sent(session: Session, plan: Plan, sent: Sent) -> None:
     if session.out.as_json:
         session.out.document(report.as_dict(plan, sent) | {"problems_file": where})
         return
-    counts = f"{words.count(sent.images, 'image')} and {words.count(sent.manifests, 'manifest')} sent"
+    counts = (
+        f"{formatting.count(sent.images, 'image')} and {formatting.count(sent.manifests, 'manifest')} sent"
+    )
     if sent.sent_before:
-        counts += f", {words.count(sent.sent_before, 'image')} had been sent before"
-    console.print(f"{counts}, {words.count(len(problems), 'problem')}", markup=False)
+        counts += f", {formatting.count(sent.sent_before, 'image')} had been sent before"
+    console.print(f"{counts}, {formatting.count(len(problems), 'problem')}", markup=False)
     report.show_problems(console, sent.problems)
     if where:
         console.print(f"All problems are in {where}", markup=False, soft_wrap=True)

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from cli import words
+from cli import formatting
 
 LINE_SECONDS = 15.0
 """Seconds between two lines of a log."""
@@ -67,7 +67,7 @@ class _Lines(Meter):
         self._printed_at = now
         left = (now - self._began) / self.done * (self._total - self.done)
         progress = f"{self._what}: {self.done} of {self._total}, {self.rate()}"
-        more = f", {words.seconds(left)} left" if self.done < self._total else ""
+        more = f", {formatting.seconds(left)} left" if self.done < self._total else ""
         self._console.print(progress + more, markup=False, soft_wrap=True)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import words
+from cli import formatting
 from cli.importing.plan import Plan
 from cli.importing.upload import Sent
 from lambdas.domain.annotations.types import Problem
@@ -94,7 +94,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         counts = ", ".join(f"{count} {escape(suffix)}" for suffix, count in plan.ignored.most_common(10))
         table.add_row("ignored", f"neither images nor annotations: {counts}")
     usd = estimate(plan)
-    cost = f"about {words.usd(usd['requests'])} USD, then {words.usd(usd['storage_a_month'])} USD a month"
+    requests, storage = formatting.usd(usd["requests"]), formatting.usd(usd["storage_a_month"])
+    cost = f"about {requests} USD, then {storage} USD a month"
     table.add_row("S3 on AWS", cost)
     console.print(table)
     show_problems(console, plan.problems)
@@ -144,7 +145,7 @@ def _images(plan: Plan) -> str:
 
 def _labels(images: Counter[str], boxes: Counter[str]) -> str:
     shown = [
-        f"{label} ({words.count(count, 'image')}{f', {boxes[label]} boxes' if boxes[label] else ''})"
+        f"{label} ({formatting.count(count, 'image')}{f', {boxes[label]} boxes' if boxes[label] else ''})"
         for label, count in images.most_common(LABELS_SHOWN)
     ]
     more = len(images) - len(shown)

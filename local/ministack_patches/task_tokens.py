@@ -26,7 +26,7 @@ LOOK_SECONDS = 1.0
 _SECONDS = ("TimeoutSeconds", "HeartbeatSeconds")
 
 
-class _CallFailed(Exception):
+class _CallFailedError(Exception):
     """What the function failed with; of a kind that MiniStack does not swallow."""
 
     def __init__(self, error: Exception) -> None:
@@ -71,7 +71,7 @@ class _Patch:
         self._asking.now = True
         try:
             return self._originals["_invoke_with_callback"](resource, data, token, state)
-        except _CallFailed as failed:
+        except _CallFailedError as failed:
             self._stepfunctions._task_tokens.pop(token, None)
             raise failed.error from failed
         finally:
@@ -83,7 +83,7 @@ class _Patch:
         try:
             return self._originals["_call_lambda"](function, event)
         except self._stepfunctions._ExecutionError as error:
-            raise (_CallFailed(error) if asking else error) from error
+            raise (_CallFailedError(error) if asking else error) from error
 
 
 @dataclass

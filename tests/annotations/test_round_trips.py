@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from faster_coco_eval import COCO
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,27 @@ def test_coco(images: list[ImageAnnotation]) -> None:
     with TemporaryDirectory() as folder:
         coco.write_coco(Path(folder), iter(images))
         assert read_files(Path(folder), coco.read) == by_name(images)
+
+
+@FEW
+@given(datasets())
+def test_coco_files_mean_the_same_to_cocos_own_reader(images: list[ImageAnnotation]) -> None:
+    with TemporaryDirectory() as folder:
+        coco.write_coco(Path(folder), images)
+        boxes = {image: boxes for path in Path(folder).iterdir() for image, boxes in boxes_by_coco(path)}
+    assert boxes == {
+        image.image: [(box.label, box.left, box.top, box.width, box.height) for box in image.boxes]
+        for image in images
+    }
+
+
+def boxes_by_coco(path: Path) -> Iterator[tuple[str, list[tuple[str, float, float, float, float]]]]:
+    """Each image of a file with its boxes, as COCO's own reader has them."""
+    reader = COCO(str(path))
+    for id, image in reader.imgs.items():
+        annotations = reader.loadAnns(reader.getAnnIds(imgIds=[id]))
+        boxes = [(reader.cats[each["category_id"]]["name"], *each["bbox"]) for each in annotations]
+        yield image["file_name"], boxes
 
 
 @FEW

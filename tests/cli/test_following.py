@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli import following, live, words
+from cli import following, formatting, live
 from cli.deployment import Deployment
 from cli.following import Execution, FollowedRun, Phase
 from lambdas.domain.shared import records
@@ -124,8 +124,8 @@ def test_a_terminal_shows_every_phase_and_the_footer() -> None:
     [(0.44, "0.4 s"), (38.2, "38 s"), (245, "4 min 05 s"), (7800, "2 h 10 min"), (None, "")],
 )
 def test_durations_in_words(amount: float | None, text: str) -> None:
-    assert words.seconds(amount) == text
+    assert formatting.seconds(amount) == text
 
 
 def test_money_in_words() -> None:
-    assert [words.usd(amount) for amount in (0, 0.0312, 4.0, None)] == ["0.00", "0.0312", "4.00", ""]
+    assert [formatting.usd(amount) for amount in (0, 0.0312, 4.0, None)] == ["0.00", "0.0312", "4.00", ""]

@@ -60,11 +60,11 @@ class Bucket:
 
 def test_pictures_go_where_register_looks() -> None:
     bucket: Any = Bucket()
-    sent: list[None] = []
+    sent: list[int] = []
     (part,), (tray,) = detection_scenes(1, seed=1), classification_scenes(1, seed=1)
-    drops.send_pictures(bucket, [part], lambda: sent.append(None))
-    drops.send_by_folder(bucket, [tray], lambda: sent.append(None))
-    drops.send_unlabelled(bucket, [part], lambda: sent.append(None))
+    drops.send_images(bucket, [part], sent.append)
+    drops.send_by_folder(bucket, [tray], sent.append)
+    drops.send_unlabelled(bucket, [part], sent.append)
     drops.send_manifest(bucket, "first", [part])
     assert set(bucket.objects) == {
         f"incoming/unlabeled/{part.name}.jpg",
@@ -72,21 +72,21 @@ def test_pictures_go_where_register_looks() -> None:
         f"incoming/labeled/{tray.labels[0]}/{tray.name}.jpg",
         "incoming/annotations/first.manifest",
     }
-    assert len(sent) == 3
+    assert sent == [1, 1, 1]
 
 
 class Desk:
     """The review desk's HTTP API, as far as an answer needs it."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, str, dict[str, Any]]] = []
+        self.requests: list[tuple[str, str, dict[str, Any]]] = []
 
     def ask(self, method: str, path: str, body: dict[str, Any]) -> None:
-        self.said.append((method, path, body))
+        self.requests.append((method, path, body))
 
 
 def test_the_script_says_what_a_picture_truly_shows() -> None:
-    """And knows how much of that the champion had drawn in advance."""
+    """And counts how much of that the champion had suggested."""
     (scene,) = detection_scenes(1, seed=5)
     boxes = [asdict(box) for box in scene.boxes]
     wrong = {**boxes[0], "label": "not a part", "confidence": 90.0}
@@ -96,12 +96,12 @@ def test_the_script_says_what_a_picture_truly_shows() -> None:
         "suggestions": {"boxes": [*({**box, "confidence": 80.0} for box in boxes[1:]), wrong]},
     }
     desk: Any = Desk()
-    told = review.Answered()
-    review.answer(desk, task, {"sha": scene}, told)
-    ((method, path, body),) = desk.said
+    counts = review.ReviewCounts()
+    review.answer(desk, task, {"sha": scene}, counts)
+    ((method, path, body),) = desk.requests
     assert (method, path) == ("POST", "/api/tasks/a-1/answer")
     assert (body["verdict"], body["boxes"]) == ("labelled", boxes)
-    assert (told.tasks, told.parts, told.drawn) == (1, len(boxes), len(boxes) - 1)
+    assert (counts.tasks, counts.parts, counts.suggested) == (1, len(boxes), len(boxes) - 1)
 
 
 def test_traffic_counts_answers_and_failures() -> None:
@@ -123,8 +123,8 @@ def test_traffic_counts_answers_and_failures() -> None:
     assert traffic.answers["v1-a"] == 2
     assert traffic.failures == ["ConnectionError: it slept"]
     assert traffic.asked == sum(traffic.answers.values()) + 1
-    assert traffic.words().startswith(f"{traffic.asked} detections (2 by v1, ")
-    assert traffic.words().endswith("1 failed")
+    assert traffic.summary().startswith(f"{traffic.asked} detections (2 by v1, ")
+    assert traffic.summary().endswith("1 failed")
 
 
 def test_what_does_not_come_is_told() -> None:
@@ -160,10 +160,10 @@ def test_a_demo_that_goes_wrong_shows_the_end_of_the_log(
     entry._explain(
         Console(file=written, width=200), NotAsPromisedError("v2 was to be rejected, but is promoted")
     )
-    told = written.getvalue().splitlines()
-    assert "line 99" in told
-    assert "line 74" not in told
-    assert told[-1] == "Not as promised: v2 was to be rejected, but is promoted"
+    lines = written.getvalue().splitlines()
+    assert "line 99" in lines
+    assert "line 74" not in lines
+    assert lines[-1] == "The demo failed: v2 was to be rejected, but is promoted"
 
 
 def test_the_demo_fails_if_the_stack_does_not_come_up(

@@ -18,14 +18,16 @@ Resources = dict[str, dict[str, Any]]
 
 def of_type(template: Template, type: str) -> Resources:
     """The properties of every resource of a type, by name."""
-    found = {name: dict(one["Properties"]) for name, one in template.find_resources(type).items()}
-    assert found, f"the template has no {type}"
-    return found
+    properties = {
+        name: dict(resource["Properties"]) for name, resource in template.find_resources(type).items()
+    }
+    assert properties, f"the template has no {type}"
+    return properties
 
 
 def only(template: Template, type: str) -> dict[str, Any]:
-    (found,) = of_type(template, type).values()
-    return found
+    (properties,) = of_type(template, type).values()
+    return properties
 
 
 def text(value: Any) -> str:
@@ -53,11 +55,13 @@ def site(template: Template) -> str:
 
 def test_the_site_is_read_by_its_distribution_alone(template: Template) -> None:
     (policy,) = [
-        one
-        for one in of_type(template, "AWS::S3::BucketPolicy").values()
-        if one["Bucket"] == {"Ref": site(template)}
+        policy
+        for policy in of_type(template, "AWS::S3::BucketPolicy").values()
+        if policy["Bucket"] == {"Ref": site(template)}
     ]
-    allowed = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow"]
+    allowed = [
+        statement for statement in policy["PolicyDocument"]["Statement"] if statement["Effect"] == "Allow"
+    ]
     (distribution,) = of_type(template, "AWS::CloudFront::Distribution")
     (statement,) = allowed
     assert statement["Principal"] == {"Service": "cloudfront.amazonaws.com"}
@@ -80,29 +84,33 @@ def test_cloudfront_signs_what_it_asks_the_bucket(template: Template) -> None:
     assert control["OriginAccessControlOriginType"] == "s3"
     (name,) = of_type(template, "AWS::CloudFront::OriginAccessControl")
     origins = configuration(template)["Origins"]
-    (files,) = [one for one in origins if site(template) in json.dumps(one["DomainName"])]
+    (files,) = [origin for origin in origins if site(template) in json.dumps(origin["DomainName"])]
     assert files["OriginAccessControlId"] == {"Fn::GetAtt": [name, "Id"]}
     assert files["S3OriginConfig"] == {"OriginAccessIdentity": ""}
 
 
 def configuration(template: Template) -> dict[str, Any]:
-    found: dict[str, Any] = only(template, "AWS::CloudFront::Distribution")["DistributionConfig"]
-    return found
+    properties: dict[str, Any] = only(template, "AWS::CloudFront::Distribution")["DistributionConfig"]
+    return properties
 
 
 def test_everything_goes_over_https(template: Template) -> None:
-    found = configuration(template)
-    behaviours = [found["DefaultCacheBehavior"], *found["CacheBehaviors"]]
-    assert {one["ViewerProtocolPolicy"] for one in behaviours} == {"redirect-to-https"}
-    (api,) = [one["CustomOriginConfig"] for one in found["Origins"] if "CustomOriginConfig" in one]
+    properties = configuration(template)
+    behaviours = [properties["DefaultCacheBehavior"], *properties["CacheBehaviors"]]
+    assert {behaviour["ViewerProtocolPolicy"] for behaviour in behaviours} == {"redirect-to-https"}
+    (api,) = [
+        origin["CustomOriginConfig"] for origin in properties["Origins"] if "CustomOriginConfig" in origin
+    ]
     assert api["OriginProtocolPolicy"] == "https-only"
     assert api["OriginSSLProtocols"] == ["TLSv1.2"]
 
 
 def behaviour(template: Template, pattern: str) -> dict[str, Any]:
-    found = {one["PathPattern"]: one for one in configuration(template)["CacheBehaviors"]}
-    assert set(found) == {"/assets/*", "/api/*"}
-    return dict(found[pattern])
+    behaviours = {
+        behaviour["PathPattern"]: behaviour for behaviour in configuration(template)["CacheBehaviors"]
+    }
+    assert set(behaviours) == {"/assets/*", "/api/*"}
+    return dict(behaviours[pattern])
 
 
 def test_only_pages_are_looked_up_by_a_function(template: Template) -> None:
@@ -128,19 +136,19 @@ def test_answers_of_the_api_are_not_cached(template: Template) -> None:
 def headers(template: Template) -> dict[str, Any]:
     (name,) = of_type(template, "AWS::CloudFront::ResponseHeadersPolicy")
     assert configuration(template)["DefaultCacheBehavior"]["ResponseHeadersPolicyId"] == {"Ref": name}
-    found: dict[str, Any] = only(template, "AWS::CloudFront::ResponseHeadersPolicy")[
+    properties: dict[str, Any] = only(template, "AWS::CloudFront::ResponseHeadersPolicy")[
         "ResponseHeadersPolicyConfig"
     ]
-    return dict(found["SecurityHeadersConfig"])
+    return dict(properties["SecurityHeadersConfig"])
 
 
 def test_the_page_runs_nothing_but_its_own(template: Template) -> None:
-    told = headers(template)["ContentSecurityPolicy"]
-    assert told["Override"] is True
+    policy = headers(template)["ContentSecurityPolicy"]
+    assert policy["Override"] is True
     policy = {
         name: sources.split()
         for name, _, sources in (
-            part.strip().partition(" ") for part in text(told["ContentSecurityPolicy"]).split(";")
+            part.strip().partition(" ") for part in text(policy["ContentSecurityPolicy"]).split(";")
         )
     }
     assert policy["default-src"] == ["'none'"]
@@ -158,17 +166,17 @@ def test_the_page_runs_nothing_but_its_own(template: Template) -> None:
 
 def _data(template: Template) -> str:
     """The name of the data bucket."""
-    (name,) = [one for one in template.find_resources("AWS::S3::Bucket") if one.startswith("DataBucket")]
+    (name,) = [name for name in template.find_resources("AWS::S3::Bucket") if name.startswith("DataBucket")]
     return str(name)
 
 
 def test_the_page_is_framed_by_none_and_what_it_says_it_is(template: Template) -> None:
-    found = headers(template)
-    assert found["ContentTypeOptions"] == {"Override": True}
-    assert found["FrameOptions"] == {"FrameOption": "DENY", "Override": True}
-    assert found["ReferrerPolicy"] == {"ReferrerPolicy": "no-referrer", "Override": True}
-    assert found["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 365 * 24 * 3600
-    assert found["StrictTransportSecurity"]["Override"] is True
+    properties = headers(template)
+    assert properties["ContentTypeOptions"] == {"Override": True}
+    assert properties["FrameOptions"] == {"FrameOption": "DENY", "Override": True}
+    assert properties["ReferrerPolicy"] == {"ReferrerPolicy": "no-referrer", "Override": True}
+    assert properties["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 365 * 24 * 3600
+    assert properties["StrictTransportSecurity"]["Override"] is True
 
 
 def test_the_pages_own_html_needs_no_more_than_that() -> None:
@@ -181,12 +189,12 @@ def test_a_site_that_is_not_published_does_not_hold_the_stack_up_for_an_hour(tem
 
 
 def test_the_page_is_told_where_people_sign_in(template: Template) -> None:
-    told = json.loads(text(only(template, "Custom::Site")["Config"]))
+    config = json.loads(text(only(template, "Custom::Site")["Config"]))
     (client,) = of_type(template, "AWS::Cognito::UserPoolClient")
-    assert told["clientId"] == f"<{client}>"
-    assert told["apiBase"] == "/api"
-    assert told["authorizationEndpoint"].endswith(".amazoncognito.com/oauth2/authorize")
-    assert not [name for name in told if "secret" in name.lower()]
+    assert config["clientId"] == f"<{client}>"
+    assert config["apiBase"] == "/api"
+    assert config["authorizationEndpoint"].endswith(".amazoncognito.com/oauth2/authorize")
+    assert not [name for name in config if "secret" in name.lower()]
 
 
 # The HTTP API
@@ -195,7 +203,7 @@ def test_the_page_is_told_where_people_sign_in(template: Template) -> None:
 def test_every_route_needs_a_token_and_there_is_no_other(template: Template) -> None:
     (authorizer,) = of_type(template, "AWS::ApiGatewayV2::Authorizer")
     routes = of_type(template, "AWS::ApiGatewayV2::Route").values()
-    assert sorted(one["RouteKey"] for one in routes) == sorted(
+    assert sorted(route["RouteKey"] for route in routes) == sorted(
         route for some in ROUTES.values() for route in some
     )
     for route in routes:
@@ -215,17 +223,17 @@ def test_a_route_leads_to_its_own_function(template: Template) -> None:
         for route in of_type(template, "AWS::ApiGatewayV2::Route").values()
     }
     assert entry == {route: f"lambdas.{name}.handle" for name, some in ROUTES.items() for route in some}
-    assert {one["PayloadFormatVersion"] for one in integrations.values()} == {"2.0"}
+    assert {integration["PayloadFormatVersion"] for integration in integrations.values()} == {"2.0"}
 
 
 def test_the_authorizer_takes_tokens_of_this_pools_page_alone(template: Template) -> None:
-    found = only(template, "AWS::ApiGatewayV2::Authorizer")
+    properties = only(template, "AWS::ApiGatewayV2::Authorizer")
     (client,) = of_type(template, "AWS::Cognito::UserPoolClient")
     (pool,) = of_type(template, "AWS::Cognito::UserPool")
-    assert found["AuthorizerType"] == "JWT"
-    assert found["IdentitySource"] == ["$request.header.Authorization"]
-    assert found["JwtConfiguration"]["Audience"] == [{"Ref": client}]
-    assert text(found["JwtConfiguration"]["Issuer"]).endswith(f".amazonaws.com/<{pool}>")
+    assert properties["AuthorizerType"] == "JWT"
+    assert properties["IdentitySource"] == ["$request.header.Authorization"]
+    assert properties["JwtConfiguration"]["Audience"] == [{"Ref": client}]
+    assert text(properties["JwtConfiguration"]["Issuer"]).endswith(f".amazonaws.com/<{pool}>")
 
 
 def test_every_route_is_throttled_and_logged(template: Template) -> None:
@@ -281,7 +289,7 @@ def test_only_administrators_add_people_with_strong_passwords(template: Template
     assert all(policy[f"Require{kind}"] for kind in ("Lowercase", "Uppercase", "Numbers", "Symbols"))
     assert pool["MfaConfiguration"] == "OPTIONAL"
     assert pool["EnabledMfas"] == ["SOFTWARE_TOKEN_MFA"]
-    groups = {one["GroupName"] for one in of_type(template, "AWS::Cognito::UserPoolGroup").values()}
+    groups = {resource["GroupName"] for resource in of_type(template, "AWS::Cognito::UserPoolGroup").values()}
     assert groups == {"reviewers", "administrators"}
 
 
@@ -303,7 +311,7 @@ def granted(template: Template, function: str) -> set[tuple[str, str]]:
 def test_links_can_be_made_to_images_alone(template: Template) -> None:
     for function, prefixes in {"Desk": ["images"], "Admin": ["images"]}.items():
         readable = [what for action, what in granted(template, function) if action.startswith("s3:")]
-        assert [what.rpartition(">/")[2] for what in set(readable)] == [f"{one}/*" for one in prefixes]
+        assert [what.rpartition(">/")[2] for what in set(readable)] == [f"{prefix}/*" for prefix in prefixes]
 
 
 def test_an_image_that_was_tried_can_be_registered(template: Template) -> None:
@@ -326,7 +334,8 @@ def test_no_policy_lets_everybody_in(template: Template) -> None:
     for name, resource in template.to_json()["Resources"].items():
         properties = resource.get("Properties", {})
         documents = [
-            properties.get(one) for one in ("PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy")
+            properties.get(document)
+            for document in ("PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy")
         ]
         for document in filter(None, documents):
             for statement in document["Statement"]:
@@ -346,7 +355,7 @@ def test_functions_are_called_by_named_services_for_this_stack_alone(template: T
         assert permission["Principal"] != "*", name
         assert permission.get("SourceArn"), name
     resources = template.to_json()["Resources"].values()
-    assert not [one for one in resources if one["Type"] == "AWS::Lambda::Url"]
+    assert not [resource for resource in resources if resource["Type"] == "AWS::Lambda::Url"]
 
 
 @pytest.mark.parametrize("member", ["AccessControl", "WebsiteConfiguration"])

@@ -54,8 +54,8 @@ def test_every_requirement_is_in_it_at_its_pinned_version(built: tuple[str, Path
 
 
 def _bundled(asset: Path) -> dict[str, str]:
-    found = importlib.metadata.distributions(path=[str(asset)])
-    return {_canonical(distribution.name): distribution.version for distribution in found}
+    installed = importlib.metadata.distributions(path=[str(asset)])
+    return {_canonical(distribution.name): distribution.version for distribution in installed}
 
 
 def _canonical(name: str) -> str:
@@ -89,15 +89,15 @@ def _imported(source: Path) -> set[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for inner in ast.walk(node)
     }
-    found = set()
+    imported = set()
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Import):
-            found |= {name.name.split(".")[0] for name in node.names}
+            imported |= {name.name.split(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found
+            imported.add(node.module.split(".")[0])
+    return imported
 
 
 def test_the_asset_alone_runs_every_client_that_the_functions_use() -> None:

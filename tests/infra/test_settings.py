@@ -23,11 +23,11 @@ def test_an_environment_changes_what_it_names() -> None:
 
 
 def test_context_text_becomes_the_setting_s_type() -> None:
-    found = settings(name="parts", retain_data="false", min_f1="0.9", min_new_images="7")
-    assert found.name == "parts"
-    assert found.retain_data is False
-    assert found.tuning.min_f1 == 0.9
-    assert found.tuning.min_new_images == 7
+    settings_read = settings(name="parts", retain_data="false", min_f1="0.9", min_new_images="7")
+    assert settings_read.name == "parts"
+    assert settings_read.retain_data is False
+    assert settings_read.tuning.min_f1 == 0.9
+    assert settings_read.tuning.min_new_images == 7
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,6 @@ def test_context_text_becomes_the_setting_s_type() -> None:
     ],
 )
 def test_a_bad_setting_is_named(context: dict[str, Any], words: str) -> None:
-    with pytest.raises(SettingsError) as found:
+    with pytest.raises(SettingsError) as raised:
         settings(**context)
-    assert words in str(found.value)
+    assert words in str(raised.value)

@@ -21,9 +21,9 @@ Resources = dict[str, dict[str, Any]]
 
 
 def of_type(template: Template, type: str) -> Resources:
-    found = {name: dict(resource) for name, resource in template.find_resources(type).items()}
-    assert found, f"the template has no {type}"
-    return found
+    resources = {name: dict(resource) for name, resource in template.find_resources(type).items()}
+    assert resources, f"the template has no {type}"
+    return resources
 
 
 def test_buckets_are_private_encrypted_versioned_and_tls_only(template: Template) -> None:
@@ -92,12 +92,12 @@ def test_functions_run_on_python_3_13_with_tracing_and_their_own_log_group(templ
 def test_who_tells_of_a_run_knows_where_people_see_it(template: Template) -> None:
     """The console is made before them: an address in the other direction would be a circle."""
     functions = of_type(template, "AWS::Lambda::Function")
-    told = {name for name, function in functions.items() if "CONSOLE_ADDRESS" in _variables(function)}
-    assert sorted(name.rstrip("0123456789ABCDEF") for name in told) == [
+    names = {name for name, function in functions.items() if "CONSOLE_ADDRESS" in _variables(function)}
+    assert sorted(name.rstrip("0123456789ABCDEF") for name in names) == [
         "RetrainReportFunction",
         "SweepFunction",
     ]
-    for name in told:
+    for name in names:
         assert "ConsoleDistribution" in json.dumps(_variables(functions[name])["CONSOLE_ADDRESS"])
 
 
@@ -203,8 +203,8 @@ def _list(value: Any) -> list[Any]:
 def test_cfn_lint_finds_no_error(template: Template, tmp_path: Path) -> None:
     target = tmp_path / "labelloop.template.json"
     target.write_text(json.dumps(template.to_json()))
-    found = lint(target.read_text(), regions=REGIONS)
-    errors = [match for match in found if match.rule.severity == "error"]
+    matches = lint(target.read_text(), regions=REGIONS)
+    errors = [match for match in matches if match.rule.severity == "error"]
     assert [match for match in errors if match.path[-1] not in JSONATA_NUMBERS] == []
     assert {match.rule.id for match in errors} <= {"E3601"}
 

@@ -1,4 +1,4 @@
-"""A deployment with workers of A2I and Ground Truth: what is made for them, and who may ask them what."""
+"""A deployment with a workforce of A2I and Ground Truth: its resources and its permissions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fixtures import built
 
 WORKTEAM = "arn:aws:sagemaker:eu-west-1:111122223333:workteam/private-crowd/team"
 FLOW = "arn:aws:sagemaker:eu-west-1:111122223333:flow-definition/boxes"
-ASKING = {
+WORKFORCE_ACTIONS = {
     "Ask": {"sagemaker:StartHumanLoop", "sagemaker:DescribeHumanLoop"},
     "GiveBack": {
         "sagemaker:DescribeHumanLoop",
@@ -37,9 +37,9 @@ ASKING = {
     | {"iam:PassRole"},
     "Sweep": {"sagemaker:DescribeHumanLoop", "sagemaker:DescribeLabelingJob"},
 }
-"""What each function may do with workers; no other may do anything."""
-SETTLING = {"Ask", "GiveBack", "ReadJob", "LoopFinished", "Sweep", "Desk", "Admin"}
-"""Functions that let executions go on."""
+"""What each function may do with the workforce; no other function may do anything."""
+RESOLVING = {"Ask", "GiveBack", "ReadJob", "LoopFinished", "Sweep", "Desk", "Admin"}
+"""Functions that resolve tasks, and so let executions go on."""
 
 Resources = Mapping[str, Any]
 
@@ -50,8 +50,8 @@ def synthesized(tmp_path_factory: pytest.TempPathFactory) -> tuple[Resources, li
     folder = tmp_path_factory.mktemp("cdk.out")
     app = cdk.App(context=built.CONTEXT, outdir=str(folder))
     LabelLoopStack(app, Settings(a2i_workteam_arn=WORKTEAM, groundtruth_workteam_arn=WORKTEAM))
-    found = built.synthesize_with_nag(app)
-    return json.loads((folder / "labelloop.template.json").read_text())["Resources"], found
+    violations = built.synthesize_with_nag(app)
+    return json.loads((folder / "labelloop.template.json").read_text())["Resources"], violations
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +60,14 @@ def resources(synthesized: tuple[Resources, list[Any]]) -> Resources:
 
 
 def functions(resources: Resources) -> dict[str, Any]:
-    """Lambda functions by the name of their handler, as in ASKING."""
-    found = {}
+    """Lambda functions by the name of their handler, as in WORKFORCE_ACTIONS."""
+    allowed = {}
     for resource in resources.values():
         if resource["Type"] == "AWS::Lambda::Function" and "Handler" in resource["Properties"]:
             _, module, function = f"{resource['Properties']['Handler']}..".split(".")[:3]
             name = module if function == "handle" else function
-            found["".join(part.capitalize() for part in name.split("_"))] = resource["Properties"]
-    return found
+            allowed["".join(part.capitalize() for part in name.split("_"))] = resource["Properties"]
+    return allowed
 
 
 def statements(resources: Resources, role: str) -> list[dict[str, Any]]:
@@ -83,10 +83,10 @@ def of_function(resources: Resources, name: str) -> list[dict[str, Any]]:
     return statements(resources, functions(resources)[name]["Role"]["Fn::GetAtt"][0])
 
 
-def actions(found: list[dict[str, Any]]) -> set[str]:
+def actions(statements: list[dict[str, Any]]) -> set[str]:
     return {
         action
-        for statement in found
+        for statement in statements
         for action in (
             statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         )
@@ -99,36 +99,40 @@ def test_no_unexplained_finding(synthesized: tuple[Resources, list[Any]]) -> Non
 
 def test_each_function_may_ask_workers_what_it_asks_and_no_more(resources: Resources) -> None:
     for name in functions(resources):
-        found = actions(of_function(resources, name))
-        asked = {action for action in found if action.startswith(("sagemaker:", "iam:"))}
-        assert asked == ASKING.get(name, set()), name
-    assert set(ASKING) <= set(functions(resources))
+        allowed = actions(of_function(resources, name))
+        asked = {action for action in allowed if action.startswith(("sagemaker:", "iam:"))}
+        assert asked == WORKFORCE_ACTIONS.get(name, set()), name
+    assert set(WORKFORCE_ACTIONS) <= set(functions(resources))
 
 
-def test_executions_are_told_by_those_who_settle_alone(resources: Resources) -> None:
-    telling = {
+def test_only_functions_that_resolve_tasks_let_executions_go_on(resources: Resources) -> None:
+    resolving = {
         name
         for name in functions(resources)
         if "states:SendTaskSuccess" in actions(of_function(resources, name))
     }
-    assert telling == SETTLING
+    assert resolving == RESOLVING
 
 
 def test_a_role_is_passed_to_sagemaker_alone_and_jobs_go_to_the_work_team(resources: Resources) -> None:
     to_sagemaker = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     for name in ("StartJob", "FlowDefinition"):
-        (passing,) = (one for one in of_function(resources, name) if one["Action"] == "iam:PassRole")
+        (passing,) = (
+            statement for statement in of_function(resources, name) if statement["Action"] == "iam:PassRole"
+        )
         assert passing["Condition"] == to_sagemaker
     (creating,) = (
-        one for one in of_function(resources, "StartJob") if one["Action"] == "sagemaker:CreateLabelingJob"
+        statement
+        for statement in of_function(resources, "StartJob")
+        if statement["Action"] == "sagemaker:CreateLabelingJob"
     )
     assert creating["Condition"] == {"ArnEquals": {"sagemaker:WorkteamArn": WORKTEAM}}
 
 
 def test_the_console_reads_the_histories_of_runs_alone(resources: Resources) -> None:
-    found = of_function(resources, "Console")
-    assert "states:DescribeExecution" not in actions(found)
-    (reading,) = (one for one in found if one["Action"] == "states:GetExecutionHistory")
+    allowed = of_function(resources, "Console")
+    assert "states:DescribeExecution" not in actions(allowed)
+    (reading,) = (statement for statement in allowed if statement["Action"] == "states:GetExecutionHistory")
     assert "labelloop-retrain" in json.dumps(reading["Resource"])
     assert "labelloop-promote" not in json.dumps(reading["Resource"])
 
@@ -136,8 +140,8 @@ def test_the_console_reads_the_histories_of_runs_alone(resources: Resources) -> 
 def test_ground_truth_has_what_its_documentation_asks_for(resources: Resources) -> None:
     """https://docs.aws.amazon.com/sagemaker/latest/dg/sms-security-permission-execution-role.html"""
     role = functions(resources)["StartJob"]["Environment"]["Variables"]["GROUNDTRUTH_ROLE_ARN"]
-    found = statements(resources, role["Fn::GetAtt"][0])
-    assert actions(found) == {
+    allowed = statements(resources, role["Fn::GetAtt"][0])
+    assert actions(allowed) == {
         "s3:ListBucket",
         "s3:GetBucketLocation",
         "s3:AbortMultipartUpload",
@@ -150,7 +154,7 @@ def test_ground_truth_has_what_its_documentation_asks_for(resources: Resources) 
         "logs:PutLogEvents",
         "lambda:InvokeFunction",
     }
-    (invoking,) = (one for one in found if one["Action"] == "lambda:InvokeFunction")
+    (invoking,) = (statement for statement in allowed if statement["Action"] == "lambda:InvokeFunction")
     pairs = [ground_truth_lambdas.of("eu-west-1", kind) for kind in ("detection", "classification")]
     assert set(invoking["Resource"]) == {arn for pair in pairs for arn in (pair.before, pair.after)}
 
@@ -180,8 +184,10 @@ def test_ends_of_loops_are_queued_and_what_cannot_be_read_raises_an_alarm(resour
 
 def flow_definition(resources: Resources) -> tuple[dict[str, Any], dict[str, Any]]:
     """What it is made with, and its ARN."""
-    ((id, flow),) = ((id, one) for id, one in resources.items() if one["Type"] == "Custom::FlowDefinition")
-    return flow["Properties"], {"Fn::GetAtt": [id, "FlowDefinitionArn"]}
+    ((id, resource),) = (
+        (id, resource) for id, resource in resources.items() if resource["Type"] == "Custom::FlowDefinition"
+    )
+    return resource["Properties"], {"Fn::GetAtt": [id, "FlowDefinitionArn"]}
 
 
 def test_a_flow_definition_is_made_with_the_stack(resources: Resources) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,98 +15,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore import xform_name
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw
 
 from tests.fixtures.engine import classified, eventually
+from tests.fixtures.engine_server import ACCOUNT, REGION, ROOT_KEY, Server, is_engine_process
 
-ROOT = Path(__file__).resolve().parents[2]
-REGION = "us-east-1"
-ACCOUNT = "000000000000"
 OTHER_ACCOUNT = "222222222222"
-ROOT_KEY = {"aws_access_key_id": "AKIAROOTROOTROOTROOT", "aws_secret_access_key": "root-secret"}
 BUCKET = "engine-bucket"
 SHAPES = {"circle": (220, 60, 50), "square": (40, 90, 220)}
 
 pytestmark = pytest.mark.embedded
-
-
-class Server:
-    """The server as a process over a state directory."""
-
-    def __init__(self, state: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = (state / f"server-{self.port}.log").open("wb")
-        environment = {
-            **os.environ,
-            "AUTH": "true",
-            "AWS_ACCESS_KEY_ID": ROOT_KEY["aws_access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": ROOT_KEY["aws_secret_access_key"],
-            "LABELLOOP_TRAINING_SECONDS": "4",
-            "LABELLOOP_ENGINE_FAULTS": "1",
-            "LOG_LEVEL": "INFO",
-        }
-        command = [
-            sys.executable,
-            "-m",
-            "local.server",
-            "--port",
-            str(self.port),
-            "--state",
-            str(state),
-        ]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)
-        eventually(self._answers, 40)
-
-    def client(self, service: str, credentials: dict[str, str] | None = None) -> Any:
-        return boto3.client(  # pyrefly: ignore[no-matching-overload]
-            service,
-            endpoint_url=self.url,
-            region_name=REGION,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
-            **(credentials or ROOT_KEY),
-        )
-
-    def children(self) -> list[int]:
-        """Processes that this server started and that still run."""
-        pids: list[int] = []
-        for children in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
-            # A thread may end while its children are asked for.
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                pids += map(int, children.read_text().split())
-        return [pid for pid in pids if _runs(pid)]
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(30)
-        self.log.close()
-        return code
-
-    def _answers(self) -> bool:
-        assert self.process.poll() is None, "the server ended"
-        try:
-            urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2).read()  # noqa: S310
-        except OSError:
-            return False
-        return True
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return "local.engine" in Path(f"/proc/{pid}/cmdline").read_text()
-    except OSError:
-        return False
 
 
 def drawing(shape: str, seed: int) -> bytes:
@@ -585,7 +505,7 @@ def test_a_fault_strikes_over_http(server: Server, rekognition: Any) -> None:
     asked = urllib.request.Request(f"{server.url}/_labelloop/faults", fault, method="POST")  # noqa: S310
     urllib.request.urlopen(asked).read()  # noqa: S310
     waiting = json.load(urllib.request.urlopen(f"{server.url}/_labelloop/faults"))["faults"]  # noqa: S310
-    assert [(fault["operation"], fault["times"]) for fault in waiting] == [("DescribeProjects", 1)]
+    assert [(each["operation"], each["times"]) for each in waiting] == [("DescribeProjects", 1)]
     with pytest.raises(rekognition.exceptions.ThrottlingException):
         rekognition.describe_projects()
     assert rekognition.describe_projects()["ProjectDescriptions"]
@@ -602,7 +522,7 @@ def test_a_killed_server_keeps_its_state_and_none_leaves_a_child(
     # One holds the running model, one learns.
     before = eventually(lambda: len(children := server.children()) == 2 and children)
     server.end(signal.SIGKILL)
-    eventually(lambda: not any(map(_runs, before)))
+    eventually(lambda: not any(map(is_engine_process, before)))
 
     again = Server(state)
     try:
@@ -622,6 +542,6 @@ def test_a_killed_server_keeps_its_state_and_none_leaves_a_child(
         started = time.monotonic()
         assert again.end() == 0
         assert time.monotonic() - started < 15
-        assert not _runs(child)
+        assert not is_engine_process(child)
     finally:
         again.end()

@@ -6,7 +6,6 @@ import pytest
 
 from lambdas.domain.report import Finding
 from lambdas.domain.shared.annotation import Box
-from lambdas.domain.shared.boxes import iou
 from tests.fixtures.report_images import box, detection, finding_of, good_detections, made
 
 
@@ -77,18 +76,3 @@ def test_at_most_twelve_images_are_shown() -> None:
     assert finding.count == 50
     assert len(finding.examples) == 12
     assert finding.details == ("on 50 images",)
-
-
-@pytest.mark.parametrize(
-    ("other", "expected"),
-    [
-        (box(), 1.0),
-        (box(left=160), 1 / 3),
-        (box(left=220), 0.0),
-        (box(top=190), 0.0),
-        (box(left=1000, top=1000), 0.0),
-    ],
-)
-def test_intersection_over_union(other: Box, expected: float) -> None:
-    assert iou(box(), other) == pytest.approx(expected)
-    assert iou(other, box()) == pytest.approx(expected)

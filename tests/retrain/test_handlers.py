@@ -282,7 +282,7 @@ def test_watch_training_notes_a_failed_training(world: World) -> None:
 @pytest.mark.parametrize("handler", [retrain.watch_training, retrain.evaluate])
 def test_a_version_that_somebody_deleted_is_an_error(handler: Any, world: World) -> None:
     with pytest.raises(CustomLabelsError, match="v1 was deleted"):
-        call(handler, run="a", version="v1", snapshot="s")
+        call(handler, run=":a", version="v1", snapshot="s")
 
 
 @pytest.mark.parametrize(("f1", "passed", "state"), [(0.9, True, "trained"), (0.7, False, "rejected")])

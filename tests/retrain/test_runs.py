@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lambdas.domain.retrain import notification, requests, runs, waiting
 from lambdas.domain.retrain import steps as retrain_steps
+from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import ModelVersion, Run, RunStep, VersionState
 from lambdas.domain.shared.scores import LabelScore, Verdict
@@ -354,7 +355,7 @@ def test_people_and_machines_are_told(world: World) -> None:
         seconds=61.0,
         estimated_usd=0.5,
     )
-    notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
+    Notifier(world.sns, world.events, TOPIC, "pets", CONSOLE).notify(run)
     (mail,) = world.received("people")
     assert mail["Subject"] == "LabelLoop pets: run rejected"
     for words in (
@@ -391,7 +392,7 @@ def test_people_and_machines_are_told(world: World) -> None:
 
 def test_a_run_that_knows_next_to_nothing_can_be_told_of(world: World) -> None:
     run = Run("a", outcome="failed", seconds=1.0, estimated_usd=0)
-    notification.notify(world.sns, world.events, TOPIC, "p" * 200, CONSOLE, run)
+    Notifier(world.sns, world.events, TOPIC, "p" * 200, CONSOLE).notify(run)
     (mail,) = world.received("people")
     assert len(mail["Subject"]) <= 100
     assert "`labelloop train` tries again" in mail["Message"]
@@ -402,16 +403,16 @@ def test_a_run_that_knows_next_to_nothing_can_be_told_of(world: World) -> None:
     [
         (
             {"data_report": "Training can start"},
-            f"The run, its data-set report and its steps: {CONSOLE}runs/a%20b",
+            f"The run, its dataset report and its steps: {CONSOLE}runs/a%20b",
         ),
-        ({"stopped": True, "outcome": "skipped"}, "Once it is mended the next run starts by itself"),
+        ({"stopped": True, "outcome": "skipped"}, "Once it is corrected the next run starts by itself"),
     ],
 )
 def test_the_letter_says_where_to_look_and_what_comes_next(
     facts: dict[str, Any], words: str, world: World
 ) -> None:
     run = replace(Run("a b", outcome="promoted", seconds=1.0, estimated_usd=0), **facts)
-    notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
+    Notifier(world.sns, world.events, TOPIC, "pets", CONSOLE).notify(run)
     (mail,) = world.received("people")
     assert words in mail["Message"]
 
@@ -426,7 +427,7 @@ def test_a_run_with_too_much_to_say_is_told_of_in_short(world: World) -> None:
         seconds=1.0,
         estimated_usd=0,
     )
-    notification.notify(world.sns, world.events, TOPIC, "pets", CONSOLE, run)
+    Notifier(world.sns, world.events, TOPIC, "pets", CONSOLE).notify(run)
     (mail,) = world.received("people")
     assert 100_000 < len(mail["Message"].encode()) <= notification.MAX_NOTIFICATION_BYTES
     (event,) = world.received("machines")

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.promote import promotion, shadow_gate
 from lambdas.domain.promote.scoring import GroundTruth, score
 from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.shared import manifests
-from lambdas.domain.shared.scores import Scores
-from lambdas.domain.snapshot import snapshots
+from lambdas.domain.shared.records import ModelVersion
+from lambdas.domain.shared.scores import Scores, Verdict
+from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.snapshot import files as snapshot_files
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -29,12 +34,47 @@ class ShadowImage:
     truth: GroundTruth
 
 
+def evaluate_challenger(
+    rekognition: RekognitionClient,
+    s3: S3Client,
+    loop_state: LoopState,
+    *,
+    project_arn: str,
+    bucket: str,
+    name: str,
+    rollback: bool,
+    tuning: Tuning,
+) -> Verdict:
+    """The shadow gate's verdict on a running version, recorded with its scores.
+
+    Args:
+        rollback: a person wants this version to serve; it only has to answer.
+
+    Raises:
+        CustomLabelsError: no run of this deployment has trained the version.
+    """
+    challenger = promotion.version_named(rekognition, project_arn, name)
+    record = loop_state.version(name)
+    if record is None:
+        raise CustomLabelsError(
+            f"{name} was not trained by a run of this deployment: no snapshot to test it on"
+        )
+    tests = shadow_images(s3, bucket, str(record.snapshot), tuning.shadow_test_images)
+    scores = evaluate(rekognition, s3, challenger.arn, tests)
+    champion, rival = loop_state.champion(), None
+    if champion and champion.version_arn != challenger.arn:
+        rival = evaluate_champion(rekognition, s3, champion.version_arn, tests)
+    verdict = shadow_gate.judge_rollback(scores) if rollback else shadow_gate.judge(scores, rival, tuning)
+    loop_state.update_version(ModelVersion(name, shadow=scores, verdicts=(*record.verdicts, verdict)))
+    return verdict
+
+
 def shadow_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> list[ShadowImage]:
     """Up to `count` images of a snapshot's test dataset, every label among them as far as that goes.
 
     The manifest is in the order of content hashes, which is as good as shuffled and always the same.
     """
-    lines = snapshots.entries(s3, bucket, snapshot_id, "TEST")
+    lines = snapshot_files.entries(s3, bucket, snapshot_id, "TEST")
     return _spread(_first_of_each_label((_test_image(line) for line in lines), count), count)
 
 

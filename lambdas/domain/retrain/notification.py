@@ -1,8 +1,9 @@
-"""How people and machines are told that a run has ended."""
+"""The letter and the event that say how a run has ended."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -23,33 +24,28 @@ https://docs.aws.amazon.com/sns/latest/dg/large-message-payloads.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html"""
 
 
-def notify(  # noqa: PLR0917 what to tell, and whom by what
-    sns: SNSClient,
-    events: EventBridgeClient,
-    topic_arn: str,
-    deployment: str,
-    console: str,
-    run: Run,
-) -> None:
-    """Tell people by SNS and machines by EventBridge how a run ended.
+@dataclass(frozen=True)
+class Notifier:
+    """Where it is said how a run has ended: to people by SNS, to machines by EventBridge."""
 
-    Args:
-        console: the console's address, with a slash at its end.
-    """
-    sns.publish(
-        TopicArn=topic_arn,
-        Subject=f"LabelLoop {deployment}: run {run.outcome}"[:100],
-        Message=_cut(_letter(deployment, console, run)),
-    )
-    events.put_events(
-        Entries=[
-            {
-                "Source": EVENT_SOURCE,
-                "DetailType": RUN_FINISHED,
-                "Detail": _detail({"deployment": deployment, **run.as_dict()}),
-            }
-        ]
-    )
+    sns: SNSClient
+    events: EventBridgeClient
+    topic_arn: str
+    deployment: str
+    console: str
+    """The console's address, with a slash at its end."""
+
+    def notify(self, run: Run) -> None:
+        """Send a letter and an event with the run's record."""
+        self.sns.publish(
+            TopicArn=self.topic_arn,
+            Subject=f"LabelLoop {self.deployment}: run {run.outcome}"[:100],
+            Message=_cut(_letter(self.deployment, self.console, run)),
+        )
+        detail = _detail({"deployment": self.deployment, **run.as_dict()})
+        self.events.put_events(
+            Entries=[{"Source": EVENT_SOURCE, "DetailType": RUN_FINISHED, "Detail": detail}]
+        )
 
 
 def _detail(document: dict[str, Any]) -> str:
@@ -61,8 +57,8 @@ def _detail(document: dict[str, Any]) -> str:
     return json.dumps({**short, "reason": _cut(str(short.get("reason", "")), MAX_NOTIFICATION_BYTES // 8)})
 
 
-def _cut(text: str, most: int = MAX_NOTIFICATION_BYTES) -> str:
-    return text.encode()[:most].decode(errors="ignore")
+def _cut(text: str, limit: int = MAX_NOTIFICATION_BYTES) -> str:
+    return text.encode()[:limit].decode(errors="ignore")
 
 
 def flagged_words(run: Run) -> str:
@@ -80,17 +76,17 @@ def _letter(deployment: str, console: str, run: Run) -> str:
         lines.append(f"Model version: {run.version}, F1 {f1}, snapshot {run.snapshot}")
     for verdict in run.verdicts:
         passed = "passed" if verdict.passed else "rejected"
-        lines.append(f"Gate {verdict.gate}: {passed}. {'; '.join(verdict.reasons)}")
+        lines.append(f"Gate {verdict.gate}: {passed}. {verdict.reason}")
     if flagged := flagged_words(run):
         lines.append(f"Rekognition found errors in entries, and trained without them: {flagged}.")
     if run.stopped:
         lines.append(
-            "Once it is mended the next run starts by itself, if enough is new since the last training;"
+            "Once it is corrected the next run starts by itself, if enough is new since the last training;"
             " `labelloop train` starts one at once."
         )
     elif run.outcome == "failed":
         lines.append("`labelloop train` tries again.")
-    what = "The run, its data-set report" if run.data_report else "The run"
+    what = "The run, its dataset report" if run.data_report else "The run"
     lines.append(f"{what} and its steps: {console}runs/{quote(run.id, safe='')}")
-    lines.append(f"Took {run.seconds} s; training and verification cost about {run.estimated_usd} USD.")
+    lines.append(f"Took {run.seconds} s; training and shadow evaluation cost about {run.estimated_usd} USD.")
     return "\n".join(lines)

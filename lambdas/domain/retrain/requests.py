@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-def automatic_run(progress: Progress) -> str:
-    """The name of the next run that starts by itself: the same until a run has used it up."""
-    return f"images-{progress.ticket}"
-
-
 def request_run_if_due(
     table: Table, loop_state: LoopState, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
 ) -> bool:
@@ -32,7 +27,7 @@ def request_run_if_due(
     try:
         stepfunctions.start_execution(
             stateMachineArn=machine_arn,
-            name=automatic_run(progress),
+            name=progress.next_run,
             input=json.dumps({"trigger": "images"}),
         )
     except ClientError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from lambdas.domain.retrain.requests import automatic_run
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.records import ModelVersion, Outcome, Run, RunStep
 from lambdas.domain.shared.state import CLOSED, LoopState
@@ -64,7 +63,7 @@ def end_run(
             _fail_version(loop_state, begun.version, readable(reason))
         loop_state.advance(cutoff=begun.cutoff, stopped=bool(begun.stopped))
         loop_state.release_lease("retrain", execution_arn)
-    elif outcome == "failed" and id == automatic_run(loop_state.progress()):
+    elif outcome == "failed" and id == loop_state.progress().next_run:
         # It failed before it had the lease, and the name of an execution cannot be used again.
         loop_state.advance()
     return loop_state.run(id) or ended

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
@@ -36,6 +38,21 @@ def count_unregistered(sqs: SQSClient, queue_url: str) -> int:
     """
     attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(UNREGISTERED))["Attributes"]
     return sum(int(attributes[name]) for name in UNREGISTERED)
+
+
+def wait_for_uploads(
+    sqs: SQSClient, catalogue: Table, queue_url: str, started_at: str, tuning: Tuning
+) -> Wait:
+    """Whether the burst of uploads that a run began with has ended.
+
+    Args:
+        queue_url: the queue of files that are not registered yet.
+        started_at: when the run began.
+    """
+    # First what waits: what is registered in between is seen as a change.
+    unregistered = count_unregistered(sqs, queue_url)
+    newest = catalogue_images.newest_change(catalogue, "labelled")
+    return wait_for_burst(newest, unregistered, started_at, clock.now(), tuning)
 
 
 def wait_for_burst(

@@ -145,6 +145,11 @@ class Progress:
     ticket: str = ""
     stopped_at: str = ""
 
+    @property
+    def next_run(self) -> str:
+        """The name of the next run that starts by itself: the same until a run has used it up."""
+        return f"images-{self.ticket}"
+
 
 @dataclass(frozen=True)
 class DatasetSync:

@@ -43,5 +43,10 @@ class Verdict:
     passed: bool
     reasons: tuple[str, ...]
 
+    @property
+    def reason(self) -> str:
+        """Every reason in one line."""
+        return "; ".join(self.reasons)
+
     def as_dict(self) -> dict[str, Any]:
         return {"gate": self.gate, "passed": self.passed, "reasons": list(self.reasons)}

@@ -82,7 +82,7 @@ class CustomLabelsApi:
         return answer
 
     def recover(self) -> None:
-        """Begin again after the store is opened: settle what was under way, start again what ran."""
+        """Begin again after the store is opened: end what was under way, start again what ran."""
         self._versions.recover()
         self._context.filling.resume()
 

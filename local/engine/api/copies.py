@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/md-copy-model-overview.html
 
-Whether the caller may copy the source is settled before: by IAM and the source project's policies
+Whether the caller may copy the source is decided before: by IAM and the source project's policies
 (`local.engine.access.authorization`).
 """
 

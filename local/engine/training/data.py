@@ -65,10 +65,10 @@ class TrainingData:
         self._directory = directory
         lines = (*self.training, *self.testing)
         wanted = iter(dict.fromkeys(line.source_ref for line in lines if line.usable_for(self.task)))
-        number = 0
+        start = 0
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             while not ended.is_set() and (some := list(islice(wanted, _ENOUGH_TO_FETCH))):
-                numbers = range(number, number + len(some))
+                numbers = range(start, start + len(some))
                 paths = [directory / str(number) for number in numbers]
                 kept = pool.map(_fetch, (objects for _ in some), some, paths)
                 self._images.update(
@@ -76,7 +76,7 @@ class TrainingData:
                     for source, number, there in zip(some, numbers, kept, strict=True)
                     if there
                 )
-                number += len(some)
+                start += len(some)
         self.training = [self._with_image_error(line) for line in self.training]
         self.testing = [self._with_image_error(line) for line in self.testing]
 

@@ -15,9 +15,9 @@ from lambdas.domain.review.workforce import a2i as workforce_a2i
 from lambdas.domain.review.workforce import ground_truth, worker_template
 from lambdas.domain.review.workforce.ground_truth import JobSettings
 from tests.fixtures.engine import eventually
+from tests.fixtures.engine_server import ACCOUNT, REGION, Server
 from tests.fixtures.sagemaker import picture
 from tests.fixtures.workforce_tasks import CAT, DEPLOYMENT, LABELS, task
-from tests.local.test_server import ACCOUNT, REGION, Server
 
 BUCKET = "review-bucket"
 WORKTEAM = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:workteam/private-crowd/team"

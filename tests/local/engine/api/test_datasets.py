@@ -208,14 +208,14 @@ def test_pages_go_on_where_the_last_ended_whatever_the_filter(bench: Bench) -> N
     arn = bench.dataset(bench.project(), "TRAIN", lines)
 
     def all_pages(**query: Any) -> list[str]:
-        lines: list[str] = []
+        listed: list[str] = []
         more: dict[str, Any] = {}
         while True:
             page = bench.call("ListDatasetEntries", DatasetArn=arn, MaxResults=4, **query, **more)
             assert 0 < len(page["DatasetEntries"]) <= 4
-            lines += page["DatasetEntries"]
+            listed += page["DatasetEntries"]
             if "NextToken" not in page:
-                return lines
+                return listed
             more = {"NextToken": page["NextToken"]}
 
     assert all_pages() == lines

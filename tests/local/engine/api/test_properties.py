@@ -60,7 +60,7 @@ REFUSED = {"FeatureConfig", "AutoUpdate"}
 """Members that are refused wherever they are; they come as mutations."""
 EXAMPLES = 60
 ROOMY = Quotas(projects=1000, versions_per_project=1000, concurrent_trainings=1000, running_versions=1000)
-UNSETTLED = {
+IN_TRANSITION = {
     "CREATE_IN_PROGRESS",
     "UPDATE_IN_PROGRESS",
     "TRAINING_IN_PROGRESS",
@@ -145,11 +145,11 @@ class World:
             ]
         ]
 
-    def settled(self) -> bool:
+    def is_at_rest(self) -> bool:
         projects = self.projects()
         statuses = {dataset["Status"] for project in projects for dataset in project["Datasets"]}
         statuses |= {version["Status"] for version in self.versions(projects)}
-        return not statuses & UNSETTLED
+        return not statuses & IN_TRANSITION
 
     def dump(self) -> list[str]:
         """All that the store holds."""
@@ -170,7 +170,7 @@ class Worlds:
             return self._world
         self.close()
         self._world = World(Path(tempfile.mkdtemp(dir=self._template.state.parent)) / "state", self._template)
-        eventually(self._world.settled, 30)
+        eventually(self._world.is_at_rest, 30)
         self._first = self._world.dump()
         return self._world
 
@@ -294,7 +294,7 @@ def resolved(world: World, value: Any) -> Any:
 
 def check(world: World, operation: OperationModel, body: bytes, caller: Everybody) -> bool:
     """Call as the server does, and look at what the answer must be; whether it was one."""
-    eventually(world.settled, 30)
+    eventually(world.is_at_rest, 30)
     before = world.dump()
     try:
         request = shapes.parse_request(operation.name, body)

@@ -289,9 +289,9 @@ def test_one_line_of_other_bytes_costs_that_line() -> None:
 def test_a_validated_line_can_be_read_again() -> None:
     broken = manifest_lines.parse(boxed("a.png", ("cat", 0, 0, 1, 1), ("dog", 1, 2, 30, 40)))
     assert manifest_lines.parse(broken.text) == broken
-    mended = changed(broken.text, lambda v: v["box"]["annotations"][0].update(width=9, height=9))
-    assert manifest_lines.parse(mended).errors == ()
-    assert "errors" not in manifest_lines.parse(mended).text
+    repaired = changed(broken.text, lambda v: v["box"]["annotations"][0].update(width=9, height=9))
+    assert manifest_lines.parse(repaired).errors == ()
+    assert "errors" not in manifest_lines.parse(repaired).text
 
 
 def test_a_line_without_notes_stays_as_it_came() -> None:

@@ -49,14 +49,10 @@ def count(number: int, singular: str, plural: str = "") -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
-GATES = {
-    "evaluation": "evaluation gate",
-    "shadow": "shadow gate",
-    "rollback": "rollback",
-}
+GATES = {"evaluation": "evaluation gate", "shadow": "shadow gate", "rollback": "rollback"}
 
 
 def verdict(verdict: Verdict) -> str:
-    """A gate's verdict in one sentence."""
+    """The verdict of a gate in one sentence."""
     outcome = "passed" if verdict.passed else "rejected"
-    return f"{GATES.get(verdict.gate, verdict.gate)}: {outcome}: {'; '.join(verdict.reasons)}"
+    return f"{GATES[verdict.gate]}: {outcome}: {verdict.reason}"

@@ -1,0 +1,57 @@
+"""A run's version judged by the evaluation gate, by the scores of its training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.retrain import evaluation_gate, training
+from lambdas.domain.shared.records import ModelVersion, Run
+from lambdas.domain.shared.scores import Verdict
+from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.snapshot import snapshots
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_s3 import S3Client
+
+
+def evaluate(
+    rekognition: RekognitionClient,
+    s3: S3Client,
+    loop_state: LoopState,
+    *,
+    project_arn: str,
+    bucket: str,
+    run_id: str,
+    name: str,
+    snapshot_id: str,
+    tuning: Tuning,
+) -> Verdict:
+    """The evaluation gate's verdict on a trained version, recorded with the training's scores.
+
+    Raises:
+        CustomLabelsError: the version was deleted, or has no evaluation.
+    """
+    version = training.describe(rekognition, project_arn, name)
+    scores = custom_labels.scores(s3, version)
+    snapshot = snapshots.read(s3, bucket, snapshot_id)
+    verdict = evaluation_gate.judge(scores, snapshot.test_labels, tuning)
+    run = Run(
+        run_id,
+        f1=scores.f1,
+        labels=scores.labels,
+        verdicts=(verdict,),
+        billable_seconds=version.billable_seconds,
+    )
+    evaluated = ModelVersion(
+        name,
+        f1=scores.f1,
+        labels=scores.labels,
+        verdicts=(verdict,),
+        state="trained" if verdict.passed else "rejected",
+    )
+    loop_state.update_run(run)
+    loop_state.update_version(evaluated)
+    return verdict
