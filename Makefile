@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What is never imported need not be compiled, which would take a third of the time.
+# To compile all that is installed takes as long as to install it; what is imported is compiled then.
 PIP := --quiet --disable-pip-version-check --no-compile
 PORT ?=
 KEEP ?=

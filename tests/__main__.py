@@ -47,7 +47,13 @@ CHECKS: dict[str, list[str | Path]] = {
     "built once": [sys.executable, "-m", "tests.fixtures.built"],
     "tests": [*PYTEST, *SPREAD, *SLOWEST, *LONGEST_FIRST],
 }
-UNIT_TESTS: list[str | Path] = [*PYTEST, "-n", "2", "--dist", "worksteal", *SLOWEST, "-m", QUICK, "tests"]
+NOT_UNIT = ("tests/endtoend", "tests/infra", "tests/statemachines", "tests/web")
+"""Folders that have no unit test: to read them, and what they import, takes seconds."""
+UNIT_TESTS: list[str | Path] = [
+    *(*PYTEST, "-n", "2", "--dist", "worksteal", *SLOWEST, "-m", QUICK),
+    *(f"--ignore={folder}" for folder in NOT_UNIT),
+    "tests",
+]
 QUICK_CHECKS = {name: CHECKS[name] for name in ("format", "lint", "imports", "types", "console types")} | {
     "built once": [*CHECKS["built once"], "--tables"],
     "unit tests": UNIT_TESTS,
