@@ -265,7 +265,7 @@ def test_a_detection_that_the_model_is_unsure_of_is_corrected(
     label = "washer" if first.label != "washer" else "nut"
     boxes = page.get_by_role("region", name="Boxes").get_by_role("button")
     boxes.first.click()
-    page.get_by_role("region", name="Labels").get_by_role("button", name=label).click()
+    page.get_by_role("region", name="Labels").get_by_role("button", name=label, exact=True).click()
     expect(boxes.first).to_contain_text(label)
     expect(page.locator(".box.proposed")).to_have_count(len(others))
     boxes.last.click()
@@ -346,8 +346,7 @@ def test_a_label_is_defined_shown_at_the_desk_and_retired(
 
     desk, _ = signed_in(browser, loop, people["rita"])
     gear = desk.get_by_role("region", name="Labels").get_by_role("listitem").filter(has_text="gear")
-    look_until(desk, lambda: gear.get_by_role("button", name="How to label gear").is_visible())
-    expect(gear.locator("kbd")).to_have_text("G")
+    look_until(desk, lambda: gear.locator("kbd").text_content() == "G")
     expect(gear.locator(".swatch")).to_have_css("background-color", "rgb(0, 110, 110)")
     gear.get_by_role("button", name="How to label gear").click()
     expect(gear).to_contain_text("Every wheel with teeth")
@@ -357,7 +356,9 @@ def test_a_label_is_defined_shown_at_the_desk_and_retired(
     expect(card).to_contain_text("Retired")
     # A box that was drawn in advance may still have it; how to label it is told no more.
     look_until(desk, lambda: not gear.get_by_role("button", name="How to label gear").is_visible())
-    expect(desk.get_by_role("region", name="Labels").get_by_role("button", name="nut")).to_be_visible()
+    expect(
+        desk.get_by_role("region", name="Labels").get_by_role("button", name="nut", exact=True)
+    ).to_be_visible()
     page.get_by_role("button", name="Restore gear").click()
     expect(card).not_to_contain_text("Retired")
     assert complaints == []

@@ -3,6 +3,7 @@ its review desk, which is the portal of workers there."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from lambdas.domain.review.desk.task import STATES, Task
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.review.workforce import a2i
 from local.console_client import ConsoleClient
-from local.scenes import detection_scenes
+from local.scenes import Scene, detection_scenes
 from tests.fixtures.console_pages import (
     add_people,
     client,
@@ -23,7 +24,6 @@ from tests.fixtures.console_pages import (
 from tests.fixtures.deployed_loop import Loop, until
 
 BOX = {"label": "nut", "left": 20, "top": 30, "width": 40, "height": 50}
-SCENES = list(detection_scenes(4, seed=95))
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,13 @@ def wanda(loop: Loop) -> ConsoleClient:
     return client(loop, people["wanda"])
 
 
+@cache
+def scenes() -> list[Scene]:
+    return list(detection_scenes(4, seed=95))
+
+
 def drop(loop: Loop, number: int) -> None:
-    scene = SCENES[number]
+    scene = scenes()[number]
     loop.put(f"incoming/unlabeled/{scene.name}.jpg", scene.jpeg())
 
 

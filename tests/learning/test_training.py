@@ -67,6 +67,9 @@ def classification(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 # Real learning
 
 
+pytestmark = pytest.mark.training
+
+
 def test_a_detector_learns_to_find_parts(detection: Trained) -> None:
     assert detection.model.labels == scenes.DETECTION_LABELS
     # Chance gives about 0.
