@@ -108,7 +108,7 @@ def test_floors_are_those_of_the_import_contract() -> None:
 def test_every_prefix_and_index_is_in_the_architecture() -> None:
     infra = "".join(path.read_text() for path in (ROOT / "infra").glob("*.py"))
     names = {
-        *re.findall(r'objects\("([a-z0-9/]+)"\)', infra),
+        *re.findall(r'^    "([a-z0-9]+/[a-z0-9/]*)": "', infra, re.MULTILINE),
         *re.findall(r'index_name="(\w+)"', infra),
         *re.findall(r'\bprefix="([a-z0-9/]+)"', infra),
     }
