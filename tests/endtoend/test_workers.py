@@ -71,7 +71,7 @@ def opened(loop: Loop, number: int) -> Task:
 def answered(wanda: ConsoleClient, task: Task) -> dict[str, Any]:
     """Claim the task and say what is on its image, once it has come to the workers."""
 
-    def claimed() -> bool:
+    def claimable() -> bool:
         return task.id in [
             claimed["id"] for claimed in wanda.ask("POST", "/api/claims", {"count": 5})["tasks"]
         ]
