@@ -110,8 +110,8 @@ def test_a_run_is_requested_when_enough_images_are_new(world: World) -> None:
     (execution,) = world.stepfunctions.list_executions(stateMachineArn=world.machines["retrain"])[
         "executions"
     ]
-    found = world.stepfunctions.describe_execution(executionArn=execution["executionArn"])
-    assert json.loads(found["input"]) == {"trigger": "images"}
+    described = world.stepfunctions.describe_execution(executionArn=execution["executionArn"])
+    assert json.loads(described["input"]) == {"trigger": "images"}
 
 
 def test_any_number_of_requests_start_one_run(world: World) -> None:
@@ -261,8 +261,8 @@ def test_a_run_without_a_snapshot_leaves_the_cutoff(world: World) -> None:
 def test_a_run_that_was_refused_moves_nothing(world: World) -> None:
     begin(world, "a")
     before = world.loop_state.progress()
-    refused = world.execution("retrain", "b")
-    run = runs.end_run(world.loop_state, refused, outcome="skipped", reason="run a is under way", steps=[])
+    second = world.execution("retrain", "b")
+    run = runs.end_run(world.loop_state, second, outcome="skipped", reason="run a is under way", steps=[])
     assert (run.outcome, run.reason) == ("skipped", "run a is under way")
     lease = world.loop_state.lease("retrain")
     assert lease is not None
