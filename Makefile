@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# To compile all that is installed takes as long as to install it; what is imported is compiled then.
+PIP := --quiet --disable-pip-version-check --no-compile
 PORT ?=
 KEEP ?=
 DATA ?=
@@ -65,13 +67,13 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: requirements.txt lambdas/requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Setting up the virtual environment (once; some minutes)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/pip install $(PIP) -r requirements.txt
+	@$(BIN)/pip install $(PIP) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Adding what the tests need"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/pip install $(PIP) -r requirements-dev.txt
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json

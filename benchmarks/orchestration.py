@@ -1,4 +1,4 @@
-"""What the loop itself adds between a settled burst and a serving model."""
+"""What the loop itself adds between the end of a burst and a serving model."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CONTEXT = {
 
 
 def measure() -> None:
-    """From the lease (the burst has settled) to RUNNING, less the engine's own training and start.
+    """From the lease (the burst has ended) to RUNNING, less the engine's own training and start.
 
     The first run starts every function; the second finds them warm, as a loop in use does.
     """
-    print(f"from settled to RUNNING, less the engine's training and start; limit {LIMIT_S} s")
+    print(f"from the end of a burst to RUNNING, less the engine's training and start; limit {LIMIT_S} s")
     with deployed("orchestration", CONTEXT) as loop:
         for number, name in enumerate(("functions cold", "functions warm")):
             scenes = list(classification_scenes(30, seed=number))
@@ -59,18 +59,18 @@ class _Watch:
 
 
 def _own_seconds(loop: Loop, run: Run, watch: _Watch) -> float:
-    version = str(run.version)
+    name = str(run.version)
     (description,) = loop.rekognition.describe_project_versions(
-        ProjectArn=loop.outputs["ProjectArn"], VersionNames=[version]
+        ProjectArn=loop.outputs["ProjectArn"], VersionNames=[name]
     )["ProjectVersionDescriptions"]
     training = (description["TrainingEndTimestamp"] - description["CreationTimestamp"]).total_seconds()
-    running = watch.seen[version, "RUNNING"]
-    starting = running - watch.seen.get((version, "STARTING"), running)
-    own: float = running - _settled(loop, run) - training - starting
+    running = watch.seen[name, "RUNNING"]
+    starting = running - watch.seen.get((name, "STARTING"), running)
+    own: float = running - _burst_ended(loop, run) - training - starting
     return own
 
 
-def _settled(loop: Loop, run: Run) -> float:
+def _burst_ended(loop: Loop, run: Run) -> float:
     history = loop.stepfunctions.get_paginator("get_execution_history").paginate(
         executionArn=str(run.execution)
     )
@@ -79,4 +79,4 @@ def _settled(loop: Loop, run: Run) -> float:
             if event.get("stateEnteredEventDetails", {}).get("name") == "TakeLease":
                 entered: float = event["timestamp"].timestamp()
                 return entered
-    raise LookupError("the run never settled")
+    raise LookupError("the burst never ended")

@@ -190,7 +190,9 @@ def _open(loop: Loop) -> int:
 
 def _claimed(loop: Loop) -> int:
     now = clock.now()
-    return sum(bool(task.taken(now)) for task in ReviewTable(loop._table("ReviewTable")).in_state("open"))
+    return sum(
+        bool(task.active_claims(now)) for task in ReviewTable(loop._table("ReviewTable")).in_state("open")
+    )
 
 
 def _signed_in(loop: Loop, address: str, name: str, group: str = "reviewers") -> ConsoleClient:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
@@ -14,6 +13,7 @@ from constructs import Construct
 
 from infra.deployment import Deployment
 from infra.handler import Handler
+from infra.table import make_table
 
 
 class LoopState(Construct):
@@ -21,18 +21,7 @@ class LoopState(Construct):
 
     def __init__(self, scope: Construct, id: str, deployment: Deployment) -> None:
         super().__init__(scope, id)
-        self.table = dynamodb.Table(
-            self,
-            "Loop",
-            partition_key=dynamodb.Attribute(name="kind", type=dynamodb.AttributeType.STRING),
-            sort_key=dynamodb.Attribute(name="id", type=dynamodb.AttributeType.STRING),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.AWS_MANAGED,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            removal_policy=deployment.removal_policy,
-        )
+        self.table = make_table(self, "Loop", deployment, partition_key="kind", sort_key="id")
         self.tuning = ssm.StringParameter(
             self,
             "Tuning",

@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.event_queue import EventQueue
 from infra.handler import Handler
 from infra.step import SharedResources, Step
+from infra.table import make_table, text
 
 STORAGE_MB = 5 * 1024
 MEMORY_MB = 1769
@@ -56,31 +57,20 @@ class Register(Step):
         cfn.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=STORAGE_MB)
 
     def _catalogue(self) -> dynamodb.Table:
-        text = dynamodb.AttributeType.STRING
-        table = dynamodb.Table(
-            self,
-            "Catalogue",
-            partition_key=dynamodb.Attribute(name="id", type=text),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.AWS_MANAGED,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            removal_policy=self.deployment.removal_policy,
-        )
+        table = make_table(self, "Catalogue", self.deployment, partition_key="id")
         # For counts, the newest images and the reasons of conflicts. With whole items a count would read 100
         # times as much.
         table.add_global_secondary_index(
             index_name="by_status",
-            partition_key=dynamodb.Attribute(name="status", type=text),
-            sort_key=dynamodb.Attribute(name="changed_at", type=text),
+            partition_key=text("status"),
+            sort_key=text("changed_at"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
             non_key_attributes=["key", "conflict_reason"],
         )
         table.add_global_secondary_index(
             index_name="by_status_and_id",
-            partition_key=dynamodb.Attribute(name="status", type=text),
-            sort_key=dynamodb.Attribute(name="id", type=text),
+            partition_key=text("status"),
+            sort_key=text("id"),
             projection_type=dynamodb.ProjectionType.INCLUDE,
             non_key_attributes=["row"],
         )

@@ -13,6 +13,7 @@ from infra.handler import Handler
 from infra.register import Register
 from infra.rekognition_project import RekognitionProject
 from infra.step import SharedResources, Step
+from infra.table import make_table, text
 from infra.workflow import Workflow
 from infra.workforce import Workforce
 from lambdas.domain.review.workforce import a2i
@@ -208,22 +209,10 @@ class Review(Step):
     # Tasks
 
     def _tasks(self) -> dynamodb.Table:
-        text = dynamodb.AttributeType.STRING
-        table = dynamodb.Table(
-            self,
-            "Tasks",
-            partition_key=dynamodb.Attribute(name="id", type=text),
-            sort_key=dynamodb.Attribute(name="part", type=text),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            encryption=dynamodb.TableEncryption.AWS_MANAGED,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            removal_policy=self.deployment.removal_policy,
-        )
+        table = make_table(self, "Tasks", self.deployment, partition_key="id", sort_key="part")
         table.add_global_secondary_index(
             index_name="by_state",
-            partition_key=dynamodb.Attribute(name="state", type=text),
-            sort_key=dynamodb.Attribute(name="available_at", type=text),
+            partition_key=text("state"),
+            sort_key=text("available_at"),
         )
         return table

@@ -1,34 +1,21 @@
-"""The routes of the HTTP API, and which function answers each: the one list of them."""
+"""The routes of the HTTP API, and which function answers each, as docs/openapi.json lists them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
-ROUTES: Mapping[str, tuple[str, ...]] = {
-    "desk": (
-        "GET /api/me",
-        "GET /api/queue",
-        "GET /api/labels",
-        "POST /api/claims",
-        "PUT /api/claims/{task}",
-        "DELETE /api/claims/{task}",
-        "GET /api/tasks/{task}",
-        "POST /api/tasks/{task}/answer",
-        "POST /api/tasks/{task}/skip",
-    ),
-    "admin": (
-        "GET /api/admin/tasks",
-        "PUT /api/admin/tasks/{task}/assignment",
-        "DELETE /api/admin/tasks/{task}",
-        "GET /api/admin/reviewers",
-        "PUT /api/admin/labels",
-    ),
-    "console": (
-        "GET /api/runs",
-        "GET /api/runs/{run}",
-        "GET /api/versions",
-        "POST /api/try",
-        "POST /api/try/{id}/detection",
-        "POST /api/try/{id}/review",
-    ),
-}
+_DOCUMENT = Path(__file__).parent.parent / "docs" / "openapi.json"
+
+
+def _routes() -> dict[str, list[str]]:
+    routes: dict[str, list[str]] = {}
+    for path, operations in json.loads(_DOCUMENT.read_text())["paths"].items():
+        for method, operation in operations.items():
+            routes.setdefault(operation["tags"][0], []).append(f"{method.upper()} {path}")
+    return routes
+
+
+ROUTES: Mapping[str, list[str]] = _routes()
+"""By the name of the function, as API Gateway writes them: "GET /api/tasks/{task}"."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from msgspec import UNSET
 
 from lambdas import http
+from lambdas.contract import responses
+from lambdas.contract.requests import TryRequest
 from lambdas.domain.console import tryit, versions
+from lambdas.domain.console.tryit import TryResult
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
 from lambdas.domain.register.arrivals import Arrival, GoneError
@@ -23,8 +27,8 @@ from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 from lambdas.services import services, variable
 
 logger = Logger()
-app = http.api()
-MOST = 100
+app = http.Api(REVIEWERS, ADMINISTRATORS)
+MAX_LISTED = 100
 """Runs and versions that are listed."""
 
 
@@ -35,60 +39,67 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 @app.get("/api/runs")
-def list_runs() -> Response[str]:
-    _caller()
-    return http.answer({"runs": [steps.summary(run) for run in services().loop_state.runs()[:MOST]]})
+def list_runs(caller: Caller) -> responses.Runs:
+    """The latest runs, newest first."""
+    runs = services().loop_state.runs()[:MAX_LISTED]
+    return responses.Runs(runs=[responses.RunSummary(**steps.summary(run)) for run in runs])
 
 
-@app.get("/api/runs/<run>")
-def read_run(run: str) -> Response[str]:
-    _caller()
+@app.get("/api/runs/{run}")
+def read_run(caller: Caller, run: str) -> responses.Run:
+    """A run: its steps, the verdicts of its gates, its snapshot."""
     s = services()
-    found = s.loop_state.run(run)
-    if found is None:
+    record = s.loop_state.run(run)
+    if record is None:
         raise ApiError(404, "not_found", f"there is no run {run[:80]}")
-    told = steps.document(found, steps.steps(s.stepfunctions, found))
-    return http.answer({**told, "report_url": _report(found)})
+    document = steps.document(record, steps.steps(s.stepfunctions, record))
+    return responses.Run(**document, report_url=_report_url(record))
 
 
 @app.get("/api/versions")
-def list_versions() -> Response[str]:
-    _caller()
-    champion, found = services().loop_state.champion(), services().loop_state.versions()[:MOST]
-    return http.answer({"versions": [_version(version, champion) for version in found]})
+def list_versions(caller: Caller) -> responses.ModelVersions:
+    """The latest model versions, newest first."""
+    state = services().loop_state
+    champion = state.champion()
+    documents = [_version(version, champion) for version in state.versions()[:MAX_LISTED]]
+    return responses.ModelVersions(versions=documents)
 
 
 @app.post("/api/try")
-def begin_try() -> Response[str]:
-    _caller()
-    sent = http.body(app, "content_type", "size")
-    id = tryit.new_id(sent.get("content_type"), sent.get("size"))
+def begin_try(caller: Caller, body: TryRequest) -> responses.TryUpload:
+    """Where to send an image, to try the champion on it."""
+    id = tryit.new_id()
     url = services().signer.generate_presigned_url(
         "put_object",
         Params={
             "Bucket": services().bucket,
             "Key": tryit.key(id),
-            "ContentType": sent["content_type"],
-            "ContentLength": sent["size"],
+            "ContentType": body.content_type,
+            "ContentLength": body.size,
         },
         ExpiresIn=http.URL_SECONDS,
     )
-    upload = {"url": url, "method": "PUT", "headers": {"Content-Type": sent["content_type"]}}
-    return http.answer({"id": id, "upload": upload})
+    upload = responses.Upload(url=url, method="PUT", headers={"Content-Type": body.content_type})
+    return responses.TryUpload(id=id, upload=upload)
 
 
-@app.post("/api/try/<id>/detection")
-def detect(id: str) -> Response[str]:
-    _caller()
+@app.post("/api/try/{id}/detection")
+def detect_try(caller: Caller, id: str) -> responses.Detections:
+    """What the champion sees on the image that was sent."""
     s = services()
-    tried = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
-    return http.answer(tryit.document(tried, http.link(tryit.key(id))))
+    result = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
+    return responses.Detections(
+        model_version=result.model_version,
+        labels=[_detection(label, result) for label in result.labels],
+        width=result.width,
+        height=result.height,
+        url=http.presigned_url(tryit.key(id)),
+    )
 
 
-@app.post("/api/try/<id>/review")
-def review(id: str) -> Response[str]:
+@app.post("/api/try/{id}/review")
+def review_try(caller: Caller, id: str) -> responses.OpenedTask:
     """Put the image before reviewers, with what the champion sees drawn in advance if it runs."""
-    _caller()
     s = services()
     tuning = s.tuning()
     if tuning.review_route == "none":
@@ -103,29 +114,34 @@ def review(id: str) -> Response[str]:
     except UnusableImageError as error:
         raise ApiError(422, "bad_image", f"this image cannot be used: {error.detail}") from error
     task = opener.open(image, "requested", opener.kind(), _seen(id)) or s.reviews.current_of(image.sha256)
-    return http.answer({"task": task.id if task else ""})
+    return responses.OpenedTask(task=task.id if task else "")
 
 
 def _seen(id: str) -> Seen | None:
     s = services()
     try:
-        tried = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
+        result = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
     except ApiError:
         return None
-    return Seen(tried.labels, tried.model_version)
+    return Seen(result.labels, result.model_version)
 
 
-def _version(version: ModelVersion, champion: Champion | None) -> dict[str, Any]:
+def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detection:
+    box = tryit.box_in_pixels(label, result)
+    return responses.Detection(
+        name=label["label"],
+        confidence=label["confidence"],
+        box=responses.DetectedBox(**box) if box else UNSET,
+    )
+
+
+def _version(version: ModelVersion, champion: Champion | None) -> responses.ModelVersion:
     precision = reviewer_statistics.precision_of(services().reviews, version.id)
-    return versions.document(version, champion, precision)
+    return responses.ModelVersion(**versions.document(version, champion, precision))
 
 
-def _report(run: Run) -> str | None:
-    """The data-set report of the run's snapshot, as a page."""
+def _report_url(run: Run) -> str | None:
+    """The dataset report of the run's snapshot, as a page."""
     if run.data_report is None:
         return None
-    return http.link(of_snapshot.report_key(str(run.snapshot), "report.html"))
-
-
-def _caller() -> Caller:
-    return http.caller(app, REVIEWERS, ADMINISTRATORS)
+    return http.presigned_url(of_snapshot.report_key(str(run.snapshot), "report.html"))

@@ -1,4 +1,4 @@
-"""site: the custom resource that publishes the console's page."""
+"""console_site: the custom resource that publishes the console's page."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def _do(event: dict[str, Any]) -> dict[str, str]:
-    wanted = event["ResourceProperties"]
+    properties = event["ResourceProperties"]
     if event["RequestType"] == "Delete":
-        site.empty(services().s3, wanted["SiteBucket"])
+        site.empty(services().s3, properties["SiteBucket"])
         return {}
-    asset = wanted["AssetBucket"], wanted["AssetKey"]
-    kept = site.publish(services().s3, asset, wanted["SiteBucket"], json.loads(wanted["Config"]))
+    asset = properties["AssetBucket"], properties["AssetKey"]
+    kept = site.publish(services().s3, asset, properties["SiteBucket"], json.loads(properties["Config"]))
     logger.info("published", extra={"files": kept})
     return {}

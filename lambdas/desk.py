@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from msgspec import Meta
 
 from lambdas import http
-from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.contract import responses
+from lambdas.contract.requests import AnswerRequest, ClaimRequest, SkipRequest
 from lambdas.domain.retrain import requests
 from lambdas.domain.review.desk import answers, desk, labels
-from lambdas.domain.review.desk.labels import LabelDefinition
 from lambdas.domain.review.desk.task import Route, Task
 from lambdas.domain.review.results import resolution, reviewer_statistics
 from lambdas.domain.review.results.resolution import Resolver
 from lambdas.domain.review.workforce import worker_portal
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
-from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller, Fresh
+from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
+from lambdas.review_documents import label_document, offered_labels, task_summary, tuning
 from lambdas.services import services, variable
+from lambdas.ttl_cache import TtlCache
 
 logger = Logger()
-app = http.api()
-
-tuning = Fresh(lambda: services().tuning(), 5)
-offered = Fresh(lambda: labels.offered(services().reviews, services().loop_state, services().catalogue), 5)
-"""The labels: an administrator's change shows within seconds."""
+app = http.Api(REVIEWERS, ADMINISTRATORS)
+Until = Annotated[str, Meta(description="The claim that ends then, and no newer one.")]
 
 
 @logger.inject_lambda_context
@@ -39,153 +37,125 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 @app.get("/api/me")
-def me() -> Response[str]:
-    who = _caller()
-    told = {"sub": who.sub, "name": who.name, "groups": sorted(who.groups)}
-    return http.answer({**told, "deployment": variable("DEPLOYMENT")})
+def read_me(caller: Caller) -> responses.Me:
+    """Who is signed in."""
+    return responses.Me(
+        sub=caller.sub, name=caller.name, groups=sorted(caller.groups), deployment=variable("DEPLOYMENT")
+    )
 
 
 @app.get("/api/queue")
-def queue() -> Response[str]:
-    who, table = _caller(), services().reviews
-    today = reviewer_statistics.reviewed_by(table, who.sub).get(f"on {clock.now()[:10]}", 0)
-    return http.answer({"open": table.count("open"), "answered_today": int(today)})
+def read_queue(caller: Caller) -> responses.Queue:
+    """How many tasks there are to do, and how many the reviewer has answered today."""
+    table = services().reviews
+    today = reviewer_statistics.reviewed_by(table, caller.sub).get(f"on {clock.now()[:10]}", 0)
+    return responses.Queue(open=table.count("open"), answered_today=int(today))
 
 
 @app.get("/api/labels")
-def offer() -> Response[str]:
-    _caller()
-    return http.answer({"labels": [label_document(definition) for definition in offered()]})
+def list_labels(caller: Caller) -> responses.Labels:
+    """The labels that reviewers may use, with their colours, keys and examples."""
+    return responses.Labels(labels=[label_document(definition) for definition in offered_labels()])
 
 
 @app.post("/api/claims")
-def claim() -> Response[str]:
-    who = _caller()
-    said = http.body(app, "count", "held")
-    count, held = said.get("count", 1), said.get("held", [])
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= desk.MAX_CLAIMS:
-        raise ApiError(422, "bad_request", f"count has to be 1 to {desk.MAX_CLAIMS}", "count")
-    if not isinstance(held, list) or not all(isinstance(id, str) for id in held):
-        raise ApiError(422, "bad_request", "held has to be a list of tasks' ids", "held")
-    _remember(who.sub, who.name)
-    seconds = tuning().review_claim_seconds
+def claim_tasks(caller: Caller, body: ClaimRequest) -> responses.Tasks:
+    """Claim tasks other than those held: those that the reviewer has claimed before come first."""
+    _remember(caller.sub, caller.name)
     claimed = desk.claim(
-        services().reviews, who.reviewer, count, seconds, routes=_answered_here(), held=frozenset(held)
+        services().reviews,
+        caller.reviewer,
+        body.count,
+        tuning().review_claim_seconds,
+        routes=_answered_here(),
+        held=frozenset(body.held),
     )
-    return http.answer({"tasks": [_document(task, who) for task in claimed]})
+    return responses.Tasks(tasks=[_document(task, caller) for task in claimed])
 
 
-@app.put("/api/claims/<task>")
-def renew(task: str) -> Response[str]:
-    who = _caller()
+@app.put("/api/claims/{task}")
+def renew_claim(caller: Caller, task: str) -> responses.Renewal:
+    """Begin a claim's time anew."""
     seconds = tuning().review_claim_seconds
-    seat = desk.renew(services().reviews, task, who.reviewer, seconds, routes=_answered_here())
-    return http.answer({"until": seat.until})
+    renewed = desk.renew(services().reviews, task, caller.reviewer, seconds, routes=_answered_here())
+    return responses.Renewal(until=renewed.until)
 
 
-@app.delete("/api/claims/<task>")
-def release(task: str) -> Response[str]:
-    until = app.current_event.get_query_string_value("until", "")
-    desk.release(services().reviews, task, _caller().reviewer, until)
-    return http.nothing()
+@app.delete("/api/claims/{task}")
+def release_claim(caller: Caller, task: str, until: Until = "") -> None:
+    """Give a claim back; nothing if there is none."""
+    desk.release(services().reviews, task, caller.reviewer, until)
 
 
-@app.get("/api/tasks/<task>")
-def read(task: str) -> Response[str]:
-    who = _caller()
-    found = services().reviews.get(task)
-    if found is None:
+@app.get("/api/tasks/{task}")
+def read_task(caller: Caller, task: str) -> responses.Task:
+    """A task that the reviewer has claimed; administrators may read every task."""
+    known = services().reviews.get(task)
+    if known is None:
         raise desk.TaskNotFoundError(f"there is no review task {task[:60]}")
-    if ADMINISTRATORS not in who.groups and not found.seat_of(who.sub, clock.now()):
+    if ADMINISTRATORS not in caller.groups and not known.claim_of(caller.sub, clock.now()):
         raise ApiError(403, "not_yours", "claim the task to see it")
-    return http.answer(_document(found, who))
+    return _document(known, caller)
 
 
-@app.post("/api/tasks/<task>/answer")
-def answer(task: str) -> Response[str]:
-    who, s = _caller(), services()
-    said = http.body(app, "verdict", "boxes", "labels", "reason", "seconds")
-    usable = labels.usable(offered())
+@app.post("/api/tasks/{task}/answer")
+def answer_task(caller: Caller, task: str, body: AnswerRequest) -> responses.AnswerReceipt:
+    """Answer a task. Sent again, the same answer is acknowledged again."""
+    reviews, usable = services().reviews, labels.usable(offered_labels())
     if portal := worker_portal.here():
-        kept = portal.answer(s.reviews, task, who.reviewer, said, usable)
+        answered = portal.answer(reviews, task, caller.reviewer, body.submission, usable)
     else:
-        kept = desk.answer(s.reviews, task, who.reviewer, said, usable)
-    settled = _settle(kept)
-    return http.answer({"state": settled.state, "wanted": settled.wanted, "answers": len(settled.answers)})
+        answered = desk.answer(reviews, task, caller.reviewer, body.submission, usable)
+    resolved = _resolve(answered)
+    return responses.AnswerReceipt(
+        state=resolved.state, wanted=resolved.wanted, answers=len(resolved.answers)
+    )
 
 
-@app.post("/api/tasks/<task>/skip")
-def skip(task: str) -> Response[str]:
-    who = _caller()
-    reason = answers.reason(http.body(app, "reason"))
-    skipped, now = desk.skip(services().reviews, task, who.reviewer, reason)
+@app.post("/api/tasks/{task}/skip")
+def skip_task(caller: Caller, task: str, body: SkipRequest) -> None:
+    """Leave a task to others for good, and say why."""
+    reason = answers.check_reason(body.reason)
+    skipped, now = desk.skip(services().reviews, task, caller.reviewer, reason)
     if now:
-        reviewer_statistics.note_reviewer(services().reviews, who.sub, who.name, skipped=1)
-    if resolution.needs_settling(skipped):
-        _settle(skipped)
-    return http.nothing()
+        reviewer_statistics.note_reviewer(services().reviews, caller.sub, caller.name, skipped=1)
+    if resolution.needs_resolving(skipped):
+        _resolve(skipped)
 
 
-def label_document(definition: LabelDefinition) -> dict[str, Any]:
-    """A label with links to its example pictures."""
-    found = catalogue_images.get_images(services().catalogue, [f"image#{one}" for one in definition.examples])
-    examples = [{"image": image.sha256, "url": http.link(image.key)} for image in found]
-    return {**asdict(definition), "examples": examples}
-
-
-def task_document(task: Task) -> dict[str, Any]:
-    """A task as everybody may see it."""
-    return {
-        "id": task.id,
-        "image": task.image,
-        "width": task.width,
-        "height": task.height,
-        "kind": task.kind,
-        "reason": task.reason,
-        "why": task.why,
-        "created_at": task.created_at,
-        "suggestions": {
-            "boxes": [asdict(box) for box in task.suggestions.boxes],
-            "labels": [{"label": one.label, "confidence": one.confidence} for one in task.suggestions.labels],
-        },
-        "suggested_by": task.suggested_by or None,
-        "wanted": task.wanted,
-        "answers": len(task.answers),
-    }
-
-
-def _document(task: Task, who: Caller) -> dict[str, Any]:
-    seat = task.seat_of(who.sub, clock.now())
-    return {
-        **task_document(task),
-        "url": http.link(task.key),
-        "url_expires_at": clock.in_seconds(http.URL_SECONDS),
-        "until": seat.until if seat else "",
-    }
+def _document(task: Task, caller: Caller) -> responses.Task:
+    own_claim = task.claim_of(caller.sub, clock.now())
+    return responses.Task(
+        **task_summary(task),
+        url=http.presigned_url(task.key),
+        url_expires_at=clock.in_seconds(http.URL_SECONDS),
+        until=own_claim.until if own_claim else "",
+    )
 
 
 def _answered_here() -> tuple[Route, ...]:
     return worker_portal.ROUTES if worker_portal.here() else desk.ON_THE_DESK
 
 
-def _settle(task: Task) -> Task:
-    """Do what follows from what was said; if that fails, it stands and the sweeper has it done."""
+def _resolve(task: Task) -> Task:
+    """Do what follows from an answer; if that fails, the answer stands and the sweeper has it done."""
+    s = services()
     try:
-        settled = _settler().settle_task(task)
-        if settled.state == "done":
+        resolved = Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning()).resolve_task(task)
+        if resolved.state == "done":
             _request_run()
     except Exception:
-        logger.exception("kept, but not settled")
+        logger.exception("answer kept, but its task not resolved")
         return task
-    return settled
+    return resolved
 
 
 def _request_run() -> None:
-    """What people said counts for the next training as an upload does. To know whether a run is due reads
-    what is new, image by image: at once after the last answer, else now and then; the sweeper makes up for
-    the rest."""
+    """Request a training run if one is due: answers count for it as uploads do. To know whether one is due
+    reads what is new, image by image: at once after the last answer, else now and then; the sweeper makes up
+    for the rest."""
     if services().reviews.count("open", limit=1) == 0:
-        run_requested.forget()
+        run_requested.clear()
     run_requested()
 
 
@@ -195,16 +165,7 @@ def _is_run_requested() -> bool:
     return requests.request_run_if_due(s.catalogue, s.loop_state, s.stepfunctions, machine, tuning())
 
 
-run_requested = Fresh(_is_run_requested, 10)
-
-
-def _settler() -> Resolver:
-    s = services()
-    return Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning())
-
-
-def _caller() -> Caller:
-    return http.caller(app, REVIEWERS, ADMINISTRATORS)
+run_requested = TtlCache(_is_run_requested, 10)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""flow: the custom resource that makes the human task UI and the flow definition of Amazon A2I."""
+"""flow_definition: the custom resource that makes the human task UI and the flow definition of Amazon A2I."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def _make(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    wanted = event["ResourceProperties"]
+    properties = event["ResourceProperties"]
     flow = Flow(
-        name=wanted["Name"],
-        workteam_arn=wanted["WorkteamArn"],
-        role_arn=wanted["RoleArn"],
-        output=wanted["OutputPath"],
-        task_count=int(wanted["TaskCount"]),
-        available_seconds=int(wanted["AvailableSeconds"]),
+        name=properties["Name"],
+        workteam_arn=properties["WorkteamArn"],
+        role_arn=properties["RoleArn"],
+        output=properties["OutputPath"],
+        task_count=int(properties["TaskCount"]),
+        available_seconds=int(properties["AvailableSeconds"]),
     )
     remaining = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     return {

@@ -1,29 +1,33 @@
-"""What the handlers of the HTTP API have in common: who asks, what was sent, and how a refusal reads.
+"""What the handlers of the HTTP API have in common: who asks, what was sent, and what is answered.
 
 API Gateway has checked the token before a handler is called (payload format 2.0,
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html ); the
 handlers check the group. It hands paths on decoded, so that a slash within a segment cannot be told from one
 between segments (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html ):
 names that people choose come in the query string.
+
+Powertools routes; requests are read into the models of lambdas/contract/ here and not by its
+`enable_validation`, whose import alone takes longer than all of a handler's (docs/decisions/).
 """
 
 from __future__ import annotations
 
 import base64
+import inspect
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import Any, TypeVar, get_type_hints
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.api_gateway import BaseRouter
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.event_handler import Response as HttpResponse
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
-from lambdas.domain.review.desk.answers import InvalidAnswerError
-from lambdas.domain.review.desk.desk import DeskError, Reviewer
-from lambdas.domain.review.desk.labels import InvalidLabelError
-from lambdas.domain.review.desk.task import TaskBusyError
+from lambdas.contract.requests import Request
+from lambdas.domain.review.desk.desk import Reviewer
 from lambdas.domain.shared.errors import ApiError
 from lambdas.services import services
 
@@ -32,9 +36,13 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_PATH = 250
 """Characters: whatever is named in a path is short enough to be a key of DynamoDB's."""
 URL_SECONDS = 900
-"""How long a link to an image is good."""
+"""How long a presigned URL is good."""
+_PATH_OF_MEMBER = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<member>.*)`)?", re.DOTALL)
+"""How msgspec ends its messages: where in the document the problem is."""
 
-T = TypeVar("T")
+Event = dict[str, Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
+Body = TypeVar("Body", bound=Request)
 
 
 @dataclass(frozen=True)
@@ -50,69 +58,122 @@ class Caller:
         return Reviewer(self.sub, self.name)
 
 
-class Fresh(Generic[T]):
-    """A value that is made anew once it is some seconds old."""
-
-    def __init__(self, make: Callable[[], T], seconds: float) -> None:
-        self._make, self._seconds = make, seconds
-        self._value: T | None = None
-        self._made_at = 0.0
-
-    def __call__(self) -> T:
-        if self._value is None or monotonic() - self._made_at > self._seconds:
-            self._value, self._made_at = self._make(), monotonic()
-        return self._value
-
-    def forget(self) -> None:
-        self._value = None
+# Routes
 
 
-def api() -> APIGatewayHttpResolver:
-    """A resolver that answers every refusal in one shape."""
-    app = APIGatewayHttpResolver()
+@dataclass
+class Operation:
+    """A route and the function that answers it.
 
-    def refused(error: Exception) -> Response[str]:
-        told = {"code": getattr(error, "code", "bad_request"), "message": str(error)}
-        if field := getattr(error, "field", ""):
-            told["field"] = field
-        return _json(getattr(error, "status", 400), {"error": told})
+    The function takes the caller, the segments of the path by their names, `body` if it reads one, and every
+    other argument from the query string. It returns the document of the response, or None: no content.
+    """
 
-    app.exception_handler([ApiError, DeskError, InvalidAnswerError, InvalidLabelError, TaskBusyError])(
-        refused
-    )
-    app.not_found(lambda _: refused(_no_route()))
-    app.use(middlewares=[_of_known_length])
-    return app
+    method: str
+    path: str
+    """With segments that vary in braces, as API Gateway writes them."""
+    function: Callable[..., Any]
+
+    @cached_property
+    def types(self) -> dict[str, Any]:
+        """Of the function's arguments, and of what it returns."""
+        return get_type_hints(self.function)
+
+    @property
+    def body(self) -> type[Request] | None:
+        return self.types.get("body")
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """Names in the query string, and what is taken where they are missing."""
+        return {
+            name: argument.default
+            for name, argument in inspect.signature(self.function).parameters.items()
+            if name not in ("caller", "body") and f"{{{name}}}" not in self.path
+        }
 
 
-def _of_known_length(app: APIGatewayHttpResolver, go_on: NextMiddleware) -> Response[str]:
+class Api:
+    """The routes of one function, for callers of these groups. Every refusal is answered in one shape."""
+
+    def __init__(self, *groups: str) -> None:
+        self.groups = groups
+        self.operations: list[Operation] = []
+        self._resolver = APIGatewayHttpResolver()
+        self._resolver.exception_handler(ApiError)(_error_response)
+        self._resolver.not_found(lambda _: _error_response(_no_route()))
+        self._resolver.use(middlewares=[_refuse_long_paths])
+
+    def resolve(self, event: Event, context: Any) -> dict[str, Any]:
+        """The response to a request."""
+        return self._resolver.resolve(event, context)
+
+    def get(self, path: str) -> Callable[[Function], Function]:
+        return self._route("GET", path)
+
+    def post(self, path: str) -> Callable[[Function], Function]:
+        return self._route("POST", path)
+
+    def put(self, path: str) -> Callable[[Function], Function]:
+        return self._route("PUT", path)
+
+    def delete(self, path: str) -> Callable[[Function], Function]:
+        return self._route("DELETE", path)
+
+    def _route(self, method: str, path: str) -> Callable[[Function], Function]:
+        def register(function: Function) -> Function:
+            operation = Operation(method, path, function)
+            self.operations.append(operation)
+
+            def answer(**segments: str) -> HttpResponse[str]:
+                return self._answer(operation, segments)
+
+            self._resolver.route(re.sub(r"\{(\w+)\}", r"<\1>", path), method)(answer)
+            return function
+
+        return register
+
+    def _answer(self, operation: Operation, segments: dict[str, str]) -> HttpResponse[str]:
+        event = self._resolver.current_event
+        arguments: dict[str, Any] = {"caller": read_caller(event.raw_event, self.groups), **segments}
+        for name, default in operation.query.items():
+            arguments[name] = event.get_query_string_value(name, "") or default
+        if operation.body:
+            arguments["body"] = read_body(event.raw_event, operation.body)
+        document = operation.function(**arguments)
+        return no_content() if document is None else json_response(document)
+
+
+def _refuse_long_paths(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> HttpResponse[str]:
     if len(app.current_event.path) > MAX_PATH:
         raise _no_route()
-    return go_on(app)
+    return next_middleware(app)
 
 
 def _no_route() -> ApiError:
     return ApiError(404, "not_found", "there is no such route")
 
 
-def caller(app: BaseRouter, *groups: str) -> Caller:
+# Requests
+
+
+def read_caller(event: Event, groups: tuple[str, ...]) -> Caller:
     """Who asks.
 
     Raises:
-        Refusal: they are in none of the groups.
+        ApiError: they are in none of the groups.
     """
-    event = app.current_event.raw_event
     claims = event.get("requestContext", {}).get("authorizer", {}).get("jwt", {}).get("claims", {})
-    found = Caller(
+    caller = Caller(
         sub=str(claims.get("sub", "")),
         name=str(claims.get("username") or claims.get("cognito:username") or ""),
         groups=_groups(claims.get("cognito:groups", "")),
     )
-    if not found.sub:
+    if not caller.sub:
         raise ApiError(401, "no_token", "sign in")
-    if not found.groups & set(groups):
+    if not caller.groups & set(groups):
         raise ApiError(403, "forbidden", f"this is for the group {' or '.join(groups)}: ask an administrator")
-    return found
+    return caller
 
 
 def _groups(claim: Any) -> frozenset[str]:
@@ -122,69 +183,103 @@ def _groups(claim: Any) -> frozenset[str]:
     return frozenset(str(claim).strip("[]").replace(",", " ").split())
 
 
-def body(app: BaseRouter, *members: str) -> dict[str, Any]:
-    """The JSON object that was sent, with none but these members, or any if none are named.
+def read_body(event: Event, model: type[Body]) -> Body:
+    """The JSON object that was sent.
 
     Raises:
-        Refusal: it is too large, not a JSON object, or has other members.
+        ApiError: it is too large, not a JSON object, or not as the model has it.
     """
-    event = app.current_event.raw_event
     text = event.get("body") or ""
     if len(text) > MAX_BODY_BYTES * 4 // 3 + 4:
-        raise ApiError(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
-    sent = _decoded(text, bool(event.get("isBase64Encoded")))
-    if members and (unknown := sorted(set(sent) - set(members))):
-        raise ApiError(422, "unknown_member", f"unknown member {unknown[0][:60]!r}", unknown[0][:60])
-    return sent
+        raise _too_large()
+    return validate(_decoded(text, bool(event.get("isBase64Encoded"))), model)
+
+
+def validate(members: dict[str, Any], model: type[Body]) -> Body:
+    """The members as the model has them.
+
+    Raises:
+        ApiError: a member is unknown, missing or of another form; its field is the member's path.
+    """
+    known = {field.encode_name: field for field in msgspec.structs.fields(model)}
+    for name in sorted(set(members) - set(known)):
+        raise ApiError(422, "unknown_member", f"unknown member {name[:60]!r}", name[:60])
+    for name, field in known.items():
+        if field.required and name not in members:
+            raise ApiError(422, model.error_code, f"{name} is missing", name)
+    try:
+        return msgspec.convert(members, model)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error), model.error_code) from error
+
+
+def _invalid(message: str, code: str) -> ApiError:
+    parts = _PATH_OF_MEMBER.fullmatch(message)
+    problem, member = (parts["problem"], parts["member"] or "") if parts else (message, "")
+    if "`str`" in problem:
+        # What is wrong with a text in a list is said of the list.
+        member = re.sub(r"\[\d+\]$", "", member)
+    return ApiError(422, code, f"{member}: {problem[:1].lower()}{problem[1:200]}", member)
 
 
 def _decoded(text: str, encoded: bool) -> dict[str, Any]:
     try:
         raw = base64.b64decode(text, validate=True) if encoded else text.encode()
         if len(raw) > MAX_BODY_BYTES:
-            raise ApiError(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
-        sent = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_finite)
+            raise _too_large()
+        document = json.loads(raw.decode(), object_pairs_hook=_without_doubles, parse_constant=_finite)
         # Half a pair of surrogates, written as an escape, is no text: nothing could store it.
-        json.dumps(sent, ensure_ascii=False).encode()
+        json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ApiError(400, "not_json", f"the body has to be a JSON object: {str(error)[:200]}") from error
-    if not isinstance(sent, dict):
+    if not isinstance(document, dict):
         raise ApiError(400, "not_json", "the body has to be a JSON object")
-    return sent
+    return document
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _too_large() -> ApiError:
+    return ApiError(413, "too_large", f"a request has up to {MAX_BODY_BYTES} bytes")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise ValueError("a member is there twice")
-    return found
+    return members
 
 
 def _finite(name: str) -> Any:
     raise ValueError(f"{name} is no number of JSON's")
 
 
-def link(key: str) -> str:
-    """An address at which just this object can be read, for URL_SECONDS."""
-    return services().signer.generate_presigned_url(
-        "get_object", Params={"Bucket": services().bucket, "Key": key}, ExpiresIn=URL_SECONDS
-    )
+# Responses
 
 
-def _json(status: int, document: Any) -> Response[str]:
-    return Response(
+def json_response(document: Any, status: int = 200) -> HttpResponse[str]:
+    """A response that nobody keeps."""
+    return HttpResponse(
         status_code=status,
         content_type="application/json",
-        # In ASCII, whatever was sent: the answer can be encoded.
-        body=json.dumps(document),
+        # In ASCII, whatever was sent: the response can be encoded.
+        body=json.dumps(msgspec.to_builtins(document)),
         headers={"Cache-Control": "no-store"},
     )
 
 
-def answer(document: Any, status: int = 200) -> Response[str]:
-    """An answer that nobody keeps."""
-    return _json(status, document)
+def no_content() -> HttpResponse[str]:
+    """A response without a document."""
+    return HttpResponse(status_code=204, body="", headers={"Cache-Control": "no-store"})
 
 
-def nothing() -> Response[str]:
-    return Response(status_code=204, body="", headers={"Cache-Control": "no-store"})
+def _error_response(error: ApiError) -> HttpResponse[str]:
+    detail = {"code": error.code, "message": str(error)}
+    if error.field:
+        detail["field"] = error.field
+    return json_response({"error": detail}, error.status)
+
+
+def presigned_url(key: str) -> str:
+    """An address at which just this object can be read, for URL_SECONDS."""
+    return services().signer.generate_presigned_url(
+        "get_object", Params={"Bucket": services().bucket, "Key": key}, ExpiresIn=URL_SECONDS
+    )

@@ -39,7 +39,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
         processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )
-    _forget(outcomes)
+    _delete_registered(outcomes)
     _propose(outcomes)
     if any(outcome.labels_changed for outcome in outcomes):
         _after_batch()
@@ -83,10 +83,10 @@ def _arrival(body: str) -> Arrival:
     )
 
 
-def _forget(outcomes: list[Outcome]) -> None:
+def _delete_registered(outcomes: list[Outcome]) -> None:
     """What is registered leaves incoming/; if that fails the records stand, and the sweeper has it done."""
     try:
-        arrivals.forget(services().s3, outcomes)
+        arrivals.delete_registered(services().s3, outcomes)
     except Exception:
         logger.exception("could not delete what was registered")
 

@@ -1,4 +1,4 @@
-"""review: from an image that nobody has labelled to what people say is on it.
+"""review: from an image that nobody has labelled to its labels, by people.
 
 The steps of statemachines/review.asl.json, and what opens tasks: messages about single images, and the
 collector, which makes up for whatever was missed.
@@ -76,13 +76,13 @@ def _propose(record: SQSRecord) -> None:
     if "image" in message:
         opener.open_unlabelled([catalogue_images.image_id(message["image"])], _ask_champion, opener.room())
         return
-    found = message["detection"]
-    arrival = Arrival(services().bucket, found["key"], found.get("version_id"), 0, "")
-    seen = Seen(found["labels"], found["model_version"])
+    proposal = message["detection"]
+    arrival = Arrival(services().bucket, proposal["key"], proposal.get("version_id"), 0, "")
+    seen = Seen(proposal["labels"], proposal["model_version"])
     try:
-        opener.open_detected(services().s3, arrival, found["reason"], seen)
+        opener.open_detected(services().s3, arrival, proposal["reason"], seen)
     except (GoneError, UnusableImageError) as error:
-        logger.info("not reviewed", extra={"key": found["key"], "reason": str(error)})
+        logger.info("not reviewed", extra={"key": proposal["key"], "reason": str(error)})
 
 
 def _opener() -> Opener:
@@ -94,7 +94,7 @@ def _ask_champion(image: CatalogueImage) -> Seen | None:
     """What the champion sees, to be drawn in advance; None if none runs, or cannot be asked just now."""
     s = services()
     try:
-        champion, found = detection.ask(
+        champion, labels = detection.ask(
             s.rekognition, s.loop_state, {"S3Object": {"Bucket": s.bucket, "Name": image.key}}
         )
     except detection.NoChampionError:
@@ -102,7 +102,7 @@ def _ask_champion(image: CatalogueImage) -> Seen | None:
     except ClientError:
         logger.exception("the champion could not be asked; the task is opened without suggestions")
         return None
-    return Seen(found, champion.version_name)
+    return Seen(labels, champion.version_name)
 
 
 # The state machine
@@ -132,26 +132,28 @@ def start_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, str]:
 def watch_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, Any]:
     """How far the labeling job is."""
     finished = routing.job_finished(review_routes.routes(), event["batch"])
-    wait = ground_truth.seconds_between_looks(services().tuning().poll_seconds, event["timeout_seconds"])
+    wait = ground_truth.seconds_between_polls(services().tuning().poll_seconds, event["timeout_seconds"])
     return {"finished": finished, "wait_seconds": wait}
 
 
 @logger.inject_lambda_context
 def read_job(event: OfBatch, context: LambdaContext) -> dict[str, int]:
-    """What the labeling job's workers said."""
+    """Take the answers of the labeling job's workers."""
     answered, given_back = routing.read_job(review_routes.routes(), event["batch"])
     return {"answered": answered, "given_back": given_back}
 
 
 @logger.inject_lambda_context
 def loop_finished(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """EventBridge tells by SQS that human loops of A2I have ended; those that failed are tried again."""
+    """SQS messages that human loops of A2I have ended; those that failed are tried again."""
     return process_partial_response(
         event=event, record_handler=_loop_finished, processor=processor, context=context
     )
 
 
 def _loop_finished(record: SQSRecord) -> None:
-    told = json.loads(record.body)
-    outcome = routing.loop_finished(review_routes.routes(), told)
-    logger.info("human loop", extra={"outcome": outcome, "loop": told["detail"].get("humanLoopName")})
+    status_change = json.loads(record.body)
+    outcome = routing.loop_finished(review_routes.routes(), status_change)
+    logger.info(
+        "human loop", extra={"outcome": outcome, "loop": status_change["detail"].get("humanLoopName")}
+    )

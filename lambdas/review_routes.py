@@ -1,4 +1,4 @@
-"""Whom the deployment asks: what the review's functions and the sweeper speak to people with."""
+"""The routes to people that the deployment has, for the review's functions and the sweeper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def routes() -> Routes:
     flow = os.environ.get("A2I_FLOW_DEFINITION_ARN", "")
     jobs = _jobs(tuning.review_workers_per_task)
     return Routes(
-        settler=Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning),
+        resolver=Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning),
         s3=s.s3,
         deployment=variable("DEPLOYMENT"),
         bucket=s.bucket,

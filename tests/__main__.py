@@ -22,12 +22,11 @@ NODE = ROOT / "node_modules" / ".bin"
 
 PYTEST = [sys.executable, "-m", "pytest"]
 QUICK = "not embedded and not browser and not synthesis and not training"
-SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Each worker takes whole files, whose tests share what they start. They wait for other processes at times,
-so that a third worker has something to do."""
+SPREAD = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
+"""Each worker takes whole files, whose tests share what they start, or files that share a deployment; see
+tests/conftest.py. They wait for other processes at times, so that a third worker has something to do."""
 LONGEST_FIRST = (
-    "tests/endtoend/test_loop.py",
-    "tests/endtoend/test_parts.py",
+    "tests/endtoend",
     "tests/local/engine/api/test_clients.py",
     "tests/learning/test_training.py",
     "tests/web",
@@ -48,7 +47,13 @@ CHECKS: dict[str, list[str | Path]] = {
     "built once": [sys.executable, "-m", "tests.fixtures.built"],
     "tests": [*PYTEST, *SPREAD, *SLOWEST, *LONGEST_FIRST],
 }
-UNIT_TESTS: list[str | Path] = [*PYTEST, "-n", "2", "--dist", "worksteal", *SLOWEST, "-m", QUICK, "tests"]
+NOT_UNIT = ("tests/endtoend", "tests/infra", "tests/statemachines", "tests/web")
+"""Folders that have no unit test: to read them, and what they import, takes seconds."""
+UNIT_TESTS: list[str | Path] = [
+    *(*PYTEST, "-n", "2", "--dist", "worksteal", *SLOWEST, "-m", QUICK),
+    *(f"--ignore={folder}" for folder in NOT_UNIT),
+    "tests",
+]
 QUICK_CHECKS = {name: CHECKS[name] for name in ("format", "lint", "imports", "types", "console types")} | {
     "built once": [*CHECKS["built once"], "--tables"],
     "unit tests": UNIT_TESTS,
@@ -107,8 +112,12 @@ def _start(name: str, command: list[str | Path], output: IO[bytes] | None = None
 
 
 def _environment() -> dict[str, str]:
-    """Without the AWS settings of whoever runs it: no test may reach an account."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("AWS_")} | {
+    """Without the AWS settings of whoever runs it: no test may reach an account.
+
+    Bytecode is written, whatever whoever runs it says: many processes import the same.
+    """
+    dropped = ("AWS_", "PYTHONDONTWRITEBYTECODE")
+    return {key: value for key, value in os.environ.items() if not key.startswith(dropped)} | {
         "AWS_EC2_METADATA_DISABLED": "true",
         "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "18,20",
     }

@@ -26,8 +26,16 @@ FOLDERS = {
 """Marks of all tests of a folder; a file elsewhere says its own."""
 
 
+TOGETHER = {
+    f"tests/endtoend/{file}": "parts" for file in ("test_console.py", "test_desk.py", "test_workers.py")
+}
+"""Files that share a deployment. Of all others, each is given to a worker as a whole."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
         for folder, mark in FOLDERS.items():
-            if item.nodeid.startswith(folder):
+            if file.startswith(folder):
                 item.add_marker(mark)

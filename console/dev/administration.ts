@@ -15,11 +15,11 @@ const reasons = Object.keys(whys)
 interface MockTask {
   id: string
   state: string
-  seats: { reviewer: string; name: string; until: string }[]
+  claims: { reviewer: string; name: string; until: string; kind: string }[]
   [member: string]: unknown
 }
 
-const seat = (name: string) => ({ reviewer: `sub-${name}`, name, until: ago(-9) })
+const claimOf = (name: string) => ({ reviewer: `sub-${name}`, name, until: ago(-9), kind: 'claimed' })
 
 function task(n: number, state: string): MockTask {
   const reason = reasons[n % 4] ?? 'unlabelled'
@@ -39,7 +39,7 @@ function task(n: number, state: string): MockTask {
     answers: state === 'done' ? (n % 5 ? 1 : 2) : 0,
     state,
     age_seconds: (7 + n * 37) * 60,
-    seats: state === 'open' && n % 9 === 1 ? [seat(names[n % 3] ?? '')] : [],
+    claims: state === 'open' && n % 9 === 1 ? [claimOf(names[n % 3] ?? '')] : [],
     outcome: state === 'done' ? (['labelled', 'labelled', 'nothing', 'unusable'][n % 4] ?? '') : '',
   }
 }
@@ -55,7 +55,7 @@ export function forgetTasks(): void {
 }
 
 function inState(state: string): MockTask[] {
-  if (state === 'claimed') return tasks.filter(({ seats }) => seats.length > 0)
+  if (state === 'claimed') return tasks.filter(({ claims }) => claims.length > 0)
   return tasks.filter((listed) => listed.state === state)
 }
 
@@ -75,13 +75,13 @@ function change(method: string, id: string, body: Record<string, unknown>): Answ
   if (!changed) return failure(404, 'not_found', `there is no review task ${id}`)
   if (changed.state !== 'open') return failure(409, 'already_done', 'this task is done; go on to the next')
   if (method === 'DELETE') {
-    Object.assign(changed, { state: 'deleted', why: 'deleted by Rosa', seats: [] })
+    Object.assign(changed, { state: 'deleted', why: 'deleted by Rosa', claims: [] })
     return { status: 204 }
   }
   const wanted = String(body['reviewer'])
   const reviewer = reviewers.find((known) => known.reviewer === wanted)
   if (wanted && !reviewer) return failure(422, 'unknown_reviewer', 'no such reviewer has used the review desk yet')
-  changed.seats = reviewer ? [{ ...seat(reviewer.name), reviewer: wanted }] : []
+  changed.claims = reviewer ? [{ ...claimOf(reviewer.name), reviewer: wanted }] : []
   return ok(changed)
 }
 

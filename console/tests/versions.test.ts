@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest'
-import type { Version } from '../src/api'
+import type { ModelVersion } from '../src/api'
 import { barLength, linePath, linePoints, shares, span } from '../src/charts/geometry'
 import { differenceText, measured, ordered, weakestFirst } from '../src/versions/compare'
 
-const version = (name: string, created_at: string, champion = false) => ({ name, created_at, champion }) as Version
-const label = (name: string, f1: number | null) => ({ label: name, f1, precision: null, recall: null })
+const version = (name: string, created_at: string, champion = false) => ({ name, created_at, champion }) as ModelVersion
+const label = (name: string, f1: number) => ({ label: name, f1, precision: 1, recall: 1, test_images: 5, threshold: null })
 
 describe('versions', () => {
   it('come with the champion first, then the newest', () => {
     const all = [version('old', '2026-01-01'), version('best', '2026-01-02', true), version('new', '2026-01-03')]
     expect(ordered(all).map(({ name }) => name)).toEqual(['best', 'new', 'old'])
   })
-  it('list the labels that need work first: without a figure, then the lowest', () => {
-    const labels = [label('cone', 0.8), label('crate', null), label('barrel', 0.8), label('sack', 0.2)]
-    expect(weakestFirst(labels).map((weak) => weak.label)).toEqual(['crate', 'sack', 'barrel', 'cone'])
+  it('list the labels that need work first: the lowest', () => {
+    const labels = [label('cone', 0.8), label('barrel', 0.8), label('sack', 0.2)]
+    expect(weakestFirst(labels).map((weak) => weak.label)).toEqual(['sack', 'barrel', 'cone'])
   })
   it.each([
     [0.92, 0.9, '+0.020 compared with the champion'],
@@ -26,9 +26,8 @@ describe('versions', () => {
   })
   it('have a precision only once a sample was reviewed; 0 is one', () => {
     expect(measured(null)).toBeNull()
-    expect(measured({ precision: null, images: 3 })).toBeNull()
-    expect(measured({ precision: 0, low: 0, high: 0.2, images: 8 })).toEqual({ value: 0, low: 0, high: 0.2, images: 8 })
-    expect(measured({ precision: 0.5 })).toEqual({ value: 0.5, low: 0.5, high: 0.5, images: 0 })
+    const counts = { confirmed: 0, false: 4, missed: 1, images: 8 }
+    expect(measured({ ...counts, precision: 0, low: 0, high: 0.2 })).toEqual({ value: 0, low: 0, high: 0.2, images: 8 })
   })
 })
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from lambdas import desk
+from lambdas import desk, review_documents
 from lambdas.services import services
 from tests.fixtures.api_gateway import Gateway
-from tests.fixtures.console_deployment import Stage
+from tests.fixtures.console_deployment import ConsoleDeployment
 from tests.fixtures.deployment import aws, deployed
 from tests.fixtures.reviews import begun
 
@@ -16,20 +16,20 @@ __all__ = ["aws"]
 
 
 @pytest.fixture(scope="module")
-def kept_stage(aws: dict[str, Any]) -> Iterator[Stage]:
+def kept_deployment(aws: dict[str, Any]) -> Iterator[ConsoleDeployment]:
     with pytest.MonkeyPatch.context() as patched:
-        yield Stage(begun(deployed(aws, patched), patched))
+        yield ConsoleDeployment(begun(deployed(aws, patched), patched))
     services.cache_clear()
 
 
 @pytest.fixture
-def stage(kept_stage: Stage) -> Stage:
+def deployment(kept_deployment: ConsoleDeployment) -> ConsoleDeployment:
     """A deployment in use, as if nobody had tested it yet; what the handlers remember is forgotten."""
-    for remembered in (desk.tuning, desk.offered):
-        remembered.forget()
+    for cache in (review_documents.tuning, review_documents.offered_labels, desk.run_requested):
+        cache.clear()
     desk._remember.cache_clear()
-    kept_stage.restore()
-    return kept_stage
+    kept_deployment.restore()
+    return kept_deployment
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lambdas import http
 from lambdas.domain.review.desk import labels
 from tests.console.test_routes import CASES, request_of
-from tests.fixtures.api_gateway import ANN, Answer, Gateway
-from tests.fixtures.console_deployment import BOX, Stage
+from tests.fixtures.api_gateway import ANN, ApiResponse, Gateway
+from tests.fixtures.console_deployment import BOX, ConsoleDeployment
 
 READS = [route for route, case in CASES.items() if case.body is not None]
 """Routes that read a body."""
@@ -51,64 +51,64 @@ ENCODED = {
 }
 
 
-def assert_refused(answer: Answer, *statuses: int) -> None:
+def assert_refused(answer: ApiResponse, *statuses: int) -> None:
     """In one shape, with something to do."""
-    assert answer.status in statuses, answer.said
-    assert set(answer.said) == {"error"}
-    assert set(answer.said["error"]) <= {"code", "message", "field"}
+    assert answer.status in statuses, answer.document
+    assert set(answer.document) == {"error"}
+    assert set(answer.document["error"]) <= {"code", "message", "field"}
     assert answer.code
     assert 3 < len(answer.message) < 500
 
 
 @pytest.mark.parametrize("route", READS)
-def test_what_is_no_json_object(route: str, stage: Stage, gateway: Gateway) -> None:
-    before, request, who = stage.dump(), request_of(route, stage), CASES[route].who
+def test_what_is_no_json_object(route: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before, request, who = deployment.dump(), request_of(route, deployment), CASES[route].who
     answers = {name: gateway.send(request, body, who=who) for name, body in NOT_JSON.items()}
     answers |= {name: gateway.send(request, body, who=who, encoded=True) for name, body in ENCODED.items()}
     for answer in answers.values():
         assert_refused(answer, 400)
     assert {name for name, answer in answers.items() if answer.code != "not_json"} == set()
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("route", READS)
-def test_a_body_that_is_too_large(route: str, stage: Stage, gateway: Gateway) -> None:
-    before, request, who = stage.dump(), request_of(route, stage), CASES[route].who
+def test_a_body_that_is_too_large(route: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before, request, who = deployment.dump(), request_of(route, deployment), CASES[route].who
     assert_refused(gateway.send(request, LARGE, who=who), 413)
     assert_refused(gateway.send(request, "x" * 5 * http.MAX_BODY_BYTES, who=who), 413)
     encoded = base64.b64encode(LARGE.encode()).decode()
     assert_refused(gateway.send(request, encoded, who=who, encoded=True), 413)
     wide = json.dumps({"reason": "\u20ac" * (http.MAX_BODY_BYTES // 2)}, ensure_ascii=False)
     assert_refused(gateway.send(request, wide, who=who), 413)
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("route", READS)
-def test_an_encoded_body_is_as_good(route: str, stage: Stage, gateway: Gateway) -> None:
+def test_an_encoded_body_is_as_good(route: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
     body = base64.b64encode(json.dumps(CASES[route].body).encode()).decode()
-    answer = gateway.send(request_of(route, stage), body, who=CASES[route].who, encoded=True)
+    answer = gateway.send(request_of(route, deployment), body, who=CASES[route].who, encoded=True)
     assert answer.status == CASES[route].status
 
 
 @pytest.mark.parametrize("route", READS)
-def test_an_unknown_member_is_named(route: str, stage: Stage, gateway: Gateway) -> None:
-    before, case = stage.dump(), CASES[route]
+def test_an_unknown_member_is_named(route: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before, case = deployment.dump(), CASES[route]
     for unknown in ("extra", "<script>", "\u20ac", "x" * 5000, "__proto__", ""):
-        answer = gateway.ask(request_of(route, stage), {**case.body, unknown: 1}, who=case.who)
+        answer = gateway.ask(request_of(route, deployment), {**case.body, unknown: 1}, who=case.who)
         assert_refused(answer, 422)
         assert answer.field == unknown[:60]
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("route", [route for route in CASES if route not in READS])
 def test_a_body_where_none_is_read_changes_nothing_about_the_answer(
-    route: str, stage: Stage, gateway: Gateway
+    route: str, deployment: ConsoleDeployment, gateway: Gateway
 ) -> None:
     case = CASES[route]
     for body, encoded in ((NOT_JSON["half"], False), (DEEP, False), ("e30*", True)):
-        answer = gateway.send(request_of(route, stage), body, who=case.who, encoded=encoded)
-        assert answer.status in (case.status, 409), answer.said
-        stage.restore()
+        answer = gateway.send(request_of(route, deployment), body, who=case.who, encoded=encoded)
+        assert answer.status in (case.status, 409), answer.document
+        deployment.restore()
 
 
 ODD = st.one_of(
@@ -145,16 +145,16 @@ MEMBERS = {
 )
 @given(data=st.data())
 def test_any_values_are_taken_or_refused_and_then_nothing_changes(
-    route: str, stage: Stage, gateway: Gateway, data: st.DataObject
+    route: str, deployment: ConsoleDeployment, gateway: Gateway, data: st.DataObject
 ) -> None:
-    stage.restore()
+    deployment.restore()
     body = data.draw(st.dictionaries(st.sampled_from(MEMBERS[route]), ODD))
-    before = stage.dump()
-    answer = gateway.ask(request_of(route, stage), body, who=CASES[route].who)
+    before = deployment.dump()
+    answer = gateway.ask(request_of(route, deployment), body, who=CASES[route].who)
     if answer.status >= 400:
         assert_refused(answer, 422)
         assert answer.field
-        assert stage.dump() == before
+        assert deployment.dump() == before
     else:
         assert answer.status == CASES[route].status
 
@@ -227,63 +227,67 @@ BAD_ANSWERS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(
     ("body", "field"), BAD_ANSWERS, ids=[f"{n} {f}" for n, (_, f) in enumerate(BAD_ANSWERS)]
 )
-def test_an_answer_that_cannot_be(body: dict[str, Any], field: str, stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
-    answer = gateway.ask(f"POST /api/tasks/{stage.mine.id}/answer", body)
+def test_an_answer_that_cannot_be(
+    body: dict[str, Any], field: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    before = deployment.dump()
+    answer = gateway.ask(f"POST /api/tasks/{deployment.mine.id}/answer", body)
     assert_refused(answer, 422)
     assert (answer.code, answer.field) == ("bad_answer", field)
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
-def test_a_number_beyond_every_float(stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
+def test_a_number_beyond_every_float(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before = deployment.dump()
     for number in ("1e400", "-1e400"):
         sent = f'{{"verdict": "nothing", "seconds": {number}}}'
-        assert gateway.send(f"POST /api/tasks/{stage.mine.id}/answer", sent).field == "seconds"
-    assert stage.dump() == before
+        assert gateway.send(f"POST /api/tasks/{deployment.mine.id}/answer", sent).field == "seconds"
+    assert deployment.dump() == before
 
 
-def test_a_box_that_fills_the_image(stage: Stage, gateway: Gateway) -> None:
+def test_a_box_that_fills_the_image(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     body = {"verdict": "labelled", "boxes": [box(left=0, top=0, width=100, height=80)], "seconds": 10**400}
-    assert gateway.ask(f"POST /api/tasks/{stage.mine.id}/answer", body).said["state"] == "done"
+    assert gateway.ask(f"POST /api/tasks/{deployment.mine.id}/answer", body).document["state"] == "done"
 
 
-def test_markup_is_kept_as_the_text_that_it_is(stage: Stage, gateway: Gateway) -> None:
+def test_markup_is_kept_as_the_text_that_it_is(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     name = "<script>alert('x')</script>"
-    labels.put(stage.reviews.table, name, {})
+    labels.put(deployment.reviews.table, name, {})
     body = {"verdict": "labelled", "boxes": [box(label=name)], "reason": name, "seconds": 1}
-    assert gateway.ask(f"POST /api/tasks/{stage.mine.id}/answer", body).status == 200
-    assert [found.label for found in stage.reviews.image_of(stage.mine).boxes] == [name]
-    said = gateway.ask("GET /api/labels")
-    assert name in [label["label"] for label in said.said["labels"]]
-    assert said.headers["Content-Type"] == "application/json"
+    assert gateway.ask(f"POST /api/tasks/{deployment.mine.id}/answer", body).status == 200
+    assert [box.label for box in deployment.reviews.image_of(deployment.mine).boxes] == [name]
+    response = gateway.ask("GET /api/labels")
+    assert name in [label["label"] for label in response.document["labels"]]
+    assert response.headers["Content-Type"] == "application/json"
 
 
-def test_a_retired_label_is_not_to_be_used(stage: Stage, gateway: Gateway) -> None:
+def test_a_retired_label_is_not_to_be_used(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     gateway.ask("PUT /api/admin/labels?label=cat", {"retired": True}, who=ANN)
-    answer = gateway.ask(f"POST /api/tasks/{stage.mine.id}/answer", {"verdict": "labelled", "boxes": [BOX]})
+    answer = gateway.ask(
+        f"POST /api/tasks/{deployment.mine.id}/answer", {"verdict": "labelled", "boxes": [BOX]}
+    )
     assert (answer.status, answer.field) == (422, "boxes[0].label")
 
 
 @pytest.mark.parametrize("count", [0, 6, -1, 1.0, "1", None, True, [1], 10**400])
-def test_a_claim_of_no_sensible_number(count: Any, stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
+def test_a_claim_of_no_sensible_number(count: Any, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before = deployment.dump()
     answer = gateway.ask("POST /api/claims", {"count": count})
     assert (answer.status, answer.field) == (422, "count")
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("held", [None, "a", {"a": 1}, [1], [["a"]]])
-def test_a_claim_that_holds_no_tasks(held: Any, stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
+def test_a_claim_that_holds_no_tasks(held: Any, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before = deployment.dump()
     answer = gateway.ask("POST /api/claims", {"held": held})
     assert (answer.status, answer.field) == (422, "held")
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("reason", [1, None, ["x"], "x" * 501, "a\0b", "\x7f"])
-def test_a_reason_that_is_none(reason: Any, stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
-    answer = gateway.ask(f"POST /api/tasks/{stage.mine.id}/skip", {"reason": reason})
+def test_a_reason_that_is_none(reason: Any, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before = deployment.dump()
+    answer = gateway.ask(f"POST /api/tasks/{deployment.mine.id}/skip", {"reason": reason})
     assert (answer.status, answer.field) == (422, "reason")
-    assert stage.dump() == before
+    assert deployment.dump() == before

@@ -17,7 +17,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
-from tests.fixtures.console_deployment import BOX, TRIED, Stage
+from tests.fixtures.console_deployment import BOX, TRIED, ConsoleDeployment
 from tests.fixtures.images import GIF, picture
 
 TASK = {
@@ -35,7 +35,7 @@ TASK = {
     "answers",
 }
 MINE = TASK | {"url", "url_expires_at", "until"}
-LISTED = TASK | {"state", "age_seconds", "seats", "outcome"}
+LISTED = TASK | {"state", "age_seconds", "claims", "outcome"}
 LABEL = {"label", "colour", "key", "instruction", "examples", "retired"}
 RUN = {"id", "trigger", "outcome", "reason", "started_at", "ended_at", "version", "f1", "estimated_usd"}
 VERSION = {
@@ -48,14 +48,13 @@ VERSION = {
     "run",
     "verdicts",
     "labels",
-    "hours",
     "production_precision",
 }
 
 
 @dataclass(frozen=True)
 class Case:
-    """A valid request. `address` may name a task of the stage in braces."""
+    """A valid request. `address` may name a task of the deployment in braces."""
 
     address: str
     body: Any = None
@@ -119,9 +118,9 @@ CASES = {
 }
 
 
-def request_of(route: str, stage: Stage) -> str:
+def request_of(route: str, deployment: ConsoleDeployment) -> str:
     """The valid request of the route, with its method."""
-    tasks = {name: getattr(stage, name).id for name in ("open", "mine", "others", "done")}
+    tasks = {name: getattr(deployment, name).id for name in ("open", "mine", "others", "done")}
     return f"{route.partition(' ')[0]} {CASES[route].address.format(**tasks)}"
 
 
@@ -130,36 +129,42 @@ def test_every_route_has_its_case() -> None:
 
 
 @pytest.mark.parametrize("route", CASES)
-def test_a_valid_request_gives_the_documented_document(route: str, stage: Stage, gateway: Gateway) -> None:
+def test_a_valid_request_gives_the_documented_document(
+    route: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
     case = CASES[route]
-    answer = gateway.ask(request_of(route, stage), case.body, who=case.who)
-    assert answer.status == case.status, answer.said
-    assert set(answer.said or ()) == case.members
+    answer = gateway.ask(request_of(route, deployment), case.body, who=case.who)
+    assert answer.status == case.status, answer.document
+    assert set(answer.document or ()) == case.members
     assert answer.headers["Cache-Control"] == "no-store"
     if case.each:
-        assert answer.said[case.each]
-        assert all(set(one) == case.of_each for one in answer.said[case.each])
+        assert answer.document[case.each]
+        assert all(set(one) == case.of_each for one in answer.document[case.each])
 
 
 @pytest.mark.parametrize(("route", "function"), routes())
-def test_nobody_gets_in_without_a_group(route: str, function: str, stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
+def test_nobody_gets_in_without_a_group(
+    route: str, function: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    before = deployment.dump()
     for who in (NOBODY, *([RITA] if function == "admin" else [])):
-        refused = gateway.ask(request_of(route, stage), CASES[route].body, who=who)
+        refused = gateway.ask(request_of(route, deployment), CASES[route].body, who=who)
         assert (refused.status, refused.code) == (403, "forbidden")
         assert "administrators" in refused.message
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("route", CASES)
-def test_an_administrator_may_do_everything(route: str, stage: Stage, gateway: Gateway) -> None:
-    request = request_of(route, stage)
+def test_an_administrator_may_do_everything(
+    route: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    request = request_of(route, deployment)
     if "/claims/" in request or request.endswith(("/answer", "/skip")):
-        desk.reassign(stage.reviews.table, stage.mine.id, desk.Reviewer("sub-ann", "ann"), 60)
+        desk.reassign(deployment.reviews.table, deployment.mine.id, desk.Reviewer("sub-ann", "ann"), 60)
     assert gateway.ask(request, CASES[route].body, who=ANN).status == CASES[route].status
 
 
-def test_a_request_without_claims_is_refused(gateway: Gateway, stage: Stage) -> None:
+def test_a_request_without_claims_is_refused(gateway: Gateway, deployment: ConsoleDeployment) -> None:
     event: dict[str, Any] = {
         "version": "2.0",
         "rawPath": "/api/me",
@@ -169,10 +174,12 @@ def test_a_request_without_claims_is_refused(gateway: Gateway, stage: Stage) -> 
     assert gateway.give("desk", event).status == 401
 
 
-def test_groups_are_read_however_the_gateway_hands_them_on(stage: Stage, gateway: Gateway) -> None:
-    for told in ("[reviewers administrators]", ["reviewers", "administrators"], "reviewers,administrators"):
-        event = me_event({"sub": "s", "username": "ann", "cognito:groups": told})
-        assert gateway.give("desk", event).said["groups"] == ["administrators", "reviewers"]
+def test_groups_are_read_however_the_gateway_hands_them_on(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    for groups in ("[reviewers administrators]", ["reviewers", "administrators"], "reviewers,administrators"):
+        event = me_event({"sub": "s", "username": "ann", "cognito:groups": groups})
+        assert gateway.give("desk", event).document["groups"] == ["administrators", "reviewers"]
     assert gateway.give("desk", me_event({"sub": "s", "cognito:groups": "[reviewers2]"})).status == 403
 
 
@@ -195,43 +202,45 @@ def me_event(claims: dict[str, Any]) -> dict[str, Any]:
 def links(document: Any) -> list[str]:
     """Every address in a document."""
     if isinstance(document, dict):
-        return [found for value in document.values() for found in links(value)]
+        return [address for value in document.values() for address in links(value)]
     if isinstance(document, list):
-        return [found for value in document for found in links(value)]
+        return [address for value in document for address in links(value)]
     return [document] if isinstance(document, str) and document.startswith("http") else []
 
 
-def test_links_are_short_lived_and_of_one_object(stage: Stage, gateway: Gateway) -> None:
-    gateway.ask("PUT /api/admin/labels?label=cat", {"examples": [stage.open.image]}, who=ANN)
+def test_links_are_short_lived_and_of_one_object(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    gateway.ask("PUT /api/admin/labels?label=cat", {"examples": [deployment.open.image]}, who=ANN)
     given: dict[str, Callable[[str], bool]] = {
-        "GET /api/tasks/{task}": lambda path: path.endswith(f"/{stage.mine.key}"),
-        "POST /api/claims": lambda path: path.endswith((f"/{stage.mine.key}", f"/{stage.open.key}")),
-        "GET /api/labels": lambda path: path.endswith(f"/{stage.open.key}"),
+        "GET /api/tasks/{task}": lambda path: path.endswith(f"/{deployment.mine.key}"),
+        "POST /api/claims": lambda path: path.endswith(
+            (f"/{deployment.mine.key}", f"/{deployment.open.key}")
+        ),
+        "GET /api/labels": lambda path: path.endswith(f"/{deployment.open.key}"),
         "GET /api/runs/{run}": lambda path: path.endswith("/datasets/s1/report.html"),
         "POST /api/try/{id}/detection": lambda path: path.endswith(f"/try/{TRIED}"),
     }
     for route, is_its_own in given.items():
-        found = links(gateway.ask(request_of(route, stage), CASES[route].body).said)
-        assert found, route
-        for address in found:
+        addresses = links(gateway.ask(request_of(route, deployment), CASES[route].body).document)
+        assert addresses, route
+        for address in addresses:
             assert is_its_own(urlsplit(address).path), address
             signed = parse_qs(urlsplit(address).query)
             assert int(signed["X-Amz-Expires"][0]) <= 15 * 60
             assert signed["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
 
 
-def test_a_link_says_when_it_ends(stage: Stage, gateway: Gateway) -> None:
-    said = gateway.ask(f"GET /api/tasks/{stage.mine.id}").said
-    assert 0 < clock.seconds_between(clock.now(), said["url_expires_at"]) <= 15 * 60
+def test_a_link_says_when_it_ends(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    document = gateway.ask(f"GET /api/tasks/{deployment.mine.id}").document
+    assert 0 < clock.seconds_between(clock.now(), document["url_expires_at"]) <= 15 * 60
 
 
 # The desk
 
 
-def test_a_task_is_seen_by_who_has_claimed_it(stage: Stage, gateway: Gateway) -> None:
-    refused = gateway.ask(f"GET /api/tasks/{stage.others.id}")
+def test_a_task_is_seen_by_who_has_claimed_it(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    refused = gateway.ask(f"GET /api/tasks/{deployment.others.id}")
     assert (refused.status, refused.code) == (403, "not_yours")
-    assert gateway.ask(f"GET /api/tasks/{stage.others.id}", who=ANN).said["until"] == ""
+    assert gateway.ask(f"GET /api/tasks/{deployment.others.id}", who=ANN).document["until"] == ""
     assert gateway.ask("GET /api/tasks/unknown").status == 404
 
 
@@ -242,89 +251,95 @@ STATES = {"others": 409, "done": 409, "deleted": 410, "given_back": 410}
 @pytest.mark.parametrize(
     "what", ["POST /api/tasks/{}/answer", "POST /api/tasks/{}/skip", "PUT /api/claims/{}"]
 )
-def test_a_task_that_is_not_to_be_had(name: str, what: str, stage: Stage, gateway: Gateway) -> None:
+def test_a_task_that_is_not_to_be_had(
+    name: str, what: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
     bodies = {"answer": {"verdict": "nothing", "seconds": 1}, "skip": {"reason": "no"}}
-    before = stage.dump()
-    refused = gateway.ask(what.format(stage.task(name).id), bodies.get(what.rpartition("/")[2]))
+    before = deployment.dump()
+    refused = gateway.ask(what.format(deployment.task(name).id), bodies.get(what.rpartition("/")[2]))
     assert refused.status == STATES[name]
     assert refused.code in ("not_yours", "already_done", "gone")
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("what", [route for route, _ in routes() if "{task}" in route])
-def test_a_task_that_never_was(what: str, stage: Stage, gateway: Gateway) -> None:
-    before, case = stage.dump(), CASES[what]
+def test_a_task_that_never_was(what: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before, case = deployment.dump(), CASES[what]
     for id in ("0" * 20 + "-1", "x", "%20", "..", "a%25b", "9" * 200, "%E2%82%AC"):
         answer = gateway.ask(what.replace("{task}", id), case.body, who=ANN)
         assert answer.status == 404 or (answer.status, what) == (204, "DELETE /api/claims/{task}")
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
-def test_a_name_too_long_for_a_key_is_no_name(stage: Stage, gateway: Gateway) -> None:
+def test_a_name_too_long_for_a_key_is_no_name(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     for route in (f"GET /api/tasks/{'a' * 3000}", f"GET /api/runs/{'%E2%82%AC' * 900}"):
         refused = gateway.ask(route)
         assert (refused.status, refused.message) == (404, "there is no such route")
 
 
-def test_an_answer_sent_twice_is_acknowledged_twice(stage: Stage, gateway: Gateway) -> None:
+def test_an_answer_sent_twice_is_acknowledged_twice(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     request, body = (
-        request_of("POST /api/tasks/{task}/answer", stage),
+        request_of("POST /api/tasks/{task}/answer", deployment),
         CASES["POST /api/tasks/{task}/answer"].body,
     )
     first, again = gateway.ask(request, body), gateway.ask(request, body)
-    assert first.said == again.said == {"state": "done", "wanted": 1, "answers": 1}
-    image = stage.reviews.image_of(stage.mine)
+    assert first.document == again.document == {"state": "done", "wanted": 1, "answers": 1}
+    image = deployment.reviews.image_of(deployment.mine)
     assert [box.label for box in image.boxes] == ["cat"]
     other = gateway.ask(request, {"verdict": "nothing", "seconds": 1})
     assert (other.status, other.code) == (409, "already_done")
 
 
-def test_a_skip_sent_again_is_counted_once(stage: Stage, gateway: Gateway) -> None:
-    request = f"POST /api/tasks/{stage.mine.id}/skip"
-    before = reviewer_statistics.reviewed_by(stage.reviews.table, "sub-rita").get("skipped", 0)
+def test_a_skip_sent_again_is_counted_once(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    request = f"POST /api/tasks/{deployment.mine.id}/skip"
+    before = reviewer_statistics.reviewed_by(deployment.reviews.table, "sub-rita").get("skipped", 0)
     for _ in range(3):
         assert gateway.ask(request, {"reason": "too dark"}).status == 204
-    assert reviewer_statistics.reviewed_by(stage.reviews.table, "sub-rita")["skipped"] == before + 1
+    assert reviewer_statistics.reviewed_by(deployment.reviews.table, "sub-rita")["skipped"] == before + 1
 
 
-def test_a_skip_has_the_answers_that_are_there_settled(stage: Stage, gateway: Gateway) -> None:
+def test_a_skip_has_the_answers_that_are_there_settled(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
     """So many others have skipped the task that nobody else is asked."""
-    stage.tune(review_workers_per_task=2)
-    task = stage.reviews.task("skipped", wanted=2, skipped=("a", "b", "c"))
+    deployment.tune(review_workers_per_task=2)
+    task = deployment.reviews.task("skipped", wanted=2, skipped=("a", "b", "c"))
     box = {"verdict": "labelled", "boxes": [BOX], "seconds": 1}
-    assert gateway.ask(f"POST /api/tasks/{task.id}/answer", box, who="ben").said["state"] == "open"
+    assert gateway.ask(f"POST /api/tasks/{task.id}/answer", box, who="ben").document["state"] == "open"
     assert gateway.ask(f"PUT /api/claims/{task.id}").status == 200
     assert gateway.ask(f"POST /api/tasks/{task.id}/skip", {"reason": "no idea"}).status == 204
-    assert stage.reviews.read(task).state == "done"
-    assert [found.label for found in stage.reviews.image_of(task).boxes] == ["cat"]
+    assert deployment.reviews.read(task).state == "done"
+    assert [box.label for box in deployment.reviews.image_of(task).boxes] == ["cat"]
 
 
-def test_the_queue_counts(stage: Stage, gateway: Gateway) -> None:
-    said = gateway.ask("GET /api/queue").said
-    assert said == {"open": 3, "answered_today": 0}
-    assert gateway.ask("GET /api/queue", who="ben").said["answered_today"] == 1
+def test_the_queue_counts(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    document = gateway.ask("GET /api/queue").document
+    assert document == {"open": 3, "answered_today": 0}
+    assert gateway.ask("GET /api/queue", who="ben").document["answered_today"] == 1
 
 
 # Administration
 
 
-def test_tasks_are_listed_by_state_page_by_page(stage: Stage, gateway: Gateway, monkeypatch: Any) -> None:
+def test_tasks_are_listed_by_state_page_by_page(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("lambdas.admin.PAGE", 2)
     seen: list[str] = []
     cursor = ""
     while cursor is not None:
-        said = gateway.ask(f"GET /api/admin/tasks?state=open&cursor={cursor}", who=ANN).said
-        seen += [task["id"] for task in said["tasks"]]
-        cursor = said["cursor"]
-    assert seen[0] == stage.open.id
-    assert set(seen) == {stage.open.id, stage.mine.id, stage.others.id}
+        document = gateway.ask(f"GET /api/admin/tasks?state=open&cursor={cursor}", who=ANN).document
+        seen += [task["id"] for task in document["tasks"]]
+        cursor = document["cursor"]
+    assert seen[0] == deployment.open.id
+    assert set(seen) == {deployment.open.id, deployment.mine.id, deployment.others.id}
     counts = {"open": 3, "claimed": 2, "done": 1, "given_back": 1, "deleted": 1}
-    assert said["counts"] == counts
+    assert document["counts"] == counts
     for state, count in counts.items():
-        listed = gateway.ask(f"GET /api/admin/tasks?state={state}", who=ANN).said["tasks"]
+        listed = gateway.ask(f"GET /api/admin/tasks?state={state}", who=ANN).document["tasks"]
         assert len(listed) == min(count, 2)
     monkeypatch.setattr("lambdas.admin._COUNTED", 1)
-    assert gateway.ask("GET /api/admin/tasks", who=ANN).said["counts"] == dict.fromkeys(counts, 1)
+    assert gateway.ask("GET /api/admin/tasks", who=ANN).document["counts"] == dict.fromkeys(counts, 1)
     for lost in ("lost", "(a|aa)*b", "%5B", "OPEN"):
         assert gateway.ask(f"GET /api/admin/tasks?state={lost}&cursor=e30=", who=ANN).field == "state"
 
@@ -345,7 +360,9 @@ def test_tasks_are_listed_by_state_page_by_page(stage: Stage, gateway: Gateway, 
         ["id", "part", "state", "available_at"],
     ],
 )
-def test_a_cursor_is_what_the_page_before_said(cursor: Any, stage: Stage, gateway: Gateway) -> None:
+def test_a_cursor_is_what_the_page_before_said(
+    cursor: Any, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
     text = (
         cursor if isinstance(cursor, str) else base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
     )
@@ -353,44 +370,46 @@ def test_a_cursor_is_what_the_page_before_said(cursor: Any, stage: Stage, gatewa
     assert (refused.status, refused.field) == (422, "cursor")
 
 
-def test_a_task_is_assigned_and_freed(stage: Stage, gateway: Gateway) -> None:
-    request = f"PUT /api/admin/tasks/{stage.mine.id}/assignment"
-    (seat,) = gateway.ask(request, {"reviewer": "sub-ben"}, who=ANN).said["seats"]
-    assert (seat["reviewer"], seat["name"]) == ("sub-ben", "ben")
-    assert gateway.ask(request, {"reviewer": ""}, who=ANN).said["seats"] == []
-    before = stage.dump()
+def test_a_task_is_assigned_and_freed(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    request = f"PUT /api/admin/tasks/{deployment.mine.id}/assignment"
+    (claim,) = gateway.ask(request, {"reviewer": "sub-ben"}, who=ANN).document["claims"]
+    assert (claim["reviewer"], claim["name"]) == ("sub-ben", "ben")
+    assert gateway.ask(request, {"reviewer": ""}, who=ANN).document["claims"] == []
+    before = deployment.dump()
     wrong: list[dict[str, Any]] = [{}, *({"reviewer": value} for value in ("zoe", "ben", None, ["sub-ben"]))]
     for body in wrong:
         refused = gateway.ask(request, body, who=ANN)
         assert (refused.status, refused.field) == (422, "reviewer")
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 def test_a_task_goes_to_the_reviewer_who_is_meant_whoever_else_had_the_name(
-    stage: Stage, gateway: Gateway
+    deployment: ConsoleDeployment, gateway: Gateway
 ) -> None:
     for sub in ("sub-0old", "sub-9new"):
-        reviewer_statistics.note_reviewer(stage.reviews.table, sub, "zoe")
-    listed = gateway.ask("GET /api/admin/reviewers", who=ANN).said["reviewers"]
+        reviewer_statistics.note_reviewer(deployment.reviews.table, sub, "zoe")
+    listed = gateway.ask("GET /api/admin/reviewers", who=ANN).document["reviewers"]
     (new,) = (one["reviewer"] for one in listed if one["reviewer"] == "sub-9new")
-    request = f"PUT /api/admin/tasks/{stage.mine.id}/assignment"
-    (seat,) = gateway.ask(request, {"reviewer": new}, who=ANN).said["seats"]
-    assert (seat["reviewer"], seat["name"]) == ("sub-9new", "zoe")
+    request = f"PUT /api/admin/tasks/{deployment.mine.id}/assignment"
+    (claim,) = gateway.ask(request, {"reviewer": new}, who=ANN).document["claims"]
+    assert (claim["reviewer"], claim["name"]) == ("sub-9new", "zoe")
 
 
 @pytest.mark.parametrize("state", ["done", "deleted", "given_back"])
-def test_a_finished_task_is_not_assigned(state: str, stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
-    request = f"PUT /api/admin/tasks/{stage.task(state).id}/assignment"
+def test_a_finished_task_is_not_assigned(state: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before = deployment.dump()
+    request = f"PUT /api/admin/tasks/{deployment.task(state).id}/assignment"
     assert gateway.ask(request, {"reviewer": "sub-ben"}, who=ANN).status in (409, 410)
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
-def test_a_deleted_task_stays_deleted_and_a_done_one_done(stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
-    assert gateway.ask(f"DELETE /api/admin/tasks/{stage.deleted.id}", who=ANN).status == 204
-    assert gateway.ask(f"DELETE /api/admin/tasks/{stage.done.id}", who=ANN).status == 409
-    assert stage.dump() == before
+def test_a_deleted_task_stays_deleted_and_a_done_one_done(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    before = deployment.dump()
+    assert gateway.ask(f"DELETE /api/admin/tasks/{deployment.deleted.id}", who=ANN).status == 204
+    assert gateway.ask(f"DELETE /api/admin/tasks/{deployment.done.id}", who=ANN).status == 409
+    assert deployment.dump() == before
 
 
 # Labels
@@ -413,41 +432,45 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_label_of_any_name_is_managed(name: str, stage: Stage, gateway: Gateway) -> None:
+def test_a_label_of_any_name_is_managed(name: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
     request = f"/api/admin/labels?label={quote(name, safe='')}"
     put = gateway.ask(f"PUT {request}", {"instruction": "look twice"}, who=ANN)
-    assert put.status == 200, put.said
-    kept = put.said["label"]
+    assert put.status == 200, put.document
+    kept = put.document["label"]
     assert kept in (name, "\u00e9")
     again = gateway.ask(f"PUT {request}", {"retired": False}, who=ANN)
-    assert again.said["instruction"] == "look twice"
-    assert gateway.ask(f"PUT {request}", {"retired": True}, who=ANN).said["retired"] is True
-    retired = {label["label"]: label["retired"] for label in gateway.ask("GET /api/labels").said["labels"]}
+    assert again.document["instruction"] == "look twice"
+    assert gateway.ask(f"PUT {request}", {"retired": True}, who=ANN).document["retired"] is True
+    retired = {
+        label["label"]: label["retired"] for label in gateway.ask("GET /api/labels").document["labels"]
+    }
     assert retired == {"cat": False, "dog": False, kept: True}
 
 
 @pytest.mark.parametrize("name", ["", "%20", "%00", "a%0Ab", "x" * 5000])
-def test_what_cannot_be_a_label(name: str, stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
+def test_what_cannot_be_a_label(name: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before = deployment.dump()
     refused = gateway.ask(f"PUT /api/admin/labels?label={name}", {}, who=ANN)
     assert (refused.status, refused.field) == (422, "label")
     assert gateway.ask("PUT /api/admin/labels", {}, who=ANN).field == "label"
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
-def test_what_models_know_can_be_retired_and_shown_again(stage: Stage, gateway: Gateway) -> None:
-    stage.world.version("v2", labels=(LabelScore("cow", 1, 1, 1, 2),))
+def test_what_models_know_can_be_retired_and_shown_again(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.world.version("v2", labels=(LabelScore("cow", 1, 1, 1, 2),))
     for retired in (True, False):
-        shown = gateway.ask("PUT /api/admin/labels?label=cow", {"retired": retired}, who=ANN).said
+        shown = gateway.ask("PUT /api/admin/labels?label=cow", {"retired": retired}, who=ANN).document
         assert shown["retired"] is retired
-        offered = gateway.ask("GET /api/labels").said["labels"]
+        offered = gateway.ask("GET /api/labels").document["labels"]
         assert {label["label"]: label["retired"] for label in offered}["cow"] is retired
 
 
-def test_more_labels_than_are_offered(stage: Stage, gateway: Gateway) -> None:
-    stage.world.version("v2", labels=tuple(LabelScore(f"l{n:03}", 1, 1, 1, 2) for n in range(250)))
+def test_more_labels_than_are_offered(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    deployment.world.version("v2", labels=tuple(LabelScore(f"l{n:03}", 1, 1, 1, 2) for n in range(250)))
     shown = gateway.ask("PUT /api/admin/labels?label=old", {"retired": True}, who=ANN)
-    assert (shown.status, shown.said["label"], shown.said["retired"]) == (200, "old", True)
+    assert (shown.status, shown.document["label"], shown.document["retired"]) == (200, "old", True)
 
 
 BAD_DEFINITIONS: list[tuple[dict[str, Any], str]] = [
@@ -470,16 +493,16 @@ BAD_DEFINITIONS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("body", "field"), BAD_DEFINITIONS)
 def test_a_label_that_is_defined_badly(
-    body: dict[str, Any], field: str, stage: Stage, gateway: Gateway
+    body: dict[str, Any], field: str, deployment: ConsoleDeployment, gateway: Gateway
 ) -> None:
-    before = stage.dump()
+    before = deployment.dump()
     refused = gateway.ask("PUT /api/admin/labels?label=cat", body, who=ANN)
     assert (refused.status, refused.field) == (422, field)
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
-def test_a_key_is_one_labels_alone(stage: Stage, gateway: Gateway) -> None:
-    assert gateway.ask("PUT /api/admin/labels?label=cat", {"key": "c"}, who=ANN).said["key"] == "c"
+def test_a_key_is_one_labels_alone(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    assert gateway.ask("PUT /api/admin/labels?label=cat", {"key": "c"}, who=ANN).document["key"] == "c"
     refused = gateway.ask("PUT /api/admin/labels?label=dog", {"key": "c"}, who=ANN)
     assert (refused.status, refused.field) == (422, "key")
 
@@ -487,89 +510,97 @@ def test_a_key_is_one_labels_alone(stage: Stage, gateway: Gateway) -> None:
 # Runs, versions, trying
 
 
-def test_what_never_existed(stage: Stage, gateway: Gateway) -> None:
+def test_what_never_existed(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     for route in ("/api/runs/run-9", "/api/runs/..", "/api/runs/%25"):
         refused = gateway.ask(f"GET {route}")
         assert (refused.status, refused.code) == (404, "not_found"), route
 
 
-def test_a_run_that_has_no_report_links_to_none(stage: Stage, gateway: Gateway) -> None:
-    said = gateway.ask("GET /api/runs/run-2").said
-    assert said["report_url"] is None
-    states = [step["state"] for step in said["steps"]]
+def test_a_run_that_has_no_report_links_to_none(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    document = gateway.ask("GET /api/runs/run-2").document
+    assert document["report_url"] is None
+    states = [step["state"] for step in document["steps"]]
     assert states == ["done", "running", *["waiting"] * 8]
 
 
-def test_no_champion(stage: Stage, gateway: Gateway) -> None:
-    stage.world.loop.delete_item(Key={"kind": "CHAMPION", "id": "champion"})
+def test_no_champion(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    deployment.world.loop.delete_item(Key={"kind": "CHAMPION", "id": "champion"})
     refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
     assert (refused.status, refused.code) == (409, "no_champion")
-    task = gateway.ask(f"POST /api/try/{TRIED}/review").said["task"]
-    opened = stage.reviews.table.get(task)
+    task = gateway.ask(f"POST /api/try/{TRIED}/review").document["task"]
+    opened = deployment.reviews.table.get(task)
     assert opened is not None
     assert (opened.reason, opened.suggestions.boxes) == ("requested", ())
 
 
-def test_a_champion_that_does_not_run(stage: Stage, gateway: Gateway) -> None:
-    stage.world.fake.versions["v1"]["Status"] = "STOPPED"
+def test_a_champion_that_does_not_run(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    deployment.world.fake.versions["v1"]["Status"] = "STOPPED"
     assert gateway.ask(f"POST /api/try/{TRIED}/detection").code == "no_champion"
 
 
-def test_an_image_is_tried_and_sent_to_review_once(stage: Stage, gateway: Gateway) -> None:
-    found = gateway.ask(f"POST /api/try/{TRIED}/detection").said
+def test_an_image_is_tried_and_sent_to_review_once(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    detection = gateway.ask(f"POST /api/try/{TRIED}/detection").document
     box = {"left": 8, "top": 14, "width": 40, "height": 18}
-    assert found["labels"] == [{"name": "cat", "confidence": 88.5, "box": box}]
-    assert (found["model_version"], found["width"], found["height"]) == ("v1", 80, 70)
-    first = gateway.ask(f"POST /api/try/{TRIED}/review").said["task"]
-    assert gateway.ask(f"POST /api/try/{TRIED}/review").said["task"] == first
-    opened = stage.reviews.table.get(first)
+    assert detection["labels"] == [{"name": "cat", "confidence": 88.5, "box": box}]
+    assert (detection["model_version"], detection["width"], detection["height"]) == ("v1", 80, 70)
+    first = gateway.ask(f"POST /api/try/{TRIED}/review").document["task"]
+    assert gateway.ask(f"POST /api/try/{TRIED}/review").document["task"] == first
+    opened = deployment.reviews.table.get(first)
     assert opened is not None
     assert opened.suggestions.boxes[0].box == Box("cat", 8, 14, 40, 18)
-    assert first in stage.executions.inputs
+    assert first in deployment.executions.inputs
 
 
-def test_nothing_is_sent_to_review_where_nothing_is_reviewed(stage: Stage, gateway: Gateway) -> None:
-    stage.tune(review_route="none")
-    before = stage.dump()
+def test_nothing_is_sent_to_review_where_nothing_is_reviewed(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.tune(review_route="none")
+    before = deployment.dump()
     refused = gateway.ask(f"POST /api/try/{TRIED}/review")
     assert (refused.status, refused.code) == (409, "no_reviews")
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("what", ["detection", "review"])
 @pytest.mark.parametrize(
     "id", ["f" * 32, "..%2F..%2Fimages", "A" * 32, "a" * 31, "%2e%2e", "0" * 33, "\uff10" * 32]
 )
-def test_only_what_was_sent_to_be_tried(what: str, id: str, stage: Stage, gateway: Gateway) -> None:
-    before = stage.dump()
+def test_only_what_was_sent_to_be_tried(
+    what: str, id: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    before = deployment.dump()
     try:
         assert gateway.ask(f"POST /api/try/{quote(id, safe='%')}/{what}").status == 404
     except LookupError:
         assert "%2F" in id, "API Gateway itself answers 404"
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
 @pytest.mark.parametrize("what", ["detection", "review"])
 @pytest.mark.parametrize(
     "data", [b"", b"no image", GIF, picture()[:200], picture(size=(20, 20)), b"\0" * 16_000_000]
 )
-def test_what_is_no_image_to_be_tried(what: str, data: bytes, stage: Stage, gateway: Gateway) -> None:
-    stage.put_image("a" * 32, data)
-    before = stage.dump()
+def test_what_is_no_image_to_be_tried(
+    what: str, data: bytes, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.put_image("a" * 32, data)
+    before = deployment.dump()
     refused = gateway.ask(f"POST /api/try/{'a' * 32}/{what}")
     assert (refused.status, refused.code) == (422, "bad_image")
-    assert stage.dump() == before
+    assert deployment.dump() == before
 
 
-def test_an_image_goes_to_its_own_key_with_its_own_size(stage: Stage, gateway: Gateway) -> None:
-    said = gateway.ask("POST /api/try", {"content_type": "image/jpeg", "size": 1234}).said
-    address = urlsplit(said["upload"]["url"])
+def test_an_image_goes_to_its_own_key_with_its_own_size(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    document = gateway.ask("POST /api/try", {"content_type": "image/jpeg", "size": 1234}).document
+    address = urlsplit(document["upload"]["url"])
     signed = parse_qs(address.query)
-    assert address.path.endswith(f"/try/{said['id']}")
+    assert address.path.endswith(f"/try/{document['id']}")
     assert int(signed["X-Amz-Expires"][0]) <= 15 * 60
     assert set(signed["X-Amz-SignedHeaders"][0].split(";")) == {"content-length", "content-type", "host"}
-    assert said["upload"]["method"] == "PUT"
-    assert said["upload"]["headers"] == {"Content-Type": "image/jpeg"}
+    assert document["upload"]["method"] == "PUT"
+    assert document["upload"]["headers"] == {"Content-Type": "image/jpeg"}
 
 
 @pytest.mark.parametrize(
@@ -590,6 +621,8 @@ def test_an_image_goes_to_its_own_key_with_its_own_size(stage: Stage, gateway: G
         ({"content_type": "image/png", "size": 1, "key": "images/x"}, "key"),
     ],
 )
-def test_an_image_that_cannot_be_tried(body: Any, field: str, stage: Stage, gateway: Gateway) -> None:
+def test_an_image_that_cannot_be_tried(
+    body: Any, field: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
     refused = gateway.ask("POST /api/try", body)
     assert (refused.status, refused.field) == (422, field)

@@ -164,20 +164,20 @@ def document(version: ModelVersion, *, champion: str = "", counts: tuple[int, ..
 
 
 def test_a_version_of_which_little_is_known() -> None:
-    told = document(ModelVersion("v1"))
-    assert (told["name"], told["status"], told["champion"]) == ("v1", "unknown", False)
-    assert (told["f1"], told["labels"], told["verdicts"], told["production_precision"]) == (
+    version = document(ModelVersion("v1"))
+    assert (version["name"], version["status"], version["champion"]) == ("v1", "unknown", False)
+    assert (version["f1"], version["labels"], version["verdicts"], version["production_precision"]) == (
         None,
-        [],
-        [],
+        (),
+        (),
         None,
     )
 
 
 def test_the_champion_and_how_right_it_is() -> None:
-    told = document(ModelVersion("v1", state="champion"), champion="v1", counts=(90, 10, 5, 40))
-    assert told["champion"] is True
-    precision = told["production_precision"]
+    version = document(ModelVersion("v1", state="champion"), champion="v1", counts=(90, 10, 5, 40))
+    assert version["champion"] is True
+    precision = version["production_precision"]
     assert (precision["precision"], precision["images"], precision["missed"]) == (0.9, 40, 5)
     assert 0 < precision["low"] < 0.9 < precision["high"] < 1
     assert document(ModelVersion("v2"), champion="v1")["champion"] is False

@@ -12,13 +12,13 @@ from lambdas.domain.images.files import MAX_BYTES
 from lambdas.domain.shared.errors import ApiError
 from lambdas.services import services
 from tests.fixtures.api_gateway import Gateway
-from tests.fixtures.console_deployment import TRIED, Stage
+from tests.fixtures.console_deployment import TRIED, ConsoleDeployment
 from tests.fixtures.deployment import BUCKET
 from tests.fixtures.rekognition import error, label
 
 
 def test_names_are_new_every_time() -> None:
-    names = {tryit.new_id("image/png", 1) for _ in range(100)}
+    names = {tryit.new_id() for _ in range(100)}
     assert len(names) == 100
     assert {tryit.key(name) for name in names} == {f"try/{name}" for name in names}
 
@@ -49,40 +49,44 @@ def ask(store: Store) -> Any:
     return tryit.ask(s.rekognition, cast(Any, store), s.loop_state, BUCKET, TRIED)
 
 
-def test_an_object_too_large_to_be_an_image_is_not_read(stage: Stage) -> None:
+def test_an_object_too_large_to_be_an_image_is_not_read(deployment: ConsoleDeployment) -> None:
     with pytest.raises(ApiError, match="cannot be used") as refused:
         ask(Store(MAX_BYTES + 1))
     assert (refused.value.status, refused.value.code) == (422, "bad_image")
 
 
-def test_an_image_that_has_not_arrived(stage: Stage) -> None:
+def test_an_image_that_has_not_arrived(deployment: ConsoleDeployment) -> None:
     with pytest.raises(ApiError, match="has not arrived") as refused:
         ask(Store(1, "NoSuchKey"))
     assert refused.value.status == 404
 
 
-def test_what_s3_refuses_otherwise_is_a_failure(stage: Stage) -> None:
+def test_what_s3_refuses_otherwise_is_a_failure(deployment: ConsoleDeployment) -> None:
     with pytest.raises(ClientError):
         ask(Store(1, "AccessDenied"))
 
 
 @pytest.mark.parametrize("code", ["InvalidImageFormatException", "ImageTooLargeException"])
-def test_an_image_that_rekognition_does_not_take(code: str, stage: Stage, gateway: Gateway) -> None:
-    stage.world.fake.fail_next("detect_custom_labels", code)
+def test_an_image_that_rekognition_does_not_take(
+    code: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.world.fake.fail_next("detect_custom_labels", code)
     refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
     assert (refused.status, refused.code) == (422, "bad_image")
 
 
-def test_what_rekognition_refuses_otherwise_is_a_failure(stage: Stage, gateway: Gateway) -> None:
-    stage.world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
+def test_what_rekognition_refuses_otherwise_is_a_failure(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
     with pytest.raises(ClientError):
         gateway.ask(f"POST /api/try/{TRIED}/detection")
 
 
 def test_labels_of_the_whole_image_have_no_box(
-    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage.world.fake, "finds", lambda version, key: [label("night", 71.25)])
-    assert gateway.ask(f"POST /api/try/{TRIED}/detection").said["labels"] == [
+    monkeypatch.setattr(deployment.world.fake, "finds", lambda version, key: [label("night", 71.25)])
+    assert gateway.ask(f"POST /api/try/{TRIED}/detection").document["labels"] == [
         {"name": "night", "confidence": 71.25}
     ]

@@ -79,8 +79,8 @@ class CloudFormation:
     def answer(self) -> dict[str, Any]:
         (only,) = self.answers
         assert len(only) <= 4096
-        found: dict[str, Any] = json.loads(only)
-        return found
+        answer: dict[str, Any] = json.loads(only)
+        return answer
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def publish(world: World) -> list[str]:
 
 
 def kept(world: World) -> list[str]:
-    return [found["Key"] for found in world.s3.list_objects_v2(Bucket=SITE).get("Contents", [])]
+    return [item["Key"] for item in world.s3.list_objects_v2(Bucket=SITE).get("Contents", [])]
 
 
 def test_every_file_with_its_type_and_how_long_it_is_kept(
@@ -128,9 +128,9 @@ def test_every_file_with_its_type_and_how_long_it_is_kept(
         "assets/index-abc.css": "text/css",
     }
     for name, content_type in types.items():
-        found = page.s3.head_object(Bucket=SITE, Key=name)
-        assert found["ContentType"].replace("application/javascript", "text/javascript") == content_type
-        cached = found["CacheControl"]
+        stored = page.s3.head_object(Bucket=SITE, Key=name)
+        assert stored["ContentType"].replace("application/javascript", "text/javascript") == content_type
+        cached = stored["CacheControl"]
         assert cached == ("public, max-age=31536000, immutable" if "/" in name else "no-cache")
     config = page.s3.get_object(Bucket=SITE, Key="config.json")["Body"].read()
     assert json.loads(config) == CONFIG
@@ -199,7 +199,7 @@ def test_emptied(page: World, cloudformation: CloudFormation) -> None:
 
 
 @pytest.mark.parametrize(
-    ("properties", "said"),
+    ("properties", "problem"),
     [
         ({"AssetKey": "gone.zip"}, "NoSuchKey"),
         ({"SiteBucket": "no-such-bucket"}, "NoSuchBucket"),
@@ -208,12 +208,12 @@ def test_emptied(page: World, cloudformation: CloudFormation) -> None:
     ],
 )
 def test_what_went_wrong_is_told(
-    properties: dict[str, str], said: str, page: World, cloudformation: CloudFormation
+    properties: dict[str, str], problem: str, page: World, cloudformation: CloudFormation
 ) -> None:
     console_site_console_site.handle(cloudformation.request("Create", **properties), context())
     answer = cloudformation.answer
     assert answer["Status"] == "FAILED"
-    assert said in answer["Reason"]
+    assert problem in answer["Reason"]
     assert answer["PhysicalResourceId"]
 
 

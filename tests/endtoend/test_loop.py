@@ -10,6 +10,7 @@ import io
 import json
 import time
 import uuid
+from functools import cache
 from typing import Any
 
 import pytest
@@ -21,8 +22,13 @@ from local import embedded
 from local.scenes import CLASSIFICATION_LABELS, Scene, classification_scenes
 from tests.fixtures.deployed_loop import Loop, until
 
-GOOD = list(classification_scenes(45, seed=1))
 ODD_KEYS = ["with space", "plus+plus", "percent%20", "ünïcödé", "new\nline"]
+
+
+@cache
+def good() -> list[Scene]:
+    """Scenes whose labels are right."""
+    return list(classification_scenes(45, seed=1))
 
 
 def true_label(scene: Scene) -> str:
@@ -59,10 +65,10 @@ def notifications(loop: Loop) -> Any:
     sns.subscribe(TopicArn=loop.outputs["NotificationTopicArn"], Protocol="sqs", Endpoint=arn)
 
     def received() -> list[dict[str, Any]]:
-        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        for message in found:
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [json.loads(message["Body"]) for message in found]
+        return [json.loads(message["Body"]) for message in messages]
 
     return received
 
@@ -75,7 +81,7 @@ def test_a_run_without_images_says_so(loop: Loop) -> None:
 
 
 def test_one_label_only_is_not_trained_on(loop: Loop) -> None:
-    empty = [scene for scene in GOOD if true_label(scene) == "empty"]
+    empty = [scene for scene in good() if true_label(scene) == "empty"]
     loop.drop_by_folder(empty[:12], true_label)
     registered(loop, 12)
     run = loop.retrain("one-label")
@@ -86,7 +92,7 @@ def test_one_label_only_is_not_trained_on(loop: Loop) -> None:
 
 
 def test_a_label_without_a_test_image_is_not_trained_on(loop: Loop) -> None:
-    (assembled, *_) = [scene for scene in GOOD if true_label(scene) == "assembled"]
+    (assembled, *_) = [scene for scene in good() if true_label(scene) == "assembled"]
     loop.drop_by_folder([assembled], true_label)
     registered(loop, 13)
     run = loop.retrain("no-test-image")
@@ -98,12 +104,12 @@ def test_a_burst_of_images_becomes_a_champion_by_itself(loop: Loop, notification
     known = loop.run_names()
     # The 13 that were not trained on before are still new.
     loop.tune(min_new_images=13 + 30)
-    loop.drop_by_folder(GOOD, true_label)
+    loop.drop_by_folder(good(), true_label)
     run = loop.automatic_run(known)
     loop.tune(min_new_images=1000)
     assert run.outcome == "promoted", run
     assert run.trigger == "images"
-    assert len(registered(loop, len(GOOD))) == len(GOOD)
+    assert len(registered(loop, len(good()))) == len(good())
     assert_complete(run)
     assert {step.step for step in run.steps} >= {"WaitForBurst", "Snapshot", "Train", "Evaluate", "Promote"}
     champion = loop.loop_state.champion()
@@ -115,11 +121,11 @@ def test_a_burst_of_images_becomes_a_champion_by_itself(loop: Loop, notification
 
 
 def registered(loop: Loop, count: int) -> list[Any]:
-    def found() -> list[Any] | None:
+    def labelled() -> list[Any] | None:
         images = [image for image in loop.images() if image.status == "labelled"]
         return images if len(images) >= count else None
 
-    return until(found, 60, f"{count} images are registered")
+    return until(labelled, 60, f"{count} images are registered")
 
 
 def assert_complete(run: Run) -> None:
@@ -201,7 +207,7 @@ def test_an_aborted_run_is_swept_up(loop: Loop) -> None:
 def test_wrong_labels_are_rejected_and_never_started(loop: Loop) -> None:
     before = loop.loop_state.champion()
     loop.drop_by_folder(classification_scenes(45, seed=2), wrong_label)
-    registered(loop, len(GOOD) + 45)
+    registered(loop, len(good()) + 45)
     run = loop.retrain("wrong-labels")
     assert run.outcome == "rejected", run
     assert "overall F1" in str(run.reason)
@@ -252,8 +258,8 @@ def test_a_step_that_times_out_leaves_the_champion(loop: Loop) -> None:
 
 
 def ended_execution(loop: Loop, arn: str) -> Any:
-    found = loop.stepfunctions.describe_execution(executionArn=arn)
-    return None if found["status"] == "RUNNING" else found
+    execution = loop.stepfunctions.describe_execution(executionArn=arn)
+    return None if execution["status"] == "RUNNING" else execution
 
 
 def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
@@ -332,8 +338,8 @@ def test_a_bad_burst_is_sorted_out_and_harms_nothing_else(loop: Loop) -> None:
         loop.put(f"incoming/labeled/empty/again {key}.jpg", scene.jpeg())
     for name, (_, reason) in UNUSABLE.items():
         key = f"rejected/labeled/empty/{name}"
-        found = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")
-        assert found["reason"] == reason, found
+        rejection = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")
+        assert rejection["reason"] == reason, rejection
         assert key in loop.keys(key)
     until(lambda: len(loop.images()) == before + len(good), 60, "the good ones are registered")
     until(lambda: loop.keys("incoming/") == [], 30, "nothing is left to register")
@@ -357,7 +363,7 @@ def test_an_event_that_comes_ten_times_is_one_image(loop: Loop) -> None:
     first = until(lambda: catalogue_images.get_image(loop.catalogue, sha), 30, "it is registered")
     detail = {"bucket": {"name": loop.bucket}, "object": {"key": key, "size": 1, "sequencer": "0"}}
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
-    queue = loop.resource("AWS::SQS::Queue", "RegisterEventQueueQueue")
+    queue = loop.resource("AWS::SQS::Queue", "RegisterEventQueue")
     for _ in range(10):
         loop.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
     time.sleep(3)

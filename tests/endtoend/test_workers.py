@@ -3,6 +3,7 @@ its review desk, which is the portal of workers there."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from lambdas.domain.review.desk.task import STATES, Task
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.review.workforce import a2i
 from local.console_client import ConsoleClient
-from local.scenes import detection_scenes
+from local.scenes import Scene, detection_scenes
 from tests.fixtures.console_pages import (
     add_people,
     client,
@@ -23,7 +24,6 @@ from tests.fixtures.console_pages import (
 from tests.fixtures.deployed_loop import Loop, until
 
 BOX = {"label": "nut", "left": 20, "top": 30, "width": 40, "height": 50}
-SCENES = list(detection_scenes(4, seed=95))
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,13 @@ def wanda(loop: Loop) -> ConsoleClient:
     return client(loop, people["wanda"])
 
 
+@cache
+def scenes() -> list[Scene]:
+    return list(detection_scenes(4, seed=95))
+
+
 def drop(loop: Loop, number: int) -> None:
-    scene = SCENES[number]
+    scene = scenes()[number]
     loop.put(f"incoming/unlabeled/{scene.name}.jpg", scene.jpeg())
 
 
@@ -57,26 +62,28 @@ def opened(loop: Loop, number: int) -> Task:
     known = set(every(loop))
     drop(loop, number)
 
-    def found() -> Task | None:
+    def asked_task() -> Task | None:
         return next((task for id, task in every(loop).items() if id not in known and task.token), None)
 
-    return until(found, 90, "workers are asked")
+    return until(asked_task, 90, "workers are asked")
 
 
 def answered(wanda: ConsoleClient, task: Task) -> dict[str, Any]:
     """Claim the task and say what is on its image, once it has come to the workers."""
 
-    def claimed() -> bool:
-        return task.id in [found["id"] for found in wanda.ask("POST", "/api/claims", {"count": 5})["tasks"]]
+    def claimable() -> bool:
+        return task.id in [
+            claimed["id"] for claimed in wanda.ask("POST", "/api/claims", {"count": 5})["tasks"]
+        ]
 
-    def said() -> dict[str, Any] | None:
-        told = {"verdict": "labelled", "boxes": [BOX], "seconds": 2}
-        reply = wanda.try_to("POST", f"/api/tasks/{task.id}/answer", told)
+    def accepted() -> dict[str, Any] | None:
+        answer = {"verdict": "labelled", "boxes": [BOX], "seconds": 2}
+        reply = wanda.try_to("POST", f"/api/tasks/{task.id}/answer", answer)
         assert reply.status in (200, 503), reply.content
         return reply.content if reply.status == 200 else None
 
-    until(claimed, 30, "the task can be claimed")
-    return until(said, 30, "the workers' queue has the task")
+    until(claimable, 30, "the task can be claimed")
+    return until(accepted, 30, "the workers' queue has the task")
 
 
 def test_a_human_loop_is_answered_at_the_desk(loop: Loop, wanda: ConsoleClient) -> None:
@@ -101,8 +108,8 @@ def test_a_human_loop_that_is_stopped_gives_its_task_back(loop: Loop) -> None:
     until(lambda: a2i.describe_loop(runtime, loop.name, task.id), 30, "the loop is started")
     a2i.stop_loop(runtime, loop.name, task.id)
     until(lambda: execution_status(loop, task.id) == "SUCCEEDED", 60, "its execution has gone on")
-    found = every(loop)[task.id]
-    assert (found.state, found.why) == ("given_back", f"human loop {loop.name}-{task.id} Stopped")
+    given_back = every(loop)[task.id]
+    assert (given_back.state, given_back.why) == ("given_back", f"human loop {loop.name}-{task.id} Stopped")
     assert image_of(loop, task.id).status == "unlabelled"
 
 

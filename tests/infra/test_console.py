@@ -301,7 +301,7 @@ def granted(template: Template, function: str) -> set[tuple[str, str]]:
     return {
         (action, text(resource))
         for name, policy in of_type(template, "AWS::IAM::Policy").items()
-        if name.startswith(f"Console{function}")
+        if name.startswith(f"ConsoleApi{function}")
         for statement in policy["PolicyDocument"]["Statement"]
         for action in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
@@ -316,7 +316,7 @@ def test_links_can_be_made_to_images_alone(template: Template) -> None:
 
 def test_an_image_that_was_tried_can_be_registered(template: Template) -> None:
     """Of a bucket with versions, a copy is made of just the version that was looked at."""
-    allowed = granted(template, "Permissions")
+    allowed = granted(template, "Console")
     tried = f"<{_data(template)}.Arn>/try/*"
     assert {action for action, what in allowed if what == tried} == {
         "s3:GetObject",

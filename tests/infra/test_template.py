@@ -98,7 +98,7 @@ def test_who_tells_of_a_run_knows_where_people_see_it(template: Template) -> Non
         "SweepFunction",
     ]
     for name in names:
-        assert "ConsoleDistribution" in json.dumps(_variables(functions[name])["CONSOLE_ADDRESS"])
+        assert "ConsoleSiteDistribution" in json.dumps(_variables(functions[name])["CONSOLE_ADDRESS"])
 
 
 def _variables(function: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,9 @@ def classification(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 # Real learning
 
 
+pytestmark = pytest.mark.training
+
+
 def test_a_detector_learns_to_find_parts(detection: Trained) -> None:
     assert detection.model.labels == scenes.DETECTION_LABELS
     # Chance gives about 0.
@@ -156,11 +159,22 @@ def test_a_short_budget_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     clock = Clock(0.12)
     for module in ("schedule", "training"):
         monkeypatch.setattr(f"learning.{module}.time", clock)
-    examples = written(scenes.classification_scenes(12, 1), tmp_path)
+    examples = written(scenes.classification_scenes(30, 1), tmp_path)
     progress: list[Progress] = []
     train("classification", examples, budget_seconds=8, seed=1, progress=progress.append)
     assert 10 <= progress[-1].step < 18
     assert 7 < progress[-1].seconds <= 8
+
+
+# Schedules cut short: few steps, whatever the machine
+
+FEW = 5
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three steps at the full rate, and two of the decay."""
+    monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
 
 
 @pytest.mark.usefixtures("short")
@@ -179,17 +193,6 @@ def test_steps_are_bounded_whatever_the_time(task: Task, tmp_path: Path) -> None
     assert model.facts.steps == 12
     assert (progress[-1].step, progress[-1].fraction) == (12, 1)
     assert "rate decaying" in progress[-2].message
-
-
-# Schedules cut short: few steps, whatever the machine
-
-FEW = 5
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three steps at the full rate, and two of the decay."""
-    monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
 
 
 @pytest.mark.usefixtures("short")

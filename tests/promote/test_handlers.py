@@ -178,7 +178,7 @@ def test_finish_notes_why_the_challenger_does_not_serve(outcome: str, state: str
 
 def test_finish_tells_the_run_what_the_promotion_cost_and_decided(world: World) -> None:
     verdicts = (Verdict("shadow", True, ("good",)),)
-    started = clock.text(clock.parse(clock.now()).replace(year=2024))
+    started = clock.to_iso(clock.parse(clock.now()).replace(year=2024))
     world.version("new", state="champion", verdicts=verdicts, started_at=started)
     finish(world, "promoted")
     run = world.run_record()

@@ -113,7 +113,7 @@ def test_an_event_delivered_again_after_a_crash_before_the_last_step(
 ) -> None:
     arrival = data_bucket.put("incoming/labeled/cat/a.jpg", picture())
     with monkeypatch.context() as crashing:
-        crashing.setattr(register_arrivals, "forget", lambda *_: None)
+        crashing.setattr(register_arrivals, "delete_registered", lambda *_: None)
         for _ in range(3):
             data_bucket.register(arrival)
     [image] = data_bucket.images()
@@ -546,7 +546,7 @@ def test_a_batch_leaves_incoming_in_one_request(
         return delete(**given)
 
     monkeypatch.setattr(data_bucket.s3, "delete_objects", counted)
-    register_arrivals.forget(data_bucket.s3, outcomes)
+    register_arrivals.delete_registered(data_bucket.s3, outcomes)
     assert len(requests) == 1
     assert data_bucket.keys("incoming/") == [first.key]
 

@@ -28,7 +28,7 @@ def test_a_good_version_passes_with_its_scores_as_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "images", "reason"),
+    ("scored", "images", "reason"),
     [
         (scores(0.799, cat=1), {"cat": 2}, "overall F1 0.799 is below 0.800"),
         (scores(1, cat=0.499), {"cat": 2}, "cat: F1 0.499 is below 0.500"),

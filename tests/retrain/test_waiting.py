@@ -22,7 +22,7 @@ GO_ON = Wait(True, 0)
 
 
 def ago(seconds: float) -> str:
-    return clock.text(NOW - timedelta(seconds=seconds))
+    return clock.to_iso(NOW - timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(

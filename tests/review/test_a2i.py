@@ -45,7 +45,7 @@ def start(bench: Bench, flow: str, asked: Any = None, labels: list[str] = LABELS
     )
 
 
-def said(content: Any, worker: str = "a12b3cdefg4h5i67", **changed: Any) -> dict[str, Any]:
+def human_answer(content: Any, worker: str = "a12b3cdefg4h5i67", **changed: Any) -> dict[str, Any]:
     """One of humanAnswers, as the developer guide shows them."""
     return {
         "acceptanceTime": "2026-03-02T18:59:15.191Z",
@@ -75,8 +75,8 @@ def output(*answers: Any, **changed: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-def boxes(*found: Any, name: str = "boundingBox", size: Any = SIZE) -> dict[str, Any]:
-    return {name: {"boundingBoxes": list(found), "inputImageProperties": size}}
+def boxes(*drawn: Any, name: str = "boundingBox", size: Any = SIZE) -> dict[str, Any]:
+    return {name: {"boundingBoxes": list(drawn), "inputImageProperties": size}}
 
 
 def read(document: bytes, kind: Kind = "detection") -> a2i.LoopAnswers:
@@ -172,8 +172,8 @@ def test_a_flow_definition_that_is_not_there_is_named(bench: Bench) -> None:
 def test_what_may_pass_stays_an_error_of_the_service(bench: Bench) -> None:
     class Busy:
         def start_human_loop(self, **_: Any) -> None:
-            told = {"Error": {"Code": "ThrottlingException", "Message": "slow down"}}
-            raise ClientError(told, "StartHumanLoop")
+            slow_down = {"Error": {"Code": "ThrottlingException", "Message": "slow down"}}
+            raise ClientError(slow_down, "StartHumanLoop")
 
     with pytest.raises(ClientError, match="slow down"):
         a2i.start_loop(
@@ -188,7 +188,7 @@ def test_what_may_pass_stays_an_error_of_the_service(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "kind", "told"),
+    ("labels", "kind", "problem"),
     [
         ([], "detection", "no label"),
         ([f"l{n}" for n in range(51)], "detection", "51 labels"),
@@ -197,9 +197,9 @@ def test_what_may_pass_stays_an_error_of_the_service(bench: Bench) -> None:
     ],
 )
 def test_labels_that_workers_cannot_choose_from_are_told(
-    bench: Bench, labels: list[str], kind: Kind, told: str
+    bench: Bench, labels: list[str], kind: Kind, problem: str
 ) -> None:
-    with pytest.raises(worker_answers.UnusableLabelsError, match=told):
+    with pytest.raises(worker_answers.UnusableLabelsError, match=problem):
         start(bench, FLOW, task(kind=kind), labels)
 
 
@@ -315,7 +315,7 @@ def test_an_event_of_another_s_loop_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "problem"),
     [
         ({**event(), "source": "aws.s3"}, "was expected"),
         ({**event(), "detail-type": "SageMaker Training Job State Change"}, "was expected"),
@@ -326,8 +326,8 @@ def test_an_event_of_another_s_loop_is_left_alone() -> None:
         (event(humanLoopOutput={"outputS3Uri": "https://b/k"}), "s3://bucket/key"),
     ],
 )
-def test_an_event_that_is_none_says_so(given: dict[str, Any], told: str) -> None:
-    with pytest.raises(RouteError, match=told):
+def test_an_event_that_is_none_says_so(given: dict[str, Any], problem: str) -> None:
+    with pytest.raises(RouteError, match=problem):
         a2i.status_change(given, DEPLOYMENT)
 
 
@@ -335,19 +335,19 @@ def test_an_event_that_is_none_says_so(given: dict[str, Any], told: str) -> None
 
 
 def test_every_worker_s_answer_is_read_in_the_order_of_submission() -> None:
-    late = said(boxes(CAT), "bob", submissionTime="2026-03-02T19:30:00.000Z")
-    found = read(output(late, said(boxes(), "ann")))
-    assert found.refused == ()
-    assert [answer.reviewer for answer in found.answers] == ["sub-of-ann", "sub-of-bob"]
-    assert [answer.verdict for answer in found.answers] == ["nothing", "labelled"]
-    assert found.answers[0].at == "2026-03-02T18:59:58.321000Z"
-    assert found.answers[0].name == "A2I worker ann"
+    late = human_answer(boxes(CAT), "bob", submissionTime="2026-03-02T19:30:00.000Z")
+    result = read(output(late, human_answer(boxes(), "ann")))
+    assert result.refused == ()
+    assert [answer.reviewer for answer in result.answers] == ["sub-of-ann", "sub-of-bob"]
+    assert [answer.verdict for answer in result.answers] == ["nothing", "labelled"]
+    assert result.answers[0].at == "2026-03-02T18:59:58.321000Z"
+    assert result.answers[0].name == "A2I worker ann"
 
 
 def test_a_worker_of_a_public_workforce_is_known_by_id() -> None:
-    one = said(boxes(CAT))
-    del one["workerMetadata"], one["timeSpentInSeconds"]
-    (answer,) = read(output(one)).answers
+    single = human_answer(boxes(CAT))
+    del single["workerMetadata"], single["timeSpentInSeconds"]
+    (answer,) = read(output(single)).answers
     assert (answer.reviewer, answer.seconds) == ("a12b3cdefg4h5i67", 0.0)
 
 
@@ -361,39 +361,39 @@ def test_a_worker_of_a_public_workforce_is_known_by_id() -> None:
     ],
 )
 def test_both_image_classifiers_are_read(content: dict[str, Any], labels: tuple[str, ...]) -> None:
-    (answer,) = read(output(said(content)), "classification").answers
+    (answer,) = read(output(human_answer(content)), "classification").answers
     assert answer.labels == labels
     assert answer.verdict == ("labelled" if labels else "nothing")
 
 
 def test_a_box_that_sticks_out_by_rounding_is_cut_off() -> None:
     edge = {**CAT, "left": 90, "width": 31}
-    (answer,) = read(output(said(boxes(edge)))).answers
+    (answer,) = read(output(human_answer(boxes(edge)))).answers
     assert answer.boxes == (Box("cat", 90, 6, 30, 20),)
 
 
 def test_a_box_drawn_twice_over_itself_is_one() -> None:
-    (answer,) = read(output(said(boxes(CAT, {**CAT, "label": "dog"}, CAT)))).answers
+    (answer,) = read(output(human_answer(boxes(CAT, {**CAT, "label": "dog"}, CAT)))).answers
     assert [box.label for box in answer.boxes] == ["cat", "dog"]
 
 
 def test_a_label_that_was_retired_meanwhile_still_counts() -> None:
     content = {"labels": ["cat", "cow", worker_answers.NOTHING, 7]}
-    cow = said(boxes({**CAT, "label": "cow"}))
+    cow = human_answer(boxes({**CAT, "label": "cow"}))
     (answer,) = read(output(cow, inputContent=content)).answers
     assert answer.boxes[0].label == "cow"
 
 
 def test_one_worker_s_bad_answer_does_not_cost_the_others() -> None:
-    found = read(output(said(boxes({**CAT, "left": 200}), "ann"), said(boxes(CAT), "bob")))
-    assert [answer.reviewer for answer in found.answers] == ["sub-of-bob"]
-    (refused,) = found.refused
+    result = read(output(human_answer(boxes({**CAT, "left": 200}), "ann"), human_answer(boxes(CAT), "bob")))
+    assert [answer.reviewer for answer in result.answers] == ["sub-of-bob"]
+    (refused,) = result.refused
     assert refused.startswith("answer 1 (sub-of-ann): box 1: ")
     assert "120 x 80" in refused
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "problem"),
     [
         (boxes({**CAT, "left": 200}), "reaches out of 120 x 80"),
         (boxes({**CAT, "top": -9}), "begins outside"),
@@ -417,13 +417,13 @@ def test_one_worker_s_bad_answer_does_not_cost_the_others() -> None:
         ("text", "no object answerContent"),
     ],
 )
-def test_an_answer_that_cannot_be_used_says_why(content: Any, told: str) -> None:
-    with pytest.raises(a2i.NoAnswersError, match=told):
-        read(output(said(content)))
+def test_an_answer_that_cannot_be_used_says_why(content: Any, problem: str) -> None:
+    with pytest.raises(a2i.NoAnswersError, match=problem):
+        read(output(human_answer(content)))
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "problem"),
     [
         ({"any": {"labels": ["cow"]}}, "'cow' is none"),
         ({"any": {"labels": "dog"}}, "have to be a list"),
@@ -431,14 +431,14 @@ def test_an_answer_that_cannot_be_used_says_why(content: Any, told: str) -> None
         (boxes(CAT), "has 0 answers of a crowd-image-classifier"),
     ],
 )
-def test_a_classification_that_cannot_be_used_says_why(content: Any, told: str) -> None:
-    with pytest.raises(a2i.NoAnswersError, match=told):
-        read(output(said(content)), "classification")
+def test_a_classification_that_cannot_be_used_says_why(content: Any, problem: str) -> None:
+    with pytest.raises(a2i.NoAnswersError, match=problem):
+        read(output(human_answer(content)), "classification")
 
 
 def test_an_answer_without_a_time_is_refused() -> None:
     with pytest.raises(a2i.NoAnswersError, match="submissionTime is None"):
-        read(output(said(boxes(CAT), submissionTime=None)))
+        read(output(human_answer(boxes(CAT), submissionTime=None)))
 
 
 @pytest.mark.parametrize("document", [b"", b"<html>", b"\xff\xfe", b"[]", b"3", b'{"humanAnswers": '])
@@ -454,7 +454,7 @@ def test_an_output_without_a_list_of_answers_says_so() -> None:
 
 def test_an_output_of_another_loop_says_so() -> None:
     with pytest.raises(a2i.OtherLoopError, match="'labelloop-dev-ffff-2', not of"):
-        read(output(said(boxes(CAT)), humanLoopName="labelloop-dev-ffff-2"))
+        read(output(human_answer(boxes(CAT)), humanLoopName="labelloop-dev-ffff-2"))
 
 
 def test_an_output_without_answers_says_so() -> None:
@@ -464,7 +464,7 @@ def test_an_output_without_answers_says_so() -> None:
 
 def test_every_refusal_is_named_when_nothing_can_be_used() -> None:
     with pytest.raises(a2i.NoAnswersError, match=r"answer 1 .*'cow'.*; answer 2 \(2\): has no object"):
-        read(output(said(boxes({**CAT, "label": "cow"})), "nonsense"))
+        read(output(human_answer(boxes({**CAT, "label": "cow"})), "nonsense"))
 
 
 def test_a_task_without_suggestions_suggests_nothing(bench: Bench) -> None:

@@ -13,7 +13,17 @@ from lambdas.domain.review.desk import answers, desk
 from lambdas.domain.review.desk.answers import InvalidAnswerError
 from lambdas.domain.review.desk.task import Answer
 from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Box
-from tests.fixtures.reviews import ANN, CAT, CLAIM_SECONDS, LABELS, Reviews, labelled
+from lambdas.domain.shared.errors import ApiError
+from tests.fixtures.reviews import (
+    ANN,
+    CAT,
+    CLAIM_SECONDS,
+    LABELS,
+    Reviews,
+    labelled,
+    submission,
+    submit_answer,
+)
 from tests.fixtures.workforce_tasks import task
 
 WIDTH, HEIGHT = 120, 80
@@ -25,7 +35,7 @@ def box(**changed: Any) -> dict[str, Any]:
 
 
 def parse(body: dict[str, Any], kind: str = "detection") -> Answer:
-    return answers.parse_answer(body, task(kind=kind), LABELS, reviewer="sub", name="Ann")
+    return answers.check_submission(submission(body), task(kind=kind), LABELS, reviewer="sub", name="Ann")
 
 
 BAD: list[tuple[str, dict[str, Any]]] = [
@@ -79,8 +89,8 @@ def test_what_cannot_be_kept_names_its_member_and_changes_nothing(
     asked = reviews.task()
     desk.claim(reviews.table, ANN, 1, CLAIM_SECONDS)
     before = reviews.items()
-    with pytest.raises(InvalidAnswerError) as refused:
-        desk.answer(reviews.table, asked.id, ANN, body, LABELS)
+    with pytest.raises(ApiError) as refused:
+        submit_answer(reviews.table, asked.id, ANN, body, LABELS)
     assert (refused.value.field, refused.value.status) == (field, 422)
     assert str(refused.value)
     assert reviews.items() == before
@@ -98,7 +108,7 @@ def test_what_cannot_be_kept_names_its_member_and_changes_nothing(
     ],
 )
 def test_labels_of_a_whole_image_are_checked_too(field: str, body: dict[str, Any]) -> None:
-    with pytest.raises(InvalidAnswerError) as refused:
+    with pytest.raises(ApiError) as refused:
         parse(body, "classification")
     assert refused.value.field == field
 
@@ -106,11 +116,11 @@ def test_labels_of_a_whole_image_are_checked_too(field: str, body: dict[str, Any
 def test_a_retired_label_is_refused(reviews: Reviews) -> None:
     asked = reviews.task()
     with pytest.raises(InvalidAnswerError, match="'cat'"):
-        desk.answer(reviews.table, asked.id, ANN, labelled(), LABELS - {"cat"})
+        submit_answer(reviews.table, asked.id, ANN, labelled(), LABELS - {"cat"})
 
 
 def test_what_is_said_of_a_refusal_is_short() -> None:
-    with pytest.raises(InvalidAnswerError) as refused:
+    with pytest.raises(ApiError) as refused:
         parse(labelled(box(label="x" * 100_000)))
     assert len(str(refused.value)) < 200
 
@@ -172,7 +182,7 @@ BOXES = st.lists(
 def test_whatever_is_sent_is_a_sound_answer_or_refused(body: dict[str, Any], kind: str) -> None:
     try:
         answer = parse(body, kind)
-    except InvalidAnswerError as refused:
+    except ApiError as refused:
         assert refused.field.partition("[")[0] in {"verdict", "boxes", "labels", "reason", "seconds"}
         return
     assert all(type(side) is int for one in answer.boxes for side in (one.left, one.top))

@@ -19,7 +19,7 @@ from lambdas.domain.shared.annotation import Box
 CAT, DOG = Box("cat", 10, 10, 40, 40), Box("dog", 60, 10, 30, 30)
 
 
-def said(reviewer: str, *boxes: Box, verdict: Verdict = "labelled", **more: Any) -> Answer:
+def answer_of(reviewer: str, *boxes: Box, verdict: Verdict = "labelled", **more: Any) -> Answer:
     return Answer(reviewer, reviewer.title(), verdict, boxes, **more)
 
 
@@ -39,80 +39,95 @@ def test_boxes_overlap_as_geometry_says() -> None:
 
 
 def test_one_answer_is_what_holds() -> None:
-    answer = said("ann", CAT, reason="why")
+    answer = answer_of("ann", CAT, reason="why")
     assert come_to(answer) == Consolidated("labelled", (CAT,), (), "why")
 
 
 def test_boxes_of_one_object_come_to_their_mean() -> None:
     moved = Box("cat", 12, 14, 40, 40)
-    assert come_to(said("ann", CAT, DOG), said("ben", moved, DOG)) == Consolidated(
+    assert come_to(answer_of("ann", CAT, DOG), answer_of("ben", moved, DOG)) == Consolidated(
         "labelled", (DOG, Box("cat", 11, 12, 40, 40))
     )
 
 
 def test_an_object_that_only_a_minority_drew_is_left_out() -> None:
-    assert come_to(said("ann", CAT, DOG), said("ben", CAT), said("cas", CAT)) == Consolidated(
+    assert come_to(answer_of("ann", CAT, DOG), answer_of("ben", CAT), answer_of("cas", CAT)) == Consolidated(
         "labelled", (CAT,)
     )
 
 
 def test_an_object_that_one_of_two_drew_is_for_a_third_to_decide() -> None:
-    more, less = said("ann", CAT, DOG), said("ben", CAT)
+    more, less = answer_of("ann", CAT, DOG), answer_of("ben", CAT)
     assert isinstance(come_to(more, less), Disagreement)
-    assert come_to(more, less, said("cas", CAT)) == Consolidated("labelled", (CAT,))
-    assert come_to(more, less, said("cas", DOG, CAT)) == Consolidated("labelled", (CAT, DOG))
+    assert come_to(more, less, answer_of("cas", CAT)) == Consolidated("labelled", (CAT,))
+    assert come_to(more, less, answer_of("cas", DOG, CAT)) == Consolidated("labelled", (CAT, DOG))
 
 
 def test_an_object_that_half_of_them_drew_is_kept_when_nobody_else_is_asked() -> None:
-    four = [said("ann", CAT, DOG), said("ben", CAT, DOG), said("cas", CAT), said("dot", CAT)]
+    four = [
+        answer_of("ann", CAT, DOG),
+        answer_of("ben", CAT, DOG),
+        answer_of("cas", CAT),
+        answer_of("dot", CAT),
+    ]
     assert isinstance(come_to(*four), Disagreement)
     assert come_to(*four, final=True) == Consolidated("labelled", (CAT, DOG))
-    labels = [said("ann", labels=("cat", "dog")), said("ben", labels=("cat", "dog"))]
-    labels += [said(name, labels=("cat",)) for name in ("cas", "dot")]
+    labels = [answer_of("ann", labels=("cat", "dog")), answer_of("ben", labels=("cat", "dog"))]
+    labels += [answer_of(name, labels=("cat",)) for name in ("cas", "dot")]
     assert come_to(*labels, final=True) == Consolidated("labelled", (), ("cat", "dog"))
 
 
 def test_what_only_one_of_several_said_never_holds() -> None:
-    assert come_to(said("ann", CAT, DOG), said("ben", CAT), final=True) == Consolidated("labelled", (CAT,))
-    labels = come_to(said("ann", labels=("cat", "dog")), said("ben", labels=("cat",)), final=True)
+    assert come_to(answer_of("ann", CAT, DOG), answer_of("ben", CAT), final=True) == Consolidated(
+        "labelled", (CAT,)
+    )
+    labels = come_to(answer_of("ann", labels=("cat", "dog")), answer_of("ben", labels=("cat",)), final=True)
     assert labels == Consolidated("labelled", (), ("cat",))
-    nothing = said("cas", verdict="nothing")
-    assert isinstance(come_to(said("ann", CAT), nothing, final=True), Disagreement)
-    assert isinstance(come_to(said("ann", CAT), said("ben", DOG), nothing, final=True), Disagreement)
+    nothing = answer_of("cas", verdict="nothing")
+    assert isinstance(come_to(answer_of("ann", CAT), nothing, final=True), Disagreement)
+    assert isinstance(
+        come_to(answer_of("ann", CAT), answer_of("ben", DOG), nothing, final=True), Disagreement
+    )
 
 
 def test_boxes_with_different_labels_are_different_objects() -> None:
     renamed = Box("dog", CAT.left, CAT.top, CAT.width, CAT.height)
-    assert isinstance(come_to(said("ann", CAT), said("ben", renamed)), Disagreement)
-    assert come_to(said("ann", CAT), said("ben", renamed), said("cas", CAT), final=True) == Consolidated(
-        "labelled", (CAT,)
-    )
+    assert isinstance(come_to(answer_of("ann", CAT), answer_of("ben", renamed)), Disagreement)
+    assert come_to(
+        answer_of("ann", CAT), answer_of("ben", renamed), answer_of("cas", CAT), final=True
+    ) == Consolidated("labelled", (CAT,))
 
 
 @pytest.mark.parametrize("final", [True, False])
 def test_where_no_two_mean_the_same_there_is_no_result(final: bool) -> None:
-    apart = [said(name, Box("cat", left, 0, 10, 10)) for name, left in (("ann", 0), ("ben", 20), ("cas", 40))]
+    apart = [
+        answer_of(name, Box("cat", left, 0, 10, 10)) for name, left in (("ann", 0), ("ben", 20), ("cas", 40))
+    ]
     assert isinstance(come_to(*apart, final=final), Disagreement)
 
 
 def test_labels_of_the_whole_image_need_a_majority() -> None:
-    answers = [said("ann", labels=("cat", "dog")), said("ben", labels=("cat",)), said("cas", labels=("cat",))]
+    answers = [
+        answer_of("ann", labels=("cat", "dog")),
+        answer_of("ben", labels=("cat",)),
+        answer_of("cas", labels=("cat",)),
+    ]
     assert come_to(*answers, final=True) == Consolidated("labelled", (), ("cat",))
 
 
 def test_the_majority_of_verdicts_holds() -> None:
-    unusable = [said(name, verdict="unusable", reason=f"{name} says dark") for name in ("ann", "ben")]
-    found = come_to(*unusable, said("cas", CAT))
-    assert found == Consolidated("unusable", reason="ann says dark; ben says dark")
-    disagreed = come_to(unusable[0], said("cas", CAT))
+    unusable = [answer_of(name, verdict="unusable", reason=f"{name} says dark") for name in ("ann", "ben")]
+    result = come_to(*unusable, answer_of("cas", CAT))
+    assert result == Consolidated("unusable", reason="ann says dark; ben says dark")
+    disagreed = come_to(unusable[0], answer_of("cas", CAT))
     assert isinstance(disagreed, Disagreement)
     assert "1 unusable" in disagreed.why
 
 
 def test_verdicts_with_as_many_votes_do_not_hang_on_who_was_first() -> None:
-    nothing = [said(name, verdict="nothing") for name in ("ann", "dot")]
-    unusable = [said(name, verdict="unusable") for name in ("ben", "eve")]
-    drawn = [said(name, CAT) for name in ("cas", "fay")]
+    nothing = [answer_of(name, verdict="nothing") for name in ("ann", "dot")]
+    unusable = [answer_of(name, verdict="unusable") for name in ("ben", "eve")]
+    drawn = [answer_of(name, CAT) for name in ("cas", "fay")]
     for more, less, held in (
         (drawn, nothing, Consolidated("labelled", (CAT,))),
         (nothing, unusable, Consolidated("nothing")),
@@ -129,11 +144,13 @@ def test_no_more_are_asked_than_twice_as_many_less_one(wanted: int, most: int) -
 
 def test_agreement_is_of_what_was_said_with_what_holds() -> None:
     result = Consolidated("labelled", (CAT, DOG))
-    assert consolidation.agreement(said("ann", CAT, DOG), result, 0.5) == 1
-    assert consolidation.agreement(said("ann", CAT), result, 0.5) == pytest.approx(2 / 3)
-    assert consolidation.agreement(said("ann", verdict="nothing"), result, 0.5) == 0
+    assert consolidation.agreement(answer_of("ann", CAT, DOG), result, 0.5) == 1
+    assert consolidation.agreement(answer_of("ann", CAT), result, 0.5) == pytest.approx(2 / 3)
+    assert consolidation.agreement(answer_of("ann", verdict="nothing"), result, 0.5) == 0
     labels = Consolidated("labelled", (), ("cat",))
-    assert consolidation.agreement(said("ann", labels=("cat", "dog")), labels, 0.5) == pytest.approx(2 / 3)
+    assert consolidation.agreement(answer_of("ann", labels=("cat", "dog")), labels, 0.5) == pytest.approx(
+        2 / 3
+    )
 
 
 BOXES = st.lists(
@@ -148,19 +165,19 @@ BOXES = st.lists(
 def test_the_order_of_answers_decides_nothing(
     drawn: Sequence[Sequence[Box]], final: bool, iou: float, random: Any
 ) -> None:
-    answers = [said(f"reviewer {n}", *boxes) for n, boxes in enumerate(drawn)]
+    answers = [answer_of(f"reviewer {n}", *boxes) for n, boxes in enumerate(drawn)]
     shuffled = random.sample(answers, len(answers))
-    found = consolidation.consolidate(answers, final=final, iou=iou)
-    assert consolidation.consolidate(shuffled, final=final, iou=iou) == found
-    if isinstance(found, Consolidated):
-        assert found.boxes
-        for box in found.boxes:
+    result = consolidation.consolidate(answers, final=final, iou=iou)
+    assert consolidation.consolidate(shuffled, final=final, iou=iou) == result
+    if isinstance(result, Consolidated):
+        assert result.boxes
+        for box in result.boxes:
             assert sum(box.label in {one.label for one in boxes} for boxes in drawn) >= 2
 
 
 @given(BOXES, st.integers(2, 5))
 def test_reviewers_who_say_the_same_are_believed(boxes: list[Box], count: int) -> None:
-    answers = [said(f"reviewer {n}", *boxes) for n in range(count)]
-    found = consolidation.consolidate(answers, final=False, iou=0.999)
-    assert isinstance(found, Consolidated)
-    assert set(found.boxes) == set(boxes)
+    answers = [answer_of(f"reviewer {n}", *boxes) for n in range(count)]
+    result = consolidation.consolidate(answers, final=False, iou=0.999)
+    assert isinstance(result, Consolidated)
+    assert set(result.boxes) == set(boxes)

@@ -20,14 +20,14 @@ from lambdas.domain.review.desk.desk import (
 )
 from lambdas.domain.review.desk.task import Answer, Task, finished
 from lambdas.domain.review.desk.tasks import ReviewTable
-from lambdas.domain.review.results.resolution import needs_settling
+from lambdas.domain.review.results.resolution import needs_resolving
 from lambdas.domain.review.workforce import worker_portal
 from lambdas.domain.shared import clock
-from tests.fixtures.reviews import ANN, BEN, CAS, CLAIM_SECONDS, DOT, LABELS, Reviews, labelled
+from tests.fixtures.reviews import ANN, BEN, CAS, CLAIM_SECONDS, DOT, LABELS, Reviews, labelled, submit_answer
 
 Act = Callable[[Reviews, str, Reviewer], Any]
 ACTS: dict[str, Act] = {
-    "answer": lambda reviews, id, who: desk.answer(reviews.table, id, who, labelled(), LABELS),
+    "answer": lambda reviews, id, who: submit_answer(reviews.table, id, who, labelled(), LABELS),
     "renew": lambda reviews, id, who: desk.renew(reviews.table, id, who, CLAIM_SECONDS),
     "skip": lambda reviews, id, who: desk.skip(reviews.table, id, who, "dull"),
 }
@@ -38,7 +38,7 @@ def claim(reviews: Reviews, who: Reviewer, count: int = 1, held: Collection[str]
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    moment = clock.text(clock.parse(clock.now()) + timedelta(seconds=seconds))
+    moment = clock.to_iso(clock.parse(clock.now()) + timedelta(seconds=seconds))
     monkeypatch.setattr(clock, "now", lambda: moment)
 
 
@@ -47,10 +47,10 @@ def test_a_claim_that_was_begun_anew_is_not_given_back_by_the_page_before(review
     task = reviews.task()
     (before,) = claim(reviews, ANN)
     now = desk.renew(reviews.table, task.id, ANN, CLAIM_SECONDS)
-    desk.release(reviews.table, task.id, ANN, before.seats[0].until)
-    assert reviews.read(task).seats == (now,)
+    desk.release(reviews.table, task.id, ANN, before.claims[0].until)
+    assert reviews.read(task).claims == (now,)
     desk.release(reviews.table, task.id, ANN, now.until)
-    assert reviews.read(task).seats == ()
+    assert reviews.read(task).claims == ()
 
 
 def test_the_oldest_tasks_are_claimed_first_and_are_nobody_else_s(reviews: Reviews) -> None:
@@ -164,7 +164,7 @@ def test_an_answer_that_is_on_its_way_back_keeps_its_seat(
     assert claim(reviews, ANN) == []
     assert [task.id for task in claim(reviews, BEN)] == [task.id]
     assert claim(reviews, CAS) == []
-    assert [seat.kind for seat in reviews.read(task).seats] == ["handed_on", "claimed"]
+    assert [claim.kind for claim in reviews.read(task).claims] == ["handed_on", "claimed"]
 
 
 def test_a_claim_ends_by_itself(reviews: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ def test_a_claim_ends_by_itself(reviews: Reviews, monkeypatch: pytest.MonkeyPatc
     later(monkeypatch, CLAIM_SECONDS - 1)
     assert claim(reviews, BEN) == []
     later(monkeypatch, 2)
-    assert [found.id for found in claim(reviews, BEN)] == [task.id]
+    assert [task.id for task in claim(reviews, BEN)] == [task.id]
     with pytest.raises(NotClaimedError, match="Ben has this task"):
         ACTS["answer"](reviews, task.id, ANN)
 
@@ -182,9 +182,9 @@ def test_a_renewed_claim_holds_longer(reviews: Reviews, monkeypatch: pytest.Monk
     task = reviews.task()
     claim(reviews, ANN)
     later(monkeypatch, CLAIM_SECONDS - 1)
-    seat = desk.renew(reviews.table, task.id, ANN, CLAIM_SECONDS)
+    renewed = desk.renew(reviews.table, task.id, ANN, CLAIM_SECONDS)
     later(monkeypatch, CLAIM_SECONDS - 1)
-    assert seat.until > clock.now()
+    assert renewed.until > clock.now()
     assert claim(reviews, BEN) == []
 
 
@@ -205,9 +205,9 @@ def test_a_claim_that_is_given_back_is_the_next_one_s(reviews: Reviews) -> None:
     desk.release(reviews.table, task.id, ANN)
     desk.release(reviews.table, task.id, ANN)
     desk.release(reviews.table, "nobody-1", ANN)
-    assert [found.id for found in claim(reviews, BEN)] == [task.id]
+    assert [task.id for task in claim(reviews, BEN)] == [task.id]
     desk.release(reviews.table, task.id, ANN)
-    assert reviews.read(task).seat_of(BEN.sub, clock.now())
+    assert reviews.read(task).claim_of(BEN.sub, clock.now())
 
 
 # Refusals
@@ -256,10 +256,10 @@ def test_the_same_answer_sent_again_is_acknowledged_and_kept_once(reviews: Revie
     task = reviews.task()
     claim(reviews, ANN)
     first = ACTS["answer"](reviews, task.id, ANN)
-    reviews.settler().settle(task.id)
+    reviews.resolver().resolve(task.id)
     before = reviews.items()
-    again = desk.answer(reviews.table, task.id, ANN, labelled(seconds=9), LABELS - {"cat"})
-    reviews.settler().settle(task.id)
+    again = submit_answer(reviews.table, task.id, ANN, labelled(seconds=9), LABELS - {"cat"})
+    reviews.resolver().resolve(task.id)
     assert again.answers == first.answers
     assert reviews.items() == before
     assert reviews.counted(f"reviewer#{ANN.sub}")["answered"] == 1
@@ -270,7 +270,7 @@ def test_another_answer_after_the_first_is_refused(reviews: Reviews) -> None:
     ACTS["answer"](reviews, task.id, ANN)
     before = reviews.items()
     with pytest.raises(TaskFinishedError, match="answered this task already"):
-        desk.answer(reviews.table, task.id, ANN, {"verdict": "nothing"}, LABELS)
+        submit_answer(reviews.table, task.id, ANN, {"verdict": "nothing"}, LABELS)
     assert claim(reviews, ANN) == []
     assert reviews.items() == before
 
@@ -323,22 +323,22 @@ def test_the_skip_that_ended_a_task_is_acknowledged_again(reviews: Reviews) -> N
 
 def test_answers_that_disagree_are_final_once_everybody_else_skips(reviews: Reviews) -> None:
     """They come to what they come to, and nobody is asked again and again."""
-    settler = reviews.settler(review_workers_per_task=2)
+    resolver = reviews.resolver(review_workers_per_task=2)
     task = reviews.task(wanted=2, token="waits")
     for who, left in ((ANN, 0), (BEN, 50)):
         given = labelled({"label": "cat", "left": left, "top": 0, "width": 20, "height": 20})
-        settler.settle_task(desk.answer(reviews.table, task.id, who, given, LABELS))
+        resolver.resolve_task(submit_answer(reviews.table, task.id, who, given, LABELS))
     assert (reviews.read(task).state, reviews.read(task).wanted) == ("open", 3)
     for number in range(3 + desk.MORE_SKIPS):
         assert reviews.read(task).wanted == 3
         who = Reviewer(f"skips-{number}", f"{number}")
         claim(reviews, who)
         ACTS["skip"](reviews, task.id, who)
-    assert needs_settling(reviews.read(task))
-    settled = settler.settle(task.id)
-    assert settled is not None
-    assert (settled.state, len(settled.answers)) == ("given_back", 2)
-    assert "do not agree" in settled.why
+    assert needs_resolving(reviews.read(task))
+    resolved = resolver.resolve(task.id)
+    assert resolved is not None
+    assert (resolved.state, len(resolved.answers)) == ("given_back", 2)
+    assert "do not agree" in resolved.why
     assert reviews.executions.waiting == set()
 
 
@@ -349,7 +349,7 @@ def test_an_answer_is_not_lost_because_everybody_else_skips(reviews: Reviews) ->
         who = Reviewer(f"skips-{number}", f"{number}")
         claim(reviews, who)
         ACTS["skip"](reviews, task.id, who)
-    reviews.settler(review_workers_per_task=2).settle(task.id)
+    reviews.resolver(review_workers_per_task=2).resolve(task.id)
     assert (reviews.read(task).state, reviews.image_of(task).status) == ("done", "labelled")
 
 
@@ -373,7 +373,7 @@ def test_a_task_that_is_reassigned_to_nobody_is_everybody_s(reviews: Reviews) ->
     task = reviews.task()
     claim(reviews, ANN)
     desk.reassign(reviews.table, task.id, None, CLAIM_SECONDS)
-    assert [found.id for found in claim(reviews, DOT)] == [task.id]
+    assert [task.id for task in claim(reviews, DOT)] == [task.id]
 
 
 def test_a_deleted_task_leaves_its_image_as_it_is(reviews: Reviews) -> None:

@@ -34,10 +34,10 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_both_are_made_once_and_loops_can_be_started(bench: Bench) -> None:
     arn = flow_definition.ensure(bench.sagemaker, FLOW, time.monotonic())
     assert flow_definition.ensure(bench.sagemaker, FLOW, time.monotonic()) == arn
-    found = bench.sagemaker.describe_flow_definition(FlowDefinitionName="pets-0123")
-    assert found["FlowDefinitionArn"] == arn
-    assert (found["RoleArn"], found["OutputConfig"]["S3OutputPath"]) == (ROLE, FLOW.output)
-    config = found["HumanLoopConfig"]
+    made = bench.sagemaker.describe_flow_definition(FlowDefinitionName="pets-0123")
+    assert made["FlowDefinitionArn"] == arn
+    assert (made["RoleArn"], made["OutputConfig"]["S3OutputPath"]) == (ROLE, FLOW.output)
+    config = made["HumanLoopConfig"]
     assert (config["TaskCount"], config["TaskAvailabilityLifetimeInSeconds"]) == (2, 3600)
     content: dict[str, Any] = {
         "kind": "detection",
@@ -65,13 +65,13 @@ def test_both_are_deleted_as_far_as_they_are_there(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "told"),
+    ("statuses", "problem"),
     [(["Failed"], "is Failed: no such team"), (["Initializing"], "is Initializing")],
 )
 def test_a_flow_definition_that_does_not_become_active_is_told(
-    statuses: list[str], told: str, bench: Bench
+    statuses: list[str], problem: str, bench: Bench
 ) -> None:
-    with pytest.raises(RouteError, match=told):
+    with pytest.raises(RouteError, match=problem):
         flow_definition.ensure(slow(bench, statuses), FLOW, time.monotonic() - 1)
 
 
@@ -92,8 +92,8 @@ def slow(bench: Bench, statuses: list[str]) -> Any:
     """SageMaker whose flow definitions are in these states, one after another."""
 
     def describe(**asked: Any) -> dict[str, Any]:
-        found: dict[str, Any] = bench.sagemaker.describe_flow_definition(**asked)
-        return {**found, "FlowDefinitionStatus": statuses.pop(0), "FailureReason": "no such team"}
+        described: dict[str, Any] = bench.sagemaker.describe_flow_definition(**asked)
+        return {**described, "FlowDefinitionStatus": statuses.pop(0), "FailureReason": "no such team"}
 
     sagemaker = bench.sagemaker
     return SimpleNamespace(
@@ -105,10 +105,10 @@ def slow(bench: Bench, statuses: list[str]) -> Any:
 
 
 def test_cloudformation_makes_updates_and_deletes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, str, dict[str, str]]] = []
+    responses: list[tuple[str, str, dict[str, str]]] = []
 
     def answer(event: Any, id: str, status: str, reason: str, data: dict[str, str]) -> None:
-        told.append((id, status, data))
+        responses.append((id, status, data))
 
     monkeypatch.setattr(custom_resource, "_answer", answer)
     services.cache_clear()
@@ -127,12 +127,12 @@ def test_cloudformation_makes_updates_and_deletes_it(bench: Bench, monkeypatch: 
     flow_definition_flow_definition.handle(updated, context())
     deleted = {"RequestType": "Delete", "PhysicalResourceId": "pets-0123", "ResourceProperties": wanted}
     flow_definition_flow_definition.handle(deleted, context())
-    assert [(id, status) for id, status, _ in told] == [
+    assert [(id, status) for id, status, _ in responses] == [
         ("pets-0123", "SUCCESS"),
         ("pets-4567", "SUCCESS"),
         ("pets-0123", "SUCCESS"),
     ]
-    assert told[1][2]["FlowDefinitionArn"].endswith("flow-definition/pets-4567")
+    assert responses[1][2]["FlowDefinitionArn"].endswith("flow-definition/pets-4567")
     left = bench.sagemaker.describe_flow_definition(FlowDefinitionName="pets-4567")
     assert left["HumanLoopConfig"]["TaskCount"] == 3
     services.cache_clear()

@@ -92,9 +92,9 @@ def test_images_that_nobody_labels_in_time_come_back_as_expired(
     monkeypatch.setattr(time, "time", lambda: later)
     bench.service.resolve()
     assert ground_truth.job_status(bench.sagemaker, JOB).state == "finished"
-    found = read(bench, tasks)
-    assert isinstance(found[tasks[0].id], Answer)
-    assert found[tasks[1].id] == Unanswered("expired", "nobody labelled it while the job ran")
+    answers = read(bench, tasks)
+    assert isinstance(answers[tasks[0].id], Answer)
+    assert answers[tasks[1].id] == Unanswered("expired", "nobody labelled it while the job ran")
 
 
 def test_a_stopped_job_s_answers_are_kept(bench: Bench) -> None:
@@ -105,7 +105,7 @@ def test_a_stopped_job_s_answers_are_kept(bench: Bench) -> None:
     ground_truth.stop_job(bench.sagemaker, JOB)
     status = ground_truth.job_status(bench.sagemaker, JOB)
     assert (status.state, status.reason) == ("stopped", f"labeling job {JOB} Stopped")
-    assert [isinstance(found, Answer) for found in read(bench, tasks).values()] == [True, False]
+    assert [isinstance(answer, Answer) for answer in read(bench, tasks).values()] == [True, False]
 
 
 def test_a_failed_job_says_why(bench: Bench) -> None:
@@ -145,9 +145,9 @@ def test_a_job_is_looked_at_no_more_often_than_an_execution_can_tell(
     timeout: int, available: int, wait: int
 ) -> None:
     assert ground_truth.available_seconds(timeout) == available
-    assert ground_truth.seconds_between_looks(60, timeout) == wait
-    assert available / wait <= ground_truth.MAX_LOOKS
-    assert ground_truth.MAX_LOOKS * 9 < 25_000
+    assert ground_truth.seconds_between_polls(60, timeout) == wait
+    assert available / wait <= ground_truth.MAX_POLLS
+    assert ground_truth.MAX_POLLS * 9 < 25_000
 
 
 # What a job is asked with
@@ -172,11 +172,11 @@ def test_the_same_batch_starts_one_job(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "told"),
+    ("tasks", "problem"),
     [([], "0 kinds"), ([*batch(), *batch("classification")], "2 kinds")],
 )
-def test_a_batch_of_other_than_one_kind_is_refused(bench: Bench, tasks: list[Any], told: str) -> None:
-    with pytest.raises(RouteError, match=told):
+def test_a_batch_of_other_than_one_kind_is_refused(bench: Bench, tasks: list[Any], problem: str) -> None:
+    with pytest.raises(RouteError, match=problem):
         start(bench, tasks)
 
 
@@ -225,7 +225,7 @@ METADATA = {
 
 def boxed(task_id: str = TASKS[0].id, value: Any = None, metadata: Any = None) -> dict[str, Any]:
     """A line as the developer guide shows it of a bounding-box job."""
-    found = {
+    drawn = {
         "image_size": [{"width": 120, "height": 80, "depth": 3}],
         "annotations": [
             {"class_id": 0, "left": 11, "top": 13, "width": 61, "height": 28},
@@ -235,7 +235,7 @@ def boxed(task_id: str = TASKS[0].id, value: Any = None, metadata: Any = None) -
     return {
         "source-ref": "s3://data-bucket/images/a.png",
         "labelloop-task": task_id,
-        "labelloop": found if value is None else value,
+        "labelloop": drawn if value is None else value,
         "labelloop-metadata": {
             "objects": [{"confidence": 0.8}, {"confidence": 0.9}],
             "class-map": {"0": "dog", "5": "cat"},
@@ -266,11 +266,11 @@ def one(line: Any, tasks: list[Any] = TASKS) -> Answer | Unanswered:
 
 
 def test_the_documented_line_of_boxes_is_read() -> None:
-    found = one(boxed())
-    assert isinstance(found, Answer)
-    assert found.boxes == (Box("dog", 11, 13, 61, 28), Box("cat", 16, 25, 30, 30))
-    assert found.at == "2026-03-02T22:18:13.527256Z"
-    assert (found.reviewer, found.name) == ("groundtruth", "Ground Truth")
+    answer = one(boxed())
+    assert isinstance(answer, Answer)
+    assert answer.boxes == (Box("dog", 11, 13, 61, 28), Box("cat", 16, 25, 30, 30))
+    assert answer.at == "2026-03-02T22:18:13.527256Z"
+    assert (answer.reviewer, answer.name) == ("groundtruth", "Ground Truth")
 
 
 @pytest.mark.parametrize(
@@ -283,14 +283,14 @@ def test_the_documented_line_of_boxes_is_read() -> None:
     ],
 )
 def test_the_documented_lines_of_labels_are_read(line: Any, labels: tuple[str, ...]) -> None:
-    found = one(line, CLASSIFIED)
-    assert isinstance(found, Answer)
-    assert found.labels == labels
-    assert found.verdict == ("labelled" if labels else "nothing")
+    answer = one(line, CLASSIFIED)
+    assert isinstance(answer, Answer)
+    assert answer.labels == labels
+    assert answer.verdict == ("labelled" if labels else "nothing")
 
 
 @pytest.mark.parametrize(
-    ("line", "tasks", "told"),
+    ("line", "tasks", "problem"),
     [
         (boxed(metadata={"type": "groundtruth/semantic-segmentation"}), TASKS, "no answer to a detection"),
         (boxed(), CLASSIFIED, "no answer to a classification"),
@@ -320,12 +320,12 @@ def test_the_documented_lines_of_labels_are_read(line: Any, labels: tuple[str, .
     ],
 )
 def test_a_line_that_cannot_be_used_leaves_its_task_unanswered(
-    line: Any, tasks: list[Any], told: str
+    line: Any, tasks: list[Any], problem: str
 ) -> None:
-    found = one(line, tasks)
-    assert isinstance(found, Unanswered)
-    assert found.reason == "bad_answer"
-    assert told in found.detail
+    unanswered = one(line, tasks)
+    assert isinstance(unanswered, Unanswered)
+    assert unanswered.reason == "bad_answer"
+    assert problem in unanswered.detail
 
 
 def test_an_image_that_failed_says_why() -> None:
@@ -338,12 +338,12 @@ def test_an_image_that_failed_says_why() -> None:
 
 
 def test_a_task_without_a_line_is_missing() -> None:
-    found = ground_truth.answers_of([json.dumps(boxed()).encode()], TASKS, LABELS)
-    assert found[TASKS[1].id] == Unanswered("missing", "the output manifest has no line of it")
+    answers = ground_truth.answers_of([json.dumps(boxed()).encode()], TASKS, LABELS)
+    assert answers[TASKS[1].id] == Unanswered("missing", "the output manifest has no line of it")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "problem"),
     [
         (b"<html>\n", "line 1 of the output manifest is not JSON"),
         (b"\xff\n", "not JSON"),
@@ -351,12 +351,12 @@ def test_a_task_without_a_line_is_missing() -> None:
         (json.dumps(boxed("f" * 20 + "-1")).encode(), "no line of the output manifest is of a task"),
     ],
 )
-def test_what_is_no_manifest_of_the_batch_says_so(text: bytes, told: str) -> None:
-    with pytest.raises(RouteError, match=told):
+def test_what_is_no_manifest_of_the_batch_says_so(text: bytes, problem: str) -> None:
+    with pytest.raises(RouteError, match=problem):
         ground_truth.answers_of([text], TASKS, LABELS)
 
 
 def test_an_empty_manifest_leaves_every_task_missing() -> None:
-    found = ground_truth.answers_of([b"\n"], TASKS, LABELS)
-    assert {answer.reason for answer in found.values() if isinstance(answer, Unanswered)} == {"missing"}
-    assert len(found) == 2
+    answers = ground_truth.answers_of([b"\n"], TASKS, LABELS)
+    assert {answer.reason for answer in answers.values() if isinstance(answer, Unanswered)} == {"missing"}
+    assert len(answers) == 2

@@ -15,12 +15,12 @@ from tests.fixtures.workforce_tasks import suggested
 @given(st.integers(1, 10_000).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))
 def test_the_interval_holds_the_share(counts: tuple[int, int]) -> None:
     confirmed, detections = counts
-    found = Precision(confirmed, detections - confirmed, 0, 1)
-    assert found.interval is not None
-    assert found.value is not None
-    low, high = found.interval
-    assert 0 <= low <= found.value + 1e-12
-    assert found.value - 1e-12 <= high <= 1
+    measured = Precision(confirmed, detections - confirmed, 0, 1)
+    assert measured.interval is not None
+    assert measured.value is not None
+    low, high = measured.interval
+    assert 0 <= low <= measured.value + 1e-12
+    assert measured.value - 1e-12 <= high <= 1
 
 
 def test_nothing_is_known_before_there_is_a_detection() -> None:
@@ -29,8 +29,8 @@ def test_nothing_is_known_before_there_is_a_detection() -> None:
 
 def test_detections_are_confirmed_false_or_missed() -> None:
     seen = suggested(("cat", 0, 0, 20, 20), ("cat", 0, 0, 20, 20), ("dog", 50, 50, 20, 20))
-    said = Consolidated("labelled", (Box("cat", 1, 1, 20, 20), Box("cow", 50, 50, 20, 20)))
-    judged = precision.tally(seen, said, 0.5)
+    result = Consolidated("labelled", (Box("cat", 1, 1, 20, 20), Box("cow", 50, 50, 20, 20)))
+    judged = precision.tally(seen, result, 0.5)
     assert judged.confirmed == {"cat": 1}
     assert judged.false == {"cat": 1, "dog": 1}
     assert judged.missed == {"cow": 1}

@@ -16,7 +16,7 @@ from lambdas.domain.shared.tuning import Tuning
 IMAGES = 20_000
 
 
-def found(*confidences: float, left_out: tuple[float, ...] = ()) -> Detected:
+def detected(*confidences: float, left_out: tuple[float, ...] = ()) -> Detected:
     """What a champion answers, and what its thresholds leave out."""
     return Detected("detected", "results/a.json", _labels(confidences), "v1", _labels(left_out))
 
@@ -32,14 +32,14 @@ def name(number: int) -> str:
 @pytest.mark.parametrize(
     ("detected", "below", "why"),
     [
-        (found(), 60, None),
-        (found(60.0, 99.0), 60, None),
-        (found(59.999, 99.0), 60, "low_confidence"),
-        (found(1.0), 0, None),
-        (found(99.999), 100, "low_confidence"),
-        (found(100.0), 100, None),
-        (found(99.0, left_out=(97.0,)), 60, "low_confidence"),
-        (found(left_out=(50.0,)), 60, "low_confidence"),
+        (detected(), 60, None),
+        (detected(60.0, 99.0), 60, None),
+        (detected(59.999, 99.0), 60, "low_confidence"),
+        (detected(1.0), 0, None),
+        (detected(99.999), 100, "low_confidence"),
+        (detected(100.0), 100, None),
+        (detected(99.0, left_out=(97.0,)), 60, "low_confidence"),
+        (detected(left_out=(50.0,)), 60, "low_confidence"),
     ],
 )
 def test_what_the_champion_is_unsure_of_is_reviewed(
@@ -53,15 +53,15 @@ def test_what_the_champion_is_unsure_of_is_reviewed(
 def test_the_sample_is_the_share_that_is_asked_for(share: float) -> None:
     """Within four standard deviations of as many throws."""
     tuning = Tuning(review_sample_rate=share)
-    sampled = sum(proposals.worth_review(found(90.0), name(n), tuning) == "sample" for n in range(IMAGES))
+    sampled = sum(proposals.worth_review(detected(90.0), name(n), tuning) == "sample" for n in range(IMAGES))
     assert abs(sampled - share * IMAGES) <= 4 * math.sqrt(IMAGES * share * (1 - share))
 
 
 def test_a_larger_share_samples_what_a_smaller_one_did() -> None:
     few, many = Tuning(review_sample_rate=0.1), Tuning(review_sample_rate=0.2)
     for number in range(500):
-        if proposals.worth_review(found(), name(number), few):
-            assert proposals.worth_review(found(), name(number), many) == "sample"
+        if proposals.worth_review(detected(), name(number), few):
+            assert proposals.worth_review(detected(), name(number), many) == "sample"
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_larger_share_samples_what_a_smaller_one_did() -> None:
 def test_what_is_left_out_is_asked_for_only_where_it_is_looked_at(
     tuning: Tuning, floor: float | None
 ) -> None:
-    assert proposals.floor(tuning) == floor
+    assert proposals.min_confidence(tuning) == floor

@@ -16,8 +16,8 @@ from lambdas.domain.review.desk import desk
 from lambdas.domain.review.desk.desk import DeskError, Reviewer
 from lambdas.domain.review.desk.task import Answer, Task
 from lambdas.domain.review.results import consolidation
-from lambdas.domain.review.results.resolution import Resolver, needs_settling
-from tests.fixtures.reviews import CAT, CLAIM_SECONDS, LABELS, Executions, Reviews, labelled
+from lambdas.domain.review.results.resolution import Resolver, needs_resolving
+from tests.fixtures.reviews import CAT, CLAIM_SECONDS, LABELS, Executions, Reviews, labelled, submit_answer
 
 WANTED = 2
 ACTS = 20
@@ -34,7 +34,7 @@ class Person:
     """Somebody at the desk, who forgets nothing of what was acknowledged."""
 
     who: Reviewer
-    settler: Resolver
+    resolver: Resolver
     ids: Sequence[str]
     others: Sequence[Reviewer]
     chance: random.Random
@@ -50,41 +50,41 @@ class Person:
                 assert refused.status in (409, 410)
 
     def claim(self, id: str) -> None:
-        for task in desk.claim(self.settler.table, self.who, 2, CLAIM_SECONDS):
+        for task in desk.claim(self.resolver.table, self.who, 2, CLAIM_SECONDS):
             assert task.answer_of(self.who.sub) is None
             self.answer(task.id)
 
     def answer(self, id: str) -> None:
-        kept = desk.answer(self.settler.table, id, self.who, self.chance.choice(SAID), LABELS)
+        kept = submit_answer(self.resolver.table, id, self.who, self.chance.choice(SAID), LABELS)
         given = kept.answer_of(self.who.sub)
         assert given is not None
         assert self.answered.setdefault(id, given) == given
-        self.settler.settle_task(kept)
+        self.resolver.resolve_task(kept)
 
     def skip(self, id: str) -> None:
-        kept, now = desk.skip(self.settler.table, id, self.who, "no idea")
+        kept, now = desk.skip(self.resolver.table, id, self.who, "no idea")
         self.skipped[id] += now
-        if needs_settling(kept):
-            self.settler.settle_task(kept)
+        if needs_resolving(kept):
+            self.resolver.resolve_task(kept)
 
     def renew(self, id: str) -> None:
-        assert desk.renew(self.settler.table, id, self.who, CLAIM_SECONDS).reviewer == self.who.sub
+        assert desk.renew(self.resolver.table, id, self.who, CLAIM_SECONDS).reviewer == self.who.sub
 
     def release(self, id: str) -> None:
-        desk.release(self.settler.table, id, self.who)
+        desk.release(self.resolver.table, id, self.who)
 
     def reassign(self, id: str) -> None:
-        desk.reassign(self.settler.table, id, self.chance.choice([None, *self.others]), CLAIM_SECONDS)
+        desk.reassign(self.resolver.table, id, self.chance.choice([None, *self.others]), CLAIM_SECONDS)
 
     def delete(self, id: str) -> None:
-        desk.delete(self.settler.table, id, self.who.name)
-        self.settler.settle(id)
+        desk.delete(self.resolver.table, id, self.who.name)
+        self.resolver.resolve(id)
 
     def give_back(self, id: str) -> None:
-        self.settler.give_back(id, "nobody answered in time")
+        self.resolver.give_back(id, "nobody answered in time")
 
     def sweep(self, id: str) -> None:
-        self.settler.settle(id)
+        self.resolver.resolve(id)
 
 
 REVIEWS = ("claim", "answer", "skip", "skip", "renew", "release")
@@ -96,9 +96,9 @@ MANAGES = ("reassign", "reassign", "reassign", "sweep", "sweep", "delete", "give
 def test_whatever_people_do_at_once(seed: int, reviews: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:
     lock, go_on = threading.Lock(), Executions._go_on
 
-    def alone(self: Executions, token: str, said: str) -> None:
+    def alone(self: Executions, token: str, outcome: str) -> None:
         with lock:
-            go_on(self, token, said)
+            go_on(self, token, outcome)
 
     monkeypatch.setattr(Executions, "_go_on", alone)
     ids = [reviews.task(f"{n}", wanted=WANTED, token=f"token-{n}").id for n in range(8)]
@@ -106,7 +106,7 @@ def test_whatever_people_do_at_once(seed: int, reviews: Reviews, monkeypatch: py
     people = [
         Person(
             who,
-            reviews.own_settler(review_workers_per_task=WANTED),
+            reviews.own_resolver(review_workers_per_task=WANTED),
             ids,
             names,
             random.Random(seed * 100 + n),  # noqa: S311
@@ -121,13 +121,13 @@ def test_whatever_people_do_at_once(seed: int, reviews: Reviews, monkeypatch: py
     for one in acting:
         one.result()
 
-    settler = reviews.settler(review_workers_per_task=WANTED)
-    tasks = [settler.settle(id) for id in ids]
+    resolver = reviews.resolver(review_workers_per_task=WANTED)
+    tasks = [resolver.resolve(id) for id in ids]
     assert None not in tasks
     for task in tasks:
         check(reviews, people, task)  # pyrefly: ignore[bad-argument-type]
-    told = Counter(token for token, _ in reviews.executions.told)
-    assert set(told.values()) <= {1}
+    outcomes = Counter(token for token, _ in reviews.executions.outcomes)
+    assert set(outcomes.values()) <= {1}
     assert reviews.executions.waiting == {task.token for task in tasks if task and task.state == "open"}
     for person in people:
         done = [task for task in tasks if task and task.state == "done" and task.id in person.answered]
@@ -140,7 +140,7 @@ def check(reviews: Reviews, people: Sequence[Person], task: Task) -> None:
     }
     assert {answer.reviewer: answer for answer in task.answers} == acknowledged
     assert len(task.answers) <= consolidation.most_answers(WANTED)
-    assert not needs_settling(task)
+    assert not needs_resolving(task)
     for person in people:
         # Who was assigned a task that they had skipped may skip it again.
         assert (person.who.sub in task.skipped) <= (person.skipped[task.id] > 0)
@@ -149,6 +149,6 @@ def check(reviews: Reviews, people: Sequence[Person], task: Task) -> None:
         expected = {"labelled": "labelled", "nothing": "labelled", "unusable": "excluded"}[task.outcome]
         assert image.status == expected
         assert image.changed_by.startswith("review by ")
-        assert (task.seats, task.token) == ((), "")
+        assert (task.claims, task.token) == ((), "")
     else:
         assert image.status == "unlabelled"

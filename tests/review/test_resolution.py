@@ -12,17 +12,16 @@ from botocore.client import BaseClient
 from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import CatalogueImage
-from lambdas.domain.review.desk import desk
 from lambdas.domain.review.desk.desk import Reviewer
 from lambdas.domain.review.desk.task import Task, TaskBusyError
-from lambdas.domain.review.results.resolution import needs_settling
-from tests.fixtures.reviews import ANN, BEN, CAS, CAT, LABELS, Crash, Reviews, dying, labelled
+from lambdas.domain.review.results.resolution import needs_resolving
+from tests.fixtures.reviews import ANN, BEN, CAS, CAT, LABELS, Crash, Reviews, dying, labelled, submit_answer
 
 DOG = {"label": "dog", "left": 50, "top": 40, "width": 30, "height": 20}
 
 
 def answered(reviews: Reviews, task: Task, who: Reviewer = ANN, *boxes: dict[str, Any]) -> Task:
-    return desk.answer(reviews.table, task.id, who, labelled(*boxes), LABELS)
+    return submit_answer(reviews.table, task.id, who, labelled(*boxes), LABELS)
 
 
 def before_each_transaction(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
@@ -44,22 +43,22 @@ def relabelled(reviews: Reviews, task: Task, label: str) -> None:
 
 def test_an_answer_is_in_the_catalogue_and_in_the_books(reviews: Reviews) -> None:
     task = answered(reviews, reviews.task(token="waits"))
-    done = reviews.settler().settle_task(task)
+    done = reviews.resolver().resolve_task(task)
     assert (done.state, done.outcome, done.token) == ("done", "labelled", "")
     assert [box.label for box in reviews.image_of(task).boxes] == ["cat"]
-    assert reviews.executions.told == [("waits", "labelled")]
+    assert reviews.executions.outcomes == [("waits", "labelled")]
     assert reviews.counted(f"reviewer#{ANN.sub}")["answered"] == 1
     assert reviews.read(task) == done
 
 
 def test_settled_twice_is_counted_once(reviews: Reviews) -> None:
     task = answered(reviews, reviews.task(token="waits"))
-    first = reviews.settler().settle_task(task)
+    first = reviews.resolver().resolve_task(task)
     image = reviews.image_of(task)
-    assert reviews.settler().settle_task(task) == first
+    assert reviews.resolver().resolve_task(task) == first
     assert reviews.image_of(task) == image
     assert reviews.counted(f"reviewer#{ANN.sub}")["answered"] == 1
-    assert len(reviews.executions.told) == 1
+    assert len(reviews.executions.outcomes) == 1
 
 
 @pytest.mark.parametrize("writes", range(4))
@@ -69,12 +68,12 @@ def test_a_crash_at_any_write_is_made_up_for(
     task = answered(reviews, reviews.task(token="waits"))
     with dying(monkeypatch, reviews, writes):
         try:
-            reviews.settler().settle_task(task)
+            reviews.resolver().resolve_task(task)
         except Crash:
-            assert needs_settling(reviews.read(task))
-    if needs_settling(reviews.read(task)):
-        reviews.settler().settle(task.id)
-    assert not needs_settling(reviews.read(task))
+            assert needs_resolving(reviews.read(task))
+    if needs_resolving(reviews.read(task)):
+        reviews.resolver().resolve(task.id)
+    assert not needs_resolving(reviews.read(task))
     assert reviews.read(task).state == "done"
     assert reviews.image_of(task).label_names == ("cat",)
     assert reviews.counted(f"reviewer#{ANN.sub}")["answered"] == 1
@@ -88,7 +87,7 @@ def test_an_image_that_somebody_else_writes_just_then_is_read_again(
     before_each_transaction(
         monkeypatch, lambda times: relabelled(reviews, task, "dog") if times == 0 else None
     )
-    assert reviews.settler().settle_task(task).state == "done"
+    assert reviews.resolver().resolve_task(task).state == "done"
     assert reviews.image_of(task).label_names == ("cat",)
     assert reviews.counted(f"reviewer#{ANN.sub}")["answered"] == 1
 
@@ -101,9 +100,9 @@ def test_an_image_that_is_written_all_the_time_is_an_error_and_no_loss(
     with monkeypatch.context() as busy:
         before_each_transaction(busy, lambda times: relabelled(reviews, task, "cat" if times % 2 else "dog"))
         with pytest.raises(TaskBusyError, match=task.id):
-            reviews.settler().settle_task(task)
-    assert needs_settling(reviews.read(task))
-    assert reviews.settler().settle(task.id) == reviews.read(task)
+            reviews.resolver().resolve_task(task)
+    assert needs_resolving(reviews.read(task))
+    assert reviews.resolver().resolve(task.id) == reviews.read(task)
     assert reviews.read(task).state == "done"
 
 
@@ -115,9 +114,9 @@ def test_a_result_of_fewer_answers_does_not_close_a_task_that_has_more(
     before_each_transaction(
         monkeypatch, lambda times: void(answered(reviews, task, BEN, CAT)) if times == 0 else None
     )
-    reviews.settler(review_workers_per_task=2).give_back(task.id, "nobody answered in time")
-    found = reviews.read(task)
-    assert (found.state, len(found.answers)) == ("done", 2)
+    reviews.resolver(review_workers_per_task=2).give_back(task.id, "nobody answered in time")
+    now = reviews.read(task)
+    assert (now.state, len(now.answers)) == ("done", 2)
     assert reviews.counted(f"reviewer#{BEN.sub}")["answered"] == 1
     assert reviews.image_of(task).changed_by == "review by Ann, Ben"
 
@@ -129,31 +128,31 @@ def void(_: object) -> None:
 def test_a_task_whose_image_is_gone_is_given_back(reviews: Reviews) -> None:
     task = answered(reviews, reviews.task(token="waits"))
     reviews.world.catalogue.delete_item(Key={"id": catalogue_images.image_id(task.image)})
-    settled = reviews.settler().settle_task(task)
-    assert settled.state == "given_back"
-    assert task.image in settled.why
+    resolved = reviews.resolver().resolve_task(task)
+    assert resolved.state == "given_back"
+    assert task.image in resolved.why
     assert catalogue_images.get_image(reviews.world.catalogue, task.image) is None
-    ((token, said),) = reviews.executions.told
-    assert (token, said.partition(":")[0]) == ("waits", "GivenBack")
+    ((token, outcome),) = reviews.executions.outcomes
+    assert (token, outcome.partition(":")[0]) == ("waits", "GivenBack")
 
 
 def test_an_excluded_image_stays_excluded(reviews: Reviews) -> None:
     task = answered(reviews, reviews.task())
     curation.exclude(reviews.world.catalogue, task.image, "somebody else")
-    reviews.settler().settle_task(task)
+    reviews.resolver().resolve_task(task)
     assert reviews.image_of(task).status == "excluded"
     assert reviews.image_of(task).label_names == ("cat",)
 
 
 def test_two_who_disagree_are_followed_by_a_third(reviews: Reviews) -> None:
-    settler = reviews.settler(review_workers_per_task=2)
+    resolver = reviews.resolver(review_workers_per_task=2)
     task = reviews.task(wanted=2, token="waits")
-    settler.settle_task(answered(reviews, task, ANN, CAT, DOG))
-    asked = settler.settle_task(answered(reviews, task, BEN, CAT))
+    resolver.resolve_task(answered(reviews, task, ANN, CAT, DOG))
+    asked = resolver.resolve_task(answered(reviews, task, BEN, CAT))
     assert (asked.state, asked.wanted) == ("open", 3)
     assert "do not agree on 1 of 2" in asked.why
     assert reviews.image_of(task).status == "unlabelled"
-    done = settler.settle_task(answered(reviews, task, CAS, CAT))
+    done = resolver.resolve_task(answered(reviews, task, CAS, CAT))
     assert (done.state, [box.label for box in reviews.image_of(task).boxes]) == ("done", ["cat"])
     agreed = {who.name: reviews.counted(f"reviewer#{who.sub}") for who in (ANN, BEN, CAS)}
     assert {name: int(counted["compared"]) for name, counted in agreed.items()} == dict.fromkeys(agreed, 1)
@@ -161,41 +160,41 @@ def test_two_who_disagree_are_followed_by_a_third(reviews: Reviews) -> None:
 
 
 def test_answers_that_come_to_nothing_leave_the_image_waiting(reviews: Reviews) -> None:
-    settler = reviews.settler(review_workers_per_task=2)
+    resolver = reviews.resolver(review_workers_per_task=2)
     task = reviews.task(wanted=2, token="waits")
     for who, left in ((ANN, 0), (BEN, 30), (CAS, 60)):
-        settler.settle_task(answered(reviews, task, who, {**CAT, "left": left}))
-    found = reviews.read(task)
-    assert (found.state, len(found.answers)) == ("given_back", 3)
-    assert "do not agree on any label" in found.why
+        resolver.resolve_task(answered(reviews, task, who, {**CAT, "left": left}))
+    now = reviews.read(task)
+    assert (now.state, len(now.answers)) == ("given_back", 3)
+    assert "do not agree on any label" in now.why
     assert reviews.image_of(task).status == "unlabelled"
     assert reviews.executions.waiting == set()
-    assert not needs_settling(found)
+    assert not needs_resolving(now)
 
 
 def test_a_task_is_given_back_with_its_reason_once(reviews: Reviews) -> None:
     task = reviews.task(token="waits")
     for _ in range(2):
-        settled = reviews.settler().give_back(task.id, "nobody answered in time")
-        assert settled == replace(reviews.read(task), token="")
+        resolved = reviews.resolver().give_back(task.id, "nobody answered in time")
+        assert resolved == replace(reviews.read(task), token="")
     assert (reviews.read(task).state, reviews.read(task).why) == ("given_back", "nobody answered in time")
-    assert reviews.executions.told == [("waits", "GivenBack: nobody answered in time")]
-    assert reviews.settler().give_back("nobody-1", "why") is None
+    assert reviews.executions.outcomes == [("waits", "GivenBack: nobody answered in time")]
+    assert reviews.resolver().give_back("nobody-1", "why") is None
 
 
 def test_an_execution_that_waits_no_longer_does_not_matter(reviews: Reviews) -> None:
     task = answered(reviews, reviews.task(token="waits"))
     reviews.executions.waiting.clear()
-    assert reviews.settler().settle_task(task).token == ""
+    assert reviews.resolver().resolve_task(task).token == ""
 
 
 def test_what_an_empty_or_unusable_image_leads_to(reviews: Reviews) -> None:
     empty, dark = reviews.task("empty"), reviews.task("dark")
-    for task, said in ((empty, {"verdict": "nothing"}), (dark, {"verdict": "unusable", "reason": "dark"})):
-        reviews.settler().settle_task(desk.answer(reviews.table, task.id, ANN, said, LABELS))
-    found: dict[str, CatalogueImage] = {
+    for task, body in ((empty, {"verdict": "nothing"}), (dark, {"verdict": "unusable", "reason": "dark"})):
+        reviews.resolver().resolve_task(submit_answer(reviews.table, task.id, ANN, body, LABELS))
+    images: dict[str, CatalogueImage] = {
         "empty": reviews.image_of(empty),
         "dark": reviews.image_of(dark),
     }
-    assert (found["empty"].status, found["empty"].label_names) == ("labelled", ())
-    assert (found["dark"].status, found["dark"].changed_by) == ("excluded", "review by Ann: dark")
+    assert (images["empty"].status, images["empty"].label_names) == ("labelled", ())
+    assert (images["dark"].status, images["dark"].changed_by) == ("excluded", "review by Ann: dark")

@@ -41,7 +41,7 @@ def assert_given_back(workers: Workers, task: Task, why: str) -> None:
     assert why in now.why
     assert reviews.image_of(task).status == "unlabelled"
     if task.token:
-        assert reviews.executions.told == [(task.token, f"GivenBack: {now.why}")]
+        assert reviews.executions.outcomes == [(task.token, f"GivenBack: {now.why}")]
 
 
 # A2I
@@ -54,7 +54,7 @@ def test_a_loop_is_asked_answered_and_learnt_from(workers: Workers) -> None:
     done = workers.reviews.read(task)
     assert (done.state, done.outcome, done.token) == ("done", "labelled", "")
     assert [box.label for box in workers.reviews.image_of(task).boxes] == ["cat"]
-    assert workers.reviews.executions.told == [("a", "labelled")]
+    assert workers.reviews.executions.outcomes == [("a", "labelled")]
     # As SQS delivers it, once more.
     workers.bench.world.events.append(event(task, "Completed", uri(workers)))
     assert workers.tell() == ["answered"]
@@ -68,9 +68,11 @@ def test_workers_and_their_agreement_are_known(workers: Workers, reviews: Review
     for worker, box in ((ANN.sub, CAT), ("sub-of-eve", CAT), ("sub-of-kim", {**CAT, "left": 60})):
         three.bench.answer({"boxes": [box]}, worker)
     three.tell()
-    found = reviewer_statistics.reviewers(reviews.table, reviewer_statistics.known_reviewers(reviews.table))
-    assert [(one.answered, one.compared) for one in found] == [(1, 1)] * 3
-    by_sub = {one.reviewer: one for one in found}
+    statistics = reviewer_statistics.reviewers(
+        reviews.table, reviewer_statistics.known_reviewers(reviews.table)
+    )
+    assert [(reviewer.answered, reviewer.compared) for reviewer in statistics] == [(1, 1)] * 3
+    by_sub = {reviewer.reviewer: reviewer for reviewer in statistics}
     assert by_sub[ANN.sub].name == ANN.name
     assert by_sub["sub-of-eve"].name.startswith("A2I worker ")
     assert by_sub["sub-of-eve"].agreement == 1
@@ -170,7 +172,7 @@ def test_what_was_answered_before_anybody_waited_is_told_at_once(workers: Worker
     desk.delete(workers.reviews.table, task.id, "Ann")
     workers.reviews.executions.waiting.add("late")
     routing.ask(workers.routes(), task.id, "late")
-    assert workers.reviews.executions.told == [("late", "GivenBack: deleted by Ann")]
+    assert workers.reviews.executions.outcomes == [("late", "GivenBack: deleted by Ann")]
 
 
 @pytest.mark.parametrize(
@@ -333,10 +335,10 @@ def test_ends_of_loops_come_by_a_queue_and_what_cannot_be_handled_comes_again(
     task = workers.asked()
     workers.bench.answer({"boxes": [CAT]})
     labels.put(workers.reviews.table, "cat", {})
-    told = json.dumps(workers.bench.world.events[0])
+    ended = json.dumps(workers.bench.world.events[0])
     other = json.dumps(event(task, "Completed", "s3://b/k")).replace(DEPLOYMENT, "other")
-    found = review.loop_finished(queued("<xml>", told, other), context())
-    assert found == {"batchItemFailures": [{"itemIdentifier": "0"}]}
+    response = review.loop_finished(queued("<xml>", ended, other), context())
+    assert response == {"batchItemFailures": [{"itemIdentifier": "0"}]}
     assert workers.reviews.read(task).state == "done"
 
 

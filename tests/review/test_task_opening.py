@@ -25,7 +25,7 @@ from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Box
 from tests.fixtures.deployment import BUCKET, context
 from tests.fixtures.images import picture
 from tests.fixtures.rekognition import label
-from tests.fixtures.reviews import ANN, LABELS, SIZE, Reviews, labelled, refusal, seen
+from tests.fixtures.reviews import ANN, LABELS, SIZE, Reviews, labelled, refusal, seen, submit_answer
 
 KEY = "detect/latest.jpg"
 WHOLE = (0.05, 0.075, 0.3, 0.25)
@@ -78,7 +78,7 @@ def test_the_rest_follows_once_there_is_room(reviews: Reviews) -> None:
     opener = reviews.opener(review_open_limit=3)
     assert opener.collect(nobody) == 3
     for task in open_tasks(reviews):
-        reviews.settler().settle_task(desk.answer(reviews.table, task.id, ANN, labelled(), LABELS))
+        reviews.resolver().resolve_task(submit_answer(reviews.table, task.id, ANN, labelled(), LABELS))
     assert opener.collect(nobody) == 2
     assert {task.image for task in open_tasks(reviews)}.isdisjoint(
         {task.image for task in reviews.table.in_state("done")}
@@ -89,7 +89,7 @@ def test_a_collection_goes_on_where_the_last_one_stopped(
     reviews: Reviews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Given back only just now, the first images are not asked about again; those behind them are."""
-    monkeypatch.setattr(task_opening, "_LOOKED_AT", 2)
+    monkeypatch.setattr(task_opening, "_MAX_COLLECTED", 2)
     ids = sorted(unlabelled(reviews, 5))
     opener = reviews.opener()
     for collected in (2, 2, 1):
@@ -172,8 +172,8 @@ def test_suggestions_lie_within_the_image_the_surest_first(reviews: Reviews) -> 
         ("cat", 70.0, (0.5, 0.5, 0.001, 0.5)),
         ("cat", 60.0, (1.5, 0.5, 0.5, 0.5)),
     )
-    found = task_opening.suggestions(sees.labels, image, "detection")
-    assert [(one.label, one.box) for one in found.boxes] == [
+    suggested = task_opening.suggestions(sees.labels, image, "detection")
+    assert [(suggestion.label, suggestion.box) for suggestion in suggested.boxes] == [
         ("dog", Box("dog", 0, 0, *SIZE)),
         ("cat", Box("cat", 0, 40, 20, 40)),
     ]
@@ -182,9 +182,9 @@ def test_suggestions_lie_within_the_image_the_surest_first(reviews: Reviews) -> 
 
 def test_no_more_is_drawn_than_an_image_may_have(reviews: Reviews) -> None:
     many = seen(*(("cat", 90 - n / 10, WHOLE) for n in range(MAX_BOXES_PER_IMAGE + 5)))
-    found = task_opening.suggestions(many.labels, reviews.image("a"), "detection").boxes
-    assert len(found) == MAX_BOXES_PER_IMAGE
-    assert found[-1].confidence == 90 - (MAX_BOXES_PER_IMAGE - 1) / 10
+    boxes = task_opening.suggestions(many.labels, reviews.image("a"), "detection").boxes
+    assert len(boxes) == MAX_BOXES_PER_IMAGE
+    assert boxes[-1].confidence == 90 - (MAX_BOXES_PER_IMAGE - 1) / 10
 
 
 # Detections
@@ -271,15 +271,15 @@ def test_samples_tell_how_right_the_champion_is_in_production(reviews: Reviews) 
     ]
     cat = {"label": "cat", "left": 0, "top": 0, "width": 40, "height": 35}
     dog = {"label": "dog", "left": 40, "top": 35, "width": 40, "height": 35}
-    said = [labelled(cat), labelled(cat, dog), labelled(cat)]
-    for number, answer in enumerate(said):
+    bodies = [labelled(cat), labelled(cat, dog), labelled(cat)]
+    for number, answer in enumerate(bodies):
         detected(reviews, KEY, put(reviews, picture(number)))
         (task,) = open_tasks(reviews)
         assert (task.reason, task.suggested_by) == ("sample", "v1")
-        reviews.settler().settle_task(desk.answer(reviews.table, task.id, ANN, answer, LABELS))
-    found = reviewer_statistics.precision_of(reviews.table, "v1")
-    assert (found.confirmed, found.false, found.missed, found.images) == (3, 1, 1, 3)
-    assert found.value == 0.75
+        reviews.resolver().resolve_task(submit_answer(reviews.table, task.id, ANN, answer, LABELS))
+    precision = reviewer_statistics.precision_of(reviews.table, "v1")
+    assert (precision.confirmed, precision.false, precision.missed, precision.images) == (3, 1, 1, 3)
+    assert precision.value == 0.75
 
 
 def test_what_the_champion_was_unsure_of_tells_nothing_of_how_right_it_is(reviews: Reviews) -> None:
@@ -290,5 +290,5 @@ def test_what_the_champion_was_unsure_of_tells_nothing_of_how_right_it_is(review
     (task,) = open_tasks(reviews)
     assert task.reason == "low_confidence"
     answer = labelled({"label": "cat", "left": 0, "top": 0, "width": 40, "height": 35})
-    reviews.settler().settle_task(desk.answer(reviews.table, task.id, ANN, answer, LABELS))
+    reviews.resolver().resolve_task(submit_answer(reviews.table, task.id, ANN, answer, LABELS))
     assert reviewer_statistics.precision_of(reviews.table, "v1").images == 0

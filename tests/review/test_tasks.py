@@ -24,7 +24,7 @@ from lambdas.domain.review.desk.task import (
 from lambdas.domain.review.results.resolution import Resolver
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
-from tests.fixtures.reviews import ANN, CLAIM_SECONDS, LABELS, Crash, Reviews, dying, labelled
+from tests.fixtures.reviews import ANN, CLAIM_SECONDS, LABELS, Crash, Reviews, dying, labelled, submit_answer
 
 EARLIER, LATER = "2020-01-01T00:00:00.000000Z", "9999-01-01T00:00:00.000000Z"
 
@@ -41,7 +41,7 @@ def test_all_of_a_task_comes_back_from_the_table(reviews: Reviews) -> None:
         why="why",
         route="a2i",
         wanted=3,
-        seats=(Claim("sub-b", "Ben", LATER),),
+        claims=(Claim("sub-b", "Ben", LATER),),
         answers=(
             Answer("sub-a", "Ann", "labelled", (Box("cat", 1, 2, 3, 4),), ("indoors",), "r", 1.25, EARLIER),
             Answer("sub-c", "Cas", "unusable"),
@@ -136,15 +136,15 @@ def test_tasks_come_oldest_first_and_finished_ones_newest_first(reviews: Reviews
 
 def test_pages_go_through_all_tasks_once(reviews: Reviews) -> None:
     opened = {reviews.task(f"{n}").id for n in range(5)}
-    found: list[str] = []
+    listed: list[str] = []
     cursor = None
     pages = 0
     while pages == 0 or cursor:
         page, cursor = reviews.table.page("open", limit=2, cursor=cursor)
         assert len(page) <= 2
-        found += [task.id for task in page]
+        listed += [task.id for task in page]
         pages += 1
-    assert Counter(found) == Counter(opened)
+    assert Counter(listed) == Counter(opened)
 
 
 def test_tasks_are_counted_no_further_than_asked(reviews: Reviews) -> None:
@@ -169,7 +169,7 @@ def test_a_batch_has_the_same_name_whoever_puts_it(reviews: Reviews) -> None:
 def test_of_many_openers_at_once_one_opens(reviews: Reviews) -> None:
     image = reviews.image("a")
     new = Task("", image.sha256, image.key, image.width, image.height, "detection")
-    tables = [reviews.own_settler().table for _ in range(8)]
+    tables = [reviews.own_resolver().table for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
         opened = [task for task in threads.map(lambda table: table.open_task(new), tables) if task]
     assert len({task.id for task in opened}) == 1
@@ -180,9 +180,9 @@ def test_of_many_openers_at_once_one_opens(reviews: Reviews) -> None:
 def test_ten_reviewers_at_once_answer_each_of_forty_tasks_once(reviews: Reviews) -> None:
     tasks = [reviews.task(f"{n}", token=f"token-{n}") for n in range(40)]
     people = [Reviewer(f"sub-{n}", f"Reviewer {n}") for n in range(10)]
-    settlers = [reviews.own_settler() for _ in people]
+    resolvers = [reviews.own_resolver() for _ in people]
     with ThreadPoolExecutor(len(people)) as threads:
-        answered = list(threads.map(answer_everything, people, settlers))
+        answered = list(threads.map(answer_everything, people, resolvers))
 
     ids = [task.id for task in tasks]
     assert Counter(id for one in answered for id in one) == Counter(ids)
@@ -190,8 +190,10 @@ def test_ten_reviewers_at_once_answer_each_of_forty_tasks_once(reviews: Reviews)
     assert {(task.state, task.outcome, len(task.answers), task.token) for task in done} == {
         ("done", "labelled", 1, "")
     }
-    assert Counter(dict(reviews.executions.told)) == Counter({f"token-{n}": "labelled" for n in range(40)})
-    assert len(reviews.executions.told) == 40
+    assert Counter(dict(reviews.executions.outcomes)) == Counter(
+        {f"token-{n}": "labelled" for n in range(40)}
+    )
+    assert len(reviews.executions.outcomes) == 40
     for task, image in [(task, reviews.image_of(task)) for task in done]:
         assert image.status == "labelled"
         assert image.boxes == task.answers[0].boxes
@@ -201,13 +203,13 @@ def test_ten_reviewers_at_once_answer_each_of_forty_tasks_once(reviews: Reviews)
     assert catalogue_images.count_changed_since(reviews.world.catalogue, "", 1000) == 40
 
 
-def answer_everything(who: Reviewer, settler: Resolver) -> list[str]:
+def answer_everything(who: Reviewer, resolver: Resolver) -> list[str]:
     """Until there is nothing to claim: what was answered."""
     answered: list[str] = []
-    while claimed := desk.claim(settler.table, who, 2, CLAIM_SECONDS):
+    while claimed := desk.claim(resolver.table, who, 2, CLAIM_SECONDS):
         for task in claimed:
             box = {"label": "cat", "left": len(answered), "top": 0, "width": 20, "height": 20}
-            desk.answer(settler.table, task.id, who, labelled(box), LABELS)
-            settler.settle(task.id)
+            submit_answer(resolver.table, task.id, who, labelled(box), LABELS)
+            resolver.resolve(task.id)
             answered.append(task.id)
     return answered

@@ -20,7 +20,7 @@ from lambdas.domain.review.workforce.worker_portal import Portal
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Kind
 from local.sagemaker.workers import endpoint
-from tests.fixtures.reviews import ANN, BEN, CAT, CLAIM_SECONDS, Reviews, labelled
+from tests.fixtures.reviews import ANN, BEN, CAT, CLAIM_SECONDS, Reviews, labelled, submission
 from tests.fixtures.workforce import DEPLOYMENT, LABELS, Workers
 
 
@@ -41,12 +41,14 @@ def portal(workers: Workers) -> Iterator[Portal]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = self.rfile.read(int(headers.get("content-length", 0)))
             queue = workers.bench.service.queue
-            status, found, said = endpoint.answer(queue, self.command, path, query, headers, body)
+            status, response_headers, content = endpoint.answer(
+                queue, self.command, path, query, headers, body
+            )
             self.send_response(status)
-            for name, value in found.items():
+            for name, value in response_headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(said)
+            self.wfile.write(content)
 
         do_GET = do_POST = answer
 
@@ -64,8 +66,8 @@ def claim(workers: Workers, who: Reviewer) -> list[Task]:
     return desk.claim(workers.reviews.table, who, 5, CLAIM_SECONDS, routes=worker_portal.ROUTES)
 
 
-def answer(workers: Workers, portal: Portal, task: Task, who: Reviewer, **said: Any) -> Task:
-    return portal.answer(workers.reviews.table, task.id, who, said or labelled(), LABELS)
+def answer(workers: Workers, portal: Portal, task: Task, who: Reviewer, **body: Any) -> Task:
+    return portal.answer(workers.reviews.table, task.id, who, submission(body or labelled()), LABELS)
 
 
 def test_what_is_said_of_a_human_loop_s_task_comes_back_by_its_output(
@@ -73,11 +75,11 @@ def test_what_is_said_of_a_human_loop_s_task_comes_back_by_its_output(
 ) -> None:
     workers.asked("other")
     task = workers.asked()
-    assert {found.id for found in claim(workers, ANN)} >= {task.id}
+    assert {held.id for held in claim(workers, ANN)} >= {task.id}
     handed_on = answer(workers, portal, task, ANN, **labelled(seconds=3))
     assert (handed_on.state, handed_on.answers) == ("open", ())
-    assert [seat.kind for seat in handed_on.seats] == ["handed_on"]
-    assert task.id not in {found.id for found in desk.held_by(workers.reviews.table, ANN, clock.now())}
+    assert [claim.kind for claim in handed_on.claims] == ["handed_on"]
+    assert task.id not in {held.id for held in desk.held_by(workers.reviews.table, ANN, clock.now())}
     assert answer(workers, portal, task, ANN) == handed_on
     assert workers.tell() == ["answered"]
     done = workers.reviews.read(task)
@@ -90,7 +92,7 @@ def test_what_is_said_of_a_human_loop_s_task_comes_back_by_its_output(
 
 
 @pytest.mark.parametrize(
-    ("kind", "said", "outcome"),
+    ("kind", "body", "outcome"),
     [
         ("detection", {"verdict": "nothing"}, "nothing"),
         ("classification", {"verdict": "nothing"}, "nothing"),
@@ -98,13 +100,13 @@ def test_what_is_said_of_a_human_loop_s_task_comes_back_by_its_output(
     ],
 )
 def test_whatever_workers_can_say_can_be_said(
-    kind: Kind, said: dict[str, Any], outcome: str, workers: Workers, portal: Portal
+    kind: Kind, body: dict[str, Any], outcome: str, workers: Workers, portal: Portal
 ) -> None:
     task = workers.asked(kind=kind)
-    answer(workers, portal, task, ANN, **said)
+    answer(workers, portal, task, ANN, **body)
     workers.tell()
     assert workers.reviews.read(task).outcome == outcome
-    assert workers.reviews.image_of(task).labels == tuple(sorted(said.get("labels", ())))
+    assert workers.reviews.image_of(task).labels == tuple(sorted(body.get("labels", ())))
 
 
 def test_what_is_said_of_an_image_of_a_labeling_job_comes_back_by_its_manifest(
@@ -121,17 +123,21 @@ def test_what_is_said_of_an_image_of_a_labeling_job_comes_back_by_its_manifest(
 def test_what_workers_cannot_say_is_refused_and_changes_nothing(workers: Workers, portal: Portal) -> None:
     task = workers.asked()
     before = workers.reviews.items()
-    for said, why in (
+    for body, why in (
         ({"verdict": "unusable", "reason": "blurred"}, "skip it, and say why"),
         ({"verdict": "labelled", "boxes": [{**CAT, "left": 99}]}, "out of the image"),
         ({"verdict": "labelled", "boxes": [{**CAT, "label": "cow"}]}, "no label 'cow'"),
     ):
         with pytest.raises(InvalidAnswerError, match=why):
-            answer(workers, portal, task, ANN, **said)
+            answer(workers, portal, task, ANN, **body)
     # A label that was defined after the loop was started.
     with pytest.raises(InvalidAnswerError, match="'cow' is none of cat, dog"):
         portal.answer(
-            workers.reviews.table, task.id, ANN, labelled({**CAT, "label": "cow"}), [*LABELS, "cow"]
+            workers.reviews.table,
+            task.id,
+            ANN,
+            submission(labelled({**CAT, "label": "cow"})),
+            [*LABELS, "cow"],
         )
     assert workers.reviews.items() == before
 
@@ -150,7 +156,7 @@ def test_what_no_worker_was_asked_yet_is_to_be_tried_again(workers: Workers, por
     task = workers.task("a", "a2i", token="a")
     with pytest.raises(TaskBusyError, match=f"nothing of pets-{task.id} waits for you"):
         answer(workers, portal, task, ANN)
-    assert workers.reviews.read(task).seats == ()
+    assert workers.reviews.read(task).claims == ()
 
 
 def test_a_task_of_the_desk_s_own_is_answered_on_it(workers: Workers, portal: Portal) -> None:

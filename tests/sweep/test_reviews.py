@@ -30,13 +30,13 @@ def workers(reviews: Reviews, tmp_path: Path) -> Iterator[Workers]:
     made.bench.service.close()
 
 
-def tend(workers: Workers, **changed: Any) -> Reconciled:
+def reconciled(workers: Workers, **changed: Any) -> Reconciled:
     reviews = workers.reviews
     return sweep_reviews.reconcile(workers.routes(**changed), reviews.opener(), reviews.world.catalogue)
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    moment = clock.text(clock.parse(clock.now()) + timedelta(seconds=seconds))
+    moment = clock.to_iso(clock.parse(clock.now()) + timedelta(seconds=seconds))
     monkeypatch.setattr(clock, "now", lambda: moment)
 
 
@@ -44,14 +44,14 @@ def test_open_tasks_have_their_heartbeats(workers: Workers) -> None:
     for name in "abc":
         workers.reviews.task(name, token=name)
     workers.asked("d")
-    assert tend(workers) == Reconciled()
+    assert reconciled(workers) == Reconciled()
     assert sorted(workers.reviews.executions.heartbeats) == ["a", "b", "c", "d"]
 
 
 def test_a_task_whose_execution_has_ended_is_given_back(workers: Workers) -> None:
     task = workers.reviews.task(token="t")
     workers.reviews.executions.waiting.clear()
-    assert tend(workers) == Reconciled(given_back=1)
+    assert reconciled(workers) == Reconciled(given_back=1)
     assert workers.reviews.read(task).why == "its execution has ended"
 
 
@@ -67,7 +67,7 @@ def test_one_task_that_cannot_be_tended_keeps_no_other_from_it(
         return beat(taskToken=taskToken)
 
     monkeypatch.setattr(workers.reviews.executions, "send_task_heartbeat", broken)
-    assert tend(workers) == Reconciled(failed=1)
+    assert reconciled(workers) == Reconciled(failed=1)
     assert sorted(workers.reviews.executions.heartbeats) == ["second", "third"]
     assert {workers.reviews.read(task).state for task in tasks} == {"open"}
 
@@ -89,17 +89,20 @@ def test_what_a_crash_left_undone_is_done(workers: Workers) -> None:
     workers.reviews.table.update(answered.id, lambda now: desk.with_answers(now, given))
     untold = workers.reviews.task("untold", token="u")
     desk.delete(workers.reviews.table, untold.id, "Ann")
-    assert tend(workers) == Reconciled(settled=2)
+    assert reconciled(workers) == Reconciled(resolved=2)
     assert workers.reviews.read(answered).state == "done"
-    assert sorted(workers.reviews.executions.told) == [("t", "nothing"), ("u", "GivenBack: deleted by Ann")]
+    assert sorted(workers.reviews.executions.outcomes) == [
+        ("t", "nothing"),
+        ("u", "GivenBack: deleted by Ann"),
+    ]
 
 
-def test_a_task_whose_image_was_labelled_meanwhile_is_withdrawn(workers: Workers) -> None:
+def test_a_task_whose_image_was_labelled_meanwhile_is_deleted(workers: Workers) -> None:
     task = workers.reviews.task(token="t")
     image = workers.reviews.image_of(task)
     changed = curation.relabelled(image, "classification", ("cat",), (), "somebody")
     catalogue_images.update_image(workers.reviews.world.catalogue, image.sha256, lambda _: changed)
-    assert tend(workers) == Reconciled(withdrawn=1)
+    assert reconciled(workers) == Reconciled(deleted=1)
     assert workers.reviews.read(task).why == "the image is labelled by now"
 
 
@@ -107,11 +110,11 @@ def test_an_execution_that_never_began_is_started_and_one_that_broke_is_not(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = workers.reviews.task()
-    assert tend(workers) == Reconciled()
+    assert reconciled(workers) == Reconciled()
     later(monkeypatch, 301)
-    assert tend(workers) == Reconciled(started=1)
+    assert reconciled(workers) == Reconciled(started=1)
     workers.reviews.executions.ended.add(task.id)
-    assert tend(workers) == Reconciled(given_back=1)
+    assert reconciled(workers) == Reconciled(given_back=1)
     assert "broke before it waited" in workers.reviews.read(task).why
 
 
@@ -122,23 +125,23 @@ def test_an_answer_whose_event_was_lost_is_taken(workers: Workers) -> None:
     task = workers.asked()
     workers.bench.answer({"boxes": [CAT]})
     workers.bench.world.events.clear()
-    assert tend(workers) == Reconciled(settled=1)
+    assert reconciled(workers) == Reconciled(resolved=1)
     assert workers.reviews.image_of(task).status == "labelled"
-    assert workers.reviews.executions.told == [("a", "labelled")]
+    assert workers.reviews.executions.outcomes == [("a", "labelled")]
 
 
 def test_a_loop_that_failed_unheard_gives_its_task_back(workers: Workers) -> None:
     task = workers.asked()
     a2i.stop_loop(workers.bench.a2i, DEPLOYMENT, task.id)
     workers.bench.world.events.clear()
-    tend(workers)
+    reconciled(workers)
     found = workers.reviews.read(task)
     assert (found.state, found.why) == ("given_back", f"human loop pets-{task.id} Stopped")
 
 
 def test_loops_of_a_deployment_that_has_a2i_no_more_wait_for_their_time(workers: Workers) -> None:
     workers.asked()
-    assert tend(workers, a2i=None, flow_definition_arn="") == Reconciled()
+    assert reconciled(workers, a2i=None, flow_definition_arn="") == Reconciled()
     assert workers.reviews.executions.heartbeats == ["a"]
 
 
@@ -152,7 +155,7 @@ def ended(workers: Workers, batch: str, status: str = "FAILED") -> None:
 def test_a_batch_whose_execution_goes_on_is_left_to_it(workers: Workers) -> None:
     _, tasks = workers.batch("a")
     workers.bench.answer({"boxes": [CAT]})
-    assert tend(workers) == Reconciled()
+    assert reconciled(workers) == Reconciled()
     assert workers.reviews.read(tasks[0]).state == "open"
 
 
@@ -161,10 +164,10 @@ def test_a_batch_whose_execution_broke_is_read_once_its_job_has_ended(status: st
     batch, tasks = workers.batch("a", "b")
     ended(workers, batch, status)
     workers.bench.answer({"boxes": [CAT]})
-    assert tend(workers) == Reconciled()
+    assert reconciled(workers) == Reconciled()
     assert {workers.reviews.read(task).state for task in tasks} == {"open"}
     ground_truth.stop_job(workers.bench.sagemaker, f"pets-{batch}")
-    assert tend(workers) == Reconciled(settled=1)
+    assert reconciled(workers) == Reconciled(resolved=1)
     assert {workers.reviews.read(task).state for task in tasks} == {"done", "given_back"}
 
 
@@ -173,14 +176,14 @@ def test_a_batch_without_a_job_is_given_back(workers: Workers) -> None:
     batch = workers.reviews.table.put_batch([task.id for task in tasks])
     workers.reviews.executions.inputs[batch] = {}
     ended(workers, batch)
-    assert tend(workers) == Reconciled(settled=1)
+    assert reconciled(workers) == Reconciled(resolved=1)
     assert {workers.reviews.read(task).why for task in tasks} == {f"there is no labeling job pets-{batch}"}
 
 
 def test_a_batch_that_was_never_asked_for_is_asked_for(workers: Workers) -> None:
     task = workers.task("a", "groundtruth")
     batch = workers.reviews.table.put_batch([task.id])
-    assert tend(workers) == Reconciled(started=1)
+    assert reconciled(workers) == Reconciled(started=1)
     assert workers.reviews.executions.inputs[batch]["route"] == "groundtruth"
 
 
@@ -190,7 +193,7 @@ def test_a_batch_that_was_never_asked_for_is_asked_for(workers: Workers) -> None
 def test_a_collection_asks_about_many_images_at_once_and_the_champion_about_none(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lambdas.domain.review.task_opening._OF_JOB", 2)
+    monkeypatch.setattr("lambdas.domain.review.task_opening._MAX_JOB_IMAGES", 2)
     for number in range(5):
         workers.reviews.image(f"{number}")
     opener = workers.reviews.opener(review_route="groundtruth", review_kind="detection")

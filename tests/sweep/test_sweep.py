@@ -179,7 +179,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
 
     def tend(*asked: Any) -> Reconciled:
         tended.append("once")
-        return Reconciled(settled=1)
+        return Reconciled(resolved=1)
 
     monkeypatch.setattr(reviews, "reconcile", tend)
     monkeypatch.setattr(lost_events, "resend_lost_events", lambda *asked: ["key"])
@@ -206,7 +206,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
     assert [str(error) for error in raised.value.exceptions] == [failing]
     assert {name for name, is_done in done().items() if not is_done} == {failing} - {"resend_lost_events"}
     tended.clear()
-    assert handle()["reviews"] == {"settled": 1}
+    assert handle()["reviews"] == {"resolved": 1}
     assert all(done().values())
 
 

@@ -26,8 +26,8 @@ SIDES = ("left", "top", "width", "height")
 def answer_to(site: Site, page: Page, task: str) -> dict[str, Any]:
     """What was sent about a task, once it has gone."""
     wait_until(page, "localStorage.getItem('labelloop.outbox') === '[]'")
-    found: dict[str, Any] = site.received()["answers"][task]
-    return found
+    answer: dict[str, Any] = site.received()["answers"][task]
+    return answer
 
 
 def confirmed(site: Site, page: Page) -> list[dict[str, Any]]:
@@ -36,8 +36,8 @@ def confirmed(site: Site, page: Page) -> list[dict[str, Any]]:
     page.keyboard.press("Enter")
     answer = answer_to(site, page, task)
     assert answer["verdict"] == "labelled"
-    found: list[dict[str, Any]] = answer["boxes"]
-    return found
+    sent: list[dict[str, Any]] = answer["boxes"]
+    return sent
 
 
 def lies_at(box: dict[str, Any], *place: int) -> bool:
@@ -205,12 +205,12 @@ def test_tab_goes_through_the_boxes_and_then_on(site: Site) -> None:
     page = site.desk()
     page.keyboard.press("n")
     expect(page.locator(".box.proposed")).to_have_count(3)
-    said = page.locator("[aria-live=polite].visually-hidden")
+    announced = page.locator("[aria-live=polite].visually-hidden")
     for label in ("crate 91 %", "pallet 78 %", "barrel 65 %"):
         page.keyboard.press("Tab")
-        expect(said).to_contain_text(f"Selected {label}")
+        expect(announced).to_contain_text(f"Selected {label}")
     page.keyboard.press("Shift+Tab")
-    expect(said).to_contain_text("Selected pallet")
+    expect(announced).to_contain_text("Selected pallet")
     page.keyboard.press("c")
     assert boxes(page)[1].startswith("crate")
     page.keyboard.press("Tab")

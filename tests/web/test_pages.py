@@ -118,16 +118,16 @@ def named(look: Look) -> str:
 
 @pytest.fixture(params=LOOKS, ids=named)
 def look(request: pytest.FixtureRequest) -> Look:
-    found: Look = request.param
-    return found
+    look: Look = request.param
+    return look
 
 
 @pytest.mark.parametrize("look", [*LOOKS, *OTHERS], ids=named)
 def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
     page = site.page(**look.settings())
-    found = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
-    assert len(found) == 18
-    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+    problems = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
+    assert len(problems) == 18
+    assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
 NOTHING_YET = {
@@ -143,48 +143,48 @@ def test_what_there_is_before_there_is_anything_is_accessible(look: Look, site: 
     site.begin(empty=True, tasks=0)
     page = site.page(**look.settings())
     expect(page.get_by_role("heading", name="Nothing to review")).to_be_visible()
-    found = {"Review": violations(page)}
-    for name, said in NOTHING_YET.items():
+    problems = {"Review": violations(page)}
+    for name, heading in NOTHING_YET.items():
         go(page, name)
-        expect(page.get_by_role("heading", name=said)).to_be_visible()
-        found[name] = violations(page)
-    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+        problems[name] = violations(page)
+    assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
 def test_the_desk_for_whole_images_and_after_sign_in_has_ended_is_accessible(look: Look, site: Site) -> None:
     site.begin(kind="classification")
     page = site.desk(**look.settings())
-    found = {"desk": [*violations(page), *too_wide(page, ".side")]}
+    problems = {"desk": [*violations(page), *too_wide(page, ".side")]}
     site.change(error={"status": 401})
     page.keyboard.press("n")
     expect(page.get_by_role("alert")).to_be_visible()
-    found["ended"] = violations(page)
+    problems["ended"] = violations(page)
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
-    found["signed out"] = violations(page)
-    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+    problems["signed out"] = violations(page)
+    assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
 def too_wide(page: Page, within: str = "html, dialog") -> list[str]:
     """By how many pixels something is wider than what it is in: the page, or the dialog on it."""
-    found: list[str] = page.evaluate(
+    problems: list[str] = page.evaluate(
         """within => [...document.querySelectorAll(within)]
           .filter(one => one.scrollWidth > one.clientWidth)
           .map(one => `${one.tagName} by ${one.scrollWidth - one.clientWidth}`)""",
         within,
     )
-    return found
+    return problems
 
 
 def violations(page: Page) -> list[str]:
     """What axe finds, each with the first element that has it."""
     if not page.evaluate("'axe' in window"):
         page.add_script_tag(path=AXE)
-    found: list[str] = page.evaluate(
+    problems: list[str] = page.evaluate(
         """axe.run(document).then(({violations}) =>
           violations.map(({id, nodes}) => `${id}: ${nodes[0].html} ${nodes[0].failureSummary}`))"""
     )
-    return found
+    return problems
 
 
 def go(page: Page, name: str) -> None:

@@ -43,7 +43,7 @@ export const newDraft = (labels: Label[]): LabelDraft => ({
 export const cleanName = (name: string): string => name.normalize('NFC').trim()
 
 /** The request to the API. Whether the label is retired does not change. */
-export function changeOf(draft: LabelDraft): Omit<LabelChange, 'retired'> {
+export function changeOf(draft: LabelDraft): Required<Omit<LabelChange, 'retired'>> {
   return {
     colour: draft.colour.toLowerCase(),
     key: draft.key.trim().toLowerCase(),

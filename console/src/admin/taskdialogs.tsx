@@ -83,11 +83,11 @@ export function TaskDialog({ task, onClose, children }: TaskDialogProps & { chil
 
 /** What happens to the reviewers who have claimed the task. */
 function Ends({ task }: { task: AdminTask }) {
-  if (task.seats.length === 0) return null
-  const names = task.seats.map(({ name }) => name).join(', ')
+  if (task.claims.length === 0) return null
+  const names = task.claims.map(({ name }) => name).join(', ')
   return (
     <p>
-      <strong>{names}</strong> {task.seats.length === 1 ? 'has' : 'have'} claimed this task. The claim ends, and
+      <strong>{names}</strong> {task.claims.length === 1 ? 'has' : 'have'} claimed this task. The claim ends, and
       answers that were not sent yet are not accepted.
     </p>
   )

@@ -159,10 +159,10 @@ function Reason({ task: { reason, why } }: { task: AdminTask }) {
 }
 
 function Claims({ task }: { task: AdminTask }) {
-  if (task.seats.length === 0) return <span class="muted">{task.state === 'open' ? 'nobody' : '\u2013'}</span>
+  if (task.claims.length === 0) return <span class="muted">{task.state === 'open' ? 'nobody' : '\u2013'}</span>
   return (
     <ul class="admin-claims">
-      {task.seats.map(({ reviewer, name, until }) => (
+      {task.claims.map(({ reviewer, name, until }) => (
         <li key={reviewer}>
           {name}{' '}
           <span class="muted" title={when(until)}>

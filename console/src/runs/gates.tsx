@@ -1,18 +1,17 @@
-import type { Run } from '../api'
+import type { GateVerdict } from '../api'
 import { Badge } from '../ui'
-import { gatesOf } from './wording'
+import { gateTitle } from './wording'
 
 /** What each gate decided, and why. */
-export function Gates({ verdicts }: { verdicts: Run['verdicts'] }) {
-  const gates = gatesOf(verdicts)
-  if (gates.length === 0) return <p class="muted">No gate has decided yet.</p>
+export function Gates({ verdicts }: { verdicts: GateVerdict[] }) {
+  if (verdicts.length === 0) return <p class="muted">No gate has decided yet.</p>
   return (
     <ul class="runs-gates">
-      {gates.map(({ gate, title, passed, reasons }) => (
+      {verdicts.map(({ gate, passed, reasons }) => (
         <li key={gate}>
           <Badge tone={passed ? 'good' : 'bad'}>{passed ? 'Passed' : 'Not passed'}</Badge>
           <div>
-            <strong>{title}</strong>
+            <strong>{gateTitle(gate)}</strong>
             {reasons.map((reason) => (
               <p key={reason} class="muted">
                 {reason}

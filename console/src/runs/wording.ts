@@ -1,5 +1,5 @@
 /** Texts for the states of runs, steps, gates and model versions. */
-import type { GateVerdict, Run, RunStep, RunSummary, Version } from '../api'
+import type { Run, RunStep, RunSummary } from '../api'
 import type { Tone } from '../ui/display'
 
 /** A state as people read it. */
@@ -73,34 +73,13 @@ export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'ended_at'>): 
   return `Step ${position} of ${run.steps.length}: ${running.name}.`
 }
 
-export interface Gate {
-  gate: string
-  title: string
-  passed: boolean
-  reasons: string[]
-}
 const gates: Record<string, string> = {
   evaluation: 'Evaluation gate: F1 on the test images',
   shadow: 'Shadow gate: compared with the champion on the same images',
   rollback: 'Rollback',
 }
 
-/** The verdicts of the gates, which the API sends as a list or by the gates' names. */
-export function gatesOf(verdicts: Run['verdicts']): Gate[] {
-  if (!verdicts) return []
-  const listed: [string, GateVerdict][] = Array.isArray(verdicts)
-    ? verdicts.map((verdict) => [String(verdict['gate'] ?? ''), verdict])
-    : Object.entries(verdicts).map(([gate, verdict]) => [gate, verdict as GateVerdict])
-  return listed.map(([gate, verdict]) => {
-    const reasons = verdict['reasons'] ?? verdict['reason'] ?? []
-    return {
-      gate,
-      title: gates[gate] ?? `Gate ${gate}`,
-      passed: verdict.passed === true,
-      reasons: (Array.isArray(reasons) ? reasons : [reasons]).map(String),
-    }
-  })
-}
+export const gateTitle = (gate: string): string => gates[gate] ?? `Gate ${gate}`
 
 const statuses: Record<string, StateText> = {
   champion: { text: 'Champion', tone: 'good', meaning: 'In production.' },
@@ -111,7 +90,7 @@ const statuses: Record<string, StateText> = {
   training: { text: 'Training', tone: 'info', meaning: 'Being trained.' },
   trained: { text: 'Trained', tone: 'neutral', meaning: 'Waiting for its gates.' },
 }
-export function statusOf(version: Pick<Version, 'status' | 'champion'>): StateText {
+export function statusOf(version: { status: string; champion: boolean }): StateText {
   if (version.champion) return statuses['champion'] as StateText
   const known = statuses[version.status.toLowerCase()]
   return known ?? { text: stepTitle(version.status.replaceAll('_', ' ')), tone: 'neutral', meaning: '' }

@@ -1,5 +1,5 @@
 /** One image that somebody tries: its progress, and its detections. */
-import type { Detection } from '../api'
+import type { Detections } from '../api'
 
 /** `id` is there once the image is uploaded. */
 export interface Attempt {
@@ -8,7 +8,7 @@ export interface Attempt {
   step: 'uploading' | 'detecting' | 'done' | 'failed'
   progress: number
   id: string
-  detection: Detection | null
+  detection: Detections | null
   error: string
   code: string
 }

@@ -1,7 +1,7 @@
 /** Where and how the detections of an image are drawn. */
-import type { Detection } from '../api'
+import type { Detections } from '../api'
 
-export type DetectedLabel = Detection['labels'][number]
+export type DetectedLabel = Detections['labels'][number]
 
 /** Detections of at least `confidence` percent, highest confidence first. */
 export function confidentLabels(labels: DetectedLabel[], confidence: number): DetectedLabel[] {

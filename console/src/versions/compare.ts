@@ -1,16 +1,16 @@
 /** The order of model versions and labels, and the difference between two versions. */
-import type { ProductionPrecision, Version, VersionLabel } from '../api'
+import type { LabelScore, ModelVersion, ProductionPrecision } from '../api'
 
 /** The champion, then the others, the newest first. */
-export function ordered(versions: Version[]): Version[] {
+export function ordered(versions: ModelVersion[]): ModelVersion[] {
   return [...versions].sort(
     (a, b) => Number(b.champion) - Number(a.champion) || b.created_at.localeCompare(a.created_at),
   )
 }
 
 /** The labels with the lowest F1 first: those that need work. */
-export function weakestFirst(labels: VersionLabel[]): VersionLabel[] {
-  return [...labels].sort((a, b) => (a.f1 ?? -1) - (b.f1 ?? -1) || a.label.localeCompare(b.label))
+export function weakestFirst(labels: LabelScore[]): LabelScore[] {
+  return [...labels].sort((a, b) => a.f1 - b.f1 || a.label.localeCompare(b.label))
 }
 
 /** `+0.021 compared with the champion`; empty where there is nothing to compare. */
@@ -31,7 +31,5 @@ export interface Measured {
 
 /** The precision that reviewers have measured in production; null before a sample was reviewed. */
 export function measured(precision: ProductionPrecision | null): Measured | null {
-  const value = precision?.precision
-  if (!precision || value === null || value === undefined) return null
-  return { value, low: precision.low ?? value, high: precision.high ?? value, images: precision.images ?? 0 }
+  return precision && { value: precision.precision, low: precision.low, high: precision.high, images: precision.images }
 }

@@ -1,6 +1,6 @@
 /** The list of model versions: how good each is on test images, and the champion in production. */
 import { useState } from 'preact/hooks'
-import { getVersions, type Version } from '../api'
+import { getVersions, type ModelVersion } from '../api'
 import { Bar, IntervalBar } from '../charts/bars'
 import { Trend } from '../charts/trend'
 import { Link } from '../router'
@@ -37,7 +37,7 @@ export default function Versions() {
   )
 }
 
-function VersionList({ versions }: { versions: Version[] }) {
+function VersionList({ versions }: { versions: ModelVersion[] }) {
   const champion = versions.find((version) => version.champion) ?? null
   return (
     <div class="stack">
@@ -52,7 +52,7 @@ function VersionList({ versions }: { versions: Version[] }) {
   )
 }
 
-function Overview({ versions }: { versions: Version[] }) {
+function Overview({ versions }: { versions: ModelVersion[] }) {
   const byAge = [...versions].sort((a, b) => a.created_at.localeCompare(b.created_at))
   const values = byAge.map(({ name, f1 }) => `${name} ${number(f1, 3)}`).join(', ')
   return (
@@ -67,7 +67,7 @@ function Overview({ versions }: { versions: Version[] }) {
   )
 }
 
-function VersionCard({ version, champion }: { version: Version; champion: Version | null }) {
+function VersionCard({ version, champion }: { version: ModelVersion; champion: ModelVersion | null }) {
   const status = statusOf(version)
   const difference = version.champion ? '' : differenceText(version.f1, champion?.f1 ?? null)
   return (
@@ -102,7 +102,7 @@ function VersionCard({ version, champion }: { version: Version; champion: Versio
   )
 }
 
-function Labels({ version, champion }: { version: Version; champion: Version | null }) {
+function Labels({ version, champion }: { version: ModelVersion; champion: ModelVersion | null }) {
   const [all, setAll] = useState(false)
   const labels = weakestFirst(version.labels)
   if (labels.length === 0) return <p class="muted">Its evaluation has no figures per label.</p>
@@ -156,7 +156,7 @@ function Labels({ version, champion }: { version: Version; champion: Version | n
   )
 }
 
-function Production({ version }: { version: Version }) {
+function Production({ version }: { version: ModelVersion }) {
   const precision = measured(version.production_precision)
   return (
     <section>

@@ -31,7 +31,7 @@ TWO_IDS = "images listed again under another id: their annotations were put toge
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """What a COCO file says.
+    """Read a COCO file, image by image.
 
     Args:
         folder: of the images, if they are to be found there; else they are called as the file calls them.
@@ -100,7 +100,7 @@ class _Reader:
         return False
 
     def _of_sections(self, has_annotations: bool, cut: bool) -> Iterator[Problem]:
-        """What is wrong with the file as a whole."""
+        """The problems of the file as a whole."""
         if not self._counts["images"] and not cut:
             detail = "no list called images: a COCO file has images, annotations and categories"
             yield Problem(self._file, 0, "not_coco", detail)
@@ -153,7 +153,7 @@ class _Reader:
         self._staging.name(id, number)
 
     def _annotation(self, element: Mapping[str, Any]) -> None:
-        """Noted until all images and categories are known, which may come later."""
+        """Stage an annotation until all images and categories are known, which may come later."""
         image = _id(element.get("image_id"), "an annotation's image_id")
         self._of_images += 1
         try:
@@ -268,7 +268,7 @@ def _shown_image(element: Any, section: str) -> str:
 def write_coco(
     folder: Path, annotations: Iterable[ImageAnnotation], on_note: NoteHandler = raise_note
 ) -> None:
-    """One file for each split, train.json and test.json, and annotations.json for what has none.
+    """Write COCO files: train.json, test.json, and annotations.json for what asks for neither dataset.
 
     Args:
         founds: each image once, with its real size and boxes in pixels. Image-level labels have no place in
@@ -298,7 +298,7 @@ def write_coco(
 
 
 class _Writing:
-    """One file's sections, the annotations on disk until the images are all there."""
+    """A file that is being written: its annotations are on disk until the images are all there."""
 
     def __init__(self, categories: dict[str, int]) -> None:
         """Args: categories: by label, their ids; labels that are new are added."""

@@ -20,7 +20,7 @@ def read(
     *,
     folder: Folder | None = None,
 ) -> Iterator[Event]:
-    """What a dataset says about each of its images; those that it says nothing about come last.
+    """Read a whole dataset, image by image; those that it says nothing about come last.
 
     Of a single annotation file only the images that it names come. An image that more than one file
     speaks of is taken from the first that says what is on it, and is a problem in the others that do.

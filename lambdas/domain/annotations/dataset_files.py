@@ -108,7 +108,7 @@ class Folder:
                 )
 
     def events(self) -> Iterator[Event]:
-        """What is left to say of the folder when its annotations have been read."""
+        """Problems, images and notes that are left when the annotations have been read."""
         yield from self.problems
         yield from self.unnamed()
         yield from self.notes.collected()
@@ -159,7 +159,11 @@ class Folder:
             self.notes.add("", ELSEWHERE)
 
     def _walk(self, folder: Path, inside: set[Path]) -> None:
-        """Args: inside: the folders that this one lies in, so that no link leads round in circles."""
+        """Add the files of a folder.
+
+        Args:
+            inside: the folders that this one lies in, so that no link leads round in circles.
+        """
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
@@ -201,8 +205,10 @@ class Folder:
 
 
 def _closest(names: list[str], reference: str, folder: str) -> list[str]:
-    """Those that agree with the reference in most of its last folders, if several then those below `folder`,
-    and of these those of exactly its file name."""
+    """The names that agree with the reference in most of its last folders.
+
+    If they are several, then those below `folder`, and of these those of exactly its file name.
+    """
     best = max((_agreement(name, reference) for name in names), default=0)
     closest = [name for name in names if _agreement(name, reference) == best]
     if len(closest) > 1 and folder:

@@ -20,7 +20,7 @@ DEEPER = "images in folders below their label's folder have that label"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """Every image with the label of the folder that it lies in, or without a label if it lies in none.
+    """Read every image with the label of its folder, or without a label if it lies in none.
 
     Raises:
         OSError: the disk failed.
@@ -53,7 +53,7 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
 
 
 def read_unlabelled(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """Every image without a label, whatever folder it lies in."""
+    """Read every image without a label, whatever folder it lies in."""
     inside = folder or Folder(path)
     yield from others(inside)
     if folder is None:

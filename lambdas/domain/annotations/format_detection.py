@@ -90,7 +90,7 @@ def _file(path: Path) -> DetectedFormat:
 
 
 def not_understood(folder: Folder) -> Iterator[Problem]:
-    """The files of a folder that are called like annotations and are of no known format."""
+    """A problem for each file that is called like annotations and is of no known format."""
     for name in folder.others:
         path = folder.path(name)
         if path.suffix.lower() in _ANNOTATIONS and not _format(path):
@@ -130,7 +130,7 @@ def _format(path: Path) -> str:
 
 
 def _json(path: Path) -> str:
-    """A manifest may be called .json too, as Rekognition's own examples are."""
+    """COCO, or a manifest: it may be called .json too, as Rekognition's own examples are."""
     names = set(json_stream.names(path, _MAX_JSON_BYTES))
     if "source-ref" in names:
         return "manifest"

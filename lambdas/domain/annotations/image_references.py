@@ -48,7 +48,7 @@ def is_image(name: str) -> bool:
 
 
 def clean(given: object, file: str, notes: NoteCounter) -> str:
-    """A reference to an image as ImageAnnotation.image has it, still as seen from its annotation file.
+    """Clean a reference to an image, still as seen from its annotation file.
 
     Raises:
         AnnotationError: it names no image.

@@ -77,29 +77,29 @@ class Lists:
             CutError: what comes after is not JSON.
             OSError: the disk failed.
         """
-        if self._read_row(_matched(_FIRST)) != "{":
+        if self._parse(_matched(_FIRST)) != "{":
             return
-        closed = self._read_row(_matched(_NO_NAMES)) is not None
+        closed = self._parse(_matched(_NO_NAMES)) is not None
         while not closed:
-            name, first = self._read_row(_name)
+            name, first = self._parse(_name)
             self.names.append(name)
             if first == "[":
                 yield from self._list(name)
             else:
-                self._read_row(_value)
-            closed = self._read_row(_matched(_NEXT_NAME)) == "}"
+                self._parse(_value)
+            closed = self._parse(_matched(_NEXT_NAME)) == "}"
         self._fill()
         if self._text.strip():
             raise self._cut("more after the end")
 
     def _list(self, name: str) -> Iterator[tuple[str, Any]]:
-        last = self._read_row(_matched(_NO_ELEMENTS)) is not None
+        last = self._parse(_matched(_NO_ELEMENTS)) is not None
         while not last:
-            yield name, self._read_row(_element)
-            last = self._read_row(_next_element) == "]"
+            yield name, self._parse(_element)
+            last = self._parse(_next_element) == "]"
 
-    def _read_row(self, parse: Callable[[str, int], tuple[T, int]]) -> T:
-        """What the text goes on with, read on until there is enough of it."""
+    def _parse(self, parse: Callable[[str, int], tuple[T, int]]) -> T:
+        """Parse what the text goes on with; more is read until there is enough of it."""
         while True:
             try:
                 taken, self._at = parse(self._text, self._at)
@@ -179,7 +179,7 @@ def _after_space(text: str, at: int) -> int:
 
 
 def _matched(pattern: re.Pattern[str]) -> Callable[[str, int], tuple[str, int]]:
-    """The pattern's group."""
+    """A parser that takes what the pattern matches: its group."""
 
     def parse(text: str, at: int) -> tuple[str, int]:
         if not (match := pattern.match(text, at)):

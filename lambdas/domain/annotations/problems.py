@@ -13,7 +13,7 @@ class AnnotationError(UnusableInputError):
     """Something that an annotation file says cannot be used."""
 
     def problem(self, file: str, line: int = 0, image: str = "") -> Problem:
-        """The same as a problem of a file."""
+        """The error as a problem of a file."""
         return Problem(file, line, self.reason, self.detail, image)
 
 

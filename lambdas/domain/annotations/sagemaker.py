@@ -29,7 +29,7 @@ _STAND_IN = "s3://stand-in/image"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """What a manifest says.
+    """Read a manifest, line by line.
 
     Args:
         folder: of the images, if they are to be found there; s3:// names are then found by their ends, and
@@ -106,7 +106,7 @@ def _line(
 def write_manifest(
     folder: Path, annotations: Iterable[ImageAnnotation], on_note: NoteHandler = raise_note
 ) -> None:
-    """One file for each split, train.manifest and test.manifest, and annotations.manifest for what has none.
+    """Write manifests: train, test, and annotations.manifest for what asks for neither dataset.
 
     Boxes are rounded to whole pixels, as the format has them.
 
@@ -143,7 +143,7 @@ def _entry(annotation: ImageAnnotation) -> str:
 
 
 def _writable(annotation: ImageAnnotation, notes: NoteCounter) -> ImageAnnotation | None:
-    """With the boxes that are some in whole pixels; None if nothing is left to say."""
+    """The annotation with those boxes that have an area in whole pixels; None if nothing is left of it."""
     check_writable(annotation)
     boxes = [box for box in annotation.boxes if _has_area(entries.whole(box))]
     notes.add("", "boxes of less than a pixel were left out", len(annotation.boxes) - len(boxes))

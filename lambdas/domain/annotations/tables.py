@@ -40,7 +40,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 def read(
     path: Path, columns: Mapping[str, str] | None = None, folder: Folder | None = None
 ) -> Iterator[Event]:
-    """What a table says.
+    """Read a table, row by row.
 
     Args:
         columns: what its columns are called, by role (columns.ROLES); else they are known by usual names.
@@ -107,7 +107,7 @@ class _Reader:
         yield from self._notes.collected()
 
     def _begin(self, row: Sequence[str]) -> bool:
-        """Learn the columns; whether the first row is their header."""
+        """Learn the columns, and return whether the first row is their header."""
         if self._mapping:
             self._columns = annotations_columns.of_mapping(row, self._mapping)
             by_name = any(name in {cell.strip() for cell in row} for name in self._mapping.values())
@@ -334,7 +334,7 @@ def _decoded(sample: bytes) -> str:
 
 
 def _delimiter(sample: str) -> str:
-    """What stands between cells. A header decides, for it has no delimiters in its names."""
+    """The delimiter of cells. A header decides, for it has no delimiters in its names."""
     lines = [line for line in sample.splitlines() if line.strip()]
     counts = {delimiter: lines[0].count(delimiter) if lines else 0 for delimiter in _DELIMITERS}
     best = max(_DELIMITERS, key=lambda delimiter: counts[delimiter])

@@ -31,7 +31,7 @@ NO_SIZE = "files that give no size of their image, or one that cannot be"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """What a folder of VOC files says, or one file.
+    """Read a folder of VOC files, or one file.
 
     In a folder, images are found by their files' names whatever their case and extension, and images without
     a file come last. Of one file alone, the image is called as the file calls it.
@@ -75,7 +75,7 @@ class _DatasetTypes:
 
 
 def _image_sets(folder: Folder) -> Generator[Event, None, _DatasetTypes]:
-    """Returns the splits."""
+    """Read the lists of ImageSets, and return the dataset types."""
     by_stem: dict[str, RequestedDatasetType] = {}
     names = [name for name in folder.others if SETS in f"/{name}" and name.endswith(".txt")]
     has_test = folder.has_test or any(name.endswith("/test.txt") for name in names)
@@ -98,7 +98,7 @@ def _image_sets(folder: Folder) -> Generator[Event, None, _DatasetTypes]:
 
 @dataclass(frozen=True)
 class _Context:
-    """What a file is read with."""
+    """What is known before a file is read."""
 
     file: str
     dataset_type: RequestedDatasetType
@@ -190,7 +190,7 @@ def _about(root: Element, lines: dict[Element, int], stem: str, context: _Contex
 
 
 def _image(named: str, stem: str, context: _Context) -> str:
-    """The image is the one that is called like its file; if there is none, the one that the file names."""
+    """The image that is called like its file; if there is none, the one that the file names."""
     if not context.folder:
         return image_references.clean(named or stem, context.file, context.notes)
     suffix = PurePosixPath(named).suffix if image_references.is_image(named) else ".jpg"

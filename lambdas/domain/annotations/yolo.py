@@ -30,7 +30,7 @@ POSE = "key points were left out, their boxes taken"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
-    """What a YOLO dataset says: a folder, or its data.yaml.
+    """Read a YOLO dataset: a folder, or its data.yaml.
 
     Boxes come as shares of the image's sides (ImageAnnotation.normalised).
 
@@ -163,7 +163,7 @@ def _inside(box: LabelledBox) -> LabelledBox:
 def write_yolo(
     folder: Path, annotations: Iterable[ImageAnnotation], on_note: NoteHandler = raise_note
 ) -> None:
-    """A label file for each image, lists of the images of each split, and data.yaml.
+    """Write a label file for each image, a list of the images of each dataset, and data.yaml.
 
     Args:
         founds: each image once, with its real size and boxes in pixels. Image-level labels have no place in

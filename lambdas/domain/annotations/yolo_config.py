@@ -37,7 +37,7 @@ class Config:
     has_test: bool = False
 
     def label(self, number: float) -> str:
-        """Raises AnnotationError if the class has no name."""
+        """The label of a class. Raises AnnotationError if it has none."""
         name = self.labels.get(int(number)) if number == int(number) else None
         if name is None:
             there = f"0 to {max(self.labels)}" if self.labels else "none"
@@ -171,7 +171,7 @@ def _name(number: int, name: Any) -> str:
 
 
 def _start(folder: Folder, file: str, path: Any) -> Generator[Event, None, str]:
-    """Returns the folder that the paths are seen from: what `path` says, if it is there."""
+    """Find the folder that the paths are seen from: what `path` says, if it is there."""
     beside = posixpath.dirname(file)
     if not isinstance(path, str) or not path.strip():
         return beside
@@ -225,7 +225,7 @@ def _inside(folder: Folder, name: str) -> str | None:
 
 
 def _listed(folder: Folder, file: str, entry: _Entry, config: Config) -> Iterator[Event]:
-    """The images that a list names."""
+    """Read the images that a list names."""
     with folder.path(file).open(encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -239,7 +239,7 @@ def _listed(folder: Folder, file: str, entry: _Entry, config: Config) -> Iterato
 
 
 def _read_names(folder: Folder, config: Config) -> Iterator[Event]:
-    """Names of the classes from a list, a line each."""
+    """Read the names of the classes from a list, a line each."""
     lists = [name for name in folder.others if posixpath.basename(name).lower() in NAMES]
     if not lists:
         detail = f"nothing names the classes: add {CONFIGS[0]} with names, or {NAMES[0]} with a name a line"

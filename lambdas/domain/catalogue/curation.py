@@ -1,4 +1,4 @@
-"""What people do to single images of the catalogue: find them, exclude them, say what is on them.
+"""Curation: people find, exclude, restore and relabel single images of the catalogue.
 
 Every change is on record with who made it, and counts for the next training as an upload does.
 """
@@ -33,7 +33,7 @@ def find(
     dataset_type: DatasetType | None = None,
     limit: int | None = None,
 ) -> Iterator[CatalogueImage]:
-    """The images of which all of this is true, those of each status in the order of their hashes.
+    """Find the images of which all of this is true, those of each status in the order of their hashes.
 
     An exact source is looked up. Everything else reads images until `limit` are found: a status, those of
     that status, and nothing, all of them. A dataset type reads the split ledger first.
@@ -67,7 +67,7 @@ def _by_source(table: Table, source: str) -> Iterator[CatalogueImage] | None:
 
 
 def _images(table: Table, status: Status) -> Iterator[CatalogueImage]:
-    """The index holds but the keys of images: they are got in batches."""
+    """The images of a status, got in batches: the index holds but their keys."""
     ids = catalogue_images.ids(table, status)
     while batch := list(islice(ids, catalogue_images.MAX_BATCH)):
         yield from catalogue_images.get_images(table, batch)

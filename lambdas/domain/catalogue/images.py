@@ -160,7 +160,7 @@ def update_image(
     *,
     probably_new: bool = False,
 ) -> Change:
-    """Put in the place of an image (None: of none yet) what `change` makes of it.
+    """Replace an image (None: none yet) by what `change` makes of it.
 
     `change` is called again whenever somebody else was quicker, and nothing is written if it changes
     nothing. `changed_at` moves if, and only if, status or labels did.

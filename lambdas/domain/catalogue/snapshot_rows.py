@@ -1,4 +1,4 @@
-"""What a snapshot needs of an image, in one attribute of its catalogue item.
+"""Snapshot rows: what a snapshot needs of an image, in one attribute of its catalogue item.
 
 A snapshot reads every labelled image. Decoding boxes out of DynamoDB's nested maps would take most of its
 time, so the row holds the manifest entry as it is written, all but the bucket's name, behind what else is

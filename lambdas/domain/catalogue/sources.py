@@ -1,4 +1,4 @@
-"""Which registered image an incoming key turned out to be."""
+"""Sources: which registered image an incoming key turned out to be."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Ledger:
         return cls(items)
 
     def bucket(self, bucket: str) -> list[AssignedImage]:
-        """Its images, in the order of their hashes."""
+        """The images of a bucket, in the order of their hashes."""
         item = self._items.get(bucket)
         if item is None:
             return []

@@ -1,4 +1,4 @@
-"""Putting a built web site into its bucket."""
+"""Publishes a built web site: puts it into its bucket."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _put(s3: S3Client, site: str, key: str, body: bytes) -> None:
 
 def _keys(s3: S3Client, site: str) -> Iterator[str]:
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=site):
-        yield from (found["Key"] for found in page.get("Contents", []))
+        yield from (item["Key"] for item in page.get("Contents", []))
 
 
 def _delete(s3: S3Client, site: str, keys: list[str]) -> None:

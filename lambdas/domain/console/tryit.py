@@ -1,4 +1,4 @@
-"""Trying the champion on an image of one's own."""
+"""Tries the champion on an image that somebody sends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.detect import detection
 from lambdas.domain.images import files as image_files
-from lambdas.domain.images.files import MAX_BYTES, UnusableImageError
+from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.state import LoopState
@@ -21,30 +21,21 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PREFIX = "try/"
-CONTENT_TYPES = ("image/jpeg", "image/png")
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What the champion saw. Boxes in whole pixels of the upright image, confidences from 0 to 100."""
+class TryResult:
+    """What the champion sees on an image, and the size of that in pixels, upright."""
 
     model_version: str
     labels: list[dict[str, Any]]
-    """As custom_labels.detect tells them."""
+    """As custom_labels.detect gives them."""
     width: int
     height: int
 
 
-def new_id(content_type: Any, size: Any) -> str:
-    """A name for an image that is about to be sent.
-
-    Raises:
-        Refusal: it is none that can be tried.
-    """
-    if content_type not in CONTENT_TYPES:
-        raise ApiError(422, "bad_image", f"send one of {', '.join(CONTENT_TYPES)}", "content_type")
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= MAX_BYTES:
-        raise ApiError(422, "bad_image", f"an image has up to {MAX_BYTES // 1024 // 1024} MiB", "size")
+def new_id() -> str:
+    """A name for an image that is about to be sent."""
     return uuid.uuid4().hex
 
 
@@ -52,18 +43,20 @@ def key(id: str) -> str:
     """Where the image lies.
 
     Raises:
-        Refusal: it is no name that new_id gave.
+        ApiError: it is no name that new_id gave.
     """
     if len(id) != 32 or not all(character in "0123456789abcdef" for character in id):
         raise ApiError(404, "not_found", "there is no such image; send it anew")
     return f"{PREFIX}{id}"
 
 
-def ask(rekognition: RekognitionClient, s3: S3Client, loop_state: LoopState, bucket: str, id: str) -> Tried:
+def ask(
+    rekognition: RekognitionClient, s3: S3Client, loop_state: LoopState, bucket: str, id: str
+) -> TryResult:
     """What the champion sees in the image.
 
     Raises:
-        Refusal: the image did not come, is none, or no champion runs.
+        ApiError: the image did not come, is none, or no champion runs.
     """
     facts = _facts(s3, bucket, key(id))
     try:
@@ -76,7 +69,7 @@ def ask(rekognition: RekognitionClient, s3: S3Client, loop_state: LoopState, buc
         if error.response["Error"]["Code"] not in detection.UNUSABLE:
             raise
         raise ApiError(422, "bad_image", error.response["Error"]["Message"]) from error
-    return Tried(champion.version_name, labels, facts.width, facts.height)
+    return TryResult(champion.version_name, labels, facts.width, facts.height)
 
 
 def _facts(s3: S3Client, bucket: str, key: str) -> image_files.ImageFacts:
@@ -92,19 +85,14 @@ def _facts(s3: S3Client, bucket: str, key: str) -> image_files.ImageFacts:
         raise ApiError(404, "not_found", "the image has not arrived; send it again") from error
 
 
-def document(tried: Tried, url: str) -> dict[str, Any]:
+def box_in_pixels(label: Mapping[str, Any], result: TryResult) -> dict[str, int] | None:
+    """Where the label's object is on the image that was tried; None if it is a label of the whole image."""
+    box = label.get("box")
+    if not box:
+        return None
     return {
-        "model_version": tried.model_version,
-        "labels": [_label(label, tried) for label in tried.labels],
-        "width": tried.width,
-        "height": tried.height,
-        "url": url,
+        "left": round(box["left"] * result.width),
+        "top": round(box["top"] * result.height),
+        "width": round(box["width"] * result.width),
+        "height": round(box["height"] * result.height),
     }
-
-
-def _label(label: Mapping[str, Any], tried: Tried) -> dict[str, Any]:
-    found = {"name": label["label"], "confidence": label["confidence"]}
-    if box := label.get("box"):
-        sides = {"left": tried.width, "top": tried.height, "width": tried.width, "height": tried.height}
-        found["box"] = {side: round(box[side] * whole) for side, whole in sides.items()}
-    return found

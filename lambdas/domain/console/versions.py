@@ -18,24 +18,23 @@ def document(version: ModelVersion, champion: Champion | None, precision: Precis
         "champion": champion is not None and champion.version_name == version.id,
         "snapshot": version.snapshot,
         "run": version.run,
-        "verdicts": [verdict.as_dict() for verdict in version.verdicts],
-        "labels": [score.as_dict() for score in version.labels],
-        "hours": version.hours,
+        "verdicts": version.verdicts,
+        "labels": version.labels,
         "production_precision": _precision(precision),
     }
 
 
-def _precision(found: Precision) -> dict[str, Any] | None:
-    """None before a sample was reviewed."""
-    if found.value is None or found.interval is None:
+def _precision(precision: Precision) -> dict[str, Any] | None:
+    """The share of confirmed detections and its interval; None before a sample was reviewed."""
+    if precision.value is None or precision.interval is None:
         return None
-    low, high = found.interval
+    low, high = precision.interval
     return {
-        "confirmed": found.confirmed,
-        "false": found.false,
-        "missed": found.missed,
-        "images": found.images,
-        "precision": round(found.value, 4),
+        "confirmed": precision.confirmed,
+        "false": precision.false,
+        "missed": precision.missed,
+        "images": precision.images,
+        "precision": round(precision.value, 4),
         "low": round(low, 4),
         "high": round(high, 4),
     }

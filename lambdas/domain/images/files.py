@@ -1,4 +1,4 @@
-"""Whether bytes are an image that Amazon Rekognition Custom Labels trains with, and what image it is.
+"""Image files: whether Amazon Rekognition Custom Labels trains with them, and what image they hold.
 
 The limits are those of "Guidelines and quotas in Amazon Rekognition Custom Labels",
 https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html : PNG or JPEG, 64 to 4096 pixels

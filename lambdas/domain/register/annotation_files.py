@@ -157,6 +157,6 @@ class _Lines:
 
 
 def _put_away(s3: S3Client, arrival: Arrival, sha256: str) -> None:
-    """A copy named by its content stays under annotations/."""
+    """Copy the file to annotations/, where it stays under a name made of its content."""
     suffix = PurePosixPath(arrival.key).suffix.lower()
     arrivals.copy(s3, arrival, f"annotations/{sha256}{'.manifest' if suffix in MANIFESTS else suffix}")

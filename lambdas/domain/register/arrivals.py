@@ -47,8 +47,8 @@ class Arrival:
         return {"Bucket": self.bucket, "Key": self.key, **version}
 
     def order(self, modified: datetime) -> str:
-        """Greater for a later upload, and the same whenever and however often its event is delivered."""
-        return f"{clock.text(modified)}#{self.sequencer}"
+        """What orders uploads: greater for a later one, the same however often its event is delivered."""
+        return f"{clock.to_iso(modified)}#{self.sequencer}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Outcome:
     parts: int = 0
     """Manifests that an annotation file was converted into."""
     spent: Arrival | None = None
-    """The incoming object of a registered image, for `forget`."""
+    """The incoming object of a registered image, for `delete_registered`."""
 
 
 class GoneError(Exception):
@@ -83,7 +83,7 @@ class GoneError(Exception):
 
 
 def open_object(s3: S3Client, arrival: Arrival) -> tuple[Arrival, GetObjectOutputTypeDef]:
-    """The arrival with its exact version, and that version opened.
+    """Open the object: the arrival with its exact version, and that version opened.
 
     Its key is asked first: a delete marker there says that people do not want the object any more.
 
@@ -125,7 +125,7 @@ def delete(s3: S3Client, arrival: Arrival) -> None:
     s3.delete_object(**arrival.version)
 
 
-def forget(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
+def delete_registered(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
     """Delete the incoming objects of registered images, in as few requests as possible.
 
     One that cannot be deleted now stays under incoming/, where the sweeper finds it.
@@ -144,6 +144,6 @@ def forget(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
 
 
 def gone_or(error: ClientError) -> Exception:
-    """What to raise for an error about an object: GoneError if it says that there is none."""
+    """The error to raise for one about an object: GoneError if it says that there is none."""
     missing = error.response["Error"]["Code"] in ("404", "NoSuchKey", "NoSuchVersion")
     return GoneError() if missing else error

@@ -75,7 +75,7 @@ class Origin:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """As S3 object metadata, which is ASCII."""
+        """The origin as S3 object metadata, which is ASCII."""
         return {"labelloop-order": self.order, "labelloop-file": quote(self.file)}
 
 
@@ -223,7 +223,7 @@ class _Entry:
         return cls(event.image, event.line, "{" + line.removeprefix(_STAND_IN))
 
     def kept(self) -> str:
-        """As a line of text; JSON has no tabs but as escapes."""
+        """The entry as a line of text; JSON has no tabs but as escapes."""
         return f"{self.line}\t{json.dumps(self.image)}\t{self.attributes}\n"
 
     @classmethod

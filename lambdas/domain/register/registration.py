@@ -144,7 +144,7 @@ def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts) -> None:
 
 
 def inspect_upright(data: bytes) -> ImageFacts:
-    """What is known of an image's content, with the size that it has upright.
+    """Find out what is known of an image's content, with the size that it has upright.
 
     Raises:
         UnusableImageError: it is no image that can be trained with.

@@ -59,7 +59,7 @@ def example_of(checked: ImageCheck, boxes: Sequence[Box] = (), caption: str = ""
 
 
 def share_out(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings with so many examples each that all of them are not too many."""
+    """Cut the findings' examples so far that all of them together are not too many."""
     all_findings = tuple(findings)
     limit = MAX_EXAMPLES
     while sum(min(len(finding.examples), limit) for finding in all_findings) > MAX_EXAMPLES_IN_ALL:

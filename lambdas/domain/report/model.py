@@ -1,4 +1,4 @@
-"""What the report is made of."""
+"""The parts of the dataset report: images, findings and their examples."""
 
 from __future__ import annotations
 

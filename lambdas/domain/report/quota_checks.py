@@ -87,7 +87,7 @@ class RefusedImages:
 
 
 def findings(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
-    """What stops the training of this dataset, seen as a whole."""
+    """The findings for which the training of this dataset fails or is wasted."""
     empty = [dataset_type for dataset_type in DATASET_TYPES if not statistics.images[dataset_type]]
     if empty:
         yield _empty(empty)

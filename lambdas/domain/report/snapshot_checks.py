@@ -1,4 +1,4 @@
-"""What is known of a snapshot as a whole, beside its images."""
+"""Findings on a snapshot as a whole: the size of its manifests, and what was asked for."""
 
 from __future__ import annotations
 

@@ -159,12 +159,12 @@ class Statistics:
 
     @property
     def kind(self) -> Kind:
-        """What Rekognition trains: boxes anywhere make a model that finds objects."""
+        """The kind of model that Rekognition trains: boxes anywhere make one that finds objects."""
         return "detection" if self.kinds["detection"] else "classification"
 
     @property
     def histograms(self) -> tuple[Histogram, ...]:
-        """Those that say something about this dataset."""
+        """The histograms that say something about this dataset."""
         of_detections = (self.boxes_per_image, self.box_areas) if self.kinds["detection"] else ()
         of_classifications = (self.labels_per_image,) if self.kinds["classification"] else ()
         return (self.long_sides, self.aspects, *of_detections, *of_classifications)

@@ -30,7 +30,7 @@ def fetch(keys: Iterable[str], thumbnail: Callable[[str], bytes | None]) -> dict
     """
     wanted = sorted(set(keys))
 
-    def one(key: str) -> str:
+    def uri_of(key: str) -> str:
         try:
             data = thumbnail(key)
             return data_uri(data) if data else ""
@@ -39,7 +39,7 @@ def fetch(keys: Iterable[str], thumbnail: Callable[[str], bytes | None]) -> dict
             return ""
 
     with ThreadPoolExecutor(_THREADS) as threads:
-        return {key: uri for key, uri in zip(wanted, threads.map(one, wanted), strict=True) if uri}
+        return {key: uri for key, uri in zip(wanted, threads.map(uri_of, wanted), strict=True) if uri}
 
 
 def data_uri(data: bytes) -> str:

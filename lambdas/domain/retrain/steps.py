@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,7 +66,7 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def steps(stepfunctions: SFNClient, run: Run) -> list[Step]:
-    """Where a run is: from its record once that has its steps, else from its execution."""
+    """Where a run is: from its record once it has told what it did, else from its execution."""
     if run.steps:
         return _recorded(run)
     history = list(_history(stepfunctions, str(run.execution)))
@@ -122,7 +122,7 @@ class _Followed:
             return Step(name, "skipped" if passed else "waiting")
         state: StepState = "running" if name == self.current else "done"
         state = "failed" if name == self.broken else state
-        return Step(name, state, clock.text(self.entered[name]), round(self.spent.get(name, 0.0), 1))
+        return Step(name, state, clock.to_iso(self.entered[name]), round(self.spent.get(name, 0.0), 1))
 
 
 def _read(history: Iterable[Mapping[str, Any]], name_of: Callable[[str], str | None]) -> _Followed:
@@ -172,14 +172,14 @@ def _broken_step(run: Run, spent: Mapping[str, float]) -> str | None:
     return before[-1] if run.outcome == "failed" and before else None
 
 
-def document(run: Run, steps: Iterable[Step]) -> dict[str, Any]:
+def document(run: Run, passed: Sequence[Step]) -> dict[str, Any]:
     """A run with its steps and verdicts."""
     return {
         **summary(run),
-        "steps": [asdict(step) for step in steps],
-        "verdicts": [verdict.as_dict() for verdict in run.verdicts],
+        "steps": passed,
+        "verdicts": run.verdicts,
         "snapshot": run.snapshot,
-        "images": asdict(run.images) if run.images else None,
+        "images": run.images,
     }
 
 

@@ -1,4 +1,4 @@
-"""Proposals of images for review: which detections are worth a person's time, and telling the review step."""
+"""Proposals of images for review: which detections are worth a person's time, and how they are proposed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lambdas.domain.review.desk.task import Reason
 
 
-def floor(tuning: Tuning) -> float | None:
-    """Confidence (percent) from which on what the champion leaves out is looked at; None: nothing is."""
+def min_confidence(tuning: Tuning) -> float | None:
+    """Confidence (percent) from which what the champion leaves out is of interest; None if nothing is."""
     return (
         tuning.review_min_confidence
         if tuning.review_route != "none" and tuning.review_confidence_threshold
@@ -25,7 +25,7 @@ def floor(tuning: Tuning) -> float | None:
     )
 
 
-def worth_review(found: Detected, name: str, tuning: Tuning) -> Reason | None:
+def worth_review(detected: Detected, name: str, tuning: Tuning) -> Reason | None:
     """Why an image that the champion was asked about should be reviewed; None if it should not.
 
     The champion is unsure of what it answers with little confidence, and of what its own threshold leaves
@@ -36,8 +36,8 @@ def worth_review(found: Detected, name: str, tuning: Tuning) -> Reason | None:
     Args:
         name: hexadecimal digits that stand for the image.
     """
-    if found.left_out or any(
-        label["confidence"] < tuning.review_confidence_threshold for label in found.labels
+    if detected.left_out or any(
+        label["confidence"] < tuning.review_confidence_threshold for label in detected.labels
     ):
         return "low_confidence"
     if int(name[:8], 16) / 0x1_0000_0000 < tuning.review_sample_rate:
@@ -68,7 +68,7 @@ def propose_images(sqs: SQSClient, queue_url: str, hashes: Sequence[str], tuning
 
 
 def propose_detection(
-    sqs: SQSClient, queue_url: str, found: Detected, tuning: Tuning, *, key: str, version_id: str | None
+    sqs: SQSClient, queue_url: str, detected: Detected, tuning: Tuning, *, key: str, version_id: str | None
 ) -> bool:
     """Propose an image that the champion was asked about, if what it saw is worth a review: whether it was.
 
@@ -78,17 +78,17 @@ def propose_detection(
     if tuning.review_route == "none":
         return False
     name = hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()
-    reason = worth_review(found, name, tuning)
+    reason = worth_review(detected, name, tuning)
     if reason is None:
         return False
     # A sample tells how right the answers are; of what the champion is unsure, people see the rest, too.
-    labels = [*found.labels, *(found.left_out if reason == "low_confidence" else ())]
-    told = {
+    labels = [*detected.labels, *(detected.left_out if reason == "low_confidence" else ())]
+    proposal = {
         "key": key,
         "version_id": version_id,
         "labels": labels,
-        "model_version": found.model_version,
+        "model_version": detected.model_version,
         "reason": reason,
     }
-    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": told}))
+    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": proposal}))
     return True

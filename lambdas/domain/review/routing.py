@@ -36,9 +36,9 @@ _WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Routes:
-    """Whom to ask, and where to keep what they say."""
+    """Whom to ask, and where to keep their answers."""
 
-    settler: Resolver
+    resolver: Resolver
     s3: S3Client
     deployment: str
     bucket: str
@@ -53,7 +53,7 @@ class Routes:
 
     @property
     def table(self) -> ReviewTable:
-        return self.settler.table
+        return self.resolver.table
 
 
 def ask(routes: Routes, id: str, token: str) -> None:
@@ -78,12 +78,12 @@ def ask(routes: Routes, id: str, token: str) -> None:
             flow_definition_arn=routes.flow_definition_arn,
         )
     # Answered or deleted before anybody waited for it: the execution learns it now.
-    routes.settler.settle(id)
+    routes.resolver.resolve(id)
 
 
 def give_back(routes: Routes, id: str, error: str, cause: str) -> str:
-    """Take a task, or every task of a batch, from whoever was asked, with what they have said by then: the
-    state that it is in."""
+    """Give back a task, or every task of a batch, with the answers that are there by then: the state that it
+    is in."""
     why = _WORDS.get(error) or f"{error}: {cause}"[:1000]
     if tasks := routes.table.batch(id):
         _end_job(routes, id)
@@ -93,7 +93,7 @@ def give_back(routes: Routes, id: str, error: str, cause: str) -> str:
             _end_loop(routes, task)
     states = set()
     for task in tasks:
-        after = routes.settler.give_back(task.id, why)
+        after = routes.resolver.give_back(task.id, why)
         states.add(after.state if after else "unknown")
     return ", ".join(sorted(states)) or "unknown"
 
@@ -102,7 +102,7 @@ def give_back(routes: Routes, id: str, error: str, cause: str) -> str:
 
 
 def loop_finished(routes: Routes, event: Mapping[str, Any]) -> str:
-    """Take what the workers of a human loop said, or the reason why they did not: what became of it.
+    """Take the answers of a human loop's workers, or the reason why there are none: what became of it.
 
     An event of a loop that is not this deployment's changes nothing.
     """
@@ -126,19 +126,19 @@ def loop_of(routes: Routes, task: Task) -> LoopChange | None:
 
 
 def take_loop(routes: Routes, task: Task, change: LoopChange) -> str:
-    """The same of a loop as it stands; nothing of one that still runs."""
+    """Take the answers of a loop as it stands; nothing of a loop that still runs."""
     if not change.ended:
         return change.status
     if change.status != "Completed":
-        routes.settler.give_back(task.id, change.reason)
+        routes.resolver.give_back(task.id, change.reason)
         return change.status
     try:
         output = a2i.read_output(routes.s3, change)
-        found = a2i.answers_of(output, task, routes.labels(), deployment=routes.deployment)
+        loop_answers = a2i.answers_of(output, task, routes.labels(), deployment=routes.deployment)
     except RouteError as error:
-        routes.settler.give_back(task.id, str(error))
+        routes.resolver.give_back(task.id, str(error))
         return "unreadable"
-    return _take(routes, task, found.answers)
+    return _take(routes, task, loop_answers.answers)
 
 
 def _end_loop(routes: Routes, task: Task) -> None:
@@ -150,7 +150,7 @@ def _end_loop(routes: Routes, task: Task) -> None:
         elif change:
             a2i.stop_loop(routes.a2i, routes.deployment, task.id)
     except (ClientError, RouteError):
-        # Whatever workers still say of it finds the task given back.
+        # Whatever workers still answer finds the task given back.
         logger.exception("the human loop was not ended", extra={"task": task.id})
 
 
@@ -174,11 +174,12 @@ def start_job(routes: Routes, batch: str, timeout_seconds: int) -> str:
 
 
 def job_finished(routes: Routes, batch: str) -> bool:
+    """Whether the labeling job of a batch has ended."""
     return _job(routes, batch).state != "running"
 
 
 def read_job(routes: Routes, batch: str) -> tuple[int, int]:
-    """Take what the workers of a labeling job said: how many tasks were answered, and how many given back.
+    """Take the answers of a labeling job's workers: how many tasks were answered, and how many given back.
 
     Raises:
         RouteError: its output cannot be read; its tasks have to be given back.
@@ -187,7 +188,7 @@ def read_job(routes: Routes, batch: str) -> tuple[int, int]:
 
 
 def recover_job(routes: Routes, batch: str) -> bool:
-    """Do for a batch whose execution has ended what that has left undone: whether there was anything to do.
+    """Do what the ended execution of a batch has left undone: whether there was anything to do.
     A labeling job that still runs goes on, to its own end."""
     try:
         status = _job(routes, batch)
@@ -196,7 +197,7 @@ def recover_job(routes: Routes, batch: str) -> bool:
         _read_job(routes, batch, status)
     except RouteError as error:
         for task in routes.table.batch(batch):
-            routes.settler.give_back(task.id, str(error))
+            routes.resolver.give_back(task.id, str(error))
     return True
 
 
@@ -209,13 +210,13 @@ def _job(routes: Routes, batch: str) -> JobStatus:
 def _read_job(routes: Routes, batch: str, status: JobStatus) -> tuple[int, int]:
     tasks = routes.table.batch(batch)
     labels = ground_truth.labels_of(routes.s3, routes.bucket, batch)
-    said = ground_truth.answers_of(ground_truth.read_output(routes.s3, status), tasks, labels)
+    answers = ground_truth.answers_of(ground_truth.read_output(routes.s3, status), tasks, labels)
     answered = 0
     for task in tasks:
-        answer = said[task.id]
+        answer = answers[task.id]
         if isinstance(answer, Unanswered):
             why = status.reason or f"no answer from Ground Truth: {answer.reason} {answer.detail}".strip()
-            routes.settler.give_back(task.id, why)
+            routes.resolver.give_back(task.id, why)
         else:
             answered += _take(routes, task, (answer,)) == "answered"
     return answered, len(tasks) - answered
@@ -234,7 +235,7 @@ def _end_job(routes: Routes, batch: str) -> None:
 
 
 def _take(routes: Routes, task: Task, answers: tuple[Answer, ...]) -> str:
-    """Put the workers' answers on record, as many as there are, and do what follows."""
+    """Record the workers' answers, as many as there are, and do what follows."""
 
     def answered(now: Task) -> Task:
         return desk.with_answers(now, answers) if now.state == "open" else now
@@ -244,5 +245,5 @@ def _take(routes: Routes, task: Task, answers: tuple[Answer, ...]) -> str:
         # Workers of a private workforce may be people of the desk, whose names are known.
         if "name" not in reviewer_statistics.reviewed_by(routes.table, answer.reviewer):
             reviewer_statistics.note_reviewer(routes.table, answer.reviewer, answer.name)
-    after = routes.settler.settle(task.id, final=True)
+    after = routes.resolver.resolve(task.id, final=True)
     return "answered" if after and after.state == "done" else "given back"

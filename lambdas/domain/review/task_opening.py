@@ -1,4 +1,4 @@
-"""Opening review tasks: for images that nobody has labelled, and for detections worth a look."""
+"""Opening review tasks: for images that nobody has labelled, and for detections worth a review."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ WHY: Mapping[Reason, str] = {
     "sample": "a random sample of what the model is sure of",
     "requested": "somebody asked for it",
 }
-_LOOKED_AT = 2000
-"""Unlabelled images looked at in one collection; the next goes on from there."""
-_OF_JOB = 200
+_MAX_COLLECTED = 2000
+"""Unlabelled images that one collection goes through; the next goes on from there."""
+_MAX_JOB_IMAGES = 200
 """Images of one labeling job: whoever starts it or reads it does so in one run of a function."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a model version sees in an image, as custom_labels.detect tells it."""
+    """What a model version sees in an image, as custom_labels.detect gives it."""
 
     labels: Sequence[Mapping[str, Any]]
     version: str
@@ -82,8 +82,9 @@ class Opener:
         kind: Kind,
         seen: Seen | None,
     ) -> Task | None:
-        """A task for the image; None if it has one, or had one only just now. Where tasks are asked for in
-        batches, the next collection does that.
+        """Open a task for the image; None if it has one, or had one only just now.
+
+        Where tasks are asked for in batches, the next collection asks.
 
         Raises:
             botocore.exceptions.ClientError: the execution could not be started; the sweeper starts it.
@@ -115,7 +116,7 @@ class Opener:
         return self._tuning.review_route == "groundtruth"
 
     def open_unlabelled(self, ids: Iterable[str], ask: Ask, room: int) -> int:
-        """Tasks for those of the images that are not labelled, as far as there is room: how many."""
+        """Open tasks for those of the images that are not labelled, as far as there is room: how many."""
         opened = 0
         kind = self.kind()
         batches = iter(ids)
@@ -128,12 +129,11 @@ class Opener:
         return opened
 
     def open_detected(self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen) -> Task | None:
-        """A task for an image that the champion was asked about; None if there is no room for it, or it is
-        labelled already.
+        """Open a task for an image that the champion was asked about; None without room, or if labelled.
 
         Raises:
             GoneError: the image is not there any more.
-            UnusableImage: it cannot be trained with.
+            UnusableImageError: it cannot be trained with.
         """
         if self.room() <= 0:
             return None
@@ -141,8 +141,10 @@ class Opener:
         return self.open(image, reason, self.kind(), seen) if image.status == "unlabelled" else None
 
     def collect(self, ask: Ask) -> int:
-        """Tasks for unlabelled images that have none, as far as there is room: how many. Goes on where the
-        last collection stopped. What is asked for in batches is asked for now."""
+        """Open tasks for unlabelled images that have none, as far as there is room: how many.
+
+        Goes on where the last collection stopped. What is asked for in batches is asked for now.
+        """
         opened = self._collect(ask)
         self._start_batches()
         return opened
@@ -152,13 +154,15 @@ class Opener:
         if room <= 0:
             return 0
         cursor = self._cursor()
-        looked_at = list(islice(catalogue_images.ids(self._images, "unlabelled", after=cursor), _LOOKED_AT))
-        opened = self.open_unlabelled(looked_at, ask, room)
-        self._put_cursor(looked_at[-1] if len(looked_at) == _LOOKED_AT and opened < room else "")
+        unlabelled = list(
+            islice(catalogue_images.ids(self._images, "unlabelled", after=cursor), _MAX_COLLECTED)
+        )
+        opened = self.open_unlabelled(unlabelled, ask, room)
+        self._put_cursor(unlabelled[-1] if len(unlabelled) == _MAX_COLLECTED and opened < room else "")
         return opened
 
     def start(self, id: str, route: str) -> bool:
-        """The execution that waits for a task or a batch of them; starting it twice starts it once.
+        """Start the execution that waits for a task or a batch; starting it twice starts it once.
 
         Returns:
             whether it was started now.
@@ -180,7 +184,7 @@ class Opener:
         return True
 
     def status(self, id: str) -> str | None:
-        """Of the execution that waits for a task or a batch; None if it was never started."""
+        """Status of the execution that waits for a task or a batch; None if it was never started."""
         execution = f"{self._machine.replace(':stateMachine:', ':execution:')}:{id}"
         try:
             return self._stepfunctions.describe_execution(executionArn=execution)["status"]
@@ -198,7 +202,7 @@ class Opener:
         ]
         for kind in ("detection", "classification"):
             ids = iter([task.id for task in alone if task.kind == kind])
-            while batch := list(islice(ids, _OF_JOB)):
+            while batch := list(islice(ids, _MAX_JOB_IMAGES)):
                 self.start(self._table.put_batch(batch), "groundtruth")
 
     def _known(self, image: CatalogueImage) -> bool:
@@ -208,7 +212,7 @@ class Opener:
 
     def _not_again(self) -> str:
         ago = timedelta(seconds=self._tuning.review_cooldown_seconds)
-        return clock.text(clock.parse(clock.now()) - ago)
+        return clock.to_iso(clock.parse(clock.now()) - ago)
 
     def _cursor(self) -> str:
         item = self._table.table.get_item(Key={"id": "cursor", "part": "collect"}).get("Item", {})
@@ -220,10 +224,11 @@ class Opener:
 
 def suggestions(labels: Sequence[Mapping[str, Any]], image: CatalogueImage, kind: Kind) -> Suggestions:
     """What a model sees, as a reviewer corrects it: boxes in whole pixels, the surest first."""
-    found = [_suggestion(label, image) for label in sorted(labels, key=lambda one: -float(one["confidence"]))]
+    surest_first = sorted(labels, key=lambda label: -float(label["confidence"]))
+    suggested = [_suggestion(label, image) for label in surest_first]
     if kind == "classification":
-        return Suggestions(labels=tuple(found[:MAX_BOXES_PER_IMAGE]))
-    boxes = [suggestion for suggestion in found if suggestion.width > 1 and suggestion.height > 1]
+        return Suggestions(labels=tuple(suggested[:MAX_BOXES_PER_IMAGE]))
+    boxes = [suggestion for suggestion in suggested if suggestion.width > 1 and suggestion.height > 1]
     return Suggestions(boxes=tuple(boxes[:MAX_BOXES_PER_IMAGE]))
 
 

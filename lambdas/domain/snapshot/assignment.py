@@ -30,7 +30,7 @@ _HASH_BYTES = 32
 
 
 class Images:
-    """What deciding needs of the images of a snapshot, some 60 bytes each, in the order of their hashes."""
+    """The images of a snapshot as deciding needs them: some 60 bytes each, in the order of their hashes."""
 
     def __init__(self) -> None:
         self._sha256 = bytearray()
@@ -98,7 +98,7 @@ class Assignment:
         return DATASET_TYPES[self._codes[index] - _TRAIN]
 
     def group(self, index: int) -> str:
-        """The same for near-duplicates in the snapshot; empty if there is no other one."""
+        """The name of an image's group of near-duplicates; empty if there is no other one in the snapshot."""
         return self._names.get(self._groups.first_of(index), "")
 
     def crossing_groups(self) -> int:
@@ -153,8 +153,7 @@ class Assignment:
                 self._assign(index, requested)
 
     def _nearest(self) -> _Nearest | None:
-        """To find undecided images' decided near-duplicates with; None if there are only the ones or the
-        others."""
+        """What finds the decided near-duplicates of undecided images; None if all are decided, or none."""
         undecided = {self._known[index] for index in self._undecided()}
         if not undecided or not any(self._codes):
             return None

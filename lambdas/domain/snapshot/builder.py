@@ -41,7 +41,7 @@ class SnapshotBuilder:
 
     @property
     def kind(self) -> Kind:
-        """The more frequent one."""
+        """The kind of the snapshot: that of more images."""
         return max(KINDS, key=lambda kind: len(self._images[kind]))
 
     def collect(self, rows: Iterable[Row]) -> None:
@@ -114,7 +114,7 @@ class SnapshotBuilder:
 
 
 def _image_line(row: Row) -> str:
-    """Hashes, numbers and times: nothing that JSON would write in another way."""
+    """The line of an image beside its entry: nothing in it would be written otherwise by json."""
     return (
         f'{{"key":"{row.key}","width":{row.width},"height":{row.height},'
         f'"perceptual_hash":"{row.perceptual_hash}","group":"","changed_at":"{row.changed_at}"}}\n'

@@ -53,7 +53,7 @@ def entries(s3: S3Client, bucket: str, snapshot_id: str, dataset_type: DatasetTy
 
 
 def images(s3: S3Client, bucket: str, snapshot_id: str, dataset_type: DatasetType) -> Iterator[SnapshotImage]:
-    """Of each entry, in the same order, what the snapshot knows beside it.
+    """What the snapshot knows of the image of each entry, in the same order.
 
     Raises:
         botocore.exceptions.ClientError: NoSuchKey, when it is called, if there is no such snapshot.

@@ -89,7 +89,7 @@ def find(hashes: Sequence[int], near: Near | None = None) -> Groups:
 
 
 def _join_alike(groups: Groups, positions: dict[int, int], mask: int, near: Near | None) -> None:
-    """Join what differs little, and not in the bits of the mask."""
+    """Join hashes that differ little, and not in the bits of the mask."""
     last = {value & mask: value for value in positions}
     if len(last) == len(positions):
         return

@@ -71,7 +71,7 @@ class Snapshot:
     """Changes up to here are in it."""
 
     def summary(self) -> SnapshotSummary:
-        """What a run's record holds of it: an item takes 400 KB, so of very many labels not all
+        """The snapshot as a run's record holds it: an item takes 400 KB, so of very many labels not all
         (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
         return SnapshotSummary(
             kind=self.kind,

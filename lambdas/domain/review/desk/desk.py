@@ -1,22 +1,23 @@
-"""What reviewers do at the desk: claim tasks, keep or give back their claims, skip, answer.
+"""What reviewers do at the desk: claim tasks, renew or release their claims, skip, answer.
 
 Nobody answers for another, and no answer that was acknowledged is lost: it is in the task's item before
-anything follows from it (settling.py).
+anything follows from it (results/resolution.py).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain, islice
-from typing import Any
 
 from lambdas.domain.review.desk import answers
+from lambdas.domain.review.desk.answers import MAX_REASON, Submission
 from lambdas.domain.review.desk.task import Answer, Claim, Route, Task, finished
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.errors import ApiError
 
 ON_THE_DESK: tuple[Route, ...] = ("builtin",)
 """Other routes ask people elsewhere; on the embedded stack the desk is their worker portal too
@@ -28,14 +29,16 @@ _AT_ONCE = 50
 """Tasks among which reviewers who get in each other's way choose by chance."""
 MORE_SKIPS = 2
 """Reviewers beyond those wanted who may skip a task before it is given back."""
-MAX_REASON = 500
 
 
-class DeskError(Exception):
+class DeskError(ApiError):
     """A reviewer cannot do this; the message says why, and what to do."""
 
     status = 409
     code = "conflict"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(self.status, self.code, message)
 
 
 class TaskNotFoundError(DeskError):
@@ -87,26 +90,26 @@ def claim(
     now = clock.now()
     claimed: list[Task] = []
     at_hand = 0
-    free = _Crowded(table.next_open(now, reviewer.sub, routes))
+    free = _ScatteredTasks(table.next_open(now, reviewer.sub, routes))
     for task in chain(held_by(table, reviewer, now), free):
-        seat = task.seat_of(reviewer.sub, now)
+        own_claim = task.claim_of(reviewer.sub, now)
         if len(claimed) >= min(count, MAX_CLAIMS, 2 * MAX_CLAIMS - at_hand):
             break
         if task.id in held:
-            # A task with seats for others too is among the free ones.
-            at_hand += 1 if seat else 0
-        elif seat or _may_claim(task, reviewer, now):
-            got = table.replace(task, _seat(task, reviewer, claim_seconds))
-            if got is None:
-                free.spread()
+            # A task that others may claim too is among the free ones.
+            at_hand += 1 if own_claim else 0
+        elif own_claim or _may_claim(task, reviewer, now):
+            own = table.replace(task, _claimed(task, reviewer, claim_seconds))
+            if own is None:
+                free.scatter()
             else:
-                claimed.append(got)
+                claimed.append(own)
     return claimed
 
 
-class _Crowded:
-    """Tasks one after another; once somebody else took one, the next ones in any order. Whoever asks at the
-    same moment sees the same tasks, and would be in the way again."""
+class _ScatteredTasks:
+    """Tasks in their order; once somebody else took one, in any order. Whoever asks at the same moment sees
+    the same tasks, and would be in the way again."""
 
     def __init__(self, tasks: Iterator[Task]) -> None:
         self._tasks = tasks
@@ -119,23 +122,23 @@ class _Crowded:
     def __next__(self) -> Task:
         if not self._next:
             self._next = list(islice(self._tasks, _AT_ONCE))[::-1]
-            self._mix()
+            self._shuffle()
         if not self._next:
             raise StopIteration
         return self._next.pop()
 
-    def spread(self) -> None:
+    def scatter(self) -> None:
         self._in_any_order = True
-        self._mix()
+        self._shuffle()
 
-    def _mix(self) -> None:
+    def _shuffle(self) -> None:
         if self._in_any_order:
             random.shuffle(self._next)
 
 
 def held_by(table: ReviewTable, reviewer: Reviewer, now: str) -> list[Task]:
-    """The tasks that the reviewer has claimed and that nobody else can sit down at."""
-    return [task for task in table.taken(now, reviewer.sub) if task.seat_of(reviewer.sub, now)]
+    """The tasks that the reviewer has claimed and that nobody else can claim."""
+    return [task for task in table.claimed(now, reviewer.sub) if task.claim_of(reviewer.sub, now)]
 
 
 def renew(
@@ -146,7 +149,7 @@ def renew(
     *,
     routes: Collection[Route] = ON_THE_DESK,
 ) -> Claim:
-    """Begin the claim's time anew. A claim that has ended is taken up again if the seat is still free.
+    """Begin the claim's time anew. A claim that has ended is taken up again if nobody else has the task.
 
     Raises:
         DeskError: the task is another's, or nobody's any more.
@@ -154,13 +157,13 @@ def renew(
     task = _open_task(table, id)
     _check_route(task, routes)
     now = clock.now()
-    if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
+    if not task.claim_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
         raise _not_yours(task, reviewer)
-    got = _sit_down(table, id, reviewer, claim_seconds)
-    seat = got.seat_of(reviewer.sub, now) if got else None
-    if seat is None:
+    renewed = _claim_again(table, id, reviewer, claim_seconds)
+    own_claim = renewed.claim_of(reviewer.sub, now) if renewed else None
+    if own_claim is None:
         raise _not_yours(_open_task(table, id), reviewer)
-    return seat
+    return own_claim
 
 
 def release(table: ReviewTable, id: str, reviewer: Reviewer, until: str = "") -> None:
@@ -172,16 +175,16 @@ def release(table: ReviewTable, id: str, reviewer: Reviewer, until: str = "") ->
     """
 
     def released(task: Task) -> Task:
-        seat = task.seat_of(reviewer.sub, clock.now())
-        if task.state != "open" or seat is None or until not in {"", seat.until}:
+        own_claim = task.claim_of(reviewer.sub, clock.now())
+        if task.state != "open" or own_claim is None or until not in {"", own_claim.until}:
             return task
-        return _left(task, reviewer.sub)
+        return _without_claim(task, reviewer.sub)
 
     table.update(id, released)
 
 
 def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> tuple[Task, bool]:
-    """The reviewer does not want this task, and does not get it again. When as many have skipped it as
+    """Leave the task to others for good: the reviewer does not get it again. When as many have skipped it as
     could have answered, and more, it is given back, or the answers that it has have to do.
 
     Returns:
@@ -198,79 +201,79 @@ def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> tuple[
         if reviewer.sub in task.skipped:
             return task
         _check_open(task)
-        if not task.seat_of(reviewer.sub, clock.now()):
+        if not task.claim_of(reviewer.sub, clock.now()):
             raise _not_yours(task, reviewer)
         now = True
-        told = f"{reviewer.name} skipped it: {reason.strip()}"[:MAX_REASON]
-        task = replace(_left(task, reviewer.sub), skipped=(*task.skipped, reviewer.sub), why=told)
+        why = f"{reviewer.name} skipped it: {reason.strip()}"[:MAX_REASON]
+        task = replace(_without_claim(task, reviewer.sub), skipped=(*task.skipped, reviewer.sub), why=why)
         if len(task.skipped) >= task.wanted + MORE_SKIPS:
             if task.answers:
-                return _seated(replace(task, wanted=len(task.answers), declined=True))
-            return finished(
-                task, "given_back", f"declined by {len(task.skipped)} reviewers; the last: {told}"
-            )
+                return _with_availability(replace(task, wanted=len(task.answers), declined=True))
+            return finished(task, "given_back", f"declined by {len(task.skipped)} reviewers; the last: {why}")
         return task
 
     return _there(table.update(id, skipped), id), now
 
 
 def answer(
-    table: ReviewTable, id: str, reviewer: Reviewer, body: Mapping[str, Any], labels: Collection[str]
+    table: ReviewTable, id: str, reviewer: Reviewer, submission: Submission, labels: Collection[str]
 ) -> Task:
-    """Put a reviewer's answer on record: the task with it. Sent again, it is acknowledged again.
+    """Record a reviewer's answer: the task with it. Sent again, it is acknowledged again.
 
     Raises:
         DeskError: the task is done, gone, or not the reviewer's.
-        BadAnswer: the answer cannot be kept.
+        InvalidAnswerError: the answer cannot be kept.
     """
 
     def answered(task: Task) -> Task:
         if (known := task.answer_of(reviewer.sub)) is not None:
             # A label that it names may have been retired since.
-            given = _parsed(body, task, reviewer, {*labels, *_labels_of(known)})
-            if not given.says_the_same(known):
+            repeated = _checked(submission, task, reviewer, {*labels, *_labels_of(known)})
+            if not repeated.says_the_same(known):
                 raise TaskFinishedError("you have answered this task already")
             return task
-        given = judgement(task, reviewer, body, labels, routes=ON_THE_DESK)
-        return with_answers(_left(task, reviewer.sub), (given,))
+        given = check_answer(task, reviewer, submission, labels, routes=ON_THE_DESK)
+        return with_answers(_without_claim(task, reviewer.sub), (given,))
 
     return _there(table.update(id, answered), id)
 
 
-def judgement(
+def check_answer(
     task: Task,
     reviewer: Reviewer,
-    body: Mapping[str, Any],
+    submission: Submission,
     labels: Collection[str],
     *,
     routes: Collection[Route],
 ) -> Answer:
-    """What a reviewer says of a task, if they may say it.
+    """The answer that a reviewer's submission is, if they may give it.
 
     Raises:
         DeskError: the task is done, gone, of another route, or not the reviewer's.
-        BadAnswer: the answer cannot be kept.
+        InvalidAnswerError: the answer cannot be kept.
     """
     _check_open(task)
     _check_route(task, routes)
     now = clock.now()
-    if not task.seat_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
+    if not task.claim_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
         raise _not_yours(task, reviewer)
-    return _parsed(body, task, reviewer, labels)
+    return _checked(submission, task, reviewer, labels)
 
 
-def _parsed(body: Mapping[str, Any], task: Task, reviewer: Reviewer, labels: Collection[str]) -> Answer:
-    return answers.parse_answer(body, task, labels, reviewer=reviewer.sub, name=reviewer.name)
+def _checked(submission: Submission, task: Task, reviewer: Reviewer, labels: Collection[str]) -> Answer:
+    return answers.check_submission(submission, task, labels, reviewer=reviewer.sub, name=reviewer.name)
 
 
 def hand_on(table: ReviewTable, id: str, reviewer: Reviewer) -> Task:
-    """The reviewer has answered, and somebody else tells the answer: the seat is kept until then."""
+    """Mark the task as answered by the reviewer elsewhere: the claim is kept until the answer arrives."""
 
     def handed_on(task: Task) -> Task:
         if task.state != "open" or reviewer.sub in task.seen_by:
             return task
-        seat = Claim(reviewer.sub, reviewer.name, "", "handed_on")
-        return _seated(replace(task, seats=(*_left(task, reviewer.sub).seats, seat)))
+        answered = Claim(reviewer.sub, reviewer.name, "", "handed_on")
+        return _with_availability(
+            replace(task, claims=(*_without_claim(task, reviewer.sub).claims, answered))
+        )
 
     return _there(table.update(id, handed_on), id)
 
@@ -280,8 +283,8 @@ def with_answers(task: Task, given: tuple[Answer, ...]) -> Task:
     kept = {answer.reviewer: answer for answer in task.answers}
     for answer in given:
         kept.setdefault(answer.reviewer, answer)
-    seats = tuple(seat for seat in task.seats if seat.reviewer not in kept)
-    return _seated(replace(task, answers=tuple(kept.values()), seats=seats))
+    claims = tuple(claim for claim in task.claims if claim.reviewer not in kept)
+    return _with_availability(replace(task, answers=tuple(kept.values()), claims=claims))
 
 
 def reassign(table: ReviewTable, id: str, reviewer: Reviewer | None, claim_seconds: int) -> Task:
@@ -294,20 +297,20 @@ def reassign(table: ReviewTable, id: str, reviewer: Reviewer | None, claim_secon
     def reassigned(task: Task) -> Task:
         _check_open(task)
         _check_route(task, ON_THE_DESK)
-        task = replace(task, seats=())
+        task = replace(task, claims=())
         if reviewer is None:
-            return _seated(task)
+            return _with_availability(task)
         if task.answer_of(reviewer.sub):
             raise TaskFinishedError(f"{reviewer.name} has answered this task already")
         skipped = tuple(sub for sub in task.skipped if sub != reviewer.sub)
-        seat = Claim(reviewer.sub, reviewer.name, _until(claim_seconds))
-        return _seated(replace(task, seats=(seat,), skipped=skipped))
+        assigned = Claim(reviewer.sub, reviewer.name, _until(claim_seconds))
+        return _with_availability(replace(task, claims=(assigned,), skipped=skipped))
 
     return _there(table.update(id, reassigned), id)
 
 
 def delete(table: ReviewTable, id: str, by: str) -> Task:
-    """Take a task from the desk; its image stays as it is, and visible.
+    """Delete a task; its image stays as it is, and visible.
 
     Raises:
         DeskError: it is done.
@@ -323,53 +326,55 @@ def delete(table: ReviewTable, id: str, by: str) -> Task:
     return _there(table.update(id, deleted), id)
 
 
-# Seats
+# Claims
 
 
-def _sit_down(table: ReviewTable, id: str, reviewer: Reviewer, claim_seconds: int) -> Task | None:
-    """The task with a seat for the reviewer; None if somebody else was quicker."""
+def _claim_again(table: ReviewTable, id: str, reviewer: Reviewer, claim_seconds: int) -> Task | None:
+    """The task with a new claim of the reviewer; None if somebody else was quicker."""
 
-    def seated(task: Task) -> Task:
+    def claimed(task: Task) -> Task:
         now = clock.now()
-        if task.state != "open" or not (task.seat_of(reviewer.sub, now) or _may_claim(task, reviewer, now)):
+        if task.state != "open" or not (task.claim_of(reviewer.sub, now) or _may_claim(task, reviewer, now)):
             return task
-        return _seat(task, reviewer, claim_seconds)
+        return _claimed(task, reviewer, claim_seconds)
 
-    task = table.update(id, seated)
-    return task if task and task.seat_of(reviewer.sub, clock.now()) else None
+    task = table.update(id, claimed)
+    return task if task and task.claim_of(reviewer.sub, clock.now()) else None
 
 
-def _seat(task: Task, reviewer: Reviewer, claim_seconds: int) -> Task:
-    others = tuple(seat for seat in task.taken(clock.now()) if seat.reviewer != reviewer.sub)
+def _claimed(task: Task, reviewer: Reviewer, claim_seconds: int) -> Task:
+    others = tuple(claim for claim in task.active_claims(clock.now()) if claim.reviewer != reviewer.sub)
     own = Claim(reviewer.sub, reviewer.name, _until(claim_seconds))
-    return _seated(replace(task, seats=(*others, own)))
+    return _with_availability(replace(task, claims=(*others, own)))
 
 
 def _may_claim(task: Task, reviewer: Reviewer, now: str) -> bool:
     if task.route not in ON_THE_DESK and not (task.token or task.execution):
         # No worker was asked yet.
         return False
-    return task.state == "open" and task.free_seats(now) > 0 and reviewer.sub not in task.seen_by
+    return task.state == "open" and task.free_claims(now) > 0 and reviewer.sub not in task.seen_by
 
 
-def _left(task: Task, reviewer: str) -> Task:
-    return _seated(replace(task, seats=tuple(seat for seat in task.seats if seat.reviewer != reviewer)))
+def _without_claim(task: Task, reviewer: str) -> Task:
+    return _with_availability(
+        replace(task, claims=tuple(claim for claim in task.claims if claim.reviewer != reviewer))
+    )
 
 
-def _seated(task: Task) -> Task:
-    """With the moment from which somebody can sit down at it."""
+def _with_availability(task: Task) -> Task:
+    """The task with the moment from which somebody can claim it."""
     now = clock.now()
-    if task.free_seats(now) > 0:
+    if task.free_claims(now) > 0:
         return replace(task, available_at=task.created_at)
-    ends = [seat.until for seat in task.taken(now) if seat.kind != "handed_on"]
+    ends = [claim.until for claim in task.active_claims(now) if claim.kind != "handed_on"]
     return replace(task, available_at=min(ends, default=_NEVER))
 
 
 def _until(claim_seconds: int) -> str:
-    return clock.text(clock.parse(clock.now()) + timedelta(seconds=claim_seconds))
+    return clock.to_iso(clock.parse(clock.now()) + timedelta(seconds=claim_seconds))
 
 
-# Refusals
+# Errors
 
 
 def _open_task(table: ReviewTable, id: str) -> Task:
@@ -388,7 +393,7 @@ def _check_open(task: Task) -> None:
     if task.state == "done":
         raise TaskFinishedError("this task is done; go on to the next")
     if task.state != "open":
-        raise TaskGoneError(f"this task was withdrawn: {task.why}")
+        raise TaskGoneError(f"this task was deleted or given back: {task.why}")
 
 
 def _check_route(task: Task, routes: Collection[Route]) -> None:
@@ -403,7 +408,7 @@ def _not_yours(task: Task, reviewer: Reviewer) -> DeskError:
         return NotClaimedError("you have skipped this task")
     if reviewer.sub in task.seen_by:
         return NotClaimedError("you have answered this task already")
-    names = ", ".join(seat.name for seat in task.taken(clock.now()))
+    names = ", ".join(claim.name for claim in task.active_claims(clock.now()))
     return NotClaimedError(f"{names or 'somebody else'} has this task; claim another")
 
 

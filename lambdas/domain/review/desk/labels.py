@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from boto3.dynamodb.conditions import Key
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import annotation
+from lambdas.domain.shared.dynamodb import query_pages
+from lambdas.domain.shared.errors import ApiError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -39,23 +41,22 @@ _COLOURS = (
 _KEYS = "123456789acdefghijklmopqrtvwxy"
 """Keys of the desk's own are left out: b, n, s, u, z."""
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
-_LOOKED_AT = 500
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_SAMPLED = 500
 """Labelled images whose labels are offered where no model was trained yet."""
 
 
-class InvalidLabelError(ValueError):
+class InvalidLabelError(ApiError):
     """A definition that cannot be kept: the member that is wrong, and what to do."""
 
-    status = 422
-    code = "bad_label"
-
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+        super().__init__(422, "bad_label", message, field)
 
 
 @dataclass(frozen=True)
 class LabelDefinition:
+    """A label as the desk offers it."""
+
     label: str
     colour: str
     key: str = ""
@@ -82,11 +83,14 @@ def usable(definitions: Iterable[LabelDefinition]) -> set[str]:
     return {definition.label for definition in definitions if not definition.retired}
 
 
-def put(table: ReviewTable, label: str, body: dict[str, Any]) -> LabelDefinition:
-    """Define a label, or define it anew: what is not given stays as it was.
+def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefinition:
+    """Define a label, or define it anew.
+
+    Args:
+        changes: by the names of LabelDefinition's members; what is not given stays as it was.
 
     Raises:
-        BadLabel: the definition cannot be kept.
+        InvalidLabelError: the definition cannot be kept.
     """
     try:
         name = annotation.clean_label(label)
@@ -94,10 +98,9 @@ def put(table: ReviewTable, label: str, body: dict[str, Any]) -> LabelDefinition
         raise InvalidLabelError("label", str(error)) from error
     others = [definition for definition in _defined(table) if definition.label != name]
     before = _get(table, name) or LabelDefinition(name, colour="")
-    if unknown := sorted(map(str, set(body) - {"colour", "key", "instruction", "examples", "retired"})):
-        raise InvalidLabelError(unknown[0][:60], "unknown member")
-    facts: dict[str, Any] = {**_checked(body), "label": name}
-    definition = replace(before, **facts)
+    _check(changes)
+    members: dict[str, Any] = {**changes, "examples": tuple(changes.get("examples", before.examples))}
+    definition = replace(before, **members)
     if definition.key and definition.key in {other.key for other in others}:
         raise InvalidLabelError("key", f"the key {definition.key} is another label's")
     if len(others) >= MAX_LABELS:
@@ -108,40 +111,28 @@ def put(table: ReviewTable, label: str, body: dict[str, Any]) -> LabelDefinition
     return definition
 
 
-def _checked(body: dict[str, Any]) -> dict[str, Any]:
+def _check(changes: Mapping[str, Any]) -> None:
     checks = {
         "colour": (_is_colour, "a colour is written #rrggbb"),
         "key": (_is_key, f"a key is empty or one of {_KEYS}"),
-        "instruction": (_is_instruction, f"an instruction is one line of up to {MAX_INSTRUCTION} characters"),
-        "examples": (_are_examples, f"up to {MAX_EXAMPLES} images, each named once, by its SHA-256"),
-        "retired": (lambda value: isinstance(value, bool), "retired is true or false"),
+        "instruction": (str.isprintable, "an instruction is one line of text"),
+        "examples": (_are_examples, "images are named each once, by their SHA-256"),
     }
-    for member, value in body.items():
-        check, told = checks[member]
-        if not check(value):
-            raise InvalidLabelError(member, told)
-    return {**body, "examples": tuple(body["examples"])} if "examples" in body else dict(body)
+    for member, (is_valid, problem) in checks.items():
+        if member in changes and not is_valid(changes[member]):
+            raise InvalidLabelError(member, problem)
 
 
-def _is_colour(value: Any) -> bool:
-    return isinstance(value, str) and (not value or _COLOUR.fullmatch(value) is not None)
+def _is_colour(value: str) -> bool:
+    return not value or _COLOUR.fullmatch(value) is not None
 
 
-def _is_key(value: Any) -> bool:
-    return isinstance(value, str) and (not value or (len(value) == 1 and value in _KEYS))
+def _is_key(value: str) -> bool:
+    return not value or (len(value) == 1 and value in _KEYS)
 
 
-def _is_instruction(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_INSTRUCTION and value.isprintable()
-
-
-def _are_examples(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) <= MAX_EXAMPLES
-        and all(isinstance(one, str) and re.fullmatch(r"[0-9a-f]{64}", one) for one in value)
-        and len(set(value)) == len(value)
-    )
+def _are_examples(images: Sequence[str]) -> bool:
+    return all(map(_SHA256.fullmatch, images)) and len(set(images)) == len(images)
 
 
 def _completed(definitions: list[LabelDefinition]) -> list[LabelDefinition]:
@@ -159,13 +150,8 @@ def _completed(definitions: list[LabelDefinition]) -> list[LabelDefinition]:
 
 
 def _defined(table: ReviewTable) -> Iterator[LabelDefinition]:
-    query: dict[str, Any] = {"KeyConditionExpression": Key("id").eq("labels")}
-    while True:
-        page = table.table.query(**query)
+    for page in query_pages(table.table, {"KeyConditionExpression": Key("id").eq("labels")}):
         yield from map(_definition, page["Items"])
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _get(table: ReviewTable, label: str) -> LabelDefinition | None:
@@ -188,5 +174,5 @@ def _of_models(loop_state: LoopState) -> Iterator[str]:
 
 
 def _of_images(catalogue: Table) -> Iterator[str]:
-    for row in islice(snapshot_rows.labelled(catalogue), _LOOKED_AT):
+    for row in islice(snapshot_rows.labelled(catalogue), _MAX_SAMPLED):
         yield from row.labels

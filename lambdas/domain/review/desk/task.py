@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box, Kind
-
-if TYPE_CHECKING:
-    pass
-
+from lambdas.domain.shared.errors import ApiError
 
 State = Literal["open", "done", "given_back", "deleted"]
 STATES: tuple[State, ...] = ("open", "done", "given_back", "deleted")
@@ -22,20 +19,23 @@ Verdict = Literal["labelled", "nothing", "unusable"]
 
 Route = Literal["builtin", "a2i", "groundtruth"]
 ClaimKind = Literal["claimed", "handed_on"]
-"""The reviewer is at it; the reviewer has answered, and somebody else tells the answer (worker_portal.py)."""
+"""Whether the reviewer has still to answer, or the answer is on its way (worker_portal.py)."""
 
 
-class TaskBusyError(RuntimeError):
+class TaskBusyError(ApiError):
     """Too many others write this task; try again."""
 
-    status = 503
-    code = "busy"
+    def __init__(self, message: str) -> None:
+        super().__init__(503, "busy", message)
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What the champion sees, to be corrected rather than drawn. Confidence from 0 to 100; the box in whole
-    pixels of the upright image, of no size where it is a label of the whole image."""
+    """An object or a label that the champion sees, for reviewers to correct.
+
+    Confidence from 0 to 100; the box in whole pixels of the upright image, of no size where it is a label of
+    the whole image.
+    """
 
     label: str
     confidence: float
@@ -51,6 +51,8 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Suggestions:
+    """What the champion sees on an image."""
+
     boxes: tuple[Suggestion, ...] = ()
     labels: tuple[Suggestion, ...] = ()
 
@@ -67,7 +69,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one reviewer said of the image. Boxes in whole pixels of the upright image."""
+    """One reviewer's answer about the image. Boxes in whole pixels of the upright image."""
 
     reviewer: str
     name: str
@@ -80,7 +82,7 @@ class Answer:
     at: str = ""
 
     def says_the_same(self, other: Answer) -> bool:
-        """Whether this is the other one, sent again."""
+        """Whether this is the other answer, sent again."""
         return (self.reviewer, self.verdict, frozenset(self.boxes), self.labels) == (
             other.reviewer,
             other.verdict,
@@ -106,7 +108,7 @@ class Task:
     route: Route = "builtin"
     wanted: int = 1
     """Answers that it takes; one more whenever reviewers disagree."""
-    seats: tuple[Claim, ...] = ()
+    claims: tuple[Claim, ...] = ()
     answers: tuple[Answer, ...] = ()
     skipped: tuple[str, ...] = ()
     """Reviewers who do not want it."""
@@ -118,7 +120,7 @@ class Task:
     created_at: str = ""
     available_at: str = ""
     finished_at: str = ""
-    outcome: str = ""
+    outcome: Verdict | Literal[""] = ""
     """Of a task that is done: the verdict that holds."""
     token: str = ""
     """Of the execution that waits for it."""
@@ -126,21 +128,25 @@ class Task:
     """Name of the execution that waits for it and others, where it is not the task's own."""
     revision: int = 0
 
-    def seat_of(self, reviewer: str, now: str) -> Claim | None:
+    def claim_of(self, reviewer: str, now: str) -> Claim | None:
         """The reviewer's claim, unless it has ended."""
-        return next((seat for seat in self.claims if seat.reviewer == reviewer and seat.until > now), None)
+        return next(
+            (claim for claim in self.unanswered_claims if claim.reviewer == reviewer and claim.until > now),
+            None,
+        )
 
     @property
-    def claims(self) -> tuple[Claim, ...]:
-        """Seats of reviewers who have not answered."""
-        return tuple(seat for seat in self.seats if seat.kind != "handed_on")
+    def unanswered_claims(self) -> tuple[Claim, ...]:
+        """Claims of reviewers who have not answered."""
+        return tuple(claim for claim in self.claims if claim.kind != "handed_on")
 
-    def taken(self, now: str) -> tuple[Claim, ...]:
-        """The seats that nobody else can have."""
-        return tuple(seat for seat in self.seats if seat.kind == "handed_on" or seat.until > now)
+    def active_claims(self, now: str) -> tuple[Claim, ...]:
+        """The claims that keep others from the task."""
+        return tuple(claim for claim in self.claims if claim.kind == "handed_on" or claim.until > now)
 
-    def free_seats(self, now: str) -> int:
-        return self.wanted - len(self.answers) - len(self.taken(now))
+    def free_claims(self, now: str) -> int:
+        """How many more reviewers can claim it."""
+        return self.wanted - len(self.answers) - len(self.active_claims(now))
 
     def answer_of(self, reviewer: str) -> Answer | None:
         return next((answer for answer in self.answers if answer.reviewer == reviewer), None)
@@ -148,7 +154,7 @@ class Task:
     @property
     def seen_by(self) -> frozenset[str]:
         """Who has answered or skipped it."""
-        handed_on = {seat.reviewer for seat in self.seats if seat.kind == "handed_on"}
+        handed_on = {claim.reviewer for claim in self.claims if claim.kind == "handed_on"}
         return frozenset({answer.reviewer for answer in self.answers} | handed_on | set(self.skipped))
 
 
@@ -157,8 +163,9 @@ def task_id(sha256: str, round: int) -> str:
     return f"{sha256[:20]}-{round}"
 
 
-def finished(task: Task, state: State, why: str = "", outcome: str = "") -> Task:
+def finished(task: Task, state: State, why: str = "", outcome: Verdict | Literal[""] = "") -> Task:
+    """The task as it ends: nobody has claimed it any more."""
     now = clock.now()
     return replace(
-        task, state=state, why=why or task.why, outcome=outcome, seats=(), finished_at=now, available_at=now
+        task, state=state, why=why or task.why, outcome=outcome, claims=(), finished_at=now, available_at=now
     )

@@ -1,9 +1,9 @@
-"""Review tasks: which images wait for a person, who has claimed them, and what was said.
+"""The table of review tasks: which images wait for a person, who has claimed them, and the answers.
 
-One DynamoDB table, keyed by (`id`, `part`). A task's item holds its seats and its answers, and every write
+One DynamoDB table, keyed by (`id`, `part`). A task's item holds its claims and its answers, and every write
 of it is conditional on its `revision`: of two reviewers at once, one is told that the other was quicker.
 
-`available_at` of an open task is when somebody can sit down at it: a claim moves it into the future, as a
+`available_at` of an open task is when somebody can claim it: a claim moves it into the future, as a
 message's visibility timeout does in SQS. So the index `by_state` gives the next tasks, oldest first, and a
 claim that nobody renews ends by itself.
 """
@@ -32,6 +32,7 @@ from lambdas.domain.review.desk.task import (
 )
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.dynamodb import query_pages
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -119,14 +120,14 @@ class ReviewTable:
     # Many tasks
 
     def next_open(self, now: str, reviewer: str, routes: Collection[Route]) -> Iterator[Task]:
-        """Open tasks of these routes that somebody can sit down at and that the reviewer has neither answered
+        """Open tasks of these routes that somebody can claim and that the reviewer has neither answered
         nor skipped, oldest first. Whoever writes one just now may not be seen yet."""
         free = Key("state").eq("open") & Key("available_at").lte(now)
         return self._by_state(free, Attr("route").is_in(list(routes)) & ~Attr("seen").contains(reviewer))
 
-    def taken(self, now: str, reviewer: str = "") -> Iterator[Task]:
-        """Open tasks all of whose seats are taken; those only where the reviewer has one."""
-        held = Attr("sitting").contains(reviewer) if reviewer else None
+    def claimed(self, now: str, reviewer: str = "") -> Iterator[Task]:
+        """Open tasks that nobody else can claim; those only that the reviewer has claimed."""
+        held = Attr("claimants").contains(reviewer) if reviewer else None
         return self._by_state(Key("state").eq("open") & Key("available_at").gt(now), held)
 
     def in_state(self, state: State, *, newest_first: bool = False) -> Iterator[Task]:
@@ -161,7 +162,7 @@ class ReviewTable:
         if limit is not None:
             query["Limit"] = max(1, limit)
         count = 0
-        for page in self._pages(query):
+        for page in query_pages(self.table, query):
             count += int(page["Count"])
             if limit is not None and count >= limit:
                 return limit
@@ -178,16 +179,8 @@ class ReviewTable:
         }
         if wanted:
             query["FilterExpression"] = wanted
-        for page in self._pages(query):
+        for page in query_pages(self.table, query):
             yield from (_task(item) for item in page["Items"])
-
-    def _pages(self, query: dict[str, Any]) -> Iterator[Any]:
-        while True:
-            page = self.table.query(**query)
-            yield page
-            if "LastEvaluatedKey" not in page:
-                return
-            query = {**query, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     # Batches
 
@@ -224,11 +217,11 @@ class ReviewTable:
 
 
 def as_item(task: Task) -> dict[str, Any]:
-    """How the table holds it."""
+    """The task as the table holds it."""
     item = {name: value for name, value in asdict(task).items() if value not in ("", ())}
     # For queries: DynamoDB's filters do not look into the members of a list.
-    sitting = sorted(seat.reviewer for seat in task.claims)
-    return {**_plain(item), "part": _TASK, "seen": sorted(task.seen_by), "sitting": sitting}
+    claimants = sorted(claim.reviewer for claim in task.unanswered_claims)
+    return {**_plain(item), "part": _TASK, "seen": sorted(task.seen_by), "claimants": claimants}
 
 
 def _plain(value: Any) -> Any:
@@ -246,7 +239,7 @@ def _task(item: Mapping[str, Any]) -> Task:
     values = {name: item[name] for name in Task.__dataclass_fields__ if name in item}
     for number in ("width", "height", "wanted", "revision"):
         values[number] = int(values.get(number, 1))
-    values["seats"] = tuple(Claim(**seat) for seat in values.get("seats", ()))
+    values["claims"] = tuple(Claim(**claim) for claim in values.get("claims", ()))
     values["answers"] = tuple(_answer(answer) for answer in values.get("answers", ()))
     values["skipped"] = tuple(values.get("skipped", ()))
     suggested = values.get("suggestions", {})

@@ -1,11 +1,11 @@
-"""From what several reviewers said to what holds: the majority, box by box.
+"""The result of several reviewers' answers: the majority, box by box.
 
 Boxes of different reviewers are of one object where they have one label and overlap enough. An object is
 there if more than half of the reviewers who labelled the image drew it, and its box is the mean of theirs;
 it is not there if fewer than half did. Reviewers disagree while the verdict has no majority, an object was
 drawn by just half of them, or none was by more: then one more is asked, up to twice as many as were wanted
-less one. Then what half of them drew is there, too. Nothing holds that only one of several said: a verdict or
-an object that no two of them have in common; where that leaves nothing, they have come to no result.
+less one. Then what half of them drew is there, too. A verdict or an object that only one of several gave does
+not hold; where that leaves nothing, they have come to no result.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lambdas.domain.shared.annotation import Box
 
 @dataclass(frozen=True)
 class Consolidated:
-    """What holds of an image."""
+    """The result for an image."""
 
     verdict: Verdict
     boxes: tuple[Box, ...] = ()
@@ -44,7 +44,7 @@ def most_answers(wanted: int) -> int:
 
 
 def consolidate(answers: Sequence[Answer], *, final: bool, iou: float) -> Consolidated | Disagreement:
-    """What answers, one or more, come to.
+    """The result of one or more answers.
 
     Args:
         final: no further reviewer is asked. Of verdicts with as many votes, what was labelled counts before
@@ -57,10 +57,10 @@ def consolidate(answers: Sequence[Answer], *, final: bool, iou: float) -> Consol
     # Who answered first decides nothing.
     answers = sorted(answers, key=lambda answer: answer.reviewer)
     verdicts = Counter(answer.verdict for answer in answers)
-    verdict: Verdict = max(get_args(Verdict), key=lambda one: verdicts[one])
+    verdict: Verdict = max(get_args(Verdict), key=lambda candidate: verdicts[candidate])
     votes = verdicts[verdict]
     if (2 * votes <= len(answers) and not final) or votes < 2:
-        return Disagreement("the reviewers do not agree on what the image is: " + _told(verdicts))
+        return Disagreement("the reviewers do not agree on what the image is: " + _counted(verdicts))
     if verdict != "labelled":
         reasons = [answer.reason for answer in answers if answer.verdict == verdict and answer.reason]
         return Consolidated(verdict, reason="; ".join(reasons))
@@ -113,7 +113,7 @@ def _place(box: Box) -> tuple[int, int, str]:
 
 
 def agreement(answer: Answer, result: Consolidated, iou: float) -> float:
-    """How far an answer agrees with what holds, from 0 to 1."""
+    """How far an answer agrees with the result, from 0 to 1."""
     if answer.verdict != result.verdict:
         return 0.0
     if answer.labels or result.labels:
@@ -122,5 +122,5 @@ def agreement(answer: Answer, result: Consolidated, iou: float) -> float:
     return shared_boxes.agreement(answer.boxes, result.boxes, iou)
 
 
-def _told(verdicts: Counter[Verdict]) -> str:
+def _counted(verdicts: Counter[Verdict]) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())

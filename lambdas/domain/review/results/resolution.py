@@ -1,5 +1,4 @@
-"""What follows from a task's answers: they come to a result, the catalogue learns it, the books are kept, the
-execution goes on.
+"""Resolves tasks: the catalogue learns the result of the answers, all is counted, the execution goes on.
 
 Every step can be taken twice, and by anybody: whatever a crash leaves undone, the sweeper has done.
 """
@@ -22,7 +21,7 @@ from lambdas.domain.review.desk.task import Task, TaskBusyError, finished
 from lambdas.domain.review.desk.tasks import ReviewTable, as_item
 from lambdas.domain.review.results import consolidation, precision
 from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
-from lambdas.domain.review.results.reviewer_statistics import _add
+from lambdas.domain.review.results.reviewer_statistics import add_request
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -51,25 +50,27 @@ class Resolver:
     stepfunctions: SFNClient
     tuning: Tuning
 
-    def settle(self, id: str, *, final: bool = False) -> Task | None:
-        """Do all that follows from what is on record of a task: the task, None if there is none.
+    def resolve(self, id: str, *, final: bool = False) -> Task | None:
+        """Do all that follows from a task's answers: the task, None if there is none.
 
         Args:
             final: nobody else will answer: what is there has to do.
         """
         task = self.table.get(id)
-        return self.settle_task(task, final=final) if task else None
+        return self.resolve_task(task, final=final) if task else None
 
-    def settle_task(self, task: Task, *, final: bool = False) -> Task:
-        """The same of a task as it was just read or written."""
+    def resolve_task(self, task: Task, *, final: bool = False) -> Task:
+        """Do all that follows from the answers of a task as it was just read or written."""
         if task.state == "open" and task.answers and (final or len(task.answers) >= task.wanted):
             task = self._consolidate(task, final)
-        return self._tell(task) if task.state != "open" and task.token else task
+        return self._end_execution(task) if task.state != "open" and task.token else task
 
     def give_back(self, id: str, why: str) -> Task | None:
-        """Take an open task from the desk, as nobody else will answer it: the task. Answers that are there
-        come to what they come to; without any, its image waits for the next task, and says why."""
-        task = self.settle(id, final=True)
+        """Give back an open task that nobody else will answer: the task.
+
+        Answers that are there decide; without any, its image waits for the next task, and says why.
+        """
+        task = self.resolve(id, final=True)
         if task is None or task.state != "open":
             return task
 
@@ -77,7 +78,7 @@ class Resolver:
             return finished(now, "given_back", why) if now.state == "open" and not now.answers else now
 
         self.table.update(id, given_back)
-        return self.settle(id, final=True)
+        return self.resolve(id, final=True)
 
     def _consolidate(self, task: Task, final: bool) -> Task:
         most = consolidation.most_answers(self.tuning.review_workers_per_task)
@@ -89,11 +90,11 @@ class Resolver:
         return self._close(task, result)
 
     def _close(self, task: Task, result: Consolidated) -> Task:
-        """The catalogue learns the result, the task is done and the books are kept, all in one transaction:
+        """The catalogue learns the result, the task is done and all is counted, in one transaction:
         nothing is counted twice, and no older result follows a newer one."""
         iou = self.tuning.review_iou
         counts = [*_of_reviewers(task, result, iou), *_of_model(task, result, iou)]
-        books = [{"Update": _add(self.table.table.name, *count)} for count in counts]
+        updates = [{"Update": add_request(self.table.table.name, *count)} for count in counts]
         for attempt in range(_ATTEMPTS):
             image = catalogue_images.get_image(self.catalogue, task.image)
             done, learnt = _done(task, result), None
@@ -101,11 +102,11 @@ class Resolver:
                 done = replace(done, state="given_back", why=f"image {task.image} is not in the catalogue")
             else:
                 learnt = catalogue_images.put_request(self.catalogue, image, _learnt(image, task, result))
-            reasons = self._write([_put(self.table, task, done), *([learnt] if learnt else []), *books])
+            reasons = self._write([_put(self.table, task, done), *([learnt] if learnt else []), *updates])
             if not reasons:
                 return done
             if reasons[0] == _BEATEN:
-                # By another answer, or by somebody who settled this one.
+                # By another answer, or by somebody who resolved this one.
                 return self.table.get(task.id) or task
             time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
         raise TaskBusyError(f"the result of review task {task.id} meets too many others; try again")
@@ -125,7 +126,7 @@ class Resolver:
             return reasons
         return []
 
-    def _tell(self, task: Task) -> Task:
+    def _end_execution(self, task: Task) -> Task:
         """Let the execution that waits for the task go on."""
         try:
             if task.state == "done":
@@ -138,8 +139,8 @@ class Resolver:
         except ClientError as error:
             if error.response["Error"]["Code"] not in ENDED:
                 raise
-        told = self.table.replace(task, replace(task, token=""))
-        return told or self.table.update(task.id, lambda now: replace(now, token="")) or task
+        ended = self.table.replace(task, replace(task, token=""))
+        return ended or self.table.update(task.id, lambda now: replace(now, token="")) or task
 
 
 def _reasons(error: ClientError) -> list[str]:
@@ -150,11 +151,11 @@ def _reasons(error: ClientError) -> list[str]:
     """
     if error.response["Error"]["Code"] != "TransactionCanceledException":
         raise error
-    found = error.response.get("CancellationReasons", [])
-    return [str(reason.get("Code", "None")) for reason in found] or [_BEATEN]
+    reasons = error.response.get("CancellationReasons", [])
+    return [str(reason.get("Code", "None")) for reason in reasons] or [_BEATEN]
 
 
-def needs_settling(task: Task) -> bool:
+def needs_resolving(task: Task) -> bool:
     """Whether a crash left something undone."""
     if task.state == "open":
         return len(task.answers) >= task.wanted

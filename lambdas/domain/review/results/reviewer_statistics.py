@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from boto3.dynamodb.conditions import Key
 
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.review.results.precision import Precision
-
-if TYPE_CHECKING:
-    pass
+from lambdas.domain.shared.dynamodb import query_pages
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What one reviewer has done. Agreement: with what held, of tasks that others answered too; None before
-    there is one."""
+    """What one reviewer has done.
+
+    Agreement: with the results of tasks that others answered too; None before there is one.
+    """
 
     reviewer: str
     name: str
@@ -30,7 +30,8 @@ class Reviewed:
     seconds_per_answer: float | None
 
 
-def _add(table_name: str, id: str, part: str, counted: dict[str, Any]) -> dict[str, Any]:
+def add_request(table_name: str, id: str, part: str, counted: dict[str, Any]) -> dict[str, Any]:
+    """The Update of a transaction that adds to what is counted."""
     names = {f"#{number}": name for number, name in enumerate(counted)}
     values = {f":{number}": Decimal(str(value)) for number, value in enumerate(counted.values())}
     return {
@@ -42,7 +43,7 @@ def _add(table_name: str, id: str, part: str, counted: dict[str, Any]) -> dict[s
     }
 
 
-# The books
+# Counting
 
 
 def note_reviewer(table: ReviewTable, reviewer: str, name: str, *, skipped: int = 0) -> None:
@@ -64,13 +65,12 @@ def reviewed_by(table: ReviewTable, reviewer: str) -> dict[str, Any]:
 def known_reviewers(table: ReviewTable) -> list[tuple[str, str]]:
     """Everybody who has been at the desk: subject and name."""
     query: dict[str, Any] = {"KeyConditionExpression": Key("id").eq("reviewers")}
-    found: list[tuple[str, str]] = []
-    while True:
-        page = table.table.query(**query)
-        found += [(str(item["part"]), str(item["name"])) for item in page["Items"]]
-        if "LastEvaluatedKey" not in page:
-            return sorted(found, key=lambda one: one[1])
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    known = [
+        (str(item["part"]), str(item["name"]))
+        for page in query_pages(table.table, query)
+        for item in page["Items"]
+    ]
+    return sorted(known, key=lambda reviewer: reviewer[1])
 
 
 def reviewers(table: ReviewTable, ids: Iterable[tuple[str, str]]) -> list[Reviewed]:

@@ -1,4 +1,4 @@
-"""Reviews by Amazon Augmented AI: one human loop asks for one task, and tells its end by an event.
+"""Reviews by Amazon Augmented AI: one human loop for each task, whose end is an event.
 
 Names and limits are those of the API's model (botocore's `sagemaker-a2i-runtime`). What a loop writes:
 https://docs.aws.amazon.com/sagemaker/latest/dg/a2i-output-data.html . The event of its end:
@@ -49,7 +49,7 @@ class OtherLoopError(RouteError):
 
 
 class NoAnswersError(RouteError):
-    """Nobody answered, or nothing that anybody said can be used."""
+    """Nobody answered, or no answer can be used."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class LoopChange:
     loop: str
     status: LoopStatus
     output: tuple[str, str] | None
-    """Bucket and key of what the workers said; of a completed loop."""
+    """Bucket and key of the workers' answers; of a completed loop."""
     reason: str
     """Why it is not completed, for people; empty if it is."""
 
@@ -71,6 +71,8 @@ class LoopChange:
 
 @dataclass(frozen=True)
 class LoopAnswers:
+    """The answers of a human loop's workers."""
+
     answers: tuple[Answer, ...]
     refused: tuple[str, ...]
     """Of each worker whose answer cannot be used: who, and why."""
@@ -121,7 +123,7 @@ def start_loop(
         ARN of the human loop.
 
     Raises:
-        LabelsUnusable: workers cannot choose from these labels.
+        UnusableLabelsError: workers cannot choose from these labels.
         RouteError: A2I refuses the loop, or one of this name has ended already.
         ClientError: A2I or S3 cannot answer now, or this function may not ask them.
     """
@@ -150,11 +152,11 @@ def start_loop(
 
 def _running(a2i: Any, name: str) -> str:
     """ARN of the loop that has the name already: of the same task, started before labels or words changed."""
-    found = a2i.describe_human_loop(HumanLoopName=name)
-    if found["HumanLoopStatus"] != "InProgress":
-        status = found["HumanLoopStatus"]
+    loop = a2i.describe_human_loop(HumanLoopName=name)
+    status = loop["HumanLoopStatus"]
+    if status != "InProgress":
         raise RouteError(f"human loop {name} is {status} already: open the image's review again")
-    return str(found["HumanLoopArn"])
+    return str(loop["HumanLoopArn"])
 
 
 def _input_content(task: Task, labels: Sequence[str], image: str, instructions: str) -> str:
@@ -193,8 +195,8 @@ def _suggested_boxes(task: Task, labels: Sequence[str]) -> list[dict[str, Any]]:
 
 def _hint(task: Task, labels: Sequence[str]) -> str:
     if task.kind == "detection":
-        there = _suggested_boxes(task, labels)
-        return "Correct or remove the boxes that are there already: a model suggested them." if there else ""
+        boxes = _suggested_boxes(task, labels)
+        return "Correct or remove the boxes that are there already: a model suggested them." if boxes else ""
     names = [suggested.label for suggested in task.suggestions.labels if suggested.label in labels]
     return f"A model suggests: {', '.join(names)}." if names else ""
 
@@ -213,7 +215,7 @@ def stop_loop(a2i: Any, deployment: str, task_id: str) -> None:
 
 
 def status_change(event: Mapping[str, Any], deployment: str) -> LoopChange | None:
-    """What an event of EventBridge says; None if it is of a loop that this deployment did not start.
+    """The status change in an event of EventBridge; None of a loop that this deployment did not start.
 
     Raises:
         RouteError: it is no status change of a human loop.
@@ -242,14 +244,14 @@ def describe_loop(a2i: Any, deployment: str, task_id: str) -> LoopChange | None:
     """How the loop of a task stands; None if there is none."""
     name = loop_name(deployment, task_id)
     try:
-        found = a2i.describe_human_loop(HumanLoopName=name)
+        loop = a2i.describe_human_loop(HumanLoopName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return None
         raise
-    output = found.get("HumanLoopOutput", {}).get("OutputS3Uri")
-    failure = found.get("FailureCode"), found.get("FailureReason")
-    return _change(task_id, name, found["HumanLoopStatus"], output, failure)
+    output = loop.get("HumanLoopOutput", {}).get("OutputS3Uri")
+    failure = loop.get("FailureCode"), loop.get("FailureReason")
+    return _change(task_id, name, loop["HumanLoopStatus"], output, failure)
 
 
 def _change(
@@ -265,7 +267,7 @@ def _change(
     return LoopChange(task_id, name, status, bucket_and_key(output) if output else None, reason)
 
 
-# What the workers said
+# The workers' answers
 
 
 def read_output(s3: S3Client, change: LoopChange) -> bytes:
@@ -278,21 +280,21 @@ def read_output(s3: S3Client, change: LoopChange) -> bytes:
     if change.output is None:
         raise RouteError(change.reason or f"human loop {change.loop} has no output")
     bucket, key = change.output
-    found = get_object(s3, bucket, key)
-    if found["ContentLength"] > MAX_OUTPUT_BYTES:
+    stored = get_object(s3, bucket, key)
+    if stored["ContentLength"] > MAX_OUTPUT_BYTES:
         raise RouteError(f"s3://{bucket}/{key} has more than {MAX_OUTPUT_BYTES} bytes")
-    return found["Body"].read()
+    return stored["Body"].read()
 
 
 def answers_of(output: bytes, task: Task, labels: Sequence[str], *, deployment: str) -> LoopAnswers:
-    """What the workers of a loop said, in the order in which they submitted it.
+    """The answers of a loop's workers, in the order in which they were submitted.
 
     Labels that the loop was asked with count too: one may have been retired while the workers worked.
 
     Raises:
-        NotJson: the output is no JSON object with answers.
-        OtherLoop: it is of another human loop.
-        NoAnswers: nobody answered, or nothing that was answered can be used; says why of each worker.
+        NotJsonError: the output is no JSON object with answers.
+        OtherLoopError: it is of another human loop.
+        NoAnswersError: nobody answered, or nothing that was answered can be used; says why of each worker.
     """
     document = _document(output)
     name = loop_name(deployment, task.id)
@@ -300,29 +302,29 @@ def answers_of(output: bytes, task: Task, labels: Sequence[str], *, deployment: 
         raise OtherLoopError(
             f"the output is of human loop {document.get('humanLoopName')!r}, not of {name!r}"
         )
-    given = document.get("humanAnswers")
-    if not isinstance(given, list):
+    submitted = document.get("humanAnswers")
+    if not isinstance(submitted, list):
         raise NotJsonError(f"the output of {name} has no list humanAnswers")
-    if not given:
+    if not submitted:
         raise NoAnswersError(f"human loop {name} ended without any answer")
-    known = _asked_with(document) | set(labels)
+    known = _labels_asked_with(document) | set(labels)
     answers: list[Answer] = []
     refused: list[str] = []
-    for number, one in enumerate(given, 1):
+    for number, item in enumerate(submitted, 1):
         try:
-            answers.append(_answer(one, number, task, known))
-        except WorkerAnswerError as bad:
-            refused.append(f"answer {number} ({_worker(one, number)[0]}): {bad}")
+            answers.append(_answer(item, number, task, known))
+        except WorkerAnswerError as error:
+            refused.append(f"answer {number} ({_worker(item, number)[0]}): {error}")
     if not answers:
         raise NoAnswersError(f"human loop {name}: no answer can be used: {'; '.join(refused)}")
     return LoopAnswers(tuple(sorted(answers, key=lambda answer: answer.at)), tuple(refused))
 
 
-def _asked_with(document: Mapping[str, Any]) -> set[str]:
+def _labels_asked_with(document: Mapping[str, Any]) -> set[str]:
     content = document.get("inputContent")
     labels = content.get("labels") if isinstance(content, dict) else None
-    found = {label for label in labels if isinstance(label, str)} if isinstance(labels, list) else set()
-    return found - {worker_answers.NOTHING}
+    names = {label for label in labels if isinstance(label, str)} if isinstance(labels, list) else set()
+    return names - {worker_answers.NOTHING}
 
 
 def _document(output: bytes) -> dict[str, Any]:
@@ -338,28 +340,29 @@ def _document(output: bytes) -> dict[str, Any]:
 def _answer(given: Any, number: int, task: Task, labels: Collection[str]) -> Answer:
     if not isinstance(given, dict) or not isinstance(content := given.get("answerContent"), dict):
         raise WorkerAnswerError("has no object answerContent")
-    judgement = _judgement(content, task, labels)
+    worker_answer = _worker_answer(content, task, labels)
     reviewer, name = _worker(given, number)
     return worker_answers.answer(
-        judgement, reviewer, name, seconds=_seconds(given), at=_moment(given.get("submissionTime"))
+        worker_answer, reviewer, name, seconds=_seconds(given), at=_moment(given.get("submissionTime"))
     )
 
 
-def _judgement(content: Mapping[str, Any], task: Task, labels: Collection[str]) -> WorkerAnswer:
-    """What a worker's form says, whatever its element is called: a flow definition's template may be own."""
-    said = [value for value in content.values() if isinstance(value, dict)]
+def _worker_answer(content: Mapping[str, Any], task: Task, labels: Collection[str]) -> WorkerAnswer:
+    """The answer in a worker's form, whatever its element is called: a flow definition may have a template
+    of its own."""
+    elements = [value for value in content.values() if isinstance(value, dict)]
     if task.kind == "detection":
-        drawn = [value for value in said if "boundingBoxes" in value]
+        drawn = [value for value in elements if "boundingBoxes" in value]
         if len(drawn) != 1:
             raise WorkerAnswerError(f"answerContent has {len(drawn)} answers of a crowd-bounding-box, not 1")
-        seen = drawn[0].get("inputImageProperties")
-        size = (seen.get("width"), seen.get("height")) if isinstance(seen, dict) else (None, None)
+        shown = drawn[0].get("inputImageProperties")
+        size = (shown.get("width"), shown.get("height")) if isinstance(shown, dict) else (None, None)
         return worker_answers.of_boxes(drawn[0]["boundingBoxes"], size, (task.width, task.height), labels)
-    chosen = [value for value in said if "labels" in value or "label" in value]
+    chosen = [value for value in elements if "labels" in value or "label" in value]
     if len(chosen) != 1:
         raise WorkerAnswerError(f"answerContent has {len(chosen)} answers of a crowd-image-classifier, not 1")
-    one = chosen[0]
-    return worker_answers.of_labels(one["labels"] if "labels" in one else [one["label"]], labels)
+    (choice,) = chosen
+    return worker_answers.of_labels(choice["labels"] if "labels" in choice else [choice["label"]], labels)
 
 
 def _worker(given: Any, number: int) -> tuple[str, str]:
@@ -373,7 +376,7 @@ def _worker(given: Any, number: int) -> tuple[str, str]:
 
 
 def _seconds(given: Mapping[str, Any]) -> float:
-    """How long the worker worked; 0 if the output does not say it."""
+    """How long the worker worked; 0 if the output does not say."""
     spent = given.get("timeSpentInSeconds")
     if isinstance(spent, bool) or not isinstance(spent, int | float) or not 0 <= spent < math.inf:
         return 0.0
@@ -382,6 +385,6 @@ def _seconds(given: Mapping[str, Any]) -> float:
 
 def _moment(text: Any) -> str:
     try:
-        return clock.text(clock.parse(text))
+        return clock.to_iso(clock.parse(text))
     except (AttributeError, TypeError, ValueError) as error:
         raise WorkerAnswerError(f"submissionTime is {text!r}, which is no time"[:200]) from error

@@ -23,10 +23,10 @@ class RouteError(Exception):
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
     """Raises RouteError unless the URI reads s3://bucket/key."""
-    found = _S3_URI.fullmatch(uri)
-    if found is None:
+    match = _S3_URI.fullmatch(uri)
+    if match is None:
         raise RouteError(f"{uri!r} does not read s3://bucket/key")
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def get_object(s3: S3Client, bucket: str, key: str) -> GetObjectOutputTypeDef:

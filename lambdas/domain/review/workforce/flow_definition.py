@@ -24,7 +24,7 @@ _POLL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Flow:
-    """What a flow definition is made with."""
+    """The properties of a flow definition."""
 
     name: str
     """Of its human task UI too."""
@@ -89,10 +89,12 @@ def _unless(code: str, call: Callable[[], Any]) -> None:
 
 def _active(sagemaker: Any, name: str, deadline: float) -> str:
     while True:
-        found = sagemaker.describe_flow_definition(FlowDefinitionName=name)
-        status = found["FlowDefinitionStatus"]
+        described = sagemaker.describe_flow_definition(FlowDefinitionName=name)
+        status = described["FlowDefinitionStatus"]
         if status == "Active":
-            return str(found["FlowDefinitionArn"])
+            return str(described["FlowDefinitionArn"])
         if status != "Initializing" or time.monotonic() > deadline:
-            raise RouteError(f"flow definition {name} is {status}: {found.get('FailureReason', 'no reason')}")
+            raise RouteError(
+                f"flow definition {name} is {status}: {described.get('FailureReason', 'no reason')}"
+            )
         time.sleep(_POLL_SECONDS)

@@ -1,8 +1,8 @@
-"""Reviews by Amazon SageMaker Ground Truth: one labeling job asks for a batch of tasks.
+"""Reviews by Amazon SageMaker Ground Truth: one labeling job for each batch of tasks.
 
 What a job takes is in the API's model (botocore's `sagemaker`, CreateLabelingJob), what it writes on
 https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html . The functions that AWS runs before and
-after the workers are in `groundtruth_functions`.
+after the workers are in ground_truth_lambdas.py.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ MAX_TASK_SECONDS = 8 * 3600
 """Both from the model; the second is that of image labeling jobs."""
 MIN_AVAILABLE_SECONDS, MAX_AVAILABLE_SECONDS = 60, 30 * 24 * 3600
 """TaskAvailabilityLifetimeInSeconds of a private workforce: the model's text."""
-MAX_LOOKS = 2000
-"""At a job while it runs. Each takes 9 events of the execution's history, which holds 25,000:
+MAX_POLLS = 2000
+"""Of a job while it runs. Each takes 9 events of the execution's history, which holds 25,000:
 https://docs.aws.amazon.com/step-functions/latest/dg/bp-history-limit.html"""
 DOCUMENT_VERSION = "2018-11-28"
 """Of a label category configuration file; the model's text of LabelCategoryConfigS3Uri."""
@@ -88,6 +88,8 @@ class JobSettings:
 
 @dataclass(frozen=True)
 class JobStatus:
+    """How a labeling job stands."""
+
     state: State
     output: tuple[str, str] | None
     """Bucket and key of the output manifest, if there is one: also of a job that was stopped."""
@@ -144,7 +146,7 @@ def start_job(  # noqa: PLR0917 two services, and all that makes a job
         the labeling job's name.
 
     Raises:
-        LabelsUnusable: workers cannot choose from these labels.
+        UnusableLabelsError: workers cannot choose from these labels.
         RouteError: the batch cannot be a job, or Ground Truth refuses it.
         ClientError: SageMaker or S3 cannot answer now, or this function may not ask them.
     """
@@ -238,25 +240,25 @@ def job_status(sagemaker: Any, name: str) -> JobStatus:
         ClientError: SageMaker cannot answer now.
     """
     try:
-        found = sagemaker.describe_labeling_job(LabelingJobName=name)
+        job = sagemaker.describe_labeling_job(LabelingJobName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFound":
             raise RouteError(f"there is no labeling job {name}") from error
         raise
-    status = found["LabelingJobStatus"]
+    status = job["LabelingJobStatus"]
     if status not in _STATES:
         raise RouteError(f"labeling job {name} is {status!r}, which is no status of Ground Truth")
-    uri = found.get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
+    uri = job.get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
     state = _STATES[status]
     reason = ""
     if state in ("failed", "stopped"):
-        reason = ": ".join(filter(None, [f"labeling job {name} {status}", found.get("FailureReason")]))
+        reason = ": ".join(filter(None, [f"labeling job {name} {status}", job.get("FailureReason")]))
     return JobStatus(state, bucket_and_key(uri) if uri else None, reason)
 
 
-def seconds_between_looks(poll_seconds: int, timeout_seconds: int) -> int:
-    """How long to wait before looking at a job again, if its images wait so long for workers."""
-    return max(poll_seconds, -(-available_seconds(timeout_seconds) // MAX_LOOKS))
+def seconds_between_polls(poll_seconds: int, timeout_seconds: int) -> int:
+    """How long to wait before a job is polled again, if its images wait so long for workers."""
+    return max(poll_seconds, -(-available_seconds(timeout_seconds) // MAX_POLLS))
 
 
 def stop_job(sagemaker: Any, name: str) -> None:
@@ -269,7 +271,7 @@ def stop_job(sagemaker: Any, name: str) -> None:
             raise
 
 
-# What the workers said
+# The workers' answers
 
 
 def labels_of(s3: S3Client, bucket: str, batch_id: str) -> list[str]:
@@ -279,8 +281,8 @@ def labels_of(s3: S3Client, bucket: str, batch_id: str) -> list[str]:
         RouteError: the batch was never started.
         ClientError: S3 cannot give them now.
     """
-    found = get_object(s3, bucket, f"{PREFIX}{batch_id}/{LABELS_FILE}")["Body"].read()
-    names = [str(one["label"]) for one in json.loads(found)["labels"]]
+    categories = json.loads(get_object(s3, bucket, f"{PREFIX}{batch_id}/{LABELS_FILE}")["Body"].read())
+    names = [str(category["label"]) for category in categories["labels"]]
     return [name for name in names if name != worker_answers.NOTHING]
 
 
@@ -298,7 +300,7 @@ def read_output(s3: S3Client, status: JobStatus) -> Iterator[bytes]:
 def answers_of(
     chunks: Iterable[bytes], tasks: Sequence[Task], labels: Sequence[str]
 ) -> dict[str, Answer | Unanswered]:
-    """What an output manifest says of every task of its batch, by task id.
+    """The answer to every task of a batch, by task id, from the output manifest of its job.
 
     A line as it was put in is of an image that nobody labelled in time.
 
@@ -306,18 +308,18 @@ def answers_of(
         RouteError: it is no output manifest of this batch.
     """
     by_id = {task.id: task for task in tasks}
-    said: dict[str, Answer | Unanswered] = {}
+    answers: dict[str, Answer | Unanswered] = {}
     lines = 0
     for number, text in manifests.numbered_lines(chunks):
         lines += 1
         line = _line(number, text)
         task = by_id.get(str(line.get(TASK_ATTRIBUTE)))
         if task is not None:
-            said[task.id] = _said(line, task, labels)
-    if lines and not said:
+            answers[task.id] = _answer(line, task, labels)
+    if lines and not answers:
         raise RouteError("no line of the output manifest is of a task of this batch")
     missing = Unanswered("missing", "the output manifest has no line of it")
-    return {id: said.get(id, missing) for id in by_id}
+    return {id: answers.get(id, missing) for id in by_id}
 
 
 def _line(number: int, text: bytes) -> dict[str, Any]:
@@ -330,7 +332,7 @@ def _line(number: int, text: bytes) -> dict[str, Any]:
     return line
 
 
-def _said(line: Mapping[str, Any], task: Task, labels: Sequence[str]) -> Answer | Unanswered:
+def _answer(line: Mapping[str, Any], task: Task, labels: Sequence[str]) -> Answer | Unanswered:
     metadata = line.get(f"{ATTRIBUTE}-metadata")
     if isinstance(metadata, dict) and "failure-reason" in metadata:
         return Unanswered("failed", str(metadata["failure-reason"]))
@@ -339,22 +341,24 @@ def _said(line: Mapping[str, Any], task: Task, labels: Sequence[str]) -> Answer 
     try:
         if not isinstance(metadata, dict):
             raise WorkerAnswerError(f"{ATTRIBUTE}-metadata has to be an object")
-        judgement = _judgement(line[ATTRIBUTE], metadata, task, labels)
+        worker_answer = _worker_answer(line[ATTRIBUTE], metadata, task, labels)
         at = _moment(metadata.get("creation-date"))
-    except WorkerAnswerError as bad:
-        return Unanswered("bad_answer", str(bad))
-    return worker_answers.answer(judgement, "groundtruth", "Ground Truth", seconds=0.0, at=at)
+    except WorkerAnswerError as error:
+        return Unanswered("bad_answer", str(error))
+    return worker_answers.answer(worker_answer, "groundtruth", "Ground Truth", seconds=0.0, at=at)
 
 
-def _judgement(value: Any, metadata: Mapping[str, Any], task: Task, labels: Sequence[str]) -> WorkerAnswer:
-    kind, found = metadata.get("type"), task.kind
-    if found == "detection" and kind == manifests.DETECTION_TYPE:
+def _worker_answer(
+    value: Any, metadata: Mapping[str, Any], task: Task, labels: Sequence[str]
+) -> WorkerAnswer:
+    type = metadata.get("type")
+    if task.kind == "detection" and type == manifests.DETECTION_TYPE:
         return _boxes(value, metadata, task, labels)
-    if found == "classification" and kind == _MULTILABEL_TYPE:
+    if task.kind == "classification" and type == _MULTILABEL_TYPE:
         return worker_answers.of_labels(_names(value, metadata), labels)
-    if found == "classification" and kind == manifests.CLASSIFICATION_TYPE:
+    if task.kind == "classification" and type == manifests.CLASSIFICATION_TYPE:
         return worker_answers.of_labels([metadata.get("class-name")], labels)
-    raise WorkerAnswerError(f"type {kind!r} is no answer to a {found}"[:200])
+    raise WorkerAnswerError(f"type {type!r} is no answer to a {task.kind}"[:200])
 
 
 def _boxes(value: Any, metadata: Mapping[str, Any], task: Task, labels: Sequence[str]) -> WorkerAnswer:
@@ -364,8 +368,8 @@ def _boxes(value: Any, metadata: Mapping[str, Any], task: Task, labels: Sequence
     size = sizes[0] if isinstance(sizes, list) and sizes and isinstance(sizes[0], dict) else {}
     names = _class_map(metadata)
     items = [
-        {**one, "label": names.get(str(one.get("class_id")))} if isinstance(one, dict) else one
-        for one in annotations
+        {**item, "label": names.get(str(item.get("class_id")))} if isinstance(item, dict) else item
+        for item in annotations
     ]
     drawn_on = size.get("width"), size.get("height")
     return worker_answers.of_boxes(items, drawn_on, (task.width, task.height), labels)
@@ -388,6 +392,6 @@ def _class_map(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 def _moment(text: Any) -> str:
     """Ground Truth writes UTC without saying so."""
     try:
-        return clock.text(clock.parse(f"{str(text).removesuffix('Z')}Z"))
+        return clock.to_iso(clock.parse(f"{str(text).removesuffix('Z')}Z"))
     except ValueError as error:
         raise WorkerAnswerError(f"creation-date is {text!r}, which is no time"[:200]) from error

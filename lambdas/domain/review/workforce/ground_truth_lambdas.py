@@ -35,7 +35,7 @@ NAMES: Mapping[Kind, str] = {"detection": "BoundingBox", "classification": "Imag
 
 @dataclass(frozen=True)
 class Functions:
-    """ARNs."""
+    """ARNs of the functions before and after the workers."""
 
     before: str
     """Makes of a line of the input manifest what a worker sees."""

@@ -1,4 +1,4 @@
-"""What workers say with Amazon's crowd HTML elements, read into boxes and labels.
+"""Reads workers' answers, given with Amazon's crowd HTML elements, into boxes and labels.
 
 The elements and what they answer:
 https://docs.aws.amazon.com/sagemaker/latest/dg/sms-ui-template-crowd-bounding-box.html
@@ -38,7 +38,7 @@ class UnusableLabelsError(RouteError):
 
 
 class WorkerAnswerError(ValueError):
-    """What one worker said cannot be used; says why."""
+    """One worker's answer cannot be used; says why."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class WorkerAnswer:
 
 
 def check_labels(labels: Sequence[str], kind: Kind) -> None:
-    """Raises LabelsUnusable unless workers can choose from these."""
+    """Raises UnusableLabelsError unless workers can choose from these."""
     if not labels:
         raise UnusableLabelsError("there is no label to choose from: define labels on the review desk first")
     if NOTHING in labels:
@@ -80,7 +80,7 @@ def of_boxes(
         size: width and height of the image upright, in pixels.
 
     Raises:
-        BadJudgement: they cannot be boxes on this image.
+        WorkerAnswerError: they cannot be boxes on this image.
     """
     if not isinstance(items, list):
         raise WorkerAnswerError(f"boundingBoxes has to be a list, not {_shown(items)}")
@@ -103,7 +103,7 @@ def of_labels(names: Any, labels: Iterable[str]) -> WorkerAnswer:
     """The image-level labels of one answer; NOTHING alone, or no label: nothing.
 
     Raises:
-        BadJudgement: they are not among `labels`, or contradict each other.
+        WorkerAnswerError: they are not among `labels`, or contradict each other.
     """
     if not isinstance(names, list):
         raise WorkerAnswerError(f"labels have to be a list, not {_shown(names)}")
@@ -117,8 +117,8 @@ def of_labels(names: Any, labels: Iterable[str]) -> WorkerAnswer:
     return WorkerAnswer("labelled", labels=tuple(sorted(chosen)))
 
 
-def answer(judgement: WorkerAnswer, reviewer: str, name: str, *, seconds: float, at: str) -> Answer:
-    """A judgement as a reviewer's answer.
+def answer(worker_answer: WorkerAnswer, reviewer: str, name: str, *, seconds: float, at: str) -> Answer:
+    """A worker's answer as a reviewer's.
 
     Args:
         seconds: that the worker worked.
@@ -127,9 +127,9 @@ def answer(judgement: WorkerAnswer, reviewer: str, name: str, *, seconds: float,
     return Answer(
         reviewer=reviewer,
         name=name,
-        verdict=judgement.verdict,
-        boxes=judgement.boxes,
-        labels=judgement.labels,
+        verdict=worker_answer.verdict,
+        boxes=worker_answer.boxes,
+        labels=worker_answer.labels,
         seconds=seconds,
         at=at,
     )
@@ -142,9 +142,9 @@ def _box(item: Any, number: int, size: tuple[int, int], known: frozenset[str]) -
         label = _label(item.get("label"), known)
         sides = [box_parsing.number(item.get(side), side) for side in _SIDES]
         box = entries.whole(box_parsing.of_sides(label, sides[0], sides[1], sides[2], sides[3], size=size))
-    except (AnnotationError, WorkerAnswerError) as bad:
-        why = bad.detail if isinstance(bad, AnnotationError) else bad
-        raise WorkerAnswerError(f"box {number}: {why}") from bad
+    except (AnnotationError, WorkerAnswerError) as error:
+        why = error.detail if isinstance(error, AnnotationError) else error
+        raise WorkerAnswerError(f"box {number}: {why}") from error
     return _checked(box, number, size)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,6 @@ from local.engine.quotas import Quotas
 from local.engine.storage.entries import Entry
 from local.engine.training.trainer import LocalTrainer
 from tests.fixtures.engine import BUCKET, Bench, Everybody, boxed, classified, eventually
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
 
 
 def test_a_dataset_keeps_its_lines_counts_them_and_lists_its_labels(bench: Bench) -> None:

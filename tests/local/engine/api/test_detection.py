@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import shutil
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +13,7 @@ from PIL import Image
 
 from local.engine import errors, quotas
 from local.engine.model_directory import version_directory
-from tests.fixtures.engine import BUCKET, Bench, Everybody, FakeModel, picture
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
-
-
-def sent(body: bytes) -> dict[str, bytes]:
-    return {"Bytes": base64.b64encode(body)}
+from tests.fixtures.engine import BUCKET, Bench, Everybody, FakeModel, picture, sent
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,7 @@ import pytest
 from local.engine import errors, faults
 from local.engine.quotas import Quotas
 from local.engine.training.trainer import LocalTrainer
-from tests.fixtures.engine import BUCKET, Bench, Everybody, boxed, classified, eventually, picture
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.close()
-
-
-def sent(body: bytes) -> dict[str, bytes]:
-    return {"Bytes": base64.b64encode(body)}
+from tests.fixtures.engine import BUCKET, Bench, Everybody, boxed, classified, eventually, picture, sent
 
 
 def test_a_training_leaves_its_results_where_they_are_documented(bench: Bench) -> None:

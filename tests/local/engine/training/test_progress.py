@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -144,13 +144,6 @@ def test_a_child_that_is_cut_off_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 # What users read
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    opened = Bench(tmp_path)
-    yield opened
-    opened.close()
 
 
 def test_a_version_in_training_says_how_far_it_is(bench: Bench) -> None:

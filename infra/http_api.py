@@ -1,0 +1,155 @@
+"""The HTTP API: its routes, the functions that answer them, and the authorizer before every one."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra import embedded
+from infra.deployment import NAMED_AT_START, executions_of
+from infra.handler import Handler, log_group_of
+from infra.rekognition_project import RekognitionProject
+from infra.review import Review
+from infra.routes import ROUTES
+from infra.step import SharedResources, Step
+
+
+class HttpApi(Step):
+    """API Gateway's HTTP API before the functions desk, admin and console."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        shared: SharedResources,
+        *,
+        project: RekognitionProject,
+        review: Review,
+    ) -> None:
+        environment = review.environment | {
+            "PROJECT_ARN": project.arn,
+            "RETRAIN_MACHINE_ARN": shared.deployment.state_machine_arn("retrain"),
+        }
+        super().__init__(scope, id, shared, environment)
+        self._project, self._review = project, review
+        self._api = self._http_api()
+        self.host = f"{self._api.ref}.execute-api.{shared.deployment.stack.region}.amazonaws.com"
+
+    def add_routes(self, *, issuer: str, audience: str) -> None:
+        """Add every route, with the authorizer that lets only tokens of this issuer and audience through."""
+        authorizer = apigateway.CfnAuthorizer(
+            self,
+            "Authorizer",
+            api_id=self._api.ref,
+            name="people",
+            authorizer_type="JWT",
+            identity_source=["$request.header.Authorization"],
+            jwt_configuration=apigateway.CfnAuthorizer.JWTConfigurationProperty(
+                issuer=issuer, audience=[audience]
+            ),
+        )
+        for name, routes in ROUTES.items():
+            target = self._integration(name)
+            for number, route in enumerate(routes):
+                apigateway.CfnRoute(
+                    self,
+                    f"{name.capitalize()}Route{number}",
+                    api_id=self._api.ref,
+                    route_key=route,
+                    authorization_type="JWT",
+                    authorizer_id=authorizer.ref,
+                    target=f"integrations/{target.ref}",
+                )
+
+    def _http_api(self) -> apigateway.CfnApi:
+        api = apigateway.CfnApi(
+            self,
+            "Api",
+            name=self.deployment.named("console"),
+            protocol_type="HTTP",
+            description="What the console asks; every route needs a token",
+        )
+        logs = log_group_of(self, self.deployment)
+        apigateway.CfnStage(
+            self,
+            "Stage",
+            api_id=api.ref,
+            stage_name="$default",
+            auto_deploy=True,
+            access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
+                destination_arn=logs.log_group_arn,
+                format=json.dumps(
+                    {
+                        "requestId": "$context.requestId",
+                        "at": "$context.requestTime",
+                        "route": "$context.routeKey",
+                        "status": "$context.status",
+                        "who": "$context.authorizer.claims.sub",
+                        "milliseconds": "$context.responseLatency",
+                        "error": "$context.error.message",
+                    }
+                ),
+            ),
+            default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
+                throttling_rate_limit=200, throttling_burst_limit=400
+            ),
+        )
+        return api
+
+    def _integration(self, name: str) -> apigateway.CfnIntegration:
+        handler = {"desk": self._desk, "admin": self._admin, "console": self._console}[name]()
+        integration = apigateway.CfnIntegration(
+            self,
+            f"{name.capitalize()}Integration",
+            api_id=self._api.ref,
+            integration_type="AWS_PROXY",
+            integration_uri=handler.arn,
+            payload_format_version="2.0",
+        )
+        lambda_.CfnPermission(
+            self,
+            f"{name.capitalize()}Permission",
+            action="lambda:InvokeFunction",
+            function_name=handler.arn,
+            principal="apigateway.amazonaws.com",
+            source_arn=self.deployment.stack.format_arn(
+                service="execute-api", resource=self._api.ref, resource_name="*/*"
+            ),
+        )
+        return integration
+
+    # The functions
+
+    def _handler(self, id: str, entry: str, description: str) -> Handler:
+        handler = self.make_handler(id, entry, description, timeout=29, memory=1024)
+        self.data_bucket.grant_read(handler, "images/")
+        return handler
+
+    def _desk(self) -> Handler:
+        handler = self._handler("Desk", "lambdas.desk.handle", "The review desk")
+        for name, value in embedded.worker_portal(self.deployment.settings).items():
+            handler.function.add_environment(name, value)
+        self._review.grant_resolve(handler)
+        handler.allow("states:StartExecution", on=[self.deployment.state_machine_arn("retrain")])
+        return handler
+
+    def _admin(self) -> Handler:
+        handler = self._handler("Admin", "lambdas.admin.handle", "The review desk's administration")
+        self._review.grant_resolve(handler)
+        return handler
+
+    def _console(self) -> Handler:
+        handler = self._handler("Console", "lambdas.console.handle", "Runs, model versions, and trying them")
+        self._review.grant_open(handler)
+        self._project.grant_describe_versions(handler)
+        self._project.grant_detect(handler)
+        self.data_bucket.grant_read_versions(handler, "try/")
+        self.data_bucket.grant_put(handler, "try/", "images/")
+        self.data_bucket.grant_read(handler, "datasets/")
+        self.data_bucket.grant_list(handler)
+        runs = executions_of(self.deployment.state_machine_arn("retrain"))
+        handler.allow("states:GetExecutionHistory", on=[runs], why=NAMED_AT_START)
+        return handler

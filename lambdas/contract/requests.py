@@ -1,0 +1,102 @@
+"""What the HTTP API is sent: the bodies of its requests.
+
+They are msgspec structs: checked as strictly as pydantic's, at a fraction of the import (docs/decisions/). A
+body has no members but these, and numbers are numbers, not text. What depends on more than one member, or on
+what the tables hold, the domain checks.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from lambdas.domain.images.files import MAX_BYTES
+from lambdas.domain.review.desk.answers import MAX_REASON, Submission
+from lambdas.domain.review.desk.desk import MAX_CLAIMS
+from lambdas.domain.review.desk.labels import MAX_EXAMPLES, MAX_INSTRUCTION
+from lambdas.domain.review.desk.task import Verdict
+from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, MAX_LABELS_PER_IMAGE, Box
+
+
+class Request(Struct, forbid_unknown_fields=True):
+    """The body of a request: a JSON object with no other members than these."""
+
+    error_code: ClassVar[str] = "bad_request"
+    """The code of the error where a member is not as it has to be."""
+
+
+class ClaimRequest(Request):
+    """How many tasks a reviewer wants."""
+
+    count: Annotated[int, Meta(ge=1, le=MAX_CLAIMS)] = 1
+    held: Annotated[list[str], Meta(description="Ids of tasks at hand, which are not claimed again.")] = []
+
+
+class AnswerBox(Struct, forbid_unknown_fields=True):
+    """Where a labelled object is, in whole pixels of the upright image."""
+
+    label: str
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class AnswerRequest(Request):
+    """A reviewer's answer: boxes or labels, as the task asks, where the verdict is `labelled`."""
+
+    error_code: ClassVar[str] = "bad_answer"
+
+    verdict: Verdict
+    boxes: Annotated[list[AnswerBox], Meta(max_length=MAX_BOXES_PER_IMAGE)] = []
+    labels: Annotated[list[str], Meta(max_length=MAX_LABELS_PER_IMAGE)] = []
+    reason: Annotated[str, Meta(max_length=MAX_REASON)] = ""
+    seconds: Annotated[int | float, Meta(description="Time that the answer took the reviewer.")] = 0
+
+    @property
+    def submission(self) -> Submission:
+        """The same as the review desk takes it."""
+        boxes = (Box(box.label, box.left, box.top, box.width, box.height) for box in self.boxes)
+        return Submission(self.verdict, tuple(boxes), tuple(self.labels), self.reason, self.seconds)
+
+
+class SkipRequest(Request):
+    """Why a reviewer does not want a task."""
+
+    error_code: ClassVar[str] = "bad_answer"
+
+    reason: Annotated[str, Meta(max_length=MAX_REASON)] = ""
+
+
+class AssignmentRequest(Request):
+    """Who gets a task."""
+
+    reviewer: Annotated[str, Meta(description="The reviewer's subject; empty, the task is freed.")]
+
+
+class LabelChange(Request):
+    """What changes about a label; members that are missing do not change."""
+
+    error_code: ClassVar[str] = "bad_label"
+
+    colour: Annotated[str, Meta(description="`#rrggbb`; empty, one is chosen.")] | UnsetType = UNSET
+    key: Annotated[str, Meta(description="Of the keyboard; empty, one is chosen.")] | UnsetType = UNSET
+    instruction: Annotated[str, Meta(max_length=MAX_INSTRUCTION)] | UnsetType = UNSET
+    examples: (
+        Annotated[
+            list[str],
+            Meta(max_length=MAX_EXAMPLES, description="SHA-256 of catalogued images."),
+        ]
+        | UnsetType
+    ) = UNSET
+    retired: bool | UnsetType = UNSET
+
+
+class TryRequest(Request):
+    """The image that is about to be sent to try the champion on."""
+
+    error_code: ClassVar[str] = "bad_image"
+
+    content_type: Literal["image/jpeg", "image/png"]
+    size: Annotated[int, Meta(ge=1, le=MAX_BYTES, description="In bytes.")]

@@ -1,0 +1,323 @@
+"""What the HTTP API answers: the documents of its responses, every member always there.
+
+They are made as they are and not checked at run time; the tests check every one that they get.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from lambdas.domain.retrain.steps import Step
+from lambdas.domain.review.desk.task import Reason, State
+from lambdas.domain.review.desk.task import Verdict as AnswerVerdict
+from lambdas.domain.shared.annotation import Kind
+from lambdas.domain.shared.records import Outcome, SnapshotSummary, VersionState
+from lambdas.domain.shared.scores import LabelScore, Verdict
+
+Timestamp = Annotated[str, Meta(description="UTC, as in 2026-01-31T12:00:00.000000Z.")]
+
+
+class Response(Struct, forbid_unknown_fields=True):
+    """A document with all of its members, and no others."""
+
+
+class ErrorDetail(Response):
+    """Why a request was refused."""
+
+    code: Annotated[str, Meta(description="For programs.")]
+    message: Annotated[str, Meta(description="For people: what to do.")]
+    field: Annotated[str, Meta(description="The member that is wrong.")] | UnsetType = UNSET
+
+
+class ErrorResponse(Response):
+    """The one shape of every refusal."""
+
+    error: ErrorDetail
+
+
+# The review desk
+
+
+class Me(Response):
+    """Who is signed in, and to which deployment."""
+
+    sub: str
+    name: str
+    groups: list[str]
+    deployment: str
+
+
+class Queue(Response):
+    """How much there is to do."""
+
+    open: Annotated[int, Meta(description="Tasks that wait for answers.")]
+    answered_today: Annotated[int, Meta(description="By this reviewer, since midnight UTC.")]
+
+
+class LabelExample(Response):
+    """A picture that shows what a label means."""
+
+    image: Annotated[str, Meta(description="SHA-256.")]
+    url: str
+
+
+class Label(Response):
+    """A label that reviewers may use."""
+
+    label: str
+    colour: Annotated[str, Meta(description="`#rrggbb`.")]
+    key: Annotated[str, Meta(description="Of the keyboard; empty if it has none.")]
+    instruction: str
+    examples: list[LabelExample]
+    retired: Annotated[bool, Meta(description="Shown where it is used, not offered any more.")]
+
+
+class Labels(Response):
+    """Every label, retired ones last."""
+
+    labels: list[Label]
+
+
+class SuggestedBox(Response):
+    """An object that the champion sees. Whole pixels of the upright image, confidence from 0 to 100."""
+
+    label: str
+    confidence: float
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class SuggestedLabel(Response):
+    """A label of the whole image that the champion sees. Confidence from 0 to 100."""
+
+    label: str
+    confidence: float
+
+
+class TaskSuggestions(Response):
+    """What the champion sees, to be corrected rather than drawn."""
+
+    boxes: list[SuggestedBox]
+    labels: list[SuggestedLabel]
+
+
+class TaskSummary(Response):
+    """A review task as everybody may see it. Width and height in pixels of the upright image."""
+
+    id: str
+    image: Annotated[str, Meta(description="SHA-256.")]
+    width: int
+    height: int
+    kind: Kind
+    reason: Reason
+    why: Annotated[str, Meta(description="The reason in words, or why it was given back.")]
+    created_at: Timestamp
+    suggestions: TaskSuggestions
+    suggested_by: Annotated[str | None, Meta(description="Model version.")]
+    wanted: Annotated[int, Meta(description="Answers that it takes.")]
+    answers: Annotated[int, Meta(description="Answers that it has.")]
+
+
+class Task(TaskSummary):
+    """A review task as the reviewer sees it who has claimed it."""
+
+    url: Annotated[str, Meta(description="Of the image, for minutes.")]
+    url_expires_at: Timestamp
+    until: Annotated[str, Meta(description="When the claim ends; empty if there is none.")]
+
+
+class Tasks(Response):
+    """Tasks that were claimed."""
+
+    tasks: list[Task]
+
+
+class Renewal(Response):
+    """A claim whose time has begun anew."""
+
+    until: Timestamp
+
+
+class AnswerReceipt(Response):
+    """What an answer has made of its task."""
+
+    state: State
+    wanted: int
+    answers: int
+
+
+# Administration
+
+
+class TaskClaim(Response):
+    """Who has claimed a task; `handed_on`: they have answered, and the workers' queue has the answer."""
+
+    reviewer: str
+    name: str
+    until: str
+    kind: Literal["claimed", "handed_on"]
+
+
+class AdminTask(TaskSummary):
+    """A review task as administrators see it."""
+
+    state: State
+    age_seconds: int
+    claims: list[TaskClaim]
+    outcome: Annotated[AnswerVerdict | Literal[""], Meta(description="Of a task that is done.")]
+
+
+class TaskCounts(Response):
+    """Tasks by state, counted to 10,000."""
+
+    open: int
+    claimed: int
+    done: int
+    given_back: int
+    deleted: int
+
+
+class AdminTasks(Response):
+    """A page of tasks."""
+
+    tasks: list[AdminTask]
+    counts: TaskCounts
+    cursor: Annotated[str | None, Meta(description="Where the next page begins; null after the last.")]
+
+
+class Reviewer(Response):
+    """What one reviewer has done."""
+
+    reviewer: Annotated[str, Meta(description="The subject: two people may have one name.")]
+    name: str
+    answered: int
+    skipped: int
+    compared: Annotated[int, Meta(description="Answers to tasks that others answered too.")]
+    agreement: Annotated[float | None, Meta(description="Share of those that held, from 0 to 1.")]
+    seconds_per_answer: float | None
+
+
+class Reviewers(Response):
+    """Everybody who has been at the desk."""
+
+    reviewers: list[Reviewer]
+
+
+# Runs, model versions, trying the champion
+
+
+class RunSummary(Response):
+    """A run in a line."""
+
+    id: str
+    trigger: str
+    outcome: Outcome
+    reason: str | None
+    started_at: str
+    ended_at: str | None
+    version: Annotated[str | None, Meta(description="The model version that it trained.")]
+    f1: float | None
+    estimated_usd: float | None
+
+
+class Runs(Response):
+    """The latest runs, newest first."""
+
+    runs: list[RunSummary]
+
+
+class Run(RunSummary):
+    """A run with its steps and what its gates decided."""
+
+    steps: list[Step]
+    verdicts: tuple[Verdict, ...]
+    snapshot: str | None
+    images: SnapshotSummary | None
+    report_url: Annotated[str | None, Meta(description="The dataset report of the snapshot, for minutes.")]
+
+
+class ProductionPrecision(Response):
+    """Share of a version's detections that reviewers confirmed, and its interval at 95 %."""
+
+    confirmed: int
+    false: int
+    missed: int
+    images: int
+    precision: float
+    low: float
+    high: float
+
+
+class ModelVersion(Response):
+    """How good a model version was at its evaluation, and is in production."""
+
+    name: str
+    status: VersionState | Literal["unknown"]
+    f1: float | None
+    created_at: str
+    champion: bool
+    snapshot: str | None
+    run: str | None
+    verdicts: tuple[Verdict, ...]
+    labels: tuple[LabelScore, ...]
+    production_precision: Annotated[
+        ProductionPrecision | None, Meta(description="Null before a sample was reviewed.")
+    ]
+
+
+class ModelVersions(Response):
+    """The latest model versions, newest first."""
+
+    versions: list[ModelVersion]
+
+
+class Upload(Response):
+    """How the image is sent."""
+
+    url: str
+    method: Literal["PUT"]
+    headers: dict[str, str]
+
+
+class TryUpload(Response):
+    """Where to send the image."""
+
+    id: str
+    upload: Upload
+
+
+class DetectedBox(Response):
+    """Where an object is, in whole pixels of the upright image."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Detection(Response):
+    """A label that the champion sees, with its box if it is an object's. Confidence from 0 to 100."""
+
+    name: str
+    confidence: float
+    box: DetectedBox | UnsetType = UNSET
+
+
+class Detections(Response):
+    """What the champion sees on the image. Width and height in pixels of the upright image."""
+
+    model_version: str
+    labels: list[Detection]
+    width: int
+    height: int
+    url: str
+
+
+class OpenedTask(Response):
+    """The review task of the image."""
+
+    task: str

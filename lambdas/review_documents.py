@@ -1,0 +1,54 @@
+"""What the review desk's and the administration's routes share: documents of tasks and labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lambdas import http
+from lambdas.contract.responses import Label, LabelExample, SuggestedBox, SuggestedLabel, TaskSuggestions
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.review.desk import labels
+from lambdas.domain.review.desk.labels import LabelDefinition
+from lambdas.domain.review.desk.task import Task
+from lambdas.services import services
+from lambdas.ttl_cache import TtlCache
+
+tuning = TtlCache(lambda: services().tuning(), 5)
+offered_labels = TtlCache(
+    lambda: labels.offered(services().reviews, services().loop_state, services().catalogue), 5
+)
+"""The labels: an administrator's change shows within seconds."""
+
+
+def label_document(definition: LabelDefinition) -> Label:
+    """A label with links to its example pictures."""
+    images = catalogue_images.get_images(
+        services().catalogue, [catalogue_images.image_id(sha256) for sha256 in definition.examples]
+    )
+    examples = [LabelExample(image=image.sha256, url=http.presigned_url(image.key)) for image in images]
+    return Label(**{**asdict(definition), "examples": examples})
+
+
+def task_summary(task: Task) -> dict[str, Any]:
+    """The members of a TaskSummary."""
+    return {
+        "id": task.id,
+        "image": task.image,
+        "width": task.width,
+        "height": task.height,
+        "kind": task.kind,
+        "reason": task.reason,
+        "why": task.why,
+        "created_at": task.created_at,
+        "suggestions": TaskSuggestions(
+            boxes=[SuggestedBox(**asdict(box)) for box in task.suggestions.boxes],
+            labels=[
+                SuggestedLabel(label=suggestion.label, confidence=suggestion.confidence)
+                for suggestion in task.suggestions.labels
+            ],
+        ),
+        "suggested_by": task.suggested_by or None,
+        "wanted": task.wanted,
+        "answers": len(task.answers),
+    }
