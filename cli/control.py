@@ -52,17 +52,17 @@ def rollback(deployment: Deployment, name: str) -> tuple[str, FollowedPromotion]
 
 
 def _runs(deployment: Deployment, version: str) -> bool:
-    found = custom_labels.describe_version(deployment.rekognition, deployment.project_arn, version)
-    return found is not None and found.status == "RUNNING"
+    described = custom_labels.describe_version(deployment.rekognition, deployment.project_arn, version)
+    return described is not None and described.status == "RUNNING"
 
 
 def verdict(promotion: FollowedPromotion) -> dict[str, Any]:
     """How a promotion that has ended came out: outcome and reason."""
-    found = promotion.execution.found
-    if output := found.get("output"):
+    execution = promotion.execution.description
+    if output := execution.get("output"):
         ended: dict[str, Any] = json.loads(output)
         return ended
-    reason = runs.readable(str(found.get("cause", ""))) or f"its execution is {found.get('status')}"
+    reason = runs.readable(str(execution.get("cause", ""))) or f"its execution is {execution.get('status')}"
     return {"outcome": "failed", "reason": reason}
 
 

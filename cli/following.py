@@ -57,7 +57,7 @@ class Phase:
 
 
 class Display(Protocol):
-    """Something that shows how far a run is; told again and again."""
+    """Something that shows how far a run is, again and again."""
 
     def show(self, phases: Sequence[Phase], detail: str) -> None: ...
 
@@ -70,7 +70,7 @@ class Execution:
         self._last_event = 0
         self._phases: list[Phase] = []
         self.status = "RUNNING"
-        self.found: Mapping[str, Any] = {}
+        self.description: Mapping[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -82,12 +82,12 @@ class Execution:
         Raises:
             botocore.exceptions.ClientError: there is no such execution.
         """
-        found = self._stepfunctions.describe_execution(executionArn=self.arn)
-        self.status, self.found = found["status"], found
+        self.description = self._stepfunctions.describe_execution(executionArn=self.arn)
+        self.status = self.description["status"]
         for name, at in self._entered():
             self._enter(self._names.get(name), at)
         if self.status != "RUNNING" and self._phases and self._phases[-1].ended is None:
-            self._phases[-1] = replace(self._phases[-1], ended=found.get("stopDate"))
+            self._phases[-1] = replace(self._phases[-1], ended=self.description.get("stopDate"))
         return list(self._phases)
 
     def _enter(self, phase: str | None, at: datetime) -> None:
@@ -167,7 +167,7 @@ class FollowedRun:
         record = self._deployment.loop_state.run(self.id) or records.Run(self.id)
         if record.ended_at:
             return record
-        cause = runs.readable(str(self.execution.found.get("cause", "")))
+        cause = runs.readable(str(self.execution.description.get("cause", "")))
         reason = cause or f"its execution is {self.execution.status}"
         return replace(record, outcome="failed", reason=reason)
 
@@ -197,10 +197,10 @@ def promotion_arn(deployment: Deployment, name: str) -> str:
 def under_way(deployment: Deployment) -> FollowedRun | None:
     """The run that is under way: the one that has the lease, else the one that began first."""
     lease = deployment.loop_state.lease("retrain")
-    found = deployment.stepfunctions.list_executions(
+    executions = deployment.stepfunctions.list_executions(
         stateMachineArn=deployment.retrain_machine_arn, statusFilter="RUNNING"
     )["executions"]
-    running = [execution["executionArn"] for execution in found]
+    running = [execution["executionArn"] for execution in executions]
     if not running:
         return None
     return FollowedRun(deployment, lease.holder if lease and lease.holder in running else running[-1])
@@ -210,12 +210,12 @@ def follow(
     followed: FollowedRun | FollowedPromotion, display: Display, *, poll_seconds: float | None = None
 ) -> list[Phase]:
     """Show an execution until it has ended: its phases."""
-    detail, asked = "", 0.0
+    detail, asked_at = "", 0.0
     while True:
         phases = followed.look()
         training = bool(phases) and phases[-1].name == TRAINING and not followed.ended
-        if training and time.monotonic() - asked > DETAIL_SECONDS:
-            detail, asked = followed.training_status(), time.monotonic()
+        if training and time.monotonic() - asked_at > DETAIL_SECONDS:
+            detail, asked_at = followed.training_status(), time.monotonic()
         display.show(phases, detail if training else "")
         if followed.ended:
             return phases

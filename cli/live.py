@@ -69,15 +69,15 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told = 0
+        self._shown = 0
         self._spoke = time.monotonic()
 
     def show(self, phases: Sequence[Phase], detail: str) -> None:
         moment = now()
         ended = [phase for phase in phases if phase.ended]
-        for phase in ended[self._told :]:
+        for phase in ended[self._shown :]:
             self._say(f"  {phase.name}: {formatting.seconds(phase.seconds(moment))}")
-        self._told = len(ended)
+        self._shown = len(ended)
         if len(phases) > len(ended) and time.monotonic() - self._spoke > HEARTBEAT_SECONDS:
             current = phases[-1]
             self._say(

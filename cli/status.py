@@ -102,7 +102,7 @@ def _running(deployment: Deployment) -> list[dict[str, Any]]:
     pages = deployment.rekognition.get_paginator("describe_project_versions").paginate(
         ProjectArn=deployment.project_arn
     )
-    found = [version for page in pages for version in page["ProjectVersionDescriptions"]]
+    versions = [version for page in pages for version in page["ProjectVersionDescriptions"]]
     return [
         {
             "version": version["ProjectVersionArn"].split("/")[3],
@@ -110,7 +110,7 @@ def _running(deployment: Deployment) -> list[dict[str, Any]]:
             "inference_units": version.get("MinInferenceUnits", 1),
             "usd_per_hour": pricing.inference_usd(3600, version.get("MinInferenceUnits", 1)),
         }
-        for version in found
+        for version in versions
         if version["Status"] in custom_labels.BUSY
     ]
 
@@ -125,41 +125,41 @@ def _waiting(deployment: Deployment, queue_url: str) -> int:
 def _rejected(deployment: Deployment) -> dict[str, Any]:
     """Reasons under rejected/, as far as one page of the listing goes."""
     page = deployment.s3.list_objects_v2(Bucket=deployment.bucket, Prefix=REJECTED)
-    reasons = [found for found in page.get("Contents", []) if found["Key"].endswith(".reason.json")]
+    reasons = [item for item in page.get("Contents", []) if item["Key"].endswith(".reason.json")]
     return {"rejected": len(reasons), "rejected_is_at_least": bool(page.get("IsTruncated"))}
 
 
-def show(console: Console, found: dict[str, Any]) -> None:
+def show(console: Console, status: dict[str, Any]) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column()
-    for title, text in _rows(found):
+    for title, text in _rows(status):
         table.add_row(title, text)
     console.print(table)
 
 
-def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [("deployment", f"{found['deployment']}, drop images into s3://{found['bucket']}/incoming/")]
-    rows.append(("images", ", ".join(f"{number} {status}" for status, number in found["images"].items())))
+def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("deployment", f"{status['deployment']}, drop images into s3://{status['bucket']}/incoming/")]
+    rows.append(("images", ", ".join(f"{number} {status}" for status, number in status["images"].items())))
     rows += [
         ("", escape(f"conflict: {conflict['image']}: {conflict['reason']}"))
-        for conflict in found["conflicts"]
+        for conflict in status["conflicts"]
     ]
-    rows += _waiting_words(found["waiting_for_images"])
-    rows += [("new", _new(found)), ("run", _run_words(found)), ("champion", _champion_words(found))]
-    rows += [("running", text) for text in _running_words(found)]
-    dead = found["dead_letters"]
+    rows += _waiting_words(status["waiting_for_images"])
+    rows += [("new", _new(status)), ("run", _run_words(status)), ("champion", _champion_words(status))]
+    rows += [("running", text) for text in _running_words(status)]
+    dead = status["dead_letters"]
     if sum(dead.values()):
-        told = f"{dead['register']} of register, {dead['detect']} of detect"
+        queues = f"{dead['register']} of register, {dead['detect']} of detect"
         rows.append(
-            ("dead letters", f"[red]{told}[/red]: look at the functions' logs, then redrive the queues")
+            ("dead letters", f"[red]{queues}[/red]: look at the functions' logs, then redrive the queues")
         )
     else:
         rows.append(("dead letters", "none"))
-    if found["rejected"]:
-        more = " or more" if found["rejected_is_at_least"] else ""
-        where = f"s3://{found['bucket']}/{REJECTED}"
-        rows.append(("rejected", f"{found['rejected']}{more}; the reasons are under {where}"))
+    if status["rejected"]:
+        more = " or more" if status["rejected_is_at_least"] else ""
+        where = f"s3://{status['bucket']}/{REJECTED}"
+        rows.append(("rejected", f"{status['rejected']}{more}; the reasons are under {where}"))
     return rows
 
 
@@ -168,18 +168,18 @@ def _waiting_words(waiting: dict[str, Any]) -> list[tuple[str, str]]:
     if not waiting["count"]:
         return []
     count = formatting.count(waiting["count"], "image")
-    told = f"{count} named by annotation files have not come; missing for the longest:"
-    return [("missing", told), *(("", escape(key)) for key in waiting["longest"])]
+    text = f"{count} named by annotation files have not come; missing for the longest:"
+    return [("missing", text), *(("", escape(key)) for key in waiting["longest"])]
 
 
-def _new(found: dict[str, Any]) -> str:
-    new, missing = found["new_since_last_run"], found["missing_for_a_run"]
+def _new(status: dict[str, Any]) -> str:
+    new, missing = status["new_since_last_run"], status["missing_for_a_run"]
     start = f"{missing} more start a run" if missing else "enough for the next run"
     return f"{new} labelled or relabelled since the last run; {start}"
 
 
-def _run_words(found: dict[str, Any]) -> str:
-    run, promotion = found["run"], found["promotion"]
+def _run_words(status: dict[str, Any]) -> str:
+    run, promotion = status["run"], status["promotion"]
     if run:
         step = f"{run['step']} for {formatting.seconds(run['step_seconds'])}"
         return f"[cyan]{run['id']} under way for {formatting.seconds(run['seconds'])}: {step}[/cyan]"
@@ -189,19 +189,19 @@ def _run_words(found: dict[str, Any]) -> str:
     return "none under way"
 
 
-def _champion_words(found: dict[str, Any]) -> str:
-    champion = found["champion"]
+def _champion_words(status: dict[str, Any]) -> str:
+    champion = status["champion"]
     if champion is None:
         return "none yet: the first version that passes both gates"
     f1 = f", F1 {formatting.f1(champion['f1'])}" if champion["f1"] is not None else ""
     return f"[green]{champion['version']}[/green] since {formatting.moment(champion['since'])}{f1}"
 
 
-def _running_words(found: dict[str, Any]) -> list[str]:
-    if not found["running"]:
+def _running_words(status: dict[str, Any]) -> list[str]:
+    if not status["running"]:
         return ["no model; nothing is paid for inference"]
     return [
         f"{version['version']} {version['status']}, {formatting.usd(version['usd_per_hour'])} USD an hour for"
         f" {formatting.count(version['inference_units'], 'inference unit')}"
-        for version in found["running"]
+        for version in status["running"]
     ]

@@ -29,7 +29,7 @@ class NotAsPromisedError(RuntimeError):
 
 @contextmanager
 def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar, told how many are done; in a log, one line at the end."""
+    """A progress bar for so many things; in a log, one line at the end."""
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     began, done = time.monotonic(), 0
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -56,9 +56,9 @@ def registered(
     with bar(console, what, expected) as tell:
 
         def enough() -> bool:
-            found = catalogue_images.count_by_status(deployment.catalogue)[status]
-            tell(min(found, expected))
-            return found >= expected
+            count = catalogue_images.count_by_status(deployment.catalogue)[status]
+            tell(min(count, expected))
+            return count >= expected
 
         until(enough, patience, f"{expected} {what}")
 
@@ -101,8 +101,8 @@ def until(look: Callable[[], T | None], patience: float, what: str) -> T:
         NotAsPromisedError: it did not become true in `patience` seconds.
     """
     deadline = time.monotonic() + patience
-    while not (found := look()):
+    while not (result := look()):
         if time.monotonic() > deadline:
             raise NotAsPromisedError(f"waited {patience:.0f} s in vain until {what}")
         time.sleep(0.3)
-    return found
+    return result

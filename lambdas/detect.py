@@ -23,7 +23,7 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """SQS messages with EventBridge's "Object Created" events; those that failed are tried again."""
+    """Answer for the images of SQS messages with "Object Created" events; those that failed come again."""
     return process_partial_response(event=event, record_handler=_detect, processor=processor, context=context)
 
 

@@ -23,7 +23,7 @@ RESERVE_SECONDS = 20
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> None:
-    """A CloudFormation custom resource request."""
+    """Handle a CloudFormation custom resource request."""
     name = event["ResourceProperties"]["ProjectName"]
     custom_resource.answered(event, name, lambda: _do(event, context))
 

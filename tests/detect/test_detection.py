@@ -32,9 +32,9 @@ def detect(world: World, key: str = KEY, **how: Any) -> Detected:
 
 
 def result(world: World, key: str = RESULT) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(world.read(key))
-    assert found.pop("at").endswith("Z")
-    return found
+    document: dict[str, Any] = json.loads(world.read(key))
+    assert document.pop("at").endswith("Z")
+    return document
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_the_champion_s_answer_is_written_beside(world: World) -> None:
     put(world)
     world.champion("v1")
     world.fake.finds = lambda version, key: [label("cat", 98.76543, (0.1, 0.2, 0.3, 0.4)), label("dog", 50)]
-    found = detect(world)
-    assert (found.outcome, found.result_key, found.model_version) == ("detected", RESULT, "v1")
+    detected = detect(world)
+    assert (detected.outcome, detected.result_key, detected.model_version) == ("detected", RESULT, "v1")
     assert result(world) == {
         "image": KEY,
         "model_version": "v1",
@@ -172,8 +172,8 @@ def test_of_two_images_under_one_key_the_newest_keeps_the_result(world: World) -
         "CustomLabels": [label(sees[request["Image"]["S3Object"]["Version"]])]
     }
     for version in (new, old):
-        found = detect(world, version_id=version)
-        assert (found.outcome, found.labels[0]["label"]) == ("detected", sees[version])
+        detected = detect(world, version_id=version)
+        assert (detected.outcome, detected.labels[0]["label"]) == ("detected", sees[version])
         assert result(world)["labels"][0]["label"] == "dog"
 
 
@@ -201,12 +201,13 @@ def test_any_other_error_is_tried_again(code: str, world: World) -> None:
 # What the model's own thresholds leave out
 
 
-def by_thresholds(thresholds: dict[str, float], found: list[dict[str, Any]], least: Any) -> Any:
+def by_thresholds(thresholds: dict[str, float], labels: list[dict[str, Any]], min_confidence: Any) -> Any:
     """As the service answers: without MinConfidence, by the assumed threshold of each label."""
     return [
-        one
-        for one in found
-        if one["Confidence"] >= (100 * thresholds[one["Name"]] if least is None else least)
+        label
+        for label in labels
+        if label["Confidence"]
+        >= (100 * thresholds[label["Name"]] if min_confidence is None else min_confidence)
     ]
 
 
@@ -215,18 +216,16 @@ def scores(thresholds: Mapping[str, float | None]) -> tuple[LabelScore, ...]:
     return tuple(LabelScore(name, 1, 1, 1, 10, threshold) for name, threshold in thresholds.items())
 
 
-def serve(world: World, thresholds: dict[str, float], *found: dict[str, Any], known: bool = True) -> None:
+def serve(
+    world: World, thresholds: dict[str, float], *detections: dict[str, Any], known: bool = True
+) -> None:
     """A champion of these thresholds sees this; whether its evaluation told them."""
-    labels = tuple(
-        LabelScore(name, 1, 1, 1, 10, threshold=least if known else None)
-        for name, least in thresholds.items()
-    )
-    world.champion("v1", labels=labels)
+    world.champion("v1", labels=scores(thresholds if known else dict.fromkeys(thresholds)))
     original = FakeRekognition.detect_custom_labels
 
     def asked(**request: Any) -> dict[str, Any]:
         original(world.fake, **request)
-        return {"CustomLabels": by_thresholds(thresholds, list(found), request.get("MinConfidence"))}
+        return {"CustomLabels": by_thresholds(thresholds, list(detections), request.get("MinConfidence"))}
 
     world.fake.__dict__["detect_custom_labels"] = asked
 
@@ -240,10 +239,10 @@ def test_what_a_threshold_leaves_out_is_told_and_the_result_is_what_it_was(world
     plain = detect(world)
     before = result(world)
     assert plain.left_out == ()
-    found = detect(world, floor=50.0)
-    assert (found.labels, result(world)) == (plain.labels, before)
-    assert [one["confidence"] for one in found.labels] == [99, 20]
-    assert [one["confidence"] for one in found.left_out] == [97, 60]
+    detected = detect(world, floor=50.0)
+    assert (detected.labels, result(world)) == (plain.labels, before)
+    assert [label["confidence"] for label in detected.labels] == [99, 20]
+    assert [label["confidence"] for label in detected.left_out] == [97, 60]
     assert [request.get("MinConfidence") for request in world.fake.called("detect_custom_labels")] == [
         None,
         1,
@@ -253,8 +252,8 @@ def test_what_a_threshold_leaves_out_is_told_and_the_result_is_what_it_was(world
 def test_where_a_threshold_is_not_known_there_is_the_answer_alone(world: World) -> None:
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT, known=False)
-    found = detect(world, floor=50.0)
-    assert ([one["confidence"] for one in found.labels], found.left_out) == ([99], ())
+    detected = detect(world, floor=50.0)
+    assert ([label["confidence"] for label in detected.labels], detected.left_out) == ([99], ())
     assert len(world.fake.called("detect_custom_labels")) == 1
 
 
@@ -262,17 +261,17 @@ def test_a_label_that_was_not_evaluated_is_judged_by_the_service_itself(world: W
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT)
     world.loop_state.update_version(ModelVersion("v1", labels=scores({"cat": 0.98})))
-    found = detect(world, floor=20.0)
-    assert ([one["confidence"] for one in found.labels], found.left_out) == ([99], ())
+    detected = detect(world, floor=20.0)
+    assert ([label["confidence"] for label in detected.labels], detected.left_out) == ([99], ())
 
 
 @given(
     thresholds=st.fixed_dictionaries({name: st.floats(0, 1) for name in ("cat", "dog")}),
-    found=st.lists(st.builds(label, st.sampled_from(["cat", "dog"]), st.floats(0, 100)), max_size=6),
+    detections=st.lists(st.builds(label, st.sampled_from(["cat", "dog"]), st.floats(0, 100)), max_size=6),
     floor=st.floats(0, 100),
 )
 def test_one_request_tells_the_answer_and_what_it_leaves_out(
-    thresholds: dict[str, float], found: list[dict[str, Any]], floor: float
+    thresholds: dict[str, float], detections: list[dict[str, Any]], floor: float
 ) -> None:
     class Records:
         def champion(self) -> Champion:
@@ -283,16 +282,16 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
 
     class Rekognition:
         def detect_custom_labels(self, **request: Any) -> dict[str, Any]:
-            return {"CustomLabels": by_thresholds(thresholds, found, request.get("MinConfidence"))}
+            return {"CustomLabels": by_thresholds(thresholds, detections, request.get("MinConfidence"))}
 
     rekognition, loop_state = cast(Any, Rekognition()), cast(Any, Records())
     _, (plain, _) = detection._see(rekognition, loop_state, {}, None)
     _, (labels, left_out) = detection._see(rekognition, loop_state, {}, floor)
-    # As near as confidences are told.
-    sure = [one for one in labels if abs(one["confidence"] - 100 * thresholds[one["label"]]) > 0.001]
-    assert [one for one in plain if one in sure] == sure
-    assert all(one in labels for one in plain)
-    assert all(floor <= one["confidence"] < 100 * thresholds[one["label"]] for one in left_out)
+    # As near as confidences are given.
+    sure = [seen for seen in labels if abs(seen["confidence"] - 100 * thresholds[seen["label"]]) > 0.001]
+    assert [seen for seen in plain if seen in sure] == sure
+    assert all(seen in labels for seen in plain)
+    assert all(floor <= seen["confidence"] < 100 * thresholds[seen["label"]] for seen in left_out)
 
 
 # The handler
@@ -353,11 +352,11 @@ def test_what_the_champion_is_unsure_of_is_proposed_with_its_version(world: Worl
     version = put_version(world)
     serve(world, {"cat": 0.98, "dog": 0.5}, label("cat", 99), label("cat", 97))
     assert handle(message(0, KEY, **{"version-id": version})) == []
-    assert [one["confidence"] for one in result(world)["labels"]] == [99]
+    assert [label["confidence"] for label in result(world)["labels"]] == [99]
     (request,) = world.fake.called("detect_custom_labels")
     assert request["Image"] == {"S3Object": {"Bucket": BUCKET, "Name": KEY, "Version": version}}
-    (told,) = world.received("review")
-    assert told == {
+    (proposal,) = world.received("review")
+    assert proposal == {
         "detection": {
             "key": KEY,
             "version_id": version,
@@ -384,9 +383,9 @@ def test_a_sample_is_proposed_with_the_answer_alone(world: World) -> None:
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.5}, label("cat", 99), label("cat", 97))
     assert handle(message(0, KEY)) == []
-    (told,) = world.received("review")
-    assert (told["detection"]["reason"], told["detection"]["version_id"]) == ("sample", None)
-    assert [one["confidence"] for one in told["detection"]["labels"]] == [99]
+    (proposal,) = world.received("review")
+    assert (proposal["detection"]["reason"], proposal["detection"]["version_id"]) == ("sample", None)
+    assert [label["confidence"] for label in proposal["detection"]["labels"]] == [99]
 
 
 def test_images_are_answered_also_while_the_settings_are_broken(world: World) -> None:

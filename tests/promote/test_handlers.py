@@ -82,15 +82,15 @@ def test_shadow_evaluate_holds_the_challenger_against_the_champion(
     world.version("new", "RUNNING", snapshot=made, verdicts=(Verdict("evaluation", True, ()),))
     right = {"old": champion_is_right, "new": challenger_is_right}
     world.fake.finds = lambda version, key: [label(truth[key] if right[version] else "fox")]
-    found = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
-    assert found["passed"] is passed
-    assert found["reason"]
+    answer = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert answer["passed"] is passed
+    assert answer["reason"]
     asked = [request["Image"]["S3Object"]["Name"] for request in world.fake.called("detect_custom_labels")]
     assert sorted(asked) == sorted([*truth, *truth])
-    noted = world.version_record("new")
-    assert [verdict.gate for verdict in noted.verdicts] == ["evaluation", "shadow"]
-    assert noted.verdicts[1].passed is passed
-    assert noted.shadow is not None and noted.shadow.f1 == challenger_is_right
+    version = world.version_record("new")
+    assert [verdict.gate for verdict in version.verdicts] == ["evaluation", "shadow"]
+    assert version.verdicts[1].passed is passed
+    assert version.shadow is not None and version.shadow.f1 == challenger_is_right
 
 
 @pytest.mark.parametrize(("f1", "passed"), [(1, True), (0, False)])
@@ -138,8 +138,8 @@ def test_switch_makes_the_champion_and_retires_the_old_one(world: World) -> None
     world.champion("old")
     world.version("new", "RUNNING", state="challenger")
     for _ in range(2):
-        found = call(promote.switch, version="new", run=RUN)
-        assert found["wait_seconds"] == 3
+        answer = call(promote.switch, version="new", run=RUN)
+        assert answer["wait_seconds"] == 3
     champion = world.loop_state.champion()
     assert champion is not None
     assert (champion.version_name, champion.previous_version_name) == ("new", "old")
@@ -171,14 +171,14 @@ def test_finish_notes_why_the_challenger_does_not_serve(outcome: str, state: str
     world.version("new", state="challenger", started_at=clock.now())
     cause = 'Boom: {"errorMessage": "no capacity"}'
     assert finish(world, outcome, cause) == {"outcome": outcome, "reason": "Boom: no capacity"}
-    noted = world.version_record("new")
-    assert (noted.state, noted.reason) == (state, "Boom: no capacity")
+    version = world.version_record("new")
+    assert (version.state, version.reason) == (state, "Boom: no capacity")
     assert world.loop_state.lease("promote") is None
 
 
 def test_finish_tells_the_run_what_the_promotion_cost_and_decided(world: World) -> None:
     verdicts = (Verdict("shadow", True, ("good",)),)
-    started = clock.text(clock.parse(clock.now()).replace(year=2024))
+    started = clock.to_iso(clock.parse(clock.now()).replace(year=2024))
     world.version("new", state="champion", verdicts=verdicts, started_at=started)
     finish(world, "promoted")
     run = world.run_record()

@@ -24,8 +24,8 @@ STATUSES = [
 
 
 def stop_all(world: World) -> list[str]:
-    found = promotion.stop_all_but_champion(world.fake.client, PROJECT, world.loop_state.champion())
-    return [version.name for version in found]
+    pending = promotion.stop_all_but_champion(world.fake.client, PROJECT, world.loop_state.champion())
+    return [version.name for version in pending]
 
 
 def test_a_version_is_found_by_its_name(world: World) -> None:

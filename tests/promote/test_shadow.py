@@ -44,38 +44,38 @@ def put_tests(world: World, *labels: tuple[str, ...]) -> None:
 
 def test_the_tests_are_of_the_test_dataset(world: World) -> None:
     world.images("cat", 10)
-    found = sample(world, 30)
-    assert [test.truth for test in found] == [GroundTruth(("cat",))] * 2
+    images = sample(world, 30)
+    assert [test.truth for test in images] == [GroundTruth(("cat",))] * 2
     splits = world.splits()
-    assert all(splits[test.key.removeprefix("images/").removesuffix(".jpg")] == "TEST" for test in found)
-    assert {test.bucket for test in found} == {BUCKET}
+    assert all(splits[test.key.removeprefix("images/").removesuffix(".jpg")] == "TEST" for test in images)
+    assert {test.bucket for test in images} == {BUCKET}
 
 
 def test_boxes_become_ratios(world: World) -> None:
     for number in range(2):
         world.image(f"{number}", boxes=(Box("dog", 10, 20, 30, 40), Box("cat", 0, 0, 100, 50)))
-    (found,) = sample(world, 30)
-    assert found.truth.labels == ("cat", "dog")
-    assert found.truth.boxes == (RelativeBox("dog", 0.1, 0.2, 0.3, 0.4), RelativeBox("cat", 0, 0, 1, 0.5))
+    (images,) = sample(world, 30)
+    assert images.truth.labels == ("cat", "dog")
+    assert images.truth.boxes == (RelativeBox("dog", 0.1, 0.2, 0.3, 0.4), RelativeBox("cat", 0, 0, 1, 0.5))
 
 
 def test_a_small_sample_has_every_label(world: World) -> None:
     put_tests(world, *[("cat",)] * 20, *[("dog",)] * 3, ("fox",))
-    found = shadow.shadow_images(world.s3, BUCKET, "s", 6)
-    assert sorted(test.truth.labels[0] for test in found) == ["cat", "cat", "cat", "dog", "dog", "fox"]
-    assert found == shadow.shadow_images(world.s3, BUCKET, "s", 6)
+    images = shadow.shadow_images(world.s3, BUCKET, "s", 6)
+    assert sorted(test.truth.labels[0] for test in images) == ["cat", "cat", "cat", "dog", "dog", "fox"]
+    assert images == shadow.shadow_images(world.s3, BUCKET, "s", 6)
 
 
 def test_no_image_is_asked_about_twice(world: World) -> None:
     put_tests(world, *[("cat", "dog")] * 5, *[("dog",)] * 5)
-    found = shadow.shadow_images(world.s3, BUCKET, "s", 100)
-    assert sorted(test.key for test in found) == [f"images/{number}.jpg" for number in range(10)]
+    images = shadow.shadow_images(world.s3, BUCKET, "s", 100)
+    assert sorted(test.key for test in images) == [f"images/{number}.jpg" for number in range(10)]
 
 
 def test_a_label_that_is_always_second_is_in_the_sample(world: World) -> None:
     put_tests(world, *[("cat",)] * 20, ("cat", "dog"))
-    found = shadow.shadow_images(world.s3, BUCKET, "s", 5)
-    assert {name for test in found for name in test.truth.labels} == {"cat", "dog"}
+    images = shadow.shadow_images(world.s3, BUCKET, "s", 5)
+    assert {name for test in images for name in test.truth.labels} == {"cat", "dog"}
 
 
 def test_a_version_is_scored_by_what_it_finds(world: World) -> None:
@@ -83,8 +83,8 @@ def test_a_version_is_scored_by_what_it_finds(world: World) -> None:
     version = world.version("v1", "RUNNING")
     world.fake.finds = lambda name, key: [label("cat")]
     tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
-    found = shadow.evaluate(world.fake.client, world.s3, version.arn, tests)
-    assert {entry.label: entry.f1 for entry in found.labels} == {"cat": pytest.approx(2 / 3), "dog": 0}
+    scores = shadow.evaluate(world.fake.client, world.s3, version.arn, tests)
+    assert {entry.label: entry.f1 for entry in scores.labels} == {"cat": pytest.approx(2 / 3), "dog": 0}
     asked = [request["Image"]["S3Object"] for request in world.fake.called("detect_custom_labels")]
     assert asked == [{"Bucket": BUCKET, "Name": f"images/{number}.jpg"} for number in range(2)]
 

@@ -16,8 +16,8 @@ LABELS = st.lists(st.sampled_from(["cat", "dog", "fox", "owl"]), min_size=1, max
 @given(st.lists(LABELS, max_size=40), st.integers(0, 12))
 def test_the_first_of_each_label_are_all_that_can_be_chosen(labels: list[list[str]], count: int) -> None:
     images = [
-        ShadowImage("bucket", f"images/{number}.jpg", GroundTruth(tuple(sorted(found)), ()))
-        for number, found in enumerate(labels)
+        ShadowImage("bucket", f"images/{number}.jpg", GroundTruth(tuple(sorted(names)), ()))
+        for number, names in enumerate(labels)
     ]
     kept = shadow._first_of_each_label(images, count)
     assert len(kept) <= 4 * count

@@ -24,9 +24,9 @@ def step(world: World, snapshot: Snapshot) -> Step:
 
 
 def sync(world: World, snapshot: Snapshot) -> bool:
-    found = step(world, snapshot)
-    assert not found.error
-    return found.ready
+    outcome = step(world, snapshot)
+    assert not outcome.error
+    return outcome.ready
 
 
 def until_synced(world: World, snapshot: Snapshot, rounds: int = 6) -> int:
@@ -42,7 +42,7 @@ def test_datasets_are_created_from_the_manifests(world: World) -> None:
     world.images("cat", 6)
     made = make(world)
     assert not sync(world, made)
-    assert {kind: found["manifest"] for kind, found in world.fake.datasets.items()} == {
+    assert {kind: dataset["manifest"] for kind, dataset in world.fake.datasets.items()} == {
         "TRAIN": {"Bucket": BUCKET, "Name": f"datasets/{made.id}/train.manifest"},
         "TEST": {"Bucket": BUCKET, "Name": f"datasets/{made.id}/test.manifest"},
     }
@@ -211,8 +211,8 @@ def test_every_dataset_that_cannot_be_created_is_told_at_once(world: World) -> N
     world.images("cat", 6)
     made = make(world)
     sync(world, made)
-    for found in world.fake.datasets.values():
-        found["Status"] = "CREATE_FAILED"
+    for dataset in world.fake.datasets.values():
+        dataset["Status"] = "CREATE_FAILED"
     error = step(world, made).error
     assert "TRAIN" in error and "TEST" in error
     until_synced(world, made)

@@ -28,7 +28,7 @@ def test_a_good_version_passes_with_its_scores_as_the_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "images", "reason"),
+    ("scored", "images", "reason"),
     [
         (scores(0.799, cat=1), {"cat": 2}, "overall F1 0.799 is below 0.800"),
         (scores(1, cat=0.499), {"cat": 2}, "cat: F1 0.499 is below 0.500"),
@@ -36,8 +36,8 @@ def test_a_good_version_passes_with_its_scores_as_the_reason() -> None:
         (scores(1, cat=1), {"cat": 2, "dog": 2}, "dog: the evaluation says nothing about this label"),
     ],
 )
-def test_each_shortcoming_is_a_refusal(found: Scores, images: dict[str, int], reason: str) -> None:
-    assert judge(found, images, TUNING) == Verdict("evaluation", False, (reason,))
+def test_each_shortcoming_is_a_reason(scored: Scores, images: dict[str, int], reason: str) -> None:
+    assert judge(scored, images, TUNING) == Verdict("evaluation", False, (reason,))
 
 
 def test_every_reason_is_given() -> None:

@@ -67,9 +67,9 @@ def test_wait_for_burst_waits_for_the_end_of_a_burst(world: World) -> None:
     world.tune(burst_quiet_seconds=100)
     assert call(retrain.wait_for_burst, run="a", started_at=STARTED) == {"done": True, "wait_seconds": 0}
     world.image("cat", "cat")
-    found = call(retrain.wait_for_burst, run="a", started_at=clock.now())
-    assert not found["done"]
-    assert 90 < found["wait_seconds"] <= 100
+    answer = call(retrain.wait_for_burst, run="a", started_at=clock.now())
+    assert not answer["done"]
+    assert 90 < answer["wait_seconds"] <= 100
 
 
 def test_wait_for_burst_waits_for_files_that_are_not_registered_yet(world: World) -> None:
@@ -104,23 +104,23 @@ def test_take_lease_lets_one_run_go_on(world: World) -> None:
         "taken": True,
         "reason": "",
     }
-    refused = call(retrain.take_lease, run=second, trigger="schedule", started_at=STARTED)
-    assert not refused["taken"]
-    assert "run a" in refused["reason"]
+    answer = call(retrain.take_lease, run=second, trigger="schedule", started_at=STARTED)
+    assert not answer["taken"]
+    assert "run a" in answer["reason"]
     run = world.run_record()
     assert (run.trigger, run.started_at, run.outcome) == ("images", STARTED, "running")
 
 
 def test_snapshot_says_whether_it_is_worth_a_training(world: World) -> None:
     arn = begun(world)
-    found = call(retrain.snapshot, run=arn, force=False)
-    assert (found["enough"], found["reason"]) == (False, "no image has a label yet")
+    answer = call(retrain.snapshot, run=arn, force=False)
+    assert (answer["enough"], answer["reason"]) == (False, "no image has a label yet")
     world.images("cat", 10)
     world.images("dog", 10)
-    found = call(retrain.snapshot, run=arn, force=False)
-    assert (found["enough"], found["reason"]) == (True, "")
+    answer = call(retrain.snapshot, run=arn, force=False)
+    assert (answer["enough"], answer["reason"]) == (True, "")
     run = world.run_record()
-    assert run.snapshot == found["id"]
+    assert run.snapshot == answer["id"]
     assert run.images is not None and run.images.train_labels == {"cat": 8, "dog": 8}
     assert run.cutoff is not None and run.cutoff > STARTED
 
@@ -177,10 +177,10 @@ def test_whatever_stops_a_run_is_in_a_report(
     arn = begun(world)
     made = call(retrain.snapshot, run=arn, force=False)
     assert made["enough"]
-    found = call(retrain.check_data, run=arn, snapshot=made["id"])
+    answer = call(retrain.check_data, run=arn, snapshot=made["id"])
     place = f"datasets/{made['id']}/report"
-    assert found == {"worth": False, "reason": f"{reason}. See s3://{BUCKET}/{place}.html"}
-    assert finding in {found["code"] for found in json.loads(world.read(f"{place}.json"))["findings"]}
+    assert answer == {"worth": False, "reason": f"{reason}. See s3://{BUCKET}/{place}.html"}
+    assert finding in {problem["code"] for problem in json.loads(world.read(f"{place}.json"))["findings"]}
     run = world.run_record()
     assert run.stopped is True
 
@@ -191,8 +191,8 @@ def test_a_thousand_labels_break_no_record(world: World, monkeypatch: pytest.Mon
         world.image(f"{number}", f"label {number:04}")
     arn = begun(world)
     made = call(retrain.snapshot, run=arn, force=False)
-    found = call(retrain.check_data, run=arn, snapshot=made["id"])
-    assert found["reason"].startswith(
+    answer = call(retrain.check_data, run=arn, snapshot=made["id"])
+    assert answer["reason"].startswith(
         "no image to test with of: label 0000, label 0001, label 0002 and 997 more; add images"
     )
     images = world.run_record().images
@@ -204,10 +204,10 @@ def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
         world.image(f"train {number}", f"label {number:03}", wanted="TRAIN")
         world.image(f"test {number}", f"label {number:03}", wanted="TEST")
     made = snapshot(world)
-    found = call(retrain.check_data, run=the_run(world), snapshot=made)
-    assert not found["worth"]
-    assert found["reason"].startswith("the dataset report stops it: ")
-    assert found["reason"].endswith(f"See s3://{BUCKET}/datasets/{made}/report.html")
+    answer = call(retrain.check_data, run=the_run(world), snapshot=made)
+    assert not answer["worth"]
+    assert answer["reason"].startswith("the dataset report stops it: ")
+    assert answer["reason"].endswith(f"See s3://{BUCKET}/datasets/{made}/report.html")
 
 
 def test_sync_datasets_is_called_until_they_are_ready(world: World) -> None:
@@ -228,11 +228,11 @@ def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
     """As often as the step is retried, Rekognition is asked for each dataset once."""
     made = snapshot(world)
     call(retrain.sync_datasets, run=":a", snapshot=made)
-    for found in world.fake.datasets.values():
-        found |= {"Status": "CREATE_FAILED", "StatusMessage": "no access to the manifest"}
-    told = call(retrain.sync_datasets, run=":a", snapshot=made)
-    assert not told["ready"]
-    assert told["error"].endswith(f"snapshot {made}: no access to the manifest")
+    for dataset in world.fake.datasets.values():
+        dataset |= {"Status": "CREATE_FAILED", "StatusMessage": "no access to the manifest"}
+    answer = call(retrain.sync_datasets, run=":a", snapshot=made)
+    assert not answer["ready"]
+    assert answer["error"].endswith(f"snapshot {made}: no access to the manifest")
     assert len(world.fake.called("create_dataset")) == 2
     assert world.run_record().stopped is True
 
@@ -290,9 +290,9 @@ def test_evaluate_is_gate_1(f1: float, passed: bool, state: str, world: World) -
     made = snapshot(world)
     evaluated(world, "v1", made, f1, cat=f1, dog=f1)
     world.tune(min_f1=0.8)
-    found = call(retrain.evaluate, run=":a", version="v1", snapshot=made)
-    assert found["passed"] is passed
-    assert f"{f1:.3f}" in found["reason"]
+    answer = call(retrain.evaluate, run=":a", version="v1", snapshot=made)
+    assert answer["passed"] is passed
+    assert f"{f1:.3f}" in answer["reason"]
     run, version = world.run_record(), world.version_record("v1")
     assert version.state == state
     assert (run.f1, run.billable_seconds) == (f1, 1800)
@@ -304,8 +304,8 @@ def test_evaluate_is_gate_1(f1: float, passed: bool, state: str, world: World) -
 def test_evaluate_refuses_a_label_that_the_evaluation_forgot(world: World) -> None:
     made = snapshot(world)
     evaluated(world, "v1", made, 0.9, cat=0.9)
-    found = call(retrain.evaluate, run=":a", version="v1", snapshot=made)
-    assert found == {"passed": False, "reason": "dog: the evaluation says nothing about this label"}
+    answer = call(retrain.evaluate, run=":a", version="v1", snapshot=made)
+    assert answer == {"passed": False, "reason": "dog: the evaluation says nothing about this label"}
 
 
 def test_evaluate_without_an_evaluation_says_so(world: World) -> None:

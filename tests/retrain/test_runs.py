@@ -25,7 +25,7 @@ TUNING = Tuning(burst_quiet_seconds=300, burst_limit_seconds=3600)
 
 
 def ago(seconds: float) -> str:
-    return clock.text(NOW - timedelta(seconds=seconds))
+    return clock.to_iso(NOW - timedelta(seconds=seconds))
 
 
 def request(world: World, **tuning: Any) -> bool:
@@ -61,19 +61,19 @@ def begin(world: World, name: str = "a") -> str:
     ],
 )
 def test_a_burst_ends(quiet: float, waited: float, done: bool, wait: int) -> None:
-    assert waiting.wait_for_burst(ago(quiet), 0, ago(waited), clock.text(NOW), TUNING) == waiting.Wait(
+    assert waiting.wait_for_burst(ago(quiet), 0, ago(waited), clock.to_iso(NOW), TUNING) == waiting.Wait(
         done, wait
     )
 
 
 def test_without_a_labelled_image_there_is_nothing_to_wait_for() -> None:
-    assert waiting.wait_for_burst(None, 0, ago(0), clock.text(NOW), TUNING) == waiting.Wait(True, 0)
+    assert waiting.wait_for_burst(None, 0, ago(0), clock.to_iso(NOW), TUNING) == waiting.Wait(True, 0)
 
 
 @pytest.mark.parametrize("newest", [None, ago(5000)])
 def test_files_that_are_not_registered_yet_are_waited_for(newest: str | None) -> None:
     def burst(waited: float, tuning: Tuning) -> waiting.Wait:
-        return waiting.wait_for_burst(newest, 1, ago(waited), clock.text(NOW), tuning)
+        return waiting.wait_for_burst(newest, 1, ago(waited), clock.to_iso(NOW), tuning)
 
     assert burst(10, TUNING) == waiting.Wait(False, 300)
     assert burst(3600, TUNING) == waiting.Wait(True, 0)
@@ -85,14 +85,14 @@ def test_waiting_is_in_whole_seconds_and_comes_to_an_end(
     quiet: float, unregistered: int, waited: float
 ) -> None:
     """Step Functions waits whole seconds: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
-    burst = waiting.wait_for_burst(ago(quiet), unregistered, ago(waited), clock.text(NOW), TUNING)
+    burst = waiting.wait_for_burst(ago(quiet), unregistered, ago(waited), clock.to_iso(NOW), TUNING)
     assert isinstance(burst.wait_seconds, int)
     assert burst.done == (burst.wait_seconds == 0)
     assert 0 <= burst.wait_seconds <= TUNING.burst_quiet_seconds
 
 
 def test_step_functions_start_times_are_understood() -> None:
-    burst = waiting.wait_for_burst(ago(0), 0, "2025-01-01T11:59:50.123Z", clock.text(NOW), TUNING)
+    burst = waiting.wait_for_burst(ago(0), 0, "2025-01-01T11:59:50.123Z", clock.to_iso(NOW), TUNING)
     assert burst == waiting.Wait(False, 300)
 
 
@@ -110,8 +110,8 @@ def test_a_run_is_requested_when_enough_images_are_new(world: World) -> None:
     (execution,) = world.stepfunctions.list_executions(stateMachineArn=world.machines["retrain"])[
         "executions"
     ]
-    found = world.stepfunctions.describe_execution(executionArn=execution["executionArn"])
-    assert json.loads(found["input"]) == {"trigger": "images"}
+    described = world.stepfunctions.describe_execution(executionArn=execution["executionArn"])
+    assert json.loads(described["input"]) == {"trigger": "images"}
 
 
 def test_any_number_of_requests_start_one_run(world: World) -> None:
@@ -261,8 +261,8 @@ def test_a_run_without_a_snapshot_leaves_the_cutoff(world: World) -> None:
 def test_a_run_that_was_refused_moves_nothing(world: World) -> None:
     begin(world, "a")
     before = world.loop_state.progress()
-    refused = world.execution("retrain", "b")
-    run = runs.end_run(world.loop_state, refused, outcome="skipped", reason="run a is under way", steps=[])
+    second = world.execution("retrain", "b")
+    run = runs.end_run(world.loop_state, second, outcome="skipped", reason="run a is under way", steps=[])
     assert (run.outcome, run.reason) == ("skipped", "run a is under way")
     lease = world.loop_state.lease("retrain")
     assert lease is not None

@@ -22,7 +22,7 @@ GO_ON = Wait(True, 0)
 
 
 def ago(seconds: float) -> str:
-    return clock.text(NOW - timedelta(seconds=seconds))
+    return clock.to_iso(NOW - timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_whoever_waits_as_told_goes_on_in_the_end_and_not_long_after_the_limit(
     tuning = Tuning(review_wait_seconds=limit, poll_seconds=poll)
     waited = 0.0
     for _ in range(limit // poll + 2):
-        said = waiting.wait_for_reviews(1, ago(waited), ago(0), tuning)
-        if said.done:
+        wait = waiting.wait_for_reviews(1, ago(waited), ago(0), tuning)
+        if wait.done:
             break
-        assert 1 <= said.wait_seconds <= poll
-        waited += said.wait_seconds + late
-    assert said.done
+        assert 1 <= wait.wait_seconds <= poll
+        waited += wait.wait_seconds + late
+    assert wait.done
     assert limit <= waited < limit + 1 + late or limit == 0
 
 

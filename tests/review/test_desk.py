@@ -38,7 +38,7 @@ def claim(reviews: Reviews, who: Reviewer, count: int = 1, held: Collection[str]
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    moment = clock.text(clock.parse(clock.now()) + timedelta(seconds=seconds))
+    moment = clock.to_iso(clock.parse(clock.now()) + timedelta(seconds=seconds))
     monkeypatch.setattr(clock, "now", lambda: moment)
 
 

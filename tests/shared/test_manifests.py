@@ -98,8 +98,8 @@ def test_boxes_may_lack_an_image_size() -> None:
 
 
 def test_fractions_of_pixels_are_rounded_inside_the_image() -> None:
-    [found] = parse(detection(box(0, 0.6, 0.5, 639.4, 479.5))).boxes
-    assert (found.left + found.width, found.top + found.height) == (640, 480)
+    [read] = parse(detection(box(0, 0.6, 0.5, 639.4, 479.5))).boxes
+    assert (read.left + read.width, read.top + read.height) == (640, 480)
 
 
 def test_an_attribute_of_another_kind_of_job_is_passed_over_beside_a_known_one() -> None:
@@ -324,7 +324,7 @@ def test_whatever_is_in_the_fields_the_line_is_read_or_refused(
             annotation = parse(line)
         except BrokenLineError:
             continue
-        assert all(found.width > 0 and found.left >= 0 for found in annotation.boxes)
+        assert all(box.width > 0 and box.left >= 0 for box in annotation.boxes)
         assert all(0 < len(label) <= 255 for label in annotation.labels)
 
 

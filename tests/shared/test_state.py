@@ -94,11 +94,11 @@ def test_a_stopped_run_leaves_the_cutoff_until_one_trains(world: World) -> None:
     world.loop_state.advance(cutoff="2025-01-01")
     world.loop_state.advance(cutoff="2025-01-02", stopped=True)
     world.loop_state.advance()
-    found = world.loop_state.known_progress()
-    assert (found.cutoff, found.stopped_at) == ("2025-01-01", "2025-01-02")
+    progress = world.loop_state.known_progress()
+    assert (progress.cutoff, progress.stopped_at) == ("2025-01-01", "2025-01-02")
     world.loop_state.advance(cutoff="2025-01-03")
-    found = world.loop_state.known_progress()
-    assert (found.cutoff, found.stopped_at) == ("2025-01-03", "")
+    progress = world.loop_state.known_progress()
+    assert (progress.cutoff, progress.stopped_at) == ("2025-01-03", "")
 
 
 # Runs and model versions

@@ -36,7 +36,7 @@ def reconciled(workers: Workers, **changed: Any) -> Reconciled:
 
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
-    moment = clock.text(clock.parse(clock.now()) + timedelta(seconds=seconds))
+    moment = clock.to_iso(clock.parse(clock.now()) + timedelta(seconds=seconds))
     monkeypatch.setattr(clock, "now", lambda: moment)
 
 

@@ -241,8 +241,8 @@ def test_an_object_that_waits_for_too_long_gets_a_new_event(
     key = "incoming/labeled/ünïcödé +%20/a b.jpg"
     for name in (key, "incoming/labeled/folder/", "images/other.jpg"):
         world.s3.put_object(Bucket=BUCKET, Key=name, Body=b"12345")
-    found = resend(world, 900, monkeypatch, timedelta(minutes=minutes))
-    assert found == ([key] if resent else [])
+    keys = resend(world, 900, monkeypatch, timedelta(minutes=minutes))
+    assert keys == ([key] if resent else [])
     messages = world.received("register")
     assert [message["detail"]["object"] for message in messages] == (
         [{"key": key, "size": 5}] if resent else []

@@ -48,7 +48,7 @@ class Detected:
 
 
 def result_key(key: str) -> str:
-    """detect/a/b.jpg has its result at results/a/b.jpg.json."""
+    """The key of an image's result: for detect/a/b.jpg it is results/a/b.jpg.json."""
     return f"results/{key.removeprefix('detect/')}.json"
 
 
@@ -184,7 +184,7 @@ def _serving(loop_state: LoopState) -> Champion:
 
 
 def _newest_version(s3: S3Client, bucket: str, key: str) -> str | None:
-    """Of the object; empty in a bucket without versions, None if it was deleted."""
+    """The id of the object's newest version; empty in a bucket without versions, None if it was deleted."""
     try:
         return s3.head_object(Bucket=bucket, Key=key).get("VersionId", "")
     except ClientError as error:

@@ -48,7 +48,7 @@ class Arrival:
 
     def order(self, modified: datetime) -> str:
         """What orders uploads: greater for a later one, the same however often its event is delivered."""
-        return f"{clock.text(modified)}#{self.sequencer}"
+        return f"{clock.to_iso(modified)}#{self.sequencer}"
 
 
 @dataclass(frozen=True)

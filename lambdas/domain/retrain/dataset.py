@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TakenSnapshot:
-    """A run's snapshot, and why it is not worth looking at; empty if it is."""
+    """A run's snapshot, and why it is not worth a report and a training; empty if it is."""
 
     id: str
     reason: str

@@ -26,7 +26,7 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html"""
 
 @dataclass(frozen=True)
 class Notifier:
-    """Where it is said how a run has ended: to people by SNS, to machines by EventBridge."""
+    """Says how runs have ended: to people by SNS, to machines by EventBridge."""
 
     sns: SNSClient
     events: EventBridgeClient

@@ -11,7 +11,7 @@ from lambdas.domain.shared.state import CLOSED, LoopState
 
 
 def run_id(execution_arn: str) -> str:
-    """A run is named by its state machine execution."""
+    """The id of a run: the name of its state machine execution."""
     return execution_arn.rsplit(":", 1)[1]
 
 
@@ -70,7 +70,7 @@ def end_run(
 
 
 def _fail_version(loop_state: LoopState, name: str, reason: str) -> None:
-    """What nobody watches any more must not count as trained, or its snapshot would never be."""
+    """Record that a version has failed if it was training: else its snapshot would count as trained."""
     version = loop_state.version(name)
     if version and version.state == "training":
         loop_state.update_version(ModelVersion(name, state="failed", reason=reason))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -90,6 +90,8 @@ def _history(stepfunctions: SFNClient, execution: str) -> Iterable[Mapping[str, 
 class _Followed:
     """An execution, as far as its history has been read."""
 
+    name_of: Callable[[str], str | None]
+    """What the time in a state is counted under; None: under what came before."""
     current: str = ""
     since: datetime | None = None
     broken: str = ""
@@ -100,9 +102,9 @@ class _Followed:
         self.spend_until(at)
         if state == _BROKEN:
             self.broken = self.current
-        if step := _step_of(state):
-            self.current = step
-            self.entered.setdefault(step, at)
+        if name := self.name_of(state):
+            self.current = name
+            self.entered.setdefault(name, at)
 
     def end_badly(self, at: datetime) -> None:
         self.spend_until(at)
@@ -120,16 +122,21 @@ class _Followed:
             return Step(name, "skipped" if passed else "waiting")
         state: StepState = "running" if name == self.current else "done"
         state = "failed" if name == self.broken else state
-        return Step(name, state, clock.text(self.entered[name]), round(self.spent.get(name, 0.0), 1))
+        return Step(name, state, clock.to_iso(self.entered[name]), round(self.spent.get(name, 0.0), 1))
 
 
-def _live(history: Iterable[Mapping[str, Any]], now: datetime) -> list[Step]:
-    followed = _Followed()
+def _read(history: Iterable[Mapping[str, Any]], name_of: Callable[[str], str | None]) -> _Followed:
+    followed = _Followed(name_of)
     for event in history:
         if details := event.get("stateEnteredEventDetails"):
             followed.enter(details["name"], event["timestamp"])
         elif event.get("type") in _ENDED_BADLY:
             followed.end_badly(event["timestamp"])
+    return followed
+
+
+def _live(history: Iterable[Mapping[str, Any]], now: datetime) -> list[Step]:
+    followed = _read(history, _step_of)
     if followed.since:
         followed.spend_until(now)
     return [followed.step(name) for name in STEPS]
@@ -145,7 +152,7 @@ def _step_of(state: str) -> str | None:
 
 
 def _recorded(run: Run) -> list[Step]:
-    """Of a run that has ended: its record knows how long each state took."""
+    """The steps of a run that has ended, by the seconds that its record has for each state."""
     spent: dict[str, float] = {}
     for recorded in run.steps:
         if name := _step_of(recorded.step):
@@ -178,12 +185,5 @@ def document(run: Run, passed: Sequence[Step]) -> dict[str, Any]:
 
 def durations(history: Iterable[Mapping[str, Any]]) -> list[RunStep]:
     """Seconds spent in each state of an execution, in the order in which they were first entered."""
-    entered: dict[str, Any] = {}
-    spent: dict[str, float] = {}
-    for event in history:
-        if details := event.get("stateEnteredEventDetails"):
-            entered[details["name"]] = event["timestamp"]
-            spent.setdefault(details["name"], 0.0)
-        elif (details := event.get("stateExitedEventDetails")) and details["name"] in entered:
-            spent[details["name"]] += (event["timestamp"] - entered.pop(details["name"])).total_seconds()
-    return [RunStep(name, round(seconds, 2)) for name, seconds in spent.items()]
+    states = _read(history, lambda state: state)
+    return [RunStep(name, round(states.spent.get(name, 0.0), 2)) for name in states.entered]

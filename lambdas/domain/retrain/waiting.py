@@ -73,7 +73,7 @@ def wait_for_burst(
 
 
 def wait_for_reviews(open_tasks: int, started_at: str, now: str, tuning: Tuning) -> Wait:
-    """A run goes on once no review task is open, or once it has waited for people long enough."""
+    """Whether a run goes on: no review task is open, or it has waited for people long enough."""
     patience = tuning.review_wait_seconds - clock.seconds_between(started_at, now)
     if open_tasks == 0 or patience <= 0 or tuning.review_route == "none":
         return Wait(True, 0)

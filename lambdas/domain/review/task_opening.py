@@ -212,7 +212,7 @@ class Opener:
 
     def _not_again(self) -> str:
         ago = timedelta(seconds=self._tuning.review_cooldown_seconds)
-        return clock.text(clock.parse(clock.now()) - ago)
+        return clock.to_iso(clock.parse(clock.now()) - ago)
 
     def _cursor(self) -> str:
         item = self._table.table.get_item(Key={"id": "cursor", "part": "collect"}).get("Item", {})

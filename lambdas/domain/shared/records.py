@@ -116,7 +116,7 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Lease:
-    """Who may change a thing at present: the ARN of a state machine execution."""
+    """A lock, so that one run or one promotion at a time goes on; its holder is an execution's ARN."""
 
     id: str
     holder: str

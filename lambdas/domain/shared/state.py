@@ -54,6 +54,7 @@ class LoopState:
         return held if held else self.take_lease(name, holder)
 
     def lease(self, name: LeaseName) -> Lease | None:
+        """The lease as it stands; None if nobody has it."""
         item = self._get("LEASE", name)
         return records.read(Lease, item) if item else None
 
@@ -62,7 +63,7 @@ class LoopState:
         return delete_if(self._table, {"kind": "LEASE", "id": name}, Attr("holder").eq(holder))
 
     def close(self) -> None:
-        """No run and no promotion begins any more; whoever had a lease has lost it."""
+        """Let no run and no promotion begin any more; whoever had a lease has lost it."""
         names: tuple[LeaseName, ...] = ("retrain", "promote")
         for name in names:
             self._put("LEASE", name, Lease(name, CLOSED, clock.now()))
@@ -102,6 +103,7 @@ class LoopState:
         self._update("RUN", run.id, records.attributes(run))
 
     def run(self, id: str) -> Run | None:
+        """The run's record, however much of it is there."""
         item = self._get("RUN", id)
         return records.read(Run, item) if item else None
 
@@ -115,6 +117,7 @@ class LoopState:
         self._update("VERSION", version.id, records.attributes(version))
 
     def version(self, id: str) -> ModelVersion | None:
+        """The model version's record, however much of it is there."""
         item = self._get("VERSION", id)
         return records.read(ModelVersion, item) if item else None
 
@@ -146,16 +149,17 @@ class LoopState:
         return records.read(DatasetSync, self._get("DATASET", dataset_type) or {})
 
     def record_synced(self, dataset_type: DatasetType, snapshot_id: str) -> None:
-        """The dataset holds just this snapshot; empty: nobody knows what it holds."""
+        """Record that the dataset holds just this snapshot; empty: nobody knows what it holds."""
         self._put("DATASET", dataset_type, DatasetSync(snapshot_id))
 
     def record_sent(self, dataset_type: DatasetType, target: str, sent: int) -> None:
-        """So many entries of the changes that lead to snapshot `target` were sent."""
+        """Record how many entries of the changes that lead to snapshot `target` were sent."""
         self._update("DATASET", dataset_type, {"target": target, "sent": sent})
 
     # The champion
 
     def champion(self) -> Champion | None:
+        """The version that serves; None before the first promotion."""
         item = self._get("CHAMPION", "champion")
         return records.read(Champion, item) if item else None
 

@@ -371,7 +371,7 @@ def _with_availability(task: Task) -> Task:
 
 
 def _until(claim_seconds: int) -> str:
-    return clock.text(clock.parse(clock.now()) + timedelta(seconds=claim_seconds))
+    return clock.to_iso(clock.parse(clock.now()) + timedelta(seconds=claim_seconds))
 
 
 # Errors

@@ -385,6 +385,6 @@ def _seconds(given: Mapping[str, Any]) -> float:
 
 def _moment(text: Any) -> str:
     try:
-        return clock.text(clock.parse(text))
+        return clock.to_iso(clock.parse(text))
     except (AttributeError, TypeError, ValueError) as error:
         raise WorkerAnswerError(f"submissionTime is {text!r}, which is no time"[:200]) from error

@@ -392,6 +392,6 @@ def _class_map(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 def _moment(text: Any) -> str:
     """Ground Truth writes UTC without saying so."""
     try:
-        return clock.text(clock.parse(f"{str(text).removesuffix('Z')}Z"))
+        return clock.to_iso(clock.parse(f"{str(text).removesuffix('Z')}Z"))
     except ValueError as error:
         raise WorkerAnswerError(f"creation-date is {text!r}, which is no time"[:200]) from error
