@@ -298,7 +298,7 @@ def test_a_skip_sent_again_is_counted_once(deployment: ConsoleDeployment, gatewa
     assert reviewer_statistics.reviewed_by(deployment.reviews.table, "sub-rita")["skipped"] == before + 1
 
 
-def test_a_skip_has_the_answers_that_are_there_settled(
+def test_a_skip_has_the_answers_that_are_there_resolved(
     deployment: ConsoleDeployment, gateway: Gateway
 ) -> None:
     """So many others have skipped the task that nobody else is asked."""

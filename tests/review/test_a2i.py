@@ -462,7 +462,7 @@ def test_an_output_without_answers_says_so() -> None:
         read(output())
 
 
-def test_every_refusal_is_named_when_nothing_can_be_used() -> None:
+def test_every_error_is_named_when_nothing_can_be_used() -> None:
     with pytest.raises(a2i.NoAnswersError, match=r"answer 1 .*'cow'.*; answer 2 \(2\): has no object"):
         read(output(human_answer(boxes({**CAT, "label": "cow"})), "nonsense"))
 

@@ -119,7 +119,7 @@ def test_a_retired_label_is_refused(reviews: Reviews) -> None:
         submit_answer(reviews.table, asked.id, ANN, labelled(), LABELS - {"cat"})
 
 
-def test_what_is_said_of_a_refusal_is_short() -> None:
+def test_the_message_of_an_error_is_short() -> None:
     with pytest.raises(ApiError) as refused:
         parse(labelled(box(label="x" * 100_000)))
     assert len(str(refused.value)) < 200
