@@ -32,7 +32,7 @@ MISSING = (
 
 def executable() -> str | None:
     """The browser on this machine; None if there is none but perhaps Playwright's own."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @contextmanager

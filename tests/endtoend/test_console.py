@@ -81,7 +81,7 @@ class Seen:
     """A picture, and what the champion sees in it: labels with confidences in percent, the surest first."""
 
     scene: Scene
-    found: tuple[tuple[str, float], ...]
+    detections: tuple[tuple[str, float], ...]
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +97,9 @@ def _seen(loop: Loop) -> Iterator[Seen]:
         answer = loop.rekognition.detect_custom_labels(
             ProjectVersionArn=champion.version_arn, Image={"Bytes": scene.jpeg()}
         )
-        found = [(label["Name"], label["Confidence"]) for label in answer["CustomLabels"]]
-        if any(confidence < 100 for _, confidence in found):
-            yield Seen(scene, tuple(sorted(found, key=lambda one: -one[1])))
+        detections = [(label["Name"], label["Confidence"]) for label in answer["CustomLabels"]]
+        if any(confidence < 100 for _, confidence in detections):
+            yield Seen(scene, tuple(sorted(detections, key=lambda one: -one[1])))
 
 
 # Runs
@@ -217,9 +217,9 @@ def test_a_picture_is_tried_and_what_was_found_is_confirmed(
     expect(page.get_by_role("heading", name="Detections")).to_be_visible()
     page.get_by_role("slider").fill("0")
     listed = page.get_by_role("region", name="Detections").get_by_role("listitem")
-    expect(listed).to_have_text([f"{name}{confidence:.1f} %" for name, confidence in picture.found])
+    expect(listed).to_have_text([f"{name}{confidence:.1f} %" for name, confidence in picture.detections])
     tags = page.locator("figure span")
-    expect(tags).to_have_text([f"{name} {confidence:.0f} %" for name, confidence in picture.found])
+    expect(tags).to_have_text([f"{name} {confidence:.0f} %" for name, confidence in picture.detections])
     page.get_by_role("button", name="Send to review").click()
     expect(page.get_by_text("Sent to review.")).to_be_visible()
 
@@ -239,12 +239,12 @@ def test_a_picture_is_tried_and_what_was_found_is_confirmed(
 def only_task(loop: Loop) -> Task:
     """The one that is open."""
 
-    def found() -> Task | None:
+    def open_task() -> Task | None:
         waiting = list(tasks(loop).in_state("open"))
         assert len(waiting) < 2
         return waiting[0] if waiting else None
 
-    return until(found, 60, "there is a task")
+    return until(open_task, 60, "there is a task")
 
 
 def as_box(one: Suggestion) -> Box:

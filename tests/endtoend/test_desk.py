@@ -94,7 +94,7 @@ def test_an_image_without_objects(desk: Loop, people: dict[str, Person], browser
     page, _ = opened(browser, desk, people["ruth"])
     task = task_of(page)
     page.keyboard.press("n")
-    until(lambda: (found := tasks(desk).get(task)) and found.outcome == "nothing", 60, "it is answered")
+    until(lambda: (seen := tasks(desk).get(task)) and seen.outcome == "nothing", 60, "it is answered")
     assert image_of(desk, task).boxes == ()
     page.context.close()
 
@@ -107,11 +107,11 @@ def test_what_was_said_without_a_connection_is_sent_later(
     page.context.set_offline(True)
     page.keyboard.press("n")
     expect(page.get_by_text("1 to send")).to_be_visible()
-    found = tasks(desk).get(task)
-    assert found is not None
-    assert found.state == "open"
+    waiting = tasks(desk).get(task)
+    assert waiting is not None
+    assert waiting.state == "open"
     page.context.set_offline(False)
-    until(lambda: (found := tasks(desk).get(task)) and found.state == "done", 60, "it is sent")
+    until(lambda: (seen := tasks(desk).get(task)) and seen.state == "done", 60, "it is sent")
     page.context.close()
 
 
@@ -126,9 +126,9 @@ def test_a_task_that_somebody_else_got_is_told(
     client(desk, people["ann"]).ask("PUT", f"/api/admin/tasks/{task}/assignment", given)
     page.keyboard.press("n")
     expect(page.get_by_text("cas has this task")).to_be_visible()
-    found = tasks(desk).get(task)
-    assert found is not None
-    assert (found.state, found.answers) == ("open", ())
+    waiting = tasks(desk).get(task)
+    assert waiting is not None
+    assert (waiting.state, waiting.answers) == ("open", ())
     page.context.close()
 
 
@@ -185,17 +185,17 @@ def token_of_another_pool(desk: Loop) -> str:
 @pytest.mark.parametrize(("name", "method", "path"), requests())
 def test_no_route_is_open(name: str, method: str, path: str, desk: Loop, tokens: dict[str, str]) -> None:
     asking = ConsoleClient(desk.outputs["ConsoleAddress"])
-    said = {}
+    statuses = {}
     for whose, asking.token in tokens.items():
         if name == "admin" or whose != "a reviewer's":
-            said[whose] = asking.try_to(method, path, {}).status
-    assert said == {whose: 403 if whose == "a reviewer's" else 401 for whose in said}
+            statuses[whose] = asking.try_to(method, path, {}).status
+    assert statuses == {whose: 403 if whose == "a reviewer's" else 401 for whose in statuses}
 
 
 def test_the_template_has_no_other_route(desk: Loop) -> None:
     api = desk.client("apigatewayv2")
-    (found,) = [one for one in api.get_apis()["Items"] if one["Name"] == f"{desk.name}-console"]
-    routes = api.get_routes(ApiId=found["ApiId"])["Items"]
+    (http_api,) = [one for one in api.get_apis()["Items"] if one["Name"] == f"{desk.name}-console"]
+    routes = api.get_routes(ApiId=http_api["ApiId"])["Items"]
     assert {route["RouteKey"] for route in routes} == {route for some in ROUTES.values() for route in some}
     assert {route["AuthorizationType"] for route in routes} == {"JWT"}
 
@@ -213,10 +213,10 @@ def test_several_at_once_never_answer_one_task_twice(desk: Loop, people: dict[st
     def review(person: Person) -> list[str]:
         asking = client(desk, person)
         answered: list[str] = []
-        while found := asking.ask("POST", "/api/claims", {"count": 2})["tasks"]:
-            for task in found:
-                told = {"verdict": "labelled", "boxes": [BOX], "seconds": 1}
-                assert asking.ask("POST", f"/api/tasks/{task['id']}/answer", told)["state"] == "done"
+        while claimed := asking.ask("POST", "/api/claims", {"count": 2})["tasks"]:
+            for task in claimed:
+                answer = {"verdict": "labelled", "boxes": [BOX], "seconds": 1}
+                assert asking.ask("POST", f"/api/tasks/{task['id']}/answer", answer)["state"] == "done"
                 answered.append(task["id"])
         return answered
 

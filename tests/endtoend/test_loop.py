@@ -65,10 +65,10 @@ def notifications(loop: Loop) -> Any:
     sns.subscribe(TopicArn=loop.outputs["NotificationTopicArn"], Protocol="sqs", Endpoint=arn)
 
     def received() -> list[dict[str, Any]]:
-        found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-        for message in found:
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [json.loads(message["Body"]) for message in found]
+        return [json.loads(message["Body"]) for message in messages]
 
     return received
 
@@ -121,11 +121,11 @@ def test_a_burst_of_images_becomes_a_champion_by_itself(loop: Loop, notification
 
 
 def registered(loop: Loop, count: int) -> list[Any]:
-    def found() -> list[Any] | None:
+    def labelled() -> list[Any] | None:
         images = [image for image in loop.images() if image.status == "labelled"]
         return images if len(images) >= count else None
 
-    return until(found, 60, f"{count} images are registered")
+    return until(labelled, 60, f"{count} images are registered")
 
 
 def assert_complete(run: Run) -> None:
@@ -258,8 +258,8 @@ def test_a_step_that_times_out_leaves_the_champion(loop: Loop) -> None:
 
 
 def ended_execution(loop: Loop, arn: str) -> Any:
-    found = loop.stepfunctions.describe_execution(executionArn=arn)
-    return None if found["status"] == "RUNNING" else found
+    execution = loop.stepfunctions.describe_execution(executionArn=arn)
+    return None if execution["status"] == "RUNNING" else execution
 
 
 def test_a_promotion_switches_without_a_failed_detection(loop: Loop) -> None:
@@ -338,8 +338,8 @@ def test_a_bad_burst_is_sorted_out_and_harms_nothing_else(loop: Loop) -> None:
         loop.put(f"incoming/labeled/empty/again {key}.jpg", scene.jpeg())
     for name, (_, reason) in UNUSABLE.items():
         key = f"rejected/labeled/empty/{name}"
-        found = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")
-        assert found["reason"] == reason, found
+        rejection = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")
+        assert rejection["reason"] == reason, rejection
         assert key in loop.keys(key)
     until(lambda: len(loop.images()) == before + len(good), 60, "the good ones are registered")
     until(lambda: loop.keys("incoming/") == [], 30, "nothing is left to register")

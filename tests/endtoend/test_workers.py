@@ -62,26 +62,28 @@ def opened(loop: Loop, number: int) -> Task:
     known = set(every(loop))
     drop(loop, number)
 
-    def found() -> Task | None:
+    def asked_task() -> Task | None:
         return next((task for id, task in every(loop).items() if id not in known and task.token), None)
 
-    return until(found, 90, "workers are asked")
+    return until(asked_task, 90, "workers are asked")
 
 
 def answered(wanda: ConsoleClient, task: Task) -> dict[str, Any]:
     """Claim the task and say what is on its image, once it has come to the workers."""
 
-    def claimed() -> bool:
-        return task.id in [found["id"] for found in wanda.ask("POST", "/api/claims", {"count": 5})["tasks"]]
+    def claimable() -> bool:
+        return task.id in [
+            claimed["id"] for claimed in wanda.ask("POST", "/api/claims", {"count": 5})["tasks"]
+        ]
 
-    def said() -> dict[str, Any] | None:
-        told = {"verdict": "labelled", "boxes": [BOX], "seconds": 2}
-        reply = wanda.try_to("POST", f"/api/tasks/{task.id}/answer", told)
+    def accepted() -> dict[str, Any] | None:
+        answer = {"verdict": "labelled", "boxes": [BOX], "seconds": 2}
+        reply = wanda.try_to("POST", f"/api/tasks/{task.id}/answer", answer)
         assert reply.status in (200, 503), reply.content
         return reply.content if reply.status == 200 else None
 
-    until(claimed, 30, "the task can be claimed")
-    return until(said, 30, "the workers' queue has the task")
+    until(claimable, 30, "the task can be claimed")
+    return until(accepted, 30, "the workers' queue has the task")
 
 
 def test_a_human_loop_is_answered_at_the_desk(loop: Loop, wanda: ConsoleClient) -> None:
@@ -106,8 +108,8 @@ def test_a_human_loop_that_is_stopped_gives_its_task_back(loop: Loop) -> None:
     until(lambda: a2i.describe_loop(runtime, loop.name, task.id), 30, "the loop is started")
     a2i.stop_loop(runtime, loop.name, task.id)
     until(lambda: execution_status(loop, task.id) == "SUCCEEDED", 60, "its execution has gone on")
-    found = every(loop)[task.id]
-    assert (found.state, found.why) == ("given_back", f"human loop {loop.name}-{task.id} Stopped")
+    given_back = every(loop)[task.id]
+    assert (given_back.state, given_back.why) == ("given_back", f"human loop {loop.name}-{task.id} Stopped")
     assert image_of(loop, task.id).status == "unlabelled"
 
 

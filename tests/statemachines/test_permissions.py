@@ -37,13 +37,13 @@ def resources() -> dict[str, dict[str, Any]]:
 
 
 def machine_named(resources: Mapping[str, dict[str, Any]], step: str) -> dict[str, Any]:
-    (found,) = (
+    (policy,) = (
         resource["Properties"]
         for resource in resources.values()
         if resource["Type"] == "AWS::StepFunctions::StateMachine"
         and resource["Properties"]["StateMachineName"].endswith(f"-{step}")
     )
-    return dict(found)
+    return dict(policy)
 
 
 def statements(resources: Mapping[str, dict[str, Any]], machine: Mapping[str, Any]) -> Statements:
@@ -59,11 +59,11 @@ def statements(resources: Mapping[str, dict[str, Any]], machine: Mapping[str, An
     ]
 
 
-def granted(found: Statements, action: str) -> list[str]:
+def granted(statements: Statements, action: str) -> list[str]:
     """Resources, as JSON, that the action is allowed on."""
     return [
         json.dumps(resource, sort_keys=True)
-        for statement in found
+        for statement in statements
         if action in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
     ]
@@ -100,15 +100,15 @@ def test_each_part_is_played_by_the_handler_of_its_name(
 def test_retrain_may_run_promote_and_wait_for_it(resources: dict[str, dict[str, Any]]) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html"""
     machine = machine_named(resources, "retrain")
-    found = statements(resources, machine)
+    allowed = statements(resources, machine)
     promote = json.dumps(machine["DefinitionSubstitutions"][NESTED], sort_keys=True)
     assert ":stateMachine:labelloop-promote" in promote
     executions = promote.replace(":stateMachine:labelloop-promote", ":execution:labelloop-promote:*")
-    assert granted(found, "states:StartExecution") == [promote]
-    assert granted(found, "states:DescribeExecution") == [executions]
-    assert granted(found, "states:StopExecution") == [executions]
+    assert granted(allowed, "states:StartExecution") == [promote]
+    assert granted(allowed, "states:DescribeExecution") == [executions]
+    assert granted(allowed, "states:StopExecution") == [executions]
     for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
-        (rule,) = granted(found, action)
+        (rule,) = granted(allowed, action)
         assert ":rule/StepFunctionsGetEventsForStepFunctionsExecutionRule" in rule
 
 
@@ -118,6 +118,6 @@ def test_it_may_do_nothing_else(step: str, resources: dict[str, dict[str, Any]])
     if NESTED in state_machines.substitutions(step):
         expected |= {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}
         expected |= {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
-    found = statements(resources, machine_named(resources, step))
-    assert all(statement["Effect"] == "Allow" and "NotAction" not in statement for statement in found)
-    assert {action for statement in found for action in as_list(statement["Action"])} == expected
+    allowed = statements(resources, machine_named(resources, step))
+    assert all(statement["Effect"] == "Allow" and "NotAction" not in statement for statement in allowed)
+    assert {action for statement in allowed for action in as_list(statement["Action"])} == expected

@@ -161,7 +161,7 @@ def test_every_state_was_meant() -> None:
 def assert_given_back(played: Played, error: str, cause: str, before: tuple[str, ...]) -> None:
     assert played.visited == (*before, "GiveBack", "GivenBack")
     assert played.status == "SUCCEEDED", (played.error, played.cause, played.visited)
-    (told,) = played.calls_of("review-GiveBack")
-    assert told["task"] == played.arn.rsplit(":", 1)[-1]
-    assert told["error"] == error
-    assert cause in told["cause"]
+    (call,) = played.calls_of("review-GiveBack")
+    assert call["task"] == played.arn.rsplit(":", 1)[-1]
+    assert call["error"] == error
+    assert cause in call["cause"]
