@@ -22,7 +22,7 @@ NODE = ROOT / "node_modules" / ".bin"
 
 PYTEST = [sys.executable, "-m", "pytest"]
 QUICK = "not embedded and not browser and not synthesis and not training"
-SPREAD = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
+SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 """Each worker takes whole files, whose tests share what they start, or files that share a deployment; see
 tests/conftest.py. They wait for other processes at times, so that a third worker has something to do."""
 LONGEST_FIRST = (

@@ -6,6 +6,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 # How long an example takes says more of the machine than of the code. What decides whether a change lands has
 # to say the same twice; at a desk every run draws other examples.
@@ -35,7 +37,23 @@ TOGETHER = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(file, file)))
         for folder, mark in FOLDERS.items():
             if file.startswith(folder):
                 item.add_marker(mark)
+
+
+class ByDeployment(LoadScopeScheduling):
+    """Gives each worker whole files, and one worker the files that share a deployment.
+
+    The marks of pytest-xdist for this (`--dist loadgroup`) do nothing with pytest 9.2: they are written into
+    an attribute that test items no longer have.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return TOGETHER.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByDeployment | None:
+    """The scheduler of `--dist loadfile`; the other modes keep theirs."""
+    return ByDeployment(config, log) if config.getvalue("dist") == "loadfile" else None
