@@ -106,8 +106,8 @@ def _operation(function: str, operation: Operation) -> dict[str, Any]:
         if returned is type(None)
         else {"200": {"description": _text(returned), "content": _content(returned)}}
     )
-    refused = {"description": "A refusal.", "content": _content(ErrorResponse)}
-    return described | {"responses": {**succeeded, "default": refused}}
+    failed = {"description": "An error.", "content": _content(ErrorResponse)}
+    return described | {"responses": {**succeeded, "default": failed}}
 
 
 def _summary(operation: Operation) -> str:

@@ -94,7 +94,7 @@ class Operation:
 
 
 class Api:
-    """The routes of one function, for callers of these groups. Every refusal is answered in one shape."""
+    """The routes of one function, for callers of these groups. Every error has one shape."""
 
     def __init__(self, *groups: str) -> None:
         self.groups = groups

@@ -236,7 +236,7 @@ export interface components {
     };
     /**
      * ErrorResponse
-     * @description The one shape of every refusal.
+     * @description The one shape of every error.
      */
     ErrorResponse: {
       error: components["schemas"]["ErrorDetail"];
@@ -635,7 +635,7 @@ export interface operations {
           "application/json": components["schemas"]["Me"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -652,7 +652,7 @@ export interface operations {
           "application/json": components["schemas"]["Queue"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -669,7 +669,7 @@ export interface operations {
           "application/json": components["schemas"]["Labels"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -691,7 +691,7 @@ export interface operations {
           "application/json": components["schemas"]["Tasks"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -713,7 +713,7 @@ export interface operations {
           "application/json": components["schemas"]["Renewal"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -736,7 +736,7 @@ export interface operations {
       204: {
         content: never;
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -758,7 +758,7 @@ export interface operations {
           "application/json": components["schemas"]["Task"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -785,7 +785,7 @@ export interface operations {
           "application/json": components["schemas"]["AnswerReceipt"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -810,7 +810,7 @@ export interface operations {
       204: {
         content: never;
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -833,7 +833,7 @@ export interface operations {
           "application/json": components["schemas"]["AdminTasks"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -860,7 +860,7 @@ export interface operations {
           "application/json": components["schemas"]["AdminTask"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -880,7 +880,7 @@ export interface operations {
       204: {
         content: never;
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -897,7 +897,7 @@ export interface operations {
           "application/json": components["schemas"]["Reviewers"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -924,7 +924,7 @@ export interface operations {
           "application/json": components["schemas"]["Label"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -941,7 +941,7 @@ export interface operations {
           "application/json": components["schemas"]["Runs"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -963,7 +963,7 @@ export interface operations {
           "application/json": components["schemas"]["Run"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -980,7 +980,7 @@ export interface operations {
           "application/json": components["schemas"]["ModelVersions"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -1002,7 +1002,7 @@ export interface operations {
           "application/json": components["schemas"]["TryUpload"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -1024,7 +1024,7 @@ export interface operations {
           "application/json": components["schemas"]["Detections"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];
@@ -1046,7 +1046,7 @@ export interface operations {
           "application/json": components["schemas"]["OpenedTask"];
         };
       };
-      /** @description A refusal. */
+      /** @description An error. */
       default: {
         content: {
           "application/json": components["schemas"]["ErrorResponse"];

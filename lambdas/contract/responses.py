@@ -32,7 +32,7 @@ class ErrorDetail(Response):
 
 
 class ErrorResponse(Response):
-    """The one shape of every refusal."""
+    """The one shape of every error."""
 
     error: ErrorDetail
 

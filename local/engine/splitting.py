@@ -22,7 +22,7 @@ class TooFewImagesError(Exception):
     """No image has a label, or some label has one image only."""
 
 
-def test_images(images: Iterable[tuple[str, Sequence[str]]]) -> set[str]:
+def choose_test_images(images: Iterable[tuple[str, Sequence[str]]]) -> set[str]:
     """The source-refs of about a fifth of each label's images, the same for the same images in any order.
 
     Rare labels choose first, and no label loses its last image to learn from. Of the images without a label a

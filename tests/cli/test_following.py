@@ -27,8 +27,8 @@ def test_states_become_phases(cli: Cli) -> None:
         ("WaitForBurst", 4),
     ]
     execution = Execution(Deployment.find("parts").stepfunctions, ARN, following.RETRAIN_PHASES)
-    (settling,) = execution.look()
-    assert (settling.began, settling.ended) == (BEGAN, None)
+    (waiting,) = execution.look()
+    assert (waiting.began, waiting.ended) == (BEGAN, None)
     cli.fake.histories[ARN] += [("TakeLease", 6)]
     burst, lease = execution.look()
     assert burst.seconds(BEGAN) == 6

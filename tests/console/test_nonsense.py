@@ -1,4 +1,4 @@
-"""Whatever is sent: a clear refusal, never a failure, and nothing has changed."""
+"""Whatever is sent: a clear error, never a failure, and nothing has changed."""
 
 from __future__ import annotations
 

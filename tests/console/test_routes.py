@@ -139,7 +139,7 @@ def test_a_valid_request_gives_the_documented_document(
     assert answer.headers["Cache-Control"] == "no-store"
     if case.each:
         assert answer.document[case.each]
-        assert all(set(one) == case.of_each for one in answer.document[case.each])
+        assert all(set(document) == case.of_each for document in answer.document[case.each])
 
 
 @pytest.mark.parametrize(("route", "function"), routes())
@@ -298,7 +298,7 @@ def test_a_skip_sent_again_is_counted_once(deployment: ConsoleDeployment, gatewa
     assert reviewer_statistics.reviewed_by(deployment.reviews.table, "sub-rita")["skipped"] == before + 1
 
 
-def test_a_skip_has_the_answers_that_are_there_settled(
+def test_a_skip_has_the_answers_that_are_there_resolved(
     deployment: ConsoleDeployment, gateway: Gateway
 ) -> None:
     """So many others have skipped the task that nobody else is asked."""
@@ -360,7 +360,7 @@ def test_tasks_are_listed_by_state_page_by_page(
         ["id", "part", "state", "available_at"],
     ],
 )
-def test_a_cursor_is_what_the_page_before_said(
+def test_a_cursor_is_what_the_page_before_gave(
     cursor: Any, deployment: ConsoleDeployment, gateway: Gateway
 ) -> None:
     text = (
@@ -389,7 +389,7 @@ def test_a_task_goes_to_the_reviewer_who_is_meant_whoever_else_had_the_name(
     for sub in ("sub-0old", "sub-9new"):
         reviewer_statistics.note_reviewer(deployment.reviews.table, sub, "zoe")
     listed = gateway.ask("GET /api/admin/reviewers", who=ANN).document["reviewers"]
-    (new,) = (one["reviewer"] for one in listed if one["reviewer"] == "sub-9new")
+    (new,) = (reviewer["reviewer"] for reviewer in listed if reviewer["reviewer"] == "sub-9new")
     request = f"PUT /api/admin/tasks/{deployment.mine.id}/assignment"
     (claim,) = gateway.ask(request, {"reviewer": new}, who=ANN).document["claims"]
     assert (claim["reviewer"], claim["name"]) == ("sub-9new", "zoe")

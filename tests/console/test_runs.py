@@ -59,8 +59,8 @@ def test_a_run_under_way() -> None:
         ("WaitForBurst", 0), ("WaitForQuiet", 10), ("WaitForBurst", 30), ("TakeLease", 40), ("Snapshot", 50)
     )
     assert states(steps)[:5] == ["done", "done", "skipped", "running", "waiting"]
-    settled = steps["wait for the burst of uploads to end"]
-    assert (settled.seconds, settled.entered_at) == (40, "2026-01-01T11:43:20.000000Z")
+    burst = steps["wait for the burst of uploads to end"]
+    assert (burst.seconds, burst.entered_at) == (40, "2026-01-01T11:43:20.000000Z")
     assert steps["make the dataset snapshot"].seconds == 950
     assert steps["train the model"] == Step("train the model", "waiting")
 

@@ -207,7 +207,7 @@ def test_emptied(page: World, cloudformation: CloudFormation) -> None:
         ({"AssetBucket": "x" * 3000}, ""),
     ],
 )
-def test_what_went_wrong_is_told(
+def test_what_went_wrong_is_reported(
     properties: dict[str, str], problem: str, page: World, cloudformation: CloudFormation
 ) -> None:
     console_site_console_site.handle(cloudformation.request("Create", **properties), context())

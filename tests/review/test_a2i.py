@@ -196,7 +196,7 @@ def test_what_may_pass_stays_an_error_of_the_service(bench: Bench) -> None:
         (["cat", worker_answers.NOTHING], "classification", "rename it"),
     ],
 )
-def test_labels_that_workers_cannot_choose_from_are_told(
+def test_labels_that_workers_cannot_choose_from_are_reported(
     bench: Bench, labels: list[str], kind: Kind, problem: str
 ) -> None:
     with pytest.raises(worker_answers.UnusableLabelsError, match=problem):
@@ -209,7 +209,7 @@ def test_fifty_labels_of_boxes_are_taken(bench: Bench) -> None:
     assert len(bench.waiting()[0]["choices"]) == 50
 
 
-def test_instructions_beyond_what_a2i_takes_are_told(bench: Bench) -> None:
+def test_instructions_beyond_what_a2i_takes_are_reported(bench: Bench) -> None:
     with pytest.raises(RouteError, match="shorten the instructions"):
         start(bench, FLOW, instructions="é" * (a2i.MAX_INPUT_BYTES // 2))
 
@@ -250,7 +250,7 @@ def test_stopping_what_is_not_there_or_has_ended_is_nothing(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize("code", ["NoSuchKey", "AccessDenied", "NoSuchBucket"])
-def test_an_output_that_s3_refuses_is_told(code: str) -> None:
+def test_an_output_that_s3_refuses_is_reported(code: str) -> None:
     with pytest.raises(RouteError, match=f"s3://b/k cannot be read: .*{code}"):
         a2i.read_output(refusing(code), a2i.LoopChange(task().id, LOOP, "Completed", ("b", "k"), ""))
 
@@ -462,7 +462,7 @@ def test_an_output_without_answers_says_so() -> None:
         read(output())
 
 
-def test_every_refusal_is_named_when_nothing_can_be_used() -> None:
+def test_every_error_is_named_when_nothing_can_be_used() -> None:
     with pytest.raises(a2i.NoAnswersError, match=r"answer 1 .*'cow'.*; answer 2 \(2\): has no object"):
         read(output(human_answer(boxes({**CAT, "label": "cow"})), "nonsense"))
 

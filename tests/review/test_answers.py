@@ -119,7 +119,7 @@ def test_a_retired_label_is_refused(reviews: Reviews) -> None:
         submit_answer(reviews.table, asked.id, ANN, labelled(), LABELS - {"cat"})
 
 
-def test_what_is_said_of_a_refusal_is_short() -> None:
+def test_the_message_of_an_error_is_short() -> None:
     with pytest.raises(ApiError) as refused:
         parse(labelled(box(label="x" * 100_000)))
     assert len(str(refused.value)) < 200
@@ -185,11 +185,11 @@ def test_whatever_is_sent_is_a_sound_answer_or_refused(body: dict[str, Any], kin
     except ApiError as refused:
         assert refused.field.partition("[")[0] in {"verdict", "boxes", "labels", "reason", "seconds"}
         return
-    assert all(type(side) is int for one in answer.boxes for side in (one.left, one.top))
-    for one in answer.boxes:
-        assert one.label in LABELS
-        assert 0 <= one.left < one.left + one.width <= WIDTH
-        assert 0 <= one.top < one.top + one.height <= HEIGHT
+    assert all(type(side) is int for box in answer.boxes for side in (box.left, box.top))
+    for box in answer.boxes:
+        assert box.label in LABELS
+        assert 0 <= box.left < box.left + box.width <= WIDTH
+        assert 0 <= box.top < box.top + box.height <= HEIGHT
     assert set(answer.labels) <= LABELS
     assert (answer.verdict == "labelled") == bool(answer.boxes or answer.labels)
     assert 0 <= answer.seconds <= answers.MAX_SECONDS

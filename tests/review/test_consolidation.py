@@ -77,7 +77,7 @@ def test_an_object_that_half_of_them_drew_is_kept_when_nobody_else_is_asked() ->
     assert come_to(*labels, final=True) == Consolidated("labelled", (), ("cat", "dog"))
 
 
-def test_what_only_one_of_several_said_never_holds() -> None:
+def test_what_only_one_of_several_answered_never_holds() -> None:
     assert come_to(answer_of("ann", CAT, DOG), answer_of("ben", CAT), final=True) == Consolidated(
         "labelled", (CAT,)
     )
@@ -142,7 +142,7 @@ def test_no_more_are_asked_than_twice_as_many_less_one(wanted: int, most: int) -
     assert consolidation.most_answers(wanted) == most
 
 
-def test_agreement_is_of_what_was_said_with_what_holds() -> None:
+def test_agreement_is_of_an_answer_with_the_result() -> None:
     result = Consolidated("labelled", (CAT, DOG))
     assert consolidation.agreement(answer_of("ann", CAT, DOG), result, 0.5) == 1
     assert consolidation.agreement(answer_of("ann", CAT), result, 0.5) == pytest.approx(2 / 3)
@@ -172,7 +172,7 @@ def test_the_order_of_answers_decides_nothing(
     if isinstance(result, Consolidated):
         assert result.boxes
         for box in result.boxes:
-            assert sum(box.label in {one.label for one in boxes} for boxes in drawn) >= 2
+            assert sum(box.label in {kept.label for kept in boxes} for boxes in drawn) >= 2
 
 
 @given(BOXES, st.integers(2, 5))

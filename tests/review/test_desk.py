@@ -210,7 +210,7 @@ def test_a_claim_that_is_given_back_is_the_next_one_s(reviews: Reviews) -> None:
     assert reviews.read(task).claim_of(BEN.sub, clock.now())
 
 
-# Refusals
+# Errors
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -68,7 +68,7 @@ def test_both_are_deleted_as_far_as_they_are_there(bench: Bench) -> None:
     ("statuses", "problem"),
     [(["Failed"], "is Failed: no such team"), (["Initializing"], "is Initializing")],
 )
-def test_a_flow_definition_that_does_not_become_active_is_told(
+def test_a_flow_definition_that_does_not_become_active_is_reported(
     statuses: list[str], problem: str, bench: Bench
 ) -> None:
     with pytest.raises(RouteError, match=problem):
@@ -110,7 +110,7 @@ def test_cloudformation_makes_updates_and_deletes_it(bench: Bench, monkeypatch: 
     def answer(event: Any, id: str, status: str, reason: str, data: dict[str, str]) -> None:
         responses.append((id, status, data))
 
-    monkeypatch.setattr(custom_resource, "_answer", answer)
+    monkeypatch.setattr(custom_resource, "_send", answer)
     services.cache_clear()
     services().__dict__["sagemaker"] = bench.sagemaker
     wanted = {

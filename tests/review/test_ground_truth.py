@@ -61,7 +61,7 @@ def test_a_batch_of_boxes_goes_to_workers_and_comes_back(bench: Bench) -> None:
     bench.answer({"boxes": []})
     status = ground_truth.job_status(bench.sagemaker, JOB)
     assert (status.state, status.reason) == ("finished", "")
-    first, second = (read(bench, tasks)[one.id] for one in tasks)
+    first, second = (read(bench, tasks)[task.id] for task in tasks)
     assert isinstance(first, Answer)
     assert (first.verdict, first.boxes) == ("labelled", (Box("cat", 5, 6, 30, 20),))
     assert first.name == "Ground Truth"
@@ -75,7 +75,7 @@ def test_a_batch_of_labels_goes_to_workers_and_comes_back(bench: Bench) -> None:
     assert bench.waiting()[0]["choices"] == [*HOSTILE, worker_answers.NOTHING]
     bench.answer({"labels": HOSTILE})
     bench.answer({"labels": [worker_answers.NOTHING]})
-    first, second = (read(bench, tasks, HOSTILE)[one.id] for one in tasks)
+    first, second = (read(bench, tasks, HOSTILE)[task.id] for task in tasks)
     assert isinstance(first, Answer)
     assert first.labels == tuple(sorted(HOSTILE))
     assert isinstance(second, Answer)
@@ -119,7 +119,7 @@ def test_a_failed_job_says_why(bench: Bench) -> None:
     assert list(ground_truth.read_output(bench.world.s3, status)) == []
 
 
-def test_a_job_that_wrote_nothing_where_it_said_is_told(bench: Bench) -> None:
+def test_a_job_that_wrote_nothing_where_it_should_is_reported(bench: Bench) -> None:
     start(bench, batch())
     ground_truth.stop_job(bench.sagemaker, JOB)
     status = ground_truth.job_status(bench.sagemaker, JOB)
@@ -158,7 +158,7 @@ def test_a_batch_is_put_where_the_job_finds_it(bench: Bench) -> None:
     start(bench, tasks)
     files = {key: body.decode() for (_, key), body in bench.world.files.items() if key.startswith(FOLDER)}
     lines = [json.loads(line) for line in files[f"{FOLDER}input.manifest"].splitlines()]
-    assert lines == [{"source-ref": f"s3://{BUCKET}/{one.key}", "labelloop-task": one.id} for one in tasks]
+    assert lines == [{"source-ref": f"s3://{BUCKET}/{task.key}", "labelloop-task": task.id} for task in tasks]
     assert json.loads(files[f"{FOLDER}labels.json"]) == {
         "document-version": "2018-11-28",
         "labels": [{"label": "cat"}, {"label": "dog"}, {"label": worker_answers.NOTHING}],
@@ -180,18 +180,20 @@ def test_a_batch_of_other_than_one_kind_is_refused(bench: Bench, tasks: list[Any
         start(bench, tasks)
 
 
-def test_a_region_without_ground_truth_s_functions_is_told_before_anything_is_written(bench: Bench) -> None:
+def test_a_region_without_ground_truth_s_functions_is_reported_before_anything_is_written(
+    bench: Bench,
+) -> None:
     with pytest.raises(RouteError, match="eu-north-1, but in ap-northeast-1, "):
         start(bench, batch(), region="eu-north-1")
     assert not any(key.startswith(FOLDER) for _, key in bench.world.files)
 
 
-def test_a_job_that_is_refused_is_told(bench: Bench) -> None:
+def test_a_job_that_is_refused_is_reported(bench: Bench) -> None:
     with pytest.raises(RouteError, match="ValidationException"):
         start(bench, batch(), workers=10)
 
 
-def test_a_name_beyond_the_limit_is_told() -> None:
+def test_a_name_beyond_the_limit_is_reported() -> None:
     assert len(ground_truth.job_name("d" * 31, "b" * 31)) == 63
     with pytest.raises(RouteError, match="64 characters"):
         ground_truth.job_name("d" * 31, "b" * 32)

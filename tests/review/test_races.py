@@ -118,8 +118,8 @@ def test_whatever_people_do_at_once(seed: int, reviews: Reviews, monkeypatch: py
             threads.submit(person.act, MANAGES if number == 0 else REVIEWS)
             for number, person in enumerate(people)
         ]
-    for one in acting:
-        one.result()
+    for future in acting:
+        future.result()
 
     resolver = reviews.resolver(review_workers_per_task=WANTED)
     tasks = [resolver.resolve(id) for id in ids]

@@ -167,7 +167,7 @@ def test_a_deployment_without_a_flow_definition_cannot_ask(workers: Workers) -> 
         routing.ask(workers.routes(), "nobody-1", "token")
 
 
-def test_what_was_answered_before_anybody_waited_is_told_at_once(workers: Workers) -> None:
+def test_what_was_answered_before_anybody_waited_is_reported_at_once(workers: Workers) -> None:
     task = workers.reviews.task()
     desk.delete(workers.reviews.table, task.id, "Ann")
     workers.reviews.executions.waiting.add("late")

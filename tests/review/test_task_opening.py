@@ -25,7 +25,7 @@ from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Box
 from tests.fixtures.deployment import BUCKET, context
 from tests.fixtures.images import picture
 from tests.fixtures.rekognition import label
-from tests.fixtures.reviews import ANN, LABELS, SIZE, Reviews, labelled, refusal, seen, submit_answer
+from tests.fixtures.reviews import ANN, LABELS, SIZE, Reviews, client_error, labelled, seen, submit_answer
 
 KEY = "detect/latest.jpg"
 WHOLE = (0.05, 0.075, 0.3, 0.25)
@@ -155,7 +155,7 @@ def test_what_is_asked_for_is_what_the_labelled_images_have(reviews: Reviews) ->
 def test_a_task_whose_execution_did_not_start_is_there_for_the_sweeper(reviews: Reviews) -> None:
     ids = unlabelled(reviews, 1)
     reviews.executions.failures.append("ThrottlingException")
-    with pytest.raises(type(refusal("")), match="ThrottlingException"):
+    with pytest.raises(type(client_error("")), match="ThrottlingException"):
         reviews.opener().open_unlabelled(ids, nobody, 1)
     (task,) = open_tasks(reviews)
     assert reviews.opener().start(task.id, task.route)

@@ -185,7 +185,7 @@ def test_ten_reviewers_at_once_answer_each_of_forty_tasks_once(reviews: Reviews)
         answered = list(threads.map(answer_everything, people, resolvers))
 
     ids = [task.id for task in tasks]
-    assert Counter(id for one in answered for id in one) == Counter(ids)
+    assert Counter(id for ids_of_one in answered for id in ids_of_one) == Counter(ids)
     done = [reviews.read(task) for task in tasks]
     assert {(task.state, task.outcome, len(task.answers), task.token) for task in done} == {
         ("done", "labelled", 1, "")

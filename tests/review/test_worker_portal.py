@@ -70,7 +70,7 @@ def answer(workers: Workers, portal: Portal, task: Task, who: Reviewer, **body: 
     return portal.answer(workers.reviews.table, task.id, who, submission(body or labelled()), LABELS)
 
 
-def test_what_is_said_of_a_human_loop_s_task_comes_back_by_its_output(
+def test_an_answer_about_a_human_loop_s_task_comes_back_by_its_output(
     workers: Workers, portal: Portal
 ) -> None:
     workers.asked("other")
@@ -99,7 +99,7 @@ def test_what_is_said_of_a_human_loop_s_task_comes_back_by_its_output(
         ("classification", {"verdict": "labelled", "labels": ["dog", "cat"]}, "labelled"),
     ],
 )
-def test_whatever_workers_can_say_can_be_said(
+def test_whatever_workers_can_answer_can_be_answered(
     kind: Kind, body: dict[str, Any], outcome: str, workers: Workers, portal: Portal
 ) -> None:
     task = workers.asked(kind=kind)
@@ -109,7 +109,7 @@ def test_whatever_workers_can_say_can_be_said(
     assert workers.reviews.image_of(task).labels == tuple(sorted(body.get("labels", ())))
 
 
-def test_what_is_said_of_an_image_of_a_labeling_job_comes_back_by_its_manifest(
+def test_an_answer_about_an_image_of_a_labeling_job_comes_back_by_its_manifest(
     workers: Workers, portal: Portal
 ) -> None:
     batch, tasks = workers.batch("a", "b")
@@ -164,7 +164,7 @@ def test_a_task_of_the_desk_s_own_is_answered_on_it(workers: Workers, portal: Po
     assert answer(workers, portal, task, ANN).answer_of(ANN.sub)
 
 
-def test_there_is_a_portal_where_the_function_is_told_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_a_portal_where_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORKER_PORTAL_URL", raising=False)
     assert worker_portal.here() is None
     monkeypatch.setenv("WORKER_PORTAL_URL", "http://127.0.0.1:1/")

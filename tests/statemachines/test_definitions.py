@@ -107,7 +107,7 @@ def test_every_way_leads_through_the_reporter(machine: str) -> None:
     assert not [name for name in reached if states[name]["Type"] in ("Succeed", "Fail")]
 
 
-def test_nothing_follows_a_started_challenger_but_withdraw() -> None:
+def test_nothing_follows_a_started_challenger_but_its_stop() -> None:
     """Whatever happens between Start and Finish, StopOtherVersions is passed."""
     states = state_machines.states("promote")
     ahead, reached = ["Start"], set()

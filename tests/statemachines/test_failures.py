@@ -99,12 +99,12 @@ def assert_ended_as_promised(machine: str, state: str, played: Played, error: st
         assert played.visited == (*before, "Finish", "Finished", "PromotionEnded")
         assert_reported(machine, played, "promoted", "it serves")
     else:
-        withdrawn = ("StopOtherVersions", "OthersStopped?") if machine == "promote" else ()
+        stopped = ("StopOtherVersions", "OthersStopped?") if machine == "promote" else ()
         ends = {
             "retrain": ("Report", "Reported", "RunFailed"),
             "promote": ("Finish", "Finished", "PromotionFailed"),
         }
-        assert played.visited == (*before, "Failed", *withdrawn, *ends[machine])
+        assert played.visited == (*before, "Failed", *stopped, *ends[machine])
         assert played.status == "FAILED"
         assert played.error == ends[machine][-1]
         reason = assert_reported(machine, played, "failed", "")

@@ -19,7 +19,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.sweep import reviews as sweep_reviews
 from lambdas.domain.sweep.reviews import Reconciled
 from tests.fixtures.deployment import context
-from tests.fixtures.reviews import CAT, Reviews, refusal
+from tests.fixtures.reviews import CAT, Reviews, client_error
 from tests.fixtures.workforce import DEPLOYMENT, Workers
 
 
@@ -63,7 +63,7 @@ def test_one_task_that_cannot_be_tended_keeps_no_other_from_it(
 
     def broken(*, taskToken: str) -> dict[str, Any]:
         if taskToken == "first":
-            raise refusal("InternalServerError")
+            raise client_error("InternalServerError")
         return beat(taskToken=taskToken)
 
     monkeypatch.setattr(workers.reviews.executions, "send_task_heartbeat", broken)

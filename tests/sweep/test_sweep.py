@@ -175,10 +175,10 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
     world.tune(min_new_images=2, resend_event_after_seconds=60)
     world.images("cat", 2)
     world.version("forgotten", "RUNNING")
-    tended: list[str] = []
+    reconciled: list[str] = []
 
     def tend(*asked: Any) -> Reconciled:
-        tended.append("once")
+        reconciled.append("once")
         return Reconciled(resolved=1)
 
     monkeypatch.setattr(reviews, "reconcile", tend)
@@ -191,7 +191,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
         return {
             "sweep": world.fake.statuses() == {"forgotten": "STOPPING"},
             "request_run_if_due": len(world.running("retrain")) == 1,
-            "reconcile": len(tended) == 1,
+            "reconcile": len(reconciled) == 1,
         }
 
     where = {
@@ -205,7 +205,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
             handle()
     assert [str(error) for error in raised.value.exceptions] == [failing]
     assert {name for name, is_done in done().items() if not is_done} == {failing} - {"resend_lost_events"}
-    tended.clear()
+    reconciled.clear()
     assert handle()["reviews"] == {"resolved": 1}
     assert all(done().values())
 

@@ -421,7 +421,7 @@ def toast(page: Page) -> Locator:
     return page.locator(".toast")
 
 
-def test_an_answer_that_is_not_taken_is_told_and_the_desk_goes_on(site: Site) -> None:
+def test_an_answer_that_is_not_taken_is_reported_and_the_desk_goes_on(site: Site) -> None:
     page = site.desk()
     site.change(error={"status": 409, "code": "not_yours", "message": "Ben has this task; claim another"})
     page.keyboard.press("n")

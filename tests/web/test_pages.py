@@ -18,7 +18,7 @@ from tests.fixtures.console_site import PICTURE, Site, desk_is_ready
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def test_a_failed_sign_in_is_told(site: Site) -> None:
+def test_a_failed_sign_in_is_reported(site: Site) -> None:
     site.begin(signInError="User is disabled")
     page = site.context().new_page()
     page.goto(site.address)

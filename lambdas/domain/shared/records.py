@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+# At run time too: the HTTP API's document is made of the members' types.
+from lambdas.domain.shared.annotation import Kind
 from lambdas.domain.shared.dynamodb import from_item, to_item
 from lambdas.domain.shared.scores import LabelScore, Scores, Verdict
-
-if TYPE_CHECKING:
-    from lambdas.domain.shared.annotation import Kind
 
 LeaseName = Literal["retrain", "promote"]
 Outcome = Literal["running", "promoted", "rejected", "skipped", "failed"]

@@ -24,7 +24,7 @@ from pathlib import Path
 from local.engine.manifests import errors as manifest_errors
 from local.engine.manifests import lines as manifest_lines
 from local.engine.quotas import MAX_INVALID_SHARE, Quotas
-from local.engine.splitting import TooFewImagesError, test_images
+from local.engine.splitting import TooFewImagesError, choose_test_images
 from local.engine.storage.entries import Entry
 from local.engine.storage.store import Store, Work
 
@@ -127,7 +127,7 @@ class Filling:
     def _distribute(self, work: Work) -> None:
         training, testing = work.datasets
         try:
-            chosen = test_images(self._store.entries.learned_labels(training))
+            chosen = choose_test_images(self._store.entries.learned_labels(training))
         except TooFewImagesError as error:
             raise FillError(manifest_errors.TOO_FEW_TO_DISTRIBUTE) from error
         with self._store.transaction():

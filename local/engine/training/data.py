@@ -19,7 +19,7 @@ from local.engine.manifests import summary as manifest_summary
 from local.engine.manifests.lines import Line, Task
 from local.engine.manifests.summary import Findings
 from local.engine.quotas import MAX_STORED_IMAGE_BYTES
-from local.engine.splitting import TooFewImagesError, test_images
+from local.engine.splitting import TooFewImagesError, choose_test_images
 from local.engine.training.output import MANIFEST_SUMMARY, TESTING_VALIDATION, TRAINING_VALIDATION, Output
 
 logger = logging.getLogger("labelloop.engine.training")
@@ -159,7 +159,9 @@ class TrainingData:
     def _split(self) -> bool:
         """Move about a fifth of the usable training lines to the testing lines; whether that can be done."""
         try:
-            chosen = test_images((line.source_ref, line.usable_for(self.task)) for line in self.trained())
+            chosen = choose_test_images(
+                (line.source_ref, line.usable_for(self.task)) for line in self.trained()
+            )
         except TooFewImagesError:
             return False
         self.testing = [line for line in self.training if line.source_ref in chosen]

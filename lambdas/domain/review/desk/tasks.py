@@ -1,7 +1,7 @@
 """The table of review tasks: which images wait for a person, who has claimed them, and the answers.
 
 One DynamoDB table, keyed by (`id`, `part`). A task's item holds its claims and its answers, and every write
-of it is conditional on its `revision`: of two reviewers at once, one is told that the other was quicker.
+of it is conditional on its `revision`: of two reviewers at once, one learns that the other was quicker.
 
 `available_at` of an open task is when somebody can claim it: a claim moves it into the future, as a
 message's visibility timeout does in SQS. So the index `by_state` gives the next tasks, oldest first, and a

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
-REFUSALS = ("NoSuchKey", "NoSuchBucket", "AccessDenied")
+PERMANENT_ERRORS = ("NoSuchKey", "NoSuchBucket", "AccessDenied")
 """Errors of S3 that no second try mends. Who may not list a bucket is denied what is not there:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
 _S3_URI = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
@@ -39,6 +39,6 @@ def get_object(s3: S3Client, bucket: str, key: str) -> GetObjectOutputTypeDef:
     try:
         return s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
-        if error.response["Error"]["Code"] in REFUSALS:
+        if error.response["Error"]["Code"] in PERMANENT_ERRORS:
             raise RouteError(f"s3://{bucket}/{key} cannot be read: {error}") from error
         raise

@@ -31,7 +31,7 @@ class Flow:
     workteam_arn: str
     role_arn: str
     output: str
-    """S3 URI under which loops write what workers said."""
+    """S3 URI under which loops write the answers of workers."""
     task_count: int
     available_seconds: int
     """After which a loop that nobody answered fails."""

@@ -40,7 +40,7 @@ class Functions:
     before: str
     """Makes of a line of the input manifest what a worker sees."""
     after: str
-    """Makes one annotation of what the workers said."""
+    """Makes one annotation of the workers' answers."""
 
 
 def of(region: str, kind: Kind) -> Functions:

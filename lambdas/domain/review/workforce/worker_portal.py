@@ -3,7 +3,7 @@
 An answer at the desk goes to the queue of workers' forms (local/sagemaker/workers/endpoint.py), and
 comes back as it does from AWS: by a human loop's output and the event of its end, by a labeling job's output
 manifest.
-On AWS workers have a portal of AWS's own: no function is told of this one, and the desk refuses their tasks.
+On AWS workers have a portal of AWS's own: no function knows this one, and the desk refuses their tasks.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ HOW: Mapping[Kind, tuple[str, ...]] = {
         f"If none fits, choose {worker_answers.NOTHING!r} and nothing else.",
     ),
 }
-"""What is said to every worker, beside the instructions that a deployment gives."""
+"""Instructions to every worker, beside the instructions that a deployment gives."""
 
 _PAGE = """\
 <script src="https://assets.crowd.aws/crowd-html-elements.js"></script>

@@ -391,15 +391,15 @@ def test_a_fifth_of_the_training_lines_tests(training: Training) -> None:
 
 def test_the_split_is_the_same_in_any_order() -> None:
     images = [(f"{number}.png", (("cat", "dog", "dog", "fox")[number % 4],)) for number in range(40)]
-    chosen = splitting.test_images(images)
-    assert splitting.test_images(images[::-1]) == chosen
+    chosen = splitting.choose_test_images(images)
+    assert splitting.choose_test_images(images[::-1]) == chosen
     assert len(chosen) == 8
 
 
 def test_no_label_loses_its_last_image_to_the_test() -> None:
     pairs = [("cat", "dog"), ("cat", "fox"), ("dog", "fox"), ("dog", "fox"), ("cat", "dog")]
     images = [(f"{number}.png", labels) for number, labels in enumerate(pairs)]
-    chosen = splitting.test_images(images)
+    chosen = splitting.choose_test_images(images)
     assert chosen
     left = {label for source_ref, labels in images if source_ref not in chosen for label in labels}
     assert left == {"cat", "dog", "fox"}
