@@ -94,7 +94,9 @@ def test_shadow_evaluate_holds_the_challenger_against_the_champion(
 
 
 @pytest.mark.parametrize(("f1", "passed"), [(1, True), (0, False)])
-def test_shadow_evaluate_without_a_champion_asks_for_gate_1_s_f1(f1: int, passed: bool, world: World) -> None:
+def test_shadow_evaluate_without_a_champion_asks_for_the_evaluation_gate_s_f1(
+    f1: int, passed: bool, world: World
+) -> None:
     made = snapshot_of_cats_and_dogs(world)
     truth = truths(world, made)
     world.version("new", "RUNNING", snapshot=made)

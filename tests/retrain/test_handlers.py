@@ -286,7 +286,7 @@ def test_a_version_that_somebody_deleted_is_an_error(handler: Any, world: World)
 
 
 @pytest.mark.parametrize(("f1", "passed", "state"), [(0.9, True, "trained"), (0.7, False, "rejected")])
-def test_evaluate_is_gate_1(f1: float, passed: bool, state: str, world: World) -> None:
+def test_evaluate_is_the_evaluation_gate(f1: float, passed: bool, state: str, world: World) -> None:
     made = snapshot(world)
     evaluated(world, "v1", made, f1, cat=f1, dog=f1)
     world.tune(min_f1=0.8)
@@ -339,7 +339,7 @@ def test_report_starts_the_next_run_if_one_is_due(world: World) -> None:
     assert name.startswith("images-")
 
 
-def test_what_mends_a_stopped_run_starts_the_next(world: World) -> None:
+def test_what_corrects_a_stopped_run_starts_the_next(world: World) -> None:
     world.images("cat", 30)
     world.image("one", "dog")
     world.tune(min_new_images=20)
@@ -347,7 +347,7 @@ def test_what_mends_a_stopped_run_starts_the_next(world: World) -> None:
     made = call(retrain.snapshot, run=arn, force=False)
     reason = call(retrain.check_data, run=arn, snapshot=made["id"])["reason"]
     call(retrain.report, run=arn, outcome="skipped", reason=reason)
-    assert world.running("retrain") == ["a"], "nothing has been mended"
+    assert world.running("retrain") == ["a"], "nothing has been corrected"
     (mail,) = world.received("people")
     assert f"{CONSOLE}runs/a" in mail["Message"]
     assert f"s3://{BUCKET}/datasets/{made['id']}/report.html" in mail["Message"]

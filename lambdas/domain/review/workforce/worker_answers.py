@@ -122,7 +122,7 @@ def answer(worker_answer: WorkerAnswer, reviewer: str, name: str, *, seconds: fl
 
     Args:
         seconds: that the worker worked.
-        at: when it was given (clock.text).
+        at: when it was given (clock.to_iso).
     """
     return Answer(
         reviewer=reviewer,
