@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -210,16 +210,35 @@ def validate(members: dict[str, Any], model: type[Body]) -> Body:
     try:
         return msgspec.convert(members, model)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), model.error_code) from error
+        raise _invalid(str(error), model) from error
 
 
-def _invalid(message: str, code: str) -> ApiError:
+_PLAIN_WORDS = {
+    "`str`": "text",
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`bool`": "true or false",
+    "`array`": "a list",
+    "`object`": "an object",
+    "of length <=": "of at most",
+    "<=": "of at most",
+    ">=": "of at least",
+}
+"""What msgspec writes, and how people read it."""
+
+
+def _invalid(message: str, model: type[Request]) -> ApiError:
+    """The error of a body that the model refuses, in words for people."""
     parts = _PATH_OF_MEMBER.fullmatch(message)
     problem, member = (parts["problem"], parts["member"] or "") if parts else (message, "")
     if "`str`" in problem:
         # What is wrong with a text in a list is said of the list.
         member = re.sub(r"\[\d+\]$", "", member)
-    return ApiError(422, code, f"{member}: {problem[:1].lower()}{problem[1:200]}", member)
+    if choices := get_args(get_type_hints(model).get(member)) if "enum value" in problem else ():
+        problem += f"; it is one of {', '.join(map(str, choices))}"
+    for written, plain in _PLAIN_WORDS.items():
+        problem = problem.replace(written, plain)
+    return ApiError(422, model.error_code, f"{member}: {problem[:1].lower()}{problem[1:200]}", member)
 
 
 def _decoded(text: str, encoded: bool) -> dict[str, Any]:

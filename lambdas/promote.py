@@ -99,7 +99,7 @@ def stop_other_versions(event: OfHolder, context: LambdaContext) -> dict[str, An
     """Stop every version but the champion; call again until they have stopped."""
     s = services()
     stopped = promotion.stop_other_versions(s.rekognition, s.loop_state, s.project_arn, event["holder"])
-    return {"ready": stopped, "wait_seconds": s.tuning().poll_seconds}
+    return {"ready": stopped, "wait_seconds": 0 if stopped else s.tuning().poll_seconds}
 
 
 @logger.inject_lambda_context

@@ -25,6 +25,8 @@ from typing import IO
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".embedded"
+STATE_VERSION = "2"
+"""Raised whenever a later LabelLoop cannot go on with what an earlier one has kept."""
 HOST = "127.0.0.1"
 FIRST_PORT = 4566
 REGION = "us-east-1"
@@ -83,10 +85,13 @@ def start(
         raise EmbeddedStackError(
             f"the embedded stack is already up at {alive.endpoint}; `make down` stops it"
         )
-    if not keep:
+    if keep:
+        _check_state(home / "state")
+    else:
         shutil.rmtree(home / "state", ignore_errors=True)
     for folder in ("state", "log"):
         (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "state" / "version").write_text(STATE_VERSION)
     with _one_at_a_time():
         port = _usable(port)
         process = _launch(home, port, variables or {})
@@ -94,6 +99,16 @@ def start(
         (home / "running.json").write_text(json.dumps({**asdict(stack), "home": str(home)}))
         _await_health(stack, process)
     return stack
+
+
+def _check_state(state: Path) -> None:
+    version = state / "version"
+    kept = version.read_text() if version.exists() else "1"
+    if state.exists() and any(state.iterdir()) and kept != STATE_VERSION:
+        raise EmbeddedStackError(
+            f"the state in {state} is of another version of LabelLoop, and this one cannot go on with it;"
+            " start without KEEP=1, which begins with none"
+        )
 
 
 def stop(home: Path = HOME, *, patience: float = 30) -> bool:

@@ -291,3 +291,20 @@ def test_a_reason_that_is_none(reason: Any, deployment: ConsoleDeployment, gatew
     answer = gateway.ask(f"POST /api/tasks/{deployment.mine.id}/skip", {"reason": reason})
     assert (answer.status, answer.field) == (422, "reason")
     assert deployment.dump() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"verdict": "perhaps"}, "one of labelled, nothing, unusable"),
+        ({"verdict": "nothing", "reason": 1}, "reason: expected text, got a whole number"),
+        ({"verdict": "labelled", "boxes": {}}, "boxes: expected a list, got an object"),
+        ({"verdict": "nothing", "reason": "x" * 501}, "reason: expected text of at most 500"),
+    ],
+)
+def test_what_is_wrong_with_a_member_is_said_in_words_for_people(
+    body: dict[str, Any], message: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    answer = gateway.ask(f"POST /api/tasks/{deployment.mine.id}/answer", body)
+    assert answer.status == 422
+    assert message in answer.message

@@ -121,6 +121,16 @@ def test_state_is_kept_where_asked_and_only_there(home: Path) -> None:
     assert client(stack, "rekognition").describe_projects()["ProjectDescriptions"] == []
 
 
+@pytest.mark.parametrize("version", [None, "1"])
+def test_the_state_of_another_version_is_not_gone_on_with(tmp_path: Path, version: str | None) -> None:
+    (tmp_path / "state" / "ministack").mkdir(parents=True)
+    if version:
+        (tmp_path / "state" / "version").write_text(version)
+    with pytest.raises(EmbeddedStackError, match=r"another version of LabelLoop.*without KEEP=1"):
+        embedded.start(tmp_path, keep=True)
+    assert (tmp_path / "state" / "ministack").is_dir(), "nothing is deleted"
+
+
 def test_a_killed_stack_can_be_started_again(home: Path) -> None:
     stack = embedded.start(home)
     client(stack, "rekognition").create_project(ProjectName="survives")

@@ -169,6 +169,12 @@ def test_every_member_of_a_record_is_read_as_it_was_written(record: Run | ModelV
     assert json.loads(json.dumps(record.as_dict())) == record.as_dict(), "JSON can hold all of it"
 
 
+def test_a_record_without_facts_changes_nothing(world: World) -> None:
+    world.loop_state.update_run(Run("a", reason="one"))
+    world.loop_state.update_run(Run("a"))
+    assert world.loop_state.run("a") == Run("a", reason="one")
+
+
 def test_a_record_that_a_crash_left_unfinished_is_read(world: World) -> None:
     """So is one with attributes of another version of the code."""
     world.loop.put_item(Item={"kind": "RUN", "id": "a", "later": "?"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,13 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
+
+BATCH_ATTEMPTS = 8
+"""Requests for the same keys, over about 13 seconds, before they are given up."""
+
+
+class UnansweredError(RuntimeError):
+    """DynamoDB has not answered for some keys of a batch."""
 
 
 def query_pages(table: Table, query: dict[str, Any]) -> Iterator[Any]:
@@ -74,9 +82,20 @@ def from_item(value: Any) -> Any:
 
 
 def batch_get(table: Table, keys: list[dict[str, str]]) -> Iterator[dict[str, Any]]:
-    """The items of these keys; what DynamoDB leaves out of an answer is requested again."""
+    """The items of these keys; what DynamoDB leaves out of an answer is requested again, ever later.
+
+    Raises:
+        UnansweredError: keys were left out of every answer.
+    """
     request: Any = {table.name: {"Keys": keys, "ConsistentRead": True}}
-    while request:
+    for attempt in range(BATCH_ATTEMPTS):
         answer = table.meta.client.batch_get_item(RequestItems=request)
         yield from answer["Responses"].get(table.name, [])
         request = answer.get("UnprocessedKeys")
+        if not request:
+            return
+        # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+        time.sleep(0.05 * 2**attempt)
+    raise UnansweredError(
+        f"DynamoDB left keys of {table.name} out of {BATCH_ATTEMPTS} answers: it is throttled"
+    )

@@ -204,6 +204,8 @@ class LoopState:
 
     def _update(self, kind: str, id: str, attributes: Mapping[str, Any]) -> None:
         changes = {name: value for name, value in attributes.items() if name != "id"}
+        if not changes:
+            return
         self._table.update_item(
             Key={"kind": kind, "id": id},
             UpdateExpression="SET " + ", ".join(f"#{i} = :{i}" for i in range(len(changes))),
