@@ -39,7 +39,7 @@ bench: setup-dev  ## Print the measured figures
 bench-data: setup-dev  ## Import, registration and snapshots of 250,000 images
 	@$(BIN)/python -m benchmarks importing registration data
 
-bench-engine: setup-dev  ## How well the engine learns and how fast it answers (DATA=folder of data sets)
+bench-engine: setup-dev  ## How well the engine learns and how fast it answers (DATA=folder of datasets)
 	@$(BIN)/python -m benchmarks.engine_learning $(if $(DATA),--data $(DATA))
 	@$(BIN)/python -m benchmarks.engine_serving
 
