@@ -19,7 +19,7 @@ IMAGES = 1000
 KILOBYTES = 200
 UPLOADERS = 4
 LIMIT_PER_SECOND = 40
-PATIENCE = 300
+TIMEOUT_SECONDS = 300
 
 
 def measure() -> None:
@@ -68,7 +68,7 @@ def _upload(loop: Loop, files: dict[str, bytes], prefix: str) -> float:
 
 def _until_catalogued(loop: Loop, count: int) -> None:
     """Wait until `count` images are in the catalogue; looked at seldom, for looking costs the stack time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         page = loop.catalogue.scan(
             Select="COUNT",
@@ -78,4 +78,4 @@ def _until_catalogued(loop: Loop, count: int) -> None:
         if page["Count"] >= count:
             return
         time.sleep(3)
-    raise TimeoutError(f"{page['Count']} of {count} images after {PATIENCE} s")
+    raise TimeoutError(f"{page['Count']} of {count} images after {TIMEOUT_SECONDS} s")

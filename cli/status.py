@@ -34,7 +34,7 @@ def gather(deployment: Deployment) -> dict[str, Any]:
         "bucket": deployment.bucket,
         "images": catalogue_images.count_by_status(deployment.catalogue),
         "conflicts": _conflicts(deployment),
-        "waiting_for_images": {
+        "pending_annotations": {
             "count": pending.count_pending(deployment.catalogue),
             "longest": pending.oldest_pending(deployment.catalogue, CONFLICTS_SHOWN),
         },
@@ -145,7 +145,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("", escape(f"conflict: {conflict['image']}: {conflict['reason']}"))
         for conflict in status["conflicts"]
     ]
-    rows += _waiting_words(status["waiting_for_images"])
+    rows += _pending_words(status["pending_annotations"])
     rows += [("new", _new(status)), ("run", _run_words(status)), ("champion", _champion_words(status))]
     rows += [("running", text) for text in _running_words(status)]
     dead = status["dead_letters"]
@@ -163,19 +163,19 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _waiting_words(waiting: dict[str, Any]) -> list[tuple[str, str]]:
+def _pending_words(pending_annotations: dict[str, Any]) -> list[tuple[str, str]]:
     """Annotated images that have not come."""
-    if not waiting["count"]:
+    if not pending_annotations["count"]:
         return []
-    count = formatting.count(waiting["count"], "image")
+    count = formatting.count(pending_annotations["count"], "image")
     text = f"{count} named by annotation files have not come; missing for the longest:"
-    return [("missing", text), *(("", escape(key)) for key in waiting["longest"])]
+    return [("pending", text), *(("", escape(key)) for key in pending_annotations["longest"])]
 
 
 def _new(status: dict[str, Any]) -> str:
     new, missing = status["new_since_last_run"], status["missing_for_a_run"]
     start = f"{missing} more start a run" if missing else "enough for the next run"
-    return f"{new} labelled or relabelled since the last run; {start}"
+    return f"{new} labelled, relabelled or excluded since the last run; {start}"
 
 
 def _run_words(status: dict[str, Any]) -> str:

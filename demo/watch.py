@@ -35,12 +35,12 @@ def bar(console: Console, what: str, total: int) -> Iterator[Callable[[int], Non
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
 
-        def tell(completed: int) -> None:
+        def show_progress(completed: int) -> None:
             nonlocal done
             done = completed
             progress.update(task, completed=completed)
 
-        yield tell
+        yield show_progress
     console.print(f"  {what}: {done} in {formatting.seconds(time.monotonic() - began)}", markup=False)
 
 
@@ -49,22 +49,26 @@ def registered(
     deployment: Deployment,
     expected: int,
     status: catalogue_images.Status = "labelled",
-    patience: float = 120,
+    timeout_seconds: float = 120,
 ) -> None:
     """Watch the catalogue until it has so many images of this status."""
     what = f"images registered and {status}"
-    with bar(console, what, expected) as tell:
+    with bar(console, what, expected) as show_progress:
 
         def enough() -> bool:
             count = catalogue_images.count_by_status(deployment.catalogue)[status]
-            tell(min(count, expected))
+            show_progress(min(count, expected))
             return count >= expected
 
-        until(enough, patience, f"{expected} {what}")
+        until(enough, timeout_seconds, f"{expected} {what}")
 
 
 def next_run(
-    console: Console, deployment: Deployment, known: set[str], traffic: Traffic | None, patience: float = 60
+    console: Console,
+    deployment: Deployment,
+    known: set[str],
+    traffic: Traffic | None,
+    timeout_seconds: float = 60,
 ) -> records.Run:
     """Follow the run that starts by itself, and print its verdicts: its record."""
 
@@ -72,19 +76,19 @@ def next_run(
         run = following.under_way(deployment)
         return run if run and run.id not in known else None
 
-    run = until(started, patience, "a run starts by itself")
+    run = until(started, timeout_seconds, "a run starts by itself")
     console.print(f"  run {run.id} started by itself", **_PLAIN)
     footer = (lambda: Text(f"\n  {traffic.summary()}", style="dim")) if traffic else None
     with live.display(console, footer) as display:
         following.follow(run, display, poll_seconds=1)
     record = run.record()
-    tell(console, record)
+    print_result(console, record)
     if traffic:
         console.print(f"  meanwhile: {traffic.summary()}", **_PLAIN)
     return record
 
 
-def tell(console: Console, record: records.Run) -> None:
+def print_result(console: Console, record: records.Run) -> None:
     """A run's verdicts and outcome."""
     for verdict in record.verdicts:
         style = "green" if verdict.passed else "yellow"
@@ -94,15 +98,15 @@ def tell(console: Console, record: records.Run) -> None:
     console.print(f"  {name}: {record.outcome}: {record.reason or ''}", style=f"bold {style}", **_PLAIN)
 
 
-def until(look: Callable[[], T | None], patience: float, what: str) -> T:
+def until(look: Callable[[], T | None], timeout_seconds: float, what: str) -> T:
     """What `look` returns once that is true.
 
     Raises:
-        NotAsPromisedError: it did not become true in `patience` seconds.
+        NotAsPromisedError: it did not become true in `timeout_seconds` seconds.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout_seconds
     while not (result := look()):
         if time.monotonic() > deadline:
-            raise NotAsPromisedError(f"waited {patience:.0f} s in vain until {what}")
+            raise NotAsPromisedError(f"waited {timeout_seconds:.0f} s in vain until {what}")
         time.sleep(0.3)
     return result

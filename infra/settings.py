@@ -18,6 +18,16 @@ _SCHEDULE = re.compile(r"(rate|cron)\(.+\)")
 _RATE = re.compile(r"rate\(([0-9]+) (minute|hour|day)s?\)")
 """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rate-expressions.html"""
 _SECONDS = {"minute": 60, "hour": 3600, "day": 24 * 3600}
+# fmt: off
+RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)
+# fmt: on
+"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+MIN_CONCURRENCY, MAX_CONCURRENCY = 2, 1000
+"""https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html"""
+MAX_VISIBILITY_SECONDS = 43_200
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
 
 
 class SettingsError(ValueError):
@@ -40,7 +50,8 @@ class Settings:
     notification_email: str = ""
     """Address that gets a mail for each finished run and each alarm. Empty: nobody does."""
     log_retention_days: int = 90
-    """Days for which the logs of functions, state machines and the HTTP API are kept."""
+    """Days for which the logs of functions, state machines and the HTTP API are kept: one of the periods of
+    CloudWatch Logs."""
     retrain_schedule: str = "rate(7 days)"
     """When a run starts however few images are new: an EventBridge schedule, or `never`. It ends as skipped
     if nothing has changed."""
@@ -51,7 +62,7 @@ class Settings:
     """Seconds that a queue message waits for its next try after it failed. 0: six times the function's
     timeout, as AWS recommends for SQS event sources."""
     register_concurrency: int = 10
-    """Register functions that run at once at most, each with a batch of up to 10 files."""
+    """Register functions that run at once at most, each with a batch of up to 10 files. 2 to 1000."""
     a2i_workteam_arn: str = ""
     """ARN of a private work team, for review_route a2i. The human task UI and the flow definition are made
     with the stack."""
@@ -69,6 +80,20 @@ class Settings:
             )
         if self.architecture not in ("arm64", "x86_64"):
             raise SettingsError(f"architecture={self.architecture!r}: use arm64 or x86_64")
+        if self.log_retention_days not in RETENTION_DAYS:
+            raise SettingsError(
+                f"log_retention_days={self.log_retention_days}:"
+                f" use one of {', '.join(map(str, RETENTION_DAYS))}"
+            )
+        if not 0 <= self.retry_seconds <= MAX_VISIBILITY_SECONDS:
+            raise SettingsError(
+                f"retry_seconds={self.retry_seconds}: expected 0 to {MAX_VISIBILITY_SECONDS} seconds"
+            )
+        if not MIN_CONCURRENCY <= self.register_concurrency <= MAX_CONCURRENCY:
+            raise SettingsError(
+                f"register_concurrency={self.register_concurrency}:"
+                f" expected {MIN_CONCURRENCY} to {MAX_CONCURRENCY}"
+            )
         if self.a2i_workteam_arn and self.a2i_flow_definition_arn:
             raise SettingsError("a2i_workteam_arn and a2i_flow_definition_arn: give one of them")
         for setting, kind in (

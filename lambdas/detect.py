@@ -38,7 +38,7 @@ def _detect(record: SQSRecord) -> None:
         created["bucket"]["name"],
         key,
         version_id=version_id,
-        floor=proposals.min_confidence(tuning) if tuning else None,
+        min_confidence=proposals.min_confidence(tuning) if tuning else None,
     )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
     if tuning and detected.outcome == "detected":

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import custom_resource
 from lambdas.domain.review.workforce import flow_definition
-from lambdas.domain.review.workforce.flow_definition import Flow
+from lambdas.domain.review.workforce.flow_definition import FlowDefinition
 from lambdas.services import services
 
 logger = Logger()
@@ -29,7 +29,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> None:
 
 def _make(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     properties = event["ResourceProperties"]
-    flow = Flow(
+    definition = FlowDefinition(
         name=properties["Name"],
         workteam_arn=properties["WorkteamArn"],
         role_arn=properties["RoleArn"],
@@ -39,7 +39,9 @@ def _make(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     )
     remaining = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     return {
-        "FlowDefinitionArn": flow_definition.ensure(services().sagemaker, flow, time.monotonic() + remaining)
+        "FlowDefinitionArn": flow_definition.ensure(
+            services().sagemaker, definition, time.monotonic() + remaining
+        )
     }
 
 

@@ -7,7 +7,8 @@ between segments (https://docs.aws.amazon.com/apigateway/latest/developerguide/h
 names that people choose come in the query string.
 
 Powertools routes; requests are read into the models of lambdas/contract/ here and not by its
-`enable_validation`, whose import alone takes longer than all of a handler's (docs/decisions/).
+`enable_validation`, whose import alone takes longer than all of a handler's (see
+docs/decisions/0008-request-models-in-msgspec.md).
 """
 
 from __future__ import annotations

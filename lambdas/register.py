@@ -42,7 +42,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     _delete_registered(outcomes)
     _propose(outcomes)
     if any(outcome.labels_changed for outcome in outcomes):
-        _after_batch()
+        _request_run()
     return response
 
 
@@ -53,12 +53,12 @@ def _register(record: SQSRecord) -> Outcome:
         logger.exception("registration failed; the message will be delivered again")
         metrics.add_metric(name="ObjectsFailed", unit=MetricUnit.Count, value=1)
         raise
-    logger.info("object handled", extra={"outcome": asdict(replace(outcome, spent=None))})
-    _measure(outcome)
+    logger.info("object handled", extra={"outcome": asdict(replace(outcome, to_delete=None))})
+    _record_metrics(outcome)
     return outcome
 
 
-def _measure(outcome: Outcome) -> None:
+def _record_metrics(outcome: Outcome) -> None:
     metrics.add_metric(name=f"Objects{outcome.kind.capitalize()}", unit=MetricUnit.Count, value=1)
     if outcome.pending:
         metrics.add_metric(name="AnnotationsPending", unit=MetricUnit.Count, value=outcome.pending)
@@ -105,7 +105,7 @@ def _propose(outcomes: list[Outcome]) -> None:
         logger.exception("could not propose images for review")
 
 
-def _after_batch() -> None:
+def _request_run() -> None:
     """Ask for a run if enough is new; if that fails the records stand, and the sweeper asks again."""
     aws = services()
     try:

@@ -15,7 +15,7 @@ def routes() -> Routes:
     """The routes as the function's environment and the settings say."""
     s = services()
     tuning = s.tuning()
-    flow = os.environ.get("A2I_FLOW_DEFINITION_ARN", "")
+    flow_definition_arn = os.environ.get("A2I_FLOW_DEFINITION_ARN", "")
     jobs = _jobs(tuning.review_workers_per_task)
     return Routes(
         resolver=Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning),
@@ -24,9 +24,9 @@ def routes() -> Routes:
         bucket=s.bucket,
         labels=_labels,
         # A client takes a while to make: its model of SageMaker is large.
-        a2i=s.a2i if flow else None,
+        a2i=s.a2i if flow_definition_arn else None,
         sagemaker=s.sagemaker if jobs else None,
-        flow_definition_arn=flow,
+        flow_definition_arn=flow_definition_arn,
         jobs=jobs,
     )
 

@@ -111,7 +111,7 @@ def _check_state(state: Path) -> None:
         )
 
 
-def stop(home: Path = HOME, *, patience: float = 30) -> bool:
+def stop(home: Path = HOME, *, timeout_seconds: float = 30) -> bool:
     """Stop the stack and everything it started; False if it was not up."""
     stack = running(home)
     (home / "running.json").unlink(missing_ok=True)
@@ -119,7 +119,7 @@ def stop(home: Path = HOME, *, patience: float = 30) -> bool:
     if stack is None:
         return False
     os.killpg(stack.pid, signal.SIGTERM)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout_seconds
     while _group_alive(stack.pid):
         if time.monotonic() > deadline:
             os.killpg(stack.pid, signal.SIGKILL)
@@ -269,8 +269,8 @@ def _free(port: int) -> bool:
     return True
 
 
-def _await_health(stack: Running, process: subprocess.Popen[bytes], patience: float = 60) -> None:
-    deadline = time.monotonic() + patience
+def _await_health(stack: Running, process: subprocess.Popen[bytes], timeout_seconds: float = 60) -> None:
+    deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break

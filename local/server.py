@@ -8,7 +8,7 @@ Environment, read when the server starts:
     AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY
                                 MiniStack's root credential; the engine reads and writes S3 with it
     LABELLOOP_TRAINING_SECONDS, LABELLOOP_TRAINING_STEPS
-                                what learning may spend (see `budget`)
+                                what learning may spend (see `Budget.from_environment`)
     LABELLOOP_ENGINE_FAULTS     1: tests may POST faults to /_labelloop/faults, GET those that wait, and
                                 DELETE them all (see `faults`)
     LABELLOOP_ENGINE_THROTTLE   1: requests above the documented rates are refused (see `quotas`)

@@ -74,7 +74,7 @@ class Plan:
     def boxes_by_label(self) -> Counter[str]:
         return Counter(box.label for item in self.items if item.annotation for box in item.annotation.boxes)
 
-    def images_by_split(self) -> Counter[str]:
+    def images_by_dataset_type(self) -> Counter[str]:
         return Counter(
             item.annotation.dataset_type
             for item in self.items

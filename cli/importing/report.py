@@ -37,7 +37,7 @@ def as_dict(plan: Plan, sent: Sent | None = None) -> dict[str, Any]:
         "bytes": plan.bytes,
         "labels": dict(plan.images_by_label().most_common()),
         "boxes": dict(plan.boxes_by_label().most_common()),
-        "split": dict(plan.images_by_split()),
+        "dataset_types": dict(plan.images_by_dataset_type()),
         "decisions": decisions(plan),
         "ignored": dict(plan.ignored),
         "problems": {reason: len(group) for reason, group in by_reason(problems).items()},
@@ -86,8 +86,9 @@ def show_plan(console: Console, plan: Plan) -> None:
     table.add_row("images", _images(plan))
     if labels := plan.images_by_label():
         table.add_row("labels", _labels(labels, plan.boxes_by_label()))
-    if split := plan.images_by_split():
-        table.add_row("split", f"{split['TRAIN']} to train, {split['TEST']} to test, as the dataset says")
+    if dataset_types := plan.images_by_dataset_type():
+        train, test = dataset_types["TRAIN"], dataset_types["TEST"]
+        table.add_row("split", f"{train} to train, {test} to test, as the dataset says")
     for decision, count in decisions(plan).items():
         table.add_row("", f"{count}: {escape(decision)}")
     if plan.ignored:

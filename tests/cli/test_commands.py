@@ -64,7 +64,7 @@ def test_status_names_images_that_annotations_wait_for(cli: Cli) -> None:
         annotation = Annotation("parts-data", f"incoming/annotations/{number:02}.jpg", "detection")
         at = f"2026-01-31T12:00:{number:02d}.000000Z"
         pending.put_pending(cli.catalogue, pending.PendingAnnotation(annotation, at, "m.manifest", 1, at))
-    document = cli.json("status")["waiting_for_images"]
+    document = cli.json("status")["pending_annotations"]
     assert (document["count"], len(document["longest"])) == (12, 10)
     shown = cli("status").stdout
     assert "12 images named by annotation files have not come" in shown

@@ -7,14 +7,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from PIL import Image
 
+from cli.datasets import ExportFormat, ImportFormat
 from cli.importing import journal, plan, report, upload
 from cli.importing.sources import File, LocalSource
+from lambdas.domain.annotations.format_detection import FORMATS
 from lambdas.domain.annotations.types import Problem
 from tests.fixtures.cli import Cli, client_error
 from tests.fixtures.cli_datasets import (
@@ -129,8 +131,8 @@ def test_a_single_annotation_file_takes_the_images_that_it_names(cli: Cli, tmp_p
 def test_the_split_is_kept_or_ignored(cli: Cli, tmp_path: Path) -> None:
     write_images(tmp_path / "set", ["train/cat/0.jpg", "train/dog/1.jpg", "test/cat/2.jpg"])
     document = cli.json("import", str(tmp_path / "set"), "--dry-run", "--split", "ignore")
-    assert document["split"] == {}
-    assert cli.json("import", str(tmp_path / "set"))["split"] == {"TEST": 1, "TRAIN": 2}
+    assert document["dataset_types"] == {}
+    assert cli.json("import", str(tmp_path / "set"))["dataset_types"] == {"TEST": 1, "TRAIN": 2}
     body = cli.s3.get_object(Bucket=BUCKET, Key="incoming/annotations/set/part-00001.manifest")["Body"].read()
     sides = {line["source-ref"][-5]: line["labelloop-split"] for line in map(json.loads, body.splitlines())}
     assert sides == {"0": "TRAIN", "1": "TRAIN", "2": "TEST"}
@@ -564,3 +566,8 @@ def test_no_cell_of_the_report_is_a_formula(tmp_path: Path) -> None:
 
 def test_the_help_has_an_example(cli: Cli) -> None:
     assert "labelloop import photos/" in cli("import", "--help").stdout
+
+
+def test_the_formats_to_choose_are_those_that_are_read_and_written() -> None:
+    assert set(get_args(ImportFormat)) == set(FORMATS)
+    assert set(get_args(ExportFormat)) <= set(FORMATS)

@@ -137,15 +137,15 @@ def test_a_run_is_told_with_its_verdicts() -> None:
     reason = "overall F1 0.400 is below 0.550"
     verdicts = (Verdict("evaluation", False, (reason,)),)
     record = Run("a", version="v2-b", outcome="rejected", reason=reason, verdicts=verdicts)
-    watch.tell(Console(file=written, width=200), record)
+    watch.print_result(Console(file=written, width=200), record)
     assert "evaluation gate: rejected: overall F1 0.400" in written.getvalue()
     assert "v2-b: rejected" in written.getvalue()
 
 
 def test_a_bar_leaves_one_line_in_a_log() -> None:
     written = io.StringIO()
-    with watch.bar(Console(file=written, width=200), "pictures dropped", 3) as tell:
-        tell(3)
+    with watch.bar(Console(file=written, width=200), "pictures dropped", 3) as show_progress:
+        show_progress(3)
     assert written.getvalue().startswith("  pictures dropped: 3 in 0.")
     assert written.getvalue().count("\n") == 1
 

@@ -239,7 +239,7 @@ def test_what_a_threshold_leaves_out_is_told_and_the_result_is_what_it_was(world
     plain = detect(world)
     before = result(world)
     assert plain.left_out == ()
-    detected = detect(world, floor=50.0)
+    detected = detect(world, min_confidence=50.0)
     assert (detected.labels, result(world)) == (plain.labels, before)
     assert [label["confidence"] for label in detected.labels] == [99, 20]
     assert [label["confidence"] for label in detected.left_out] == [97, 60]
@@ -252,7 +252,7 @@ def test_what_a_threshold_leaves_out_is_told_and_the_result_is_what_it_was(world
 def test_where_a_threshold_is_not_known_there_is_the_answer_alone(world: World) -> None:
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT, known=False)
-    detected = detect(world, floor=50.0)
+    detected = detect(world, min_confidence=50.0)
     assert ([label["confidence"] for label in detected.labels], detected.left_out) == ([99], ())
     assert len(world.fake.called("detect_custom_labels")) == 1
 
@@ -261,17 +261,17 @@ def test_a_label_that_was_not_evaluated_is_judged_by_the_service_itself(world: W
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT)
     world.loop_state.update_version(ModelVersion("v1", labels=scores({"cat": 0.98})))
-    detected = detect(world, floor=20.0)
+    detected = detect(world, min_confidence=20.0)
     assert ([label["confidence"] for label in detected.labels], detected.left_out) == ([99], ())
 
 
 @given(
     thresholds=st.fixed_dictionaries({name: st.floats(0, 1) for name in ("cat", "dog")}),
     detections=st.lists(st.builds(label, st.sampled_from(["cat", "dog"]), st.floats(0, 100)), max_size=6),
-    floor=st.floats(0, 100),
+    min_confidence=st.floats(0, 100),
 )
 def test_one_request_tells_the_answer_and_what_it_leaves_out(
-    thresholds: dict[str, float], detections: list[dict[str, Any]], floor: float
+    thresholds: dict[str, float], detections: list[dict[str, Any]], min_confidence: float
 ) -> None:
     class Records:
         def champion(self) -> Champion:
@@ -285,13 +285,13 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
             return {"CustomLabels": by_thresholds(thresholds, detections, request.get("MinConfidence"))}
 
     rekognition, loop_state = cast(Any, Rekognition()), cast(Any, Records())
-    _, (plain, _) = detection._see(rekognition, loop_state, {}, None)
-    _, (labels, left_out) = detection._see(rekognition, loop_state, {}, floor)
+    _, (plain, _) = detection._detect_with_thresholds(rekognition, loop_state, {}, None)
+    _, (labels, left_out) = detection._detect_with_thresholds(rekognition, loop_state, {}, min_confidence)
     # As near as confidences are given.
     sure = [seen for seen in labels if abs(seen["confidence"] - 100 * thresholds[seen["label"]]) > 0.001]
     assert [seen for seen in plain if seen in sure] == sure
     assert all(seen in labels for seen in plain)
-    assert all(floor <= seen["confidence"] < 100 * thresholds[seen["label"]] for seen in left_out)
+    assert all(min_confidence <= seen["confidence"] < 100 * thresholds[seen["label"]] for seen in left_out)
 
 
 # The handler

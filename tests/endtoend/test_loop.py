@@ -117,7 +117,7 @@ def test_a_burst_of_images_becomes_a_champion_by_itself(loop: Loop, notification
     assert champion.version_name == run.version
     assert loop.running() == {champion.version_name}
     assert_nothing_is_left(loop)
-    assert_told(notifications, run)
+    assert_notified(notifications, run)
 
 
 def registered(loop: Loop, count: int) -> list[Any]:
@@ -149,7 +149,7 @@ def assert_nothing_is_left(loop: Loop) -> None:
     assert loop.running() <= ({champion.version_name} if champion else set())
 
 
-def assert_told(notifications: Any, run: Run) -> None:
+def assert_notified(notifications: Any, run: Run) -> None:
     heard: list[dict[str, Any]] = []
 
     def both() -> bool:

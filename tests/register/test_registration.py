@@ -155,7 +155,7 @@ def test_one_image_under_two_names(data_bucket: DataBucket) -> None:
 
 
 def test_one_image_under_very_many_names(data_bucket: DataBucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "SOURCES_KEPT", 3)
+    monkeypatch.setattr(registration, "MAX_SOURCES", 3)
     for number in range(5):
         data_bucket.upload(f"incoming/unlabeled/{number}.jpg")
     [image] = data_bucket.images()

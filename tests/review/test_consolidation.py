@@ -137,9 +137,9 @@ def test_verdicts_with_as_many_votes_do_not_hang_on_who_was_first() -> None:
     assert isinstance(come_to(nothing[0], unusable[0], drawn[0], final=True), Disagreement)
 
 
-@pytest.mark.parametrize(("wanted", "most"), [(1, 1), (2, 3), (3, 5)])
-def test_no_more_are_asked_than_twice_as_many_less_one(wanted: int, most: int) -> None:
-    assert consolidation.most_answers(wanted) == most
+@pytest.mark.parametrize(("wanted", "max_answers"), [(1, 1), (2, 3), (3, 5)])
+def test_no_more_are_asked_than_twice_as_many_less_one(wanted: int, max_answers: int) -> None:
+    assert consolidation.max_answers(wanted) == max_answers
 
 
 def test_agreement_is_of_an_answer_with_the_result() -> None:

@@ -16,12 +16,12 @@ from lambdas import custom_resource
 from lambdas import flow_definition as flow_definition_flow_definition
 from lambdas.domain.review.workforce import flow_definition, worker_template
 from lambdas.domain.review.workforce.errors import RouteError
-from lambdas.domain.review.workforce.flow_definition import Flow
+from lambdas.domain.review.workforce.flow_definition import FlowDefinition
 from lambdas.services import services
 from tests.fixtures.deployment import context
 from tests.fixtures.sagemaker import BUCKET, ROLE, WORKTEAM, Bench
 
-FLOW = Flow("pets-0123", WORKTEAM, ROLE, f"s3://{BUCKET}/reviews/a2i", 2, 3600)
+FLOW = FlowDefinition("pets-0123", WORKTEAM, ROLE, f"s3://{BUCKET}/reviews/a2i", 2, 3600)
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def check(reviews: Reviews, people: Sequence[Person], task: Task) -> None:
         person.who.sub: person.answered[task.id] for person in people if task.id in person.answered
     }
     assert {answer.reviewer: answer for answer in task.answers} == acknowledged
-    assert len(task.answers) <= consolidation.most_answers(WANTED)
+    assert len(task.answers) <= consolidation.max_answers(WANTED)
     assert not needs_resolving(task)
     for person in people:
         # Who was assigned a task that they had skipped may skip it again.

@@ -15,7 +15,18 @@ from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.review.desk.desk import Reviewer
 from lambdas.domain.review.desk.task import Task, TaskBusyError
 from lambdas.domain.review.results.resolution import needs_resolving
-from tests.fixtures.reviews import ANN, BEN, CAS, CAT, LABELS, Crash, Reviews, dying, labelled, submit_answer
+from tests.fixtures.reviews import (
+    ANN,
+    BEN,
+    CAS,
+    CAT,
+    LABELS,
+    CrashError,
+    Reviews,
+    dying,
+    labelled,
+    submit_answer,
+)
 
 DOG = {"label": "dog", "left": 50, "top": 40, "width": 30, "height": 20}
 
@@ -69,7 +80,7 @@ def test_a_crash_at_any_write_is_made_up_for(
     with dying(monkeypatch, reviews, writes):
         try:
             reviews.resolver().resolve_task(task)
-        except Crash:
+        except CrashError:
             assert needs_resolving(reviews.read(task))
     if needs_resolving(reviews.read(task)):
         reviews.resolver().resolve(task.id)

@@ -24,7 +24,16 @@ from lambdas.domain.review.desk.task import (
 from lambdas.domain.review.results.resolution import Resolver
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
-from tests.fixtures.reviews import ANN, CLAIM_SECONDS, LABELS, Crash, Reviews, dying, labelled, submit_answer
+from tests.fixtures.reviews import (
+    ANN,
+    CLAIM_SECONDS,
+    LABELS,
+    CrashError,
+    Reviews,
+    dying,
+    labelled,
+    submit_answer,
+)
 
 EARLIER, LATER = "2020-01-01T00:00:00.000000Z", "9999-01-01T00:00:00.000000Z"
 
@@ -82,7 +91,7 @@ def test_a_task_without_its_pointer_is_found_and_opened_again(
 ) -> None:
     image = reviews.image("a")
     new = Task("", image.sha256, image.key, image.width, image.height, "detection")
-    with dying(monkeypatch, reviews, 1), pytest.raises(Crash):
+    with dying(monkeypatch, reviews, 1), pytest.raises(CrashError):
         reviews.table.open_task(new)
     assert reviews.table.current_of(image.sha256) is None
     opened = reviews.table.open_task(new)

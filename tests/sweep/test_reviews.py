@@ -78,9 +78,9 @@ def test_the_sweep_goes_on_and_tells_of_what_it_could_not_tend(
     reviews.task(token="t")
     monkeypatch.setenv("CONSOLE_ADDRESS", "https://console")
     reviews.executions.failures.append("InternalServerError")
-    found = sweep.handle({}, context())
-    assert found["reviews"] == {"failed": 1}
-    assert "requested_run" in found
+    result = sweep.handle({}, context())
+    assert result["reviews"] == {"failed": 1}
+    assert "requested_run" in result
 
 
 def test_what_a_crash_left_undone_is_done(workers: Workers) -> None:
@@ -135,8 +135,8 @@ def test_a_loop_that_failed_unheard_gives_its_task_back(workers: Workers) -> Non
     a2i.stop_loop(workers.bench.a2i, DEPLOYMENT, task.id)
     workers.bench.world.events.clear()
     reconciled(workers)
-    found = workers.reviews.read(task)
-    assert (found.state, found.why) == ("given_back", f"human loop pets-{task.id} Stopped")
+    given_back = workers.reviews.read(task)
+    assert (given_back.state, given_back.why) == ("given_back", f"human loop pets-{task.id} Stopped")
 
 
 def test_loops_of_a_deployment_that_has_a2i_no_more_wait_for_their_time(workers: Workers) -> None:

@@ -177,11 +177,11 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
     world.version("forgotten", "RUNNING")
     reconciled: list[str] = []
 
-    def tend(*asked: Any) -> Reconciled:
+    def reconcile(*asked: Any) -> Reconciled:
         reconciled.append("once")
         return Reconciled(resolved=1)
 
-    monkeypatch.setattr(reviews, "reconcile", tend)
+    monkeypatch.setattr(reviews, "reconcile", reconcile)
     monkeypatch.setattr(lost_events, "resend_lost_events", lambda *asked: ["key"])
 
     def broken(*asked: Any) -> Any:
@@ -254,7 +254,7 @@ def test_an_object_that_waits_for_too_long_gets_a_new_event(
 
 
 def test_no_more_events_are_sent_than_one_sweep_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lost_events, "RESEND_LIMIT", 3)
+    monkeypatch.setattr(lost_events, "MAX_RESENT", 3)
     for number in range(5):
         world.s3.put_object(Bucket=BUCKET, Key=f"incoming/unlabeled/{number}.jpg", Body=b"1")
     assert len(resend(world, 900, monkeypatch, timedelta(hours=1))) == 3

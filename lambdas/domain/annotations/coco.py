@@ -271,8 +271,8 @@ def write_coco(
     """Write COCO files: train.json, test.json, and annotations.json for what asks for neither dataset.
 
     Args:
-        founds: each image once, with its real size and boxes in pixels. Image-level labels have no place in
-            this format: such images are left out, and a note says how many.
+        annotations: each image once, with its real size and boxes in pixels. Image-level labels have no
+            place in this format: such images are left out, and a note says how many.
 
     Raises:
         ValueError: an image has no size, or its boxes are not in pixels.

@@ -48,7 +48,7 @@ def detect_format(path: Path, folder: Folder | None = None) -> DetectedFormat:
         folder: what is in it, if it has been looked at before.
 
     Raises:
-        UnrecognisedError, AmbiguousError: see there.
+        UnknownFormatError, AmbiguousFormatError: see there.
         OSError: the disk failed.
     """
     if not path.is_dir():

@@ -111,7 +111,7 @@ def write_manifest(
     Boxes are rounded to whole pixels, as the format has them.
 
     Args:
-        founds: each image once, with its real size and boxes in pixels.
+        annotations: each image once, with its real size and boxes in pixels.
 
     Raises:
         ValueError: an image has no size, or its boxes are not in pixels.

@@ -166,8 +166,8 @@ def write_yolo(
     """Write a label file for each image, a list of the images of each dataset, and data.yaml.
 
     Args:
-        founds: each image once, with its real size and boxes in pixels. Image-level labels have no place in
-            this format: such images are left out, and a note says how many.
+        annotations: each image once, with its real size and boxes in pixels. Image-level labels have no
+            place in this format: such images are left out, and a note says how many.
 
     Raises:
         ValueError: an image has no size, its boxes are not in pixels, or its name leads out of the folder.

@@ -54,7 +54,7 @@ class CatalogueImage:
     perceptual_hash: str = ""
     """16 hex digits, alike for images that look alike (lambdas/domain/images/perceptual_hash.py)."""
     sources: frozenset[str] = frozenset()
-    """Incoming keys that it came under; the first SOURCES_KEPT of them."""
+    """Incoming keys that it came under; the first MAX_SOURCES of them."""
     folder_labels: frozenset[str] = frozenset()
     """Labels of the folders that it was found in, whatever its labels are."""
     status: Status = "unlabelled"

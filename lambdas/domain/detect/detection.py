@@ -60,14 +60,15 @@ def detect_object(
     key: str,
     *,
     version_id: str | None = None,
-    floor: float | None = None,
+    min_confidence: float | None = None,
 ) -> Detected:
     """Ask the champion about an image in the bucket and write its answer under results/.
 
     Args:
         version_id: of the object, if it is known. Of several images that come under one key, the last
             one's result stays.
-        floor: confidence (percent) from which on to return what the answer leaves out; None: nothing of it.
+        min_confidence: confidence (percent) from which on to return what the answer leaves out; None:
+            nothing of it.
 
     Raises:
         NoChampionError: none serves yet.
@@ -85,7 +86,9 @@ def detect_object(
         return newest is not None
 
     try:
-        champion, (labels, left_out) = _see(rekognition, loop_state, {"S3Object": image}, floor)
+        champion, (labels, left_out) = _detect_with_thresholds(
+            rekognition, loop_state, {"S3Object": image}, min_confidence
+        )
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code not in UNUSABLE:
@@ -113,7 +116,7 @@ def ask(
     Raises:
         NoChampionError: none serves, or the one that should does not run.
     """
-    return _of_champion(
+    return _with_champion(
         loop_state,
         lambda champion: custom_labels.detect(
             rekognition, champion.version_arn, image, min_confidence=min_confidence
@@ -121,10 +124,10 @@ def ask(
     )
 
 
-def _see(
-    rekognition: RekognitionClient, loop_state: LoopState, image: ImageTypeDef, floor: float | None
+def _detect_with_thresholds(
+    rekognition: RekognitionClient, loop_state: LoopState, image: ImageTypeDef, min_confidence: float | None
 ) -> tuple[Champion, tuple[Labels, Labels]]:
-    """The champion, what it answers by its own thresholds, and what these leave out from `floor` on.
+    """The champion, what it answers by its own thresholds, and what these leave out from `min_confidence` on.
 
     One request gives both: a second one would take half of the endpoint's throughput, which is what costs.
     It needs the assumed threshold of every label, from the version's evaluation; where one is not known
@@ -133,21 +136,23 @@ def _see(
     """
 
     def detect(champion: Champion) -> tuple[Labels, Labels]:
-        thresholds: dict[str, float] = {} if floor is None else _thresholds(loop_state, champion)
-        if floor is not None and thresholds:
-            lowest = math.floor(min(floor, *thresholds.values()))
+        thresholds: dict[str, float] = {} if min_confidence is None else _thresholds(loop_state, champion)
+        if min_confidence is not None and thresholds:
+            lowest = math.floor(min(min_confidence, *thresholds.values()))
             labels = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=lowest)
             if all(label["label"] in thresholds for label in labels):
-                return _by_thresholds(labels, thresholds, floor)
+                return _by_thresholds(labels, thresholds, min_confidence)
         return custom_labels.detect(rekognition, champion.version_arn, image), []
 
-    return _of_champion(loop_state, detect)
+    return _with_champion(loop_state, detect)
 
 
-def _by_thresholds(labels: Labels, thresholds: Mapping[str, float], floor: float) -> tuple[Labels, Labels]:
-    """The labels from their thresholds on, and those between `floor` and their thresholds."""
+def _by_thresholds(
+    labels: Labels, thresholds: Mapping[str, float], min_confidence: float
+) -> tuple[Labels, Labels]:
+    """The labels from their thresholds on, and those between `min_confidence` and their thresholds."""
     sure = [label for label in labels if label["confidence"] >= thresholds[label["label"]]]
-    unsure = [label for label in labels if floor <= label["confidence"] < thresholds[label["label"]]]
+    unsure = [label for label in labels if min_confidence <= label["confidence"] < thresholds[label["label"]]]
     return sure, unsure
 
 
@@ -163,7 +168,7 @@ def _thresholds(loop_state: LoopState, champion: Champion) -> dict[str, float]:
     return known if len(known) == len(evaluated) else {}
 
 
-def _of_champion(loop_state: LoopState, ask: Callable[[Champion], T]) -> tuple[Champion, T]:
+def _with_champion(loop_state: LoopState, ask: Callable[[Champion], T]) -> tuple[Champion, T]:
     champion = _serving(loop_state)
     try:
         return champion, ask(champion)

@@ -62,10 +62,12 @@ def evaluate_challenger(
         )
     tests = shadow_images(s3, bucket, str(record.snapshot), tuning.shadow_test_images)
     scores = evaluate(rekognition, s3, challenger.arn, tests)
-    champion, rival = loop_state.champion(), None
+    champion, champion_scores = loop_state.champion(), None
     if champion and champion.version_arn != challenger.arn:
-        rival = evaluate_champion(rekognition, s3, champion.version_arn, tests)
-    verdict = shadow_gate.judge_rollback(scores) if rollback else shadow_gate.judge(scores, rival, tuning)
+        champion_scores = evaluate_champion(rekognition, s3, champion.version_arn, tests)
+    verdict = (
+        shadow_gate.judge_rollback(scores) if rollback else shadow_gate.judge(scores, champion_scores, tuning)
+    )
     loop_state.update_version(ModelVersion(name, shadow=scores, verdicts=(*record.verdicts, verdict)))
     return verdict
 
@@ -89,7 +91,7 @@ def evaluate(
 def evaluate_champion(
     rekognition: RekognitionClient, s3: S3Client, version_arn: str, tests: Sequence[ShadowImage]
 ) -> Scores | None:
-    """Scores of the champion; None if it sleeps, and then there is nothing to hold the challenger against."""
+    """Scores of the champion; None if it does not run: there is nothing to hold the challenger against."""
     try:
         return evaluate(rekognition, s3, version_arn, tests)
     except ClientError as error:

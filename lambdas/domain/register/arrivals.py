@@ -74,7 +74,7 @@ class Outcome:
     """What was understood in one of several ways."""
     parts: int = 0
     """Manifests that an annotation file was converted into."""
-    spent: Arrival | None = None
+    to_delete: Arrival | None = None
     """The incoming object of a registered image, for `delete_registered`."""
 
 
@@ -130,9 +130,9 @@ def delete_registered(s3: S3Client, outcomes: Iterable[Outcome]) -> None:
 
     One that cannot be deleted now stays under incoming/, where the sweeper finds it.
     """
-    spent = [outcome.spent for outcome in outcomes if outcome.spent]
-    for bucket in {arrival.bucket for arrival in spent}:
-        listed = [arrival for arrival in spent if arrival.bucket == bucket]
+    to_delete = [outcome.to_delete for outcome in outcomes if outcome.to_delete]
+    for bucket in {arrival.bucket for arrival in to_delete}:
+        listed = [arrival for arrival in to_delete if arrival.bucket == bucket]
         # The request's XML cannot hold every character that a key can.
         plain = [arrival for arrival in listed if arrival.key.isprintable()]
         for arrival in listed:

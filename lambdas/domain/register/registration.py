@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
-SOURCES_KEPT = 100
+MAX_SOURCES = 100
 """Names remembered of an image that is dropped again and again; an item has to stay below 400 KB."""
 
 
@@ -122,7 +122,7 @@ def _register_image(
         arrival.key,
         sha256=facts.sha256,
         labels_changed=int(change.labels_changed or annotated),
-        spent=arrival,
+        to_delete=arrival,
     )
 
 
@@ -190,13 +190,9 @@ def _new(facts: ImageFacts) -> CatalogueImage:
 
 
 def _with_source(image: CatalogueImage, key: str, folder_label: str | None) -> CatalogueImage:
-    if len(image.sources) < SOURCES_KEPT:
+    if len(image.sources) < MAX_SOURCES:
         image = replace(image, sources=image.sources | {key})
-    if (
-        folder_label is None
-        or folder_label in image.folder_labels
-        or len(image.folder_labels) == SOURCES_KEPT
-    ):
+    if folder_label is None or folder_label in image.folder_labels or len(image.folder_labels) == MAX_SOURCES:
         return image
     image = replace(image, folder_labels=image.folder_labels | {folder_label})
     return image if image.annotation_order else _labelled_by_folders(image)

@@ -109,44 +109,46 @@ class LabelChecks:
             )
 
     def _few_to_train(self, labels: _Labels) -> Iterator[Finding]:
-        least = self._limits.advised_train_images
-        few = _rarest_first(entry for entry in labels if 0 < entry[1].usable_train < least)
+        min_images = self._limits.advised_train_images
+        few = _rarest_first(entry for entry in labels if 0 < entry[1].usable_train < min_images)
         if few:
             yield self._about(
                 "few_train_images",
                 few,
-                f"with fewer than {least} images to learn from",
+                f"with fewer than {min_images} images to learn from",
                 severity="warning",
                 what_it_does=(
                     "A model remembers so few images instead of learning what they have in common, and misses"
                     " the label on new ones."
                 ),
-                how_to_fix=f"Label {least} or more images of each, in varied light, on varied backgrounds.",
+                how_to_fix=(
+                    f"Label {min_images} or more images of each, in varied light, on varied backgrounds."
+                ),
                 detail=lambda tally: counted(tally.usable_train, "training image"),
                 source=PREPARING_PAGE,
             )
 
     def _few_to_test(self, labels: _Labels) -> Iterator[Finding]:
-        least, advised = self._limits.min_test_images, self._limits.advised_test_images
+        min_images, advised = self._limits.min_test_images, self._limits.advised_test_images
         tested = [entry for entry in labels if entry[1].usable_test]
-        few = _rarest_first(entry for entry in tested if entry[1].usable_test < least)
+        few = _rarest_first(entry for entry in tested if entry[1].usable_test < min_images)
         if few:
             yield self._about(
                 "few_test_images",
                 few,
-                f"with fewer than {least} images to test with",
+                f"with fewer than {min_images} images to test with",
                 severity="warning",
                 what_it_does=(
                     "Their F1 is chance: one image more or less changes it by far more than versions differ."
                     f" A gate may refuse a better model, or promote a worse one. {_INTERVALS}"
                 ),
                 how_to_fix=(
-                    f"Label more images of each; about one of five goes to TEST, so it takes {5 * least} for"
-                    f" {least}."
+                    f"Label more images of each; about one of five goes to TEST, so it takes {5 * min_images}"
+                    f" for {min_images}."
                 ),
                 detail=_certainty,
             )
-        wide = _rarest_first(entry for entry in tested if least <= entry[1].usable_test < advised)
+        wide = _rarest_first(entry for entry in tested if min_images <= entry[1].usable_test < advised)
         if wide:
             yield self._about(
                 "wide_intervals",

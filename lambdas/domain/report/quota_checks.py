@@ -114,22 +114,22 @@ def _empty(dataset_types: list[DatasetType]) -> Finding:
 
 
 def _label_numbers(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
-    least = limits.min_labels[statistics.kind]
+    min_labels = limits.min_labels[statistics.kind]
     few: list[str] = []
     for dataset_type in DATASET_TYPES:
         usable = sum(
             bool(tally.usable_train if dataset_type == "TRAIN" else tally.usable_test)
             for tally in statistics.labels.values()
         )
-        if usable < least:
-            few.append(f"{dataset_type}: {counted(usable, 'label')} that can be used, {least} needed")
+        if usable < min_labels:
+            few.append(f"{dataset_type}: {counted(usable, 'label')} that can be used, {min_labels} needed")
     if few:
         yield Finding(
             "too_few_labels",
             "error",
-            f"Fewer than {counted(least, 'label')} to learn",
-            f"Custom Labels refuses a {statistics.kind} dataset with fewer than {least}, and the training"
-            " fails.",
+            f"Fewer than {counted(min_labels, 'label')} to learn",
+            f"Custom Labels refuses a {statistics.kind} dataset with fewer than {min_labels}, and the"
+            " training fails.",
             "Label images with what they are to be told apart from.",
             len(few),
             details=tuple(few),

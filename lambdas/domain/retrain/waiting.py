@@ -67,14 +67,14 @@ def wait_for_burst(
         missing: float = max(1, tuning.burst_quiet_seconds)
     else:
         missing = tuning.burst_quiet_seconds - clock.seconds_between(newest_change, now)
-    patience = tuning.burst_limit_seconds - clock.seconds_between(started_at, now)
-    missing = min(missing, patience)
+    remaining_seconds = tuning.burst_limit_seconds - clock.seconds_between(started_at, now)
+    missing = min(missing, remaining_seconds)
     return Wait(missing <= 0, max(1, math.ceil(missing)) if missing > 0 else 0)
 
 
 def wait_for_reviews(open_tasks: int, started_at: str, now: str, tuning: Tuning) -> Wait:
     """Whether a run goes on: no review task is open, or it has waited for people long enough."""
-    patience = tuning.review_wait_seconds - clock.seconds_between(started_at, now)
-    if open_tasks == 0 or patience <= 0 or tuning.review_route == "none":
+    remaining_seconds = tuning.review_wait_seconds - clock.seconds_between(started_at, now)
+    if open_tasks == 0 or remaining_seconds <= 0 or tuning.review_route == "none":
         return Wait(True, 0)
-    return Wait(False, max(1, math.ceil(min(patience, tuning.poll_seconds))))
+    return Wait(False, max(1, math.ceil(min(remaining_seconds, tuning.poll_seconds))))

@@ -31,7 +31,8 @@ DETECTION_TYPE = "groundtruth/object-detection"
 
 
 SPLIT_ATTRIBUTE = "labelloop-split"
-"""TRAIN or TEST: the side that the data's makers want the image on. Rekognition sees none of these three."""
+"""TRAIN or TEST: the dataset type that the data's makers want the image in. Rekognition sees none of these
+three."""
 ALSO_ATTRIBUTE = "labelloop-also"
 """A second name (s3://bucket/key) under which the image may come."""
 LINE_ATTRIBUTE = "labelloop-line"
@@ -93,7 +94,7 @@ def parse_line(
             None: one bad box breaks the line.
 
     Raises:
-        BrokenLine: it cannot be used; the error says why. So too if none of its boxes can be.
+        BrokenLineError: it cannot be used; the error says why. So too if none of its boxes can be.
     """
     try:
         annotation, bad = _annotation(_json_object(text))
@@ -107,7 +108,7 @@ def parse_line(
 
 
 def check_source(source: str, line_number: int) -> None:
-    """Raises BrokenLine if no line could have this source-ref."""
+    """Raises BrokenLineError if no line could have this source-ref."""
     try:
         _source({"source-ref": source}, "source-ref")
     except _BrokenError as error:

@@ -105,10 +105,10 @@ class Tuning:
                 if value not in CHOICES[field.name]:
                     raise TuningError(f"{field.name}={value!r}: one of {', '.join(CHOICES[field.name])}")
             elif field.name in LIMITS or "f1" in field.name:
-                most = LIMITS.get(field.name, 1)
+                maximum = LIMITS.get(field.name, 1)
                 # NaN is not between anything.
-                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-                    raise TuningError(f"{field.name}={value!r}: expected a number between 0 and {most}")
+                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= maximum:
+                    raise TuningError(f"{field.name}={value!r}: expected a number between 0 and {maximum}")
             elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise TuningError(f"{field.name}={value!r}: expected a whole number, 0 or more")
             elif field.name.endswith("_seconds") and value > MAX_SECONDS:

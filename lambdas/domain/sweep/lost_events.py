@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-FORGET_SECONDS = 24 * 3600
+MAX_AGE_SECONDS = 24 * 3600
 """An object older than this was tried again often enough: it is among the dead letters, with its alarm."""
-RESEND_LIMIT = 1000
+MAX_RESENT = 1000
 
 
 def resend_lost_events(
@@ -29,10 +29,10 @@ def resend_lost_events(
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="incoming/"):
         for item in page.get("Contents", []):
             age = (now - item["LastModified"]).total_seconds()
-            if resend_event_after_seconds < age < FORGET_SECONDS and not item["Key"].endswith("/"):
+            if resend_event_after_seconds < age < MAX_AGE_SECONDS and not item["Key"].endswith("/"):
                 keys.append(item["Key"])
                 sqs.send_message(QueueUrl=queue_url, MessageBody=_created(bucket, item["Key"], item["Size"]))
-            if len(keys) == RESEND_LIMIT:
+            if len(keys) == MAX_RESENT:
                 return keys
     return keys
 

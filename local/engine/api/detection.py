@@ -29,8 +29,8 @@ class Detection:
                 f"ProjectVersionArn: the model version is {version.status}, not RUNNING"
             )
         if self._context.throttle:
-            least = version.details.get("MinInferenceUnits", 1)
-            units = int(version.details.get("MaxInferenceUnits", least))
+            min_units = version.details.get("MinInferenceUnits", 1)
+            units = int(version.details.get("MaxInferenceUnits", min_units))
             self._context.throttle.take_detection(version.arn, units)
         image = self._image(request["Image"], caller)
         endpoints = self._context.endpoints
@@ -44,11 +44,11 @@ class Detection:
             ) from error
         except PredictionFailedError as error:
             raise InternalServerError(f"The model failed on this image: {error}") from error
-        least_confidence = request.get("MinConfidence")
+        min_confidence = request.get("MinConfidence")
         kept = [
             detection
             for detection in detections
-            if detection.confidence >= _least(detection.label, thresholds, least_confidence)
+            if detection.confidence >= _threshold(detection.label, thresholds, min_confidence)
         ]
         kept.sort(key=lambda detection: -detection.confidence)
         return {"CustomLabels": [_custom_label(detection) for detection in kept[: request.get("MaxResults")]]}
@@ -69,7 +69,7 @@ class Detection:
         return body
 
 
-def _least(label: str, thresholds: Mapping[str, float], asked: float | None) -> float:
+def _threshold(label: str, thresholds: Mapping[str, float], asked: float | None) -> float:
     return asked if asked is not None else 100 * thresholds.get(label, UNTESTED_THRESHOLD)
 
 

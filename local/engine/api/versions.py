@@ -103,14 +103,14 @@ class Versions:
 
     def start_project_version(self, request: Request, caller: Caller, *, outcome: str = "") -> Answer:
         version = self._context.version(request["ProjectVersionArn"], caller)
-        least, most = request["MinInferenceUnits"], request.get("MaxInferenceUnits")
+        min_units, max_units = request["MinInferenceUnits"], request.get("MaxInferenceUnits")
         quotas = self._context.quotas
         for member in ("MinInferenceUnits", "MaxInferenceUnits"):
             if request.get(member, 0) > quotas.inference_units:
                 raise LimitExceededException(f"{member}: a model has up to {quotas.inference_units} units")
-        if most is not None and most < least:
+        if max_units is not None and max_units < min_units:
             raise InvalidParameterException("MaxInferenceUnits must not be less than MinInferenceUnits")
-        units = {"MinInferenceUnits": least, "MaxInferenceUnits": most}
+        units = {"MinInferenceUnits": min_units, "MaxInferenceUnits": max_units}
         try:
             with self._store.transaction():
                 if not self._store.move_version(

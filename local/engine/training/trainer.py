@@ -101,7 +101,7 @@ until the event is set; TrainingFailedError says why not. progress.json says how
 predictions.jsonl, if there is one, has a line for each test example: a list of evaluation_files.Judged."""
 
 
-class Patience:
+class ProgressWatchdog:
     """How long to wait for a training that may learn for so many seconds and has begun `now`."""
 
     def __init__(self, seconds: float, now: float) -> None:
@@ -133,12 +133,12 @@ def learn_in_child(directory: Path, budget: Budget, ended: threading.Event) -> N
     log = directory / "training.log"
     limits = [str(limit) for limit in (budget.seconds, budget.steps) if limit is not None]
     child = children.spawn("local.engine.training.child", str(directory), *limits, log=log)
-    patience = Patience(budget.seconds, time.monotonic())
+    watchdog = ProgressWatchdog(budget.seconds, time.monotonic())
     try:
         while child.poll() is None:
             if ended.is_set():
                 raise TrainingFailedError(_ENDED)
-            patience.check(progress.read(directory), time.monotonic())
+            watchdog.check(progress.read(directory), time.monotonic())
             try:
                 child.wait(0.2)
             except subprocess.TimeoutExpired:

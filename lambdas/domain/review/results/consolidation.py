@@ -38,7 +38,7 @@ class Disagreement:
     why: str
 
 
-def most_answers(wanted: int) -> int:
+def max_answers(wanted: int) -> int:
     """Answers after which the majority holds, of a task that began with `wanted`."""
     return max(1, 2 * wanted - 1)
 

@@ -81,8 +81,8 @@ class Resolver:
         return self.resolve(id, final=True)
 
     def _consolidate(self, task: Task, final: bool) -> Task:
-        most = consolidation.most_answers(self.tuning.review_workers_per_task)
-        final = final or task.declined or len(task.answers) >= most
+        max_answers = consolidation.max_answers(self.tuning.review_workers_per_task)
+        final = final or task.declined or len(task.answers) >= max_answers
         result = consolidation.consolidate(task.answers, final=final, iou=self.tuning.review_iou)
         if isinstance(result, Disagreement):
             further = _no_result if final else _one_more

@@ -23,7 +23,7 @@ _POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Flow:
+class FlowDefinition:
     """The properties of a flow definition."""
 
     name: str
@@ -37,7 +37,7 @@ class Flow:
     """After which a loop that nobody answered fails."""
 
 
-def ensure(sagemaker: Any, flow: Flow, deadline: float) -> str:
+def ensure(sagemaker: Any, definition: FlowDefinition, deadline: float) -> str:
     """Make both, unless they are there: the flow definition's ARN, once loops can be started by it.
 
     Args:
@@ -50,26 +50,26 @@ def ensure(sagemaker: Any, flow: Flow, deadline: float) -> str:
     template = {"Content": worker_template.for_loops()}
     _unless(
         "ResourceInUse",
-        lambda: sagemaker.create_human_task_ui(HumanTaskUiName=flow.name, UiTemplate=template),
+        lambda: sagemaker.create_human_task_ui(HumanTaskUiName=definition.name, UiTemplate=template),
     )
-    ui = sagemaker.describe_human_task_ui(HumanTaskUiName=flow.name)["HumanTaskUiArn"]
+    ui = sagemaker.describe_human_task_ui(HumanTaskUiName=definition.name)["HumanTaskUiArn"]
     _unless(
         "ResourceInUse",
         lambda: sagemaker.create_flow_definition(
-            FlowDefinitionName=flow.name,
+            FlowDefinitionName=definition.name,
             HumanLoopConfig={
-                "WorkteamArn": flow.workteam_arn,
+                "WorkteamArn": definition.workteam_arn,
                 "HumanTaskUiArn": ui,
                 "TaskTitle": _TITLE,
                 "TaskDescription": _DESCRIPTION,
-                "TaskCount": flow.task_count,
-                "TaskAvailabilityLifetimeInSeconds": flow.available_seconds,
+                "TaskCount": definition.task_count,
+                "TaskAvailabilityLifetimeInSeconds": definition.available_seconds,
             },
-            OutputConfig={"S3OutputPath": flow.output},
-            RoleArn=flow.role_arn,
+            OutputConfig={"S3OutputPath": definition.output},
+            RoleArn=definition.role_arn,
         ),
     )
-    return _active(sagemaker, flow.name, deadline)
+    return _active(sagemaker, definition.name, deadline)
 
 
 def delete(sagemaker: Any, name: str) -> None:

@@ -90,8 +90,8 @@ def of_boxes(
             f" {size[0]} x {size[1]}"
         )
     if len(items) > shared_annotation.MAX_BOXES_PER_IMAGE:
-        most = shared_annotation.MAX_BOXES_PER_IMAGE
-        raise WorkerAnswerError(f"{len(items)} boxes; Custom Labels takes up to {most} on an image")
+        max_boxes = shared_annotation.MAX_BOXES_PER_IMAGE
+        raise WorkerAnswerError(f"{len(items)} boxes; Custom Labels takes up to {max_boxes} on an image")
     known = frozenset(labels)
     boxes = [_box(item, number, size, known) for number, item in enumerate(items, 1)]
     # Of a box that is drawn twice over itself, one is meant.

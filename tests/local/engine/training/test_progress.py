@@ -24,7 +24,7 @@ from local.engine.training.progress import State
 from local.engine.training.trainer import (
     GRACE_SECONDS,
     SILENT_SECONDS,
-    Patience,
+    ProgressWatchdog,
     TrainingFailedError,
     learn_in_child,
 )
@@ -102,30 +102,30 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
 
 
 def test_a_test_of_many_images_takes_as_long_as_it_needs() -> None:
-    patience = Patience(60, now=0)
-    patience.check(None, 10)
-    patience.check(LEARNING, 60)
+    watchdog = ProgressWatchdog(60, now=0)
+    watchdog.check(None, 10)
+    watchdog.check(LEARNING, 60)
     for number in range(1, 100):
         now = 60 + number * (SILENT_SECONDS - 1)
-        patience.check(replace(TESTING, seconds=now), now)
+        watchdog.check(replace(TESTING, seconds=now), now)
     assert now > 60 + 10 * GRACE_SECONDS
 
 
 @pytest.mark.parametrize("state", [None, LEARNING, TESTING])
 def test_a_training_without_progress_is_cut_off(state: State | None) -> None:
-    patience = Patience(10_000, now=0)
-    patience.check(state, 5)
-    patience.check(state, SILENT_SECONDS)
+    watchdog = ProgressWatchdog(10_000, now=0)
+    watchdog.check(state, 5)
+    watchdog.check(state, SILENT_SECONDS)
     with pytest.raises(TrainingFailedError, match=f"no progress in {SILENT_SECONDS:.0f} seconds"):
-        patience.check(state, 6 + SILENT_SECONDS)
+        watchdog.check(state, 6 + SILENT_SECONDS)
 
 
 def test_learning_that_does_not_end_is_cut_off_all_the_same() -> None:
-    patience = Patience(600, now=0)
+    watchdog = ProgressWatchdog(600, now=0)
     for now in range(0, 600 + int(GRACE_SECONDS), 20):
-        patience.check(replace(LEARNING, seconds=now), now)
+        watchdog.check(replace(LEARNING, seconds=now), now)
     with pytest.raises(TrainingFailedError, match="it took more than 600 seconds"):
-        patience.check(replace(LEARNING, seconds=790.0), 790)
+        watchdog.check(replace(LEARNING, seconds=790.0), 790)
 
 
 def test_a_child_that_is_cut_off_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
