@@ -237,12 +237,13 @@ def test_characters_do_nothing_where_they_are_switched_off(site: Site) -> None:
 
 def test_a_task_is_skipped_with_a_reason(site: Site) -> None:
     page = site.desk()
+    form = page.get_by_role("dialog", name="Skip this image")
     page.keyboard.press("s")
+    expect(form.get_by_role("radio").first).to_be_focused()  # a key pressed before that is the desk's
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     assert answer_to(site, page, "task-0") == {"reason": "Too many objects for me to draw"}
     page.get_by_role("button", name="Skip").click()
-    form = page.get_by_role("dialog", name="Skip this image")
     form.get_by_label("Other reason").fill("Half of it is missing")
     form.get_by_role("button", name="Skip").click()
     assert answer_to(site, page, "task-1") == {"reason": "Half of it is missing"}
