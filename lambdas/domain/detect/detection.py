@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 UNUSABLE = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidS3ObjectException"}
 """Errors that the image itself causes: trying again cannot help."""
 
-NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
-"""Errors of a version that was stopped, or deleted since."""
 
 T = TypeVar("T")
 Labels = list[dict[str, Any]]
@@ -173,7 +171,7 @@ def _with_champion(loop_state: LoopState, ask: Callable[[Champion], T]) -> tuple
     try:
         return champion, ask(champion)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in NOT_SERVING:
+        if error.response["Error"]["Code"] not in custom_labels.NOT_SERVING:
             raise
         successor = _serving(loop_state)
         if successor == champion:

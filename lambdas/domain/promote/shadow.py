@@ -95,7 +95,7 @@ def evaluate_champion(
     try:
         return evaluate(rekognition, s3, version_arn, tests)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("ResourceNotReadyException", "ResourceNotFoundException"):
+        if error.response["Error"]["Code"] in custom_labels.NOT_SERVING:
             return None
         raise
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_UPDATE_BYTES = 5 * 1024 * 1024
 """Changes that one UpdateDatasetEntries takes (botocore's model of the operation)."""
+NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
+"""Errors of a version that was stopped, or deleted since."""
 BUSY = {"STARTING", "RUNNING", "STOPPING"}
 """States in which a version costs money, or may still do so in a moment."""
 
