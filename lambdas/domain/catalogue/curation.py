@@ -1,4 +1,4 @@
-"""Curation: people find, exclude, restore and relabel single images of the catalogue.
+"""Curation: people find, exclude, restore and relabel single images of the catalogue, and undo that.
 
 Every change is on record with who made it, and counts for the next training as an upload does.
 """
@@ -10,9 +10,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lambdas.domain.catalogue import history, sources, split_ledger
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.catalogue import sources, split_ledger
 from lambdas.domain.catalogue.errors import CatalogueError
+from lambdas.domain.catalogue.history import PastLabels
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Change, Status
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box, DatasetType, Kind
@@ -153,6 +154,42 @@ def marked_empty(image: CatalogueImage, kind: Kind, by: str) -> CatalogueImage:
     """
     empty = relabelled(image, kind, (), (), by)
     return replace(empty, kind=kind, status=catalogue_images.unless_excluded(image, "labelled"))
+
+
+def past_labels(table: Table, image: CatalogueImage) -> list[PastLabels]:
+    """The labels that an image had before those that it has now, oldest first."""
+    return history.read(table, image.sha256, image.revision)
+
+
+def undo(table: Table, sha256: str, by: str, revision: int | None = None) -> Change:
+    """Give an image the status and labels back that it had before their last change.
+
+    It counts as a person's change, made now; undone again, it is taken back.
+
+    Args:
+        revision: of the state to go back to; None: the one before the image's own.
+
+    Raises:
+        CatalogueError: there is no such image, or no such state on record.
+    """
+    return _update(table, sha256, lambda image: reverted(image, _past(table, image, revision), by))
+
+
+def _past(table: Table, image: CatalogueImage, revision: int | None) -> PastLabels:
+    states = past_labels(table, image)
+    if not states:
+        raise CatalogueError(f"{image.id} has no earlier labels on record")
+    chosen = [state for state in states if revision in (None, state.revision)]
+    if not chosen:
+        known = ", ".join(str(state.revision) for state in states)
+        raise CatalogueError(f"{image.id} has no state {revision} on record, but {known}")
+    return chosen[-1]
+
+
+def reverted(image: CatalogueImage, past: PastLabels, by: str) -> CatalogueImage:
+    """The image as `undo` makes it."""
+    back = relabelled(image, past.kind or "detection", past.labels, past.boxes, by)
+    return replace(back, status=past.status, kind=past.kind, conflict_reason=past.conflict_reason)
 
 
 def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], CatalogueImage]) -> Change:

@@ -1,9 +1,9 @@
 """The catalogue: every image once, by its content, in one DynamoDB table.
 
 Beside the images the table knows which image an incoming key turned out to be (`source#`, sources.py), the
-annotations of images that have not come yet (`pending#`, pending.py), and the split ledger (`split#`,
-split_ledger.py). Delivery is at least once and concurrent, so every write is conditional: whoever writes an
-image item has to move its `revision`.
+annotations of images that have not come yet (`pending#`, pending.py), the labels that an image had before
+(`history#`, history.py), and the split ledger (`split#`, split_ledger.py). Delivery is at least once and
+concurrent, so every write is conditional: whoever writes an image item has to move its `revision`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 
-from lambdas.domain.catalogue import snapshot_rows
+from lambdas.domain.catalogue import history, snapshot_rows
 from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.snapshot_rows import Row
 from lambdas.domain.images.files import Format
@@ -163,7 +163,7 @@ def update_image(
     """Replace an image (None: none yet) by what `change` makes of it.
 
     `change` is called again whenever somebody else was quicker, and nothing is written if it changes
-    nothing. `changed_at` moves if, and only if, status or labels did.
+    nothing. `changed_at` moves if, and only if, status or labels did; then its history has those before.
 
     Args:
         probably_new: try first without reading; what is there already is read then.
@@ -176,6 +176,7 @@ def update_image(
         after = change(before)
         if after == before:
             return Change(before, after)
+        _record_past(table, before, after)
         after = _stamped(before, after)
         unchanged = Attr("revision").eq(before.revision) if before else Attr("id").not_exists()
         if put_if(table, as_item(after), unchanged):
@@ -186,9 +187,12 @@ def update_image(
 def put_request(table: Table, before: CatalogueImage, after: CatalogueImage) -> dict[str, Any] | None:
     """The same update as one part of a transaction, which fails if somebody else was quicker; None if it
     changes nothing. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+
+    The history has the labels before as soon as this returns: they are a fact, whatever the transaction does.
     """
     if after == before:
         return None
+    _record_past(table, before, after)
     return {
         "Put": {
             "TableName": table.name,
@@ -203,6 +207,35 @@ def _stamped(before: CatalogueImage | None, after: CatalogueImage) -> CatalogueI
     if before is None or _labelling(before) != _labelling(after):
         after = replace(after, changed_at=clock.now())
     return replace(after, revision=after.revision + 1)
+
+
+def _record_past(table: Table, before: CatalogueImage | None, after: CatalogueImage) -> None:
+    """Record the labels that a change replaces, so that a person can have them back.
+
+    That an image was unlabelled is recorded where a person changes it: that may be the wrong image. Where a
+    file labels it, which is most of what happens, there is nothing that could be lost.
+    """
+    if before is None or _labelling(before) == _labelling(after):
+        return
+    of_file = after.label_origin in ("folder", "annotation")
+    if before.status == "unlabelled" and not before.label_origin and of_file:
+        return
+    history.record(table, before.sha256, past_labels(before))
+
+
+def past_labels(image: CatalogueImage) -> history.PastLabels:
+    """The state that the image is in, as its history has it."""
+    return history.PastLabels(
+        revision=image.revision,
+        status=image.status,
+        kind=image.kind,
+        labels=image.labels,
+        boxes=image.boxes,
+        origin=image.label_origin,
+        conflict_reason=image.conflict_reason,
+        changed_at=image.changed_at,
+        changed_by=image.changed_by,
+    )
 
 
 def _labelling(image: CatalogueImage | None) -> tuple[Any, ...]:
