@@ -21,7 +21,7 @@ images_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Find, show, relabel, exclude and restore images of the catalogue.",
+    help="Find, show and correct single images of the catalogue.",
 )
 Hash = Annotated[
     str, typer.Argument(help="SHA-256 of the image, or its first characters.", show_default=False)
@@ -212,10 +212,14 @@ def relabel(  # noqa: PLR0917 one for each option
     manifest: Annotated[
         Path | None, typer.Option("--from-manifest", help="Manifest with one line, about this image.")
     ] = None,
+    yes: Yes = False,
     name: Name = None,
     as_json: AsJson = False,
 ) -> None:
     """Replace the labels of an image. They hold until somebody labels it again.
+
+    Asks first if the image would lose its boxes, or if no image has had the label before.
+    `labelloop images undo` takes it back.
 
     [dim]labelloop images relabel 3fa9 --label scratch[/dim]
     """
@@ -224,7 +228,59 @@ def relabel(  # noqa: PLR0917 one for each option
     session = open_session(context, name, as_json)
     labels = images.read_labels(label or [], boxes, manifest)
     deployment = session.deployment()
-    document = images.relabel(deployment, image, labels)
+    catalogued = images.get(deployment, image)
+    images.check_fits(deployment, catalogued, labels)
+    if not yes and (
+        doubts := session.wait_for(
+            "Reading the labels in use", lambda: images.doubts(deployment, catalogued, labels)
+        )
+    ):
+        question = f"Image {catalogued.sha256[:12]}: {'; '.join(doubts)}. Relabel it?"
+        session.confirm(question, "the image was not relabelled")
+    document = images.relabel(deployment, catalogued, labels)
+    session.print_result(document, lambda: images.show(session.out.console, document))
+
+
+@images_app.command("history")
+def show_history(context: typer.Context, image: Hash, name: Name = None, as_json: AsJson = False) -> None:
+    """List the labels that an image has and had before, newest first: since when, and by whom.
+
+    The first column numbers its states, for `labelloop images undo --to`. The last 20 are kept. That a file
+    labelled an image which had no labels before is not listed: nothing was replaced.
+
+    [dim]labelloop images history 3fa9[/dim]
+    """
+    from cli import images
+
+    session = open_session(context, name, as_json)
+    deployment = session.deployment()
+    states = session.wait_for("Reading the catalogue", lambda: images.history(deployment, image))
+    session.print_result(
+        [state.as_dict() for state in states], lambda: images.show_history(session.out.console, states)
+    )
+
+
+@images_app.command("undo")
+def undo(
+    context: typer.Context,
+    image: Hash,
+    to: Annotated[
+        int | None,
+        typer.Option("--to", help="State to go back to, as `history` numbers it. Without it, the last one."),
+    ] = None,
+    name: Name = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give an image the labels back that it had before the last change. Undone again, that is taken back.
+
+    Works on what people, annotation files, folders and reviews have changed, exclusions included.
+
+    [dim]labelloop images undo 3fa9[/dim]
+    """
+    from cli import images
+
+    session = open_session(context, name, as_json)
+    document = images.undo(session.deployment(), image, to)
     session.print_result(document, lambda: images.show(session.out.console, document))
 
 
@@ -242,7 +298,8 @@ def exclude(
     deployment = session.deployment()
     catalogued = [images.get(deployment, image) for image in chosen]
     if not yes:
-        _confirm(session.out.as_json, len(catalogued))
+        number = f"{len(catalogued)} image{'s' if len(catalogued) > 1 else ''}"
+        session.confirm(f"Exclude {number}?", "no image was excluded")
     changed = images.exclude(deployment, catalogued)
     session.print_result(changed, lambda: images.show_statuses(session.out.console, changed))
 
@@ -259,9 +316,3 @@ def restore(context: typer.Context, chosen: Hashes, name: Name = None, as_json: 
     deployment = session.deployment()
     changed = images.restore(deployment, [images.get(deployment, image) for image in chosen])
     session.print_result(changed, lambda: images.show_statuses(session.out.console, changed))
-
-
-def _confirm(as_json: bool, number: int) -> None:
-    question = f"Exclude {number} image{'s' if number > 1 else ''}?"
-    if as_json or not typer.confirm(question):
-        raise CommandError("no image was excluded: confirm it, or give --yes", exit_code=2)

@@ -21,6 +21,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as UnreachableError
 
 from cli.output import CommandError
+from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, TuningError
 
@@ -39,6 +40,7 @@ OUTPUTS = {
     "bucket": "DataBucket",
     "catalogue_table": "CatalogueTable",
     "loop_state_table": "LoopStateTable",
+    "review_table": "ReviewTable",
     "tuning_parameter": "TuningParameter",
     "project_arn": "ProjectArn",
     "user_pool_id": "UserPoolId",
@@ -71,6 +73,7 @@ class Deployment:
     bucket: str
     catalogue_table: str
     loop_state_table: str
+    review_table: str
     tuning_parameter: str
     project_arn: str
     user_pool_id: str
@@ -126,6 +129,10 @@ class Deployment:
     @cached_property
     def loop_state(self) -> LoopState:
         return LoopState(boto3.resource("dynamodb", config=CONFIG).Table(self.loop_state_table))
+
+    @cached_property
+    def reviews(self) -> ReviewTable:
+        return ReviewTable(boto3.resource("dynamodb", config=CONFIG).Table(self.review_table))
 
     def tuning(self) -> Tuning:
         """The thresholds and intervals that are in force.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import getpass
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -19,7 +21,10 @@ from cli.deployment import Deployment
 from cli.output import CommandError
 from lambdas.domain.catalogue import curation, split_ledger
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.errors import CatalogueError
+from lambdas.domain.catalogue.history import PastLabels
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Status
+from lambdas.domain.review.desk import labels as desk_labels
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import Annotation, Box, DatasetType, Kind, clean_label
 from lambdas.domain.shared.manifests import BrokenLineError
@@ -47,6 +52,25 @@ class Labels:
     kind: Kind
     labels: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """The labels that an image has now or had before."""
+
+    labels: PastLabels
+    now: bool = False
+
+    @property
+    def by(self) -> str:
+        """Who or what gave them."""
+        if self.labels.origin == "person" or self.labels.status == "excluded":
+            return self.labels.changed_by
+        return {"folder": "its folder", "annotation": "an annotation file"}.get(self.labels.origin, "")
+
+    def as_dict(self) -> dict[str, Any]:
+        labels = asdict(self.labels)
+        return {"state": labels.pop("revision"), "now": self.now, **labels, "by": self.by}
 
 
 # Finding
@@ -240,19 +264,76 @@ def read_labels(labels: Sequence[str], boxes: Path | None, manifest: Path | None
         raise CommandError(f"{boxes or manifest or '--label'}: {_why(error)}", exit_code=2) from error
 
 
-def relabel(deployment: Deployment, prefix: str, labels: Labels) -> dict[str, Any]:
-    """Replace the labels of an image: its document after that.
-
-    Raises:
-        CommandError: boxes do not fit the image.
-    """
-    image = get(deployment, prefix)
+def check_fits(deployment: Deployment, image: CatalogueImage, labels: Labels) -> None:
+    """Refuse boxes that do not fit the image."""
     annotation = Annotation(
         deployment.bucket, image.key, labels.kind, labels=labels.labels, boxes=labels.boxes
     )
     if problem := manifests.check_fits(annotation, image.width, image.height):
         raise CommandError(f"{image.sha256[:12]}: {problem[1]}", exit_code=2)
+
+
+def doubts(deployment: Deployment, image: CatalogueImage, labels: Labels) -> list[str]:
+    """What a person may not have meant, and is asked about: boxes that get lost, labels that are new."""
+    doubts: list[str] = []
+    if image.boxes and not labels.boxes:
+        names = ", ".join(sorted({box.label for box in image.boxes}))
+        doubts.append(f"it loses its {formatting.count(len(image.boxes), 'box', 'boxes')} ({names})")
+    known = {
+        label.label
+        for label in desk_labels.offered(deployment.reviews, deployment.loop_state, deployment.catalogue)
+    }
+    given = set(labels.labels) | {box.label for box in labels.boxes}
+    for label in sorted(curation.labels_not_in_use(deployment.catalogue, given - known)):
+        alike = difflib.get_close_matches(label, known, n=1)
+        meant = f" (did you mean {alike[0]!r}?)" if alike else ""
+        doubts.append(f"no image has had the label {label!r} before{meant}")
+    return doubts
+
+
+def relabel(deployment: Deployment, image: CatalogueImage, labels: Labels) -> dict[str, Any]:
+    """Replace the labels of an image: its document after that."""
     curation.relabel(deployment.catalogue, image.sha256, labels.kind, labels.labels, labels.boxes, _user())
+    return as_dict(deployment, get(deployment, image.sha256))
+
+
+def history(deployment: Deployment, prefix: str) -> list[State]:
+    """The labels that an image has and had before, newest first."""
+    image = get(deployment, prefix)
+    past = curation.past_labels(deployment.catalogue, image)
+    return [State(catalogue_images.past_labels(image), now=True), *(State(state) for state in past[::-1])]
+
+
+def show_history(console: Console, states: Sequence[State]) -> None:
+    """Print a table of the states of an image's labels."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("state", "since", "status", "labels", "by"):
+        table.add_column(column, overflow="fold")
+    for state in states:
+        labels = state.labels
+        boxes = Counter(box.label for box in labels.boxes)
+        counted = [f"{count} x {label}" for label, count in sorted(boxes.items())]
+        table.add_row(
+            f"{labels.revision}{' (now)' if state.now else ''}",
+            formatting.moment(labels.changed_at),
+            labels.status,
+            escape(", ".join([*labels.labels, *counted]) or labels.conflict_reason),
+            escape(state.by),
+        )
+    console.print(table)
+
+
+def undo(deployment: Deployment, prefix: str, to: int | None) -> dict[str, Any]:
+    """Give an image earlier labels back: its document after that.
+
+    Raises:
+        CommandError: there is no such state on record.
+    """
+    image = get(deployment, prefix)
+    try:
+        curation.undo(deployment.catalogue, image.sha256, _user(), to)
+    except CatalogueError as error:
+        raise CommandError(f"{error}; `labelloop images history {image.sha256[:12]}` lists them") from error
     return as_dict(deployment, get(deployment, image.sha256))
 
 

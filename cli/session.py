@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -52,12 +53,32 @@ class Session:
         with self.out.console.status(message):
             return fetch()
 
+    def confirm(self, question: str, refused: str) -> None:
+        """Ask a person at a terminal. Without one, or with --json, nobody can be asked: that counts as no.
+
+        Args:
+            question: ends in a question mark; what stands before it says what is in doubt.
+            refused: what was not done, for the error.
+
+        Raises:
+            CommandError: the answer is no.
+        """
+        if self.out.as_json or not is_terminal():
+            raise CommandError(f"{question} Nobody could be asked, so {refused}: give --yes", exit_code=2)
+        if not typer.confirm(question):
+            raise CommandError(refused, exit_code=2)
+
     def print_result(self, document: Any, show: Callable[[], None]) -> None:
         """Print the command's result: `document` for machines, what `show` prints for people."""
         if self.out.as_json:
             self.out.document(document)
         else:
             show()
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
 
 
 class Commands(TyperGroup):

@@ -129,7 +129,7 @@ def filled_picture(cli: Cli, sha256: str) -> Any:
 
 def test_relabel_with_labels(filled: Cli) -> None:
     sha256 = hash_of(filled, "z.jpg")
-    document = filled.json("images", "relabel", sha256[:8], "--label", "night", "--label", " rain ")
+    document = filled.json("images", "relabel", sha256[:8], "--label", "night", "--label", " rain ", "--yes")
     assert (document["status"], document["kind"], document["labels"]) == (
         "labelled",
         "classification",
@@ -141,7 +141,7 @@ def test_relabel_with_boxes(filled: Cli, tmp_path: Path) -> None:
     box = {"label": "screw", "left": 3, "top": 4, "width": 30, "height": 20}
     (tmp_path / "boxes.json").write_text(json.dumps([box]))
     sha256 = hash_of(filled, "a.jpg")
-    document = filled.json("images", "relabel", sha256, "--boxes", str(tmp_path / "boxes.json"))
+    document = filled.json("images", "relabel", sha256, "--boxes", str(tmp_path / "boxes.json"), "--yes")
     assert (document["kind"], document["boxes"]) == ("detection", [box])
 
 
@@ -150,7 +150,12 @@ def test_relabel_from_a_manifest(filled: Cli, tmp_path: Path) -> None:
     assert known
     (tmp_path / "m.manifest").write_text(json.dumps(known.manifest_entry(BUCKET)).replace("bolt", "screw"))
     document = filled.json(
-        "images", "relabel", hash_of(filled, "x.jpg"), "--from-manifest", str(tmp_path / "m.manifest")
+        "images",
+        "relabel",
+        hash_of(filled, "x.jpg"),
+        "--from-manifest",
+        str(tmp_path / "m.manifest"),
+        "--yes",
     )
     assert document["labels"] == ["nut", "screw"]
 
@@ -200,6 +205,62 @@ def test_none_is_excluded_if_one_is_not_known(filled: Cli) -> None:
     assert catalogued(filled)["a.jpg"]["status"] == "labelled"
 
 
-@pytest.mark.parametrize("command", ["find", "show", "relabel", "exclude", "restore"])
+@pytest.mark.parametrize(
+    ("image", "label", "doubts"),
+    [
+        ("a.jpg", "bolt", ("loses its 2 boxes (bolt, nut)",)),
+        ("z.jpg", "bolts", ("'bolts' before (did you mean 'bolt'?)",)),
+        ("b.jpg", "screw", ("loses its 2 boxes", "'screw' before. ")),
+    ],
+)
+def test_relabel_asks_before_boxes_are_lost_or_a_label_is_new(
+    filled: Cli, monkeypatch: pytest.MonkeyPatch, image: str, label: str, doubts: tuple[str, ...]
+) -> None:
+    sha256, before = hash_of(filled, image), catalogued(filled)[image]
+    given = ("images", "relabel", sha256, "--label", label)
+    error = filled.json(*given, exit_code=2)["error"]
+    assert "--yes" in error and all(doubt in error for doubt in doubts)
+    asked: list[str] = []
+    monkeypatch.setattr("cli.session.is_terminal", lambda: True)
+    monkeypatch.setattr("typer.confirm", lambda question: bool(asked.append(question)))
+    refused = filled(*given)
+    assert refused.exit_code == 2 and "not relabelled" in refused.stderr and len(asked) == 1
+    assert catalogued(filled)[image] == before
+    monkeypatch.setattr("typer.confirm", lambda question: True)
+    assert filled(*given).exit_code == 0
+    assert catalogued(filled)[image]["labels"] == [label]
+
+
+def test_relabel_does_not_ask_about_what_is_known(filled: Cli) -> None:
+    filled.json("images", "relabel", hash_of(filled, "x.jpg"), "--label", "day")
+    filled.json("images", "relabel", hash_of(filled, "x.jpg"), "--label", "day")
+
+
+def test_history_and_undo(filled: Cli) -> None:
+    sha256, before = hash_of(filled, "a.jpg"), catalogued(filled)["a.jpg"]
+    filled.json("images", "relabel", sha256, "--label", "day", "--yes")
+    filled.json("images", "exclude", sha256, "--yes")
+    states = filled.json("images", "history", sha256[:8])
+    assert [(state["status"], state["labels"], len(state["boxes"])) for state in states] == [
+        ("excluded", ["day"], 0),
+        ("labelled", ["day"], 0),
+        ("labelled", [], 2),
+    ]
+    assert [state["now"] for state in states] == [True, False, False]
+    assert "command line" in states[0]["by"] and states[2]["by"] == "an annotation file"
+    shown = filled("images", "history", sha256[:8]).stdout
+    assert "1 x bolt, 1 x nut" in shown and f"{states[0]['state']} (now)" in shown
+    assert filled.json("images", "undo", sha256)["status"] == "labelled"
+    document = filled.json("images", "undo", sha256, "--to", str(states[2]["state"]))
+    after = catalogued(filled)["a.jpg"]
+    assert (document["kind"], after["boxes"], after["labels"]) == ("detection", before["boxes"], [])
+
+
+def test_undo_of_what_has_no_history(filled: Cli) -> None:
+    error = filled.json("images", "undo", hash_of(filled, "z.jpg"), exit_code=1)["error"]
+    assert "no earlier labels" in error and "images history" in error
+
+
+@pytest.mark.parametrize("command", ["find", "show", "relabel", "exclude", "restore", "history", "undo"])
 def test_every_help_has_an_example(cli: Cli, command: str) -> None:
     assert f"labelloop images {command} " in cli("images", command, "--help").stdout

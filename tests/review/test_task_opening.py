@@ -152,6 +152,18 @@ def test_what_is_asked_for_is_what_the_labelled_images_have(reviews: Reviews) ->
     assert reviews.opener(review_kind="classification").kind() == "classification"
 
 
+def test_what_is_asked_for_is_what_most_labelled_images_have(reviews: Reviews) -> None:
+    """Whichever comes first in the order of their hashes."""
+    for number in range(6):
+        reviews.world.image(f"boxed {number}", boxes=(Box("cat", 1, 1, 20, 20),))
+    for number in range(5):
+        reviews.world.image(f"whole {number}", "cat")
+        assert reviews.opener().kind() == "detection"
+    for number in range(5, 7):
+        reviews.world.image(f"whole {number}", "cat")
+    assert reviews.opener().kind() == "classification"
+
+
 def test_a_task_whose_execution_did_not_start_is_there_for_the_sweeper(reviews: Reviews) -> None:
     ids = unlabelled(reviews, 1)
     reviews.executions.failures.append("ThrottlingException")

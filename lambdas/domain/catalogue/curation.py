@@ -5,12 +5,12 @@ Every change is on record with who made it, and counts for the next training as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from lambdas.domain.catalogue import history, sources, split_ledger
+from lambdas.domain.catalogue import history, snapshot_rows, sources, split_ledger
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.history import PastLabels
@@ -57,6 +57,15 @@ def find(
     if dataset_type is not None:
         matching = _in_dataset(table, matching, dataset_type)
     return islice(matching, limit)
+
+
+def labels_not_in_use(table: Table, labels: Iterable[str]) -> set[str]:
+    """Those of the labels that no labelled image has. Reads images until every label was seen."""
+    missing = set(labels)
+    rows = snapshot_rows.labelled(table)
+    while missing and (row := next(rows, None)):
+        missing -= set(row.labels)
+    return missing
 
 
 def _by_source(table: Table, source: str) -> Iterator[CatalogueImage] | None:

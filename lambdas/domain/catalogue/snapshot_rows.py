@@ -8,9 +8,11 @@ needed.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 INDEX = "by_status_and_id"
 ATTRIBUTE = "row"
 """The only attribute that the index has beside its keys."""
+
+SAMPLE = 200
+"""Labelled images of which the usual kind is found out."""
 
 ENTRY_BUCKET = "bucket"
 """The bucket that the entry of a row names."""
@@ -72,6 +77,15 @@ def decode(text: str) -> Row:
     head, _, entry = text.partition("\n")
     key, width, height, hash, changed_at, kind, labels, dataset_type = json.loads(head)
     return Row(key, width, height, hash, changed_at, kind, tuple(labels), dataset_type, entry)
+
+
+def usual_kind(table: Table) -> Kind | None:
+    """What most labelled images have: boxes, or labels of the whole image; None without labelled images.
+
+    It is found out from the first SAMPLE images in the order of their hashes, so by chance.
+    """
+    kinds = Counter(row.kind for row in islice(labelled(table), SAMPLE))
+    return max(("detection", "classification"), key=lambda kind: kinds[kind]) if kinds else None
 
 
 def labelled(table: Table) -> Iterator[Row]:

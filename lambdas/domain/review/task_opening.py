@@ -69,10 +69,9 @@ class Opener:
         return limit - self._table.count("open", limit=limit)
 
     def kind(self) -> Kind:
-        """What reviewers are asked for."""
+        """What reviewers are asked for: what most labelled images have, which is what is trained."""
         if self._tuning.review_kind == "auto":
-            known = next(iter(snapshot_rows.labelled(self._images)), None)
-            return known.kind if known else "detection"
+            return snapshot_rows.usual_kind(self._images) or "detection"
         return "detection" if self._tuning.review_kind == "detection" else "classification"
 
     def open(
