@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -17,8 +17,11 @@ from lambdas.domain.console.tryit import TryResult
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
 from lambdas.domain.register.arrivals import Arrival, GoneError
+from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.report import of_snapshot
-from lambdas.domain.retrain import steps
+from lambdas.domain.retrain import steps, training_progress
+from lambdas.domain.retrain.steps import Step
+from lambdas.domain.retrain.training_progress import TrainingProgress
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.review.task_opening import Opener, Seen
 from lambdas.domain.shared.errors import ApiError
@@ -52,8 +55,12 @@ def read_run(caller: Caller, run: str) -> responses.Run:
     record = s.loop_state.run(run)
     if record is None:
         raise ApiError(404, "not_found", f"there is no run {run[:80]}")
-    document = steps.document(record, steps.steps(s.stepfunctions, record))
-    return responses.Run(**document, report_url=_report_url(record))
+    passed = steps.steps(s.stepfunctions, record)
+    return responses.Run(
+        **steps.document(record, passed),
+        training=_training(record, passed),
+        report_url=_report_url(record),
+    )
 
 
 @app.get("/api/versions")
@@ -90,6 +97,8 @@ def detect_try(caller: Caller, id: str) -> responses.Detections:
     result = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
     return responses.Detections(
         model_version=result.model_version,
+        model_version_arn=result.model_version_arn,
+        thresholds=result.thresholds,
         labels=[_detection(label, result) for label in result.labels],
         width=result.width,
         height=result.height,
@@ -123,7 +132,7 @@ def _seen(id: str) -> Seen | None:
         result = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
     except ApiError:
         return None
-    return Seen(result.labels, result.model_version)
+    return Seen(result.confident, result.model_version)
 
 
 def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detection:
@@ -138,6 +147,19 @@ def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detecti
 def _version(version: ModelVersion, champion: Champion | None) -> responses.ModelVersion:
     precision = reviewer_statistics.precision_of(services().reviews, version.id)
     return responses.ModelVersion(**versions.document(version, champion, precision))
+
+
+def _training(run: Run, passed: Sequence[Step]) -> TrainingProgress | None:
+    """How far the run's training is; None if it is at another step."""
+    step = next((step for step in passed if step.name == training_progress.TRAINING), None)
+    if step is None or step.state != "running":
+        return None
+    s = services()
+    version = None
+    if run.version:
+        version = custom_labels.describe_version(s.rekognition, s.project_arn, run.version)
+    message = version.message if version else ""
+    return training_progress.training_progress(step.seconds or 0.0, message, s.loop_state.runs())
 
 
 def _report_url(run: Run) -> str | None:

@@ -43,11 +43,21 @@ const runFrom = (id: string, from: number, to: number | null, rest: Record<strin
 })
 const runs = () => [
   runFrom('run-20261124-0007', 62, null, {}),
-  runFrom('run-20261123-0006', 1500, 1420, { outcome: 'rejected', reason: verdicts[1]?.reasons[0], version: 'labelloop-7', f1: 0.912, estimated_usd: 4.1 }),
-  runFrom('run-20261122-0005', 3000, 2935, { outcome: 'promoted', trigger: 'schedule', version: 'labelloop-6', f1: 0.897, estimated_usd: 3.87 }),
+  runFrom('run-20261123-0006', 1500, 1420, { outcome: 'rejected', reason: verdicts[1]?.reasons[0], version: 'v7-0123456789ab', f1: 0.912, estimated_usd: 4.1 }),
+  runFrom('run-20261122-0005', 3000, 2935, { outcome: 'promoted', trigger: 'schedule', version: 'v6-0123456789ab', f1: 0.897, estimated_usd: 3.87 }),
   runFrom('run-20261121-0004', 4500, 4499, { outcome: 'skipped', trigger: 'manual', reason: '12 labelled images of 20 that are needed' }),
-  runFrom('run-20261120-0003', 6000, 5950, { outcome: 'failed', reason: 'training failed: the manifest entry 41 names an image that is gone', version: 'labelloop-5', estimated_usd: 0.12 }),
+  runFrom('run-20261120-0003', 6000, 5950, { outcome: 'failed', reason: 'training failed: the manifest entry 41 names an image that is gone', version: 'v5-0123456789ab', estimated_usd: 0.12 }),
 ]
+
+const training = {
+  message: 'The model is being trained.',
+  elapsed_seconds: 2710,
+  basis: 'earlier_runs',
+  fraction: 0.74,
+  seconds_left: 950,
+  estimated_seconds: 3660,
+  earlier_runs: 3,
+}
 
 function runOf(id: string): Answer {
   const run = runs().find((listed) => listed.id === id)
@@ -55,16 +65,25 @@ function runOf(id: string): Answer {
   const ended: Record<string, [number, 'running' | 'failed']> = { running: [6, 'running'], failed: [6, 'failed'], skipped: [3, 'failed'] }
   const [at, state] = ended[String(run.outcome)] ?? [stepNames.length, 'running']
   const shownVerdicts = run.f1 === null ? [] : verdicts
-  return ok({ ...run, steps: steps(at, state), verdicts: shownVerdicts, snapshot: 'snapshot-00c4e1', report_url: shownVerdicts.length > 0 ? '/mock/pictures/1' : null })
+  return ok({
+    ...run,
+    steps: steps(at, state),
+    verdicts: shownVerdicts,
+    snapshot: 'snapshot-00c4e1',
+    images: null,
+    training: run.outcome === 'running' ? training : null,
+    report_url: shownVerdicts.length > 0 ? '/mock/pictures/1' : null,
+  })
 }
 
 const labelNames = ['crate', 'cone', 'barrel', 'pallet', 'forklift', 'ladder', 'drum', 'sack', 'trolley', 'a label with a rather long name']
 const labels = (best: number) =>
   labelNames.map((label, i) => ({ label, f1: best - 0.03 * i, precision: best - 0.02 * i, recall: best - 0.04 * i, test_images: 12, threshold: 0.5 }))
 const version = (n: number, f1: number | null, rest: Record<string, unknown>) => ({
-  name: `labelloop-${n}`,
+  name: `v${n}-0123456789ab`,
   status: 'trained',
   f1,
+  reason: null,
   created_at: ago(1440 * (9 - n)),
   champion: false,
   verdicts: [],
@@ -80,12 +99,14 @@ const versions = () => [
     verdicts: [{ gate: 'evaluation', passed: true, reasons: ['F1 0.897 is at least 0.7'] }],
     production_precision: { confirmed: 182, false: 14, missed: 9, images: 120, precision: 0.9286, low: 0.8839, high: 0.957 },
   }),
-  version(5, null, { status: 'failed' }),
+  version(5, null, { status: 'failed', reason: 'the manifest entry 41 names an image that is gone' }),
   version(4, 0.861, { status: 'retired' }),
 ]
 
 const detection = {
-  model_version: 'labelloop-6',
+  model_version: 'v6-0123456789ab',
+  model_version_arn: 'arn:aws:rekognition:eu-central-1:123456789012:project/mock/version/v6-0123456789ab/1700000000000',
+  thresholds: { crate: 46.1, cone: 28.3, forklift: 60 },
   width: 1280,
   height: 853,
   url: '/mock/pictures/3',

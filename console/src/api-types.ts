@@ -217,7 +217,14 @@ export interface components {
      */
     Detections: {
       model_version: string;
+      /** @description ProjectVersionArn of DetectCustomLabels. */
+      model_version_arn: string;
+      /** @description Whatever it sees; without thresholds, what it answers by its own. */
       labels: components["schemas"]["Detection"][];
+      /** @description Confidence (percent) from which on a detection of a label counts by the model; empty if it is not known of every label. */
+      thresholds: {
+        [key: string]: number;
+      };
       width: number;
       height: number;
       url: string;
@@ -315,6 +322,8 @@ export interface components {
     ModelVersion: {
       name: string;
       status: ("challenger" | "champion" | "failed" | "rejected" | "retired" | "trained" | "training") | "unknown";
+      /** @description Why it was rejected or has failed. */
+      reason: string | null;
       f1: number | null;
       created_at: string;
       champion: boolean;
@@ -413,6 +422,8 @@ export interface components {
       verdicts: components["schemas"]["Verdict"][];
       snapshot: string | null;
       images: components["schemas"]["SnapshotSummary"] | null;
+      /** @description Null while it does not train. */
+      training: components["schemas"]["TrainingProgress"] | null;
       /** @description The dataset report of the snapshot, for minutes. */
       report_url: string | null;
     };
@@ -571,6 +582,20 @@ export interface components {
      */
     Tasks: {
       tasks: components["schemas"]["Task"][];
+    };
+    /**
+     * TrainingProgress
+     * @description How far a training is. Seconds so far and left, and the share that is done, from 0 to 1.
+     */
+    TrainingProgress: {
+      message: string;
+      elapsed_seconds: number;
+      /** @enum {unknown} */
+      basis: "earlier_runs" | "none" | "service";
+      fraction: number | null;
+      seconds_left: number | null;
+      estimated_seconds: number | null;
+      earlier_runs: number;
     };
     /**
      * TryRequest

@@ -1,6 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import type { RunStep } from '../src/api'
-import { gateTitle, isRunning, newestFirst, outcomeOf, progressText, runSeconds, statusOf, stepTitle } from '../src/runs/wording'
+import {
+  estimateText,
+  gateTitle,
+  isRunning,
+  leftText,
+  newestFirst,
+  outcomeOf,
+  progressText,
+  runSeconds,
+  statusOf,
+  stepTitle,
+  trainingText,
+} from '../src/runs/wording'
 import { duration, percent } from '../src/ui/format'
 
 const step = (name: string, state: RunStep['state']): RunStep => ({ name, state, entered_at: null, seconds: null })
@@ -34,6 +46,35 @@ describe('a run in words', () => {
     const runs = [run('2026-01-01'), run('2026-03-01'), run('2026-02-01')]
     expect(newestFirst(runs).map(({ started_at }) => started_at)).toEqual(['2026-03-01', '2026-02-01', '2026-01-01'])
     expect(runs[0]?.started_at).toBe('2026-01-01')
+  })
+})
+
+describe('a training', () => {
+  const training = {
+    message: '',
+    elapsed_seconds: 150,
+    basis: 'earlier_runs' as const,
+    fraction: 0.25,
+    seconds_left: 450,
+    estimated_seconds: 600,
+    earlier_runs: 3,
+  }
+  it('says how far it is, how long it may still take, and that this is an estimate', () => {
+    expect(leftText(training)).toBe('25 %, about 7 min 30 s left; 2 min 30 s so far')
+    expect(estimateText(training)).toBe(
+      'An estimate: the trainings of the last 3 runs that trained took 10 min 0 s. Rekognition does not say how far it is.',
+    )
+  })
+  it('promises nothing once it takes longer than those before', () => {
+    expect(leftText({ ...training, fraction: 0.99, seconds_left: null })).toBe('2 min 30 s so far, longer than usual')
+  })
+  it('has no share and no estimate where nobody knows', () => {
+    const first = { ...training, basis: 'none' as const, fraction: null, seconds_left: null }
+    expect(leftText(first)).toBe('2 min 30 s so far')
+    expect(estimateText(first)).toContain('no estimate yet')
+  })
+  it('began some time ago, and is only under way while its version is', () => {
+    expect([trainingText('training'), trainingText('champion')]).toEqual(['Training since', 'Training began'])
   })
 })
 

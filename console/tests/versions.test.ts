@@ -1,15 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelVersion } from '../src/api'
-import { barLength, linePath, linePoints, shares, span } from '../src/charts/geometry'
-import { differenceText, measured, ordered, weakestFirst } from '../src/versions/compare'
+import { axisOf, barLength, heightOf, linePath, linePoints, span } from '../src/charts/geometry'
+import { differenceText, measured, newestFirst, shortName, weakestFirst } from '../src/versions/compare'
 
 const version = (name: string, created_at: string, champion = false) => ({ name, created_at, champion }) as ModelVersion
 const label = (name: string, f1: number) => ({ label: name, f1, precision: 1, recall: 1, test_images: 5, threshold: null })
 
 describe('versions', () => {
-  it('come with the champion first, then the newest', () => {
+  it('come with the newest first, whichever is the champion', () => {
     const all = [version('old', '2026-01-01'), version('best', '2026-01-02', true), version('new', '2026-01-03')]
-    expect(ordered(all).map(({ name }) => name)).toEqual(['best', 'new', 'old'])
+    expect(newestFirst(all).map(({ name }) => name)).toEqual(['new', 'best', 'old'])
+  })
+  it('are called by their number where there is little room', () => {
+    expect([shortName('v12-0123456789ab'), shortName('mine-v2'), shortName('v3')]).toEqual(['v12', 'mine-v2', 'v3'])
   })
   it('list the labels that need work first: the lowest', () => {
     const labels = [label('cone', 0.8), label('barrel', 0.8), label('sack', 0.2)]
@@ -39,16 +42,25 @@ describe('charts', () => {
     expect(span(0.2, 0.7, 100)).toEqual({ start: 20, length: 50 })
     expect(span(0.7, 0.2, 100)).toEqual({ start: 20, length: 50 })
   })
-  it('measure by the greatest, and by nothing when there is none', () => {
-    expect(shares([1, null, 4, -2])).toEqual([0.25, 0, 1, 0])
-    expect(shares([null, 0])).toEqual([0, 0])
+  const area = { left: 10, top: 10, width: 300, height: 70 }
+  const whole = { low: 0, high: 1, ticks: [] }
+  it('have figures at tenths, or at fifths where there would be many, around the figures that there are', () => {
+    expect(axisOf([0.837, 0.884])).toEqual({ low: 0.8, high: 0.9, ticks: [0.8, 0.9] })
+    expect(axisOf([0.9, null, 0.62])).toEqual({ low: 0.6, high: 1, ticks: [0.6, 0.7, 0.8, 0.9, 1] })
+    expect(axisOf([0.12, 0.93])).toEqual({ low: 0, high: 1, ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] })
+    expect(axisOf([0, 0])).toEqual({ low: 0, high: 0.1, ticks: [0, 0.1] })
+    expect(axisOf([1])).toMatchObject({ high: 1 })
+    expect(axisOf([null])).toMatchObject({ low: 0, high: 1 })
+  })
+  it('place a figure between the ends of the axis', () => {
+    expect(heightOf(0.85, { low: 0.8, high: 0.9, ticks: [] }, area)).toBe(45)
   })
   it('draw a line that is interrupted where a figure is missing', () => {
-    const points = linePoints([0, 1, null, 0.5], { width: 320, height: 90, margin: 10 })
+    const points = linePoints([0, 1, null, 0.5], whole, area)
     expect(points).toEqual([{ x: 10, y: 80 }, { x: 110, y: 10 }, null, { x: 310, y: 45 }])
     expect(linePath(points)).toBe('M10 80 L110 10 M310 45')
   })
   it('put a single figure in the middle', () => {
-    expect(linePoints([1], { width: 320, height: 90, margin: 10 })).toEqual([{ x: 160, y: 10 }])
+    expect(linePoints([1], whole, area)).toEqual([{ x: 160, y: 10 }])
   })
 })

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lambdas.domain.retrain.steps import Step
+from lambdas.domain.retrain.training_progress import TrainingProgress
 from lambdas.domain.review.desk.task import Reason, State
 from lambdas.domain.review.desk.task import Verdict as AnswerVerdict
 from lambdas.domain.shared.annotation import Kind
@@ -237,6 +238,7 @@ class Run(RunSummary):
     verdicts: tuple[Verdict, ...]
     snapshot: str | None
     images: SnapshotSummary | None
+    training: Annotated[TrainingProgress | None, Meta(description="Null while it does not train.")]
     report_url: Annotated[str | None, Meta(description="The dataset report of the snapshot, for minutes.")]
 
 
@@ -257,6 +259,7 @@ class ModelVersion(Response):
 
     name: str
     status: VersionState | Literal["unknown"]
+    reason: Annotated[str | None, Meta(description="Why it was rejected or has failed.")]
     f1: float | None
     created_at: str
     champion: bool
@@ -311,7 +314,18 @@ class Detections(Response):
     """What the champion sees on the image. Width and height in pixels of the upright image."""
 
     model_version: str
-    labels: list[Detection]
+    model_version_arn: Annotated[str, Meta(description="ProjectVersionArn of DetectCustomLabels.")]
+    labels: Annotated[
+        list[Detection],
+        Meta(description="Whatever it sees; without thresholds, what it answers by its own."),
+    ]
+    thresholds: Annotated[
+        dict[str, float],
+        Meta(
+            description="Confidence (percent) from which on a detection of a label counts by the model;"
+            " empty if it is not known of every label."
+        ),
+    ]
     width: int
     height: int
     url: str

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -15,9 +16,10 @@ from lambdas.domain.review.desk import desk
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.records import Run, RunStep
 from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
-from tests.fixtures.console_deployment import BOX, TRIED, ConsoleDeployment
+from tests.fixtures.console_deployment import BOX, TRIED, ConsoleDeployment, entered
 from tests.fixtures.images import GIF, picture
 
 TASK = {
@@ -41,6 +43,7 @@ RUN = {"id", "trigger", "outcome", "reason", "started_at", "ended_at", "version"
 VERSION = {
     "name",
     "status",
+    "reason",
     "f1",
     "created_at",
     "champion",
@@ -107,12 +110,13 @@ CASES = {
     ),
     "GET /api/runs": Case("/api/runs", members={"runs"}, each="runs", of_each=RUN),
     "GET /api/runs/{run}": Case(
-        "/api/runs/run-1", members=RUN | {"steps", "verdicts", "snapshot", "images", "report_url"}
+        "/api/runs/run-1", members=RUN | {"steps", "verdicts", "snapshot", "images", "training", "report_url"}
     ),
     "GET /api/versions": Case("/api/versions", members={"versions"}, each="versions", of_each=VERSION),
     "POST /api/try": Case("/api/try", {"content_type": "image/png", "size": 1000}, members={"id", "upload"}),
     "POST /api/try/{id}/detection": Case(
-        f"/api/try/{TRIED}/detection", members={"model_version", "labels", "width", "height", "url"}
+        f"/api/try/{TRIED}/detection",
+        members={"model_version", "model_version_arn", "labels", "thresholds", "width", "height", "url"},
     ),
     "POST /api/try/{id}/review": Case(f"/api/try/{TRIED}/review", members={"task"}),
 }
@@ -521,6 +525,35 @@ def test_a_run_that_has_no_report_links_to_none(deployment: ConsoleDeployment, g
     assert document["report_url"] is None
     states = [step["state"] for step in document["steps"]]
     assert states == ["done", "running", *["waiting"] * 8]
+
+
+def test_a_run_says_how_long_its_training_may_still_take(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    assert gateway.ask("GET /api/runs/run-2").document["training"] is None
+    loop_state, now = deployment.world.loop_state, datetime.now(UTC)
+    loop_state.update_run(Run("run-1", steps=(RunStep("Train", 4), RunStep("WaitForTraining", 396))))
+    loop_state.update_run(Run("run-2", version="v1"))
+    deployment.world.fake.versions["v1"]["StatusMessage"] = "The model is being trained."
+    events = [
+        entered("TakeLease", now - timedelta(seconds=190)),
+        entered("Train", now - timedelta(seconds=100)),
+    ]
+    histories = deployment.executions.histories
+    execution = next(arn for arn in histories if arn.endswith(":run-2"))
+    before, histories[execution] = histories[execution], events
+    try:
+        training = gateway.ask("GET /api/runs/run-2").document["training"]
+    finally:
+        histories[execution] = before
+    assert (training["basis"], training["estimated_seconds"], training["earlier_runs"]) == (
+        "earlier_runs",
+        400,
+        1,
+    )
+    assert training["message"] == "The model is being trained."
+    assert training["fraction"] == pytest.approx(0.25, abs=0.05)
+    assert training["seconds_left"] == pytest.approx(300, abs=20)
 
 
 def test_no_champion(deployment: ConsoleDeployment, gateway: Gateway) -> None:

@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 from lambdas.domain.console import tryit
 from lambdas.domain.images.files import MAX_BYTES
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.records import ModelVersion
+from lambdas.domain.shared.scores import LabelScore
 from lambdas.services import services
 from tests.fixtures.api_gateway import Gateway
 from tests.fixtures.console_deployment import TRIED, ConsoleDeployment
@@ -90,3 +92,42 @@ def test_labels_of_the_whole_image_have_no_box(
     assert gateway.ask(f"POST /api/try/{TRIED}/detection").document["labels"] == [
         {"name": "night", "confidence": 71.25}
     ]
+
+
+def test_what_the_thresholds_leave_out_is_seen_and_not_suggested_to_reviewers(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = (LabelScore("cat", f1=0.9, precision=0.9, recall=0.9, test_images=9, threshold=0.28),)
+    deployment.world.loop_state.update_version(ModelVersion("v1", labels=scores))
+    seen = [label("cat", 46.0, (0.1, 0.2, 0.5, 0.25)), label("cat", 12.0, (0.5, 0.5, 0.2, 0.2))]
+    monkeypatch.setattr(deployment.world.fake, "finds", lambda version, key: seen)
+    asked: list[Any] = []
+    real = deployment.world.fake.detect_custom_labels
+
+    def detect(**request: Any) -> Any:
+        asked.append(request.get("MinConfidence"))
+        return real(**request)
+
+    monkeypatch.setattr(deployment.world.fake, "detect_custom_labels", detect)
+    document = gateway.ask(f"POST /api/try/{TRIED}/detection").document
+    assert [each["confidence"] for each in document["labels"]] == [46.0, 12.0]
+    assert (document["thresholds"], asked) == ({"cat": 28.0}, [0])
+    assert document["model_version_arn"] == deployment.world.fake.versions["v1"]["ProjectVersionArn"]
+    task = deployment.reviews.table.get(gateway.ask(f"POST /api/try/{TRIED}/review").document["task"])
+    assert task is not None
+    assert [box.confidence for box in task.suggestions.boxes] == [46.0]
+
+
+def test_without_the_thresholds_the_model_decides_what_counts(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    real = deployment.world.fake.detect_custom_labels
+
+    def detect(**request: Any) -> Any:
+        asked.append(request.get("MinConfidence"))
+        return real(**request)
+
+    monkeypatch.setattr(deployment.world.fake, "detect_custom_labels", detect)
+    assert gateway.ask(f"POST /api/try/{TRIED}/detection").document["thresholds"] == {}
+    assert asked == [0, None]

@@ -15,31 +15,51 @@ export function span(low: number, high: number, length: number): { start: number
   return { start, length: rounded(barLength(Math.max(low, high), length) - start) }
 }
 
-/** Each of `values` as a share of the greatest; all 0 when none is positive. */
-export function shares(values: (number | null)[]): number[] {
-  const greatest = Math.max(0, ...values.map((value) => value ?? 0))
-  return values.map((value) => (greatest > 0 ? Math.max(0, value ?? 0) / greatest : 0))
-}
-
 export interface Point {
   x: number
   y: number
 }
-interface Area {
+/** The part of the drawing that the figures are in: `left` and `top` are its corner. */
+export interface Area {
+  left: number
+  top: number
   width: number
   height: number
-  margin: number
 }
 
-/** Points of a line from left to right; 1 lies at the top. A missing figure leaves its place empty. */
-export function linePoints(values: (number | null)[], { width, height, margin }: Area): (Point | null)[] {
-  const step = values.length > 1 ? (width - 2 * margin) / (values.length - 1) : 0
-  const first = values.length > 1 ? margin : width / 2
+/** The ends of an axis, and the figures that stand at it. */
+export interface Axis {
+  low: number
+  high: number
+  ticks: number[]
+}
+
+/** An axis that shows figures between 0 and 1 as large as it can, with a tick at each tenth or at each fifth. */
+export function axisOf(values: (number | null)[]): Axis {
+  const known = values.filter((value): value is number => value !== null)
+  const low = known.length > 0 ? Math.max(0, Math.floor(Math.min(...known) * 10 - 1e-9)) : 0
+  const high = known.length > 0 ? Math.min(10, Math.ceil(Math.max(...known) * 10 + 1e-9)) : 10
+  const step = high - low > 5 ? 2 : 1
+  const first = low - (low % step)
+  const ticks = Array.from({ length: Math.ceil((high - first) / step) + 1 }, (_, i) => first + i * step)
+  return { low: first / 10, high: (ticks.at(-1) ?? 10) / 10, ticks: ticks.map((tick) => tick / 10) }
+}
+
+/** How far down a figure lies. */
+export function heightOf(value: number, { low, high }: Axis, { top, height }: Area): number {
+  return rounded(top + height - barLength((value - low) / (high - low), height))
+}
+
+/** Points of a line from left to right. A missing figure leaves its place empty. */
+export function linePoints(values: (number | null)[], axis: Axis, area: Area): (Point | null)[] {
   return values.map((value, i) =>
-    value === null
-      ? null
-      : { x: rounded(first + i * step), y: rounded(height - margin - barLength(value, height - 2 * margin)) },
+    value === null ? null : { x: placeOf(i, values.length, area), y: heightOf(value, axis, area) },
   )
+}
+
+/** Where the figure number `i` of `count` lies from left to right: a single one in the middle. */
+export function placeOf(i: number, count: number, { left, width }: Area): number {
+  return rounded(count > 1 ? left + (i * width) / (count - 1) : left + width / 2)
 }
 
 /** The `d` of a path through the points; it is interrupted where one is missing. */

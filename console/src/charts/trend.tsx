@@ -1,38 +1,91 @@
-/** A figure between 0 and 1 over time: a line, with a dot for each measurement. */
+/** A figure between 0 and 1 over time: a line, with a dot for each measurement, drawn as wide as there is room. */
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import './charts.css'
-import { linePath, linePoints } from './geometry'
+import { axisOf, heightOf, linePath, linePoints, placeOf } from './geometry'
 
 export interface Measurement {
   name: string
   value: number | null
+  /** The figure as people read it. */
+  text: string
   marked: boolean
 }
-const area = { width: 320, height: 90, margin: 10 }
+const HEIGHT = 220
+const MARGINS = { left: 44, right: 24, top: 28, bottom: 30 }
+/** The room that a name needs below the axis. */
+const NAME_WIDTH = 64
 
-/** `label` describes the line for screen readers. */
-export function Trend({ label, measurements }: { label: string; measurements: Measurement[] }) {
-  const points = linePoints(
-    measurements.map(({ value }) => value),
-    area,
-  )
+interface TrendProps {
+  /** Describes the line for screen readers. */
+  label: string
+  /** What the figures are, beside the axis. */
+  unit: string
+  measurements: Measurement[]
+}
+export function Trend({ label, unit, measurements }: TrendProps) {
+  const frame = useRef<HTMLDivElement>(null)
+  const [width, setWidth] = useState(600)
+  useLayoutEffect(() => {
+    const element = frame.current
+    if (!element) return undefined
+    const measure = () => setWidth(Math.max(element.clientWidth, 200))
+    const observer = new ResizeObserver(measure)
+    observer.observe(element)
+    measure()
+    return () => observer.disconnect()
+  }, [])
+  const area = {
+    left: MARGINS.left,
+    top: MARGINS.top,
+    width: width - MARGINS.left - MARGINS.right,
+    height: HEIGHT - MARGINS.top - MARGINS.bottom,
+  }
+  const values = measurements.map(({ value }) => value)
+  const axis = axisOf(values)
+  const points = linePoints(values, axis, area)
+  const named = Math.ceil((measurements.length * NAME_WIDTH) / Math.max(area.width, 1))
   return (
-    <svg class="chart-trend" viewBox={`0 0 ${area.width} ${area.height}`} role="img" aria-label={label}>
-      {[area.margin, area.height / 2, area.height - area.margin].map((y) => (
-        <line key={y} class="chart-grid" x1="0" x2={area.width} y1={y} y2={y} />
-      ))}
-      <path class="chart-line" d={linePath(points)} />
-      {points.map(
-        (point, i) =>
-          point && (
-            <circle
-              key={measurements[i]?.name}
-              class={measurements[i]?.marked ? 'chart-dot chart-dot-marked' : 'chart-dot'}
-              cx={point.x}
-              cy={point.y}
-              r={measurements[i]?.marked ? 6 : 3.5}
-            />
-          ),
-      )}
-    </svg>
+    <div ref={frame} class="chart-frame">
+      <svg class="chart-trend" width={width} height={HEIGHT} role="img" aria-label={label}>
+        <text class="chart-text" x="0" y="14">
+          {unit}
+        </text>
+        {axis.ticks.map((tick) => {
+          const y = heightOf(tick, axis, area)
+          return (
+            <g key={tick}>
+              <line class="chart-grid" x1={area.left} x2={area.left + area.width} y1={y} y2={y} />
+              <text class="chart-text" text-anchor="end" x={area.left - 8} y={y + 4}>
+                {tick.toFixed(1)}
+              </text>
+            </g>
+          )
+        })}
+        <path class="chart-line" d={linePath(points)} />
+        {measurements.map(({ name, text, marked }, i) => {
+          const point = points[i]
+          const x = placeOf(i, measurements.length, area)
+          // The newest is always named.
+          const isNamed = (measurements.length - 1 - i) % named === 0
+          return (
+            <g key={name}>
+              {point && (
+                <circle class={marked ? 'chart-dot chart-dot-marked' : 'chart-dot'} cx={point.x} cy={point.y} r={marked ? 6 : 4} />
+              )}
+              {point && isNamed && (
+                <text class="chart-text chart-figure" text-anchor="middle" x={x} y={point.y - 11}>
+                  {text}
+                </text>
+              )}
+              {isNamed && (
+                <text class="chart-text" text-anchor="middle" x={x} y={HEIGHT - 8}>
+                  {name}
+                </text>
+              )}
+            </g>
+          )
+        })}
+      </svg>
+    </div>
   )
 }

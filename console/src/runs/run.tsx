@@ -1,13 +1,23 @@
 /** One run: its steps while they run, the verdicts of the gates, and how it ended. */
 import { getRun, type Run } from '../api'
-import { shares } from '../charts/geometry'
 import { Bar } from '../charts/bars'
 import { Link, type PageProps } from '../router'
-import { Badge, duration, number, PageHeader, usd } from '../ui'
+import { Badge, duration, number, PageHeader, sentence, usd } from '../ui'
 import { Gates } from './gates'
 import { Time, useLoaded, WhenLoaded } from './loaded'
 import './runs.css'
-import { isRunning, outcomeOf, progressText, runSeconds, stateText, stepTitle, triggerText } from './wording'
+import {
+  estimateText,
+  isRunning,
+  leftText,
+  outcomeOf,
+  progressText,
+  runSeconds,
+  stateText,
+  stepTitle,
+  TRAINING,
+  triggerText,
+} from './wording'
 
 const marks: Record<string, string> = { done: '\u2713', failed: '\u00d7', skipped: '\u2013', running: '', waiting: '' }
 
@@ -52,10 +62,9 @@ function RunBody({ run }: { run: Run }) {
 }
 
 function Timeline({ run }: { run: Run }) {
-  const fractions = shares(run.steps.map(({ seconds }) => seconds))
   return (
     <ol class="runs-timeline">
-      {run.steps.map((step, i) => (
+      {run.steps.map((step) => (
         <li key={step.name} class={`runs-step runs-step-${step.state}`}>
           <span class="runs-mark" aria-hidden="true">
             {marks[step.state]}
@@ -70,17 +79,25 @@ function Timeline({ run }: { run: Run }) {
                   <Time of={step.entered_at} />
                 </>
               )}
+              {step.seconds !== null && <span class="runs-step-time">{duration(step.seconds)}</span>}
             </span>
-            {step.seconds !== null && (
-              <span class="runs-step-time">
-                <Bar value={fractions[i]} />
-                <span>{duration(step.seconds)}</span>
-              </span>
-            )}
+            {step.name === TRAINING && run.training && <Training training={run.training} />}
           </div>
         </li>
       ))}
     </ol>
+  )
+}
+
+/** How far the training is, as far as anybody knows: Rekognition itself does not say. */
+function Training({ training }: { training: NonNullable<Run['training']> }) {
+  return (
+    <div class="runs-training">
+      {training.fraction !== null && <Bar value={training.fraction} />}
+      <strong>{leftText(training)}</strong>
+      <span class="muted">{estimateText(training)}</span>
+      {training.message && <span class="muted">{sentence(training.message)}</span>}
+    </div>
   )
 }
 

@@ -1,6 +1,7 @@
 /** Texts for the states of runs, steps, gates and model versions. */
 import type { Run, RunStep, RunSummary } from '../api'
 import type { Tone } from '../ui/display'
+import { duration, percent } from '../ui/format'
 
 /** A state as people read it. */
 export interface StateText {
@@ -73,6 +74,28 @@ export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'ended_at'>): 
   return `Step ${position} of ${run.steps.length}: ${running.name}.`
 }
 
+/** The step that trains. */
+export const TRAINING = 'train the model'
+
+type Training = NonNullable<Run['training']>
+
+/** How much of a training is done and how long it may still take; what it has taken where nobody knows. */
+export function leftText({ basis, elapsed_seconds, fraction, seconds_left }: Training): string {
+  const elapsed = `${duration(elapsed_seconds)} so far`
+  if (fraction === null) return elapsed
+  if (basis === 'earlier_runs' && seconds_left === null) return `${elapsed}, longer than usual`
+  const left = seconds_left === null ? '' : `, about ${duration(seconds_left)} left`
+  return `${percent(fraction)}${left}; ${elapsed}`
+}
+
+/** What share and time left are by. */
+export function estimateText({ basis, earlier_runs, estimated_seconds }: Training): string {
+  if (basis === 'service') return 'The time left is an estimate, by how far it is.'
+  if (basis === 'none') return 'There is no estimate yet: no run before this one has trained a model to its end.'
+  const runs = earlier_runs === 1 ? 'the training of the run before' : `the trainings of the last ${earlier_runs} runs that trained`
+  return `An estimate: ${runs} took ${duration(estimated_seconds)}. Rekognition does not say how far it is.`
+}
+
 const gates: Record<string, string> = {
   evaluation: 'Evaluation gate: F1 on the test images',
   shadow: 'Shadow gate: compared with the champion on the same images',
@@ -87,9 +110,13 @@ const statuses: Record<string, StateText> = {
   retired: { text: 'Retired', tone: 'neutral', meaning: 'Was in production before.' },
   rejected: { text: 'Rejected', tone: 'warn', meaning: 'It did not pass a gate.' },
   failed: { text: 'Failed', tone: 'bad', meaning: 'Its training or its promotion failed.' },
-  training: { text: 'Training', tone: 'info', meaning: 'Being trained.' },
+  training: { text: 'Training', tone: 'info', meaning: 'Not evaluated yet.' },
   trained: { text: 'Trained', tone: 'neutral', meaning: 'Waiting for its gates.' },
 }
+/** Since when it trains, or when its training began: when that ended is not on record. */
+export const trainingText = (status: string): string =>
+  status.toLowerCase() === 'training' ? 'Training since' : 'Training began'
+
 export function statusOf(version: { status: string; champion: boolean }): StateText {
   if (version.champion) return statuses['champion'] as StateText
   const known = statuses[version.status.toLowerCase()]

@@ -1,24 +1,45 @@
-/** The image with its detections, and the button that sends it to review. */
+/** The image with its detections, as a list, as JSON and as code, and the button that sends it to review. */
 import { signal } from '@preact/signals'
 import { useState } from 'preact/hooks'
-import { reviewTry } from '../api'
+import { reviewTry, type Detections } from '../api'
 import { Bar } from '../charts/bars'
 import { problem } from '../runs/loaded'
 import { Button, number, Swatch, toast } from '../ui'
 import type { Attempt } from './attempt'
-import { colourOf, place, confidentLabels, tagClass, type DetectedLabel } from './detection'
+import {
+  colourOf,
+  confidenceText,
+  confidentLabels,
+  place,
+  shownWidth,
+  sliderValue,
+  tagClass,
+  thresholdRange,
+  type DetectedLabel,
+  type MinConfidence,
+} from './detection'
+import { AsCode, AsJson } from './code'
 
-/** In percent; detections below it are not shown. It stays for the next image. */
-const minConfidence = signal(50)
+/** What is not shown. It stays for the next image. */
+const minConfidence = signal<MinConfidence>('model')
 /** The detection under the pointer in the list. */
 const highlighted = signal<DetectedLabel | null>(null)
 
+const visibleLabels = ({ labels, thresholds }: Detections) => confidentLabels(labels, minConfidence.value, thresholds)
+
 export function TriedImage({ attempt, colours }: { attempt: Attempt; colours: Map<string, string> }) {
+  const [natural, setNatural] = useState<{ width: number; height: number } | null>(null)
   const { detection } = attempt
-  const labels = detection ? confidentLabels(detection.labels, minConfidence.value) : []
+  const labels = detection ? visibleLabels(detection) : []
   return (
-    <figure class="try-image">
-      <img src={attempt.preview} alt={`Your image, ${attempt.file.name}`} />
+    <figure class="try-image" style={natural ? { width: shownWidth(natural) } : {}}>
+      <img
+        src={attempt.preview}
+        alt={`Your image, ${attempt.file.name}`}
+        onLoad={({ currentTarget: { naturalWidth, naturalHeight } }) =>
+          setNatural({ width: naturalWidth, height: naturalHeight })
+        }
+      />
       {detection &&
         labels.map(
           (label, i) =>
@@ -39,26 +60,37 @@ export function TriedImage({ attempt, colours }: { attempt: Attempt; colours: Ma
   )
 }
 
+/** The room that a mark's figure needs, in percent of the slider. */
+const MARK_WIDTH = 14
+
+type View = 'list' | 'json' | 'code'
+const views: [View, string][] = [
+  ['list', 'Detections'],
+  ['json', 'JSON'],
+  ['code', 'Code'],
+]
+
 export function Results({ attempt, colours }: { attempt: Attempt; colours: Map<string, string> }) {
   const { detection } = attempt
+  const [view, setView] = useState<View>('list')
   return (
     <>
       {detection && (
         <section class="stack" aria-labelledby="try-detections">
-          <h2 id="try-detections">Detections</h2>
-          <label class="field">
-            <span class="field-label">Minimum confidence: {minConfidence.value} %</span>
-            <input
-              type="range"
-              class="try-range"
-              min="0"
-              max="100"
-              value={minConfidence.value}
-              aria-valuetext={`${minConfidence.value} percent`}
-              onInput={(event) => (minConfidence.value = Number(event.currentTarget.value))}
-            />
-          </label>
-          <DetectionList labels={detection.labels} colours={colours} />
+          <h2 id="try-detections" class="visually-hidden">
+            Detections
+          </h2>
+          <div class="try-views" role="group" aria-label="Show as">
+            {views.map(([name, text]) => (
+              <button key={name} type="button" class="try-view" aria-pressed={view === name} onClick={() => setView(name)}>
+                {text}
+              </button>
+            ))}
+          </div>
+          {view !== 'code' && <Confidence detection={detection} />}
+          {view === 'list' && <DetectionList detection={detection} colours={colours} />}
+          {view === 'json' && <AsJson detection={detection} labels={visibleLabels(detection)} />}
+          {view === 'code' && <AsCode detection={detection} file={attempt.file.name} min={minConfidence.value} />}
           <p class="muted runs-name">Model version {detection.model_version}</p>
         </section>
       )}
@@ -67,8 +99,51 @@ export function Results({ attempt, colours }: { attempt: Attempt; colours: Map<s
   )
 }
 
-function DetectionList({ labels, colours }: { labels: DetectedLabel[]; colours: Map<string, string> }) {
-  const visible = confidentLabels(labels, minConfidence.value)
+/** The slider begins at the model's thresholds, which are marked below it. */
+function Confidence({ detection: { thresholds } }: { detection: Detections }) {
+  const min = minConfidence.value
+  const value = sliderValue(min, thresholds)
+  const range = thresholdRange(thresholds)
+  return (
+    <div class="stack try-confidence">
+      <label class="field">
+        <span class="field-label">
+          Minimum confidence: {min === 'model' ? (range ? "the model's threshold" : "the model's own") : `${value} %`}
+        </span>
+        <input
+          type="range"
+          class="try-range"
+          min="0"
+          max="100"
+          value={value}
+          aria-valuetext={min === 'model' ? "the model's own thresholds" : `${value} percent`}
+          onInput={(event) => (minConfidence.value = Number(event.currentTarget.value))}
+        />
+      </label>
+      {range && (
+        <div class="try-marks" aria-hidden="true">
+          {[...new Set(range)].map((mark) => (
+            <span key={mark} class="try-mark" style={{ left: `${mark}%` }}>
+              {(mark === range[0] || mark - range[0] >= MARK_WIDTH) && `${mark} %`}
+            </span>
+          ))}
+        </div>
+      )}
+      <p class="muted">{confidenceText(min, thresholds)}</p>
+      {min !== 'model' && (
+        <div>
+          <Button onClick={() => (minConfidence.value = 'model')}>
+            {range ? "Back to the model's thresholds" : 'Show everything that it returned'}
+          </Button>
+        </div>
+      )}
+    </div>
+  )
+}
+
+function DetectionList({ detection, colours }: { detection: Detections; colours: Map<string, string> }) {
+  const { labels } = detection
+  const visible = visibleLabels(detection)
   const hidden = labels.length - visible.length
   return (
     <>

@@ -29,8 +29,12 @@ export default function TryIt() {
   function begin(file: File) {
     const problemOfFile = fileProblem(file)
     setFileError(problemOfFile)
-    if (problemOfFile) return
     control.current?.abort()
+    if (problemOfFile) {
+      // The result of the image before would be taken for this one's.
+      setAttempt(null)
+      return
+    }
     const current = new AbortController()
     control.current = current
     const change = (changed: Partial<Attempt>) => {

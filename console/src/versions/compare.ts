@@ -1,12 +1,12 @@
 /** The order of model versions and labels, and the difference between two versions. */
 import type { LabelScore, ModelVersion, ProductionPrecision } from '../api'
 
-/** The champion, then the others, the newest first. */
-export function ordered(versions: ModelVersion[]): ModelVersion[] {
-  return [...versions].sort(
-    (a, b) => Number(b.champion) - Number(a.champion) || b.created_at.localeCompare(a.created_at),
-  )
+export function newestFirst(versions: ModelVersion[]): ModelVersion[] {
+  return [...versions].sort((a, b) => b.created_at.localeCompare(a.created_at))
 }
+
+/** `v7` of `v7-0123456789ab`, whose second part is its snapshot; another name as it is. */
+export const shortName = (name: string): string => /^v\d+(?=-)/.exec(name)?.[0] ?? name
 
 /** The labels with the lowest F1 first: those that need work. */
 export function weakestFirst(labels: LabelScore[]): LabelScore[] {

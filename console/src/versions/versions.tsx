@@ -7,9 +7,9 @@ import { Link } from '../router'
 import { Gates } from '../runs/gates'
 import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { statusOf } from '../runs/wording'
+import { statusOf, trainingText } from '../runs/wording'
 import { Badge, Button, EmptyState, number, PageHeader, percent } from '../ui'
-import { differenceText, measured, ordered, weakestFirst } from './compare'
+import { differenceText, measured, newestFirst, shortName, weakestFirst } from './compare'
 import './versions.css'
 
 const SHOWN_LABELS = 8
@@ -29,7 +29,7 @@ export default function Versions() {
               The first run trains the first version. It starts automatically once enough images are labelled.
             </EmptyState>
           ) : (
-            <VersionList versions={ordered(versions)} />
+            <VersionList versions={newestFirst(versions)} />
           )
         }
       </WhenLoaded>
@@ -53,15 +53,21 @@ function VersionList({ versions }: { versions: ModelVersion[] }) {
 }
 
 function Overview({ versions }: { versions: ModelVersion[] }) {
-  const byAge = [...versions].sort((a, b) => a.created_at.localeCompare(b.created_at))
+  const byAge = [...versions].reverse()
   const values = byAge.map(({ name, f1 }) => `${name} ${number(f1, 3)}`).join(', ')
   return (
     <section class="card" aria-labelledby="versions-trend">
       <h2 id="versions-trend">F1 by version</h2>
-      <p class="muted">Oldest version on the left; 0 at the bottom, 1 at the top. The filled dot is the champion.</p>
+      <p class="muted">Each at its own evaluation, on the test images of its dataset. The filled dot is the champion.</p>
       <Trend
         label={`F1 from the oldest version to the newest: ${values}`}
-        measurements={byAge.map(({ name, f1, champion }) => ({ name, value: f1, marked: champion }))}
+        unit="F1"
+        measurements={byAge.map(({ name, f1, champion }) => ({
+          name: shortName(name),
+          value: f1,
+          text: number(f1, 3),
+          marked: champion,
+        }))}
       />
     </section>
   )
@@ -79,9 +85,10 @@ function VersionCard({ version, champion }: { version: ModelVersion; champion: M
             <Badge tone={status.tone}>{status.text}</Badge>
             <span class="muted">{status.meaning}</span>
             <span class="muted">
-              Trained <Time of={version.created_at} />
+              {trainingText(version.status)} <Time of={version.created_at} />
             </span>
           </p>
+          {version.reason && <p class="runs-reason">{version.reason}</p>}
         </div>
         <p class="versions-f1">
           <strong>{number(version.f1, 3)}</strong> <span class="muted">overall F1</span>

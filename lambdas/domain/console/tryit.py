@@ -18,6 +18,7 @@ from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_rekognition.type_defs import ImageTypeDef
     from mypy_boto3_s3 import S3Client
 
 PREFIX = "try/"
@@ -28,10 +29,20 @@ class TryResult:
     """What the champion sees on an image, and the size of that in pixels, upright."""
 
     model_version: str
+    model_version_arn: str
     labels: list[dict[str, Any]]
-    """As custom_labels.detect gives them."""
+    """As custom_labels.detect gives them: whatever the model sees, if the thresholds are known."""
+    thresholds: dict[str, float]
+    """Confidence (percent) from which on a label counts by the model; empty if not known of every label."""
     width: int
     height: int
+
+    @property
+    def confident(self) -> list[dict[str, Any]]:
+        """The labels from the model's own thresholds on, which is what it answers by itself."""
+        return [
+            label for label in self.labels if label["confidence"] >= self.thresholds.get(label["label"], 0)
+        ]
 
 
 def new_id() -> str:
@@ -53,23 +64,30 @@ def key(id: str) -> str:
 def ask(
     rekognition: RekognitionClient, s3: S3Client, loop_state: LoopState, bucket: str, id: str
 ) -> TryResult:
-    """What the champion sees in the image.
+    """What the champion sees in the image, also with less confidence than its own thresholds ask for.
 
     Raises:
         ApiError: the image did not come, is none, or no champion runs.
     """
     facts = _facts(s3, bucket, key(id))
+    image: ImageTypeDef = {"S3Object": {"Bucket": bucket, "Name": key(id)}}
     try:
-        champion, labels = detection.ask(
-            rekognition, loop_state, {"S3Object": {"Bucket": bucket, "Name": key(id)}}
-        )
+        champion, labels = detection.ask(rekognition, loop_state, image, min_confidence=0)
+        thresholds = detection.thresholds(loop_state, champion)
+        if any(label["label"] not in thresholds for label in labels):
+            thresholds.clear()
+        if not thresholds:
+            # Only the model itself knows then which of them count.
+            champion, labels = detection.ask(rekognition, loop_state, image)
     except detection.NoChampionError as error:
         raise ApiError(409, "no_champion", str(error)) from error
     except ClientError as error:
         if error.response["Error"]["Code"] not in detection.UNUSABLE:
             raise
         raise ApiError(422, "bad_image", error.response["Error"]["Message"]) from error
-    return TryResult(champion.version_name, labels, facts.width, facts.height)
+    return TryResult(
+        champion.version_name, champion.version_arn, labels, thresholds, facts.width, facts.height
+    )
 
 
 def _facts(s3: S3Client, bucket: str, key: str) -> image_files.ImageFacts:

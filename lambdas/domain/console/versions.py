@@ -13,6 +13,7 @@ def document(version: ModelVersion, champion: Champion | None, precision: Precis
     return {
         "name": version.id,
         "status": version.state or "unknown",
+        "reason": version.reason,
         "f1": version.f1,
         "created_at": version.created_at or "",
         "champion": champion is not None and champion.version_name == version.id,

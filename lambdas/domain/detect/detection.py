@@ -134,12 +134,12 @@ def _detect_with_thresholds(
     """
 
     def detect(champion: Champion) -> tuple[Labels, Labels]:
-        thresholds: dict[str, float] = {} if min_confidence is None else _thresholds(loop_state, champion)
-        if min_confidence is not None and thresholds:
-            lowest = math.floor(min(min_confidence, *thresholds.values()))
+        known: dict[str, float] = {} if min_confidence is None else thresholds(loop_state, champion)
+        if min_confidence is not None and known:
+            lowest = math.floor(min(min_confidence, *known.values()))
             labels = custom_labels.detect(rekognition, champion.version_arn, image, min_confidence=lowest)
-            if all(label["label"] in thresholds for label in labels):
-                return _by_thresholds(labels, thresholds, min_confidence)
+            if all(label["label"] in known for label in labels):
+                return _by_thresholds(labels, known, min_confidence)
         return custom_labels.detect(rekognition, champion.version_arn, image), []
 
     return _with_champion(loop_state, detect)
@@ -154,7 +154,7 @@ def _by_thresholds(
     return sure, unsure
 
 
-def _thresholds(loop_state: LoopState, champion: Champion) -> dict[str, float]:
+def thresholds(loop_state: LoopState, champion: Champion) -> dict[str, float]:
     """Confidence (percent) from which on the champion's detections count, by label; empty if it is not known
     of every label."""
     version = loop_state.version(champion.version_name)
