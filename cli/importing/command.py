@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
+import typer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -79,6 +81,9 @@ def run(session: Session, where: str, options: Options, *, dry_run: bool, resend
         plan = _make_plan(session, source, options)
         if not session.out.as_json:
             report.show_plan(session.out.console, plan)
+        if plan.doubt and _are_labels(session, plan):
+            plan = _make_plan(session, source, replace(options, format="folders"))
+            report.show_plan(session.out.console, plan)
         _check_any(plan)
         if deployment is None:
             session.print_result(
@@ -87,6 +92,13 @@ def run(session: Session, where: str, options: Options, *, dry_run: bool, resend
             return
         sent = _send(session, plan, deployment, resend)
     _print_sent(session, plan, sent)
+
+
+def _are_labels(session: Session, plan: Plan) -> bool:
+    """Ask whether folders that were not taken for labels are meant so; unasked they are not."""
+    if session.out.as_json or not (sys.stdin.isatty() and session.out.console.is_terminal):
+        return False
+    return typer.confirm(f"Is its folder the label of each image ({plan.doubt})?", default=False)
 
 
 def import_into(

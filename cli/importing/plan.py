@@ -53,6 +53,8 @@ class Plan:
     notes: list[Note] = field(default_factory=list)
     decisions: Counter[str] = field(default_factory=Counter)
     """Number of images by what had to be decided about them."""
+    doubt: str = ""
+    """Folders that were not taken for labels, and may be meant so."""
     ignored: Counter[str] = field(default_factory=Counter)
     """Files that are neither images nor annotations, by suffix."""
 
@@ -105,7 +107,7 @@ def make(
     if not listing.images and not listing.problems:
         raise CommandError(f"{source.where} has no JPEG or PNG image to import")
     detected = reading.detected(source.annotations, format)
-    plan = Plan(source, name, detected.format, detected.why, ignored=listing.others)
+    plan = Plan(source, name, detected.format, detected.why, doubt=detected.doubt, ignored=listing.others)
     plan.problems += listing.problems
     annotations = _Annotations(listing, plan)
     for entry in dataset.read(source.annotations, detected, columns):

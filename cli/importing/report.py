@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def as_dict(plan: Plan, sent: Sent | None = None) -> dict[str, Any]:
         "decisions": decisions(plan),
         "ignored": dict(plan.ignored),
         "problems": {reason: len(group) for reason, group in by_reason(problems).items()},
+        "first_problems": {reason: _first(group) for reason, group in by_reason(problems).items()},
         "estimated_usd": estimate(plan),
     }
     if sent:
@@ -111,7 +112,7 @@ def show_problems(console: Console, problems: Iterable[Problem]) -> None:
     for column in ("problems", "reason", "first"):
         table.add_column(column, justify="right" if column == "problems" else "left", overflow="fold")
     for reason, group in reasons.items():
-        table.add_row(str(len(group)), reason, escape(f"{_place(group[0])}: {group[0].detail}"))
+        table.add_row(str(len(group)), reason, escape(_first(group)))
     console.print(table)
 
 
@@ -132,6 +133,10 @@ def _inert(cell: object) -> str:
     """
     text = str(cell)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _first(group: Sequence[Problem]) -> str:
+    return f"{_place(group[0])}: {group[0].detail}"
 
 
 def _place(problem: Problem) -> str:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from cli.deployment import explain
 from cli.output import CommandError
-from lambdas.domain.annotations import image_references
+from lambdas.domain.annotations import image_references, recognition
 from lambdas.domain.annotations.types import Problem
 
 if TYPE_CHECKING:
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 REQUESTS_AT_ONCE = 16
 """Requests in parallel to a bucket that is read from: most of the time of a small file is waiting."""
-ANNOTATIONS = {".json", ".jsonl", ".manifest", ".csv", ".tsv", ".xml", ".txt", ".yaml", ".yml", ".names"}
+ANNOTATIONS = frozenset(
+    (
+        *(".json", ".jsonl", ".ndjson", ".manifest", ".csv", ".tsv", ".xml"),
+        *(".txt", ".yaml", ".yml", ".names", ".data", ".lst"),
+    )
+)
+"""Suffixes of the files that are read of a dataset, other than its images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +284,8 @@ class BucketSource:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() in ANNOTATIONS:
             return self._file in ("", name)
-        if name in listing.images:
+        # Of some annotations that are not read the name tells what they are.
+        if name in listing.images or path.suffix.lower() in recognition.SUFFIXES:
             path.touch()
         return False
 

@@ -92,7 +92,7 @@ def test_yolo_by_its_label_files(tmp_path: Path) -> None:
 def test_folders_and_images_without_annotations(tmp_path: Path) -> None:
     touch(tmp_path, "images/a.jpg", "train/b.jpg")
     assert detect_format(tmp_path).format == "unlabelled"
-    touch(tmp_path, "train/cat/c.jpg")
+    touch(tmp_path, "train/cat/c.jpg", "train/dog/d.jpg")
     with pytest.raises(AmbiguousFormatError, match="folders or unlabelled"):
         detect_format(tmp_path)
     (tmp_path / "images" / "a.jpg").unlink()

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from PIL import Image
 
 from cli.datasets import ExportFormat, ImportFormat
-from cli.importing import journal, plan, report, upload
+from cli.importing import command, journal, plan, report, upload
 from cli.importing.sources import File, LocalSource
 from lambdas.domain.annotations.format_detection import FORMATS
 from lambdas.domain.annotations.types import Problem
@@ -111,6 +111,37 @@ def test_folders_give_labels(cli: Cli, tmp_path: Path) -> None:
         "day/b.jpg": ["day"],
         "night/c.jpg": ["night"],
     }
+
+
+MAKESENSE = "bolt,1,2,30,40,a.jpg,100,70\nnut,1,2,30,40,b.jpg,100,70\n"
+
+
+def test_annotations_that_are_not_read_make_no_folder_a_label(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "set", ["tray/a.jpg", "tray/b.jpg"])
+    (tmp_path / "set" / "labels_tool.csv").write_text(MAKESENSE.replace(",1,2,30,40,", ",?,2,30,40,"))
+    document = cli.json("import", str(tmp_path / "set"), "--dry-run")
+    assert (document["format"], document["images"]) == ("unlabelled", {"labelled": 0, "unlabelled": 2})
+    assert document["first_problems"]["unknown_format"].startswith("labels_tool.csv: looks like annotations")
+    assert "labels_tool.csv" in document["why"]
+    given = cli.json("import", str(tmp_path / "set"), "--dry-run", "--format", "folders")
+    assert given["labels"] == {"tray": 2}
+    shown = cli("import", str(tmp_path / "set"), "--dry-run").output
+    assert "0 labelled, 2 unlabelled" in shown and "names the images" in shown
+    monkeypatch.setattr(command, "_are_labels", lambda session, plan: plan.doubt == "tray")
+    assert "tray (2 images)" in cli("import", str(tmp_path / "set"), "--dry-run").output
+
+
+def test_of_a_bucket_unread_annotations_are_seen_by_their_names(cli: Cli) -> None:
+    cli.s3.create_bucket(Bucket="sources")
+    for name in ("cup/a.jpg", "tray/b.jpg"):
+        cli.s3.put_object(Bucket="sources", Key=f"one/{name}", Body=picture())
+    assert cli.json("import", "s3://sources/one", "--dry-run")["format"] == "folders"
+    cli.s3.put_object(Bucket="sources", Key="one/train.tfrecord", Body=b"0")
+    document = cli.json("import", "s3://sources/one", "--dry-run")
+    assert document["format"] == "unlabelled"
+    assert "looks like TFRecord" in document["first_problems"]["unknown_format"]
 
 
 def test_more_images_than_a_manifest_holds(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

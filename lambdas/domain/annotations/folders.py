@@ -7,7 +7,7 @@ images are of.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from lambdas.domain.annotations import box_parsing, image_references
@@ -16,7 +16,17 @@ from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Note, Problem
 
 GENERIC = frozenset(("images", "image", "img", "imgs", "jpegimages", "data"))
+LAYOUT = GENERIC | frozenset(
+    (
+        *("photos", "photo", "pictures", "pics", "frames", "rgb", "color", "image_2", "image_3", "image_02"),
+        *("img1", "leftimg8bit", "obj_train_data", "obj_valid_data", "obj_val_data", "obj_test_data", "raw"),
+        *("masks", "annotations", "labels", "ground_truth", "segmentationclass", "segmentationobject"),
+        *("labelled", "labeled", "unlabelled", "unlabeled", "dataset", "datasets", "all", "input", "inputs"),
+    )
+)
+"""Names of folders that say how a dataset is laid out. Without a word from a person none is a label."""
 DEEPER = "images in folders below their label's folder have that label"
+WRAPPED = "the folder that holds all others was not taken for a label"
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
@@ -30,9 +40,12 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         yield from read(path, folder)
         yield from folder.events()
         return
+    wrapping = wrapping_folders(folder.images)
+    if any(label_folder(image) != label_folder(image, wrapping) for image in list(folder.images)[:1]):
+        folder.notes.add("", WRAPPED)
     for image in folder.images:
         dataset_type = image_references.dataset_type_of_folders(image, folder.has_test)
-        name, depth = label_folder(image)
+        name, depth = label_folder(image, wrapping)
         folder.find(image, "")
         if image_references.is_validation(image):
             folder.notes.add("", image_references.validation_note(folder.has_test))
@@ -60,13 +73,49 @@ def read_unlabelled(path: Path, folder: Folder | None = None) -> Iterator[Event]
         yield from inside.events()
 
 
-def label_folder(image: str) -> tuple[str, int]:
+def label_folder(image: str, wrapping: int = 0) -> tuple[str, int]:
     """The folder that gives an image its label, and how many folders deep the image lies in it from there;
-    empty if none does."""
-    parts = image.split("/")[:-1]
+    empty if none does.
+
+    Args:
+        wrapping: how many of the outermost folders are no labels; see wrapping_folders.
+    """
+    parts = image.split("/")[wrapping:-1]
     while parts and (parts[0].lower() in GENERIC or image_references.split_of_word(parts[0])):
         parts = parts[1:]
     return (parts[0], len(parts)) if parts else ("", 0)
+
+
+def wrapping_folders(images: Iterable[str]) -> int:
+    """How many outermost folders hold all images and, below them, two folders or more.
+
+    So an archive unpacks, and a label that all images have is none.
+    """
+    folders = {tuple(image.split("/")[:-1]) for image in images}
+    depth = min(map(len, folders), default=0)
+    common = 0
+    while common < depth and len({parts[: common + 1] for parts in folders}) == 1:
+        common += 1
+    inside = {parts[common] for parts in folders if len(parts) > common}
+    return common if len(inside) > 1 and common < depth else 0
+
+
+def labels_of_folders(images: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The names of folders that may be labels, and the images that lie in none of them.
+
+    Folders whose names say how a dataset is laid out are none, and neither are those above such.
+    """
+    images = list(images)
+    wrapping = wrapping_folders(images)
+    names, without = set[str](), list[str]()
+    for image in images:
+        name = label_folder(image, wrapping)[0]
+        innermost = image.split("/")[-2].lower() if "/" in image else ""
+        if not name or name.lower() in LAYOUT or innermost in LAYOUT - GENERIC or innermost == "jpegimages":
+            without.append(image)
+        else:
+            names.add(name)
+    return sorted(names), without
 
 
 def others(folder: Folder) -> Iterator[Note]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lambdas.domain.annotations import folders, json_stream, tables, yolo, yolo_config
+from lambdas.domain.annotations import folders, json_stream, recognition, tables, yolo, yolo_config
 from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.types import Problem
 
@@ -39,6 +40,8 @@ class DetectedFormat:
     why: str
     files: tuple[Path, ...] = ()
     """The annotation files, if the format has files of its own."""
+    doubt: str = ""
+    """Folders that were not taken for labels, and may be meant so: `folders` takes them."""
 
 
 def detect_format(path: Path, folder: Folder | None = None) -> DetectedFormat:
@@ -90,38 +93,66 @@ def _file(path: Path) -> DetectedFormat:
 
 
 def not_understood(folder: Folder) -> Iterator[Problem]:
-    """A problem for each file that is called like annotations and is of no known format."""
+    """A problem for each kind of files that look like annotations, or are called so, and are not read."""
+    told = set[str]()
+    for suspect in recognition.suspects(folder):
+        told.add(_group(suspect.name))
+        more = f", as do {suspect.more} more," if suspect.more else ""
+        detail = f"looks like {suspect.looks_like}{more} and was not read: export it as COCO, VOC or YOLO"
+        yield Problem(suspect.name, 0, "unknown_format", detail)
     for name in folder.others:
         path = folder.path(name)
-        if path.suffix.lower() in _ANNOTATIONS and not _format(path):
+        if path.suffix.lower() in _ANNOTATIONS and _group(name) not in told and not _format(path):
             yield Problem(name, 0, "unknown_format", f"not taken for annotations: {_seen(path)}")
 
 
+def _group(name: str) -> str:
+    return f"{posixpath.dirname(name)}/{posixpath.splitext(name)[1].lower()}"
+
+
 def _seen(path: Path) -> str:
+    if tool := recognition.looks_like(path):
+        return f"it looks like {tool}; {_READ} are read"
     with path.open("rb") as file:
         beginning = file.read(40)
     seen = f"it begins with {beginning!r}" if beginning else "it has no content"
-    return (
-        f"{seen}; COCO (.json), Pascal VOC (.xml), YOLO (data.yaml), tables (.csv, .tsv) and manifests"
-        " (.manifest, .jsonl) are known"
-    )
+    return f"{seen}; {_READ} are read"
+
+
+_READ = "COCO, Pascal VOC, YOLO, tables (.csv, .tsv) and manifests"
 
 
 def _without_annotations(path: Path, folder: Folder) -> DetectedFormat:
     if not folder.images:
         files = f"{len(folder.others)} other files" if folder.others else "nothing"
         raise UnknownFormatError(f"{path} has no images and no annotations, but {files}; name another folder")
-    labels = {image: folders.label_folder(image)[0] for image in folder.images}
-    names = sorted({label for label in labels.values() if label})
-    without = [image for image, label in labels.items() if not label]
-    if names and without:
+    names, without = folders.labels_of_folders(folder.images)
+    shown = ", ".join(names[:5])
+    number = f"{len(folder.images)} images"
+    if suspects := recognition.suspects(folder):
+        files = "; ".join(map(str, suspects[:3]))
+        return DetectedFormat("unlabelled", f"{number}; not read: {files}{_as_labels(names)}", doubt=shown)
+    if len(names) > 1 and without:
         raise AmbiguousFormatError(
-            f"{path} has images in folders that may be labels ({', '.join(names[:5])}), and others in none"
+            f"{path} has images in folders that may be labels ({shown}), and others in none"
             f" ({without[0]}); {HOW}: folders or unlabelled"
         )
+    if len(names) > 1:
+        return DetectedFormat("folders", f"images in {len(names)} folders: {shown}")
     if names:
-        return DetectedFormat("folders", f"images in {len(names)} folders: {', '.join(names[:5])}")
-    return DetectedFormat("unlabelled", f"{len(without)} images, and no annotations")
+        why = f"{number} in one folder, and no annotations{_as_labels(names)}"
+        return DetectedFormat("unlabelled", why, doubt=shown)
+    return DetectedFormat("unlabelled", f"{number}, and no annotations")
+
+
+def _as_labels(names: Sequence[str]) -> str:
+    """What is said of folders that were not taken for labels."""
+    if not names:
+        return ""
+    folders = (
+        f"folder {names[0]} is no label" if len(names) == 1 else f"folders ({names[0]}, ...) are no labels"
+    )
+    return f"; the {folders} unless the format is said to be folders"
 
 
 def _format(path: Path) -> str:
