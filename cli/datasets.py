@@ -58,7 +58,12 @@ def import_(  # noqa: PLR0917 one for each option
         ),
     ] = "",
     columns: Annotated[
-        str, typer.Option("--columns", help="Columns of a CSV file: image=filename,label=class,left=xmin,...")
+        str,
+        typer.Option(
+            "--columns",
+            help="Columns of a table, by name or number: image=file,label=class,left=xmin,... or"
+            " image=1,label=2; label=2+ takes every cell from there on. It makes a table of any .csv.",
+        ),
     ] = "",
     split: Annotated[
         SplitChoice,

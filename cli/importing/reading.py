@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from cli.output import CommandError
+from lambdas.domain.annotations import tables
 from lambdas.domain.annotations.format_detection import (
     AmbiguousFormatError,
     DetectedFormat,
     UnknownFormatError,
     detect_format,
 )
+from lambdas.domain.annotations.problems import AnnotationError
 
 _SUFFIXES = {
     "coco": {".json"},
@@ -20,27 +23,77 @@ _SUFFIXES = {
 }
 
 
-def detected(path: Path, format: str) -> DetectedFormat:
+def detected(path: Path, format: str, columns: Mapping[str, str] | None = None) -> DetectedFormat:
     """The format of a dataset and its annotation files.
 
+    Args:
+        columns: of tables, as --columns says; they make a table of what would be recognised as none.
+
     Raises:
-        CommandError: the format is not known or not clear, or the dataset has no file of the given format.
+        CommandError: the format is not known or not clear, the dataset has no file of the given format, or
+            it is not clear what the columns of its tables are.
     """
+    if columns and format not in ("", "csv"):
+        raise CommandError(f"--columns is for tables, not for --format {format}", exit_code=2)
     try:
-        return _of_format(path, format) if format else detect_format(path)
+        if columns:
+            detected = DetectedFormat("csv", "as --columns says", _named(path, "csv"))
+        else:
+            detected = _of_format(path, format) if format else detect_format(path)
     except (UnknownFormatError, AmbiguousFormatError) as error:
         raise CommandError(f"{error}; choose one with --format", exit_code=2) from error
+    if detected.format == "csv":
+        _check_columns(path, detected.files, columns)
+    return detected
+
+
+def _check_columns(path: Path, files: tuple[Path, ...], columns: Mapping[str, str] | None) -> None:
+    """Check that the columns of a table at least are clear; what others have is a problem of each."""
+    errors = []
+    for file in files:
+        try:
+            tables.check_columns(file, columns)
+            return
+        except AnnotationError as error:
+            shown = file.name if path.is_file() else file.relative_to(path).as_posix()
+            errors.append(f"{shown}: {error.detail}")
+    if errors:
+        more = f"; and {len(errors) - 1} more tables are not clear" if len(errors) > 1 else ""
+        others = (
+            "" if columns else "; if it is no table of annotations, choose --format folders or unlabelled"
+        )
+        raise CommandError(f"{errors[0]}{more}{others}", exit_code=2)
 
 
 def _of_format(path: Path, format: str) -> DetectedFormat:
     if format not in _SUFFIXES:
         return DetectedFormat(format, "as --format says", ())
-    every = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    named = [file for file in every if file.suffix.lower() in _SUFFIXES[format]]
-    files = tuple(file for file in named if format == "voc" or _is(file, format))
+    named = _named(path, format)
+    files = tuple(file for file in named if format in ("voc", "csv") or _is(file, format))
     if not files:
         raise CommandError(f"{path} has no annotation file of format {format}", exit_code=2)
     return DetectedFormat(format, "as --format says", files)
+
+
+def _named(path: Path, format: str) -> tuple[Path, ...]:
+    """The files that are called like those of a format; a file that is named itself need not be called so.
+
+    Raises:
+        CommandError: there are none.
+    """
+    if path.is_file():
+        return (path,)
+    files = (file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES[format] and file.is_file())
+    visible = (
+        file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
+    named = tuple(sorted(visible))
+    if not named:
+        suffixes = ", ".join(sorted(_SUFFIXES[format]))
+        raise CommandError(
+            f"{path} has no annotation file of format {format}: none is called {suffixes}", exit_code=2
+        )
+    return named
 
 
 def _is(file: Path, format: str) -> bool:

@@ -28,7 +28,6 @@ TOOLS: dict[str, tuple[str, Any]] = {
     "metadata.jsonl": ("Hugging Face", {"file_name": "a.jpg", "objects": {}}),
     "imglab.xml": ("dlib", "<?xml version='1.0'?><?xml-stylesheet a?><dataset><images/></dataset>"),
     "page.xml": ("PAGE", "<!-- x --><!DOCTYPE a><PcGts/>"),
-    "make.csv": ("makesense", "cup,17,56,80,40,a.jpg,320,240\n"),
     "my labels.csv": ("names the images", "when,what\nMonday,photos/A.JPG is of a cup\n"),
     "ids.csv": ("without their extensions", "id,breed\npicture-1,pug\npicture-2,pug\n"),
     "label_2/a.txt": ("KITTI", KITTI),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from lambdas.domain.annotations import tables
 from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.problems import AnnotationError
 from tests.fixtures.datasets_on_disk import ReadEvents, collect, lines, touch, write
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax"
@@ -97,7 +99,7 @@ def test_boxes_are_shares_if_no_number_is_above_1_and_that_is_said(
         assert not result.of("b.jpg").normalised
 
 
-@pytest.mark.parametrize("label", ["-5C", "@home", "+", "+5|x", "a=SUM(1)"])
+@pytest.mark.parametrize("label", ["-5C", "@home", "+", "+5x", "a=SUM(1)"])
 def test_labels_that_only_begin_like_formulas(tmp_path: Path, label: str) -> None:
     result = read(tmp_path, lines("image,label", f"a.jpg,{label}"))
     assert (result.problems, result.of("a.jpg").labels) == ([], (label,))
@@ -114,6 +116,99 @@ def test_columns_as_they_are_told(tmp_path: Path) -> None:
     assert (result.boxes, result.notes) == ({"a.jpg": [BOLT]}, [])
     result = read(tmp_path, lines("1,a.jpg,bolt"), {"image": "2", "label": "3"})
     assert result.of("a.jpg").labels == ("bolt",)
+
+
+def test_columns_as_they_are_told_of_headers_that_are_not_known(tmp_path: Path) -> None:
+    rows = lines("Datei;Klasse;links;oben;rechts;unten;Notiz", "a.jpg;bolt;10;20;40;60;x")
+    names = {"image": "datei", "label": "Klasse", "left": "links", "top": "oben"}
+    for mapping in (
+        names | {"right": "rechts", "bottom": "unten"},
+        {"image": "1", "label": "2", "left": "3", "top": "4", "right": "5", "bottom": "6"},
+    ):
+        result = read(tmp_path, rows, mapping)
+        assert (result.problems, result.boxes) == ([], {"a.jpg": [BOLT]})
+        assert result.noted("left alone: Notiz")
+    result = read(tmp_path, rows, {"image": "1", "label": "2"})
+    assert (result.problems, result.of("a.jpg").labels) == ([], ("bolt",))
+
+
+def test_a_mapping_wins_over_a_header_that_is_known(tmp_path: Path) -> None:
+    rows = lines("image,label,species", "a.jpg,7,beech")
+    assert read(tmp_path, rows, {"image": "image", "label": "species"}).of("a.jpg").labels == ("beech",)
+
+
+def test_a_mapping_of_all_cells_from_one_on(tmp_path: Path) -> None:
+    rows = lines("0,a.jpg,beech,tall", "1,b.jpg,oak", "2,c.jpg,oak,old,tall")
+    result = read(tmp_path, rows, {"image": "2", "label": "3+"})
+    assert [each.labels for each in result.annotations] == [
+        ("beech", "tall"),
+        ("oak",),
+        ("oak", "old", "tall"),
+    ]
+    assert read(tmp_path, rows, {"image": "2+", "label": "3"}).reasons == {"bad_columns": 1}
+    result = read(tmp_path, rows, {"image": "2", "label": "3"})
+    assert [(p.line, p.reason) for p in result.problems] == [(3, "too_many_cells")]
+    assert result.of("c.jpg").kind is None
+
+
+@pytest.mark.parametrize(
+    ("mapping", "words"),
+    [
+        ({"image": "Datei", "label": "Klasse", "left": "Klasse"}, "only left"),
+        ({"image": "Klasse", "label": "Datei"}, "line 2: image (column 'Klasse') has 'bolt'"),
+        (
+            {"image": "Datei", "label": "l", "left": "Klasse", "top": "o", "width": "b", "height": "h"},
+            "line 2: left (column 'Klasse') has to be a number, not 'bolt'",
+        ),
+        ({"image": "1", "label": "9"}, "no column '9' for label; the first row has Datei, Klasse"),
+    ],
+)
+def test_a_mapping_that_does_not_fit_names_the_column_the_line_and_what_is_there(
+    tmp_path: Path, mapping: dict[str, str], words: str
+) -> None:
+    path = write(tmp_path / "x.csv", lines("Datei,Klasse,l,o,b,h", "a.jpg,bolt,1,2,30,40"))
+    with pytest.raises(AnnotationError, match=re.escape(words)):
+        tables.check_columns(path, mapping)
+
+
+def test_cells_that_no_column_is_of_are_no_labels_lost(tmp_path: Path) -> None:
+    result = read(tmp_path, lines("image,label", "a.jpg,bolt,,", "b.jpg,bolt,rusty"))
+    assert [(p.line, p.reason) for p in result.problems] == [(3, "too_many_cells")]
+    assert "'rusty'" in result.problems[0].detail
+    assert (result.of("a.jpg").labels, result.of("b.jpg").kind) == (("bolt",), None)
+
+
+@pytest.mark.parametrize("header", ["image,label,label", "file,label_1,label_2", "image,tag,tag2"])
+def test_further_columns_of_labels(tmp_path: Path, header: str) -> None:
+    result = read(tmp_path, lines(header, "a.jpg,bolt,rusty", "b.jpg,nut,"))
+    assert [each.labels for each in result.annotations] == [("bolt", "rusty"), ("nut",)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "labels"),
+    [
+        ("bolt|rusty", ("bolt", "rusty")),
+        ('"[bolt,rusty]"', ("bolt", "rusty")),
+        ('"[""bolt"", ""rusty""]"', ("bolt", "rusty")),
+        ("bolt|", ("bolt|",)),
+    ],
+)
+def test_several_labels_in_one_cell_and_that_is_said(
+    tmp_path: Path, cell: str, labels: tuple[str, ...]
+) -> None:
+    result = read(tmp_path, lines("image,label", f"a.jpg,{cell}"))
+    assert result.of("a.jpg").labels == labels
+    assert result.noted("read as a label each") == (len(labels) > 1)
+
+
+@pytest.mark.parametrize(
+    "cell", ['{"x": 1}', '[{"x": 1}]', '["bolt", 1]', '{"cut": "off', "[" * 2000 + "]" * 2000, "[[bolt]]"]
+)
+def test_json_in_a_cell_is_no_label(tmp_path: Path, cell: str) -> None:
+    quoted = '"' + cell.replace('"', '""') + '"'
+    result = read(tmp_path, lines("image,label", "b.jpg,nut", f"a.jpg,{quoted}"))
+    assert [(p.line, p.reason) for p in result.problems] == [(3, "json_cell")]
+    assert result.of("a.jpg").kind is None
 
 
 @pytest.mark.parametrize(
@@ -189,6 +284,18 @@ def test_utf16_that_is_cut(tmp_path: Path) -> None:
     assert (result.reasons, result.boxes.get("good.jpg")) == ({"wrong_encoding": 1}, None)
 
 
+@pytest.mark.parametrize(("other", "validation"), [("test", "TRAIN"), ("train", "TEST")])
+def test_validation_images_are_tested_with_if_the_table_has_no_others(
+    tmp_path: Path, other: str, validation: str
+) -> None:
+    for header in ("image,label,split\n", ""):
+        row = "{1},x,{0}\n" if header else "{0},{1},x\n"
+        body = header + row.format(other, "a.jpg") + row.format("validation", "b.jpg")
+        result = read(tmp_path, body)
+        assert [each.dataset_type for each in result.annotations] == [other.upper(), validation]
+        assert result.noted("validation images were taken")
+
+
 def test_splits(tmp_path: Path) -> None:
     rows = [
         "a.jpg,x,train",
@@ -202,7 +309,7 @@ def test_splits(tmp_path: Path) -> None:
     assert {annotation.image: annotation.dataset_type for annotation in result.annotations} == {
         "a.jpg": "TRAIN",
         "b.jpg": "TEST",
-        "c.jpg": "TEST",
+        "c.jpg": "TRAIN",
         "d.jpg": "",
     }
     assert result.of("a.jpg").labels == ("x",)

@@ -550,6 +550,37 @@ def test_columns_that_are_no_pairs(cli: Cli, tmp_path: Path, given: str) -> None
     assert "--columns" in cli.json("import", str(tmp_path), "--columns", given, exit_code=2)["error"]
 
 
+def test_columns_make_a_table_of_a_header_that_is_not_known(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["a.jpg"])
+    (tmp_path / "set" / "x.csv").write_text("Datei;Klasse\na.jpg;bolt\n")
+    error = cli.json("import", str(tmp_path / "set"), "--dry-run", exit_code=2)["error"]
+    assert "x.csv" in error and "(Datei, Klasse)" in error and "--columns" in error
+    for options in (["--format", "csv"], list[str]()):
+        columns = ["--columns", "image=Datei,label=Klasse"]
+        document = cli.json("import", str(tmp_path / "set"), "--dry-run", *columns, *options)
+        assert (document["labels"], document["problems"]) == ({"bolt": 1}, {})
+
+
+def test_columns_that_do_not_fit(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["a.jpg"])
+    (tmp_path / "set" / "x.csv").write_text("Datei;Klasse\na.jpg;bolt\n")
+    columns = ["--columns", "image=Klasse,label=Datei"]
+    error = cli.json("import", str(tmp_path / "set"), *columns, exit_code=2)["error"]
+    assert "x.csv: line 2: image (column 'Klasse') has 'bolt'" in error
+    columns = ["--columns", "image=1,label=2", "--format", "coco"]
+    assert "for tables" in cli.json("import", str(tmp_path / "set"), *columns, exit_code=2)["error"]
+    (tmp_path / "set" / "x.csv").unlink()
+    assert ".csv" in cli.json("import", str(tmp_path / "set"), *columns[:2], exit_code=2)["error"]
+
+
+def test_a_table_that_can_be_read_in_two_ways(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["a.jpg"])
+    (tmp_path / "set" / "x.csv").write_text("a.jpg,2,3,12,14,20\n")
+    error = cli.json("import", str(tmp_path / "set"), exit_code=2)["error"]
+    assert "x.csv" in error and error.count("--columns") == 2
+    assert keys(cli) == []
+
+
 def test_a_name_longer_than_a_key_can_be(cli: Cli, tmp_path: Path) -> None:
     long = "/".join(["x" * 200] * 5) + "/a.jpg"
     write_images(tmp_path / "set", [long, "b.jpg"])

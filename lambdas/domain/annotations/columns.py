@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from lambdas.domain.annotations import image_references
 from lambdas.domain.annotations.problems import AnnotationError
+
+if TYPE_CHECKING:
+    from lambdas.domain.annotations.layouts import Layout
 
 ROLES = (
     "image",
@@ -32,7 +37,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
         *("image", "filename", "file_name", "image_name", "image_path", "image_id", "imageid", "img"),
         *("image_file", "path", "filepath", "file_path", "file", "image_uri", "image_url"),
     ),
-    "label": ("label", "class", "class_name", "label_name", "labelname", "category", "name", "labels", "tag"),
+    "label": (
+        *("label_name", "labelname", "class_name", "category_name", "label", "class", "category", "labels"),
+        *("tag", "tags", "name"),
+    ),
     "left": ("left", "xmin", "x_min", "x1", "bbox_left", "bbox_x", "x"),
     "top": ("top", "ymin", "y_min", "y1", "bbox_top", "bbox_y", "y"),
     "right": ("right", "xmax", "x_max", "x2", "bbox_right"),
@@ -54,6 +62,7 @@ _BOXES = (
     ("box",),
 )
 """Columns that make a whole box. One cell alone has left, top, width and height, as COCO and Kaggle do."""
+_ONE_OF_LABELS = re.compile(r"(label|class|tag|category)_?\d*")
 _LIKE_BOXES = re.compile(r"box|region|shape|poly|point|coord|segment|[xy]_?(min|max)|center|centre|_rle|^rle")
 
 
@@ -70,6 +79,16 @@ class Columns:
     """By name, columns without a role."""
     marks: Mapping[str, int] = field(default_factory=dict)
     """Columns of a label each, with 1 where an image has it and else 0."""
+    more_labels: tuple[int, ...] = ()
+    """Further columns of labels."""
+    open_ended: bool = False
+    """Whether every cell from the label on is a label."""
+    width: int = 0
+    """Number of columns, if rows must not have more."""
+    names: tuple[str, ...] = ()
+    """The header, if there is one."""
+    layout: Layout | None = None
+    """Of a table without a header, the order that every row has to have."""
 
     @property
     def box_roles(self) -> tuple[str, ...]:
@@ -89,30 +108,110 @@ class Columns:
         index = self.at.get(role)
         return row[index].strip() if index is not None and index < len(row) else ""
 
+    def labels(self, row: Sequence[str]) -> list[str]:
+        """The cells of a row that are labels."""
+        first = self.at.get("label")
+        if first is None:
+            return []
+        indices = range(first, len(row)) if self.open_ended else (first, *self.more_labels)
+        return [cell for index in indices if index < len(row) and (cell := row[index].strip())]
 
-def of_mapping(header: Sequence[str], mapping: Mapping[str, str]) -> Columns:
-    """Columns as people name them: role to header, or to a number from 1 where there is none.
+    def shown(self, role: str) -> str:
+        """What a column is called in messages: its role, and what people know it by."""
+        index = self.at.get(role)
+        if index is None or self.layout:
+            return role
+        name = self.names[index].strip() if index < len(self.names) else ""
+        return f"{role} (column {name!r})" if name else f"{role} (column {index + 1})"
+
+    def check_width(self, row: Sequence[str]) -> None:
+        """Check that a row has no cells that no column is of, for they may be labels.
+
+        Raises:
+            AnnotationError: it has.
+        """
+        beyond = [cell.strip() for cell in row[self.width :] if cell.strip()]
+        if self.width and beyond and not self.open_ended:
+            raise AnnotationError(
+                "too_many_cells",
+                f"{len(row)} cells in a table of {self.width} columns, the first too many {beyond[0][:80]!r}:"
+                " quote cells with delimiters; if they are further labels, give them columns or import with"
+                f" --columns image={self.at['image'] + 1},label={self.at.get('label', 1) + 1}+",
+            )
+
+
+def of_mapping(
+    first: Sequence[str], second: Sequence[str], mapping: Mapping[str, str]
+) -> tuple[Columns, bool]:
+    """Columns as people name them, and whether the first row is a header.
+
+    Args:
+        second: the row after the first, by which a header is told from a row of data.
+        mapping: role to a name in the header, or to a number from 1; a label's number with a plus, as in
+            label=2+, is of all cells from there on.
 
     Raises:
         AnnotationError: an unknown role, or a column that is not there.
     """
-    names = [name.strip() for name in header]
+    names = [_normal(name) for name in first]
     at = {}
+    by_name = open_ended = False
     for role, column in mapping.items():
         if role not in ROLES:
             raise AnnotationError(
                 "bad_columns", f"{role!r} is no role of a column; there are {', '.join(ROLES)}"
             )
-        if column in names:
-            at[role] = names.index(column)
-        elif column.isascii() and column.isdigit() and 0 < int(column[:6]) <= len(names):
-            at[role] = int(column) - 1
-        else:
+        index, further = _column(names, column)
+        if index is None or (further and role != "label"):
+            shown = ", ".join(name.strip() for name in first)
             raise AnnotationError(
-                "bad_columns", f"no column {column!r} for {role}; there are {', '.join(names)}"[:500]
+                "bad_columns", f"no column {column!r} for {role}; the first row has {shown}"[:500]
             )
+        at[role] = index
+        by_name = by_name or _normal(column) in names
+        open_ended = open_ended or further
     _check(at)
-    return Columns(at)
+    if open_ended and Columns(at).box_roles:
+        raise AnnotationError("bad_columns", "boxes have one label each: give label without a plus")
+    headed = by_name or _is_header(first, second, at)
+    left = [
+        name.strip() or str(index + 1)
+        for index, name in enumerate(first)
+        if index not in at.values() and not (open_ended and index > at["label"])
+    ]
+    return (
+        Columns(
+            at,
+            f"columns left alone: {', '.join(left)}"[:500] if left else "",
+            open_ended=open_ended,
+            width=len(first),
+            names=tuple(first) if headed else (),
+        ),
+        headed,
+    )
+
+
+def _column(names: Sequence[str], column: str) -> tuple[int | None, bool]:
+    """Where a column is, and whether a plus says that those after it belong to it."""
+    name = _normal(column)
+    if name in names:
+        return names.index(name), False
+    number = name.removesuffix("+")
+    if number.isascii() and number.isdigit() and 0 < int(number[:6]) <= len(names):
+        return int(number) - 1, number != name
+    return None, False
+
+
+def _normal(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip()).casefold()
+
+
+def _is_header(first: Sequence[str], second: Sequence[str], at: Mapping[str, int]) -> bool:
+    """Whether a row is none of data, because it has words for numbers, or another for an image's name."""
+    columns = Columns(at)
+    numbers = [columns.cell(first, role) for role in columns.box_roles if role != "box"]
+    names = [image_references.is_image(columns.cell(row, "image")) for row in (first, second)]
+    return any(cell and not is_number(cell) for cell in numbers) or names == [False, True]
 
 
 def of_header(header: Sequence[str]) -> Columns | None:
@@ -130,59 +229,54 @@ def of_header(header: Sequence[str]) -> Columns | None:
     if "image" not in at:
         return None
     _add_sides(at, words)
+    if "label" not in at and (of_labels := [i for i, word in enumerate(words) if _is_numbered_label(word)]):
+        at["label"] = of_labels[0]
     _check(at)
-    taken = set(at.values())
+    more = _more_labels(at, words)
+    taken = {*at.values(), *more}
     shown = ", ".join(f"{role} is {header[index].strip()!r}" for role, index in at.items())
+    shown += "".join(f", label is {header[index].strip()!r} too" for index in more)
     left = {name.strip(): index for index, name in enumerate(header) if index not in taken and name.strip()}
     rest = f"; left alone: {', '.join(left)}" if left else ""
-    columns = Columns(at, f"columns read by their names: {shown}{rest}"[:500], others=left)
+    columns = Columns(
+        at,
+        f"columns read by their names: {shown}{rest}"[:500],
+        others=left,
+        more_labels=more,
+        width=len(header),
+        names=tuple(header),
+    )
     if not columns.box_roles and (like := [name for name in left if _LIKE_BOXES.search(name.lower())]):
         raise unknown(header, f"{like[0]!r} may be of boxes")
     return columns
 
 
-def unknown(header: Sequence[str], why: str) -> AnnotationError:
+def unknown(first: Sequence[str], why: str) -> AnnotationError:
     """The error of columns whose meaning people have to give."""
     return AnnotationError(
         "unknown_columns",
-        f"{why}, and the columns are not known ({', '.join(header)[:200]}): say which is which, as in"
-        " --columns image=filename,label=class,left=xmin,top=ymin,right=xmax,bottom=ymax",
+        f"{why}, and the columns are not known ({', '.join(first)[:200]}): say which is which, by the first"
+        " row's names or numbers from 1, as in --columns image=filename,label=class,left=xmin,top=ymin,"
+        "right=xmax,bottom=ymax or --columns image=1,label=2",
     )
 
 
-def of_rows(row: Sequence[str]) -> Columns | None:
-    """Columns of a table without a header, by its first row; None if it is like no known one.
-
-    Known are an optional set (TRAIN), an image, a label, and then nothing, four numbers, or eight cells of
-    which the first, second, fifth and sixth are the corners as shares, as AutoML has them.
-    """
-    cells = [cell.strip() for cell in row]
-    first = 1 if cells and _is_set(cells[0]) else 0
-    rest = cells[first:]
-    if not rest or not image_references.is_image(rest[0]):
-        return None
-    at = {"image": first} | ({"split": 0} if first else {})
-    if len(rest) == 1:
-        return Columns(at, "no header: read as an image in each row")
-    start = first + 2
-    if len(rest) == 6 and _are_numbers(rest[1:5]) and not _are_numbers(rest[5:]):
-        guessed = "no header: read as image, left, top, right, bottom, label"
-        return Columns(at | _corners_at(first + 1) | {"label": first + 5}, guessed)
-    at["label"] = first + 1
-    numbers = rest[2:]
-    if len(numbers) in (4, 8) and _are_numbers(cell for cell in numbers if cell):
-        shares = len(numbers) == 8
-        order = "AutoML's set, image, label, corners" if shares else "image, label, left, top, right, bottom"
-        at |= _corners_at(start, 4 if shares else 2)
-        return Columns(at, f"no header: read as {order}", shares=shares)
-    if any(numbers):
-        return None
-    return Columns(at, "no header: read as an image and a label in each row")
+def _is_numbered_label(word: str) -> bool:
+    return bool(_ONE_OF_LABELS.fullmatch(word)) and word[-1].isdigit()
 
 
-def _corners_at(first: int, second: int = 2) -> dict[str, int]:
-    """Columns of the corners, the second corner so many after the first."""
-    return dict(zip(_CORNERS, (first, first + 1, first + second, first + second + 1), strict=True))
+def _more_labels(at: Mapping[str, int], words: Sequence[str]) -> tuple[int, ...]:
+    """Further columns called like that of the label, or numbered, in a table of image-level labels."""
+    if "label" not in at or Columns(at).box_roles:
+        return ()
+    same = words[at["label"]]
+    stem = same.rstrip("0123456789_")
+    return tuple(
+        index
+        for index, word in enumerate(words)
+        if index not in at.values()
+        and (word == same or (_is_numbered_label(word) and word.rstrip("0123456789_") == stem))
+    )
 
 
 def _add_sides(at: dict[str, int], words: Sequence[str]) -> None:
@@ -211,12 +305,9 @@ def _check(at: Mapping[str, int]) -> None:
         raise AnnotationError("bad_columns", "boxes without a column of labels: say which with label=NAME")
 
 
-def _is_set(text: str) -> bool:
-    return text.lower() == "unassigned" or bool(image_references.split_of_word(text))
-
-
-def _are_numbers(cells: Iterable[str]) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is a finite number."""
     try:
-        return all(isfinite(float(cell)) for cell in cells)
+        return isfinite(float(text))
     except ValueError:
         return False

@@ -294,12 +294,10 @@ def _rows(data: bytes, suffix: str) -> str:
         return ""
     if suffix != ".txt":
         header = {cell.strip().strip('"').lower() for cell in re.split("[,;\t]", lines[0])}
-        if tool := next((tool for tool, names in _CSV if names <= header), ""):
-            return tool
-    elif lines[0].lower().startswith(("imagesource:", "gsd:")):
+        return next((tool for tool, names in _CSV if names <= header), "")
+    if lines[0].lower().startswith(("imagesource:", "gsd:")):
         return "DOTA labels"
-    row = _words if suffix == ".txt" else _cells
-    tools = {row(line) for line in lines}
+    tools = {_words(line) for line in lines}
     return tools.pop() if len(tools) == 1 else ""
 
 
@@ -318,12 +316,6 @@ def _words(line: str) -> str:
     if len(cells) in (8, 9, 10) and all(_NUMBER.fullmatch(cell) for cell in cells):
         return "VisDrone or MOT boxes"
     return ""
-
-
-def _cells(line: str) -> str:
-    cells = [cell.strip() for cell in line.split(",")]
-    boxes = len(cells) == 8 and all(_NUMBER.fullmatch(cell) for cell in cells[1:5] + cells[6:])
-    return "makesense CSV" if boxes and image_references.is_image(cells[5]) else ""
 
 
 def _beginning(path: Path) -> bytes:

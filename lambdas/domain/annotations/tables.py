@@ -1,19 +1,19 @@
-"""Tables: CSV with commas, semicolons or tabs, an image's label or one of its boxes in each row.
+"""Tables: CSV with commas, semicolons or tabs, an image's labels or one of its boxes in each row.
 
-Without a header, AutoML's columns are known:
-https://cloud.google.com/vertex-ai/docs/image-data/object-detection/prepare-data .
+What the columns are, people say, or a header does, or all rows together (layouts.py).
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lambdas.domain.annotations import box_parsing, image_references
+from lambdas.domain.annotations import box_parsing, image_references, layouts
 from lambdas.domain.annotations import columns as annotations_columns
 from lambdas.domain.annotations.columns import Columns
 from lambdas.domain.annotations.dataset_files import Folder
@@ -28,6 +28,8 @@ BACKGROUND = "rows without a label and a box were taken as images that nothing i
 UNLABELLED = "rows without a label were taken as images of which nothing is known"
 SHARES = "boxes were read as shares of the images' sides, because no number in the table is above 1"
 MARKS = "columns that hold nothing but 0 and 1 were read as a label each, on the images that have 1 there"
+PIPES = "labels with | between them in one cell were read as a label each"
+LISTS = "lists in square brackets in one cell were read as a label each"
 MAX_ROW_LINES = 50
 _SAMPLE = 64 * 1024
 _DELIMITERS = ",;\t|"
@@ -54,17 +56,29 @@ def read(
 
 
 def is_table(path: Path) -> bool:
-    """Whether the file's first row is one of a table of annotations."""
+    """Whether the file's rows are those of a table of annotations, as far as its beginning shows."""
     with path.open("rb") as file:
         sample = _decoded(file.read(_SAMPLE))
     try:
-        rows = csv.reader(io.StringIO(sample), delimiter=_delimiter(sample))
-        first: list[str] = next(filter(None, rows), [])
-        return bool(annotations_columns.of_header(first) or annotations_columns.of_rows(first))
+        rows = [row for row in csv.reader(io.StringIO(sample), delimiter=_delimiter(sample)) if any(row)]
+        if not rows:
+            return False
+        return bool(annotations_columns.of_header(rows[0]) or layouts.of_rows(enumerate(rows, start=1)))
     except AnnotationError:
         return True
     except csv.Error:
         return False
+
+
+def check_columns(path: Path, columns: Mapping[str, str] | None = None) -> None:
+    """Check that it is clear what a table's columns are, and that its cells are such.
+
+    Raises:
+        AnnotationError: it is not, or none of the rows fits the columns that people have given.
+        OSError: the disk failed.
+    """
+    with Staging() as staging:
+        _Reader(path, columns or {}, None, staging).check()
 
 
 class _Reader:
@@ -74,61 +88,102 @@ class _Reader:
         self._path, self._mapping, self._folder, self._staging = path, mapping, folder, staging
         self._file = folder.name(path) if folder else path.name
         self._notes = NoteCounter()
-        root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._dataset_types = image_references.DatasetTypes(path, root, has_test, self._file, self._notes)
         self._columns = Columns({})
+        self._headed = False
+
+    def check(self) -> None:
+        """Check that the columns are known, and hold what they have to. Raises AnnotationError."""
+        self._begin(_Rows(self._path, self._file))
+        first: AnnotationError | None = None
+        for count, (line, row) in enumerate(self._rows(), start=1):
+            try:
+                self._check_kinds(row)
+                return
+            except AnnotationError as error:
+                first = first or AnnotationError(error.reason, f"line {line}: {error.detail}")
+            if count == layouts.MAX_JUDGED_ROWS:
+                break
+        if first:
+            raise first
+
+    def _check_kinds(self, row: Sequence[str]) -> None:
+        """Check that numbers and the image's name are in their columns. Raises AnnotationError."""
+        if any(self._columns.cell(row, role) for role in self._columns.box_roles):
+            self._numbers(row)
+        image = self._columns.cell(row, "image")
+        others = [cell.strip() for cell in row if image_references.is_image(cell.strip())]
+        if others and image not in others:
+            detail = (
+                f"{self._columns.shown('image')} has {image[:80]!r}, and another column {others[0][:80]!r}"
+            )
+            raise AnnotationError("bad_columns", f"{detail}: say which column has the images")
 
     def events(self) -> Iterator[Event]:
         rows = _Rows(self._path, self._file)
         try:
-            first = next(rows, None)
-            if first is None:
-                raise AnnotationError("empty", "the table has no rows")
-            line, row = first
-            headed = self._begin(row)
+            self._begin(rows)
         except AnnotationError as error:
             yield from rows.problems
             yield error.problem(self._file)
             return
+        root, has_test = (self._folder.root, self._folder.has_test) if self._folder else (None, False)
+        self._dataset_types = image_references.DatasetTypes(
+            self._path, root, has_test or self._has_test_rows(), self._file, self._notes
+        )
         if self._columns.guessed:
             yield Note(self._file, self._columns.guessed)
-        if not self._columns.shares and self._all_shares(headed):
+        if not self._columns.shares and self._all_shares():
             self._columns = replace(self._columns, shares=True)
             yield Note(self._file, SHARES)
         if self._are_marks():
             self._columns = replace(self._columns, marks=self._columns.others)
             yield Note(self._file, MARKS)
-        if not headed:
-            yield from self._read_row(line, row)
-        for line, row in rows:
+        rows = _Rows(self._path, self._file)
+        for line, row in self._rows(rows):
             yield from self._read_row(line, row)
         yield from rows.problems
         yield from self._staging.image_annotations(self._file, normalised=self._columns.shares)
         yield from self._notes.collected()
 
-    def _begin(self, row: Sequence[str]) -> bool:
-        """Learn the columns, and return whether the first row is their header."""
+    def _begin(self, rows: _Rows) -> None:
+        """Learn the columns, and whether the first row is their header. Raises AnnotationError."""
+        first = next(rows, None)
+        if first is None:
+            raise AnnotationError("empty", "the table has no rows")
+        _, row = first
         if self._mapping:
-            self._columns = annotations_columns.of_mapping(row, self._mapping)
-            by_name = any(name in {cell.strip() for cell in row} for name in self._mapping.values())
-            return by_name
+            self._columns, self._headed = annotations_columns.of_mapping(
+                row, next(rows, (0, ()))[1], self._mapping
+            )
+            return
         columns = annotations_columns.of_header(row)
-        if columns:
-            self._columns = columns
-            return True
-        columns = annotations_columns.of_rows(row)
-        if not columns:
-            raise annotations_columns.unknown(row, "no column names images as usual")
+        self._headed = columns is not None
+        if columns is None:
+            layout = layouts.of_rows(_Rows(self._path, self._file))
+            if layout is None:
+                raise annotations_columns.unknown(row, "no column is called image, filename or the like")
+            columns = layout.columns()
         self._columns = columns
-        return False
 
-    def _all_shares(self, headed: bool) -> bool:
-        """Whether the table has boxes, and none of their numbers is above 1; read up to the first that is."""
-        rows = _Rows(self._path, self._file)
-        if headed:
+    def _rows(self, rows: _Rows | None = None) -> Iterator[tuple[int, Sequence[str]]]:
+        """The rows of data with their lines."""
+        rows = rows or _Rows(self._path, self._file)
+        if self._headed:
             next(rows, None)
+        for line, row in rows:
+            yield line, layouts.aligned(row) if self._columns.layout else row
+
+    def _has_test_rows(self) -> bool:
+        """Whether rows say that their images are of a test split."""
+        if "split" not in self._columns.at:
+            return False
+        words = (self._columns.cell(row, "split") for _, row in self._rows())
+        return any(image_references.split_of_word(word) == "TEST" for word in words)
+
+    def _all_shares(self) -> bool:
+        """Whether the table has boxes, and none of their numbers is above 1; read up to the first that is."""
         some = False
-        for _, row in rows if self._columns.box_roles else ():
+        for _, row in self._rows() if self._columns.box_roles else ():
             try:
                 numbers = self._numbers(row)
             except AnnotationError:
@@ -143,14 +198,14 @@ class _Reader:
         others = self._columns.others.values()
         if len(others) < 2 or "label" in self._columns.at or self._columns.box_roles:
             return False
-        rows = _Rows(self._path, self._file)
-        next(rows, None)
-        cells = ({row[index].strip() for index in others if index < len(row)} for _, row in rows)
+        cells = ({row[index].strip() for index in others if index < len(row)} for _, row in self._rows())
         return all(of_row <= {"0", "1"} for of_row in cells)
 
     def _read_row(self, line: int, row: Sequence[str]) -> Iterator[Problem]:
         given = self._columns.cell(row, "image")
         try:
+            if not image_references.is_image(given):
+                self._check_cells(row)
             name = image_references.clean(given, self._file, self._notes)
             dataset_type = self._dataset_type_of(row)
             if self._folder:
@@ -160,11 +215,20 @@ class _Reader:
             return
         number, _ = self._staging.image(name, line=line)
         try:
+            self._check_cells(row)
             self._check_dataset_type(number, dataset_type or self._dataset_types.of_image(name))
             self._stage(number, line, row)
         except AnnotationError as error:
             self._staging.mark_incomplete(number)
             yield error.problem(self._file, line, name)
+
+    def _check_cells(self, row: Sequence[str]) -> None:
+        """Check that a row has the cells of its table, and no more. Raises AnnotationError."""
+        layout = self._columns.layout
+        if layout and not layout.fits(row):
+            shown = ", ".join(cell for cell in row if cell)[:200]
+            raise AnnotationError("other_cells", f"not {layout.description}, as other rows are: {shown!r}")
+        self._columns.check_width(row)
 
     def _dataset_type_of(self, row: Sequence[str]) -> RequestedDatasetType:
         """The dataset that the row itself asks for."""
@@ -188,12 +252,13 @@ class _Reader:
         cell = self._columns.cell
         size = box_parsing.size(cell(row, "image_width"), cell(row, "image_height"))
         self._staging.update(number, size=size)
-        label = cell(row, "label")
         has_box = any(cell(row, role) for role in self._columns.box_roles)
         if has_box:
-            self._staging.add_box(number, replace(self._box(_label(label), row), line=line))
-        elif label:
-            self._staging.add_label(number, _label(label))
+            label = _label(cell(row, "label"))
+            self._staging.add_box(number, replace(self._box(label, row), line=line))
+        elif labels := self._labels(row):
+            for label in labels:
+                self._staging.add_label(number, label)
         elif marked := self._marked(row):
             for name in marked:
                 self._staging.add_label(number, _label(name))
@@ -202,6 +267,16 @@ class _Reader:
             self._staging.update(number, kind="detection")
         else:
             self._notes.add(self._file, UNLABELLED)
+
+    def _labels(self, row: Sequence[str]) -> list[str]:
+        """The image-level labels that a row has. Raises AnnotationError."""
+        labels: list[str] = []
+        for cell in self._columns.labels(row):
+            parts = _parts(cell)
+            if parts != [cell]:
+                self._notes.add(self._file, LISTS if cell.startswith("[") else PIPES)
+            labels += [_label(part) for part in parts]
+        return labels
 
     def _marked(self, row: Sequence[str]) -> list[str]:
         marks = self._columns.marks.items()
@@ -225,7 +300,8 @@ class _Reader:
         """The four numbers of a row's box. Raises AnnotationError."""
         roles = self._columns.box_roles
         if roles != ("box",):
-            return [box_parsing.number(self._columns.cell(row, role), role) for role in roles]
+            shown = self._columns.shown
+            return [box_parsing.number(self._columns.cell(row, role), shown(role)) for role in roles]
         sides = _BETWEEN.split(self._columns.cell(row, "box").strip("[]() "))
         if len(sides) != 4:
             raise AnnotationError("bad_box", f"a box has to be 4 numbers in its cell, not {len(sides)}")
@@ -236,7 +312,32 @@ def _label(cell: str) -> str:
     if _FORMULA.match(cell):
         detail = f"{cell[:80]!r} is a spreadsheet's formula: save the values, not the formulas"
         raise AnnotationError("formula", detail)
+    if cell[:1] in ("[", "{") and (cell[-1:] in ("]", "}") or '"' in cell):
+        detail = f"{cell[:80]!r} is JSON and no label: give the labels a column of their own"
+        raise AnnotationError("json_cell", detail)
     return box_parsing.label(cell)
+
+
+def _parts(cell: str) -> list[str]:
+    """The labels in one cell: ["bolt", "nut"] or [bolt,nut] as makesense.ai has them, or bolt|nut."""
+    if _FORMULA.match(cell):
+        return [cell]
+    if cell.startswith("[") and cell.endswith("]"):
+        value = _of_json(cell)
+        inside = cell[1:-1]
+        parts = value if isinstance(value, list) else [] if set(inside) & set("[]{}") else inside.split(",")
+    else:
+        parts = cell.split("|")
+    labels = [part.strip() for part in parts if isinstance(part, str)]
+    return labels if labels and all(labels) and len(labels) == len(parts) else [cell]
+
+
+def _of_json(cell: str) -> object:
+    """What a cell with JSON holds; None if it is none."""
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
 
 
 class _Rows:
