@@ -63,6 +63,7 @@ class LoopState(Construct):
             "dynamodb:UpdateItem",
             "dynamodb:DeleteItem",
             "dynamodb:Query",
+            "dynamodb:ConditionCheckItem",
             on=[self.table.table_arn],
         )
 

@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain.promote import promotion
 from lambdas.domain.shared.records import Outcome
+from lambdas.domain.shared.state import FencedState
 from lambdas.services import services, variable
 
 logger = Logger()
@@ -19,26 +20,23 @@ class OfHolder(TypedDict):
 
 
 class OfVersion(TypedDict):
-    version: str
-
-
-class ShadowEvaluate(TypedDict):
-    version: str
-    run: str
-    rollback: bool
-
-
-class Switch(TypedDict):
-    version: str
-    run: str
-
-
-class Finish(TypedDict):
     holder: str
     version: str
     run: str
+
+
+class ShadowEvaluate(OfVersion):
+    rollback: bool
+
+
+class Finish(OfVersion):
     outcome: Outcome
     reason: str
+
+
+def _fenced(event: OfVersion) -> FencedState:
+    """The loop's state as the promotion writes it: while it has its lease, and its run has the run's."""
+    return services().loop_state.fenced(promote=event["holder"], retrain=event["run"])
 
 
 @logger.inject_lambda_context
@@ -53,7 +51,9 @@ def take_lease(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
 def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     """Begin to start the challenger."""
     s, units = services(), services().tuning().inference_units
-    version = promotion.start_challenger(s.rekognition, s.loop_state, s.project_arn, event["version"], units)
+    version = promotion.start_challenger(
+        s.rekognition, _fenced(event), s.project_arn, event["version"], units
+    )
     return {"version": version.name}
 
 
@@ -61,6 +61,7 @@ def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
 def watch_start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     """Whether the challenger runs by now."""
     s = services()
+    _fenced(event).check()
     version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
     message = version.message or version.status
     return {"status": version.status, "message": message, "wait_seconds": s.tuning().poll_seconds}
@@ -76,7 +77,7 @@ def shadow_evaluate(event: ShadowEvaluate, context: LambdaContext) -> dict[str, 
     verdict = shadow.evaluate_challenger(
         s.rekognition,
         s.s3,
-        s.loop_state,
+        _fenced(event),
         project_arn=s.project_arn,
         bucket=s.bucket,
         name=event["version"],
@@ -87,10 +88,10 @@ def shadow_evaluate(event: ShadowEvaluate, context: LambdaContext) -> dict[str, 
 
 
 @logger.inject_lambda_context
-def switch(event: Switch, context: LambdaContext) -> dict[str, Any]:
+def switch(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     """Make the challenger the champion, in one write."""
     s = services()
-    reason = promotion.promote(s.rekognition, s.loop_state, s.project_arn, event["version"])
+    reason = promotion.promote(s.rekognition, _fenced(event), s.project_arn, event["version"])
     return {"reason": reason, "wait_seconds": s.tuning().drain_seconds}
 
 

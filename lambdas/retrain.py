@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Outcome
+from lambdas.domain.shared.state import FencedState
 from lambdas.services import services, variable
 
 logger = Logger()
@@ -57,6 +58,11 @@ class Report(TypedDict):
     reason: str
 
 
+def _fenced(run: str) -> FencedState:
+    """The loop's state as the run writes it: while it has its lease."""
+    return services().loop_state.fenced(retrain=run)
+
+
 @logger.inject_lambda_context
 def wait_for_burst(event: Begun, context: LambdaContext) -> dict[str, Any]:
     """Whether the burst of uploads is over, and how long to wait if not."""
@@ -91,7 +97,7 @@ def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
 
     s, run = services(), runs.run_id(event["run"])
     taken = dataset.take_snapshot(
-        s.catalogue, s.s3, s.loop_state, bucket=s.bucket, run_id=run, force=event["force"]
+        s.catalogue, s.s3, _fenced(event["run"]), bucket=s.bucket, run_id=run, force=event["force"]
     )
     return {"id": taken.id, "enough": not taken.reason, "reason": taken.reason}
 
@@ -103,7 +109,7 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 
     s, run = services(), runs.run_id(event["run"])
     reason = dataset.check_snapshot(
-        s.catalogue, s.s3, s.loop_state, s.bucket, run, event["snapshot"], s.tuning()
+        s.catalogue, s.s3, _fenced(event["run"]), s.bucket, run, event["snapshot"], s.tuning()
     )
     return {"worth": not reason, "reason": reason}
 
@@ -115,7 +121,7 @@ def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     from lambdas.domain.retrain import training
 
     s = services()
-    datasets = Datasets(s.rekognition, s.s3, s.loop_state, s.project_arn, s.bucket)
+    datasets = Datasets(s.rekognition, s.s3, _fenced(event["run"]), s.project_arn, s.bucket)
     step = training.sync_datasets(datasets, runs.run_id(event["run"]), event["snapshot"])
     return {"ready": step.ready, "error": step.error, "wait_seconds": s.tuning().poll_seconds}
 
@@ -128,7 +134,7 @@ def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     s = services()
     version = training.begin_training(
         s.rekognition,
-        s.loop_state,
+        _fenced(event["run"]),
         project_arn=s.project_arn,
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),
@@ -143,7 +149,7 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     from lambdas.domain.retrain import training
 
     s = services()
-    version = training.watch_training(s.rekognition, s.loop_state, s.project_arn, event["version"])
+    version = training.watch_training(s.rekognition, _fenced(event["run"]), s.project_arn, event["version"])
     message = f"{version.name}: {version.message or version.status}"
     return {"status": version.status, "message": message, "wait_seconds": s.tuning().poll_seconds}
 
@@ -157,7 +163,7 @@ def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
     verdict = evaluation.evaluate(
         s.rekognition,
         s.s3,
-        s.loop_state,
+        _fenced(event["run"]),
         project_arn=s.project_arn,
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),

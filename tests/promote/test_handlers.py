@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from lambdas import promote
-from lambdas.domain.promote import promotion
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.scores import Verdict
@@ -19,8 +18,16 @@ from tests.fixtures.rekognition import label
 RUN = "arn:aws:states:us-east-1:123456789012:execution:retrain:a"
 
 
+@pytest.fixture(autouse=True)
+def leases(world: World) -> None:
+    """The promotion's and its run's."""
+    world.loop_state.take_lease("promote", "h")
+    world.loop_state.take_lease("retrain", RUN)
+
+
 def call(handler: Any, **event: Any) -> dict[str, Any]:
-    return cast(dict[str, Any], handler(event, context()))
+    """Call a function as the promotion that has the lease."""
+    return cast(dict[str, Any], handler({"holder": "h", "run": RUN, **event}, context()))
 
 
 def snapshot_of_cats_and_dogs(world: World) -> str:
@@ -40,6 +47,7 @@ def truths(world: World, snapshot: str) -> dict[str, str]:
 
 def test_take_lease_lets_one_promotion_go_on(world: World) -> None:
     world.tune(poll_seconds=5)
+    world.loop_state.release_lease("promote", "h")
     assert call(promote.take_lease, holder="a") == {"taken": True, "wait_seconds": 5}
     assert not call(promote.take_lease, holder="b")["taken"]
     assert call(promote.take_lease, holder="a")["taken"]
@@ -153,7 +161,6 @@ def test_stop_other_versions_is_called_until_the_others_have_stopped(world: Worl
     world.tune(poll_seconds=5)
     world.champion("old")
     world.version("new", "RUNNING")
-    call(promote.take_lease, holder="h")
     assert call(promote.stop_other_versions, holder="h") == {"ready": False, "wait_seconds": 5}
     world.fake.finish()
     assert call(promote.stop_other_versions, holder="h")["ready"]
@@ -169,7 +176,6 @@ def finish(world: World, outcome: str, reason: str = "because", run: str = RUN) 
 
 @pytest.mark.parametrize(("outcome", "state"), [("rejected", "rejected"), ("failed", "failed")])
 def test_finish_notes_why_the_challenger_does_not_serve(outcome: str, state: str, world: World) -> None:
-    world.loop_state.take_lease("promote", "h")
     world.version("new", state="challenger", started_at=clock.now())
     cause = 'Boom: {"errorMessage": "no capacity"}'
     assert finish(world, outcome, cause) == {"outcome": outcome, "reason": "Boom: no capacity"}
@@ -204,6 +210,7 @@ def test_finish_lets_waiting_images_have_the_new_champion(world: World) -> None:
 
 
 def test_finish_of_a_promotion_that_never_had_the_lease_leaves_it(world: World) -> None:
+    world.loop_state.release_lease("promote", "h")
     world.loop_state.take_lease("promote", "another")
     world.version("new")
     finish(world, "failed")
@@ -214,14 +221,13 @@ def test_finish_of_a_promotion_that_never_had_the_lease_leaves_it(world: World) 
 
 
 def test_finish_of_an_unknown_version_gives_the_lease_back(world: World) -> None:
-    world.loop_state.take_lease("promote", "h")
     assert finish(world, "failed")["outcome"] == "failed"
     assert world.loop_state.lease("promote") is None
 
 
 def test_finish_does_not_call_the_champion_failed(world: World) -> None:
-    version = world.version("new", "RUNNING", state="challenger", started_at=clock.now())
-    promotion.switch(world.loop_state, version)
+    world.version("new", "RUNNING", state="challenger", started_at=clock.now())
+    call(promote.switch, version="new")
     finish(world, "failed")
     assert world.version_record("new").state == "champion"
 
@@ -230,6 +236,5 @@ def test_a_promotion_that_never_had_the_lease_stops_nobody_s_challenger(world: W
     """TakeLease fails (bad settings, for one) and its Catch leads to StopOtherVersions."""
     world.champion("old")
     world.version("other", "RUNNING", state="challenger")
-    call(promote.take_lease, holder="another")
     call(promote.stop_other_versions, holder="one without the lease")
     assert world.fake.statuses()["other"] == "RUNNING"

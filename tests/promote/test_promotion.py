@@ -24,8 +24,14 @@ STATUSES = [
 
 
 def stop_all(world: World) -> list[str]:
-    pending = promotion.stop_all_but_champion(world.fake.client, PROJECT, world.loop_state.champion())
+    pending = promotion.stop_versions(
+        world.fake.client, PROJECT, lambda version: not promotion.serves(world.loop_state, version)
+    )
     return [version.name for version in pending]
+
+
+def promote(world: World, name: str) -> str:
+    return promotion.promote(world.fake.client, world.loop_state, PROJECT, name)
 
 
 def test_a_version_is_found_by_its_name(world: World) -> None:
@@ -36,13 +42,14 @@ def test_a_version_is_found_by_its_name(world: World) -> None:
 
 
 def test_a_switch_can_be_done_again(world: World) -> None:
-    old, new = world.version("v1"), world.version("v2")
-    assert promotion.switch(world.loop_state, old)[1] == "v1 serves"
-    champion, reason = promotion.switch(world.loop_state, new)
-    assert reason == "v2 serves instead of v1"
-    again, _ = promotion.switch(world.loop_state, new)
-    assert again == champion
-    assert again.previous_version_name == "v1"
+    world.version("v1")
+    world.version("v2")
+    assert promote(world, "v1") == "v1 serves"
+    assert promote(world, "v2") == "v2 serves instead of v1"
+    champion = world.loop_state.champion()
+    assert promote(world, "v2") == "v2 serves"
+    assert champion is not None and champion.previous_version_name == "v1"
+    assert world.loop_state.champion() == champion
 
 
 def test_only_the_champion_is_left_running(world: World) -> None:

@@ -213,24 +213,24 @@ def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
 def test_sync_datasets_is_called_until_they_are_ready(world: World) -> None:
     made = snapshot(world)
     world.tune(poll_seconds=7)
-    assert call(retrain.sync_datasets, run=":a", snapshot=made) == {
+    assert call(retrain.sync_datasets, run=the_run(world), snapshot=made) == {
         "ready": False,
         "error": "",
         "wait_seconds": 7,
     }
     world.fake.finish()
     world.fake.datasets["TRAIN"]["errors"] = 3
-    assert call(retrain.sync_datasets, run=":a", snapshot=made)["ready"]
+    assert call(retrain.sync_datasets, run=the_run(world), snapshot=made)["ready"]
     assert world.run_record().flagged_entries == {"TRAIN": 3, "TEST": 0}
 
 
 def test_a_refused_dataset_ends_the_run_at_once(world: World) -> None:
     """As often as the step is retried, Rekognition is asked for each dataset once."""
     made = snapshot(world)
-    call(retrain.sync_datasets, run=":a", snapshot=made)
+    call(retrain.sync_datasets, run=the_run(world), snapshot=made)
     for dataset in world.fake.datasets.values():
         dataset |= {"Status": "CREATE_FAILED", "StatusMessage": "no access to the manifest"}
-    answer = call(retrain.sync_datasets, run=":a", snapshot=made)
+    answer = call(retrain.sync_datasets, run=the_run(world), snapshot=made)
     assert not answer["ready"]
     assert answer["error"].endswith(f"snapshot {made}: no access to the manifest")
     assert len(world.fake.called("create_dataset")) == 2
@@ -274,7 +274,7 @@ def test_watch_training_tells_how_far_it_is(world: World) -> None:
 
 def test_watch_training_notes_a_failed_training(world: World) -> None:
     world.fake.add_version("v1", "TRAINING_FAILED", StatusMessage="too few images")
-    assert call(retrain.watch_training, run="a", version="v1")["message"] == "v1: too few images"
+    assert call(retrain.watch_training, run=begun(world), version="v1")["message"] == "v1: too few images"
     version = world.version_record("v1")
     assert (version.state, version.reason) == ("failed", "too few images")
 
@@ -290,7 +290,7 @@ def test_evaluate_is_the_evaluation_gate(f1: float, passed: bool, state: str, wo
     made = snapshot(world)
     evaluated(world, "v1", made, f1, cat=f1, dog=f1)
     world.tune(min_f1=0.8)
-    answer = call(retrain.evaluate, run=":a", version="v1", snapshot=made)
+    answer = call(retrain.evaluate, run=the_run(world), version="v1", snapshot=made)
     assert answer["passed"] is passed
     assert f"{f1:.3f}" in answer["reason"]
     run, version = world.run_record(), world.version_record("v1")
@@ -304,7 +304,7 @@ def test_evaluate_is_the_evaluation_gate(f1: float, passed: bool, state: str, wo
 def test_evaluate_refuses_a_label_that_the_evaluation_forgot(world: World) -> None:
     made = snapshot(world)
     evaluated(world, "v1", made, 0.9, cat=0.9)
-    answer = call(retrain.evaluate, run=":a", version="v1", snapshot=made)
+    answer = call(retrain.evaluate, run=the_run(world), version="v1", snapshot=made)
     assert answer == {"passed": False, "reason": "dog: the evaluation says nothing about this label"}
 
 
@@ -312,7 +312,7 @@ def test_evaluate_without_an_evaluation_says_so(world: World) -> None:
     made = snapshot(world)
     world.fake.add_version("v1", "TRAINING_COMPLETED")
     with pytest.raises(CustomLabelsError, match="v1 has no evaluation"):
-        call(retrain.evaluate, run=":a", version="v1", snapshot=made)
+        call(retrain.evaluate, run=the_run(world), version="v1", snapshot=made)
 
 
 def test_report_completes_gives_back_and_notifies(world: World) -> None:

@@ -15,7 +15,7 @@ from lambdas.domain.retrain import notification, requests, runs, waiting
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import ModelVersion, Run, RunStep, VersionState
+from lambdas.domain.shared.records import Run, RunStep
 from lambdas.domain.shared.scores import LabelScore, Verdict
 from lambdas.domain.shared.tuning import Tuning
 from tests.fixtures.deployment import CONSOLE, TOPIC, World
@@ -159,18 +159,16 @@ def test_after_a_stopped_run_any_change_starts_one_if_enough_is_new_in_all(world
     assert request(world)
 
 
-@pytest.mark.parametrize(("state", "after"), [("training", "failed"), ("trained", "trained")])
-def test_what_a_failed_run_did_not_see_to_its_end_has_failed(
-    state: VersionState, after: str, world: World
-) -> None:
-    """Else its snapshot would count as trained, and never be."""
+@pytest.mark.parametrize("judged", [False, True])
+def test_what_no_gate_has_judged_is_trained_on_with_the_next_change(judged: bool, world: World) -> None:
+    world.images("cat", 3)
     arn = begin(world)
-    world.loop_state.update_version(ModelVersion("v1", state=state, snapshot="s"))
-    world.loop_state.update_run(Run("a", cutoff=clock.now(), snapshot="s", version="v1"))
+    verdicts = (Verdict("evaluation", True, ()),) if judged else ()
+    world.loop_state.update_run(Run("a", cutoff=clock.now(), snapshot="s", version="v1", verdicts=verdicts))
     runs.end_run(world.loop_state, arn, outcome="failed", reason="AccessDenied", steps=[])
-    version = world.version_record("v1")
-    assert version.state == after
-    assert version.reason == ("AccessDenied" if after == "failed" else None)
+    assert not request(world), "it would fail again"
+    world.image("one more", "cat")
+    assert request(world) is not judged
 
 
 def test_images_that_came_during_a_run_are_the_next_run_s(world: World) -> None:

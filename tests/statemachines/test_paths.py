@@ -89,29 +89,22 @@ def test_retrain_without_input_is_a_manual_run_that_is_not_forced(play: Play) ->
 def test_promote_tells_its_functions_what_they_need(play: Play) -> None:
     played = play("promote", input={"run": "arn:run:a", "rollback": False})
     holder, version = played.arn, _name(played)
+    of_version = {"holder": holder, "version": version, "run": "arn:run:a"}
     assert played.calls == [
         ("promote-TakeLease", {"holder": holder}),
-        ("promote-Start", {"version": version}),
-        ("promote-WatchStart", {"version": version}),
-        ("promote-ShadowEvaluate", {"version": version, "run": "arn:run:a", "rollback": False}),
-        ("promote-Switch", {"version": version, "run": "arn:run:a"}),
+        ("promote-Start", of_version),
+        ("promote-WatchStart", of_version),
+        ("promote-ShadowEvaluate", {**of_version, "rollback": False}),
+        ("promote-Switch", of_version),
         ("promote-StopOtherVersions", {"holder": holder}),
-        (
-            "promote-Finish",
-            {
-                "holder": holder,
-                "version": version,
-                "run": "arn:run:a",
-                "outcome": "promoted",
-                "reason": "it serves",
-            },
-        ),
+        ("promote-Finish", {**of_version, "outcome": "promoted", "reason": "it serves"}),
     ]
 
 
 def test_a_rollback_needs_no_run(play: Play) -> None:
     played = play("promote", input={"rollback": True})
     assert played.calls_of("promote-ShadowEvaluate")[0] == {
+        "holder": played.arn,
         "version": _name(played),
         "run": "",
         "rollback": True,

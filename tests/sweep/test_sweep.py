@@ -73,7 +73,7 @@ def test_a_run_that_crashed_is_recorded_as_failed(world: World) -> None:
     assert (run.id, run.outcome, run.snapshot, run.estimated_usd) == ("a", "failed", "s", 1)
     assert run.reason
     assert world.loop_state.lease("retrain") is None
-    assert world.loop_state.progress().cutoff == cutoff
+    assert world.loop_state.progress().stopped_at == cutoff
     assert world.loop_state.progress().ticket != before.ticket
     assert sweep(world) == Swept()
 
@@ -102,8 +102,8 @@ def test_a_promotion_that_crashed_leaves_no_challenger(world: World) -> None:
 
 def test_a_promotion_that_crashed_after_its_switch_leaves_the_new_champion(world: World) -> None:
     world.champion("old")
-    new = world.version("new", "RUNNING", state="challenger")
-    promotion.switch(world.loop_state, new)
+    world.version("new", "RUNNING", state="challenger")
+    promotion.promote(world.fake.client, world.loop_state, PROJECT, "new")
     arn = world.execution("promote", "p")
     world.loop_state.take_lease("promote", arn)
     world.end_execution(arn)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -11,8 +13,8 @@ from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import BUSY, CustomLabelsError, Version
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock, pricing
-from lambdas.domain.shared.records import Champion, ModelVersion, Outcome, Run, VersionState
-from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.records import Champion, ModelVersion, Outcome, Run
+from lambdas.domain.shared.state import FencedState, LeaseLostError, LoopState
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -33,56 +35,73 @@ def version_named(rekognition: RekognitionClient, project_arn: str, name: str) -
 
 
 def start_challenger(
-    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, name: str, inference_units: int
+    rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str, inference_units: int
 ) -> Version:
-    """Begin to start a version that is to be tested beside the champion."""
+    """Begin to start a version that is to be tested beside the champion.
+
+    Raises:
+        LeaseLostError: the promotion has ended meanwhile; what was started is stopped again.
+    """
     version = version_named(rekognition, project_arn, name)
-    custom_labels.start(rekognition, version, inference_units)
+    # First, so that the sweeper knows what to settle if this stops in between.
     loop_state.update_version(ModelVersion(name, state="challenger", started_at=clock.now()))
+    custom_labels.start(rekognition, version, inference_units)
+    try:
+        loop_state.check()
+    except LeaseLostError:
+        # Whoever has the lease now stops what is not its own; without anybody nobody would before a sweep.
+        if loop_state.lease("promote") is None and not serves(loop_state, version):
+            _stop(rekognition, replace(version, status="STARTING"))
+        raise
     return version
 
 
-def promote(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, name: str) -> str:
-    """Make a version the champion and retire the one before it: what changed, in words."""
-    version = version_named(rekognition, project_arn, name)
-    champion, reason = switch(loop_state, version)
-    loop_state.update_version(ModelVersion(name, state="champion", promoted_at=champion.since))
-    if champion.previous_version_name:
-        retired = ModelVersion(champion.previous_version_name, state="retired", retired_at=clock.now())
-        loop_state.update_version(retired)
-    return reason
+def serves(loop_state: LoopState, version: Version) -> bool:
+    """Whether the version is the champion now."""
+    champion = loop_state.champion()
+    return champion is not None and champion.version_arn == version.arn
 
 
-def switch(loop_state: LoopState, version: Version) -> tuple[Champion, str]:
-    """Make `version` the champion in one write: the champion, and what changed in words.
+def promote(rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str) -> str:
+    """Make a version the champion and retire the one before it, in one write: what changed, in words.
 
     Doing it again changes nothing, so that a retried step cannot lose the previous champion.
     """
+    version = version_named(rekognition, project_arn, name)
     old = loop_state.champion()
     if old and old.version_arn == version.arn:
-        return old, f"{version.name} serves"
-    new = loop_state.switch_champion(old, version.arn, version.name)
-    instead = f" instead of {old.version_name}" if old else ""
-    return new, f"{version.name} serves{instead}"
+        loop_state.check()
+        return f"{name} serves"
+    loop_state.switch_champion(old, version.arn, name)
+    return f"{name} serves instead of {old.version_name}" if old else f"{name} serves"
 
 
-def stop_all_but_champion(
-    rekognition: RekognitionClient, project_arn: str, champion: Champion | None
+def stop_versions(
+    rekognition: RekognitionClient, project_arn: str, may_stop: Callable[[Version], bool]
 ) -> list[Version]:
-    """Stop every running version that does not serve: those that are still not stopped.
+    """Stop running versions: those that are still not stopped.
 
     A version that is starting cannot be stopped before it runs, so it is among those.
+
+    Args:
+        may_stop: whether a version is to be stopped; called right before, for what serves may have changed.
     """
-    serving = champion.version_arn if champion else ""
-    pending = [v for v in custom_labels.versions(rekognition, project_arn) if v.status in BUSY]
-    pending = [version for version in pending if version.arn != serving]
+    pending = [
+        v for v in custom_labels.versions(rekognition, project_arn) if v.status in BUSY and may_stop(v)
+    ]
     for version in pending:
-        try:
-            custom_labels.stop(rekognition, version)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceInUseException":
-                raise
+        if may_stop(version):
+            _stop(rekognition, version)
     return pending
+
+
+def _stop(rekognition: RekognitionClient, version: Version) -> None:
+    """Stop a version, if it is not just starting."""
+    try:
+        custom_labels.stop(rekognition, version)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceInUseException":
+            raise
 
 
 def stop_other_versions(
@@ -90,15 +109,17 @@ def stop_other_versions(
 ) -> bool:
     """At the end of a promotion stop every version but the champion: whether they have stopped.
 
-    A promotion that never had the lease has started nothing, and what runs is another's.
+    A promotion that does not have the lease, or not any more, has nothing to stop: what runs is another's.
 
     Args:
         holder: the promotion's execution.
     """
-    lease = loop_state.lease("promote")
-    if lease is None or lease.holder != holder:
-        return True
-    return not stop_all_but_champion(rekognition, project_arn, loop_state.champion())
+
+    def may_stop(version: Version) -> bool:
+        lease = loop_state.lease("promote")
+        return lease is not None and lease.holder == holder and not serves(loop_state, version)
+
+    return not stop_versions(rekognition, project_arn, may_stop)
 
 
 def finish_promotion(
@@ -127,26 +148,45 @@ def finish_promotion(
     """
     version = loop_state.version(name)
     reason = runs.readable(reason)
-    _record_end(loop_state, name, version, outcome, reason)
-    if run and version:
-        running = clock.seconds_between(version.started_at, clock.now()) if version.started_at else 0
-        cost = pricing.inference_usd(running, tuning().inference_units)
-        loop_state.update_run(Run(runs.run_id(run), verdicts=version.verdicts, promotion_usd=cost))
-    loop_state.release_lease("promote", holder)
+    lease = loop_state.lease("promote")
+    if lease and lease.holder == holder:
+        if run and version:
+            _record_cost(loop_state.fenced(promote=holder, retrain=run), run, version, tuning)
+        settled = version and settle(version, loop_state.champion(), outcome, reason)
+        loop_state.fenced(promote=holder).end_promotion(settled)
     if outcome == "promoted":
         redrive(sqs, dead_letters_url, queue_url)
     return reason
 
 
-def _record_end(
-    loop_state: LoopState, name: str, version: ModelVersion | None, outcome: Outcome, reason: str
+def _record_cost(
+    loop_state: FencedState, run: str, version: ModelVersion, tuning: Callable[[], Tuning]
 ) -> None:
-    champion = loop_state.champion()
-    if champion and champion.version_name == name:
-        loop_state.update_version(ModelVersion(name, state="champion"))
-    elif outcome != "promoted" and version and version.state == "challenger":
-        state: VersionState = "rejected" if outcome == "rejected" else "failed"
-        loop_state.update_version(ModelVersion(name, state=state, reason=reason))
+    """Record in the run what its promotion decided and cost, unless the run has ended without it."""
+    running = clock.seconds_between(version.started_at, clock.now()) if version.started_at else 0
+    cost = pricing.inference_usd(running, tuning().inference_units)
+    with suppress(LeaseLostError):
+        loop_state.update_run(Run(runs.run_id(run), verdicts=version.verdicts, promotion_usd=cost))
+
+
+def settle(
+    version: ModelVersion, champion: Champion | None, outcome: Outcome, reason: str
+) -> ModelVersion | None:
+    """What has become of the version of a promotion that has ended; None: nothing.
+
+    A promotion that failed says nothing about a version that has served before, or was rejected.
+    """
+    if champion and champion.version_name == version.id:
+        return ModelVersion(version.id, state="champion")
+    if version.state != "challenger" or outcome == "promoted":
+        return None
+    if outcome == "rejected":
+        return ModelVersion(version.id, state="rejected", reason=reason)
+    if version.promoted_at:
+        return ModelVersion(version.id, state="retired")
+    if not all(verdict.passed for verdict in version.verdicts):
+        return ModelVersion(version.id, state="rejected")
+    return ModelVersion(version.id, state="failed", reason=reason)
 
 
 def redrive(sqs: SQSClient, dead_letters_url: str, queue_url: str, *, limit: int = 1000) -> int:

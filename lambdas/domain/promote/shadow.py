@@ -17,7 +17,7 @@ from lambdas.domain.shared import manifests
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.scores import Scores, Verdict
-from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.state import FencedState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import files as snapshot_files
 
@@ -38,7 +38,7 @@ class ShadowImage:
 def evaluate_challenger(
     rekognition: RekognitionClient,
     s3: S3Client,
-    loop_state: LoopState,
+    loop_state: FencedState,
     *,
     project_arn: str,
     bucket: str,

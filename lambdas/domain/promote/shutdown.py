@@ -46,7 +46,7 @@ def close(
     if project_arn is None:
         return []
     stopped: set[str] = set()
-    while pending := promotion.stop_all_but_champion(rekognition, project_arn, None):
+    while pending := promotion.stop_versions(rekognition, project_arn, lambda version: True):
         stopped |= {version.name for version in pending}
         if time.monotonic() + poll_seconds > deadline:
             still = ", ".join(f"{version.name} ({version.status})" for version in pending)

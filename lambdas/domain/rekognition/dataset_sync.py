@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import MAX_UPDATE_BYTES
 from lambdas.domain.shared.records import DatasetSync
-from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.state import FencedState
 from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.domain.snapshot.files import manifest_key
 
@@ -45,7 +45,7 @@ class Datasets:
 
     rekognition: RekognitionClient
     s3: S3Client
-    loop_state: LoopState
+    loop_state: FencedState
     project_arn: str
     bucket: str
 
@@ -84,9 +84,13 @@ class Datasets:
             why = dataset.get("StatusMessage", status)
             return Step(False, f"the {dataset_type} dataset cannot be made of snapshot {snapshot_id}: {why}")
         if status.endswith("_FAILED") or synced.target not in ("", snapshot_id) or not synced.snapshot:
-            self.rekognition.delete_dataset(DatasetArn=arn)
+            self._delete(arn)
             return Step(False)
         return Step(synced.snapshot == snapshot_id or self._update(arn, synced, snapshot_id, dataset_type))
+
+    def _delete(self, arn: str) -> None:
+        self.loop_state.check()
+        self.rekognition.delete_dataset(DatasetArn=arn)
 
     def _create(self, snapshot_id: str, dataset_type: DatasetType) -> None:
         # First, or what stood there before would count as its content if this stopped in between.
@@ -100,7 +104,7 @@ class Datasets:
         try:
             changes = self._changes(synced, snapshot_id, dataset_type)
         except RemovedError:
-            self.rekognition.delete_dataset(DatasetArn=arn)
+            self._delete(arn)
             return False
         if not changes:
             self.loop_state.record_synced(dataset_type, snapshot_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lambdas.domain.report import of_snapshot
 from lambdas.domain.shared.records import Run
-from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.state import FencedState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import snapshots
 
@@ -28,7 +28,7 @@ class TakenSnapshot:
 
 
 def take_snapshot(
-    catalogue: Table, s3: S3Client, loop_state: LoopState, *, bucket: str, run_id: str, force: bool
+    catalogue: Table, s3: S3Client, loop_state: FencedState, *, bucket: str, run_id: str, force: bool
 ) -> TakenSnapshot:
     """Write the dataset snapshot of a run.
 
@@ -49,7 +49,7 @@ def take_snapshot(
 def check_snapshot(  # noqa: PLR0917 clients, and what to check
     catalogue: Table,
     s3: S3Client,
-    loop_state: LoopState,
+    loop_state: FencedState,
     bucket: str,
     run_id: str,
     snapshot_id: str,

@@ -8,7 +8,7 @@ from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import evaluation_gate, training
 from lambdas.domain.shared.records import ModelVersion, Run
 from lambdas.domain.shared.scores import Verdict
-from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.state import FencedState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import snapshots
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def evaluate(
     rekognition: RekognitionClient,
     s3: S3Client,
-    loop_state: LoopState,
+    loop_state: FencedState,
     *,
     project_arn: str,
     bucket: str,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from lambdas.domain.shared import clock, pricing
-from lambdas.domain.shared.records import ModelVersion, Outcome, Run, RunStep
+from lambdas.domain.shared.records import Outcome, Run, RunStep
 from lambdas.domain.shared.state import CLOSED, LoopState
 
 
@@ -22,28 +22,45 @@ def begin_run(loop_state: LoopState, execution_arn: str, trigger: str, started_a
         return False, "the deployment is being destroyed"
     if lease.holder != execution_arn:
         return False, f"run {run_id(lease.holder)} is under way since {lease.since}"
-    run = Run(
-        run_id(execution_arn),
-        execution=execution_arn,
-        trigger=trigger,
-        started_at=started_at,
-        outcome="running",
-    )
-    loop_state.update_run(run)
+    id = run_id(execution_arn)
+    record = loop_state.run(id)
+    if record and record.ended_at:
+        loop_state.release_lease("retrain", execution_arn)
+        return False, "the run has ended already"
+    run = Run(id, execution=execution_arn, trigger=trigger, started_at=started_at, outcome="running")
+    loop_state.fenced(retrain=execution_arn).update_run(run)
     return True, ""
 
 
 def end_run(
-    loop_state: LoopState, execution_arn: str, *, outcome: Outcome, reason: str, steps: Iterable[RunStep]
+    loop_state: LoopState,
+    execution_arn: str,
+    *,
+    outcome: Outcome,
+    reason: str,
+    steps: Iterable[RunStep],
+    holder: str = "",
 ) -> Run:
-    """Complete the run's record and give its lease back: the record.
+    """Complete the run's record and give its lease back, once: the record.
 
-    A run that never had the lease leaves no more than its own record.
+    A run that never had the lease leaves no more than its own record. One whose version serves was promoted,
+    however it ended.
+
+    Args:
+        holder: who has the run's lease, if not the run itself any more.
+
+    Raises:
+        LeaseLostError: the run had the lease, and lost it.
     """
-    id = run_id(execution_arn)
+    id, holder = run_id(execution_arn), holder or execution_arn
     begun = loop_state.run(id) or Run(id)
+    if begun.ended_at:
+        return begun
     ended_at = clock.now()
     started_at = begun.started_at or ended_at
+    champion = loop_state.champion()
+    if champion and champion.version_name == begun.version and outcome != "promoted":
+        outcome, reason = "promoted", f"{begun.version} serves, and then: {readable(reason)}"
     ended = Run(
         id,
         execution=execution_arn,
@@ -56,24 +73,16 @@ def end_run(
         steps=tuple(steps),
         estimated_usd=_estimate(begun),
     )
-    loop_state.update_run(ended)
     lease = loop_state.lease("retrain")
-    if lease and lease.holder == execution_arn:
-        if outcome == "failed" and begun.version:
-            _fail_version(loop_state, begun.version, readable(reason))
-        loop_state.advance(cutoff=begun.cutoff, stopped=bool(begun.stopped))
-        loop_state.release_lease("retrain", execution_arn)
-    elif outcome == "failed" and id == loop_state.progress().next_run:
-        # It failed before it had the lease, and the name of an execution cannot be used again.
-        loop_state.advance()
+    if lease and lease.holder == CLOSED:
+        loop_state.fenced(retrain=CLOSED).update_run(ended)
+    elif begun.outcome == "running" or (lease and lease.holder == holder):
+        # What no gate has judged is to be trained on again, as soon as anything else has changed.
+        stopped = bool(begun.stopped) or (outcome == "failed" and not begun.verdicts)
+        loop_state.fenced(retrain=holder).end_run(ended, cutoff=begun.cutoff, stopped=stopped)
+    else:
+        loop_state.end_unbegun_run(ended)
     return loop_state.run(id) or ended
-
-
-def _fail_version(loop_state: LoopState, name: str, reason: str) -> None:
-    """Record that a version has failed if it was training: else its snapshot would count as trained."""
-    version = loop_state.version(name)
-    if version and version.state == "training":
-        loop_state.update_version(ModelVersion(name, state="failed", reason=reason))
 
 
 def readable(cause: str) -> str:

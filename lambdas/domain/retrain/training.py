@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdas.domain.rekognition import custom_labels
@@ -9,7 +10,7 @@ from lambdas.domain.rekognition.custom_labels import CustomLabelsError, Version
 from lambdas.domain.rekognition.dataset_sync import Datasets, Step
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import ModelVersion, Run
-from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.state import FencedState
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -27,38 +28,37 @@ def sync_datasets(datasets: Datasets, run_id: str, snapshot_id: str) -> Step:
 
 def begin_training(
     rekognition: RekognitionClient,
-    loop_state: LoopState,
+    loop_state: FencedState,
     *,
     project_arn: str,
     bucket: str,
     run_id: str,
     snapshot_id: str,
 ) -> Version:
-    """Begin to train a version on the project's datasets; the one that the run began before, if it did."""
+    """Begin to train a version on the project's datasets; the one that the run began before, if it did.
+
+    Raises:
+        LeaseLostError: the run has ended meanwhile. The sweeper records how its training ends.
+    """
     number = loop_state.version_number(run_id)
+    name = f"v{number}-{snapshot_id}"
+    # First, so that the sweeper knows what to settle if this stops in between.
+    loop_state.update_run(Run(run_id, version=name))
+    begun = ModelVersion(name, number=number, snapshot=snapshot_id, run=run_id, state="training")
+    loop_state.update_version(replace(begun, created_at=clock.now()))
     version = custom_labels.train(
         rekognition,
         project_arn,
-        f"v{number}-{snapshot_id}",
+        name,
         bucket=bucket,
         tags={"labelloop:snapshot": snapshot_id, "labelloop:run": run_id},
     )
-    loop_state.update_run(Run(run_id, version=version.name))
-    training = ModelVersion(
-        version.name,
-        number=number,
-        arn=version.arn,
-        snapshot=snapshot_id,
-        run=run_id,
-        created_at=clock.now(),
-        state="training",
-    )
-    loop_state.update_version(training)
+    loop_state.update_version(ModelVersion(name, arn=version.arn))
     return version
 
 
 def watch_training(
-    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, name: str
+    rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str
 ) -> Version:
     """The version as Rekognition describes it now; a training that failed is recorded.
 

@@ -65,6 +65,17 @@ def is_condition_failure(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
 
 
+def cancellation_reasons(error: ClientError) -> list[str]:
+    """Why a transaction was cancelled, action by action; `None` of those that were not to blame.
+
+    Raises:
+        ClientError: it was not cancelled, but refused.
+    """
+    if error.response["Error"]["Code"] != "TransactionCanceledException":
+        raise error
+    return [str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])]
+
+
 def to_item(value: Any) -> Any:
     """The value as DynamoDB takes it, with decimals for floats."""
     return json.loads(json.dumps(value), parse_float=Decimal)

@@ -1,18 +1,23 @@
 """The loop's own memory, in one DynamoDB table: leases, runs, model versions, the champion.
 
-Items are keyed by (`kind`, `id`). Every write that two callers could make at once is conditional.
+Items are keyed by (`kind`, `id`). Every write that two callers could make at once is conditional, and what a
+run or a promotion writes is written only while it holds its lease.
 """
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
 
 from lambdas.domain.shared import clock, records
-from lambdas.domain.shared.dynamodb import delete_if, put_if, query_pages
+from lambdas.domain.shared.dynamodb import cancellation_reasons, delete_if, put_if, query_pages
 from lambdas.domain.shared.records import (
     Champion,
     DatasetSync,
@@ -24,7 +29,7 @@ from lambdas.domain.shared.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
@@ -33,17 +38,41 @@ if TYPE_CHECKING:
 
 CLOSED = "closed"
 """Holder of the leases of a deployment that is being destroyed."""
+TAKEN_OVER = "sweep:"
+"""Begins the holder of a lease that the sweeper took from an execution that has ended; its ARN follows."""
+_ATTEMPTS = 8
+"""Of a write that meets others."""
+_UNMET = "ConditionalCheckFailed"
+_PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+"""Reasons why a transaction was cancelled that go away.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
 
 class ChampionChangedError(RuntimeError):
     """Another promotion switched the champion in the meantime; nothing was changed."""
 
 
+class LeaseLostError(RuntimeError):
+    """The writer's execution does not hold its lease any more, as it has ended; nothing was changed."""
+
+
 class LoopState:
-    """The table with the loop's records, which are read and written here alone."""
+    """The table with the loop's records, which are read and written here alone.
+
+    What a run or a promotion writes, only a FencedState can write.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
+
+    def fenced(self, *, promote: str = "", retrain: str = "") -> FencedState:
+        """The state as it is written by who holds these leases: while they hold them, and no longer.
+
+        Args:
+            promote, retrain: holders, which are executions' ARNs; empty: that lease does not matter.
+        """
+        holders: dict[LeaseName, str] = {"promote": promote, "retrain": retrain}
+        return FencedState(self._table, {name: holder for name, holder in holders.items() if holder})
 
     # Leases
 
@@ -61,6 +90,23 @@ class LoopState:
     def release_lease(self, name: LeaseName, holder: str) -> bool:
         """Give the lease back; False if `holder` does not have it, and then nothing changes."""
         return delete_if(self._table, {"kind": "LEASE", "id": name}, Attr("holder").eq(holder))
+
+    def take_over(self, lease: Lease) -> str:
+        """Take the lease from an execution that has ended: the holder that has it now.
+
+        A function of that execution may still run; from here on it can write nothing. Whoever takes over
+        what was taken over already goes on with it.
+
+        Raises:
+            LeaseLostError: another took it over, and has given it back.
+        """
+        if lease.holder.startswith(TAKEN_OVER):
+            return lease.holder
+        holder = f"{TAKEN_OVER}{lease.holder}"
+        taken = replace(lease, holder=holder)
+        if not self._put("LEASE", lease.id, taken, Attr("holder").is_in([lease.holder, holder])):
+            raise LeaseLostError(f"the lease of {lease.id} is not {lease.holder}'s any more")
+        return holder
 
     def close(self) -> None:
         """Let no run and no promotion begin any more; whoever had a lease has lost it."""
@@ -82,25 +128,7 @@ class LoopState:
         """The progress, without a ticket before the first run was asked for."""
         return records.read(Progress, self._get("PROGRESS", "retrain") or {})
 
-    def advance(self, *, cutoff: str | None = None, stopped: bool = False) -> None:
-        """After a run: a new ticket, and how far it came if it made a snapshot.
-
-        Args:
-            stopped: something in the snapshot has to be corrected before it can be trained on.
-        """
-        old = self.progress()
-        new = replace(old, ticket=_ticket())
-        if cutoff and stopped:
-            new = replace(new, stopped_at=cutoff)
-        elif cutoff:
-            new = replace(new, cutoff=cutoff, stopped_at="")
-        self._put("PROGRESS", "retrain", new, Attr("ticket").eq(old.ticket))
-
     # Runs and model versions
-
-    def update_run(self, run: Run) -> None:
-        """Write the members of the run that are set; those on record already stay as they are."""
-        self._update("RUN", run.id, records.attributes(run))
 
     def run(self, id: str) -> Run | None:
         """The run's record, however much of it is there."""
@@ -112,10 +140,6 @@ class LoopState:
         runs = [records.read(Run, item) for item in self._all("RUN")]
         return sorted(runs, key=lambda run: run.started_at or "", reverse=True)
 
-    def update_version(self, version: ModelVersion) -> None:
-        """Write the members of the version that are set; those on record already stay as they are."""
-        self._update("VERSION", version.id, records.attributes(version))
-
     def version(self, id: str) -> ModelVersion | None:
         """The model version's record, however much of it is there."""
         item = self._get("VERSION", id)
@@ -126,21 +150,15 @@ class LoopState:
         versions = [records.read(ModelVersion, item) for item in self._all("VERSION")]
         return sorted(versions, key=lambda version: version.created_at or "", reverse=True)
 
-    def version_number(self, run_id: str) -> int:
-        """The number of the version this run trains: the same however often it is asked for."""
-        run = self.run(run_id)
-        if run and run.version_number is not None:
-            return run.version_number
-        counted = self._table.update_item(
-            Key={"kind": "COUNTER", "id": "versions"},
-            UpdateExpression="ADD #value :one",
-            ExpressionAttributeNames={"#value": "value"},
-            ExpressionAttributeValues={":one": 1},
-            ReturnValues="UPDATED_NEW",
-        )
-        number = int(str(counted["Attributes"]["value"]))
-        self.update_run(Run(run_id, version_number=number))
-        return number
+    def end_unbegun_run(self, run: Run) -> None:
+        """Record the end of a run that never had the lease, unless a record of it is there already.
+
+        One that has failed uses up its ticket: the name of an execution cannot be used again.
+        """
+        actions = [self._update_action("RUN", run.id, records.attributes(run), {"outcome": None})]
+        if run.outcome == "failed" and run.id == self.progress().next_run:
+            actions.append(self._advanced(None, False))
+        self._transact(actions)
 
     # Datasets
 
@@ -148,40 +166,12 @@ class LoopState:
         """What is known of a dataset's content."""
         return records.read(DatasetSync, self._get("DATASET", dataset_type) or {})
 
-    def record_synced(self, dataset_type: DatasetType, snapshot_id: str) -> None:
-        """Record that the dataset holds just this snapshot; empty: nobody knows what it holds."""
-        self._put("DATASET", dataset_type, DatasetSync(snapshot_id))
-
-    def record_sent(self, dataset_type: DatasetType, target: str, sent: int) -> None:
-        """Record how many entries of the changes that lead to snapshot `target` were sent."""
-        self._update("DATASET", dataset_type, {"target": target, "sent": sent})
-
     # The champion
 
     def champion(self) -> Champion | None:
         """The version that serves; None before the first promotion."""
         item = self._get("CHAMPION", "champion")
         return records.read(Champion, item) if item else None
-
-    def switch_champion(self, old: Champion | None, version_arn: str, version_name: str) -> Champion:
-        """Make a version the champion, in one write.
-
-        Raises:
-            ChampionChangedError: `old` is not the champion any more.
-        """
-        new = Champion(
-            version_arn=version_arn,
-            version_name=version_name,
-            since=clock.now(),
-            previous_version_arn=old.version_arn if old else "",
-            previous_version_name=old.version_name if old else "",
-        )
-        unchanged = Attr("version_arn").eq(old.version_arn) if old else Attr("id").not_exists()
-        if not self._put("CHAMPION", "champion", new, unchanged):
-            raise ChampionChangedError(
-                f"{version_name} was not made champion: another version has become it meanwhile"
-            )
-        return new
 
     # Items
 
@@ -193,25 +183,220 @@ class LoopState:
             yield from page["Items"]
 
     def _put(
-        self,
-        kind: str,
-        id: str,
-        record: Lease | Progress | DatasetSync | Champion,
-        condition: ConditionBase | None = None,
+        self, kind: str, id: str, record: Lease | Progress, condition: ConditionBase | None = None
     ) -> bool:
         """Replace the item, if the condition holds: whether it did."""
         return put_if(self._table, {**records.attributes(record), "kind": kind, "id": id}, condition)
 
-    def _update(self, kind: str, id: str, attributes: Mapping[str, Any]) -> None:
+    def _transact(self, actions: Sequence[dict[str, Any]]) -> list[int]:
+        """Take all of the actions at once, or none: the numbers of those whose conditions do not hold."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._table.meta.client.transact_write_items(TransactItems=actions)  # pyrefly: ignore[bad-argument-type]
+            except ClientError as error:
+                reasons = cancellation_reasons(error)
+                if _UNMET in reasons:
+                    return [number for number, reason in enumerate(reasons) if reason == _UNMET]
+                if attempt == _ATTEMPTS - 1 or not _PASSING & set(reasons):
+                    raise
+                time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 not for secrets
+            else:
+                break
+        return []
+
+    def _advanced(self, cutoff: str | None, stopped: bool) -> dict[str, Any]:
+        old = self.progress()
+        new = replace(old, ticket=_ticket())
+        if cutoff and stopped:
+            new = replace(new, stopped_at=cutoff)
+        elif cutoff:
+            new = replace(new, cutoff=cutoff, stopped_at="")
+        return self._put_action("PROGRESS", "retrain", new, {"ticket": old.ticket})
+
+    def _put_action(
+        self, kind: str, id: str, record: Progress | DatasetSync | Champion, expected: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        item = {**records.attributes(record), "kind": kind, "id": id}
+        return {"Put": {"TableName": self._table.name, "Item": item, **_condition(expected)}}
+
+    def _update_action(
+        self, kind: str, id: str, attributes: Mapping[str, Any], expected: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         changes = {name: value for name, value in attributes.items() if name != "id"}
-        if not changes:
-            return
-        self._table.update_item(
-            Key={"kind": kind, "id": id},
-            UpdateExpression="SET " + ", ".join(f"#{i} = :{i}" for i in range(len(changes))),
-            ExpressionAttributeNames={f"#{i}": name for i, name in enumerate(changes)},
-            ExpressionAttributeValues={f":{i}": value for i, value in enumerate(changes.values())},
+        update: dict[str, Any] = _condition(expected or {})
+        update["UpdateExpression"] = "SET " + ", ".join(f"#{i} = :{i}" for i in range(len(changes)))
+        update.setdefault("ExpressionAttributeNames", {}).update(
+            {f"#{i}": name for i, name in enumerate(changes)}
         )
+        update.setdefault("ExpressionAttributeValues", {}).update(
+            {f":{i}": value for i, value in enumerate(changes.values())}
+        )
+        return {"Update": {**self._key(kind, id), **update}}
+
+    def _key(self, kind: str, id: str) -> dict[str, Any]:
+        return {"TableName": self._table.name, "Key": {"kind": kind, "id": id}}
+
+
+class FencedState(LoopState):
+    """The loop's records, written while leases are held.
+
+    Each write is one transaction with a look at the leases: a function that wakes up after its execution was
+    stopped, and the sweeper took its lease, writes nothing.
+
+    Args:
+        holders: who has to hold which lease. Without any, everything is written: for tests.
+
+    Every method that writes raises LeaseLostError if a lease is another's, or nobody's.
+    """
+
+    def __init__(self, table: Table, holders: Mapping[LeaseName, str] | None = None) -> None:
+        super().__init__(table)
+        self._holders = dict(holders or {})
+
+    def check(self) -> None:
+        """Make sure that the leases are held: before an effect that no transaction can hold, and after it.
+
+        Raises:
+            LeaseLostError: one is not.
+        """
+        for name, holder in self._holders.items():
+            lease = self.lease(name)
+            if lease is None or lease.holder != holder:
+                raise LeaseLostError(_lost(name, holder))
+
+    # Runs and model versions
+
+    def update_run(self, run: Run) -> None:
+        """Write the members of the run that are set; those on record already stay as they are."""
+        self._update("RUN", run.id, records.attributes(run))
+
+    def update_version(self, version: ModelVersion) -> None:
+        """Write the members of the version that are set; those on record already stay as they are."""
+        self._update("VERSION", version.id, records.attributes(version))
+
+    def version_number(self, run_id: str) -> int:
+        """The number of the version this run trains: the same however often it is asked for."""
+        run = self.run(run_id)
+        if run and run.version_number is not None:
+            return run.version_number
+        counter = self._get("COUNTER", "versions") or {}
+        number = int(str(counter.get("value", 0))) + 1
+        counted = self._update_action(
+            "COUNTER", "versions", {"value": number}, {"value": counter.get("value")}
+        )
+        numbered = self._update_action("RUN", run_id, {"version_number": number}, {"version_number": None})
+        self._write(counted, numbered)
+        # Whoever was first: this one, or another attempt of the same step.
+        return self.version_number(run_id)
+
+    def advance(self, *, cutoff: str | None = None, stopped: bool = False) -> None:
+        """After a run: a new ticket, and how far it came if it made a snapshot.
+
+        Args:
+            stopped: the snapshot was not trained on and judged: something in it has to be corrected, or the
+                run has failed.
+        """
+        self._write(self._advanced(cutoff, stopped))
+
+    def end_run(self, run: Run, *, cutoff: str | None, stopped: bool) -> None:
+        """Complete the run's record, advance, and give its lease back, all at once.
+
+        Args:
+            cutoff, stopped: as of `advance`.
+        """
+        record = self._update_action("RUN", run.id, records.attributes(run))
+        self._write(record, self._advanced(cutoff, stopped), released="retrain")
+
+    def end_promotion(self, version: ModelVersion | None) -> None:
+        """Record what has become of a promotion's version, and give the lease back, all at once."""
+        record = version and self._update_action("VERSION", version.id, records.attributes(version))
+        self._write(*([record] if record else []), released="promote")
+
+    # Datasets
+
+    def record_synced(self, dataset_type: DatasetType, snapshot_id: str) -> None:
+        """Record that the dataset holds just this snapshot; empty: nobody knows what it holds."""
+        self._write(self._put_action("DATASET", dataset_type, DatasetSync(snapshot_id), {}))
+
+    def record_sent(self, dataset_type: DatasetType, target: str, sent: int) -> None:
+        """Record how many entries of the changes that lead to snapshot `target` were sent."""
+        self._update("DATASET", dataset_type, {"target": target, "sent": sent})
+
+    # The champion
+
+    def switch_champion(self, old: Champion | None, version_arn: str, version_name: str) -> Champion:
+        """Make a version the champion and retire the one before it, in one write.
+
+        Raises:
+            ChampionChangedError: `old` is not the champion any more.
+        """
+        now = clock.now()
+        new = Champion(
+            version_arn=version_arn,
+            version_name=version_name,
+            since=now,
+            previous_version_arn=old.version_arn if old else "",
+            previous_version_name=old.version_name if old else "",
+        )
+        promoted = ModelVersion(version_name, state="champion", reason="", promoted_at=now)
+        actions = [
+            self._put_action("CHAMPION", "champion", new, {"version_arn": old.version_arn if old else None}),
+            self._update_action("VERSION", version_name, records.attributes(promoted)),
+        ]
+        if old and old.version_name != version_name:
+            retired = ModelVersion(old.version_name, state="retired", retired_at=now)
+            actions.append(self._update_action("VERSION", old.version_name, records.attributes(retired)))
+        if not self._write(*actions):
+            raise ChampionChangedError(
+                f"{version_name} was not made champion: another version has become it meanwhile"
+            )
+        return new
+
+    # Items
+
+    def _update(self, kind: str, id: str, attributes: Mapping[str, Any]) -> None:
+        if set(attributes) - {"id"}:
+            self._write(self._update_action(kind, id, attributes))
+
+    def _write(self, *actions: dict[str, Any], released: LeaseName | None = None) -> bool:
+        """Take all of the actions if the leases are held: whether the actions' own conditions held.
+
+        Args:
+            released: a lease of this writer that is given back with them.
+
+        Raises:
+            LeaseLostError: a lease is not held.
+        """
+        fences = [self._fence(name, holder, name == released) for name, holder in self._holders.items()]
+        unmet = self._transact([*fences, *actions])
+        for number, (name, holder) in enumerate(self._holders.items()):
+            if number in unmet:
+                raise LeaseLostError(_lost(name, holder))
+        return not unmet
+
+    def _fence(self, name: LeaseName, holder: str, released: bool) -> dict[str, Any]:
+        action = "Delete" if released else "ConditionCheck"
+        return {action: {**self._key("LEASE", name), **_condition({"holder": holder})}}
+
+
+def _condition(expected: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of an action that needs attributes to have these values; None: not to be there."""
+    if not expected:
+        return {}
+    terms = [
+        f"attribute_not_exists(#if{i})" if value is None else f"#if{i} = :if{i}"
+        for i, value in enumerate(expected.values())
+    ]
+    values = {f":if{i}": value for i, value in enumerate(expected.values()) if value is not None}
+    return {
+        "ConditionExpression": " AND ".join(terms),
+        "ExpressionAttributeNames": {f"#if{i}": name for i, name in enumerate(expected)},
+        **({"ExpressionAttributeValues": values} if values else {}),
+    }
+
+
+def _lost(name: LeaseName, holder: str) -> str:
+    return f"nothing was changed: {holder.rsplit(':', 1)[-1]} does not have the lease of {name} any more"
 
 
 def _ticket() -> str:

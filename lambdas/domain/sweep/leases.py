@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ from botocore.exceptions import ClientError
 from lambdas.domain.promote import promotion
 from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import runs
-from lambdas.domain.shared.records import LeaseName, ModelVersion, Run
-from lambdas.domain.shared.state import CLOSED, LoopState
+from lambdas.domain.shared.records import LeaseName, Run
+from lambdas.domain.shared.state import CLOSED, TAKEN_OVER, LeaseLostError, LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -39,9 +40,13 @@ def sweep(
     """
     swept = Swept()
     _release_if_dead(stepfunctions, loop_state, "retrain", swept, _complete_run(loop_state, swept))
-    _release_if_dead(stepfunctions, loop_state, "promote", swept, _fail_promotion(loop_state))
-    if loop_state.lease("promote") is None:
-        swept.stopped = promotion.stop_all_but_champion(rekognition, project_arn, loop_state.champion())
+    _release_if_dead(stepfunctions, loop_state, "promote", swept, _end_promotion(loop_state))
+
+    def may_stop(version: Version) -> bool:
+        # In this order: a promotion that ended in between has its champion in the second answer.
+        return loop_state.lease("promote") is None and not promotion.serves(loop_state, version)
+
+    swept.stopped = promotion.stop_versions(rekognition, project_arn, may_stop)
     return swept
 
 
@@ -50,17 +55,20 @@ def _release_if_dead(
     loop_state: LoopState,
     name: LeaseName,
     swept: Swept,
-    end: Callable[[str, str], None],
+    end: Callable[[str, str, str], None],
 ) -> None:
+    """Take the lease from an execution that has ended, record its end, and give the lease back."""
     lease = loop_state.lease(name)
     if lease is None or lease.holder == CLOSED:
         return
-    ended, why = _ended(stepfunctions, lease.holder)
+    execution_arn = lease.holder.removeprefix(TAKEN_OVER)
+    ended, why = _ended(stepfunctions, execution_arn)
     if not ended:
         return
-    end(lease.holder, why)
-    loop_state.release_lease(name, lease.holder)
-    swept.leases.append(name)
+    # Another sweep may be at it, and be ahead.
+    with suppress(LeaseLostError):
+        end(execution_arn, loop_state.take_over(lease), why)
+        swept.leases.append(name)
 
 
 def _ended(stepfunctions: SFNClient, execution_arn: str) -> tuple[bool, str]:
@@ -76,20 +84,22 @@ def _ended(stepfunctions: SFNClient, execution_arn: str) -> tuple[bool, str]:
     ) or f"the execution {status.lower()}"
 
 
-def _complete_run(loop_state: LoopState, swept: Swept) -> Callable[[str, str], None]:
-    def complete(execution_arn: str, why: str) -> None:
-        swept.runs.append(runs.end_run(loop_state, execution_arn, outcome="failed", reason=why, steps=[]))
+def _complete_run(loop_state: LoopState, swept: Swept) -> Callable[[str, str, str], None]:
+    def complete(execution_arn: str, holder: str, why: str) -> None:
+        run = runs.end_run(loop_state, execution_arn, outcome="failed", reason=why, steps=[], holder=holder)
+        loop_state.release_lease("retrain", holder)
+        swept.runs.append(run)
 
     return complete
 
 
-def _fail_promotion(loop_state: LoopState) -> Callable[[str, str], None]:
-    def fail(execution_arn: str, why: str) -> None:
-        champion = loop_state.champion()
+def _end_promotion(loop_state: LoopState) -> Callable[[str, str, str], None]:
+    def end(execution_arn: str, holder: str, why: str) -> None:
+        fenced, champion = loop_state.fenced(promote=holder), loop_state.champion()
         for version in loop_state.versions():
-            serves = champion is not None and version.arn == champion.version_arn
-            if version.state == "challenger" and not serves:
-                failed = ModelVersion(version.id, state="failed", reason=runs.readable(why))
-                loop_state.update_version(failed)
+            settled = promotion.settle(version, champion, "failed", runs.readable(why))
+            if settled and settled.state != version.state:
+                fenced.update_version(settled)
+        fenced.end_promotion(None)
 
-    return fail
+    return end

@@ -22,6 +22,7 @@ from lambdas.domain.review.desk.tasks import ReviewTable, as_item
 from lambdas.domain.review.results import consolidation, precision
 from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
 from lambdas.domain.review.results.reviewer_statistics import add_request
+from lambdas.domain.shared.dynamodb import cancellation_reasons
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Resolver:
         try:
             self.table.table.meta.client.transact_write_items(TransactItems=parts)
         except ClientError as error:
-            reasons = _reasons(error)
+            reasons = cancellation_reasons(error) or [_BEATEN]
             if not set(reasons) & _PASSING:
                 raise
             return reasons
@@ -141,18 +142,6 @@ class Resolver:
                 raise
         ended = self.table.replace(task, replace(task, token=""))
         return ended or self.table.update(task.id, lambda now: replace(now, token="")) or task
-
-
-def _reasons(error: ClientError) -> list[str]:
-    """Why a transaction was cancelled, item by item.
-
-    Raises:
-        ClientError: it was not cancelled, but refused.
-    """
-    if error.response["Error"]["Code"] != "TransactionCanceledException":
-        raise error
-    reasons = error.response.get("CancellationReasons", [])
-    return [str(reason.get("Code", "None")) for reason in reasons] or [_BEATEN]
 
 
 def needs_resolving(task: Task) -> bool:
