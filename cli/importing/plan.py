@@ -14,7 +14,7 @@ from cli.importing import image_check, reading
 from cli.importing.image_check import ImageInfo
 from cli.importing.sources import REQUESTS_AT_ONCE, BucketSource, File, Listing, Source, UnreadableError
 from cli.output import CommandError
-from lambdas.domain.annotations import dataset, entries
+from lambdas.domain.annotations import entries
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox, Note, Problem, in_pixels
 from lambdas.domain.images.files import TAIL_BYTES, UnusableImageError
 from lambdas.domain.register.arrivals import ANNOTATIONS
@@ -110,7 +110,7 @@ def make(
     plan = Plan(source, name, detected.format, detected.why, doubt=detected.doubt, ignored=listing.others)
     plan.problems += listing.problems
     annotations = _Annotations(listing, plan)
-    for entry in dataset.read(source.annotations, detected, columns):
+    for entry in reading.events(source.annotations, detected, columns):
         without_split = isinstance(entry, ImageAnnotation) and not keep_split
         annotations.add(replace(entry, dataset_type="") if without_split else entry)
     # Other images may lie beside a single annotation file; only those that it names belong to it.

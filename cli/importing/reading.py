@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cli.output import CommandError
-from lambdas.domain.annotations import tables
+from lambdas.domain.annotations import dataset, image_references, tables
+from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.format_detection import (
     AmbiguousFormatError,
     DetectedFormat,
@@ -14,7 +15,9 @@ from lambdas.domain.annotations.format_detection import (
     detect_format,
 )
 from lambdas.domain.annotations.problems import AnnotationError
+from lambdas.domain.annotations.types import Event, ImageAnnotation, Note
 
+_FOR_TRAINING = image_references.validation_note(has_test=True)
 _SUFFIXES = {
     "coco": {".json"},
     "csv": {".csv", ".tsv"},
@@ -63,6 +66,20 @@ def _check_columns(path: Path, files: tuple[Path, ...], columns: Mapping[str, st
             "" if columns else "; if it is no table of annotations, choose --format folders or unlabelled"
         )
         raise CommandError(f"{errors[0]}{more}{others}", exit_code=2)
+
+
+def events(path: Path, detected: DetectedFormat, columns: Mapping[str, str] | None) -> list[Event]:
+    """What the annotations say.
+
+    They are read again if images to test with turn out to have no labels: then validation images test.
+    """
+    root = path if path.is_dir() else path.parent
+    first = list(dataset.read(path, detected, columns, folder=Folder(root)))
+    train = any(isinstance(event, Note) and event.detail.endswith(_FOR_TRAINING) for event in first)
+    labelled = (event for event in first if isinstance(event, ImageAnnotation) and event.kind)
+    if not train or any(event.dataset_type == "TEST" for event in labelled):
+        return first
+    return list(dataset.read(path, detected, columns, folder=Folder(root, without_test=True)))
 
 
 def _of_format(path: Path, format: str) -> DetectedFormat:

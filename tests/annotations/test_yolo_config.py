@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.annotations import yolo
+from lambdas.domain.annotations.format_detection import detect_format
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox, in_pixels
 from lambdas.domain.shared.annotation import RequestedDatasetType
 from tests.fixtures.datasets_on_disk import ReadEvents, collect, lines, touch, write
@@ -203,6 +204,97 @@ def test_sides_of_folders(tmp_path: Path, up: str, test: str, of_valid: str) -> 
     assert result.of("train/images/a.jpg").dataset_type == "TRAIN"
     assert result.of("valid/images/b.jpg").dataset_type == of_valid
     assert result.noted("validation images")
+
+
+def test_a_split_that_roboflow_names_and_does_not_have(tmp_path: Path) -> None:
+    config = "names: [a]\ntrain: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
+    write(tmp_path / "data.yaml", config)
+    result = read(touch(tmp_path, "train/images/a.jpg", "valid/images/b.jpg"))
+    assert result.problems == []
+    assert result.of("valid/images/b.jpg").dataset_type == "TEST"
+    assert result.noted("to test with: there are no others") and not result.noted("there are others")
+    assert result.noted("test is ../test/images, which is not there")
+
+
+@pytest.mark.parametrize("other", ["test.py", "tests/test_x.md", "test_notes.doc"])
+def test_programs_are_no_images_to_test_with(tmp_path: Path, other: str) -> None:
+    write(tmp_path / "data.yaml", "names: [a]\nval: valid/images\n")
+    result = read(touch(tmp_path, "train/images/a.jpg", "valid/images/b.jpg", other))
+    assert result.of("valid/images/b.jpg").dataset_type == "TEST"
+
+
+def test_folders_of_another_machine(tmp_path: Path) -> None:
+    write(tmp_path / "data.yaml", "names: [a]\ntrain: /content/set/one/images\nval: C:\\set\\two\n")
+    result = read(touch(tmp_path, "one/images/a.jpg", "two/b.jpg"))
+    assert {a.image: a.dataset_type for a in result.annotations} == {
+        "one/images/a.jpg": "TRAIN",
+        "two/b.jpg": "TEST",
+    }
+    assert result.problems == [] and result.noted("was read as two")
+
+
+# Darknet
+
+
+def darknet(
+    root: Path, data: str = "classes = 2\ntrain = /home/x/2007_train.txt\nvalid=2007_test.txt\n"
+) -> Path:
+    for number in range(3):
+        touch(root, f"VOC2007/JPEGImages/{number}.jpg")
+        write(root / f"VOC2007/labels/{number}.txt", GOOD)
+    write(root / "data/voc.names", "bolt\nnut\n")
+    write(root / "cfg/voc.data", data)
+    write(root / "2007_train.txt", "/home/x/VOC2007/JPEGImages/0.jpg\n/home/x/VOC2007/JPEGImages/1.jpg\n")
+    write(root / "2007_test.txt", "/home/x/VOC2007/JPEGImages/2.jpg\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "# x\nclasses= 2\ntrain  = /home/x/2007_train.txt\nvalid = 2007_test.txt\nnames = data/voc.names\n",
+        "nonsense",
+        "train = 2007_train.txt\ntest = 2007_test.txt\nnames = gone.names\nbackup = backup/\n",
+    ],
+)
+def test_darknets_own_layout(tmp_path: Path, data: str) -> None:
+    root = darknet(tmp_path, data)
+    assert detect_format(root).format == "yolo"
+    result = read(root)
+    assert result.problems == []
+    assert {a.image[-5:]: (a.boxes[0].label, a.dataset_type) for a in result.annotations} == {
+        "0.jpg": ("bolt", "TRAIN"),
+        "1.jpg": ("bolt", "TRAIN"),
+        "2.jpg": ("bolt", "TEST"),
+    }
+
+
+def test_cvats_yolo_with_subsets(tmp_path: Path) -> None:
+    for name in ("obj_train_data/a", "obj_train_data/deep/b", "obj_valid_data/a"):
+        write(touch(tmp_path, f"{name}.png") / f"{name}.txt", GOOD)
+    write(tmp_path / "obj.names", "bolt\nnut\n")
+    write(
+        tmp_path / "obj.data",
+        "classes = 2\ntrain = data/train.txt\nvalid = data/valid.txt\n"
+        "names = data/obj.names\nbackup = backup/\n",
+    )
+    write(tmp_path / "train.txt", "data/obj_train_data/a.png\ndata/obj_train_data/deep/b.png\n")
+    write(tmp_path / "valid.txt", "data/obj_valid_data/a.png\n")
+    result = read(tmp_path)
+    assert result.problems == []
+    assert {a.image: a.dataset_type for a in result.annotations} == {
+        "obj_train_data/a.png": "TRAIN",
+        "obj_train_data/deep/b.png": "TRAIN",
+        "obj_valid_data/a.png": "TEST",
+    }
+
+
+@settings(max_examples=30)
+@given(st.text("abtrainvalidnames.txt =\n/\\\0#", max_size=80))
+def test_whatever_darknets_configuration_says_nothing_is_raised(data: str) -> None:
+    with TemporaryDirectory() as folder:
+        result = read(darknet(Path(folder), data))
+        assert len(result.annotations) == 3
 
 
 def test_sides_of_lists(tmp_path: Path) -> None:

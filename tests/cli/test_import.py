@@ -169,6 +169,23 @@ def test_the_split_is_kept_or_ignored(cli: Cli, tmp_path: Path) -> None:
     assert sides == {"0": "TRAIN", "1": "TRAIN", "2": "TEST"}
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_validation_images_test_where_the_images_for_that_have_no_labels(
+    cli: Cli, tmp_path: Path, labelled: bool
+) -> None:
+    write_images(tmp_path / "set", ["train2017/0.jpg", "val2017/1.jpg", "test2017/2.jpg"])
+    for number, split in enumerate(("train", "val", "test")):
+        content = coco([f"{number}.jpg"])
+        if split == "test" and not labelled:
+            content = {"images": content["images"], "categories": content["categories"]}
+        name = f"instances_{split}2017.json" if labelled or split != "test" else "image_info_test2017.json"
+        (tmp_path / "set" / name).write_text(json.dumps(content))
+    document = cli.json("import", str(tmp_path / "set"), "--dry-run")
+    assert document["dataset_types"] == ({"TRAIN": 2, "TEST": 1} if labelled else {"TRAIN": 1, "TEST": 1})
+    told = "there are others to test with" if labelled else "there are no others"
+    assert any(told in decision for decision in document["decisions"])
+
+
 # Going on
 
 

@@ -15,6 +15,8 @@ from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 from lambdas.domain.shared.annotation import RequestedDatasetType
 
 ELSEWHERE = "images that are not where the annotations say, but one file has that name: it was taken"
+_ANNOTATIONS = frozenset((".json", ".jsonl", ".manifest", ".csv", ".tsv", ".xml", ".txt"))
+
 OTHER_CASE = "images whose names differ from the annotations' in upper and lower case"
 OTHER_SUFFIX = "images whose names differ from the annotations' in their extensions"
 
@@ -26,8 +28,13 @@ class Folder:
     Hidden files are left alone, and counted.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, *, without_test: bool = False) -> None:
+        """List a folder.
+
+        Args:
+            without_test: whether it has no images to test with, whatever files are called.
+        """
+        self.root, self.without_test = root, without_test
         self.images: dict[str, None] = {}
         self.others: list[str] = []
         self.problems: list[Problem] = []
@@ -40,7 +47,8 @@ class Folder:
         self._by_stem: dict[str, list[str]] = defaultdict(list)
         for image in self.images:
             self._by_stem[_stem(image)].append(image)
-        self.has_test = any(_has_test(image) for image in [*self.images, *self.others])
+        self.has_test_images = not without_test and any(map(_has_test, self.images))
+        self.has_test = self.has_test_images or (not without_test and any(map(_has_test, self.others)))
 
     def path(self, name: str) -> Path:
         return self.root / name
@@ -224,6 +232,9 @@ def _agreement(name: str, reference: str) -> int:
 
 
 def _has_test(name: str) -> bool:
+    """Whether a file is called like an image to test with, or like annotations of such."""
+    if not image_references.is_image(name) and _suffix(name) not in _ANNOTATIONS:
+        return False
     in_folder = any(image_references.split_of_word(part) == "TEST" for part in name.split("/")[:-1])
     return in_folder or (
         not image_references.is_image(name)

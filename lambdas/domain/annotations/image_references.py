@@ -122,6 +122,13 @@ def dataset_type_of_file_name(path: str, has_test: bool) -> RequestedDatasetType
     return candidates.pop() if len(candidates) == 1 else ""
 
 
+def split_of_file_name(path: str) -> Literal["", "TRAIN", "TEST", "VALIDATION"]:
+    """The split in a file's name, as in 2007_test.txt; only if there is just one."""
+    words = re.split(r"[^A-Za-z0-9]+", posixpath.splitext(posixpath.basename(path))[0])
+    splits = {split for word in words if (split := split_of_word(word))}
+    return splits.pop() if len(splits) == 1 else ""
+
+
 def dataset_type_of_annotation_file(path: Path, root: Path | None, has_test: bool) -> RequestedDatasetType:
     """The dataset type in an annotation file's name, else of its folders; without a root, of its own one."""
     inside = path.is_relative_to(root) if root else False

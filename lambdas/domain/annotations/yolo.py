@@ -24,6 +24,8 @@ from lambdas.domain.shared.annotation import Kind
 MAX_BYTES = 16 * 1024 * 1024
 LISTS = {"TRAIN": "train-images.txt", "TEST": "test-images.txt", "": "unassigned-images.txt"}
 """By split, the images that are written; called as the label file of no image is likely to be."""
+_IMAGE_FOLDERS = ("images", "JPEGImages")
+"""Instead of which label files are under labels: Ultralytics' and Darknet's."""
 BACKGROUND = "label files without lines were taken as images that nothing is on"
 POLYGON = "polygons were taken by their bounding boxes"
 POSE = "key points were left out, their boxes taken"
@@ -65,10 +67,16 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
 def label_files(image: str) -> tuple[str, ...]:
     """Where the boxes of an image may be."""
     text = PurePosixPath(image).with_suffix(".txt").as_posix()
-    before, images, after = f"/{text}".rpartition("/images/")
-    swapped = f"{before}/labels/{after}".lstrip("/") if images else text
     below = PurePosixPath(text)
-    return tuple(dict.fromkeys((swapped, text, (below.parent / "labels" / below.name).as_posix())))
+    swapped = [_swapped(text, folder) for folder in _IMAGE_FOLDERS]
+    beside = (below.parent / "labels" / below.name).as_posix()
+    return tuple(dict.fromkeys(name for name in (*swapped, text, beside) if name))
+
+
+def _swapped(text: str, folder: str) -> str:
+    """The file under labels instead of the folder; empty if it is not under the folder."""
+    before, inside, after = f"/{text}".rpartition(f"/{folder}/")
+    return f"{before}/labels/{after}".lstrip("/") if inside else ""
 
 
 def looks_like_labels(path: Path) -> bool:

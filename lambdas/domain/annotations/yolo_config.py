@@ -1,9 +1,13 @@
-"""The data.yaml of a YOLO dataset: the classes' names, and which images are of which split."""
+"""What a YOLO dataset says of itself: the classes' names, and which images are of which split.
+
+Ultralytics' data.yaml says it, https://docs.ultralytics.com/datasets/detect/ , or Darknet's obj.data beside a
+list of names, which CVAT writes too: https://docs.cvat.ai/docs/dataset_management/formats/format-yolo .
+"""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,8 @@ from lambdas.domain.shared.annotation import RequestedDatasetType
 CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 NAMES = ("classes.txt", "obj.names", "classes.names")
 MAX_BYTES = 4 * 1024 * 1024
+_MAX_DATA_BYTES = 64 * 1024
+_DATA_KEYS = frozenset(("train", "valid", "names", "test"))
 MAX_CLASSES = 1_000_000
 _SPLITS = ("test", "train", "val")
 """In order of precedence: some sets validate with what they train or test with."""
@@ -59,14 +65,17 @@ def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
     Args:
         name: of the file; found if empty.
     """
-    config = Config(has_test=folder.has_test)
+    config = Config(has_test=folder.has_test_images)
     candidates = [name] if name else _candidates(folder)
     for file in candidates[1:]:
         yield Note(file, f"left alone: {candidates[0]} was taken")
+    names = ""
     if candidates:
         yield from _read_yaml(folder, candidates[0], config)
+    else:
+        names = yield from _read_darknet(folder, config)
     if not config.labels:
-        yield from _read_names(folder, config)
+        yield from _read_names(folder, names, config)
     return config
 
 
@@ -125,16 +134,27 @@ def _read_yaml(folder: Folder, file: str, config: Config) -> Iterator[Event]:
     match document.get("kpt_shape"):
         case [int(points), int(values)]:
             config.key_point_values = points * values
-    config.has_test = config.has_test or bool(document.get("test"))
     start = yield from _start(folder, file, document.get("path"))
-    if document.get("val"):
-        yield Note(file, image_references.validation_note(config.has_test))
+    yield from _splits(folder, file, start, {key: document.get(key) for key in _SPLITS}, config)
+
+
+def _splits(
+    folder: Folder, file: str, start: str, given: Mapping[str, Any], config: Config
+) -> Iterator[Event]:
+    """Read which images are of which split: those for tests first, for on them hangs what the others are."""
     for key in _SPLITS:
-        entries = document.get(key)
+        entries = given.get(key)
         for entry in entries if isinstance(entries, list) else [entries]:
             if entry not in (None, ""):
                 dataset_type = image_references.dataset_type_of_word(key, config.has_test)
-                yield from _split(folder, _Entry(file, start, entry, dataset_type), config)
+                yield from _split(folder, _Entry(file, start, key, entry, dataset_type), config)
+        if key == "test" and not folder.without_test:
+            in_folders = any(
+                image.startswith(below) for below, _ in config.folders for image in folder.images
+            )
+            config.has_test = config.has_test or bool(config.images) or in_folders
+        if key == "val" and entries:
+            yield Note(file, image_references.validation_note(config.has_test))
 
 
 def _names(file: str, names: Any, config: Config) -> Iterator[Problem]:
@@ -184,10 +204,11 @@ def _start(folder: Folder, file: str, path: Any) -> Generator[Event, None, str]:
 
 @dataclass(frozen=True)
 class _Entry:
-    """What data.yaml says about one split: a folder, or a list of images."""
+    """What the configuration says about one split: a folder, or a list of images."""
 
     file: str
     start: str
+    key: str
     given: Any
     dataset_type: RequestedDatasetType
 
@@ -199,12 +220,17 @@ def _split(folder: Folder, entry: _Entry, config: Config) -> Iterator[Event]:
     path = posixpath.normpath(entry.given.replace("\\", "/"))
     whole = posixpath.normpath(posixpath.join(entry.start, path))
     name = _inside(folder, whole)
-    if name is None and path.startswith("../"):
-        # Roboflow writes ../train/images for train/images.
-        name = _inside(folder, posixpath.join(entry.start, path.replace("../", "")))
+    if name is None:
+        # Roboflow writes ../train/images for train/images, others the folders of their own machine.
+        name = _by_its_end(folder, entry.start, path)
         if name is not None:
             yield Note(entry.file, f"{entry.given[:200]} was read as {name}")
-    if name is None:
+    if name is None and entry.key != "train":
+        # Roboflow names all three whether they are there or not.
+        yield Note(
+            entry.file, f"{entry.key} is {entry.given[:200]}, which is not there: no image is taken for it"
+        )
+    elif name is None:
         reason = "leaves_folder" if whole.startswith(("../", "/")) else "path_missing"
         detail = f"{entry.given[:200]} is not in the dataset's folder: correct it, or move it"
         yield Problem(entry.file, 0, reason, detail)
@@ -213,6 +239,17 @@ def _split(folder: Folder, entry: _Entry, config: Config) -> Iterator[Event]:
         yield from _listed(folder, name, entry, config)
     else:
         config.folders.append((f"{name}/" if name else "", entry.dataset_type))
+
+
+def _by_its_end(folder: Folder, start: str, path: str) -> str | None:
+    """The file or folder of the dataset that a path of another machine ends like; None if there is none."""
+    parts = [part for part in path.split("/") if part not in ("", "..")]
+    for number in range(len(parts)):
+        end = "/".join(parts[number:])
+        for name in (posixpath.join(start, end), end):
+            if _inside(folder, name):
+                return posixpath.normpath(name)
+    return None
 
 
 def _inside(folder: Folder, name: str) -> str | None:
@@ -238,9 +275,76 @@ def _listed(folder: Folder, file: str, entry: _Entry, config: Config) -> Iterato
                 yield error.problem(file, number, line.strip()[:200])
 
 
-def _read_names(folder: Folder, config: Config) -> Iterator[Event]:
-    """Read the names of the classes from a list, a line each."""
-    lists = [name for name in folder.others if posixpath.basename(name).lower() in NAMES]
+# Darknet
+
+
+def _read_darknet(folder: Folder, config: Config) -> Generator[Event, None, str]:
+    """Read Darknet's configuration, and return the list of names that it says; empty if it says none."""
+    data = [(name, keys) for name in folder.others if (keys := _data_keys(folder, name))]
+    data.sort(key=lambda pair: (pair[0].count("/"), pair[0]))
+    for file, _ in data[1:]:
+        yield Note(file, f"left alone: {data[0][0]} was taken")
+    if not data:
+        yield from _listed_splits(folder, config)
+        return ""
+    file, keys = data[0]
+    given = {"train": keys.get("train"), "val": keys.get("valid"), "test": keys.get("test")}
+    known = {key: _file_named(folder, path) or path for key, path in given.items() if path}
+    # Paths in it are seen from where Darknet runs, which is not said.
+    yield from _splits(folder, file, "", known, config)
+    names = _file_named(folder, keys.get("names", ""))
+    if keys.get("names") and not names:
+        yield Note(file, f"names is {keys['names'][:200]}, which is not there")
+    return names
+
+
+def _data_keys(folder: Folder, name: str) -> dict[str, str]:
+    """What a file such as obj.data says, a key and a value in each line; empty if it is none."""
+    path = folder.path(name)
+    if path.suffix.lower() != ".data" or path.stat().st_size > _MAX_DATA_BYTES:
+        return {}
+    lines = path.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
+    pairs = [line.partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#")]
+    keys = {key.strip().lower(): value.strip() for key, _, value in pairs}
+    return keys if keys.keys() & _DATA_KEYS else {}
+
+
+def _file_named(folder: Folder, path: str) -> str:
+    """The one file of the dataset that a path of another machine ends like; empty if there is none."""
+    parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    for number in range(len(parts)):
+        end = "/".join(parts[number:])
+        matches = [name for name in folder.others if f"/{name}".endswith(f"/{end}")]
+        if matches:
+            return matches[0] if len(matches) == 1 else ""
+    return ""
+
+
+def _listed_splits(folder: Folder, config: Config) -> Iterator[Event]:
+    """Read lists of images that are called like splits, as train.txt or 2007_test.txt."""
+    given: dict[str, list[str]] = {}
+    for name in folder.others:
+        split = image_references.split_of_file_name(name)
+        if split and name.lower().endswith(".txt") and _names_images(folder.path(name)):
+            key = {"TRAIN": "train", "TEST": "test", "VALIDATION": "val"}[split]
+            given.setdefault(key, []).append(name)
+    yield from _splits(folder, "", "", given, config)
+
+
+def _names_images(path: Path) -> bool:
+    with path.open("rb") as file:
+        first = file.read(4096).decode("utf-8-sig", errors="replace").split("\n")[0].strip()
+    return image_references.is_image(first)
+
+
+def _read_names(folder: Folder, name: str, config: Config) -> Iterator[Event]:
+    """Read the names of the classes from a list, a line each.
+
+    Args:
+        name: of the list; found if empty.
+    """
+    usual = [name for name in folder.others if posixpath.basename(name).lower() in NAMES]
+    lists = [name] if name else usual or [name for name in folder.others if name.lower().endswith(".names")]
     if not lists:
         detail = f"nothing names the classes: add {CONFIGS[0]} with names, or {NAMES[0]} with a name a line"
         yield Problem("", 0, "no_names", detail)
