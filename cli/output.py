@@ -7,9 +7,10 @@ import os
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPE_WIDTH = 200
 """Columns where there is no terminal: a file or another program has room."""
@@ -35,6 +36,8 @@ class Output:
     @cached_property
     def console(self) -> Console:
         """The console for everything that is not the JSON document."""
+        from rich.console import Console
+
         console = Console(stderr=self.as_json, highlight=False)
         if not console.is_terminal and "COLUMNS" not in os.environ:
             console.width = PIPE_WIDTH
@@ -48,5 +51,7 @@ class Output:
         """Report an error on stderr, and in JSON if that was asked for."""
         if self.as_json:
             self.document({"error": message})
+        from rich.console import Console
+
         console = Console(stderr=True, highlight=False)
         console.print(f"labelloop: {message}", style="red", markup=False, soft_wrap=True)

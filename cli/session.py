@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import typer
-from botocore.exceptions import BotoCoreError, ClientError
-from typer.core import TyperGroup
+import click
 
 from cli.output import CommandError, Output
 
@@ -16,16 +15,9 @@ if TYPE_CHECKING:
     from cli.deployment import Deployment
 
 T = TypeVar("T")
+Function = Callable[..., None]
 
-Name = Annotated[
-    str | None,
-    typer.Option(
-        "--name",
-        "-n",
-        help="Name of the deployment. Without it, LABELLOOP_NAME says which; without that, labelloop.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 INTERRUPTED = 130
 """Exit code of a command that was stopped with Ctrl-C, as shells have it: 128 and the signal's number."""
@@ -50,6 +42,8 @@ class Session:
 
     def wait_for(self, message: str, fetch: Callable[[], T]) -> T:
         """What `fetch` returns. Until then a terminal shows the message with a spinner."""
+        if not self.out.console.is_terminal:
+            return fetch()
         with self.out.console.status(message):
             return fetch()
 
@@ -65,7 +59,7 @@ class Session:
         """
         if self.out.as_json or not is_terminal():
             raise CommandError(f"{question} Nobody could be asked, so {refused}: give --yes", exit_code=2)
-        if not typer.confirm(question):
+        if not click.confirm(question):
             raise CommandError(refused, exit_code=2)
 
     def print_result(self, document: Any, show: Callable[[], None]) -> None:
@@ -76,34 +70,78 @@ class Session:
             show()
 
 
-def is_terminal() -> bool:
-    """Whether somebody can be asked."""
-    return sys.stdin.isatty()
+class Group(click.Group):
+    """A group of commands, listed in the order in which they are defined."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The group of all commands. It reports expected errors in one line, without a traceback."""
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except CommandError as error:
             self._fail(ctx, str(error), error.exit_code)
-        except (ClientError, BotoCoreError) as error:
-            from cli.deployment import explain
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if message := _explained(error):
+                self._fail(ctx, message)
+            raise
 
-            self._fail(ctx, explain(error))
-
-    def _fail(self, ctx: Any, message: str, exit_code: int = 1) -> NoReturn:
+    def _fail(self, ctx: click.Context, message: str, exit_code: int = 1) -> NoReturn:
         session = ctx.find_object(Session)
         (session.out if session else Output()).fail(message)
-        raise typer.Exit(exit_code)
+        raise click.exceptions.Exit(exit_code)
 
 
-def open_session(context: typer.Context, name: str | None, as_json: bool) -> Session:
-    """The session of a command. Options after the command override those before it."""
-    before: Session = context.obj
-    session = Session(name or before.name, as_json or before.out.as_json)
-    # The group reports errors, and it has the outer context.
-    context.find_root().obj = session
-    return session
+def command(group: click.Group, name: str) -> Callable[[Function], click.Command]:
+    """Make a function a command, with the shared options. It is called with the session and its own options.
+
+    The session is that of the call: options after the command override those before it.
+    """
+
+    def made(function: Function) -> click.Command:
+        def run(context: click.Context, /, name: str | None, as_json: bool, **options: Any) -> None:
+            before: Session = context.obj
+            session = Session(name or before.name, as_json or before.out.as_json)
+            # The group reports errors, and it has the outer context.
+            context.find_root().obj = session
+            function(session, **options)
+
+        added = group.command(name, context_settings=CONTEXT)(
+            update_wrapper(click.pass_context(run), function)
+        )
+        added.params += _shared_options()
+        return added
+
+    return made
+
+
+def _shared_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--name", "-n"],
+            help="Name of the deployment. Without it, LABELLOOP_NAME says which; without that, labelloop.",
+        ),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document and nothing else."),
+    ]
+
+
+def _explained(error: Exception) -> str:
+    """What an error of AWS means; empty of any other, which is a fault of the program."""
+    if "botocore" not in sys.modules:
+        return ""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from cli.deployment import explain
+
+    return explain(error) if isinstance(error, BotoCoreError | ClientError) else ""
+
+
+def is_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()

@@ -6,9 +6,8 @@ import os
 import sys
 import time
 import webbrowser
-from typing import Annotated
 
-import typer
+import click
 from rich.console import Console
 
 from local import embedded, people
@@ -17,18 +16,19 @@ from local.embedded import EmbeddedStackError, Running
 PEOPLE = {"reviewer": "reviewers", "admin": "administrators"}
 """Who can sign in at the embedded stack's console, and their groups."""
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console(highlight=False)
 
 
+@click.group(no_args_is_help=True, help=__doc__)
+def app() -> None:
+    pass
+
+
 @app.command()
-def up(
-    port: Annotated[
-        int | None, typer.Option(help="Port to serve on; the first free one from 4566 if not given.")
-    ] = None,
-    keep: Annotated[bool, typer.Option(help="Go on with the state of the last run.")] = False,
-    name: Annotated[str, typer.Option(help="Name of the deployment.")] = "labelloop",
-) -> None:
+@click.option("--port", type=int, help="Port to serve on; the first free one from 4566 if not given.")
+@click.option("--keep", is_flag=True, help="Go on with the state of the last run.")
+@click.option("--name", default="labelloop", show_default=True, help="Name of the deployment.")
+def up(port: int | None, keep: bool, name: str) -> None:
     """Start the embedded stack and deploy LabelLoop into it."""
     began = time.monotonic()
     with console.status("Starting MiniStack and the Custom Labels engine"):
@@ -58,7 +58,7 @@ def status() -> None:
     stack = embedded.running()
     if stack is None:
         console.print("The embedded stack is down; `make up` starts it")
-        raise typer.Exit(1)
+        raise click.exceptions.Exit(1)
     console.print(f"Up at {stack.endpoint}, process {stack.pid}")
 
 
@@ -94,9 +94,7 @@ def _console(stack: Running, name: str) -> None:
 
 if __name__ == "__main__":
     try:
-        app(standalone_mode=False)
+        app()
     except EmbeddedStackError as error:
         console.print(f"[red]{error}[/red]")
         sys.exit(1)
-    except typer.Exit as finished:
-        sys.exit(finished.exit_code)

@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from cli.main import app
 from lambdas.domain.catalogue import pending

@@ -75,7 +75,7 @@ def test_a_snapshot_comes_back_as_it_was(cli: Cli, tmp_path: Path) -> None:
     snapshot = snapshots.make(cli.catalogue, cli.s3, BUCKET)
     before = content(planned(tmp_path / "set"))
     sha256 = next(iter(before))
-    cli.json("images", "relabel", sha256, "--label", "other")
+    cli.json("images", "relabel", sha256, "--label", "other", "--yes")
     document = cli.json("export", str(tmp_path / "out"), "--snapshot", snapshot.id)
     assert document["images"] == {"TRAIN": snapshot.train_images, "TEST": snapshot.test_images}
     assert content(planned(tmp_path / "out")) == before
@@ -99,7 +99,7 @@ def test_image_level_labels_come_back_as_a_manifest(cli: Cli, tmp_path: Path) ->
 def test_formats_of_boxes_refuse_image_level_labels_before_anything_is_downloaded(
     cli: Cli, tmp_path: Path, format: str
 ) -> None:
-    write_images(tmp_path / "set", ["bolt/a.jpg"])
+    write_images(tmp_path / "set", ["bolt/a.jpg", "nut/b.jpg"])
     bring_in(cli, tmp_path / "set")
     error = cli.json("export", str(tmp_path / "out"), "--format", format, exit_code=2)["error"]
     assert "--format manifest" in error

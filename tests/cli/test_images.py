@@ -115,7 +115,7 @@ def test_show_saves_the_picture_with_its_boxes(
     original = Image.open(filled_picture(filled, sha256)).convert("RGB")
     assert drawn.tobytes() != original.tobytes()
     opened: list[str] = []
-    monkeypatch.setattr("typer.launch", opened.append)
+    monkeypatch.setattr("click.launch", opened.append)
     shown = filled("images", "show", sha256, "--open")
     assert shown.exit_code == 0 and opened[0] in shown.stdout.replace("\n", "")
     (tmp_path / "file").write_text("")
@@ -222,11 +222,11 @@ def test_relabel_asks_before_boxes_are_lost_or_a_label_is_new(
     assert "--yes" in error and all(doubt in error for doubt in doubts)
     asked: list[str] = []
     monkeypatch.setattr("cli.session.is_terminal", lambda: True)
-    monkeypatch.setattr("typer.confirm", lambda question: bool(asked.append(question)))
+    monkeypatch.setattr("click.confirm", lambda question: bool(asked.append(question)))
     refused = filled(*given)
     assert refused.exit_code == 2 and "not relabelled" in refused.stderr and len(asked) == 1
     assert catalogued(filled)[image] == before
-    monkeypatch.setattr("typer.confirm", lambda question: True)
+    monkeypatch.setattr("click.confirm", lambda question: True)
     assert filled(*given).exit_code == 0
     assert catalogued(filled)[image]["labels"] == [label]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
+from click.testing import CliRunner, Result
 from moto import mock_aws
-from typer.testing import CliRunner, Result
 
 from cli.deployment import Deployment
 from cli.main import app
@@ -48,7 +48,7 @@ def test_somebody_gets_a_password_for_the_first_time(pool: str) -> None:
 def test_somebody_with_an_address_is_invited(pool: str) -> None:
     output = run("add", "ann", "--email", "ann@example.com", "--admin").stdout
     assert ADDRESS in output
-    assert "an invitation was sent to ann@example.com" in output
+    assert "An invitation was sent to ann@example.com" in output
     (user,) = json.loads(run("list", "--json").stdout)
     assert (user["user"], user["groups"], user["email"]) == ("ann", ["administrators"], "ann@example.com")
 

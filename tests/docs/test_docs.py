@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer.main
 
 from cli import main as cli
 from docs import pictures
@@ -66,7 +65,7 @@ def test_files_that_are_named_are_there(document: Path) -> None:
 def _commands() -> set[str]:
     """Every command of labelloop, those of groups with their group: status, images, images find."""
     names = set()
-    for name, command in typer.main.get_command(cli.app).commands.items():  # pyrefly: ignore[missing-attribute]
+    for name, command in cli.app.commands.items():
         names |= {name, *(f"{name} {subcommand}" for subcommand in getattr(command, "commands", ()))}
     return names
 
