@@ -204,3 +204,26 @@ def test_labels_beside_the_images_and_the_configuration_by_itself(tmp_path: Path
     write(tmp_path / "train" / "a.txt", GOOD)
     for result in (read(tmp_path), collect(yolo.read(tmp_path / "custom.yaml"))):
         assert (result.of("train/a.JPG").dataset_type, len(result.of("train/a.JPG").boxes)) == ("TRAIN", 1)
+
+
+def test_label_files_whose_names_are_written_in_another_way(tmp_path: Path) -> None:
+    touch(tmp_path, "images/e\u0301t\u00e9 1.png", "images/a.png", "images/b c.png", "images/b%20c.png")
+    write(tmp_path / "classes.txt", "bolt\nnut\n")
+    for name in ("%C3%A9t%C3%A9%201", "a", "b%20c"):
+        write(tmp_path / "labels" / f"{name}.txt", lines(GOOD))
+    result = read(tmp_path)
+    assert {each.image: bool(each.boxes) for each in result.annotations} == {
+        "images/e\u0301t\u00e9 1.png": True,
+        "images/a.png": True,
+        "images/b c.png": False,
+        "images/b%20c.png": True,
+    }
+    assert (result.problems, result.noted(yolo.ALIKE)) == ([], True)
+
+
+def test_a_label_file_that_may_be_of_two_images(tmp_path: Path) -> None:
+    touch(tmp_path, "\u00e9.png", "e\u0301.png")
+    write(tmp_path / "classes.txt", "bolt\nnut\n")
+    write(tmp_path / "%C3%A9.txt", lines(GOOD))
+    result = read(tmp_path)
+    assert (result.reasons, {each.kind for each in result.annotations}) == ({"image_missing": 1}, {None})

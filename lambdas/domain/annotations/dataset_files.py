@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import posixpath
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 
@@ -15,10 +17,15 @@ from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 from lambdas.domain.shared.annotation import RequestedDatasetType
 
 ELSEWHERE = "images that are not where the annotations say, but one file has that name: it was taken"
-_ANNOTATIONS = frozenset((".json", ".jsonl", ".manifest", ".csv", ".tsv", ".xml", ".txt"))
-
+OTHER_FORM = "images whose names differ from the annotations' in Unicode's normal form"
+ENCODED = "images whose names differ from the annotations' in percent-encoding"
+BACKSLASHES = "images with backslashes in their names, as some programs unpack archives"
+UPLOADED = (
+    "images were taken for those that Label Studio put eight digits in front of when they were uploaded"
+)
 OTHER_CASE = "images whose names differ from the annotations' in upper and lower case"
 OTHER_SUFFIX = "images whose names differ from the annotations' in their extensions"
+_ANNOTATIONS = frozenset((".json", ".jsonl", ".manifest", ".csv", ".tsv", ".xml", ".txt"))
 
 
 class Folder:
@@ -45,8 +52,10 @@ class Folder:
         self.images = dict.fromkeys(sorted(self.images))
         self.others.sort()
         self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._by_meaning: dict[str, list[str]] = defaultdict(list)
         for image in self.images:
             self._by_stem[_stem(image)].append(image)
+            self._by_meaning[_stem(image_references.meaning(image))].append(image)
         self.has_test_images = not without_test and any(map(_has_test, self.images))
         self.has_test = self.has_test_images or (not without_test and any(map(_has_test, self.others)))
 
@@ -86,8 +95,9 @@ class Folder:
             return self._of_bucket(reference, annotation, dataset_type)
         exact = self._exact(reference, annotation)
         name = exact or self._like(reference, annotation, dataset_type, other_suffix)
-        before = self._named.setdefault(name, reference.lower())
-        if not exact and before != reference.lower():
+        meaning = image_references.meaning(reference)
+        before = self._named.setdefault(name, meaning)
+        if not exact and before != meaning:
             raise AnnotationError(
                 "ambiguous_name", f"{name} was taken for {before}, {reference} is not there"
             )
@@ -122,49 +132,77 @@ class Folder:
         yield from self.notes.collected()
 
     def _exact(self, reference: str, annotation: str) -> str:
-        # Joining leaves an absolute path as it is.
-        beside = posixpath.normpath(posixpath.join(posixpath.dirname(annotation), reference))
-        for name in (beside, reference):
-            if name in self.images:
-                return name
-        if beside.startswith("../"):
-            raise AnnotationError(
-                "leaves_folder", f"{reference} is outside of the dataset's folder: move it inside"
-            )
-        return ""
+        return next((name for name in (_beside(reference, annotation), reference) if name in self.images), "")
 
     def _like(
         self, reference: str, annotation: str, dataset_type: RequestedDatasetType, other_suffix: bool
     ) -> str:
         """The one image whose path agrees with the reference as far as both go."""
-        same = self._by_stem.get(_stem(reference), [])
-        if not other_suffix and image_references.is_image(reference):
-            same = [name for name in same if _suffix(name) == _suffix(reference)]
-        closest = _closest(same, reference, posixpath.dirname(annotation))
+        closest = _closest(self._alike(reference, other_suffix), reference, posixpath.dirname(annotation))
         if len(closest) > 1:
             split = image_references.split_of_name(annotation) or dataset_type
             closest = [name for name in closest if image_references.split_of_name(name) == split] or closest
+        outside = _beside(reference, annotation).startswith("../")
+        if not closest and outside:
+            raise AnnotationError(
+                "leaves_folder", f"{reference} is outside of the dataset's folder: move it inside"
+            )
         if not closest:
             raise AnnotationError("image_missing", f"{reference} is not there: put it beside its annotations")
         if len(closest) > 1:
             shown = ", ".join(closest[:3])
             raise AnnotationError("ambiguous_name", f"{reference} may be any of {shown}: name it in full")
-        shorter = min(closest[0].count("/"), reference.count("/"))
-        # Folders of another machine mean nothing here; those of the dataset do.
-        if _agreement(closest[0], reference) < shorter and not image_references.is_absolute(reference):
+        elsewhere = outside or image_references.is_absolute(reference)
+        if not _may_be(closest[0], reference, elsewhere):
             raise AnnotationError(
                 "image_missing", f"{reference} is not there, but {closest[0]} is: correct one of them"
             )
         return closest[0]
 
+    def _alike(self, reference: str, other_suffix: bool) -> list[str]:
+        """The images whose names, without their folders, mean the same as the reference's."""
+        meant = image_references.meaning(reference)
+        for names in (
+            self._by_stem.get(_stem(reference), []),
+            self._by_meaning.get(_stem(meant), []),
+            self._uploaded.get(image_references.before_upload(reference), []),
+        ):
+            if other_suffix or not image_references.is_image(meant):
+                alike = names
+            else:
+                alike = [name for name in names if _suffix(name) == _suffix(meant)]
+            if alike:
+                return alike
+        return []
+
+    @cached_property
+    def _uploaded(self) -> dict[str, list[str]]:
+        """The images by what Label Studio would call them."""
+        names: dict[str, list[str]] = defaultdict(list)
+        for image in self.images:
+            names[image_references.as_uploaded(image)].append(image)
+        return names
+
+    def other(self, name: str) -> str:
+        """The file, other than an image, that a name means; empty if there is none, or may be several."""
+        if name in self._other_names:
+            return name
+        names = self._others_by_meaning.get(image_references.meaning(name), [])
+        return names[0] if len(names) == 1 else ""
+
+    @cached_property
+    def _other_names(self) -> frozenset[str]:
+        return frozenset(self.others)
+
+    @cached_property
+    def _others_by_meaning(self) -> dict[str, list[str]]:
+        names: dict[str, list[str]] = defaultdict(list)
+        for other in self.others:
+            names[image_references.meaning(other)].append(other)
+        return names
+
     def _add_note(self, name: str, reference: str) -> None:
-        shown, given = posixpath.basename(name), posixpath.basename(reference)
-        if _suffix(shown) != _suffix(given):
-            self.notes.add("", OTHER_SUFFIX)
-        elif shown != given:
-            self.notes.add("", OTHER_CASE)
-        elif not f"/{name}".endswith(f"/{reference}"):
-            self.notes.add("", ELSEWHERE)
+        self.notes.add("", _difference(name, reference))
 
     def _walk(self, folder: Path, inside: set[Path]) -> None:
         """Add the files of a folder.
@@ -225,9 +263,44 @@ def _closest(names: list[str], reference: str, folder: str) -> list[str]:
     return exact or closest
 
 
+def _difference(name: str, reference: str) -> str:
+    """The note on how an image's name differs from the reference that was taken for it."""
+    shown, given = posixpath.basename(name), posixpath.basename(reference)
+    if "\\" in shown:
+        return BACKSLASHES
+    if image_references.as_uploaded(shown) == image_references.before_upload(given):
+        return UPLOADED
+    if _suffix(shown) != _suffix(image_references.decoded(given)):
+        return OTHER_SUFFIX
+    if image_references.literal(shown) != image_references.literal(given):
+        return ENCODED
+    if unicodedata.normalize("NFC", shown) != unicodedata.normalize("NFC", given):
+        return OTHER_CASE
+    return OTHER_FORM if shown != given else ELSEWHERE
+
+
+def _beside(reference: str, annotation: str) -> str:
+    """A path as seen from the folder; an absolute one stays so."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(annotation), reference))
+
+
+def _may_be(name: str, reference: str, elsewhere: bool) -> bool:
+    """Whether an image's folders speak against its being meant.
+
+    Args:
+        elsewhere: whether the reference names folders of another machine. These mean nothing here, but for
+            those of a split; those of the dataset do.
+    """
+    if elsewhere:
+        splits = {image_references.split_of_name(path) for path in (name, reference)} - {""}
+        return len(splits) < 2
+    return _agreement(name, reference) >= min(name.count("/"), reference.count("/"))
+
+
 def _agreement(name: str, reference: str) -> int:
     """How many of the two paths' last folders are the same."""
-    pairs = zip(name.lower().split("/")[-2::-1], reference.lower().split("/")[-2::-1], strict=False)
+    parts = [image_references.meaning(path).split("/")[-2::-1] for path in (name, reference)]
+    pairs = zip(*parts, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
@@ -244,7 +317,7 @@ def _has_test(name: str) -> bool:
 
 def _stem(name: str) -> str:
     base = posixpath.basename(name)
-    return (posixpath.splitext(base)[0] if image_references.is_image(base) else base).lower()
+    return image_references.literal(posixpath.splitext(base)[0] if image_references.is_image(base) else base)
 
 
 def _suffix(name: str) -> str:

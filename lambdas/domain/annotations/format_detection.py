@@ -222,6 +222,5 @@ _ANNOTATIONS = frozenset(_TESTS) - {".yaml", ".yml"}
 
 def _yolo_labels(folder: Folder) -> list[str]:
     """The label files of images; empty if none looks like one."""
-    others = set(folder.others)
-    files = [name for image in folder.images for name in yolo.label_files(image) if name in others]
+    files = list(yolo.files_of_images(folder).values())
     return files if any(yolo.looks_like_labels(folder.path(name)) for name in files) else []

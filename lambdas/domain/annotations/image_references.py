@@ -1,4 +1,8 @@
-"""Image references: how annotations name images, and which split of a dataset a name stands for.
+"""Image references: how annotations name images, which names mean the same, and what split a name is of.
+
+Tools write one name in several ways: letters with accents as one character or as two (Unicode's normal forms;
+macOS unpacks archives into the second), as in an address of the web (%20), with backslashes, in another case,
+with all folders of another machine in front, or with eight digits of their own (Label Studio's uploads).
 
 A split is what the foreign dataset has: training, validation or test. LabelLoop has two datasets, TRAIN and
 TEST; which one an image asks for is its dataset type.
@@ -8,8 +12,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from pathlib import Path
 from typing import Literal
+from urllib.parse import parse_qsl, unquote
 
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.shared.annotation import RequestedDatasetType
@@ -24,9 +30,15 @@ OTHER_IMAGES = frozenset(
 WINDOWS = "paths with backslashes were read as paths with slashes"
 ABSOLUTE = "absolute paths: the images are looked for by their names"
 
+WEB = "addresses of the web: the images are looked for by their names"
+
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _DRIVE = re.compile(r"[A-Za-z]:")
+_UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts in front of the names of files that are uploaded to it."""
+_NOT_UPLOADED = re.compile(r"[^-\w.]")
+"""Characters that it leaves out of them."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _SPLITS: dict[str, Literal["TRAIN", "TEST", "VALIDATION"]] = {
@@ -66,6 +78,43 @@ def clean(given: object, file: str, notes: NoteCounter) -> str:
     if scheme := _SCHEME.match(text):
         return _of_scheme(text, scheme[1].lower(), shown, file, notes)
     return _path(text, shown, file, notes)
+
+
+def literal(name: str) -> str:
+    """A name that is the same for all that differ in case and in Unicode's normal form only."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+
+
+def meaning(name: str) -> str:
+    """A name that is the same for all that mean the same file.
+
+    As `literal`, and without percent-encoding and backslashes. A file of literally that name comes first; two
+    others of one meaning cannot be told apart.
+    """
+    return literal(decoded(name).replace("\\", "/"))
+
+
+def decoded(name: str) -> str:
+    """A name without percent-encoding, once; the name itself if it has none that is UTF-8."""
+    try:
+        return unquote(name, errors="strict") if "%" in name else name
+    except UnicodeDecodeError:
+        return name
+
+
+def before_upload(name: str) -> str:
+    """A name without what Label Studio puts in front of those of uploads, to be compared with `as_uploaded`.
+
+    Empty if there is nothing of that kind.
+    """
+    base = posixpath.basename(decoded(name))
+    without = _UPLOAD.sub("", base, count=1) if _UPLOAD.match(base) else ""
+    return literal(without)
+
+
+def as_uploaded(name: str) -> str:
+    """What Label Studio makes of a file's name, but for the digits in front."""
+    return literal(_NOT_UPLOADED.sub("", posixpath.basename(name).replace(" ", "_")))
 
 
 def is_absolute(reference: str) -> bool:
@@ -167,12 +216,32 @@ def _of_scheme(text: str, scheme: str, shown: str, file: str, notes: NoteCounter
         if not _S3.fullmatch(text):
             raise AnnotationError("bad_path", f"{shown} has to read s3://bucket/key")
         return text
+    rest = text.partition("://")[2].lstrip("/")
     if scheme in ("gs", "file"):
-        return _path("/" + text.partition("://")[2].lstrip("/"), shown, file, notes)
+        return _path("/" + rest, shown, file, notes)
+    if scheme in ("http", "https"):
+        path = _of_web(rest)
+        if is_image(path):
+            notes.add(file, WEB)
+            return _path(f"/{path.lstrip('/')}", shown, file, NoteCounter())
     raise AnnotationError("remote_image", f"{shown} is not a file: download it, and name the file")
 
 
+def _of_web(rest: str) -> str:
+    """The path in an address, or in Label Studio's query for a file of its machine (?d=)."""
+    path, _, query = rest.partition("#")[0].partition("?")
+    local = dict(parse_qsl(query)).get("d", "")
+    return local or decoded(path)
+
+
+def _of_label_studio(text: str) -> str:
+    """The path in Label Studio's address of a file of its machine; any other text as it is."""
+    _, local, path = text.partition("/data/local-files/?d=")
+    return f"/{decoded(path)}" if local else text
+
+
 def _path(text: str, shown: str, file: str, notes: NoteCounter) -> str:
+    text = _of_label_studio(text)
     path = posixpath.normpath(text.replace("\\", "/"))
     if len(path.encode()) > MAX_KEY_BYTES:
         raise AnnotationError(

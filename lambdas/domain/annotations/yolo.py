@@ -6,7 +6,8 @@ corners of a polygon. The text file lies beside the image, or under labels/ wher
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +28,7 @@ LISTS = {"TRAIN": "train-images.txt", "TEST": "test-images.txt", "": "unassigned
 _IMAGE_FOLDERS = ("images", "JPEGImages")
 """Instead of which label files are under labels: Ultralytics' and Darknet's."""
 BACKGROUND = "label files without lines were taken as images that nothing is on"
+ALIKE = "label files whose names mean the same as the images', but are written in another way"
 POLYGON = "polygons were taken by their bounding boxes"
 POSE = "key points were left out, their boxes taken"
 
@@ -46,16 +48,16 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         return
     config = yield from yolo_config.read(folder, "" if path.is_dir() else path.name)
     notes = NoteCounter()
-    others, used = set(folder.others) - config.lists, set[str]()
+    files = files_of_images(folder, config.lists)
+    used = set(files.values())
     for image in folder.images:
-        file = next((name for name in label_files(image) if name in others), None)
+        file = files.get(image)
         folder.find(image, "")
         if not config.folders and not config.images and image_references.is_validation(image):
             notes.add("", image_references.validation_note(config.has_test))
         if file is None:
             yield ImageAnnotation(image, None, dataset_type=config.dataset_type_of(image), file=image)
             continue
-        used.add(file)
         yield from _image(folder, image, file, config, notes)
     for file in folder.others:
         if file not in used | config.lists and _is_orphan(folder, file):
@@ -71,6 +73,31 @@ def label_files(image: str) -> tuple[str, ...]:
     swapped = [_swapped(text, folder) for folder in _IMAGE_FOLDERS]
     beside = (below.parent / "labels" / below.name).as_posix()
     return tuple(dict.fromkeys(name for name in (*swapped, text, beside) if name))
+
+
+def files_of_images(folder: Folder, lists: Collection[str] = ()) -> dict[str, str]:
+    """The label file of each image that has one: of its name, else the one whose name means the same.
+
+    Args:
+        lists: files that name images, and so are no label files.
+    """
+    others = set(folder.others).difference(lists)
+    files: dict[str, str] = {}
+    for image in folder.images:
+        if literal := next((name for name in label_files(image) if name in others), ""):
+            files[image] = literal
+    others.difference_update(files.values())
+    images = defaultdict[str, list[str]](list)
+    for image in folder.images:
+        if image not in files:
+            alike = (folder.other(name) for name in label_files(image))
+            if name := next((name for name in alike if name in others), ""):
+                images[name].append(image)
+    for name, alike in images.items():
+        if len(alike) == 1:
+            files[alike[0]] = name
+            folder.notes.add("", ALIKE)
+    return files
 
 
 def _swapped(text: str, folder: str) -> str:
