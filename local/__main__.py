@@ -33,6 +33,8 @@ def up(port: int | None, keep: bool, name: str) -> None:
     began = time.monotonic()
     with console.status("Starting MiniStack and the Custom Labels engine"):
         stack = embedded.start(port=port, keep=keep)
+    for note in stack.notes:
+        console.print(note, style="yellow", soft_wrap=True, markup=False)
     console.print(f"Embedded stack at {stack.endpoint}, IAM enforced")
     with console.status("Bootstrapping and deploying with the CDK CLI (about half a minute)"):
         seconds = embedded.deploy(stack, name=name)
@@ -46,10 +48,13 @@ def up(port: int | None, keep: bool, name: str) -> None:
 
 @app.command()
 def down() -> None:
-    """Stop the embedded stack; its state stays for `make up KEEP=1`."""
+    """Stop the embedded stack, or end what a killed one has left; its state stays for `make up KEEP=1`."""
     with console.status("Stopping"):
-        stopped = embedded.stop()
-    console.print("Stopped; no process is left" if stopped else "The embedded stack was not up")
+        alive, stopped = embedded.running(), embedded.stop()
+    if stopped and alive is None:
+        console.print("The embedded stack had been killed; what it had left is ended now")
+    else:
+        console.print("Stopped; no process is left" if stopped else "The embedded stack was not up")
 
 
 @app.command()
@@ -57,7 +62,14 @@ def status() -> None:
     """Say whether the embedded stack is up, and where things are."""
     stack = embedded.running()
     if stack is None:
-        console.print("The embedded stack is down; `make up` starts it")
+        if left := embedded.leftovers():
+            console.print(f"The embedded stack was killed; {left} of its processes are left")
+            console.print("`make up KEEP=1` ends them and goes on with its state, `make down` ends them")
+        else:
+            console.print("The embedded stack is down; `make up` starts it")
+        raise click.exceptions.Exit(1)
+    if not embedded.answers(stack):
+        console.print(f"Process {stack.pid} is alive but does not answer at {stack.endpoint}; see the log")
         raise click.exceptions.Exit(1)
     console.print(f"Up at {stack.endpoint}, process {stack.pid}")
 

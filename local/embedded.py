@@ -19,13 +19,17 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
+from local.ministack_state.database import DATABASE, was_killed
+from local.ministack_state.recovery import FILE as RECOVERY
+from local.ministack_state.recovery import Recovery
+
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".embedded"
-STATE_VERSION = "2"
+STATE_VERSION = "3"
 """Raised whenever a later LabelLoop cannot go on with what an earlier one has kept."""
 HOST = "127.0.0.1"
 FIRST_PORT = 4566
@@ -41,11 +45,18 @@ class EmbeddedStackError(RuntimeError):
 
 @dataclass(frozen=True)
 class Running:
-    """A running embedded stack: its process (also its process group), port and folder."""
+    """A running embedded stack: its process (also its process group), port and folder.
+
+    Attributes:
+        started: when the process started, as the system says it: another process may get its number.
+        notes: what people should know of the one before it.
+    """
 
     pid: int
     port: int
     home: Path
+    started: str
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def endpoint(self) -> str:
@@ -74,7 +85,8 @@ def start(
     """Start the stack and wait until it answers.
 
     Args:
-        port: the port to serve on; the first free one from 4566 if not given.
+        port: the port to serve on; if not given that of the state that is gone on with, else the first free
+            one from 4566.
         keep: go on with the state that the last run left, instead of with none.
         variables: more environment variables for the stack; local/server.py lists them.
 
@@ -85,20 +97,60 @@ def start(
         raise EmbeddedStackError(
             f"the embedded stack is already up at {alive.endpoint}; `make down` stops it"
         )
+    state = home / "state"
+    notes: list[str] = []
+    if ended := _end_group(_noted(home)):
+        notes.append(f"Processes that a killed stack had left, and that are ended now: {ended}")
+    killed = was_killed(state / DATABASE)
     if keep:
-        _check_state(home / "state")
+        _check_state(state)
+        port = port or _port_of(state)
     else:
-        shutil.rmtree(home / "state", ignore_errors=True)
-    for folder in ("state", "log"):
-        (home / folder).mkdir(parents=True, exist_ok=True)
-    (home / "state" / "version").write_text(STATE_VERSION)
+        notes += [_set_aside(home)] if killed else []
+        shutil.rmtree(state, ignore_errors=True)
+    (state / RECOVERY).unlink(missing_ok=True)
+    for folder in (state, home / "log"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (state / "version").write_text(STATE_VERSION)
     with _one_at_a_time():
         port = _usable(port)
+        (state / "port").write_text(str(port))
         process = _launch(home, port, variables or {})
-        stack = Running(process.pid, port, home)
-        (home / "running.json").write_text(json.dumps({**asdict(stack), "home": str(home)}))
+        stack = Running(process.pid, port, home, _start_time(process.pid))
+        noted = {"pid": stack.pid, "port": port, "home": str(home), "started": stack.started}
+        (home / "running.json").write_text(json.dumps(noted))
         _await_health(stack, process)
-    return stack
+    if keep and killed:
+        notes += _await_recovery(state).sentences()
+    return replace(stack, notes=tuple(notes))
+
+
+def _set_aside(home: Path) -> str:
+    """Move the state of a killed stack out of the way; what to tell people of it."""
+    aside = home / "set-aside"
+    shutil.rmtree(aside, ignore_errors=True)
+    objects = sum(1 for _ in (home / "state" / "s3").rglob("*.meta.json"))
+    (home / "state").rename(aside)
+    return (
+        f"The last run was killed, and this one begins anew. The state of that one, {objects} objects of S3"
+        f" and all that was known of them, is now in {aside}. To go on with it instead: `make down`, move"
+        f" that folder to {home / 'state'}, `make up KEEP=1`."
+    )
+
+
+def _port_of(state: Path) -> int | None:
+    """The port that the state was served on; addresses in it name that port."""
+    file = state / "port"
+    return int(file.read_text()) if file.exists() else None
+
+
+def _await_recovery(state: Path, timeout_seconds: float = 60) -> Recovery:
+    deadline = time.monotonic() + timeout_seconds
+    while (recovery := Recovery.read(state)) is None:
+        if time.monotonic() > deadline:
+            raise EmbeddedStackError("the embedded stack is up but did not say what it has recovered")
+        time.sleep(0.1)
+    return recovery
 
 
 def _check_state(state: Path) -> None:
@@ -112,15 +164,15 @@ def _check_state(state: Path) -> None:
 
 
 def stop(home: Path = HOME, *, timeout_seconds: float = 30) -> bool:
-    """Stop the stack and everything it started; False if it was not up."""
-    stack = running(home)
+    """Stop the stack and everything it started, or what a killed one has left; False if there was nothing."""
+    stack, noted = running(home), _noted(home)
     (home / "running.json").unlink(missing_ok=True)
     (home / "env").unlink(missing_ok=True)
     if stack is None:
-        return False
+        return _end_group(noted) > 0
     os.killpg(stack.pid, signal.SIGTERM)
     deadline = time.monotonic() + timeout_seconds
-    while _group_alive(stack.pid):
+    while _group(stack.pid):
         if time.monotonic() > deadline:
             os.killpg(stack.pid, signal.SIGKILL)
             break
@@ -129,13 +181,49 @@ def stop(home: Path = HOME, *, timeout_seconds: float = 30) -> bool:
 
 
 def running(home: Path = HOME) -> Running | None:
-    """The stack that `home` belongs to, if its process is alive."""
+    """The stack that `home` belongs to, if its server is alive; what a killed server has left is no stack."""
+    stack = _noted(home)
+    return stack if stack and stack.started and _start_time(stack.pid) == stack.started else None
+
+
+def leftovers(home: Path = HOME) -> int:
+    """How many processes a killed server has left."""
+    stack = _noted(home)
+    return len(_left_of(stack)) if stack and not running(home) else 0
+
+
+def answers(stack: Running) -> bool:
+    """Whether the stack answers requests."""
+    try:
+        urllib.request.urlopen(f"{stack.endpoint}/_ministack/health", timeout=2).close()  # noqa: S310
+    except (urllib.error.URLError, OSError):
+        return False
+    return True
+
+
+def _noted(home: Path) -> Running | None:
+    """The stack that was started last and not stopped, alive or not."""
     try:
         noted = json.loads((home / "running.json").read_text())
     except (FileNotFoundError, json.JSONDecodeError):
         return None
-    stack = Running(noted["pid"], noted["port"], home)
-    return stack if _group_alive(stack.pid) else None
+    return Running(noted["pid"], noted["port"], home, noted.get("started", ""))
+
+
+def _end_group(stack: Running | None) -> int:
+    """End what a killed server has left; how many processes that were."""
+    left = _left_of(stack) if stack else []
+    if stack and left:
+        os.killpg(stack.pid, signal.SIGKILL)
+        while _group(stack.pid):
+            time.sleep(0.05)
+    return len(left)
+
+
+def _left_of(stack: Running) -> list[int]:
+    """The processes of a dead server's group. If its number is another process's now, there are none: numbers
+    are given again only when no group has them."""
+    return [] if _start_time(stack.pid) else _group(stack.pid)
 
 
 def deploy(stack: Running, *, name: str, context: Mapping[str, str] | None = None) -> float:
@@ -271,14 +359,10 @@ def _free(port: int) -> bool:
 
 def _await_health(stack: Running, process: subprocess.Popen[bytes], timeout_seconds: float = 60) -> None:
     deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(f"{stack.endpoint}/_ministack/health", timeout=2).close()  # noqa: S310
+    while time.monotonic() < deadline and process.poll() is None:
+        if answers(stack):
             return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+        time.sleep(0.2)
     stop(stack.home)
     raise EmbeddedStackError(
         f"the embedded stack did not come up:\n{_tail(stack.home / 'log' / 'stack.log')}"
@@ -313,12 +397,31 @@ def _tail(log: Path, lines: int = 25) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _group_alive(group: int) -> bool:
-    """Whether any process of the group still runs; one that has ended but was not waited for does not."""
+def _start_time(pid: int) -> str:
+    """When the process started, as the system says it; "" if it does not run."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # one of our own that has ended is waited for by nobody else
+    if Path("/proc/self/stat").exists():
+        try:
+            # After the name, which is in brackets and may hold anything: state, parent, ..., start time.
+            state, *facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "" if state == "Z" else facts[18]
+    return _ps("-o", "lstart=", "-p", str(pid)).strip()
+
+
+def _group(group: int) -> list[int]:
+    """Processes of the group that run."""
     with suppress(ChildProcessError):
         os.waitpid(-group, os.WNOHANG)
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
-        return False
-    return True
+        return []
+    listed = (line.split() for line in _ps("-A", "-o", "pid=,pgid=,state=").splitlines())
+    return [int(pid) for pid, of, state in listed if int(of) == group and not state.startswith("Z")]
+
+
+def _ps(*arguments: str) -> str:
+    return subprocess.run(["ps", *arguments], capture_output=True, text=True, check=False).stdout

@@ -42,6 +42,8 @@ from local.engine.storage.store import Store
 from local.engine.throttle import Throttle
 from local.engine.training.trainer import LocalTrainer
 from local.ministack_patches.apply import apply_patches
+from local.ministack_state.database import DATABASE
+from local.ministack_state.keeper import Keeper
 from local.sagemaker import http as sagemaker_http
 from local.sagemaker.host import MiniStack
 from local.sagemaker.service import SageMaker
@@ -87,13 +89,18 @@ class Engine:
         )
         # A pool of its own: Lambda functions hold threads of MiniStack's while they wait for our answers.
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rekognition")
-        self._state = state
+        self.state = state
         self._endpoint_url = endpoint_url
+
+    @functools.cached_property
+    def keeper(self) -> Keeper:
+        """What keeps MiniStack's state; to be used first before MiniStack is imported."""
+        return Keeper(self.state.parent / DATABASE, Path(os.environ["S3_DATA_DIR"]))
 
     @functools.cached_property
     def sagemaker(self) -> SageMaker:
         """SageMaker over the same state; to be used first in the event loop that MiniStack runs in."""
-        return SageMaker(self._state, MiniStack(self._endpoint_url, asyncio.get_running_loop()))
+        return SageMaker(self.state, MiniStack(self._endpoint_url, asyncio.get_running_loop()))
 
     def close(self) -> None:
         self.sagemaker.close()
@@ -115,9 +122,12 @@ def engine() -> Engine:
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI application: Rekognition, and MiniStack for all the rest."""
+    keeper = engine().keeper
     from ministack.app import app as ministack_app  # noqa: PLC0415 - reads the environment when first imported
 
     scope = _as_if_by_tls(scope)
+    if scope["type"] == "http":
+        send = _when_settled(keeper, scope, send)
     if scope["type"] == "lifespan":
         await ministack_app(scope, await _with_engine(receive), send)
     elif scope["type"] == "http" and scope["path"] == FAULTS_PATH:
@@ -138,6 +148,17 @@ def _as_if_by_tls(scope: Scope) -> Scope:
     """The request as if it came by TLS. Requests over the loopback interface count so: policies that refuse
     all else are enforced here too, and nothing on this interface can be listened to from outside."""
     return {**scope, "scheme": "https"} if scope["type"] == "http" else scope
+
+
+def _when_settled(keeper: Keeper, scope: Scope, send: Send) -> Send:
+    """`send`, which first writes down what the request has changed."""
+
+    async def sent(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            keeper.settle(scope)
+        await send(message)
+
+    return sent
 
 
 async def _with_engine(receive: Receive) -> Receive:
@@ -277,7 +298,26 @@ async def serve(host: str, port: int) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    recovering = asyncio.create_task(_recover(host, port))
     await hypercorn(app, config, shutdown_trigger=ended.wait)
+    recovering.cancel()
+
+
+async def _recover(host: str, port: int) -> None:
+    """Once requests are answered, keep the state, go on with what the last server was killed at, and say what
+    that was."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(0.05)
+            continue
+        writer.close()
+        break
+    keeper = engine().keeper
+    keeper.start()
+    if recovery := await asyncio.to_thread(keeper.recover):
+        recovery.write(engine().state.parent)
 
 
 def main() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import socket
 import subprocess
 import time
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +21,7 @@ from botocore.exceptions import ClientError
 
 from local import embedded
 from local.embedded import EmbeddedStackError, Running
+from local.ministack_state.records import CUT_OFF
 
 pytestmark = pytest.mark.embedded
 
@@ -42,7 +46,7 @@ def processes_of(stack: Running) -> list[str]:
     listed = subprocess.run(
         ["ps", "-o", "args=", "-g", str(stack.pid)], capture_output=True, text=True, check=False
     )
-    return listed.stdout.splitlines()
+    return [line for line in listed.stdout.splitlines() if "<defunct>" not in line]
 
 
 def test_it_answers_and_leaves_no_process(home: Path) -> None:
@@ -131,15 +135,107 @@ def test_the_state_of_another_version_is_not_gone_on_with(tmp_path: Path, versio
     assert (tmp_path / "state" / "ministack").is_dir(), "nothing is deleted"
 
 
-def test_a_killed_stack_can_be_started_again(home: Path) -> None:
+TRUST = json.dumps(
+    {"Statement": [{"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "*"}]}
+)
+WAITS = json.dumps({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}})
+FUNCTION = "def handler(event, context):\n    return event\n"
+
+
+def zipped(code: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("code.py", code)
+    return file.getvalue()
+
+
+def acknowledged(stack: Running) -> dict[str, str]:
+    """Something of every kind that the stack has acknowledged, and at once its death: the queue's address and
+    the execution's ARN."""
+    names = ("dynamodb", "iam", "lambda", "rekognition", "s3", "sqs", "ssm", "stepfunctions")
+    dynamodb, iam, functions, rekognition, s3, sqs, ssm, steps = (client(stack, name) for name in names)
+    role = iam.create_role(RoleName="kept", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    function = {"FunctionName": "kept", "Role": role, "Runtime": "python3.13", "Handler": "code.handler"}
+    functions.create_function(**function, Code={"ZipFile": zipped(FUNCTION)})
+    functions.invoke(FunctionName="kept", Payload=b"{}")  # whose process outlives the server's
+    machine = steps.create_state_machine(name="kept", roleArn=role, definition=WAITS)["stateMachineArn"]
+    rekognition.create_project(ProjectName="kept")
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="note", Body=b"here")
+    key = {"AttributeName": "id", "KeyType": "HASH"}
+    definition = {"AttributeName": "id", "AttributeType": "S"}
+    dynamodb.create_table(
+        TableName="kept", KeySchema=[key], AttributeDefinitions=[definition], BillingMode="PAY_PER_REQUEST"
+    )
+    for name in ("one", "gone", "two"):
+        dynamodb.put_item(TableName="kept", Item={"id": {"S": name}})
+    dynamodb.delete_item(TableName="kept", Key={"id": {"S": "gone"}})
+    queue = sqs.create_queue(QueueName="kept")["QueueUrl"]
+    sqs.send_message(QueueUrl=queue, MessageBody="gone")
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    sqs.send_message(QueueUrl=queue, MessageBody="kept")
+    execution = steps.start_execution(stateMachineArn=machine, name="cut-off")["executionArn"]
+    ssm.put_parameter(Name="/kept", Value="last", Type="String")
+    os.kill(stack.pid, signal.SIGKILL)
+    return {"queue": queue, "execution": execution}
+
+
+def test_a_killed_stack_loses_nothing_that_it_acknowledged(home: Path) -> None:
     stack = embedded.start(home)
-    client(stack, "rekognition").create_project(ProjectName="survives")
+    names = acknowledged(stack)
+    while embedded.running(home):
+        time.sleep(0.05)
+    assert embedded.leftovers(home), "the function's process"
+    again = embedded.start(home, keep=True)
+    assert again.port == stack.port, "addresses name it"
+    assert again.notes[0] == "Processes that a killed stack had left, and that are ended now: 1"
+    said = "\n".join(again.notes)
+    assert "executions are now ABORTED: cut-off" in said
+    assert processes_of(stack) == []
+    items = client(again, "dynamodb").scan(TableName="kept")["Items"]
+    assert {item["id"]["S"] for item in items} == {"one", "two"}
+    messages = client(again, "sqs").receive_message(QueueUrl=names["queue"], MaxNumberOfMessages=10)[
+        "Messages"
+    ]
+    assert [message["Body"] for message in messages] == ["kept"]
+    assert client(again, "s3").get_object(Bucket="kept", Key="note")["Body"].read() == b"here"
+    assert client(again, "ssm").get_parameter(Name="/kept")["Parameter"]["Value"] == "last"
+    answer = client(again, "lambda").invoke(FunctionName="kept", Payload=b'"asked"')["Payload"].read()
+    assert json.loads(answer) == "asked"
+    (project,) = client(again, "rekognition").describe_projects()["ProjectDescriptions"]
+    assert "project/kept/" in project["ProjectArn"]
+    steps = client(again, "stepfunctions")
+    execution = steps.describe_execution(executionArn=names["execution"])
+    assert (execution["status"], execution["cause"]) == ("ABORTED", CUT_OFF)
+    history = steps.get_execution_history(executionArn=names["execution"])["events"]
+    assert history[-1]["type"] == "ExecutionAborted"
+
+
+def test_a_killed_stack_is_set_aside_where_it_is_not_gone_on_with(home: Path) -> None:
+    stack = embedded.start(home)
+    client(stack, "s3").create_bucket(Bucket="kept")
+    client(stack, "s3").put_object(Bucket="kept", Key="note", Body=b"here")
     os.killpg(stack.pid, signal.SIGKILL)
     while embedded.running(home):
         time.sleep(0.05)
-    again = embedded.start(home, keep=True)
-    (project,) = client(again, "rekognition").describe_projects()["ProjectDescriptions"]
-    assert "project/survives/" in project["ProjectArn"]
+    assert not embedded.stop(home), "nothing is left to be stopped"
+    again = embedded.start(home)
+    (note,) = again.notes
+    assert "killed" in note and "1 objects of S3" in note and str(home / "set-aside") in note
+    assert (home / "set-aside" / "ministack.sqlite").exists()
+    assert client(again, "s3").list_buckets()["Buckets"] == []
+
+
+def test_a_number_that_another_process_has_now_is_not_the_stack(home: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        noted = {"pid": other.pid, "port": 1, "started": "another time"}
+        (home / "running.json").write_text(json.dumps(noted))
+        assert embedded.running(home) is None
+        assert embedded.leftovers(home) == 0
+        assert not embedded.stop(home)
+        assert other.poll() is None, "it is left alone"
+        other.kill()
 
 
 def test_the_environment_file_points_any_tool_at_it(home: Path) -> None:
