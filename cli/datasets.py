@@ -10,7 +10,19 @@ import click
 from cli.output import CommandError
 from cli.session import Session, command
 
-ImportFormat = Literal["coco", "voc", "yolo", "csv", "manifest", "folders", "unlabelled"]
+ImportFormat = Literal[
+    "coco",
+    "voc",
+    "yolo",
+    "csv",
+    "manifest",
+    "cvat",
+    "labelme",
+    "createml",
+    "kitti",
+    "folders",
+    "unlabelled",
+]
 ExportFormat = Literal["coco", "yolo", "manifest"]
 
 

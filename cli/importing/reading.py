@@ -23,6 +23,9 @@ _SUFFIXES = {
     "csv": {".csv", ".tsv"},
     "manifest": {".manifest", ".jsonl", ".json"},
     "voc": {".xml"},
+    "cvat": {".xml"},
+    "labelme": {".json"},
+    "createml": {".json"},
 }
 
 

@@ -89,7 +89,8 @@ def show_plan(console: Console, plan: Plan) -> None:
         table.add_row("labels", _labels(labels, plan.boxes_by_label()))
     if dataset_types := plan.images_by_dataset_type():
         train, test = dataset_types["TRAIN"], dataset_types["TEST"]
-        table.add_row("split", f"{train} to train, {test} to test, as the dataset says")
+        divided = "" if test else "; with --split ignore, LabelLoop divides them itself"
+        table.add_row("split", f"{train} to train, {test} to test, as the dataset says{divided}")
     for decision, count in decisions(plan).items():
         table.add_row("", f"{count}: {escape(decision)}")
     if plan.ignored:

@@ -137,6 +137,25 @@ def _manifest_called_json(root: Path) -> None:
     write(root / "manifest.json", LINE)
 
 
+def _cvat(root: Path) -> None:
+    write(touch(root, "images/a.jpg") / "annotations.xml", "<?xml?>\n<annotations><meta/></annotations>")
+
+
+def _labelme(root: Path) -> None:
+    write_json(touch(root, "a.jpg") / "a.json", {"shapes": [], "imagePath": "a.jpg"})
+
+
+def _createml(root: Path) -> None:
+    boxes = [{"label": "bolt", "coordinates": {"x": 9}}]
+    write_json(
+        touch(root, "a.jpg") / "_annotations.createml.json", [{"image": "a.jpg", "annotations": boxes}]
+    )
+
+
+def _kitti(root: Path) -> None:
+    write(touch(root, "image_2/a.png") / "label_2/a.txt", "Car 0 0 -1.5 1 2 30 40 1 1 3 0 1 46 -1.5\n")
+
+
 def _folders(root: Path) -> None:
     touch(root, "train/cat/a.jpg", "train/dog/b.jpg")
 
@@ -154,6 +173,10 @@ MADE: dict[Callable[[Path], None], str] = {
     _manifest: "manifest",
     _json_lines: "manifest",
     _manifest_called_json: "manifest",
+    _cvat: "cvat",
+    _labelme: "labelme",
+    _createml: "createml",
+    _kitti: "kitti",
     _folders: "folders",
     _unlabelled: "unlabelled",
 }

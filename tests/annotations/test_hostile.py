@@ -30,9 +30,15 @@ FILES = {
     "yolo": ["data.yaml", "classes.txt", "a.txt", "train.txt"],
     "csv": ["x.csv", "y.tsv"],
     "manifest": ["x.manifest"],
+    "cvat": ["x.xml"],
+    "labelme": ["a.json"],
+    "createml": ["x.json"],
+    "kitti": ["a.txt", "good.txt"],
 }
 TOKENS = [
     *("images", "annotations", "bbox", "[", "]", "{", "}", '"', ",", ":", "\\", "NaN", "\n", "\r", ";", "\t"),
+    *("shapes", "points", "imagePath", "coordinates", "label", "<annotations>", "<image name='a.jpg'>"),
+    *("<box label='a' xtl='1'", "<polygon label='a' points='1,2;'/>", "</image>", "Car 0 0 0", "DontCare"),
     *("<annotation>", "</annotation>", "<object>", "<bndbox>", "<xmin>", "1", "-1", "1e999", "0.5", " "),
     *(
         "names: ",

@@ -30,7 +30,7 @@ TOOLS: dict[str, tuple[str, Any]] = {
     "page.xml": ("PAGE", "<!-- x --><!DOCTYPE a><PcGts/>"),
     "my labels.csv": ("names the images", "when,what\nMonday,photos/A.JPG is of a cup\n"),
     "ids.csv": ("without their extensions", "id,breed\npicture-1,pug\npicture-2,pug\n"),
-    "label_2/a.txt": ("KITTI", KITTI),
+    "label_2/of_no_image.txt": ("KITTI", KITTI),
     "labelTxt/a.txt": ("DOTA", DOTA),
     "labelTxt/b.txt": ("DOTA", "imagesource:GoogleEarth\ngsd:0.1\n" + DOTA),
     "Label/a.txt": ("OIDv4", "Apple 10.5 20.5 60 80\n"),

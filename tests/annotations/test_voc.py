@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdas.domain.annotations import voc
+from lambdas.domain.annotations import voc, xml_files
 from tests.fixtures.datasets_on_disk import ReadEvents, collect, touch, write
 
 
@@ -155,7 +155,7 @@ def test_one_file_alone_names_its_image_itself(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voc, "MAX_BYTES", 100)
+    monkeypatch.setattr(xml_files, "MAX_TREE_BYTES", 100)
     write(tmp_path / "a.xml", one(objects=GOOD))
     assert read(tmp_path).reasons == {"file_too_large": 1}
 
@@ -169,6 +169,66 @@ def test_boxes_beyond_the_size_that_is_told(tmp_path: Path) -> None:
     assert (result.of("a.jpg").size, len(result.of("a.jpg").boxes)) == (None, 2)
     assert result.of("b.jpg").size == (100, 80), "rounding"
     assert result.noted("reach out of the size")
+
+
+def box(*sides: float) -> str:
+    names = ("xmin", "ymin", "xmax", "ymax")
+    return f"<bndbox>{''.join(f'<{n}>{v}</{n}>' for n, v in zip(names, sides, strict=True))}</bndbox>\n"
+
+
+def test_one_object_may_have_several_boxes(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    boxes = box(1, 2, 30, 40) + box(9, 9, 9, 9) + box(50, 2, 60, 40)
+    write(tmp_path / "a.xml", one(objects=f"<object><name>car</name>\n{boxes}</object>" + thing()))
+    result = read(tmp_path)
+    assert [sides[:3] for sides in result.boxes["a.jpg"]] == [("car", 1, 2), ("car", 50, 2), ("bolt", 10, 20)]
+    [problem] = result.problems
+    assert (problem.line, problem.reason) == (6, "box_too_small")
+
+
+@pytest.mark.parametrize(
+    ("polygon", "expected"),
+    [
+        (
+            "<polygon><x1>5</x1><y1>6</y1><x2>50</x2><y2>6</y2><x3>50</x3><y3>70</y3></polygon>",
+            (5, 6, 45, 64),
+        ),
+        (
+            "<polygon>"
+            + "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in ((1, 2), (9, 2), (9, 8)))
+            + "</polygon>",
+            (1, 2, 8, 6),
+        ),
+    ],
+)
+def test_polygons_are_taken_by_their_bounding_boxes(
+    tmp_path: Path, polygon: str, expected: tuple[int, ...]
+) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    write(tmp_path / "a.xml", one(objects=f"<object><name>car</name>{polygon}</object>"))
+    both = (
+        f"<object><name>car</name>{polygon}{box(1, 2, 30, 40)}</object><object><deleted>1</deleted></object>"
+    )
+    write(tmp_path / "b.xml", one("b.jpg", both))
+    result = read(tmp_path)
+    assert result.boxes["a.jpg"] == [("car", *expected)]
+    assert result.boxes["b.jpg"] == [("car", 1, 2, 29, 38)], "of two outlines the box counts"
+    assert result.problems == [] and result.noted("polygons")
+
+
+@pytest.mark.parametrize(
+    ("outline", "reason"),
+    [
+        ("<robndbox><cx>9</cx><cy>9</cy><w>5</w><h>5</h><angle>0.3</angle></robndbox>", "rotated_box"),
+        ("<polygon><x1>1</x1><y1>1</y1></polygon>", "missing_box"),
+        ("<polygon><pt/><pt/><pt/></polygon>", "bad_number"),
+    ],
+)
+def test_outlines_that_are_no_boxes(tmp_path: Path, outline: str, reason: str) -> None:
+    touch(tmp_path, "a.jpg")
+    write(tmp_path / "a.xml", one(objects=f"<object><name>car</name>{outline}</object>"))
+    result = read(tmp_path)
+    assert (result.reasons, result.of("a.jpg").kind) == ({reason: 1}, None)
 
 
 @pytest.mark.parametrize(("more", "dataset_type"), [((), "TEST"), (("test/c.jpg",), "TRAIN")])

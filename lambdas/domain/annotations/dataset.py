@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from lambdas.domain.annotations import coco, folders, sagemaker, tables, voc, yolo
+from lambdas.domain.annotations import (
+    coco,
+    createml,
+    cvat,
+    folders,
+    kitti,
+    labelme,
+    sagemaker,
+    tables,
+    voc,
+    yolo,
+)
 from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.format_detection import FORMATS, DetectedFormat, not_understood
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 
+READERS: Mapping[str, Callable[[Path, Folder | None], Iterator[Event]]] = {
+    "coco": coco.read,
+    "manifest": sagemaker.read,
+    "cvat": cvat.read,
+    "labelme": labelme.read,
+    "createml": createml.read,
+}
+"""Of the formats whose files are read one by one, the reader."""
 REPEATED = "images of which another file says all that this one does"
 
 
@@ -73,13 +92,18 @@ def _events(
     path: Path, detected: DetectedFormat, columns: Mapping[str, str] | None, folder: Folder
 ) -> Iterator[Event]:
     match detected.format:
-        case "coco" | "csv" | "manifest":
+        case "csv":
             for file in detected.files:
-                yield from _file(file, detected.format, columns, folder)
+                yield from tables.read(file, columns, folder)
+        case format if format in READERS:
+            for file in detected.files:
+                yield from READERS[format](file, folder)
         case "voc":
             yield from voc.read(path, folder)
         case "yolo":
             yield from yolo.read(path, folder)
+        case "kitti":
+            yield from kitti.read(path, folder)
         case "folders":
             yield from folders.read(path, folder)
             yield from not_understood(folder)
@@ -88,12 +112,3 @@ def _events(
             yield from not_understood(folder)
         case other:
             raise ValueError(f"{other!r} is none of {', '.join(FORMATS)}")
-
-
-def _file(file: Path, format: str, columns: Mapping[str, str] | None, folder: Folder) -> Iterator[Event]:
-    if format == "coco":
-        yield from coco.read(file, folder)
-    elif format == "csv":
-        yield from tables.read(file, columns, folder)
-    else:
-        yield from sagemaker.read(file, folder)

@@ -9,17 +9,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lambdas.domain.annotations import folders, json_stream, recognition, tables, yolo, yolo_config
+from lambdas.domain.annotations import folders, json_stream, kitti, recognition, tables, yolo, yolo_config
 from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.types import Problem
 
-FORMATS = ("coco", "voc", "yolo", "csv", "manifest", "folders", "unlabelled")
+FORMATS = (
+    *("coco", "voc", "yolo", "csv", "manifest", "cvat", "labelme", "createml", "kitti"),
+    *("folders", "unlabelled"),
+)
 HOW = f"say which format it has, one of {', '.join(FORMATS)}"
 
 _MAX_JSON_BYTES = 256 * 1024
 """Bytes of a JSON file."""
 _BEGINNING = 64 * 1024
 _COCO_LIST = re.compile(rb'"(?:images|annotations|categories)"\s*:\s*\[\s*(?:[{\]]|$)')
+_CVAT = re.compile(rb"<annotations[\s>/]")
+_READERS = {"labelme JSON": "labelme", "Apple CreateML JSON": "createml"}
+"""Formats by the tool that a JSON file looks like one of."""
 _COCO = {"images", "annotations", "categories"}
 
 
@@ -63,6 +69,8 @@ def detect_format(path: Path, folder: Folder | None = None) -> DetectedFormat:
             kinds[kind].append(folder.path(name))
     if labels := _yolo_labels(folder):
         kinds["yolo"] += [folder.path(name) for name in labels]
+    elif labels := kitti.label_files(folder):
+        kinds["kitti"] += [folder.path(name) for name in labels]
     if len(kinds) > 1:
         seen = ", ".join(f"{kind} ({folder.name(files[0])})" for kind, files in sorted(kinds.items()))
         raise AmbiguousFormatError(
@@ -80,6 +88,10 @@ _WHY = {
     "yolo": "with classes or boxes as shares of the image's sides",
     "csv": "with columns that name images",
     "manifest": "with a source-ref in each line",
+    "cvat": "with the images of a CVAT task",
+    "labelme": "with the shapes of an image",
+    "createml": "with a list of images, as Create ML has it",
+    "kitti": "with the objects of an image, as KITTI has them",
 }
 
 
@@ -119,7 +131,9 @@ def _seen(path: Path) -> str:
     return f"{seen}; {_READ} are read"
 
 
-_READ = "COCO, Pascal VOC, YOLO, tables (.csv, .tsv) and manifests"
+_READ = (
+    "COCO, Pascal VOC, YOLO, CVAT for images, labelme, Create ML, KITTI, tables (.csv, .tsv) and manifests"
+)
 
 
 def _without_annotations(path: Path, folder: Folder) -> DetectedFormat:
@@ -167,6 +181,9 @@ def _json(path: Path) -> str:
         return "manifest"
     # A list that is longer than what was looked at hides the names after it.
     known = names & _COCO
+    tool = _READERS.get(recognition.looks_like(path), "")
+    if tool or not known or names >= {"item", "annotations"}:
+        return tool
     # Categories alone name no image: Label Studio's YOLO exports have such a notes.json.
     if known == {"categories"}:
         return ""
@@ -187,6 +204,8 @@ def _xml(path: Path) -> str:
     beginning = _beginning(path, 4096)
     if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
         beginning = beginning.replace(b"\0", b"")
+    if _CVAT.search(beginning):
+        return "cvat"
     return "voc" if b"<annotation" in beginning else ""
 
 

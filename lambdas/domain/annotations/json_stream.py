@@ -92,6 +92,19 @@ class Lists:
         if self._text.strip():
             raise self._cut("more after the end")
 
+    def list_elements(self) -> Iterator[Any]:
+        """Each element of the list that the file holds instead of an object; none if it holds no list.
+
+        Raises:
+            CutError: what comes after is not JSON.
+            OSError: the disk failed.
+        """
+        if self._parse(_matched(_FIRST)) != "[":
+            return
+        self._at -= 1
+        for _, element in self._list(""):
+            yield element
+
     def _list(self, name: str) -> Iterator[tuple[str, Any]]:
         last = self._parse(_matched(_NO_ELEMENTS)) is not None
         while not last:
@@ -138,6 +151,12 @@ class Lists:
                 return encoding
         self._file.seek(0)
         return "utf-8"
+
+
+def list_elements(path: Path) -> Iterator[Any]:
+    """Each element of the list that a file holds; errors as Lists.list_elements."""
+    with Lists(path) as lists:
+        yield from lists.list_elements()
 
 
 def names(path: Path, max_bytes: int) -> list[str]:

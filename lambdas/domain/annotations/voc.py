@@ -10,23 +10,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from xml.etree.ElementTree import Element
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser
-
-from lambdas.domain.annotations import box_parsing, image_references
+from lambdas.domain.annotations import box_parsing, image_references, xml_files
 from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Note, Problem
 from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
 
-MAX_BYTES = 16 * 1024 * 1024
 SETS = "/ImageSets/Main/"
 BACKGROUND = "files without objects were taken as images that nothing is on"
 OTHER_NAME = "files that name another image than the one they are called like, which was taken"
 BEYOND = "files whose boxes reach out of the size that they give: that size was left aside"
+POLYGON = "polygons were taken by their bounding boxes"
 NO_SIZE = "files that give no size of their image, or one that cannot be"
 
 
@@ -78,7 +74,8 @@ def _image_sets(folder: Folder) -> Generator[Event, None, _DatasetTypes]:
     """Read the lists of ImageSets, and return the dataset types."""
     by_stem: dict[str, RequestedDatasetType] = {}
     names = [name for name in folder.others if SETS in f"/{name}" and name.endswith(".txt")]
-    has_test = folder.has_test or any(name.endswith("/test.txt") for name in names)
+    listed = not folder.without_test and any(name.endswith("/test.txt") for name in names)
+    has_test = folder.has_test or listed
     # Sets for one label (cat_train.txt) and of two splits (trainval.txt) say nothing.
     for name in names:
         word = name.rpartition("/")[2].removesuffix(".txt")
@@ -112,57 +109,14 @@ def _file(
     file = folder.name(path) if folder else path.name
     dataset_type = dataset_types.of(file if folder else f"{path.absolute().parent.name}/{file}", notes)
     try:
-        root, lines = _parsed(path)
+        root, lines = xml_files.tree(path)
         if root.tag != "annotation":
             raise AnnotationError("not_voc", f"the file is about {root.tag[:80]!r}, not an annotation")
         yield from _about(root, lines, path.stem, _Context(file, dataset_type, folder, notes))
     except AnnotationError as error:
         yield error.problem(file)
-    except _UnparsedError as error:
+    except xml_files.UnparsedError as error:
         yield Problem(file, error.line, "not_xml", f"{error}: save the file again")
-
-
-class _UnparsedError(ValueError):
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message[:200])
-        self.line = line
-
-
-class _Lines(TreeBuilder):
-    """A tree whose elements' lines are known."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parser: Any = None
-        self.lines: dict[Element, int] = {}
-
-    def start(self, tag: Any, attrs: Any, /) -> Element:
-        element = super().start(tag, attrs)
-        self.lines[element] = self.parser.parser.CurrentLineNumber
-        return element
-
-
-def _parsed(path: Path) -> tuple[Element, dict[Element, int]]:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise AnnotationError("file_too_large", f"{size} bytes are more than the boxes of an image need")
-    data = path.read_bytes()
-    if not data.strip():
-        raise AnnotationError("empty", "the file has no content: save it again")
-    builder = _Lines()
-    builder.parser = DefusedXMLParser(target=builder, forbid_dtd=False)
-    try:
-        builder.parser.feed(data)
-        return builder.parser.close(), builder.lines
-    except ParseError as error:
-        raise _UnparsedError(str(error), error.position[0]) from error
-    except DefusedXmlException as error:
-        raise AnnotationError(
-            "forbidden_xml", "entities and external references are not taken: remove them"
-        ) from error
-    # An encoding that Python does not know, or bytes that are not in the one that the file names.
-    except (LookupError, ValueError, AssertionError) as error:
-        raise _UnparsedError(str(error), 0) from error
 
 
 def _about(root: Element, lines: dict[Element, int], stem: str, context: _Context) -> Iterator[Event]:
@@ -171,13 +125,14 @@ def _about(root: Element, lines: dict[Element, int], stem: str, context: _Contex
     if not size:
         context.notes.add("", NO_SIZE)
     boxes: list[LabelledBox] = []
-    objects = root.findall("object")
+    objects = [each for each in root.findall("object") if _text(each, "deleted") != "1"]
     for each in objects:
-        line = lines.get(each, 0)
-        try:
-            boxes.append(replace(_box(each), line=line))
-        except AnnotationError as error:
-            yield error.problem(context.file, line, image)
+        for outline in _outlines(each):
+            line = lines.get(outline, 0)
+            try:
+                boxes.append(replace(_box(each, outline, context.notes), line=line))
+            except AnnotationError as error:
+                yield error.problem(context.file, line, image)
     if not objects:
         context.notes.add("", BACKGROUND)
     if size and any(_reaches_out(box, size) for box in boxes):
@@ -209,14 +164,43 @@ def _image(named: str, stem: str, context: _Context) -> str:
         return context.folder.find(reference, context.file, context.dataset_type, other_suffix=True)
 
 
-def _box(element: Element) -> LabelledBox:
+def _outlines(element: Element) -> list[Element]:
+    """What an object's outline is written in: its boxes, of which some tools write several, else another.
+
+    The object itself, if nothing of it is one.
+    """
+    for tag in ("bndbox", "robndbox", "polygon"):
+        if outlines := element.findall(tag):
+            return outlines
+    return [element]
+
+
+def _box(element: Element, outline: Element, notes: NoteCounter) -> LabelledBox:
     label = box_parsing.label(_text(element, "name") or "")
-    bounds = element.find("bndbox")
-    if bounds is None:
-        raise AnnotationError("missing_box", f"an object {label!r} has no bndbox: draw one")
-    sides = (_text(bounds, side) for side in ("xmin", "ymin", "xmax", "ymax"))
-    left, top, right, bottom = (box_parsing.number(text or "", "a side of bndbox") for text in sides)
-    return box_parsing.of_corners(label, left, top, right, bottom)
+    if outline.tag == "bndbox":
+        sides = (_text(outline, side) for side in ("xmin", "ymin", "xmax", "ymax"))
+        left, top, right, bottom = (box_parsing.number(text or "", "a side of bndbox") for text in sides)
+        return box_parsing.of_corners(label, left, top, right, bottom)
+    if outline.tag == "polygon":
+        notes.add("", POLYGON)
+        return box_parsing.of_corners(label, *box_parsing.around(_points(outline)))
+    if outline.tag == "robndbox":
+        raise AnnotationError(
+            "rotated_box", f"an object {label!r} has a rotated box (robndbox): draw an upright one, a bndbox"
+        )
+    raise AnnotationError("missing_box", f"an object {label!r} has no bndbox: draw one")
+
+
+def _points(polygon: Element) -> list[tuple[float, float]]:
+    """The corners of a polygon: pt with x and y, or x1, y1, x2 and so on. Raises AnnotationError."""
+    points = [(_text(point, "x"), _text(point, "y")) for point in polygon.findall("pt")]
+    if not points:
+        sides = {child.tag.lower(): (child.text or "").strip() for child in polygon}
+        numbers = range(1, len(sides) // 2 + 1)
+        points = [(sides.get(f"x{number}", ""), sides.get(f"y{number}", "")) for number in numbers]
+    if len(points) < 3:
+        raise AnnotationError("missing_box", f"a polygon of {len(points)} corners: it takes 3 or more")
+    return [(box_parsing.number(x, "a corner's x"), box_parsing.number(y, "a corner's y")) for x, y in points]
 
 
 def _reaches_out(box: LabelledBox, size: tuple[int, int]) -> bool:
