@@ -17,6 +17,7 @@ from lambdas.domain.register.rejections import REJECTED
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import requests
 from lambdas.domain.shared import pricing
+from lambdas.domain.sweep import differences
 
 CONFLICTS_SHOWN = 10
 COUNTED = 100_000
@@ -45,6 +46,7 @@ def gather(deployment: Deployment) -> dict[str, Any]:
         "promotion": _promotion(deployment),
         "champion": _champion(deployment),
         "running": running,
+        "differences": _differences(deployment),
         "usd_per_hour": round(sum(version["usd_per_hour"] for version in running), 2),
         "dead_letters": {
             "register": _waiting(deployment, deployment.register_dead_letters_url),
@@ -115,6 +117,14 @@ def _running(deployment: Deployment) -> list[dict[str, Any]]:
     ]
 
 
+def _differences(deployment: Deployment) -> list[str]:
+    """What is not as it should be, and the next sweep puts right or raises an alarm about."""
+    different = differences.differences(
+        deployment.rekognition, deployment.stepfunctions, deployment.loop_state, deployment.project_arn
+    )
+    return [difference.text for difference in different]
+
+
 def _waiting(deployment: Deployment, queue_url: str) -> int:
     attributes = deployment.sqs.get_queue_attributes(
         QueueUrl=queue_url, AttributeNames=["ApproximateNumberOfMessages"]
@@ -148,6 +158,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     rows += _pending_words(status["pending_annotations"])
     rows += [("new", _new(status)), ("run", _run_words(status)), ("champion", _champion_words(status))]
     rows += [("running", text) for text in _running_words(status)]
+    rows += [("differs", f"[yellow]{escape(text)}[/yellow]") for text in status["differences"]]
     dead = status["dead_letters"]
     if sum(dead.values()):
         queues = f"{dead['register']} of register, {dead['detect']} of detect"

@@ -66,6 +66,7 @@ class LabelLoopStack(cdk.Stack):
             review=review,
             retrain=retrain,
             promote=promote,
+            detect=detect,
             console_address=console.address,
         )
         project.stop_models_before(loop_state, register, review, retrain, detect, promote, sweep, console)
@@ -77,6 +78,7 @@ class LabelLoopStack(cdk.Stack):
             detect.event_queue.alarm,
             retrain.workflow.alarm,
             promote.workflow.alarm,
+            sweep.alarm,
         ):
             alarm.add_alarm_action(notify)  # pyrefly: ignore[bad-argument-type]
 

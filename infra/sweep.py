@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from infra.deployment import NAMED_AT_START, executions_of
+from infra.detect import Detect
 from infra.promote import Promote
 from infra.register import Register
 from infra.rekognition_project import RekognitionProject
@@ -29,6 +32,7 @@ class Sweep(Step):
         review: Review,
         retrain: Retrain,
         promote: Promote,
+        detect: Detect,
         console_address: str,
     ) -> None:
         super().__init__(scope, id, shared)
@@ -37,10 +41,12 @@ class Sweep(Step):
             "Sweep",
             "lambdas.sweep.handle",
             "Gives leases of dead executions back and stops models that nobody needs",
-            timeout=120,
+            timeout=300,
             environment={
                 "CATALOGUE_TABLE": register.catalogue.table_name,
                 "REGISTER_QUEUE_URL": register.event_queue.queue.queue_url,
+                "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
+                "DETECT_DEAD_LETTERS_URL": detect.event_queue.dead_letters.queue_url,
                 "PROJECT_ARN": project.arn,
                 "TOPIC_ARN": self.loop_state.topic.topic_arn,
                 "RETRAIN_MACHINE_ARN": retrain.workflow.arn,
@@ -48,13 +54,26 @@ class Sweep(Step):
                 "CONSOLE_ADDRESS": console_address,
             },
         )
+        self.alarm = cloudwatch.Alarm(
+            self,
+            "FailedAlarm",
+            alarm_description="The sweeper could not put everything right; its log says what",
+            metric=handler.function.metric_errors(period=cdk.Duration.minutes(5)),
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
         self.loop_state.grant_notify(handler)
         project.grant_describe_versions(handler)
+        project.grant_start(handler)
         project.grant_stop(handler)
+        detect.event_queue.grant_redrive(handler)
         review.grant_reconcile(handler)
         handler.allow("states:StartExecution", on=[retrain.workflow.arn])
         handler.allow(
             "states:DescribeExecution",
+            "states:GetExecutionHistory",
             on=[executions_of(machine) for machine in machines],
             why=NAMED_AT_START,
         )

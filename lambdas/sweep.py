@@ -38,6 +38,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         retrain_machine_arn=variable("RETRAIN_MACHINE_ARN"),
         tuning=s.tuning,
         reconcile_reviews=_reconcile_reviews,
+        detect_queue_url=variable("DETECT_QUEUE_URL"),
+        detect_dead_letters_url=variable("DETECT_DEAD_LETTERS_URL"),
+        ended_execution=event.get("detail", {}).get("executionArn", ""),
     )
     return sweeper.sweep()
 

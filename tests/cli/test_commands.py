@@ -110,6 +110,15 @@ def test_status_says_who_serves_and_what_it_costs(history: Cli) -> None:
     assert "8.00 USD an hour for 2 inference units" in history("status").stdout
 
 
+def test_status_says_what_is_not_as_it_should_be(history: Cli) -> None:
+    history.fake.versions = {V1: {"Status": "STOPPED"}, V2: {"Status": "RUNNING"}}
+    assert history.json("status")["differences"] == [
+        f"{V1} is the champion and does not serve: STOPPED",
+        f"{V2} is RUNNING, costs money and is not the champion",
+    ]
+    assert f"{V1} is the champion and does not serve" in history("status").stdout
+
+
 def test_status_warns_of_dead_letters_and_counts_rejections(cli: Cli) -> None:
     sqs = boto3.client("sqs")
     for _ in range(2):

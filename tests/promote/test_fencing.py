@@ -13,8 +13,8 @@ from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run
 from lambdas.domain.shared.state import FencedState, LeaseLostError
-from lambdas.domain.sweep import leases
 from tests.fixtures.deployment import PROJECT, World, context
+from tests.fixtures.sweeping import sweep
 
 Sleeper = Callable[[str, Callable[[], Any]], None]
 
@@ -39,10 +39,6 @@ def asleep_before(world: World, monkeypatch: pytest.MonkeyPatch) -> Sleeper:
 
 def call(handler: Any, **event: Any) -> dict[str, Any]:
     return cast(dict[str, Any], handler(event, context()))
-
-
-def sweep(world: World) -> None:
-    leases.sweep(world.fake.client, world.stepfunctions, world.loop_state, PROJECT)
 
 
 def begin_promotion(world: World) -> str:

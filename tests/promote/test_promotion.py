@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambdas.domain.promote import promotion
+from lambdas.domain.promote.redrive import redrive
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from tests.fixtures.deployment import PROJECT, World
@@ -115,8 +116,8 @@ def test_images_that_waited_are_queued_again(world: World) -> None:
     waiting, queue = world.queues["dead-letters"], world.queues["detect"]
     for number in range(23):
         world.sqs.send_message(QueueUrl=waiting, MessageBody=f'"{number}"')
-    assert promotion.redrive(world.sqs, waiting, queue) == 23
+    assert redrive(world.sqs, waiting, queue) == 23
     bodies = [body for _ in range(3) for body in world.received("detect")]
     assert sorted(map(str, bodies)) == sorted(str(number) for number in range(23))
     assert world.received("dead-letters") == []
-    assert promotion.redrive(world.sqs, waiting, queue) == 0
+    assert redrive(world.sqs, waiting, queue) == 0

@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,9 +164,8 @@ _IMAGES = st.builds(
 )
 
 
-@pytest.mark.long
 @given(images=st.lists(_IMAGES, max_size=12), data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=100)
 def test_any_images_make_a_report(images: list[ReportImage], data: st.DataObject) -> None:
     # Keys name images: two with one key, and different content, there are not.
     images = [replace(image, key=f"{image.key}/{number}") for number, image in enumerate(images)]

@@ -13,14 +13,10 @@ from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run
-from lambdas.domain.sweep import leases, lost_events, reviews
-from lambdas.domain.sweep.leases import Swept
+from lambdas.domain.sweep import lost_events, models, reviews
 from lambdas.domain.sweep.reviews import Reconciled
 from tests.fixtures.deployment import BUCKET, PROJECT, World, context
-
-
-def sweep(world: World) -> Swept:
-    return leases.sweep(world.fake.client, world.stepfunctions, world.loop_state, PROJECT)
+from tests.fixtures.sweeping import Swept, sweep
 
 
 def handle() -> dict[str, Any]:
@@ -93,7 +89,7 @@ def test_a_promotion_that_crashed_leaves_no_challenger(world: World) -> None:
     world.end_execution(arn)
     swept = sweep(world)
     assert swept.leases == ["promote"]
-    assert [version.name for version in swept.stopped] == ["new"]
+    assert swept.stopped == ["new"]
     assert world.fake.statuses() == {"old": "RUNNING", "new": "STOPPING"}
     version = world.version_record("new")
     assert version.state == "failed"
@@ -121,7 +117,7 @@ def test_both_crashed(world: World) -> None:
         world.end_execution(arn)
     assert sweep(world).leases == ["retrain", "promote"]
     world.fake.finish()
-    assert [version.name for version in sweep(world).stopped] == ["new"]
+    assert sweep(world).stopped == ["new"]
     world.fake.finish()
     assert world.fake.statuses() == {"new": "STOPPED"}
 
@@ -130,7 +126,7 @@ def test_a_forgotten_model_is_stopped(world: World) -> None:
     world.champion("v1")
     world.version("forgotten", "RUNNING")
     world.fake.add_version("handmade", "RUNNING")
-    assert [version.name for version in sweep(world).stopped] == ["forgotten", "handmade"]
+    assert sweep(world).stopped == ["forgotten", "handmade"]
     assert world.fake.statuses() == {"v1": "RUNNING", "forgotten": "STOPPING", "handmade": "STOPPING"}
 
 
@@ -155,8 +151,11 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
     world.end_execution(begin(world))
     assert handle() == {
         "leases": ["retrain"],
-        "stopped": [],
         "runs": ["a"],
+        "stopped": [],
+        "settled": {},
+        "started": [],
+        "redriven": 0,
         "resent": [],
         "requested_run": False,
         "reviews": {},
@@ -167,7 +166,9 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
     assert world.received("people") == []
 
 
-@pytest.mark.parametrize("failing", ["sweep", "resend_lost_events", "request_run_if_due", "reconcile"])
+@pytest.mark.parametrize(
+    "failing", ["stop_for_nobody", "resend_lost_events", "request_run_if_due", "reconcile"]
+)
 def test_a_part_that_fails_keeps_no_other_from_its_work(
     failing: str, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +190,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
 
     def done() -> dict[str, bool]:
         return {
-            "sweep": world.fake.statuses() == {"forgotten": "STOPPING"},
+            "stop_for_nobody": world.fake.statuses() == {"forgotten": "STOPPING"},
             "request_run_if_due": len(world.running("retrain")) == 1,
             "reconcile": len(reconciled) == 1,
         }
@@ -198,7 +199,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
         "reconcile": reviews,
         "request_run_if_due": requests,
         "resend_lost_events": lost_events,
-    }.get(failing, leases)
+    }.get(failing, models)
     with monkeypatch.context() as patched:
         patched.setattr(where, failing, broken)
         with pytest.raises(ExceptionGroup) as raised:

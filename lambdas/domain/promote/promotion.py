@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.promote.redrive import redrive
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import BUSY, CustomLabelsError, Version
 from lambdas.domain.retrain import runs
@@ -187,20 +188,3 @@ def settle(
     if not all(verdict.passed for verdict in version.verdicts):
         return ModelVersion(version.id, state="rejected")
     return ModelVersion(version.id, state="failed", reason=reason)
-
-
-def redrive(sqs: SQSClient, dead_letters_url: str, queue_url: str, *, limit: int = 1000) -> int:
-    """Give images that found no champion another chance, now that there is one: how many.
-
-    A message is deleted from the dead letters only once the queue has it; twice is better than never.
-    """
-    moved = 0
-    while moved < limit:
-        messages = sqs.receive_message(QueueUrl=dead_letters_url, MaxNumberOfMessages=10).get("Messages", [])
-        if not messages:
-            break
-        for message in messages:
-            sqs.send_message(QueueUrl=queue_url, MessageBody=message["Body"])
-            sqs.delete_message(QueueUrl=dead_letters_url, ReceiptHandle=message["ReceiptHandle"])
-        moved += len(messages)
-    return moved

@@ -48,6 +48,8 @@ class Version:
     summary: tuple[str, str] | None
     """Bucket and key of the evaluation summary."""
     billable_seconds: int
+    inference_units: int = 1
+    """That it was last started with."""
 
 
 # Projects
@@ -204,6 +206,7 @@ def _version(description: ProjectVersionDescriptionTypeDef) -> Version:
         f1=evaluation.get("F1Score"),
         summary=(summary["Bucket"], summary["Name"]) if summary else None,
         billable_seconds=description.get("BillableTrainingTimeInSeconds", 0),
+        inference_units=description.get("MinInferenceUnits", 1),
     )
 
 

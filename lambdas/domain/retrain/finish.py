@@ -35,12 +35,9 @@ def finish_run(
         machine_arn: the state machine that runs are executions of.
         tuning: reads the settings. It is called last: they may be what the run has failed for.
     """
-    history = stepfunctions.get_paginator("get_execution_history").paginate(
-        executionArn=execution_arn, includeExecutionData=False
-    )
-    spent = retrain_steps.durations(event for page in history for event in page["events"])
+    spent = retrain_steps.spent(stepfunctions, execution_arn)
     run = runs.end_run(loop_state, execution_arn, outcome=outcome, reason=reason, steps=spent)
-    notifier.notify(run)
+    notifier.notify(loop_state, run)
     # A run that failed before its snapshot would fail again at once; the sweeper asks later.
     if run.snapshot:
         requests.request_run_if_due(catalogue, loop_state, stepfunctions, machine_arn, tuning())

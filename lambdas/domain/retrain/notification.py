@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lambdas.domain.shared.records import Run
+from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -24,6 +26,10 @@ https://docs.aws.amazon.com/sns/latest/dg/large-message-payloads.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html"""
 
 
+class NotificationError(RuntimeError):
+    """EventBridge refused an event; it is tried again."""
+
+
 @dataclass(frozen=True)
 class Notifier:
     """Says how runs have ended: to people by SNS, to machines by EventBridge."""
@@ -35,17 +41,47 @@ class Notifier:
     console: str
     """The console's address, with a slash at its end."""
 
-    def notify(self, run: Run) -> None:
-        """Send a letter and an event with the run's record."""
-        self.sns.publish(
-            TopicArn=self.topic_arn,
-            Subject=f"LabelLoop {self.deployment}: run {run.outcome}"[:100],
-            Message=_cut(_letter(self.deployment, self.console, run)),
-        )
+    def notify(self, loop_state: LoopState, run: Run) -> None:
+        """Send a letter and an event with the run's record, each once however often this is called."""
+        _once(loop_state, run.id, "letter_sent_at", lambda: self._send_letter(run))
+        _once(loop_state, run.id, "event_sent_at", lambda: self._send_event(run))
+
+    def warn(self, subject: str, text: str) -> None:
+        """Send a letter about what nobody asked for."""
+        self._send(subject, text)
+
+    def _send_letter(self, run: Run) -> None:
+        self._send(f"run {run.outcome}", _letter(self.deployment, self.console, run))
+
+    def _send(self, subject: str, text: str) -> None:
+        subject = f"LabelLoop {self.deployment}: {subject}"[:100]
+        self.sns.publish(TopicArn=self.topic_arn, Subject=subject, Message=_cut(text))
+
+    def _send_event(self, run: Run) -> None:
         detail = _detail({"deployment": self.deployment, **run.as_dict()})
-        self.events.put_events(
+        answer = self.events.put_events(
             Entries=[{"Source": EVENT_SOURCE, "DetailType": RUN_FINISHED, "Detail": detail}]
         )
+        # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+        if answer["FailedEntryCount"]:
+            raise NotificationError(
+                f"EventBridge did not take the event of run {run.id}: {answer['Entries']}"
+            )
+
+
+def _once(loop_state: LoopState, run_id: str, effect: str, send: Callable[[], None]) -> None:
+    """Do it unless it was done; if it fails it is to be done by the next who tries.
+
+    Raises:
+        Exception: whatever `send` does.
+    """
+    if not loop_state.claim(run_id, effect):
+        return
+    try:
+        send()
+    except Exception:
+        loop_state.unclaim(run_id, effect)
+        raise
 
 
 def _detail(document: dict[str, Any]) -> str:

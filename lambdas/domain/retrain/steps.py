@@ -183,6 +183,11 @@ def document(run: Run, passed: Sequence[Step]) -> dict[str, Any]:
     }
 
 
+def spent(stepfunctions: SFNClient, execution_arn: str) -> list[RunStep]:
+    """Seconds spent in each state of an execution; empty if Step Functions has forgotten it."""
+    return durations(_history(stepfunctions, execution_arn))
+
+
 def durations(history: Iterable[Mapping[str, Any]]) -> list[RunStep]:
     """Seconds spent in each state of an execution, in the order in which they were first entered."""
     states = _read(history, lambda state: state)

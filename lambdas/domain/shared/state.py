@@ -160,6 +160,37 @@ class LoopState:
             actions.append(self._advanced(None, False))
         self._transact(actions)
 
+    def settle_version(self, version: ModelVersion, before: ModelVersion) -> bool:
+        """Record what has become of a version that nobody works on, unless somebody does: whether it was."""
+        attributes = records.attributes(version)
+        no_promotion = {**self._key("LEASE", "promote"), **_condition({"holder": None})}
+        settled = self._update_action("VERSION", version.id, attributes, {"state": before.state})
+        return not self._transact([{"ConditionCheck": no_promotion}, settled])
+
+    # Effects that happen once
+
+    def claim(self, run_id: str, effect: str) -> bool:
+        """Mark that an effect of the run's end happens now: False if it has happened, or does elsewhere."""
+        mark = self._update_action("RUN", run_id, {effect: clock.now()}, {effect: None})
+        return not self._transact([mark])
+
+    def unclaim(self, run_id: str, effect: str) -> None:
+        """Take the mark away: the effect did not happen, and is to be tried again."""
+        self._table.update_item(
+            Key={"kind": "RUN", "id": run_id},
+            UpdateExpression="REMOVE #effect",
+            ExpressionAttributeNames={"#effect": effect},
+        )
+
+    def open_incident(self, id: str, text: str) -> bool:
+        """Record that something is wrong: False if that is on record already."""
+        incident = {"kind": "INCIDENT", "id": id, "since": clock.now(), "text": text}
+        return put_if(self._table, incident, Attr("id").not_exists())
+
+    def close_incident(self, id: str) -> bool:
+        """Record that it is right again: whether anything was wrong."""
+        return delete_if(self._table, {"kind": "INCIDENT", "id": id}, Attr("id").exists())
+
     # Datasets
 
     def dataset_sync(self, dataset_type: DatasetType) -> DatasetSync:

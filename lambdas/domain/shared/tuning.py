@@ -13,6 +13,7 @@ class TuningError(ValueError):
 
 
 CHOICES = {
+    "champion_restart": ("always", "never"),
     "review_route": ("builtin", "a2i", "groundtruth", "none"),
     "review_kind": ("auto", "detection", "classification"),
 }
@@ -67,6 +68,9 @@ class Tuning:
     """Inference units that a model version is started with. Each costs money by the hour."""
     drain_seconds: int = 60
     """Seconds between the switch and the stop of the old champion: longer than a detection takes."""
+    champion_restart: str = "always"
+    """Whether the sweeper starts a champion again that does not run: always, or never (it was stopped by hand
+    to save its cost, and is to stay so)."""
     review_route: str = "builtin"
     """Who is asked about images: builtin (the review desk), a2i (Amazon A2I), groundtruth (SageMaker Ground
     Truth), or none."""

@@ -176,7 +176,12 @@ def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
 
 
 def is_trained(loop_state: LoopState, snapshot: Snapshot) -> bool:
-    """Whether a version was trained on just this; a training that failed does not count."""
+    """Whether a version was trained on just this, and a gate has judged it.
+
+    A training that failed or goes on does not count, nor does a version whose run ended before its end: to
+    be asked by the run that has the lease, so that no other version is on its way.
+    """
+    judged = ("champion", "retired", "rejected")
     return any(
-        version.snapshot == snapshot.id and version.state != "failed" for version in loop_state.versions()
+        version.snapshot == snapshot.id and version.state in judged for version in loop_state.versions()
     )

@@ -1,105 +1,105 @@
-"""What a crash left behind: leases that nobody holds, models that run for nobody, runs without an end."""
+"""Leases that nobody living holds, and runs that ended without completing their record."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from lambdas.domain.promote import promotion
-from lambdas.domain.rekognition.custom_labels import Version
-from lambdas.domain.retrain import runs
+from lambdas.domain.retrain import runs, steps
 from lambdas.domain.shared.records import LeaseName, Run
-from lambdas.domain.shared.state import CLOSED, TAKEN_OVER, LeaseLostError, LoopState
+from lambdas.domain.shared.state import LeaseLostError, LoopState
+from lambdas.domain.sweep.differences import Ended, ended_lease
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_stepfunctions import SFNClient
 
-
-@dataclass
-class Swept:
-    """What was put right."""
-
-    leases: list[str] = field(default_factory=list)
-    stopped: list[Version] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    """Records of runs that ended without completing them."""
+_BY_FORCE = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
-def sweep(
-    rekognition: RekognitionClient, stepfunctions: SFNClient, loop_state: LoopState, project_arn: str
-) -> Swept:
-    """Give dead leases back, complete the records of runs that crashed, stop what runs for nobody.
+def give_back_run(stepfunctions: SFNClient, loop_state: LoopState) -> list[Run]:
+    """Complete the record of the run that has ended with its lease, and give that back: its record."""
+    completed: list[Run] = []
 
-    Outside a promotion at most the champion runs. While one is under way its state machine takes care of
-    that itself.
-    """
-    swept = Swept()
-    _release_if_dead(stepfunctions, loop_state, "retrain", swept, _complete_run(loop_state, swept))
-    _release_if_dead(stepfunctions, loop_state, "promote", swept, _end_promotion(loop_state))
-
-    def may_stop(version: Version) -> bool:
-        # In this order: a promotion that ended in between has its champion in the second answer.
-        return loop_state.lease("promote") is None and not promotion.serves(loop_state, version)
-
-    swept.stopped = promotion.stop_versions(rekognition, project_arn, may_stop)
-    return swept
-
-
-def _release_if_dead(
-    stepfunctions: SFNClient,
-    loop_state: LoopState,
-    name: LeaseName,
-    swept: Swept,
-    end: Callable[[str, str, str], None],
-) -> None:
-    """Take the lease from an execution that has ended, record its end, and give the lease back."""
-    lease = loop_state.lease(name)
-    if lease is None or lease.holder == CLOSED:
-        return
-    execution_arn = lease.holder.removeprefix(TAKEN_OVER)
-    ended, why = _ended(stepfunctions, execution_arn)
-    if not ended:
-        return
-    # Another sweep may be at it, and be ahead.
-    with suppress(LeaseLostError):
-        end(execution_arn, loop_state.take_over(lease), why)
-        swept.leases.append(name)
-
-
-def _ended(stepfunctions: SFNClient, execution_arn: str) -> tuple[bool, str]:
-    try:
-        execution = stepfunctions.describe_execution(executionArn=execution_arn)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
-            return True, "its execution is gone"
-        raise
-    status = execution["status"]
-    return status not in ("RUNNING", "PENDING_REDRIVE"), execution.get(
-        "cause"
-    ) or f"the execution {status.lower()}"
-
-
-def _complete_run(loop_state: LoopState, swept: Swept) -> Callable[[str, str, str], None]:
-    def complete(execution_arn: str, holder: str, why: str) -> None:
-        run = runs.end_run(loop_state, execution_arn, outcome="failed", reason=why, steps=[], holder=holder)
+    def complete(ended: Ended, holder: str) -> None:
+        spent = steps.spent(stepfunctions, ended.execution)
+        run = runs.end_run(
+            loop_state, ended.execution, outcome="failed", reason=ended.why, steps=spent, holder=holder
+        )
         loop_state.release_lease("retrain", holder)
-        swept.runs.append(run)
+        completed.append(run)
 
-    return complete
+    _take_over(stepfunctions, loop_state, "retrain", complete)
+    return completed
 
 
-def _end_promotion(loop_state: LoopState) -> Callable[[str, str, str], None]:
-    def end(execution_arn: str, holder: str, why: str) -> None:
+def give_back_promotion(stepfunctions: SFNClient, loop_state: LoopState) -> bool:
+    """Settle the version of a promotion that has ended with its lease, and free that: whether one has."""
+
+    def settle(ended: Ended, holder: str) -> None:
         fenced, champion = loop_state.fenced(promote=holder), loop_state.champion()
         for version in loop_state.versions():
-            settled = promotion.settle(version, champion, "failed", runs.readable(why))
+            settled = promotion.settle(version, champion, "failed", runs.readable(ended.why))
             if settled and settled.state != version.state:
                 fenced.update_version(settled)
         fenced.end_promotion(None)
 
-    return end
+    return _take_over(stepfunctions, loop_state, "promote", settle)
+
+
+def end_unbegun_runs(
+    stepfunctions: SFNClient, loop_state: LoopState, machine_arn: str, execution_arn: str = ""
+) -> list[Run]:
+    """Complete the records of runs that were ended by force before they had the lease.
+
+    The next automatic run is one of them if somebody stopped it while it waited for uploads: its name cannot
+    be used again, and no run would start by itself any more.
+
+    Args:
+        machine_arn: the state machine that runs are executions of.
+        execution_arn: an execution that is known to have ended.
+    """
+    executions_arn = machine_arn.replace(":stateMachine:", ":execution:")
+    candidates = {execution_arn} if execution_arn.startswith(f"{executions_arn}:") else set()
+    if loop_state.known_progress().ticket:
+        candidates.add(f"{executions_arn}:{loop_state.known_progress().next_run}")
+    return [
+        runs.end_run(loop_state, arn, outcome="failed", reason=why, steps=steps.spent(stepfunctions, arn))
+        for arn in sorted(candidates)
+        if _is_unrecorded(loop_state, arn) and (why := _why_by_force(stepfunctions, arn)) is not None
+    ]
+
+
+def recorded_run(loop_state: LoopState, execution_arn: str) -> list[Run]:
+    """The record of the run of an execution, if it has ended: it may not have told anybody."""
+    run = loop_state.run(runs.run_id(execution_arn)) if execution_arn else None
+    return [run] if run and run.ended_at and run.execution == execution_arn else []
+
+
+def _is_unrecorded(loop_state: LoopState, execution_arn: str) -> bool:
+    record = loop_state.run(runs.run_id(execution_arn))
+    return record is None or record.outcome is None
+
+
+def _why_by_force(stepfunctions: SFNClient, execution_arn: str) -> str | None:
+    try:
+        execution = stepfunctions.describe_execution(executionArn=execution_arn)
+    except stepfunctions.exceptions.ExecutionDoesNotExist:
+        return None
+    if execution["status"] not in _BY_FORCE:
+        return None
+    return execution.get("cause") or f"the execution {execution['status'].lower()}"
+
+
+def _take_over(
+    stepfunctions: SFNClient, loop_state: LoopState, name: LeaseName, end: Callable[[Ended, str], None]
+) -> bool:
+    """Take the lease from an execution that has ended, record its end, and give it back: whether one has."""
+    ended = ended_lease(stepfunctions, loop_state, name)
+    if ended is None:
+        return False
+    # Another sweep may be at it, and be ahead.
+    with suppress(LeaseLostError):
+        end(ended, loop_state.take_over(ended.lease))
+    return True

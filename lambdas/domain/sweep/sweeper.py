@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from lambdas.domain.promote.redrive import redrive
+from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
-from lambdas.domain.sweep import leases, lost_events
+from lambdas.domain.sweep import differences, leases, lost_events, models
+from lambdas.domain.sweep.differences import Difference
+from lambdas.domain.sweep.models import ChampionDownError
 from lambdas.domain.sweep.reviews import Reconciled
 
 if TYPE_CHECKING:
@@ -23,6 +27,13 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 logger = Logger(child=True)
+
+CHAMPION = "champion"
+"""The incident that it does not serve."""
+_WHAT_NOW = (
+    "Each sweep starts it again; images under detect/ wait for it, and are answered once it serves."
+    " `labelloop status` shows how it stands, and `labelloop rollback` goes back to an older version."
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,10 @@ class Sweeper:
     tuning: Callable[[], Tuning]
     """Reads the settings; where they are unusable, the parts that need none work all the same."""
     reconcile_reviews: Callable[[], Reconciled]
+    detect_queue_url: str
+    detect_dead_letters_url: str
+    ended_execution: str = ""
+    """The one whose end this sweep was called for."""
 
     def sweep(self) -> dict[str, Any]:
         """Put right whatever a crash, a timeout or an abort left behind: what was done.
@@ -52,7 +67,7 @@ class Sweeper:
         """
         done: dict[str, Any] = {}
         failures: list[Exception] = []
-        for part in (self._leases, self._lost_events, self._due_run, self._reviews):
+        for part in self._parts:
             try:
                 done |= part()
             except Exception as error:
@@ -64,15 +79,82 @@ class Sweeper:
             raise ExceptionGroup("a part of the sweep failed", failures)
         return done
 
+    @property
+    def _parts(self) -> Sequence[Callable[[], dict[str, Any]]]:
+        """In this order: what a part gives back the next one finds free."""
+        return (
+            self._leases,
+            self._models,
+            self._champion,
+            self._lost_events,
+            self._due_run,
+            self._reviews,
+        )
+
     def _leases(self) -> dict[str, Any]:
-        swept = leases.sweep(self.rekognition, self.stepfunctions, self.loop_state, self.project_arn)
-        for run in swept.runs:
-            self.notifier.notify(run)
+        completed = leases.give_back_run(self.stepfunctions, self.loop_state)
+        promotion = leases.give_back_promotion(self.stepfunctions, self.loop_state)
+        unbegun = leases.end_unbegun_runs(
+            self.stepfunctions, self.loop_state, self.retrain_machine_arn, self.ended_execution
+        )
+        told = leases.recorded_run(self.loop_state, self.ended_execution)
+        for run in [*completed, *unbegun, *told]:
+            self.notifier.notify(self.loop_state, run)
+        given_back = {"retrain": bool(completed), "promote": promotion}
         return {
-            "leases": swept.leases,
-            "stopped": [version.name for version in swept.stopped],
-            "runs": [run.id for run in swept.runs],
+            "leases": [name for name, is_given_back in given_back.items() if is_given_back],
+            "runs": [run.id for run in [*completed, *unbegun]],
         }
+
+    def _models(self) -> dict[str, Any]:
+        stopped = models.stop_for_nobody(self.rekognition, self.loop_state, self.project_arn)
+        settled = models.settle(self.loop_state, models.by_name(self.rekognition, self.project_arn))
+        return {
+            "stopped": [version.name for version in stopped],
+            "settled": {version.id: version.state for version in settled},
+        }
+
+    def _champion(self) -> dict[str, Any]:
+        """The champion serves; then images that have waited for it are answered."""
+        if self.loop_state.lease("promote"):
+            return {"started": [], "redriven": 0}
+        champion, versions = self.loop_state.champion(), models.by_name(self.rekognition, self.project_arn)
+        down = differences.champion_down(champion, versions)
+        if down:
+            return {"started": self._start_champion(down, versions), "redriven": 0}
+        self.loop_state.close_incident(CHAMPION)
+        if champion is None:
+            return {"started": [], "redriven": 0}
+        redriven = redrive(self.sqs, self.detect_dead_letters_url, self.detect_queue_url)
+        return {"started": [], "redriven": redriven}
+
+    def _start_champion(self, down: Difference, versions: Mapping[str, Version]) -> list[str]:
+        """Start the champion that does not serve, and tell people once.
+
+        Raises:
+            ChampionDownError: Rekognition has lost it, or it was started before and has stopped again.
+        """
+        if models.is_on_its_way(down, versions) or not self._may_start():
+            return []
+        first = self.loop_state.open_incident(CHAMPION, down.text)
+        if first:
+            try:
+                self.notifier.warn(f"{down.subject} does not serve", f"{down.text}. {_WHAT_NOW}")
+            except Exception:
+                self.loop_state.close_incident(CHAMPION)
+                raise
+        models.start_champion(self.rekognition, self.loop_state, down, versions)
+        if not first:
+            raise ChampionDownError(f"{down.text}; it was started before, and has stopped again")
+        return [down.subject]
+
+    def _may_start(self) -> bool:
+        """Whether a champion that does not run is to be started; also where the settings cannot be read."""
+        try:
+            return self.tuning().champion_restart == "always"
+        except Exception:
+            logger.exception("no settings: a champion is started all the same")
+            return True
 
     def _lost_events(self) -> dict[str, Any]:
         after = self.tuning().resend_event_after_seconds

@@ -58,7 +58,7 @@ ONE_OF = {"Image", "DatasetSource"}
 """Structures that need one of their members."""
 REFUSED = {"FeatureConfig", "AutoUpdate"}
 """Members that are refused wherever they are; they come as mutations."""
-EXAMPLES = 40
+EXAMPLES = 60
 ROOMY = Quotas(projects=1000, versions_per_project=1000, concurrent_trainings=1000, running_versions=1000)
 IN_TRANSITION = {
     "CREATE_IN_PROGRESS",
@@ -310,7 +310,6 @@ def check(world: World, operation: OperationModel, body: bytes, caller: Everybod
     return True
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_any_request_is_answered_as_the_model_says(template: World, name: str) -> None:
     operation = shapes.model().operation_model(name)

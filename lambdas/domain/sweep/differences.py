@@ -1,0 +1,145 @@
+"""What should be, and what is: leases, model versions and the champion compared with who really runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.promote import promotion
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition.custom_labels import BUSY, Version
+from lambdas.domain.retrain import runs
+from lambdas.domain.shared.records import Champion, Lease, LeaseName, ModelVersion
+from lambdas.domain.shared.state import CLOSED, TAKEN_OVER, LoopState
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+LEASES: tuple[LeaseName, ...] = ("retrain", "promote")
+_UNSETTLED = ("training", "trained", "challenger")
+_UNJUDGED = "its run ended before a gate judged it"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that is not as it should be, and the sweeper puts right or raises an alarm about."""
+
+    kind: Literal["lease", "champion", "running", "version"]
+    subject: str
+    """The lease's or the version's name."""
+    text: str
+    """A sentence without a full stop."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A lease whose holder's execution has ended, and why that did."""
+
+    lease: Lease
+    execution: str
+    why: str
+
+
+def differences(
+    rekognition: RekognitionClient, stepfunctions: SFNClient, loop_state: LoopState, project_arn: str
+) -> list[Difference]:
+    """Everything that differs; nothing of a deployment that is being destroyed."""
+    promotes = loop_state.lease("promote")
+    if promotes and promotes.holder == CLOSED:
+        return []
+    ended = [lease for name in LEASES if (lease := ended_lease(stepfunctions, loop_state, name))]
+    different = [Difference("lease", dead.lease.id, _of_lease(dead)) for dead in ended]
+    versions = {version.name: version for version in custom_labels.versions(rekognition, project_arn)}
+    champion = loop_state.champion()
+    if down := champion_down(champion, versions):
+        different.append(down)
+    if promotes is None or any(dead.lease.id == "promote" for dead in ended):
+        different += _running_for_nobody(champion, versions.values())
+    different += [
+        Difference("version", before.id, f"{before.id} is recorded as {before.state}; {after.reason or ''}")
+        for before, after in unsettled(loop_state, versions)
+    ]
+    return different
+
+
+def ended_lease(stepfunctions: SFNClient, loop_state: LoopState, name: LeaseName) -> Ended | None:
+    """The lease, if it is held by an execution that has ended."""
+    lease = loop_state.lease(name)
+    if lease is None or lease.holder == CLOSED:
+        return None
+    execution = lease.holder.removeprefix(TAKEN_OVER)
+    why = why_ended(stepfunctions, execution)
+    return None if why is None else Ended(lease, execution, why)
+
+
+def why_ended(stepfunctions: SFNClient, execution_arn: str) -> str | None:
+    """Why an execution has ended; None if it goes on."""
+    try:
+        execution = stepfunctions.describe_execution(executionArn=execution_arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return "its execution is gone"
+        raise
+    status = execution["status"]
+    if status in ("RUNNING", "PENDING_REDRIVE"):
+        return None
+    return execution.get("cause") or f"the execution {status.lower()}"
+
+
+def champion_down(champion: Champion | None, versions: Mapping[str, Version]) -> Difference | None:
+    """That the champion does not serve; None if it does, or there is none yet."""
+    if champion is None:
+        return None
+    name, version = champion.version_name, versions.get(champion.version_name)
+    if version and version.status == "RUNNING":
+        return None
+    status = f"{version.status} {version.message}".strip() if version else "Rekognition has no such version"
+    return Difference("champion", name, f"{name} is the champion and does not serve: {status}")
+
+
+def unsettled(
+    loop_state: LoopState, versions: Mapping[str, Version]
+) -> Iterator[tuple[ModelVersion, ModelVersion]]:
+    """Versions that nobody works on any more, as they are on record and as they should be."""
+    promotes, trains, champion = (
+        loop_state.lease("promote"),
+        loop_state.lease("retrain"),
+        loop_state.champion(),
+    )
+    if promotes:
+        # Its version is the challenger, or is about to be.
+        return
+    run = runs.run_id(trains.holder) if trains else ""
+    for record in loop_state.versions():
+        if record.state in _UNSETTLED and (not run or record.run != run):
+            after = _settled(record, versions.get(record.id), champion)
+            if after and after.state != record.state:
+                yield record, after
+
+
+def _settled(record: ModelVersion, version: Version | None, champion: Champion | None) -> ModelVersion | None:
+    """What a version has become, by Rekognition's own answer; None while nobody knows."""
+    if version is None or version.status == "DELETING":
+        return ModelVersion(record.id, state="failed", reason="Rekognition has no such version")
+    if version.status == "TRAINING_IN_PROGRESS":
+        return None
+    if version.status == "TRAINING_FAILED":
+        return ModelVersion(record.id, state="failed", reason=version.message or version.status)
+    if record.state == "training":
+        return ModelVersion(record.id, state="trained", arn=version.arn, f1=version.f1, reason=_UNJUDGED)
+    return promotion.settle(record, champion, "failed", "its promotion ended before it was judged")
+
+
+def _running_for_nobody(champion: Champion | None, versions: Iterable[Version]) -> Iterator[Difference]:
+    for version in versions:
+        if version.status in BUSY and not (champion and champion.version_arn == version.arn):
+            text = f"{version.name} is {version.status}, costs money and is not the champion"
+            yield Difference("running", version.name, text)
+
+
+def _of_lease(ended: Ended) -> str:
+    return f"{runs.run_id(ended.execution)} has the lease of {ended.lease.id} and has ended: {ended.why}"

@@ -1,0 +1,362 @@
+"""What should be is compared with what is, and put right: runs, versions, the champion, waiting images."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas import promote, retrain
+from lambdas import sweep as handler
+from lambdas.domain.promote import redrive
+from lambdas.domain.retrain import requests, runs
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Run, VersionState
+from lambdas.domain.snapshot import snapshots
+from lambdas.domain.sweep import differences
+from lambdas.domain.sweep.models import ChampionDownError
+from lambdas.services import services
+from tests.fixtures.deployment import PROJECT, World, context
+from tests.fixtures.sweeping import Swept, sweep
+
+
+def handle(**event: Any) -> dict[str, Any]:
+    return handler.handle(event, context())
+
+
+def begin(world: World, name: str = "a") -> str:
+    arn = world.execution("retrain", name)
+    runs.begin_run(world.loop_state, arn, "images", clock.now())
+    return arn
+
+
+def differing(world: World) -> list[str]:
+    found = differences.differences(world.fake.client, world.stepfunctions, world.loop_state, PROJECT)
+    return [difference.text for difference in found]
+
+
+# Versions whose run has ended
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "reason"),
+    [
+        ("TRAINING_IN_PROGRESS", "training", None),
+        ("TRAINING_COMPLETED", "trained", "its run ended before a gate judged it"),
+        ("TRAINING_FAILED", "failed", "too few images"),
+        (None, "failed", "Rekognition has no such version"),
+    ],
+)
+def test_a_training_is_settled_by_what_rekognition_says(
+    status: str | None, state: VersionState, reason: str | None, world: World
+) -> None:
+    world.version("v1", status or "TRAINING_IN_PROGRESS", state="training", run="a")
+    if status:
+        world.fake.versions["v1"]["StatusMessage"] = "too few images"
+    else:
+        del world.fake.versions["v1"]
+    arn = begin(world)
+    assert sweep(world) == Swept(), "its run goes on"
+    world.end_execution(arn)
+    sweep(world)
+    version = world.version_record("v1")
+    assert (version.state, version.reason) == (state, reason)
+
+
+def test_images_of_a_run_that_was_stopped_in_its_training_are_evaluated_by_the_next(world: World) -> None:
+    world.images("cat", 10)
+    world.images("dog", 10)
+    world.tune(min_new_images=20)
+    arn = begin(world)
+    made = retrain.snapshot({"run": arn, "force": False}, context())
+    retrain.train({"run": arn, "snapshot": made["id"]}, context())
+    world.end_execution(arn)
+    handle()
+    assert not snapshots.is_trained(world.loop_state, snapshots.read(world.s3, "labelloop-data", made["id"]))
+    world.image("one more", "cat")
+    assert requests.request_run_if_due(
+        world.catalogue, world.loop_state, world.stepfunctions, world.machines["retrain"], services().tuning()
+    )
+    again = retrain.snapshot({"run": begin(world, "b"), "force": False}, context())
+    assert again["enough"]
+
+
+def test_a_stopped_rollback_leaves_a_good_version_as_it_was(world: World) -> None:
+    world.champion("old")
+    world.champion("new")
+    holder = world.execution("promote", "rollback")
+    world.loop_state.take_lease("promote", holder)
+    promote.start({"holder": holder, "version": "old", "run": ""}, context())
+    assert world.version_record("old").state == "challenger"
+    world.end_execution(holder)
+    sweep(world)
+    version = world.version_record("old")
+    assert (version.state, version.reason) == ("retired", "")
+
+
+def test_a_challenger_that_nobody_promotes_is_settled(world: World) -> None:
+    """Its function wrote it after the lease was given back, before it was fenced."""
+    world.version("v1", "STOPPED", state="challenger")
+    assert sweep(world).settled == {"v1": "failed"}
+    world.version("v2", "STOPPED", state="challenger")
+    world.loop_state.take_lease("promote", world.execution("promote", "p"))
+    assert sweep(world) == Swept(), "a promotion is under way"
+
+
+def test_a_version_that_a_promotion_takes_up_meanwhile_is_left_to_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.version("v1", "STOPPED", state="challenger")
+    ((before, after),) = differences.unsettled(world.loop_state, {})
+    world.loop_state.take_lease("promote", "h")
+    assert not world.loop_state.settle_version(after, before)
+    assert world.version_record("v1").state == "challenger"
+
+
+# Runs
+
+
+def test_a_run_that_the_sweeper_completes_has_its_steps(world: World) -> None:
+    arn = begin(world)
+    world.end_execution(arn)
+    sweep(world)
+    history = world.stepfunctions.get_execution_history(executionArn=arn)["events"]
+    entered = [
+        event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event
+    ]
+    assert [step.step for step in world.run_record().steps] == entered
+    assert entered
+
+
+def test_a_run_that_was_stopped_while_it_waited_for_uploads_does_not_stop_the_loop(world: World) -> None:
+    """Its name cannot be used again."""
+    world.tune(min_new_images=2)
+    world.images("cat", 2)
+    assert handle()["requested_run"]
+    (name,) = world.running("retrain")
+    world.end_execution(f"{world.machines['retrain'].replace(':stateMachine:', ':execution:')}:{name}")
+    swept = handle()
+    assert (swept["runs"], swept["requested_run"]) == ([name], True)
+    assert world.run_record(name).outcome == "failed"
+    assert len(world.running("retrain")) == 1
+    assert not handle()["runs"]
+
+
+def test_the_sweep_of_an_end_by_force_completes_that_run(world: World) -> None:
+    """A manual run that was stopped before it had the lease is on record, and people hear of it."""
+    arn = world.execution("retrain", "manual-one")
+    world.end_execution(arn)
+    event = {"detail": {"executionArn": arn, "status": "ABORTED"}}
+    assert handle(**event)["runs"] == ["manual-one"]
+    assert world.received("people")[0]["Subject"] == "LabelLoop pets: run failed"
+    assert handle(**event)["runs"] == []
+    assert world.received("people") == []
+
+
+def test_a_promotion_s_end_is_no_run_s(world: World) -> None:
+    arn = world.execution("promote", "p")
+    world.end_execution(arn)
+    assert handle(detail={"executionArn": arn})["runs"] == []
+    assert world.loop_state.runs() == []
+
+
+# Effects that happen once
+
+
+def test_a_run_is_told_of_once_though_what_follows_fails(world: World) -> None:
+    arn = begin(world)
+    world.loop_state.update_run(Run("a", cutoff=clock.now(), snapshot="s"))
+    world.tune_by("broken")
+    report: Any = {"run": arn, "outcome": "rejected", "reason": "F1 is too low"}
+    for _ in range(3):
+        with pytest.raises(Exception, match="not JSON"):
+            retrain.report(report, context())
+    assert len(world.received("people")) == 1
+    assert len(world.received("machines")) == 1
+    world.tune()
+    retrain.report(report, context())
+    assert (world.received("people"), world.received("machines")) == ([], [])
+
+
+def test_what_could_not_be_sent_is_sent_by_the_next_try(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = begin(world)
+    report: Any = {"run": arn, "outcome": "rejected", "reason": ""}
+    with monkeypatch.context() as broken:
+        broken.setattr(services().events, "put_events", lambda **_: {"FailedEntryCount": 1, "Entries": [{}]})
+        with pytest.raises(Exception, match="did not take the event of run a"):
+            retrain.report(report, context())
+    assert (len(world.received("people")), world.received("machines")) == (1, [])
+    world.end_execution(arn)
+    handle(detail={"executionArn": arn})
+    assert (world.received("people"), len(world.received("machines"))) == ([], 1)
+
+
+# The champion
+
+
+@pytest.mark.parametrize("status", ["STOPPED", "FAILED", "TRAINING_COMPLETED"])
+def test_a_champion_that_does_not_run_is_started_again(status: str, world: World) -> None:
+    world.champion("v1", status)
+    assert handle()["started"] == ["v1"]
+    assert world.fake.statuses() == {"v1": "STARTING"}
+    (letter,) = world.received("people")
+    assert letter["Subject"] == "LabelLoop pets: v1 does not serve"
+    assert f"v1 is the champion and does not serve: {status}" in letter["Message"]
+    assert handle()["started"] == [], "it is starting"
+    world.fake.finish()
+    handle()
+    assert world.received("people") == []
+    assert differing(world) == []
+
+
+def test_a_champion_that_does_not_stay_is_an_error_each_time_and_a_letter_once(world: World) -> None:
+    world.champion("v1", "FAILED")
+    handle()
+    world.fake.versions["v1"]["Status"] = "FAILED"
+    with pytest.raises(ExceptionGroup) as raised:
+        handle()
+    assert isinstance(raised.value.exceptions[0], ChampionDownError)
+    assert world.fake.statuses() == {"v1": "STARTING"}
+    assert len(world.received("people")) == 1
+
+
+def test_a_champion_that_rekognition_has_lost_is_an_error(world: World) -> None:
+    world.champion("v1")
+    del world.fake.versions["v1"]
+    with pytest.raises(ExceptionGroup) as raised:
+        handle()
+    assert "v1 is the champion and does not serve: Rekognition has no such version" in str(
+        raised.value.exceptions[0]
+    )
+    assert len(world.received("people")) == 1
+
+
+def test_a_champion_that_cannot_be_started_is_tried_again(world: World) -> None:
+    world.champion("v1", "STOPPED")
+    world.fake.fail_next("start_project_version", "LimitExceededException")
+    with pytest.raises(ExceptionGroup) as raised:
+        handle()
+    assert isinstance(raised.value.exceptions[0], ClientError)
+
+
+@pytest.mark.parametrize(("settings", "started"), [('{"champion_restart": "never"}', []), ("broken", ["v1"])])
+def test_a_champion_that_is_to_stay_stopped_does(settings: str, started: list[str], world: World) -> None:
+    world.champion("v1", "STOPPED")
+    world.tune_by(settings)
+    if settings == "broken":
+        with pytest.raises(ExceptionGroup):
+            handle()
+    else:
+        handle()
+    assert [name for name, status in world.fake.statuses().items() if status == "STARTING"] == started
+    assert len(world.received("people")) == len(started)
+
+
+def test_a_promotion_under_way_sees_to_the_champion_itself(world: World) -> None:
+    world.champion("v1", "STOPPED")
+    world.loop_state.take_lease("promote", world.execution("promote", "p"))
+    assert handle()["started"] == []
+    assert world.fake.statuses() == {"v1": "STOPPED"}
+
+
+def test_a_champion_stopped_by_a_function_that_was_slow_is_started_again(world: World) -> None:
+    """Whatever stopped it: the outage does not outlive a sweep."""
+    world.champion("v1", "STOPPING")
+    assert handle()["started"] == []
+    world.fake.finish()
+    assert handle()["started"] == ["v1"]
+
+
+# Waiting images
+
+
+def wait(world: World, count: int) -> None:
+    for number in range(count):
+        world.sqs.send_message(QueueUrl=world.queues["dead-letters"], MessageBody=f'"{number}"')
+
+
+def test_waiting_images_are_answered_whenever_a_champion_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait(world, 50)
+    assert handle()["redriven"] == 0, "nobody serves"
+    world.champion("v1", "STARTING")
+    assert handle()["redriven"] == 0
+    world.fake.finish()
+    assert handle()["redriven"] == 50
+    assert handle()["redriven"] == 0
+
+
+def test_all_that_wait_are_answered_over_several_sweeps(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.champion("v1")
+    wait(world, 25)
+    ticks = iter(range(1000))
+    monkeypatch.setattr(redrive.time, "monotonic", lambda: next(ticks) * 15.0)
+    sent = [
+        redrive.redrive(world.sqs, world.queues["dead-letters"], world.queues["detect"]) for _ in range(4)
+    ]
+    assert sent == [10, 10, 5, 0]
+
+
+def test_what_cannot_be_answered_is_sent_ever_more_rarely(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, queue, began = world.queues["dead-letters"], world.queues["detect"], clock.parse(clock.now())
+    wait(world, 1)
+    world.sqs.set_queue_attributes(QueueUrl=dead, Attributes={"VisibilityTimeout": "0"})
+    sent_after = []
+    for minutes in range(0, 100, 5):
+        moment = clock.to_iso(began + timedelta(minutes=minutes))
+        monkeypatch.setattr(clock, "now", lambda moment=moment: moment)
+        if redrive.redrive(world.sqs, dead, queue, seconds=0.02):
+            sent_after.append(minutes)
+            (message,) = world.sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"]
+            assert message["Body"] == '"0"'
+            # It fails again, and SQS moves it with its attributes.
+            world.sqs.send_message(
+                QueueUrl=dead, MessageBody=message["Body"], MessageAttributes=message["MessageAttributes"]
+            )
+            world.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    assert sent_after == [0, 10, 30, 70]
+
+
+# Differences
+
+
+def test_what_differs_is_told_in_sentences(world: World) -> None:
+    world.champion("v1", "STOPPED")
+    world.version("v2", "RUNNING")
+    world.version("v3", state="training", run="gone")
+    world.end_execution(begin(world))
+    assert differing(world) == [
+        "a has the lease of retrain and has ended: the execution aborted",
+        "v1 is the champion and does not serve: STOPPED",
+        "v2 is RUNNING, costs money and is not the champion",
+        "v3 is recorded as training; its run ended before a gate judged it",
+    ]
+    handle()
+    assert differing(world) == [
+        "v1 is the champion and does not serve: STARTING",
+        "v2 is STOPPING, costs money and is not the champion",
+    ]
+    world.fake.finish()
+    assert differing(world) == []
+
+
+def test_nothing_differs_in_a_deployment_that_is_being_destroyed(world: World) -> None:
+    world.champion("v1", "STOPPED")
+    world.loop_state.close()
+    assert differing(world) == []
+    assert handle()["started"] == []
+
+
+def test_errors_of_step_functions_are_raised(world: World) -> None:
+    world.loop_state.take_lease("promote", "no ARN")
+    with pytest.raises(world.stepfunctions.exceptions.InvalidArn):
+        differing(world)
