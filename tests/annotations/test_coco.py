@@ -123,7 +123,7 @@ def test_numbers_written_as_text_are_taken_and_that_is_said(tmp_path: Path) -> N
     [
         ({"image_id": 9}, "unknown_image"),
         ({"image_id": None}, "bad_id"),
-        ({"image_id": "1"}, "unknown_image"),
+        ({"image_id": "01"}, "unknown_image"),
         ({"image_id": [1]}, "bad_id"),
         ({"category_id": 9}, "unknown_category"),
         ({"category_id": 10**30}, "unknown_category"),
@@ -157,12 +157,62 @@ def test_an_image_under_two_ids_is_one(tmp_path: Path) -> None:
     assert result.noted("another id")
 
 
-def test_crowds_are_left_out_and_leave_no_background(tmp_path: Path) -> None:
-    result = read(
-        tmp_path, coco(["a.jpg"], [{"iscrowd": 1, "segmentation": {"counts": [1], "size": [1, 1]}}])
+RUNS = {"counts": [0, 3, 5], "size": [2, 4]}
+
+
+def test_a_few_crowds_among_many_objects_are_left_out_and_that_is_said_of_their_images(
+    tmp_path: Path,
+) -> None:
+    crowd = {"iscrowd": 1, "segmentation": RUNS}
+    rest = [{"image_id": 3}] * 20
+    result = read(tmp_path, coco(["a.jpg", "b.jpg", "c.jpg"], [crowd, {}, {"image_id": 2, **crowd}, *rest]))
+    assert [(p.reason, p.image) for p in result.problems if p.reason == "crowd"] == [
+        ("crowd", "a.jpg"),
+        ("crowd", "b.jpg"),
+    ]
+    assert "its 1 other boxes are taken" in result.problems[0].detail
+    assert (len(result.of("a.jpg").boxes), result.of("b.jpg").kind) == (1, None)
+    assert result.noted("2 times: annotations of crowds")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "boxes"),
+    [
+        ([{"iscrowd": 1}], 1),
+        ([{"iscrowd": 1}, {}], 2),
+        ([{"iscrowd": "1"}, {}], 2),
+        ([{"iscrowd": 1, "attributes": {"occluded": False}}, *[{"ignore": 0}] * 20], 21),
+        ([{"iscrowd": 1, "id": 900100258000}, {}], 1),
+    ],
+)
+def test_masks_that_tools_write_as_crowds_are_objects(
+    tmp_path: Path, annotations: list[dict[str, Any]], boxes: int
+) -> None:
+    annotations = [{"segmentation": RUNS, "bbox": [i, 2, 30, 40], **a} for i, a in enumerate(annotations)]
+    result = read(tmp_path, coco(["a.jpg"], annotations))
+    assert len(result.of("a.jpg").boxes) == boxes
+    assert result.noted("taken as single objects") == (boxes == len(annotations))
+    assert ("crowd" in result.reasons) == (boxes < len(annotations))
+
+
+def test_boxes_of_polygons_and_masks_without_bbox(tmp_path: Path) -> None:
+    polygon = {"bbox": None, "segmentation": [[10, 20, 40, 20, 40, 60], [12, 22, 20, 22, 12, 30]]}
+    mask: dict[str, Any] = {
+        "bbox": [],
+        "segmentation": {"size": [80, 100], "counts": [10 * 80 + 20, 40, 6960]},
+    }
+    result = read(tmp_path, coco(["a.jpg"], [polygon, mask, {"bbox": None, "segmentation": [[1, 2]]}]))
+    assert result.boxes["a.jpg"] == [("bolt", 10, 20, 30, 40), ("bolt", 10, 20, 1, 40)]
+    assert (result.reasons, result.noted("around polygons")) == ({"bad_mask": 1}, True)
+
+
+def test_ids_as_numbers_and_as_text_are_the_same(tmp_path: Path) -> None:
+    whole = coco(["a.jpg"], [{"image_id": "1", "category_id": "2"}, {"image_id": 1, "category_id": "01"}])
+    result = read(tmp_path, whole)
+    assert ([box.label for box in result.of("a.jpg").boxes], result.reasons) == (
+        ["nut"],
+        {"unknown_category": 1},
     )
-    assert (result.problems, result.of("a.jpg").kind) == ([], None)
-    assert result.noted("crowds")
 
 
 def test_labels_are_cleaned_and_bad_ones_told_with_what_has_them(tmp_path: Path) -> None:
@@ -203,7 +253,7 @@ def test_a_file_that_only_lists_images_says_nothing_of_them(tmp_path: Path) -> N
 
 
 def test_annotations_of_which_none_fits_an_image_leave_no_background(tmp_path: Path) -> None:
-    result = read(tmp_path, coco(["a.jpg", "b.jpg"], [{"image_id": "1"}, {"image_id": "2"}]))
+    result = read(tmp_path, coco(["a.jpg", "b.jpg"], [{"image_id": "x1"}, {"image_id": "x2"}]))
     assert ({annotation.kind for annotation in result.annotations}, result.reasons) == (
         {None},
         {"unknown_image": 2},

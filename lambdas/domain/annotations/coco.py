@@ -3,19 +3,23 @@
 Boxes are [left, top, width, height] in pixels. An image without annotations is one that nothing is on, if the
 file has annotations at all and was read to its end: COCO's own image_info files have none. It is read once,
 an element at a time, and its sections, which may come in any order, are joined on disk.
+
+iscrowd is 1 of COCO's own crowds, which are few, and of every mask that CVAT and others write as runs (RLE):
+these are objects like any other.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from lambdas.domain.annotations import box_parsing, image_references, json_stream
+from lambdas.domain.annotations import box_parsing, image_references, json_stream, masks
 from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.staging import Image, Mark, Staging, image_annotations
@@ -25,9 +29,18 @@ from lambdas.domain.annotations.writing import NoteHandler, Spool, by_dataset_ty
 AS_TEXT = "boxes whose numbers are written as text were read as numbers"
 BACKGROUND = "images without annotations were taken as images that nothing is on"
 CROWD = "annotations of crowds (iscrowd) were left out"
+INSTANCES = "annotations with iscrowd were taken as single objects, as tools write masks"
+FROM_SHAPE = "boxes were drawn around polygons and masks that have no bbox"
 SAME_ID = "annotations that share their id with another were taken, because they differ in what they say"
 NOT_BACKGROUND = "images without annotations are not known to have nothing on them: some were not read"
 TWO_IDS = "images listed again under another id: their annotations were put together"
+
+
+_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_MAX_CROWDS = 0.1
+"""Share of its annotations that are crowds, in a file that has such: of COCO's own it is a hundredth."""
+_COCO_CROWDS = 900_100_000_000
+"""From here on COCO itself numbers its crowds."""
 
 
 def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
@@ -58,6 +71,8 @@ class _Reader:
         """Annotations that name an image."""
         self._bare = 0
         """Annotations without category and box."""
+        self._crowds = 0
+        """Annotations with iscrowd that may be crowds or not."""
 
     def events(self) -> Iterator[Event]:
         with json_stream.Lists(self._path) as lists:
@@ -163,19 +178,39 @@ class _Reader:
             raise
 
     def _mark(self, element: Mapping[str, Any]) -> Mark:
-        if element.get("iscrowd") in (1, True):
-            self._notes.add(self._file, CROWD)
-            return Mark(None)
-        if "category_id" not in element and "bbox" not in element:
+        bbox, shape = element.get("bbox"), element.get("segmentation")
+        if "category_id" not in element and "bbox" not in element and not shape:
             self._bare += 1
             return Mark(None)
         category = _id(element.get("category_id"), "an annotation's category_id")
-        bbox = element.get("bbox")
-        sides = _four(bbox)
+        if not bbox and shape:
+            self._notes.add(self._file, FROM_SHAPE)
+            sides = masks.bounds(shape)
+        else:
+            sides = _four(bbox)
         if str in map(type, bbox or ()):
             self._notes.add(self._file, AS_TEXT)
         id = _id(element["id"], "an annotation") if "id" in element else ""
-        return Mark(category, sides, id=id)
+        return Mark(category, sides, id=id, crowd=self._may_be_crowd(element))
+
+    def _may_be_crowd(self, element: Mapping[str, Any]) -> bool:
+        if element.get("iscrowd") not in (1, True, "1"):
+            return False
+        # CVAT says of each object whether it is occluded; COCO says no such thing.
+        attributes = element.get("attributes")
+        if isinstance(attributes, dict) and "occluded" in attributes:
+            self._notes.add(self._file, INSTANCES)
+            return False
+        self._crowds += 1
+        return True
+
+    def _is_crowd(self, mark: Mark) -> bool:
+        """Whether it is one after all, now that the whole file is known."""
+        if not mark.crowd:
+            return False
+        if mark.id.isdigit() and int(mark.id) >= _COCO_CROWDS:
+            return True
+        return self._crowds <= _MAX_CROWDS * self._counts["annotations"]
 
     def _image_annotation(
         self, image: Image, marks: Iterable[Mark], *, complete: bool
@@ -183,8 +218,13 @@ class _Reader:
         taken: list[LabelledBox] = []
         by_id: dict[str, LabelledBox] = {}
         incomplete = False
+        crowds = 0
         for mark in marks:
             try:
+                if self._is_crowd(mark):
+                    crowds += 1
+                    continue
+                self._notes.add(self._file, INSTANCES, int(mark.crowd))
                 box = self._box(mark, image.size)
                 if box and self._is_new(mark.id, box, by_id):
                     taken.append(box)
@@ -193,6 +233,10 @@ class _Reader:
                 incomplete = True
                 detail = f"annotations, id {mark.id}: {error.detail}"
                 yield Problem(self._file, 0, error.reason, detail, image.name)
+        if crowds:
+            incomplete = True
+            self._notes.add(self._file, CROWD, crowds)
+            yield Problem(self._file, 0, "crowd", _of_crowds(crowds, len(taken)), image.name)
         if not taken and not incomplete:
             self._notes.add(self._file, BACKGROUND if complete else NOT_BACKGROUND)
             incomplete = not complete
@@ -225,6 +269,14 @@ class _Reader:
         return True
 
 
+def _of_crowds(crowds: int, boxes: int) -> str:
+    others = f"its {boxes} other boxes are taken" if boxes else "it is taken without labels"
+    return (
+        f"{crowds} of its annotations are crowds (iscrowd), which no box is of: {others}; draw a box around"
+        " each object, or set iscrowd to 0"
+    )
+
+
 def _four(bbox: Any) -> tuple[float, float, float, float]:
     if bbox is None or bbox == []:
         raise AnnotationError("missing_box", "bbox is missing: add [left, top, width, height]")
@@ -237,11 +289,11 @@ def _four(bbox: Any) -> tuple[float, float, float, float]:
 
 
 def _id(value: Any, whose: str) -> str:
-    """An id as text, in which 1 and "1" differ."""
+    """An id as text, in which 1 and "1" are the same, and "01" is another."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, str):
-        return json.dumps(value)
+        return value if _NUMBER.fullmatch(value) else json.dumps(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     raise AnnotationError("bad_id", f"the id of {whose} has to be a number or text, not {_shown(value)}")

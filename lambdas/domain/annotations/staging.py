@@ -23,7 +23,7 @@ _SCHEMA = """
     CREATE TABLE names (id TEXT PRIMARY KEY, image INTEGER) WITHOUT ROWID;
     CREATE TABLE marks (
         number INTEGER PRIMARY KEY, image INTEGER, named TEXT, label TEXT,
-        left REAL, top REAL, width REAL, height REAL, line INTEGER, id TEXT
+        left REAL, top REAL, width REAL, height REAL, line INTEGER, id TEXT, crowd INTEGER
     );
 """
 _MARKS_AT_ONCE = 500
@@ -31,11 +31,12 @@ _IMAGES = (
     "SELECT number, image, kind, width, height, dataset_type, line, incomplete FROM images ORDER BY number"
 )
 _MARKS = """
-    SELECT coalesce(marks.image, names.image) AS of_image, label, left, top, width, height, line, marks.id
+    SELECT coalesce(marks.image, names.image) AS of_image, label, left, top, width, height, line, marks.id,
+        crowd
     FROM marks LEFT JOIN names ON names.id = named WHERE of_image > 0 ORDER BY of_image, number
 """
 _ORPHANS = """
-    SELECT named, label, left, top, width, height, line, id FROM marks
+    SELECT named, label, left, top, width, height, line, id, crowd FROM marks
     WHERE image IS NULL AND NOT EXISTS (SELECT 1 FROM names WHERE names.id = named) ORDER BY number
 """
 
@@ -62,6 +63,8 @@ class Mark(NamedTuple):
     line: int = 0
     id: str = ""
     """What its format calls it."""
+    crowd: bool = False
+    """Whether it may be of many objects at once."""
 
 
 class Staging:
@@ -204,14 +207,14 @@ class Staging:
 
     def _add(self, number: int | None, named: str | None, mark: Mark) -> None:
         sides = mark.sides or (None, None, None, None)
-        self._marks.append((number, named, mark.label, *sides, mark.line, mark.id))
+        self._marks.append((number, named, mark.label, *sides, mark.line, mark.id, mark.crowd))
         if len(self._marks) >= _MARKS_AT_ONCE:
             self._write()
 
     def _write(self) -> None:
         self._database.executemany(
-            "INSERT INTO marks (image, named, label, left, top, width, height, line, id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO marks (image, named, label, left, top, width, height, line, id, crowd)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             self._marks,
         )
         self._marks.clear()
@@ -221,8 +224,8 @@ class Staging:
 
 
 def _mark(row: Sequence[Any]) -> Mark:
-    _, label, left, top, width, height, line, id = row
-    return Mark(label, None if left is None else (left, top, width, height), line, id)
+    _, label, left, top, width, height, line, id, crowd = row
+    return Mark(label, None if left is None else (left, top, width, height), line, id, bool(crowd))
 
 
 def image_annotations(
