@@ -139,6 +139,7 @@ class HttpApi(Step):
     def _admin(self) -> Handler:
         handler = self._handler("Admin", "lambdas.admin.handle", "The review desk's administration")
         self._review.grant_resolve(handler)
+        handler.allow("states:StartExecution", on=[self._review.machine_arn])
         return handler
 
     def _console(self) -> Handler:

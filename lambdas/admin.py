@@ -22,11 +22,12 @@ from lambdas.domain.review.desk.labels import InvalidLabelError
 from lambdas.domain.review.desk.task import STATES, State, Task
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.review.results.resolution import Resolver
+from lambdas.domain.review.task_opening import Opener
 from lambdas.domain.shared import annotation, clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, Caller
-from lambdas.review_documents import label_document, offered_labels, task_summary, tuning
-from lambdas.services import services
+from lambdas.review_documents import given_answer, label_document, offered_labels, task_summary, tuning
+from lambdas.services import services, variable
 
 logger = Logger()
 app = http.Api(ADMINISTRATORS)
@@ -64,6 +65,29 @@ def list_tasks(caller: Caller, state: ListedState = "open", cursor: Cursor = "")
         counts=responses.TaskCounts(**counts, claimed=claimed),
         cursor=_write_cursor(more),
     )
+
+
+@app.get("/api/admin/tasks/{task}")
+def read_task(caller: Caller, task: str) -> responses.AdminTaskDetail:
+    """A task with its image and the answers to it, those that were corrected included."""
+    known = services().reviews.get(task)
+    if known is None:
+        raise desk.TaskNotFoundError(f"there is no review task {task[:60]}")
+    return responses.AdminTaskDetail(
+        **_members(known, clock.now()),
+        url=http.presigned_url(known.key),
+        finished_at=known.finished_at,
+        given=[given_answer(answer) for answer in known.answers],
+        superseded=[given_answer(answer) for answer in known.superseded],
+    )
+
+
+@app.post("/api/admin/tasks/{task}/reopening")
+def reopen_task(caller: Caller, task: str) -> responses.AdminTask:
+    """Ask about the image of a finished task again: the new task. The image keeps its labels until then."""
+    s = services()
+    opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning())
+    return _document(opener.reopen(task, caller.name), clock.now())
 
 
 @app.put("/api/admin/tasks/{task}/assignment")
@@ -112,13 +136,17 @@ def _reviewer(sub: str) -> desk.Reviewer:
 
 
 def _document(task: Task, now: str) -> responses.AdminTask:
-    return responses.AdminTask(
+    return responses.AdminTask(**_members(task, now))
+
+
+def _members(task: Task, now: str) -> dict[str, Any]:
+    return {
         **task_summary(task),
-        state=task.state,
-        age_seconds=round(clock.seconds_between(task.created_at, now)),
-        claims=[responses.TaskClaim(**asdict(claim)) for claim in task.active_claims(now)],
-        outcome=task.outcome,
-    )
+        "state": task.state,
+        "age_seconds": round(clock.seconds_between(task.created_at, now)),
+        "claims": [responses.TaskClaim(**asdict(claim)) for claim in task.active_claims(now)],
+        "outcome": task.outcome,
+    }
 
 
 def _write_cursor(key: dict[str, Any] | None) -> str | None:

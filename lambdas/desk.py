@@ -15,18 +15,19 @@ from lambdas.contract.requests import AnswerRequest, ClaimRequest, SkipRequest
 from lambdas.domain.retrain import requests
 from lambdas.domain.review.desk import answers, desk, labels
 from lambdas.domain.review.desk.task import Route, Task
-from lambdas.domain.review.results import resolution, reviewer_statistics
+from lambdas.domain.review.results import correction, resolution, reviewer_statistics
 from lambdas.domain.review.results.resolution import Resolver
 from lambdas.domain.review.workforce import worker_portal
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
-from lambdas.review_documents import label_document, offered_labels, task_summary, tuning
+from lambdas.review_documents import given_answer, label_document, offered_labels, task_summary, tuning
 from lambdas.services import services, variable
 from lambdas.ttl_cache import TtlCache
 
 logger = Logger()
 app = http.Api(REVIEWERS, ADMINISTRATORS)
+_LISTED_ANSWERS = 50
 Until = Annotated[str, Meta(description="The claim that ends then, and no newer one.")]
 
 
@@ -46,10 +47,13 @@ def read_me(caller: Caller) -> responses.Me:
 
 @app.get("/api/queue")
 def read_queue(caller: Caller) -> responses.Queue:
-    """How many tasks there are to do, and how many the reviewer has answered today."""
-    table = services().reviews
-    today = reviewer_statistics.reviewed_by(table, caller.sub).get(f"on {clock.now()[:10]}", 0)
-    return responses.Queue(open=table.count("open"), answered_today=int(today))
+    """How many tasks there are to do, for this reviewer, and how many they have answered today."""
+    table, now = services().reviews, clock.now()
+    today = reviewer_statistics.reviewed_by(table, caller.sub).get(f"on {now[:10]}", 0)
+    counts = table.open_counts(caller.sub, _answered_here(), now)
+    return responses.Queue(
+        open=counts.open, left=counts.left, skipped=counts.skipped, answered_today=int(today)
+    )
 
 
 @app.get("/api/labels")
@@ -98,11 +102,22 @@ def read_task(caller: Caller, task: str) -> responses.Task:
     return _document(known, caller)
 
 
+@app.get("/api/answers")
+def list_answers(caller: Caller) -> responses.AnsweredTasks:
+    """The reviewer's own last answers, the newest first. They are corrected by answering again."""
+    tasks = desk.own_answers(services().reviews, caller.reviewer, desk.ON_THE_DESK, _LISTED_ANSWERS)
+    return responses.AnsweredTasks(tasks=[_answered(task, caller) for task in tasks])
+
+
 @app.post("/api/tasks/{task}/answer")
 def answer_task(caller: Caller, task: str, body: AnswerRequest) -> responses.AnswerReceipt:
-    """Answer a task. Sent again, the same answer is acknowledged again."""
+    """Answer a task, or correct an answer. Sent again, the same answer is acknowledged again."""
     reviews, usable = services().reviews, labels.usable(offered_labels())
-    if portal := worker_portal.here():
+    if body.correction:
+        answered = correction.correct(_resolver(), task, caller.reviewer, body.submission, usable)
+        if answered.state == "done":
+            _request_run()
+    elif portal := worker_portal.here():
         answered = portal.answer(reviews, task, caller.reviewer, body.submission, usable)
     else:
         answered = desk.answer(reviews, task, caller.reviewer, body.submission, usable)
@@ -123,13 +138,33 @@ def skip_task(caller: Caller, task: str, body: SkipRequest) -> None:
         _resolve(skipped)
 
 
+@app.delete("/api/skips")
+def take_back_skips(caller: Caller) -> None:
+    """Make the open tasks that the reviewer has skipped theirs to claim again."""
+    desk.take_back_skips(services().reviews, caller.reviewer)
+
+
 def _document(task: Task, caller: Caller) -> responses.Task:
+    return responses.Task(**_members(task, caller))
+
+
+def _members(task: Task, caller: Caller) -> dict[str, Any]:
     own_claim = task.claim_of(caller.sub, clock.now())
-    return responses.Task(
+    return {
         **task_summary(task),
-        url=http.presigned_url(task.key),
-        url_expires_at=clock.in_seconds(http.URL_SECONDS),
-        until=own_claim.until if own_claim else "",
+        "url": http.presigned_url(task.key),
+        "url_expires_at": clock.in_seconds(http.URL_SECONDS),
+        "until": own_claim.until if own_claim else "",
+    }
+
+
+def _answered(task: Task, caller: Caller) -> responses.AnsweredTask:
+    own = next(answer for answer in task.answers if answer.reviewer == caller.sub)
+    return responses.AnsweredTask(
+        **_members(task, caller),
+        state=task.state,
+        answer=given_answer(own),
+        corrected=any(answer.reviewer == caller.sub for answer in task.superseded),
     )
 
 
@@ -137,11 +172,15 @@ def _answered_here() -> tuple[Route, ...]:
     return worker_portal.ROUTES if worker_portal.here() else desk.ON_THE_DESK
 
 
+def _resolver() -> Resolver:
+    s = services()
+    return Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning())
+
+
 def _resolve(task: Task) -> Task:
     """Do what follows from an answer; if that fails, the answer stands and the sweeper has it done."""
-    s = services()
     try:
-        resolved = Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning()).resolve_task(task)
+        resolved = _resolver().resolve_task(task)
         if resolved.state == "done":
             _request_run()
     except Exception:

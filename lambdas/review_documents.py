@@ -6,11 +6,19 @@ from dataclasses import asdict
 from typing import Any
 
 from lambdas import http
-from lambdas.contract.responses import Label, LabelExample, SuggestedBox, SuggestedLabel, TaskSuggestions
+from lambdas.contract.requests import AnswerBox
+from lambdas.contract.responses import (
+    GivenAnswer,
+    Label,
+    LabelExample,
+    SuggestedBox,
+    SuggestedLabel,
+    TaskSuggestions,
+)
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.review.desk import labels
 from lambdas.domain.review.desk.labels import LabelDefinition
-from lambdas.domain.review.desk.task import Task
+from lambdas.domain.review.desk.task import Answer, Task
 from lambdas.services import services
 from lambdas.ttl_cache import TtlCache
 
@@ -28,6 +36,19 @@ def label_document(definition: LabelDefinition) -> Label:
     )
     examples = [LabelExample(image=image.sha256, url=http.presigned_url(image.key)) for image in images]
     return Label(**{**asdict(definition), "examples": examples})
+
+
+def given_answer(answer: Answer) -> GivenAnswer:
+    """An answer as people see it."""
+    return GivenAnswer(
+        reviewer=answer.reviewer,
+        name=answer.name,
+        verdict=answer.verdict,
+        boxes=[AnswerBox(**asdict(box)) for box in answer.boxes],
+        labels=list(answer.labels),
+        reason=answer.reason,
+        at=answer.at,
+    )
 
 
 def task_summary(task: Task) -> dict[str, Any]:

@@ -10,7 +10,7 @@ export interface paths {
     get: operations["read_me"];
   };
   "/api/queue": {
-    /** How many tasks there are to do, and how many the reviewer has answered today. */
+    /** How many tasks there are to do, for this reviewer, and how many they have answered today. */
     get: operations["read_queue"];
   };
   "/api/labels": {
@@ -31,25 +31,39 @@ export interface paths {
     /** A task that the reviewer has claimed; administrators may read every task. */
     get: operations["read_task"];
   };
+  "/api/answers": {
+    /** The reviewer's own last answers, the newest first. They are corrected by answering again. */
+    get: operations["list_answers"];
+  };
   "/api/tasks/{task}/answer": {
-    /** Answer a task. Sent again, the same answer is acknowledged again. */
+    /** Answer a task, or correct an answer. Sent again, the same answer is acknowledged again. */
     post: operations["answer_task"];
   };
   "/api/tasks/{task}/skip": {
     /** Leave a task to others for good, and say why. */
     post: operations["skip_task"];
   };
+  "/api/skips": {
+    /** Make the open tasks that the reviewer has skipped theirs to claim again. */
+    delete: operations["take_back_skips"];
+  };
   "/api/admin/tasks": {
     /** A page of the tasks of a state. */
     get: operations["list_tasks"];
   };
+  "/api/admin/tasks/{task}": {
+    /** A task with its image and the answers to it, those that were corrected included. */
+    get: operations["read_task"];
+    /** Delete a task; its image stays as it is. */
+    delete: operations["delete_task"];
+  };
+  "/api/admin/tasks/{task}/reopening": {
+    /** Ask about the image of a finished task again: the new task. The image keeps its labels until then. */
+    post: operations["reopen_task"];
+  };
   "/api/admin/tasks/{task}/assignment": {
     /** Claim a task for a reviewer, whoever has claimed it; or free it, where none is named. */
     put: operations["assign_task"];
-  };
-  "/api/admin/tasks/{task}": {
-    /** Delete a task; its image stays as it is. */
-    delete: operations["delete_task"];
   };
   "/api/admin/reviewers": {
     /** Everybody who has been at the desk, and what they have done. */
@@ -122,6 +136,46 @@ export interface components {
       outcome: ("labelled" | "nothing" | "unusable") | "";
     };
     /**
+     * AdminTaskDetail
+     * @description A review task with its image and its answers.
+     */
+    AdminTaskDetail: {
+      id: string;
+      /** @description SHA-256. */
+      image: string;
+      width: number;
+      height: number;
+      /** @enum {unknown} */
+      kind: "classification" | "detection";
+      /** @enum {unknown} */
+      reason: "low_confidence" | "requested" | "sample" | "unlabelled";
+      /** @description The reason in words, or why it was given back. */
+      why: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      created_at: string;
+      suggestions: components["schemas"]["TaskSuggestions"];
+      /** @description Model version. */
+      suggested_by: string | null;
+      /** @description Answers that it takes. */
+      wanted: number;
+      /** @description Answers that it has. */
+      answers: number;
+      /** @enum {unknown} */
+      state: "deleted" | "done" | "given_back" | "open";
+      age_seconds: number;
+      claims: components["schemas"]["TaskClaim"][];
+      /** @description Of a task that is done. */
+      outcome: ("labelled" | "nothing" | "unusable") | "";
+      /** @description Of the image, for minutes. */
+      url: string;
+      /** @description Empty while it is open. */
+      finished_at: string;
+      /** @description The answers that count, one of each reviewer. */
+      given: components["schemas"]["GivenAnswer"][];
+      /** @description Answers that were corrected since. */
+      superseded: components["schemas"]["GivenAnswer"][];
+    };
+    /**
      * AdminTasks
      * @description A page of tasks.
      */
@@ -170,6 +224,55 @@ export interface components {
        * @default 0
        */
       seconds?: number;
+      /**
+       * @description Whether it supersedes the answer that the reviewer gave before.
+       * @default false
+       */
+      correction?: boolean;
+    };
+    /**
+     * AnsweredTask
+     * @description A task that the reviewer has answered, with the answer, which they can correct.
+     */
+    AnsweredTask: {
+      id: string;
+      /** @description SHA-256. */
+      image: string;
+      width: number;
+      height: number;
+      /** @enum {unknown} */
+      kind: "classification" | "detection";
+      /** @enum {unknown} */
+      reason: "low_confidence" | "requested" | "sample" | "unlabelled";
+      /** @description The reason in words, or why it was given back. */
+      why: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      created_at: string;
+      suggestions: components["schemas"]["TaskSuggestions"];
+      /** @description Model version. */
+      suggested_by: string | null;
+      /** @description Answers that it takes. */
+      wanted: number;
+      /** @description Answers that it has. */
+      answers: number;
+      /** @description Of the image, for minutes. */
+      url: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      url_expires_at: string;
+      /** @description When the claim ends; empty if there is none. */
+      until: string;
+      /** @enum {unknown} */
+      state: "deleted" | "done" | "given_back" | "open";
+      answer: components["schemas"]["GivenAnswer"];
+      /** @description Whether it supersedes one that they gave before. */
+      corrected: boolean;
+    };
+    /**
+     * AnsweredTasks
+     * @description The reviewer's last answers, the newest first.
+     */
+    AnsweredTasks: {
+      tasks: components["schemas"]["AnsweredTask"][];
     };
     /**
      * AssignmentRequest
@@ -247,6 +350,22 @@ export interface components {
      */
     ErrorResponse: {
       error: components["schemas"]["ErrorDetail"];
+    };
+    /**
+     * GivenAnswer
+     * @description An answer about a task. Boxes in whole pixels of the upright image.
+     */
+    GivenAnswer: {
+      /** @description The subject: two people may have one name. */
+      reviewer: string;
+      name: string;
+      /** @enum {unknown} */
+      verdict: "labelled" | "nothing" | "unusable";
+      boxes: components["schemas"]["AnswerBox"][];
+      labels: string[];
+      reason: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      at: string;
     };
     /**
      * Label
@@ -368,6 +487,10 @@ export interface components {
     Queue: {
       /** @description Tasks that wait for answers. */
       open: number;
+      /** @description Those of them that this reviewer has claimed or can claim now. */
+      left: number;
+      /** @description Those of them that this reviewer has skipped. */
+      skipped: number;
       /** @description By this reviewer, since midnight UTC. */
       answered_today: number;
     };
@@ -388,6 +511,8 @@ export interface components {
       reviewer: string;
       name: string;
       answered: number;
+      /** @description Corrections of their own answers. */
+      corrected: number;
       skipped: number;
       /** @description Answers to tasks that others answered too. */
       compared: number;
@@ -668,7 +793,7 @@ export interface operations {
       };
     };
   };
-  /** How many tasks there are to do, and how many the reviewer has answered today. */
+  /** How many tasks there are to do, for this reviewer, and how many they have answered today. */
   read_queue: {
     responses: {
       /** @description How much there is to do. */
@@ -769,7 +894,7 @@ export interface operations {
       };
     };
   };
-  /** A task that the reviewer has claimed; administrators may read every task. */
+  /** A task with its image and the answers to it, those that were corrected included. */
   read_task: {
     parameters: {
       path: {
@@ -777,10 +902,10 @@ export interface operations {
       };
     };
     responses: {
-      /** @description A review task as the reviewer sees it who has claimed it. */
+      /** @description A review task with its image and its answers. */
       200: {
         content: {
-          "application/json": components["schemas"]["Task"];
+          "application/json": components["schemas"]["AdminTaskDetail"];
         };
       };
       /** @description An error. */
@@ -791,7 +916,24 @@ export interface operations {
       };
     };
   };
-  /** Answer a task. Sent again, the same answer is acknowledged again. */
+  /** The reviewer's own last answers, the newest first. They are corrected by answering again. */
+  list_answers: {
+    responses: {
+      /** @description The reviewer's last answers, the newest first. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["AnsweredTasks"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Answer a task, or correct an answer. Sent again, the same answer is acknowledged again. */
   answer_task: {
     parameters: {
       path: {
@@ -843,6 +985,21 @@ export interface operations {
       };
     };
   };
+  /** Make the open tasks that the reviewer has skipped theirs to claim again. */
+  take_back_skips: {
+    responses: {
+      /** @description Done. */
+      204: {
+        content: never;
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
   /** A page of the tasks of a state. */
   list_tasks: {
     parameters: {
@@ -856,6 +1013,48 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["AdminTasks"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Delete a task; its image stays as it is. */
+  delete_task: {
+    parameters: {
+      path: {
+        task: string;
+      };
+    };
+    responses: {
+      /** @description Done. */
+      204: {
+        content: never;
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Ask about the image of a finished task again: the new task. The image keeps its labels until then. */
+  reopen_task: {
+    parameters: {
+      path: {
+        task: string;
+      };
+    };
+    responses: {
+      /** @description A review task as administrators see it. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["AdminTask"];
         };
       };
       /** @description An error. */
@@ -884,26 +1083,6 @@ export interface operations {
         content: {
           "application/json": components["schemas"]["AdminTask"];
         };
-      };
-      /** @description An error. */
-      default: {
-        content: {
-          "application/json": components["schemas"]["ErrorResponse"];
-        };
-      };
-    };
-  };
-  /** Delete a task; its image stays as it is. */
-  delete_task: {
-    parameters: {
-      path: {
-        task: string;
-      };
-    };
-    responses: {
-      /** @description Done. */
-      204: {
-        content: never;
       };
       /** @description An error. */
       default: {

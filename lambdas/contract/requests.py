@@ -53,6 +53,9 @@ class AnswerRequest(Request):
     labels: Annotated[list[str], Meta(max_length=MAX_LABELS_PER_IMAGE)] = []
     reason: Annotated[str, Meta(max_length=MAX_REASON)] = ""
     seconds: Annotated[int | float, Meta(description="Time that the answer took the reviewer.")] = 0
+    correction: Annotated[
+        bool, Meta(description="Whether it supersedes the answer that the reviewer gave before.")
+    ] = False
 
     @property
     def submission(self) -> Submission:

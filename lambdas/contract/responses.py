@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from lambdas.contract.requests import AnswerBox
 from lambdas.domain.retrain.steps import Step
 from lambdas.domain.retrain.training_progress import TrainingProgress
 from lambdas.domain.review.desk.task import Reason, State
@@ -54,6 +55,8 @@ class Queue(Response):
     """How much there is to do."""
 
     open: Annotated[int, Meta(description="Tasks that wait for answers.")]
+    left: Annotated[int, Meta(description="Those of them that this reviewer has claimed or can claim now.")]
+    skipped: Annotated[int, Meta(description="Those of them that this reviewer has skipped.")]
     answered_today: Annotated[int, Meta(description="By this reviewer, since midnight UTC.")]
 
 
@@ -151,6 +154,32 @@ class AnswerReceipt(Response):
     answers: int
 
 
+class GivenAnswer(Response):
+    """An answer about a task. Boxes in whole pixels of the upright image."""
+
+    reviewer: Annotated[str, Meta(description="The subject: two people may have one name.")]
+    name: str
+    verdict: AnswerVerdict
+    boxes: list[AnswerBox]
+    labels: list[str]
+    reason: str
+    at: Timestamp
+
+
+class AnsweredTask(Task):
+    """A task that the reviewer has answered, with the answer, which they can correct."""
+
+    state: State
+    answer: GivenAnswer
+    corrected: Annotated[bool, Meta(description="Whether it supersedes one that they gave before.")]
+
+
+class AnsweredTasks(Response):
+    """The reviewer's last answers, the newest first."""
+
+    tasks: list[AnsweredTask]
+
+
 # Administration
 
 
@@ -170,6 +199,15 @@ class AdminTask(TaskSummary):
     age_seconds: int
     claims: list[TaskClaim]
     outcome: Annotated[AnswerVerdict | Literal[""], Meta(description="Of a task that is done.")]
+
+
+class AdminTaskDetail(AdminTask):
+    """A review task with its image and its answers."""
+
+    url: Annotated[str, Meta(description="Of the image, for minutes.")]
+    finished_at: Annotated[str, Meta(description="Empty while it is open.")]
+    given: Annotated[list[GivenAnswer], Meta(description="The answers that count, one of each reviewer.")]
+    superseded: Annotated[list[GivenAnswer], Meta(description="Answers that were corrected since.")]
 
 
 class TaskCounts(Response):
@@ -196,6 +234,7 @@ class Reviewer(Response):
     reviewer: Annotated[str, Meta(description="The subject: two people may have one name.")]
     name: str
     answered: int
+    corrected: Annotated[int, Meta(description="Corrections of their own answers.")]
     skipped: int
     compared: Annotated[int, Meta(description="Answers to tasks that others answered too.")]
     agreement: Annotated[float | None, Meta(description="Share of those that held, from 0 to 1.")]

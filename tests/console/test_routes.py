@@ -37,6 +37,8 @@ TASK = {
     "answers",
 }
 MINE = TASK | {"url", "url_expires_at", "until"}
+ANSWERED = MINE | {"state", "answer", "corrected"}
+GIVEN = {"reviewer", "name", "verdict", "boxes", "labels", "reason", "at"}
 LISTED = TASK | {"state", "age_seconds", "claims", "outcome"}
 LABEL = {"label", "colour", "key", "instruction", "examples", "retired"}
 RUN = {"id", "trigger", "outcome", "reason", "started_at", "ended_at", "version", "f1", "estimated_usd"}
@@ -71,7 +73,9 @@ class Case:
 
 CASES = {
     "GET /api/me": Case("/api/me", members={"sub", "name", "groups", "deployment"}),
-    "GET /api/queue": Case("/api/queue", members={"open", "answered_today"}),
+    "GET /api/queue": Case("/api/queue", members={"open", "left", "skipped", "answered_today"}),
+    "GET /api/answers": Case("/api/answers", members={"tasks"}, who="ben", each="tasks", of_each=ANSWERED),
+    "DELETE /api/skips": Case("/api/skips", status=204),
     "GET /api/labels": Case("/api/labels", members={"labels"}, each="labels", of_each=LABEL),
     "POST /api/claims": Case("/api/claims", {"count": 2}, members={"tasks"}, each="tasks", of_each=MINE),
     "PUT /api/claims/{task}": Case("/api/claims/{mine}", members={"until"}),
@@ -86,6 +90,16 @@ CASES = {
     "GET /api/admin/tasks": Case(
         "/api/admin/tasks", members={"tasks", "counts", "cursor"}, who=ANN, each="tasks", of_each=LISTED
     ),
+    "GET /api/admin/tasks/{task}": Case(
+        "/api/admin/tasks/{done}",
+        members=LISTED | {"url", "finished_at", "given", "superseded"},
+        who=ANN,
+        each="given",
+        of_each=GIVEN,
+    ),
+    "POST /api/admin/tasks/{task}/reopening": Case(
+        "/api/admin/tasks/{done}/reopening", members=LISTED, who=ANN
+    ),
     "PUT /api/admin/tasks/{task}/assignment": Case(
         "/api/admin/tasks/{mine}/assignment", {"reviewer": "sub-ben"}, members=LISTED, who=ANN
     ),
@@ -99,6 +113,7 @@ CASES = {
             "reviewer",
             "name",
             "answered",
+            "corrected",
             "skipped",
             "compared",
             "agreement",
@@ -318,8 +333,51 @@ def test_a_skip_has_the_answers_that_are_there_resolved(
 
 def test_the_queue_counts(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     document = gateway.ask("GET /api/queue").document
-    assert document == {"open": 3, "answered_today": 0}
+    assert document == {"open": 3, "left": 2, "skipped": 0, "answered_today": 0}
     assert gateway.ask("GET /api/queue", who="ben").document["answered_today"] == 1
+
+
+def test_what_a_reviewer_skips_is_not_left_for_them_until_they_take_it_back(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    gateway.ask(f"POST /api/tasks/{deployment.mine.id}/skip", {"reason": "no idea"})
+    counts = {"open": 3, "left": 1, "skipped": 1, "answered_today": 0}
+    assert gateway.ask("GET /api/queue").document == counts
+    assert gateway.ask("GET /api/queue", who="ben").document["left"] == 3
+    assert gateway.ask("DELETE /api/skips", who="ben").status == 204
+    assert gateway.ask("GET /api/queue").document == counts
+    assert gateway.ask("DELETE /api/skips").status == 204
+    assert gateway.ask("GET /api/queue").document == counts | {"left": 2, "skipped": 0}
+    claimed = gateway.ask("POST /api/claims", {"count": 5}).document["tasks"]
+    assert deployment.mine.id in [task["id"] for task in claimed]
+
+
+def test_reviewers_see_their_own_answers_and_correct_them(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    assert gateway.ask("GET /api/answers").document == {"tasks": []}
+    (task,) = gateway.ask("GET /api/answers", who="ben").document["tasks"]
+    assert (task["id"], task["answer"]["boxes"], task["corrected"]) == (deployment.done.id, [BOX], False)
+    request = f"POST /api/tasks/{task['id']}/answer"
+    correction = {"verdict": "labelled", "boxes": [BOX | {"label": "dog"}], "seconds": 1, "correction": True}
+    answer = gateway.ask(request, correction, who="ben")
+    assert answer.document == {"state": "done", "wanted": 1, "answers": 1}
+    assert [box.label for box in deployment.reviews.image_of(deployment.done).boxes] == ["dog"]
+    (task,) = gateway.ask("GET /api/answers", who="ben").document["tasks"]
+    assert (task["answer"]["boxes"][0]["label"], task["corrected"]) == ("dog", True)
+    detail = gateway.ask(f"GET /api/admin/tasks/{task['id']}", who=ANN).document
+    assert [given["boxes"][0]["label"] for given in detail["given"]] == ["dog"]
+    assert [given["boxes"][0]["label"] for given in detail["superseded"]] == ["cat"]
+    listed = gateway.ask("GET /api/admin/reviewers", who=ANN).document["reviewers"]
+    assert {each["name"]: each["corrected"] for each in listed} == {"ben": 1, "rita": 0}
+
+
+def test_nobody_corrects_another_s_answer(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    before = deployment.dump()
+    body = {"verdict": "nothing", "seconds": 1, "correction": True}
+    refused = gateway.ask(f"POST /api/tasks/{deployment.done.id}/answer", body)
+    assert (refused.status, refused.code) == (409, "already_done")
+    assert deployment.dump() == before
 
 
 # Administration
@@ -397,6 +455,26 @@ def test_a_task_goes_to_the_reviewer_who_is_meant_whoever_else_had_the_name(
     request = f"PUT /api/admin/tasks/{deployment.mine.id}/assignment"
     (claim,) = gateway.ask(request, {"reviewer": new}, who=ANN).document["claims"]
     assert (claim["reviewer"], claim["name"]) == ("sub-9new", "zoe")
+
+
+def test_a_finished_task_is_reopened_with_the_labels_that_its_image_has(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    request = f"POST /api/admin/tasks/{deployment.done.id}/reopening"
+    reopened = gateway.ask(request, who=ANN).document
+    assert (reopened["state"], reopened["reason"], reopened["why"]) == (
+        "open",
+        "requested",
+        "reopened by ann",
+    )
+    assert reopened["suggestions"]["boxes"] == [BOX | {"confidence": 100.0}]
+    assert reopened["suggested_by"] is None
+    assert reopened["id"] in deployment.executions.inputs
+    assert [box.label for box in deployment.reviews.image_of(deployment.done).boxes] == ["cat"]
+    again = gateway.ask(request, who=ANN)
+    assert (again.status, again.code) == (409, "conflict")
+    deployment.tune(review_route="none")
+    assert gateway.ask(request, who=ANN).status == 409
 
 
 @pytest.mark.parametrize("state", ["done", "deleted", "given_back"])

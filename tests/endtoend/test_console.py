@@ -260,7 +260,7 @@ def test_a_detection_that_the_model_is_unsure_of_is_corrected(
     page, _ = signed_in(browser, loop, people["rita"])
     desk_is_ready(page)
     assert task_of(page) == task.id
-    expect(page.get_by_text("the model is not sure of what it sees", exact=True)).to_be_visible()
+    expect(page.get_by_text("the model is not sure of what it detects", exact=True)).to_be_visible()
     first, *others = task.suggestions.boxes
     label = "washer" if first.label != "washer" else "nut"
     boxes = page.get_by_role("region", name="Boxes").get_by_role("button")

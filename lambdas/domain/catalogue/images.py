@@ -123,7 +123,7 @@ class Change:
     @property
     def labels_changed(self) -> bool:
         """Whether there is more, less or something else to train with."""
-        return _labelling(self.before) != _labelling(self.after)
+        return labelling(self.before) != labelling(self.after)
 
 
 def image_id(sha256: str) -> str:
@@ -204,7 +204,7 @@ def put_request(table: Table, before: CatalogueImage, after: CatalogueImage) -> 
 
 
 def _stamped(before: CatalogueImage | None, after: CatalogueImage) -> CatalogueImage:
-    if before is None or _labelling(before) != _labelling(after):
+    if before is None or labelling(before) != labelling(after):
         after = replace(after, changed_at=clock.now())
     return replace(after, revision=after.revision + 1)
 
@@ -215,7 +215,7 @@ def _record_past(table: Table, before: CatalogueImage | None, after: CatalogueIm
     That an image was unlabelled is recorded where a person changes it: that may be the wrong image. Where a
     file labels it, which is most of what happens, there is nothing that could be lost.
     """
-    if before is None or _labelling(before) == _labelling(after):
+    if before is None or labelling(before) == labelling(after):
         return
     of_file = after.label_origin in ("folder", "annotation")
     if before.status == "unlabelled" and not before.label_origin and of_file:
@@ -238,7 +238,7 @@ def past_labels(image: CatalogueImage) -> history.PastLabels:
     )
 
 
-def _labelling(image: CatalogueImage | None) -> tuple[Any, ...]:
+def labelling(image: CatalogueImage | None) -> tuple[Any, ...]:
     """What decides whether, and as what, an image is trained on."""
     if image is None:
         return ("unlabelled", None, (), ())

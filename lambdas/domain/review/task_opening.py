@@ -16,6 +16,7 @@ from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.register import registration
 from lambdas.domain.register.arrivals import Arrival
+from lambdas.domain.review.desk.desk import DeskError, TaskGoneError, TaskNotFoundError
 from lambdas.domain.review.desk.task import Reason, Suggestion, Suggestions, Task
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import clock
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 WHY: Mapping[Reason, str] = {
-    "unlabelled": "nobody has said yet what is on it",
-    "low_confidence": "the model is not sure of what it sees",
+    "unlabelled": "it has no labels yet",
+    "low_confidence": "the model is not sure of what it detects",
     "sample": "a random sample of what the model is sure of",
-    "requested": "somebody asked for it",
+    "requested": "somebody asked for a review",
 }
 _MAX_COLLECTED = 2000
 """Unlabelled images that one collection goes through; the next goes on from there."""
@@ -88,6 +89,20 @@ class Opener:
         Raises:
             botocore.exceptions.ClientError: the execution could not be started; the sweeper starts it.
         """
+        seen_by = seen.version if seen else ""
+        suggested = suggestions(seen.labels, image, kind) if seen else Suggestions()
+        return self._open(image, reason, kind, suggested, suggested_by=seen_by)
+
+    def _open(
+        self,
+        image: CatalogueImage,
+        reason: Reason,
+        kind: Kind,
+        suggested: Suggestions,
+        *,
+        suggested_by: str = "",
+        why: str = "",
+    ) -> Task | None:
         task = self._table.open_task(
             Task(
                 id="",
@@ -97,16 +112,39 @@ class Opener:
                 height=image.height,
                 kind=kind,
                 reason=reason,
-                why=WHY[reason],
+                why=why or WHY[reason],
                 route=self._tuning.review_route,  # pyrefly: ignore[bad-argument-type]
                 wanted=self._tuning.review_workers_per_task,
-                suggestions=suggestions(seen.labels, image, kind) if seen else Suggestions(),
-                suggested_by=seen.version if seen else "",
+                suggestions=suggested,
+                suggested_by=suggested_by,
             ),
             again_before=clock.now() if reason == "requested" else self._not_again(),
         )
         if task and task.route != "groundtruth":
             self.start(task.id, task.route)
+        return task
+
+    def reopen(self, id: str, by: str) -> Task:
+        """Open another task for the image of a finished one, with the labels that it has: the new task.
+
+        Args:
+            by: who asked for it.
+
+        Raises:
+            DeskError: there is no such task, its image has an open one, or images are not reviewed here.
+        """
+        finished = self._table.get(id)
+        if finished is None:
+            raise TaskNotFoundError(f"there is no review task {id[:60]}")
+        if self._tuning.review_route == "none":
+            raise DeskError("images are not reviewed here: review_route is none")
+        image = catalogue_images.get_image(self._images, finished.image)
+        if image is None:
+            raise TaskGoneError("the image is not in the catalogue any more")
+        kind = image.kind or finished.kind
+        task = self._open(image, "requested", kind, _labels_of(image, kind), why=f"reopened by {by}")
+        if task is None:
+            raise DeskError("this image is being reviewed already: its open task is under Tasks")
         return task
 
     @property
@@ -219,6 +257,14 @@ class Opener:
 
     def _put_cursor(self, after: str) -> None:
         self._table.table.put_item(Item={"id": "cursor", "part": "collect", "after": after})
+
+
+def _labels_of(image: CatalogueImage, kind: Kind) -> Suggestions:
+    """The labels that an image has, to be corrected as suggestions are."""
+    if kind == "classification":
+        return Suggestions(labels=tuple(Suggestion(label, 100) for label in image.labels))
+    boxes = (Suggestion(box.label, 100, box.left, box.top, box.width, box.height) for box in image.boxes)
+    return Suggestions(boxes=tuple(boxes))
 
 
 def suggestions(labels: Sequence[Mapping[str, Any]], image: CatalogueImage, kind: Kind) -> Suggestions:

@@ -27,6 +27,10 @@ MAX_CLAIMS = 5
 _NEVER = "9999-12-31T23:59:59.999999Z"
 _AT_ONCE = 50
 """Tasks among which reviewers who get in each other's way choose by chance."""
+MAX_CORRECTIONS = 20
+"""Corrections of answers to one task: all of them are in its item."""
+_SEARCHED = 2000
+"""Tasks that are done among which a reviewer's own answers are looked for, the newest first."""
 MORE_SKIPS = 2
 """Reviewers beyond those wanted who may skip a task before it is given back."""
 
@@ -215,6 +219,21 @@ def skip(table: ReviewTable, id: str, reviewer: Reviewer, reason: str) -> tuple[
     return _there(table.update(id, skipped), id), now
 
 
+def take_back_skips(table: ReviewTable, reviewer: Reviewer) -> int:
+    """Make the open tasks that the reviewer has skipped theirs to claim again: how many."""
+
+    def taken_back(task: Task) -> Task:
+        if task.state != "open":
+            return task
+        skipped = tuple(sub for sub in task.skipped if sub != reviewer.sub)
+        return _with_availability(replace(task, skipped=skipped))
+
+    ids = [task.id for task in table.skipped_by(reviewer.sub)]
+    for id in ids:
+        table.update(id, taken_back)
+    return len(ids)
+
+
 def answer(
     table: ReviewTable, id: str, reviewer: Reviewer, submission: Submission, labels: Collection[str]
 ) -> Task:
@@ -258,6 +277,45 @@ def check_answer(
     if not task.claim_of(reviewer.sub, now) and not _may_claim(task, reviewer, now):
         raise _not_yours(task, reviewer)
     return _checked(submission, task, reviewer, labels)
+
+
+def check_correction(
+    task: Task, known: Answer, reviewer: Reviewer, submission: Submission, labels: Collection[str]
+) -> Answer:
+    """The answer that a reviewer's correction of an earlier one is. Its seconds are those of both.
+
+    Raises:
+        DeskError: the task is gone, of another route, or was corrected too often.
+        InvalidAnswerError: the answer cannot be kept.
+    """
+    if task.state not in ("open", "done"):
+        _check_open(task)
+    _check_route(task, ON_THE_DESK)
+    if len(task.superseded) >= MAX_CORRECTIONS:
+        raise DeskError(
+            f"answers to this image were corrected {MAX_CORRECTIONS} times: ask an administrator to reopen it"
+        )
+    # A label that the answer names may have been retired since.
+    corrected = _checked(submission, task, reviewer, {*labels, *_labels_of(known)})
+    return replace(corrected, seconds=round(known.seconds + corrected.seconds, 3))
+
+
+def with_correction(task: Task, corrected: Answer) -> Task:
+    """The task with a reviewer's answer in the place of the one before, which stays on record."""
+    superseded = tuple(answer for answer in task.answers if answer.reviewer == corrected.reviewer)
+    kept = tuple(corrected if answer.reviewer == corrected.reviewer else answer for answer in task.answers)
+    return replace(task, answers=kept, superseded=(*task.superseded, *superseded))
+
+
+def own_answers(table: ReviewTable, reviewer: Reviewer, routes: Collection[Route], limit: int) -> list[Task]:
+    """The tasks that the reviewer has answered last, the newest answer first."""
+    tasks = list(table.answered_by(reviewer.sub, routes, searched=_SEARCHED))
+
+    def answered_at(task: Task) -> str:
+        known = task.answer_of(reviewer.sub)
+        return known.at if known else ""
+
+    return sorted(tasks, key=answered_at, reverse=True)[:limit]
 
 
 def _checked(submission: Submission, task: Task, reviewer: Reviewer, labels: Collection[str]) -> Answer:

@@ -110,6 +110,8 @@ class Task:
     """Answers that it takes; one more whenever reviewers disagree."""
     claims: tuple[Claim, ...] = ()
     answers: tuple[Answer, ...] = ()
+    superseded: tuple[Answer, ...] = ()
+    """Answers that their reviewers have corrected, oldest first: what they said before, and when."""
     skipped: tuple[str, ...] = ()
     """Reviewers who do not want it."""
     declined: bool = False

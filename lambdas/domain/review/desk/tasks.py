@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
@@ -44,6 +45,17 @@ _ATTEMPTS = 30
 
 
 _TASK, _CURRENT = "task", "current"
+
+
+@dataclass(frozen=True)
+class OpenCounts:
+    """The open tasks as one reviewer sees them."""
+
+    open: int
+    left: int
+    """That the reviewer has claimed, or can claim just now."""
+    skipped: int
+    """That the reviewer has skipped."""
 
 
 class ReviewTable:
@@ -149,6 +161,42 @@ class ReviewTable:
         page = self.table.query(**query)
         return [_task(item) for item in page["Items"]], page.get("LastEvaluatedKey")
 
+    def answered_by(self, reviewer: str, routes: Collection[Route], *, searched: int) -> Iterator[Task]:
+        """Tasks that the reviewer has answered: open ones, then those that are done, the newest first.
+
+        Args:
+            searched: of the tasks that are done, so many are looked through.
+        """
+        condition = Attr("seen").contains(reviewer) & Attr("route").is_in(list(routes))
+        done = self._by_state(Key("state").eq("done"), condition, newest_first=True, searched=searched)
+        for task in chain(self._by_state(Key("state").eq("open"), condition), done):
+            if task.answer_of(reviewer):
+                yield task
+
+    def skipped_by(self, reviewer: str) -> Iterator[Task]:
+        """Open tasks that the reviewer has skipped."""
+        return self._by_state(Key("state").eq("open"), Attr("skipped").contains(reviewer))
+
+    def open_counts(self, reviewer: str, routes: Collection[Route], now: str) -> OpenCounts:
+        """The open tasks as this reviewer sees them."""
+        query: dict[str, Any] = {
+            "IndexName": INDEX,
+            "KeyConditionExpression": Key("state").eq("open"),
+            "ProjectionExpression": "available_at, #route, seen, skipped, claimants",
+            "ExpressionAttributeNames": {"#route": "route"},
+        }
+        tasks = [item for page in query_pages(self.table, query) for item in page["Items"]]
+        unseen = [
+            item
+            for item in tasks
+            if item.get("route", "builtin") in routes and reviewer not in item.get("seen", ())
+        ]
+        return OpenCounts(
+            open=len(tasks),
+            left=sum(item["available_at"] <= now or reviewer in item.get("claimants", ()) for item in unseen),
+            skipped=sum(reviewer in item.get("skipped", ()) for item in tasks),
+        )
+
     def count(self, state: State, *, available_after: str = "", limit: int | None = None) -> int:
         """Tasks of a state, counted no further than to `limit`."""
         condition: ConditionBase = Key("state").eq(state)
@@ -169,8 +217,14 @@ class ReviewTable:
         return count
 
     def _by_state(
-        self, condition: ConditionBase, wanted: ConditionBase | None = None, *, newest_first: bool = False
+        self,
+        condition: ConditionBase,
+        wanted: ConditionBase | None = None,
+        *,
+        newest_first: bool = False,
+        searched: int | None = None,
     ) -> Iterator[Task]:
+        """Tasks that meet both conditions, among the `searched` first that meet the first, or a few more."""
         query: dict[str, Any] = {
             "IndexName": INDEX,
             "KeyConditionExpression": condition,
@@ -179,8 +233,12 @@ class ReviewTable:
         }
         if wanted:
             query["FilterExpression"] = wanted
+        looked_through = 0
         for page in query_pages(self.table, query):
             yield from (_task(item) for item in page["Items"])
+            looked_through += page["ScannedCount"]
+            if searched is not None and looked_through >= searched:
+                return
 
     # Batches
 
@@ -241,6 +299,7 @@ def _task(item: Mapping[str, Any]) -> Task:
         values[number] = int(values.get(number, 1))
     values["claims"] = tuple(Claim(**claim) for claim in values.get("claims", ()))
     values["answers"] = tuple(_answer(answer) for answer in values.get("answers", ()))
+    values["superseded"] = tuple(_answer(answer) for answer in values.get("superseded", ()))
     values["skipped"] = tuple(values.get("skipped", ()))
     suggested = values.get("suggestions", {})
     values["suggestions"] = Suggestions(

@@ -33,13 +33,15 @@ if TYPE_CHECKING:
 ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
 """Errors of an execution that waits no longer:
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
-_BEATEN = "ConditionalCheckFailed"
+BEATEN = "ConditionalCheckFailed"
+"""Somebody else has written the item."""
 
 
-_PASSING = {_BEATEN, "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+_PASSING = {BEATEN, "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 """Reasons of a cancelled transaction that pass, or are gone when all is read again.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
-_ATTEMPTS = 8
+ATTEMPTS = 8
+"""Of a transaction that meets others."""
 
 
 @dataclass(frozen=True)
@@ -94,25 +96,29 @@ class Resolver:
         """The catalogue learns the result, the task is done and all is counted, in one transaction:
         nothing is counted twice, and no older result follows a newer one."""
         iou = self.tuning.review_iou
-        counts = [*_of_reviewers(task, result, iou), *_of_model(task, result, iou)]
-        updates = [{"Update": add_request(self.table.table.name, *count)} for count in counts]
-        for attempt in range(_ATTEMPTS):
+        updates = [
+            {"Update": add_request(self.table.table.name, id, part, counted)}
+            for (id, part), counted in counts(task, result, iou).items()
+        ]
+        for attempt in range(ATTEMPTS):
             image = catalogue_images.get_image(self.catalogue, task.image)
             done, learnt = _done(task, result), None
             if image is None:
                 done = replace(done, state="given_back", why=f"image {task.image} is not in the catalogue")
             else:
-                learnt = catalogue_images.put_request(self.catalogue, image, _learnt(image, task, result))
-            reasons = self._write([_put(self.table, task, done), *([learnt] if learnt else []), *updates])
+                learnt = catalogue_images.put_request(self.catalogue, image, relabelled(image, task, result))
+            reasons = self.write(
+                [put_request(self.table, task, done), *([learnt] if learnt else []), *updates]
+            )
             if not reasons:
                 return done
-            if reasons[0] == _BEATEN:
+            if reasons[0] == BEATEN:
                 # By another answer, or by somebody who resolved this one.
                 return self.table.get(task.id) or task
-            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
+            wait_after(attempt)
         raise TaskBusyError(f"the result of review task {task.id} meets too many others; try again")
 
-    def _write(self, parts: list[Any]) -> list[str]:
+    def write(self, parts: list[Any]) -> list[str]:
         """Write all of it: why nothing was written, part by part, or nothing.
 
         Raises:
@@ -121,7 +127,7 @@ class Resolver:
         try:
             self.table.table.meta.client.transact_write_items(TransactItems=parts)
         except ClientError as error:
-            reasons = cancellation_reasons(error) or [_BEATEN]
+            reasons = cancellation_reasons(error) or [BEATEN]
             if not set(reasons) & _PASSING:
                 raise
             return reasons
@@ -142,6 +148,11 @@ class Resolver:
                 raise
         ended = self.table.replace(task, replace(task, token=""))
         return ended or self.table.update(task.id, lambda now: replace(now, token="")) or task
+
+
+def wait_after(attempt: int) -> None:
+    """Wait before a transaction is tried again, longer each time, so that two do not meet again."""
+    time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
 
 
 def needs_resolving(task: Task) -> bool:
@@ -168,7 +179,8 @@ def _done(task: Task, result: Consolidated) -> Task:
     return replace(finished(task, "done", outcome=result.verdict), revision=task.revision + 1)
 
 
-def _put(table: ReviewTable, before: Task, after: Task) -> dict[str, Any]:
+def put_request(table: ReviewTable, before: Task, after: Task) -> dict[str, Any]:
+    """The Put of a transaction that replaces a task, unless somebody else was quicker."""
     return {
         "Put": {
             "TableName": table.table.name,
@@ -179,13 +191,20 @@ def _put(table: ReviewTable, before: Task, after: Task) -> dict[str, Any]:
     }
 
 
-def _learnt(image: CatalogueImage, task: Task, result: Consolidated) -> CatalogueImage:
+def relabelled(image: CatalogueImage, task: Task, result: Consolidated) -> CatalogueImage:
+    """The image as the result of a task makes it."""
     by = "review by " + ", ".join(sorted({answer.name for answer in task.answers}))
     if result.verdict == "unusable":
         return curation.excluded(image, f"{by}: {result.reason or 'unusable'}")
     if result.verdict == "nothing":
         return curation.marked_empty(image, task.kind, by)
     return curation.relabelled(image, task.kind, result.labels, result.boxes, by)
+
+
+def counts(task: Task, result: Consolidated, iou: float) -> dict[tuple[str, str], dict[str, Any]]:
+    """What is counted of a result, by the key of the item that it is added to."""
+    counted = (*_of_reviewers(task, result, iou), *_of_model(task, result, iou))
+    return {(id, part): values for id, part, values in counted}
 
 
 def _of_reviewers(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:

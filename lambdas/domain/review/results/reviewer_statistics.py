@@ -24,6 +24,7 @@ class Reviewed:
     reviewer: str
     name: str
     answered: int
+    corrected: int
     skipped: int
     compared: int
     agreement: float | None
@@ -84,6 +85,7 @@ def _reviewed(sub: str, name: str, item: dict[str, Any]) -> Reviewed:
         reviewer=sub,
         name=str(item.get("name", name)),
         answered=answered,
+        corrected=int(item.get("corrected", 0)),
         skipped=int(item.get("skipped", 0)),
         compared=compared,
         agreement=float(item.get("agreed", 0)) / compared if compared else None,
