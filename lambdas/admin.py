@@ -68,7 +68,7 @@ def list_tasks(caller: Caller, state: ListedState = "open", cursor: Cursor = "")
 
 
 @app.get("/api/admin/tasks/{task}")
-def read_task(caller: Caller, task: str) -> responses.AdminTaskDetail:
+def read_task_with_answers(caller: Caller, task: str) -> responses.AdminTaskDetail:
     """A task with its image and the answers to it, those that were corrected included."""
     known = services().reviews.get(task)
     if known is None:

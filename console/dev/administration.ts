@@ -5,10 +5,10 @@ import { putLabel } from './labels.ts'
 const PAGE = 50
 const names = ['Rosa', 'Ben', 'Chiara']
 const whys: Record<string, string> = {
-  unlabelled: 'The image came without a label.',
-  low_confidence: 'The model was unsure: its lowest confidence is 52 %.',
-  sample: 'One of the images that measure the precision in production.',
-  requested: 'Somebody asked for it on the try-it page.',
+  unlabelled: 'it has no labels yet',
+  low_confidence: 'the model is not sure of what it detects',
+  sample: 'a random sample of what the model is sure of',
+  requested: 'somebody asked for a review',
 }
 const reasons = Object.keys(whys)
 
@@ -70,6 +70,41 @@ function list(query: URLSearchParams): Answer {
   })
 }
 
+const boxOf = (label: string, left: number) => ({ label, left, top: 300, width: 260, height: 220 })
+const answerOf = (name: string, verdict: string, minutes: number, label: string) => ({
+  reviewer: `sub-${name}`,
+  name,
+  verdict,
+  boxes: verdict === 'labelled' ? [boxOf('crate', 120), boxOf(label, 700)] : [],
+  labels: [],
+  reason: verdict === 'unusable' ? 'Blurred or too dark' : '',
+  at: ago(minutes),
+})
+
+/** A task with its answers; one of those that are done was corrected. */
+function detail(id: string): Answer {
+  const known = tasks.find((listed) => listed.id === id)
+  if (!known) return failure(404, 'not_found', `there is no review task ${id}`)
+  const n = Number(id.slice(5))
+  const verdict = String(known['outcome'])
+  const given = known.state === 'done' ? ['Rosa', 'Ben'].slice(0, Number(known['answers'])) : []
+  return ok({
+    ...known,
+    url: `/mock/pictures/${n}`,
+    finished_at: known.state === 'open' ? '' : ago(n),
+    given: given.map((name, i) => answerOf(name, verdict, 30 - i, 'cone')),
+    superseded: known.state === 'done' && n % 2 ? [answerOf('Rosa', 'labelled', 90, 'barrel')] : [],
+  })
+}
+
+function reopen(id: string): Answer {
+  const known = tasks.find((listed) => listed.id === id)
+  if (!known) return failure(404, 'not_found', `there is no review task ${id}`)
+  const reopened = { ...task(900, 'open'), image: known['image'], reason: 'requested', why: 'reopened by Rosa' }
+  tasks = [reopened, ...tasks]
+  return ok(reopened)
+}
+
 function change(method: string, id: string, body: Record<string, unknown>): Answer {
   const changed = tasks.find((listed) => listed.id === id)
   if (!changed) return failure(404, 'not_found', `there is no review task ${id}`)
@@ -86,10 +121,10 @@ function change(method: string, id: string, body: Record<string, unknown>): Answ
 }
 
 const reviewers = [
-  { reviewer: 'sub-Ben', name: 'Ben', answered: 214, skipped: 3, agreement: 0.934, compared: 61, seconds_per_answer: 6.2 },
-  { reviewer: 'sub-Chiara', name: 'Chiara', answered: 1208, skipped: 40, agreement: 0.71, compared: 1, seconds_per_answer: 74 },
-  { reviewer: 'another-Ben', name: 'Ben', answered: 7, skipped: 0, agreement: null, compared: 0, seconds_per_answer: 9.5 },
-  { reviewer: 'sub-Rosa', name: 'Rosa', answered: 0, skipped: 0, agreement: null, compared: 0, seconds_per_answer: null },
+  { reviewer: 'sub-Ben', name: 'Ben', answered: 214, corrected: 4, skipped: 3, agreement: 0.934, compared: 61, seconds_per_answer: 6.2 },
+  { reviewer: 'sub-Chiara', name: 'Chiara', answered: 1208, corrected: 31, skipped: 40, agreement: 0.71, compared: 1, seconds_per_answer: 74 },
+  { reviewer: 'another-Ben', name: 'Ben', answered: 7, corrected: 0, skipped: 0, agreement: null, compared: 0, seconds_per_answer: 9.5 },
+  { reviewer: 'sub-Rosa', name: 'Rosa', answered: 0, corrected: 0, skipped: 0, agreement: null, compared: 0, seconds_per_answer: null },
 ]
 
 /** The response of a route of the administration; null for other routes. */
@@ -99,5 +134,7 @@ export function administrationAnswer(method: string, url: URL, body: Record<stri
   if (path === '/api/admin/reviewers') return ok({ reviewers })
   if (path === '/api/admin/labels') return ok(putLabel(url.searchParams.get('label') ?? '', body))
   const id = /^\/api\/admin\/tasks\/([^/]+)/.exec(path)?.[1]
-  return id ? change(method, id, body) : null
+  if (!id) return null
+  if (method === 'GET') return detail(id)
+  return path.endsWith('/reopening') ? reopen(id) : change(method, id, body)
 }

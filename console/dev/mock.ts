@@ -29,12 +29,14 @@ const first = () => ({
 })
 let world = first()
 const claimedTasks = new Map<string, string>()
-const doneTasks = new Map<string, unknown>()
+const doneTasks = new Map<string, Record<string, unknown>>()
+const answeredAt = new Map<string, string>()
+const skippedTasks = () => [...doneTasks].filter(([, body]) => !('verdict' in body)).map(([task]) => task)
 const revoked: string[] = []
 
 function begin(changes: Record<string, unknown>): Answer {
   world = { ...first(), ...changes }
-  for (const kept of [claimedTasks, doneTasks]) kept.clear()
+  for (const kept of [claimedTasks, doneTasks, answeredAt]) kept.clear()
   revoked.length = 0
   forgetLabels()
   forgetTasks()
@@ -90,7 +92,7 @@ function taskOf(n: number) {
     ...size,
     kind: world.kind,
     reason: n % 3 ? 'low_confidence' : 'unlabelled',
-    why: n % 3 ? 'The model was unsure: its lowest confidence is 52 %.' : 'The image came without a label.',
+    why: n % 3 ? 'the model is not sure of what it detects' : 'it has no labels yet',
     created_at: new Date(Date.now() - n * 60_000).toISOString(),
     until: soon,
     suggestions:
@@ -115,14 +117,41 @@ function claim(count: number, held: string[]): Answer {
   return ok({ tasks })
 }
 
+/** What was answered, as the person's own answers. */
+function ownAnswers() {
+  const answered = [...doneTasks].filter(([, body]) => 'verdict' in body)
+  return answered.reverse().map(([task, body]) => ({
+    ...taskOf(Number(task.slice(5))),
+    until: '',
+    answers: 1,
+    state: 'done',
+    corrected: body['correction'] === true,
+    answer: {
+      reviewer: world.sub,
+      name: world.name,
+      verdict: body['verdict'],
+      boxes: body['boxes'] ?? [],
+      labels: body['labels'] ?? [],
+      reason: body['reason'] ?? '',
+      at: answeredAt.get(task),
+    },
+  }))
+}
+
 function deskAnswer(method: string, path: string, body: Record<string, unknown>): Answer | null {
   const until = new Date(Date.now() + 600_000).toISOString()
   const task = /^\/(?:claims|tasks)\/([^/]+)/.exec(path)?.[1] ?? ''
   if (path === '/me')
     return ok({ sub: world.sub, name: world.name, groups: ['reviewers', 'administrators'] })
   if (path === '/queue') {
-    const done = doneTasks.size
-    return ok({ open: world.tasks - done, answered_today: done })
+    const skipped = skippedTasks().length
+    const done = doneTasks.size - skipped
+    return ok({ open: world.tasks - done, left: world.tasks - done - skipped, skipped, answered_today: done })
+  }
+  if (path === '/answers') return ok({ tasks: ownAnswers() })
+  if (path === '/skips') {
+    for (const skipped of skippedTasks()) doneTasks.delete(skipped)
+    return { status: 204 }
   }
   if (path === '/labels') return ok({ labels: labels() })
   if (path === '/claims') return claim(Number(body['count'] ?? 1), (body['held'] ?? []) as string[])
@@ -130,8 +159,11 @@ function deskAnswer(method: string, path: string, body: Record<string, unknown>)
   if (path.endsWith('/answer') || path.endsWith('/skip')) {
     const { error } = world
     if (error) return failure(error.status, error.code ?? 'mock', error.message ?? 'as requested')
-    if (doneTasks.has(task)) return failure(409, 'already_done', 'this task is done; go on to the next')
+    const isCorrection = body['correction'] === true && doneTasks.has(task)
+    if (doneTasks.has(task) && !isCorrection)
+      return failure(409, 'already_done', 'this task is done; go on to the next')
     doneTasks.set(task, body)
+    answeredAt.set(task, new Date().toISOString())
     claimedTasks.delete(task)
     return path.endsWith('/skip') ? { status: 204 } : ok({ state: 'done', wanted: 1, answers: 1 })
   }

@@ -53,7 +53,7 @@ export interface paths {
   };
   "/api/admin/tasks/{task}": {
     /** A task with its image and the answers to it, those that were corrected included. */
-    get: operations["read_task"];
+    get: operations["read_task_with_answers"];
     /** Delete a task; its image stays as it is. */
     delete: operations["delete_task"];
   };
@@ -894,7 +894,7 @@ export interface operations {
       };
     };
   };
-  /** A task with its image and the answers to it, those that were corrected included. */
+  /** A task that the reviewer has claimed; administrators may read every task. */
   read_task: {
     parameters: {
       path: {
@@ -902,10 +902,10 @@ export interface operations {
       };
     };
     responses: {
-      /** @description A review task with its image and its answers. */
+      /** @description A review task as the reviewer sees it who has claimed it. */
       200: {
         content: {
-          "application/json": components["schemas"]["AdminTaskDetail"];
+          "application/json": components["schemas"]["Task"];
         };
       };
       /** @description An error. */
@@ -1013,6 +1013,28 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["AdminTasks"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** A task with its image and the answers to it, those that were corrected included. */
+  read_task_with_answers: {
+    parameters: {
+      path: {
+        task: string;
+      };
+    };
+    responses: {
+      /** @description A review task with its image and its answers. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["AdminTaskDetail"];
         };
       };
       /** @description An error. */

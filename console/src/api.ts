@@ -15,8 +15,11 @@ export type Task = Schemas['Task']
 export type Kind = Task['kind']
 export type AnswerBody = Schemas['AnswerRequest']
 export type Verdict = AnswerBody['verdict']
+export type AnsweredTask = Schemas['AnsweredTask']
+export type GivenAnswer = Schemas['GivenAnswer']
 export type AnswerReceipt = Schemas['AnswerReceipt']
 export type AdminTask = Schemas['AdminTask']
+export type AdminTaskDetail = Schemas['AdminTaskDetail']
 export type TaskState = AdminTask['state']
 export type AdminTasks = Schemas['AdminTasks']
 export type Reviewer = Schemas['Reviewer']
@@ -105,6 +108,10 @@ export const releaseClaim = (task: Task) => call<void>('DELETE', claimPath(task)
 export const getTask = (task: string) => call<Task>('GET', `/tasks/${id(task)}`)
 export const answerTask = (task: string, answer: AnswerBody) =>
   call<AnswerReceipt>('POST', `/tasks/${id(task)}/answer`, answer)
+/** The person's own last answers. */
+export const getAnswers = () => call<Schemas['AnsweredTasks']>('GET', '/answers')
+/** What the person has skipped and is still open becomes theirs to answer again. */
+export const takeBackSkips = () => call<void>('DELETE', '/skips')
 export const skipTask = (task: string, reason: string) => call<void>('POST', `/tasks/${id(task)}/skip`, { reason })
 
 export function getAdminTasks(state: TaskState | 'claimed' | '' = '', cursor = ''): Promise<AdminTasks> {
@@ -114,6 +121,8 @@ export function getAdminTasks(state: TaskState | 'claimed' | '' = '', cursor = '
   const text = query.toString()
   return call<AdminTasks>('GET', `/admin/tasks${text ? `?${text}` : ''}`)
 }
+export const getAdminTask = (task: string) => call<AdminTaskDetail>('GET', `/admin/tasks/${id(task)}`)
+export const reopenTask = (task: string) => call<AdminTask>('POST', `/admin/tasks/${id(task)}/reopening`)
 /** `reviewer` is the id in the list of reviewers; empty, it releases the task. */
 export const assignTask = (task: string, reviewer: string) =>
   call<AdminTask>('PUT', `/admin/tasks/${id(task)}/assignment`, { reviewer })

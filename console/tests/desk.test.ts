@@ -61,6 +61,7 @@ describe('keys', () => {
   it.each([
     [{ key: 'Enter' }, { command: 'confirm' }],
     [{ key: 'z' }, { command: 'undo' }],
+    [{ key: 'p' }, { command: 'previous' }],
     [{ key: 'Z', shiftKey: true }, { command: 'redo' }],
     [{ key: 'z', metaKey: true, shiftKey: true }, { command: 'redo' }],
     [{ key: 'y', ctrlKey: true }, { command: 'redo' }],

@@ -63,6 +63,15 @@ it('keeps an answer through a dropped connection and sends it when it is back', 
   expect([waiting.value, sent]).toEqual([0, ['t1']])
 })
 
+it('sends a correction that took the place of an answer on its way', async () => {
+  const { outbox, waiting, sent } = await opened()
+  const correction: Delivery = { task: 't1', sub: 'me', answer: { verdict: 'unusable', seconds: 1, correction: true } }
+  outbox.put(answer('t1'))
+  outbox.put(correction)
+  await vi.advanceTimersByTimeAsync(0)
+  expect([waiting.value, sent, asked]).toEqual([0, ['t1', 't1'], ['/api/tasks/t1/answer', '/api/tasks/t1/answer']])
+})
+
 it('tries at once when the browser is online again', async () => {
   const { outbox, sent } = await opened()
   replies = [noConnection]

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { firstPages } from '../src/admin/taskpages'
-import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText, distinctName } from '../src/admin/wording'
+import { comparedText, countText, emptyText, filters, meaningOf, outcomeOf, restText, distinctName } from '../src/admin/wording'
+import { reasonText } from '../src/desk/wording'
 import type { AdminTask, AdminTasks, Reviewer } from '../src/api'
 import { number } from '../src/ui/format'
 

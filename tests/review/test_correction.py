@@ -155,9 +155,8 @@ def test_a_correction_that_leaves_no_result_is_refused(reviews: Reviews) -> None
 
 
 def test_how_right_the_model_is_is_counted_anew(reviews: Reviews) -> None:
-    seen = Suggestions(
-        boxes=(Suggestion("cat", 99, *(CAT[side] for side in ("left", "top", "width", "height"))),)
-    )  # pyrefly: ignore
+    cat = Suggestion("cat", 99, CAT["left"], CAT["top"], CAT["width"], CAT["height"])
+    seen = Suggestions(boxes=(cat,))
     task = done(reviews, NOTHING, reason="sample", suggested_by="v1", suggestions=seen)
     counted = reviews.counted("precision#v1", "all")
     assert (counted["confirmed"], counted["false"], counted["images"]) == (0, 1, 1)

@@ -135,8 +135,11 @@ def test_what_was_done_is_undone_and_done_again(site: Site) -> None:
     expect(undo).to_be_disabled()
     page.keyboard.press("Shift+Z")
     redo.click()
+    page.keyboard.press("Delete")
+    page.keyboard.press("z")
+    drag(page, (500, 400), (600, 500))  # what came back is selected: its corner is taken, and no box drawn
     (box,) = confirmed(site, page)
-    assert lies_at(box, 300, 300, 200, 100)
+    assert lies_at(box, 300, 300, 300, 200)
 
 
 # By touch
@@ -235,7 +238,8 @@ def test_characters_do_nothing_where_they_are_switched_off(site: Site) -> None:
 # Other answers
 
 
-def test_a_task_is_skipped_with_a_reason(site: Site) -> None:
+def test_a_task_is_skipped_with_a_reason_and_taken_back(site: Site) -> None:
+    site.begin(tasks=2)
     page = site.desk()
     form = page.get_by_role("dialog", name="Skip this image")
     page.keyboard.press("s")
@@ -247,7 +251,11 @@ def test_a_task_is_skipped_with_a_reason(site: Site) -> None:
     form.get_by_label("Other reason").fill("Half of it is missing")
     form.get_by_role("button", name="Skip").click()
     assert answer_to(site, page, "task-1") == {"reason": "Half of it is missing"}
-    assert task_of(page) == "task-2"
+    expect(page.get_by_text("Of the images that wait, you skipped 2.")).to_be_visible()
+    expect(page.locator(".figures")).to_contain_text("0 left")
+    page.get_by_role("button", name="Review what you skipped").click()
+    desk_is_ready(page)
+    assert task_of(page) == "task-0"
 
 
 def test_an_image_is_unusable_or_empty(site: Site) -> None:
@@ -259,6 +267,24 @@ def test_an_image_is_unusable_or_empty(site: Site) -> None:
     assert (answer["verdict"], answer["reason"]) == ("unusable", "Shows a person or other private detail")
     page.keyboard.press("n")
     assert answer_to(site, page, "task-1")["verdict"] == "nothing"
+    page.keyboard.press("p")
+    expect(page.get_by_text("Correcting your answer")).to_be_visible()
+    assert task_of(page) == "task-1"
+    page.keyboard.press("Escape")
+    assert task_of(page) == "task-2"
+    page.get_by_role("button", name="Previous image").click()
+    page.keyboard.press("z")  # with nothing to undo
+    assert task_of(page) == "task-0"
+    drag(page, (100, 100), (300, 250))
+    page.get_by_role("button", name="Correct").click()
+    answer = answer_to(site, page, "task-0")
+    assert (answer["verdict"], answer["correction"], len(answer["boxes"])) == ("labelled", True, 1)
+    assert task_of(page) == "task-2"
+    page.get_by_title("Your answers").click()
+    answers = page.get_by_role("dialog", name="Your answers").get_by_role("button", name="Correct")
+    expect(answers.first).to_contain_text("Labelled: crate")
+    answers.last.click()
+    assert task_of(page) == "task-1"
 
 
 def test_labels_of_the_whole_image_are_chosen(site: Site) -> None:

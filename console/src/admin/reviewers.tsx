@@ -10,6 +10,7 @@ import { comparedText } from './wording'
 const columns: Column<Reviewer>[] = [
   { title: 'Reviewer', cell: ({ name }) => <strong>{name}</strong> },
   { title: 'Answered', cell: ({ answered }) => number(answered), figure: true },
+  { title: 'Corrected', cell: ({ corrected }) => number(corrected), figure: true },
   { title: 'Skipped', cell: ({ skipped }) => number(skipped), figure: true },
   { title: 'Agreement', cell: (reviewer) => <Agreement reviewer={reviewer} /> },
   { title: 'Compared', cell: ({ compared }) => number(compared), figure: true },

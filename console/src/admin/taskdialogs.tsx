@@ -1,10 +1,20 @@
 /** The dialogs that show, reassign and delete a task. */
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { assignTask, deleteTask, getReviewers, getTask, type AdminTask } from '../api'
+import {
+  assignTask,
+  deleteTask,
+  getAdminTask,
+  getReviewers,
+  reopenTask,
+  type AdminTask,
+  type AdminTaskDetail,
+  type GivenAnswer,
+} from '../api'
 import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
 import { Button, Dialog, Field, toast, when } from '../ui'
-import { reasonText, shortId, distinctName } from './wording'
+import { answerText, reasonText } from '../desk/wording'
+import { shortId, distinctName } from './wording'
 
 interface TaskDialogProps {
   task: AdminTask
@@ -33,9 +43,9 @@ function useAct({ onClose, onDone }: ActingDialogProps): [busy: boolean, act: (w
   return [busy, act]
 }
 
-/** Shows a task. `children` are the buttons of its actions. */
+/** Shows a task with the answers to it. `children` are the buttons of its actions. */
 export function TaskDialog({ task, onClose, children }: TaskDialogProps & { children: ComponentChildren }) {
-  const loaded = useLoaded(() => getTask(task.id), task.id)
+  const loaded = useLoaded(() => getAdminTask(task.id), task.id)
   const actions = (
     <>
       {children}
@@ -46,9 +56,7 @@ export function TaskDialog({ task, onClose, children }: TaskDialogProps & { chil
     <Dialog title="Task" onClose={onClose} actions={actions}>
       <div class="stack">
         <WhenLoaded of={loaded} label="Loading the image">
-          {({ url, width, height }) => (
-            <img class="admin-image" src={url} width={width} height={height} alt="The image to label" />
-          )}
+          {(detail) => <Answers task={detail} />}
         </WhenLoaded>
         <dl class="runs-facts">
           <dt>Image</dt>
@@ -61,9 +69,15 @@ export function TaskDialog({ task, onClose, children }: TaskDialogProps & { chil
           <dd class="mono runs-name">{task.id}</dd>
           <dt>Opened</dt>
           <dd>{when(task.created_at)}</dd>
+          {loaded.value?.finished_at && (
+            <>
+              <dt>Finished</dt>
+              <dd>{when(loaded.value.finished_at)}</dd>
+            </>
+          )}
           <dt>Reason</dt>
           <dd>
-            {reasonText(task.reason)}. {task.why}
+            {reasonText(task.reason)}: {task.why}
           </dd>
           <dt>Answers</dt>
           <dd>
@@ -77,6 +91,74 @@ export function TaskDialog({ task, onClose, children }: TaskDialogProps & { chil
           )}
         </dl>
       </div>
+    </Dialog>
+  )
+}
+
+/** The image with the boxes of one of the answers, and all of them, those that were corrected last. */
+function Answers({ task }: { task: AdminTaskDetail }) {
+  const all = [...task.given, ...task.superseded]
+  const [shown, setShown] = useState(0)
+  return (
+    <>
+      <AnsweredImage task={task} boxes={all[shown]?.boxes ?? []} />
+      {all.length > 0 && (
+        <ul class="admin-answers" aria-label="Answers">
+          {all.map((answer, i) => (
+            <li key={i}>
+              <button type="button" class="admin-answer" aria-pressed={shown === i} onClick={() => setShown(i)}>
+                <strong>{answer.name}</strong> <span>{answerText(answer)}</span>
+                <span class="muted">
+                  {when(answer.at)}
+                  {i >= task.given.length && ', corrected since'}
+                </span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  )
+}
+
+function AnsweredImage({ task, boxes }: { task: AdminTaskDetail; boxes: GivenAnswer['boxes'] }) {
+  const { url, width, height } = task
+  const line = Math.max(width, height) / 250
+  return (
+    <div class="admin-image">
+      <img src={url} width={width} height={height} alt="The image of the task" />
+      <svg viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+        {boxes.map((box, i) => (
+          <g key={i}>
+            <rect class="admin-box-halo" x={box.left} y={box.top} width={box.width} height={box.height} stroke-width={line * 2} />
+            <rect class="admin-box" x={box.left} y={box.top} width={box.width} height={box.height} stroke-width={line} />
+            <text class="admin-box-name" x={box.left} y={Math.max(box.top - line * 2, line * 7)} font-size={line * 7}>
+              {box.label}
+            </text>
+          </g>
+        ))}
+      </svg>
+    </div>
+  )
+}
+
+export function ReopenDialog(props: ActingDialogProps) {
+  const { task, onClose } = props
+  const [busy, act] = useAct(props)
+  const actions = (
+    <>
+      <Button onClick={onClose}>Cancel</Button>
+      <Button kind="primary" disabled={busy} onClick={() => act(reopenTask(task.id), 'The image is on the review desk again.')}>
+        Reopen
+      </Button>
+    </>
+  )
+  return (
+    <Dialog title={`Reopen the task of ${shortId(task.image)}?`} onClose={onClose} actions={actions}>
+      <p>
+        The image is put before reviewers again, in a new task that begins with the labels that it has. It keeps them until
+        the task is answered, and then gets those of the answer.
+      </p>
     </Dialog>
   )
 }

@@ -5,12 +5,13 @@ import { useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { Badge, Button, duration, EmptyState, PageHeader, Table, timeOfDay, when, type Column } from '../ui'
 import './admin.css'
-import { AssignDialog, DeleteDialog, TaskDialog } from './taskdialogs'
+import { AssignDialog, DeleteDialog, ReopenDialog, TaskDialog } from './taskdialogs'
 import { firstPages, type Listed } from './taskpages'
-import { countText, emptyText, filters, meaningOf, outcomeOf, reasonText, restText, shortId, type Filter } from './wording'
+import { reasonText } from '../desk/wording'
+import { countText, emptyText, filters, meaningOf, outcomeOf, restText, shortId, type Filter } from './wording'
 
 interface Opened {
-  dialog: 'view' | 'assign' | 'delete'
+  dialog: 'view' | 'assign' | 'delete' | 'reopen'
   task: AdminTask
 }
 
@@ -60,6 +61,7 @@ export default function Tasks() {
         </TaskDialog>
       )}
       {opened?.dialog === 'assign' && <AssignDialog task={opened.task} onClose={close} onDone={loaded.reload} />}
+      {opened?.dialog === 'reopen' && <ReopenDialog task={opened.task} onClose={close} onDone={loaded.reload} />}
       {opened?.dialog === 'delete' && <DeleteDialog task={opened.task} onClose={close} onDone={loaded.reload} />}
     </div>
   )
@@ -180,8 +182,16 @@ function Outcome({ task }: { task: AdminTask }) {
 }
 
 function Actions({ task, onOpen }: { task: AdminTask; onOpen: (opened: Opened) => void }) {
-  if (task.state !== 'open') return null
   const about = `the task of image ${shortId(task.image)}`
+  if (task.state !== 'open') {
+    return (
+      <div class="admin-actions">
+        <Button aria-label={`Reopen ${about}`} onClick={() => onOpen({ dialog: 'reopen', task })}>
+          Reopen
+        </Button>
+      </div>
+    )
+  }
   return (
     <div class="admin-actions">
       <Button aria-label={`Reassign ${about}`} onClick={() => onOpen({ dialog: 'assign', task })}>

@@ -34,14 +34,6 @@ export const emptyText = (filter: Filter): [title: string, text: string] => empt
 const MAX_COUNT = 10_000
 export const countText = (count: number): string => (count >= MAX_COUNT ? `${number(MAX_COUNT)} or more` : number(count))
 
-const reasons: Record<string, string> = {
-  unlabelled: 'Unlabelled',
-  low_confidence: 'Low confidence',
-  sample: 'Random sample',
-  requested: 'Requested',
-}
-export const reasonText = (reason: string): string => reasons[reason] ?? reason
-
 /** The beginning of a hash, long enough to distinguish images. */
 export const shortId = (image: string): string => image.slice(0, 12)
 

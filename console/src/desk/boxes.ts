@@ -35,8 +35,10 @@ export function fit<B extends Box>(box: B, image: Size): B {
   return { ...box, left, top, width: right - left, height: bottom - top }
 }
 
-export function fromSuggestions(suggestions: Suggestions, image: Size): DeskBox[] {
-  return (suggestions.boxes ?? []).map((box) => fit({ ...box, id: newId() }, image))
+/** Boxes to begin with: the model's suggestions, or the boxes that the image has already, where no model made them. */
+export function fromSuggestions(suggestions: Suggestions, image: Size, byModel = true): DeskBox[] {
+  const begun = (suggestions.boxes ?? []).map((box) => fit<DeskBox>({ ...box, id: newId() }, image))
+  return byModel ? begun : begun.map(withoutConfidence)
 }
 
 /** The box between two corners, or null when it is so small that it was not intended. */

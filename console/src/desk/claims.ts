@@ -15,7 +15,7 @@ export interface Ready {
 const CLAIMED_AHEAD = 3
 const RENEW_INTERVAL_MS = 20_000
 
-function preload(task: Task): Ready {
+export function preload(task: Task): Ready {
   const image = new Image()
   image.alt = ''
   image.draggable = false
@@ -162,6 +162,12 @@ export class Claims {
     claimed.value = rest
     if (rest.length === 0) supply.value = 'loading'
     void this.fill()
+  }
+
+  /** Claims what was skipped before, too: it was taken back. */
+  async fillWithSkipped(): Promise<void> {
+    this.finished.clear()
+    await this.fill()
   }
 
   private async renew(): Promise<void> {

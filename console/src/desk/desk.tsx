@@ -1,17 +1,20 @@
 /** The review desk: one image at a time, the next ones already loaded. */
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import { getLabels, getQueue, type AnswerBody, type Verdict } from '../api'
+import { getLabels, getQueue, takeBackSkips, type AnswerBody, type Verdict } from '../api'
 import { me } from '../session'
-import { Button, EmptyState, sentence, Spinner, toast } from '../ui'
+import { problem } from '../runs/loaded'
+import { Button, EmptyState, number, sentence, Spinner, timeOfDay, toast } from '../ui'
 import { Canvas } from './canvas'
 import { claimed, Claims, supply, supplyError, type Ready } from './claims'
 import './desk.css'
-import { HelpDialog, ReasonDialog, skipReasons, unusableReasons } from './dialogs'
+import { AnswersDialog, HelpDialog, ReasonDialog, skipReasons, unusableReasons } from './dialogs'
 import { actionOf, isCharacter, type Command } from './keys'
 import { waiting, type Delivery, type Outbox } from './outbox'
+import { correcting, goBack, leave, ownBy, remember } from './own'
 import { BoxList, LabelPanel } from './panel'
 import { deliveries, outboxOf } from './post'
 import * as desk from './state'
+import { answerText, reasonText } from './wording'
 
 interface Services {
   claims: Claims
@@ -52,6 +55,7 @@ function openDesk(sub: string): Services {
     const unsent = begun ? ' What you drew on it was not sent.' : ''
     toast(`An image was removed from your desk: ${sentence(why)}${unsent}`, 'bad')
   }
+  ownBy(sub)
   const claims = new Claims(sub, onLost, () => outbox.tasks())
   void claims.open()
   refreshLabels()
@@ -68,6 +72,7 @@ export default function Desk() {
     return () => {
       clearInterval(timer)
       opened.claims.close()
+      leave()
       desk.show(null, '')
     }
   }, [sub])
@@ -77,10 +82,11 @@ export default function Desk() {
 }
 
 function DeskBody({ services }: { services: Services }) {
-  const first = claimed.value[0] ?? null
+  const correction = correcting.value
+  const first = correction?.ready ?? claimed.value[0] ?? null
   const firstId = first?.task.id
   // Before painting, so that no frame shows the new image with the boxes of the previous one.
-  if (desk.task.peek()?.id !== firstId) desk.show(first?.task ?? null, me.value?.sub ?? '')
+  if (desk.task.peek()?.id !== firstId) desk.show(first?.task ?? null, me.value?.sub ?? '', correction?.answer)
   const body = useRef<HTMLDivElement>(null)
   const focusImage = () => body.current?.querySelector<HTMLElement>('.canvas')?.focus({ preventScroll: true })
 
@@ -88,7 +94,11 @@ function DeskBody({ services }: { services: Services }) {
     const id = desk.task.value?.id
     if (!id) return
     services.outbox.put({ task: id, sub: me.value?.sub ?? '', ...entry } as Delivery)
-    services.claims.next()
+    if (first && 'answer' in entry) remember(first, entry.answer as AnswerBody)
+    if (correction) {
+      leave()
+      toast('Your correction is on its way.')
+    } else services.claims.next()
     focusImage()
   }
   function answer(verdict: Verdict, reason = '') {
@@ -96,16 +106,26 @@ function DeskBody({ services }: { services: Services }) {
     if (typeof body === 'string') toast(body)
     else finish({ answer: body })
   }
+  function previous() {
+    goBack().then(
+      (isThere) => {
+        if (isThere) focusImage()
+        else toast(correction ? 'This is the oldest of your answers that is kept here.' : 'You have not answered any image yet.')
+      },
+      (error: unknown) => toast(problem(error), 'bad'),
+    )
+  }
   const acts: Record<Command, () => void> = {
     confirm: () => desk.labelsLoaded.value && answer('labelled'),
     nothing: () => answer('nothing'),
     unusable: () => (desk.overlay.value = 'unusable'),
-    skip: () => (desk.overlay.value = 'skip'),
-    undo: desk.undo,
+    skip: () => !correction && (desk.overlay.value = 'skip'),
+    previous,
+    undo: () => (desk.canUndo.value ? desk.undo() : previous()),
     redo: desk.redo,
     delete: desk.removeSelected,
     place: desk.placeBox,
-    deselect: () => desk.select(''),
+    deselect: () => (desk.selected.value ? desk.select('') : leave()),
     help: () => (desk.overlay.value = 'help'),
     'zoom-in': () => desk.zoomBy(1.4),
     'zoom-out': () => desk.zoomBy(1 / 1.4),
@@ -126,7 +146,7 @@ function DeskBody({ services }: { services: Services }) {
   return (
     <div class="desk" ref={body}>
       <h1 class="visually-hidden">Review</h1>
-      <TopBar />
+      <TopBar onPrevious={previous} focusImage={focusImage} />
       {first ? <DeskImage ready={first} claims={services.claims} /> : <NoTask claims={services.claims} />}
       {first && (
         <aside class="side" aria-label="Labels and boxes">
@@ -152,7 +172,7 @@ function belongsToControl(event: KeyboardEvent): boolean {
 }
 
 function onKeyDown(event: KeyboardEvent, act: (command: Command) => void): void {
-  if (!desk.task.value || desk.overlay.value || belongsToControl(event)) return
+  if (desk.overlay.value || belongsToControl(event)) return
   if (isCharacter(event) && !desk.characterKeys.value) return
   if (event.key === 'Tab') {
     if (event.target instanceof HTMLElement && event.target.classList.contains('canvas')) {
@@ -162,6 +182,8 @@ function onKeyDown(event: KeyboardEvent, act: (command: Command) => void): void 
   }
   const action = actionOf(event, desk.keys.value)
   if (!action) return
+  // Without an image there is nothing to act on but the answers given before.
+  if (!desk.task.value && !('command' in action && ['previous', 'undo'].includes(action.command))) return
   // A key that is held down repeats arrow steps, never an answer.
   if (event.repeat && !('step' in action)) return
   event.preventDefault()
@@ -170,22 +192,47 @@ function onKeyDown(event: KeyboardEvent, act: (command: Command) => void): void 
   else desk.step(action.step.dx, action.step.dy, action.step.resize)
 }
 
-function TopBar() {
+function TopBar({ onPrevious, focusImage }: { onPrevious: () => void; focusImage: () => void }) {
   const queue = desk.queue.value
   const task = desk.task.value
+  const correction = correcting.value
   return (
-    <div class="topbar">
-      <p class="why">{task?.why ?? ''}</p>
+    <div class={correction ? 'topbar topbar-correction' : 'topbar'}>
+      <Button kind="quiet" class="previous" onClick={onPrevious} aria-label="Previous image" title="Previous image (P)">
+        {'\u2039'} Previous
+      </Button>
+      {correction ? (
+        <p class="why">
+          <strong>Correcting your answer</strong>{' '}
+          <span>
+            of {timeOfDay(correction.at)}: {answerText(correction.answer)}
+          </span>
+        </p>
+      ) : (
+        <p class="why">
+          {task && <strong>{reasonText(task.reason)}</strong>} <span>{task?.why ?? ''}</span>
+        </p>
+      )}
+      {correction && (
+        <Button
+          onClick={() => {
+            leave()
+            focusImage()
+          }}
+        >
+          Next image
+        </Button>
+      )}
       <p class="figures">
         {waiting.value > 0 && <span class="unsent">{waiting.value} to send</span>}
         {queue && (
           <>
-            <span>
-              <b>{queue.open}</b> left
+            <span title={`${number(queue.open)} images wait for answers, of all reviewers`}>
+              <b>{queue.left}</b> left<span class="for-you"> for you</span>
             </span>
-            <span>
+            <button type="button" class="today" onClick={() => (desk.overlay.value = 'answers')} title="Your answers">
               <b>{queue.answered_today}</b> today
-            </span>
+            </button>
           </>
         )}
       </p>
@@ -221,14 +268,14 @@ function DeskImage({ ready, claims }: { ready: Ready; claims: Claims }) {
   )
 }
 
-/** What the desk shows when there is no image. */
-const NO_IMAGE: Partial<Record<typeof supply.value, { title: string; action: string; text?: string }>> = {
-  empty: {
-    title: 'Nothing to review',
-    action: 'Refresh',
-    text: 'Every image has been answered or is claimed by another reviewer. New images appear here automatically.',
-  },
-  failed: { title: 'The next image could not be loaded', action: 'Try again' },
+/** Why there is no image for this reviewer, where others may have some. */
+function noneText(skipped: number, elsewhere: number): string {
+  if (skipped + elsewhere === 0) return 'Every image has been answered. New images appear here automatically.'
+  const parts = [
+    elsewhere > 0 && `${number(elsewhere)} ${elsewhere === 1 ? 'is' : 'are'} with other reviewers`,
+    skipped > 0 && `you skipped ${number(skipped)}`,
+  ].filter(Boolean)
+  return `Of the images that wait, ${parts.join(', and ')}. New images appear here automatically.`
 }
 
 function NoTask({ claims }: { claims: Claims }) {
@@ -237,15 +284,36 @@ function NoTask({ claims }: { claims: Claims }) {
     const timer = setInterval(fill, 30_000)
     return () => clearInterval(timer)
   }, [])
-  const none = NO_IMAGE[supply.value]
+  const { skipped = 0, open = 0 } = desk.queue.value ?? {}
+  const title = { empty: 'Nothing to review', failed: 'The next image could not be loaded', loading: '', ready: '' }[supply.value]
   useEffect(() => {
-    desk.announcement.value = none ? `${none.title}.` : ''
-  }, [none])
+    desk.announcement.value = title ? `${title}.` : ''
+  }, [title])
+  function takeBack() {
+    takeBackSkips().then(
+      () => {
+        refreshQueue()
+        void claims.fillWithSkipped()
+      },
+      (error: unknown) => toast(problem(error), 'bad'),
+    )
+  }
+  const retry = <Button onClick={fill}>{supply.value === 'failed' ? 'Try again' : 'Refresh'}</Button>
+  const actions = (
+    <div class="row">
+      {skipped > 0 && (
+        <Button kind="primary" onClick={takeBack}>
+          Review what you skipped
+        </Button>
+      )}
+      {retry}
+    </div>
+  )
   return (
     <div class="no-task">
-      {none ? (
-        <EmptyState title={none.title} action={<Button onClick={fill}>{none.action}</Button>}>
-          {none.text ?? supplyError.value}
+      {title ? (
+        <EmptyState title={title} action={actions}>
+          {supply.value === 'failed' ? supplyError.value : noneText(skipped, Math.max(0, open - skipped))}
         </EmptyState>
       ) : (
         <Spinner label="Loading the next image" />
@@ -300,22 +368,30 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
         </Button>
       </div>
       <div class="answers">
-        <Button onClick={acts.skip} shortcut={key('S')}>
-          Skip
-        </Button>
+        {!correcting.value && (
+          <Button onClick={acts.skip} shortcut={key('S')}>
+            Skip
+          </Button>
+        )}
         <Button onClick={acts.unusable} shortcut={key('U')}>
           Unusable
         </Button>
-        <Button onClick={acts.nothing} shortcut={key('N')}>
+        <Button onClick={acts.nothing} shortcut={key('N')} title={nothingText(detection)}>
           No objects
         </Button>
         <Button kind="primary" disabled={!desk.labelsLoaded.value} onClick={acts.confirm} shortcut={'\u21b5'}>
-          Confirm
+          {correcting.value ? 'Correct' : 'Confirm'}
         </Button>
       </div>
     </div>
   )
 }
+
+/** What the answer No objects means for the next model. */
+const nothingText = (detection: boolean): string =>
+  detection
+    ? 'Nothing here has one of the labels: the image is kept as background'
+    : 'No label fits: the image is kept, and not trained on'
 
 interface OverlaysProps {
   finish: (entry: { skip: string }) => void
@@ -325,6 +401,7 @@ function Overlays({ finish, answer }: OverlaysProps) {
   const close = () => {
     desk.overlay.value = ''
   }
+  if (desk.overlay.value === 'answers') return <AnswersDialog onClose={close} />
   if (desk.overlay.value === 'help') return <HelpDialog onClose={close} />
   if (desk.overlay.value === 'skip') {
     const skip = (reason: string) => {

@@ -1,7 +1,10 @@
 import { useState } from 'preact/hooks'
-import { Button, Dialog, Field } from '../ui'
+import { useLoaded, WhenLoaded } from '../runs/loaded'
+import { ago, Button, Dialog, Field, when } from '../ui'
 import { help } from './keys'
+import { correct, loadOwn, own } from './own'
 import { characterKeys, switchCharacterKeys } from './state'
+import { answerText } from './wording'
 
 export function HelpDialog({ onClose }: { onClose: () => void }) {
   const close = (
@@ -35,6 +38,52 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
         />
         Use letters, digits and symbols as shortcuts
       </label>
+    </Dialog>
+  )
+}
+
+/** The person's own answers, the newest first: choosing one puts it on the desk to be corrected. */
+export function AnswersDialog({ onClose }: { onClose: () => void }) {
+  const loaded = useLoaded(async () => {
+    await loadOwn()
+    return true
+  }, 'answers')
+  function choose(answer: (typeof own.value)[number]) {
+    onClose()
+    void correct(answer)
+  }
+  const close = (
+    <Button autofocus onClick={onClose}>
+      Close
+    </Button>
+  )
+  return (
+    <Dialog title="Your answers" onClose={onClose} actions={close}>
+      <WhenLoaded of={loaded} label="Loading your answers">
+        {() =>
+          own.value.length === 0 ? (
+            <p class="muted">You have not answered any image yet.</p>
+          ) : (
+            <ul class="own-answers">
+              {own.value.map((answer) => (
+                <li key={answer.task.id}>
+                  <button type="button" class="own-answer" onClick={() => choose(answer)}>
+                    <img src={answer.task.url} alt="" loading="lazy" />
+                    <span>
+                      <strong>{answerText(answer.answer)}</strong>
+                      <span class="muted" title={when(answer.at)}>
+                        {ago(answer.at)}
+                        {answer.corrected && ', corrected'}
+                      </span>
+                    </span>
+                    <span class="own-act">Correct</span>
+                  </button>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </WhenLoaded>
     </Dialog>
   )
 }

@@ -10,6 +10,7 @@ export type Command =
   | 'place'
   | 'deselect'
   | 'help'
+  | 'previous'
   | 'zoom-in'
   | 'zoom-out'
   | 'zoom-whole'
@@ -19,10 +20,11 @@ export type KeyAction = { command: Command } | { step: Step } | { label: string 
 /** The list of the help dialog: keys, and what they do. */
 export const help: [string, string][] = [
   ['Enter', 'Confirm and go to the next image'],
-  ['N', 'No objects: nothing to label, or no label fits'],
+  ['N', 'No objects: nothing here has one of the labels'],
   ['U', 'Unusable image'],
   ['S', 'Skip, with a reason'],
-  ['Z', 'Undo'],
+  ['P', 'Previous image: see your answer and correct it'],
+  ['Z', 'Undo; with nothing to undo, the previous image'],
   ['Shift Z', 'Redo'],
   ['B', 'Place a new box in the middle of the view'],
   ['Tab', 'Next box (Shift Tab: previous box), while the image has the focus'],
@@ -30,7 +32,7 @@ export const help: [string, string][] = [
   ['Shift Arrows', 'Resize the selected box by 1 pixel'],
   ['Alt Arrows', 'Move (with Shift: resize) by 10 pixels'],
   ['Delete', 'Remove the selected box'],
-  ['Escape', 'Deselect'],
+  ['Escape', 'Deselect; leave a correction'],
   ['+ \u2212 0', 'Zoom in, zoom out, whole image'],
   ['Space drag', 'Pan; two fingers pan and zoom'],
   ['Label key', 'Label the selected box, or draw with the label: the key is shown beside it'],
@@ -43,6 +45,7 @@ const commands: Record<string, Command> = {
   u: 'unusable',
   s: 'skip',
   z: 'undo',
+  p: 'previous',
   b: 'place',
   Delete: 'delete',
   Backspace: 'delete',

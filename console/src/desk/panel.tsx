@@ -31,8 +31,14 @@ function isOn(label: string): boolean {
   return (desk.selected.value?.label ?? desk.drawLabel()) === label
 }
 
-const suggestedAs = (label: string) =>
-  desk.task.value?.suggestions.labels?.find((other) => other.label === label)?.confidence
+function suggestedAs(label: string): number | undefined {
+  const task = desk.task.value
+  // Labels that no model suggests are those that the image has already.
+  if (!task?.suggested_by) return undefined
+  return task.suggestions.labels?.find((other) => other.label === label)?.confidence
+}
+
+const suggestionText = (confidence: number): string => `suggested ${Math.round(confidence)} %`
 
 function LabelRow({ label, focusImage }: { label: Label; focusImage: () => void }) {
   const name = label.label
@@ -50,8 +56,10 @@ function LabelRow({ label, focusImage }: { label: Label; focusImage: () => void 
       <div class="label-row">
         <button type="button" class="label" aria-pressed={on} aria-keyshortcuts={key || undefined} onClick={choose}>
           <Swatch colour={label.colour} />
-          <span class="label-name">{name}</span>
-          {confidence !== undefined && <span class="muted">{Math.round(confidence)} % suggested</span>}
+          <span class="label-text">
+            <span class="label-name">{name}</span>
+            {confidence !== undefined && <span class="muted">{suggestionText(confidence)}</span>}
+          </span>
           {on && <span aria-hidden="true">{'\u2713'}</span>}
           {key && <kbd aria-hidden="true">{key.toUpperCase()}</kbd>}
         </button>
@@ -88,7 +96,7 @@ function Explanation({ label }: { label: Label }) {
 export function BoxList({ focusImage }: { focusImage: () => void }) {
   const all = desk.draft.value.boxes
   const details = ({ confidence, width, height }: DeskBox) =>
-    confidence === undefined ? `${width} \u00d7 ${height}` : `${Math.round(confidence)} % suggested`
+    confidence === undefined ? `${width} \u00d7 ${height} px` : suggestionText(confidence)
   return (
     <section class="panel" aria-labelledby="boxes-title">
       <h2 id="boxes-title">
@@ -107,8 +115,10 @@ export function BoxList({ focusImage }: { focusImage: () => void }) {
               }}
             >
               <Swatch colour={desk.colourOf(box.label)} />
-              <span class="label-name">{box.label}</span>
-              <span class="muted">{details(box)}</span>
+              <span class="label-text">
+                <span class="label-name">{box.label}</span>
+                <span class="muted">{details(box)}</span>
+              </span>
             </button>
           </li>
         ))}

@@ -3,6 +3,7 @@ import { signal } from '@preact/signals'
 import { sentence, toast } from '../ui'
 import { dropDraft, loadDraft } from './drafts'
 import { Outbox } from './outbox'
+import { forget } from './own'
 
 /** Counts the answers that were accepted or rejected, so that the queue's figures are loaded again. */
 export const deliveries = signal(0)
@@ -18,6 +19,7 @@ export function outboxOf(sub: string): Outbox {
     },
     rejected: ({ task }, error) => {
       deliveries.value += 1
+      forget(task)
       toast(`An answer was not accepted: ${sentence(error.message)}`, 'bad')
       // An answer that is only invalid can be corrected: the draft stays, and the task comes again with it.
       if (error.status !== 422) dropDraft(sub, task)

@@ -17,6 +17,7 @@ export const queue = signal<Queue | null>(null)
 export const task = signal<Task | null>(null)
 /** The id of the person at the desk. */
 let owner = ''
+let isCorrection = false
 const history = signal(histories.begin<Draft>({ boxes: [], labels: [] }))
 export const selectedId = signal('')
 /** The label to draw with. */
@@ -25,7 +26,7 @@ export const view = signal<views.View>({ scale: 1, x: 0, y: 0 })
 export const screen = signal<Size>({ width: 1, height: 1 })
 /** What screen readers announce. */
 export const announcement = signal('')
-export const overlay = signal<'' | 'help' | 'skip' | 'unusable'>('')
+export const overlay = signal<'' | 'help' | 'skip' | 'unusable' | 'answers'>('')
 
 export const draft = computed(() => history.value.present)
 export const selected = computed(() => draft.value.boxes.find(({ id }) => id === selectedId.value) ?? null)
@@ -64,8 +65,13 @@ document.addEventListener('visibilitychange', () => {
 /** Seconds for which the task was visible. */
 const seconds = () => Math.max(0.1, Math.round((performance.now() - shownAt - hiddenFor) / 100) / 10)
 
+/** The draft that an answer was given as. */
+function draftOf({ boxes: given = [], labels = [] }: AnswerBody): Draft {
+  return { boxes: given.map((box) => ({ ...box, id: boxes.newId() })), labels }
+}
+
 function proposal(next: Task): Draft {
-  if (next.kind === 'detection') return { boxes: boxes.fromSuggestions(next.suggestions, next), labels: [] }
+  if (next.kind === 'detection') return { boxes: boxes.fromSuggestions(next.suggestions, next, next.suggested_by !== null), labels: [] }
   return { boxes: [], labels: (next.suggestions.labels ?? []).map(({ label }) => label) }
 }
 
@@ -74,30 +80,34 @@ function restored(stored: Draft): Draft {
   return { ...stored, boxes: stored.boxes.map((box) => ({ ...box, id: boxes.newId() })) }
 }
 
-export function show(next: Task | null, sub: string): void {
+/** Shows a task; with the answer that was given to it, to correct that. */
+export function show(next: Task | null, sub: string, given: AnswerBody | null = null): void {
   batch(() => {
     task.value = next
+    isCorrection = given !== null
     owner = sub
     selectedId.value = ''
     overlay.value = ''
     if (!next) return
-    const stored = loadDraft(sub, next.id)
-    history.value = histories.begin(stored ? restored(stored) : proposal(next))
+    const stored = given ? null : loadDraft(sub, next.id)
+    history.value = histories.begin(given ? draftOf(given) : stored ? restored(stored) : proposal(next))
     shownAt = performance.now()
     hiddenFor = 0
     showWhole()
-    announcement.value = `${describe(next)} ${stored ? 'Your draft was restored.' : ''}`
+    const about = given ? 'Your answer, to be corrected.' : stored ? 'Your draft was restored.' : ''
+    announcement.value = `${describe(next)} ${about}`
   })
 }
 
 function describe(next: Task): string {
   const { boxes, labels } = draft.value
   const contents = next.kind === 'detection' ? `Boxes: ${boxes.length}` : `Labels chosen: ${labels.length}`
-  return `New image. ${contents}. ${next.why}`
+  return `${isCorrection ? 'Previous image' : 'New image'}. ${contents}. ${next.why}`
 }
 
+/** A correction is no draft: its task is not claimed, and cannot be after a reload. */
 function keep(): void {
-  if (task.value) saveDraft(owner, task.value.id, draft.value)
+  if (task.value && !isCorrection) saveDraft(owner, task.value.id, draft.value)
 }
 
 function changeTo(present: Draft): void {
@@ -107,16 +117,21 @@ function changeTo(present: Draft): void {
 
 export function undo(): void {
   if (!canUndo.value) return
+  const before = draft.value
   history.value = histories.undo(history.value)
-  afterStep('Undone.')
+  afterStep('Undone.', before)
 }
 export function redo(): void {
   if (!canRedo.value) return
+  const before = draft.value
   history.value = histories.redo(history.value)
-  afterStep('Redone.')
+  afterStep('Redone.', before)
 }
-function afterStep(action: string): void {
-  if (!selected.value) selectedId.value = ''
+/** Selects the box that came back or changed, so that it can be worked on at once; else the selection stays. */
+function afterStep(action: string, before: Draft): void {
+  const changed = draft.value.boxes.find((box) => !before.boxes.includes(box))
+  if (changed) selectedId.value = changed.id
+  else if (!selected.value) selectedId.value = ''
   announcement.value = `${action} ${draft.value.boxes.length + draft.value.labels.length} in total.`
   keep()
 }
@@ -271,6 +286,7 @@ export function panBy(dx: number, dy: number): void {
 /** The answer as it stands, or the sentence that says what is missing. */
 export function answer(verdict: Verdict, reason = ''): AnswerBody | string {
   const body: AnswerBody = { verdict, seconds: seconds() }
+  if (isCorrection) body.correction = true
   if (reason) body.reason = reason
   const current = task.value
   if (verdict !== 'labelled' || !current) return body

@@ -1,0 +1,23 @@
+/** Tasks and answers as people read them. */
+import type { AnswerBody } from '../api'
+
+const reasons: Record<string, string> = {
+  unlabelled: 'Unlabelled',
+  low_confidence: 'Low confidence',
+  sample: 'Random sample',
+  requested: 'Requested',
+}
+export const reasonText = (reason: string): string => reasons[reason] ?? reason
+
+const verdicts = { labelled: 'Labelled', nothing: 'No objects', unusable: 'Unusable' }
+
+/** An answer in words: `Labelled: 2 cone, crate`. */
+export function answerText({ verdict, boxes, labels, reason }: Omit<AnswerBody, 'seconds' | 'correction'>): string {
+  if (verdict !== 'labelled') return reason ? `${verdicts[verdict]}: ${reason}` : verdicts[verdict]
+  const counts = new Map<string, number>()
+  for (const label of [...(labels ?? []), ...(boxes ?? []).map((box) => box.label)]) {
+    counts.set(label, (counts.get(label) ?? 0) + 1)
+  }
+  const parts = [...counts].map(([label, count]) => (count > 1 ? `${count} ${label}` : label))
+  return `${verdicts.labelled}: ${parts.join(', ')}`
+}
