@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from lambdas.domain.catalogue import pending, snapshot_rows, sources
 from lambdas.domain.images import files as image_files
 from lambdas.domain.register import arrivals as register_arrivals
 from lambdas.domain.register import registration
-from lambdas.domain.register.arrivals import Arrival
+from lambdas.domain.register.arrivals import Arrival, Outcome
 from lambdas.domain.shared.annotation import Box
 from tests.fixtures.images import GIF, encoded, picture
 from tests.fixtures.incoming import BUCKET, DataBucket
@@ -78,7 +79,7 @@ def test_keys_keep_every_character(data_bucket: DataBucket, name: str) -> None:
     assert data_bucket.upload(key).kind == "registered"
     [image] = data_bucket.images()
     assert image.sources == {key}
-    assert sources.get_source(data_bucket.table, key) == image.sha256
+    assert sources.images_of(data_bucket.table, key) == [image.sha256]
     assert data_bucket.upload(f"incoming/labeled/cat/{name}", b"junk").kind == "rejected"
     assert data_bucket.read(f"rejected/labeled/cat/{name}") == b"junk"
     assert data_bucket.keys("incoming/") == []
@@ -160,7 +161,7 @@ def test_one_image_under_very_many_names(data_bucket: DataBucket, monkeypatch: p
         data_bucket.upload(f"incoming/unlabeled/{number}.jpg")
     [image] = data_bucket.images()
     assert len(image.sources) == 3
-    assert sources.get_source(data_bucket.table, "incoming/unlabeled/4.jpg") == image.sha256
+    assert sources.images_of(data_bucket.table, "incoming/unlabeled/4.jpg") == [image.sha256]
 
 
 def test_one_image_under_two_labels_is_a_conflict(data_bucket: DataBucket) -> None:
@@ -190,7 +191,9 @@ def test_another_image_under_the_same_key(data_bucket: DataBucket) -> None:
     newer = data_bucket.register(second)
     older = data_bucket.register(first)
     assert (older.kind, newer.kind) == ("registered", "registered")
-    assert sources.get_source(data_bucket.table, key) == newer.sha256, "the older event came later"
+    assert sources.images_of(data_bucket.table, key) == [newer.sha256, older.sha256], (
+        "the older event came later"
+    )
     assert data_bucket.keys("incoming/") == []
 
 
@@ -393,38 +396,70 @@ def test_the_newest_of_several_waiting_annotations_counts(data_bucket: DataBucke
     assert data_bucket.image(data_bucket.upload(key).sha256).labels == ("new",)
 
 
+def before_a_history_is_written(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Have something happen after the next history of a key was read, and before it is written."""
+    put_history = sources.put_history
+
+    def put_history_late(*arguments: Any) -> bool:
+        monkeypatch.setattr(sources, "put_history", put_history)
+        happens()
+        return put_history(*arguments)
+
+    monkeypatch.setattr(sources, "put_history", put_history_late)
+
+
 def test_an_image_that_comes_while_its_annotation_is_written_down(
     data_bucket: DataBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = "incoming/annotations/a.jpg"
-    put_pending = pending.put_pending
-
-    def put_pending_late(*arguments: Any) -> None:
-        assert data_bucket.upload(key).labels_changed == 0
-        put_pending(*arguments)
-
-    monkeypatch.setattr(pending, "put_pending", put_pending_late)
+    key, comes = "incoming/annotations/a.jpg", list[Outcome]()
+    before_a_history_is_written(monkeypatch, lambda: comes.append(data_bucket.upload(key)))
     outcome = data_bucket.upload_manifest("m.manifest", labelled_line(key, "cat"))
-    assert (outcome.pending, outcome.labels_changed) == (0, 1)
+    assert (comes[0].labels_changed, outcome.pending, outcome.labels_changed) == (0, 0, 1)
     [image] = data_bucket.images()
     assert image.labels == ("cat",)
-    assert pending.get_pending(data_bucket.table, [key]) == []
+    assert pending.count_pending(data_bucket.table) == 0
 
 
 def test_an_annotation_that_comes_while_its_image_is_registered(
     data_bucket: DataBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = "incoming/annotations/a.jpg"
-    put_source = sources.put_source
-
-    def put_source_late(*arguments: Any) -> None:
-        assert data_bucket.upload_manifest("m.manifest", labelled_line(key, "cat")).pending == 1
-        put_source(*arguments)
-
-    monkeypatch.setattr(sources, "put_source", put_source_late)
+    key, comes = "incoming/annotations/a.jpg", list[Outcome]()
+    line = labelled_line(key, "cat")
+    before_a_history_is_written(
+        monkeypatch, lambda: comes.append(data_bucket.upload_manifest("m.manifest", line))
+    )
     assert data_bucket.upload(key).labels_changed == 1
+    assert comes[0].pending == 1
     [image] = data_bucket.images()
     assert image.labels == ("cat",)
+    assert pending.count_pending(data_bucket.table) == 0
+
+
+@pytest.mark.parametrize("image_first", [True, False])
+def test_an_image_and_an_annotation_that_names_its_content_at_the_same_time(
+    data_bucket: DataBucket, monkeypatch: pytest.MonkeyPatch, image_first: bool
+) -> None:
+    data, key = picture(), "incoming/annotations/a.jpg"
+    line = labelled_line(f"images/{hashlib.sha256(data).hexdigest()}.jpg", "cat")
+    put_pending, update_image = pending.put_pending, catalogue_images.update_image
+
+    def put_pending_late(*arguments: Any) -> None:
+        assert data_bucket.upload(key, data).labels_changed == 0
+        put_pending(*arguments)
+
+    def update_image_late(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(catalogue_images, "update_image", update_image)
+        assert data_bucket.upload_manifest("m.manifest", line).pending == 1
+        return update_image(*arguments, **more)
+
+    if image_first:
+        monkeypatch.setattr(pending, "put_pending", put_pending_late)
+        assert data_bucket.upload_manifest("m.manifest", line).labels_changed == 1
+    else:
+        monkeypatch.setattr(catalogue_images, "update_image", update_image_late)
+        assert data_bucket.upload(key, data).labels_changed == 1
+    [image] = data_bucket.images()
+    assert (image.labels, pending.count_pending(data_bucket.table)) == (("cat",), 0)
 
 
 def test_good_lines_are_taken_and_every_bad_one_is_told(data_bucket: DataBucket) -> None:
@@ -514,7 +549,7 @@ def test_a_waiting_annotation_that_does_not_fit_its_image_is_told(data_bucket: D
     assert data_bucket.image(outcome.sha256).status == "unlabelled"
     document = json.loads(data_bucket.read("rejected/annotations/m.manifest.line-1.reason.json"))
     assert (document["reason"], document["line"], document["image"]) == ("image_size_differs", 1, key)
-    assert pending.get_pending(data_bucket.table, [key]) == []
+    assert pending.count_pending(data_bucket.table) == 0
 
 
 def test_a_manifest_outside_annotations_is_no_image(data_bucket: DataBucket) -> None:

@@ -69,10 +69,10 @@ def labels_not_in_use(table: Table, labels: Iterable[str]) -> set[str]:
 
 
 def _by_source(table: Table, source: str) -> Iterator[CatalogueImage] | None:
-    """The image that came under just this key; None if none did."""
-    sha256 = sources.get_source(table, source)
-    image = catalogue_images.get_image(table, sha256) if sha256 else None
-    # A key can have been other images before.
+    """The image that came under just this key last; None if none did."""
+    hashes = sources.images_of(table, source)
+    image = catalogue_images.get_image(table, hashes[0]) if hashes else None
+    # Of an image that came under very many keys, not all are remembered.
     return iter([image]) if image and source in image.sources else None
 
 

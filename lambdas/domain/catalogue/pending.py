@@ -1,17 +1,19 @@
-"""Pending annotations: those whose image has not been registered yet."""
+"""Pending annotations: those whose image has not been registered yet.
+
+Those that name their image by its content are kept here. Those that name a key of incoming/ are kept in its
+history (sources.py). Both are counted by their status.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
-from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images
 from lambdas.domain.shared.annotation import Annotation
-from lambdas.domain.shared.dynamodb import batch_get, is_condition_failure, put_if
+from lambdas.domain.shared.dynamodb import delete_if, put_if
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -33,25 +35,14 @@ class PendingAnnotation:
 
 
 def put_pending(table: Table, pending: PendingAnnotation) -> None:
-    """Keep an annotation for the image that it names, unless a later one is kept already.
-
-    One that goes by two names is kept under both, and counted under the first.
-    """
-    first, also = pending.annotation.source_key, pending.annotation.also_key
-    _put_pending(table, first, also, pending, {"status": PENDING, "changed_at": pending.at})
-    if also:
-        _put_pending(table, also, first, pending, {})
-
-
-def _put_pending(
-    table: Table, key: str, other: str, pending: PendingAnnotation, counted: Mapping[str, str]
-) -> None:
+    """Keep an annotation for the image that it names by content, unless a later one is kept already."""
     annotation = pending.annotation
     item = {
-        "id": pending_id(key),
-        "other": other,
-        **counted,
+        "id": pending_id(annotation.source_key),
+        "status": PENDING,
+        "changed_at": pending.at,
         "bucket": annotation.source_bucket,
+        "key": annotation.source_key,
         "kind": annotation.kind,
         "labels": list(annotation.labels),
         "boxes": [asdict(box) for box in annotation.boxes],
@@ -65,19 +56,12 @@ def _put_pending(
     put_if(table, item, Attr("id").not_exists() | Attr("order").lte(pending.order))
 
 
-def get_pending(table: Table, keys: Sequence[str]) -> list[PendingAnnotation]:
-    """The annotations that are kept for any of these keys, up to MAX_BATCH of them."""
-    ids = {pending_id(key): key for key in keys}
-    items = {ids[str(item["id"])]: item for item in batch_get(table, [{"id": id} for id in ids])}
-    return [_pending(key, items[key]) for key in keys if key in items]
-
-
-def _pending(key: str, item: dict[str, Any]) -> PendingAnnotation:
+def of_item(item: dict[str, Any]) -> PendingAnnotation:
+    """The annotation that an item holds."""
     size = [int(side) for side in item["image_size"]]
     annotation = Annotation(
         source_bucket=item["bucket"],
-        source_key=key,
-        also_key=item.get("other", ""),
+        source_key=item["key"],
         kind=item["kind"],
         labels=tuple(item["labels"]),
         boxes=tuple(images.box_of(box) for box in item["boxes"]),
@@ -88,27 +72,14 @@ def _pending(key: str, item: dict[str, Any]) -> PendingAnnotation:
 
 
 def delete_pending(table: Table, pending: PendingAnnotation) -> None:
-    """Delete a pending annotation under all its names, unless a later one has taken its place."""
-    for key in (pending.annotation.source_key, pending.annotation.also_key):
-        if key:
-            _delete_pending(table, key, pending.order)
-
-
-def _delete_pending(table: Table, key: str, order: str) -> None:
-    try:
-        table.delete_item(Key={"id": pending_id(key)}, ConditionExpression=Attr("order").eq(order))
-    except ClientError as error:
-        if not is_condition_failure(error):
-            raise
+    """Delete a pending annotation, unless a later one has taken its place."""
+    key = {"id": pending_id(pending.annotation.source_key)}
+    delete_if(table, key, Attr("order").eq(pending.order))
 
 
 def pending_id(key: str) -> str:
-    """The id of what is kept for the image of this key.
-
-    A registered image, whatever its suffix, is named one way.
-    """
-    named = images.IMAGE_KEY.fullmatch(key)
-    return f"pending#images/{named[1]}" if named else f"pending#{key}"
+    """The id of what is kept for the registered image of this key, whatever its suffix."""
+    return f"pending#{key.rpartition('.')[0]}"
 
 
 def count_pending(table: Table) -> int:
@@ -119,4 +90,4 @@ def count_pending(table: Table) -> int:
 def oldest_pending(table: Table, limit: int) -> list[str]:
     """The keys of the images that pending annotations name, the oldest annotation's first."""
     page = table.query(IndexName="by_status", KeyConditionExpression=Key("status").eq(PENDING), Limit=limit)
-    return [str(item["id"]).partition("#")[2] for item in page["Items"]]
+    return [str(item["key"]) for item in page["Items"]]

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lambdas.domain.catalogue.images import Change
 from lambdas.domain.catalogue.pending import PendingAnnotation
-from lambdas.domain.register import annotation_matching, arrivals, conversion, rejections
+from lambdas.domain.register import arrivals, conversion, matching, rejections
+from lambdas.domain.register.annotation_matching import Lines, Taken
 from lambdas.domain.register.arrivals import ANNOTATIONS, Arrival, Outcome
 from lambdas.domain.register.conversion import UnusableFileError
 from lambdas.domain.register.rejections import BrokenLines
@@ -33,6 +34,8 @@ CONVERTED = (".json", ".csv", ".tsv")
 SUFFIXES = MANIFESTS + CONVERTED
 
 _CHUNK = 1024 * 1024
+_BATCH_LINES = 100
+"""Lines whose images are looked for together."""
 
 
 def is_annotation_file(key: str) -> bool:
@@ -118,18 +121,11 @@ def _register_lines(s3: S3Client, table: Table, arrival: Arrival, sha256: str) -
     _, opened = arrivals.open_object(s3, arrival)
     origin = conversion.Origin.read(opened["Metadata"])
     order = origin.order or arrival.order(opened["LastModified"])
-    lines = _Lines()
-    for number, text in manifests.numbered_lines(opened["Body"].iter_chunks(_CHUNK)):
-        try:
-            bad_boxes: list[BrokenLineError] = []
-            annotation = manifests.parse_line(text, number, bad_boxes=bad_boxes)
-            line = annotation.file_line or number
-            for bad in bad_boxes:
-                lines.broken.add(BrokenLineError(line, bad.reason, bad.detail))
-            pending = PendingAnnotation(annotation, f"{order}#{line:09d}", arrival.key, line, clock.now())
-            lines.count(annotation_matching.apply_or_keep(table, arrival.bucket, pending, lines.broken.add))
-        except BrokenLineError as broken:
-            lines.broken.add(broken)
+    lines, matching_lines = _Lines(), Lines(s3, table, arrival.bucket)
+    parsed = _parsed(arrival, order, opened["Body"].iter_chunks(_CHUNK))
+    while batch := list(islice(parsed, _BATCH_LINES)):
+        for taken in matching_lines.take(batch, lines.broken.add):
+            lines.count(taken)
     _put_away(s3, arrival, sha256)
     rejections.write_broken_lines(s3, arrival, lines.broken, lines.taken, origin.file)
     arrivals.delete(s3, arrival)
@@ -143,6 +139,25 @@ def _register_lines(s3: S3Client, table: Table, arrival: Arrival, sha256: str) -
     )
 
 
+def _parsed(
+    arrival: Arrival, order: str, chunks: Iterator[bytes]
+) -> Iterator[PendingAnnotation | BrokenLineError]:
+    """The annotations of a manifest's good lines, and between them what is wrong with others."""
+    for number, text in manifests.numbered_lines(chunks):
+        try:
+            bad_boxes: list[BrokenLineError] = []
+            annotation = manifests.parse_line(text, number, bad_boxes=bad_boxes)
+        except BrokenLineError as error:
+            yield error
+            continue
+        line = annotation.file_line or number
+        for bad in bad_boxes:
+            yield BrokenLineError(line, bad.reason, bad.detail)
+        # Files of one second, whose events may have no sequencer, are told apart by what they say.
+        order_of_line = f"{order}#{line:09d}#{matching.says(annotation)}"
+        yield PendingAnnotation(annotation, order_of_line, arrival.key, line, clock.now())
+
+
 class _Lines:
     """Counts what became of a manifest's lines."""
 
@@ -150,10 +165,10 @@ class _Lines:
         self.taken = self.changed = self.pending = 0
         self.broken = BrokenLines()
 
-    def count(self, change: Change | None) -> None:
+    def count(self, taken: Taken) -> None:
         self.taken += 1
-        self.pending += change is None
-        self.changed += change is not None and change.labels_changed
+        self.pending += taken.pending
+        self.changed += taken.labels_changed
 
 
 def _put_away(s3: S3Client, arrival: Arrival, sha256: str) -> None:

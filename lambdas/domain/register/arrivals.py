@@ -39,6 +39,8 @@ class Arrival:
     """None if the event does not say: the bucket is not versioned, or the event is not from AWS."""
     size: int
     sequencer: str
+    overwritten: bool = False
+    """Whether something else has been uploaded to its key since; known once it was opened."""
 
     @property
     def version(self) -> dict[str, Any]:
@@ -93,13 +95,15 @@ def open_object(s3: S3Client, arrival: Arrival) -> tuple[Arrival, GetObjectOutpu
     try:
         opened = s3.get_object(Bucket=arrival.bucket, Key=arrival.key)
         version = opened.get("VersionId")
-        if arrival.version_id not in (None, version):
+        overwritten = arrival.version_id not in (None, version)
+        if overwritten:
             # Something else was uploaded to the key since, and has an event of its own.
             opened["Body"].close()
             opened, version = s3.get_object(**arrival.version), arrival.version_id
     except ClientError as error:
         raise gone_or(error) from error
-    return replace(arrival, version_id=version, size=opened["ContentLength"]), opened
+    size = opened["ContentLength"]
+    return replace(arrival, version_id=version, size=size, overwritten=overwritten), opened
 
 
 def copy(s3: S3Client, arrival: Arrival, key: str) -> None:

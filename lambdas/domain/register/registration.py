@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.catalogue import sources
 from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.images import exif
 from lambdas.domain.images import files as image_files
@@ -54,7 +53,8 @@ def register_object(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
         with closing(opened["Body"]):
             return _register(s3, table, arrival, opened)
     except GoneError:
-        return Outcome("gone", arrival.key)
+        changed = annotation_matching.add_gone(s3, table, arrival)
+        return Outcome("gone", arrival.key, labels_changed=changed)
 
 
 def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> CatalogueImage:
@@ -77,12 +77,15 @@ def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> Catalogue
 def _register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
     if annotation_files.is_annotation_file(arrival.key):
         return annotation_files.register(s3, table, arrival, opened)
+    at = clock.to_iso(opened["LastModified"])
     try:
         folder_label = _folder_label(arrival.key)
         facts = _inspect(arrival, opened)
     except UnusableImageError as error:
-        return rejections.reject(s3, arrival, error.reason, error.detail)
-    return _register_image(s3, table, arrival, folder_label, facts)
+        changed = annotation_matching.add_lost(s3, table, arrival, at)
+        outcome = rejections.reject(s3, arrival, error.reason, error.detail)
+        return replace(outcome, labels_changed=changed)
+    return _register_image(s3, table, arrival, at, folder_label, facts)
 
 
 def _folder_label(key: str) -> str | None:
@@ -103,8 +106,8 @@ def _folder_label(key: str) -> str | None:
         raise UnusableImageError("bad_label", f"the folder cannot be a label: {error}") from error
 
 
-def _register_image(
-    s3: S3Client, table: Table, arrival: Arrival, folder_label: str | None, facts: ImageFacts
+def _register_image(  # noqa: PLR0917 clients, and all that is known of the object
+    s3: S3Client, table: Table, arrival: Arrival, at: str, folder_label: str | None, facts: ImageFacts
 ) -> Outcome:
     _store(s3, arrival, facts)
     change = catalogue_images.update_image(
@@ -113,15 +116,12 @@ def _register_image(
         lambda known: _with_source(known or _new(facts), arrival.key, folder_label),
         probably_new=True,
     )
-    sources.put_source(table, arrival.key, facts.sha256, arrival.sequencer)
-    annotated = annotation_matching.apply_pending(
-        s3, table, arrival.bucket, facts.sha256, [arrival.key, facts.key]
-    )
+    annotated = annotation_matching.add_image(s3, table, arrival, at, facts)
     return Outcome(
         "duplicate" if change.before else "registered",
         arrival.key,
         sha256=facts.sha256,
-        labels_changed=int(change.labels_changed or annotated),
+        labels_changed=change.labels_changed + annotated,
         to_delete=arrival,
     )
 
