@@ -13,6 +13,8 @@ from local.ministack_patches import (
     lambda_code,
     refreshed_token_auth_time,
     refreshed_token_groups,
+    root_signatures,
+    self_sign_up,
     sqs_batch_actions,
     task_tokens,
 )
@@ -29,3 +31,5 @@ def apply_patches() -> None:
     task_tokens.apply_patch()
     cdn_origins.apply_patch()
     lambda_code.apply_patch()
+    root_signatures.apply_patch()
+    self_sign_up.apply_patch()

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 DATABASE = "ministack.sqlite"
 """The file's name in the folder of the stack's state."""
+SERVICE = "service"
+"""The kind of the states of whole services."""
 NOTE, RUNNING = "note", "running"
 """The record that is there while a server runs."""
 

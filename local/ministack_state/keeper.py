@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.ministack_state.database import NOTE, RUNNING, Change, Database
+from local.ministack_state.database import NOTE, RUNNING, SERVICE, Change, Database
 from local.ministack_state.owed import Owed
 from local.ministack_state.records import Executions, Items, Messages, Records
 from local.ministack_state.recovery import Recovery, cut_off_deployments, undo_torn_puts
@@ -38,7 +38,6 @@ _OF_RECORDS = {
     "sqs": ("Message", "MessageBatch", "MessageVisibility", "MessageVisibilityBatch"),
 }
 """How operations end that change nothing but records."""
-_SERVICE = "service"
 _SLOW_WRITTEN, _UPLOADS = "slow written", "uploads"
 _TRIES = 5
 
@@ -79,7 +78,7 @@ class Keeper:
 
     def load(self, service: str) -> Any:
         """A service's state as MiniStack's `load_state` gives it."""
-        text = self._database.get(_SERVICE, service)
+        text = self._database.get(SERVICE, service)
         if text is None:
             return None
         state = json.loads(text, object_hook=self._persistence._json_object_hook)
@@ -174,7 +173,7 @@ class Keeper:
                 text = self._state_of(service)
                 digest = hashlib.sha256(text.encode()).digest()
                 if text and digest != self._written.get(service):
-                    changes.append(Change(_SERVICE, service, text))
+                    changes.append(Change(SERVICE, service, text))
                     digests[service] = digest
             if "s3" in services:
                 changes.append(Change(NOTE, _UPLOADS, json.dumps(self._uploads())))

@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 import json
 import operator
+import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-from local.ministack_state.database import Change, Database
+from local.ministack_state.database import SERVICE, Change, Database
 
 CUT_OFF = "The embedded stack was killed while the execution was running"
 """The cause of an execution that its stack's death has ended."""
@@ -165,16 +166,27 @@ class Messages:
         return {"queues": queues, "queue_name_to_url": self._sqs._queue_name_to_url}
 
     def restore(self, state: dict[str, Any], database: Database) -> None:
+        read_by_functions = {mapping["EventSourceArn"] for mapping in _event_sources(database)}
         last = -1
         for name, queue in state["queues"]._data.items():
             rows = [json.loads(value) for _, value in database.read(_in_queue(name))]
             rows.sort(key=operator.itemgetter(0))
+            if queue["attributes"].get("QueueArn") in read_by_functions:
+                # Whoever had received them ended with the last server.
+                for _, message in rows:
+                    if message["receive_count"]:  # one that was not received may be delayed
+                        message["visible_at"] = min(message["visible_at"], time.time())
             queue["messages"] = [message for _, message in rows]
             self._written[name] = {
                 message["id"]: _Written(place, _state_of(message)) for place, message in rows
             }
             last = max([last, *(place for place, _ in rows)])
         self._order = itertools.count(last + 1)
+
+
+def _event_sources(database: Database) -> Iterator[dict[str, Any]]:
+    functions = json.loads(database.get(SERVICE, "lambda") or '{"esms": {"data": {}}}')
+    return iter(functions["esms"]["data"].values())
 
 
 class _Written(NamedTuple):

@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -61,24 +63,79 @@ def test_it_answers_and_leaves_no_process(home: Path) -> None:
     assert not embedded.stop(home)
 
 
+ASSUMED_BY_ALL = json.dumps(
+    {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+)
+
+
 def test_iam_is_enforced(home: Path) -> None:
-    """An unknown key, a wrong signature and a user without permissions are refused, by every service."""
+    """Unknown keys, wrong secrets and tokens, and users without permissions are refused, by every service."""
     stack = embedded.start(home)
     iam = client(stack, "iam")
     iam.create_user(UserName="nobody")
     key = iam.create_access_key(UserName="nobody")["AccessKey"]
+    role = iam.create_role(RoleName="nobody", AssumeRolePolicyDocument=ASSUMED_BY_ALL)["Role"]["Arn"]
+    session = client(stack, "sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    user, assumed = key["AccessKeyId"], session["AccessKeyId"]
+    token = {"aws_session_token": session["SessionToken"]}
+    own, forged = "SignatureDoesNotMatch", "InvalidSignatureException"
     callers = {
-        "unknown": {"aws_access_key_id": "AKIAUNKNOWNUNKNOWN00"},
-        "forger": {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": "guessed"},
-        "nobody": {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]},
+        "unknown": (
+            {"aws_access_key_id": "AKIAUNKNOWNUNKNOWN00"},
+            "InvalidAccessKeyId",
+            "UnrecognizedClient",
+        ),
+        "account": ({"aws_access_key_id": "123456789012"}, "InvalidAccessKeyId", "UnrecognizedClient"),
+        "test": ({"aws_access_key_id": "test"}, "InvalidAccessKeyId", "UnrecognizedClient"),
+        "root": ({"aws_secret_access_key": "guessed"}, own, forged),
+        "user": ({"aws_access_key_id": user, "aws_secret_access_key": "guessed"}, own, forged),
+        "role": ({"aws_access_key_id": assumed, "aws_secret_access_key": "guessed"} | token, own, forged),
+        "nobody": (
+            {"aws_access_key_id": user, "aws_secret_access_key": key["SecretAccessKey"]},
+            "AccessDenied",
+            "AccessDenied",
+        ),
+        "nobody's role": (
+            {"aws_access_key_id": assumed, "aws_secret_access_key": session["SecretAccessKey"]} | token,
+            "AccessDenied",
+            "AccessDenied",
+        ),
     }
     calls = {"s3": "list_buckets", "rekognition": "describe_projects", "dynamodb": "list_tables"}
-    for caller, keys in callers.items():
+    for caller, (keys, of_s3, of_others) in callers.items():
         for service, call in calls.items():
             with pytest.raises(ClientError) as refused:
                 getattr(client(stack, service, **keys), call)()
             code = refused.value.response["Error"]["Code"]
-            assert code.startswith("AccessDenied") == (caller == "nobody"), (caller, service, code)
+            assert code.startswith(of_s3 if service == "s3" else of_others), (caller, service, code)
+    for service, code in {"iam": own, "sqs": own, "sts": own, "stepfunctions": forged}.items():
+        call = {"iam": "list_users", "sqs": "list_queues", "sts": "get_caller_identity"}
+        with pytest.raises(ClientError) as refused:
+            getattr(client(stack, service, **callers["root"][0]), call.get(service, "list_state_machines"))()
+        assert refused.value.response["Error"]["Code"] == code, service
+
+
+def test_addresses_signed_in_advance_are_checked(home: Path) -> None:
+    stack = embedded.start(home)
+    s3 = client(stack, "s3")
+    s3.create_bucket(Bucket="signed")
+    s3.put_object(Bucket="signed", Key="note", Body=b"here")
+
+    def fetched(secret: dict[str, str]) -> tuple[int, bytes]:
+        signer = client(stack, "s3", **secret)
+        url = signer.generate_presigned_url("get_object", {"Bucket": "signed", "Key": "note"})
+        try:
+            with urllib.request.urlopen(url) as answer:  # noqa: S310 of this machine
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    assert fetched({}) == (200, b"here")
+    status, body = fetched({"aws_secret_access_key": "guessed"})
+    assert status == 403 and b"SignatureDoesNotMatch" in body
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{stack.endpoint}/signed/note")  # noqa: S310 of this machine
+    assert refused.value.code == 403 and b"AccessDenied" in refused.value.read()
 
 
 def test_stacks_that_start_at_once_have_a_port_each(tmp_path: Path) -> None:
