@@ -17,6 +17,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+_UNPACKING = threading.Lock()
+"""One thread unpacks at a time. No attribute of the class: each ZipFile has a `_lock` of its own."""
 _COMPILED = "import sys\nsys.dont_write_bytecode = False\n"
 """A head for MiniStack's worker that lets it write compiled modules, whatever the shell says: only the first
 environment of a package should compile it."""
@@ -45,14 +47,12 @@ class _Zipfile:
 class SharedPackage(zipfile.ZipFile):
     """A package that is unpacked into a folder of its own beside the environments', which get links to it."""
 
-    _lock = threading.Lock()
-
     def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
         """Make the empty folder `path` a link to the package's; parts of a package are unpacked as ever."""
         if path is None or members is not None or pwd is not None:
             super().extractall(path, members, pwd)
             return
-        with self._lock:
+        with _UNPACKING:
             shared = self._unpacked()
             # Each environment has a copy of the package too, of no use any more.
             Path(str(self.filename)).unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -36,6 +37,14 @@ def test_environments_of_one_package_share_it(tmp_path: Path) -> None:
     assert first.resolve() == second.resolve()
     assert (first / "lambdas" / "desk.py").read_text() == "print(1)"
     assert not (tmp_path / "one" / "code.zip").exists()
+
+
+def test_environments_that_start_at_once_share_it(tmp_path: Path) -> None:
+    files = {f"module{number}": "" for number in range(300)}  # so many that one begins before another ends
+    with ThreadPoolExecutor(4) as threads:
+        names = [f"environment{number}" for number in range(4)]
+        environments = list(threads.map(lambda name: environment(tmp_path, name, **files), names))
+    assert len({folder.resolve() for folder in environments}) == 1
 
 
 def test_an_environment_that_ends_takes_nothing_from_the_others(tmp_path: Path) -> None:
