@@ -22,6 +22,7 @@ WHY_WILDCARDS = {
     "rejected/": "rejected files are named by the key that they came under",
     "datasets/": "snapshots are named by their content",
     "training/": "the output of a training is named by its model version",
+    "evaluations/": "the answers of a model version about test images are named by it",
     "detect/": "people put images to detect under any key",
     "results/": "the result of a detection is named by its image",
     "try/": "images to try the model on are named when they are sent",

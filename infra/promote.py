@@ -59,7 +59,9 @@ class Promote(Step):
         description = "Tests challenger and champion on the same images"
         handler = self._watching("ShadowEvaluate", "shadow_evaluate", description, timeout=900)
         self._project.grant_detect(handler)
-        self.data_bucket.grant_read(handler, "images/", "datasets/")
+        self.data_bucket.grant_read(handler, "images/", "datasets/", "training/", "evaluations/")
+        self.data_bucket.grant_put(handler, "evaluations/")
+        self.data_bucket.grant_list(handler)
         return handler
 
     def _stop_other_versions(self) -> Handler:

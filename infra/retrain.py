@@ -158,11 +158,11 @@ class Retrain(Step):
         return handler
 
     def _evaluate(self) -> Handler:
-        handler = self._handler(
-            "Evaluate", "evaluate", "The evaluation gate: judges the training's own evaluation"
-        )
+        description = "The evaluation gate: judges the training's own evaluation"
+        handler = self._handler("Evaluate", "evaluate", description, timeout=300)
         self._project.grant_describe_versions(handler)
         self.data_bucket.grant_read(handler, "training/", "datasets/")
+        self.data_bucket.grant_list(handler)
         return handler
 
     def _report(self, console_address: str) -> Handler:

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from lambdas import promote
+from lambdas.domain.promote import shadow, shadow_answers
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.scores import Verdict
@@ -125,6 +126,98 @@ def test_shadow_evaluate_of_the_champion_itself_has_no_rival(world: World) -> No
     world.champion("v1", snapshot=made)
     call(promote.shadow_evaluate, version="v1", run="", rollback=True)
     assert len(world.fake.called("detect_custom_labels")) == len(truths(world, made))
+
+
+def retired(world: World, name: str, promoted_at: str) -> None:
+    """A version that has served, and answered everything right then."""
+    world.version(name, "STOPPED", state="retired", promoted_at=promoted_at)
+
+
+def kept(world: World, name: str, answers: dict[str, str]) -> None:
+    detections = {key: [{"label": label, "confidence": 90.0}] for key, label in answers.items()}
+    shadow_answers.keep(world.s3, BUCKET, name, detections)
+
+
+def test_shadow_evaluate_keeps_what_each_version_answers(world: World) -> None:
+    made = snapshot_of_cats_and_dogs(world)
+    truth = truths(world, made)
+    world.champion("old")
+    kept(world, "old", {"images/of-before.jpg": "cat", next(iter(truth)): "fox"})
+    world.version("new", "RUNNING", snapshot=made)
+    world.fake.finds = lambda version, key: [label(truth[key])]
+    call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert {
+        key: [d["label"] for d in detections] for key, detections in answers_of(world, "new").items()
+    } == {key: [name] for key, name in truth.items()}
+    assert answers_of(world, "old").keys() == {"images/of-before.jpg", *truth}
+    assert answers_of(world, "old")[next(iter(truth))][0]["label"] != "fox", "the newer answer counts"
+
+
+def answers_of(world: World, version: str) -> shadow_answers.Answers:
+    return shadow_answers.read(world.s3, BUCKET, version)
+
+
+def forty_images(world: World) -> dict[str, str]:
+    """A snapshot named s with enough test images to tell versions apart: their labels."""
+    truth = {f"images/{number}.jpg": ("cat", "dog")[number % 2] for number in range(40)}
+    metadata = {"type": "groundtruth/image-classification"}
+    lines = [
+        {
+            "source-ref": f"s3://{BUCKET}/{key}",
+            "label-0": 1,
+            "label-0-metadata": {**metadata, "class-name": name},
+        }
+        for key, name in truth.items()
+    ]
+    body = "\n".join(map(json.dumps, lines)).encode()
+    world.s3.put_object(Bucket=BUCKET, Key="datasets/s/test.manifest", Body=body)
+    return truth
+
+
+def test_shadow_evaluate_holds_the_challenger_against_a_champion_that_does_not_run(world: World) -> None:
+    truth = forty_images(world)
+    world.champion("old", "STOPPED")
+    kept(world, "old", truth)
+    world.version("new", "RUNNING")
+    wrong = set(list(truth)[:15])
+    world.fake.finds = lambda version, key: [label("fox" if key in wrong else truth[key])]
+    answer = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert not answer["passed"]
+    assert answer["reason"].startswith("the champion old does not run; F1")
+    assert f"the champion's 1.000 on the same {len(truth)} images" in answer["reason"]
+
+
+def test_versions_cannot_get_worse_step_by_step(world: World) -> None:
+    """A challenger is as good as the champion, and worse than the version before that."""
+    truth = forty_images(world)
+    keys = list(truth)
+    retired(world, "best", "2026-01-01T00:00:00.000000Z")
+    kept(world, "best", truth)
+    retired(world, "asked-nothing", "2026-01-02T00:00:00.000000Z")
+    world.champion("old", promoted_at="2026-01-03T00:00:00.000000Z")
+    world.version("new", "RUNNING")
+    wrong = {"old": set(keys[:12]), "new": set(keys[:12])}
+    world.fake.finds = lambda version, key: [label("fox" if key in wrong[version] else truth[key])]
+    answer = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert not answer["passed"]
+    assert "that of the earlier version best, 1.000" in answer["reason"]
+    assert "`labelloop rollback best`" in answer["reason"]
+    world.fake.versions["best"]["Status"] = "RUNNING"
+    wrong["best"] = set(keys)
+    assert call(promote.shadow_evaluate, version="best", run="", rollback=True)["passed"]
+
+
+def test_only_the_versions_that_served_last_are_looked_at(world: World) -> None:
+    truth = forty_images(world)
+    retired(world, "best", "2026-01-01T00:00:00.000000Z")
+    kept(world, "best", truth)
+    for number in range(shadow.EARLIER_VERSIONS):
+        retired(world, f"v{number}", f"2026-01-02T00:00:00.{number:06}Z")
+    world.champion("old", promoted_at="2026-01-03T00:00:00.000000Z")
+    world.version("new", "RUNNING")
+    wrong = set(list(truth)[:12])
+    world.fake.finds = lambda version, key: [label("fox" if key in wrong else truth[key])]
+    assert call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)["passed"]
 
 
 def test_shadow_evaluate_can_be_called_again(world: World) -> None:

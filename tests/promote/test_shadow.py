@@ -83,24 +83,24 @@ def test_a_version_is_scored_by_what_it_finds(world: World) -> None:
     version = world.version("v1", "RUNNING")
     world.fake.finds = lambda name, key: [label("cat")]
     tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
-    scores = shadow.evaluate(world.fake.client, world.s3, version.arn, tests)
+    scores = shadow._scores(tests, shadow.ask(world.fake.client, version.arn, tests))
     assert {entry.label: entry.f1 for entry in scores.labels} == {"cat": pytest.approx(2 / 3), "dog": 0}
     asked = [request["Image"]["S3Object"] for request in world.fake.called("detect_custom_labels")]
     assert asked == [{"Bucket": BUCKET, "Name": f"images/{number}.jpg"} for number in range(2)]
 
 
 @pytest.mark.parametrize("status", ["STOPPED", "STOPPING", "STARTING"])
-def test_a_champion_that_sleeps_is_no_rival(status: str, world: World) -> None:
+def test_a_champion_that_does_not_run_does_not_answer(status: str, world: World) -> None:
     put_tests(world, ("cat",))
     tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
     champion = world.version("v1", status)
-    assert shadow.evaluate_champion(world.fake.client, world.s3, champion.arn, tests) is None
+    assert shadow.ask_champion(world.fake.client, champion.arn, tests) is None
 
 
-def test_a_champion_that_was_deleted_is_no_rival(world: World) -> None:
+def test_a_champion_that_was_deleted_does_not_answer(world: World) -> None:
     put_tests(world, ("cat",))
     tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
-    assert shadow.evaluate_champion(world.fake.client, world.s3, "arn:gone", tests) is None
+    assert shadow.ask_champion(world.fake.client, "arn:gone", tests) is None
 
 
 def test_any_other_error_is_raised(world: World) -> None:
@@ -109,4 +109,4 @@ def test_any_other_error_is_raised(world: World) -> None:
     champion = world.version("v1", "RUNNING")
     world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
-        shadow.evaluate_champion(world.fake.client, world.s3, champion.arn, tests)
+        shadow.ask_champion(world.fake.client, champion.arn, tests)

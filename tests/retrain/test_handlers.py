@@ -301,6 +301,45 @@ def test_evaluate_is_the_evaluation_gate(f1: float, passed: bool, state: str, wo
     assert run.labels[0] == LabelScore("cat", f1, precision=f1, recall=f1, test_images=2, threshold=0.5)
 
 
+def judged_images(world: World, version: str, right: int, images: int) -> None:
+    """Let the evaluation of a version say that it was right about the first images of a test dataset."""
+    lines = [
+        {
+            "source-ref": f"s3://{BUCKET}/images/{number}.jpg",
+            "rekognition-custom-labels-training-0": 1,
+            "rekognition-custom-labels-training-0-metadata": {"class-name": "cat"},
+            "rekognition-custom-labels-evaluation-0": 0,
+            "rekognition-custom-labels-evaluation-0-metadata": {
+                "class-name": "cat",
+                "rekognition-custom-labels-evaluation-details": {
+                    "is-true-positive": number < right,
+                    "is-false-negative": number >= right,
+                },
+            },
+        }
+        for number in range(images)
+    ]
+    key = f"training/{version}/tested.json"
+    world.s3.put_object(Bucket=BUCKET, Key=key, Body="\n".join(map(json.dumps, lines)).encode())
+    asset = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
+    world.fake.versions[version]["TestingDataResult"] = {"Output": {"Assets": [asset]}}
+
+
+@pytest.mark.parametrize(("right", "passed"), [(40, True), (38, True), (25, False)])
+def test_evaluate_does_not_start_what_is_surely_worse_than_the_champion(
+    right: int, passed: bool, world: World
+) -> None:
+    made = snapshot(world)
+    world.champion("v1")
+    judged_images(world, "v1", 40, images=40)
+    evaluated(world, "v2", made, 0.9, cat=0.9, dog=0.9)
+    judged_images(world, "v2", right, images=50)
+    answer = call(retrain.evaluate, run=the_run(world), version="v2", snapshot=made)
+    assert answer["passed"] is passed
+    assert "the champion's 1.000 on the 40 test images of both trainings" in answer["reason"]
+    assert answer["reason"].endswith("worse, by more than chance explains") is not passed
+
+
 def test_evaluate_refuses_a_label_that_the_evaluation_forgot(world: World) -> None:
     made = snapshot(world)
     evaluated(world, "v1", made, 0.9, cat=0.9)

@@ -39,7 +39,7 @@ export default function Runs() {
     <div class="page">
       <PageHeader
         title="Runs"
-        lead="A run makes a snapshot of the catalogue, trains a model on it, and puts it into production if it is better."
+        lead="A run makes a snapshot of the catalogue, trains a model on it, and puts it into production unless it is worse than the one that is."
       />
       <WhenLoaded of={loaded} label="Loading the runs">
         {({ runs }) =>

@@ -98,7 +98,7 @@ export function estimateText({ basis, earlier_runs, estimated_seconds }: Trainin
 
 const gates: Record<string, string> = {
   evaluation: 'Evaluation gate: F1 on the test images',
-  shadow: 'Shadow gate: compared with the champion on the same images',
+  shadow: 'Shadow gate: compared with the champion and earlier versions on the same images',
   rollback: 'Rollback',
 }
 

@@ -20,7 +20,7 @@ export default function Versions() {
     <div class="page">
       <PageHeader
         title="Model versions"
-        lead="Each run trains a version. The champion is the one in production; another version replaces it only if it is not worse."
+        lead="Each run trains a version. The champion is the one in production; another version replaces it unless the test images show that it is worse."
       />
       <WhenLoaded of={loaded} label="Loading the model versions">
         {({ versions }) =>

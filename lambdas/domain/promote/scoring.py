@@ -8,14 +8,19 @@ missed, and the overall F1 is the labels' mean.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lambdas.domain.shared import comparison
 from lambdas.domain.shared.boxes import RelativeBox, iou
+from lambdas.domain.shared.comparison import Counts, ImageCounts
 from lambdas.domain.shared.scores import LabelScore, Scores
 
 MIN_IOU = 0.5
+
+Detections = Sequence[Mapping[str, Any]]
+"""What a version sees on an image, as custom_labels.detect returns it."""
 
 
 @dataclass(frozen=True)
@@ -26,38 +31,35 @@ class GroundTruth:
     boxes: tuple[RelativeBox, ...] = ()
 
 
-@dataclass
-class Tally:
-    """Detections of each label that were right, wrong, and true ones that were missed."""
-
-    right: Counter[str]
-    wrong: Counter[str]
-    missed: Counter[str]
-    images: Counter[str]
-
-
-def score(answers: Iterable[tuple[GroundTruth, list[dict[str, Any]]]]) -> Scores:
-    """Scores of a model version from pairs of truth and its detections (see custom_labels.detect)."""
-    tally = Tally(Counter(), Counter(), Counter(), Counter())
-    for truth, detections in answers:
-        tally.images.update(set(truth.labels))
-        if truth.boxes:
-            _tally_boxes(tally, truth, detections)
-        else:
-            _tally_labels(tally, truth, detections)
-    labels = tuple(_label_score(tally, label) for label in sorted(tally.images))
-    overall = sum(label.f1 for label in labels) / len(labels) if labels else 0.0
-    return Scores(f1=overall, labels=labels)
+def score(answers: Iterable[tuple[GroundTruth, Detections]]) -> Scores:
+    """Scores of a model version from pairs of truth and its detections."""
+    judged = [(truth, count(truth, detections)) for truth, detections in answers]
+    images = Counter(label for truth, _ in judged for label in set(truth.labels))
+    sums: dict[str, Counts] = {}
+    for _, counts in judged:
+        for label, counted in counts.items():
+            sums[label] = Counts(*map(sum, zip(sums.get(label, Counts()), counted, strict=True)))
+    labels = tuple(_label_score(label, sums[label], images[label]) for label in sorted(images))
+    return Scores(f1=comparison.f1(counts for _, counts in judged), labels=labels)
 
 
-def _tally_labels(tally: Tally, truth: GroundTruth, detections: list[dict[str, Any]]) -> None:
-    detected, true = {detection["label"] for detection in detections}, set(truth.labels)
-    tally.right.update(detected & true)
-    tally.wrong.update(detected - true)
-    tally.missed.update(true - detected)
+def count(truth: GroundTruth, detections: Detections) -> ImageCounts:
+    """What of a version's detections on an image is right and wrong, and what it has missed."""
+    right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
+    if truth.boxes or not truth.labels:
+        _count_boxes(truth, detections, right, wrong, missed)
+    else:
+        detected, true = {detection["label"] for detection in detections}, set(truth.labels)
+        right.update(detected & true)
+        wrong.update(detected - true)
+        missed.update(true - detected)
+    labels = sorted({*right, *wrong, *missed})
+    return {label: Counts(right[label], wrong[label], missed[label]) for label in labels}
 
 
-def _tally_boxes(tally: Tally, truth: GroundTruth, detections: list[dict[str, Any]]) -> None:
+def _count_boxes(
+    truth: GroundTruth, detections: Detections, right: Counter[str], wrong: Counter[str], missed: Counter[str]
+) -> None:
     open_boxes = list(truth.boxes)
     for detection in sorted(detections, key=lambda d: -d["confidence"]):
         box = _box(detection)
@@ -65,10 +67,10 @@ def _tally_boxes(tally: Tally, truth: GroundTruth, detections: list[dict[str, An
         best = max(candidates, key=lambda true: iou(true, box), default=None)
         if best is not None and iou(best, box) >= MIN_IOU:
             open_boxes.remove(best)
-            tally.right[box.label] += 1
+            right[box.label] += 1
         else:
-            tally.wrong[box.label] += 1
-    tally.missed.update(true.label for true in open_boxes)
+            wrong[box.label] += 1
+    missed.update(true.label for true in open_boxes)
 
 
 def _box(detection: Mapping[str, Any]) -> RelativeBox:
@@ -77,12 +79,12 @@ def _box(detection: Mapping[str, Any]) -> RelativeBox:
     return RelativeBox(detection["label"], box["left"], box["top"], box["width"], box["height"])
 
 
-def _label_score(tally: Tally, label: str) -> LabelScore:
-    right, wrong, missed = tally.right[label], tally.wrong[label], tally.missed[label]
+def _label_score(label: str, counted: Counts, images: int) -> LabelScore:
+    right, wrong, missed = counted
     return LabelScore(
         label=label,
         f1=2 * right / max(1, 2 * right + wrong + missed),
         precision=right / max(1, right + wrong),
         recall=right / max(1, right + missed),
-        test_images=tally.images[label],
+        test_images=images,
     )

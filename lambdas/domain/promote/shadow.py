@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.promote import promotion, shadow_gate
-from lambdas.domain.promote.scoring import GroundTruth, score
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError
-from lambdas.domain.shared import manifests
+from lambdas.domain.promote import promotion, shadow_answers, shadow_gate
+from lambdas.domain.promote.scoring import GroundTruth, count, score
+from lambdas.domain.promote.shadow_answers import Answers
+from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
+from lambdas.domain.rekognition import custom_labels, evaluation_images
+from lambdas.domain.rekognition.custom_labels import CustomLabelsError, Version
+from lambdas.domain.rekognition.evaluation_images import Evaluated, Pairs
+from lambdas.domain.shared import comparison, manifests
 from lambdas.domain.shared.boxes import RelativeBox
+from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.scores import Scores, Verdict
-from lambdas.domain.shared.state import FencedState
+from lambdas.domain.shared.state import FencedState, LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import files as snapshot_files
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
+
+EARLIER_VERSIONS = 10
+"""How many of the versions that served last a challenger is held against, beside the champion."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +69,14 @@ def evaluate_challenger(
             f"{name} was not trained by a run of this deployment: no snapshot to test it on"
         )
     tests = shadow_images(s3, bucket, str(record.snapshot), tuning.shadow_test_images)
-    scores = evaluate(rekognition, s3, challenger.arn, tests)
-    champion, champion_scores = loop_state.champion(), None
-    if champion and champion.version_arn != challenger.arn:
-        champion_scores = evaluate_champion(rekognition, s3, champion.version_arn, tests)
-    verdict = (
-        shadow_gate.judge_rollback(scores) if rollback else shadow_gate.judge(scores, champion_scores, tuning)
-    )
+    answers = ask(rekognition, challenger.arn, tests)
+    shadow_answers.keep(s3, bucket, name, answers)
+    scores = _scores(tests, answers)
+    if rollback:
+        verdict = shadow_gate.judge_rollback(scores)
+    else:
+        rivals = _Rivals(rekognition, s3, loop_state, project_arn, bucket, challenger, tests, answers)
+        verdict = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), tuning)
     loop_state.update_version(ModelVersion(name, shadow=scores, verdicts=(*record.verdicts, verdict)))
     return verdict
 
@@ -81,28 +90,116 @@ def shadow_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> li
     return _spread(_first_of_each_label((_test_image(line) for line in lines), count), count)
 
 
-def evaluate(
-    rekognition: RekognitionClient, s3: S3Client, version_arn: str, tests: Sequence[ShadowImage]
-) -> Scores:
-    """Scores of a running version on the test images."""
-    return score((test.truth, _detect(rekognition, version_arn, test)) for test in tests)
+def ask(rekognition: RekognitionClient, version_arn: str, tests: Sequence[ShadowImage]) -> Answers:
+    """What a running version sees on the test images."""
+    return {
+        test.key: custom_labels.detect(
+            rekognition, version_arn, {"S3Object": {"Bucket": test.bucket, "Name": test.key}}
+        )
+        for test in tests
+    }
 
 
-def evaluate_champion(
-    rekognition: RekognitionClient, s3: S3Client, version_arn: str, tests: Sequence[ShadowImage]
-) -> Scores | None:
-    """Scores of the champion; None if it does not run: there is nothing to hold the challenger against."""
+def ask_champion(
+    rekognition: RekognitionClient, version_arn: str, tests: Sequence[ShadowImage]
+) -> Answers | None:
+    """What the champion sees on the test images; None if it does not run."""
     try:
-        return evaluate(rekognition, s3, version_arn, tests)
+        return ask(rekognition, version_arn, tests)
     except ClientError as error:
         if error.response["Error"]["Code"] in custom_labels.NOT_SERVING:
             return None
         raise
 
 
-def _detect(rekognition: RekognitionClient, version_arn: str, test: ShadowImage) -> list[dict[str, object]]:
-    image = {"S3Object": {"Bucket": test.bucket, "Name": test.key}}
-    return custom_labels.detect(rekognition, version_arn, image)
+def _scores(tests: Sequence[ShadowImage], answers: Answers) -> Scores:
+    return score((test.truth, answers[test.key]) for test in tests)
+
+
+@dataclass(frozen=True)
+class _Rivals:
+    """The versions that a challenger is held against: the champion, and those that served before it."""
+
+    rekognition: RekognitionClient
+    s3: S3Client
+    loop_state: LoopState
+    project_arn: str
+    bucket: str
+    challenger: Version
+    tests: Sequence[ShadowImage]
+    answers: Answers
+    """The challenger's."""
+
+    def champion(self) -> ChampionAnswers | None:
+        """The champion, asked about the same images if it runs, else by what it answered before."""
+        champion = self.loop_state.champion()
+        if champion is None or champion.version_arn == self.challenger.arn:
+            return None
+        answers = ask_champion(self.rekognition, champion.version_arn, self.tests)
+        if answers:
+            shadow_answers.keep(self.s3, self.bucket, champion.version_name, answers)
+        known = answers or shadow_answers.read(self.s3, self.bucket, champion.version_name)
+        shared = [test for test in self.tests if test.key in known]
+        rival = Rival(
+            champion.version_name,
+            _compared(self._shadow_pairs(known)),
+            _compared(self._evaluation_pairs(champion.version_name)),
+        )
+        return ChampionAnswers(
+            rival, _scores(shared, known), _scores(shared, self.answers), is_running=answers is not None
+        )
+
+    def earlier(self) -> list[Rival]:
+        """Of the versions that served last, other than the champion and the challenger: the one that is best
+        on the shadow images, and the one that is best by its evaluation."""
+        names = self._served_before()
+        shadow = {name: self._shadow_pairs(shadow_answers.read(self.s3, self.bucket, name)) for name in names}
+        evaluation = {name: self._evaluation_pairs(name) for name in names}
+        rivals = []
+        if best := _best(shadow):
+            rivals.append(Rival(best, _compared(shadow[best], best_of=len(names)), None))
+        if best := _best(evaluation):
+            rivals.append(Rival(best, None, _compared(evaluation[best], best_of=len(names))))
+        return rivals
+
+    def _served_before(self) -> list[str]:
+        champion = self.loop_state.champion()
+        others = {self.challenger.name, champion.version_name if champion else ""}
+        served = [v for v in self.loop_state.versions() if v.promoted_at and v.id not in others]
+        served.sort(key=lambda version: version.promoted_at or "", reverse=True)
+        return [version.id for version in served[:EARLIER_VERSIONS]]
+
+    def _shadow_pairs(self, answers: Answers) -> Pairs:
+        shared = [test for test in self.tests if test.key in answers]
+        mine = [count(test.truth, self.answers[test.key]) for test in shared]
+        return mine, [count(test.truth, answers[test.key]) for test in shared]
+
+    def _evaluation_pairs(self, name: str) -> Pairs:
+        return evaluation_images.shared(self._evaluated, self._evaluation_of(name))
+
+    @cached_property
+    def _evaluated(self) -> Evaluated:
+        return evaluation_images.read(self.s3, self.challenger)
+
+    def _evaluation_of(self, name: str) -> Evaluated:
+        """A version's evaluation; nothing of one that was deleted."""
+        version = custom_labels.describe_version(self.rekognition, self.project_arn, name)
+        return evaluation_images.read(self.s3, version) if version else {}
+
+
+def _compared(pairs: Pairs, best_of: int = 1) -> Comparison | None:
+    """The comparison; None if there is no image."""
+    return comparison.compare(*pairs, best_of=best_of) if pairs[0] else None
+
+
+def _best(pairs: Mapping[str, Pairs]) -> str | None:
+    """The name of the version that is most above the challenger on the images that both are known on."""
+    leads = {
+        name: comparison.f1(theirs) - comparison.f1(mine)
+        for name, (mine, theirs) in pairs.items()
+        if len(mine) >= comparison.MIN_IMAGES
+    }
+    return max(leads, key=lambda name: leads[name], default=None)
 
 
 def _first_of_each_label(images: Iterable[ShadowImage], count: int) -> list[ShadowImage]:

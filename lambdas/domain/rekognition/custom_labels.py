@@ -50,6 +50,8 @@ class Version:
     billable_seconds: int
     inference_units: int = 1
     """That it was last started with."""
+    tested: tuple[str, str] | None = None
+    """Bucket and key of the evaluation of each test image."""
 
 
 # Projects
@@ -207,7 +209,14 @@ def _version(description: ProjectVersionDescriptionTypeDef) -> Version:
         summary=(summary["Bucket"], summary["Name"]) if summary else None,
         billable_seconds=description.get("BillableTrainingTimeInSeconds", 0),
         inference_units=description.get("MinInferenceUnits", 1),
+        tested=_tested(description),
     )
+
+
+def _tested(description: ProjectVersionDescriptionTypeDef) -> tuple[str, str] | None:
+    assets = description.get("TestingDataResult", {}).get("Output", {}).get("Assets", [])
+    file = assets[0].get("GroundTruthManifest", {}).get("S3Object") if assets else None
+    return (file["Bucket"], file["Name"]) if file else None
 
 
 def _label_score(result: Mapping[str, Any]) -> LabelScore:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition import custom_labels, evaluation_images
+from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import evaluation_gate, training
+from lambdas.domain.shared import comparison
+from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.records import ModelVersion, Run
 from lambdas.domain.shared.scores import Verdict
-from lambdas.domain.shared.state import FencedState
+from lambdas.domain.shared.state import FencedState, LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import snapshots
 
@@ -37,7 +40,8 @@ def evaluate(
     version = training.describe(rekognition, project_arn, name)
     scores = custom_labels.scores(s3, version)
     snapshot = snapshots.read(s3, bucket, snapshot_id)
-    verdict = evaluation_gate.judge(scores, snapshot.test_labels, tuning)
+    beside = _beside_champion(rekognition, s3, loop_state, project_arn, version)
+    verdict = evaluation_gate.judge(scores, snapshot.test_labels, tuning, beside)
     run = Run(
         run_id,
         f1=scores.f1,
@@ -55,3 +59,19 @@ def evaluate(
     loop_state.update_run(run)
     loop_state.update_version(evaluated)
     return verdict
+
+
+def _beside_champion(
+    rekognition: RekognitionClient, s3: S3Client, loop_state: LoopState, project_arn: str, version: Version
+) -> Comparison | None:
+    """How the version's evaluation compares with the champion's; None if they have no image in common."""
+    champion = loop_state.champion()
+    if champion is None or champion.version_arn == version.arn:
+        return None
+    described = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
+    if described is None:
+        return None
+    mine, others = evaluation_images.shared(
+        evaluation_images.read(s3, version), evaluation_images.read(s3, described)
+    )
+    return comparison.compare(mine, others) if mine else None

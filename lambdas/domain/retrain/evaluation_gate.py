@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lambdas.domain.rekognition import evaluation_images
+from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.scores import Scores, Verdict
 from lambdas.domain.shared.tuning import Tuning
 
 
-def judge(scores: Scores, test_images: Mapping[str, int], tuning: Tuning) -> Verdict:
+def judge(
+    scores: Scores, test_images: Mapping[str, int], tuning: Tuning, champion: Comparison | None = None
+) -> Verdict:
     """The evaluation gate's verdict on the scores of a training's own evaluation.
+
+    A version that is worse than the champion by more than chance explains is not even started. Whether one
+    that only looks worse may serve is for the shadow gate to say.
 
     Args:
         test_images: images of each label in the test dataset.
+        champion: the comparison with its evaluation, on the test images of both; None if there is none.
     """
     failures = []
+    beside = [evaluation_images.in_words(champion, "the champion's")] if champion else []
+    if champion and champion.is_surely_worse:
+        failures.append(f"{beside[0]}: worse, by more than chance explains")
     if scores.f1 < tuning.min_f1:
         failures.append(f"overall F1 {scores.f1:.3f} is below {tuning.min_f1:.3f}")
     scored = {label.label: label for label in scores.labels}
@@ -26,4 +37,4 @@ def judge(scores: Scores, test_images: Mapping[str, int], tuning: Tuning) -> Ver
         elif scored[name].f1 < tuning.min_label_f1:
             failures.append(f"{name}: F1 {scored[name].f1:.3f} is below {tuning.min_label_f1:.3f}")
     passed = f"overall F1 {scores.f1:.3f}, every label {tuning.min_label_f1:.3f} or more"
-    return Verdict("evaluation", not failures, tuple(failures) or (passed,))
+    return Verdict("evaluation", not failures, tuple(failures) or (passed, *beside))

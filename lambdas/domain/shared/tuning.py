@@ -57,10 +57,13 @@ class Tuning:
     min_test_images_per_label: int = 2
     """Test images that each label must have to pass the evaluation gate. Fewer prove nothing about a
     label."""
-    shadow_test_images: int = 30
-    """Test images that the shadow gate sends to the endpoints of challenger and champion."""
+    shadow_test_images: int = 100
+    """Test images that the shadow gate sends to the endpoints of challenger and champion. The more there are,
+    the smaller a difference it can tell from chance."""
     f1_tolerance: float = 0.05
-    """How far the challenger's overall F1 may lie below the champion's to pass the shadow gate."""
+    """How far the challenger's overall F1 may lie below the champion's to pass the shadow gate where the
+    images are too few to tell the difference from chance. A difference that chance does not explain is not
+    tolerated, however small."""
     label_f1_tolerance: float = 0.25
     """How far the challenger's F1 of a label may lie below the champion's to pass the shadow gate. It is
     wider than f1_tolerance because a label has few images, which make its F1 jump."""
