@@ -10,6 +10,7 @@ from typing import Any
 from cli import following, history
 from cli.deployment import Deployment, DeploymentError
 from cli.following import FollowedPromotion, FollowedRun
+from cli.user import user
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import records
@@ -21,7 +22,7 @@ def train(deployment: Deployment, *, force: bool) -> tuple[FollowedRun, bool]:
     """The run that was started, or the one that is under way already: then False comes with it."""
     if run := following.under_way(deployment):
         return run, False
-    given = {"trigger": "manual", **({"force": True} if force else {})}
+    given = {"trigger": "manual", "started_by": user(), **({"force": True} if force else {})}
     arn = _start(deployment, deployment.retrain_machine_arn, "manual", given)
     return FollowedRun(deployment, arn), True
 
@@ -46,7 +47,7 @@ def rollback(deployment: Deployment, name: str) -> tuple[str, FollowedPromotion]
     champion = deployment.loop_state.champion()
     if champion and champion.version_name == version and _runs(deployment, version):
         raise DeploymentError(f"{version} is the champion already; `labelloop versions` shows the others")
-    given = {"version": version, "rollback": True}
+    given = {"version": version, "rollback": True, "started_by": user()}
     arn = _start(deployment, deployment.promote_machine_arn, "rollback", given)
     return version, FollowedPromotion(deployment, arn)
 

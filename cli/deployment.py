@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -19,9 +21,9 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 from botocore.exceptions import ConnectionError as UnreachableError
+from botocore.loaders import Loader
 
 from cli.output import CommandError
-from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, TuningError
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from lambdas.domain.review.desk.tasks import ReviewTable
 
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5)
 
@@ -47,10 +51,14 @@ OUTPUTS = {
     "console_address": "ConsoleAddress",
     "retrain_machine_arn": "RetrainMachineArn",
     "promote_machine_arn": "PromoteMachineArn",
+    "register_queue_url": "RegisterQueueUrl",
     "register_dead_letters_url": "RegisterDeadLettersUrl",
     "detect_dead_letters_url": "DetectDeadLettersUrl",
 }
 """Which output of the stack each attribute of a Deployment is read from."""
+
+_TABLES = ("catalogue", "reviews", "loop_state")
+"""Attributes of a Deployment, too; each with a resource of its own."""
 
 _BAD_CREDENTIALS = {
     "ExpiredToken",
@@ -59,6 +67,40 @@ _BAD_CREDENTIALS = {
     "UnrecognizedClientException",
     "SignatureDoesNotMatch",
 }
+
+
+SERVICES = (
+    "cloudformation",
+    "cognito-idp",
+    "dynamodb",
+    "rekognition",
+    "s3",
+    "sqs",
+    "ssm",
+    "stepfunctions",
+)
+"""By their names in botocore: those that the command line calls."""
+
+
+class _Loader(Loader):
+    """Loads the models of just these services. botocore's own lists the 400 folders of all, twice."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        return list(SERVICES)
+
+
+@cache
+def session() -> boto3.Session:
+    """The session that all clients are made in: what they have in common is read once."""
+    core = botocore.session.get_session()
+    paths = core.get_component("data_loader").search_paths
+    core.register_component("data_loader", _Loader(paths, include_default_search_paths=False))
+    return boto3.Session(botocore_session=core)
+
+
+def s3_client(config: Config) -> S3Client:
+    """An S3 client that is set up in this way."""
+    return session().client("s3", config=config)
 
 
 class DeploymentError(CommandError):
@@ -80,6 +122,7 @@ class Deployment:
     console_address: str
     retrain_machine_arn: str
     promote_machine_arn: str
+    register_queue_url: str
     register_dead_letters_url: str
     detect_dead_letters_url: str
 
@@ -100,39 +143,52 @@ class Deployment:
 
     @cached_property
     def s3(self) -> S3Client:
-        return boto3.client("s3", config=CONFIG)
+        return session().client("s3", config=CONFIG)
 
     @cached_property
     def rekognition(self) -> RekognitionClient:
-        return boto3.client("rekognition", config=CONFIG)
+        return session().client("rekognition", config=CONFIG)
 
     @cached_property
     def stepfunctions(self) -> SFNClient:
-        return boto3.client("stepfunctions", config=CONFIG)
+        return session().client("stepfunctions", config=CONFIG)
 
     @cached_property
     def sqs(self) -> SQSClient:
-        return boto3.client("sqs", config=CONFIG)
+        return session().client("sqs", config=CONFIG)
 
     @cached_property
     def ssm(self) -> SSMClient:
-        return boto3.client("ssm", config=CONFIG)
+        return session().client("ssm", config=CONFIG)
 
     @cached_property
     def catalogue(self) -> Table:
-        return boto3.resource("dynamodb", config=CONFIG).Table(self.catalogue_table)
+        return session().resource("dynamodb", config=CONFIG).Table(self.catalogue_table)
 
     @cached_property
     def cognito(self) -> CognitoIdentityProviderClient:
-        return boto3.client("cognito-idp", config=CONFIG)
+        return session().client("cognito-idp", config=CONFIG)
 
     @cached_property
     def loop_state(self) -> LoopState:
-        return LoopState(boto3.resource("dynamodb", config=CONFIG).Table(self.loop_state_table))
+        return LoopState(session().resource("dynamodb", config=CONFIG).Table(self.loop_state_table))
 
     @cached_property
     def reviews(self) -> ReviewTable:
-        return ReviewTable(boto3.resource("dynamodb", config=CONFIG).Table(self.review_table))
+        from lambdas.domain.review.desk.tasks import ReviewTable
+
+        return ReviewTable(session().resource("dynamodb", config=CONFIG).Table(self.review_table))
+
+    def connect(self) -> None:
+        """Make every client now: they can be used by several threads, and not be made by several."""
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            for name in ("s3", "rekognition", "stepfunctions", "sqs", "ssm", *_TABLES):
+                getattr(self, name)
+        finally:
+            if collects:
+                gc.enable()
 
     def tuning(self) -> Tuning:
         """The thresholds and intervals that are in force.
@@ -186,7 +242,7 @@ def _unreachable(error: BotoCoreError) -> str:
 
 def _outputs(name: str) -> dict[str, str]:
     try:
-        stacks = boto3.client("cloudformation", config=CONFIG).describe_stacks(StackName=name)["Stacks"]
+        stacks = session().client("cloudformation", config=CONFIG).describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             raise DeploymentError(_no_such_stack(name)) from error

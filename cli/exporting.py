@@ -11,13 +11,12 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from rich.console import Console
 
 from cli import formatting
-from cli.deployment import CONFIG, Deployment
+from cli.deployment import CONFIG, Deployment, s3_client
 from cli.importing.progress import Meter, meter
 from cli.output import CommandError
 from cli.session import Session
@@ -275,7 +274,7 @@ class _Downloads:
 
 def client() -> S3Client:
     """An S3 client for THREADS downloads at once."""
-    return boto3.client("s3", config=_CONFIG)
+    return s3_client(_CONFIG)
 
 
 _WRITERS: dict[str, Callable[[Path, Iterable[ImageAnnotation]], None]] = {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,8 +14,10 @@ from botocore.exceptions import ClientError
 from cli.deployment import Deployment
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import runs
+from lambdas.domain.retrain.run_progress import PROMOTION, RunProgress, promotion_progress, run_progress
 from lambdas.domain.retrain.steps import STEPS
 from lambdas.domain.shared import records
+from lambdas.domain.shared.records import Run
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -75,6 +78,15 @@ class Execution:
     @property
     def name(self) -> str:
         return runs.run_id(self.arn)
+
+    @property
+    def started_by(self) -> str:
+        """Who started it, once it was looked at; empty if nobody did, or nobody said."""
+        try:
+            given = json.loads(self.description.get("input", "{}"))
+        except json.JSONDecodeError:
+            return ""
+        return str(given.get("started_by", "")) if isinstance(given, dict) else ""
 
     def look(self) -> list[Phase]:
         """The phases so far, those that have just begun included.
@@ -151,6 +163,17 @@ class FollowedRun:
                 raise
             return []
 
+    def progress(self, phases: Sequence[Phase], runs: Iterable[Run]) -> RunProgress:
+        """How far it is after these phases, by what the runs on record took."""
+        training = bool(phases) and phases[-1].name == TRAINING and not self.ended
+        message = self.training_status() if training else ""
+        moment = now()
+        passed: dict[str, float] = {}
+        for phase in phases:
+            step = phase.name if phase.name in STEPS else PROMOTION
+            passed[step] = passed.get(step, 0.0) + phase.seconds(moment)
+        return run_progress(list(passed.items()), message, runs)
+
     def training_status(self) -> str:
         """What Rekognition says of the version in training."""
         record = self._deployment.loop_state.run(self.id)
@@ -184,6 +207,20 @@ class FollowedPromotion:
 
     def look(self) -> list[Phase]:
         return self.execution.look()
+
+    def look_if_there(self) -> list[Phase]:
+        """Its phases; none if it is gone, as Step Functions forgets executions after 90 days."""
+        try:
+            return self.look()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("ExecutionDoesNotExist", "InvalidArn"):
+                raise
+            return []
+
+    def progress(self, phases: Sequence[Phase], runs: Iterable[Run]) -> RunProgress:
+        """How far it is after these phases, by what the runs on record took."""
+        moment = now()
+        return promotion_progress(sum(phase.seconds(moment) for phase in phases), runs)
 
     def training_status(self) -> str:
         return ""

@@ -39,6 +39,16 @@ def seconds(value: Any) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def progress(fraction: float | None, seconds_left: float | None, *, before: str = "") -> str:
+    """How far something is: 42 %, about 3 min 05 s left; empty if nothing is known, else after `before`."""
+    known = [
+        "" if fraction is None else f"{fraction:.0%}".replace("%", " %"),
+        "" if seconds_left is None else f"about {seconds(seconds_left)} left",
+    ]
+    text = ", ".join(part for part in known if part)
+    return f"{before}{text}" if text else ""
+
+
 def moment(text: Any) -> str:
     """A time of the tables, in UTC and to the second."""
     return f"{clock.parse(str(text)):%Y-%m-%d %H:%M:%S}Z" if text else ""

@@ -39,7 +39,7 @@ def show_runs(console: Console, runs: Sequence[Run]) -> None:
         console.print("No run yet: drop images under incoming/, or start one with `labelloop train`")
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("run", "trigger", "outcome", "version"):
+    for column in ("run", "started by", "outcome", "version"):
         table.add_column(column, no_wrap=True)
     for column in ("F1", "took", "USD"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -47,7 +47,7 @@ def show_runs(console: Console, runs: Sequence[Run]) -> None:
     for run in runs:
         table.add_row(
             run.id,
-            run.trigger or "",
+            escape(run.started_by or run.trigger or ""),
             outcome(run),
             run.version or "",
             formatting.f1(run.f1),
@@ -65,6 +65,7 @@ def show_run(console: Console, run: Run) -> None:
         ("outcome", outcome(run)),
         ("reason", escape(run.reason or "")),
         ("trigger", run.trigger or ""),
+        ("started by", escape(run.started_by or "")),
         ("started", formatting.moment(run.started_at)),
         ("took", formatting.seconds(run.seconds)),
         ("version", run.version or ""),

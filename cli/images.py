@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import getpass
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from rich.table import Table
 from cli import drawing, formatting
 from cli.deployment import Deployment
 from cli.output import CommandError
+from cli.user import user
 from lambdas.domain.catalogue import curation, split_ledger
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.errors import CatalogueError
@@ -293,7 +293,7 @@ def doubts(deployment: Deployment, image: CatalogueImage, labels: Labels) -> lis
 
 def relabel(deployment: Deployment, image: CatalogueImage, labels: Labels) -> dict[str, Any]:
     """Replace the labels of an image: its document after that."""
-    curation.relabel(deployment.catalogue, image.sha256, labels.kind, labels.labels, labels.boxes, _user())
+    curation.relabel(deployment.catalogue, image.sha256, labels.kind, labels.labels, labels.boxes, user())
     return as_dict(deployment, get(deployment, image.sha256))
 
 
@@ -331,7 +331,7 @@ def undo(deployment: Deployment, prefix: str, to: int | None) -> dict[str, Any]:
     """
     image = get(deployment, prefix)
     try:
-        curation.undo(deployment.catalogue, image.sha256, _user(), to)
+        curation.undo(deployment.catalogue, image.sha256, user(), to)
     except CatalogueError as error:
         raise CommandError(f"{error}; `labelloop images history {image.sha256[:12]}` lists them") from error
     return as_dict(deployment, get(deployment, image.sha256))
@@ -340,14 +340,14 @@ def undo(deployment: Deployment, prefix: str, to: int | None) -> dict[str, Any]:
 def exclude(deployment: Deployment, images: Sequence[CatalogueImage]) -> list[dict[str, Any]]:
     """Leave images out of every later snapshot: their documents after that."""
     for image in images:
-        curation.exclude(deployment.catalogue, image.sha256, _user())
+        curation.exclude(deployment.catalogue, image.sha256, user())
     return [as_dict(deployment, get(deployment, image.sha256)) for image in images]
 
 
 def restore(deployment: Deployment, images: Sequence[CatalogueImage]) -> list[dict[str, Any]]:
     """Take excluded images back: their documents after that."""
     for image in images:
-        curation.restore(deployment.catalogue, image.sha256, _user())
+        curation.restore(deployment.catalogue, image.sha256, user())
     return [as_dict(deployment, get(deployment, image.sha256)) for image in images]
 
 
@@ -374,11 +374,3 @@ def _from_manifest(path: Path) -> Labels:
 
 def _why(error: Exception) -> str:
     return f"a box lacks {error}" if isinstance(error, KeyError) else str(error)
-
-
-def _user() -> str:
-    """Who uses the command line, for the record."""
-    try:
-        return f"{getpass.getuser()} (command line)"
-    except (OSError, KeyError):
-        return "command line"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
@@ -38,7 +39,12 @@ class Session:
         """
         from cli.deployment import Deployment
 
-        return self.wait_for(f"Looking for {self.name}", lambda: Deployment.find(self.name))
+        deployment = self.wait_for(f"Looking for {self.name}", lambda: Deployment.find(self.name))
+        if not gc.isenabled():
+            # What was loaded stays, see `cli.main.main`; what comes now may be much, and garbage.
+            gc.freeze()
+            gc.enable()
+        return deployment
 
     def wait_for(self, message: str, fetch: Callable[[], T]) -> T:
         """What `fetch` returns. Until then a terminal shows the message with a spinner."""

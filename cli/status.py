@@ -1,7 +1,9 @@
-"""`labelloop status`: how a deployment stands."""
+"""`labelloop status`: the state of a deployment."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from boto3.dynamodb.conditions import Key
@@ -15,8 +17,10 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
 from lambdas.domain.register.rejections import REJECTED
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.retrain import requests
-from lambdas.domain.shared import pricing
+from lambdas.domain.retrain import requests, waiting
+from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.records import Progress, Run
+from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep import differences
 
 CONFLICTS_SHOWN = 10
@@ -25,35 +29,63 @@ COUNTED = 100_000
 
 
 def gather(deployment: Deployment) -> dict[str, Any]:
-    """Everything that `labelloop status` shows."""
-    loop_state, tuning = deployment.loop_state, deployment.tuning()
-    progress = loop_state.known_progress()
-    new = catalogue_images.count_changed_since(deployment.catalogue, progress.cutoff, COUNTED)
-    running = _running(deployment)
+    """Everything that `labelloop status` shows.
+
+    What is asked of one service does not wait for the answers of another. Each table has a thread of its
+    own, for boto3's tables are not made to be shared.
+    """
+    deployment.connect()
+    tuning, progress = deployment.tuning(), deployment.loop_state.known_progress()
+    with ThreadPoolExecutor() as pool:
+        parts = [
+            pool.submit(_of_catalogue, deployment, progress, tuning),
+            pool.submit(_of_loop, deployment),
+            pool.submit(_running, deployment),
+            pool.submit(_queues, deployment),
+            pool.submit(_rejected, deployment),
+            pool.submit(lambda: {"open_reviews": deployment.reviews.count("open")}),
+        ]
+        status: dict[str, Any] = {
+            "deployment": deployment.name,
+            "console": deployment.console_address,
+            "bucket": deployment.bucket,
+        }
+        for part in parts:
+            status |= part.result()
+    return status
+
+
+def _of_catalogue(deployment: Deployment, progress: Progress, tuning: Tuning) -> dict[str, Any]:
+    catalogue = deployment.catalogue
     return {
-        "deployment": deployment.name,
-        "bucket": deployment.bucket,
-        "images": catalogue_images.count_by_status(deployment.catalogue),
+        "images": catalogue_images.count_by_status(catalogue),
         "conflicts": _conflicts(deployment),
         "pending_annotations": {
-            "count": pending.count_pending(deployment.catalogue),
-            "longest": pending.oldest_pending(deployment.catalogue, CONFLICTS_SHOWN),
+            "count": pending.count_pending(catalogue),
+            "longest": pending.oldest_pending(catalogue, CONFLICTS_SHOWN),
         },
-        "new_since_last_run": new,
+        "new_since_last_run": catalogue_images.count_changed_since(catalogue, progress.cutoff, COUNTED),
         "new_images_start_a_run": tuning.min_new_images,
-        "missing_for_a_run": requests.changes_missing(deployment.catalogue, progress, tuning),
-        "run": _run(deployment),
-        "promotion": _promotion(deployment),
-        "champion": _champion(deployment),
-        "running": running,
-        "differences": _differences(deployment),
-        "usd_per_hour": round(sum(version["usd_per_hour"] for version in running), 2),
-        "dead_letters": {
-            "register": _waiting(deployment, deployment.register_dead_letters_url),
-            "detect": _waiting(deployment, deployment.detect_dead_letters_url),
-        },
-        **_rejected(deployment),
+        "missing_for_a_run": requests.changes_missing(catalogue, progress, tuning),
     }
+
+
+def _of_loop(deployment: Deployment) -> dict[str, Any]:
+    runs = deployment.loop_state.runs()
+    return {
+        "run": _run(deployment, runs),
+        "promotion": _promotion(deployment, runs),
+        "champion": _champion(deployment),
+        "differences": _differences(deployment),
+        "spent_this_month": _spent(runs),
+    }
+
+
+def _spent(runs: list[Run]) -> dict[str, Any]:
+    """What the runs of this month have cost by their records; serving is not on record."""
+    month = clock.now()[:7]
+    of_month = [run for run in runs if (run.started_at or "").startswith(month)]
+    return {"usd": round(sum(run.estimated_usd or 0 for run in of_month), 2), "runs": len(of_month)}
 
 
 def _conflicts(deployment: Deployment) -> list[dict[str, str]]:
@@ -68,22 +100,37 @@ def _conflicts(deployment: Deployment) -> list[dict[str, str]]:
     ]
 
 
-def _run(deployment: Deployment) -> dict[str, Any] | None:
+def _run(deployment: Deployment, runs: list[Run]) -> dict[str, Any] | None:
     run = following.under_way(deployment)
     if run is None:
         return None
     phases, now = run.look(), following.now()
+    progress = run.progress(phases, runs)
     return {
         "id": run.id,
+        "started_by": run.execution.started_by,
         "step": phases[-1].name if phases else "begin",
         "step_seconds": round(phases[-1].seconds(now), 1) if phases else 0.0,
         "seconds": round((now - phases[0].began).total_seconds(), 1) if phases else 0.0,
+        "fraction": progress.fraction,
+        "seconds_left": progress.seconds_left,
     }
 
 
-def _promotion(deployment: Deployment) -> dict[str, str] | None:
+def _promotion(deployment: Deployment, runs: list[Run]) -> dict[str, Any] | None:
+    """The promotion under way: of a run, or by hand."""
     lease = deployment.loop_state.lease("promote")
-    return {"holder": lease.holder.rsplit(":", 1)[-1], "since": lease.since} if lease else None
+    if lease is None:
+        return None
+    promotion = following.FollowedPromotion(deployment, lease.holder)
+    progress = promotion.progress(promotion.look_if_there(), runs)
+    return {
+        "holder": promotion.execution.name,
+        "started_by": promotion.execution.started_by,
+        "since": lease.since,
+        "fraction": progress.fraction,
+        "seconds_left": progress.seconds_left,
+    }
 
 
 def _champion(deployment: Deployment) -> dict[str, Any] | None:
@@ -99,13 +146,13 @@ def _champion(deployment: Deployment) -> dict[str, Any] | None:
     }
 
 
-def _running(deployment: Deployment) -> list[dict[str, Any]]:
+def _running(deployment: Deployment) -> dict[str, Any]:
     """Versions that cost money now. The inference units are those that each was started with."""
     pages = deployment.rekognition.get_paginator("describe_project_versions").paginate(
         ProjectArn=deployment.project_arn
     )
     versions = [version for page in pages for version in page["ProjectVersionDescriptions"]]
-    return [
+    running = [
         {
             "version": version["ProjectVersionArn"].split("/")[3],
             "status": version["Status"],
@@ -115,6 +162,7 @@ def _running(deployment: Deployment) -> list[dict[str, Any]]:
         for version in versions
         if version["Status"] in custom_labels.BUSY
     ]
+    return {"running": running, "usd_per_hour": round(sum(each["usd_per_hour"] for each in running), 2)}
 
 
 def _differences(deployment: Deployment) -> list[str]:
@@ -123,6 +171,16 @@ def _differences(deployment: Deployment) -> list[str]:
         deployment.rekognition, deployment.stepfunctions, deployment.loop_state, deployment.project_arn
     )
     return [difference.text for difference in different]
+
+
+def _queues(deployment: Deployment) -> dict[str, Any]:
+    return {
+        "being_registered": waiting.count_unregistered(deployment.sqs, deployment.register_queue_url),
+        "dead_letters": {
+            "register": _waiting(deployment, deployment.register_dead_letters_url),
+            "detect": _waiting(deployment, deployment.detect_dead_letters_url),
+        },
+    }
 
 
 def _waiting(deployment: Deployment, queue_url: str) -> int:
@@ -141,37 +199,57 @@ def _rejected(deployment: Deployment) -> dict[str, Any]:
 
 def show(console: Console, status: dict[str, Any]) -> None:
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column()
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     for title, text in _rows(status):
         table.add_row(title, text)
     console.print(table)
 
 
 def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [("deployment", f"{status['deployment']}, drop images into s3://{status['bucket']}/incoming/")]
-    rows.append(("images", ", ".join(f"{number} {status}" for status, number in status["images"].items())))
+    rows = [
+        ("deployment", f"{status['deployment']}, drop images into s3://{status['bucket']}/incoming/"),
+        ("console", status["console"]),
+        ("images", _images_words(status)),
+    ]
     rows += [
         ("", escape(f"conflict: {conflict['image']}: {conflict['reason']}"))
         for conflict in status["conflicts"]
     ]
     rows += _pending_words(status["pending_annotations"])
-    rows += [("new", _new(status)), ("run", _run_words(status)), ("champion", _champion_words(status))]
+    rows += [
+        ("new", _new(status)),
+        ("reviews", f"{status['open_reviews']} open"),
+        ("run", _run_words(status)),
+        ("champion", _champion_words(status)),
+    ]
     rows += [("running", text) for text in _running_words(status)]
     rows += [("differs", f"[yellow]{escape(text)}[/yellow]") for text in status["differences"]]
-    dead = status["dead_letters"]
-    if sum(dead.values()):
-        queues = f"{dead['register']} of register, {dead['detect']} of detect"
-        rows.append(
-            ("dead letters", f"[red]{queues}[/red]: look at the functions' logs, then redrive the queues")
-        )
-    else:
-        rows.append(("dead letters", "none"))
+    rows += [("spent", _spent_words(status["spent_this_month"])), ("dead letters", _dead_words(status))]
     if status["rejected"]:
         more = " or more" if status["rejected_is_at_least"] else ""
         where = f"s3://{status['bucket']}/{REJECTED}"
         rows.append(("rejected", f"{status['rejected']}{more}; the reasons are under {where}"))
     return rows
+
+
+def _images_words(status: dict[str, Any]) -> str:
+    counts = ", ".join(f"{number} {name}" for name, number in status["images"].items())
+    registering = status["being_registered"]
+    return f"{counts}; about {registering} being registered" if registering else counts
+
+
+def _spent_words(spent: Mapping[str, Any]) -> str:
+    runs = formatting.count(spent["runs"], "run")
+    return f"{formatting.usd(spent['usd'])} USD this month for {runs}, by estimate; without serving"
+
+
+def _dead_words(status: dict[str, Any]) -> str:
+    dead = status["dead_letters"]
+    if not sum(dead.values()):
+        return "none"
+    queues = f"{dead['register']} of register, {dead['detect']} of detect"
+    return f"[red]{queues}[/red]: look at the functions' logs, then redrive the queues"
 
 
 def _pending_words(pending_annotations: dict[str, Any]) -> list[tuple[str, str]]:
@@ -192,12 +270,19 @@ def _new(status: dict[str, Any]) -> str:
 def _run_words(status: dict[str, Any]) -> str:
     run, promotion = status["run"], status["promotion"]
     if run:
+        by = f", started by {run['started_by']}" if run["started_by"] else ""
         step = f"{run['step']} for {formatting.seconds(run['step_seconds'])}"
-        return f"[cyan]{run['id']} under way for {formatting.seconds(run['seconds'])}: {step}[/cyan]"
+        took = f"under way for {formatting.seconds(run['seconds'])}{by}: {step}"
+        return f"[cyan]{run['id']} {escape(took)}{_left(run)}[/cyan]"
     if promotion:
-        since = formatting.moment(promotion["since"])
-        return f"[cyan]promotion {promotion['holder']} under way since {since}[/cyan]"
+        by = f", started by {promotion['started_by']}" if promotion["started_by"] else ""
+        since = f"under way since {formatting.moment(promotion['since'])}{by}"
+        return f"[cyan]promotion {promotion['holder']} {escape(since)}{_left(promotion)}[/cyan]"
     return "none under way"
+
+
+def _left(progress: Mapping[str, Any]) -> str:
+    return escape(formatting.progress(progress["fraction"], progress["seconds_left"], before="; "))
 
 
 def _champion_words(status: dict[str, Any]) -> str:

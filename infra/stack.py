@@ -96,6 +96,7 @@ class LabelLoopStack(cdk.Stack):
             "RetrainMachineArn": retrain.workflow.arn,
             "PromoteMachineArn": promote.workflow.arn,
             "NotificationTopicArn": loop_state.topic.topic_arn,
+            "RegisterQueueUrl": register.event_queue.queue.queue_url,
             "RegisterDeadLettersUrl": register.event_queue.dead_letters.queue_url,
             "DetectDeadLettersUrl": detect.event_queue.dead_letters.queue_url,
         }

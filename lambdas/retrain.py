@@ -6,7 +6,7 @@ would wait for the import at every cold start.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -28,6 +28,8 @@ class Begun(TypedDict):
 class TakeLease(TypedDict):
     run: str
     trigger: str
+    started_by: NotRequired[str]
+    """Missing in an execution that began before this function was deployed."""
     started_at: str
 
 
@@ -76,7 +78,13 @@ def wait_for_burst(event: Begun, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
     """Whether this run may go on: no other is under way."""
-    taken, reason = runs.begin_run(services().loop_state, event["run"], event["trigger"], event["started_at"])
+    taken, reason = runs.begin_run(
+        services().loop_state,
+        event["run"],
+        event["trigger"],
+        event["started_at"],
+        event.get("started_by", ""),
+    )
     return {"taken": taken, "reason": reason}
 
 

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
 import typer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import formatting
-from cli.deployment import CONFIG, Deployment, explain
+from cli.deployment import CONFIG, Deployment, explain, s3_client
 from cli.importing import plan as planning
 from cli.importing import report, upload
 from cli.importing.journal import Journal
@@ -41,7 +40,7 @@ def source_of(where: str) -> Source:
     """
     if where.startswith("s3://"):
         config = CONFIG.merge(Config(max_pool_connections=REQUESTS_AT_ONCE))
-        return BucketSource(boto3.client("s3", config=config), where)
+        return BucketSource(s3_client(config), where)
     return LocalSource(Path(where))
 
 

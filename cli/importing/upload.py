@@ -8,10 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 
-from cli.deployment import CONFIG
+from cli.deployment import CONFIG, s3_client
 from cli.importing.journal import Journal
 from cli.importing.plan import Item, Plan
 from cli.importing.sources import File, UnreadableError
@@ -47,7 +46,7 @@ class Sent:
 
 def client() -> S3Client:
     """An S3 client for THREADS uploads at once."""
-    return boto3.client("s3", config=_CONFIG)
+    return s3_client(_CONFIG)
 
 
 def send(

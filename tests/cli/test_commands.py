@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
+from unittest.mock import ANY, patch
 
 import boto3
 import pytest
@@ -12,8 +13,9 @@ from click.testing import CliRunner
 
 from cli.main import app
 from lambdas.domain.catalogue import pending
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Annotation
-from lambdas.domain.shared.records import Outcome, Run
+from lambdas.domain.shared.records import Outcome, Run, RunStep
 from tests.fixtures.cli import BEGAN, EXECUTION, V1, V2, Cli, client_error
 
 # status
@@ -140,6 +142,43 @@ def test_status_shows_the_step_of_the_run_under_way(history: Cli) -> None:
     assert "manual-three under way" in history("status").stdout
 
 
+def test_status_says_who_started_what_and_how_long_it_takes(history: Cli) -> None:
+    took = (RunStep("WaitForBurst", 100.0), RunStep("Train", 600.0), RunStep("Promote", 300.0))
+    history.loop_state.update_run(Run("images-one", steps=took))
+    arn = under_way(history, "manual-three", [("WaitForBurst", 0), ("Train", 100)])
+    history.fake.executions[arn] = [{"status": "RUNNING", "input": json.dumps({"started_by": "ann [home]"})}]
+    now = BEGAN + timedelta(seconds=400)
+    with patch("cli.following.now", lambda: now):
+        run = history.json("status")["run"]
+        shown = history("status").stdout
+    assert (run["started_by"], run["fraction"], run["seconds_left"]) == ("ann [home]", 0.4, 600.0)
+    assert "started by ann [home]" in shown and "40 %, about 10 min 00 s left" in shown
+
+
+def test_status_has_the_console_the_reviews_and_what_is_being_registered(history: Cli) -> None:
+    queue = history.fake.outputs["RegisterQueueUrl"]
+    for _ in range(3):
+        boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    history.fake.outputs["ConsoleAddress"] = "https://console.example.com/"
+    reviews = boto3.resource("dynamodb").Table("reviews")
+    for number in range(2):
+        task = {"id": str(number), "part": "task", "state": "open", "available_at": "2026"}
+        reviews.put_item(Item=task)
+    document = history.json("status")
+    assert (document["being_registered"], document["open_reviews"]) == (3, 2)
+    shown = history("status").stdout
+    assert "3 being registered" in shown and "2 open" in shown and "https://console.example.com/" in shown
+
+
+def test_status_adds_up_what_the_runs_of_this_month_cost(
+    history: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "now", lambda: "2026-01-31T23:00:00.000000Z")
+    history.loop_state.update_run(Run("old", started_at="2025-12-31T10:00:00.000000Z", estimated_usd=100.0))
+    assert history.json("status")["spent_this_month"] == {"usd": 1.28, "runs": 2}
+    assert "1.28 USD this month for 2 runs" in history("status").stdout
+
+
 def under_way(cli: Cli, id: str, entered: list[tuple[str, float]], *, ends: bool = False) -> str:
     arn = EXECUTION.format(name="retrain", id=id)
     ended = {"status": "SUCCEEDED", "stopDate": BEGAN + timedelta(seconds=99), "output": "{}"}
@@ -237,12 +276,12 @@ def test_train_starts_a_run(history: Cli) -> None:
     (started,) = history.fake.started
     assert started["name"].startswith("manual-20")
     assert started["machine"].endswith(":parts-retrain")
-    assert started["input"] == {"trigger": "manual"}
+    assert started["input"] == {"trigger": "manual", "started_by": ANY}
 
 
 def test_train_by_force(history: Cli) -> None:
     history("train", "--force")
-    assert history.fake.started[0]["input"] == {"trigger": "manual", "force": True}
+    assert history.fake.started[0]["input"] == {"trigger": "manual", "force": True, "started_by": ANY}
 
 
 def test_train_does_not_start_a_second_run(history: Cli) -> None:
@@ -332,7 +371,7 @@ def test_rollback_starts_the_promotion_of_an_older_version(history: Cli) -> None
     assert document["version"] == V2
     (started,) = history.fake.started
     assert started["machine"].endswith(":parts-promote")
-    assert started["input"] == {"version": V2, "rollback": True}
+    assert started["input"] == {"version": V2, "rollback": True, "started_by": ANY}
 
 
 def test_rollback_waits(history: Cli) -> None:
@@ -362,7 +401,7 @@ def test_rollback_to_a_champion_that_was_stopped_starts_it(history: Cli) -> None
     history.fake.versions[V1] = {"Status": "STOPPED"}
     assert history("rollback", "v1").exit_code == 0
     (started,) = history.fake.started
-    assert started["input"] == {"version": V1, "rollback": True}
+    assert started["input"] == {"version": V1, "rollback": True, "started_by": ANY}
 
 
 def test_rollback_to_nothing(history: Cli) -> None:

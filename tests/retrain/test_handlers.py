@@ -100,15 +100,13 @@ def test_a_function_without_its_environment_says_so(world: World, monkeypatch: p
 
 def test_take_lease_lets_one_run_go_on(world: World) -> None:
     first, second = world.execution("retrain", "a"), world.execution("retrain", "b")
-    assert call(retrain.take_lease, run=first, trigger="images", started_at=STARTED) == {
-        "taken": True,
-        "reason": "",
-    }
+    begun = {"run": first, "trigger": "images", "started_at": STARTED, "started_by": "ann"}
+    assert call(retrain.take_lease, **begun) == {"taken": True, "reason": ""}
     answer = call(retrain.take_lease, run=second, trigger="schedule", started_at=STARTED)
     assert not answer["taken"]
     assert "run a" in answer["reason"]
     run = world.run_record()
-    assert (run.trigger, run.started_at, run.outcome) == ("images", STARTED, "running")
+    assert (run.trigger, run.started_at, run.started_by, run.outcome) == ("images", STARTED, "ann", "running")
 
 
 def test_snapshot_says_whether_it_is_worth_a_training(world: World) -> None:

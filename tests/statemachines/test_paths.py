@@ -58,13 +58,16 @@ def assert_one_ending(path: Path, played: Played) -> None:
 
 
 def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
-    played = play("retrain", input={"trigger": "images", "force": True})
+    played = play("retrain", input={"trigger": "images", "force": True, "started_by": "ann"})
     run, name = played.arn, _name(played)
     started_at = played.calls[0][1]["started_at"]
     assert started_at.startswith("20")
     assert played.calls == [
         ("retrain-WaitForBurst", {"run": run, "started_at": started_at}),
-        ("retrain-TakeLease", {"run": run, "trigger": "images", "started_at": started_at}),
+        (
+            "retrain-TakeLease",
+            {"run": run, "trigger": "images", "started_by": "ann", "started_at": started_at},
+        ),
         ("retrain-CountOpenReviews", {"run": run, "started_at": started_at}),
         ("retrain-Snapshot", {"run": run, "force": True}),
         ("retrain-CheckData", {"run": run, "snapshot": "5a4b"}),
@@ -82,7 +85,8 @@ def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
 
 def test_retrain_without_input_is_a_manual_run_that_is_not_forced(play: Play) -> None:
     played = play("retrain")
-    assert played.calls_of("retrain-TakeLease")[0]["trigger"] == "manual"
+    begun = played.calls_of("retrain-TakeLease")[0]
+    assert (begun["trigger"], begun["started_by"]) == ("manual", "")
     assert played.calls_of("retrain-Snapshot")[0]["force"] is False
 
 

@@ -15,8 +15,14 @@ def run_id(execution_arn: str) -> str:
     return execution_arn.rsplit(":", 1)[1]
 
 
-def begin_run(loop_state: LoopState, execution_arn: str, trigger: str, started_at: str) -> tuple[bool, str]:
-    """Take the lease for this run: whether it was free, and if not, why the run ends here."""
+def begin_run(
+    loop_state: LoopState, execution_arn: str, trigger: str, started_at: str, started_by: str = ""
+) -> tuple[bool, str]:
+    """Take the lease for this run: whether it was free, and if not, why the run ends here.
+
+    Args:
+        started_by: the person who started it; empty if it started by itself, or nobody said.
+    """
     lease = loop_state.take_lease("retrain", execution_arn)
     if lease.holder == CLOSED:
         return False, "the deployment is being destroyed"
@@ -27,7 +33,14 @@ def begin_run(loop_state: LoopState, execution_arn: str, trigger: str, started_a
     if record and record.ended_at:
         loop_state.release_lease("retrain", execution_arn)
         return False, "the run has ended already"
-    run = Run(id, execution=execution_arn, trigger=trigger, started_at=started_at, outcome="running")
+    run = Run(
+        id,
+        execution=execution_arn,
+        trigger=trigger,
+        started_by=started_by or None,
+        started_at=started_at,
+        outcome="running",
+    )
     loop_state.fenced(retrain=execution_arn).update_run(run)
     return True, ""
 

@@ -54,6 +54,8 @@ class Run:
     execution: str | None = None
     """ARN of its state machine execution."""
     trigger: str | None = None
+    started_by: str | None = None
+    """The person who started it by hand, as far as that is known."""
     outcome: Outcome | None = None
     reason: str | None = None
     started_at: str | None = None

@@ -1,0 +1,72 @@
+"""How far a run or a promotion is, and how long it may still take, by how long earlier runs took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from lambdas.domain.retrain.steps import STEPS
+from lambdas.domain.retrain.training_progress import TRAINING, training_progress
+from lambdas.domain.shared.records import Run
+
+PROMOTION = "promote"
+"""The step of a run (steps.STEPS) in which its promotion is."""
+_COMPARED_RUNS = 5
+"""Of the newest runs that went through a step, so many tell how long it takes."""
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """The share of a run that is done, from 0 to 1, and the seconds left; None where nothing tells."""
+
+    fraction: float | None = None
+    seconds_left: float | None = None
+
+
+def run_progress(passed: Sequence[tuple[str, float]], message: str, runs: Iterable[Run]) -> RunProgress:
+    """How far a run is.
+
+    Args:
+        passed: the steps so far (steps.STEPS), with their seconds, the one under way last.
+        message: what the service says of the version in training; empty while it does not train.
+        runs: runs on record, newest first.
+    """
+    known = list(runs)
+    usual = _usual_seconds(known)
+    if not passed or TRAINING not in usual:
+        return RunProgress()
+    step, seconds = passed[-1]
+    left = max(0.0, usual.get(step, 0.0) - seconds)
+    if step == TRAINING:
+        left = training_progress(seconds, message, known).seconds_left or 0.0
+    left += sum(usual.get(name, 0.0) for name in list(STEPS)[list(STEPS).index(step) + 1 :])
+    return _progress(sum(took for _, took in passed), left)
+
+
+def promotion_progress(seconds: float, runs: Iterable[Run]) -> RunProgress:
+    """How far a promotion or rollback is that has taken so many seconds."""
+    usual = _usual_seconds(runs).get(PROMOTION)
+    return RunProgress() if usual is None else _progress(seconds, max(0.0, usual - seconds))
+
+
+def _progress(done: float, left: float) -> RunProgress:
+    if not left:
+        # It takes longer than those before.
+        return RunProgress(0.99)
+    return RunProgress(round(min(done / (done + left), 0.99), 3), round(left, 1))
+
+
+def _usual_seconds(runs: Iterable[Run]) -> Mapping[str, float]:
+    """How long each step took in the newest runs that trained to the end: the median."""
+    trained = [run for run in runs if run.outcome in ("promoted", "rejected")]
+    usual: dict[str, float] = {}
+    for name, states in STEPS.items():
+        seconds = [
+            sum(step.seconds for step in run.steps if step.step in states)
+            for run in trained
+            if any(step.step in states for step in run.steps)
+        ]
+        if seconds:
+            usual[name] = median(seconds[:_COMPARED_RUNS])
+    return usual
