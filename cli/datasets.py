@@ -20,6 +20,7 @@ ImportFormat = Literal[
     "labelme",
     "createml",
     "kitti",
+    "labelstudio",
     "folders",
     "unlabelled",
 ]

@@ -26,6 +26,7 @@ _SUFFIXES = {
     "cvat": {".xml"},
     "labelme": {".json"},
     "createml": {".json"},
+    "labelstudio": {".json"},
 }
 
 

@@ -152,6 +152,13 @@ def _createml(root: Path) -> None:
     )
 
 
+def _label_studio(root: Path) -> None:
+    write_json(
+        touch(root, "a.jpg") / "project-1.json",
+        [{"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"result": [], "was_cancelled": False}]}],
+    )
+
+
 def _kitti(root: Path) -> None:
     write(touch(root, "image_2/a.png") / "label_2/a.txt", "Car 0 0 -1.5 1 2 30 40 1 1 3 0 1 46 -1.5\n")
 
@@ -177,6 +184,7 @@ MADE: dict[Callable[[Path], None], str] = {
     _labelme: "labelme",
     _createml: "createml",
     _kitti: "kitti",
+    _label_studio: "labelstudio",
     _folders: "folders",
     _unlabelled: "unlabelled",
 }

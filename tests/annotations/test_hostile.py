@@ -33,6 +33,7 @@ FILES = {
     "cvat": ["x.xml"],
     "labelme": ["a.json"],
     "createml": ["x.json"],
+    "labelstudio": ["x.json"],
     "kitti": ["a.txt", "good.txt"],
 }
 TOKENS = [

@@ -18,7 +18,6 @@ DOTA = "10 10 60 10 60 40 10 40 ship 0\n"
 TOOLS: dict[str, tuple[str, Any]] = {
     "via_project.json": ("VIA", {"_via_settings": {}, "_via_img_metadata": {}}),
     "via.json": ("VIA", {"a.jpg9": {"filename": "a.jpg", "regions": [{"shape_attributes": {}}]}}),
-    "labelstudio.json": ("Label Studio", [{"data": {}, "annotations": [{"from_name": 1, "to_name": 2}]}]),
     "ann.json": ("Supervisely", {"description": "", "tags": [], "size": {}, "objects": []}),
     "datumaro.json": ("Datumaro", {"info": {}, "categories": {}, "items": []}),
     "labelbox.ndjson": ("Labelbox", {"data_row": {}, "projects": {}}),

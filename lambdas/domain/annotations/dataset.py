@@ -11,6 +11,7 @@ from lambdas.domain.annotations import (
     cvat,
     folders,
     kitti,
+    label_studio,
     labelme,
     sagemaker,
     tables,
@@ -27,6 +28,7 @@ READERS: Mapping[str, Callable[[Path, Folder | None], Iterator[Event]]] = {
     "cvat": cvat.read,
     "labelme": labelme.read,
     "createml": createml.read,
+    "labelstudio": label_studio.read,
 }
 """Of the formats whose files are read one by one, the reader."""
 REPEATED = "images of which another file says all that this one does"

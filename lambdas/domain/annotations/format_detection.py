@@ -15,7 +15,7 @@ from lambdas.domain.annotations.types import Problem
 
 FORMATS = (
     *("coco", "voc", "yolo", "csv", "manifest", "cvat", "labelme", "createml", "kitti"),
-    *("folders", "unlabelled"),
+    *("labelstudio", "folders", "unlabelled"),
 )
 HOW = f"say which format it has, one of {', '.join(FORMATS)}"
 
@@ -24,7 +24,11 @@ _MAX_JSON_BYTES = 256 * 1024
 _BEGINNING = 64 * 1024
 _COCO_LIST = re.compile(rb'"(?:images|annotations|categories)"\s*:\s*\[\s*(?:[{\]]|$)')
 _CVAT = re.compile(rb"<annotations[\s>/]")
-_READERS = {"labelme JSON": "labelme", "Apple CreateML JSON": "createml"}
+_READERS = {
+    "labelme JSON": "labelme",
+    "Apple CreateML JSON": "createml",
+    "Label Studio JSON": "labelstudio",
+}
 """Formats by the tool that a JSON file looks like one of."""
 _COCO = {"images", "annotations", "categories"}
 
@@ -92,6 +96,7 @@ _WHY = {
     "labelme": "with the shapes of an image",
     "createml": "with a list of images, as Create ML has it",
     "kitti": "with the objects of an image, as KITTI has them",
+    "labelstudio": "with tasks and answers of Label Studio",
 }
 
 

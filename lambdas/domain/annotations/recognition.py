@@ -33,6 +33,8 @@ _JSON: tuple[tuple[str, frozenset[str]], ...] = tuple(
         ("VGG Image Annotator (VIA) 3 JSON", "vid xy av"),
         ("Label Studio JSON", "from_name to_name"),
         ("Label Studio JSON", "rectanglelabels"),
+        ("Label Studio JSON", "annotations was_cancelled"),
+        ("Label Studio JSON", "annotation_id lead_time"),
         ("Supervisely JSON", "classTitle points"),
         ("Supervisely JSON", "tags objects size"),
         ("Apple CreateML JSON", "annotations coordinates label"),

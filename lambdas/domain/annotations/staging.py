@@ -18,7 +18,7 @@ from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
 _SCHEMA = """
     CREATE TABLE images (
         number INTEGER PRIMARY KEY, image TEXT UNIQUE, kind TEXT, width INTEGER, height INTEGER,
-        dataset_type TEXT, line INTEGER, incomplete INTEGER DEFAULT 0
+        dataset_type TEXT, line INTEGER, incomplete INTEGER DEFAULT 0, refused INTEGER DEFAULT 0
     );
     CREATE TABLE names (id TEXT PRIMARY KEY, image INTEGER) WITHOUT ROWID;
     CREATE TABLE marks (
@@ -28,7 +28,8 @@ _SCHEMA = """
 """
 _MARKS_AT_ONCE = 500
 _IMAGES = (
-    "SELECT number, image, kind, width, height, dataset_type, line, incomplete FROM images ORDER BY number"
+    "SELECT number, image, kind, width, height, dataset_type, line, incomplete, refused FROM images"
+    " ORDER BY number"
 )
 _MARKS = """
     SELECT coalesce(marks.image, names.image) AS of_image, label, left, top, width, height, line, marks.id,
@@ -149,6 +150,10 @@ class Staging:
         """
         self._database.execute("UPDATE images SET incomplete = 1 WHERE number = ?", (number,))
 
+    def refuse(self, number: int) -> None:
+        """Take nothing that was or will be said of the image, because it contradicts itself."""
+        self._database.execute("UPDATE images SET incomplete = 1, refused = 1 WHERE number = ?", (number,))
+
     # Identifiers of a format's own
 
     def name(self, id: str, number: int) -> None:
@@ -177,15 +182,26 @@ class Staging:
         groups = groupby(marks, lambda mark: mark[0])
         none: tuple[int, Iterator[Any]] = (0, iter(()))
         of_image, group = next(groups, none)
-        for number, image, kind, width, height, dataset_type, line, incomplete in self._database.execute(
-            _IMAGES
-        ):
+        for (
+            number,
+            image,
+            kind,
+            width,
+            height,
+            dataset_type,
+            line,
+            incomplete,
+            refused,
+        ) in self._database.execute(_IMAGES):
             mine: list[Mark] = []
             if number == of_image:
                 mine = [_mark(row) for row in group]
                 of_image, group = next(groups, none)
             size = (width, height) if width and height else None
-            yield Image(image, kind, size, dataset_type or "", line, bool(incomplete)), mine
+            yield (
+                Image(image, kind, size, dataset_type or "", line, bool(incomplete)),
+                [] if refused else mine,
+            )
 
     def image_annotations(
         self, file: str, *, normalised: bool = False

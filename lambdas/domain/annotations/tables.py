@@ -5,15 +5,13 @@ What the columns are, people say, or a header does, or all rows together (layout
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from lambdas.domain.annotations import box_parsing, image_references, layouts
+from lambdas.domain.annotations import box_parsing, image_references, label_studio, layouts, table_rows
 from lambdas.domain.annotations import columns as annotations_columns
 from lambdas.domain.annotations.columns import Columns
 from lambdas.domain.annotations.dataset_files import Folder
@@ -22,21 +20,16 @@ from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.types import Event, LabelledBox, Note, Problem
 from lambdas.domain.shared.annotation import RequestedDatasetType
 
-MAX_ROW = 1_000_000
-"""Characters, so that a quote that is never closed does not take the file for one cell."""
 BACKGROUND = "rows without a label and a box were taken as images that nothing is on"
 UNLABELLED = "rows without a label were taken as images of which nothing is known"
 SHARES = "boxes were read as shares of the images' sides, because no number in the table is above 1"
 MARKS = "columns that hold nothing but 0 and 1 were read as a label each, on the images that have 1 there"
 PIPES = "labels with | between them in one cell were read as a label each"
 LISTS = "lists in square brackets in one cell were read as a label each"
-MAX_ROW_LINES = 50
-_SAMPLE = 64 * 1024
-_DELIMITERS = ",;\t|"
 _FORMULA = re.compile(r"[=+@-]\s*[A-Za-z][\w.]*\s*[(|]")
 """A function or another program, as spreadsheets run them. Labels such as -5C or @home are none."""
+_SAMPLE_ROWS = 1000
 _BETWEEN = re.compile(r"[\s,;]+")
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read(
@@ -58,16 +51,15 @@ def read(
 def is_table(path: Path) -> bool:
     """Whether the file's rows are those of a table of annotations, as far as its beginning shows."""
     with path.open("rb") as file:
-        sample = _decoded(file.read(_SAMPLE))
+        rows = table_rows.of_beginning(file)
     try:
-        rows = [row for row in csv.reader(io.StringIO(sample), delimiter=_delimiter(sample)) if any(row)]
         if not rows:
             return False
+        if label_studio.is_header(rows[0]):
+            return True
         return bool(annotations_columns.of_header(rows[0]) or layouts.of_rows(enumerate(rows, start=1)))
     except AnnotationError:
         return True
-    except csv.Error:
-        return False
 
 
 def check_columns(path: Path, columns: Mapping[str, str] | None = None) -> None:
@@ -90,10 +82,12 @@ class _Reader:
         self._notes = NoteCounter()
         self._columns = Columns({})
         self._headed = False
+        self._is_label_studio = False
+        self._answers = label_studio.Answers(staging, self._file, self._notes)
 
     def check(self) -> None:
         """Check that the columns are known, and hold what they have to. Raises AnnotationError."""
-        self._begin(_Rows(self._path, self._file))
+        self._begin(table_rows.Rows(self._path, self._file))
         first: AnnotationError | None = None
         for count, (line, row) in enumerate(self._rows(), start=1):
             try:
@@ -119,7 +113,7 @@ class _Reader:
             raise AnnotationError("bad_columns", f"{detail}: say which column has the images")
 
     def events(self) -> Iterator[Event]:
-        rows = _Rows(self._path, self._file)
+        rows = table_rows.Rows(self._path, self._file)
         try:
             self._begin(rows)
         except AnnotationError as error:
@@ -138,14 +132,15 @@ class _Reader:
         if self._are_marks():
             self._columns = replace(self._columns, marks=self._columns.others)
             yield Note(self._file, MARKS)
-        rows = _Rows(self._path, self._file)
+        rows = table_rows.Rows(self._path, self._file)
         for line, row in self._rows(rows):
             yield from self._read_row(line, row)
         yield from rows.problems
+        self._answers.finish()
         yield from self._staging.image_annotations(self._file, normalised=self._columns.shares)
         yield from self._notes.collected()
 
-    def _begin(self, rows: _Rows) -> None:
+    def _begin(self, rows: table_rows.Rows) -> None:
         """Learn the columns, and whether the first row is their header. Raises AnnotationError."""
         first = next(rows, None)
         if first is None:
@@ -156,18 +151,23 @@ class _Reader:
                 row, next(rows, (0, ()))[1], self._mapping
             )
             return
+        if label_studio.is_header(row):
+            self._headed, self._is_label_studio = True, True
+            sample = [row for _, row in islice(rows, _SAMPLE_ROWS)]
+            self._columns = label_studio.columns_of(row, sample)
+            return
         columns = annotations_columns.of_header(row)
         self._headed = columns is not None
         if columns is None:
-            layout = layouts.of_rows(_Rows(self._path, self._file))
+            layout = layouts.of_rows(table_rows.Rows(self._path, self._file))
             if layout is None:
                 raise annotations_columns.unknown(row, "no column is called image, filename or the like")
             columns = layout.columns()
         self._columns = columns
 
-    def _rows(self, rows: _Rows | None = None) -> Iterator[tuple[int, Sequence[str]]]:
+    def _rows(self, rows: table_rows.Rows | None = None) -> Iterator[tuple[int, Sequence[str]]]:
         """The rows of data with their lines."""
-        rows = rows or _Rows(self._path, self._file)
+        rows = rows or table_rows.Rows(self._path, self._file)
         if self._headed:
             next(rows, None)
         for line, row in rows:
@@ -217,8 +217,10 @@ class _Reader:
         try:
             self._check_cells(row)
             self._check_dataset_type(number, dataset_type or self._dataset_types.of_image(name))
-            self._stage(number, line, row)
+            errors = self._stage(number, line, row)
         except AnnotationError as error:
+            errors = [error]
+        for error in errors:
             self._staging.mark_incomplete(number)
             yield error.problem(self._file, line, name)
 
@@ -248,10 +250,17 @@ class _Reader:
             )
         self._staging.update(number, dataset_type=dataset_type)
 
-    def _stage(self, number: int, line: int, row: Sequence[str]) -> None:
+    def _stage(self, number: int, line: int, row: Sequence[str]) -> list[AnnotationError]:
+        """Take what a row says of its image. Returns what cannot be used.
+
+        Raises:
+            AnnotationError: nothing of it can be used.
+        """
         cell = self._columns.cell
         size = box_parsing.size(cell(row, "image_width"), cell(row, "image_height"))
         self._staging.update(number, size=size)
+        if (answer := self._answer(row)) is not None:
+            return self._answers.add(number, answer, line)
         has_box = any(cell(row, role) for role in self._columns.box_roles)
         if has_box:
             label = _label(cell(row, "label"))
@@ -267,6 +276,21 @@ class _Reader:
             self._staging.update(number, kind="detection")
         else:
             self._notes.add(self._file, UNLABELLED)
+        return []
+
+    def _answer(self, row: Sequence[str]) -> label_studio.Answer | None:
+        """What the row says as Label Studio does: as JSON, or in one of its own tables."""
+        cells = self._columns.labels(row)
+        values = [label_studio.of_json(cell) for cell in cells]
+        if not self._is_label_studio and not any(map(label_studio.is_answer, values)):
+            return None
+        whole = label_studio.Answer()
+        for cell, value in zip(cells, values, strict=True):
+            if value is None:
+                whole.labels += [_label(cell)]
+            else:
+                whole.add(label_studio.answer(value, self._file, self._notes))
+        return whole
 
     def _labels(self, row: Sequence[str]) -> list[str]:
         """The image-level labels that a row has. Raises AnnotationError."""
@@ -323,125 +347,10 @@ def _parts(cell: str) -> list[str]:
     if _FORMULA.match(cell):
         return [cell]
     if cell.startswith("[") and cell.endswith("]"):
-        value = _of_json(cell)
+        value = label_studio.of_json(cell)
         inside = cell[1:-1]
         parts = value if isinstance(value, list) else [] if set(inside) & set("[]{}") else inside.split(",")
     else:
         parts = cell.split("|")
     labels = [part.strip() for part in parts if isinstance(part, str)]
     return labels if labels and all(labels) and len(labels) == len(parts) else [cell]
-
-
-def _of_json(cell: str) -> object:
-    """What a cell with JSON holds; None if it is none."""
-    try:
-        return json.loads(cell)
-    except (ValueError, RecursionError):
-        return None
-
-
-class _Rows:
-    """The table's rows that are not blank, with the numbers of the lines that they begin on."""
-
-    def __init__(self, path: Path, file: str) -> None:
-        self.problems: list[Problem] = []
-        self._file = file
-        with path.open("rb") as opened:
-            sample = opened.read(_SAMPLE)
-        self._utf16 = sample.startswith(_UTF16)
-        self._path = path
-        self._delimiter = _delimiter(_decoded(sample))
-        self._width = 0
-        self._rows = self._read()
-
-    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
-        return self
-
-    def __next__(self) -> tuple[int, list[str]]:
-        return next(self._rows)
-
-    def _read(self) -> Iterator[tuple[int, list[str]]]:
-        encoding = "utf-16" if self._utf16 else "utf-8-sig"
-        with self._path.open(encoding=encoding, errors="surrogateescape", newline="") as text:
-            lines = _Lines(text)
-            while True:
-                row, error = None, ""
-                try:
-                    row = next(csv.reader(lines.of_row(), delimiter=self._delimiter, strict=True))
-                except StopIteration:
-                    return
-                except UnicodeDecodeError as broken:
-                    self._problem(lines, "wrong_encoding", f"the table cannot be read on ({broken.reason})")
-                    return
-                except csv.Error as broken:
-                    error = f"{broken}: is a quote missing?"
-                if row and lines.several and len(row) != (self._width or len(row)):
-                    row, error = (
-                        None,
-                        "a quoted cell over several lines, and then not as many cells as before",
-                    )
-                if row is None:
-                    lines.keep_only_first()
-                    self._problem(lines, "broken_row", error)
-                elif any(_undecoded(cell) for cell in row):
-                    detail = "the row is not UTF-8 text: save the table as UTF-8 (in Excel: CSV UTF-8)"
-                    self._problem(lines, "wrong_encoding", detail)
-                elif any(cell.strip() for cell in row):
-                    self._width = self._width or len(row)
-                    yield lines.begins, row
-
-    def _problem(self, lines: _Lines, reason: str, detail: str) -> None:
-        self.problems.append(Problem(self._file, lines.begins, reason, detail))
-
-
-class _Lines:
-    """Lines of text, counted, which can be read again if they turn out to be no row together."""
-
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._text = text
-        self._again: list[str] = []
-        self._row: list[str] = []
-        self.begins = 1
-
-    def of_row(self) -> Iterator[str]:
-        """The lines of the next row, as many as are asked for."""
-        self.begins += sum(1 for line in self._row if line.endswith(("\n", "\r")))
-        self._row = []
-        while line := self._again.pop() if self._again else self._text.readline(MAX_ROW):
-            self._row.append(line)
-            if len(self._row) > MAX_ROW_LINES:
-                raise csv.Error(f"a row of more than {MAX_ROW_LINES} lines")
-            yield line
-
-    @property
-    def several(self) -> bool:
-        """Whether the row goes over more lines than one."""
-        return len(self._row) > 1
-
-    def keep_only_first(self) -> None:
-        """Give all lines of the row but its first back."""
-        self._again += reversed(self._row[1:])
-        del self._row[1:]
-
-
-def _undecoded(cell: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in cell)
-
-
-def _decoded(sample: bytes) -> str:
-    """A beginning of the file as text, its last line left out if it is cut."""
-    text = sample.decode("utf-16" if sample.startswith(_UTF16) else "utf-8-sig", errors="replace")
-    return text if len(sample) < _SAMPLE else text.rpartition("\n")[0]
-
-
-def _delimiter(sample: str) -> str:
-    """The delimiter of cells. A header decides, for it has no delimiters in its names."""
-    lines = [line for line in sample.splitlines() if line.strip()]
-    counts = {delimiter: lines[0].count(delimiter) if lines else 0 for delimiter in _DELIMITERS}
-    best = max(_DELIMITERS, key=lambda delimiter: counts[delimiter])
-    if sum(1 for count in counts.values() if count) <= 1:
-        return best
-    try:
-        return csv.Sniffer().sniff("\n".join(lines[:50]), _DELIMITERS).delimiter
-    except csv.Error:
-        return best
