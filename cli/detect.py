@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
-from PIL import UnidentifiedImageError
+from PIL import Image
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from cli import drawing
 from cli.deployment import Deployment, DeploymentError
-from lambdas.domain.detect import detection
+from lambdas.domain.detect import detection, unusable_images
+from lambdas.domain.images import exif
+from lambdas.domain.images.opening import open_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_BYTES = 4 * 1024 * 1024
 """Size of an image that is sent to DetectCustomLabels as bytes, by botocore's model of that operation."""
+
+_DECODER_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises for files that it cannot read or write."""
 
 
 class UnusableImageError(ValueError):
@@ -34,14 +39,18 @@ class Answer:
     path: Path
     version: str = ""
     labels: tuple[dict[str, Any], ...] = ()
+    """With `box` in shares of the image's width and height, and `box_pixels` in pixels of it upright."""
     drawn: Path | None = None
     error: str = ""
+    """Why the image was not answered or, of one that was, not drawn."""
 
     def as_dict(self) -> dict[str, Any]:
-        if self.error:
-            return {"image": str(self.path), "error": self.error}
-        answer = {"image": str(self.path), "model_version": self.version, "labels": list(self.labels)}
-        return {**answer, "drawn": str(self.drawn)} if self.drawn else answer
+        document: dict[str, Any] = {"image": str(self.path)}
+        if self.version:
+            document |= {"model_version": self.version, "labels": list(self.labels)}
+        if self.drawn:
+            document["drawn"] = str(self.drawn)
+        return {**document, "error": self.error} if self.error else document
 
 
 def images(arguments: Sequence[str]) -> list[tuple[Path, Path]]:
@@ -87,10 +96,16 @@ def ask_about(
         try:
             body = _read(path)
             version, labels = ask(deployment, body, min_confidence)
-            drawn = targets.draw(body, labels, name) if targets else None
-            yield Answer(path, version, tuple(labels), drawn)
         except UnusableImageError as error:
             yield Answer(path, error=str(error))
+            continue
+        drawn, problem = None, ""
+        try:
+            labels = _with_pixels(body, labels)
+            drawn = targets.draw(body, labels, name) if targets else None
+        except UnusableImageError as error:
+            problem = str(error)
+        yield Answer(path, version, tuple(labels), drawn, problem)
 
 
 def ask(
@@ -114,9 +129,12 @@ def ask(
             " start a run with `labelloop train`, or a version with `labelloop rollback`"
         ) from error
     except ClientError as error:
-        if error.response["Error"]["Code"] not in detection.UNUSABLE:
-            raise
-        raise UnusableImageError(error.response["Error"]["Message"]) from error
+        answer = error.response["Error"]
+        if unusable_images.is_unusable(error):
+            raise UnusableImageError(f"{answer['Message']}: {unusable_images.help_with(body)}") from error
+        if answer["Code"] == "InternalServerError":
+            raise UnusableImageError(f"Rekognition failed on it: {answer['Message']}") from error
+        raise
     return champion.version_name, labels
 
 
@@ -127,12 +145,38 @@ def _read(path: Path) -> bytes:
         body = path.read_bytes()
     except OSError as error:
         raise UnusableImageError(error.strerror or str(error)) from error
+    if not body:
+        raise UnusableImageError("the file is empty; save the image anew")
     if len(body) > MAX_BYTES:
         raise UnusableImageError(
             f"{len(body) / 1024**2:.1f} MB: more than 4 MB cannot be sent; put it under detect/ in the"
             " bucket, its answer comes under results/"
         )
     return body
+
+
+def _with_pixels(body: bytes, labels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The labels with each box in pixels of the image upright as well.
+
+    Raises:
+        UnusableImageError: the image's size cannot be read here.
+    """
+    if not any("box" in label for label in labels):
+        return labels
+    try:
+        with open_image(body) as image:
+            width, height = image.size
+            if exif.orientation(image) in exif.QUARTER_TURNS:
+                width, height = height, width
+    except _DECODER_ERRORS as error:
+        raise UnusableImageError(f"its size cannot be read: {error}") from error
+    sides = {"left": width, "top": height, "width": width, "height": height}
+    return [
+        {**label, "box_pixels": {name: round(label["box"][name] * size) for name, size in sides.items()}}
+        if "box" in label
+        else label
+        for label in labels
+    ]
 
 
 class _Targets:
@@ -146,7 +190,7 @@ class _Targets:
         target = self._free(name)
         try:
             drawing.save(drawing.annotate(body, labels), target)
-        except (UnidentifiedImageError, OSError) as error:
+        except _DECODER_ERRORS as error:
             raise UnusableImageError(f"it cannot be drawn into {target}: {error}") from error
         return target
 
@@ -160,24 +204,37 @@ class _Targets:
 
 
 def show(console: Console, answers: Sequence[Answer]) -> None:
+    """Print a row for each object, and how many images could not be answered."""
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
     table.add_column("label", overflow="fold")
-    table.add_column("confidence", justify="right")
-    table.add_column("left, top, width, height")
+    table.add_column("confidence %", justify="right")
+    table.add_column("left, top, width, height in pixels")
+    table.add_column("the same as shares of the image")
     for answer in answers:
-        image = escape(str(answer.path))
-        if answer.error:
-            table.add_row(image, f"[red]{escape(answer.error)}[/red]", "", "")
-        elif not answer.labels:
-            table.add_row(image, "[dim]no objects[/dim]", "", "")
-        for row, label in enumerate(answer.labels):
-            table.add_row(
-                "" if row else image, escape(label["label"]), f"{label['confidence']:.1f}", _box(label)
-            )
+        for row, cells in enumerate(_rows(answer)):
+            table.add_row("" if row else escape(str(answer.path)), *cells)
     console.print(table)
+    failed = sum(not answer.version for answer in answers)
+    if failed:
+        console.print(f"{failed} of {len(answers)} could not be answered", style="red")
 
 
-def _box(label: dict[str, Any]) -> str:
-    box = label.get("box")
-    return ", ".join(f"{box[name]:.3f}" for name in ("left", "top", "width", "height")) if box else ""
+def _rows(answer: Answer) -> list[tuple[str, ...]]:
+    error = [(f"[red]{escape(answer.error)}[/red]",)] if answer.error else []
+    if not answer.version:
+        return list(error)
+    objects = [
+        (
+            escape(label["label"]),
+            f"{label['confidence']:.1f}",
+            _sides(label.get("box_pixels"), "d"),
+            _sides(label.get("box"), ".3f"),
+        )
+        for label in answer.labels
+    ]
+    return [*(objects or [("[dim]no objects[/dim]",)]), *error]
+
+
+def _sides(box: dict[str, Any] | None, form: str) -> str:
+    return ", ".join(format(box[name], form) for name in ("left", "top", "width", "height")) if box else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from lambdas.domain.images.opening import open_image
 
 Colour = tuple[int, int, int]
 
@@ -60,7 +61,7 @@ def save(image: Image.Image, path: Path) -> None:
 def _upright(image: bytes | Image.Image) -> Image.Image:
     if isinstance(image, Image.Image):
         return ImageOps.exif_transpose(image).convert("RGB")
-    with Image.open(io.BytesIO(image)) as opened:
+    with open_image(image) as opened:
         return ImageOps.exif_transpose(opened).convert("RGB")
 
 

@@ -12,9 +12,12 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from learning.types import Box, Example
+
+setattr(PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_MEMORY)  # noqa: B010 typed as a constant
+"""A long text in an image says nothing about its pixels."""
 
 STRIDE = 32
 """Canvas sides are multiples of this, so that every level of the networks fits."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
-
-from PIL import Image
 
 from lambdas.domain.annotations.types import LabelledBox
 from lambdas.domain.images import exif
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import Format, UnusableImageError
+from lambdas.domain.images.opening import open_image
 
 HEAD_BYTES = 64 * 1024
 """Enough for most images' headers; if a long profile comes first, the image is read whole."""
@@ -85,7 +83,7 @@ class _NoHeaderError(Exception):
 
 def _header(data: bytes, format: Format) -> ImageInfo:
     try:
-        with Image.open(BytesIO(data), formats=(format,)) as image:
+        with open_image(data, (format,)) as image:
             image_files.check_header(image)
             width, height = image.size
             orientation = exif.orientation(image)

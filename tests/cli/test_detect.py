@@ -33,6 +33,7 @@ def test_detect_tells_what_the_champion_sees(cli: Cli, tmp_path: Path) -> None:
             "label": "bolt",
             "confidence": 91.235,
             "box": {"left": 0.25, "top": 0.25, "width": 0.5, "height": 0.5},
+            "box_pixels": {"left": 30, "top": 20, "width": 60, "height": 40},
         }
     ]
     (asked, *_) = cli.fake.asked
@@ -40,6 +41,16 @@ def test_detect_tells_what_the_champion_sees(cli: Cli, tmp_path: Path) -> None:
     shown = cli("detect", str(picture)).stdout
     assert "bolt" in shown
     assert "91.2" in shown
+    assert "30, 20, 60, 40" in shown
+    assert "could not be answered" not in shown
+
+
+def test_pixels_are_of_the_image_upright(cli: Cli, tmp_path: Path) -> None:
+    cli.serve([BOLT])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (answer,) = cli.json("detect", str(jpeg(tmp_path / "a.jpg", exif=exif)))
+    assert answer["labels"][0]["box_pixels"] == {"left": 20, "top": 30, "width": 40, "height": 60}
 
 
 def test_confidence_is_asked_for(cli: Cli, tmp_path: Path) -> None:
@@ -74,7 +85,27 @@ def test_one_bad_picture_does_not_stop_the_others(cli: Cli, tmp_path: Path) -> N
     text.write_text("a letter")
     answers = cli.json("detect", str(good[0]), str(text), str(good[1]), exit_code=1)
     assert [("error" in answer) for answer in answers] == [False, True, False]
-    assert answers[1] == {"image": str(text), "error": "Request has invalid image format"}
+    assert answers[1]["error"].startswith("Request has invalid image format: neither a JPEG nor a PNG file")
+
+
+def test_pictures_that_rekognition_refuses_for_their_size_do_not_stop_a_folder(
+    cli: Cli, tmp_path: Path
+) -> None:
+    refused = client_error("InvalidParameterException", "The image is 63 x 64 pixels")
+    cli.serve([BOLT], refused, client_error("InternalServerError", "oops"), [BOLT])
+    (tmp_path / "a-empty.jpg").touch()
+    jpeg(tmp_path / "b.jpg")
+    jpeg(tmp_path / "c-small.jpg", size=(63, 64))
+    jpeg(tmp_path / "d-strange.jpg")
+    jpeg(tmp_path / "e.jpg")
+    shown = cli("detect", str(tmp_path))
+    assert shown.exit_code == 1
+    assert "3 of 5 could not be answered" in shown.stdout
+    cli.serve([BOLT], refused, client_error("InternalServerError", "oops"), [BOLT])
+    answers = cli.json("detect", str(tmp_path), exit_code=1)
+    assert [("error" in answer) for answer in answers] == [True, False, True, True, False]
+    assert "the file is empty" in answers[0]["error"]
+    assert "63 x 64 pixels; Custom Labels takes 64 each way or more" in answers[2]["error"]
 
 
 def test_a_picture_that_is_too_large_is_told_where_to_go(cli: Cli, tmp_path: Path) -> None:
@@ -134,10 +165,14 @@ def test_a_champion_that_sleeps_is_told(cli: Cli, tmp_path: Path) -> None:
     assert f"the champion {V1} is not running" in result.stderr
 
 
-def test_a_picture_that_cannot_be_drawn_is_reported(cli: Cli, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("whole", "problem"), [(200, "its size cannot be read"), (700, "cannot be drawn")])
+def test_a_picture_that_cannot_be_drawn_is_reported(
+    cli: Cli, tmp_path: Path, whole: int, problem: str
+) -> None:
     cli.serve([BOLT])
     body = io.BytesIO()
     Image.new("RGB", (90, 90)).save(body, "JPEG")
-    (tmp_path / "cut.jpg").write_bytes(body.getvalue()[:200])
+    (tmp_path / "cut.jpg").write_bytes(body.getvalue()[:whole])
     (answer,) = cli.json("detect", str(tmp_path / "cut.jpg"), "--out", str(tmp_path / "out"), exit_code=1)
-    assert "cannot be drawn" in answer["error"]
+    assert problem in answer["error"]
+    assert answer["labels"][0]["label"] == "bolt", "it was answered all the same"

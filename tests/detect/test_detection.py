@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from lambdas.domain.detect.detection import Detected, NoChampionError
 from lambdas.domain.shared.records import Champion, ModelVersion
 from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.deployment import BUCKET, World, context
+from tests.fixtures.images import picture, with_text
 from tests.fixtures.rekognition import FakeRekognition, label
 
 KEY = "detect/a/b c.jpg"
@@ -48,6 +50,26 @@ def result(world: World, key: str = RESULT) -> dict[str, Any]:
 )
 def test_the_result_lies_where_the_image_s_name_says(key: str, expected: str) -> None:
     assert detection.result_key(key) == expected
+
+
+@pytest.mark.parametrize("name", ["a" * 1014, "a" * 1017, "ü" * 508, "a/" * 507 + "é"])
+def test_a_name_that_is_too_long_for_a_result_is_shortened(name: str) -> None:
+    key = f"detect/{name}"
+    assert len(key.encode()) <= 1024
+    short = detection.result_key(key)
+    assert len(short.encode()) <= 1024
+    assert short.startswith(f"results/{name[:400]}")
+    assert re.search(r"~[0-9a-f]{16}\.json$", short)
+    assert short != detection.result_key(f"{key[:-1]}b"), "two images have two results"
+
+
+def test_an_image_with_the_longest_name_is_answered(world: World) -> None:
+    key = "detect/" + "a" * 1017
+    put(world, key)
+    world.champion("v1")
+    detected = detect(world, key)
+    assert detected.outcome == "detected"
+    assert result(world, detected.result_key)["image"] == key
 
 
 def test_the_champion_s_answer_is_written_beside(world: World) -> None:
@@ -128,14 +150,32 @@ def test_a_new_champion_that_does_not_answer_is_tried_again_later(world: World) 
 
 
 @pytest.mark.parametrize(
-    "code", ["InvalidImageFormatException", "ImageTooLargeException", "InvalidS3ObjectException"]
+    ("code", "body", "why"),
+    [
+        pytest.param("InvalidParameterException", picture(size=(63, 64)), "63 x 64 pixels", id="too small"),
+        pytest.param("InvalidParameterException", picture(size=(2100, 100)), "2100 x 100", id="too long"),
+        pytest.param("ValidationException", b"", "the file has no content", id="empty"),
+        pytest.param("InvalidImageFormatException", b"a letter", "neither a JPEG nor a PNG", id="no image"),
+        pytest.param(
+            "InvalidImageFormatException",
+            with_text(picture(format="PNG"), b"text", broken=True),
+            "the PNG file cannot be decoded",
+            id="broken text",
+        ),
+        pytest.param("ImageTooLargeException", bytes(15 * 1024**2 + 1), "of up to 15 MB", id="too large"),
+        pytest.param("InvalidS3ObjectException", picture(), "save the image anew", id="good for all we know"),
+    ],
 )
-def test_an_image_that_cannot_be_used_is_told_why(code: str, world: World) -> None:
-    put(world)
+def test_an_image_that_cannot_be_used_is_told_why_and_what_to_do(
+    code: str, body: bytes, why: str, world: World
+) -> None:
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=body)
     world.champion("v1")
     world.fake.fail_next("detect_custom_labels", code)
     assert detect(world) == Detected("unusable", RESULT)
-    assert result(world) == {"image": KEY, "error": code, "reason": "no"}
+    document = result(world)
+    assert why in document.pop("help")
+    assert document == {"image": KEY, "error": code, "reason": "no"}
 
 
 def test_an_image_that_was_deleted_leaves_no_result(world: World) -> None:

@@ -9,7 +9,7 @@ from PIL import Image, features
 
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import UnusableImageError
-from tests.fixtures.images import GIF, bomb_png, encoded, picture
+from tests.fixtures.images import GIF, bomb_png, encoded, picture, with_text
 
 
 def refusal(data: bytes) -> UnusableImageError:
@@ -128,6 +128,32 @@ def test_a_decompression_bomb_is_refused_by_its_header(side: int) -> None:
     data = bomb_png(side, side)
     assert len(data) < 200
     assert refusal(data).reason == "too_large"
+
+
+@pytest.mark.parametrize("megabytes", [0, 3])
+def test_a_png_with_a_long_text_is_taken(megabytes: int) -> None:
+    data = with_text(picture(format="PNG"), b"settings of a microscope" + bytes(megabytes * 1024**2))
+    assert image_files.inspect(data).width == 80
+
+
+def test_a_png_with_a_large_colour_profile_is_taken() -> None:
+    data = picture(format="PNG", icc_profile=bytes(2 * 1024**2))
+    assert image_files.inspect(data).width == 80
+
+
+def test_texts_that_fill_the_memory_are_refused() -> None:
+    data = picture(format="PNG")
+    for _ in range(3):
+        data = with_text(data, bytes(30 * 1024**2))
+    with pytest.raises(UnusableImageError) as refusal:
+        image_files.inspect(data)
+    assert refusal.value.reason == "corrupt"
+
+
+def test_a_png_with_a_broken_text_is_corrupt() -> None:
+    with pytest.raises(UnusableImageError, match="its header cannot be read") as refusal:
+        image_files.inspect(with_text(picture(format="PNG"), b"text", broken=True))
+    assert refusal.value.reason == "corrupt"
 
 
 def test_more_bytes_than_custom_labels_takes() -> None:

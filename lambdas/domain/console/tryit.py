@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.detect import detection
+from lambdas.domain.detect import detection, unusable_images
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
@@ -82,7 +82,7 @@ def ask(
     except detection.NoChampionError as error:
         raise ApiError(409, "no_champion", str(error)) from error
     except ClientError as error:
-        if error.response["Error"]["Code"] not in detection.UNUSABLE:
+        if not unusable_images.is_unusable(error):
             raise
         raise ApiError(422, "bad_image", error.response["Error"]["Message"]) from error
     return TryResult(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.detect import unusable_images
+from lambdas.domain.images.files import MAX_BYTES
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.manifests import MAX_KEY_BYTES
 from lambdas.domain.shared.records import Champion
 from lambdas.domain.shared.state import LoopState
 
@@ -19,9 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_rekognition.type_defs import ImageTypeDef
     from mypy_boto3_s3 import S3Client
-
-UNUSABLE = {"InvalidImageFormatException", "ImageTooLargeException", "InvalidS3ObjectException"}
-"""Errors that the image itself causes: trying again cannot help."""
 
 
 T = TypeVar("T")
@@ -46,8 +47,17 @@ class Detected:
 
 
 def result_key(key: str) -> str:
-    """The key of an image's result: for detect/a/b.jpg it is results/a/b.jpg.json."""
-    return f"results/{key.removeprefix('detect/')}.json"
+    """The key of an image's result: for detect/a/b.jpg it is results/a/b.jpg.json.
+
+    It is longer than the image's by some bytes. Where S3 does not take so many, the end of the name is
+    replaced by ~ and the first 16 digits of the SHA-256 of the image's key.
+    """
+    whole = f"results/{key.removeprefix('detect/')}.json"
+    if len(whole.encode()) <= MAX_KEY_BYTES:
+        return whole
+    ending = f"~{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    beginning = whole.encode()[: MAX_KEY_BYTES - len(ending)]
+    return beginning.decode(errors="ignore") + ending
 
 
 def detect_object(
@@ -88,10 +98,11 @@ def detect_object(
             rekognition, loop_state, {"S3Object": image}, min_confidence
         )
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code not in UNUSABLE:
+        if not unusable_images.is_unusable(error):
             raise
-        there = write(error=code, reason=error.response["Error"]["Message"])
+        answer = error.response["Error"]
+        helps = unusable_images.help_with(_read(s3, bucket, key, version_id))
+        there = write(error=answer["Code"], reason=answer["Message"], help=helps)
         return Detected("unusable" if there else "gone", target)
     except NoChampionError as error:
         if write(status="waiting", reason=str(error)):
@@ -184,6 +195,18 @@ def _serving(loop_state: LoopState) -> Champion:
     if champion is None:
         raise NoChampionError("no model version has been promoted yet; the image waits for the first")
     return champion
+
+
+def _read(s3: S3Client, bucket: str, key: str, version_id: str | None) -> bytes | None:
+    """The image's bytes; None if it was deleted, or has more than are worth reading."""
+    version: Any = {"VersionId": version_id} if version_id else {}
+    try:
+        opened = s3.get_object(Bucket=bucket, Key=key, **version)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+            return None
+        raise
+    return opened["Body"].read() if opened["ContentLength"] <= MAX_BYTES else None
 
 
 def _newest_version(s3: S3Client, bucket: str, key: str) -> str | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
 from lambdas.domain.shared.errors import UnusableInputError
@@ -127,9 +126,10 @@ def _decode(data: bytes, format: Format) -> tuple[int, int, str]:
     from PIL import Image  # noqa: PLC0415
 
     from lambdas.domain.images import perceptual_hash as images_perceptual_hash  # noqa: PLC0415
+    from lambdas.domain.images.opening import open_image  # noqa: PLC0415
 
     try:
-        with Image.open(BytesIO(data), formats=(format,)) as image:
+        with open_image(data, (format,)) as image:
             # Before its pixels are decoded, so that a few bytes cannot claim the function's memory.
             check_header(image)
             image.load()
@@ -172,8 +172,12 @@ def check_header(image: ImageFile) -> None:
 
 
 def _broken(data: bytes, format: Format, error: Exception) -> UnusableImageError:
+    from PIL import UnidentifiedImageError  # noqa: PLC0415
+
+    # Pillow's message of this error names the object that the bytes are in.
+    cause = "its header cannot be read" if isinstance(error, UnidentifiedImageError) else str(error)
     if not is_whole(data[-TAIL_BYTES:], format):
-        return UnusableImageError("truncated", f"the {format} file ends too early ({error}); upload it again")
+        return UnusableImageError("truncated", f"the {format} file ends too early ({cause}); upload it again")
     return UnusableImageError(
-        "corrupt", f"the {format} file cannot be decoded ({error}); save and upload it again"
+        "corrupt", f"the {format} file cannot be decoded ({cause}); save and upload it again"
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -19,6 +18,7 @@ from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.images import exif
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import ImageFacts, UnusableImageError
+from lambdas.domain.images.opening import open_image
 from lambdas.domain.register import annotation_files, annotation_matching, arrivals, rejections
 from lambdas.domain.register.arrivals import (
     ANNOTATIONS,
@@ -168,10 +168,7 @@ def _inspect(arrival: Arrival, opened: GetObjectOutputTypeDef) -> ImageFacts:
 
 def _upright(facts: ImageFacts, data: bytes) -> ImageFacts:
     """The facts with the size of the image upright."""
-    # Imported here, because most of a cold start's events need no decoder.
-    from PIL import Image  # noqa: PLC0415
-
-    with Image.open(BytesIO(data), formats=(facts.format,)) as image:
+    with open_image(data, (facts.format,)) as image:
         turned = exif.orientation(image) in exif.QUARTER_TURNS
     return replace(facts, width=facts.height, height=facts.width) if turned else facts
 

@@ -8,9 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from threading import Semaphore
 
-from PIL import Image
-
 from lambdas.domain.images.files import MAX_SIDE
+from lambdas.domain.images.opening import open_image
 
 SIDE = 160
 """Pixels, of the longer one."""
@@ -48,7 +47,7 @@ def data_uri(data: bytes) -> str:
     Raises:
         OSError, ValueError: it is not a JPEG or PNG that Custom Labels would take.
     """
-    with _DECODERS, Image.open(BytesIO(data), formats=("JPEG", "PNG")) as image:
+    with _DECODERS, open_image(data) as image:
         if max(image.size) > MAX_SIDE:
             raise ValueError(f"{image.width} x {image.height} pixels")
         image.draft("RGB", (SIDE, SIDE))

@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from lambdas.domain.images import exif
+from lambdas.domain.images.opening import open_image
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,10 +25,10 @@ _QUALITY = 95
 def key(s3: S3Client, bucket: str, image_key: str) -> str:
     """Key of the image, or of its upright copy, which is made if the image is stored otherwise."""
     # Imported here: a Lambda function that starts no loop needs no decoder.
-    from PIL import Image, ImageOps  # noqa: PLC0415
+    from PIL import ImageOps  # noqa: PLC0415
 
     data = s3.get_object(Bucket=bucket, Key=image_key)["Body"].read()
-    with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as image:
+    with open_image(data) as image:
         if exif.orientation(image) == 1:
             return image_key
         form, turned = image.format or "JPEG", BytesIO()

@@ -14,6 +14,7 @@ from PIL import Image
 from local.engine import errors, quotas
 from local.engine.model_directory import version_directory
 from tests.fixtures.engine import BUCKET, Bench, Everybody, FakeModel, picture, sent
+from tests.fixtures.images import with_text
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,8 @@ def saved(image: Image.Image, form: str, **options: Any) -> bytes:
         saved(Image.new("I;16", (80, 64)), "PNG"),
         saved(Image.new("CMYK", (80, 64)), "JPEG"),
         saved(Image.new("RGB", (4096, 300)), "JPEG"),
+        # PNG sets no limit to texts: https://www.w3.org/TR/png-3/#11textinfo
+        with_text(saved(Image.new("L", (80, 64)), "PNG"), bytes(3 * 1024**2)),
     ],
 )
 def test_every_kind_of_png_and_jpeg_is_taken(bench: Bench, body: bytes) -> None:

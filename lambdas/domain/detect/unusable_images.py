@@ -1,0 +1,42 @@
+"""Images that a model version cannot look at: whether the image is at fault, and what to do about it."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.images import files as image_files
+from lambdas.domain.images.files import UnusableImageError
+
+CODES = {
+    "InvalidImageFormatException",
+    "ImageTooLargeException",
+    "InvalidS3ObjectException",
+    "InvalidParameterException",
+    "ValidationException",
+}
+"""Errors of DetectCustomLabels that the image itself causes: trying again cannot help.
+
+https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html . An image of a wrong
+size or shape leads to InvalidParameterException; the loop's requests have no other parameter that varies.
+"""
+HELP = (
+    f"Custom Labels takes JPEG and PNG files of {image_files.MIN_SIDE} to {image_files.MAX_SIDE} pixels each"
+    f" way, no side {image_files.MAX_ASPECT_RATIO} times the other, of up to"
+    f" {image_files.MAX_BYTES // 1024**2} MB: save the image anew, and put it there again"
+)
+
+
+def is_unusable(error: ClientError) -> bool:
+    """Whether the image is at fault for an error of DetectCustomLabels."""
+    return error.response["Error"]["Code"] in CODES
+
+
+def help_with(data: bytes | None) -> str:
+    """What is wrong with the image and what to do, as far as looking at it tells; None: it was not read."""
+    if data is None:
+        return HELP
+    try:
+        image_files.inspect(data)
+    except UnusableImageError as error:
+        return f"{error.detail}. {HELP}"
+    return HELP
