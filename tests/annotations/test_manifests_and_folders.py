@@ -91,6 +91,47 @@ def test_images_of_a_bucket_are_found_in_the_folder_or_left_to_the_bucket(tmp_pa
     assert result.reasons == {"image_missing": 1}
 
 
+def test_what_labeling_jobs_left_without_labels_is_to_be_labelled(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg", "c.jpg", "d.jpg")
+    failed = {"source-ref": "s3://x-y/b.jpg", "job-metadata": {"failure-reason": "nobody answered"}}
+    bad = {"verify": 0, "verify-metadata": {"type": "groundtruth/label-verification", "class-name": "bad"}}
+    more = [json.dumps({"source-ref": "s3://x-y/a.jpg"}), json.dumps(failed), entry("s3://x-y/c.jpg", **bad)]
+    path = write(tmp_path / "output.manifest", lines(*more, entry("d.jpg"), '{"source-ref": "gone.jpg"}'))
+    result = collect(dataset.read(path, detect_format(path)))
+    assert {a.image: a.kind for a in result.annotations} == {
+        "a.jpg": None,
+        "b.jpg": None,
+        "c.jpg": None,
+        "d.jpg": "detection",
+    }
+    assert [(p.line, p.reason, p.image) for p in result.problems] == [
+        (2, "labeling_failed", "b.jpg"),
+        (3, "verified_as_wrong", "c.jpg"),
+        (5, "image_missing", ""),
+    ]
+    assert "nobody answered" in result.problems[0].detail
+    assert result.noted("the input of a labeling job")
+
+
+def test_boxes_that_were_adjusted_are_taken_once_and_that_is_said(tmp_path: Path) -> None:
+    first = json.loads(entry("s3://x-y/a.jpg"))
+    adjusted = first["bounding-box-metadata"] | {"adjustment-status": "adjusted"}
+    boxes: dict[str, Any] = {"image_size": first["bounding-box"]["image_size"], "annotations": []}
+    chained = first | {"adjusted": boxes, "adjusted-metadata": adjusted | {"class-map": {}}}
+    write(touch(tmp_path, "a.jpg") / "output.manifest", json.dumps(chained))
+    result = whole(tmp_path)
+    assert (result.of("a.jpg").boxes, result.of("a.jpg").kind, result.problems) == ((), "detection", [])
+    assert result.noted("adjusted ones were taken")
+
+
+def test_a_sequence_of_frames_is_no_image(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "x.manifest",
+        lines(json.dumps({"source-ref": "seq1.json"}), json.dumps({"source": "hello"})),
+    )
+    assert [p.reason for p in collect(sagemaker.read(path)).problems] == ["not_an_image"] * 2
+
+
 # Folders
 
 

@@ -140,6 +140,20 @@ def test_a_file_of_the_most_that_is_taken_is_taken(
     assert "split it" in detail and str(len(body)) in detail
 
 
+def test_of_chained_labeling_jobs_the_last_adjustment_counts(data_bucket: DataBucket) -> None:
+    [sha256] = images(data_bucket, 1)
+    first = boxes_line(f"{FOLDER}0.jpg", box(0, 10, 12, 20, 22))
+    name = next(name for name in first if f"{name}-metadata" in first)
+    adjusted = first[name] | {"annotations": [first[name]["annotations"][0] | {"left": 15}]}
+    metadata = first[f"{name}-metadata"] | {"adjustment-status": "adjusted"}
+    line = first | {"adjusted": adjusted, "adjusted-metadata": metadata}
+    assert data_bucket.upload(f"{FOLDER}m.manifest", manifest(line)).broken_lines == 0
+    assert [each.left for each in data_bucket.image(sha256).boxes] == [15]
+    failed = {"source-ref": first["source-ref"], "job-metadata": {"failure-reason": "nobody answered"}}
+    assert data_bucket.upload(f"{FOLDER}n.manifest", manifest(failed)).broken_lines == 1
+    assert "nobody answered" in data_bucket.reason("annotations/set/n.manifest")["lines"][0]["detail"]
+
+
 def test_train_and_test_are_all_that_can_be_asked_for(data_bucket: DataBucket) -> None:
     images(data_bucket, 1)
     line = labelled_line(f"{FOLDER}0.jpg", "cat") | {"labelloop-split": "VALIDATION"}

@@ -114,6 +114,50 @@ def test_json_that_is_no_annotation_file_is_rejected_with_what_it_should_be(
     assert data_bucket.keys("incoming/") == []
 
 
+CVAT = """<annotations><image name="0.jpg" width="80" height="70">
+<box label="bolt" xtl="10" ytl="12" xbr="30" ybr="34"/></image></annotations>"""
+LABELME = {
+    "shapes": [{"label": "bolt", "points": [[10, 12], [30, 34]], "shape_type": "rectangle"}],
+    "imagePath": "0.jpg",
+    "imageWidth": 80,
+    "imageHeight": 70,
+}
+SIDES = {"x": 20, "y": 23, "width": 20, "height": 22}
+CREATE_ML = [{"image": "0.jpg", "annotations": [{"label": "bolt", "coordinates": SIDES}]}]
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [("a.xml", CVAT), ("0.json", json.dumps(LABELME)), ("_annotations.createml.json", json.dumps(CREATE_ML))],
+)
+def test_formats_of_tools_label_the_images_beside_them(data_bucket: DataBucket, name: str, body: str) -> None:
+    [sha256] = images(data_bucket, 1)
+    outcome, _ = upload_all(data_bucket, f"{FOLDER}{name}", body.encode())
+    assert (outcome.kind, outcome.parts, outcome.broken_lines) == ("converted", 1, 0)
+    assert data_bucket.image(sha256).boxes == (Box("bolt", 10, 12, 20, 22),)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "words"),
+    [
+        ("000001.txt", b"Car 0 0 -1.5 1 2 30 40 1 1 3 0 1 46 -1.5\n", "KITTI"),
+        ("000001.txt", b"0 0.5 0.5 0.2 0.2\n", "YOLO"),
+        ("data.yaml", b"names: [a]\n", "labelloop import"),
+        ("a.xml", b"<annotation><filename>0.jpg</filename></annotation>", "voc"),
+        ("via.json", b'{"_via_img_metadata": {}, "_via_settings": {}}', "VIA"),
+        ("train.tfrecord", b"\0", "TFRecord"),
+        ("labels.mat", b"MATLAB", "MATLAB"),
+    ],
+)
+def test_annotations_that_are_not_read_are_rejected_by_their_names(
+    data_bucket: DataBucket, name: str, body: bytes, words: str
+) -> None:
+    assert data_bucket.upload(f"{FOLDER}{name}", body).reason == "unknown_format"
+    detail = data_bucket.reason(f"annotations/set/{name}")["detail"]
+    assert words in detail and "annotations." not in detail
+    assert data_bucket.keys("incoming/") == []
+
+
 def test_boxes_as_shares_need_the_images_size(data_bucket: DataBucket) -> None:
     [sha256] = images(data_bucket, 1)
     rows = "image,label,xmin,ymin,xmax,ymax,image_width,image_height\n0.jpg,bolt,0.125,0.2,0.5,0.6,80,70\n"

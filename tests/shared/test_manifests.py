@@ -152,7 +152,7 @@ def test_malformed_source_ref(source: Any) -> None:
 
 
 def test_no_label_attributes() -> None:
-    assert reason({"source-ref": "s3://bucket/a"}) == "no_label_attributes"
+    assert reason({"source-ref": "s3://bucket/a"}) == "unlabelled"
     assert reason({"source-ref": "s3://bucket/a", "sport": 1}) == "no_label_attributes"
     assert (
         reason({"source-ref": "s3://bucket/a", "sport-metadata": {"class-name": "x"}})
@@ -161,7 +161,7 @@ def test_no_label_attributes() -> None:
     assert reason({"source-ref": "s3://bucket/a", "sport": 1, "sport-metadata": 2}) == "no_label_attributes"
 
 
-@pytest.mark.parametrize("type", ["groundtruth/image-classification-multilabel", "", None, 3, ["x"]])
+@pytest.mark.parametrize("type", ["groundtruth/semantic-segmentation", "", None, 3, ["x"]])
 def test_unknown_types(type: Any) -> None:
     line = classification("cat")
     line["sport0-metadata"]["type"] = type

@@ -128,6 +128,8 @@ def _group(name: str) -> str:
 
 
 def _seen(path: Path) -> str:
+    if path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
+        return "it is an archive: unpack it"
     if tool := recognition.looks_like(path):
         return f"it looks like {tool}; {_READ} are read"
     with path.open("rb") as file:

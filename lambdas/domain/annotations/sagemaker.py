@@ -7,7 +7,8 @@ for datasets on disk.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import posixpath
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,14 @@ from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
 from lambdas.domain.annotations.writing import NoteHandler, check_writable, raise_note
 from lambdas.domain.shared import annotation as shared_annotation
-from lambdas.domain.shared import manifests
+from lambdas.domain.shared import label_attributes, manifests
 
+SUPERSEDED = "of boxes that a later labeling job has adjusted, the adjusted ones were taken"
+INPUT = (
+    "lines that name an image and no label, as the input of a labeling job does: the images are unlabelled"
+)
+WITHOUT_LABELS = frozenset(("unlabelled", "labeling_failed", "verified_as_wrong"))
+"""Reasons of lines whose images are to be labelled."""
 NAMED_AGAIN = "named by more lines than one: the first line was taken"
 WRITTEN_AT = "1970-01-01T00:00:00.000Z"
 """Manifests want a creation-date; the same dataset gives the same file whenever it is written."""
@@ -70,7 +77,12 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
                     line=line,
                 )
             except (AnnotationError, manifests.BrokenLineError) as error:
-                yield Problem(file, line, error.reason, error.detail, image)
+                if error.reason in WITHOUT_LABELS:
+                    image = yield from _without_labels(text, line, file, folder)
+                if error.reason == "unlabelled":
+                    notes.add(file, INPUT)
+                else:
+                    yield Problem(file, line, error.reason, error.detail, image)
             for broken in bad_boxes:
                 yield Problem(file, line, broken.reason, broken.detail, image)
     if not lines:
@@ -89,6 +101,8 @@ def _line(
     if not isinstance(entry, dict) or not isinstance(given := entry.get("source-ref"), str):
         return "", manifests.parse_line(text, line, bad_boxes=bad_boxes)
     image = image_references.clean(given, file, notes)
+    if label_attributes.superseded(entry):
+        notes.add(file, SUPERSEDED)
     if image.startswith("s3://"):
         return image, manifests.parse_line(text, line, bad_boxes=bad_boxes)
     # The limit on lines is of the line as it stands.
@@ -96,8 +110,25 @@ def _line(
         raise AnnotationError(
             "line_too_long", f"up to {manifests.MAX_LINE_CHARACTERS} characters a line are taken"
         )
-    entry["source-ref"] = _STAND_IN
+    # Its suffix may be that of what is no image.
+    entry["source-ref"] = _STAND_IN + posixpath.splitext(image)[1]
     return image, manifests.parse_line(manifests.entry_line(entry), line, bad_boxes=bad_boxes)
+
+
+def _without_labels(text: bytes, line: int, file: str, folder: Folder | None) -> Generator[Event, None, str]:
+    """Read the image of a line that has no labels for it, and return its name, empty if there is no such."""
+    try:
+        # What is to be noted about the name has been.
+        image = image_references.clean(
+            json.loads(text.decode("utf-8-sig"))["source-ref"], file, NoteCounter()
+        )
+        if folder:
+            image = folder.find(image, file)
+    except AnnotationError as error:
+        yield error.problem(file, line)
+        return ""
+    yield ImageAnnotation(image, None, file=file, line=line)
+    return image
 
 
 # Writing

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from lambdas.domain.annotations import recognition
 from lambdas.domain.catalogue.pending import PendingAnnotation
 from lambdas.domain.register import arrivals, conversion, matching, rejections
 from lambdas.domain.register.annotation_matching import Lines, Taken
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 MANIFESTS = (".manifest", ".jsonl")
-CONVERTED = (".json", ".csv", ".tsv")
+CONVERTED = (".json", ".csv", ".tsv", ".xml")
 SUFFIXES = MANIFESTS + CONVERTED
+_REFUSED = (".ndjson", ".txt", ".yaml", ".yml", ".names", ".data", ".zip", *recognition.SUFFIXES)
+"""Of files that are no images, and are refused as the annotations that they look like."""
 
 _CHUNK = 1024 * 1024
 _BATCH_LINES = 100
@@ -40,7 +43,7 @@ _BATCH_LINES = 100
 
 def is_annotation_file(key: str) -> bool:
     """Whether the key is that of an annotation file."""
-    return key.startswith(ANNOTATIONS) and key.lower().endswith(SUFFIXES)
+    return key.startswith(ANNOTATIONS) and key.lower().endswith(SUFFIXES + _REFUSED)
 
 
 def register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
@@ -52,7 +55,7 @@ def register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutp
     """
     try:
         conversion.check_bytes(arrival.size)
-        if arrival.key.lower().endswith(CONVERTED):
+        if not arrival.key.lower().endswith(MANIFESTS):
             return _convert(s3, arrival, opened)
         sha256, lines = _measure(opened)
     except UnusableFileError as error:

@@ -31,7 +31,7 @@ from lambdas.domain.shared.manifests import ALSO_ATTRIBUTE, LINE_ATTRIBUTE, Brok
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.annotations.types import ImageAnnotation, Problem
+    from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 
 PART_LINES = 1_000
 """What one invocation registers well within its timeout, at a few DynamoDB calls a line."""
@@ -156,13 +156,13 @@ def downloaded(arrival: Arrival, chunks: Iterable[bytes]) -> Iterator[tuple[Path
 
 
 def convert(path: Path, writer: Writer) -> None:
-    """Convert a COCO, CSV or manifest file into parts.
+    """Convert a file of any format that has all annotations in one file into parts.
 
     Raises:
         UnusableFileError: no line of it can be taken, because it is of none of these formats.
     """
     # Imported here, because most of a cold start's events need no reader.
-    from lambdas.domain.annotations import coco, tables, types  # noqa: PLC0415
+    from lambdas.domain.annotations import dataset, types  # noqa: PLC0415
     from lambdas.domain.annotations.format_detection import (  # noqa: PLC0415
         AmbiguousFormatError,
         UnknownFormatError,
@@ -172,7 +172,12 @@ def convert(path: Path, writer: Writer) -> None:
     try:
         format = detect_format(path).format
     except (UnknownFormatError, AmbiguousFormatError) as error:
-        raise UnusableFileError("unknown_format", str(error)) from error
+        detail = str(error).replace(path.name, PurePosixPath(writer.arrival.key).name)
+        raise UnusableFileError("unknown_format", detail) from error
+    reader = _read_table if format == "csv" else dataset.READERS.get(format)
+    if reader is None:
+        detail = f"of a dataset in the format {format}, which is more than this file: use `labelloop import`"
+        raise UnusableFileError("unknown_format", detail)
     if format == "manifest":
         with path.open("rb") as file:
             split_manifest(manifests.numbered_lines(iter(lambda: file.read(1024**2), b"")), writer)
@@ -180,7 +185,7 @@ def convert(path: Path, writer: Writer) -> None:
     now = clock.now()
     spool, names = path.with_suffix(".gz"), _BareNames()
     with gzip.open(spool, "wt", compresslevel=1, encoding="utf-8") as kept:
-        for event in (coco if format == "coco" else tables).read(path):
+        for event in reader(path, None):
             if isinstance(event, types.Problem):
                 writer.broken.add(BrokenLineError(event.line, event.reason, _detail(event)))
             elif isinstance(event, types.Note):
@@ -200,6 +205,12 @@ def convert(path: Path, writer: Writer) -> None:
                 writer.add(_line(_Entry.read(text), names, writer.arrival))
             except BrokenLineError as broken:
                 writer.broken.add(broken)
+
+
+def _read_table(path: Path, folder: None) -> Iterator[Event]:
+    from lambdas.domain.annotations import tables  # noqa: PLC0415 as above
+
+    return tables.read(path)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,15 @@ from lambdas.domain.shared.annotation import (
     clean_label,
 )
 from lambdas.domain.shared.errors import UnusableInputError
-
-CLASSIFICATION_TYPE = "groundtruth/image-classification"
-DETECTION_TYPE = "groundtruth/object-detection"
-
+from lambdas.domain.shared.label_attributes import (
+    CLASSIFICATION_TYPE,
+    DETECTION_TYPE,
+    METADATA,
+    MULTILABEL_TYPE,
+    LabelAttribute,
+    LabelAttributeError,
+    counting,
+)
 
 SPLIT_ATTRIBUTE = "labelloop-split"
 """TRAIN or TEST: the dataset type that the data's makers want the image in. Rekognition sees none of these
@@ -48,7 +53,14 @@ _MAX_LINE_BYTES = 4 * MAX_LINE_CHARACTERS
 _SOURCE_REF = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.+)", re.DOTALL)
 
 
-_METADATA = "-metadata"
+_NO_IMAGES = {
+    **dict.fromkeys(("json", "jsonl"), "as jobs for videos and point clouds do for a sequence of frames"),
+    **dict.fromkeys(("mp4", "mov", "avi", "webm", "mkv", "ogg"), "a video"),
+    **dict.fromkeys(("txt", "csv", "pdf"), "text"),
+    **dict.fromkeys(("pcd", "bin", "xyz"), "a point cloud"),
+}
+"""What jobs of Ground Truth label that are not about images, by the suffixes of their files:
+https://docs.aws.amazon.com/sagemaker/latest/dg/sms-supported-data-formats.html"""
 
 
 class BrokenLineError(UnusableInputError):
@@ -100,7 +112,7 @@ def parse_line(
         annotation, bad = _annotation(_json_object(text))
         if bad and (bad_boxes is None or not annotation.boxes):
             raise bad[0]
-    except _BrokenError as error:
+    except (_BrokenError, LabelAttributeError) as error:
         raise BrokenLineError(line_number, error.reason, error.detail) from error
     if bad_boxes is not None:
         bad_boxes += [BrokenLineError(line_number, error.reason, error.detail) for error in bad]
@@ -176,15 +188,15 @@ def _annotation(line: Mapping[str, Any]) -> tuple[Annotation, list[_BrokenError]
     """What the line says, and what is wrong with those of its boxes that cannot be used."""
     bucket, key = _source(line, "source-ref")
     more = _more(line, bucket)
-    attributes = _label_attributes(line)
-    types = {metadata["type"] for _, metadata in attributes}
-    if len(types) > 1:
+    attributes = _counting(line, key)
+    boxed = [attribute for attribute in attributes if attribute.type == DETECTION_TYPE]
+    if boxed and len(boxed) < len(attributes):
         raise _BrokenError(
             "mixed_kinds", "image-level labels and boxes for one image: put one of them on the line"
         )
-    if types == {CLASSIFICATION_TYPE}:
+    if not boxed:
         return Annotation(bucket, key, "classification", labels=_image_labels(attributes), **more), []
-    drawn = [box for value, metadata in attributes for box in _drawn(value, metadata)]
+    drawn = [box for attribute in boxed for box in _drawn(attribute.value, attribute.metadata)]
     size = _image_size(attributes)
     boxes, bad = _boxes(drawn, size)
     if len(boxes) > MAX_BOXES_PER_IMAGE:
@@ -196,11 +208,29 @@ def _annotation(line: Mapping[str, Any]) -> tuple[Annotation, list[_BrokenError]
 
 def _source(line: Mapping[str, Any], name: str) -> tuple[str, str]:
     if name not in line:
+        if isinstance(line.get("source"), str):
+            raise _BrokenError("not_an_image", "the line has text to label (source), and names no image")
         raise _BrokenError("no_source_ref", f'the line names no image: add "{name}": "s3://bucket/key"')
     match = _SOURCE_REF.fullmatch(line[name]) if isinstance(line[name], str) else None
     if not match or not _is_key(match[2]):
         raise _BrokenError("bad_source_ref", f"{name} has to read s3://bucket/key, not {line[name]!r}"[:300])
     return match[1], match[2]
+
+
+def _counting(line: Mapping[str, Any], key: str) -> list[LabelAttribute]:
+    """The label attributes that count. Raises also if it is plain that what has them is no image."""
+    suffix = key.rpartition(".")[2].lower()
+    error = None
+    if what := _NO_IMAGES.get(suffix):
+        error = _BrokenError("not_an_image", f"source-ref names a .{suffix} file, {what}, and no image")
+    try:
+        attributes = counting(line)
+    except LabelAttributeError as without:
+        # The type of another kind of job says it best.
+        raise (error if error and without.reason == "unlabelled" else without) from without
+    if error:
+        raise error
+    return attributes
 
 
 def _more(line: Mapping[str, Any], bucket: str) -> dict[str, Any]:
@@ -229,31 +259,33 @@ def _is_key(text: str) -> bool:
         return False
 
 
-def _label_attributes(line: Mapping[str, Any]) -> list[tuple[Any, Mapping[str, Any]]]:
-    """Value and metadata of each label attribute whose type Custom Labels knows."""
-    pairs = [(value, line.get(name + _METADATA)) for name, value in line.items()]
-    attributes: list[tuple[Any, Mapping[str, Any]]] = [
-        (value, metadata) for value, metadata in pairs if isinstance(metadata, dict)
-    ]
-    if not attributes:
-        raise _BrokenError(
-            "no_label_attributes", "no attribute with a second one of its name and -metadata beside it"
-        )
-    known = [pair for pair in attributes if pair[1].get("type") in (CLASSIFICATION_TYPE, DETECTION_TYPE)]
-    if not known:
-        types = ", ".join(sorted(repr(metadata.get("type")) for _, metadata in attributes))
-        expected = f"{CLASSIFICATION_TYPE} and {DETECTION_TYPE}"
-        raise _BrokenError("unknown_type", f"type {types}; Custom Labels takes {expected}"[:300])
-    return known
-
-
-def _image_labels(attributes: Sequence[tuple[Any, Mapping[str, Any]]]) -> tuple[str, ...]:
-    labels = sorted({_label(metadata.get("class-name")) for _, metadata in attributes})
+def _image_labels(attributes: Sequence[LabelAttribute]) -> tuple[str, ...]:
+    labels = sorted({label for attribute in attributes for label in _labels_of(attribute)})
     if len(labels) > MAX_LABELS_PER_IMAGE:
         raise _BrokenError(
             "too_many_labels", f"{len(labels)} labels; up to {MAX_LABELS_PER_IMAGE} on an image are taken"
         )
     return tuple(labels)
+
+
+def _labels_of(attribute: LabelAttribute) -> Iterator[str]:
+    """The image-level label of an attribute, or the labels of a job that takes several."""
+    if attribute.type != MULTILABEL_TYPE:
+        yield _label(attribute.metadata.get("class-name"))
+        return
+    names = attribute.metadata.get("class-map")
+    if not isinstance(attribute.value, list) or not isinstance(names, dict):
+        raise _BrokenError(
+            "bad_label", f"{attribute.name} has to be a list of class ids, with a class-map"[:300]
+        )
+    if not attribute.value:
+        raise _BrokenError("bad_label", f"{attribute.name} has no label"[:300])
+    for class_id in attribute.value:
+        if str(class_id) not in names:
+            raise _BrokenError(
+                "class_id_without_label", f"class id {class_id!r} is not in the class-map"[:300]
+            )
+        yield _label(names[str(class_id)])
 
 
 def _label(name: object) -> str:
@@ -324,8 +356,9 @@ def _pixels(annotation: Mapping[str, Any], name: str) -> float:
     return value
 
 
-def _image_size(attributes: Sequence[tuple[Any, Mapping[str, Any]]]) -> tuple[int, int] | None:
-    sizes = {_one_size(value["image_size"]) for value, _ in attributes if "image_size" in value}
+def _image_size(attributes: Sequence[LabelAttribute]) -> tuple[int, int] | None:
+    values = [attribute.value for attribute in attributes]
+    sizes = {_one_size(value["image_size"]) for value in values if "image_size" in value}
     if len(sizes) > 1:
         raise _BrokenError("bad_image_size", "the line's attributes give the image different sizes")
     return sizes.pop() if sizes else None
@@ -367,7 +400,7 @@ def classification_entry(bucket: str, key: str, labels: Sequence[str], changed_a
     entry: dict[str, Any] = {"source-ref": f"s3://{bucket}/{key}"}
     for index, label in enumerate(sorted(set(labels))):
         entry[f"label-{index}"] = 1
-        entry[f"label-{index}{_METADATA}"] = {
+        entry[f"label-{index}{METADATA}"] = {
             "confidence": 1,
             "class-name": label,
             "type": CLASSIFICATION_TYPE,
@@ -400,7 +433,7 @@ def detection_entry(
                 for box in boxes
             ],
         },
-        f"bounding-box{_METADATA}": {
+        f"bounding-box{METADATA}": {
             "objects": [{"confidence": 1} for _ in boxes],
             "class-map": {str(index): label for label, index in ids.items()},
             "type": DETECTION_TYPE,
