@@ -14,8 +14,8 @@ from benchmarks.embedded_stack import deployed
 from benchmarks.ingestion import KILOBYTES, files_of
 from cli.importing.command import import_into
 from cli.importing.journal import Journal
-from cli.importing.progress import Meter
 from cli.importing.sources import LocalSource
+from cli.progress import Meter
 from local import embedded
 from tests.fixtures.deployed_loop import Loop
 

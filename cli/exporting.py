@@ -17,8 +17,8 @@ from rich.console import Console
 
 from cli import formatting
 from cli.deployment import CONFIG, Deployment, s3_client
-from cli.importing.progress import Meter, meter
 from cli.output import CommandError
+from cli.progress import Meter, meter
 from cli.session import Session
 from lambdas.domain.annotations import coco, sagemaker, yolo
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox

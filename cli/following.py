@@ -62,7 +62,7 @@ class Phase:
 class Display(Protocol):
     """Something that shows how far a run is, again and again."""
 
-    def show(self, phases: Sequence[Phase], detail: str) -> None: ...
+    def show(self, phases: Sequence[Phase], detail: str, progress: RunProgress) -> None: ...
 
 
 class Execution:
@@ -163,16 +163,18 @@ class FollowedRun:
                 raise
             return []
 
-    def progress(self, phases: Sequence[Phase], runs: Iterable[Run]) -> RunProgress:
-        """How far it is after these phases, by what the runs on record took."""
-        training = bool(phases) and phases[-1].name == TRAINING and not self.ended
-        message = self.training_status() if training else ""
+    def progress(self, phases: Sequence[Phase], runs: Iterable[Run], status: str) -> RunProgress:
+        """How far it is after these phases, by what the runs on record took.
+
+        Args:
+            status: what Rekognition says of the version in training; empty while it does not train.
+        """
         moment = now()
         passed: dict[str, float] = {}
         for phase in phases:
             step = phase.name if phase.name in STEPS else PROMOTION
             passed[step] = passed.get(step, 0.0) + phase.seconds(moment)
-        return run_progress(list(passed.items()), message, runs)
+        return run_progress(list(passed.items()), status, runs)
 
     def training_status(self) -> str:
         """What Rekognition says of the version in training."""
@@ -184,6 +186,10 @@ class FollowedRun:
             self._deployment.rekognition, self._deployment.project_arn, name
         )
         return f"{name}: {version.message or version.status}" if version else name
+
+    def earlier_runs(self) -> list[Run]:
+        """The runs on record, by which it is estimated how long this takes."""
+        return self._deployment.loop_state.runs()
 
     def record(self) -> records.Run:
         """The run's record once it has ended; made from its execution if it could not write one."""
@@ -199,7 +205,12 @@ class FollowedPromotion:
     """A promotion or rollback that was started by hand."""
 
     def __init__(self, deployment: Deployment, arn: str) -> None:
+        self._deployment = deployment
         self.execution = Execution(deployment.stepfunctions, arn, PROMOTE_PHASES)
+
+    def earlier_runs(self) -> list[Run]:
+        """The runs on record, by which it is estimated how long this takes."""
+        return self._deployment.loop_state.runs()
 
     @property
     def ended(self) -> bool:
@@ -217,7 +228,7 @@ class FollowedPromotion:
                 raise
             return []
 
-    def progress(self, phases: Sequence[Phase], runs: Iterable[Run]) -> RunProgress:
+    def progress(self, phases: Sequence[Phase], runs: Iterable[Run], status: str = "") -> RunProgress:
         """How far it is after these phases, by what the runs on record took."""
         moment = now()
         return promotion_progress(sum(phase.seconds(moment) for phase in phases), runs)
@@ -248,15 +259,22 @@ def follow(
 ) -> list[Phase]:
     """Show an execution until it has ended: its phases."""
     detail, asked_at = "", 0.0
+    runs = followed.earlier_runs()
     while True:
         phases = followed.look()
-        training = bool(phases) and phases[-1].name == TRAINING and not followed.ended
-        if training and time.monotonic() - asked_at > DETAIL_SECONDS:
+        if not is_training(phases):
+            detail = ""
+        elif time.monotonic() - asked_at > DETAIL_SECONDS:
             detail, asked_at = followed.training_status(), time.monotonic()
-        display.show(phases, detail if training else "")
+        display.show(phases, detail, followed.progress(phases, runs, detail))
         if followed.ended:
             return phases
         time.sleep(POLL_SECONDS if poll_seconds is None else poll_seconds)
+
+
+def is_training(phases: Sequence[Phase]) -> bool:
+    """Whether it trains just now."""
+    return bool(phases) and phases[-1].name == TRAINING and phases[-1].ended is None
 
 
 def now() -> datetime:

@@ -14,6 +14,8 @@ from rich.text import Text
 
 from cli import formatting
 from cli.following import Display, Phase, now
+from cli.progress import bar
+from lambdas.domain.retrain.run_progress import RunProgress
 
 HEARTBEAT_SECONDS = 60.0
 """In a log, a phase that takes long is mentioned again after this time."""
@@ -38,11 +40,12 @@ class _Steps:
     def __init__(self, footer: Footer | None) -> None:
         self._phases: Sequence[Phase] = []
         self._detail = ""
+        self._progress = RunProgress()
         self._footer = footer
         self._spinner = Spinner("line", style="cyan")
 
-    def show(self, phases: Sequence[Phase], detail: str) -> None:
-        self._phases, self._detail = phases, detail
+    def show(self, phases: Sequence[Phase], detail: str, progress: RunProgress) -> None:
+        self._phases, self._detail, self._progress = phases, detail, progress
 
     def __rich__(self) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
@@ -61,7 +64,12 @@ class _Steps:
                 )
         if not self._phases:
             grid.add_row(self._spinner, "waiting for the first step", "", "")
-        return Group(grid, self._footer()) if self._footer else grid
+        parts: list[RenderableType] = [grid]
+        if any(not phase.ended for phase in self._phases):
+            parts.append(bar(self._progress.fraction, self._progress.seconds_left))
+        if self._footer:
+            parts.append(self._footer())
+        return Group(*parts)
 
 
 class Lines:
@@ -72,7 +80,7 @@ class Lines:
         self._shown = 0
         self._spoke = time.monotonic()
 
-    def show(self, phases: Sequence[Phase], detail: str) -> None:
+    def show(self, phases: Sequence[Phase], detail: str, progress: RunProgress) -> None:
         moment = now()
         ended = [phase for phase in phases if phase.ended]
         for phase in ended[self._shown :]:
@@ -80,9 +88,9 @@ class Lines:
         self._shown = len(ended)
         if len(phases) > len(ended) and time.monotonic() - self._spoke > HEARTBEAT_SECONDS:
             current = phases[-1]
-            self._say(
-                f"  {current.name}: {formatting.seconds(current.seconds(moment))} so far {detail}".rstrip()
-            )
+            so_far = f"{current.name}: {formatting.seconds(current.seconds(moment))} so far {detail}".rstrip()
+            left = formatting.progress(progress.fraction, progress.seconds_left, before="; all in all ")
+            self._say(f"  {so_far}{left}")
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)

@@ -148,22 +148,13 @@ def detect(session: Session, images: Sequence[str], out: Path | None, min_confid
 
     Example: labelloop detect photos/ 'more/**/*.png' --out seen
     """
-    from rich.progress import track
-
     from cli import detect as detection
+    from cli import progress
 
     deployment, console = session.deployment(), session.out.console
     chosen = detection.images(images)
-    answers = list(
-        track(
-            detection.ask_about(deployment, chosen, min_confidence=min_confidence, out=out),
-            "Asking the champion",
-            total=len(chosen),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-    )
+    asked = detection.ask_about(deployment, chosen, min_confidence=min_confidence, out=out)
+    answers = progress.counted(console, "Running the champion", asked, len(chosen))
     drawn = [answer for answer in answers if answer.drawn]
     session.print_result([answer.as_dict() for answer in answers], lambda: detection.show(console, answers))
     if drawn:

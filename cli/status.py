@@ -105,7 +105,7 @@ def _run(deployment: Deployment, runs: list[Run]) -> dict[str, Any] | None:
     if run is None:
         return None
     phases, now = run.look(), following.now()
-    progress = run.progress(phases, runs)
+    progress = run.progress(phases, runs, run.training_status() if following.is_training(phases) else "")
     return {
         "id": run.id,
         "started_by": run.execution.started_by,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+import click
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -20,10 +20,10 @@ from cli.importing import plan as planning
 from cli.importing import report, upload
 from cli.importing.journal import Journal
 from cli.importing.plan import Plan
-from cli.importing.progress import Meter, meter
 from cli.importing.sources import REQUESTS_AT_ONCE, BucketSource, LocalSource, Source
 from cli.importing.upload import Sent
 from cli.output import CommandError
+from cli.progress import Meter, meter
 from cli.session import INTERRUPTED, Session
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _are_labels(session: Session, plan: Plan) -> bool:
     """Ask whether folders that were not taken for labels are meant so; unasked they are not."""
     if session.out.as_json or not (sys.stdin.isatty() and session.out.console.is_terminal):
         return False
-    return typer.confirm(f"Is its folder the label of each image ({plan.doubt})?", default=False)
+    return click.confirm(f"Is its folder the label of each image ({plan.doubt})?", default=False)
 
 
 def import_into(
@@ -109,11 +109,11 @@ def import_into(
 
 
 def _make_plan(session: Session, source: Source, options: Options) -> Plan:
-    with session.out.console.status(f"Reading {source.where}") as status:
+    with meter(session.out.console, f"Reading {source.where}", None) as progress:
 
         def show_progress(done: int, total: int) -> None:
-            if done % 100 == 0:
-                status.update(f"Checking images: {done} of {total}")
+            progress.expect(total)
+            progress.advance()
 
         return planning.make(
             source,

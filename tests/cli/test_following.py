@@ -11,6 +11,7 @@ from rich.console import Console
 from cli import following, formatting, live
 from cli.deployment import Deployment
 from cli.following import Execution, FollowedRun, Phase
+from lambdas.domain.retrain.run_progress import RunProgress
 from lambdas.domain.shared import records
 from tests.fixtures.cli import BEGAN, EXECUTION, V1, Cli
 
@@ -88,6 +89,7 @@ def test_every_state_that_takes_time_has_a_phase() -> None:
         assert long == set(phases)
 
 
+HALF = RunProgress(0.5, 65.0)
 PHASES = [
     Phase("make the dataset snapshot", BEGAN, BEGAN + timedelta(seconds=2)),
     Phase(following.TRAINING, BEGAN + timedelta(seconds=2)),
@@ -98,7 +100,7 @@ def test_a_log_has_one_line_for_each_phase() -> None:
     written = io.StringIO()
     with live.display(Console(file=written)) as display:
         for _ in range(3):
-            display.show(PHASES, "v1: TRAINING_IN_PROGRESS")
+            display.show(PHASES, "v1: TRAINING_IN_PROGRESS", HALF)
     assert written.getvalue() == "  make the dataset snapshot: 2.0 s\n"
 
 
@@ -106,16 +108,22 @@ def test_a_log_mentions_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(live, "HEARTBEAT_SECONDS", -1.0)
     written = io.StringIO()
     with live.display(Console(file=written)) as display:
-        display.show(PHASES, "v1: TRAINING_IN_PROGRESS")
-    assert "so far v1: TRAINING_IN_PROGRESS" in written.getvalue()
+        display.show(PHASES, "v1: TRAINING_IN_PROGRESS", HALF)
+    assert "so far v1: TRAINING_IN_PROGRESS; all in all 50 %, about 65 s left" in written.getvalue()
 
 
 def test_a_terminal_shows_every_phase_and_the_footer() -> None:
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=120, highlight=False)
     with live.display(console, lambda: "12 detections") as display:
-        display.show(PHASES, "v1: TRAINING_IN_PROGRESS")
-    for expected in ("make the dataset snapshot", "train the model", "TRAINING_IN_PROGRESS", "12 detections"):
+        display.show(PHASES, "v1: TRAINING_IN_PROGRESS", HALF)
+    for expected in (
+        "make the dataset snapshot",
+        "train the model",
+        "TRAINING_IN_PROGRESS",
+        "50 %, about 65 s left",
+        "12 detections",
+    ):
         assert expected in written.getvalue()
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from cli.importing import progress
+from cli import progress
 
 
 def shown(terminal: bool, things: int, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -27,7 +27,8 @@ def shown(terminal: bool, things: int, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_log_has_a_line_now_and_then_and_one_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(False, 4, monkeypatch).splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith("Sending: 3 of 4, ") and lines[0].endswith("left") and "MB/s" in lines[0]
+    assert lines[0].startswith("Sending: 3 of 4, ") and "MB/s, 75 %, about" in lines[0]
+    assert lines[0].endswith("left")
     assert lines[1].startswith("Sending: 4 of 4, ") and "left" not in lines[1]
 
 
@@ -41,4 +42,23 @@ def test_a_terminal_has_a_bar_with_the_rate() -> None:
     with progress.meter(console, "Sending", 4) as meter:
         for _ in range(4):
             meter.advance(1_000_000)
-    assert "4/4" in out.getvalue() and "MB/s" in out.getvalue()
+    assert "4 of 4" in out.getvalue() and "MB/s" in out.getvalue() and "100 %" in out.getvalue()
+
+
+def test_a_number_that_is_known_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal in (False, True):
+        out = io.StringIO()
+        console = Console(file=out, force_terminal=terminal, width=120, highlight=False)
+        with progress.meter(console, "Reading", None) as meter:
+            assert meter.text() == ""
+            meter.advance()
+            assert meter.text().startswith("1, ")
+            meter.expect(4)
+            assert "1 of 4" in meter.text() and "25 %" in meter.text() and "left" in meter.text()
+
+
+def test_items_are_counted_while_they_come() -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120, highlight=False)
+    assert progress.counted(console, "Asking", iter("ab"), 2) == ["a", "b"]
+    assert "2 of 2" in out.getvalue()

@@ -46,6 +46,12 @@ def test_nothing_is_said_without_earlier_runs() -> None:
         assert run_progress([WAITED], "", runs) == promotion_progress(9, runs) == RunProgress()
 
 
+def test_the_first_training_is_known_by_the_service_alone() -> None:
+    passed = [WAITED, ("train the model", 90.0)]
+    assert run_progress(passed, "v1: The model is being trained: 30%", []) == RunProgress(0.3, 210.0)
+    assert run_progress(passed, "v1: TRAINING_IN_PROGRESS", []) == RunProgress()
+
+
 def test_a_promotion_by_hand_takes_as_long_as_those_of_runs() -> None:
     assert promotion_progress(75, RUNS) == RunProgress(0.25, 225.0)
     assert promotion_progress(400, RUNS) == RunProgress(0.99)

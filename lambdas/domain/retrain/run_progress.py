@@ -25,7 +25,7 @@ class RunProgress:
 
 
 def run_progress(passed: Sequence[tuple[str, float]], message: str, runs: Iterable[Run]) -> RunProgress:
-    """How far a run is.
+    """How far a run is. The first training is known by the service's percentage alone, if it names one.
 
     Args:
         passed: the steps so far (steps.STEPS), with their seconds, the one under way last.
@@ -34,12 +34,17 @@ def run_progress(passed: Sequence[tuple[str, float]], message: str, runs: Iterab
     """
     known = list(runs)
     usual = _usual_seconds(known)
-    if not passed or TRAINING not in usual:
+    if not passed:
         return RunProgress()
     step, seconds = passed[-1]
     left = max(0.0, usual.get(step, 0.0) - seconds)
     if step == TRAINING:
-        left = training_progress(seconds, message, known).seconds_left or 0.0
+        training = training_progress(seconds, message, known)
+        if TRAINING not in usual:
+            return RunProgress(training.fraction, training.seconds_left)
+        left = training.seconds_left or 0.0
+    elif TRAINING not in usual:
+        return RunProgress()
     left += sum(usual.get(name, 0.0) for name in list(STEPS)[list(STEPS).index(step) + 1 :])
     return _progress(sum(took for _, took in passed), left)
 
