@@ -17,11 +17,12 @@ HEAD_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """Size and orientation of a usable image.
+    """Format, size and orientation of a usable image.
 
     Width and height are in pixels of the upright image, as its EXIF orientation says.
     """
 
+    format: Format
     width: int
     height: int
     orientation: int = 1
@@ -94,4 +95,4 @@ def _header(data: bytes, format: Format) -> ImageInfo:
         raise _NoHeaderError from error
     if orientation in exif.QUARTER_TURNS:
         width, height = height, width
-    return ImageInfo(width, height, orientation)
+    return ImageInfo(format, width, height, orientation)

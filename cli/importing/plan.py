@@ -16,7 +16,7 @@ from cli.importing.sources import REQUESTS_AT_ONCE, BucketSource, File, Listing,
 from cli.output import CommandError
 from lambdas.domain.annotations import entries
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox, Note, Problem, in_pixels
-from lambdas.domain.images.files import TAIL_BYTES, UnusableImageError
+from lambdas.domain.images.files import TAIL_BYTES, Format, UnusableImageError
 from lambdas.domain.register.arrivals import ANNOTATIONS
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.manifests import BrokenLineError
@@ -37,6 +37,7 @@ class Item:
 
     image: str
     file: File
+    format: Format
     annotation: ImageAnnotation | None
 
 
@@ -119,7 +120,7 @@ def make(
         on_progress(number, len(names))
         if isinstance(info, Problem):
             plan.problems.append(info)
-        elif len(f"{ANNOTATIONS}{name}/{image}".encode()) > manifests.MAX_KEY_BYTES:
+        elif len(f"{ANNOTATIONS}{name}/{source.folder(image)}{image}".encode()) > manifests.MAX_KEY_BYTES:
             detail = f"S3 takes names of up to {manifests.MAX_KEY_BYTES} bytes: shorten it"
             plan.problems.append(Problem(image, 0, "name_too_long", detail, image=image))
         else:
@@ -179,13 +180,13 @@ def _checked(source: Source, images: Sequence[str]) -> Iterator[tuple[str, Image
 
 def _item(plan: Plan, image: str, file: File, annotation: ImageAnnotation | None, info: ImageInfo) -> Item:
     if annotation is None or annotation.kind is None:
-        return Item(image, file, None)
+        return Item(image, file, info.format, None)
     try:
-        return Item(image, file, _usable_part(plan, _fitted(plan, annotation, info)))
+        return Item(image, file, info.format, _usable_part(plan, _fitted(plan, annotation, info)))
     except BrokenLineError as error:
         detail = f"{error.detail}; the image is imported without labels"
         plan.problems.append(Problem(annotation.file, error.line, error.reason, detail, image=image))
-        return Item(image, file, None)
+        return Item(image, file, info.format, None)
 
 
 def _usable_part(plan: Plan, fitted: ImageAnnotation) -> ImageAnnotation:
@@ -292,7 +293,7 @@ def _contradictions_of(source: Source, items: Iterable[Item]) -> Iterator[Proble
         except UnreadableError:
             # It becomes a problem when it is sent.
             continue
-        other = before.setdefault(content or item.image, item)
+        other = before.setdefault(content, item)
         if item.annotation and _labels_and_boxes(other) != _labels_and_boxes(item):
             detail = (
                 f"{item.image} is the same image as {other.image}, with other labels: the last one sent"

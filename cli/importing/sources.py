@@ -64,6 +64,9 @@ class Listing:
         self.problems.append(Problem(name, 0, reason, detail, image=name))
 
 
+_REPLACED = "it was replaced meanwhile: import it again"
+
+
 class UnreadableError(RuntimeError):
     """A file of the dataset cannot be read; the message says why."""
 
@@ -90,11 +93,21 @@ class Source(Protocol):
     def tail(self, image: str, number: int) -> bytes | None:
         """The last bytes of an image; None where they cost as much as all. Raises UnreadableError."""
 
-    def send(self, image: str, s3: S3Client, bucket: str, key: str) -> str:
-        """Put an image into a bucket: a digest of its content. Raises UnreadableError."""
+    def identity(self, image: str) -> str:
+        """A digest of an image's content. Raises UnreadableError."""
 
-    def identity(self, image: str) -> str | None:
-        """The digest that `send` would return, if it is known without sending; else None."""
+    def send(self, image: str, identity: str, s3: S3Client, bucket: str, key: str) -> None:
+        """Put an image into a bucket. Raises UnreadableError, also if it no longer has this digest."""
+
+    @property
+    def has_hashes(self) -> bool:
+        """Whether the digests are SHA-256 hashes of the content."""
+
+    def folder(self, image: str) -> str:
+        """The folder, with its slash, that keeps an image apart from others that had its name.
+
+        Empty where annotations can name its content.
+        """
 
     def close(self) -> None:
         """Remove temporary files."""
@@ -141,13 +154,19 @@ class LocalSource:
     def tail(self, image: str, number: int) -> bytes | None:
         return self._read(image, -number, number)
 
-    def send(self, image: str, s3: S3Client, bucket: str, key: str) -> str:
-        body = self._read(image)
-        s3.put_object(Bucket=bucket, Key=key, Body=body)
-        return hashlib.sha256(body).hexdigest()
+    has_hashes = True
 
-    def identity(self, image: str) -> str | None:
+    def identity(self, image: str) -> str:
         return hashlib.sha256(self._read(image)).hexdigest()
+
+    def send(self, image: str, identity: str, s3: S3Client, bucket: str, key: str) -> None:
+        body = self._read(image)
+        if hashlib.sha256(body).hexdigest() != identity:
+            raise UnreadableError(_REPLACED)
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def folder(self, image: str) -> str:
+        return ""
 
     def close(self) -> None:
         pass
@@ -245,19 +264,29 @@ class BucketSource:
     def tail(self, image: str, number: int) -> bytes | None:
         return None
 
-    def send(self, image: str, s3: S3Client, bucket: str, key: str) -> str:
+    has_hashes = False
+
+    def identity(self, image: str) -> str:
+        return self._listing.images[image].modified
+
+    def send(self, image: str, identity: str, s3: S3Client, bucket: str, key: str) -> None:
         try:
             s3.copy_object(
-                CopySource={"Bucket": self._bucket, "Key": self._prefix + image}, Bucket=bucket, Key=key
+                CopySource={"Bucket": self._bucket, "Key": self._prefix + image},
+                CopySourceIfMatch=identity,
+                Bucket=bucket,
+                Key=key,
             )
         except ClientError as error:
+            if error.response["Error"]["Code"] == "PreconditionFailed":
+                raise UnreadableError(_REPLACED) from error
             if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
                 raise
             raise UnreadableError("it was deleted meanwhile") from error
-        return self._listing.images[image].modified
 
-    def identity(self, image: str) -> str | None:
-        return self._listing.images[image].modified
+    def folder(self, image: str) -> str:
+        # Its content is not at hand, but its ETag is another one for another content.
+        return hashlib.sha256(self.identity(image).encode()).hexdigest()[:12] + "/"
 
     def close(self) -> None:
         self._temporary.cleanup()

@@ -16,6 +16,7 @@ from cli.importing.plan import Item, Plan
 from cli.importing.sources import File, UnreadableError
 from lambdas.domain.annotations import entries
 from lambdas.domain.annotations.types import Problem
+from lambdas.domain.images import files as image_files
 from lambdas.domain.register import arrivals
 from lambdas.domain.register.conversion import PART_LINES
 from lambdas.domain.shared import manifests
@@ -52,7 +53,11 @@ def client() -> S3Client:
 def send(
     plan: Plan, s3: S3Client, bucket: str, journal: Journal, on_sent: OnSent = lambda item: None
 ) -> Sent:
-    """Send what the journal does not list: images, and a manifest after each PART_LINES of them.
+    """Send what the journal does not list: images, and a manifest before each PART_LINES of them.
+
+    A manifest comes first, so that nobody is asked about an image that is about to be labelled. It names
+    images by their content, or by keys that no other content has: so it labels the right ones, whatever else
+    is imported under these names.
 
     Whatever interrupts it (a KeyboardInterrupt, an error of S3), the journal lists all that was sent.
 
@@ -61,10 +66,13 @@ def send(
     """
     sender = _Sender(plan, s3, bucket, journal, on_sent)
     for number, items in enumerate(_batches(plan.labelled), start=1):
-        usable = sender.images(items, f"{arrivals.ANNOTATIONS}{plan.name}/")
-        sender.manifest(usable, number)
+        folder = f"{arrivals.ANNOTATIONS}{plan.name}/"
+        readable = sender.identify(items, folder)
+        sender.manifest(readable, number)
+        sender.images(readable)
     for items in _batches(plan.unlabelled):
-        sender.images(items, f"{arrivals.UNLABELED}{plan.name}/")
+        folder = f"{arrivals.UNLABELED}{plan.name}/"
+        sender.images(sender.identify(items, folder))
     return sender.sent
 
 
@@ -72,69 +80,101 @@ def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[start : start + PART_LINES] for start in range(0, len(items), PART_LINES))
 
 
+@dataclass(frozen=True)
+class _Readable:
+    """An image to send, with a digest of its content, and the key that it is sent to."""
+
+    item: Item
+    content: str
+    key: str
+
+
 class _Sender:
     def __init__(self, plan: Plan, s3: S3Client, bucket: str, journal: Journal, on_sent: OnSent) -> None:
         self.sent = Sent()
         self._plan, self._s3, self._bucket, self._journal, self._on_sent = plan, s3, bucket, journal, on_sent
 
-    def images(self, items: Sequence[Item], folder: str) -> list[Item]:
-        """Send the images of a batch. Returns those that are in the bucket after that."""
+    def identify(self, items: Sequence[Item], folder: str) -> list[_Readable]:
+        """Find out what content the images of a batch have: those that can be read, in their order."""
         with ThreadPoolExecutor(THREADS) as pool:
-            futures = {pool.submit(self._send, item, folder + item.image): item for item in items}
-            noted: set[Future[tuple[str, bool] | Problem]] = set()
-            try:
-                for future in as_completed(futures):
-                    noted.add(future)
-                    self._note(futures[future], folder, future.result())
-            finally:
-                pool.shutdown(cancel_futures=True)
-                for future in futures.keys() - noted:
-                    if not future.cancelled() and not future.exception():
-                        self._note(futures[future], folder, future.result())
-                self._journal.commit()
-        failed = {problem.image for problem in self.sent.problems}
-        return [item for item in items if item.image not in failed]
+            identified = list(pool.map(lambda item: self._identify(item, folder), items))
+        self.sent.problems += [each for each in identified if isinstance(each, Problem)]
+        return [each for each in identified if isinstance(each, _Readable)]
 
-    def manifest(self, items: Sequence[Item], number: int) -> None:
+    def manifest(self, images: Sequence[_Readable], number: int) -> None:
         """Send the labels of a batch, unless the same were sent before."""
-        if not items:
+        if not images:
             return
-        plan, began = self._plan, self._journal.began
-        folder = f"{arrivals.ANNOTATIONS}{plan.name}/"
         lines = [
-            manifests.entry_line(entries.entry(item.annotation, self._bucket, folder + item.image, began))
-            for item in items
-            if item.annotation
+            manifests.entry_line(
+                entries.entry(each.item.annotation, self._bucket, self._name(each), self._journal.began)
+            )
+            for each in images
+            if each.item.annotation
         ]
         body = "\n".join(lines).encode() + b"\n"
-        key, content = f"{folder}part-{number:05d}.manifest", hashlib.sha256(body).hexdigest()
+        key = f"{arrivals.ANNOTATIONS}{self._plan.name}/part-{number:05d}.manifest"
+        content = hashlib.sha256(body).hexdigest()
         if self._journal.content(key) != content:
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body)
             self._journal.note(key, File(len(body), ""), content)
             self._journal.commit()
             self.sent.manifests += 1
 
-    def _send(self, item: Item, key: str) -> tuple[str, bool] | Problem:
-        """Send an image if needed: a digest of its content, and whether it was sent now."""
-        before = self._journal.content(key)
-        if before and self._journal.has(key, item.file):
-            return before, False
-        try:
-            if before and before == self._plan.source.identity(item.image):
-                return before, False
-            return self._plan.source.send(item.image, self._s3, self._bucket, key), True
-        except UnreadableError as error:
-            return Problem(item.image, 0, "unreadable", str(error), image=item.image)
+    def images(self, images: Sequence[_Readable]) -> None:
+        """Send the images of a batch."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            futures = {pool.submit(self._send, image): image for image in images}
+            noted: set[Future[bool | Problem]] = set()
+            try:
+                for future in as_completed(futures):
+                    noted.add(future)
+                    self._note(futures[future], future.result())
+            finally:
+                pool.shutdown(cancel_futures=True)
+                for future in futures.keys() - noted:
+                    if not future.cancelled() and not future.exception():
+                        self._note(futures[future], future.result())
+                self._journal.commit()
 
-    def _note(self, item: Item, folder: str, result: tuple[str, bool] | Problem) -> None:
+    def _identify(self, item: Item, folder: str) -> _Readable | Problem:
+        source = self._plan.source
+        key = f"{folder}{source.folder(item.image)}{item.image}"
+        before = self._journal.content(key)
+        try:
+            known = before if before and self._journal.has(key, item.file) else None
+            return _Readable(item, known or source.identity(item.image), key)
+        except UnreadableError as error:
+            return _unreadable(item, error)
+
+    def _name(self, image: _Readable) -> str:
+        """What the manifest calls an image."""
+        if self._plan.source.has_hashes:
+            return image_files.registered_key(image.content, image.item.format)
+        return image.key
+
+    def _send(self, image: _Readable) -> bool | Problem:
+        """Send an image if needed: whether it was sent now."""
+        if self._journal.content(image.key) == image.content:
+            return False
+        try:
+            self._plan.source.send(image.item.image, image.content, self._s3, self._bucket, image.key)
+        except UnreadableError as error:
+            return _unreadable(image.item, error)
+        return True
+
+    def _note(self, image: _Readable, result: bool | Problem) -> None:
         if isinstance(result, Problem):
             self.sent.problems.append(result)
             return
-        content, sent = result
-        self._journal.note(folder + item.image, item.file, content)
-        if sent:
+        self._journal.note(image.key, image.item.file, image.content)
+        if result:
             self.sent.images += 1
-            self.sent.bytes += item.file.size
+            self.sent.bytes += image.item.file.size
         else:
             self.sent.sent_before += 1
-        self._on_sent(item)
+        self._on_sent(image.item)
+
+
+def _unreadable(item: Item, error: UnreadableError) -> Problem:
+    return Problem(item.image, 0, "unreadable", str(error), image=item.image)

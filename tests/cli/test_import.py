@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from cli.importing import command, journal, plan, report, upload
 from cli.importing.sources import File, LocalSource
 from lambdas.domain.annotations.format_detection import FORMATS
 from lambdas.domain.annotations.types import Problem
+from lambdas.domain.register import registration
 from tests.fixtures.cli import Cli, client_error
 from tests.fixtures.cli_datasets import (
     BUCKET,
@@ -26,6 +28,7 @@ from tests.fixtures.cli_datasets import (
     coco,
     keys,
     register_all,
+    uploads,
     write_coco,
     write_images,
 )
@@ -165,8 +168,12 @@ def test_the_split_is_kept_or_ignored(cli: Cli, tmp_path: Path) -> None:
     assert document["dataset_types"] == {}
     assert cli.json("import", str(tmp_path / "set"))["dataset_types"] == {"TEST": 1, "TRAIN": 2}
     body = cli.s3.get_object(Bucket=BUCKET, Key="incoming/annotations/set/part-00001.manifest")["Body"].read()
-    sides = {line["source-ref"][-5]: line["labelloop-split"] for line in map(json.loads, body.splitlines())}
-    assert sides == {"0": "TRAIN", "1": "TRAIN", "2": "TEST"}
+    lines = [json.loads(line) for line in body.splitlines()]
+    assert [line["labelloop-split"] for line in lines] == ["TEST", "TRAIN", "TRAIN"]
+    images = [tmp_path / "set" / name for name in ("test/cat/2.jpg", "train/cat/0.jpg", "train/dog/1.jpg")]
+    assert [line["source-ref"] for line in lines] == [
+        f"s3://{BUCKET}/images/{hashlib.sha256(image.read_bytes()).hexdigest()}.jpg" for image in images
+    ]
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -217,6 +224,70 @@ def test_corrected_labels_and_changed_images_are_sent(cli: Cli, tmp_path: Path) 
     assert "screw" in {box["label"] for box in catalogued(cli)["images/1.jpg"]["boxes"]}
 
 
+def test_pictures_that_are_replaced_are_labelled_again(cli: Cli, tmp_path: Path) -> None:
+    """Though their annotations are the same."""
+    folder = write_coco(tmp_path / "set", 3)
+    cli.json("import", str(folder))
+    register_all(cli)
+    write_images(folder, [f"images/{i}.jpg" for i in range(3)], first=50)
+    sent = cli.json("import", str(folder))["sent"]
+    assert (sent["images"], sent["sent_before"], sent["manifests"]) == (3, 0, 1)
+    register_all(cli)
+    images = [item for item in cli.catalogue.scan()["Items"] if str(item["id"]).startswith("image#")]
+    assert [image["status"] for image in images] == ["labelled"] * 6
+
+
+@pytest.mark.parametrize("backwards", [True, False])
+def test_two_imports_of_one_name_keep_their_labels(cli: Cli, tmp_path: Path, backwards: bool) -> None:
+    """None is registered before both are sent, so that they overwrite each other's names."""
+    for label, first in (("hen", 0), ("fox", 20)):
+        write_images(tmp_path / label / "valid", [f"{i}.jpg" for i in range(3)], first=first)
+        annotations = tmp_path / label / "valid" / "_annotations.coco.json"
+        annotations.write_text(json.dumps(coco([f"{i}.jpg" for i in range(3)], label=label)))
+        cli.json("import", str(tmp_path / label / "valid"), "--format", "coco")
+    for arrival in uploads(cli)[:: -1 if backwards else 1]:
+        registration.register_object(cli.s3, cli.catalogue, arrival)
+    images = [item for item in cli.catalogue.scan()["Items"] if str(item["id"]).startswith("image#")]
+    labels = {str(image["sha256"]): image["boxes"][0]["label"] for image in images}
+    for label in ("hen", "fox"):
+        for path in (tmp_path / label / "valid").glob("*.jpg"):
+            assert labels.pop(hashlib.sha256(path.read_bytes()).hexdigest()) == label
+    assert labels == {}
+
+
+def test_labels_are_sent_before_their_images(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that nobody is asked about an image whose label is on its way."""
+    written = puts(cli, monkeypatch)
+    monkeypatch.setattr(upload, "PART_LINES", 2)
+    write_coco(tmp_path / "set", 3)
+    cli.json("import", str(tmp_path / "set"))
+    assert [key.rpartition("/")[2][-8:] for key in written] in (
+        ["manifest", "0.jpg", "1.jpg", "manifest", "2.jpg"],
+        ["manifest", "1.jpg", "0.jpg", "manifest", "2.jpg"],
+    )
+
+
+def test_a_picture_that_is_replaced_while_it_is_sent(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_coco(tmp_path / "set", 2)
+    manifest = upload._Sender.manifest
+
+    def late(*arguments: Any) -> None:
+        manifest(*arguments)
+        (folder / "images" / "1.jpg").write_bytes(picture(77))
+
+    monkeypatch.setattr(upload._Sender, "manifest", late)
+    document = cli.json("import", str(folder))
+    assert (document["sent"]["images"], document["problems"]) == (1, {"unreadable": 1})
+    monkeypatch.setattr(upload._Sender, "manifest", manifest)
+    assert cli.json("import", str(folder))["sent"]["images"] == 1
+    register_all(cli)
+    assert {image["status"] for image in catalogued(cli).values()} == {"labelled"}
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), client_error("ExpiredToken", "expired", "PutObject")])
 def test_an_import_that_is_cut_off_goes_on_where_it_was(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -227,11 +298,11 @@ def test_an_import_that_is_cut_off_goes_on_where_it_was(
     real = LocalSource.send
     written: list[str] = []
 
-    def failing(source: LocalSource, image: str, *more: Any) -> str:
+    def failing(source: LocalSource, image: str, *more: Any) -> None:
         if len(written) == 6:
             raise error
         written.append(image)
-        return real(source, image, *more)
+        real(source, image, *more)
 
     with monkeypatch.context() as cut:
         cut.setattr(LocalSource, "send", failing)
@@ -242,7 +313,7 @@ def test_an_import_that_is_cut_off_goes_on_where_it_was(
     if isinstance(error, ClientError):
         assert "does not accept these credentials" in error_shown
     sent = cli.json("import", str(tmp_path / "set"))["sent"]
-    assert (sent["images"], sent["sent_before"], sent["manifests"]) == (4, 6, 2)
+    assert (sent["images"], sent["sent_before"], sent["manifests"]) == (4, 6, 1), "labels go first"
     register_all(cli)
     assert len(catalogued(cli)) == 10
 
@@ -294,7 +365,43 @@ def test_a_dataset_in_a_bucket_is_copied_there(
     assert written == ["incoming/annotations/one/part-00001.manifest"], "images are copied"
     assert cli.json("import", "s3://sources/sets/one/")["sent"]["sent_before"] == 4
     register_all(cli)
-    assert catalogued(cli)["images/0.jpg"]["status"] == "labelled"
+    labelled = [name for name, image in catalogued(cli).items() if image["status"] == "labelled"]
+    assert sorted(name.split("/", 1)[1] for name in labelled) == [f"images/{i}.jpg" for i in range(3)]
+
+
+def test_pictures_of_a_bucket_that_are_replaced_get_their_own_labels(cli: Cli, tmp_path: Path) -> None:
+    """Also where those before them are not registered yet: no two have one key."""
+    cli.s3.create_bucket(Bucket="sources")
+    for label, first in (("hen", 1), ("fox", 11)):
+        cli.s3.put_object(
+            Bucket="sources", Key="set/annotations.json", Body=json.dumps(coco(["0.jpg"], label=label))
+        )
+        cli.s3.put_object(Bucket="sources", Key="set/0.jpg", Body=picture(first, size=SIZE))
+        sent = cli.json("import", "s3://sources/set")["sent"]
+        assert (sent["images"], sent["manifests"]) == (1, 1)
+    register_all(cli)
+    labels = {name: image["boxes"][0]["label"] for name, image in catalogued(cli).items()}
+    assert (len(labels), sorted(labels.values())) == (2, ["fox", "hen"])
+
+
+def test_a_picture_of_a_bucket_that_is_replaced_while_it_is_sent(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.s3.create_bucket(Bucket="sources")
+    write_coco(tmp_path / "set", 1)
+    for name in ("annotations.json", "images/0.jpg"):
+        cli.s3.upload_file(str(tmp_path / "set" / name), "sources", f"set/{name}")
+    given: list[Any] = []
+
+    def refuse(**arguments: Any) -> None:
+        given.append(arguments)
+        raise client_error("PreconditionFailed", "the ETag differs", "CopyObject")
+
+    monkeypatch.setattr(upload, "client", lambda: cli.s3)
+    monkeypatch.setattr(cli.s3, "copy_object", refuse)
+    document = cli.json("import", "s3://sources/set")
+    etag = cli.s3.head_object(Bucket="sources", Key="set/images/0.jpg")["ETag"]
+    assert (document["problems"], given[0]["CopySourceIfMatch"]) == ({"unreadable": 1}, etag)
 
 
 def test_an_annotation_file_in_a_bucket_takes_the_images_that_it_names(cli: Cli, tmp_path: Path) -> None:

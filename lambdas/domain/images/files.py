@@ -69,11 +69,16 @@ class ImageFacts:
     @property
     def key(self) -> str:
         """Where a registered image lies in the data bucket; its content decides, not its old name."""
-        return f"images/{self.sha256}.{_EXTENSIONS[self.format]}"
+        return registered_key(self.sha256, self.format)
 
     @property
     def content_type(self) -> str:
         return _CONTENT_TYPES[self.format]
+
+
+def registered_key(sha256: str, format: Format) -> str:
+    """Where an image of this content lies in the data bucket once it is registered."""
+    return f"images/{sha256}.{_EXTENSIONS[format]}"
 
 
 def inspect(data: bytes) -> ImageFacts:
