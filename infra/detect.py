@@ -26,7 +26,7 @@ class Detect(Step):
             timeout=60,
             environment=self.loop_state.environment,
         )
-        self.loop_state.grant_read(handler)
+        self.loop_state.grant_get(handler)
         project.grant_detect(handler)
         self.data_bucket.grant_read_versions(handler, "detect/")
         self.data_bucket.grant_put(handler, "results/")

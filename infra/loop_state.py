@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -14,6 +15,9 @@ from constructs import Construct
 from infra.deployment import Deployment
 from infra.handler import Handler
 from infra.table import make_table
+
+_DELETED = ("LEASE", "INCIDENT")
+"""Kinds of items that are deleted in time."""
 
 
 class LoopState(Construct):
@@ -49,23 +53,29 @@ class LoopState(Construct):
         """Environment variables of functions that work with the loop's state."""
         return {"LOOP_STATE_TABLE": self.table.table_name, "TUNING_PARAMETER": self.tuning.parameter_name}
 
-    def grant_read(self, handler: Handler) -> None:
+    def grant_get(self, handler: Handler) -> None:
         """Allow to read the tuning, and single items of the loop's state."""
         handler.allow("ssm:GetParameter", on=[self.tuning.parameter_arn])
         handler.allow("dynamodb:GetItem", on=[self.table.table_arn])
 
-    def grant_read_write(self, handler: Handler) -> None:
-        """Allow to read the tuning, and to read and write the loop's state."""
-        handler.allow("ssm:GetParameter", on=[self.tuning.parameter_arn])
-        handler.allow(
-            "dynamodb:GetItem",
-            "dynamodb:PutItem",
-            "dynamodb:UpdateItem",
-            "dynamodb:DeleteItem",
-            "dynamodb:Query",
-            "dynamodb:ConditionCheckItem",
-            on=[self.table.table_arn],
-        )
+    def grant_read(self, handler: Handler) -> None:
+        """Allow to read the tuning and the loop's state."""
+        self.grant_get(handler)
+        handler.allow("dynamodb:Query", on=[self.table.table_arn])
+
+    def grant_write(self, handler: Handler, *kinds: str) -> None:
+        """Allow to write items of these kinds, and to make a write conditional on a lease.
+
+        https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+        """
+        self._allow(handler, kinds, "dynamodb:PutItem", "dynamodb:UpdateItem")
+        self._allow(handler, ["LEASE"], "dynamodb:ConditionCheckItem")
+        if deleted := [kind for kind in kinds if kind in _DELETED]:
+            self._allow(handler, deleted, "dynamodb:DeleteItem")
+
+    def _allow(self, handler: Handler, kinds: Sequence[str], *actions: str) -> None:
+        only = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": list(kinds)}}
+        handler.allow(*actions, on=[self.table.table_arn], when=only)
 
     def grant_notify(self, handler: Handler) -> None:
         """Allow to publish notifications to the topic and to the event bus."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constructs import Construct
 
 from infra.detect import Detect
@@ -31,33 +33,44 @@ class Promote(Step):
         super().__init__(scope, id, shared, environment)
         self._project, self._detect = project, detect
         handlers = {
-            "TakeLease": self._handler("TakeLease", "take_lease", "Lets one promotion at a time go on"),
+            "TakeLease": self._handler(
+                "TakeLease", "take_lease", "Lets one promotion at a time go on", writes=["LEASE"]
+            ),
             "Start": self._start(),
             "WatchStart": self._watching("WatchStart", "watch_start", "Looks whether a model runs"),
             "ShadowEvaluate": self._shadow_evaluate(),
-            "Switch": self._watching("Switch", "switch", "Makes a model version the champion"),
+            "Switch": self._watching(
+                "Switch", "switch", "Makes a model version the champion", writes=["CHAMPION", "VERSION"]
+            ),
             "StopOtherVersions": self._stop_other_versions(),
             "Finish": self._finish(),
         }
         self.workflow = Workflow(self, "Workflow", self.deployment, step="promote", handlers=handlers)
 
-    def _handler(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
-        return self.make_handler(id, f"lambdas.promote.{function}", description, timeout=timeout)
+    def _handler(
+        self, id: str, function: str, description: str, *, writes: Sequence[str] = (), timeout: int = 60
+    ) -> Handler:
+        entry = f"lambdas.promote.{function}"
+        return self.make_handler(id, entry, description, timeout=timeout, writes=writes)
 
-    def _watching(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
+    def _watching(
+        self, id: str, function: str, description: str, *, writes: Sequence[str] = (), timeout: int = 60
+    ) -> Handler:
         """A function that may see which model versions run."""
-        handler = self._handler(id, function, description, timeout)
+        handler = self._handler(id, function, description, writes=writes, timeout=timeout)
         self._project.grant_describe_versions(handler)
         return handler
 
     def _start(self) -> Handler:
-        handler = self._watching("Start", "start", "Starts a model version")
+        handler = self._watching("Start", "start", "Starts a model version", writes=["VERSION"])
         self._project.grant_start(handler)
         return handler
 
     def _shadow_evaluate(self) -> Handler:
         description = "Tests challenger and champion on the same images"
-        handler = self._watching("ShadowEvaluate", "shadow_evaluate", description, timeout=900)
+        handler = self._watching(
+            "ShadowEvaluate", "shadow_evaluate", description, writes=["VERSION"], timeout=900
+        )
         self._project.grant_detect(handler)
         self.data_bucket.grant_read(handler, "images/", "datasets/", "training/", "evaluations/")
         self.data_bucket.grant_put(handler, "evaluations/")
@@ -71,6 +84,8 @@ class Promote(Step):
         return handler
 
     def _finish(self) -> Handler:
-        handler = self._handler("Finish", "finish", "Records the verdict of a promotion")
+        handler = self._handler(
+            "Finish", "finish", "Records the verdict of a promotion", writes=["LEASE", "VERSION", "RUN"]
+        )
         self._detect.event_queue.grant_redrive(handler)
         return handler

@@ -32,6 +32,7 @@ class Register(Step):
                 "CATALOGUE_TABLE": self.catalogue.table_name,
                 "RETRAIN_MACHINE_ARN": self.deployment.state_machine_arn("retrain"),
             },
+            writes=["PROGRESS"],
         )
         self._set_storage()
         self._grant_catalogue()

@@ -31,7 +31,8 @@ class RekognitionProject(Construct):
             timeout=900,
             environment=loop_state.environment,
         )
-        loop_state.grant_read_write(handler)
+        loop_state.grant_get(handler)
+        loop_state.grant_write(handler, "LEASE")
         handler.allow("rekognition:CreateProject", on=[self._arn("*")], why=_CREATION_TIME)
         self.grant_describe_project(handler)
         self.grant_describe_versions(handler)

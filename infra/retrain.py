@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -49,7 +49,9 @@ class Retrain(Step):
         self._register, self._project, self._review = register, project, review
         handlers = {
             "WaitForBurst": self._wait_for_burst(),
-            "TakeLease": self._handler("TakeLease", "take_lease", "Lets one run at a time go on"),
+            "TakeLease": self._handler(
+                "TakeLease", "take_lease", "Lets one run at a time go on", writes=["LEASE", "RUN"]
+            ),
             "CountOpenReviews": self._count_open_reviews(),
             "Snapshot": self._snapshot(),
             "CheckData": self._check_data(),
@@ -81,6 +83,7 @@ class Retrain(Step):
         timeout: int = 60,
         memory: int = 512,
         environment: Mapping[str, str] | None = None,
+        writes: Sequence[str] = (),
     ) -> Handler:
         return self.make_handler(
             id,
@@ -89,6 +92,7 @@ class Retrain(Step):
             environment=environment,
             timeout=timeout,
             memory=memory,
+            writes=writes,
         )
 
     def _wait_for_burst(self) -> Handler:
@@ -115,6 +119,7 @@ class Retrain(Step):
             "Writes an immutable dataset snapshot",
             timeout=900,
             memory=SNAPSHOT_MEMORY_MB,
+            writes=["RUN"],
         )
         cfn = handler.function.node.default_child
         assert isinstance(cfn, lambda_.CfnFunction)  # noqa: S101
@@ -128,7 +133,9 @@ class Retrain(Step):
 
     def _check_data(self) -> Handler:
         description = "Makes the dataset report of a snapshot"
-        handler = self._handler("CheckData", "check_data", description, timeout=900, memory=1024)
+        handler = self._handler(
+            "CheckData", "check_data", description, timeout=900, memory=1024, writes=["RUN"]
+        )
         self._register.grant_query(handler)
         self.data_bucket.grant_read(handler, "datasets/", "images/")
         self.data_bucket.grant_put(handler, "datasets/")
@@ -136,14 +143,21 @@ class Retrain(Step):
 
     def _sync_datasets(self) -> Handler:
         description = "Brings the Rekognition datasets to a snapshot"
-        handler = self._handler("SyncDatasets", "sync_datasets", description, timeout=300)
+        handler = self._handler(
+            "SyncDatasets", "sync_datasets", description, timeout=300, writes=["RUN", "DATASET"]
+        )
         self._project.grant_describe_project(handler)
         self._project.grant_manage_datasets(handler)
         self.data_bucket.grant_read(handler, "datasets/", "images/")
         return handler
 
     def _train(self) -> Handler:
-        handler = self._handler("Train", "train", "Begins the training of a model version")
+        handler = self._handler(
+            "Train",
+            "train",
+            "Begins the training of a model version",
+            writes=["RUN", "VERSION", "COUNTER"],
+        )
         self._project.grant_describe_versions(handler)
         self._project.grant_train(handler)
         # Rekognition reads the images and writes the results with the permissions of its caller.
@@ -153,13 +167,15 @@ class Retrain(Step):
         return handler
 
     def _watch_training(self) -> Handler:
-        handler = self._handler("WatchTraining", "watch_training", "Looks how far a training is")
+        handler = self._handler(
+            "WatchTraining", "watch_training", "Looks how far a training is", writes=["VERSION"]
+        )
         self._project.grant_describe_versions(handler)
         return handler
 
     def _evaluate(self) -> Handler:
         description = "The evaluation gate: judges the training's own evaluation"
-        handler = self._handler("Evaluate", "evaluate", description, timeout=300)
+        handler = self._handler("Evaluate", "evaluate", description, timeout=300, writes=["RUN", "VERSION"])
         self._project.grant_describe_versions(handler)
         self.data_bucket.grant_read(handler, "training/", "datasets/")
         self.data_bucket.grant_list(handler)
@@ -171,6 +187,7 @@ class Retrain(Step):
             "report",
             "Completes a run's record and notifies",
             environment={"CONSOLE_ADDRESS": console_address},
+            writes=["LEASE", "RUN", "PROGRESS"],
         )
         self.loop_state.grant_notify(handler)
         self._register.grant_query(handler)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from constructs import Construct
@@ -55,11 +55,13 @@ class Step(Construct):
         environment: Mapping[str, str] | None = None,
         timeout: int = 60,
         memory: int = 512,
+        writes: Sequence[str] = (),
     ) -> Handler:
-        """Make a function of the step. It may read the tuning, and read and write the loop's state.
+        """Make a function of the step. It may read the tuning and the loop's state.
 
         Args:
             environment: variables of this function alone.
+            writes: kinds of items of the loop's state that it may write.
         """
         handler = Handler(
             self,
@@ -71,5 +73,7 @@ class Step(Construct):
             memory=memory,
             environment={**self.environment, **(environment or {})},
         )
-        self.loop_state.grant_read_write(handler)
+        self.loop_state.grant_read(handler)
+        if writes:
+            self.loop_state.grant_write(handler, *writes)
         return handler

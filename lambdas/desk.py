@@ -201,7 +201,7 @@ def _request_run() -> None:
 def _is_run_requested() -> bool:
     s = services()
     machine = variable("RETRAIN_MACHINE_ARN")
-    return requests.request_run_if_due(s.catalogue, s.loop_state, s.stepfunctions, machine, tuning())
+    return requests.request_next_run_if_due(s.catalogue, s.loop_state, s.stepfunctions, machine, tuning())
 
 
 run_requested = TtlCache(_is_run_requested, 10)

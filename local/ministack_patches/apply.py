@@ -8,6 +8,7 @@ import cryptography  # noqa: F401
 from local.ministack_patches import (
     cdn_origins,
     cloudfront_function_timeout,
+    dynamodb_leading_keys,
     iam_wildcards,
     index_queries,
     lambda_code,
@@ -23,6 +24,7 @@ from local.ministack_patches import (
 def apply_patches() -> None:
     """Put every patch on; to be called before the first request."""
     iam_wildcards.apply_patch()
+    dynamodb_leading_keys.apply_patch()
     refreshed_token_groups.apply_patch()
     refreshed_token_auth_time.apply_patch()
     sqs_batch_actions.apply_patch()

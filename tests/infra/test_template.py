@@ -106,6 +106,60 @@ def _variables(function: dict[str, Any]) -> dict[str, Any]:
     return variables
 
 
+WRITES = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
+INTERNET = ("lambdas.desk.", "lambdas.admin.", "lambdas.console.", "lambdas.console_site.", "lambdas.detect.")
+"""What people's requests and images from anywhere reach."""
+
+
+def kinds_written(template: Template) -> dict[str, set[str]]:
+    """Which items of the loop's state the role of each function may write, by the functions' entries."""
+    policies = of_type(template, "AWS::IAM::Policy").values()
+    written: dict[str, set[str]] = {}
+    for function in of_type(template, "AWS::Lambda::Function").values():
+        role = function["Properties"]["Role"]["Fn::GetAtt"][0]
+        own = [policy for policy in policies if {"Ref": role} in policy["Properties"]["Roles"]]
+        statements = [s for policy in own for s in policy["Properties"]["PolicyDocument"]["Statement"]]
+        entry = str(function["Properties"]["Handler"])
+        written[entry] = {kind for statement in statements for kind in _kinds(statement)}
+    return written
+
+
+def _kinds(statement: dict[str, Any]) -> list[str]:
+    """The kinds of items that a statement lets somebody write; * without a condition."""
+    actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+    if "LoopStateLoop" not in json.dumps(statement["Resource"]) or not {*actions} & {
+        *WRITES,
+        "dynamodb:*",
+        "*",
+    }:
+        return []
+    only = statement.get("Condition", {}).get("ForAllValues:StringEquals", {})
+    kinds: list[str] = only.get("dynamodb:LeadingKeys", ["*"])
+    return kinds
+
+
+def test_what_faces_the_internet_only_reads_the_loop_s_state(template: Template) -> None:
+    written = {entry: kinds for entry, kinds in kinds_written(template).items() if entry.startswith(INTERNET)}
+    assert len(written) == len(INTERNET)
+    assert not any(written.values())
+
+
+def test_every_function_writes_just_the_items_that_it_has_to(template: Template) -> None:
+    written = {entry: kinds for entry, kinds in kinds_written(template).items() if kinds}
+    assert not any("*" in kinds for kinds in written.values())
+    assert [entry for entry, kinds in written.items() if "CHAMPION" in kinds] == ["lambdas.promote.switch"]
+    assert not any(entry.startswith("lambdas.review.") for entry in written)
+    leases = {entry for entry, kinds in written.items() if "LEASE" in kinds}
+    assert leases == {
+        "lambdas.promote.take_lease",
+        "lambdas.promote.finish",
+        "lambdas.retrain.take_lease",
+        "lambdas.retrain.report",
+        "lambdas.sweep.handle",
+        "lambdas.rekognition_project.handle",
+    }
+
+
 def test_tables_are_on_demand_with_point_in_time_recovery(template: Template) -> None:
     for table in of_type(template, "AWS::DynamoDB::Table").values():
         assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"

@@ -15,7 +15,7 @@ from lambdas.domain.retrain import notification, requests, runs, waiting
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import Run, RunStep
+from lambdas.domain.shared.records import Progress, Run, RunStep
 from lambdas.domain.shared.scores import LabelScore, Verdict
 from lambdas.domain.shared.tuning import Tuning
 from tests.fixtures.deployment import CONSOLE, TOPIC, World
@@ -119,6 +119,16 @@ def test_any_number_of_requests_start_one_run(world: World) -> None:
     for _ in range(5):
         request(world)
     assert len(world.running("retrain")) == 1
+
+
+def test_who_may_only_read_requests_every_run_but_the_first(world: World) -> None:
+    world.images("cat", 5)
+    machine, tuning = world.machines["retrain"], Tuning(min_new_images=3)
+    asked: Any = (world.catalogue, world.loop_state, world.stepfunctions, machine, tuning)
+    assert not requests.request_next_run_if_due(*asked)
+    assert world.loop_state.known_progress() == Progress()
+    world.loop_state.progress()
+    assert requests.request_next_run_if_due(*asked)
 
 
 def test_images_without_labels_do_not_count(world: World) -> None:

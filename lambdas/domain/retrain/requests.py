@@ -21,7 +21,21 @@ def request_run_if_due(
     table: Table, loop_state: LoopState, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
 ) -> bool:
     """Start a run if enough images are new. Any number of requests for the same images start one run."""
-    progress = loop_state.progress()
+    return _request(table, loop_state.progress(), stepfunctions, machine_arn, tuning)
+
+
+def request_next_run_if_due(
+    table: Table, loop_state: LoopState, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
+) -> bool:
+    """Start a run if enough images are new, by reading the loop's state alone: the first one is requested by
+    registration or the sweeper."""
+    progress = loop_state.known_progress()
+    return bool(progress.ticket) and _request(table, progress, stepfunctions, machine_arn, tuning)
+
+
+def _request(
+    table: Table, progress: Progress, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
+) -> bool:
     if changes_missing(table, progress, tuning):
         return False
     try:

@@ -117,7 +117,7 @@ class LoopState:
     # Progress
 
     def progress(self) -> Progress:
-        """The progress, with a ticket for the next automatic run."""
+        """The progress, begun if it was not: with a ticket for the next automatic run."""
         progress = self.known_progress()
         if progress.ticket:
             return progress
@@ -125,7 +125,7 @@ class LoopState:
         return self.progress()
 
     def known_progress(self) -> Progress:
-        """The progress, without a ticket before the first run was asked for."""
+        """The progress, without a ticket before it was begun."""
         return records.read(Progress, self._get("PROGRESS", "retrain") or {})
 
     # Runs and model versions
