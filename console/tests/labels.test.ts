@@ -69,6 +69,14 @@ it('sends the members that the API knows, as it writes them', () => {
   expect(check.changeOf(typed)).toEqual({ colour: '#aabbcc', key: 'q', instruction: 'Every.', examples: [image(1), image(2)] })
 })
 
+it('sends what was changed alone, so that what others changed meanwhile stays', () => {
+  const typed = check.draftOf(cone)
+  expect(check.changedOf(typed, cone)).toEqual({})
+  expect(check.changedOf({ ...typed, instruction: ' Every cone. ' }, cone)).toEqual({ instruction: 'Every cone.' })
+  expect(check.changedOf({ ...typed, examples: '' }, cone)).toEqual({ examples: [] })
+  expect(check.changedOf(typed, null)).toEqual(check.changeOf(typed))
+})
+
 it('finds the images that the catalogue does not have', () => {
   expect(check.missingExamples([image(1), image(2)], cone)).toEqual([image(2)])
 })

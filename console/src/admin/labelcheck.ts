@@ -52,6 +52,17 @@ export function changeOf(draft: LabelDraft): Required<Omit<LabelChange, 'retired
   }
 }
 
+/** The request that changes a label, with what was changed in the form alone: what others changed meanwhile stays. */
+export function changedOf(draft: LabelDraft, before: Label | null): LabelChange {
+  const change = changeOf(draft)
+  if (!before) return change
+  const was: LabelChange = changeOf(draftOf(before))
+  const members = Object.entries(change).filter(
+    ([member, value]) => JSON.stringify(value) !== JSON.stringify(was[member as keyof LabelChange]),
+  )
+  return Object.fromEntries(members)
+}
+
 /** The problems of a draft, by member; `before` is the label that it changes, if any. */
 export function problemsOf(draft: LabelDraft, labels: Label[], before: Label | null): Problems {
   const others = labels.filter(({ label }) => label !== before?.label)

@@ -5,6 +5,7 @@ import { ApiError, putLabel, type Label } from '../api'
 import { problem } from '../runs/loaded'
 import { Button, Dialog, Field } from '../ui'
 import {
+  changedOf,
   changeOf,
   cleanName,
   draftOf,
@@ -47,7 +48,7 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
   }
   async function save() {
     const change = changeOf(draft)
-    const kept = await putLabel(before?.label ?? cleanName(draft.label), change)
+    const kept = await putLabel(before?.label ?? cleanName(draft.label), changedOf(draft, before))
     setBefore(kept)
     onKept(kept)
     const [missing] = missingExamples(change.examples, kept)

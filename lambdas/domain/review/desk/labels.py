@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
+from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import annotation
-from lambdas.domain.shared.dynamodb import query_pages
+from lambdas.domain.shared.dynamodb import cancellation_reasons, query_pages
 from lambdas.domain.shared.errors import ApiError
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ _KEYS = "123456789acdefghijklmopqrtvwxy"
 """Keys of the desk's own are left out: b, n, s, u, z."""
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ATTEMPTS = 8
+"""Of a change that meets others."""
 _MAX_SAMPLED = 500
 """Labelled images whose labels are offered where no model was trained yet."""
 
@@ -84,31 +89,88 @@ def usable(definitions: Iterable[LabelDefinition]) -> set[str]:
 
 
 def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefinition:
-    """Define a label, or define it anew.
+    """Define a label, or change its definition.
+
+    What others change at the same moment stays, too; of one member, the later change.
 
     Args:
         changes: by the names of LabelDefinition's members; what is not given stays as it was.
 
     Raises:
         InvalidLabelError: the definition cannot be kept.
+        ApiError: too many others change labels at this moment.
     """
     try:
         name = annotation.clean_label(label)
     except ValueError as error:
         raise InvalidLabelError("label", str(error)) from error
-    others = [definition for definition in _defined(table) if definition.label != name]
-    before = _get(table, name) or LabelDefinition(name, colour="")
     _check(changes)
-    members: dict[str, Any] = {**changes, "examples": tuple(changes.get("examples", before.examples))}
-    definition = replace(before, **members)
-    if definition.key and definition.key in {other.key for other in others}:
-        raise InvalidLabelError("key", f"the key {definition.key} is another label's")
-    if len(others) >= MAX_LABELS:
-        raise InvalidLabelError("label", f"there are {MAX_LABELS} labels already: a dataset takes no more")
-    table.table.put_item(
-        Item={**asdict(definition), "id": "labels", "part": name, "examples": list(definition.examples)}
-    )
-    return definition
+    for attempt in range(_ATTEMPTS):
+        defined = {definition.label: definition for definition in _defined(table)}
+        before = defined.pop(name, None)
+        if before and not changes:
+            return before
+        if changes.get("key") and changes["key"] in {other.key for other in defined.values()}:
+            raise InvalidLabelError("key", f"the key {changes['key']} is another label's")
+        if len(defined) >= MAX_LABELS:
+            raise InvalidLabelError(
+                "label", f"there are {MAX_LABELS} labels already: a dataset takes no more"
+            )
+        actions = [_written(table, name, before, changes), *_keys_moved(table, name, before, changes)]
+        try:
+            table.table.meta.client.transact_write_items(TransactItems=actions)  # pyrefly: ignore[bad-argument-type]
+        except ClientError as error:
+            cancellation_reasons(error)
+            # Somebody has changed this label, or taken the key, in between: looked at again.
+            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
+        else:
+            return _get(table, name) or LabelDefinition(name, colour="")
+    raise ApiError(409, "label_busy", "others change labels at this moment; try again in a few seconds")
+
+
+def _written(
+    table: ReviewTable, name: str, before: LabelDefinition | None, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The action that writes what changes, and of a new label everything."""
+    members = changes if before else {**asdict(LabelDefinition(name, colour="")), **changes}
+    condition = "attribute_not_exists(#key)"
+    values = {f":{m}": list(value) if isinstance(value, tuple) else value for m, value in members.items()}
+    if before:
+        # The key that it gives back is the one that it has.
+        condition, values[":before"] = "#key = :before", before.key
+    return {
+        "Update": {
+            **_at(table, "labels", name),
+            "UpdateExpression": "SET " + ", ".join(f"#{member} = :{member}" for member in members),
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#key": "key", **{f"#{member}": member for member in members}},
+            "ExpressionAttributeValues": values,
+        }
+    }
+
+
+def _keys_moved(
+    table: ReviewTable, name: str, before: LabelDefinition | None, changes: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """The actions that take a new key, which nobody may have, and give the old one back."""
+    old, new = before.key if before else "", changes.get("key", before.key if before else "")
+    if old == new:
+        return
+    for key, owner in ((new, name), (old, "")):
+        if key:
+            yield {
+                "Update": {
+                    **_at(table, "label_keys", key),
+                    "UpdateExpression": "SET #label = :owner",
+                    "ConditionExpression": "attribute_not_exists(#label) OR #label IN (:nobody, :mine)",
+                    "ExpressionAttributeNames": {"#label": "label"},
+                    "ExpressionAttributeValues": {":owner": owner, ":nobody": "", ":mine": name},
+                }
+            }
+
+
+def _at(table: ReviewTable, id: str, part: str) -> dict[str, Any]:
+    return {"TableName": table.table.name, "Key": {"id": id, "part": part}}
 
 
 def _check(changes: Mapping[str, Any]) -> None:
@@ -150,7 +212,9 @@ def _completed(definitions: list[LabelDefinition]) -> list[LabelDefinition]:
 
 
 def _defined(table: ReviewTable) -> Iterator[LabelDefinition]:
-    for page in query_pages(table.table, {"KeyConditionExpression": Key("id").eq("labels")}):
+    for page in query_pages(
+        table.table, {"KeyConditionExpression": Key("id").eq("labels"), "ConsistentRead": True}
+    ):
         yield from map(_definition, page["Items"])
 
 
