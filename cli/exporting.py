@@ -30,6 +30,7 @@ from lambdas.domain.register.arrivals import ANNOTATIONS, LABELED, UNLABELED
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import DATASET_TYPES, DatasetType
 from lambdas.domain.snapshot import snapshots
+from lambdas.domain.snapshot.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -135,6 +136,11 @@ def of_snapshot(deployment: Deployment, snapshot: str) -> Iterator[ExportedImage
             yield ExportedImage(image, dataset_type, names.name(known))
 
 
+def _entries(snapshot: Snapshot) -> int:
+    backgrounds = snapshot.train_backgrounds + snapshot.test_backgrounds
+    return snapshot.train_images + snapshot.test_images + backgrounds
+
+
 # Writing
 
 
@@ -218,7 +224,7 @@ def _chosen(deployment: Deployment, options: Options) -> tuple[Iterable[Exported
         raise CommandError(
             f"there is no snapshot {options.snapshot}: `labelloop versions VERSION` shows that of a version"
         ) from error
-    return of_snapshot(deployment, options.snapshot), made.train_images + made.test_images
+    return of_snapshot(deployment, options.snapshot), _entries(made)
 
 
 class _Downloads:

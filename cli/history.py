@@ -99,6 +99,9 @@ def _images(summary: SnapshotSummary | None) -> str:
     if summary is None:
         return ""
     text = f"{summary.train_images} to train with, {summary.test_images} to test with"
+    backgrounds = summary.train_backgrounds + summary.test_backgrounds
+    if backgrounds:
+        text += f"; {backgrounds} backgrounds, {summary.test_backgrounds} of them to test with"
     left_out = [f"{number} left out: {reason}" for reason, number in summary.left_out.items()]
     return escape("; ".join([f"{summary.kind}, {text}", *left_out]))
 

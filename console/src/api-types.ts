@@ -607,6 +607,8 @@ export interface components {
       manifest_bytes: {
         [key: string]: number;
       };
+      train_backgrounds: number;
+      test_backgrounds: number;
     };
     /**
      * Step

@@ -66,6 +66,18 @@ def test_a_small_sample_has_every_label(world: World) -> None:
     assert images == shadow.shadow_images(world.s3, BUCKET, "s", 6)
 
 
+def test_backgrounds_are_in_the_sample_and_what_is_seen_there_is_wrong(world: World) -> None:
+    for number in range(10):
+        world.image(f"boxed {number}", boxes=(Box("cat", 10, 10, 50, 50),))
+        world.image(f"empty {number}", boxes=())
+    images = sample(world, 3)
+    assert sorted(test.truth.labels for test in images) == [(), (), ("cat",)]
+    version = world.version("v1", "RUNNING")
+    world.fake.finds = lambda name, key: [label("cat", box=(0.1, 0.1, 0.5, 0.5))]
+    scores = shadow._scores(images, shadow.ask(world.fake.client, version.arn, images))
+    assert (scores.f1, scores.labels[0].precision) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
+
+
 def test_no_image_is_asked_about_twice(world: World) -> None:
     put_tests(world, *[("cat", "dog")] * 5, *[("dog",)] * 5)
     images = shadow.shadow_images(world.s3, BUCKET, "s", 100)

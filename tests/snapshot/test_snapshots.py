@@ -20,6 +20,7 @@ from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import snapshots, split
 from lambdas.domain.snapshot.assignment import Assignment, Images
 from lambdas.domain.snapshot.snapshots import Snapshot
+from local.engine.manifests import lines as manifest_lines
 from tests.fixtures.deployment import BUCKET, World
 
 SNAPSHOT = Snapshot(
@@ -324,15 +325,53 @@ def test_of_mixed_kinds_the_more_frequent_is_trained_on(boxed: int, kind: str, w
     assert set(made.test_labels) == ({"cat", "dog"} if kind == "detection" else {"cat"})
 
 
-def test_images_with_nothing_on_them_are_left_out_and_counted(world: World) -> None:
-    for number in range(4):
+def test_images_with_nothing_on_them_are_backgrounds_of_both_datasets(world: World) -> None:
+    for number in range(10):
         world.image(f"boxed {number}", boxes=(box("cat"),))
-    backgrounds = [world.image(f"empty {number}", boxes=()) for number in range(3)]
+    backgrounds = [world.image(f"empty {number}", boxes=()) for number in range(10)]
     made = make(world)
+    assert (made.train_images, made.test_images) == (8, 2)
+    assert (made.train_backgrounds, made.test_backgrounds) == (8, 2)
+    assert (made.train_labels, made.test_labels, made.left_out) == ({"cat": 8}, {"cat": 2}, {})
+    assert set(backgrounds) <= set(world.splits())
+    assert made.summary().test_backgrounds == 2
+    assert snapshots.read(world.s3, BUCKET, made.id) == made
+    assert make(world).id == made.id
+
+
+def test_a_background_s_entry_is_the_documented_one_that_the_engine_takes_and_does_not_learn_from(
+    world: World,
+) -> None:
+    world.image("boxed", boxes=(box("cat"),))
+    name = world.image("empty", boxes=())
+    made = make(world)
+    (line,) = [line for line in snapshots.entries(world.s3, BUCKET, made.id, "TRAIN") if name in line]
+    entry = json.loads(line)
+    assert entry["bounding-box"] == {
+        "image_size": [{"width": 100, "height": 100, "depth": 3}],
+        "annotations": [],
+    }
+    metadata = entry["bounding-box-metadata"]
+    assert (metadata["objects"], metadata["class-map"]) == ([], {})
+    assert (metadata["type"], metadata["human-annotated"]) == ("groundtruth/object-detection", "yes")
+    read = manifest_lines.parse(line)
+    assert (read.errors, manifest_lines.is_ignored(read, "detection")) == ((), True)
+    codes = [warning["code"] for warning in read.annotated["warnings"]]
+    assert codes == ["WARNING_NO_ANNOTATIONS"]
+
+
+def test_a_classification_has_no_use_for_images_with_nothing_on_them(world: World) -> None:
+    world.images("cat", 4)
+    for number in range(9):
+        world.image(f"empty {number}", boxes=())
+    for number in range(2):
+        world.image(f"no label fits {number}")
+    made = make(world)
+    assert made.kind == "classification", "nobody knows what to draw boxes around"
     assert (made.train_images, made.test_images) == (3, 1)
-    assert made.left_out == {"nothing on the image": 3}
-    assert not set(backgrounds) & set(world.splits())
-    assert make(world).left_out == made.left_out
+    assert (made.train_backgrounds, made.test_backgrounds) == (0, 0)
+    assert made.left_out == {"nothing on the image": 11}
+    assert len(world.splits()) == 4
 
 
 def test_boxes_are_in_the_manifest_in_pixels(world: World) -> None:
@@ -374,10 +413,29 @@ def test_why_a_training_would_be_wasted(changes: dict[str, Any], reason: str) ->
 
 
 def test_a_snapshot_is_trained_once(world: World) -> None:
-    assert not snapshots.is_trained(world.loop_state, SNAPSHOT)
+    assert not why_trained(world, SNAPSHOT)
     world.version("v1", snapshot="other", state="champion")
     for number, state in enumerate(("failed", "training", "trained", "challenger")):
         world.version(f"unjudged-{number}", snapshot="s", state=state)
-    assert not snapshots.is_trained(world.loop_state, SNAPSHOT)
+    assert not why_trained(world, SNAPSHOT)
     world.version("v3", snapshot="s", state="rejected")
-    assert snapshots.is_trained(world.loop_state, SNAPSHOT)
+    assert why_trained(world, SNAPSHOT) == "nothing has changed since snapshot s was trained"
+
+
+def why_trained(world: World, snapshot: Snapshot) -> str:
+    return snapshots.why_trained(world.s3, BUCKET, world.loop_state, snapshot)
+
+
+def test_new_backgrounds_alone_are_not_worth_a_training(world: World) -> None:
+    for number in range(4):
+        world.image(f"boxed {number}", boxes=(box("cat"),))
+    first = make(world)
+    world.version("v1", snapshot=first.id, state="champion")
+    world.image("empty", boxes=())
+    second = make(world)
+    assert second.id != first.id
+    assert why_trained(world, second).startswith(
+        f"only images with nothing on them have changed since snapshot {first.id} was trained"
+    )
+    world.image("boxed, too", boxes=(box("cat"),))
+    assert not why_trained(world, make(world))

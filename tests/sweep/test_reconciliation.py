@@ -18,7 +18,7 @@ from lambdas.domain.snapshot import snapshots
 from lambdas.domain.sweep import differences
 from lambdas.domain.sweep.models import ChampionDownError
 from lambdas.services import services
-from tests.fixtures.deployment import PROJECT, World, context
+from tests.fixtures.deployment import BUCKET, PROJECT, World, context
 from tests.fixtures.sweeping import Swept, sweep
 
 
@@ -74,7 +74,8 @@ def test_images_of_a_run_that_was_stopped_in_its_training_are_evaluated_by_the_n
     retrain.train({"run": arn, "snapshot": made["id"]}, context())
     world.end_execution(arn)
     handle()
-    assert not snapshots.is_trained(world.loop_state, snapshots.read(world.s3, "labelloop-data", made["id"]))
+    taken = snapshots.read(world.s3, BUCKET, made["id"])
+    assert not snapshots.why_trained(world.s3, BUCKET, world.loop_state, taken)
     world.image("one more", "cat")
     assert requests.request_run_if_due(
         world.catalogue, world.loop_state, world.stepfunctions, world.machines["retrain"], services().tuning()

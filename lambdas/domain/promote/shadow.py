@@ -25,6 +25,7 @@ from lambdas.domain.shared.scores import Scores, Verdict
 from lambdas.domain.shared.state import FencedState, LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import files as snapshot_files
+from lambdas.domain.snapshot.split import BACKGROUND
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -41,6 +42,11 @@ class ShadowImage:
     bucket: str
     key: str
     truth: GroundTruth
+
+    @property
+    def strata(self) -> tuple[str, ...]:
+        """Its labels; backgrounds, which have none, are sampled as if they had one of their own."""
+        return self.truth.labels or (BACKGROUND,)
 
 
 def evaluate_challenger(
@@ -82,7 +88,8 @@ def evaluate_challenger(
 
 
 def shadow_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> list[ShadowImage]:
-    """Up to `count` images of a snapshot's test dataset, every label among them as far as that goes.
+    """Up to `count` images of a snapshot's test dataset, every label and backgrounds among them as far as
+    that goes.
 
     The manifest is in the order of content hashes, which is as good as shuffled and always the same.
     """
@@ -207,9 +214,9 @@ def _first_of_each_label(images: Iterable[ShadowImage], count: int) -> list[Shad
     kept: Counter[str] = Counter()
     first = []
     for image in images:
-        if any(kept[label] < count for label in image.truth.labels):
+        if any(kept[label] < count for label in image.strata):
             first.append(image)
-            kept.update(image.truth.labels)
+            kept.update(image.strata)
     return first
 
 
@@ -220,11 +227,11 @@ def _spread(images: list[ShadowImage], count: int) -> list[ShadowImage]:
     seen: Counter[str] = Counter()
     chosen: list[ShadowImage] = []
     while waiting and len(chosen) < count:
-        left = {label for image in waiting for label in image.truth.labels}
+        left = {label for image in waiting for label in image.strata}
         rarest = min(left, key=lambda label: (seen[label], label))
-        image = next(image for image in waiting if rarest in image.truth.labels)
+        image = next(image for image in waiting if rarest in image.strata)
         waiting.remove(image)
-        seen.update(image.truth.labels)
+        seen.update(image.strata)
         chosen.append(image)
     return chosen
 

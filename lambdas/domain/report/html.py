@@ -106,10 +106,12 @@ class _Total:
 
 def _totals(statistics: Statistics) -> list[_Total]:
     totals = [
-        _Total("Images to train with", statistics.images["TRAIN"]),
-        _Total("Images to test with", statistics.images["TEST"]),
+        _Total("Images to train with", statistics.with_objects("TRAIN")),
+        _Total("Images to test with", statistics.with_objects("TEST")),
         _Total("Labels", len(statistics.labels)),
     ]
+    if backgrounds := sum(statistics.backgrounds.values()):
+        totals.append(_Total("Backgrounds", backgrounds, f"{statistics.backgrounds['TEST']} to test with"))
     if statistics.boxes:
         each = statistics.boxes / max(statistics.kinds["detection"], 1)
         totals.append(_Total("Boxes", statistics.boxes, f"{each:.1f} an image"))

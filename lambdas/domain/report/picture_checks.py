@@ -72,7 +72,8 @@ class PictureChecks:
                 f"{counted(self._backgrounds.images, 'image')} with nothing on it"
                 if self._backgrounds.images == 1
                 else f"{counted(self._backgrounds.images, 'image')} with nothing on them",
-                "Custom Labels ignores lines without annotations: they neither teach nor test.",
+                "Custom Labels takes them and does not learn from them. The shadow gate sends those of TEST"
+                " to challenger and champion, and what these find there counts as wrong.",
                 "Nothing has to be done. If the model finds things on empty images, show it the scene with"
                 " another thing on it, and a label for that.",
                 self._backgrounds.images,

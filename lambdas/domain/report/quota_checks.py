@@ -88,7 +88,7 @@ class RefusedImages:
 
 def findings(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
     """The findings for which the training of this dataset fails or is wasted."""
-    empty = [dataset_type for dataset_type in DATASET_TYPES if not statistics.images[dataset_type]]
+    empty = [dataset_type for dataset_type in DATASET_TYPES if not statistics.with_objects(dataset_type)]
     if empty:
         yield _empty(empty)
         return
@@ -97,7 +97,7 @@ def findings(statistics: Statistics, limits: Limits) -> Iterator[Finding]:
     yield from _refused_share(statistics, limits)
     if len([kind for kind, images in statistics.kinds.items() if images]) > 1:
         yield _mixed(statistics)
-    if statistics.images["TRAIN"] < limits.advised_train_images:
+    if statistics.with_objects("TRAIN") < limits.advised_train_images:
         yield _few_images(statistics, limits)
 
 
@@ -225,7 +225,7 @@ def _mixed(statistics: Statistics) -> Finding:
 
 
 def _few_images(statistics: Statistics, limits: Limits) -> Finding:
-    images = statistics.images["TRAIN"]
+    images = statistics.with_objects("TRAIN")
     return Finding(
         "few_images",
         "warning",

@@ -149,6 +149,10 @@ class Statistics:
             tally = self.labels[name] = LabelTally()
         return tally
 
+    def with_objects(self, dataset_type: DatasetType) -> int:
+        """Images that are not backgrounds: Custom Labels learns from these alone."""
+        return self.images[dataset_type] - self.backgrounds[dataset_type]
+
     @property
     def total(self) -> int:
         return sum(self.images.values())

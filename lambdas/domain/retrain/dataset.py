@@ -39,8 +39,8 @@ def take_snapshot(
     reason = ""
     if not snapshot.train_images + snapshot.test_images:
         reason = "no image has a label yet"
-    elif not force and snapshots.is_trained(loop_state, snapshot):
-        reason = f"nothing has changed since snapshot {snapshot.id} was trained"
+    elif not force:
+        reason = snapshots.why_trained(s3, bucket, loop_state, snapshot)
     run = Run(run_id, cutoff=snapshot.cutoff, snapshot=snapshot.id, images=snapshot.summary())
     loop_state.update_run(run)
     return TakenSnapshot(snapshot.id, reason)

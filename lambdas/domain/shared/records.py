@@ -44,6 +44,9 @@ class SnapshotSummary:
     crossing_groups: int = 0
     not_as_requested: int = 0
     manifest_bytes: Mapping[str, int] = field(default_factory=dict)
+    train_backgrounds: int = 0
+    """Images with nothing on them, which are not among train_images."""
+    test_backgrounds: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from lambdas.domain.catalogue.split_ledger import BUCKETS, AssignedImage, Ledger
 from lambdas.domain.shared.annotation import DATASET_TYPES, DatasetType
 from lambdas.domain.snapshot import near_duplicates
 from lambdas.domain.snapshot.near_duplicates import Groups
-from lambdas.domain.snapshot.split import Split, Unit
+from lambdas.domain.snapshot.split import BACKGROUND, Split, Unit
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -38,6 +38,8 @@ class Images:
         self._labels = array("L")
         self._label_sets: dict[tuple[str, ...], int] = {}
         self._requested = bytearray()
+        self.backgrounds = 0
+        """How many have nothing on them."""
 
     def __len__(self) -> int:
         return len(self._requested)
@@ -46,7 +48,9 @@ class Images:
         self._sha256 += bytes.fromhex(row.sha256)
         # A hash of 0 is that of a flat picture, which is nobody's near-duplicate.
         self.perceptual.append(int(row.perceptual_hash or "0", 16))
-        self._labels.append(self._label_sets.setdefault(row.labels, len(self._label_sets)))
+        labels = row.labels or (BACKGROUND,)
+        self._labels.append(self._label_sets.setdefault(labels, len(self._label_sets)))
+        self.backgrounds += not row.labels
         self._requested.append(_CODES[row.requested_dataset_type])
 
     def sha256(self, index: int) -> str:

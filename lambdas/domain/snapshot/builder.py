@@ -9,24 +9,31 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue.snapshot_rows import Row
 from lambdas.domain.catalogue.split_ledger import Ledger
 from lambdas.domain.shared.annotation import DATASET_TYPES, DatasetType, Kind
 from lambdas.domain.snapshot.assignment import Assignment, Images
+from lambdas.domain.snapshot.split import BACKGROUND
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 KINDS: tuple[Kind, Kind] = ("detection", "classification")
 
 
 @dataclass(frozen=True)
 class Written:
-    """What the manifests hold: their content's hash, images and bytes by dataset type."""
+    """What the manifests hold: images and bytes by dataset type, and hashes of the content."""
 
     content: str
+    with_objects: str
+    """Of the entries with something on the image, which are those that Custom Labels learns from."""
     images: Counter[DatasetType]
     bytes: Counter[DatasetType]
 
@@ -37,15 +44,18 @@ class SnapshotBuilder:
     def __init__(self, folder: Path, bucket: str, cutoff: str) -> None:
         self._folder, self._bucket, self._cutoff = folder, bucket, cutoff
         self._images = {kind: Images() for kind in KINDS}
-        self._backgrounds = 0
+        self._without_label = 0
+        """Images of which somebody said that none of the image-level labels fits."""
 
     @property
     def kind(self) -> Kind:
-        """The kind of the snapshot: that of more images."""
-        return max(KINDS, key=lambda kind: len(self._images[kind]))
+        """The kind of the snapshot: that of more images with something on them."""
+        return max(KINDS, key=self._with_objects)
 
     def collect(self, rows: Iterable[Row]) -> None:
-        """Take over all that was labelled before the cutoff and has something on it.
+        """Take over all that was labelled before the cutoff.
+
+        A detection's images with nothing on them are backgrounds; a classification has no use for them.
 
         Args:
             rows: in the order of their hashes.
@@ -55,8 +65,8 @@ class SnapshotBuilder:
             for row in rows:
                 if row.changed_at > self._cutoff:
                     continue
-                if not row.labels:
-                    self._backgrounds += 1
+                if not row.labels and row.kind == "classification":
+                    self._without_label += 1
                     continue
                 self._images[row.kind].add(row)
                 files[row.kind].write(row.manifest_line(self._bucket) + _image_line(row))
@@ -70,6 +80,12 @@ class SnapshotBuilder:
         images: Counter[DatasetType] = Counter()
         sizes: Counter[DatasetType] = Counter()
         digests = {dataset_type: hashlib.sha256() for dataset_type in DATASET_TYPES}
+        with_objects = {dataset_type: hashlib.sha256() for dataset_type in DATASET_TYPES}
+        backgrounds = {
+            number
+            for number, labels in enumerate(self._images[self.kind].label_sets())
+            if labels == (BACKGROUND,)
+        }
         with ExitStack() as stack:
             lines = stack.enter_context(self._collected(self.kind).open())
             manifests = {
@@ -86,11 +102,12 @@ class SnapshotBuilder:
                 manifests[dataset_type].write(entry)
                 encoded = entry.encode()
                 digests[dataset_type].update(encoded)
+                if self._images[self.kind].label_set(index) not in backgrounds:
+                    with_objects[dataset_type].update(encoded)
                 sizes[dataset_type] += len(encoded)
                 beside[dataset_type].write(_with_group(image, assignment.group(index)))
                 images[dataset_type] += 1
-        content = hashlib.sha256(b"".join(digests[dataset_type].digest() for dataset_type in DATASET_TYPES))
-        return Written(content.hexdigest(), images, sizes)
+        return Written(_both(digests), _both(with_objects), images, sizes)
 
     def manifest(self, dataset_type: DatasetType) -> Path:
         """Where the manifest of this dataset is written."""
@@ -102,15 +119,25 @@ class SnapshotBuilder:
 
     def left_out(self) -> dict[str, int]:
         """Labelled images that are not in it, by reason."""
-        others = sum(len(images) for kind, images in self._images.items() if kind != self.kind)
+        others = [kind for kind in KINDS if kind != self.kind]
+        backgrounds = sum(self._images[kind].backgrounds for kind in others)
         reasons = {
-            f"not of the dataset's kind, {self.kind}": others,
-            "nothing on the image": self._backgrounds,
+            f"not of the dataset's kind, {self.kind}": sum(map(self._with_objects, others)),
+            "nothing on the image": backgrounds + self._without_label,
         }
         return {reason: count for reason, count in reasons.items() if count}
 
+    def _with_objects(self, kind: Kind) -> int:
+        return len(self._images[kind]) - self._images[kind].backgrounds
+
     def _collected(self, kind: Kind) -> Path:
         return self._folder / f"{kind}.collected"
+
+
+def _both(digests: Mapping[DatasetType, Hash]) -> str:
+    return hashlib.sha256(
+        b"".join(digests[dataset_type].digest() for dataset_type in DATASET_TYPES)
+    ).hexdigest()
 
 
 def _image_line(row: Row) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,7 @@ from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.domain.snapshot.assignment import Assignment
 from lambdas.domain.snapshot.builder import SnapshotBuilder, Written
 from lambdas.domain.snapshot.files import entries, images, manifest_key
+from lambdas.domain.snapshot.split import BACKGROUND
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -35,11 +37,11 @@ __all__ = [
     "Snapshot",
     "entries",
     "images",
-    "is_trained",
     "make",
     "manifest_key",
     "read",
     "why_not_train",
+    "why_trained",
 ]
 
 MIN_LABELS: dict[Kind, int] = {"classification": 2, "detection": 1}
@@ -69,6 +71,11 @@ class Snapshot:
     """By dataset."""
     cutoff: str = ""
     """Changes up to here are in it."""
+    train_backgrounds: int = 0
+    """Images with nothing on them, which are in the manifest and not among `train_images`."""
+    test_backgrounds: int = 0
+    with_objects: str = ""
+    """A hash of the entries with something on the image, which are those that Custom Labels learns from."""
 
     def summary(self) -> SnapshotSummary:
         """The snapshot as a run's record holds it: an item takes 400 KB, so of very many labels not all
@@ -81,6 +88,8 @@ class Snapshot:
             train_labels=dict(islice(self.train_labels.items(), MAX_LABELS_IN_SUMMARY)),
             test_labels=dict(islice(self.test_labels.items(), MAX_LABELS_IN_SUMMARY)),
             left_out=self.left_out,
+            train_backgrounds=self.train_backgrounds,
+            test_backgrounds=self.test_backgrounds,
             crossing_groups=self.crossing_groups,
             not_as_requested=self.not_as_requested,
             manifest_bytes=self.manifest_bytes,
@@ -94,7 +103,11 @@ def make(table: Table, s3: S3Client, bucket: str) -> Snapshot:
     """Write a snapshot of every labelled image, assigning those that are new to a dataset for ever.
 
     A dataset is of one kind: where images with boxes and images with image-level labels were mixed, the
-    more frequent kind is trained on and the rest is left out, and counted. The split is on record before the
+    more frequent kind is trained on and the rest is left out, and counted. Images on which somebody found no
+    object are in those with boxes, as backgrounds: Custom Labels takes them and documents that it does not
+    learn from them (WARNING_NO_ANNOTATIONS,
+    https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-debugging-json-line-errors.html); the
+    shadow gate tests with them. The split is on record before the
     manifests are: whatever this stops at, the next snapshot goes on from there.
 
     Raises:
@@ -124,15 +137,19 @@ def make(table: Table, s3: S3Client, bucket: str) -> Snapshot:
 
 
 def _snapshot(builder: SnapshotBuilder, assignment: Assignment, written: Written, cutoff: str) -> Snapshot:
-    train, test = assignment.split.train, assignment.split.test
+    train, test = Counter(assignment.split.train), Counter(assignment.split.test)
+    train_backgrounds, test_backgrounds = train.pop(BACKGROUND, 0), test.pop(BACKGROUND, 0)
     return Snapshot(
         id=written.content[:16],
         kind=builder.kind,
-        train_images=written.images["TRAIN"],
-        test_images=written.images["TEST"],
+        train_images=written.images["TRAIN"] - train_backgrounds,
+        test_images=written.images["TEST"] - test_backgrounds,
         train_labels={label: count for label, count in sorted(train.items()) if count},
         test_labels={label: test[label] for label in sorted(train | test)},
         left_out=builder.left_out(),
+        train_backgrounds=train_backgrounds,
+        test_backgrounds=test_backgrounds,
+        with_objects=written.with_objects[:16],
         crossing_groups=assignment.crossing_groups(),
         not_as_requested=assignment.not_as_requested(),
         manifest_bytes={dataset_type: written.bytes[dataset_type] for dataset_type in DATASET_TYPES},
@@ -175,13 +192,28 @@ def why_not_train(snapshot: Snapshot, tuning: Tuning) -> str:
     return ""
 
 
-def is_trained(loop_state: LoopState, snapshot: Snapshot) -> bool:
-    """Whether a version was trained on just this, and a gate has judged it.
+def why_trained(s3: S3Client, bucket: str, loop_state: LoopState, snapshot: Snapshot) -> str:
+    """Why a training on this snapshot would be that of an earlier one again; empty if it would not.
 
-    A training that failed or goes on does not count, nor does a version whose run ended before its end: to
-    be asked by the run that has the lease, so that no other version is on its way.
+    It is if a version was trained on the same, and a gate has judged it. A training that failed or goes on
+    does not count, nor does a version whose run ended before its end: to be asked by the run that has the
+    lease, so that no other version is on its way.
     """
-    judged = ("champion", "retired", "rejected")
-    return any(
-        version.snapshot == snapshot.id and version.state in judged for version in loop_state.versions()
-    )
+    judged = [v for v in loop_state.versions() if v.state in ("champion", "retired", "rejected")]
+    if any(version.snapshot == snapshot.id for version in judged):
+        return f"nothing has changed since snapshot {snapshot.id} was trained"
+    last = next((version.snapshot for version in judged if version.snapshot), None)
+    if last and snapshot.with_objects and _with_objects(s3, bucket, last) == snapshot.with_objects:
+        return (
+            f"only images with nothing on them have changed since snapshot {last} was trained, and Custom"
+            " Labels does not learn from those"
+        )
+    return ""
+
+
+def _with_objects(s3: S3Client, bucket: str, snapshot_id: str) -> str:
+    """What of an earlier snapshot Custom Labels learnt from; empty if that is not known."""
+    try:
+        return read(s3, bucket, snapshot_id).with_objects
+    except s3.exceptions.NoSuchKey:
+        return ""

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from lambdas.domain.shared.annotation import DatasetType
 
 TEST_SHARE = 0.2
+BACKGROUND = ""
+"""Stands for a label on images with nothing on them, so that they are divided as those of a label are."""
 MAX_TEST_IMAGES = 1000
 """Of a label, https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
 
