@@ -86,6 +86,10 @@ class EventQueue(Construct):
         """Allow to send messages to the queue."""
         handler.allow("sqs:SendMessage", on=[self.queue.queue_arn])
 
+    def grant_count(self, handler: Handler) -> None:
+        """Allow to count the messages of the queue."""
+        handler.allow("sqs:GetQueueAttributes", on=[self.queue.queue_arn])
+
     def grant_redrive(self, handler: Handler) -> None:
         """Allow to move messages from the dead-letter queue back to the queue."""
         handler.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", on=[self.dead_letters.queue_arn])

@@ -78,8 +78,9 @@ class Sweep(Step):
             on=[executions_of(machine) for machine in machines],
             why=NAMED_AT_START,
         )
-        self.data_bucket.grant_list(handler)
+        self.data_bucket.grant_list(handler, "s3:ListBucketVersions")
         register.event_queue.grant_send(handler)
+        register.event_queue.grant_count(handler)
         target = targets.LambdaFunction(handler.function)  # pyrefly: ignore[bad-argument-type]
         events.Rule(
             self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -157,6 +157,7 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
         "started": [],
         "redriven": 0,
         "resent": [],
+        "stuck_objects": 0,
         "requested_run": False,
         "reviews": {},
     }
@@ -183,7 +184,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
         return Reconciled(resolved=1)
 
     monkeypatch.setattr(reviews, "reconcile", reconcile)
-    monkeypatch.setattr(lost_events, "resend_lost_events", lambda *asked: ["key"])
+    monkeypatch.setattr(lost_events, "resend_lost_events", lambda *asked: lost_events.Resent(["key"]))
 
     def broken(*asked: Any) -> Any:
         raise RuntimeError(failing)
@@ -221,32 +222,37 @@ def test_the_handler_starts_the_run_that_nobody_requested(world: World) -> None:
 # Lost events
 
 
+@pytest.fixture
+def versioned(world: World) -> World:
+    """The world with versions in its bucket, as the deployment's has them."""
+    world.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    return world
+
+
 def resend(world: World, after: int, monkeypatch: pytest.MonkeyPatch, later: timedelta) -> list[str]:
     """`later` passes before the sweep."""
-
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Later:
-            return cast(Later, datetime.now(UTC) + later)
-
-    monkeypatch.setattr(lost_events, "datetime", Later)
-    return lost_events.resend_lost_events(world.s3, world.sqs, BUCKET, world.queues["register"], after)
+    with monkeypatch.context() as patched:
+        patched.setattr(clock, "now", lambda: clock.to_iso(datetime.now(UTC) + later))
+        return lost_events.resend_lost_events(
+            world.s3, world.sqs, world.catalogue, BUCKET, world.queues["register"], after
+        ).keys
 
 
 @pytest.mark.parametrize(
     ("minutes", "resent"), [(1, False), (14, False), (16, True), (23 * 60, True), (25 * 60, False)]
 )
 def test_an_object_that_waits_for_too_long_gets_a_new_event(
-    minutes: int, resent: bool, world: World, monkeypatch: pytest.MonkeyPatch
+    minutes: int, resent: bool, versioned: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = "incoming/labeled/ünïcödé +%20/a b.jpg"
     for name in (key, "incoming/labeled/folder/", "images/other.jpg"):
-        world.s3.put_object(Bucket=BUCKET, Key=name, Body=b"12345")
-    keys = resend(world, 900, monkeypatch, timedelta(minutes=minutes))
+        versioned.s3.put_object(Bucket=BUCKET, Key=name, Body=b"12345")
+    keys = resend(versioned, 900, monkeypatch, timedelta(minutes=minutes))
     assert keys == ([key] if resent else [])
-    messages = world.received("register")
+    messages = versioned.received("register")
+    version = versioned.s3.head_object(Bucket=BUCKET, Key=key)["VersionId"]
     assert [message["detail"]["object"] for message in messages] == (
-        [{"key": key, "size": 5}] if resent else []
+        [{"key": key, "size": 5, "version-id": version}] if resent else []
     )
     if messages:
         assert messages[0]["detail"]["bucket"] == {"name": BUCKET}
@@ -254,8 +260,57 @@ def test_an_object_that_waits_for_too_long_gets_a_new_event(
         json.dumps(messages[0])
 
 
-def test_no_more_events_are_sent_than_one_sweep_can(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_is_sent_again_ever_more_seldom(versioned: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
+    sent = []
+    for minutes in range(0, 25 * 60, 5):
+        if resend(versioned, 900, monkeypatch, timedelta(minutes=minutes)):
+            sent.append(minutes)
+            versioned.received("register")
+    assert sent == [15 * 2**times for times in range(7)]
+
+
+def test_no_event_is_sent_again_while_the_queue_is_busy(
+    versioned: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost_events, "BUSY_MESSAGES", 3)
+    versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
+    for _ in range(3):
+        versioned.sqs.send_message(QueueUrl=versioned.queues["register"], MessageBody="{}")
+    assert resend(versioned, 900, monkeypatch, timedelta(minutes=16)) == []
+    versioned.sqs.purge_queue(QueueUrl=versioned.queues["register"])
+    assert resend(versioned, 900, monkeypatch, timedelta(minutes=21)) == ["incoming/unlabeled/a.jpg"]
+
+
+def test_a_version_that_was_overwritten_is_sent_again_and_one_that_was_deleted_is_not(
+    versioned: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = [
+        versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=body)["VersionId"]
+        for body in (b"1", b"2")
+    ]
+    versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/b.jpg", Body=b"3")
+    versioned.s3.delete_object(Bucket=BUCKET, Key="incoming/unlabeled/b.jpg")
+    assert len(resend(versioned, 900, monkeypatch, timedelta(minutes=16))) == 2
+    sent = [message["detail"]["object"]["version-id"] for message in versioned.received("register")]
+    assert sorted(sent) == sorted(versions)
+
+
+def test_what_lies_there_for_very_long_is_told(versioned: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
+    monkeypatch.setattr(clock, "now", lambda: clock.to_iso(datetime.now(UTC) + timedelta(days=2)))
+    resent = lost_events.resend_lost_events(
+        versioned.s3, versioned.sqs, versioned.catalogue, BUCKET, versioned.queues["register"], 900
+    )
+    assert resent == lost_events.Resent([], stuck=1)
+
+
+def test_a_sweep_goes_on_where_the_last_had_sent_enough(
+    versioned: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lost_events, "MAX_RESENT", 3)
-    for number in range(5):
-        world.s3.put_object(Bucket=BUCKET, Key=f"incoming/unlabeled/{number}.jpg", Body=b"1")
-    assert len(resend(world, 900, monkeypatch, timedelta(hours=1))) == 3
+    for number in range(8):
+        versioned.s3.put_object(Bucket=BUCKET, Key=f"incoming/unlabeled/{number}.jpg", Body=b"1")
+    sent = [resend(versioned, 900, monkeypatch, timedelta(minutes=16 + sweep)) for sweep in range(4)]
+    assert [len(keys) for keys in sent] == [3, 3, 2, 0]
+    assert len({key for keys in sent for key in keys}) == 8

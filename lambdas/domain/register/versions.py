@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import sources
@@ -25,6 +26,27 @@ for one key, and takes as long as several."""
 
 _ALWAYS = "9"
 """Later than any time."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A version of an object, as S3 lists it."""
+
+    key: str
+    size: int
+    version: Version
+
+
+def in_page(page: ListObjectVersionsOutputTypeDef) -> Iterator[Listed]:
+    """The versions of a page of a listing, those of one key the newest first."""
+    deleted: dict[str, str] = {}
+    for marker in page.get("DeleteMarkers", []):
+        # They are listed apart, and times are whole seconds: of one second only the latest surely counts.
+        until = _ALWAYS if marker["IsLatest"] else clock.to_iso(marker["LastModified"])
+        deleted[marker["Key"]] = max(until, deleted.get(marker["Key"], ""))
+    for listed in page.get("Versions", []):
+        key, at = listed["Key"], clock.to_iso(listed["LastModified"])
+        yield Listed(key, listed["Size"], Version(listed["VersionId"], at, at < deleted.get(key, "")))
 
 
 class Versions:
@@ -63,17 +85,11 @@ class Versions:
 
     def _add(self, page: ListObjectVersionsOutputTypeDef) -> str:
         """Take the versions of a page: its last key."""
-        deleted: dict[str, str] = {}
-        for marker in page.get("DeleteMarkers", []):
-            # They are listed apart, and times are whole seconds: of one second only the latest surely counts.
-            until = _ALWAYS if marker["IsLatest"] else clock.to_iso(marker["LastModified"])
-            deleted[marker["Key"]] = max(until, deleted.get(marker["Key"], ""))
         last = ""
-        for listed in page.get("Versions", []):
-            key, at = listed["Key"], clock.to_iso(listed["LastModified"])
-            last = max(last, key)
-            version = Version(listed["VersionId"], at, at < deleted.get(key, ""))
-            self._versions[sources.normalised(key)].setdefault(version.version_id, version)
+        for listed in in_page(page):
+            last = max(last, listed.key)
+            versions = self._versions[sources.normalised(listed.key)]
+            versions.setdefault(listed.version.version_id, listed.version)
         return last
 
 

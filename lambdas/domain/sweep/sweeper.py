@@ -157,9 +157,11 @@ class Sweeper:
             return True
 
     def _lost_events(self) -> dict[str, Any]:
-        after = self.tuning().resend_event_after_seconds
-        keys = lost_events.resend_lost_events(self.s3, self.sqs, self.bucket, self.register_queue_url, after)
-        return {"resent": keys}
+        after, queue_url = self.tuning().resend_event_after_seconds, self.register_queue_url
+        lost = lost_events.resend_lost_events(
+            self.s3, self.sqs, self.catalogue, self.bucket, queue_url, after
+        )
+        return {"resent": lost.keys, "stuck_objects": lost.stuck}
 
     def _due_run(self) -> dict[str, Any]:
         requested = requests.request_run_if_due(
