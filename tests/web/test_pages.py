@@ -165,8 +165,8 @@ def test_the_desk_for_whole_images_and_after_sign_in_has_ended_is_accessible(loo
     assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
-def too_wide(page: Page, within: str = "html, dialog") -> list[str]:
-    """By how many pixels something is wider than what it is in: the page, or the dialog on it."""
+def too_wide(page: Page, within: str = "html, dialog, .table-scroll, .table td") -> list[str]:
+    """By how many pixels something is wider than what it is in: the page, the dialog on it, a table, a cell."""
     problems: list[str] = page.evaluate(
         """within => [...document.querySelectorAll(within)]
           .filter(one => one.scrollWidth > one.clientWidth)

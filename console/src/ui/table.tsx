@@ -13,26 +13,29 @@ interface TableProps<Row> {
   rowKey: (row: Row) => string
 }
 
-/** A table that scrolls sideways on a narrow screen; its caption is for screen readers. */
+/**
+ * A table; its caption is for screen readers. On a narrow screen each row is a card, with the columns' titles beside
+ * its cells. The roles are the elements' own: a table that is laid out otherwise would lose them.
+ */
 export function Table<Row>({ caption, columns, rows, rowKey }: TableProps<Row>) {
   return (
     <div class="table-scroll" role="region" aria-label={caption} tabIndex={0}>
-      <table class="table">
+      <table class="table" role="table">
         <caption class="visually-hidden">{caption}</caption>
-        <thead>
-          <tr>
+        <thead role="rowgroup">
+          <tr role="row">
             {columns.map((column) => (
-              <th key={column.title} scope="col" class={column.figure ? 'figure' : undefined}>
+              <th key={column.title} role="columnheader" scope="col" class={column.figure ? 'figure' : undefined}>
                 {column.title}
               </th>
             ))}
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {rows.map((row) => (
-            <tr key={rowKey(row)}>
+            <tr key={rowKey(row)} role="row">
               {columns.map((column) => (
-                <td key={column.title} class={column.figure ? 'figure' : undefined}>
+                <td key={column.title} role="cell" data-title={column.title} class={column.figure ? 'figure' : undefined}>
                   {column.cell(row)}
                 </td>
               ))}
