@@ -32,6 +32,7 @@ class HttpApi(Step):
         environment = review.environment | {
             "PROJECT_ARN": project.arn,
             "RETRAIN_MACHINE_ARN": shared.deployment.state_machine_arn("retrain"),
+            "PROMOTE_MACHINE_ARN": shared.deployment.state_machine_arn("promote"),
         }
         super().__init__(scope, id, shared, environment)
         self._project, self._review = project, review
@@ -139,7 +140,11 @@ class HttpApi(Step):
     def _admin(self) -> Handler:
         handler = self._handler("Admin", "lambdas.admin.handle", "The review desk's administration")
         self._review.grant_resolve(handler)
-        handler.allow("states:StartExecution", on=[self._review.machine_arn])
+        promote = self.deployment.state_machine_arn("promote")
+        handler.allow("states:StartExecution", on=[self._review.machine_arn, promote])
+        runs = executions_of(self.deployment.state_machine_arn("retrain"))
+        handler.allow("states:StopExecution", on=[runs], why=NAMED_AT_START)
+        self._project.grant_describe_versions(handler)
         return handler
 
     def _console(self) -> Handler:
@@ -151,6 +156,9 @@ class HttpApi(Step):
         self.data_bucket.grant_put(handler, "try/", "images/")
         self.data_bucket.grant_read(handler, "datasets/")
         self.data_bucket.grant_list(handler)
+        promote = self.deployment.state_machine_arn("promote")
         runs = executions_of(self.deployment.state_machine_arn("retrain"))
         handler.allow("states:GetExecutionHistory", on=[runs], why=NAMED_AT_START)
+        handler.allow("states:ListExecutions", on=[promote])
+        handler.allow("states:DescribeExecution", on=[runs, executions_of(promote)], why=NAMED_AT_START)
         return handler

@@ -1,4 +1,4 @@
-"""The administrator's routes: tasks by state, reviewers, labels."""
+"""The administrator's routes: tasks by state, reviewers, labels, runs and rollbacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from msgspec import Meta
 
 from lambdas import http
 from lambdas.contract import responses
-from lambdas.contract.requests import AssignmentRequest, LabelChange
+from lambdas.contract.requests import AssignmentRequest, LabelChange, RollbackRequest
+from lambdas.domain.console import control
 from lambdas.domain.review.desk import desk, labels
 from lambdas.domain.review.desk.labels import InvalidLabelError
 from lambdas.domain.review.desk.task import STATES, State, Task
@@ -112,6 +113,29 @@ def list_reviewers(caller: Caller) -> responses.Reviewers:
     table = services().reviews
     statistics = reviewer_statistics.reviewers(table, reviewer_statistics.known_reviewers(table))
     return responses.Reviewers(reviewers=[responses.Reviewer(**asdict(reviewer)) for reviewer in statistics])
+
+
+@app.post("/api/admin/runs/{run}/cancellation")
+def cancel_run(caller: Caller, run: str) -> None:
+    """Cancel a run: it ends as failed, and the champion stays. A training that has begun goes on."""
+    s = services()
+    control.cancel_run(s.stepfunctions, s.loop_state, run, caller.name)
+
+
+@app.post("/api/admin/rollbacks")
+def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRollback:
+    """Begin to make an older model version the champion; the champion serves until then."""
+    s = services()
+    id = control.begin_rollback(
+        s.rekognition,
+        s.stepfunctions,
+        s.loop_state,
+        machine_arn=variable("PROMOTE_MACHINE_ARN"),
+        project_arn=s.project_arn,
+        version=body.version,
+        by=caller.name,
+    )
+    return responses.StartedRollback(id=id)
 
 
 @app.put("/api/admin/labels")

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from lambdas import http
 from lambdas.contract import responses
 from lambdas.contract.requests import TryRequest
-from lambdas.domain.console import tryit, versions
+from lambdas.domain.console import control, tryit, versions
 from lambdas.domain.console.tryit import TryResult
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
@@ -43,8 +43,9 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.get("/api/runs")
 def list_runs(caller: Caller) -> responses.Runs:
-    """The latest runs, newest first."""
-    runs = services().loop_state.runs()[:MAX_LISTED]
+    """The latest runs and rollbacks, newest first."""
+    s = services()
+    runs = control.listed_runs(s.stepfunctions, s.loop_state, variable("PROMOTE_MACHINE_ARN"), MAX_LISTED)
     return responses.Runs(runs=[responses.RunSummary(**steps.summary(run)) for run in runs])
 
 

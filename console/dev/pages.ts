@@ -32,6 +32,7 @@ const verdicts = [
 const runFrom = (id: string, from: number, to: number | null, rest: Record<string, unknown>) => ({
   id,
   trigger: 'images',
+  started_by: null,
   outcome: 'running',
   reason: '',
   started_at: ago(from),
@@ -44,8 +45,9 @@ const runFrom = (id: string, from: number, to: number | null, rest: Record<strin
 const runs = () => [
   runFrom('run-20261124-0007', 62, null, {}),
   runFrom('run-20261123-0006', 1500, 1420, { outcome: 'rejected', reason: verdicts[1]?.reasons[0], version: 'v7-0123456789ab', f1: 0.912, estimated_usd: 4.1 }),
+  runFrom('rollback-20261122T101500000Z', 2000, 1990, { outcome: 'promoted', trigger: 'rollback', started_by: 'Rosa', version: 'v4-0123456789ab', reason: 'v4-0123456789ab serves instead of v6-0123456789ab' }),
   runFrom('run-20261122-0005', 3000, 2935, { outcome: 'promoted', trigger: 'schedule', version: 'v6-0123456789ab', f1: 0.897, estimated_usd: 3.87 }),
-  runFrom('run-20261121-0004', 4500, 4499, { outcome: 'skipped', trigger: 'manual', reason: '12 labelled images of 20 that are needed' }),
+  runFrom('run-20261121-0004', 4500, 4499, { outcome: 'skipped', trigger: 'manual', started_by: 'rosa (command line)', reason: '12 labelled images of 20 that are needed' }),
   runFrom('run-20261120-0003', 6000, 5950, { outcome: 'failed', reason: 'training failed: the manifest entry 41 names an image that is gone', version: 'v5-0123456789ab', estimated_usd: 0.12 }),
 ]
 
@@ -121,6 +123,8 @@ const detection = {
 /** The response of a route of these pages; null for other routes. */
 export function pagesAnswer(url: URL): Answer | null {
   const [, , first, id = '', last] = url.pathname.split('/')
+  if (url.pathname === '/api/admin/rollbacks') return ok({ id: 'rollback-20261124T101500000Z' })
+  if (url.pathname.endsWith('/cancellation')) return { status: 204 }
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })
   if (first === 'versions') return ok(id ? versions().find(({ name }) => name === id) : { versions: versions() })
   if (first !== 'try') return null

@@ -69,12 +69,20 @@ export interface paths {
     /** Everybody who has been at the desk, and what they have done. */
     get: operations["list_reviewers"];
   };
+  "/api/admin/runs/{run}/cancellation": {
+    /** Cancel a run: it ends as failed, and the champion stays. A training that has begun goes on. */
+    post: operations["cancel_run"];
+  };
+  "/api/admin/rollbacks": {
+    /** Begin to make an older model version the champion; the champion serves until then. */
+    post: operations["begin_rollback"];
+  };
   "/api/admin/labels": {
     /** Define a label, or change its definition. */
     put: operations["put_label"];
   };
   "/api/runs": {
-    /** The latest runs, newest first. */
+    /** The latest runs and rollbacks, newest first. */
     get: operations["list_runs"];
   };
   "/api/runs/{run}": {
@@ -528,12 +536,22 @@ export interface components {
       reviewers: components["schemas"]["Reviewer"][];
     };
     /**
+     * RollbackRequest
+     * @description The model version to go back to.
+     */
+    RollbackRequest: {
+      version: string;
+    };
+    /**
      * Run
      * @description A run with its steps and what its gates decided.
      */
     Run: {
       id: string;
+      /** @description `images`, `schedule`, `manual`; `rollback` of one that has no page of its own. */
       trigger: string;
+      /** @description The person who started it; null if nobody did. */
+      started_by: string | null;
       /** @enum {unknown} */
       outcome: "failed" | "promoted" | "rejected" | "running" | "skipped";
       reason: string | null;
@@ -554,11 +572,14 @@ export interface components {
     };
     /**
      * RunSummary
-     * @description A run in a line.
+     * @description A run, or a rollback, in a line.
      */
     RunSummary: {
       id: string;
+      /** @description `images`, `schedule`, `manual`; `rollback` of one that has no page of its own. */
       trigger: string;
+      /** @description The person who started it; null if nobody did. */
+      started_by: string | null;
       /** @enum {unknown} */
       outcome: "failed" | "promoted" | "rejected" | "running" | "skipped";
       reason: string | null;
@@ -609,6 +630,13 @@ export interface components {
       };
       train_backgrounds: number;
       test_backgrounds: number;
+    };
+    /**
+     * StartedRollback
+     * @description A rollback that has begun, and waits until no other promotion is under way.
+     */
+    StartedRollback: {
+      id: string;
     };
     /**
      * Step
@@ -1133,6 +1161,48 @@ export interface operations {
       };
     };
   };
+  /** Cancel a run: it ends as failed, and the champion stays. A training that has begun goes on. */
+  cancel_run: {
+    parameters: {
+      path: {
+        run: string;
+      };
+    };
+    responses: {
+      /** @description Done. */
+      204: {
+        content: never;
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Begin to make an older model version the champion; the champion serves until then. */
+  begin_rollback: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["RollbackRequest"];
+      };
+    };
+    responses: {
+      /** @description A rollback that has begun, and waits until no other promotion is under way. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["StartedRollback"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
   /** Define a label, or change its definition. */
   put_label: {
     parameters: {
@@ -1160,7 +1230,7 @@ export interface operations {
       };
     };
   };
-  /** The latest runs, newest first. */
+  /** The latest runs and rollbacks, newest first. */
   list_runs: {
     responses: {
       /** @description The latest runs, newest first. */

@@ -134,6 +134,9 @@ export const putLabel = (label: string, change: LabelChange) =>
 
 export const getRuns = () => call<Schemas['Runs']>('GET', '/runs')
 export const getRun = (run: string) => call<Run>('GET', `/runs/${id(run)}`)
+export const cancelRun = (run: string) => call<void>('POST', `/admin/runs/${id(run)}/cancellation`)
+export const startRollback = (version: string) =>
+  call<Schemas['StartedRollback']>('POST', '/admin/rollbacks', { version })
 export const getVersions = () => call<Schemas['ModelVersions']>('GET', '/versions')
 export const startTry = (contentType: string, size: number) =>
   call<TryUpload>('POST', '/try', { content_type: contentType, size })

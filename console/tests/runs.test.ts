@@ -10,6 +10,7 @@ import {
   progressText,
   runSeconds,
   statusOf,
+  starterText,
   stepTitle,
   trainingText,
 } from '../src/runs/wording'
@@ -27,6 +28,16 @@ describe('a run in words', () => {
   it('shows an outcome that it does not know as it came', () => {
     expect(outcomeOf('postponed')).toEqual({ text: 'postponed', tone: 'neutral', meaning: '' })
     expect(outcomeOf('').text).toBe('Unknown')
+  })
+  it('says who started it, or what did', () => {
+    expect(starterText({ trigger: 'manual', started_by: 'rosa' })).toBe('rosa')
+    expect(starterText({ trigger: 'manual', started_by: null })).toBe('By hand')
+    expect(starterText({ trigger: 'images', started_by: null })).toBe('Enough new or changed images')
+    expect(starterText({ trigger: 'unknown', started_by: null })).toBe('Not on record')
+  })
+  it('was cancelled rather than failed where an administrator ended it', () => {
+    expect(outcomeOf('failed', 'cancelled by rosa').text).toBe('Cancelled')
+    expect(outcomeOf('failed', 'training failed').text).toBe('Failed')
   })
   it('counts seconds to its end, or to now while it runs, and never below 0', () => {
     const started_at = '2026-01-01T00:00:00Z'

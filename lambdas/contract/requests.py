@@ -78,6 +78,12 @@ class AssignmentRequest(Request):
     reviewer: Annotated[str, Meta(description="The reviewer's subject; empty, the task is freed.")]
 
 
+class RollbackRequest(Request):
+    """The model version to go back to."""
+
+    version: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,255}$")]
+
+
 class LabelChange(Request):
     """What changes about a label; members that are missing do not change."""
 

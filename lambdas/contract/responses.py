@@ -251,10 +251,14 @@ class Reviewers(Response):
 
 
 class RunSummary(Response):
-    """A run in a line."""
+    """A run, or a rollback, in a line."""
 
     id: str
-    trigger: str
+    trigger: Annotated[
+        str,
+        Meta(description="`images`, `schedule`, `manual`; `rollback` of one that has no page of its own."),
+    ]
+    started_by: Annotated[str | None, Meta(description="The person who started it; null if nobody did.")]
     outcome: Outcome
     reason: str | None
     started_at: str
@@ -315,6 +319,12 @@ class ModelVersions(Response):
     """The latest model versions, newest first."""
 
     versions: list[ModelVersion]
+
+
+class StartedRollback(Response):
+    """A rollback that has begun, and waits until no other promotion is under way."""
+
+    id: str
 
 
 class Upload(Response):

@@ -128,9 +128,10 @@ ODD = st.one_of(
 )
 MEMBERS = {
     "POST /api/claims": ["count", "held"],
-    "POST /api/tasks/{task}/answer": ["verdict", "boxes", "labels", "reason", "seconds"],
+    "POST /api/tasks/{task}/answer": ["verdict", "boxes", "labels", "reason", "seconds", "correction"],
     "POST /api/tasks/{task}/skip": ["reason"],
     "PUT /api/admin/tasks/{task}/assignment": ["reviewer"],
+    "POST /api/admin/rollbacks": ["version"],
     "PUT /api/admin/labels": ["colour", "key", "instruction", "examples", "retired"],
     "POST /api/try": ["content_type", "size"],
 }

@@ -41,7 +41,18 @@ ANSWERED = MINE | {"state", "answer", "corrected"}
 GIVEN = {"reviewer", "name", "verdict", "boxes", "labels", "reason", "at"}
 LISTED = TASK | {"state", "age_seconds", "claims", "outcome"}
 LABEL = {"label", "colour", "key", "instruction", "examples", "retired"}
-RUN = {"id", "trigger", "outcome", "reason", "started_at", "ended_at", "version", "f1", "estimated_usd"}
+RUN = {
+    "id",
+    "trigger",
+    "started_by",
+    "outcome",
+    "reason",
+    "started_at",
+    "ended_at",
+    "version",
+    "f1",
+    "estimated_usd",
+}
 VERSION = {
     "name",
     "status",
@@ -120,6 +131,10 @@ CASES = {
             "seconds_per_answer",
         },
     ),
+    "POST /api/admin/runs/{run}/cancellation": Case(
+        "/api/admin/runs/run-2/cancellation", status=204, who=ANN
+    ),
+    "POST /api/admin/rollbacks": Case("/api/admin/rollbacks", {"version": "v0"}, members={"id"}, who=ANN),
     "PUT /api/admin/labels": Case(
         "/api/admin/labels?label=cat", {"colour": "#aa2233", "key": "c"}, members=LABEL, who=ANN
     ),
@@ -632,6 +647,58 @@ def test_a_run_says_how_long_its_training_may_still_take(
     assert training["message"] == "The model is being trained."
     assert training["fraction"] == pytest.approx(0.25, abs=0.05)
     assert training["seconds_left"] == pytest.approx(300, abs=20)
+
+
+def test_a_run_is_cancelled_by_name(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    assert gateway.ask("POST /api/admin/runs/run-2/cancellation", who=ANN).status == 204
+    (stopped,) = deployment.executions.stopped
+    assert stopped["executionArn"].endswith(":execution:retrain:run-2")
+    assert stopped["cause"] == "cancelled by ann"
+    ended = gateway.ask("POST /api/admin/runs/run-1/cancellation", who=ANN)
+    assert (ended.status, ended.message) == (409, "the run has ended already")
+    assert gateway.ask("POST /api/admin/runs/run-9/cancellation", who=ANN).status == 404
+    assert len(deployment.executions.stopped) == 1
+
+
+def test_a_rollback_is_begun_and_listed_with_who_asked_for_it(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    refused = {"v9": 422, "v1": 409}
+    for version, status in refused.items():
+        assert gateway.ask("POST /api/admin/rollbacks", {"version": version}, who=ANN).status == status
+    assert deployment.executions.described == {}
+    id = gateway.ask("POST /api/admin/rollbacks", {"version": "v0"}, who=ANN).document["id"]
+    ((arn, execution),) = deployment.executions.described.items()
+    assert json.loads(execution["input"]) == {"version": "v0", "rollback": True, "started_by": "ann"}
+    listed = gateway.ask("GET /api/runs").document["runs"]
+    assert [run["id"] for run in listed] == [id, "run-2", "run-1"]
+    assert (listed[0]["trigger"], listed[0]["started_by"], listed[0]["version"]) == ("rollback", "ann", "v0")
+    assert (listed[0]["outcome"], listed[0]["ended_at"]) == ("running", None)
+    output = {"outcome": "promoted", "reason": "v0 serves instead of v1"}
+    ended = {"status": "SUCCEEDED", "stopDate": datetime.now(UTC), "output": json.dumps(output)}
+    deployment.executions.described[arn] = execution | ended
+    (rollback, *_) = gateway.ask("GET /api/runs").document["runs"]
+    assert (rollback["outcome"], rollback["reason"]) == ("promoted", "v0 serves instead of v1")
+
+
+def test_a_version_that_was_not_trained_to_its_end_is_not_gone_back_to(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.world.fake.versions["v0"]["Status"] = "TRAINING_FAILED"
+    refused = gateway.ask("POST /api/admin/rollbacks", {"version": "v0"}, who=ANN)
+    assert (refused.status, refused.message) == (409, "v0 cannot be started: it is TRAINING_FAILED")
+
+
+def test_promotions_of_runs_are_no_rollbacks(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    executions, machines = deployment.executions, deployment.world.machines
+    executions.start_execution(stateMachineArn=machines["promote"], name="run-1", input='{"version": "v1"}')
+    executions.start_execution(stateMachineArn=machines["promote"], name="other", input='{"version": "v1"}')
+    deployment.world.loop_state.update_run(Run("run-2", trigger="manual", started_by="rosa (command line)"))
+    listed = gateway.ask("GET /api/runs").document["runs"]
+    assert [(run["id"], run["started_by"]) for run in listed] == [
+        ("run-2", "rosa (command line)"),
+        ("run-1", None),
+    ]
 
 
 def test_no_champion(deployment: ConsoleDeployment, gateway: Gateway) -> None:

@@ -1,8 +1,11 @@
 /** One run: its steps while they run, the verdicts of the gates, and how it ended. */
-import { getRun, type Run } from '../api'
+import { useState } from 'preact/hooks'
+import { cancelRun, getRun, type Run } from '../api'
 import { Bar } from '../charts/bars'
 import { Link, type PageProps } from '../router'
-import { Badge, duration, number, PageHeader, sentence, usd } from '../ui'
+import { isAdministrator } from '../session'
+import { Badge, Button, duration, number, PageHeader, sentence, usd } from '../ui'
+import { ConfirmDialog } from './confirm'
 import { Gates } from './gates'
 import { Time, useLoaded, WhenLoaded } from './loaded'
 import './runs.css'
@@ -15,21 +18,48 @@ import {
   runSeconds,
   stateText,
   stepTitle,
+  starterText,
   TRAINING,
-  triggerText,
 } from './wording'
 
 const marks: Record<string, string> = { done: '\u2713', failed: '\u00d7', skipped: '\u2013', running: '', waiting: '' }
 
 export default function RunPage({ params }: PageProps) {
   const id = params['id'] ?? ''
+  const [cancelling, setCancelling] = useState(false)
   const loaded = useLoaded(() => getRun(id), id, (run) => (isRunning(run) ? 2 : null))
   return (
     <div class="page">
       <p>
         <Link href="/runs">All runs</Link>
       </p>
-      <PageHeader title="Run" lead={<span class="mono runs-name">{id}</span>} />
+      <PageHeader
+        title="Run"
+        lead={<span class="mono runs-name">{id}</span>}
+        actions={
+          isAdministrator() && loaded.value && isRunning(loaded.value) ? (
+            <Button kind="danger" onClick={() => setCancelling(true)}>
+              Cancel the run
+            </Button>
+          ) : null
+        }
+      />
+      {cancelling && (
+        <ConfirmDialog
+          title="Cancel this run?"
+          act="Cancel the run"
+          back="Let it run"
+          onAct={() => cancelRun(id)}
+          done="The run is being cancelled."
+          onClose={(hasActed) => {
+            setCancelling(false)
+            if (hasActed) loaded.reload()
+          }}
+        >
+          It ends with your name in its reason, and the champion stays. A training that has begun cannot be stopped:
+          Rekognition completes it and charges for it. What is new counts for the next run.
+        </ConfirmDialog>
+      )}
       <WhenLoaded of={loaded} label="Loading the run">
         {(run) => <RunBody run={run} />}
       </WhenLoaded>
@@ -102,7 +132,7 @@ function Training({ training }: { training: NonNullable<Run['training']> }) {
 }
 
 function Result({ run }: { run: Run }) {
-  const outcome = outcomeOf(run.outcome)
+  const outcome = outcomeOf(run.outcome, run.reason)
   return (
     <>
       <div>
@@ -113,7 +143,7 @@ function Result({ run }: { run: Run }) {
       <dl class="runs-facts">
         <dt>Started</dt>
         <dd>
-          <Time of={run.started_at} />, by {triggerText(run.trigger)}
+          <Time of={run.started_at} />, by: {starterText(run)}
         </dd>
         <dt>{run.ended_at ? 'Duration' : 'Duration so far'}</dt>
         <dd>{duration(runSeconds(run, Date.now()))}</dd>

@@ -4,19 +4,26 @@ import { Link } from '../router'
 import { Badge, duration, EmptyState, number, PageHeader, Table, usd, type Column } from '../ui'
 import { Time, useLoaded, WhenLoaded } from './loaded'
 import './runs.css'
-import { isRunning, newestFirst, outcomeOf, runSeconds, triggerText } from './wording'
+import { isRollback, isRunning, newestFirst, outcomeOf, runSeconds, starterText } from './wording'
 
 const columns: Column<RunSummary>[] = [
   {
-    title: 'Started',
+    title: 'Run',
     cell: (run) => (
-      <Link href={`/runs/${encodeURIComponent(run.id)}`}>
+      <div class="runs-start">
         <Time of={run.started_at} />
-      </Link>
+        {isRollback(run) ? (
+          <span class="runs-name">Rollback</span>
+        ) : (
+          <Link class="runs-name" href={`/runs/${encodeURIComponent(run.id)}`}>
+            {run.id}
+          </Link>
+        )}
+      </div>
     ),
   },
   { title: 'Outcome', cell: (run) => <Outcome run={run} /> },
-  { title: 'Started by', cell: (run) => triggerText(run.trigger) },
+  { title: 'Started by', cell: (run) => <span class="runs-name">{starterText(run)}</span> },
   { title: 'Model version', cell: (run) => <span class="runs-name">{run.version ?? '\u2013'}</span> },
   { title: 'F1', cell: (run) => number(run.f1, 3), figure: true },
   { title: 'Duration', cell: (run) => duration(runSeconds(run, Date.now())), figure: true },
@@ -24,7 +31,7 @@ const columns: Column<RunSummary>[] = [
 ]
 
 function Outcome({ run }: { run: RunSummary }) {
-  const outcome = outcomeOf(run.outcome)
+  const outcome = outcomeOf(run.outcome, run.reason)
   return (
     <div class="runs-outcome">
       <Badge tone={outcome.tone}>{outcome.text}</Badge>
@@ -39,7 +46,7 @@ export default function Runs() {
     <div class="page">
       <PageHeader
         title="Runs"
-        lead="A run makes a snapshot of the catalogue, trains a model on it, and puts it into production unless it is worse than the one that is."
+        lead="A run makes a snapshot of the catalogue, trains a model on it, and puts it into production unless it is worse than the one that is. Rollbacks are listed for 90 days."
       />
       <WhenLoaded of={loaded} label="Loading the runs">
         {({ runs }) =>

@@ -21,7 +21,7 @@ const outcomes: Record<string, StateText> = {
   skipped: {
     text: 'Skipped',
     tone: 'neutral',
-    meaning: 'The run ended before training, which was not needed or not allowed.',
+    meaning: 'The run ended before training, which was not needed or not possible then. The reason says why.',
   },
   failed: {
     text: 'Failed',
@@ -30,16 +30,28 @@ const outcomes: Record<string, StateText> = {
   },
 }
 
-export function outcomeOf(outcome: string): StateText {
+/** An administrator's name stands in the reason of a run that was cancelled. */
+const CANCELLED = /^cancelled by /
+
+export function outcomeOf(outcome: string, reason: string | null = null): StateText {
+  if (outcome === 'failed' && reason && CANCELLED.test(reason)) {
+    return { text: 'Cancelled', tone: 'neutral', meaning: 'An administrator has ended the run. The champion is unchanged.' }
+  }
   return outcomes[outcome] ?? { text: outcome || 'Unknown', tone: 'neutral', meaning: '' }
 }
 
 const triggers: Record<string, string> = {
-  images: 'enough new or changed images',
-  schedule: 'the schedule',
-  manual: 'a person',
+  images: 'Enough new or changed images',
+  schedule: 'The schedule',
+  manual: 'By hand',
+  rollback: 'By hand',
+  unknown: 'Not on record',
 }
-export const triggerText = (trigger: string): string => triggers[trigger] ?? trigger
+/** Who started a run, or what did. */
+export const starterText = ({ trigger, started_by }: Pick<RunSummary, 'trigger' | 'started_by'>): string =>
+  started_by || (triggers[trigger] ?? trigger)
+
+export const isRollback = ({ trigger }: Pick<RunSummary, 'trigger'>): boolean => trigger === 'rollback'
 
 export const isRunning = (run: Pick<RunSummary, 'outcome' | 'ended_at'>): boolean =>
   run.outcome === 'running' && !run.ended_at

@@ -5,6 +5,10 @@ export function newestFirst(versions: ModelVersion[]): ModelVersion[] {
   return [...versions].sort((a, b) => b.created_at.localeCompare(a.created_at))
 }
 
+/** Whether the version can be gone back to: it was trained to its end, and does not serve. */
+export const canServe = ({ champion, f1, status }: ModelVersion): boolean =>
+  !champion && f1 !== null && !['training', 'challenger'].includes(status)
+
 /** `v7` of `v7-0123456789ab`, whose second part is its snapshot; another name as it is. */
 export const shortName = (name: string): string => /^v\d+(?=-)/.exec(name)?.[0] ?? name
 

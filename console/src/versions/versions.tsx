@@ -1,15 +1,17 @@
 /** The list of model versions: how good each is on test images, and the champion in production. */
 import { useState } from 'preact/hooks'
-import { getVersions, type ModelVersion } from '../api'
+import { getVersions, startRollback, type ModelVersion } from '../api'
 import { Bar, IntervalBar } from '../charts/bars'
 import { Trend } from '../charts/trend'
 import { Link } from '../router'
 import { Gates } from '../runs/gates'
+import { ConfirmDialog } from '../runs/confirm'
 import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
+import { isAdministrator } from '../session'
 import '../runs/runs.css'
 import { statusOf, trainingText } from '../runs/wording'
 import { Badge, Button, EmptyState, number, PageHeader, percent } from '../ui'
-import { differenceText, measured, newestFirst, shortName, weakestFirst } from './compare'
+import { canServe, differenceText, measured, newestFirst, shortName, weakestFirst } from './compare'
 import './versions.css'
 
 const SHOWN_LABELS = 8
@@ -94,6 +96,7 @@ function VersionCard({ version, champion }: { version: ModelVersion; champion: M
           <strong>{number(version.f1, 3)}</strong> <span class="muted">overall F1</span>
           {difference && <span class="versions-difference">{difference}</span>}
         </p>
+        {isAdministrator() && canServe(version) && <RollBack version={version} />}
       </div>
       <div class="versions-body">
         <Labels version={version} champion={champion} />
@@ -106,6 +109,30 @@ function VersionCard({ version, champion }: { version: ModelVersion; champion: M
         </div>
       </div>
     </article>
+  )
+}
+
+/** Makes this version the champion: no gate decides, a person does. */
+function RollBack({ version: { name } }: { version: ModelVersion }) {
+  const [asking, setAsking] = useState(false)
+  return (
+    <div class="versions-act">
+      <Button aria-label={`Roll back to ${name}`} onClick={() => setAsking(true)}>
+        Roll back
+      </Button>
+      {asking && (
+        <ConfirmDialog
+          title={`Roll back to ${name}?`}
+          act="Roll back"
+          onAct={() => startRollback(name)}
+          done="The rollback has begun. It is listed under Runs."
+          onClose={() => setAsking(false)}
+        >
+          This version is started and becomes the champion as soon as it answers, whatever its figures are. The present
+          champion serves until then, and is stopped. Both run for some minutes, which costs as two models do.
+        </ConfirmDialog>
+      )}
+    </div>
   )
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.records import Outcome, Run, RunStep
@@ -23,25 +24,26 @@ def begin_run(
     Args:
         started_by: the person who started it; empty if it started by itself, or nobody said.
     """
-    lease = loop_state.take_lease("retrain", execution_arn)
-    if lease.holder == CLOSED:
-        return False, "the deployment is being destroyed"
-    if lease.holder != execution_arn:
-        return False, f"run {run_id(lease.holder)} is under way since {lease.since}"
     id = run_id(execution_arn)
-    record = loop_state.run(id)
-    if record and record.ended_at:
-        loop_state.release_lease("retrain", execution_arn)
-        return False, "the run has ended already"
     run = Run(
         id,
         execution=execution_arn,
         trigger=trigger,
         started_by=started_by or None,
         started_at=started_at,
-        outcome="running",
     )
-    loop_state.fenced(retrain=execution_arn).update_run(run)
+    lease = loop_state.take_lease("retrain", execution_arn)
+    if lease.holder == CLOSED:
+        return False, "the deployment is being destroyed"
+    if lease.holder != execution_arn:
+        loop_state.note_unbegun_run(run)
+        other = f"run {run_id(lease.holder)} is under way since {lease.since}"
+        return False, f"{other}; what is new counts for the next run"
+    record = loop_state.run(id)
+    if record and record.ended_at:
+        loop_state.release_lease("retrain", execution_arn)
+        return False, "the run has ended already"
+    loop_state.fenced(retrain=execution_arn).update_run(replace(run, outcome="running"))
     return True, ""
 
 

@@ -40,6 +40,7 @@ _ENDED_BADLY = {"ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut"}
 _SUMMARY = (
     "id",
     "trigger",
+    "started_by",
     "outcome",
     "reason",
     "started_at",
@@ -61,8 +62,9 @@ class Step:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """A run in a line."""
-    return {name: getattr(run, name) for name in _SUMMARY}
+    """A run in a line. One that has only noted that it started has no outcome yet."""
+    line = {name: getattr(run, name) for name in _SUMMARY}
+    return {**line, "outcome": run.outcome or "running"}
 
 
 def steps(stepfunctions: SFNClient, run: Run) -> list[Step]:

@@ -150,6 +150,10 @@ class LoopState:
         versions = [records.read(ModelVersion, item) for item in self._all("VERSION")]
         return sorted(versions, key=lambda version: version.created_at or "", reverse=True)
 
+    def note_unbegun_run(self, run: Run) -> None:
+        """Record when and why a run started that does not get the lease, unless it has ended already."""
+        self._transact([self._update_action("RUN", run.id, records.attributes(run), {"outcome": None})])
+
     def end_unbegun_run(self, run: Run) -> None:
         """Record the end of a run that never had the lease, unless a record of it is there already.
 

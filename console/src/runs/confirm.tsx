@@ -1,0 +1,46 @@
+/** Asks before something is done that others notice. */
+import type { ComponentChildren } from 'preact'
+import { useState } from 'preact/hooks'
+import { Button, Dialog, toast } from '../ui'
+import { problem } from './loaded'
+
+interface ConfirmDialogProps {
+  title: string
+  /** The button that does it, and the one that does not. */
+  act: string
+  back?: string
+  onAct: () => Promise<unknown>
+  /** Said once the API has accepted it. */
+  done: string
+  onClose: (hasActed: boolean) => void
+  children: ComponentChildren
+}
+export function ConfirmDialog({ title, act, back = 'Cancel', onAct, done, onClose, children }: ConfirmDialogProps) {
+  const [busy, setBusy] = useState(false)
+  function run() {
+    setBusy(true)
+    onAct().then(
+      () => {
+        toast(done)
+        onClose(true)
+      },
+      (error: unknown) => {
+        toast(problem(error), 'bad')
+        onClose(false)
+      },
+    )
+  }
+  const actions = (
+    <>
+      <Button onClick={() => onClose(false)}>{back}</Button>
+      <Button kind="danger" disabled={busy} onClick={run}>
+        {act}
+      </Button>
+    </>
+  )
+  return (
+    <Dialog title={title} onClose={() => onClose(false)} actions={actions}>
+      <p>{children}</p>
+    </Dialog>
+  )
+}
