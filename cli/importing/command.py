@@ -16,11 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import formatting
 from cli.deployment import CONFIG, Deployment, explain, s3_client
+from cli.importing import archives, report, upload
 from cli.importing import plan as planning
-from cli.importing import report, upload
 from cli.importing.journal import Journal
 from cli.importing.plan import Plan
-from cli.importing.sources import REQUESTS_AT_ONCE, BucketSource, LocalSource, Source
+from cli.importing.sources import REQUESTS_AT_ONCE, ArchiveSource, BucketSource, LocalSource, Source
 from cli.importing.upload import Sent
 from cli.output import CommandError
 from cli.progress import Meter, meter
@@ -28,20 +28,32 @@ from cli.session import INTERRUPTED, Session
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from rich.console import Console
 
 MAX_NAME = 100
 
 
-def source_of(where: str) -> Source:
+def source_of(where: str, console: Console) -> Source:
     """The dataset at a path of this machine or an address `s3://bucket/prefix`.
+
+    Args:
+        console: shows how far an archive is unpacked.
 
     Raises:
         CommandError: there is none.
     """
+    if where.startswith("s3://") and where.lower().endswith(archives.SUFFIXES):
+        raise CommandError(
+            f"{where} is an archive: copy it to this machine, and import the file", exit_code=2
+        )
     if where.startswith("s3://"):
         config = CONFIG.merge(Config(max_pool_connections=REQUESTS_AT_ONCE))
         return BucketSource(s3_client(config), where)
-    return LocalSource(Path(where))
+    path = Path(where)
+    if not archives.is_archive(path):
+        return LocalSource(path)
+    with meter(console, "Unpacking", archives.count(path)) as progress:
+        return ArchiveSource(path, progress.advance)
 
 
 def clean_name(text: str) -> str:
@@ -76,7 +88,7 @@ def run(session: Session, where: str, options: Options, *, dry_run: bool, resend
     """
     # First: nobody should wait until 100,000 images are checked to hear that there is no deployment.
     deployment = None if dry_run else session.deployment()
-    with closing(source_of(where)) as source:
+    with closing(source_of(where, session.out.console)) as source:
         plan = _make_plan(session, source, options)
         if not session.out.as_json:
             report.show_plan(session.out.console, plan)

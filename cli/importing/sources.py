@@ -1,4 +1,4 @@
-"""Sources of a dataset: a folder of this machine, or a prefix of a bucket."""
+"""Sources of a dataset: a folder or an archive of this machine, or a prefix of a bucket."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from cli.deployment import explain
+from cli.importing import archives
 from cli.output import CommandError
 from lambdas.domain.annotations import image_references, recognition
 from lambdas.domain.annotations.types import Problem
@@ -132,6 +133,9 @@ class LocalSource:
 
     @cached_property
     def _listing(self) -> Listing:
+        return self._list()
+
+    def _list(self) -> Listing:
         listing = Listing()
 
         def unreadable(error: OSError) -> None:
@@ -201,6 +205,41 @@ class LocalSource:
                 return file.read(number)
         except OSError as error:
             raise UnreadableError(_why(error)) from error
+
+
+class ArchiveSource(LocalSource):
+    """A dataset in an archive of this machine, which is unpacked to a temporary folder."""
+
+    def __init__(self, path: Path, on_file: archives.OnFile = lambda: None) -> None:
+        """Unpack the archive.
+
+        Raises:
+            CommandError: it cannot be, or should not be; see archives.unpack.
+        """
+        self._archive = path
+        self._temporary = TemporaryDirectory(prefix="labelloop-import-")
+        super().__init__(Path(self._temporary.name))
+        self.where = str(path)
+        try:
+            self._unpacked = archives.unpack(path, self.root, on_file)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def default_name(self) -> str:
+        return archives.stem(self._archive.resolve())
+
+    def close(self) -> None:
+        self._temporary.cleanup()
+
+    def _list(self) -> Listing:
+        listing = super()._list()
+        # Times of files that were just written say nothing of their content.
+        marks = self._unpacked.marks
+        listing.images = {name: File(file.size, marks[name]) for name, file in listing.images.items()}
+        listing.problems += self._unpacked.problems
+        return listing
 
 
 def _why(error: Exception) -> str:
