@@ -21,6 +21,7 @@ ImportFormat = Literal[
     "createml",
     "kitti",
     "labelstudio",
+    "via",
     "folders",
     "unlabelled",
 ]

@@ -27,6 +27,7 @@ _SUFFIXES = {
     "labelme": {".json"},
     "createml": {".json"},
     "labelstudio": {".json"},
+    "via": {".json"},
 }
 
 

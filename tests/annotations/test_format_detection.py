@@ -77,7 +77,7 @@ def test_files_by_their_content(tmp_path: Path, name: str, text: str, format: st
     ],
 )
 def test_files_of_no_known_format(tmp_path: Path, name: str, text: bytes) -> None:
-    with pytest.raises(UnknownFormatError, match=rf"{name}.*(begins with|no content).*{FORMATS[0]}"):
+    with pytest.raises(UnknownFormatError, match=rf"{name}.*(begins with|no content|archive).*{FORMATS[0]}"):
         detect_format(write(tmp_path / name, text))
 
 
@@ -159,6 +159,16 @@ def _label_studio(root: Path) -> None:
     )
 
 
+def _via(root: Path) -> None:
+    entry = '{"filename": "a.jpg", "size": 9, "regions": [], "file_attributes": {}}'
+    write(touch(root, "a.jpg") / "via_export.json", f'{{"a.jpg9": {entry}}}')
+
+
+def _via_project(root: Path) -> None:
+    project = '{"_via_settings": {}, "_via_img_metadata": {}}'
+    write(touch(root, "a.jpg") / "via.json", project)
+
+
 def _kitti(root: Path) -> None:
     write(touch(root, "image_2/a.png") / "label_2/a.txt", "Car 0 0 -1.5 1 2 30 40 1 1 3 0 1 46 -1.5\n")
 
@@ -184,6 +194,8 @@ MADE: dict[Callable[[Path], None], str] = {
     _labelme: "labelme",
     _createml: "createml",
     _kitti: "kitti",
+    _via: "via",
+    _via_project: "via",
     _label_studio: "labelstudio",
     _folders: "folders",
     _unlabelled: "unlabelled",

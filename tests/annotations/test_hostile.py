@@ -34,6 +34,7 @@ FILES = {
     "labelme": ["a.json"],
     "createml": ["x.json"],
     "labelstudio": ["x.json"],
+    "via": ["x.json"],
     "kitti": ["a.txt", "good.txt"],
 }
 TOKENS = [

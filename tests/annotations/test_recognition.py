@@ -16,8 +16,6 @@ from tests.fixtures.datasets_on_disk import ReadEvents, collect, lines, touch, w
 KITTI = "Car 0.00 0 -1.58 10.01 13.33 60.12 70.12 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n"
 DOTA = "10 10 60 10 60 40 10 40 ship 0\n"
 TOOLS: dict[str, tuple[str, Any]] = {
-    "via_project.json": ("VIA", {"_via_settings": {}, "_via_img_metadata": {}}),
-    "via.json": ("VIA", {"a.jpg9": {"filename": "a.jpg", "regions": [{"shape_attributes": {}}]}}),
     "ann.json": ("Supervisely", {"description": "", "tags": [], "size": {}, "objects": []}),
     "datumaro.json": ("Datumaro", {"info": {}, "categories": {}, "items": []}),
     "labelbox.ndjson": ("Labelbox", {"data_row": {}, "projects": {}}),

@@ -403,7 +403,6 @@ def test_columns_of_something_else_are_no_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes",
         "image,label,polygon",
         "image,label,EncodedPixels_RLE",
         "image,class,bbox_center",

@@ -138,6 +138,12 @@ def around(points: Sequence[tuple[float, float]]) -> tuple[float, float, float, 
     return min(xs), min(ys), max(xs), max(ys)
 
 
+def turned(wide: float, high: float, angle: float) -> tuple[float, float]:
+    """Half the width and height of what an ellipse of these half axes covers, turned by so many radians."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    return math.hypot(wide * cos, high * sin), math.hypot(wide * sin, high * cos)
+
+
 def _check_position(left: float, top: float, right: float, bottom: float, where: Where) -> None:
     if left < -ROUNDING or top < -ROUNDING:
         raise AnnotationError(

@@ -15,7 +15,7 @@ from lambdas.domain.annotations.types import Problem
 
 FORMATS = (
     *("coco", "voc", "yolo", "csv", "manifest", "cvat", "labelme", "createml", "kitti"),
-    *("labelstudio", "folders", "unlabelled"),
+    *("labelstudio", "via", "folders", "unlabelled"),
 )
 HOW = f"say which format it has, one of {', '.join(FORMATS)}"
 
@@ -28,6 +28,8 @@ _READERS = {
     "labelme JSON": "labelme",
     "Apple CreateML JSON": "createml",
     "Label Studio JSON": "labelstudio",
+    "a VGG Image Annotator (VIA) project": "via",
+    "VGG Image Annotator (VIA) JSON": "via",
 }
 """Formats by the tool that a JSON file looks like one of."""
 _COCO = {"images", "annotations", "categories"}
@@ -97,6 +99,7 @@ _WHY = {
     "createml": "with a list of images, as Create ML has it",
     "kitti": "with the objects of an image, as KITTI has them",
     "labelstudio": "with tasks and answers of Label Studio",
+    "via": "with regions of images, as the VGG Image Annotator has them",
 }
 
 

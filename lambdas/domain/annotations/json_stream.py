@@ -105,6 +105,31 @@ class Lists:
         for _, element in self._list(""):
             yield element
 
+    def members(self, inside: str = "") -> Iterator[tuple[str, Any]]:
+        """Each member of the object that the file holds; of that called `inside`, its own in its place.
+
+        Raises:
+            CutError: what comes after is not JSON.
+            OSError: the disk failed.
+        """
+        if self._parse(_matched(_FIRST)) != "{":
+            return
+        yield from self._members(inside)
+        self._fill()
+        if self._text.strip():
+            raise self._cut("more after the end")
+
+    def _members(self, inside: str) -> Iterator[tuple[str, Any]]:
+        closed = self._parse(_matched(_NO_NAMES)) is not None
+        while not closed:
+            name, first = self._parse(_name)
+            if inside and name == inside and first == "{":
+                self._parse(_matched(_FIRST))
+                yield from self._members("")
+            else:
+                yield name, self._parse(_value)
+            closed = self._parse(_matched(_NEXT_NAME)) == "}"
+
     def _list(self, name: str) -> Iterator[tuple[str, Any]]:
         last = self._parse(_matched(_NO_ELEMENTS)) is not None
         while not last:
@@ -157,6 +182,12 @@ def list_elements(path: Path) -> Iterator[Any]:
     """Each element of the list that a file holds; errors as Lists.list_elements."""
     with Lists(path) as lists:
         yield from lists.list_elements()
+
+
+def members(path: Path, inside: str = "") -> Iterator[tuple[str, Any]]:
+    """Each member of the object that a file holds; as Lists.members."""
+    with Lists(path) as lists:
+        yield from lists.members(inside)
 
 
 def names(path: Path, max_bytes: int) -> list[str]:

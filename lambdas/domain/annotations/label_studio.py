@@ -179,15 +179,15 @@ def _points(mark: Mapping[str, Any], shape: str, size: tuple[int, int]) -> list[
         return [(_number(x, "x") * width, _number(y, "y") * height) for x, y in pairs]
     x, y = _number(mark.get("x"), "x") * width, _number(mark.get("y"), "y") * height
     angle = math.radians(_number(mark.get("rotation") or 0, "rotation"))
-    cos, sin = math.cos(angle), math.sin(angle)
     if shape == "ellipse":
         a = _number(mark["radiusX"], "radiusX") * width
         b = _number(mark.get("radiusY"), "radiusY") * height
-        half = math.hypot(a * cos, b * sin), math.hypot(a * sin, b * cos)
-        return [(x - half[0], y - half[1]), (x + half[0], y + half[1])]
+        wide, high = box_parsing.turned(a, b, angle)
+        return [(x - wide, y - high), (x + wide, y + high)]
     w, h = _number(mark["width"], "width") * width, _number(mark["height"], "height") * height
     if min(w, h) <= 0:
         raise AnnotationError("box_too_small", "a box without width or height")
+    cos, sin = math.cos(angle), math.sin(angle)
     # It turns around its upper left corner.
     return [(x + dx * cos - dy * sin, y + dx * sin + dy * cos) for dx in (0, w) for dy in (0, h)]
 

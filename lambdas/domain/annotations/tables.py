@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from lambdas.domain.annotations import box_parsing, image_references, label_studio, layouts, table_rows
+from lambdas.domain.annotations import box_parsing, image_references, label_studio, layouts, table_rows, via
 from lambdas.domain.annotations import columns as annotations_columns
 from lambdas.domain.annotations.columns import Columns
 from lambdas.domain.annotations.dataset_files import Folder
@@ -44,8 +44,17 @@ def read(
     Raises:
         OSError: the disk failed.
     """
+    if not columns and _is_via(path):
+        yield from via.read(path, folder)
+        return
     with Staging() as staging:
         yield from _Reader(path, columns or {}, folder, staging).events()
+
+
+def _is_via(path: Path) -> bool:
+    with path.open("rb") as file:
+        rows = table_rows.of_beginning(file)
+    return bool(rows) and via.is_header(rows[0])
 
 
 def is_table(path: Path) -> bool:
@@ -55,7 +64,7 @@ def is_table(path: Path) -> bool:
     try:
         if not rows:
             return False
-        if label_studio.is_header(rows[0]):
+        if label_studio.is_header(rows[0]) or via.is_header(rows[0]):
             return True
         return bool(annotations_columns.of_header(rows[0]) or layouts.of_rows(enumerate(rows, start=1)))
     except AnnotationError:
@@ -69,6 +78,8 @@ def check_columns(path: Path, columns: Mapping[str, str] | None = None) -> None:
         AnnotationError: it is not, or none of the rows fits the columns that people have given.
         OSError: the disk failed.
     """
+    if not columns and _is_via(path):
+        return
     with Staging() as staging:
         _Reader(path, columns or {}, None, staging).check()
 
