@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from cli.deployment import Deployment
 from cli.output import CommandError
-from lambdas.domain.report import of_snapshot
+from lambdas.domain.snapshot import files as snapshot_files
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "dim"}
 
@@ -54,7 +54,7 @@ def _newest(deployment: Deployment) -> str:
 
 
 def _read(deployment: Deployment, snapshot: str, name: str) -> bytes:
-    key = of_snapshot.report_key(snapshot, name)
+    key = snapshot_files.report_key(snapshot, name)
     try:
         return deployment.s3.get_object(Bucket=deployment.bucket, Key=key)["Body"].read()
     except ClientError as error:

@@ -1,9 +1,12 @@
-"""What goes on, for everybody who is signed in: runs, model versions, and trying the champion."""
+"""What goes on, for everybody who is signed in: runs, model versions, and trying the champion.
+
+What only the routes of trying need is imported by them, for the others would wait for it at every cold start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -12,22 +15,21 @@ from msgspec import UNSET
 from lambdas import http
 from lambdas.contract import responses
 from lambdas.contract.requests import TryRequest
-from lambdas.domain.console import control, tryit, versions
-from lambdas.domain.console.tryit import TryResult
-from lambdas.domain.images.files import UnusableImageError
-from lambdas.domain.register import registration
-from lambdas.domain.register.arrivals import Arrival, GoneError
+from lambdas.domain.console import control, versions
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.report import of_snapshot
 from lambdas.domain.retrain import steps, training_progress
 from lambdas.domain.retrain.steps import Step
 from lambdas.domain.retrain.training_progress import TrainingProgress
 from lambdas.domain.review.results import reviewer_statistics
-from lambdas.domain.review.task_opening import Opener, Seen
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.records import Champion, ModelVersion, Run
+from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 from lambdas.services import services, variable
+
+if TYPE_CHECKING:
+    from lambdas.domain.console.tryit import TryResult
+    from lambdas.domain.review.task_opening import Seen
 
 logger = Logger()
 app = http.Api(REVIEWERS, ADMINISTRATORS)
@@ -76,6 +78,8 @@ def list_versions(caller: Caller) -> responses.ModelVersions:
 @app.post("/api/try")
 def begin_try(caller: Caller, body: TryRequest) -> responses.TryUpload:
     """Where to send an image, to try the champion on it."""
+    from lambdas.domain.console import tryit
+
     id = tryit.new_id()
     url = services().signer.generate_presigned_url(
         "put_object",
@@ -94,6 +98,8 @@ def begin_try(caller: Caller, body: TryRequest) -> responses.TryUpload:
 @app.post("/api/try/{id}/detection")
 def detect_try(caller: Caller, id: str) -> responses.Detections:
     """What the champion sees on the image that was sent."""
+    from lambdas.domain.console import tryit
+
     s = services()
     result = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
     return responses.Detections(
@@ -110,6 +116,12 @@ def detect_try(caller: Caller, id: str) -> responses.Detections:
 @app.post("/api/try/{id}/review")
 def review_try(caller: Caller, id: str) -> responses.OpenedTask:
     """Put the image before reviewers, with what the champion sees drawn in advance if it runs."""
+    from lambdas.domain.console import tryit
+    from lambdas.domain.images.files import UnusableImageError
+    from lambdas.domain.register import registration
+    from lambdas.domain.register.arrivals import Arrival, GoneError
+    from lambdas.domain.review.task_opening import Opener
+
     s = services()
     tuning = s.tuning()
     if tuning.review_route == "none":
@@ -128,6 +140,9 @@ def review_try(caller: Caller, id: str) -> responses.OpenedTask:
 
 
 def _seen(id: str) -> Seen | None:
+    from lambdas.domain.console import tryit
+    from lambdas.domain.review.task_opening import Seen
+
     s = services()
     try:
         result = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
@@ -137,6 +152,8 @@ def _seen(id: str) -> Seen | None:
 
 
 def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detection:
+    from lambdas.domain.console import tryit
+
     box = tryit.box_in_pixels(label, result)
     return responses.Detection(
         name=label["label"],
@@ -167,4 +184,4 @@ def _report_url(run: Run) -> str | None:
     """The dataset report of the run's snapshot, as a page."""
     if run.data_report is None:
         return None
-    return http.presigned_url(of_snapshot.report_key(str(run.snapshot), "report.html"))
+    return http.presigned_url(snapshot_files.report_key(str(run.snapshot), "report.html"))

@@ -6,29 +6,27 @@ import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas import sqs_batch
 from lambdas.domain.detect import detection
 from lambdas.domain.detect.detection import Detected
 from lambdas.domain.review import proposals
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.services import services, variable
+from lambdas.sqs_batch import BatchResponse
 
 logger = Logger()
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @logger.inject_lambda_context
-def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Answer for the images of SQS messages with "Object Created" events; those that failed come again."""
-    return process_partial_response(event=event, record_handler=_detect, processor=processor, context=context)
+    return sqs_batch.handle_each(event, _detect)
 
 
-def _detect(record: SQSRecord) -> None:
-    created = json.loads(record.body)["detail"]
+def _detect(body: str) -> None:
+    created = json.loads(body)["detail"]
     s, tuning = services(), _tuning()
     key, version_id = created["object"]["key"], created["object"].get("version-id")
     detected = detection.detect_object(

@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -28,9 +28,11 @@ from aws_lambda_powertools.event_handler import Response as HttpResponse
 from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
 from lambdas.contract.requests import Request
-from lambdas.domain.review.desk.desk import Reviewer
 from lambdas.domain.shared.errors import ApiError
 from lambdas.services import services
+
+if TYPE_CHECKING:
+    from lambdas.domain.review.desk.desk import Reviewer
 
 REVIEWERS, ADMINISTRATORS = "reviewers", "administrators"
 MAX_BODY_BYTES = 1024 * 1024
@@ -56,6 +58,9 @@ class Caller:
 
     @property
     def reviewer(self) -> Reviewer:
+        # Runs and versions are shown without the desk.
+        from lambdas.domain.review.desk.desk import Reviewer
+
         return Reviewer(self.sub, self.name)
 
 

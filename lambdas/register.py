@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
+from lambdas import sqs_batch
 from lambdas.domain.register import arrivals, registration
 from lambdas.domain.register.arrivals import Arrival, Outcome
 from lambdas.domain.retrain import requests
 from lambdas.domain.review import proposals
 from lambdas.services import services, variable
+from lambdas.sqs_batch import BatchResponse
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
@@ -30,15 +29,10 @@ metrics = Metrics(namespace="LabelLoop")
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Register a batch of objects: the identifiers of the messages to deliver again."""
     outcomes: list[Outcome] = []
-    response = process_partial_response(
-        event=event,
-        record_handler=lambda record: outcomes.append(_register(record)),
-        processor=BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False),
-        context=context,
-    )
+    response = sqs_batch.handle_each(event, lambda body: outcomes.append(_register(body)))
     _delete_registered(outcomes)
     _propose(outcomes)
     if any(outcome.labels_changed for outcome in outcomes):
@@ -46,11 +40,10 @@ def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureR
     return response
 
 
-def _register(record: SQSRecord) -> Outcome:
+def _register(body: str) -> Outcome:
     try:
-        outcome = registration.register_object(services().s3, services().catalogue, _arrival(record.body))
+        outcome = registration.register_object(services().s3, services().catalogue, _arrival(body))
     except Exception:
-        logger.exception("registration failed; the message will be delivered again")
         metrics.add_metric(name="ObjectsFailed", unit=MetricUnit.Count, value=1)
         raise
     logger.info("object handled", extra={"outcome": asdict(replace(outcome, to_delete=None))})

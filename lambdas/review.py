@@ -10,13 +10,10 @@ import json
 from typing import Any, TypedDict
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from lambdas import review_routes
+from lambdas import review_routes, sqs_batch
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.detect import detection
@@ -26,9 +23,9 @@ from lambdas.domain.review import routing
 from lambdas.domain.review.task_opening import Opener, Seen
 from lambdas.domain.review.workforce import ground_truth
 from lambdas.services import services, variable
+from lambdas.sqs_batch import BatchResponse
 
 logger = Logger()
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 class Ask(TypedDict):
@@ -54,11 +51,9 @@ class OfWaitingBatch(OfBatch):
 
 
 @logger.inject_lambda_context
-def propose(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def propose(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """SQS messages about images that may be worth a review; those that failed are tried again."""
-    return process_partial_response(
-        event=event, record_handler=_propose, processor=processor, context=context
-    )
+    return sqs_batch.handle_each(event, _propose)
 
 
 @logger.inject_lambda_context
@@ -67,8 +62,8 @@ def collect(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     return {"opened": _opener().collect(_ask_champion)}
 
 
-def _propose(record: SQSRecord) -> None:
-    message = json.loads(record.body)
+def _propose(body: str) -> None:
+    message = json.loads(body)
     opener = _opener()
     if "image" in message and opener.in_batches:
         # The collector asks about many at once.
@@ -144,15 +139,13 @@ def read_job(event: OfBatch, context: LambdaContext) -> dict[str, int]:
 
 
 @logger.inject_lambda_context
-def loop_finished(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+def loop_finished(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """SQS messages that human loops of A2I have ended; those that failed are tried again."""
-    return process_partial_response(
-        event=event, record_handler=_loop_finished, processor=processor, context=context
-    )
+    return sqs_batch.handle_each(event, _loop_finished)
 
 
-def _loop_finished(record: SQSRecord) -> None:
-    status_change = json.loads(record.body)
+def _loop_finished(body: str) -> None:
+    status_change = json.loads(body)
     outcome = routing.loop_finished(review_routes.routes(), status_change)
     logger.info(
         "human loop", extra={"outcome": outcome, "loop": status_change["detail"].get("humanLoopName")}

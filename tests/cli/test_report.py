@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lambdas.domain.report import of_snapshot
 from lambdas.domain.shared.records import Run
+from lambdas.domain.snapshot import files as snapshot_files
 from tests.fixtures.cli import Cli
 from tests.fixtures.cli_datasets import BUCKET
 
@@ -16,7 +16,7 @@ FINDING = {"severity": "warning", "title": "2 labels [with] few images"}
 def put_report(cli: Cli, snapshot: str) -> None:
     document = {"verdict": "Training can start, with 1 warning", "findings": [FINDING]}
     for name, body in (("report.json", json.dumps(document)), ("report.html", f"<h1>{snapshot}</h1>")):
-        cli.s3.put_object(Bucket=BUCKET, Key=of_snapshot.report_key(snapshot, name), Body=body.encode())
+        cli.s3.put_object(Bucket=BUCKET, Key=snapshot_files.report_key(snapshot, name), Body=body.encode())
 
 
 def note_run(cli: Cli, run: str, started_at: str, snapshot: str, data_report: str | None = None) -> None:

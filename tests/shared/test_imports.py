@@ -26,8 +26,11 @@ REVIEW = {"lambdas.domain.review.desk.task", "lambdas.domain.review.desk.tasks"}
     [
         ("retrain", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
         ("promote", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
-        ("detect", REPORT | API | REVIEW | {"lambdas.domain.catalogue.images"}),
+        ("detect", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
         ("rekognition_project", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
+        ("register", API | BATCH | {"lambdas.domain.report", "lambdas.domain.review.desk.task"}),
+        ("review", API | BATCH | {"lambdas.domain.report", "lambdas.domain.snapshot.snapshots"}),
+        ("console", {"lambdas.domain.report", "lambdas.domain.register.registration", "PIL"}),
         ("sweep", {"PIL", "lambdas.domain.report"} | API | BATCH),
     ],
 )

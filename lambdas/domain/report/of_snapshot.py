@@ -47,7 +47,7 @@ def check(
         ("report.json", json.dumps(made.as_dict(), ensure_ascii=False), "application/json"),
         ("report.html", html.page(made), "text/html; charset=utf-8"),
     ):
-        key = report_key(snapshot.id, name)
+        key = snapshot_files.report_key(snapshot.id, name)
         s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType=content_type)
     return made
 
@@ -57,12 +57,7 @@ def why_not_train(made: Report, bucket: str, snapshot: Snapshot, tuning: Tuning)
     reason = snapshots.why_not_train(snapshot, tuning)
     if not reason and made.errors:
         reason = f"the dataset report stops it: {'; '.join(finding.title for finding in made.errors)}"
-    return f"{reason}. See s3://{bucket}/{report_key(snapshot.id)}" if reason else ""
-
-
-def report_key(snapshot_id: str, name: str = "report.html") -> str:
-    """The key of a file of the report."""
-    return f"datasets/{snapshot_id}/{name}"
+    return f"{reason}. See s3://{bucket}/{snapshot_files.report_key(snapshot.id)}" if reason else ""
 
 
 def _images(s3: S3Client, bucket: str, snapshot: Snapshot) -> Iterator[ReportImage]:

@@ -33,6 +33,11 @@ def manifest_key(snapshot_id: str, dataset_type: DatasetType) -> str:
     return f"datasets/{snapshot_id}/{dataset_type.lower()}.manifest"
 
 
+def report_key(snapshot_id: str, name: str = "report.html") -> str:
+    """The key of a file of the snapshot's dataset report."""
+    return f"datasets/{snapshot_id}/{name}"
+
+
 def images_key(snapshot_id: str, dataset_type: DatasetType) -> str:
     """The key of the file that has a line for each line of the manifest."""
     return f"datasets/{snapshot_id}/{dataset_type.lower()}.images.jsonl"
