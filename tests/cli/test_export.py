@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,23 @@ def test_a_snapshot_comes_back_as_it_was(cli: Cli, tmp_path: Path) -> None:
     cli.json("images", "relabel", sha256, "--label", "other", "--yes")
     document = cli.json("export", str(tmp_path / "out"), "--snapshot", snapshot.id)
     assert document["images"] == {"TRAIN": snapshot.train_images, "TEST": snapshot.test_images}
+    assert content(planned(tmp_path / "out")) == before
+
+
+@pytest.mark.parametrize("format", ["coco", "yolo", "manifest"])
+def test_the_backgrounds_of_a_snapshot_come_back(format: str, cli: Cli, tmp_path: Path) -> None:
+    folder = write_coco(tmp_path / "set", 5)
+    document = json.loads((folder / "annotations.json").read_text())
+    empty = document["images"][0]["id"]
+    document["annotations"] = [each for each in document["annotations"] if each["image_id"] != empty]
+    (folder / "annotations.json").write_text(json.dumps(document))
+    bring_in(cli, folder)
+    snapshot = snapshots.make(cli.catalogue, cli.s3, BUCKET)
+    assert snapshot.train_backgrounds + snapshot.test_backgrounds == 1
+    exported = cli.json("export", str(tmp_path / "out"), "--snapshot", snapshot.id, "--format", format)
+    assert sum(exported["images"].values()) == 5
+    before = content(planned(folder))
+    assert [boxes for _, _, boxes in before.values()].count([]) == 1
     assert content(planned(tmp_path / "out")) == before
 
 

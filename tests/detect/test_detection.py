@@ -218,11 +218,18 @@ def test_of_two_images_under_one_key_the_newest_keeps_the_result(world: World) -
 
 
 def test_a_folder_is_no_image(world: World) -> None:
-    put(world, "detect/a/")
+    world.s3.put_object(Bucket=BUCKET, Key="detect/a/", Body=b"")
     world.champion("v1")
     assert detect(world, "detect/a/").outcome == "gone"
     assert world.keys("results/") == []
     assert world.fake.called("detect_custom_labels") == []
+
+
+def test_an_image_whose_name_ends_like_a_folder_s_is_answered(world: World) -> None:
+    put(world, "detect/a/")
+    world.champion("v1")
+    assert detect(world, "detect/a/").outcome == "detected"
+    assert result(world, "results/a/.json")["image"] == "detect/a/"
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,26 @@ def test_versions_cannot_get_worse_step_by_step(world: World) -> None:
     assert call(promote.shadow_evaluate, version="best", run="", rollback=True)["passed"]
 
 
+@pytest.mark.parametrize("why", ["deleted", "rolled back from"])
+def test_a_version_that_cannot_or_should_not_serve_again_is_no_obstacle(why: str, world: World) -> None:
+    truth = forty_images(world)
+    rolled_back = (Verdict("rollback", True, ()),) if why == "rolled back from" else ()
+    world.champion(
+        "old",
+        created_at="2026-01-01T00:00:00.000000Z",
+        promoted_at="2026-01-04T00:00:00.000000Z",
+        verdicts=rolled_back,
+    )
+    retired(world, "best", "2026-01-03T00:00:00.000000Z")
+    kept(world, "best", truth)
+    if why == "deleted":
+        del world.fake.versions["best"]
+    world.version("new", "RUNNING")
+    wrong = set(list(truth)[:12])
+    world.fake.finds = lambda version, key: [label("fox" if key in wrong else truth[key])]
+    assert call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)["passed"]
+
+
 def test_only_the_versions_that_served_last_are_looked_at(world: World) -> None:
     truth = forty_images(world)
     retired(world, "best", "2026-01-01T00:00:00.000000Z")

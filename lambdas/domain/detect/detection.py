@@ -82,7 +82,8 @@ def detect_object(
         NoChampionError: none serves yet.
     """
     target = result_key(key)
-    if key.endswith("/"):
+    if key.endswith("/") and not _size(s3, bucket, key):
+        # What consoles make of a new folder.
         return Detected("gone", target)
     image: Any = {"Bucket": bucket, "Name": key} | ({"Version": version_id} if version_id else {})
 
@@ -207,6 +208,16 @@ def _read(s3: S3Client, bucket: str, key: str, version_id: str | None) -> bytes 
             return None
         raise
     return opened["Body"].read() if opened["ContentLength"] <= MAX_BYTES else None
+
+
+def _size(s3: S3Client, bucket: str, key: str) -> int:
+    """Of the object in bytes; 0 if it was deleted."""
+    try:
+        return s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return 0
+        raise
 
 
 def _newest_version(s3: S3Client, bucket: str, key: str) -> str | None:

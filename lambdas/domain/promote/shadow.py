@@ -170,9 +170,19 @@ class _Rivals:
         return rivals
 
     def _served_before(self) -> list[str]:
+        """Names of the versions that served last and could serve again: those that were not deleted, and
+        that nobody has rolled back from."""
         champion = self.loop_state.champion()
         others = {self.challenger.name, champion.version_name if champion else ""}
-        served = [v for v in self.loop_state.versions() if v.promoted_at and v.id not in others]
+        records = self.loop_state.versions()
+        served = [
+            version
+            for version in records
+            if version.promoted_at
+            and version.id in self._described
+            and version.id not in others
+            and not _was_rolled_back(version, records)
+        ]
         served.sort(key=lambda version: version.promoted_at or "", reverse=True)
         return [version.id for version in served[:EARLIER_VERSIONS]]
 
@@ -182,16 +192,30 @@ class _Rivals:
         return mine, [count(test.truth, answers[test.key]) for test in shared]
 
     def _evaluation_pairs(self, name: str) -> Pairs:
-        return evaluation_images.shared(self._evaluated, self._evaluation_of(name))
+        version = self._described.get(name)
+        evaluated = evaluation_images.read(self.s3, version) if version else {}
+        return evaluation_images.shared(self._evaluated, evaluated)
 
     @cached_property
     def _evaluated(self) -> Evaluated:
         return evaluation_images.read(self.s3, self.challenger)
 
-    def _evaluation_of(self, name: str) -> Evaluated:
-        """A version's evaluation; nothing of one that was deleted."""
-        version = custom_labels.describe_version(self.rekognition, self.project_arn, name)
-        return evaluation_images.read(self.s3, version) if version else {}
+    @cached_property
+    def _described(self) -> dict[str, Version]:
+        """The project's versions, by name."""
+        return {
+            version.name: version for version in custom_labels.versions(self.rekognition, self.project_arn)
+        }
+
+
+def _was_rolled_back(version: ModelVersion, versions: Sequence[ModelVersion]) -> bool:
+    """Whether a person has made an older version serve instead of this one, and so decided against it."""
+    return any(
+        (older.created_at or "") < (version.created_at or "")
+        and (older.promoted_at or "") > (version.promoted_at or "")
+        and any(verdict.gate == "rollback" for verdict in older.verdicts)
+        for older in versions
+    )
 
 
 def _compared(pairs: Pairs, best_of: int = 1) -> Comparison | None:

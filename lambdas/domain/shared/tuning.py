@@ -59,7 +59,7 @@ class Tuning:
     label."""
     shadow_test_images: int = 100
     """Test images that the shadow gate sends to the endpoints of challenger and champion. The more there are,
-    the smaller a difference it can tell from chance."""
+    the smaller a difference it can tell from chance; all have to be answered within 15 minutes."""
     f1_tolerance: float = 0.05
     """How far the challenger's overall F1 may lie below the champion's to pass the shadow gate where the
     images are too few to tell the difference from chance. A difference that chance does not explain is not
