@@ -106,8 +106,8 @@ def make(
     """
     listing = source.listing()
     if not listing.images and not listing.problems:
-        raise CommandError(f"{source.where} has no JPEG or PNG image to import")
-    detected = reading.detected(source.annotations, format, columns)
+        raise CommandError(reading.without_images(source.where))
+    detected = reading.detected(source.annotations, format, columns, where=source.where)
     plan = Plan(source, name, detected.format, detected.why, doubt=detected.doubt, ignored=listing.others)
     plan.problems += listing.problems
     annotations = _Annotations(listing, plan)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from cli.output import CommandError
@@ -17,6 +21,8 @@ from lambdas.domain.annotations.format_detection import (
 from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Note
 
+_MAX_FOLDERS, _MAX_ENTRIES = 50, 1_000
+"""What is looked at of a folder beside the one that was named."""
 _FOR_TRAINING = image_references.validation_note(has_test=True)
 _SUFFIXES = {
     "coco": {".json"},
@@ -31,10 +37,13 @@ _SUFFIXES = {
 }
 
 
-def detected(path: Path, format: str, columns: Mapping[str, str] | None = None) -> DetectedFormat:
+def detected(
+    path: Path, format: str, columns: Mapping[str, str] | None = None, *, where: str = ""
+) -> DetectedFormat:
     """The format of a dataset and its annotation files.
 
     Args:
+        where: the dataset as people call it, if not by the path.
         columns: of tables, as --columns says; they make a table of what would be recognised as none.
 
     Raises:
@@ -48,11 +57,58 @@ def detected(path: Path, format: str, columns: Mapping[str, str] | None = None) 
             detected = DetectedFormat("csv", "as --columns says", _named(path, "csv"))
         else:
             detected = _of_format(path, format) if format else detect_format(path)
-    except (UnknownFormatError, AmbiguousFormatError) as error:
+    except AmbiguousFormatError as error:
+        detail = str(error).replace(str(path), where or str(path))
+        raise CommandError(f"{detail}:{_commands(where or str(path), error.formats)}", exit_code=2) from error
+    except UnknownFormatError as error:
         raise CommandError(f"{error}; choose one with --format", exit_code=2) from error
     if detected.format == "csv":
         _check_columns(path, detected.files, columns)
     return detected
+
+
+def _commands(where: str, formats: Sequence[str]) -> str:
+    """The commands that import a dataset as each of these formats, a line each."""
+    return "".join(f"\n  labelloop import {shlex.quote(where)} --format {format}" for format in formats)
+
+
+def without_images(where: str) -> str:
+    """What is said of a folder or file that has no images; with the command for those that lie beside it."""
+    message = f"{where} has no JPEG or PNG image to import"
+    path = Path(where)
+    if not path.exists():
+        return message
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    beside = next((sibling for sibling in _folders_in(folder.parent) if _has_image(sibling)), None)
+    if beside is None or beside == folder:
+        return message
+    formats: list[str] = []
+    try:
+        formats = [detect_format(path).format]
+    except AmbiguousFormatError as error:
+        formats = list(error.formats)
+    except UnknownFormatError:
+        pass
+    parent = str(path.parent if path.is_dir() else path.parent.parent)
+    given = str(folder.parent) if ".." in Path(parent).parts or parent in (".", "") else parent
+    commands = _commands(given, formats) or f"\n  labelloop import {shlex.quote(given)}"
+    return f"{message}; {beside.name}/ beside it has some, and this takes both:{commands}"
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(child for child in folder.iterdir() if child.is_dir() and child.name[0] != ".")
+    except OSError:
+        return []
+
+
+def _has_image(folder: Path) -> bool:
+    """Whether there is an image among the first files of a folder and of those in it."""
+    for inside in [folder, *_folders_in(folder)[:_MAX_FOLDERS]]:
+        with suppress(OSError), os.scandir(inside) as entries:
+            if any(image_references.is_image(entry.name) for entry in islice(entries, _MAX_ENTRIES)):
+                return True
+    return False
 
 
 def _check_columns(path: Path, files: tuple[Path, ...], columns: Mapping[str, str] | None) -> None:

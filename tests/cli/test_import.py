@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -134,6 +135,39 @@ def test_annotations_that_are_not_read_make_no_folder_a_label(
     assert "0 labelled, 2 unlabelled" in shown and "names the images" in shown
     monkeypatch.setattr(command, "_are_labels", lambda session, plan: plan.doubt == "tray")
     assert "tray (2 images)" in cli("import", str(tmp_path / "set"), "--dry-run").output
+
+
+def clone(root: Path) -> Path:
+    """A repository with boxes in VOC, and a table that was made of them."""
+    write_images(root, ["images/a.jpg"])
+    (root / "annotations").mkdir()
+    (root / "annotations" / "a.xml").write_text(VOC)
+    (root / "annotations" / "b.xml").write_text(VOC)
+    (root / "data").mkdir()
+    (root / "data" / "labels.csv").write_text("filename,class,xmin,ymin,xmax,ymax\na.jpg,bolt,10,12,30,34\n")
+    return root
+
+
+def test_each_of_several_formats_comes_with_its_command(cli: Cli, tmp_path: Path) -> None:
+    folder = clone(tmp_path / "my clone")
+    error = cli.json("import", str(folder), "--dry-run", exit_code=2)["error"]
+    commands = [line.strip() for line in error.splitlines() if line.startswith("  labelloop import")]
+    assert commands == [f"labelloop import '{folder}' --format {format}" for format in ("voc", "csv")]
+    for command_line in commands:
+        assert cli.json(*shlex.split(command_line)[1:], "--dry-run")["images"]["labelled"] == 1
+
+
+@pytest.mark.parametrize("named", ["annotations", "annotations/a.xml", "data/labels.csv"])
+def test_annotations_without_their_images_come_with_the_command_for_both(
+    cli: Cli, tmp_path: Path, named: str
+) -> None:
+    folder = clone(tmp_path / "clone")
+    error = cli.json("import", str(folder / named), "--dry-run", exit_code=1)["error"]
+    assert "images/ beside it" in error
+    format = "csv" if "data" in named else "voc"
+    assert error.endswith(f"labelloop import {folder} --format {format}")
+    (folder / "images" / "a.jpg").unlink()
+    assert cli.json("import", str(folder / named), exit_code=1)["error"].endswith("image to import")
 
 
 def test_of_a_bucket_unread_annotations_are_seen_by_their_names(cli: Cli) -> None:

@@ -42,6 +42,11 @@ class UnknownFormatError(ValueError):
 class AmbiguousFormatError(ValueError):
     """The annotations may be of several formats; the message says which, and how to choose one."""
 
+    def __init__(self, message: str, formats: Sequence[str]) -> None:
+        super().__init__(message)
+        self.formats = formats
+        """Those that it may be, the one of most files first."""
+
 
 @dataclass(frozen=True)
 class DetectedFormat:
@@ -78,9 +83,11 @@ def detect_format(path: Path, folder: Folder | None = None) -> DetectedFormat:
     elif labels := kitti.label_files(folder):
         kinds["kitti"] += [folder.path(name) for name in labels]
     if len(kinds) > 1:
-        seen = ", ".join(f"{kind} ({folder.name(files[0])})" for kind, files in sorted(kinds.items()))
+        by_files = sorted(kinds.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+        seen = ", ".join(f"{kind} ({folder.name(files[0])})" for kind, files in by_files)
         raise AmbiguousFormatError(
-            f"{path} has annotations of more formats than one: {seen}; {HOW}, or name a folder inside"
+            f"{path} has annotations of more formats than one: {seen}; {HOW}, or name a folder inside",
+            [kind for kind, _ in by_files],
         )
     for kind, files in kinds.items():
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
@@ -159,7 +166,8 @@ def _without_annotations(path: Path, folder: Folder) -> DetectedFormat:
     if len(names) > 1 and without:
         raise AmbiguousFormatError(
             f"{path} has images in folders that may be labels ({shown}), and others in none"
-            f" ({without[0]}); {HOW}: folders or unlabelled"
+            f" ({without[0]}); {HOW}: folders or unlabelled",
+            ("folders", "unlabelled"),
         )
     if len(names) > 1:
         return DetectedFormat("folders", f"images in {len(names)} folders: {shown}")
