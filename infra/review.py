@@ -162,7 +162,8 @@ class Review(Step):
         self.data_bucket.grant_read_versions(handler, "detect/")
         self.data_bucket.grant_put(handler, "images/")
         self.data_bucket.grant_list(handler)
-        return EventQueue(
+        self._grant_count_unregistered(handler)
+        queue = EventQueue(
             self,
             "EventQueue",
             self.deployment,
@@ -171,10 +172,21 @@ class Review(Step):
             batch_size=10,
             max_concurrency=2,
         )
+        # What came too early is proposed again.
+        handler.function.add_environment("REVIEW_QUEUE_URL", queue.queue.queue_url)
+        queue.grant_send(handler)
+        return queue
+
+    def _grant_count_unregistered(self, handler: Handler) -> None:
+        """Allow to see whether labels may be on their way."""
+        queue = self._register.event_queue
+        handler.function.add_environment("REGISTER_QUEUE_URL", queue.queue.queue_url)
+        queue.grant_count(handler)
 
     def _collect(self) -> None:
         handler = self._handler("Collect", "collect", "Opens tasks for images that nobody has labelled", 300)
         self.grant_open(handler)
+        self._grant_count_unregistered(handler)
         events.Rule(
             self,
             "Schedule",

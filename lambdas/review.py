@@ -7,6 +7,8 @@ collector, which makes up for whatever was missed.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypedDict
 
 from aws_lambda_powertools import Logger
@@ -19,7 +21,8 @@ from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.detect import detection
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register.arrivals import Arrival, GoneError
-from lambdas.domain.review import routing
+from lambdas.domain.retrain import waiting
+from lambdas.domain.review import proposals, routing
 from lambdas.domain.review.task_opening import Opener, Seen
 from lambdas.domain.review.workforce import ground_truth
 from lambdas.services import services, variable
@@ -59,7 +62,7 @@ def propose(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
 @logger.inject_lambda_context
 def collect(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Open tasks for unlabelled images that have none; by schedule."""
-    return {"opened": _opener().collect(_ask_champion)}
+    return {"opened": _opener().collect(_ask_champion, _labels_may_follow())}
 
 
 def _propose(body: str) -> None:
@@ -69,7 +72,7 @@ def _propose(body: str) -> None:
         # The collector asks about many at once.
         return
     if "image" in message:
-        opener.open_unlabelled([catalogue_images.image_id(message["image"])], _ask_champion, opener.room())
+        _propose_image(opener, message["image"])
         return
     proposal = message["detection"]
     arrival = Arrival(services().bucket, proposal["key"], proposal.get("version_id"), 0, "")
@@ -78,6 +81,24 @@ def _propose(body: str) -> None:
         opener.open_detected(services().s3, arrival, proposal["reason"], seen)
     except (GoneError, UnusableImageError) as error:
         logger.info("not reviewed", extra={"key": proposal["key"], "reason": str(error)})
+
+
+def _propose_image(opener: Opener, sha256: str) -> None:
+    s = services()
+    image = catalogue_images.get_image(s.catalogue, sha256)
+    if image is None or image.status != "unlabelled":
+        return
+    if _labels_may_follow()(image):
+        proposals.propose_images(s.sqs, variable("REVIEW_QUEUE_URL"), [sha256], s.tuning(), again=True)
+        return
+    opener.open_unlabelled([image.id], _ask_champion, opener.room())
+
+
+def _labels_may_follow() -> Callable[[CatalogueImage], bool]:
+    """Says of images whether labels may follow them; what is not registered is counted once at most."""
+    s, tuning = services(), services().tuning()
+    count = cache(lambda: waiting.count_unregistered(s.sqs, variable("REGISTER_QUEUE_URL")))
+    return lambda image: proposals.labels_may_follow(image, count, tuning)
 
 
 def _opener() -> Opener:

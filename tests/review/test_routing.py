@@ -344,7 +344,7 @@ def test_ends_of_loops_come_by_a_queue_and_what_cannot_be_handled_comes_again(
 
 def test_single_images_are_left_to_the_collector_where_jobs_ask(workers: Workers) -> None:
     image = workers.reviews.image("a")
-    workers.reviews.world.tune(review_route="groundtruth")
+    workers.reviews.world.tune(review_route="groundtruth", burst_quiet_seconds=0)
     assert review.propose(queued(json.dumps({"image": image.sha256})), context()) == {"batchItemFailures": []}
     assert workers.reviews.table.count("open") == 0
     assert review.collect({}, context()) == {"opened": 1}

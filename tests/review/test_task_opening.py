@@ -250,6 +250,46 @@ def test_detections_that_are_not_reviewed(reviews: Reviews) -> None:
         propose()
 
 
+# While uploads go on
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unregistered", "opened"),
+    [
+        pytest.param(0, 0, 0, id="just registered"),
+        pytest.param(301, 0, 1, id="nothing is on its way"),
+        pytest.param(301, 1, 0, id="labels may be on their way"),
+        pytest.param(3601, 1, 1, id="waited for long enough"),
+    ],
+)
+def test_nobody_is_asked_about_an_image_whose_labels_may_be_on_their_way(
+    reviews: Reviews, monkeypatch: pytest.MonkeyPatch, seconds: int, unregistered: int, opened: int
+) -> None:
+    world, image = reviews.world, reviews.image("a")
+    world.tune(burst_quiet_seconds=300, burst_limit_seconds=3600)
+    for number in range(unregistered):
+        world.sqs.send_message(QueueUrl=world.queues["register"], MessageBody=str(number))
+    sent: list[Any] = []
+    monkeypatch.setattr(world.sqs, "send_message_batch", lambda **given: sent.append(given["Entries"]))
+    later = clock.in_seconds(seconds)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert handlers.collect({}, context()) == {"opened": opened}
+    assert reviews.table.count("open") == opened
+    take(handlers.propose, {"image": image.sha256})
+    assert reviews.table.count("open") == opened
+    assert [[entry["DelaySeconds"] for entry in batch] for batch in sent] == [[300]] * (1 - opened)
+
+
+def test_an_image_that_was_labelled_meanwhile_is_not_proposed_again(
+    reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = reviews.image("a")
+    curation.relabel(reviews.world.catalogue, image.sha256, "classification", ("cat",), (), "somebody")
+    monkeypatch.setattr(reviews.world.sqs, "send_message_batch", lambda **given: pytest.fail("it was sent"))
+    take(handlers.propose, {"image": image.sha256})
+    assert reviews.table.count("open") == 0
+
+
 # From a detection to the books
 
 

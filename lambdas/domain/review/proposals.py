@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.detect.detection import Detected
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -50,11 +52,35 @@ MAX_DELAY_SECONDS = 900
 _BATCH = 10
 
 
-def propose_images(sqs: SQSClient, queue_url: str, hashes: Sequence[str], tuning: Tuning) -> None:
-    """Propose images that were registered without labels, once those had time to follow."""
+_AGAIN_SECONDS = 5
+"""How long a proposal waits at least that came too early."""
+
+
+def labels_may_follow(image: CatalogueImage, count_unregistered: Callable[[], int], tuning: Tuning) -> bool:
+    """Whether an image without labels may be of a burst of uploads that brings them yet.
+
+    It is for `burst_quiet_seconds`, and then while anything waits to be registered, up to
+    `burst_limit_seconds`.
+    """
+    age = clock.seconds_between(image.registered_at, clock.now())
+    if age < tuning.burst_quiet_seconds:
+        return True
+    return age < tuning.burst_limit_seconds and count_unregistered() > 0
+
+
+def propose_images(
+    sqs: SQSClient, queue_url: str, hashes: Sequence[str], tuning: Tuning, *, again: bool = False
+) -> None:
+    """Propose images that were registered without labels, once those had time to follow.
+
+    Args:
+        again: they were proposed too early.
+    """
     if tuning.review_route == "none":
         return
     delay = min(tuning.burst_quiet_seconds, MAX_DELAY_SECONDS)
+    if again:
+        delay = max(delay, _AGAIN_SECONDS)
     # Of one batch, SQS takes no two messages with one id.
     once = list(dict.fromkeys(hashes))
     for start in range(0, len(once), _BATCH):

@@ -50,6 +50,8 @@ class Seen:
 
 Ask = Callable[[CatalogueImage], Seen | None]
 """Asks the champion about an image; None if it does not run."""
+LabelsMayFollow = Callable[[CatalogueImage], bool]
+"""Whether it is too early to ask people about an image."""
 
 
 class Opener:
@@ -152,14 +154,22 @@ class Opener:
         """Whether people are asked about many images at once, by a labeling job."""
         return self._tuning.review_route == "groundtruth"
 
-    def open_unlabelled(self, ids: Iterable[str], ask: Ask, room: int) -> int:
+    def open_unlabelled(
+        self,
+        ids: Iterable[str],
+        ask: Ask,
+        room: int,
+        labels_may_follow: LabelsMayFollow = lambda image: False,
+    ) -> int:
         """Open tasks for those of the images that are not labelled, as far as there is room: how many."""
         opened = 0
         kind = self.kind()
         batches = iter(ids)
         while opened < room and (batch := list(islice(batches, catalogue_images.MAX_BATCH))):
             for image in catalogue_images.get_images(self._images, batch):
-                if opened < room and image.status == "unlabelled" and not self._known(image):
+                if opened == room or image.status != "unlabelled" or labels_may_follow(image):
+                    continue
+                if not self._known(image):
                     # Ground Truth's own functions hand suggestions on to no template.
                     seen = None if self.in_batches else ask(image)
                     opened += self.open(image, "unlabelled", kind, seen) is not None
@@ -177,16 +187,16 @@ class Opener:
         image = registration.register_in_place(s3, self._images, arrival)
         return self.open(image, reason, self.kind(), seen) if image.status == "unlabelled" else None
 
-    def collect(self, ask: Ask) -> int:
+    def collect(self, ask: Ask, labels_may_follow: LabelsMayFollow = lambda image: False) -> int:
         """Open tasks for unlabelled images that have none, as far as there is room: how many.
 
         Goes on where the last collection stopped. What is asked for in batches is asked for now.
         """
-        opened = self._collect(ask)
+        opened = self._collect(ask, labels_may_follow)
         self._start_batches()
         return opened
 
-    def _collect(self, ask: Ask) -> int:
+    def _collect(self, ask: Ask, labels_may_follow: LabelsMayFollow) -> int:
         room = self.room()
         if room <= 0:
             return 0
@@ -194,7 +204,7 @@ class Opener:
         unlabelled = list(
             islice(catalogue_images.ids(self._images, "unlabelled", after=cursor), _MAX_COLLECTED)
         )
-        opened = self.open_unlabelled(unlabelled, ask, room)
+        opened = self.open_unlabelled(unlabelled, ask, room, labels_may_follow)
         self._put_cursor(unlabelled[-1] if len(unlabelled) == _MAX_COLLECTED and opened < room else "")
         return opened
 

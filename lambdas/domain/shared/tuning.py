@@ -41,7 +41,7 @@ class Tuning:
     burst_quiet_seconds: int = 300
     """Seconds without a change after which a burst of uploads is over."""
     burst_limit_seconds: int = 3600
-    """Seconds that a run waits at most for a burst of uploads to end."""
+    """Seconds that a run, and a review task, wait at most for a burst of uploads to end."""
     poll_seconds: int = 60
     """Seconds between two looks at something that takes its time: a training, a starting model, open
     reviews."""
