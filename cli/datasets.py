@@ -22,6 +22,7 @@ ImportFormat = Literal[
     "kitti",
     "labelstudio",
     "via",
+    "vertex",
     "folders",
     "unlabelled",
 ]

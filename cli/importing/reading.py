@@ -34,6 +34,7 @@ _SUFFIXES = {
     "createml": {".json"},
     "labelstudio": {".json"},
     "via": {".json"},
+    "vertex": {".jsonl", ".ndjson"},
 }
 
 

@@ -169,6 +169,10 @@ def _via_project(root: Path) -> None:
     write(touch(root, "a.jpg") / "via.json", project)
 
 
+def _vertex(root: Path) -> None:
+    write(touch(root, "a.jpg") / "data.jsonl", '{"imageGcsUri": "gs://bucket/a.jpg"}\n')
+
+
 def _kitti(root: Path) -> None:
     write(touch(root, "image_2/a.png") / "label_2/a.txt", "Car 0 0 -1.5 1 2 30 40 1 1 3 0 1 46 -1.5\n")
 
@@ -194,6 +198,7 @@ MADE: dict[Callable[[Path], None], str] = {
     _labelme: "labelme",
     _createml: "createml",
     _kitti: "kitti",
+    _vertex: "vertex",
     _via: "via",
     _via_project: "via",
     _label_studio: "labelstudio",

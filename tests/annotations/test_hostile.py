@@ -35,6 +35,7 @@ FILES = {
     "createml": ["x.json"],
     "labelstudio": ["x.json"],
     "via": ["x.json"],
+    "vertex": ["x.jsonl"],
     "kitti": ["a.txt", "good.txt"],
 }
 TOKENS = [

@@ -413,3 +413,29 @@ def test_columns_that_may_be_of_boxes_are_asked_about(tmp_path: Path, header: st
     result = collect(tables.read(write(tmp_path / "x.csv", lines(header, row))))
     assert (result.annotations, result.reasons) == ([], {"unknown_columns": 1})
     assert "--columns" in result.problems[0].detail
+
+
+OPEN_IMAGES = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,"
+    "IsGroupOf,IsDepiction,IsInside"
+)
+
+
+def test_boxes_of_open_images_by_the_names_of_their_codes(tmp_path: Path) -> None:
+    touch(tmp_path, "train/0a.jpg", "train/0b.jpg")
+    write(tmp_path / "class-descriptions-boxable.csv", lines("/m/01,Bolt", "/m/02,Nut"))
+    rows = ["0a,xclick,/m/01,1,0.1,0.4,0.2,0.6,0,0,0,0,0", "0a,xclick,/m/02,1,0.5,0.9,0.2,0.6,0,0,1,0,0"]
+    rows += ["0b,xclick,/m/03,1,0.1,0.4,0.2,0.6,0,0,0,0,0"]
+    path = write(tmp_path / "train-annotations-bbox.csv", lines(OPEN_IMAGES, *rows))
+    result = collect(tables.read(path, folder=Folder(tmp_path)))
+    [box] = result.boxes["train/0a.jpg"]
+    assert (box[0], box[1:]) == ("Bolt", pytest.approx((0.1, 0.2, 0.3, 0.4)))
+    assert [(p.line, p.reason) for p in result.problems] == [(3, "crowd"), (4, "unknown_class")]
+    assert (result.of("train/0b.jpg").kind, result.of("train/0a.jpg").dataset_type) == (None, "TRAIN")
+
+
+def test_labels_of_open_images_that_are_not_there_are_not_taken(tmp_path: Path) -> None:
+    rows = ["a.jpg,verification,Bolt,1", "a.jpg,verification,Nut,0", "b.jpg,machine,Nut,0.7"]
+    result = read(tmp_path, lines("ImageID,Source,LabelName,Confidence", *rows))
+    assert [each.labels for each in result.annotations] == [("Bolt",), ()]
+    assert (result.problems, result.noted(tables.NOT_SURE)) == ([], True)

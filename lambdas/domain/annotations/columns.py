@@ -62,6 +62,9 @@ _BOXES = (
     ("box",),
 )
 """Columns that make a whole box. One cell alone has left, top, width and height, as COCO and Kaggle do."""
+_OPEN_IMAGES = {"confidence": "confidence", "group": "isgroupof"}
+"""Of Open Images, https://storage.googleapis.com/openimages/web/download_v7.html : how sure a label is, and
+whether its box is around many objects."""
 _ONE_OF_LABELS = re.compile(r"(label|class|tag|category)_?\d*")
 _LIKE_BOXES = re.compile(r"box|region|shape|poly|point|coord|segment|[xy]_?(min|max)|center|centre|_rle|^rle")
 
@@ -94,6 +97,10 @@ class Columns:
     def box_roles(self) -> tuple[str, ...]:
         """The columns of a box; empty if the table has none."""
         return next((roles for roles in _BOXES if all(role in self.at for role in roles)), ())
+
+    @property
+    def of_open_images(self) -> bool:
+        return "confidence" in self.at or "group" in self.at
 
     @property
     def corners(self) -> bool:
@@ -232,6 +239,8 @@ def of_header(header: Sequence[str]) -> Columns | None:
     if "label" not in at and (of_labels := [i for i, word in enumerate(words) if _is_numbered_label(word)]):
         at["label"] = of_labels[0]
     _check(at)
+    if {"imageid", "labelname"} <= set(words):
+        at |= {role: words.index(name) for role, name in _OPEN_IMAGES.items() if name in words}
     more = _more_labels(at, words)
     taken = {*at.values(), *more}
     shown = ", ".join(f"{role} is {header[index].strip()!r}" for role, index in at.items())

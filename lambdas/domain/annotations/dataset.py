@@ -15,6 +15,7 @@ from lambdas.domain.annotations import (
     labelme,
     sagemaker,
     tables,
+    vertex,
     via,
     voc,
     yolo,
@@ -31,6 +32,7 @@ READERS: Mapping[str, Callable[[Path, Folder | None], Iterator[Event]]] = {
     "createml": createml.read,
     "labelstudio": label_studio.read,
     "via": via.read,
+    "vertex": vertex.read,
 }
 """Of the formats whose files are read one by one, the reader."""
 REPEATED = "images of which another file says all that this one does"

@@ -9,13 +9,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lambdas.domain.annotations import folders, json_stream, kitti, recognition, tables, yolo, yolo_config
+from lambdas.domain.annotations import (
+    folders,
+    json_stream,
+    kitti,
+    recognition,
+    tables,
+    vertex,
+    yolo,
+    yolo_config,
+)
 from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.types import Problem
 
 FORMATS = (
     *("coco", "voc", "yolo", "csv", "manifest", "cvat", "labelme", "createml", "kitti"),
-    *("labelstudio", "via", "folders", "unlabelled"),
+    *("labelstudio", "via", "vertex", "folders", "unlabelled"),
 )
 HOW = f"say which format it has, one of {', '.join(FORMATS)}"
 
@@ -107,6 +116,7 @@ _WHY = {
     "kitti": "with the objects of an image, as KITTI has them",
     "labelstudio": "with tasks and answers of Label Studio",
     "via": "with regions of images, as the VGG Image Annotator has them",
+    "vertex": "with an imageGcsUri in each line, as Vertex AI has it",
 }
 
 
@@ -211,7 +221,10 @@ def _json(path: Path) -> str:
 
 
 def _lines(path: Path) -> str:
-    return "manifest" if b'"source-ref"' in _beginning(path) else ""
+    beginning = _beginning(path)
+    if vertex.is_vertex(beginning):
+        return "vertex"
+    return "manifest" if b'"source-ref"' in beginning else ""
 
 
 def _manifest(path: Path) -> str:

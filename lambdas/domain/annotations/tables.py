@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -28,6 +29,11 @@ PIPES = "labels with | between them in one cell were read as a label each"
 LISTS = "lists in square brackets in one cell were read as a label each"
 _FORMULA = re.compile(r"[=+@-]\s*[A-Za-z][\w.]*\s*[(|]")
 """A function or another program, as spreadsheets run them. Labels such as -5C or @home are none."""
+NOT_SURE = (
+    "labels that Open Images has not confirmed, or says are not there (Confidence below 1), were left out"
+)
+_CODE = re.compile(r"/[mgt]/\w+")
+_DESCRIPTIONS = re.compile(r"class-descriptions[^/]*\.csv$")
 _SAMPLE_ROWS = 1000
 _BETWEEN = re.compile(r"[\s,;]+")
 
@@ -273,12 +279,14 @@ class _Reader:
         if (answer := self._answer(row)) is not None:
             return self._answers.add(number, answer, line)
         has_box = any(cell(row, role) for role in self._columns.box_roles)
+        if self._columns.of_open_images and not self._is_there(row, has_box):
+            return []
         if has_box:
-            label = _label(cell(row, "label"))
+            label = self._named(_label(cell(row, "label")))
             self._staging.add_box(number, replace(self._box(label, row), line=line))
         elif labels := self._labels(row):
             for label in labels:
-                self._staging.add_label(number, label)
+                self._staging.add_label(number, self._named(label))
         elif marked := self._marked(row):
             for name in marked:
                 self._staging.add_label(number, _label(name))
@@ -288,6 +296,36 @@ class _Reader:
         else:
             self._notes.add(self._file, UNLABELLED)
         return []
+
+    def _is_there(self, row: Sequence[str], has_box: bool) -> bool:
+        """Whether what a row of Open Images says is surely there. Raises AnnotationError if it is a group."""
+        if self._columns.cell(row, "group") == "1":
+            raise AnnotationError("crowd", "a box around a group (IsGroupOf): draw one around each object")
+        confidence = self._columns.cell(row, "confidence")
+        if has_box or not confidence or box_parsing.number(confidence, "Confidence") >= 1:
+            return True
+        self._notes.add(self._file, NOT_SURE)
+        return False
+
+    def _named(self, label: str) -> str:
+        """A label by its name, if it is one of Open Images' codes. Raises AnnotationError."""
+        if not self._columns.of_open_images or not _CODE.fullmatch(label):
+            return label
+        if label not in self._names_of_codes:
+            detail = (
+                f"{label} is a code: put Open Images' class-descriptions file with its name beside the table"
+            )
+            raise AnnotationError("unknown_class", detail)
+        return box_parsing.label(self._names_of_codes[label])
+
+    @cached_property
+    def _names_of_codes(self) -> dict[str, str]:
+        """What Open Images' files beside the table call its codes."""
+        files = [name for name in self._folder.others if _DESCRIPTIONS.search(name)] if self._folder else []
+        rows = (
+            row for name in files if self._folder for _, row in table_rows.Rows(self._folder.path(name), name)
+        )
+        return {row[0].strip(): row[1] for row in rows if len(row) > 1 and row[1].strip()}
 
     def _answer(self, row: Sequence[str]) -> label_studio.Answer | None:
         """What the row says as Label Studio does: as JSON, or in one of its own tables."""
