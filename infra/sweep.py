@@ -41,7 +41,7 @@ class Sweep(Step):
             "Sweep",
             "lambdas.sweep.handle",
             "Gives leases of dead executions back and stops models that nobody needs",
-            timeout=300,
+            timeout=900,
             writes=["LEASE", "RUN", "VERSION", "PROGRESS", "INCIDENT"],
             environment={
                 "CATALOGUE_TABLE": register.catalogue.table_name,

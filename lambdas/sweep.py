@@ -16,6 +16,8 @@ from lambdas.domain.sweep.sweeper import Sweeper
 from lambdas.services import services, variable
 
 logger = Logger()
+_RESERVE_SECONDS = 240
+"""Of the function's time, for all that is not waiting."""
 
 
 @logger.inject_lambda_context
@@ -41,6 +43,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         detect_queue_url=variable("DETECT_QUEUE_URL"),
         detect_dead_letters_url=variable("DETECT_DEAD_LETTERS_URL"),
         ended_execution=event.get("detail", {}).get("executionArn", ""),
+        waits_seconds=context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS,
     )
     return sweeper.sweep()
 

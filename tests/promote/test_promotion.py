@@ -43,13 +43,21 @@ def test_a_version_is_found_by_its_name(world: World) -> None:
 
 
 def test_a_switch_can_be_done_again(world: World) -> None:
-    world.version("v1")
-    world.version("v2")
+    world.version("v1", "RUNNING")
+    world.version("v2", "RUNNING")
     assert promote(world, "v1") == "v1 serves"
     assert promote(world, "v2") == "v2 serves instead of v1"
     champion = world.loop_state.champion()
     assert promote(world, "v2") == "v2 serves"
     assert champion is not None and champion.previous_version_name == "v1"
+    assert world.loop_state.champion() == champion
+
+
+def test_a_version_that_has_stopped_since_it_was_tested_does_not_serve(world: World) -> None:
+    champion = world.champion("v1")
+    world.version("v2", "FAILED", state="challenger")
+    with pytest.raises(CustomLabelsError, match="v2 does not run any more: FAILED"):
+        promote(world, "v2")
     assert world.loop_state.champion() == champion
 
 

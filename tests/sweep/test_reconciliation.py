@@ -15,7 +15,7 @@ from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run, VersionState
 from lambdas.domain.snapshot import snapshots
-from lambdas.domain.sweep import differences
+from lambdas.domain.sweep import differences, sweeper
 from lambdas.domain.sweep.models import ChampionDownError
 from lambdas.services import services
 from tests.fixtures.deployment import BUCKET, PROJECT, World, context
@@ -161,6 +161,21 @@ def test_a_promotion_s_end_is_no_run_s(world: World) -> None:
     world.end_execution(arn)
     assert handle(detail={"executionArn": arn})["runs"] == []
     assert world.loop_state.runs() == []
+
+
+def test_what_a_promotion_was_starting_is_stopped_once_it_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that starts can be stopped, and until the next sweep it would cost money."""
+    world.version("v1", "STARTING", state="challenger")
+    holder = world.execution("promote", "p")
+    world.loop_state.take_lease("promote", holder)
+    world.end_execution(holder)
+    slept: list[float] = []
+    monkeypatch.setattr(sweeper.time, "sleep", lambda seconds: (slept.append(seconds), world.fake.finish()))
+    assert handler.handle({"detail": {"executionArn": holder}}, context(900))["stopped_later"] == ["v1"]
+    assert len(slept) == 1
+    assert world.fake.statuses() == {"v1": "STOPPING"}
 
 
 # Effects that happen once

@@ -156,6 +156,7 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
         "settled": {},
         "started": [],
         "redriven": 0,
+        "stopped_later": [],
         "resent": [],
         "stuck_objects": 0,
         "requested_run": False,

@@ -67,12 +67,17 @@ def promote(rekognition: RekognitionClient, loop_state: FencedState, project_arn
     """Make a version the champion and retire the one before it, in one write: what changed, in words.
 
     Doing it again changes nothing, so that a retried step cannot lose the previous champion.
+
+    Raises:
+        CustomLabelsError: the version has stopped since it was tested; the champion stays.
     """
     version = version_named(rekognition, project_arn, name)
     old = loop_state.champion()
     if old and old.version_arn == version.arn:
         loop_state.check()
         return f"{name} serves"
+    if version.status != "RUNNING":
+        raise CustomLabelsError(f"{name} does not run any more: {version.status} {version.message}".strip())
     loop_state.switch_champion(old, version.arn, name)
     return f"{name} serves instead of {old.version_name}" if old else f"{name} serves"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 logger = Logger(child=True)
 
+_POLL_SECONDS = 5
 CHAMPION = "champion"
 """The incident that it does not serve."""
 _WHAT_NOW = (
@@ -58,6 +60,8 @@ class Sweeper:
     detect_dead_letters_url: str
     ended_execution: str = ""
     """The one whose end this sweep was called for."""
+    waits_seconds: float = 0
+    """How long it may wait for what that execution was starting: what starts cannot be stopped yet."""
 
     def sweep(self) -> dict[str, Any]:
         """Put right whatever a crash, a timeout or an abort left behind: what was done.
@@ -89,6 +93,7 @@ class Sweeper:
             self._lost_events,
             self._due_run,
             self._reviews,
+            self._starting,
         )
 
     def _leases(self) -> dict[str, Any]:
@@ -155,6 +160,18 @@ class Sweeper:
         except Exception:
             logger.exception("no settings: a champion is started all the same")
             return True
+
+    def _starting(self) -> dict[str, Any]:
+        """Stop what an execution that has ended was starting as soon as it runs, if that is soon enough."""
+        until = time.monotonic() + (self.waits_seconds if self.ended_execution else 0)
+        stopped: set[str] = set()
+        while time.monotonic() < until:
+            pending = models.stop_for_nobody(self.rekognition, self.loop_state, self.project_arn)
+            stopped |= {version.name for version in pending}
+            if not any(version.status == "STARTING" for version in pending):
+                break
+            time.sleep(_POLL_SECONDS)
+        return {"stopped_later": sorted(stopped)}
 
     def _lost_events(self) -> dict[str, Any]:
         after, queue_url = self.tuning().resend_event_after_seconds, self.register_queue_url
