@@ -131,7 +131,8 @@ def ask(
     except ClientError as error:
         answer = error.response["Error"]
         if unusable_images.is_unusable(error):
-            raise UnusableImageError(f"{answer['Message']}: {unusable_images.help_with(body)}") from error
+            helps = unusable_images.help_with(body)
+            raise UnusableImageError(f"{helps} ({answer['Code']}: {answer['Message']})") from error
         if answer["Code"] == "InternalServerError":
             raise UnusableImageError(f"Rekognition failed on it: {answer['Message']}") from error
         raise

@@ -85,7 +85,9 @@ def test_one_bad_picture_does_not_stop_the_others(cli: Cli, tmp_path: Path) -> N
     text.write_text("a letter")
     answers = cli.json("detect", str(good[0]), str(text), str(good[1]), exit_code=1)
     assert [("error" in answer) for answer in answers] == [False, True, False]
-    assert answers[1]["error"].startswith("Request has invalid image format: neither a JPEG nor a PNG file")
+    assert answers[1]["error"] == (
+        "neither a JPEG nor a PNG file (InvalidImageFormatException: Request has invalid image format)"
+    )
 
 
 def test_pictures_that_rekognition_refuses_for_their_size_do_not_stop_a_folder(

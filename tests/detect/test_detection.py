@@ -163,7 +163,9 @@ def test_a_new_champion_that_does_not_answer_is_tried_again_later(world: World) 
             id="broken text",
         ),
         pytest.param("ImageTooLargeException", bytes(15 * 1024**2 + 1), "of up to 15 MB", id="too large"),
-        pytest.param("InvalidS3ObjectException", picture(), "save the image anew", id="good for all we know"),
+        pytest.param(
+            "InvalidS3ObjectException", picture(), "save it as a JPEG or PNG file", id="good for all we know"
+        ),
     ],
 )
 def test_an_image_that_cannot_be_used_is_told_why_and_what_to_do(

@@ -20,10 +20,11 @@ https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabe
 size or shape leads to InvalidParameterException; the loop's requests have no other parameter that varies.
 """
 HELP = (
-    f"Custom Labels takes JPEG and PNG files of {image_files.MIN_SIDE} to {image_files.MAX_SIDE} pixels each"
-    f" way, no side {image_files.MAX_ASPECT_RATIO} times the other, of up to"
-    f" {image_files.MAX_BYTES // 1024**2} MB: save the image anew, and put it there again"
+    f"save it as a JPEG or PNG file of {image_files.MIN_SIDE} to {image_files.MAX_SIDE} pixels each way,"
+    f" no side {image_files.MAX_ASPECT_RATIO} times the other, of up to"
+    f" {image_files.MAX_BYTES // 1024**2} MB"
 )
+"""What Custom Labels takes."""
 
 
 def is_unusable(error: ClientError) -> bool:
@@ -38,5 +39,5 @@ def help_with(data: bytes | None) -> str:
     try:
         image_files.inspect(data)
     except UnusableImageError as error:
-        return f"{error.detail}. {HELP}"
+        return error.detail
     return HELP
