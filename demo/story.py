@@ -27,7 +27,7 @@ from local import embedded
 from local.scenes import Scene, classification_scenes, detection_scenes, mislabelled
 
 PARTS, SCENES = "parts", "scenes"
-FIRST, WRONG, UNLABELLED, TRAYS, UNSEEN = 80, 80, 12, 36, 6
+FIRST, WRONG, UNLABELLED, TRAYS, UNSEEN = 40, 80, 12, 36, 6
 """Images of each drop."""
 
 TUNING = {
