@@ -21,6 +21,7 @@ ImportFormat = Literal[
     "createml",
     "kitti",
     "labelstudio",
+    "supervisely",
     "via",
     "vertex",
     "folders",

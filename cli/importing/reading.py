@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,8 @@ from lambdas.domain.annotations.types import Event, ImageAnnotation, Note
 
 _MAX_FOLDERS, _MAX_ENTRIES = 50, 1_000
 """What is looked at of a folder beside the one that was named."""
+_IMAGES = re.compile(r"ima?ge?|photo|picture|frame|train|val|test|data", re.IGNORECASE)
+"""In the names of folders that may have the images of annotations beside them."""
 _FOR_TRAINING = image_references.validation_note(has_test=True)
 _SUFFIXES = {
     "coco": {".json"},
@@ -33,6 +36,7 @@ _SUFFIXES = {
     "labelme": {".json"},
     "createml": {".json"},
     "labelstudio": {".json"},
+    "supervisely": {".json"},
     "via": {".json"},
     "vertex": {".jsonl", ".ndjson"},
 }
@@ -80,7 +84,8 @@ def without_images(where: str) -> str:
     if not path.exists():
         return message
     folder = path.resolve() if path.is_dir() else path.resolve().parent
-    beside = next((sibling for sibling in _folders_in(folder.parent) if _has_image(sibling)), None)
+    siblings = (sibling for sibling in _folders_in(folder.parent) if _IMAGES.search(sibling.name))
+    beside = next(filter(_has_image, siblings), None)
     if beside is None or beside == folder:
         return message
     formats: list[str] = []

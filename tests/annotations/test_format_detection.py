@@ -177,6 +177,12 @@ def _kitti(root: Path) -> None:
     write(touch(root, "image_2/a.png") / "label_2/a.txt", "Car 0 0 -1.5 1 2 30 40 1 1 3 0 1 46 -1.5\n")
 
 
+def _supervisely(root: Path) -> None:
+    write_json(
+        touch(root, "img/a.jpg") / "ann/a.jpg.json", {"tags": [], "size": {"width": 1}, "objects": [1]}
+    )
+
+
 def _folders(root: Path) -> None:
     touch(root, "train/cat/a.jpg", "train/dog/b.jpg")
 
@@ -198,6 +204,7 @@ MADE: dict[Callable[[Path], None], str] = {
     _labelme: "labelme",
     _createml: "createml",
     _kitti: "kitti",
+    _supervisely: "supervisely",
     _vertex: "vertex",
     _via: "via",
     _via_project: "via",

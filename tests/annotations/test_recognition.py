@@ -16,7 +16,6 @@ from tests.fixtures.datasets_on_disk import ReadEvents, collect, lines, touch, w
 KITTI = "Car 0.00 0 -1.58 10.01 13.33 60.12 70.12 1.65 1.67 3.64 -0.65 1.71 46.70 -1.59\n"
 DOTA = "10 10 60 10 60 40 10 40 ship 0\n"
 TOOLS: dict[str, tuple[str, Any]] = {
-    "ann.json": ("Supervisely", {"description": "", "tags": [], "size": {}, "objects": []}),
     "datumaro.json": ("Datumaro", {"info": {}, "categories": {}, "items": []}),
     "labelbox.ndjson": ("Labelbox", {"data_row": {}, "projects": {}}),
     "bdd.json": ("BDD100K", [{"name": "a.jpg", "labels": [{"box2d": {}}]}]),
@@ -64,7 +63,8 @@ def test_what_is_not_understood_is_told_and_no_folder_is_a_label(
     assert len(result.annotations) == len(images) + 2
     [problem] = [problem for problem in result.problems if problem.file == name]
     assert problem.reason == "unknown_format"
-    assert tool in problem.detail and "export it as" in problem.detail
+    advice = "--columns" if name.endswith(".csv") else "export it as"
+    assert tool in problem.detail and advice in problem.detail
 
 
 @pytest.mark.parametrize("suffix", [".json", ".txt", ".yaml", ".ann"])
@@ -117,6 +117,10 @@ def test_the_folder_that_holds_all_others_is_told(tmp_path: Path) -> None:
         ("VOC2007/JPEGImages/a.jpg", "VOC2012/JPEGImages/b.jpg"),
         ("training/image_2/a.png", "testing/image_2/b.png"),
         ("photos/a.jpg", "frames/b.jpg"),
+        ("2020/a.jpg", "2021/b.jpg"),
+        ("2020-01-31/a.jpg", "20210131/b.jpg"),
+        ("100CANON/a.jpg", "101CANON/b.jpg"),
+        ("batch_1/a.jpg", "batch_2/b.jpg"),
         ("obj_train_data/a.jpg", "obj_valid_data/a.jpg"),
     ],
 )

@@ -107,10 +107,13 @@ def test_only_bad_lines_are_no_background(tmp_path: Path) -> None:
     assert read(one(tmp_path, "9 .5 .5 .2 .2")).of("images/a.jpg").kind is None
 
 
-@pytest.mark.parametrize("folder", ["images/train/", "train/images/", "", "train/"])
+@pytest.mark.parametrize(
+    "folder", ["images/train/", "train/images/", "", "train/", "imgs/", "Images/train/", "JPEGImages/"]
+)
 def test_where_label_files_lie(tmp_path: Path, folder: str) -> None:
     touch(tmp_path, f"{folder}a.jpg")
-    write(tmp_path / f"{folder.replace('images', 'labels')}a.txt", GOOD)
+    labels = folder.replace("JPEGImages", "labels").replace("images", "labels").replace("Images", "Labels")
+    write(tmp_path / f"{labels.replace('imgs', 'labels')}a.txt", GOOD)
     write(tmp_path / "data.yaml", "names: {0: bolt}")
     annotation = read(tmp_path).of(f"{folder}a.jpg")
     assert (len(annotation.boxes), annotation.dataset_type) == (1, "TRAIN" if "train" in folder else "")
@@ -214,6 +217,14 @@ def test_a_split_that_roboflow_names_and_does_not_have(tmp_path: Path) -> None:
     assert result.of("valid/images/b.jpg").dataset_type == "TEST"
     assert result.noted("to test with: there are no others") and not result.noted("there are others")
     assert result.noted("test is ../test/images, which is not there")
+
+
+def test_of_validation_images_that_are_not_there_nothing_is_said(tmp_path: Path) -> None:
+    config = "names: [a]\ntrain: ../train/images\nval: ../valid/images\ntest: ../test/images\n"
+    write(tmp_path / "data.yaml", config)
+    result = read(touch(tmp_path, "train/images/a.jpg", "test/images/b.jpg"))
+    assert result.of("test/images/b.jpg").dataset_type == "TEST"
+    assert not result.noted("validation images")
 
 
 @pytest.mark.parametrize("other", ["test.py", "tests/test_x.md", "test_notes.doc"])

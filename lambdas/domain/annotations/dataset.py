@@ -14,6 +14,7 @@ from lambdas.domain.annotations import (
     label_studio,
     labelme,
     sagemaker,
+    supervisely,
     tables,
     vertex,
     via,
@@ -31,6 +32,7 @@ READERS: Mapping[str, Callable[[Path, Folder | None], Iterator[Event]]] = {
     "labelme": labelme.read,
     "createml": createml.read,
     "labelstudio": label_studio.read,
+    "supervisely": supervisely.read,
     "via": via.read,
     "vertex": vertex.read,
 }

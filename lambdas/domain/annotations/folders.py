@@ -6,6 +6,7 @@ images are of.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,12 @@ LAYOUT = GENERIC | frozenset(
     )
 )
 """Names of folders that say how a dataset is laid out. Without a word from a person none is a label."""
+_COLLECTION = re.compile(
+    r"(19|20)\d\d([-_. ]?\d\d){0,2}|\d{3}[A-Z_]{5}"
+    r"|(batch|part|chunk|set|split|fold|day|week|session|camera|cam|folder|dir)[-_ ]?\d+",
+    re.IGNORECASE,
+)
+"""Names of folders that say when, or in which turn, images came: of dates, of cameras, and numbered ones."""
 DEEPER = "images in folders below their label's folder have that label"
 WRAPPED = "the folder that holds all others was not taken for a label"
 
@@ -111,7 +118,8 @@ def labels_of_folders(images: Iterable[str]) -> tuple[list[str], list[str]]:
     for image in images:
         name = label_folder(image, wrapping)[0]
         innermost = image.split("/")[-2].lower() if "/" in image else ""
-        if not name or name.lower() in LAYOUT or innermost in LAYOUT - GENERIC or innermost == "jpegimages":
+        laid_out = name.lower() in LAYOUT or innermost in LAYOUT - GENERIC or innermost == "jpegimages"
+        if not name or laid_out or _COLLECTION.fullmatch(name):
             without.append(image)
         else:
             names.add(name)

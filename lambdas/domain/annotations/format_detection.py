@@ -24,7 +24,7 @@ from lambdas.domain.annotations.types import Problem
 
 FORMATS = (
     *("coco", "voc", "yolo", "csv", "manifest", "cvat", "labelme", "createml", "kitti"),
-    *("labelstudio", "via", "vertex", "folders", "unlabelled"),
+    *("supervisely", "labelstudio", "via", "vertex", "folders", "unlabelled"),
 )
 HOW = f"say which format it has, one of {', '.join(FORMATS)}"
 
@@ -37,6 +37,7 @@ _READERS = {
     "labelme JSON": "labelme",
     "Apple CreateML JSON": "createml",
     "Label Studio JSON": "labelstudio",
+    "Supervisely JSON": "supervisely",
     "a VGG Image Annotator (VIA) project": "via",
     "VGG Image Annotator (VIA) JSON": "via",
 }
@@ -114,6 +115,7 @@ _WHY = {
     "labelme": "with the shapes of an image",
     "createml": "with a list of images, as Create ML has it",
     "kitti": "with the objects of an image, as KITTI has them",
+    "supervisely": "with the objects of an image, as Supervisely has them",
     "labelstudio": "with tasks and answers of Label Studio",
     "via": "with regions of images, as the VGG Image Annotator has them",
     "vertex": "with an imageGcsUri in each line, as Vertex AI has it",
@@ -135,7 +137,9 @@ def not_understood(folder: Folder) -> Iterator[Problem]:
     for suspect in recognition.suspects(folder):
         told.add(_group(suspect.name))
         more = f", as do {suspect.more} more," if suspect.more else ""
-        detail = f"looks like {suspect.looks_like}{more} and was not read: export it as COCO, VOC or YOLO"
+        table = posixpath.splitext(suspect.name)[1].lower() in (".csv", ".tsv")
+        advice = "say what its columns are, --columns image=...,label=..." if table else _EXPORT
+        detail = f"looks like {suspect.looks_like}{more} and was not read: {advice}"
         yield Problem(suspect.name, 0, "unknown_format", detail)
     for name in folder.others:
         path = folder.path(name)
@@ -158,6 +162,7 @@ def _seen(path: Path) -> str:
     return f"{seen}; {_READ} are read"
 
 
+_EXPORT = "export it as COCO, VOC or YOLO"
 _READ = (
     "COCO, Pascal VOC, YOLO, CVAT for images, labelme, Create ML, KITTI, tables (.csv, .tsv) and manifests"
 )

@@ -229,7 +229,7 @@ class _Images:
     def sidecar(self, names: list[str]) -> str:
         """The first file of these that is called like an image, if many of them are."""
         called = [name for name in names[:200] if self._is_like_image(name)]
-        return called[0] if len(called) > 1 and len(called) * 2 > len(names[:200]) else ""
+        return called[0] if len(called) * 2 > len(names[:200]) else ""
 
     def _is_like_image(self, name: str) -> bool:
         stem = PurePosixPath(name).stem.lower()

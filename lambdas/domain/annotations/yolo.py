@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from lambdas.domain.annotations import box_parsing, image_references, yolo_config
+from lambdas.domain.annotations import box_parsing, folders, image_references, yolo_config
 from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
@@ -71,8 +71,14 @@ def label_files(image: str) -> tuple[str, ...]:
     text = PurePosixPath(image).with_suffix(".txt").as_posix()
     below = PurePosixPath(text)
     swapped = [_swapped(text, folder) for folder in _IMAGE_FOLDERS]
-    beside = (below.parent / "labels" / below.name).as_posix()
-    return tuple(dict.fromkeys(name for name in (*swapped, text, beside) if name))
+    inside = (below.parent / "labels" / below.name).as_posix()
+    others = [
+        PurePosixPath(*below.parts[:at], labels, *below.parts[at + 1 :]).as_posix()
+        for at, part in enumerate(below.parts[:-1])
+        if part.lower() in folders.LAYOUT
+        for labels in ("labels", "Labels")
+    ]
+    return tuple(dict.fromkeys(name for name in (*swapped, text, inside, *others) if name))
 
 
 def files_of_images(folder: Folder, lists: Collection[str] = ()) -> dict[str, str]:
@@ -171,7 +177,8 @@ def _box(words: list[str], config: Config, notes: NoteCounter) -> LabelledBox:
     elif len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise AnnotationError(
             "wrong_columns",
-            f"{len(words)} columns: write a class and a box's 4 numbers, or the x and y of 3 corners or more",
+            f"{len(words)} columns: write a class and a box's 4 numbers, or the x and y of 3 corners or more"
+            + ("; the last of 6 may be how sure a detector was: leave it out" if len(words) == 6 else ""),
         )
     if any(not -box_parsing.ROUNDED_SHARE <= value <= 1 + box_parsing.ROUNDED_SHARE for value in values):
         raise AnnotationError("box_outside", "values have to be shares of the image's sides, between 0 and 1")

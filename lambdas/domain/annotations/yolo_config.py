@@ -143,7 +143,7 @@ def _splits(
 ) -> Iterator[Event]:
     """Read which images are of which split: those for tests first, for on them hangs what the others are."""
     for key in _SPLITS:
-        entries = given.get(key)
+        entries, before = given.get(key), len(config.folders) + len(config.images)
         for entry in entries if isinstance(entries, list) else [entries]:
             if entry not in (None, ""):
                 dataset_type = image_references.dataset_type_of_word(key, config.has_test)
@@ -153,7 +153,7 @@ def _splits(
                 image.startswith(below) for below, _ in config.folders for image in folder.images
             )
             config.has_test = config.has_test or bool(config.images) or in_folders
-        if key == "val" and entries:
+        if key == "val" and len(config.folders) + len(config.images) > before:
             yield Note(file, image_references.validation_note(config.has_test))
 
 
