@@ -52,7 +52,8 @@ def start_challenger(
     except LeaseLostError:
         # Whoever has the lease now stops what is not its own; without anybody nobody would before a sweep.
         if loop_state.lease("promote") is None and not serves(loop_state, version):
-            _stop(rekognition, replace(version, status="STARTING"))
+            started = replace(version, status="STARTING")
+            _stop(rekognition, started)
         raise
     return version
 

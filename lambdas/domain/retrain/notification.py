@@ -121,7 +121,8 @@ def _letter(deployment: str, console: str, run: Run) -> str:
             " `labelloop train` starts one at once."
         )
     elif run.outcome == "failed":
-        lines.append("`labelloop train` tries again.")
+        due = "" if run.verdicts else "The next run starts once anything else has changed; "
+        lines.append(f"{due}`labelloop train` tries again{' at once' if due else ''}.")
     what = "The run, its dataset report" if run.data_report else "The run"
     lines.append(f"{what} and its steps: {console}runs/{quote(run.id, safe='')}")
     lines.append(f"Took {run.seconds} s; training and shadow evaluation cost about {run.estimated_usd} USD.")
