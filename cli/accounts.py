@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 from rich.console import Console
@@ -49,8 +51,16 @@ def add(deployment: Deployment, user: str, email: str, *, administrator: bool) -
         "group": group,
         "email": email,
         "password": password,
+        "mails": _mails() if email else "",
         "console": deployment.console_address,
     }
+
+
+def _mails() -> str:
+    """Where the embedded stack shows the mails that it does not send; empty where AWS sends them."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    on_this_machine = urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1")
+    return f"{endpoint.rstrip('/')}/_ministack/ses/messages" if on_this_machine else ""
 
 
 def show_added(console: Console, account: dict[str, Any]) -> None:
@@ -60,6 +70,9 @@ def show_added(console: Console, account: dict[str, Any]) -> None:
         console.print(f"Temporary password: {account['password']}", markup=False)
     else:
         console.print(f"An invitation was sent to {account['email']}", markup=False)
+    if account["mails"]:
+        text = f"Mails do not leave the embedded stack: read it at {account['mails']}"
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def remove(deployment: Deployment, user: str) -> None:

@@ -7,24 +7,55 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from cli import following, history
+from boto3.dynamodb.conditions import Key
+
+from cli import following, formatting, history
 from cli.deployment import Deployment, DeploymentError
 from cli.following import FollowedPromotion, FollowedRun
+from cli.output import CommandError
 from cli.user import user
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue import pending
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.retrain import runs
+from lambdas.domain.retrain import runs, waiting
 from lambdas.domain.shared import records
 
 EXIT_CODES = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
 
 
 def train(deployment: Deployment, *, force: bool) -> tuple[FollowedRun, bool]:
-    """The run that was started, or the one that is under way already: then False comes with it."""
+    """The run that was started, or the one that is under way already: then False comes with it.
+
+    Raises:
+        CommandError: there are too few labelled images, and none is being registered.
+    """
     if run := following.under_way(deployment):
         return run, False
+    _check_enough(deployment)
     given = {"trigger": "manual", "started_by": user(), **({"force": True} if force else {})}
     arn = _start(deployment, deployment.retrain_machine_arn, "manual", given)
     return FollowedRun(deployment, arn), True
+
+
+def _check_enough(deployment: Deployment) -> None:
+    """Refuse a run that would be skipped after some minutes, for want of images."""
+    catalogue, needed = deployment.catalogue, deployment.tuning().min_training_images
+    labelled = catalogue_images.count(catalogue, Key("status").eq("labelled"), max(1, needed))
+    if labelled >= max(1, needed) or waiting.count_unregistered(
+        deployment.sqs, deployment.register_queue_url
+    ):
+        return
+    others = {
+        "unlabelled": catalogue_images.count(catalogue, Key("status").eq("unlabelled")),
+        "in conflict": catalogue_images.count(catalogue, Key("status").eq("conflict")),
+        "named by annotations and not there": pending.count_pending(catalogue),
+    }
+    counts = ", ".join(f"{count} {name}" for name, count in others.items() if count) or "no others"
+    raise CommandError(
+        f"nothing was started: {formatting.count(labelled, 'labelled image')}, and a training needs"
+        f" {max(1, needed)} (min_training_images); {counts}. Import labelled images with `labelloop import`,"
+        f" or label them at {deployment.console_address}"
+    )
 
 
 def overtaking(deployment: Deployment, record: records.Run) -> FollowedRun | None:

@@ -255,8 +255,11 @@ def _outputs(name: str) -> dict[str, str]:
 
 
 def _no_such_stack(name: str) -> str:
-    where = os.environ.get("AWS_ENDPOINT_URL") or "this AWS account and region"
+    aws = session()
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    where = [f"profile {aws.profile_name}", *([f"endpoint {endpoint}"] if endpoint else [])]
     return (
-        f"there is no stack {name} in {where}: deploy it (`cdk deploy`), name the right one with --name, or"
-        f" {_EMBEDDED}"
+        f"there is no stack {name} in {aws.region_name} ({', '.join(where)}). Name another one with --name,"
+        " set AWS_DEFAULT_REGION or AWS_PROFILE to those that it was deployed with, deploy it"
+        f" (`npx cdk deploy`), or {_EMBEDDED}"
     )

@@ -12,11 +12,21 @@ from rich.table import Table
 
 from cli import formatting
 from cli.deployment import Deployment, DeploymentError
+from lambdas.domain.console import control
 from lambdas.domain.retrain import notification
 from lambdas.domain.shared.records import ModelVersion, Run, RunStep, SnapshotSummary
 from lambdas.domain.shared.scores import LabelScore, Verdict
 
+MAX_LISTED = 1000
+"""Runs and rollbacks that are listed."""
+
 # Runs
+
+
+def runs(deployment: Deployment) -> list[Run]:
+    """The runs and rollbacks on record, newest first."""
+    machine = deployment.promote_machine_arn
+    return control.listed_runs(deployment.stepfunctions, deployment.loop_state, machine, MAX_LISTED)
 
 
 def run(deployment: Deployment, id: str) -> Run:
@@ -25,13 +35,13 @@ def run(deployment: Deployment, id: str) -> Run:
     Raises:
         DeploymentError: there is none.
     """
-    runs = deployment.loop_state.runs()
-    matches = [run for run in runs if run.id == id] or [run for run in runs if run.id.startswith(id)]
+    known = runs(deployment)
+    matches = [run for run in known if run.id == id] or [run for run in known if run.id.startswith(id)]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise DeploymentError(f"more than one run begins with {id}: {_names(matches)}")
-    raise DeploymentError(f"there is no run {id}; on record: {_names(runs)}")
+    raise DeploymentError(f"there is no run {id}; on record: {_names(known)}")
 
 
 def show_runs(console: Console, runs: Sequence[Run]) -> None:

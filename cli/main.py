@@ -166,7 +166,7 @@ def detect(session: Session, images: Sequence[str], out: Path | None, min_confid
 @command(app, "runs")
 @click.argument("run", default="")
 def show_runs(session: Session, run: str) -> None:
-    """List the training runs, or show one.
+    """List the training runs and rollbacks, or show one.
 
     RUN is the id of a run, or its first characters. Without it, all are listed, newest first.
 
@@ -179,7 +179,7 @@ def show_runs(session: Session, run: str) -> None:
         record = session.wait_for("Reading the run", lambda: history.run(deployment, run))
         session.print_result(record.as_dict(), lambda: history.show_run(console, record))
     else:
-        runs = session.wait_for("Reading the runs", deployment.loop_state.runs)
+        runs = session.wait_for("Reading the runs", lambda: history.runs(deployment))
         session.print_result([run.as_dict() for run in runs], lambda: history.show_runs(console, runs))
 
 

@@ -270,33 +270,71 @@ def test_no_versions_yet(cli: Cli) -> None:
 # train
 
 
-def test_train_starts_a_run(history: Cli) -> None:
-    document = history.json("train")
+@pytest.fixture
+def trainable(history: Cli) -> Cli:
+    for number in range(10):
+        put_image(history, number, "labelled")
+    return history
+
+
+def test_train_is_refused_without_images_to_train_with(history: Cli) -> None:
+    for number in range(3):
+        put_image(history, number, "labelled")
+    put_image(history, 3, "unlabelled")
+    put_image(history, 4, "conflict")
+    for arguments in (("train",), ("train", "--wait", "--force")):
+        error = history.json(*arguments, exit_code=1)["error"]
+        assert "3 labelled images" in error and "needs 10 (min_training_images)" in error
+        assert "1 unlabelled, 1 in conflict" in error and "labelloop import" in error
+    assert history.fake.started == []
+
+
+def test_train_right_after_an_import_waits_for_what_is_being_registered(history: Cli) -> None:
+    queue = history.fake.outputs["RegisterQueueUrl"]
+    boto3.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
+    assert history("train").exit_code == 0
+    assert len(history.fake.started) == 1
+
+
+def test_runs_lists_rollbacks_and_who_started_what(history: Cli) -> None:
+    arn = EXECUTION.format(name="promote", id="rollback-one")
+    given = {"version": V1, "rollback": True, "started_by": "ann [home]"}
+    history.fake.executions[arn] = [{"status": "RUNNING", "input": json.dumps(given)}]
+    history.loop_state.update_run(Run("manual-two", started_by="bob"))
+    by = {run["id"]: run.get("started_by") for run in history.json("runs")}
+    assert (by["rollback-one"], by["manual-two"], by["images-one"]) == ("ann [home]", "bob", None)
+    shown = history("runs").stdout
+    assert "ann [home]" in shown and "bob" in shown and "images" in shown
+    assert history.json("runs", "rollback")["version"] == V1
+
+
+def test_train_starts_a_run(trainable: Cli) -> None:
+    document = trainable.json("train")
     assert document["started"] is True
-    (started,) = history.fake.started
+    (started,) = trainable.fake.started
     assert started["name"].startswith("manual-20")
     assert started["machine"].endswith(":parts-retrain")
     assert started["input"] == {"trigger": "manual", "started_by": ANY}
 
 
-def test_train_by_force(history: Cli) -> None:
-    history("train", "--force")
-    assert history.fake.started[0]["input"] == {"trigger": "manual", "force": True, "started_by": ANY}
+def test_train_by_force(trainable: Cli) -> None:
+    trainable("train", "--force")
+    assert trainable.fake.started[0]["input"] == {"trigger": "manual", "force": True, "started_by": ANY}
 
 
-def test_train_does_not_start_a_second_run(history: Cli) -> None:
-    under_way(history, "images-three", [("WaitForBurst", 0)])
-    document = history.json("train")
+def test_train_does_not_start_a_second_run(trainable: Cli) -> None:
+    under_way(trainable, "images-three", [("WaitForBurst", 0)])
+    document = trainable.json("train")
     assert (document["id"], document["started"]) == ("images-three", False)
-    assert history.fake.started == []
-    assert "under way already" in history("train").stdout
+    assert trainable.fake.started == []
+    assert "under way already" in trainable("train").stdout
 
 
 OUTCOMES: dict[Outcome, int] = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
 
 
 @pytest.mark.parametrize(("outcome", "exit_code"), OUTCOMES.items())
-def test_train_waits_and_says_how_it_ended(history: Cli, outcome: Outcome, exit_code: int) -> None:
+def test_train_waits_and_says_how_it_ended(trainable: Cli, outcome: Outcome, exit_code: int) -> None:
     steps = [
         ("WaitForBurst", 0.0),
         ("TakeLease", 3.0),
@@ -304,14 +342,16 @@ def test_train_waits_and_says_how_it_ended(history: Cli, outcome: Outcome, exit_
         ("WatchTraining", 6.0),
         ("Promote", 40.0),
     ]
-    arn = under_way(history, "images-three", [*steps, ("Report", 60.0)], ends=True)
+    arn = under_way(trainable, "images-three", [*steps, ("Report", 60.0)], ends=True)
     promotion = arn.replace("retrain", "promote")
-    history.fake.executions[promotion] = [{"status": "SUCCEEDED", "stopDate": BEGAN + timedelta(seconds=59)}]
-    history.fake.histories[promotion] = [("Start", 41.0), ("ShadowEvaluate", 45.0), ("Switch", 55.0)]
-    history.loop_state.update_run(
+    trainable.fake.executions[promotion] = [
+        {"status": "SUCCEEDED", "stopDate": BEGAN + timedelta(seconds=59)}
+    ]
+    trainable.fake.histories[promotion] = [("Start", 41.0), ("ShadowEvaluate", 45.0), ("Switch", 55.0)]
+    trainable.loop_state.update_run(
         Run("images-three", outcome=outcome, reason="for a reason", ended_at="2026-01-31T12:01:39.000000Z")
     )
-    shown = history("train", "--wait")
+    shown = trainable("train", "--wait")
     assert shown.exit_code == exit_code, shown.output
     assert "train the model: 35 s" in shown.stdout
     assert "start the challenger: 4.0 s" in shown.stdout
@@ -319,47 +359,47 @@ def test_train_waits_and_says_how_it_ended(history: Cli, outcome: Outcome, exit_
     assert "for a reason" in shown.stdout
 
 
-def test_train_wait_as_json_is_json_alone(history: Cli) -> None:
-    under_way(history, "images-three", [("WaitForBurst", 0.0), ("Report", 2.0)], ends=True)
-    history.loop_state.update_run(
+def test_train_wait_as_json_is_json_alone(trainable: Cli) -> None:
+    under_way(trainable, "images-three", [("WaitForBurst", 0.0), ("Report", 2.0)], ends=True)
+    trainable.loop_state.update_run(
         Run("images-three", outcome="skipped", ended_at="2026-01-31T12:01:39.000000Z")
     )
-    document = history.json("train", "--wait", exit_code=3)
+    document = trainable.json("train", "--wait", exit_code=3)
     assert (document["id"], document["outcome"], document["started"]) == ("images-three", "skipped", False)
 
 
-def test_train_follows_the_run_that_was_first(history: Cli) -> None:
+def test_train_follows_the_run_that_was_first(trainable: Cli) -> None:
     """Both waited for the same images to be registered."""
-    other = under_way(history, "images-three", [("WaitForBurst", 0.0), ("Train", 5.0)])
+    other = under_way(trainable, "images-three", [("WaitForBurst", 0.0), ("Train", 5.0)])
     running, ended = {"status": "RUNNING"}, {"status": "SUCCEEDED", "stopDate": BEGAN, "output": "{}"}
-    history.fake.executions[other] = [running, running, ended]
-    mine = under_way(history, "manual-four", [("WaitForBurst", 0.0), ("TakeLease", 3.0)], ends=True)
-    history.fake.executions[mine] = [running, ended]
+    trainable.fake.executions[other] = [running, running, ended]
+    mine = under_way(trainable, "manual-four", [("WaitForBurst", 0.0), ("TakeLease", 3.0)], ends=True)
+    trainable.fake.executions[mine] = [running, ended]
     for id, outcome in (("manual-four", "skipped"), ("images-three", "promoted")):
-        history.loop_state.update_run(Run(id, outcome=outcome, ended_at="2026-01-31T12:01:39.000000Z"))
-    history.loop_state.take_lease("retrain", mine)
-    document = history.json("train", "--wait")
+        trainable.loop_state.update_run(Run(id, outcome=outcome, ended_at="2026-01-31T12:01:39.000000Z"))
+    trainable.loop_state.take_lease("retrain", mine)
+    document = trainable.json("train", "--wait")
     assert (document["id"], document["outcome"], document["started"]) == ("images-three", "promoted", False)
 
 
-def test_a_run_that_found_nothing_new_was_not_overtaken(history: Cli) -> None:
-    under_way(history, "images-three", [("WaitForBurst", 0.0)])
-    mine = under_way(history, "manual-four", [("WaitForBurst", 0.0), ("Snapshot", 3.0)], ends=True)
-    history.loop_state.take_lease("retrain", mine)
-    history.loop_state.update_run(
+def test_a_run_that_found_nothing_new_was_not_overtaken(trainable: Cli) -> None:
+    under_way(trainable, "images-three", [("WaitForBurst", 0.0)])
+    mine = under_way(trainable, "manual-four", [("WaitForBurst", 0.0), ("Snapshot", 3.0)], ends=True)
+    trainable.loop_state.take_lease("retrain", mine)
+    trainable.loop_state.update_run(
         Run("manual-four", outcome="skipped", snapshot="abc", ended_at="2026-01-31T12:01:39.000000Z")
     )
-    assert history.json("train", "--wait", exit_code=3)["id"] == "manual-four"
+    assert trainable.json("train", "--wait", exit_code=3)["id"] == "manual-four"
 
 
-def test_a_run_that_was_aborted_has_failed(history: Cli) -> None:
-    arn = under_way(history, "images-three", [("WaitForBurst", 0.0)], ends=True)
-    history.fake.executions[arn][-1] = {
+def test_a_run_that_was_aborted_has_failed(trainable: Cli) -> None:
+    arn = under_way(trainable, "images-three", [("WaitForBurst", 0.0)], ends=True)
+    trainable.fake.executions[arn][-1] = {
         "status": "ABORTED",
         "stopDate": BEGAN,
         "cause": "stopped by a person",
     }
-    document = history.json("train", "--wait", exit_code=1)
+    document = trainable.json("train", "--wait", exit_code=1)
     assert document["reason"] == "stopped by a person"
 
 
@@ -404,9 +444,9 @@ def test_rollback_to_a_champion_that_was_stopped_starts_it(history: Cli) -> None
     assert started["input"] == {"version": V1, "rollback": True, "started_by": ANY}
 
 
-def test_rollback_to_nothing(history: Cli) -> None:
-    assert history("rollback", "v7").exit_code == 1
-    assert history("rollback").exit_code == 2
+def test_rollback_to_nothing(trainable: Cli) -> None:
+    assert trainable("rollback", "v7").exit_code == 1
+    assert trainable("rollback").exit_code == 2
 
 
 # What holds for all
@@ -466,13 +506,15 @@ def test_tuning_that_cannot_be_used_is_told(cli: Cli) -> None:
     assert "min_f1=2" in result.stderr
 
 
-def test_whoever_stops_watching_does_not_stop_the_run(history: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    under_way(history, "images-three", [("WaitForBurst", 0.0)])
+def test_whoever_stops_watching_does_not_stop_the_run(
+    trainable: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way(trainable, "images-three", [("WaitForBurst", 0.0)])
 
     def interrupted(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("cli.following.follow", interrupted)
-    result = history("train", "--wait")
+    result = trainable("train", "--wait")
     assert result.exit_code == 130
     assert "the run goes on; `labelloop runs images-three`" in result.stdout

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
 
+from cli import deployment
 from cli.deployment import OUTPUTS, Deployment, DeploymentError, explain
-from tests.fixtures.cli import PROJECT, Cli, FakeAws, client_error
+from tests.fixtures.cli import AWS, PROJECT, Cli, FakeAws, client_error
 
 
 def test_a_deployment_is_what_its_stack_says(cli: Cli) -> None:
@@ -30,6 +30,20 @@ def test_no_such_stack_says_what_to_do(cli: Cli) -> None:
         Deployment.find("nuts")
 
 
+def test_the_wrong_region_is_named_with_endpoint_and_profile(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AWS, "region_name", "eu-west-1")
+    monkeypatch.setattr(AWS, "profile_name", "work")
+    with pytest.raises(DeploymentError, match=r"no stack nuts in eu-west-1 \(profile work\)\. .*AWS_PROFILE"):
+        Deployment.find("nuts")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    with pytest.raises(
+        DeploymentError, match=r"eu-west-1 \(profile work, endpoint http://127\.0\.0\.1:4566\)"
+    ):
+        Deployment.find("nuts")
+
+
 def test_a_stack_of_something_else_is_not_taken_for_a_deployment(cli: Cli) -> None:
     cli.fake.outputs = {"WebsiteUrl": "https://example.com"}
     with pytest.raises(DeploymentError, match=r"not a LabelLoop deployment.*CatalogueTable"):
@@ -43,10 +57,10 @@ def test_no_credentials_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    deployment.session.cache_clear()
     with pytest.raises(DeploymentError, match=r"no AWS credentials.*\. \.embedded/env"):
         Deployment.find("parts")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    deployment.session.cache_clear()
 
 
 def test_an_embedded_stack_that_is_down_says_how_to_start_it(monkeypatch: pytest.MonkeyPatch) -> None:

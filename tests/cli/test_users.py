@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
+from cli import accounts, deployment
 from cli.deployment import Deployment
 from cli.main import app
 
@@ -21,15 +22,39 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    deployment.session.cache_clear()
     with mock_aws():
         cognito = boto3.client("cognito-idp")
         id = cognito.create_user_pool(PoolName="people")["UserPool"]["Id"]
         for group in ("reviewers", "administrators"):
             cognito.create_group(UserPoolId=id, GroupName=group)
         blank = dict.fromkeys(Deployment.__dataclass_fields__, "")
-        deployment = Deployment(**{**blank, "name": "parts", "user_pool_id": id, "console_address": ADDRESS})
-        monkeypatch.setattr(Deployment, "find", classmethod(lambda cls, name: deployment))
+        parts = Deployment(**{**blank, "name": "parts", "user_pool_id": id, "console_address": ADDRESS})
+        monkeypatch.setattr(Deployment, "find", classmethod(lambda cls, name: parts))
         yield id
+    deployment.session.cache_clear()
+
+
+def test_an_invitation_of_the_embedded_stack_can_be_read(pool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert json.loads(run("add", "rita", "--email", "rita@example.com", "--json").stdout)["mails"] == ""
+    monkeypatch.setattr(accounts, "_mails", lambda: "http://127.0.0.1:4566/_ministack/ses/messages")
+    shown = run("add", "ann", "--email", "ann@example.com").stdout
+    assert "read it at http://127.0.0.1:4566/_ministack/ses/messages" in shown
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "mails"),
+    [
+        ("http://127.0.0.1:4566", "http://127.0.0.1:4566/_ministack/ses/messages"),
+        ("http://localhost:4566/", "http://localhost:4566/_ministack/ses/messages"),
+        ("https://proxy.example.com", ""),
+        ("", ""),
+    ],
+)
+def test_where_mails_can_be_read(endpoint: str, mails: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert accounts._mails() == mails
 
 
 def run(*arguments: str) -> Result:
