@@ -16,10 +16,10 @@ from msgspec import Meta
 
 from lambdas import http
 from lambdas.contract import responses
-from lambdas.contract.requests import AssignmentRequest, LabelChange, RollbackRequest
+from lambdas.contract.requests import AssignmentRequest, LabelChange, RenameRequest, RollbackRequest
 from lambdas.domain.console import control
-from lambdas.domain.review.desk import desk, labels
-from lambdas.domain.review.desk.labels import InvalidLabelError
+from lambdas.domain.review.desk import desk, label_renaming, labels
+from lambdas.domain.review.desk.labels import InvalidLabelError, LabelDefinition
 from lambdas.domain.review.desk.task import STATES, State, Task
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.review.results.resolution import Resolver
@@ -33,6 +33,8 @@ from lambdas.services import services, variable
 logger = Logger()
 app = http.Api(ADMINISTRATORS)
 PAGE = 50
+_LISTED_IMAGES = 48
+"""Of a label, to choose examples from."""
 LISTED = (*STATES, "claimed")
 ListedState = Annotated[str, Meta(extra_json_schema={"enum": list(LISTED)})]
 Cursor = Annotated[str, Meta(description="What the page before gave.")]
@@ -141,12 +143,51 @@ def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRo
 @app.put("/api/admin/labels")
 def put_label(caller: Caller, body: LabelChange, label: LabelName = "") -> responses.Label:
     """Define a label, or change its definition."""
+    defined = labels.put(services().reviews, _label_name(label), msgspec.to_builtins(body))
+    offered_labels.clear()
+    return _label_document(defined)
+
+
+@app.post("/api/admin/labels/renaming")
+def rename_label(caller: Caller, body: RenameRequest, label: LabelName = "") -> responses.RenamedLabel:
+    """Take a part of renaming a label, or of merging it into another: to be called with the cursor until it
+    is null."""
+    s, name = services(), _label_name(label)
+    old = next((definition for definition in offered_labels() if definition.label == name), None)
+    if old is None:
+        raise InvalidLabelError("label", f"there is no label {name[:60]!r}")
+    renamed = label_renaming.rename(
+        s.reviews, s.catalogue, old, body.name, cursor=body.cursor, by=caller.name
+    )
+    offered_labels.clear()
+    return responses.RenamedLabel(
+        label=_label_document(renamed.definition),
+        searched=renamed.searched,
+        relabelled=renamed.relabelled,
+        cursor=renamed.cursor or None,
+    )
+
+
+@app.get("/api/admin/labels/images")
+def list_label_images(caller: Caller, label: LabelName = "") -> responses.LabelImages:
+    """Labelled images that have a label, to choose examples from; the first of them by their hashes."""
+    keys = labels.image_keys(services().catalogue, _label_name(label), _LISTED_IMAGES)
+    return responses.LabelImages(
+        images=[
+            responses.LabelExample(image=sha256, url=http.presigned_url(key)) for sha256, key in keys.items()
+        ]
+    )
+
+
+def _label_name(label: str) -> str:
     try:
-        name = annotation.clean_label(label)
+        return annotation.clean_label(label)
     except ValueError as error:
         raise InvalidLabelError("label", str(error)) from error
-    defined = labels.put(services().reviews, name, msgspec.to_builtins(body))
-    offered_labels.clear()
+
+
+def _label_document(defined: LabelDefinition) -> responses.Label:
+    """The label with the colour and the key that it is offered with."""
     offered = (definition for definition in offered_labels() if definition.label == defined.label)
     return label_document(next(offered, defined))
 

@@ -1,8 +1,6 @@
-"""What goes on, for everybody who is signed in: runs, model versions, and trying the champion.
+"""What goes on, for everybody who is signed in: runs, model versions, and trying the champion."""
 
-What only the routes of trying need is imported by them, for the others would wait for it at every cold start.
-"""
-
+# What only the routes of trying need they import themselves: the others would wait for it at a cold start.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

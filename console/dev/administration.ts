@@ -1,6 +1,6 @@
 /** Tasks and reviewers, for the administration's pages. */
 import { ago, ok, failure, type Answer } from './answers.ts'
-import { putLabel } from './labels.ts'
+import { labelImages, putLabel, renameLabel } from './labels.ts'
 
 const PAGE = 50
 const names = ['Rosa', 'Ben', 'Chiara']
@@ -132,6 +132,9 @@ export function administrationAnswer(method: string, url: URL, body: Record<stri
   const path = url.pathname
   if (path === '/api/admin/tasks') return list(url.searchParams)
   if (path === '/api/admin/reviewers') return ok({ reviewers })
+  const label = url.searchParams.get('label') ?? ''
+  if (path === '/api/admin/labels/images') return ok(labelImages(label))
+  if (path === '/api/admin/labels/renaming') return ok(renameLabel(label, body))
   if (path === '/api/admin/labels') return ok(putLabel(url.searchParams.get('label') ?? '', body))
   const id = /^\/api\/admin\/tasks\/([^/]+)/.exec(path)?.[1]
   if (!id) return null

@@ -81,6 +81,14 @@ export interface paths {
     /** Define a label, or change its definition. */
     put: operations["put_label"];
   };
+  "/api/admin/labels/renaming": {
+    /** Take a part of renaming a label, or of merging it into another: to be called with the cursor until it is null. */
+    post: operations["rename_label"];
+  };
+  "/api/admin/labels/images": {
+    /** Labelled images that have a label, to choose examples from; the first of them by their hashes. */
+    get: operations["list_label_images"];
+  };
   "/api/runs": {
     /** The latest runs and rollbacks, newest first. */
     get: operations["list_runs"];
@@ -389,6 +397,8 @@ export interface components {
       examples: components["schemas"]["LabelExample"][];
       /** @description Shown where it is used, not offered any more. */
       retired: boolean;
+      /** @description What a retired label is called now; empty if the same. */
+      renamed_to: string;
     };
     /**
      * LabelChange
@@ -412,6 +422,13 @@ export interface components {
       /** @description SHA-256. */
       image: string;
       url: string;
+    };
+    /**
+     * LabelImages
+     * @description Images that have a label, to choose examples from.
+     */
+    LabelImages: {
+      images: components["schemas"]["LabelExample"][];
     };
     /**
      * LabelScore
@@ -501,6 +518,33 @@ export interface components {
       skipped: number;
       /** @description By this reviewer, since midnight UTC. */
       answered_today: number;
+    };
+    /**
+     * RenameRequest
+     * @description What a label is called from now on.
+     */
+    RenameRequest: {
+      /** @description If there is such a label, the two become one. */
+      name: string;
+      /**
+       * @description What the part before gave; empty at first.
+       * @default
+       */
+      cursor?: string;
+    };
+    /**
+     * RenamedLabel
+     * @description What one part of a renaming has done.
+     */
+    RenamedLabel: {
+      /** @description The label as it is called now. */
+      label: components["schemas"]["Label"];
+      /** @description Images that were looked at. */
+      searched: number;
+      /** @description Those of them that had the old label. */
+      relabelled: number;
+      /** @description To be sent with the next part; null after the last. */
+      cursor: string | null;
     };
     /**
      * Renewal
@@ -1220,6 +1264,55 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["Label"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Take a part of renaming a label, or of merging it into another: to be called with the cursor until it is null. */
+  rename_label: {
+    parameters: {
+      query?: {
+        label?: string;
+      };
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["RenameRequest"];
+      };
+    };
+    responses: {
+      /** @description What one part of a renaming has done. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["RenamedLabel"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Labelled images that have a label, to choose examples from; the first of them by their hashes. */
+  list_label_images: {
+    parameters: {
+      query?: {
+        label?: string;
+      };
+    };
+    responses: {
+      /** @description Images that have a label, to choose examples from. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["LabelImages"];
         };
       };
       /** @description An error. */

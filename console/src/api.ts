@@ -134,6 +134,11 @@ export const putLabel = (label: string, change: LabelChange) =>
 
 export const getRuns = () => call<Schemas['Runs']>('GET', '/runs')
 export const getRun = (run: string) => call<Run>('GET', `/runs/${id(run)}`)
+/** One part of a renaming: to be called with the cursor until that is null. */
+export const renameLabel = (label: string, name: string, cursor: string) =>
+  call<Schemas['RenamedLabel']>('POST', `/admin/labels/renaming?label=${id(label)}`, { name, cursor })
+export const getLabelImages = (label: string) =>
+  call<Schemas['LabelImages']>('GET', `/admin/labels/images?label=${id(label)}`)
 export const cancelRun = (run: string) => call<void>('POST', `/admin/runs/${id(run)}/cancellation`)
 export const startRollback = (version: string) =>
   call<Schemas['StartedRollback']>('POST', '/admin/rollbacks', { version })

@@ -11,6 +11,7 @@ const label = (name: string, rest: Partial<Label> = {}): Label => ({
   instruction: '',
   examples: [],
   retired: false,
+  renamed_to: '',
   ...rest,
 })
 const cone = label('cone', { key: 'c', examples: [{ image: image(1), url: '/1' }] })

@@ -102,6 +102,17 @@ class LabelChange(Request):
     retired: bool | UnsetType = UNSET
 
 
+class RenameRequest(Request):
+    """What a label is called from now on."""
+
+    error_code: ClassVar[str] = "bad_label"
+
+    name: Annotated[str, Meta(description="If there is such a label, the two become one.")]
+    cursor: Annotated[str, Meta(max_length=200, description="What the part before gave; empty at first.")] = (
+        ""
+    )
+
+
 class TryRequest(Request):
     """The image that is about to be sent to try the champion on."""
 

@@ -76,6 +76,7 @@ class Label(Response):
     instruction: str
     examples: list[LabelExample]
     retired: Annotated[bool, Meta(description="Shown where it is used, not offered any more.")]
+    renamed_to: Annotated[str, Meta(description="What a retired label is called now; empty if the same.")]
 
 
 class Labels(Response):
@@ -107,6 +108,21 @@ class TaskSuggestions(Response):
 
     boxes: list[SuggestedBox]
     labels: list[SuggestedLabel]
+
+
+class RenamedLabel(Response):
+    """What one part of a renaming has done."""
+
+    label: Annotated[Label, Meta(description="The label as it is called now.")]
+    searched: Annotated[int, Meta(description="Images that were looked at.")]
+    relabelled: Annotated[int, Meta(description="Those of them that had the old label.")]
+    cursor: Annotated[str | None, Meta(description="To be sent with the next part; null after the last.")]
+
+
+class LabelImages(Response):
+    """Images that have a label, to choose examples from."""
+
+    images: list[LabelExample]
 
 
 class TaskSummary(Response):

@@ -133,6 +133,7 @@ MEMBERS = {
     "PUT /api/admin/tasks/{task}/assignment": ["reviewer"],
     "POST /api/admin/rollbacks": ["version"],
     "PUT /api/admin/labels": ["colour", "key", "instruction", "examples", "retired"],
+    "POST /api/admin/labels/renaming": ["name", "cursor"],
     "POST /api/try": ["content_type", "size"],
 }
 

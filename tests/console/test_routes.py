@@ -40,7 +40,7 @@ MINE = TASK | {"url", "url_expires_at", "until"}
 ANSWERED = MINE | {"state", "answer", "corrected"}
 GIVEN = {"reviewer", "name", "verdict", "boxes", "labels", "reason", "at"}
 LISTED = TASK | {"state", "age_seconds", "claims", "outcome"}
-LABEL = {"label", "colour", "key", "instruction", "examples", "retired"}
+LABEL = {"label", "colour", "key", "instruction", "examples", "retired", "renamed_to"}
 RUN = {
     "id",
     "trigger",
@@ -137,6 +137,19 @@ CASES = {
     "POST /api/admin/rollbacks": Case("/api/admin/rollbacks", {"version": "v0"}, members={"id"}, who=ANN),
     "PUT /api/admin/labels": Case(
         "/api/admin/labels?label=cat", {"colour": "#aa2233", "key": "c"}, members=LABEL, who=ANN
+    ),
+    "POST /api/admin/labels/renaming": Case(
+        "/api/admin/labels/renaming?label=cat",
+        {"name": "tom cat"},
+        members={"label", "searched", "relabelled", "cursor"},
+        who=ANN,
+    ),
+    "GET /api/admin/labels/images": Case(
+        "/api/admin/labels/images?label=cat",
+        members={"images"},
+        who=ANN,
+        each="images",
+        of_each={"image", "url"},
     ),
     "GET /api/runs": Case("/api/runs", members={"runs"}, each="runs", of_each=RUN),
     "GET /api/runs/{run}": Case(
@@ -602,6 +615,45 @@ def test_a_key_is_one_labels_alone(deployment: ConsoleDeployment, gateway: Gatew
     assert gateway.ask("PUT /api/admin/labels?label=cat", {"key": "c"}, who=ANN).document["key"] == "c"
     refused = gateway.ask("PUT /api/admin/labels?label=dog", {"key": "c"}, who=ANN)
     assert (refused.status, refused.field) == (422, "key")
+
+
+def test_a_label_is_renamed_on_every_image(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    request = "POST /api/admin/labels/renaming?label=cat"
+    answer = gateway.ask(request, {"name": "tom cat"}, who=ANN).document
+    assert (answer["label"]["label"], answer["label"]["instruction"]) == ("tom cat", "every cat")
+    assert (answer["relabelled"], answer["cursor"]) == (1, "excluded")
+    answer = gateway.ask(request, {"name": "tom cat", "cursor": answer["cursor"]}, who=ANN).document
+    assert (answer["relabelled"], answer["cursor"]) == (0, None)
+    image = deployment.reviews.image_of(deployment.done)
+    assert [box.label for box in image.boxes] == ["tom cat"]
+    assert image.changed_by == "ann, who renamed cat to tom cat"
+    listed = gateway.ask("GET /api/labels").document["labels"]
+    assert [(each["label"], each["retired"], each["renamed_to"]) for each in listed] == [
+        ("dog", False, ""),
+        ("tom cat", False, ""),
+        ("cat", True, "tom cat"),
+    ]
+    (shown,) = gateway.ask("GET /api/admin/labels/images?label=tom%20cat", who=ANN).document["images"]
+    assert shown["image"] == image.sha256
+    assert gateway.ask("GET /api/admin/labels/images?label=cat", who=ANN).document["images"] == []
+
+
+@pytest.mark.parametrize(
+    ("label", "body", "field"),
+    [
+        ("fox", {"name": "wolf"}, "label"),
+        ("cat", {"name": "cat"}, "name"),
+        ("cat", {"name": " "}, "name"),
+        ("cat", {"name": "dog", "cursor": "labelled:x"}, "cursor"),
+    ],
+)
+def test_a_label_that_cannot_be_renamed(
+    label: str, body: dict[str, str], field: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    before = deployment.dump()
+    refused = gateway.ask(f"POST /api/admin/labels/renaming?label={label}", body, who=ANN)
+    assert (refused.status, refused.field) == (422, field)
+    assert deployment.dump() == before
 
 
 # Runs, versions, trying

@@ -80,6 +80,23 @@ def test_a_label_is_named_only_once(site: Site) -> None:
     expect(page.get_by_role("heading", name="sack")).to_be_visible()
 
 
+def test_a_label_is_merged_and_gets_examples_from_the_images_that_have_it(site: Site) -> None:
+    page = site.page("admin/labels")
+    page.get_by_role("button", name="Rename or merge cone").click()
+    form = page.get_by_role("dialog", name="Rename or merge cone")
+    form.get_by_label("New name").fill("crate")
+    expect(form.get_by_text("crate exists: the two become one")).to_be_visible()
+    form.get_by_role("button", name="Merge").click()
+    expect(page.get_by_text("cone is called crate now, on 174 images.")).to_be_visible()
+    expect(page.get_by_text("Renamed to crate")).to_be_visible()
+    page.get_by_role("button", name="Edit crate").click()
+    form = page.get_by_role("dialog", name="Edit crate")
+    form.get_by_role("checkbox", name="Image 3 with crate").check()
+    with page.expect_request("**/admin/labels?label=crate") as asked:
+        form.get_by_role("button", name="Save").click()
+    assert len((asked.value.post_data_json or {})["examples"]) == 3
+
+
 def test_the_desk_loads_no_more_than_250_kb(site: Site) -> None:
     page = site.desk()
     loaded = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
@@ -126,7 +143,7 @@ def look(request: pytest.FixtureRequest) -> Look:
 def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
     page = site.page(**look.settings())
     problems = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
-    assert len(problems) == 25
+    assert len(problems) == 26
     assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
@@ -266,7 +283,7 @@ def administration(page: Page) -> Iterator[str]:
     expect(page.get_by_role("table", name="Reviewers")).to_be_visible()
     yield "reviewers"
     go(page, "Labels")
-    for act in ("Add a label", "Edit crate"):
+    for act in ("Add a label", "Edit crate", "Rename or merge cone"):
         page.get_by_role("button", name=act).click()
         yield from in_dialog(page, act)
     yield "labels"

@@ -4,12 +4,12 @@ import { useRef, useState } from 'preact/hooks'
 import { ApiError, putLabel, type Label } from '../api'
 import { problem } from '../runs/loaded'
 import { Button, Dialog, Field } from '../ui'
+import { ExamplePicker } from './examples'
 import {
   changedOf,
   changeOf,
   cleanName,
   draftOf,
-  MAX_EXAMPLES,
   MAX_INSTRUCTION,
   missingExamples,
   newDraft,
@@ -73,7 +73,7 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
     <Dialog title={before ? `Edit ${before.label}` : 'Add a label'} onClose={onClose}>
       <form ref={form} class="stack" noValidate onSubmit={submit}>
         {!before && (
-          <Field label="Name" hint="The name in the catalogue. It cannot be changed later." error={problems.label}>
+          <Field label="Name" hint="The name in the catalogue." error={problems.label}>
             <input type="text" autocomplete="off" {...member('label')} />
           </Field>
         )}
@@ -94,13 +94,20 @@ export function LabelForm({ labels, label, onClose, onKept }: LabelFormProps) {
         >
           <input type="text" autocomplete="off" {...member('instruction')} />
         </Field>
-        <Field
-          label="Example images"
-          hint={`IDs of up to ${MAX_EXAMPLES} images in the catalogue, one per line. To see the ID of an image, choose it under Tasks.`}
-          error={problems.examples}
-        >
-          <textarea class="mono" rows={3} spellcheck={false} autocomplete="off" {...member('examples')} />
-        </Field>
+        {before ? (
+          <ExamplePicker
+            label={before}
+            chosen={changeOf(draft).examples}
+            onChange={(examples) => setDraft({ ...draft, examples: examples.join('\n') })}
+          />
+        ) : (
+          <p class="muted">Example images are chosen from the images that have the label, once there are some.</p>
+        )}
+        {problems.examples && (
+          <p class="field-error" role="alert">
+            {problems.examples}
+          </p>
+        )}
         {saveError && (
           <p class="field-error" role="alert">
             {saveError}

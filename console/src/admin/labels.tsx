@@ -7,11 +7,13 @@ import { Badge, Button, EmptyState, PageHeader, Swatch, toast } from '../ui'
 import './admin.css'
 import { withLabel } from './labelcheck'
 import { LabelForm } from './labelform'
+import { RenameDialog } from './renamedialog'
 
 export default function Labels() {
   const loaded = useLoaded(getLabels, 'labels')
   const [changed, setChanged] = useState<Label[]>([])
   const [editing, setEditing] = useState<Label | 'new' | null>(null)
+  const [renaming, setRenaming] = useState<Label | null>(null)
   const labels = changed.reduce(withLabel, loaded.value?.labels ?? [])
   const keep = (kept: Label) => setChanged((before) => withLabel(before, kept))
   const add = (
@@ -36,12 +38,24 @@ export default function Labels() {
           ) : (
             <ul class="admin-labels">
               {labels.map((label) => (
-                <LabelCard key={label.label} label={label} onEdit={() => setEditing(label)} onKept={keep} />
+                <LabelCard key={label.label} label={label} onEdit={() => setEditing(label)} onRename={() => setRenaming(label)} onKept={keep} />
               ))}
             </ul>
           )
         }
       </WhenLoaded>
+      {renaming && (
+        <RenameDialog
+          label={renaming}
+          labels={labels}
+          onClose={(hasActed) => {
+            setRenaming(null)
+            if (!hasActed) return
+            setChanged([])
+            loaded.reload()
+          }}
+        />
+      )}
       {editing && (
         <LabelForm
           labels={labels}
@@ -60,10 +74,11 @@ export default function Labels() {
 interface LabelCardProps {
   label: Label
   onEdit: () => void
+  onRename: () => void
   onKept: (label: Label) => void
 }
-function LabelCard({ label, onEdit, onKept }: LabelCardProps) {
-  const { label: name, key, retired, instruction, examples } = label
+function LabelCard({ label, onEdit, onRename, onKept }: LabelCardProps) {
+  const { label: name, key, retired, renamed_to, instruction, examples } = label
   const [busy, setBusy] = useState(false)
   function retire() {
     setBusy(true)
@@ -83,7 +98,7 @@ function LabelCard({ label, onEdit, onKept }: LabelCardProps) {
               {key.toUpperCase()}
             </kbd>
           )}
-          {retired && <Badge>Retired</Badge>}
+          {retired && <Badge>{renamed_to ? `Renamed to ${renamed_to}` : 'Retired'}</Badge>}
         </h2>
         <p class="muted runs-name">{instruction || 'No instruction yet.'}</p>
       </div>
@@ -99,6 +114,9 @@ function LabelCard({ label, onEdit, onKept }: LabelCardProps) {
       <div class="admin-actions">
         <Button aria-label={`Edit ${name}`} onClick={onEdit}>
           Edit
+        </Button>
+        <Button aria-label={`Rename or merge ${name}`} onClick={onRename}>
+          Rename or merge
         </Button>
         <Button aria-label={`${retired ? 'Restore' : 'Retire'} ${name}`} disabled={busy} onClick={retire}>
           {retired ? 'Restore' : 'Retire'}

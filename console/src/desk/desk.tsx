@@ -14,7 +14,7 @@ import { correcting, goBack, leave, ownBy, remember } from './own'
 import { BoxList, LabelPanel } from './panel'
 import { deliveries, outboxOf } from './post'
 import * as desk from './state'
-import { answerText, reasonText } from './wording'
+import { answerText, nothingText, reasonText } from './wording'
 
 interface Services {
   claims: Claims
@@ -376,7 +376,7 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
         <Button onClick={acts.unusable} shortcut={key('U')}>
           Unusable
         </Button>
-        <Button onClick={acts.nothing} shortcut={key('N')} title={nothingText(detection)}>
+        <Button onClick={acts.nothing} shortcut={key('N')} title={nothingText(detection ? 'detection' : 'classification')}>
           No objects
         </Button>
         <Button kind="primary" disabled={!desk.labelsLoaded.value} onClick={acts.confirm} shortcut={'\u21b5'}>
@@ -386,12 +386,6 @@ function Actions({ acts, focusImage }: { acts: Record<Command, () => void>; focu
     </div>
   )
 }
-
-/** What the answer No objects means for the next model. */
-const nothingText = (detection: boolean): string =>
-  detection
-    ? 'Nothing here has one of the labels: the image is kept as background'
-    : 'No label fits: the image is kept, and not trained on'
 
 interface OverlaysProps {
   finish: (entry: { skip: string }) => void

@@ -3,8 +3,8 @@ import { useLoaded, WhenLoaded } from '../runs/loaded'
 import { ago, Button, Dialog, Field, when } from '../ui'
 import { help } from './keys'
 import { correct, loadOwn, own } from './own'
-import { characterKeys, switchCharacterKeys } from './state'
-import { answerText } from './wording'
+import { characterKeys, switchCharacterKeys, task } from './state'
+import { answerText, nothingText } from './wording'
 
 export function HelpDialog({ onClose }: { onClose: () => void }) {
   const close = (
@@ -19,6 +19,7 @@ export function HelpDialog({ onClose }: { onClose: () => void }) {
         Use two fingers to pan and zoom. A dashed box is a suggestion of the model: confirming accepts it as it is, and
         changing it makes it your own.
       </p>
+      <p class="muted">{nothingText(task.value?.kind ?? 'detection')}</p>
       <dl class="help">
         {help.map(([keys, action]) => (
           <div key={keys}>

@@ -51,7 +51,7 @@ export function switchCharacterKeys(on: boolean): void {
 export const keys = computed(() => (characterKeys.value ? labelKeys(usable.value) : new Map<string, string>()))
 
 function withoutDefinition(label: string): Label {
-  return { label, colour: noColour, key: '', instruction: '', examples: [], retired: false }
+  return { label, colour: noColour, key: '', instruction: '', examples: [], retired: false, renamed_to: '' }
 }
 
 let shownAt = 0

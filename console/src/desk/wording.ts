@@ -1,5 +1,5 @@
 /** Tasks and answers as people read them. */
-import type { AnswerBody } from '../api'
+import type { AnswerBody, Kind } from '../api'
 
 const reasons: Record<string, string> = {
   unlabelled: 'Unlabelled',
@@ -8,6 +8,12 @@ const reasons: Record<string, string> = {
   requested: 'Requested',
 }
 export const reasonText = (reason: string): string => reasons[reason] ?? reason
+
+/** What the answer No objects is used for. */
+export const nothingText = (kind: Kind): string =>
+  kind === 'detection'
+    ? 'No objects makes the image a background: it tests new models, and what they detect on it counts as wrong. Custom Labels does not learn from it.'
+    : 'No objects keeps the image out of training and tests: none of the labels fits.'
 
 const verdicts = { labelled: 'Labelled', nothing: 'No objects', unusable: 'Unusable' }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Key
 from botocore.exceptions import ClientError
 
+from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import annotation
@@ -41,12 +42,14 @@ _COLOURS = (
     "#7a3e2c",
 )
 """Each has a contrast of 4.5 or more with white text (WCAG 2.2, 1.4.3)."""
-_KEYS = "123456789acdefghijklmopqrtvwxy"
-"""Keys of the desk's own are left out: b, n, s, u, z."""
+_KEYS = "123456789acdefghijklmoqrtvwxy"
+"""Keys of the desk's own are left out: b, n, p, s, u, z."""
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ATTEMPTS = 8
 """Of a change that meets others."""
+_MAX_SEARCHED = 20_000
+"""Labelled images among which those of a label are looked for: some seconds."""
 _MAX_SAMPLED = 500
 """Labelled images whose labels are offered where no model was trained yet."""
 
@@ -71,6 +74,8 @@ class LabelDefinition:
     """Hashes of catalogued images."""
     retired: bool = False
     """Shown where it is used, not offered any more."""
+    renamed_to: str = ""
+    """What a retired label is called now (label_renaming.py)."""
 
 
 def offered(table: ReviewTable, loop_state: LoopState, catalogue: Table) -> list[LabelDefinition]:
@@ -124,7 +129,7 @@ def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefi
             # Somebody has changed this label, or taken the key, in between: looked at again.
             time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
         else:
-            return _get(table, name) or LabelDefinition(name, colour="")
+            return get(table, name) or LabelDefinition(name, colour="")
     raise ApiError(409, "label_busy", "others change labels at this moment; try again in a few seconds")
 
 
@@ -218,7 +223,8 @@ def _defined(table: ReviewTable) -> Iterator[LabelDefinition]:
         yield from map(_definition, page["Items"])
 
 
-def _get(table: ReviewTable, label: str) -> LabelDefinition | None:
+def get(table: ReviewTable, label: str) -> LabelDefinition | None:
+    """The definition of a label; None if nobody has defined it."""
     item = table.table.get_item(Key={"id": "labels", "part": label}, ConsistentRead=True).get("Item")
     return _definition(item) if item else None
 
@@ -240,3 +246,11 @@ def _of_models(loop_state: LoopState) -> Iterator[str]:
 def _of_images(catalogue: Table) -> Iterator[str]:
     for row in islice(snapshot_rows.labelled(catalogue), _MAX_SAMPLED):
         yield from row.labels
+
+
+def image_keys(catalogue: Table, label: str, limit: int) -> dict[str, str]:
+    """Hash and key of labelled images that have a label, among the first that are looked at."""
+    rows = islice(snapshot_rows.labelled(catalogue), _MAX_SEARCHED)
+    matching = (row for row in rows if label in row.labels)
+    keys = (catalogue_images.IMAGE_KEY.fullmatch(row.key) for row in islice(matching, limit))
+    return {match[1]: match[0] for match in keys if match}
