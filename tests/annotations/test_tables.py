@@ -439,3 +439,56 @@ def test_labels_of_open_images_that_are_not_there_are_not_taken(tmp_path: Path) 
     result = read(tmp_path, lines("ImageID,Source,LabelName,Confidence", *rows))
     assert [each.labels for each in result.annotations] == [("Bolt",), ()]
     assert (result.problems, result.noted(tables.NOT_SURE)) == ([], True)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "image_id,bbox_x,bbox_y,bbox_w,bbox_h,label",
+        "image,box_left,box_top,box_width,box_height,label",
+        "image,bndbox_x,bndbox_y,bb_w,bb_h,label",
+    ],
+)
+def test_sides_that_are_called_those_of_a_box(tmp_path: Path, header: str) -> None:
+    assert read(tmp_path, lines(header, "a.jpg,10,20,30,40,bolt")).boxes == {"a.jpg": [BOLT]}
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "\ufeffSEP=;"])
+def test_the_line_in_which_excel_says_what_is_between_cells(tmp_path: Path, first: str) -> None:
+    path = write(tmp_path / "x.csv", lines(first, "image;label", "a.jpg;bolt, rusty"))
+    assert tables.is_table(path)
+    result = collect(tables.read(path))
+    assert (result.problems, result.of("a.jpg").labels, result.of("a.jpg").line) == ([], ("bolt, rusty",), 3)
+
+
+def test_numbers_of_columns_are_no_cells_of_the_first_row(tmp_path: Path) -> None:
+    mapping = {"image": "1", "left": "2", "top": "3", "right": "4", "bottom": "5", "label": "6"}
+    result = read(tmp_path, lines("a.jpg,1,2,30,40,bolt", "b.jpg,10,20,40,60,7"), mapping)
+    assert result.boxes == {"a.jpg": [("bolt", 1, 2, 29, 38)], "b.jpg": [("7", *BOLT[1:])]}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '{"x1": 10, "y1": 20, "x2": 40, "y2": 60}',
+        "{'xmin': 10, 'ymin': 20, 'xmax': 40, 'ymax': 60, 'z': 1}",
+        '{"x": 10, "y": 20, "width": 30, "height": 40}',
+    ],
+)
+def test_sides_that_are_named_in_one_cell(tmp_path: Path, cell: str) -> None:
+    mapping = {"image": "1", "label": "2", "box": "3"}
+    assert read(tmp_path, f"a.jpg|bolt|{cell}\n", mapping).boxes == {"a.jpg": [BOLT]}
+    assert read(tmp_path, 'a.jpg|bolt|{"x": 10}\n', mapping).reasons == {"bad_box": 1}
+
+
+def test_spaces_between_cells_if_people_say_what_they_are(tmp_path: Path) -> None:
+    result = read(tmp_path, "a.jpg bolt\nb.jpg nut\n", {"image": "1", "label": "2"})
+    assert [each.labels for each in result.annotations] == [("bolt",), ("nut",)]
+
+
+def test_a_header_that_is_not_known_above_images_is_asked_about(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", lines("Image Index,Finding,Age", "1.png,Mass|Edema,30", "2.png,None,7"))
+    assert tables.is_table(path)
+    assert collect(tables.read(path)).reasons == {"unknown_columns": 1}
+    result = collect(tables.read(path, {"image": "Image Index", "label": "Finding"}))
+    assert [each.labels for each in result.annotations] == [("Mass", "Edema"), ("None",)]

@@ -45,8 +45,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "top": ("top", "ymin", "y_min", "y1", "bbox_top", "bbox_y", "y"),
     "right": ("right", "xmax", "x_max", "x2", "bbox_right"),
     "bottom": ("bottom", "ymax", "y_max", "y2", "bbox_bottom"),
-    "width": ("box_width", "bbox_width", "w"),
-    "height": ("box_height", "bbox_height", "h"),
+    "width": ("box_width", "bbox_width", "w", "box_w"),
+    "height": ("box_height", "bbox_height", "h", "box_h"),
     "center_x": ("x_center", "center_x", "x_centre", "centre_x", "xcenter", "cx"),
     "center_y": ("y_center", "center_y", "y_centre", "centre_y", "ycenter", "cy"),
     "box": ("bbox", "bounding_box"),
@@ -65,6 +65,11 @@ _BOXES = (
 _OPEN_IMAGES = {"confidence": "confidence", "group": "isgroupof"}
 """Of Open Images, https://storage.googleapis.com/openimages/web/download_v7.html : how sure a label is, and
 whether its box is around many objects."""
+_OF_BOX = re.compile(r"^(bbox|box|bndbox|bounding_box|bb)_")
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}\+?")
+_SIDES = frozenset(
+    name for role in ("left", "top", "right", "bottom", "width", "height") for name in _NAMES[role]
+)
 _ONE_OF_LABELS = re.compile(r"(label|class|tag|category)_?\d*")
 _LIKE_BOXES = re.compile(r"box|region|shape|poly|point|coord|segment|[xy]_?(min|max)|center|centre|_rle|^rle")
 
@@ -160,7 +165,9 @@ def of_mapping(
     Raises:
         AnnotationError: an unknown role, or a column that is not there.
     """
-    names = [_normal(name) for name in first]
+    # Numbers are no names, though a row of data has them.
+    by_number = all(_NUMBER.fullmatch(column.strip()) for column in mapping.values())
+    names = [""] * len(first) if by_number else [_normal(name) for name in first]
     at = {}
     by_name = open_ended = False
     for role, column in mapping.items():
@@ -227,7 +234,7 @@ def of_header(header: Sequence[str]) -> Columns | None:
     Raises:
         AnnotationError: a box that is not all there, or columns that seem to be of boxes and are not known.
     """
-    words = [re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_") for name in header]
+    words = [_word(name) for name in header]
     at: dict[str, int] = {}
     for role, usual in _NAMES.items():
         index = next((words.index(name) for name in usual if name in words), None)
@@ -258,6 +265,12 @@ def of_header(header: Sequence[str]) -> Columns | None:
     if not columns.box_roles and (like := [name for name in left if _LIKE_BOXES.search(name.lower())]):
         raise unknown(header, f"{like[0]!r} may be of boxes")
     return columns
+
+
+def _word(name: str) -> str:
+    """A name in a header, in small letters and without what boxes' sides are often called besides."""
+    word = re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
+    return _OF_BOX.sub("", word) if _OF_BOX.sub("", word) in _SIDES else word
 
 
 def unknown(first: Sequence[str], why: str) -> AnnotationError:

@@ -9,6 +9,7 @@ https://github.com/SkalskiP/make-sense .
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -135,15 +136,19 @@ def of_rows(rows: Iterable[tuple[int, Sequence[str]]]) -> Layout | None:
     judged = [_Judged(layout) for layout in LAYOUTS]
     count = 0
     header: Sequence[str] = ()
+    named = Counter[int]()
+    """By column, rows that name an image there."""
     for count, (line, row) in enumerate(rows, start=1):
         if count == 1 and not any(map(image_references.is_image, row)):
             header = row
         cells = aligned(row)
+        named.update(at for at, cell in enumerate(row) if image_references.is_image(cell.strip()))
         for each in judged:
             each.judge(line, row, cells)
         if count == MAX_JUDGED_ROWS:
             break
-    if not count or max(each.fitting for each in judged) * 2 < count:
+    few = not count or max(each.fitting for each in judged) * 2 < count
+    if few and not (header and named and max(named.values()) * 2 > count - 1):
         return None
     if header:
         raise columns.unknown(header, "no column is called image, filename or the like")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from lambdas.domain.annotations import image_references
 from lambdas.domain.annotations.types import Problem
 
 MAX_ROW = 1_000_000
@@ -16,6 +18,8 @@ MAX_ROW = 1_000_000
 MAX_ROW_LINES = 50
 _SAMPLE = 64 * 1024
 _DELIMITERS = ",;\t|"
+_SEPARATOR = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)
+"""What Excel writes in the first line of a table: no row, but what is between cells."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -25,20 +29,28 @@ def of_beginning(file: IO[bytes]) -> list[list[str]]:
     rows: list[list[str]] = []
     with suppress(csv.Error):
         rows.extend(row for row in csv.reader(io.StringIO(sample), delimiter=delimiter(sample)) if any(row))
+    lines = sample.splitlines()
+    if rows and _SEPARATOR.fullmatch(lines[0].strip()):
+        del rows[0]
     return rows
 
 
 class Rows:
     """The table's rows that are not blank, with the numbers of the lines that they begin on."""
 
-    def __init__(self, path: Path, file: str) -> None:
+    def __init__(self, path: Path, file: str, *, spaces: bool = False) -> None:
+        """Open a table.
+
+        Args:
+            spaces: whether cells may be told apart by spaces, where nothing else does.
+        """
         self.problems: list[Problem] = []
         self._file = file
         with path.open("rb") as opened:
             sample = opened.read(_SAMPLE)
         self._utf16 = sample.startswith(_UTF16)
         self._path = path
-        self._delimiter = delimiter(decoded(sample))
+        self._delimiter = delimiter(decoded(sample), spaces=spaces)
         self._width = 0
         self._rows = self._read()
 
@@ -74,6 +86,8 @@ class Rows:
                 elif any(_undecoded(cell) for cell in row):
                     detail = "the row is not UTF-8 text: save the table as UTF-8 (in Excel: CSV UTF-8)"
                     self._problem(lines, "wrong_encoding", detail)
+                elif lines.begins == 1 and _SEPARATOR.fullmatch("".join(lines.shown).strip()):
+                    continue
                 elif any(cell.strip() for cell in row):
                     self._width = self._width or len(row)
                     yield lines.begins, row
@@ -102,6 +116,11 @@ class _Lines:
             yield line
 
     @property
+    def shown(self) -> tuple[str, ...]:
+        """The lines of the row."""
+        return tuple(self._row)
+
+    @property
     def several(self) -> bool:
         """Whether the row goes over more lines than one."""
         return len(self._row) > 1
@@ -110,6 +129,10 @@ class _Lines:
         """Give all lines of the row but its first back."""
         self._again += reversed(self._row[1:])
         del self._row[1:]
+
+
+def _is_image(cell: str) -> bool:
+    return image_references.is_image(cell.strip('" '))
 
 
 def _undecoded(cell: str) -> bool:
@@ -122,13 +145,21 @@ def decoded(sample: bytes) -> str:
     return text if len(sample) < _SAMPLE else text.rpartition("\n")[0]
 
 
-def delimiter(sample: str) -> str:
+def delimiter(sample: str, *, spaces: bool = False) -> str:
     """The delimiter of cells. A header decides, for it has no delimiters in its names."""
     lines = [line for line in sample.splitlines() if line.strip()]
+    if lines and (told := _SEPARATOR.fullmatch(lines[0].strip("\ufeff \t"))):
+        return told[1]
     counts = {delimiter: lines[0].count(delimiter) if lines else 0 for delimiter in _DELIMITERS}
     best = max(_DELIMITERS, key=lambda delimiter: counts[delimiter])
-    if sum(1 for count in counts.values() if count) <= 1:
+    if spaces and lines and not counts[best]:
+        return " "
+    several = [delimiter for delimiter in _DELIMITERS if counts[delimiter]]
+    if len(several) <= 1:
         return best
+    naming = [delimiter for delimiter in several if any(map(_is_image, lines[0].split(delimiter)))]
+    if len(naming) == 1:
+        return naming[0]
     try:
         return csv.Sniffer().sniff("\n".join(lines[:50]), _DELIMITERS).delimiter
     except csv.Error:

@@ -34,6 +34,14 @@ NOT_SURE = (
 )
 _CODE = re.compile(r"/[mgt]/\w+")
 _DESCRIPTIONS = re.compile(r"class-descriptions[^/]*\.csv$")
+_NAMED_SIDES = (
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("left", "top", "right", "bottom"),
+    ("x", "y", "width", "height"),
+    ("x", "y", "w", "h"),
+    ("left", "top", "width", "height"),
+)
 _SAMPLE_ROWS = 1000
 _BETWEEN = re.compile(r"[\s,;]+")
 
@@ -102,9 +110,12 @@ class _Reader:
         self._is_label_studio = False
         self._answers = label_studio.Answers(staging, self._file, self._notes)
 
+    def _opened(self) -> table_rows.Rows:
+        return table_rows.Rows(self._path, self._file, spaces=bool(self._mapping))
+
     def check(self) -> None:
         """Check that the columns are known, and hold what they have to. Raises AnnotationError."""
-        self._begin(table_rows.Rows(self._path, self._file))
+        self._begin(self._opened())
         first: AnnotationError | None = None
         for count, (line, row) in enumerate(self._rows(), start=1):
             try:
@@ -130,7 +141,7 @@ class _Reader:
             raise AnnotationError("bad_columns", f"{detail}: say which column has the images")
 
     def events(self) -> Iterator[Event]:
-        rows = table_rows.Rows(self._path, self._file)
+        rows = self._opened()
         try:
             self._begin(rows)
         except AnnotationError as error:
@@ -149,7 +160,7 @@ class _Reader:
         if self._are_marks():
             self._columns = replace(self._columns, marks=self._columns.others)
             yield Note(self._file, MARKS)
-        rows = table_rows.Rows(self._path, self._file)
+        rows = self._opened()
         for line, row in self._rows(rows):
             yield from self._read_row(line, row)
         yield from rows.problems
@@ -176,7 +187,7 @@ class _Reader:
         columns = annotations_columns.of_header(row)
         self._headed = columns is not None
         if columns is None:
-            layout = layouts.of_rows(table_rows.Rows(self._path, self._file))
+            layout = layouts.of_rows(self._opened())
             if layout is None:
                 raise annotations_columns.unknown(row, "no column is called image, filename or the like")
             columns = layout.columns()
@@ -184,7 +195,7 @@ class _Reader:
 
     def _rows(self, rows: table_rows.Rows | None = None) -> Iterator[tuple[int, Sequence[str]]]:
         """The rows of data with their lines."""
-        rows = rows or table_rows.Rows(self._path, self._file)
+        rows = rows or self._opened()
         if self._headed:
             next(rows, None)
         for line, row in rows:
@@ -375,10 +386,27 @@ class _Reader:
         if roles != ("box",):
             shown = self._columns.shown
             return [box_parsing.number(self._columns.cell(row, role), shown(role)) for role in roles]
-        sides = _BETWEEN.split(self._columns.cell(row, "box").strip("[]() "))
+        cell = self._columns.cell(row, "box")
+        if cell.startswith("{"):
+            return _named_sides(cell)
+        sides = _BETWEEN.split(cell.strip("[]() "))
         if len(sides) != 4:
             raise AnnotationError("bad_box", f"a box has to be 4 numbers in its cell, not {len(sides)}")
         return [box_parsing.number(side, "a side of the box") for side in sides]
+
+
+def _named_sides(cell: str) -> list[float]:
+    """Left, top, width and height of a box whose sides are named in its cell. Raises AnnotationError."""
+    value = label_studio.of_json(cell.replace("'", '"'))
+    sides = {str(name).lower(): side for name, side in value.items()} if isinstance(value, dict) else {}
+    for names in _NAMED_SIDES:
+        if all(name in sides for name in names):
+            left, top, third, fourth = (box_parsing.number(sides[name], name) for name in names)
+            corners = names[2] in ("x2", "xmax", "right")
+            return [left, top, third - left if corners else third, fourth - top if corners else fourth]
+    raise AnnotationError(
+        "bad_box", f"{cell[:80]!r} does not name the four sides of a box, as x1, y1, x2, y2"
+    )
 
 
 def _label(cell: str) -> str:
