@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # To compile all that is installed takes as long as to install it; what is imported is compiled then.
 PIP := --quiet --disable-pip-version-check --no-compile
+# The locks name every package with the hashes of its files: nothing else is installed.
+LOCKED := --require-hashes --no-deps
 PORT ?=
 KEEP ?=
 DATA ?=
@@ -13,7 +15,7 @@ REVIEW ?= script
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
-.PHONY: help demo check test up down bench bench-data bench-engine bench-review pictures browser setup setup-dev clean format
+.PHONY: help demo check test up down bench bench-data bench-engine bench-review pictures locks browser setup setup-dev clean format
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -53,6 +55,9 @@ pictures: setup-dev browser  ## Take the console's pictures that the README show
 browser: setup-dev
 	@$(BIN)/python -m tests.browser
 
+locks: setup-dev  ## Write the packages' locks anew after a change of requirements.in and its like
+	@$(BIN)/python -m infra.locks
+
 format: setup-dev  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
@@ -65,15 +70,18 @@ $(VENV)/bin/python:
 	  { echo "LabelLoop needs Python 3.11 or later; set PYTHON=... to one"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt lambdas/requirements.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: requirements.txt requirements-torch.txt requirements-torch-cpu.txt lambdas/requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Setting up the virtual environment (once; some minutes)"
-	@$(BIN)/pip install $(PIP) -r requirements.txt
+	@$(BIN)/pip install $(PIP) $(LOCKED) -r requirements.txt
+	@# PyTorch's build for processors where pip is offered it: PyPI has not.
+	@$(BIN)/pip install $(PIP) $(LOCKED) -r requirements-torch-cpu.txt 2>/dev/null || \
+	  $(BIN)/pip install $(PIP) $(LOCKED) -r requirements-torch.txt
 	@$(BIN)/pip install $(PIP) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@echo "Adding what the tests need"
-	@$(BIN)/pip install $(PIP) -r requirements-dev.txt
+	@$(BIN)/pip install $(PIP) $(LOCKED) -r requirements-dev.txt
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json

@@ -108,7 +108,7 @@ def digest(*texts: str) -> str:
 def _pip_install(target: Path, platform: str) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(target)]
-    command += ["--requirement", str(REQUIREMENTS)]
+    command += ["--require-hashes", "--requirement", str(REQUIREMENTS)]
     if platform != HERE:
         command += ["--python-version", PYTHON, "--implementation", "cp"]
         command += [part for tag in PLATFORMS[platform] for part in ("--platform", tag)]

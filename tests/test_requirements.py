@@ -1,4 +1,5 @@
-"""What is imported to deploy, run and drive LabelLoop is installed by requirements.txt alone.
+"""What is imported to deploy, run and drive LabelLoop is installed by requirements.txt alone, and nothing is
+installed that the locks do not name with its hashes.
 
 The tests run with more than that, so nothing else would tell.
 """
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from infra.locks import CPU_LOCK, LOCKS, TORCH_LOCK, packages
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("cli", "demo", "infra", "lambdas", "learning", "local")
 """Of the project, tests and benchmarks left out."""
@@ -25,8 +28,9 @@ def named(distribution: str) -> str:
 
 
 def pinned(file: Path) -> Iterator[Requirement]:
-    for line in file.read_text().splitlines():
-        text = line.partition("#")[0].strip()
+    """The requirements of a file, be it an input or a lock, and of those that it begins with."""
+    for line in file.read_text().replace("\\\n", " ").splitlines():
+        text = line.partition("#")[0].partition("--hash")[0].strip()
         if text.startswith("-r "):
             yield from pinned(file.parent / text.removeprefix("-r ").strip())
         elif text:
@@ -48,7 +52,10 @@ def installed(requirements: Iterator[Requirement]) -> set[str]:
 
 def needs(distribution: str, extras: set[str]) -> list[Requirement]:
     """What a distribution with these extras needs on this machine."""
-    needs = [Requirement(text) for text in metadata.requires(distribution) or ()]
+    try:
+        needs = [Requirement(text) for text in metadata.requires(distribution) or ()]
+    except metadata.PackageNotFoundError:  # of another system
+        return []
     return [
         need
         for need in needs
@@ -74,6 +81,35 @@ def imported() -> dict[str, str]:
 
 @pytest.mark.parametrize(("module", "file"), sorted(imported().items()))
 def test_what_is_imported_is_required(module: str, file: str) -> None:
-    brought = installed(pinned(ROOT / "requirements.txt"))
+    brought = installed(pinned(ROOT / "requirements.in"))
     providers = {named(distribution) for distribution in metadata.packages_distributions().get(module, ())}
-    assert providers & brought, f"{file} imports {module}, which requirements.txt does not bring"
+    assert providers & brought, f"{file} imports {module}, which requirements.in does not bring"
+
+
+@pytest.mark.parametrize("lock", [*LOCKS, TORCH_LOCK, CPU_LOCK])
+def test_every_package_of_a_lock_has_a_version_and_hashes(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    blocks = packages(text)
+    assert blocks
+    for name, block in blocks.items():
+        assert re.fullmatch(r"\S+==[^\s;]+( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", block), (
+            f"{name} in {lock}; `make locks` writes it anew"
+        )
+    assert "://" not in text, "a lock names no server"
+
+
+@pytest.mark.parametrize(("lock", "source"), LOCKS.items())
+def test_a_lock_holds_what_its_input_needs(lock: str, source: str) -> None:
+    """It is installed without looking for what else a package needs."""
+    of_lock = [*pinned(ROOT / lock), *pinned(ROOT / TORCH_LOCK)]
+    locked = {named(requirement.name): requirement.specifier for requirement in of_lock}
+    for requirement in pinned(ROOT / source):
+        assert locked[named(requirement.name)] == requirement.specifier, "`make locks` has not been run"
+    assert installed(pinned(ROOT / source)) <= locked.keys()
+
+
+def test_nothing_is_installed_but_from_locks() -> None:
+    for line in (ROOT / "Makefile").read_text().splitlines():
+        if "pip install" in line:
+            assert "$(LOCKED)" in line or "--no-deps --editable ." in line, line
+    assert '"--require-hashes"' in (ROOT / "infra" / "lambda_asset.py").read_text()

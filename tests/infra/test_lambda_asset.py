@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import lambda_asset
+from infra import lambda_asset, locks
 
 MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}
 """ELF machine numbers of the functions' processors."""
@@ -45,11 +45,8 @@ def test_compiled_libraries_need_no_newer_glibc_than_lambda_has(built: tuple[str
 
 def test_every_requirement_is_in_it_at_its_pinned_version(built: tuple[str, Path]) -> None:
     _, asset = built
-    pinned = dict(
-        line.split("==")
-        for line in lambda_asset.REQUIREMENTS.read_text().splitlines()
-        if line and not line.startswith("#")
-    )
+    blocks = locks.packages(lambda_asset.REQUIREMENTS.read_text())
+    pinned = {name: block.partition("==")[2].split()[0] for name, block in blocks.items()}
     assert {_canonical(name): version for name, version in pinned.items()} == _bundled(asset)
 
 
