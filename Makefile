@@ -15,7 +15,7 @@ REVIEW ?= script
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
-.PHONY: help demo check test up down bench bench-data bench-engine bench-review pictures locks browser setup setup-dev clean format
+.PHONY: help demo check test up down bench bench-data bench-engine bench-review pictures chaos locks browser setup setup-dev clean format
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -54,6 +54,9 @@ pictures: setup-dev browser  ## Take the console's pictures that the README show
 # The tests of web pages need a Chromium: the system's, Debian's package, or Playwright's own.
 browser: setup-dev
 	@$(BIN)/python -m tests.browser
+
+chaos: setup-dev  ## Attack a deployment in an embedded stack for some minutes, and print what came of it
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ONLY),--only "$(ONLY)")
 
 locks: setup-dev  ## Write the packages' locks anew after a change of requirements.in and its like
 	@$(BIN)/python -m infra.locks

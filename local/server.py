@@ -9,8 +9,9 @@ Environment, read when the server starts:
                                 MiniStack's root credential; the engine reads and writes S3 with it
     LABELLOOP_TRAINING_SECONDS, LABELLOOP_TRAINING_STEPS
                                 what learning may spend (see `Budget.from_environment`)
-    LABELLOOP_ENGINE_FAULTS     1: tests may POST faults to /_labelloop/faults, GET those that wait, and
-                                DELETE them all (see `faults`)
+    LABELLOOP_ENGINE_FAULTS     1: tests may POST faults of Rekognition to /_labelloop/faults and of functions
+                                to /_labelloop/functions, GET them, and DELETE them all (see `faults` and
+                                `function_faults`)
     LABELLOOP_ENGINE_THROTTLE   1: requests above the documented rates are refused (see `quotas`)
 """
 
@@ -30,6 +31,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from local import function_faults
 from local.engine import faults, shapes
 from local.engine.access import authorization
 from local.engine.access.kms import KmsKeys
@@ -41,6 +43,7 @@ from local.engine.serving.endpoint import LocalEndpoints
 from local.engine.storage.store import Store
 from local.engine.throttle import Throttle
 from local.engine.training.trainer import LocalTrainer
+from local.function_faults import FunctionFaults
 from local.ministack_patches.apply import apply_patches
 from local.ministack_state.database import DATABASE
 from local.ministack_state.keeper import Keeper
@@ -58,6 +61,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 STATE_VARIABLE = "LABELLOOP_ENGINE_STATE"
 TARGET = "RekognitionService."
 FAULTS_PATH = "/_labelloop/faults"
+FUNCTION_FAULTS_PATH = "/_labelloop/functions"
 THREADS = 32
 _JSON = "application/x-amz-json-1.1"
 
@@ -74,6 +78,7 @@ class Engine:
     def __init__(self, state: Path, endpoint_url: str, *, faults_allowed: bool, throttled: bool) -> None:
         self.faults = faults.Faults()
         self.faults_allowed = faults_allowed
+        self.function_faults = FunctionFaults()
         self._store = Store(state / "engine.sqlite")
         quotas = Quotas()
         self.api = CustomLabelsApi(
@@ -128,10 +133,14 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     scope = _as_if_by_tls(scope)
     if scope["type"] == "http":
         send = _when_settled(keeper, scope, send)
+        await engine().function_faults.before(scope)
     if scope["type"] == "lifespan":
         await ministack_app(scope, await _with_engine(receive), send)
     elif scope["type"] == "http" and scope["path"] == FAULTS_PATH:
-        await _answer(send, *_fault(scope["method"], await _body(receive)))
+        await _answer(send, *_fault(scope["method"], await _body(receive), engine().faults, faults.parse))
+    elif scope["type"] == "http" and scope["path"] == FUNCTION_FAULTS_PATH:
+        asked = scope["method"], await _body(receive), engine().function_faults, function_faults.parse
+        await _answer(send, *_fault(*asked))
     elif scope["type"] == "http" and scope["path"].startswith(workers.PATH):
         await _answer(send, *await _workers(scope, await _body(receive)))
     elif scope["type"] == "http" and (asked := sagemaker_http.operation_of(scope)):
@@ -156,6 +165,7 @@ def _when_settled(keeper: Keeper, scope: Scope, send: Send) -> Send:
     async def sent(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             keeper.settle(scope)
+            await engine().function_faults.after(scope)
         await send(message)
 
     return sent
@@ -166,6 +176,8 @@ async def _with_engine(receive: Receive) -> Receive:
     apply_patches()
     engine().api.recover()
     engine().sagemaker.start()
+    if engine().faults_allowed:
+        engine().function_faults.install()
 
     async def received() -> dict[str, Any]:
         message = await receive()
@@ -226,20 +238,23 @@ async def _workers(scope: Scope, body: bytes) -> tuple[int, dict[str, str], byte
     return await asyncio.get_running_loop().run_in_executor(engine().threads, answer)
 
 
-def _fault(method: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+def _fault(
+    method: str, body: bytes, asked: Any, parse: Callable[[bytes], Any]
+) -> tuple[int, dict[str, str], bytes]:
+    """Add a fault to those that are asked for, list or clear them."""
     answer: dict[str, Any] = {}
     status = 200
     if not engine().faults_allowed:
         status, answer = 404, {"message": "Start the server with LABELLOOP_ENGINE_FAULTS=1 to ask for faults"}
     elif method == "DELETE":
-        engine().faults.clear()
+        asked.clear()
     elif method == "GET":
-        answer = {"faults": [vars(fault) for fault in engine().faults.waiting()]}
+        answer = {"faults": [vars(fault) for fault in asked.waiting()]}
     elif method != "POST":
         status, answer = 405, {"message": "POST a fault, GET those that wait, or DELETE them all"}
     else:
         try:
-            engine().faults.add(faults.parse(body))
+            asked.add(parse(body))
         except ValueError as error:
             status, answer = 400, {"message": str(error)}
     return status, {"content-type": "application/json"}, json.dumps(answer).encode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
 import time
 import uuid
 from functools import cache
@@ -20,6 +21,8 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.shared.records import Run
 from local import embedded
 from local.scenes import CLASSIFICATION_LABELS, Scene, classification_scenes
+from tests.chaos.attacks import Attacker, strike
+from tests.chaos.target import Target
 from tests.fixtures.deployed_loop import Loop, until
 
 ODD_KEYS = ["with space", "plus+plus", "percent%20", "ünïcödé", "new\nline"]
@@ -441,6 +444,25 @@ def test_no_event_was_lost(loop: Loop) -> None:
         )["Attributes"]
         assert attributes["ApproximateNumberOfMessages"] == "0", output
     assert loop.keys("incoming/") == []
+
+
+CHAOS = {
+    "frozen before its write": "Promote's Switch",
+    "function times out": "Promote's Switch",
+    "champion killed": "champion killed",
+}
+"""Attacks that have once ended the service, by kind; `make chaos` makes all there are."""
+
+
+def test_attacks_are_put_right_by_one_sweep(loop: Loop) -> None:
+    target = Target(loop)
+    target.listen()
+    attacker = Attacker(target, random.Random(1), rollbacks=1)  # noqa: S311 not for secrets
+    attacks = [attack for attack in attacker.attacks(tuple(CHAOS)) if attack.name == CHAOS[attack.kind]]
+    assert len(attacks) == len(CHAOS)
+    tallies = strike(target, attacks, seconds=600)
+    assert [tally.tried for tally in tallies] == [1] * len(CHAOS)
+    assert [detail for tally in tallies for detail in tally.details] == []
 
 
 def test_destroying_the_stack_stops_every_model(loop: Loop) -> None:
