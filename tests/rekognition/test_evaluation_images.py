@@ -106,6 +106,25 @@ def test_an_image_that_was_labelled_otherwise_is_not_compared(world: World) -> N
     assert len(evaluation_images.shared(newer, older)[0]) == 1
 
 
+def test_a_line_of_another_form_is_left_out(world: World) -> None:
+    right = [judged("cat", 90, present=True)]
+    evaluated(world, "v1", "detection", (boxes("a", "cat"), right))
+    key = "training/v1/tested.json"
+    written = world.read(key)
+    good = json.loads(written)
+    without_details = good | {"source-ref": "b"}
+    del without_details["rekognition-custom-labels-evaluation-metadata"]["objects"][0][
+        "rekognition-custom-labels-evaluation-details"
+    ]
+    lines = [json.dumps(without_details), "[]", "{", "", '{"source-ref": 3}', written]
+    world.s3.put_object(Bucket=BUCKET, Key=key, Body="\n".join(lines).encode())
+    version = custom_labels.describe_version(world.fake.client, PROJECT, "v1")
+    assert version is not None
+    images = evaluation_images.read(world.s3, version)
+    assert images[f"s3://{BUCKET}/images/a.jpg"].counts == {"cat": Counts(right=1)}
+    assert "b" not in images
+
+
 def test_versions_without_an_evaluation_have_nothing_in_common(world: World) -> None:
     world.fake.add_version("v1", "TRAINING_COMPLETED")
     asset = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": "gone"}}}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ def read(s3: S3Client, version: Version) -> Evaluated:
     Format: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-evaluation-manifest-snapshot-api.html
 
     The manifest's order is that of the images' hashes, and so are the first images of two evaluations as far
-    as possible the same.
+    as possible the same. A line of another form says nothing about its image, and no run fails for it.
     """
     if version.tested is None:
         return {}
@@ -56,8 +57,12 @@ def read(s3: S3Client, version: Version) -> Evaluated:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"]
     except s3.exceptions.NoSuchKey:
         return {}
-    lines = (json.loads(line) for line in islice(body.iter_lines(_CHUNK), MAX_IMAGES) if line.strip())
-    return {line["source-ref"]: EvaluatedImage(_truth(line), _counts(line)) for line in lines}
+    evaluated: dict[str, EvaluatedImage] = {}
+    for text in islice(body.iter_lines(_CHUNK), MAX_IMAGES):
+        with suppress(AttributeError, KeyError, TypeError, ValueError):
+            line = json.loads(text)
+            evaluated[line["source-ref"]] = EvaluatedImage(_truth(line), _counts(line))
+    return evaluated
 
 
 def shared(version: Evaluated, other: Evaluated) -> Pairs:
