@@ -17,6 +17,7 @@ LABELS = ("bolt", "nut", "washer")
 SKILL = 0.9
 """Share of the objects that the champion sees, and of its detections that are right."""
 TRIALS = 200
+LINEAGES = 20
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,51 @@ def rate(images: int, skill: float, *, trials: int = TRIALS, earlier: int = 0, s
     return sum(passes(draw, images, skill, earlier) for _ in range(trials)) / trials
 
 
+def lineage(draw: random.Random, *, by_tolerance: bool, images: int = 100, challengers: int = 25) -> float:
+    """The skill of the champion that is left after so many challengers, which are a little worse on average
+    than the first champion.
+
+    Args:
+        by_tolerance: let pass whatever is not more than f1_tolerance below the champion, and nothing else.
+    """
+    tested = simulated_images(draw, images)
+    served = [(SKILL, see(draw, tested, SKILL), see(draw, tested, SKILL))]
+    for _ in range(challengers):
+        skill = min(0.99, draw.gauss(SKILL - 0.02, 0.03))
+        mine, my_evaluation = see(draw, tested, skill), see(draw, tested, skill)
+        _, shadow, evaluation = served[-1]
+        champion = Rival(
+            "v1", comparison.compare(mine, shadow), comparison.compare(my_evaluation, evaluation)
+        )
+        scores = Scores(comparison.f1(mine), ())
+        if by_tolerance:
+            passed = bool(champion.shadow and champion.shadow.difference >= -Tuning().f1_tolerance)
+        else:
+            earlier = _best_of(mine, my_evaluation, [version[1:] for version in served[-11:-1]])
+            answers = ChampionAnswers(champion, scores, scores, is_running=True)
+            passed = shadow_gate.judge(scores, answers, earlier, Tuning()).passed
+        if passed:
+            served.append((skill, mine, my_evaluation))
+    return served[-1][0]
+
+
+def _best_of(
+    mine: Sequence[ImageCounts],
+    my_evaluation: Sequence[ImageCounts],
+    earlier: Sequence[tuple[Sequence[ImageCounts], Sequence[ImageCounts]]],
+) -> list[Rival]:
+    """The earlier version that is best through its endpoint, and the one that is by its evaluation."""
+    if not earlier:
+        return []
+    shadow = max((shadow for shadow, _ in earlier), key=comparison.f1)
+    evaluation = max((evaluation for _, evaluation in earlier), key=comparison.f1)
+    count = len(earlier)
+    return [
+        Rival("v0", comparison.compare(mine, shadow, best_of=count), None),
+        Rival("v0", None, comparison.compare(my_evaluation, evaluation, best_of=count)),
+    ]
+
+
 def measure() -> None:
     """Challengers as good as the champion, better and worse, with few images and many."""
     print(f"share of simulated challengers that are promoted; the champion sees {SKILL:.0%} of the objects")
@@ -93,3 +139,7 @@ def measure() -> None:
         rates = "".join(f"{rate(images, skill):8.0%}   " for skill in skills)
         print(f"  {images:11d}    {rates}")
     print(f"  as good as the champion and ten before it, 100 images: {rate(100, SKILL, earlier=10):.0%}")
+    for by_tolerance, rule in ((True, "a tolerance alone"), (False, "the gates")):
+        draw = random.Random(2)  # noqa: S311 nothing secret
+        left = sum(lineage(draw, by_tolerance=by_tolerance) for _ in range(LINEAGES)) / LINEAGES
+        print(f"  after 25 challengers that see 88 % on average the champion sees, by {rule}: {left:.1%}")

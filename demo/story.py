@@ -35,7 +35,7 @@ TUNING = {
     "poll_seconds": "2",
     "min_f1": "0.55",
     "min_label_f1": "0.3",
-    "shadow_test_images": "16",
+    "shadow_test_images": "40",
     "f1_tolerance": "0.2",
     "label_f1_tolerance": "0.4",
 }
