@@ -51,6 +51,8 @@ def test_formats_are_detected_in_a_folder_and_as_a_file(tmp_path: Path, format: 
         ("x.csv", "image,xmin\n", "csv"),
         ("x.json", '{"info": {}, "images": [' + "0," * 30_000 + '0], "annotations": []}', "coco"),
         ("x.json", '{"images": [{"id": 1', "coco"),
+        ("x.json", '{"images": [], "annotations": [{"label": 1, "coordinates": 2}]}', "coco"),
+        ("x.json", LINE[:-2] + ', "annotations": 1, "coordinates": 1, "label": 1}', "manifest"),
     ],
 )
 def test_files_by_their_content(tmp_path: Path, name: str, text: str, format: str) -> None:
@@ -274,6 +276,15 @@ def test_two_formats_are_named_with_a_file_of_each(tmp_path: Path) -> None:
         detect_format(tmp_path)
     assert "coco (instances.json), voc (Annotations/a.xml); say which format" in str(caught.value)
     assert "a folder inside" in str(caught.value)
+
+
+def test_classes_in_yaml_beside_folders_are_asked_about(tmp_path: Path) -> None:
+    write(touch(tmp_path, "train/cat/a.jpg", "train/dog/b.jpg") / "data.yaml", "names: [cat, dog]")
+    with pytest.raises(AmbiguousFormatError, match=r"data\.yaml.*cat, dog") as caught:
+        detect_format(tmp_path)
+    assert caught.value.formats == ("folders", "unlabelled")
+    write(tmp_path / "train/cat/a.txt", "0 0.5 0.5 0.2 0.2")
+    assert detect_format(tmp_path).format == "yolo"
 
 
 def test_images_in_folders_and_in_none(tmp_path: Path) -> None:

@@ -186,6 +186,15 @@ def test_one_object_may_have_several_boxes(tmp_path: Path) -> None:
     assert (problem.line, problem.reason) == (6, "box_too_small")
 
 
+def test_an_object_of_several_names_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    pair = f"<name>car</name>{box(1, 2, 30, 40)}<name>bus</name>{box(50, 2, 60, 40)}"
+    write(tmp_path / "a.xml", one(objects=f"<object>{pair}</object>" + GOOD))
+    result = read(tmp_path)
+    assert ([box[0] for box in result.boxes["a.jpg"]], result.reasons) == (["good"], {"bad_label": 2})
+    assert "bus, car" in result.problems[0].detail
+
+
 @pytest.mark.parametrize(
     ("polygon", "expected"),
     [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambdas.domain.catalogue import pending
-from lambdas.domain.register import rejections
+from lambdas.domain.register import conversion, rejections
 from lambdas.domain.register.arrivals import Outcome
 from lambdas.domain.shared.annotation import Box
 from tests.fixtures.images import picture
@@ -144,7 +144,7 @@ def test_formats_of_tools_label_the_images_beside_them(data_bucket: DataBucket, 
         ("000001.txt", b"0 0.5 0.5 0.2 0.2\n", "YOLO"),
         ("data.yaml", b"names: [a]\n", "labelloop import"),
         ("a.xml", b"<annotation><filename>0.jpg</filename></annotation>", "voc"),
-        ("via.json", b'{"_via_img_metadata": {}, "_via_settings": {}}', "VIA"),
+        ("datumaro.json", b'{"info": {}, "categories": {}, "items": []}', "Datumaro"),
         ("train.tfrecord", b"\0", "TFRecord"),
         ("labels.mat", b"MATLAB", "MATLAB"),
     ],
@@ -156,6 +156,11 @@ def test_annotations_that_are_not_read_are_rejected_by_their_names(
     detail = data_bucket.reason(f"annotations/set/{name}")["detail"]
     assert words in detail and "annotations." not in detail
     assert data_bucket.keys("incoming/") == []
+
+
+def test_xml_that_is_too_large_is_rejected(data_bucket: DataBucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversion, "MAX_XML_BYTES", 50)
+    assert data_bucket.upload(f"{FOLDER}a.xml", CVAT.encode()).reason == "file_too_large"
 
 
 def test_boxes_as_shares_need_the_images_size(data_bucket: DataBucket) -> None:

@@ -90,6 +90,8 @@ def detect_format(path: Path, folder: Folder | None = None) -> DetectedFormat:
             kinds[kind].append(folder.path(name))
     if labels := _yolo_labels(folder):
         kinds["yolo"] += [folder.path(name) for name in labels]
+    elif "yolo" in kinds:
+        _check_no_labels(path, folder, kinds["yolo"][0])
     elif labels := kitti.label_files(folder):
         kinds["kitti"] += [folder.path(name) for name in labels]
     if len(kinds) > 1:
@@ -103,6 +105,17 @@ def detect_format(path: Path, folder: Folder | None = None) -> DetectedFormat:
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         return DetectedFormat(kind, f"{folder.name(files[0])}{more} {_WHY[kind]}", tuple(files))
     return _without_annotations(path, folder)
+
+
+def _check_no_labels(path: Path, folder: Folder, config: Path) -> None:
+    """Check that images which a YOLO configuration is about lie in no folders that may be their labels."""
+    names, _ = folders.labels_of_folders(folder.images)
+    if len(names) > 1:
+        raise AmbiguousFormatError(
+            f"{path} has {folder.name(config)} that names classes, but no image has a file of boxes, and they"
+            f" lie in folders that may be labels ({', '.join(names[:5])}); {HOW}",
+            ("folders", "unlabelled"),
+        )
 
 
 _WHY = {
@@ -208,15 +221,18 @@ def _format(path: Path) -> str:
 
 
 def _json(path: Path) -> str:
-    """COCO, or a manifest: it may be called .json too, as Rekognition's own examples are."""
+    """COCO, a manifest, which may be called .json too as Rekognition's own examples are, or of a tool."""
+    # First, for of the files of tools there may be one for each image.
+    tool = _READERS.get(recognition.looks_like(path), "")
+    if tool:
+        return tool
     names = set(json_stream.names(path, _MAX_JSON_BYTES))
     if "source-ref" in names:
         return "manifest"
     # A list that is longer than what was looked at hides the names after it.
     known = names & _COCO
-    tool = _READERS.get(recognition.looks_like(path), "")
-    if tool or not known or names >= {"item", "annotations"}:
-        return tool
+    if not known or names >= {"item", "annotations"}:
+        return ""
     # Categories alone name no image: Label Studio's YOLO exports have such a notes.json.
     if known == {"categories"}:
         return ""

@@ -278,6 +278,9 @@ def _json(path: Path, data: bytes) -> str:
         file.seek(max(len(data), path.stat().st_size - _BEGINNING))
         data += file.read()
     members = {match.decode().replace(" ", "_") for match in _MEMBER.findall(data)}
+    # Manifests and COCO have members of any name beside their own.
+    if "source-ref" in members or members >= {"images", "annotations"}:
+        return ""
     return next((tool for tool, names in _JSON if names <= members), "")
 
 

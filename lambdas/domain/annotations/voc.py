@@ -176,6 +176,10 @@ def _outlines(element: Element) -> list[Element]:
 
 
 def _box(element: Element, outline: Element, notes: NoteCounter) -> LabelledBox:
+    names = {(name.text or "").strip() for name in element.findall("name")}
+    if len(names) > 1:
+        shown = ", ".join(sorted(names))[:200]
+        raise AnnotationError("bad_label", f"one object has the names {shown}: write an object for each")
     label = box_parsing.label(_text(element, "name") or "")
     if outline.tag == "bndbox":
         sides = (_text(outline, side) for side in ("xmin", "ymin", "xmax", "ymax"))

@@ -39,6 +39,9 @@ MAX_FILE_BYTES = 768 * 1024**2
 """The function converts so much in two thirds of its timeout, and its temporary storage holds it and what it
 becomes (infra/register.py); docs/performance.md has the figures."""
 
+MAX_XML_BYTES = 96 * 1024**2
+"""XML is read at some 1 to 3 MB a second."""
+
 _STAND_IN = '{"source-ref":"s3://bucket/key",'
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _S3_NAME = re.compile(r"s3://[^/]+/.+", re.DOTALL)
@@ -169,6 +172,9 @@ def convert(path: Path, writer: Writer) -> None:
         detect_format,
     )
 
+    if path.suffix == ".xml" and path.stat().st_size > MAX_XML_BYTES:
+        detail = f"{path.stat().st_size} bytes; XML of up to {MAX_XML_BYTES} is taken: use `labelloop import`"
+        raise UnusableFileError("file_too_large", detail)
     try:
         format = detect_format(path).format
     except (UnknownFormatError, AmbiguousFormatError) as error:
