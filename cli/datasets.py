@@ -62,6 +62,12 @@ def add_to(app: click.Group) -> None:
     help="Keep the dataset's own split into training and test images, or ignore it.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be imported, and send nothing.")
+@click.option(
+    "--problems",
+    type=click.Path(path_type=Path),
+    help="CSV file to write all problems to. Without it, it lies beside the import's journal, under"
+    " ~/.local/state/labelloop.",
+)
 @click.option("--resend", is_flag=True, help="Send everything, also what an earlier import has sent.")
 def import_(  # noqa: PLR0917 one for each option
     session: Session,
@@ -71,6 +77,7 @@ def import_(  # noqa: PLR0917 one for each option
     columns: str,
     split: str,
     dry_run: bool,
+    problems: Path | None,
     resend: bool,
 ) -> None:
     """Import a dataset, labelled or not.
@@ -94,6 +101,7 @@ def import_(  # noqa: PLR0917 one for each option
         format=format or "",
         columns=_columns(columns),
         keep_split=split == "keep",
+        problems=problems,
     )
     importing.run(session, path, options, dry_run=dry_run, resend=resend)
 

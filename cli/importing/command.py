@@ -16,15 +16,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import formatting
 from cli.deployment import CONFIG, Deployment, explain, s3_client
-from cli.importing import archives, report, upload
+from cli.importing import archives, kinds, report, upload
 from cli.importing import plan as planning
 from cli.importing.journal import Journal
+from cli.importing.journal import folder as journal_folder
 from cli.importing.plan import Plan
 from cli.importing.sources import REQUESTS_AT_ONCE, ArchiveSource, BucketSource, LocalSource, Source
 from cli.importing.upload import Sent
 from cli.output import CommandError
 from cli.progress import Meter, meter
 from cli.session import INTERRUPTED, Session
+from lambdas.domain.annotations.types import Problem
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -78,6 +80,8 @@ class Options:
     format: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     keep_split: bool = True
+    problems: Path | None = None
+    """File for the list of problems; None: beside the journal, once something was sent."""
 
 
 def run(session: Session, where: str, options: Options, *, dry_run: bool, resend: bool) -> None:
@@ -87,7 +91,7 @@ def run(session: Session, where: str, options: Options, *, dry_run: bool, resend
         CommandError: nothing can be imported; with exit code 130 if it was interrupted.
     """
     # First: nobody should wait until 100,000 images are checked to hear that there is no deployment.
-    deployment = None if dry_run else session.deployment()
+    deployment = _deployment_if_any(session) if dry_run else session.deployment()
     with closing(source_of(where, session.out.console)) as source:
         plan = _make_plan(session, source, options)
         if not session.out.as_json:
@@ -96,13 +100,19 @@ def run(session: Session, where: str, options: Options, *, dry_run: bool, resend
             plan = _make_plan(session, source, replace(options, format="folders"))
             report.show_plan(session.out.console, plan)
         _check_any(plan)
-        if deployment is None:
-            session.print_result(
-                report.as_dict(plan), lambda: session.out.console.print("Nothing was sent (--dry-run)")
-            )
-            return
-        sent = _send(session, plan, deployment, resend)
-    _print_sent(session, plan, sent)
+        warnings = kinds.warnings(plan, deployment)
+        if not session.out.as_json:
+            report.show_warnings(session.out.console, warnings)
+        sent = None if dry_run or deployment is None else _send(session, plan, deployment, resend)
+    _print_sent(session, plan, sent, warnings, options.problems)
+
+
+def _deployment_if_any(session: Session) -> Deployment | None:
+    """The deployment, for what depends on it in a dry run, which needs none."""
+    try:
+        return session.deployment()
+    except CommandError:
+        return None
 
 
 def _are_labels(session: Session, plan: Plan) -> bool:
@@ -175,27 +185,42 @@ def _absolute(source: Source) -> str:
     return source.where if isinstance(source, BucketSource) else str(Path(source.where).resolve())
 
 
-def _print_sent(session: Session, plan: Plan, sent: Sent) -> None:
+def _print_sent(
+    session: Session, plan: Plan, sent: Sent | None, warnings: list[str], file: Path | None
+) -> None:
+    """Print what was sent: None if nothing was, in a dry run. Problems go into the file, too."""
     console = session.out.console
     problems = report.all_problems(plan, sent)
-    file = Path(f"{plan.name}-import-problems.csv")
-    where = ""
-    if problems:
-        try:
-            report.write_problems(file, problems)
-            where = str(file)
-        except OSError as error:
-            console.print(f"{file} cannot be written: {error.strerror}", style="yellow", markup=False)
+    if file is None and sent:
+        # Not into the dataset, where the next import would read it, nor wherever the command was called.
+        file = journal_folder() / f"{plan.name}-import-problems.csv"
+    where = _write_problems(session, file, problems) if file and problems else ""
     if session.out.as_json:
-        session.out.document(report.as_dict(plan, sent) | {"problems_file": where})
+        session.out.document(report.as_dict(plan, sent) | {"warnings": warnings, "problems_file": where})
         return
-    counts = (
-        f"{formatting.count(sent.images, 'image')} and {formatting.count(sent.manifests, 'manifest')} sent"
-    )
-    if sent.sent_before:
-        counts += f", {formatting.count(sent.sent_before, 'image')} had been sent before"
-    console.print(f"{counts}, {formatting.count(len(problems), 'problem')}", markup=False)
-    report.show_problems(console, sent.problems)
+    if sent:
+        images = formatting.count(sent.images, "image")
+        counts = f"{images} and {formatting.count(sent.manifests, 'manifest')} sent"
+        if sent.sent_before:
+            counts += f", {formatting.count(sent.sent_before, 'image')} had been sent before"
+        console.print(f"{counts}, {formatting.count(len(problems), 'problem')}", markup=False)
+        report.show_problems(console, sent.problems)
     if where:
         console.print(f"All problems are in {where}", markup=False, soft_wrap=True)
-    console.print("The images are being registered now; `labelloop status` counts them")
+    console.print(
+        "The images are being registered now; `labelloop status` counts them"
+        if sent
+        else "Nothing was sent (--dry-run)"
+    )
+
+
+def _write_problems(session: Session, file: Path, problems: list[Problem]) -> str:
+    """Write the problems to the file: its path, or nothing if that cannot be done."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        report.write_problems(file, problems)
+    except OSError as error:
+        text = f"{file} cannot be written: {error.strerror}"
+        session.out.console.print(text, style="yellow", markup=False)
+        return ""
+    return str(file)

@@ -104,6 +104,12 @@ def show_plan(console: Console, plan: Plan) -> None:
     show_problems(console, plan.problems)
 
 
+def show_warnings(console: Console, warnings: Iterable[str]) -> None:
+    """Print what a part of the images is lost by, if they are imported so."""
+    for warning in warnings:
+        console.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
 def show_problems(console: Console, problems: Iterable[Problem]) -> None:
     """Print each reason once, with its number and its first problem."""
     reasons = by_reason(problems)

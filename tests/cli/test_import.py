@@ -98,9 +98,11 @@ def test_people_are_told_what_happens_and_what_next(cli: Cli, tmp_path: Path) ->
     for expected in ("coco", "3 labelled, 0 unlabelled", "bolt (3 images, 3 boxes)", "1 .md", "truncated"):
         assert expected in shown.output
     assert "3 images and 1 manifest sent, 1 problem" in shown.output
-    assert "set-import-problems.csv" in shown.output
+    listed = tmp_path / "state" / "labelloop" / "imports" / "set-import-problems.csv"
+    assert f"All problems are in {listed}" in shown.output
     assert "labelloop status" in shown.output
-    with Path("set-import-problems.csv").open() as file:
+    assert list(Path().iterdir()) == []
+    with listed.open() as file:
         [problem] = csv.DictReader(file)
     assert (problem["file"], problem["reason"]) == ("broken.jpg", "truncated")
 
@@ -595,6 +597,35 @@ def test_nothing_usable_at_all(cli: Cli, tmp_path: Path) -> None:
     assert keys(cli) == []
 
 
+def test_problems_go_into_the_file_that_is_named(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["good.jpg"])
+    (tmp_path / "set" / "empty.jpg").write_bytes(b"")
+    target = tmp_path / "new" / "problems.csv"
+    document = cli.json("import", str(tmp_path / "set"), "--dry-run", "--problems", str(target))
+    assert document["problems_file"] == str(target) and "empty.jpg" in target.read_text()
+    assert cli.json("import", str(tmp_path / "set"), "--dry-run")["problems_file"] == ""
+
+
+def test_labels_of_another_kind_than_the_deployments_are_warned_of(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "boxes", 3)
+    assert cli.json("import", str(tmp_path / "boxes"))["warnings"] == []
+    register_all(cli)
+    write_images(tmp_path / "set", ["bolt/a.jpg", "nut/b.jpg"])
+    for options in (("--dry-run",), ()):
+        (warning,) = cli.json("import", str(tmp_path / "set"), *options)["warnings"]
+        assert (
+            "labels of the whole image" in warning and "most labelled images of parts have boxes" in warning
+        )
+    assert f"Warning: {warning}" in cli("import", str(tmp_path / "set"), "--dry-run").output
+
+
+def test_a_dry_run_needs_no_deployment(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["bolt/a.jpg", "nut/b.jpg"])
+    cli.fake.stack = "another"
+    document = cli.json("import", str(tmp_path / "set"), "--dry-run")
+    assert (document["images"]["labelled"], document["warnings"]) == (2, [])
+
+
 def test_every_bad_file_is_told_and_the_good_ones_are_taken(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     write_images(folder, ["good.jpg"])
@@ -635,7 +666,10 @@ def test_a_file_without_permission(cli: Cli, tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Path, "open", refused)
     assert cli.json("import", str(tmp_path / "set"))["problems"] == {"unreadable": 1}
-    assert "Permission denied" in Path("set-import-problems.csv").read_text()
+    assert (
+        "Permission denied"
+        in (tmp_path / "state" / "labelloop" / "imports" / "set-import-problems.csv").read_text()
+    )
 
 
 def test_a_file_that_goes_while_it_is_sent_is_a_problem_and_not_in_the_manifest(

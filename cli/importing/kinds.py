@@ -1,0 +1,35 @@
+"""Whether the labels of an import go with those that a deployment has: a snapshot is of one kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cli import formatting
+from cli.deployment import Deployment
+from cli.importing.plan import Plan
+from lambdas.domain.catalogue import snapshot_rows
+from lambdas.domain.shared.annotation import Kind
+
+WORDS: dict[Kind, str] = {"detection": "boxes", "classification": "labels of the whole image"}
+
+
+def warnings(plan: Plan, deployment: Deployment | None) -> list[str]:
+    """What makes a part of the labelled images useless for training, one sentence each."""
+    given = [item.annotation.kind for item in plan.labelled if item.annotation]
+    kinds: Counter[Kind] = Counter(kind for kind in given if kind)
+    if not kinds:
+        return []
+    texts: list[str] = []
+    if len(kinds) > 1:
+        counts = " and ".join(
+            f"{formatting.count(count, 'image')} with {WORDS[kind]}" for kind, count in kinds.most_common()
+        )
+        texts.append(f"{counts} are mixed: a training takes the more frequent kind and leaves the others out")
+    usual = snapshot_rows.usual_kind(deployment.catalogue) if deployment else None
+    ((kind, _),) = kinds.most_common(1)
+    if deployment and usual and usual != kind:
+        texts.append(
+            f"these are images with {WORDS[kind]}, and most labelled images of {deployment.name} have"
+            f" {WORDS[usual]}: a training takes the more frequent kind and leaves the others out"
+        )
+    return texts
