@@ -82,8 +82,10 @@ def import_(  # noqa: PLR0917 one for each option
 ) -> None:
     """Import a dataset, labelled or not.
 
-    COCO, Pascal VOC, YOLO, CSV, manifests, folders that are labels, and images alone are recognised. PATH is
-    a folder or an annotation file, on this machine or as s3://bucket/prefix.
+    Recognised are COCO, Pascal VOC, YOLO, CVAT, labelme, Label Studio, VIA, Create ML, KITTI, Supervisely,
+    Vertex AI and Open Images, tables (CSV), manifests of SageMaker and Rekognition, folders that are labels,
+    and images alone. PATH is a folder, an archive or an annotation file, on this machine or as
+    s3://bucket/prefix.
 
     An import that was interrupted continues where it stopped when it is started again. Files that cannot be
     used are listed, and do not stop the others. Exit code: 0 if anything was imported, 1 if nothing could be,

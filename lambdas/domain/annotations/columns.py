@@ -142,8 +142,9 @@ class Columns:
         Raises:
             AnnotationError: it has.
         """
-        beyond = [cell.strip() for cell in row[self.width :] if cell.strip()]
-        if self.width and beyond and not self.open_ended:
+        if len(row) <= self.width or not self.width or self.open_ended:
+            return
+        if beyond := [cell.strip() for cell in row[self.width :] if cell.strip()]:
             raise AnnotationError(
                 "too_many_cells",
                 f"{len(row)} cells in a table of {self.width} columns, the first too many {beyond[0][:80]!r}:"

@@ -17,7 +17,7 @@ from lambdas.domain.annotations import columns, image_references
 from lambdas.domain.annotations.columns import Columns, is_number
 from lambdas.domain.annotations.problems import AnnotationError
 
-MAX_JUDGED_ROWS = 100_000
+MAX_JUDGED_ROWS = 20_000
 """Rows that a layout is chosen by; whether a row fits it is asked of every row when it is read."""
 _MOST = 0.9
 """Share of the rows that has to fit a layout, when none fits all."""

@@ -340,6 +340,8 @@ class _Reader:
 
     def _answer(self, row: Sequence[str]) -> label_studio.Answer | None:
         """What the row says as Label Studio does: as JSON, or in one of its own tables."""
+        if self._columns.box_roles and not self._is_label_studio:
+            return None
         cells = self._columns.labels(row)
         values = [label_studio.of_json(cell) for cell in cells]
         if not self._is_label_studio and not any(map(label_studio.is_answer, values)):
