@@ -37,6 +37,7 @@ FILES = {
     "via": ["x.json"],
     "vertex": ["x.jsonl"],
     "kitti": ["a.txt", "good.txt"],
+    "supervisely": ["a.jpg.json"],
 }
 TOKENS = [
     *("images", "annotations", "bbox", "[", "]", "{", "}", '"', ",", ":", "\\", "NaN", "\n", "\r", ";", "\t"),
