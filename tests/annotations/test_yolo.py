@@ -226,4 +226,5 @@ def test_a_label_file_that_may_be_of_two_images(tmp_path: Path) -> None:
     write(tmp_path / "classes.txt", "bolt\nnut\n")
     write(tmp_path / "%C3%A9.txt", lines(GOOD))
     result = read(tmp_path)
-    assert (result.reasons, {each.kind for each in result.annotations}) == ({"image_missing": 1}, {None})
+    assert (result.reasons, {each.kind for each in result.annotations}) == ({"ambiguous_name": 1}, {None})
+    assert all(name in result.problems[0].detail for name in ("\u00e9.png", "e\u0301.png"))

@@ -7,8 +7,9 @@ corners of a polygon. The text file lies beside the image, or under labels/ wher
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -59,10 +60,16 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
             yield ImageAnnotation(image, None, dataset_type=config.dataset_type_of(image), file=image)
             continue
         yield from _image(folder, image, file, config, notes)
+    candidates = _Candidates(folder, files)
     for file in folder.others:
         if file not in used | config.lists and _is_orphan(folder, file):
-            detail = "no image is called like this label file: add it"
-            yield Problem(file, 0, "image_missing", detail, PurePosixPath(file).stem)
+            alike = candidates.of(file)
+            if alike:
+                detail = f"may be of any of {', '.join(alike[:3])}: call it exactly like its image"
+                yield Problem(file, 0, "ambiguous_name", detail, alike[0])
+            else:
+                detail = "no image is called like this label file: add it"
+                yield Problem(file, 0, "image_missing", detail, PurePosixPath(file).stem)
     yield from notes.collected()
 
 
@@ -104,6 +111,24 @@ def files_of_images(folder: Folder, lists: Collection[str] = ()) -> dict[str, st
             files[alike[0]] = name
             folder.notes.add("", ALIKE)
     return files
+
+
+class _Candidates:
+    """The images without a label file, by what theirs may be called."""
+
+    def __init__(self, folder: Folder, files: Mapping[str, str]) -> None:
+        self._images = [image for image in folder.images if image not in files]
+
+    def of(self, file: str) -> list[str]:
+        return self._by_meaning.get(image_references.meaning(file), [])
+
+    @cached_property
+    def _by_meaning(self) -> dict[str, list[str]]:
+        images = defaultdict[str, list[str]](list)
+        for image in self._images:
+            for name in dict.fromkeys(map(image_references.meaning, label_files(image))):
+                images[name].append(image)
+        return images
 
 
 def _swapped(text: str, folder: str) -> str:
