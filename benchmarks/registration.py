@@ -1,4 +1,4 @@
-"""What registering 1,000 images asks of AWS: invocations, and requests to DynamoDB, S3 and others.
+"""What registering 1,000 images, and the 1,000 lines of their manifest, asks of AWS: requests.
 
 Counted from the calls that the function makes (botocore's own events), in moto.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +21,8 @@ import boto3
 from moto import mock_aws
 
 from benchmarks.ingestion import files_of
+from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.manifests import detection_entry, entry_line
 from local.embedded import REGION
 
 IMAGES = 1000
@@ -27,6 +31,7 @@ BATCH = 10
 USD = {
     "S3 CopyObject": 0.005 / 1000,
     "S3 GetObject": 0.0004 / 1000,
+    "S3 ListObjectVersions": 0.005 / 1000,
     "DynamoDB PutItem": 0.625 / 1e6,
     "DynamoDB BatchGetItem": 0.125 / 1e6,
     "DynamoDB GetItem": 0.125 / 1e6,
@@ -44,6 +49,7 @@ TRANSITION_USD = 0.025 / 1000
 STATES_OF_AN_EXECUTION_EACH = 3
 """The least that a state machine run for each image goes through: start, one task, end."""
 
+_SEQUENCE = count(1)
 _ENVIRONMENT = {
     "AWS_DEFAULT_REGION": REGION,
     "AWS_REGION": REGION,
@@ -66,32 +72,50 @@ def measure() -> None:
         _resources()
         from lambdas import register  # noqa: PLC0415 - reads its environment when it is imported
 
-        arrivals = list(_uploaded())
-        calls: Counter[str] = Counter()
         # Clients that are made from now on count their calls.
+        calls: Counter[str] = Counter()
+        uploads = list(_uploaded())
         boto3._get_default_session().events.register("before-call", _counter(calls))
-        context: Any = SimpleNamespace(
-            function_name="register",
-            memory_limit_in_mb=1024,
-            invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:register",
-            aws_request_id="benchmark",
-        )
-        for start in range(0, IMAGES, BATCH):
-            with redirect_stdout(StringIO()):  # the function's metrics
-                answer = register.handle({"Records": arrivals[start : start + BATCH]}, context)
-            assert not answer["batchItemFailures"]
-    print(f"{IMAGES} images, {BATCH} to an invocation at most:")
+        images, seconds = _handled(register.handle, uploads, calls)
+        known, seconds_known = _handled(register.handle, [_manifest("known")], calls)
+        pending, seconds_pending = _handled(register.handle, [_manifest("pending")], calls)
+    print(f"{IMAGES} images, {BATCH} to an invocation at most, {seconds:.1f} s with moto's tables:")
     print(f"  {IMAGES // BATCH:6} Lambda invocations")
-    for service in ("DynamoDB", "S3"):
-        mine = {name: count for name, count in calls.items() if name.startswith(service)}
-        operations = ", ".join(f"{count} {name.partition(' ')[2]}" for name, count in sorted(mine.items()))
-        print(f"  {sum(mine.values()):6} {service} requests: {operations}; {_usd(mine):.4f} USD")
+    _print(images)
+    print(f"{IMAGES} lines of a manifest of images that are registered, {seconds_known:.1f} s so:")
+    _print(known)
+    print(f"{IMAGES} lines of a manifest of images that have not come, {seconds_pending:.1f} s so:")
+    _print(pending)
     transitions = IMAGES * STATES_OF_AN_EXECUTION_EACH
     print("beside an execution of a state machine for each image, with one function:")
     print(
         f"  {IMAGES:6} Lambda invocations, and {transitions} state transitions for"
         f" {transitions * TRANSITION_USD:.3f} USD before anything is registered"
     )
+
+
+def _handled(handle: Any, records: list[Any], calls: Counter[str]) -> tuple[Counter[str], float]:
+    """What the function asks of AWS, and how long it takes, for these messages."""
+    context: Any = SimpleNamespace(
+        function_name="register",
+        memory_limit_in_mb=1024,
+        invoked_function_arn=f"arn:aws:lambda:{REGION}:123456789012:function:register",
+        aws_request_id="benchmark",
+    )
+    calls.clear()
+    began = time.perf_counter()
+    for start in range(0, len(records), BATCH):
+        with redirect_stdout(StringIO()):  # the function's metrics
+            answer = handle({"Records": records[start : start + BATCH]}, context)
+        assert not answer["batchItemFailures"]
+    return Counter(calls), time.perf_counter() - began
+
+
+def _print(calls: Mapping[str, int]) -> None:
+    for service in ("DynamoDB", "S3"):
+        mine = {name: count for name, count in calls.items() if name.startswith(service)}
+        operations = ", ".join(f"{count} {name.partition(' ')[2]}" for name, count in sorted(mine.items()))
+        print(f"  {sum(mine.values()):6} {service} requests: {operations}; {_usd(mine):.4f} USD")
 
 
 def _usd(calls: Mapping[str, int]) -> float:
@@ -142,14 +166,33 @@ def _resources() -> None:
     boto3.client("ssm").put_parameter(Name="tuning", Type="String", Value='{"min_new_images": 100000}')
 
 
-def _uploaded() -> Any:
-    s3 = boto3.client("s3")
-    for number, (name, body) in enumerate(files_of(IMAGES)):
-        key = f"incoming/labeled/part/{name}"
-        version = s3.put_object(Bucket="data", Key=key, Body=body)["VersionId"]
-        created = {"key": key, "size": len(body), "version-id": version, "sequencer": f"{number:016X}"}
-        yield {
-            "messageId": str(uuid.uuid4()),
-            "eventSource": "aws:sqs",
-            "body": json.dumps({"detail": {"bucket": {"name": "data"}, "object": created}}),
-        }
+def _uploaded() -> Iterator[dict[str, Any]]:
+    """The events of images."""
+    for name, body in files_of(IMAGES):
+        yield _event(f"incoming/labeled/part/{name}", body)
+
+
+def _manifest(folder: str) -> dict[str, Any]:
+    """The event of a manifest of boxes, on the images that are there or on others."""
+    names = (name for name, _ in files_of(IMAGES))
+    prefix = "incoming/labeled/part/" if folder == "known" else "incoming/annotations/set/"
+    boxes = (Box("bolt", 10, 20, 30, 40), Box("nut", 50, 60, 70, 80))
+    lines = [
+        entry_line(
+            detection_entry(
+                "data", prefix + name, width=640, height=480, boxes=boxes, changed_at="2026-11-28T10:00:00"
+            )
+        )
+        for name in names
+    ]
+    return _event(f"incoming/annotations/{folder}.manifest", "\n".join(lines).encode())
+
+
+def _event(key: str, body: bytes) -> dict[str, Any]:
+    version = boto3.client("s3").put_object(Bucket="data", Key=key, Body=body)["VersionId"]
+    created = {"key": key, "size": len(body), "version-id": version, "sequencer": f"{next(_SEQUENCE):016X}"}
+    return {
+        "messageId": str(uuid.uuid4()),
+        "eventSource": "aws:sqs",
+        "body": json.dumps({"detail": {"bucket": {"name": "data"}, "object": created}}),
+    }

@@ -80,6 +80,7 @@ def outcome(timeline: str) -> dict[str, str]:
         pytest.param("A x B x", {"A": "x", "B": "x"}, id="the same image again"),
         pytest.param("x A B y", {"A": "x", "B": "xy"}, id="a correction, or for the next image"),
         pytest.param("x A y B z C", {"A": "x", "B": "y", "C": "z"}, id="image first, three times"),
+        pytest.param("x A B y C z", {"A": "x", "B": "xy", "C": "yz"}, id="B for y, and C for z, or neither"),
         pytest.param("A B x y", {"A": "x", "B": "xy"}, id="two before two images"),
         pytest.param("A B x", {"A": "x", "B": "x"}, id="two before one image"),
         pytest.param("A x y", {"A": "x"}, id="an image replaced after its annotation"),
@@ -242,3 +243,27 @@ def test_the_order_of_knowing_does_not_matter(timeline: str, random: object) -> 
     random.shuffle(references)  # pyrefly: ignore[missing-attribute]
     shuffled = History(KEY, tuple(uploads), tuple(references))
     assert matching.statements(shuffled) == matching.statements(whole)
+
+
+_DROPS = st.lists(
+    st.tuples(
+        st.sampled_from(["image first", "annotation first", "together"]), st.integers(0, 2), st.booleans()
+    ),
+    min_size=1,
+    max_size=4,
+)
+"""Of each drop what comes first, how many corrections, and whether it begins in the second of the last."""
+
+
+@given(_DROPS)
+@settings(max_examples=50)
+def test_no_image_of_any_drops_has_the_label_of_another(drops: list[tuple[str, int, bool]]) -> None:
+    """Each drop is an image and its annotations, and comes after the one before."""
+    timeline = ""
+    for (how, corrections, follows), image in zip(drops, "wxyz", strict=False):
+        labels = [f"{image.upper()}{number}" for number in range(corrections + 1)]
+        first = {"image first": f"{image} {labels[0]}", "annotation first": f"{labels[0]} {image}"}
+        drop = " ".join([first.get(how, f"{image}={labels[0]}"), *labels[1:]])
+        timeline += ("=" if follows and timeline else " ") + drop
+    for image, label in outcome(timeline).items():
+        assert label in ("?", f"{image.upper()}{drops['wxyz'.index(image)][1]}")

@@ -159,6 +159,7 @@ def update_image(
     change: Callable[[CatalogueImage | None], CatalogueImage],
     *,
     probably_new: bool = False,
+    read: CatalogueImage | None = None,
 ) -> Change:
     """Replace an image (None: none yet) by what `change` makes of it.
 
@@ -167,12 +168,15 @@ def update_image(
 
     Args:
         probably_new: try first without reading; what is there already is read then.
+        read: the image as it was read just before; tried first, and `change` has to make nothing of it only
+            if it makes nothing of any later state.
 
     Raises:
         CatalogueError: too many others write this image; try again later.
     """
     for attempt in range(_ATTEMPTS):
-        before = None if probably_new and attempt == 0 else get_image(table, sha256)
+        is_known = attempt == 0 and (probably_new or read is not None)
+        before = read if is_known else get_image(table, sha256)
         after = change(before)
         if after == before:
             return Change(before, after)

@@ -97,6 +97,7 @@ class Lines:
 
     def __init__(self, s3: S3Client, table: Table, bucket: str) -> None:
         self._s3, self._table, self._bucket = s3, table, bucket
+        self._images: dict[str, CatalogueImage] = {}
 
     def take(
         self, batch: Sequence[PendingAnnotation | BrokenLineError], on_broken: BrokenBoxHandler
@@ -111,6 +112,10 @@ class Lines:
         names = [() if isinstance(each, BrokenLineError) else _names(each.annotation) for each in batch]
         keys = [name for several in names for name in several if name.startswith(INCOMING)]
         known = Known(self._s3, self._table, self._bucket, keys) if keys else None
+        hashes = [hash for several in names for name in several if (hash := _content(name))]
+        if known:
+            hashes += [upload.sha256 for key in keys for upload in known.history(key).uploads[-1:]]
+        self._read_images(hashes)
         for each, several in zip(batch, names, strict=True):
             try:
                 if isinstance(each, BrokenLineError):
@@ -118,6 +123,15 @@ class Lines:
                 yield self._take(known, each, several, on_broken)
             except BrokenLineError as error:
                 on_broken(error)
+
+    def _read_images(self, hashes: Iterable[str]) -> None:
+        """Read the images that annotations are likely to be for, all together."""
+        ids = list(dict.fromkeys(catalogue_images.image_id(sha256) for sha256 in hashes if sha256))
+        self._images = {}
+        for start in range(0, len(ids), catalogue_images.MAX_BATCH):
+            batch = ids[start : start + catalogue_images.MAX_BATCH]
+            images = catalogue_images.get_images(self._table, batch)
+            self._images |= {image.sha256: image for image in images}
 
     def _take(
         self,
@@ -134,7 +148,7 @@ class Lines:
             detail = f"source-ref has to name an object under {INCOMING} or images/<sha256>.jpg or .png"
             raise BrokenLineError(pending.line, "source_ref_elsewhere", detail)
         if known is None or _content(names[0]):
-            return _take_by_content(self._table, pending, on_broken)
+            return self._take_by_content(pending, on_broken)
         return self._take_by_names(known, pending, names, on_broken)
 
     def _take_by_names(
@@ -159,6 +173,25 @@ class Lines:
             _leave_to_earlier_name(self._s3, self._table, self._bucket, name, [reference], taken.pending)
         return taken
 
+    def _take_by_content(self, pending: PendingAnnotation, on_broken: BrokenBoxHandler) -> Taken:
+        """Apply an annotation that names its image by content, or keep it.
+
+        An image is written before its annotations are read, and an annotation that is kept before its image
+        is looked for again: whichever is later applies it.
+        """
+        sha256, reference = _content(pending.annotation.source_key), _as_reference(pending)
+        assert sha256  # noqa: S101
+        if image := self._images.get(sha256):
+            return Taken(int(_label(self._table, sha256, reference, on_broken, image).labels_changed))
+        catalogue_pending.put_pending(self._table, pending)
+        image = catalogue_images.get_image(self._table, sha256)
+        if not image:
+            return Taken(pending=True)
+        try:
+            return Taken(int(_label(self._table, sha256, reference, on_broken, image).labels_changed))
+        finally:
+            catalogue_pending.delete_pending(self._table, pending)
+
     def _apply_line(
         self, before: History, after: History, reference: Reference, on_broken: BrokenBoxHandler
     ) -> Taken:
@@ -169,7 +202,8 @@ class Lines:
         if len(contents) == 1 and not reference.unfit:
             [image] = contents
             try:
-                changed += _label(self._table, image, reference, on_broken).labels_changed
+                read = self._images.get(image)
+                changed += _label(self._table, image, reference, on_broken, read).labels_changed
             except BrokenLineError:
                 _note_unfit(self._s3, self._table, self._bucket, after.key, reference)
                 raise
@@ -213,26 +247,6 @@ def _with_replaced(history: History, reference: Reference) -> History:
         history,
         references=tuple(reference if each.order == reference.order else each for each in history.references),
     )
-
-
-def _take_by_content(table: Table, pending: PendingAnnotation, on_broken: BrokenBoxHandler) -> Taken:
-    """Apply an annotation that names its image by content, or keep it.
-
-    An image is written before its annotations are read, and an annotation that is kept before its image is
-    looked for again: whichever is later applies it.
-    """
-    sha256 = _content(pending.annotation.source_key)
-    assert sha256  # noqa: S101
-    reference = _as_reference(pending)
-    if catalogue_images.get_image(table, sha256):
-        return Taken(int(_label(table, sha256, reference, on_broken).labels_changed))
-    catalogue_pending.put_pending(table, pending)
-    if not catalogue_images.get_image(table, sha256):
-        return Taken(pending=True)
-    try:
-        return Taken(int(_label(table, sha256, reference, on_broken).labels_changed))
-    finally:
-        catalogue_pending.delete_pending(table, pending)
 
 
 def _as_reference(pending: PendingAnnotation) -> Reference:
@@ -450,8 +464,17 @@ def _without(history: History, order: str) -> History:
 # Images
 
 
-def _label(table: Table, sha256: str, reference: Reference, on_broken_box: BrokenBoxHandler) -> Change:
+def _label(
+    table: Table,
+    sha256: str,
+    reference: Reference,
+    on_broken_box: BrokenBoxHandler,
+    read: CatalogueImage | None = None,
+) -> Change:
     """Label an image as an annotation says, unless it was labelled by a later one.
+
+    Args:
+        read: the image as it was read just before, if it was.
 
     Raises:
         BrokenLineError: the annotation does not fit the image.
@@ -467,7 +490,7 @@ def _label(table: Table, sha256: str, reference: Reference, on_broken_box: Broke
             raise BrokenLineError(reference.line, *problems[0])
         return _annotated(image, fitting, reference.order)
 
-    change = catalogue_images.update_image(table, sha256, annotated)
+    change = catalogue_images.update_image(table, sha256, annotated, read=read)
     for problem in problems:
         on_broken_box(BrokenLineError(reference.line, *problem))
     return change

@@ -6,8 +6,9 @@ so that these are the rules. Uploads of one content that follow each other are o
 - An annotation is for what lay under the key when the annotation was uploaded.
 - If nothing did, it is for the first upload after it.
 - Once another image was uploaded to the key, an annotation between the two can be a correction of the one or
-  written for the other. It is for the one before if it is the first after it, and if no annotation of the key
-  has ever come before its image. Otherwise it stays open between the two.
+  written for the other. It is for the one before if it is the first after it, and if no annotation before can
+  have come before its image, as the first of all may, or the second between two images. Otherwise it stays
+  open between the two.
 - It stays open, too, between uploads of the same second as its own, and where a file that was rejected or
   deleted could be the one that it was written for.
 
@@ -182,15 +183,32 @@ def match(uploads: Iterable[Upload], references: Iterable[Reference]) -> dict[st
     """
     runs, references = _runs(uploads), sorted(references, key=lambda reference: reference.order)
     gaps = {reference.order: _gaps(runs, reference) for reference in references}
+    early = _early(gaps)
     matched = {}
-    for reference in references:
+    for order, places in gaps.items():
+        # An annotation tells of itself in any of its places, and of what comes after it.
+        told_by_others = any(other != order and (other < order or 0 in gaps[other]) for other in early)
         contents = frozenset[str]().union(
-            *(_contents(runs, gap, gaps, reference.order) for gap in gaps[reference.order])
+            *(_contents(runs, gap, gaps, order, told_by_others) for gap in places)
         )
         images = contents - {LOST}
         waits = any(content.startswith(_UNKNOWN) for content in images)
-        matched[reference.order] = frozenset() if waits else contents if images else images
+        matched[order] = frozenset() if waits else contents if images else images
     return matched
+
+
+def _early(gaps: dict[str, range]) -> set[str]:
+    """The annotations that may have come before their image: before all, or after another one there."""
+    orders = sorted(gaps)
+    return {
+        order
+        for number, order in enumerate(orders)
+        if 0 in gaps[order] or any(_overlap(gaps[order], gaps[other]) for other in orders[:number])
+    }
+
+
+def _overlap(first: range, second: range) -> bool:
+    return first.start < second.stop and second.start < first.stop
 
 
 def _runs(uploads: Iterable[Upload]) -> list[_Run]:
@@ -228,7 +246,9 @@ def _gaps(runs: Sequence[_Run], reference: Reference) -> range:
     return range(sum(run.begin < second for run in runs), sum(run.begin <= second for run in runs) + 1)
 
 
-def _contents(runs: Sequence[_Run], gap: int, gaps: dict[str, range], order: str) -> frozenset[str]:
+def _contents(
+    runs: Sequence[_Run], gap: int, gaps: dict[str, range], order: str, others_are_early: bool
+) -> frozenset[str]:
     """The contents that an annotation may be for, if it lies after so many runs."""
     if not runs:
         return frozenset()
@@ -236,7 +256,7 @@ def _contents(runs: Sequence[_Run], gap: int, gaps: dict[str, range], order: str
     also_next = nearest < len(runs) and (
         runs[nearest - 1].is_lost
         or any(order > other and gap in gaps[other] for other in gaps)
-        or (gap > 0 and any(0 in gaps[other] for other in gaps if other != order))
+        or (gap > 0 and others_are_early)
     )
     return frozenset[str]().union(*(run.contents for run in runs[nearest - 1 : nearest + also_next]))
 
