@@ -203,6 +203,7 @@ def test_an_aborted_run_is_swept_up(loop: Loop) -> None:
     """It could not report itself; the lease would have been held for ever."""
     run = loop.run("first-of-two")
     assert run.outcome == "failed"
+    assert run.steps
     assert "stopped by a person" in str(run.reason)
     until(lambda: loop.loop_state.lease("retrain") is None, 30, "the lease is free")
 
@@ -294,6 +295,24 @@ def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
         return loop.statuses()[forgotten] == "STOPPED"
 
     until(stopped, 30, "the forgotten model is stopped")
+    assert_nothing_is_left(loop)
+
+
+def test_a_champion_that_does_not_run_is_started_again(loop: Loop) -> None:
+    """Images that came meanwhile are answered, and nobody has to do anything."""
+    champion = loop.loop_state.champion()
+    assert champion is not None
+    loop.rekognition.stop_project_version(ProjectVersionArn=champion.version_arn)
+    until(lambda: loop.statuses()[champion.version_name] == "STOPPED", 30, "the champion has stopped")
+
+    def running() -> bool:
+        loop.sweep()
+        return loop.statuses()[champion.version_name] == "RUNNING"
+
+    until(running, 60, "the champion runs")
+    loop.sweep()
+    assert loop.loop_state.champion() == champion
+    assert loop.loop_state.close_incident("champion") is False, "it is closed"
     assert_nothing_is_left(loop)
 
 

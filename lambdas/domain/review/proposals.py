@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lambdas.domain.catalogue.images import CatalogueImage
 from lambdas.domain.detect.detection import Detected
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.tuning import Tuning
@@ -15,6 +14,7 @@ from lambdas.domain.shared.tuning import Tuning
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+    from lambdas.domain.catalogue.images import CatalogueImage
     from lambdas.domain.review.desk.task import Reason
 
 
