@@ -187,7 +187,7 @@ class Retrain(Step):
             "report",
             "Completes a run's record and notifies",
             environment={"CONSOLE_ADDRESS": console_address},
-            writes=["LEASE", "RUN", "PROGRESS"],
+            writes=["LEASE", "RUN", "PROGRESS", "NOTICE"],
         )
         self.loop_state.grant_notify(handler)
         self._register.grant_query(handler)

@@ -45,6 +45,12 @@ def begin(world: World, name: str = "a") -> str:
     return arn
 
 
+def tell(world: World, run: Run, deployment: str = "pets") -> None:
+    """Tell of a run that has ended."""
+    world.loop.put_item(Item={"kind": "NOTICE", "id": run.id})
+    Notifier(world.sns, world.events, TOPIC, deployment, CONSOLE).notify(world.loop_state, run)
+
+
 # Waiting for a burst to end
 
 
@@ -366,7 +372,7 @@ def test_people_and_machines_are_told(world: World) -> None:
         seconds=61.0,
         estimated_usd=0.5,
     )
-    Notifier(world.sns, world.events, TOPIC, "pets", CONSOLE).notify(world.loop_state, run)
+    tell(world, run)
     (mail,) = world.received("people")
     assert mail["Subject"] == "LabelLoop pets: run rejected"
     for words in (
@@ -403,7 +409,7 @@ def test_people_and_machines_are_told(world: World) -> None:
 
 def test_a_run_that_knows_next_to_nothing_can_be_told_of(world: World) -> None:
     run = Run("a", outcome="failed", seconds=1.0, estimated_usd=0)
-    Notifier(world.sns, world.events, TOPIC, "p" * 200, CONSOLE).notify(world.loop_state, run)
+    tell(world, run, "p" * 200)
     (mail,) = world.received("people")
     assert len(mail["Subject"]) <= 100
     assert "`labelloop train` tries again" in mail["Message"]
@@ -423,7 +429,7 @@ def test_the_letter_says_where_to_look_and_what_comes_next(
     facts: dict[str, Any], words: str, world: World
 ) -> None:
     run = replace(Run("a b", outcome="promoted", seconds=1.0, estimated_usd=0), **facts)
-    Notifier(world.sns, world.events, TOPIC, "pets", CONSOLE).notify(world.loop_state, run)
+    tell(world, run)
     (mail,) = world.received("people")
     assert words in mail["Message"]
 
@@ -438,7 +444,7 @@ def test_a_run_with_too_much_to_say_is_told_of_in_short(world: World) -> None:
         seconds=1.0,
         estimated_usd=0,
     )
-    Notifier(world.sns, world.events, TOPIC, "pets", CONSOLE).notify(world.loop_state, run)
+    tell(world, run)
     (mail,) = world.received("people")
     assert 100_000 < len(mail["Message"].encode()) <= notification.MAX_NOTIFICATION_BYTES
     (event,) = world.received("machines")

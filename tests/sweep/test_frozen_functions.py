@@ -20,7 +20,7 @@ from lambdas.domain.sweep.sweeper import Sweeper
 from tests.fixtures.deployment import PROJECT, World, context
 from tests.fixtures.rekognition import FakeRekognition
 
-LONGEST = 10
+LONGEST = 16
 """Writes that a function makes at most."""
 READS = ("Get", "Query", "Describe", "List", "describe_", "detect_")
 """What the names of other calls begin with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
 from typing import Any
 
@@ -209,6 +210,25 @@ def test_what_could_not_be_sent_is_sent_by_the_next_try(
     world.end_execution(arn)
     handle(detail={"executionArn": arn})
     assert (world.received("people"), len(world.received("machines"))) == ([], 1)
+
+
+def test_what_a_function_that_was_killed_was_about_to_send_is_sent_by_a_later_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = begin(world)
+    report: Any = {"run": arn, "outcome": "rejected", "reason": ""}
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(services().sns, "publish", lambda **_: signal.raise_signal(signal.SIGINT))
+        retrain.report(report, context())
+    retrain.report(report, context())
+    assert world.received("people") == [], "the one that was killed may be about to"
+    assert len(world.received("machines")) == 1
+    moment = clock.to_iso(clock.parse(clock.now()) + timedelta(minutes=3))
+    monkeypatch.setattr(clock, "now", lambda: moment)
+    for _ in range(2):
+        handle()
+    assert (len(world.received("people")), world.received("machines")) == (1, [])
+    assert world.loop_state.notices() == []
 
 
 # The champion

@@ -42,9 +42,10 @@ class Notifier:
     """The console's address, with a slash at its end."""
 
     def notify(self, loop_state: LoopState, run: Run) -> None:
-        """Send a letter and an event with the run's record, each once however often this is called."""
-        _once(loop_state, run.id, "letter_sent_at", lambda: self._send_letter(run))
-        _once(loop_state, run.id, "event_sent_at", lambda: self._send_event(run))
+        """Send a letter and an event with the record of a run that has ended, each once however often this is
+        called."""
+        _once(loop_state, run.id, "letter", lambda: self._send_letter(run))
+        _once(loop_state, run.id, "event", lambda: self._send_event(run))
 
     def warn(self, subject: str, text: str) -> None:
         """Send a letter about what nobody asked for."""
@@ -75,13 +76,14 @@ def _once(loop_state: LoopState, run_id: str, effect: str, send: Callable[[], No
     Raises:
         Exception: whatever `send` does.
     """
-    if not loop_state.claim(run_id, effect):
+    if not loop_state.claim_notice(run_id, effect):
         return
     try:
         send()
     except Exception:
-        loop_state.unclaim(run_id, effect)
+        loop_state.settle_notice(run_id, effect, told=False)
         raise
+    loop_state.settle_notice(run_id, effect, told=True)
 
 
 def _detail(document: dict[str, Any]) -> str:

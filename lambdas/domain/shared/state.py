@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
@@ -40,6 +41,9 @@ CLOSED = "closed"
 """Holder of the leases of a deployment that is being destroyed."""
 TAKEN_OVER = "sweep:"
 """Begins the holder of a lease that the sweeper took from an execution that has ended; its ARN follows."""
+_TOLD = "told"
+_CLAIM = timedelta(minutes=2)
+"""Longer than a function needs to tell of a run once it has claimed to."""
 _ATTEMPTS = 8
 """Of a write that meets others."""
 _UNMET = "ConditionalCheckFailed"
@@ -159,7 +163,8 @@ class LoopState:
 
         One that has failed uses up its ticket: the name of an execution cannot be used again.
         """
-        actions = [self._update_action("RUN", run.id, records.attributes(run), {"outcome": None})]
+        record = self._update_action("RUN", run.id, records.attributes(run), {"outcome": None})
+        actions = [record, self._notice(run.id)]
         if run.outcome == "failed" and run.id == self.progress().next_run:
             actions.append(self._advanced(None, False))
         self._transact(actions)
@@ -173,18 +178,47 @@ class LoopState:
 
     # Effects that happen once
 
-    def claim(self, run_id: str, effect: str) -> bool:
-        """Mark that an effect of the run's end happens now: False if it has happened, or does elsewhere."""
-        mark = self._update_action("RUN", run_id, {effect: clock.now()}, {effect: None})
-        return not self._transact([mark])
+    def notices(self) -> list[str]:
+        """Ids of the runs that have ended, and whose end was not told to everybody yet."""
+        return [str(item["id"]) for item in self._all("NOTICE")]
 
-    def unclaim(self, run_id: str, effect: str) -> None:
-        """Take the mark away: the effect did not happen, and is to be tried again."""
-        self._table.update_item(
-            Key={"kind": "RUN", "id": run_id},
-            UpdateExpression="REMOVE #effect",
-            ExpressionAttributeNames={"#effect": effect},
+    def claim_notice(self, run_id: str, effect: str) -> bool:
+        """Take it upon oneself to tell of a run's end: False if it was told, or somebody is about to.
+
+        Whoever is about to and does not come to it, as a function that was killed, has lost its claim after
+        some minutes.
+        """
+        lost = clock.to_iso(clock.parse(clock.now()) - _CLAIM)
+        return self._set_notice(
+            run_id,
+            effect,
+            clock.now(),
+            "attribute_exists(#id) AND (attribute_not_exists(#effect) OR #effect < :lost)",
+            lost,
         )
+
+    def settle_notice(self, run_id: str, effect: str, *, told: bool) -> None:
+        """Record that it was told, or that it could not be; the notice is gone once all effects were told."""
+        if told:
+            self._set_notice(run_id, effect, _TOLD, "attribute_exists(#id)")
+            everything = Attr("letter").eq(_TOLD) & Attr("event").eq(_TOLD)
+            delete_if(self._table, {"kind": "NOTICE", "id": run_id}, everything)
+        else:
+            # Older than any claim may be, so that the next one takes it.
+            self._set_notice(run_id, effect, "0", "attribute_exists(#id)")
+
+    def _set_notice(self, run_id: str, effect: str, value: str, condition: str, lost: str = "") -> bool:
+        update = {
+            **self._key("NOTICE", run_id),
+            "UpdateExpression": "SET #effect = :value",
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#id": "id", "#effect": effect},
+            "ExpressionAttributeValues": {":value": value, **({":lost": lost} if lost else {})},
+        }
+        return not self._transact([{"Update": update}])
+
+    def _notice(self, run_id: str) -> dict[str, Any]:
+        return {"Put": {"TableName": self._table.name, "Item": {"kind": "NOTICE", "id": run_id}}}
 
     def open_incident(self, id: str, text: str) -> bool:
         """Record that something is wrong: False if that is on record already."""
@@ -334,13 +368,16 @@ class FencedState(LoopState):
         self._write(self._advanced(cutoff, stopped))
 
     def end_run(self, run: Run, *, cutoff: str | None, stopped: bool) -> None:
-        """Complete the run's record, advance, and give its lease back, all at once.
+        """Complete the run's record, advance, give its lease back, and note that people are to be told.
+
+        All of it happens, or nothing.
 
         Args:
             cutoff, stopped: as of `advance`.
         """
         record = self._update_action("RUN", run.id, records.attributes(run))
-        self._write(record, self._advanced(cutoff, stopped), released="retrain")
+        advanced = self._advanced(cutoff, stopped)
+        self._write(record, advanced, self._notice(run.id), released="retrain")
 
     def end_promotion(self, version: ModelVersion | None) -> None:
         """Record what has become of a promotion's version, and give the lease back, all at once."""

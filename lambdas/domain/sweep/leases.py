@@ -71,12 +71,6 @@ def end_unbegun_runs(
     ]
 
 
-def recorded_run(loop_state: LoopState, execution_arn: str) -> list[Run]:
-    """The record of the run of an execution, if it has ended: it may not have told anybody."""
-    run = loop_state.run(runs.run_id(execution_arn)) if execution_arn else None
-    return [run] if run and run.ended_at and run.execution == execution_arn else []
-
-
 def _is_unrecorded(loop_state: LoopState, execution_arn: str) -> bool:
     record = loop_state.run(runs.run_id(execution_arn))
     return record is None or record.outcome is None

@@ -102,9 +102,9 @@ class Sweeper:
         unbegun = leases.end_unbegun_runs(
             self.stepfunctions, self.loop_state, self.retrain_machine_arn, self.ended_execution
         )
-        told = leases.recorded_run(self.loop_state, self.ended_execution)
-        for run in [*completed, *unbegun, *told]:
-            self.notifier.notify(self.loop_state, run)
+        for id in self.loop_state.notices():
+            if run := self.loop_state.run(id):
+                self.notifier.notify(self.loop_state, run)
         given_back = {"retrain": bool(completed), "promote": promotion}
         return {
             "leases": [name for name, is_given_back in given_back.items() if is_given_back],
