@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,29 @@ from tests.fixtures.cli_datasets import BUCKET, catalogued, coco, register_all, 
 from tests.fixtures.images import picture
 
 
+@dataclass
+class Imported:
+    """What the catalogue and the bucket have after the import."""
+
+    items: list[dict[str, Any]] = field(default_factory=list)
+    objects: dict[str, bytes] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def imported() -> Imported:
+    return Imported()
+
+
 @pytest.fixture
-def filled(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Three images with boxes, two of a folder, one that nobody has labelled."""
+def filled(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imported: Imported) -> Cli:
+    """Three images with boxes, two of a folder, one that nobody has labelled; imported once, then copied."""
+    if imported.items:
+        with cli.catalogue.batch_writer() as batch:
+            for item in imported.items:
+                batch.put_item(Item=item)
+        for key, body in imported.objects.items():
+            cli.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        return cli
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     names = write_images(tmp_path / "boxes", ["a.jpg", "b.jpg", "c.png"])
     (tmp_path / "boxes" / "coco.json").write_text(json.dumps(coco(names)))
@@ -26,6 +47,9 @@ def filled(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     for number, key in enumerate(("labeled/bolt/x.jpg", "labeled/day/y.jpg", "unlabeled/z.jpg"), start=20):
         cli.s3.put_object(Bucket=BUCKET, Key=f"incoming/{key}", Body=picture(number))
     register_all(cli)
+    imported.items = cli.catalogue.scan()["Items"]
+    for listed in cli.s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        imported.objects[listed["Key"]] = cli.s3.get_object(Bucket=BUCKET, Key=listed["Key"])["Body"].read()
     return cli
 
 
