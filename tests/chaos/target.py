@@ -19,6 +19,8 @@ from tests.chaos.tally import Tally
 from tests.fixtures.deployed_loop import HASH_LENGTH, Loop, until
 
 SAMPLE_SECONDS = 0.5
+NO_ANSWER_SECONDS = 5.0
+"""How long a stack that is up may take to answer."""
 SETTLE_SECONDS = 90.0
 """In which one sweep, and the start of a model, put everything right."""
 STATE_SECONDS = 120.0
@@ -188,8 +190,11 @@ class Target:
                 tally.unserved_seconds += passed
                 continue
             name = champion.version_name if champion else ""
+            took = time.monotonic() - now
             if champion and statuses.get(name) != "RUNNING":
                 tally.unserved_seconds += passed
+            elif took > NO_ANSWER_SECONDS:  # the client has tried again meanwhile
+                tally.unserved_seconds += took
             if not promotes:
                 busy = [other for other, status in statuses.items() if status in BUSY and other != name]
                 tally.orphan_seconds += passed * len(busy)
