@@ -116,6 +116,7 @@ FULL_RUN = Run(
     "a",
     execution="arn:a",
     trigger="images",
+    started_by="Ann",
     outcome="rejected",
     reason="",
     started_at="2025-01-01T00:00:00Z",
