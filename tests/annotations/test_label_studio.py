@@ -221,8 +221,8 @@ def test_a_table_whose_labels_are_not_known_is_asked_about(tmp_path: Path) -> No
     result = read_csv(tmp_path, row(mood="old", place="north"))
     assert (result.annotations, result.reasons) == ([], {"unknown_columns": 1})
     path = tmp_path / "x.csv"
-    told = collect(tables.read(path, {"image": "image", "label": "mood"}))
-    assert [each.labels for each in told.annotations] == [("old",)]
+    explicit = collect(tables.read(path, {"image": "image", "label": "mood"}))
+    assert [each.labels for each in explicit.annotations] == [("old",)]
 
 
 def test_json_of_other_tables_is_read_where_it_is_an_answer(tmp_path: Path) -> None:

@@ -337,8 +337,8 @@ class Attacker:
             list(threads.map(lambda place: loop.put(f"{prefix}/{place}.jpg", bodies[place]), range(count)))
 
         waits(lambda: len(self._registered() & hashes) >= count, max(REGISTER_SECONDS, count / 5))
-        found = self._registered()
-        if missing := len(hashes - found):
+        registered = self._registered()
+        if missing := len(hashes - registered):
             tally.report("lost", "many objects", f"{missing} of {count}", missing)
         left = self._target.loop.keys(prefix)
         if len(left) > missing:

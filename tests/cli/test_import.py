@@ -225,8 +225,8 @@ def test_validation_images_test_where_the_images_for_that_have_no_labels(
         (tmp_path / "set" / name).write_text(json.dumps(content))
     document = cli.json("import", str(tmp_path / "set"), "--dry-run")
     assert document["dataset_types"] == ({"TRAIN": 2, "TEST": 1} if labelled else {"TRAIN": 1, "TEST": 1})
-    told = "there are others to test with" if labelled else "there are no others"
-    assert any(told in decision for decision in document["decisions"])
+    reason = "there are others to test with" if labelled else "there are no others"
+    assert any(reason in decision for decision in document["decisions"])
 
 
 # Going on

@@ -247,8 +247,8 @@ def test_a_killed_stack_loses_nothing_that_it_acknowledged(home: Path) -> None:
     again = embedded.start(home, keep=True)
     assert again.port == stack.port, "addresses name it"
     assert again.notes[0] == "Processes that a killed stack had left, and that are ended now: 1"
-    said = "\n".join(again.notes)
-    assert "executions are now ABORTED: cut-off" in said
+    notes = "\n".join(again.notes)
+    assert "executions are now ABORTED: cut-off" in notes
     assert processes_of(stack) == []
     items = client(again, "dynamodb").scan(TableName="kept")["Items"]
     assert {item["id"]["S"] for item in items} == {"one", "two"}

@@ -62,8 +62,11 @@ def matched(timeline: str) -> dict[str, str]:
 
 def outcome(timeline: str) -> dict[str, str]:
     """What the images are labelled with; ? is a conflict."""
-    said = matching.statements(history(timeline))
-    return {image: "?" if it.is_open else it.reference.says for image, it in said.items()}
+    statements = matching.statements(history(timeline))
+    return {
+        image: "?" if statement.is_open else statement.reference.says
+        for image, statement in statements.items()
+    }
 
 
 @pytest.mark.parametrize(

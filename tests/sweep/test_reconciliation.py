@@ -34,8 +34,8 @@ def begin(world: World, name: str = "a") -> str:
 
 
 def differing(world: World) -> list[str]:
-    found = differences.differences(world.fake.client, world.stepfunctions, world.loop_state, PROJECT)
-    return [difference.text for difference in found]
+    different = differences.differences(world.fake.client, world.stepfunctions, world.loop_state, PROJECT)
+    return [difference.text for difference in different]
 
 
 # Versions whose run has ended

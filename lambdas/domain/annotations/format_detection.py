@@ -146,9 +146,9 @@ def _file(path: Path) -> DetectedFormat:
 
 def not_understood(folder: Folder) -> Iterator[Problem]:
     """A problem for each kind of files that look like annotations, or are called so, and are not read."""
-    told = set[str]()
+    named = set[str]()
     for suspect in recognition.suspects(folder):
-        told.add(_group(suspect.name))
+        named.add(_group(suspect.name))
         more = f", as do {suspect.more} more," if suspect.more else ""
         table = posixpath.splitext(suspect.name)[1].lower() in (".csv", ".tsv")
         advice = "say what its columns are, --columns image=...,label=..." if table else _EXPORT
@@ -156,7 +156,7 @@ def not_understood(folder: Folder) -> Iterator[Problem]:
         yield Problem(suspect.name, 0, "unknown_format", detail)
     for name in folder.others:
         path = folder.path(name)
-        if path.suffix.lower() in _ANNOTATIONS and _group(name) not in told and not _format(path):
+        if path.suffix.lower() in _ANNOTATIONS and _group(name) not in named and not _format(path):
             yield Problem(name, 0, "unknown_format", f"not taken for annotations: {_seen(path)}")
 
 

@@ -347,15 +347,15 @@ def _released(history: History) -> History:
 
 
 def _changed(before: History, after: History) -> dict[str, matching.Statement]:
-    """What is said of images now that was not said before; everything if nothing has changed.
+    """The statements of the history that are new; all of them if nothing has changed.
 
-    Then this is the second time, and what was said the first time may not have been applied.
+    Then this is the second time, and the statements of the first time may not have been applied.
     """
-    said = matching.statements(after)
+    statements = matching.statements(after)
     if before == after:
-        return said
+        return statements
     earlier = matching.statements(before)
-    return {image: now for image, now in said.items() if _key(earlier.get(image)) != _key(now)}
+    return {image: now for image, now in statements.items() if _key(earlier.get(image)) != _key(now)}
 
 
 def _key(statement: matching.Statement | None) -> object:
@@ -363,7 +363,7 @@ def _key(statement: matching.Statement | None) -> object:
 
 
 def _follow(
-    s3: S3Client, table: Table, bucket: str, said: Mapping[str, matching.Statement]
+    s3: S3Client, table: Table, bucket: str, statements: Mapping[str, matching.Statement]
 ) -> tuple[int, list[Reference]]:
     """Label images, or put them into conflict, as the history of their key says.
 
@@ -371,7 +371,7 @@ def _follow(
         how many that changed, and the annotations that do not fit; `rejected/` says why.
     """
     changed, unfit = 0, list[Reference]()
-    for image, statement in said.items():
+    for image, statement in statements.items():
         reference, broken = statement.reference, list[BrokenLineError]()
         if statement.is_open:
             changed += _put_into_conflict(table, image, reference)

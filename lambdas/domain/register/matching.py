@@ -269,14 +269,14 @@ def waiting(history: History) -> set[str]:
 def statements(history: History) -> dict[str, Statement]:
     """What the key's history says about each image, by its SHA-256."""
     matched = match(history.uploads, history.references)
-    said: dict[str, Statement] = {}
+    by_image: dict[str, Statement] = {}
     for reference in sorted(history.references, key=lambda reference: reference.order):
         contents = matched[reference.order]
         for image in contents - {LOST}:
-            before = said.get(image)
+            before = by_image.get(image)
             is_open = len(contents) > 1 and not (
                 before and not before.is_open and before.reference.says == reference.says
             )
             if is_open or not reference.unfit:
-                said[image] = Statement(reference, is_open)
-    return said
+                by_image[image] = Statement(reference, is_open)
+    return by_image

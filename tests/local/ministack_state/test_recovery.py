@@ -84,9 +84,9 @@ def test_what_is_lost_is_said(tmp_path: Path) -> None:
     recovery = Recovery(("run-1",), ("labelloop",), ("s3://b/k",), notifications=2, logs_since=1.0)
     recovery.write(tmp_path)
     assert Recovery.read(tmp_path) == recovery
-    said = "\n".join(recovery.sentences())
+    notes = "\n".join(recovery.sentences())
     for part in ("run-1", "labelloop was cut off", "s3://b/k is lost", "2 notifications", "metrics since"):
-        assert part in said
+        assert part in notes
     assert list(Recovery().sentences()) == [
         "The last run was killed. All that it had acknowledged is still there."
     ]
