@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+import unicodedata
+from collections import Counter, defaultdict
 
 from cli import formatting
 from cli.deployment import Deployment
@@ -12,6 +14,9 @@ from lambdas.domain.shared.annotation import Kind
 
 WORDS: dict[Kind, str] = {"detection": "boxes", "classification": "labels of the whole image"}
 
+MAX_ALIKE = 10
+"""Groups of labels that are shown."""
+
 
 def warnings(plan: Plan, deployment: Deployment | None) -> list[str]:
     """What makes a part of the labelled images useless for training, one sentence each."""
@@ -19,7 +24,7 @@ def warnings(plan: Plan, deployment: Deployment | None) -> list[str]:
     kinds: Counter[Kind] = Counter(kind for kind in given if kind)
     if not kinds:
         return []
-    texts: list[str] = []
+    texts = _alike(plan)
     if len(kinds) > 1:
         counts = " and ".join(
             f"{formatting.count(count, 'image')} with {WORDS[kind]}" for kind, count in kinds.most_common()
@@ -33,3 +38,15 @@ def warnings(plan: Plan, deployment: Deployment | None) -> list[str]:
             f" {WORDS[usual]}: a training takes the more frequent kind and leaves the others out"
         )
     return texts
+
+
+def _alike(plan: Plan) -> list[str]:
+    """Labels that are written differently and may mean the same, of which a model would learn each."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in plan.images_by_label():
+        groups[re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", label).casefold())].append(label)
+    return [
+        f"{', '.join(sorted(labels))} are imported as {len(labels)} labels: write them alike if they mean one"
+        for labels in groups.values()
+        if len(labels) > 1
+    ][:MAX_ALIKE]

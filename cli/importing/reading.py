@@ -18,6 +18,7 @@ from lambdas.domain.annotations.format_detection import (
     DetectedFormat,
     UnknownFormatError,
     detect_format,
+    is_example,
 )
 from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Note
@@ -171,7 +172,7 @@ def _named(path: Path, format: str) -> tuple[Path, ...]:
     visible = (
         file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts)
     )
-    named = tuple(sorted(visible))
+    named = tuple(sorted(file for file in visible if not is_example(file.name)))
     if not named:
         suffixes = ", ".join(sorted(_SUFFIXES[format]))
         raise CommandError(

@@ -130,3 +130,21 @@ def test_what_becomes_of_rows_for_validation_is_said(tmp_path: Path) -> None:
     write(touch(tmp_path, "a.jpg") / "x.csv", lines("image,label,split", "a.jpg,bolt,validation"))
     result = read(tmp_path)
     assert (result.of("a.jpg").dataset_type, result.noted("taken to test with")) == ("TEST", True)
+
+
+@pytest.mark.parametrize("name", ["sample_submission.csv", "submission.csv", "SampleSubmission.csv"])
+def test_labels_in_an_example_of_an_answer_are_not_taken(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    write(tmp_path / "train.csv", lines("image,label", "a.jpg,cat"))
+    write(tmp_path / name, lines("image,label", "b.jpg,dog"))
+    result = read(tmp_path)
+    assert {image.image: image.labels for image in result.annotations} == {"a.jpg": ("cat",), "b.jpg": ()}
+    assert [note.file for note in result.notes if note.detail == dataset.EXAMPLE] == [name]
+
+
+def test_masks_beside_annotated_images_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, "JPEGImages/a.jpg", "SegmentationClass/a.png", "SegmentationObject/a.png")
+    write_json(tmp_path / "coco.json", coco(["JPEGImages/a.jpg"], [{}]))
+    [problem] = read(tmp_path).problems
+    assert (problem.image, problem.reason) == ("SegmentationClass/a.png", "mask")
+    assert "as do 1 more" in problem.detail

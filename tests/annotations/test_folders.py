@@ -119,3 +119,26 @@ def test_a_folder_looked_at_before_is_not_told_of_twice(tmp_path: Path) -> None:
     folder = Folder(touch(tmp_path, "cat/a.jpg", ".hidden"))
     result = collect([*folders.read(tmp_path, folder), *folder.events()])
     assert (len(result.annotations), len(result.notes)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set/training_set", "test_set/test_set"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("train_images", "test_images"),
+        ("Train Data", "testset"),
+        ("images-train2017", "images-test2017"),
+    ],
+)
+def test_folders_called_like_a_split_and_what_it_is_of_are_no_labels(
+    tmp_path: Path, train: str, test: str
+) -> None:
+    result = read(touch(tmp_path, f"{train}/cat/a.jpg", f"{test}/cat/b.jpg", "train station/c.jpg"))
+    assert {annotation.dataset_type for annotation in result.annotations} == {"TRAIN", "TEST", ""}
+    assert set(labels(result).values()) == {("cat",), ("train station",)}
+
+
+def test_images_in_a_folder_for_unlabelled_ones_have_no_label(tmp_path: Path) -> None:
+    result = read(touch(tmp_path, "cat/a.jpg", "unlabeled/b.jpg", "seg_pred/seg_pred/c.jpg"))
+    assert labels(result) == {"cat/a.jpg": ("cat",), "unlabeled/b.jpg": (), "seg_pred/seg_pred/c.jpg": ()}

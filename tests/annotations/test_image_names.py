@@ -35,6 +35,7 @@ def find(folder: Folder, name: str, annotation: str = "labels.json") -> str:
         ("a%20b.jpg", "a b.jpg", dataset_files.ENCODED),
         ("sub/a b.jpg", "sub%2Fa%20b.jpg", dataset_files.ENCODED),
         ("A.JPG", "a.jpg", dataset_files.OTHER_CASE),
+        ("a.jpeg", "a.jpg", dataset_files.OTHER_SUFFIX),
         ("a.jpeg", "a%2ejpeg", dataset_files.ENCODED),
         ("images/a.jpg", "..\\..\\server\\upload\\a.jpg", dataset_files.ELSEWHERE),
         ("images/a.jpg", "../../media/upload/4/a.jpg", dataset_files.ELSEWHERE),
@@ -122,3 +123,8 @@ def test_every_name_is_found_in_every_writing(text: str) -> None:
     for written in (name, unicodedata.normalize("NFD", name), quote(unicodedata.normalize("NFC", name))):
         if "%" not in name:
             assert image_references.meaning(written) == image_references.meaning(name)
+
+
+def test_an_image_of_another_format_is_told_and_not_taken(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match=r"a\.jpg is not there, but a\.png is"):
+        find(Folder(touch(tmp_path, "a.png")), "a.jpg")

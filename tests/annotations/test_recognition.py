@@ -170,3 +170,12 @@ def test_whatever_is_in_a_file_nothing_is_raised(tmp_path: Path) -> None:
     ):
         for suffix in (".json", ".xml", ".csv", ".txt"):
             recognition.looks_like(write(tmp_path / f"{number}{suffix}", text))
+
+
+def test_annotations_without_an_extension_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, "images/pug/a.jpg", "images/hound/b.jpg", "LICENSE")
+    write(tmp_path / "annotation/pug/a", "<annotation><filename>a</filename></annotation>")
+    detected = detect_format(tmp_path)
+    assert detected.format == "unlabelled"
+    [problem] = collect(dataset.read(tmp_path, detected)).problems
+    assert "Pascal VOC" in problem.detail and "extension" in problem.detail

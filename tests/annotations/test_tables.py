@@ -492,3 +492,24 @@ def test_a_header_that_is_not_known_above_images_is_asked_about(tmp_path: Path) 
     assert collect(tables.read(path)).reasons == {"unknown_columns": 1}
     result = collect(tables.read(path, {"image": "Image Index", "label": "Finding"}))
     assert [each.labels for each in result.annotations] == [("Mass", "Edema"), ("None",)]
+
+
+@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("1.0", "0.0"), ("TRUE", "FALSE")])
+def test_columns_of_a_label_each_however_they_are_marked(tmp_path: Path, yes: str, no: str) -> None:
+    rows = [f"a.jpg,{yes},{no},{no}", f"b.jpg,{no},{no},{yes}"]
+    result = read(tmp_path, lines("image,bolt,nut,Unlabeled", *rows))
+    assert {each.image: each.labels for each in result.annotations} == {"a.jpg": ("bolt",), "b.jpg": ()}
+
+
+def test_a_table_without_a_known_column_of_labels_is_told(tmp_path: Path) -> None:
+    result = read(tmp_path, lines("image,lesion,age", "a.jpg,nv,40"))
+    [problem] = result.problems
+    assert (problem.line, problem.reason) == (1, "no_label_column")
+    assert "--columns image=image,label=" in problem.detail and "lesion" in problem.detail
+    assert read(tmp_path, lines("image", "a.jpg")).problems == []
+
+
+def test_decimals_with_a_comma_are_told_how_to_be_written(tmp_path: Path) -> None:
+    row = "a.jpg;bolt;10,5;20;30;40"
+    result = read(tmp_path, lines("filename;class;xmin;ymin;xmax;ymax", row))
+    assert ["write decimals with a point" in problem.detail for problem in result.problems] == [True]

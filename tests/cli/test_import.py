@@ -825,3 +825,9 @@ def test_the_help_has_an_example(cli: Cli) -> None:
 def test_the_formats_to_choose_are_those_that_are_read_and_written() -> None:
     assert set(get_args(ImportFormat)) == set(FORMATS)
     assert set(get_args(ExportFormat)) <= set(FORMATS)
+
+
+def test_labels_that_may_mean_one_are_warned_of(cli: Cli, tmp_path: Path) -> None:
+    write_images(tmp_path / "set", ["Big Car/a.jpg", "big_car/b.jpg", "van/c.jpg"])
+    (warning,) = cli.json("import", str(tmp_path / "set"), "--dry-run")["warnings"]
+    assert warning.startswith("Big Car, big_car are imported as 2 labels")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,8 @@ _NOISE = 1e-6
 """Pixels, or shares, that adding floating-point numbers may be wrong by."""
 _NUMBERS = (int, float, str)
 _SHOWN = 80
+_COMMA = re.compile(r"-?\d+,\d+")
+"""A number as spreadsheets write it in many languages."""
 
 Where = Callable[[], str]
 """Describes a box, when it turns out to be bad."""
@@ -46,7 +49,10 @@ def number(value: object, name: str) -> float:
     try:
         result = float(value)
     except (ValueError, OverflowError) as error:
-        raise AnnotationError("bad_number", f"{name} has to be a number, not {_shown(value)}") from error
+        point = ": write decimals with a point" if _COMMA.fullmatch(str(value).strip()) else ""
+        raise AnnotationError(
+            "bad_number", f"{name} has to be a number, not {_shown(value)}{point}"
+        ) from error
     # Python reads 1_0 as ten; nobody writes it to mean that.
     if not math.isfinite(result) or (isinstance(value, str) and "_" in value):
         raise AnnotationError("bad_number", f"{name} is {_shown(value)}, which is no position in an image")

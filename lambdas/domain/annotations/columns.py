@@ -325,7 +325,9 @@ def _check(at: Mapping[str, int]) -> None:
             " height, or center_x, center_y, width and height; say which columns they are",
         )
     if boxes and "label" not in at:
-        raise AnnotationError("bad_columns", "boxes without a column of labels: say which with label=NAME")
+        raise AnnotationError(
+            "bad_columns", "boxes without a column of labels: say which with label=NAME, or add one"
+        )
 
 
 def is_number(text: str) -> bool:

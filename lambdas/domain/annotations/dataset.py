@@ -13,6 +13,7 @@ from lambdas.domain.annotations import (
     kitti,
     label_studio,
     labelme,
+    recognition,
     sagemaker,
     supervisely,
     tables,
@@ -22,7 +23,7 @@ from lambdas.domain.annotations import (
     yolo,
 )
 from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.format_detection import FORMATS, DetectedFormat, not_understood
+from lambdas.domain.annotations.format_detection import FORMATS, DetectedFormat, is_example, not_understood
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 
 READERS: Mapping[str, Callable[[Path, Folder | None], Iterator[Event]]] = {
@@ -37,6 +38,7 @@ READERS: Mapping[str, Callable[[Path, Folder | None], Iterator[Event]]] = {
     "vertex": vertex.read,
 }
 """Of the formats whose files are read one by one, the reader."""
+EXAMPLE = "left out, as a competition's example of an answer, whose labels mean nothing"
 REPEATED = "images of which another file says all that this one does"
 
 
@@ -85,10 +87,24 @@ def read(
             detail = f"{first[event.image]} speaks of the image too, and was taken: keep it in one file"
             yield Problem(event.file, event.line, "duplicate_image", detail, event.image)
     yield from (event for image, event in without_labels.items() if image not in first)
+    if path.is_dir() and first:
+        yield from _masks(inside, first)
     if path.is_dir():
+        for name in filter(is_example, inside.others):
+            inside.notes.add(name, EXAMPLE)
         yield from inside.events()
     else:
         yield from inside.notes.collected()
+
+
+def _masks(folder: Folder, labelled: Mapping[str, str]) -> Iterator[Problem]:
+    """A problem for pictures without labels that look like masks of those with labels."""
+    if masks := [name for name in recognition.masks(folder) if name not in labelled]:
+        others = f", as do {len(masks) - 1} more," if len(masks) > 1 else ""
+        detail = (
+            f"looks like a mask for segmentation{others} and is taken for an image without labels: import"
+        )
+        yield Problem(masks[0], 0, "mask", f"{detail} a folder without masks if it is one", masks[0])
 
 
 def _marks(annotation: ImageAnnotation) -> frozenset[int]:

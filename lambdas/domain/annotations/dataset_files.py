@@ -148,7 +148,13 @@ class Folder:
                 "leaves_folder", f"{reference} is outside of the dataset's folder: move it inside"
             )
         if not closest:
-            raise AnnotationError("image_missing", f"{reference} is not there: put it beside its annotations")
+            others = self._alike(reference, other_suffix=True)
+            advice = (
+                f", but {others[0]} is: correct the name if it is meant"
+                if others
+                else ": put it beside its annotations"
+            )
+            raise AnnotationError("image_missing", f"{reference} is not there{advice}")
         if len(closest) > 1:
             shown = ", ".join(closest[:3])
             raise AnnotationError("ambiguous_name", f"{reference} may be any of {shown}: name it in full")
@@ -170,7 +176,7 @@ class Folder:
             if other_suffix or not image_references.is_image(meant):
                 alike = names
             else:
-                alike = [name for name in names if _suffix(name) == _suffix(meant)]
+                alike = [name for name in names if _format(name) == _format(meant)]
             if alike:
                 return alike
         return []
@@ -322,6 +328,12 @@ def _stem(name: str) -> str:
 
 def _suffix(name: str) -> str:
     return posixpath.splitext(name)[1].lower()
+
+
+def _format(name: str) -> str:
+    """An extension as its images' format has it: a JPEG may be called in two ways."""
+    suffix = _suffix(name)
+    return ".jpg" if suffix in (".jpeg", ".jpe", ".jfif") else suffix
 
 
 def _is_utf8(text: str) -> bool:

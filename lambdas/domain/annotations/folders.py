@@ -16,13 +16,38 @@ from lambdas.domain.annotations.dataset_files import Folder
 from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Note, Problem
 
+UNLABELLED = frozenset(("unlabelled", "unlabeled", "pred", "seg_pred"))
+"""Names of folders, and columns, of images that nobody has labelled."""
 GENERIC = frozenset(("images", "image", "img", "imgs", "jpegimages", "data"))
-LAYOUT = GENERIC | frozenset(
-    (
-        *("photos", "photo", "pictures", "pics", "frames", "rgb", "color", "image_2", "image_3", "image_02"),
-        *("img1", "leftimg8bit", "obj_train_data", "obj_valid_data", "obj_val_data", "obj_test_data", "raw"),
-        *("masks", "annotations", "labels", "ground_truth", "segmentationclass", "segmentationobject"),
-        *("labelled", "labeled", "unlabelled", "unlabeled", "dataset", "datasets", "all", "input", "inputs"),
+LAYOUT = (
+    GENERIC
+    | UNLABELLED
+    | frozenset(
+        (
+            *(
+                "photos",
+                "photo",
+                "pictures",
+                "pics",
+                "frames",
+                "rgb",
+                "color",
+                "image_2",
+                "image_3",
+                "image_02",
+            ),
+            *(
+                "img1",
+                "leftimg8bit",
+                "obj_train_data",
+                "obj_valid_data",
+                "obj_val_data",
+                "obj_test_data",
+                "raw",
+            ),
+            *("masks", "annotations", "labels", "ground_truth", "segmentationclass", "segmentationobject"),
+            *("labelled", "labeled", "dataset", "datasets", "all", "input", "inputs"),
+        )
     )
 )
 """Names of folders that say how a dataset is laid out. Without a word from a person none is a label."""
@@ -90,7 +115,7 @@ def label_folder(image: str, wrapping: int = 0) -> tuple[str, int]:
     parts = image.split("/")[wrapping:-1]
     while parts and (parts[0].lower() in GENERIC or image_references.split_of_word(parts[0])):
         parts = parts[1:]
-    return (parts[0], len(parts)) if parts else ("", 0)
+    return (parts[0], len(parts)) if parts and parts[0].lower() not in UNLABELLED else ("", 0)
 
 
 def wrapping_folders(images: Iterable[str]) -> int:

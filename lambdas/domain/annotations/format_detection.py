@@ -32,6 +32,8 @@ _MAX_JSON_BYTES = 256 * 1024
 """Bytes of a JSON file."""
 _BEGINNING = 64 * 1024
 _COCO_LIST = re.compile(rb'"(?:images|annotations|categories)"\s*:\s*\[\s*(?:[{\]]|$)')
+_EXAMPLES = re.compile(r"((sample|example)_?)?submission[^/]*\.csv", re.IGNORECASE)
+"""Of competitions: what an answer has to look like, with labels that mean nothing."""
 _CVAT = re.compile(rb"<annotations[\s>/]")
 _READERS = {
     "labelme JSON": "labelme",
@@ -150,8 +152,8 @@ def not_understood(folder: Folder) -> Iterator[Problem]:
     for suspect in recognition.suspects(folder):
         named.add(_group(suspect.name))
         more = f", as do {suspect.more} more," if suspect.more else ""
-        table = posixpath.splitext(suspect.name)[1].lower() in (".csv", ".tsv")
-        advice = "say what its columns are, --columns image=...,label=..." if table else _EXPORT
+        suffix = posixpath.splitext(suspect.name)[1].lower()
+        advice = _ADVICE.get(suffix, _EXPORT)
         detail = f"looks like {suspect.looks_like}{more} and was not read: {advice}"
         yield Problem(suspect.name, 0, "unknown_format", detail)
     for name in folder.others:
@@ -176,6 +178,9 @@ def _seen(path: Path) -> str:
 
 
 _EXPORT = "export it as COCO, VOC or YOLO"
+_TABLE = "say what its columns are, --columns image=...,label=..."
+_ADVICE = {".csv": _TABLE, ".tsv": _TABLE, "": "give the file the extension of its format, such as .xml"}
+"""What to do with files that look like annotations and are not read, by their suffix."""
 _READ = (
     "COCO, Pascal VOC, YOLO, CVAT for images, labelme, Create ML, KITTI, tables (.csv, .tsv) and manifests"
 )
@@ -213,6 +218,11 @@ def _as_labels(names: Sequence[str]) -> str:
         f"folder {names[0]} is no label" if len(names) == 1 else f"folders ({names[0]}, ...) are no labels"
     )
     return f"; the {folders} unless the format is said to be folders"
+
+
+def is_example(name: str) -> bool:
+    """Whether a table is called like a competition's example of an answer, whose labels mean nothing."""
+    return bool(_EXAMPLES.fullmatch(posixpath.basename(name)))
 
 
 def _format(path: Path) -> str:
@@ -262,7 +272,7 @@ def _xml(path: Path) -> str:
 
 
 def _table(path: Path) -> str:
-    return "csv" if tables.is_table(path) else ""
+    return "csv" if not is_example(path.name) and tables.is_table(path) else ""
 
 
 def _yaml(path: Path) -> str:

@@ -52,6 +52,11 @@ _SPLITS: dict[str, Literal["TRAIN", "TEST", "VALIDATION"]] = {
     "validation": "VALIDATION",
     "dev": "VALIDATION",
 }
+_SPLIT_WORD = re.compile(
+    rf"(?:(?:seg|data|dataset|images?|imgs?)[-_ ])?({'|'.join(_SPLITS)})\d*"
+    r"(?:[-_ ]?(?:set|data|dataset|images?|imgs?|samples|folder))?"
+)
+"""A split, alone or as in training_set, images_test and seg_train; other words may be of a label."""
 
 
 def is_image(name: str) -> bool:
@@ -123,7 +128,8 @@ def is_absolute(reference: str) -> bool:
 
 def split_of_word(word: str) -> Literal["", "TRAIN", "TEST", "VALIDATION"]:
     """The split that a word stands for; empty if it stands for none."""
-    return _SPLITS.get(word.strip().lower().rstrip("0123456789"), "")
+    match = _SPLIT_WORD.fullmatch(word.strip().lower())
+    return _SPLITS[match[1]] if match else ""
 
 
 def split_of_name(path: str) -> str:

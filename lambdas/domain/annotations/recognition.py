@@ -98,9 +98,7 @@ SUFFIXES = {
 """Formats by the suffixes of their files, which nobody else has."""
 _TEXTS = frozenset((".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".lst"))
 _JSONS = frozenset((".json", ".jsonl", ".ndjson"))
-_NOT_SIDECARS = frozenset(
-    (".xmp", ".thm", ".aae", ".md", ".html", ".py", ".ipynb", ".mp4", ".mov", ".zip", "")
-)
+_NOT_SIDECARS = frozenset((".xmp", ".thm", ".aae", ".md", ".html", ".py", ".ipynb", ".mp4", ".mov", ".zip"))
 """What cameras, editors and people put beside pictures."""
 _DOCUMENTS = re.compile(
     r"(read|license|licence|copying|notice|change|credit|author|requirement|citation)", re.IGNORECASE
@@ -145,12 +143,12 @@ def looks_like(path: Path) -> str:
         return SUFFIXES[".tfrecord"]
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
-    if suffix not in _TEXTS:
+    if suffix not in _TEXTS and suffix:
         return ""
     data = _beginning(path)
     if suffix in _JSONS:
         return _json(path, data)
-    if suffix == ".xml":
+    if suffix in (".xml", ""):
         return _xml(data)
     return _rows(data, suffix) if suffix in (".txt", ".csv", ".tsv") else ""
 
@@ -175,9 +173,14 @@ def suspects(folder: Folder) -> list[Suspect]:
         else:
             if sidecar := images.sidecar(names):
                 result.append(Suspect(sidecar, "a file of annotations for each image", len(names) - 1))
-    if masks := list(images.masks()):
-        result.append(Suspect(masks[0], "masks for segmentation", len(masks) - 1))
+    if names := list(images.masks()):
+        result.append(Suspect(names[0], "masks for segmentation", len(names) - 1))
     return result
+
+
+def masks(folder: Folder) -> list[str]:
+    """The pictures that are called like others and lie in a folder for masks."""
+    return list(_Images(folder.images).masks())
 
 
 def _groups(names: Iterable[str]) -> Iterator[list[str]]:

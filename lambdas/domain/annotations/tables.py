@@ -12,7 +12,15 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
-from lambdas.domain.annotations import box_parsing, image_references, label_studio, layouts, table_rows, via
+from lambdas.domain.annotations import (
+    box_parsing,
+    folders,
+    image_references,
+    label_studio,
+    layouts,
+    table_rows,
+    via,
+)
 from lambdas.domain.annotations import columns as annotations_columns
 from lambdas.domain.annotations.columns import Columns
 from lambdas.domain.annotations.dataset_files import Folder
@@ -24,6 +32,7 @@ from lambdas.domain.shared.annotation import RequestedDatasetType
 BACKGROUND = "rows without a label and a box were taken as images that nothing is on"
 UNLABELLED = "rows without a label were taken as images of which nothing is known"
 SHARES = "boxes were read as shares of the images' sides, because no number in the table is above 1"
+_MARKED, _UNMARKED = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 MARKS = "columns that hold nothing but 0 and 1 were read as a label each, on the images that have 1 there"
 PIPES = "labels with | between them in one cell were read as a label each"
 LISTS = "lists in square brackets in one cell were read as a label each"
@@ -158,8 +167,11 @@ class _Reader:
             self._columns = replace(self._columns, shares=True)
             yield Note(self._file, SHARES)
         if self._are_marks():
-            self._columns = replace(self._columns, marks=self._columns.others)
+            others = self._columns.others.items()
+            marks = {name: at for name, at in others if name.lower() not in folders.UNLABELLED}
+            self._columns = replace(self._columns, marks=marks)
             yield Note(self._file, MARKS)
+        yield from self._check_labels()
         rows = self._opened()
         for line, row in self._rows(rows):
             yield from self._read_row(line, row)
@@ -167,6 +179,18 @@ class _Reader:
         self._answers.finish()
         yield from self._staging.image_annotations(self._file, normalised=self._columns.shares)
         yield from self._notes.collected()
+
+    def _check_labels(self) -> Iterator[Problem]:
+        """A problem if no column of a header is known to have labels, and some may."""
+        columns = self._columns
+        known = "label" in columns.at or columns.box_roles or columns.marks or self._is_label_studio
+        if known or self._mapping or not columns.others:
+            return
+        image = columns.names[columns.at["image"]].strip()
+        others = ", ".join(columns.others)[:300]
+        detail = f"no column is known to have labels, so the images have none; if one of {others} has them,"
+        how = f"say which, --columns image={image},label=NAME"
+        yield Problem(self._file, 1, "no_label_column", f"{detail} {how}")
 
     def _begin(self, rows: table_rows.Rows) -> None:
         """Learn the columns, and whether the first row is their header. Raises AnnotationError."""
@@ -226,8 +250,10 @@ class _Reader:
         others = self._columns.others.values()
         if len(others) < 2 or "label" in self._columns.at or self._columns.box_roles:
             return False
-        cells = ({row[index].strip() for index in others if index < len(row)} for _, row in self._rows())
-        return all(of_row <= {"0", "1"} for of_row in cells)
+        cells = (
+            {row[index].strip().lower() for index in others if index < len(row)} for _, row in self._rows()
+        )
+        return all(of_row <= _MARKED | _UNMARKED for of_row in cells)
 
     def _read_row(self, line: int, row: Sequence[str]) -> Iterator[Problem]:
         given = self._columns.cell(row, "image")
@@ -366,7 +392,7 @@ class _Reader:
 
     def _marked(self, row: Sequence[str]) -> list[str]:
         marks = self._columns.marks.items()
-        return [name for name, at in marks if at < len(row) and row[at].strip() == "1"]
+        return [name for name, at in marks if at < len(row) and row[at].strip().lower() in _MARKED]
 
     def _box(self, label: str, row: Sequence[str]) -> LabelledBox:
         one, two, three, four = self._numbers(row)

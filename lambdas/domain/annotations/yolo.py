@@ -6,7 +6,7 @@ corners of a polygon. The text file lies beside the image, or under labels/ wher
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -30,6 +30,7 @@ _IMAGE_FOLDERS = ("images", "JPEGImages")
 """Instead of which label files are under labels: Ultralytics' and Darknet's."""
 BACKGROUND = "label files without lines were taken as images that nothing is on"
 ALIKE = "label files whose names mean the same as the images', but are written in another way"
+SHARED = "label files of more images than one, called alike but for their extensions, were taken for each"
 POLYGON = "polygons were taken by their bounding boxes"
 POSE = "key points were left out, their boxes taken"
 
@@ -99,6 +100,9 @@ def files_of_images(folder: Folder, lists: Collection[str] = ()) -> dict[str, st
     for image in folder.images:
         if literal := next((name for name in label_files(image) if name in others), ""):
             files[image] = literal
+    for count in Counter(files.values()).values():
+        if count > 1:
+            folder.notes.add("", SHARED)
     others.difference_update(files.values())
     images = defaultdict[str, list[str]](list)
     for image in folder.images:
