@@ -195,6 +195,9 @@ async def _rekognition(scope: Scope, operation: str, body: bytes) -> tuple[int, 
     try:
         parsed = await loop.run_in_executor(engine().threads, _parse, operation, body)
         signed = authorization.pin(scope, operation, body, request_id)
+        if isinstance(parsed, RequestEntityTooLargeException):
+            # It was not read to its end, which its signature is of.
+            raise parsed
         if isinstance(parsed, RekognitionError):
             # Who is not known learns nothing of the request, not even that it is wrong.
             authorization.authenticate(signed, request_id)

@@ -12,6 +12,7 @@ from local.ministack_patches import (
     iam_wildcards,
     index_queries,
     lambda_code,
+    missing_routes,
     refreshed_token_auth_time,
     refreshed_token_groups,
     root_signatures,
@@ -32,6 +33,7 @@ def apply_patches() -> None:
     index_queries.apply_patch()
     task_tokens.apply_patch()
     cdn_origins.apply_patch()
+    missing_routes.apply_patch()
     lambda_code.apply_patch()
     root_signatures.apply_patch()
     self_sign_up.apply_patch()

@@ -5,12 +5,18 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 MiniStack: takes the configured root key, `test`, every number of 12 digits and S3's requests without any key
 for the root user, and looks at no signature of these.
+
+A number of 12 digits stays the root key of the account that it is, signed with the configured root's secret:
+so there are several accounts, which AWS gives out in another way.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
+
+_ACCOUNT = re.compile(r"\d{12}")
 
 
 def apply_patch() -> None:
@@ -47,7 +53,9 @@ def apply_patch() -> None:
 
 
 def is_root(access_key: str) -> bool:
-    return bool(access_key) and access_key == os.environ.get("AWS_ACCESS_KEY_ID")
+    """Whether this is the access key of an account's root user."""
+    configured = bool(access_key) and access_key == os.environ.get("AWS_ACCESS_KEY_ID")
+    return configured or _ACCOUNT.fullmatch(access_key) is not None
 
 
 def _has_no_signature(access_key: str) -> bool:

@@ -456,7 +456,7 @@ def test_a_model_is_copied_as_the_project_policies_say(
         copy(same, version, project, target, "denied")
     rekognition.delete_project_policy(ProjectArn=project, PolicyName="deny")
     # Another account needs one that allows.
-    other = {"aws_access_key_id": OTHER_ACCOUNT, "aws_secret_access_key": "any"}
+    other = ROOT_KEY | {"aws_access_key_id": OTHER_ACCOUNT}
     there = user(server, "stranger", *statements, credentials=other)
     stranger = server.client("rekognition", there)
     elsewhere = server.client("rekognition", other).create_project(ProjectName="there")["ProjectArn"]

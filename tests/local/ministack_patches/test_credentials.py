@@ -41,9 +41,10 @@ def test_the_patch_of_signatures_is_needed(iam: Any) -> None:
     assert iam.resolve_principal("", "000000000000").type == "Root"
 
 
-def test_the_root_users_signature_is_checked(iam: Any) -> None:
+@pytest.mark.parametrize("key", [KEY, "000000000000"])
+def test_the_root_users_signature_is_checked(iam: Any, key: str) -> None:
     root_signatures.apply_patch()
-    assert isinstance(checked(iam, KEY), iam.AuthError)
+    assert isinstance(checked(iam, key), iam.AuthError)
 
 
 @pytest.mark.parametrize("key", ["test", "123456789012", ""])

@@ -72,3 +72,9 @@ def test_cdn_origins_an_http_api_is_not_asked() -> None:
         cloudfront._forward_to_origin(origin, *request)
     with pytest.raises(cloudfront.OriginUnreachable, match="AWS-owned"):
         asyncio.run(cloudfront._fetch_from_origin(origin, *request, "arn"))
+
+
+def test_missing_routes_are_authorized() -> None:
+    from ministack import app
+
+    assert app._execute_api_authorization_type("0123abcd", "$default", "GET", "/nothing") is None
