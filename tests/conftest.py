@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
+from botocore.loaders import Loader
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -18,6 +20,18 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("labelloop")
+
+_make_loader = Loader.__init__
+_SERVICE_MODELS: dict[Any, Any] = {}
+
+
+def _make_sharing_loader(loader: Loader, *args: Any, **kwargs: Any) -> None:
+    """Share what botocore's loaders have read: every session of a test would parse the same models again."""
+    _make_loader(loader, *args, **kwargs)
+    vars(loader)["_cache"] = _SERVICE_MODELS
+
+
+Loader.__init__ = _make_sharing_loader  # pyrefly: ignore[bad-assignment, method-assign]
 
 FOLDERS = {
     "tests/endtoend/": "embedded",

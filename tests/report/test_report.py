@@ -165,7 +165,7 @@ _IMAGES = st.builds(
 
 
 @given(images=st.lists(_IMAGES, max_size=12), data=st.data())
-@settings(max_examples=100)
+@settings(max_examples=40)
 def test_any_images_make_a_report(images: list[ReportImage], data: st.DataObject) -> None:
     # Keys name images: two with one key, and different content, there are not.
     images = [replace(image, key=f"{image.key}/{number}") for number, image in enumerate(images)]

@@ -58,7 +58,7 @@ ONE_OF = {"Image", "DatasetSource"}
 """Structures that need one of their members."""
 REFUSED = {"FeatureConfig", "AutoUpdate"}
 """Members that are refused wherever they are; they come as mutations."""
-EXAMPLES = 60
+EXAMPLES = 40
 ROOMY = Quotas(projects=1000, versions_per_project=1000, concurrent_trainings=1000, running_versions=1000)
 IN_TRANSITION = {
     "CREATE_IN_PROGRESS",
