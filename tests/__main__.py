@@ -1,6 +1,7 @@
 """`python -m tests`: everything that guards the project, in the order in which it fails fastest.
 
-With `--quick`, which is `make check`, only what needs no stack, no browser, no synthesis and no training.
+With `--quick`, which is `make check`, only what needs no stack, no browser, no synthesis, no training and no
+half second.
 Other arguments go to pytest.
 """
 
@@ -21,7 +22,7 @@ BIN = Path(sys.executable).parent
 NODE = ROOT / "node_modules" / ".bin"
 
 PYTEST = [sys.executable, "-m", "pytest"]
-QUICK = "not embedded and not browser and not synthesis and not training"
+QUICK = "not embedded and not browser and not synthesis and not training and not long"
 SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 """Each worker takes whole files, whose tests share what they start, or files that share a deployment; see
 tests/conftest.py. They wait for other processes at times, so that a third worker has something to do."""

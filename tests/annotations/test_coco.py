@@ -360,6 +360,7 @@ def test_images_of_a_folder_are_found_beside_the_file_below_and_elsewhere(tmp_pa
     assert {annotation.image for annotation in folder.unnamed()} == {"val2017/b.jpg", "e.jpg"}
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     def peak(number: int) -> int:
         path = tmp_path / f"{number}.json"

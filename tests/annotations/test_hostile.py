@@ -115,6 +115,7 @@ def test_no_content_makes_a_reader_raise(format: str, data: st.DataObject) -> No
             assert str(error)
 
 
+@pytest.mark.long
 @MANY
 @given(
     st.lists(st.tuples(st.sampled_from(["images", "categories", "annotations"]), values, values), max_size=5)

@@ -110,6 +110,7 @@ def read_files(folder: Path, read: Callable[[Path], Iterator[object]]) -> dict[s
     return by_name([event for event in events if isinstance(event, ImageAnnotation)])
 
 
+@pytest.mark.long
 @FEW
 @given(datasets())
 def test_coco(images: list[ImageAnnotation]) -> None:
@@ -118,6 +119,7 @@ def test_coco(images: list[ImageAnnotation]) -> None:
         assert read_files(Path(folder), coco.read) == by_name(images)
 
 
+@pytest.mark.long
 @FEW
 @given(datasets())
 def test_coco_files_mean_the_same_to_cocos_own_reader(images: list[ImageAnnotation]) -> None:
@@ -139,6 +141,7 @@ def boxes_by_coco(path: Path) -> Iterator[tuple[str, list[tuple[str, float, floa
         yield image["file_name"], boxes
 
 
+@pytest.mark.long
 @FEW
 @given(datasets(whole=True, kinds=("detection", "classification")))
 def test_manifest(images: list[ImageAnnotation]) -> None:
@@ -149,6 +152,7 @@ def test_manifest(images: list[ImageAnnotation]) -> None:
         assert read_files(Path(folder), sagemaker.read) == by_name(expected)
 
 
+@pytest.mark.long
 @FEW
 @given(datasets(unique_by=label_file_of))
 def test_yolo(images: list[ImageAnnotation]) -> None:

@@ -336,6 +336,7 @@ def test_tables_of_nothing(tmp_path: Path, body: bytes) -> None:
     assert (result.annotations, len(result.problems) >= 1) == ([], True)
 
 
+@pytest.mark.long
 def test_a_quote_that_is_never_closed_does_not_eat_the_table(tmp_path: Path) -> None:
     result = read(tmp_path, lines(HEADER, 'a.jpg,1,1,"x,1,1,9,9', *[GOOD] * 20_000))
     assert (result.reasons, len(result.boxes["good.jpg"])) == ({"broken_row": 1}, 20_000)

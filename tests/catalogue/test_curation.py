@@ -38,6 +38,7 @@ def trained_on(data_bucket: DataBucket) -> set[str]:
 # Excluding
 
 
+@pytest.mark.long
 def test_an_excluded_image_is_out_until_it_is_restored(data_bucket: DataBucket) -> None:
     sha256 = uploaded(data_bucket, "labeled/cat/a.jpg")
     cutoff = data_bucket.image(sha256).changed_at

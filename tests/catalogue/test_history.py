@@ -116,6 +116,7 @@ def test_undo_meets_a_change_made_meanwhile(data_bucket: DataBucket, monkeypatch
     assert data_bucket.image(sha256).labels == ("dog",)
 
 
+@pytest.mark.long
 def test_the_history_is_bounded(data_bucket: DataBucket) -> None:
     sha256, long = "a" * 64, Box("é" * 255, 1, 2, 30, 40)
     for revision in range(1, history.MAX_STATES + 3):

@@ -72,6 +72,7 @@ def test_a_slower_writer_starts_again_from_what_the_quicker_one_left(data_bucket
     assert (seen, set(after.sources)) == ([1, 2], {"quick", "slow"})
 
 
+@pytest.mark.long
 def test_a_writer_that_never_gets_its_turn_gives_up(data_bucket: DataBucket) -> None:
     def hopeless(image: CatalogueImage | None) -> CatalogueImage:
         current = catalogue_images.get_image(data_bucket.table, IMAGE.sha256) or IMAGE

@@ -19,6 +19,7 @@ def assigned(name: str, bucket: str = "ab") -> AssignedImage:
     return AssignedImage(sha256, "TEST" if name.startswith("test") else "TRAIN", looks)
 
 
+@pytest.mark.long
 def test_what_was_assigned_is_read(world: World) -> None:
     ledger = Ledger.read(world.catalogue)
     assert [ledger.bucket(bucket) for bucket in BUCKETS] == [[]] * 256

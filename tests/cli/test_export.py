@@ -53,6 +53,7 @@ def content(planned_import: Plan) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 def test_coco_comes_back_equal(cli: Cli, tmp_path: Path) -> None:
     bring_in(cli, write_coco(tmp_path / "set", 5))
     document = cli.json("export", str(tmp_path / "out"))

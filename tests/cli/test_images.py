@@ -212,6 +212,7 @@ def test_relabel_with_nothing_or_too_much(filled: Cli, options: tuple[str, ...])
     assert filled.json("images", "relabel", sha256, *options, exit_code=2)["error"]
 
 
+@pytest.mark.long
 def test_exclude_asks_and_restore_gives_back(filled: Cli) -> None:
     hashes = [hash_of(filled, name) for name in ("a.jpg", "b.jpg")]
     assert "--yes" in filled.json("images", "exclude", *hashes, exit_code=2)["error"]

@@ -136,6 +136,7 @@ def _texts(tree: ast.AST) -> Iterator[str]:
             yield node.value
 
 
+@pytest.mark.long
 def test_quoted_messages_are_those_of_the_code() -> None:
     modules = [path for folder in SOURCES for path in (ROOT / folder).rglob("*.py")]
     spoken = "\n".join(text for path in modules for text in _texts(ast.parse(path.read_text())))

@@ -51,6 +51,7 @@ def many_labels(path: Path, count: int) -> tuple[list[Example], tuple[str, ...]]
     return [Example(path, boxes=boxes)] * 9 + [Example(path, boxes=boxes[-1:])] * 30, labels
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("count", "batch", "shown"), [(4, 8, 2), (100, 2, 1), (250, 1, 1)])
 def test_the_more_labels_the_fewer_images_are_held_at_once(
     tmp_path: Path, count: int, batch: int, shown: int

@@ -165,6 +165,7 @@ SEEN = st.builds(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=150)
 @given(
     st.sampled_from(["detection", "classification"]),

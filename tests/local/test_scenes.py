@@ -32,6 +32,7 @@ def apart(box: SceneBox, other: SceneBox) -> bool:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [scenes.detection_scenes, scenes.classification_scenes])
 def test_a_seed_gives_the_same_scenes_and_another_seed_others(make: object) -> None:
     assert callable(make)
@@ -45,6 +46,7 @@ def test_more_scenes_begin_with_the_fewer() -> None:
     assert same(fewer[1], more[1])
 
 
+@pytest.mark.long
 def test_detection_scenes_show_one_to_six_parts_inside_the_image() -> None:
     drawn = list(scenes.detection_scenes(30, 1))
     for scene in drawn:
@@ -75,6 +77,7 @@ def test_a_washer_fills_its_box_and_has_a_hole() -> None:
     assert abs(box.width - box.height) <= 2
 
 
+@pytest.mark.long
 def test_classification_labels_come_in_equal_counts() -> None:
     drawn = list(scenes.classification_scenes(12, 1))
     assert Counter(scene.labels for scene in drawn) == {(label,): 4 for label in scenes.CLASSIFICATION_LABELS}
@@ -97,6 +100,7 @@ def test_jpeg_is_the_picture() -> None:
         assert picture.size == scene.image.size
 
 
+@pytest.mark.long
 def test_mislabelled_scenes_have_the_same_boxes_and_no_right_label() -> None:
     right = [*scenes.detection_scenes(12, 1), *scenes.classification_scenes(6, 1)]
     wrong = list(scenes.mislabelled(right))

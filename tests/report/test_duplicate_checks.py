@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fixtures.report_images import (
     box,
     classification,
@@ -58,6 +60,7 @@ def test_different_labels_of_detections_are_only_info() -> None:
     assert finding.severity == "info"
 
 
+@pytest.mark.long
 def test_more_groups_than_are_remembered_still_count_and_still_show_the_same() -> None:
     images = [
         detection(f"{group}-{dataset_type}", box(), group=f"group {group}", dataset_type=dataset_type)

@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from lambdas.domain.report import UnusableCounts
 from lambdas.domain.report import html as report_html
 from lambdas.domain.report.report import Report
@@ -103,6 +105,7 @@ def test_an_image_that_cannot_be_had_has_a_placeholder() -> None:
         assert report.thumbnails == {}
 
 
+@pytest.mark.long
 def test_the_page_is_bounded() -> None:
     """The worst there can be: long names, many labels, examples of all findings, pictures of noise."""
     grain = noise()
@@ -138,6 +141,7 @@ def test_the_page_is_bounded() -> None:
     check_markup(report_html.page(report))
 
 
+@pytest.mark.long
 def test_scenes_make_a_page() -> None:
     files = {}
     images = []

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -164,6 +165,7 @@ _IMAGES = st.builds(
 )
 
 
+@pytest.mark.long
 @given(images=st.lists(_IMAGES, max_size=12), data=st.data())
 @settings(max_examples=40)
 def test_any_images_make_a_report(images: list[ReportImage], data: st.DataObject) -> None:

@@ -183,6 +183,7 @@ def test_whatever_stops_a_run_is_in_a_report(
     assert run.stopped is True
 
 
+@pytest.mark.long
 def test_hundreds_of_labels_break_no_record(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many times as many the whole counts would be larger than an item."""
     for number in range(300):
@@ -197,6 +198,7 @@ def test_hundreds_of_labels_break_no_record(world: World, monkeypatch: pytest.Mo
     assert images is not None and (len(images.test_labels), images.labels) == (250, 300)
 
 
+@pytest.mark.long
 def test_check_data_stops_what_rekognition_would_refuse(world: World) -> None:
     for number in range(251):
         world.image(f"train {number}", f"label {number:03}", wanted="TRAIN")

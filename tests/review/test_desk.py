@@ -42,6 +42,7 @@ def later(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     monkeypatch.setattr(clock, "now", lambda: moment)
 
 
+@pytest.mark.long
 def test_a_claim_that_was_begun_anew_is_not_given_back_by_the_page_before(reviews: Reviews) -> None:
     """A page that is loaded anew gives its claims back and takes them up again, in any order."""
     task = reviews.task()
@@ -115,6 +116,7 @@ def test_reviewers_who_ask_at_the_same_moment_all_get_tasks(
     assert {task.id for task in desk.held_by(reviews.table, BEN, clock.now())} == set(quicker)
 
 
+@pytest.mark.long
 def test_tasks_that_the_reviewer_has_answered_do_not_hide_the_others(reviews: Reviews) -> None:
     """Far more of them than one page of the queue holds."""
     given = (Answer(ANN.sub, ANN.name, "nothing"),)

@@ -91,6 +91,7 @@ REVIEWS = ("claim", "answer", "skip", "skip", "renew", "release")
 MANAGES = ("reassign", "reassign", "reassign", "sweep", "sweep", "delete", "give_back")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_call_at_a_time")
 @pytest.mark.parametrize("seed", [1])
 def test_whatever_people_do_at_once(seed: int, reviews: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,6 +185,7 @@ def test_of_many_openers_at_once_one_opens(reviews: Reviews) -> None:
     assert len(list(reviews.table.in_state("open"))) == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_call_at_a_time")
 def test_ten_reviewers_at_once_answer_each_of_twenty_tasks_once(reviews: Reviews) -> None:
     tasks = [reviews.task(f"{n}", token=f"token-{n}") for n in range(20)]

@@ -308,6 +308,7 @@ def test_whatever_a_line_is_it_is_an_annotation_or_a_broken_line(line: str | byt
         manifests.parse_line(line, 1)
 
 
+@pytest.mark.long
 @given(json_values, json_values, st.sampled_from(["left", "top", "width", "height", "class_id"]), json_values)
 def test_whatever_is_in_the_fields_the_line_is_read_or_refused(
     value: Any, metadata: Any, field: str, side: Any

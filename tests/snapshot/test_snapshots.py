@@ -45,6 +45,7 @@ def sources(world: World, snapshot: Snapshot, dataset_type: str) -> list[str]:
 # Making
 
 
+@pytest.mark.long
 def test_a_snapshot_holds_every_labelled_image_once(world: World) -> None:
     names = world.images("cat", 10) + world.images("dog", 5)
     world.image("unlabelled", status="unlabelled")
@@ -91,6 +92,7 @@ def test_other_content_has_another_id_and_leaves_the_old_one(world: World) -> No
     assert len(names) == 6
 
 
+@pytest.mark.long
 def test_an_assignment_is_for_ever(world: World) -> None:
     """Whatever comes, and however an image is labelled anew."""
     world.images("cat", 20)
@@ -168,6 +170,7 @@ def test_the_images_lie_beside_their_entries(world: World) -> None:
     assert f"{LOOKS:016x}" in looks
 
 
+@pytest.mark.long
 def test_near_duplicates_are_in_one_dataset(world: World) -> None:
     world.images("cat", 40)
     alike = [world.image(f"alike {number}", "cat", looks=LOOKS ^ 1 << number) for number in range(10)]
@@ -179,6 +182,7 @@ def test_near_duplicates_are_in_one_dataset(world: World) -> None:
     assert made.crossing_groups == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_near_duplicate_that_comes_later_takes_the_dataset_that_there_is(world: World, gone: bool) -> None:
     """Also that of an image that is out of the dataset at present, for it may come back."""
@@ -215,6 +219,7 @@ def test_a_thousand_images_that_look_the_same() -> None:
     assert members.call_count <= 2
 
 
+@pytest.mark.long
 def test_a_dataset_that_was_asked_for_is_given(world: World) -> None:
     world.images("cat", 10)
     train = [world.image(f"train {number}", "cat", wanted="TRAIN") for number in range(5)]
@@ -260,6 +265,7 @@ def test_more_test_images_than_custom_labels_takes_teach(
     assert (made.test_labels, made.train_images) == ({"cat": 4}, 22)
 
 
+@pytest.mark.long
 def test_the_order_of_registration_decides_nothing(world: World) -> None:
     """Two deployments with the same images have the same split."""
     ordered = [(f"{label} {number}", label) for label in ("cat", "dog") for number in range(12)]

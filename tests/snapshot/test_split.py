@@ -54,6 +54,7 @@ def test_each_label_is_in_both_datasets_with_about_a_fifth_to_test(images: list[
             assert abs(test - 0.2 * count) <= 0.7 or test == 1
 
 
+@pytest.mark.long
 @FEW
 @given(st.lists(SEVERAL, min_size=40, max_size=100))
 def test_images_with_many_labels_share_about_alike(images: list[tuple[str, ...]]) -> None:

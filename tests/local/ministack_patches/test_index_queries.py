@@ -92,6 +92,7 @@ CONDITIONS = (
 ITEMS = st.lists(st.tuples(st.integers(0, 30), st.sampled_from(STATUSES), st.integers(0, 8)), max_size=40)
 
 
+@pytest.mark.long
 @settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     before=ITEMS,

@@ -417,6 +417,7 @@ def test_faults_make_changes_of_datasets_end_badly(bench: Bench, operation: str)
     assert bench.dataset_status(train)["DatasetStats"]["TotalEntries"] == 9
 
 
+@pytest.mark.long
 def test_a_large_dataset_is_created_listed_distributed_and_trained_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

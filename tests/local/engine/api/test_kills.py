@@ -62,6 +62,7 @@ def ask(bench: Bench) -> dict[str, str]:
     return {"train": train, "test": test, "updated": updated, **created}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["kill", "close"])
 def test_what_was_answered_is_done_by_the_next_engine(tmp_path: Path, how: str) -> None:
     command = [sys.executable, "-c", ASKED, str(tmp_path), how]

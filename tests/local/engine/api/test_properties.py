@@ -310,6 +310,7 @@ def check(world: World, operation: OperationModel, body: bytes, caller: Everybod
     return True
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_any_request_is_answered_as_the_model_says(template: World, name: str) -> None:
     operation = shapes.model().operation_model(name)

@@ -378,6 +378,7 @@ def holds_together(read: manifest_lines.Line) -> None:
             assert manifest_lines.parse(snapshot).usable_for(task) == read.usable_for(task)
 
 
+@pytest.mark.long
 @settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.sampled_from(PATHS), ANY), min_size=1, max_size=3),

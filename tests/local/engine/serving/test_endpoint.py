@@ -106,6 +106,7 @@ def test_an_image_that_fails_fails_alone(running: Running) -> None:
     assert running.codes == []
 
 
+@pytest.mark.long
 def test_an_image_that_takes_too_long_fails_alone(running: Running) -> None:
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(failing, lambda: running.predict(b"hangs"))
@@ -134,6 +135,7 @@ def test_a_process_that_ends_by_itself_says_with_what_code(running: Running) -> 
     eventually(lambda: running.codes == [3])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [100, LARGE], ids=["waiting for an answer", "waiting to send"])
 def test_a_process_that_hangs_is_ended_and_frees_who_waits(running: Running, size: int) -> None:
     """An image larger than the socket's buffer cannot even be sent whole."""
@@ -162,6 +164,7 @@ def test_a_process_that_does_not_start_says_why(tmp_path: Path) -> None:
         Running(tmp_path)
 
 
+@pytest.mark.long
 def test_a_version_whose_process_hangs_has_failed(tmp_path: Path) -> None:
     store = Versions()
     endpoints = LocalEndpoints(store, tmp_path)  # pyrefly: ignore[bad-argument-type]

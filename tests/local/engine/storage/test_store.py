@@ -63,6 +63,7 @@ def entry(number: int, *labels: str, errors: int = 0) -> Entry:
     return Entry(f"s3://bucket/{number}.jpg", json.dumps({"n": number}), labels, (), errors)
 
 
+@pytest.mark.long
 def test_a_kill_loses_no_acknowledged_write_and_leaves_no_half_of_one(tmp_path: Path) -> None:
     path = tmp_path / "engine.sqlite"
     made(path).close()
