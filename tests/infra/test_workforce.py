@@ -129,12 +129,18 @@ def test_a_role_is_passed_to_sagemaker_alone_and_jobs_go_to_the_work_team(resour
     assert creating["Condition"] == {"ArnEquals": {"sagemaker:WorkteamArn": WORKTEAM}}
 
 
-def test_the_console_reads_the_histories_of_runs_alone(resources: Resources) -> None:
+def test_the_console_reads_the_executions_of_runs_and_promotions(resources: Resources) -> None:
     allowed = of_function(resources, "Console")
-    assert "states:DescribeExecution" not in actions(allowed)
-    (reading,) = (statement for statement in allowed if statement["Action"] == "states:GetExecutionHistory")
-    assert "labelloop-retrain" in json.dumps(reading["Resource"])
-    assert "labelloop-promote" not in json.dumps(reading["Resource"])
+    read = {
+        action: json.dumps(statement["Resource"])
+        for statement in allowed
+        for action in [statement["Action"]]
+        if isinstance(action, str) and action.startswith("states:")
+    }
+    assert set(read) == {"states:GetExecutionHistory", "states:ListExecutions", "states:DescribeExecution"}
+    assert all("labelloop-review" not in resource for resource in read.values())
+    assert "labelloop-promote" not in read["states:GetExecutionHistory"]
+    assert "labelloop-retrain" not in read["states:ListExecutions"]
 
 
 def test_ground_truth_has_what_its_documentation_asks_for(resources: Resources) -> None:
