@@ -14,6 +14,8 @@ from lambdas.domain.shared.annotation import Kind
 
 WORDS: dict[Kind, str] = {"detection": "boxes", "classification": "labels of the whole image"}
 
+NOTHING = frozenset(("none", "nothing", "n/a", "na", "-", "?", "unlabelled", "unlabeled", "unassigned"))
+"""What people and programs write where they have no label; it may be one all the same."""
 MAX_ALIKE = 10
 """Groups of labels that are shown."""
 
@@ -24,7 +26,7 @@ def warnings(plan: Plan, deployment: Deployment | None) -> list[str]:
     kinds: Counter[Kind] = Counter(kind for kind in given if kind)
     if not kinds:
         return []
-    texts = _alike(plan)
+    texts = [*_alike(plan), *_doubtful(plan)]
     if len(kinds) > 1:
         counts = " and ".join(
             f"{formatting.count(count, 'image')} with {WORDS[kind]}" for kind, count in kinds.most_common()
@@ -38,6 +40,23 @@ def warnings(plan: Plan, deployment: Deployment | None) -> list[str]:
             f" {WORDS[usual]}: a training takes the more frequent kind and leaves the others out"
         )
     return texts
+
+
+def _doubtful(plan: Plan) -> list[str]:
+    """Labels that may be several in one, or stand for having none."""
+    labels = sorted(plan.images_by_label())
+    texts: list[str] = []
+    if several := [label for label in labels if re.search("[,;]", label)]:
+        shown = ", ".join(map(repr, several[:3]))
+        texts.append(f"{shown}: {_number(several)}; if these are several each, write | between them")
+    if nothing := [label for label in labels if label.casefold() in NOTHING]:
+        shown = ", ".join(map(repr, nothing[:3]))
+        texts.append(f"{shown}: {_number(nothing)}; if nothing is meant, leave the images without a label")
+    return texts
+
+
+def _number(labels: list[str]) -> str:
+    return "imported as a label" if len(labels) == 1 else f"imported as {len(labels)} labels"
 
 
 def _alike(plan: Plan) -> list[str]:

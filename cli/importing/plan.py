@@ -24,6 +24,8 @@ from lambdas.domain.shared.manifests import BrokenLineError
 BATCH = 1_000
 """Images that are handed to the threads which check them at once."""
 
+SAME = 0.02
+"""Difference between two ratios that rounding to pixels may make."""
 SIZE_DIFFERS = "the annotations give another size than the image has, but its boxes fit and were taken"
 TURNED = "boxes drawn on the image as stored were turned with it, as its EXIF orientation says"
 
@@ -235,13 +237,20 @@ def _fitted(plan: Plan, annotation: ImageAnnotation, info: ImageInfo) -> ImageAn
             replace(annotation, boxes=tuple(info.upright(box) for box in annotation.boxes), size=real)
         )
     fitted = _inside(replace(annotation, size=real))
-    outside = next((box for box in fitted.boxes if _outside(box, real)), None)
+    resized = fitted.boxes if _is_scaled(annotation.size, real) else ()
+    outside = next((box for box in fitted.boxes if _outside(box, real)), next(iter(resized), None))
     if outside:
         drawn_on = f"{annotation.size[0]} x {annotation.size[1]}"
         detail = f"drawn on {drawn_on} pixels, but the image has {real[0]} x {real[1]}"
         raise BrokenLineError(outside.line or annotation.line, "image_size_differs", detail)
     plan.decisions[SIZE_DIFFERS] += 1
     return fitted
+
+
+def _is_scaled(given: tuple[int, int], real: tuple[int, int]) -> bool:
+    """Whether one size is the other made larger or smaller, by more than rounding: boxes do not fit then."""
+    across, down = real[0] / given[0], real[1] / given[1]
+    return abs(across / down - 1) < SAME and abs(across - 1) > SAME
 
 
 def _inside(annotation: ImageAnnotation) -> ImageAnnotation:

@@ -128,3 +128,8 @@ def test_every_name_is_found_in_every_writing(text: str) -> None:
 def test_an_image_of_another_format_is_told_and_not_taken(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"a\.jpg is not there, but a\.png is"):
         find(Folder(touch(tmp_path, "a.png")), "a.jpg")
+
+
+def test_of_one_name_the_image_in_the_annotations_own_dataset_is_meant(tmp_path: Path) -> None:
+    folder = Folder(touch(tmp_path, "cam1/JPEGImages/a.jpg", "cam2/JPEGImages/a.jpg"))
+    assert find(folder, "a.jpg", "cam2/Annotations/a.xml") == "cam2/JPEGImages/a.jpg"

@@ -514,3 +514,20 @@ def test_decimals_with_a_comma_are_told_how_to_be_written(tmp_path: Path) -> Non
     row = "a.jpg;bolt;10,5;20;30;40"
     result = read(tmp_path, lines("filename;class;xmin;ymin;xmax;ymax", row))
     assert ["write decimals with a point" in problem.detail for problem in result.problems] == [True]
+
+
+def test_a_list_as_python_writes_it_has_labels_without_quotes(tmp_path: Path) -> None:
+    result = read(tmp_path, lines("image,labels", "a.jpg,\"['bolt', 'nut']\""))
+    assert result.of("a.jpg").labels == ("bolt", "nut")
+
+
+@pytest.mark.parametrize("cell", ["NaN", "null", "#N/A"])
+def test_what_programs_write_for_nothing_is_no_label(tmp_path: Path, cell: str) -> None:
+    result = read(tmp_path, lines("image,label", f"a.jpg,{cell}", "b.jpg,bolt"))
+    assert (result.reasons, result.of("b.jpg").labels) == ({"no_value": 1}, ("bolt",))
+
+
+def test_columns_that_may_be_of_boxes_under_another_name_are_asked_about(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.csv", lines("Path,ClassId,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2", "a.jpg,bolt,1,2,3,4"))
+    with pytest.raises(AnnotationError, match=r"Roi\.X1"):
+        tables.check_columns(path)

@@ -445,3 +445,38 @@ def test_what_cannot_be_written(tmp_path: Path, annotation: ImageAnnotation, wor
         yolo.write_yolo(folder, [annotation])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
     shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("more", ["", "test: images\n"])
+def test_images_for_training_and_more_are_for_training(tmp_path: Path, more: str) -> None:
+    result = read(one(tmp_path, config=f"train: images\nval: images\n{more}names: [bolt]\n"))
+    assert result.of("images/a.jpg").dataset_type == "TRAIN"
+    assert result.noted("val names the images of train") and not result.noted("to test with")
+
+
+@pytest.mark.parametrize("file", ["classes.txt", "old.yaml"])
+def test_a_file_that_names_a_class_differently_is_told(tmp_path: Path, file: str) -> None:
+    write(one(tmp_path) / file, "nut\nbolt\n" if file.endswith(".txt") else "names: [nut, bolt]\n")
+    result = read(tmp_path)
+    assert [box[0] for box in result.boxes["images/a.jpg"]] == ["bolt"]
+    [problem] = result.problems
+    assert (problem.file, problem.reason) == (file, "other_names")
+    assert "'nut' here and 'bolt' in data.yaml" in problem.detail
+    write(tmp_path / file, "bolt\n" if file.endswith(".txt") else "names: [bolt]\n")
+    assert read(tmp_path).problems == []
+
+
+def test_of_two_configurations_that_differ_none_is_taken(tmp_path: Path) -> None:
+    write(one(tmp_path) / "more" / "data.yaml", "names: [pin, nut]\n")
+    result = read(tmp_path)
+    assert (result.boxes.get("images/a.jpg") or [], result.reasons) == (
+        [],
+        {"other_names": 1, "unknown_class": 1},
+    )
+
+
+def test_labels_lie_in_a_folder_called_like_that_of_the_images(tmp_path: Path) -> None:
+    touch(tmp_path, "train_images/a.jpg")
+    write(tmp_path / "train_labels/a.txt", GOOD)
+    write(tmp_path / "classes.txt", "bolt\n")
+    assert [box[0] for box in read(tmp_path).boxes["train_images/a.jpg"]] == ["bolt"]

@@ -831,3 +831,25 @@ def test_labels_that_may_mean_one_are_warned_of(cli: Cli, tmp_path: Path) -> Non
     write_images(tmp_path / "set", ["Big Car/a.jpg", "big_car/b.jpg", "van/c.jpg"])
     (warning,) = cli.json("import", str(tmp_path / "set"), "--dry-run")["warnings"]
     assert warning.startswith("Big Car, big_car are imported as 2 labels")
+
+
+@pytest.mark.parametrize(
+    ("label", "warned"), [("cat, dog", "write | between them"), ("None", "if nothing is meant"), ("cat", "")]
+)
+def test_labels_that_may_be_several_or_none_are_warned_of(
+    cli: Cli, tmp_path: Path, label: str, warned: str
+) -> None:
+    write_images(tmp_path / "set", [f"{label}/a.jpg", "van/b.jpg"])
+    warnings = cli.json("import", str(tmp_path / "set"), "--dry-run")["warnings"]
+    assert [warned in warning for warning in warnings] == ([True] if warned else [])
+
+
+def test_boxes_drawn_on_a_larger_copy_are_refused_even_where_they_fit(cli: Cli, tmp_path: Path) -> None:
+    write_coco(tmp_path / "set", 1)
+    path = next((tmp_path / "set").rglob("*.json"))
+    document = json.loads(path.read_text())
+    for image in document["images"]:
+        image["width"], image["height"] = 2 * image["width"], 2 * image["height"]
+    path.write_text(json.dumps(document))
+    result = cli.json("import", str(tmp_path / "set"), "--dry-run")
+    assert (result["images"]["labelled"], result["problems"]) == (0, {"image_size_differs": 1})

@@ -62,6 +62,7 @@ _BOXES = (
     ("box",),
 )
 """Columns that make a whole box. One cell alone has left, top, width and height, as COCO and Kaggle do."""
+_MEANING = {"box": "box (left, top, width, height)"}
 _OPEN_IMAGES = {"confidence": "confidence", "group": "isgroupof"}
 """Of Open Images, https://storage.googleapis.com/openimages/web/download_v7.html : how sure a label is, and
 whether its box is around many objects."""
@@ -71,7 +72,9 @@ _SIDES = frozenset(
     name for role in ("left", "top", "right", "bottom", "width", "height") for name in _NAMES[role]
 )
 _ONE_OF_LABELS = re.compile(r"(label|class|tag|category)_?\d*")
-_LIKE_BOXES = re.compile(r"box|region|shape|poly|point|coord|segment|[xy]_?(min|max)|center|centre|_rle|^rle")
+_LIKE_BOXES = re.compile(
+    r"box|region|shape|poly|point|coord|segment|[xy]_?(min|max)|center|centre|_rle|^rle|\broi\b|\b[xy]_?\d$"
+)
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,9 @@ def of_header(header: Sequence[str]) -> Columns | None:
         at |= {role: words.index(name) for role, name in _OPEN_IMAGES.items() if name in words}
     more = _more_labels(at, words)
     taken = {*at.values(), *more}
-    shown = ", ".join(f"{role} is {header[index].strip()!r}" for role, index in at.items())
+    shown = ", ".join(
+        f"{_MEANING.get(role, role)} is {header[index].strip()!r}" for role, index in at.items()
+    )
     shown += "".join(f", label is {header[index].strip()!r} too" for index in more)
     left = {name.strip(): index for index, name in enumerate(header) if index not in taken and name.strip()}
     rest = f"; left alone: {', '.join(left)}" if left else ""

@@ -259,12 +259,14 @@ class Folder:
 def _closest(names: list[str], reference: str, folder: str) -> list[str]:
     """The names that agree with the reference in most of its last folders.
 
-    If they are several, then those below `folder`, and of these those of exactly its file name.
+    If they are several, then those below `folder`, or below the innermost folder above it that has any, and
+    of these those of exactly its file name.
     """
     best = max((_agreement(name, reference) for name in names), default=0)
     closest = [name for name in names if _agreement(name, reference) == best]
-    if len(closest) > 1 and folder:
-        closest = [name for name in closest if name.startswith(folder + "/")] or closest
+    while len(closest) > 1 and folder:
+        below = [name for name in closest if name.startswith(folder + "/")]
+        closest, folder = below or closest, "" if below else posixpath.dirname(folder)
     exact = [name for name in closest if posixpath.basename(name) == posixpath.basename(reference)]
     return exact or closest
 

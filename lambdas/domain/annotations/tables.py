@@ -52,6 +52,8 @@ _NAMED_SIDES = (
     ("left", "top", "width", "height"),
 )
 _SAMPLE_ROWS = 1000
+_NOTHING = frozenset(("nan", "null", "#n/a", "#ref!", "#name?", "#value!"))
+"""What stands in cells that pandas, databases and spreadsheets have no value for."""
 _BETWEEN = re.compile(r"[\s,;]+")
 
 
@@ -441,10 +443,18 @@ def _label(cell: str) -> str:
     if _FORMULA.match(cell):
         detail = f"{cell[:80]!r} is a spreadsheet's formula: save the values, not the formulas"
         raise AnnotationError("formula", detail)
+    if cell.lower() in _NOTHING:
+        detail = f"{cell!r} is what programs write for an empty cell: leave it empty"
+        raise AnnotationError("no_value", detail)
     if cell[:1] in ("[", "{") and (cell[-1:] in ("]", "}") or '"' in cell):
         detail = f"{cell[:80]!r} is JSON and no label: give the labels a column of their own"
         raise AnnotationError("json_cell", detail)
     return box_parsing.label(cell)
+
+
+def _unquoted(text: str) -> str:
+    """A part of a list without the quotes that Python writes around it."""
+    return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _parts(cell: str) -> list[str]:
@@ -457,5 +467,5 @@ def _parts(cell: str) -> list[str]:
         parts = value if isinstance(value, list) else [] if set(inside) & set("[]{}") else inside.split(",")
     else:
         parts = cell.split("|")
-    labels = [part.strip() for part in parts if isinstance(part, str)]
+    labels = [_unquoted(part.strip()) for part in parts if isinstance(part, str)]
     return labels if labels and all(labels) and len(labels) == len(parts) else [cell]

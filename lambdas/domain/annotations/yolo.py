@@ -6,6 +6,7 @@ corners of a polygon. The text file lies beside the image, or under labels/ wher
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -28,6 +29,8 @@ LISTS = {"TRAIN": "train-images.txt", "TEST": "test-images.txt", "": "unassigned
 """By split, the images that are written; called as the label file of no image is likely to be."""
 _IMAGE_FOLDERS = ("images", "JPEGImages")
 """Instead of which label files are under labels: Ultralytics' and Darknet's."""
+_IMAGES = re.compile(r"(?<![a-z])images?(?![a-z])", re.IGNORECASE)
+"""In a folder's name, as in train_images: instead of which it may be called train_labels."""
 BACKGROUND = "label files without lines were taken as images that nothing is on"
 ALIKE = "label files whose names mean the same as the images', but are written in another way"
 SHARED = "label files of more images than one, called alike but for their extensions, were taken for each"
@@ -80,13 +83,18 @@ def label_files(image: str) -> tuple[str, ...]:
     below = PurePosixPath(text)
     swapped = [_swapped(text, folder) for folder in _IMAGE_FOLDERS]
     inside = (below.parent / "labels" / below.name).as_posix()
+    renamed = [
+        PurePosixPath(*below.parts[:at], _IMAGES.sub("labels", part), *below.parts[at + 1 :]).as_posix()
+        for at, part in enumerate(below.parts[:-1])
+        if _IMAGES.search(part)
+    ]
     others = [
         PurePosixPath(*below.parts[:at], labels, *below.parts[at + 1 :]).as_posix()
         for at, part in enumerate(below.parts[:-1])
         if part.lower() in folders.LAYOUT
         for labels in ("labels", "Labels")
     ]
-    return tuple(dict.fromkeys(name for name in (*swapped, text, inside, *others) if name))
+    return tuple(dict.fromkeys(name for name in (*swapped, text, inside, *renamed, *others) if name))
 
 
 def files_of_images(folder: Folder, lists: Collection[str] = ()) -> dict[str, str]:

@@ -76,7 +76,38 @@ def read(folder: Folder, name: str = "") -> Generator[Event, None, Config]:
         names = yield from _read_darknet(folder, config)
     if not config.labels:
         yield from _read_names(folder, names, config)
+    elif candidates:
+        yield from _check_other_names(folder, candidates, config)
     return config
+
+
+def _check_other_names(folder: Folder, configs: list[str], config: Config) -> Iterator[Problem]:
+    """Tell where other files call a class differently than the first of the configurations.
+
+    Of two configurations of usual names neither counts more, so that the class has no name then.
+    """
+    for file in folder.others:
+        if file == configs[0]:
+            continue
+        other = Config()
+        if file.lower().endswith((".yaml", ".yml")) and names_classes(folder.path(file)):
+            list(_names(file, _yaml(folder.path(file)).get("names"), other))
+        elif posixpath.basename(file).lower() in NAMES:
+            list(_read_lines(folder, file, other))
+        differing = [
+            number
+            for number, label in other.labels.items()
+            if label and (config.labels.get(number) or label) != label
+        ]
+        if differing:
+            here, there = other.labels[differing[0]], config.labels[differing[0]]
+            taken = "none was" if file in configs else "which was"
+            detail = f"class {differing[0]} is {here!r} here and {there!r} in {configs[0]}, {taken} taken"
+            yield Problem(
+                file, 0, "other_names", f"{detail}: correct one, or import their folders one by one"
+            )
+        if file in configs:
+            config.labels.update(dict.fromkeys(differing))
 
 
 def names_classes(path: Path) -> bool:
@@ -142,6 +173,10 @@ def _splits(
     folder: Folder, file: str, start: str, given: Mapping[str, Any], config: Config
 ) -> Iterator[Event]:
     """Read which images are of which split: those for tests first, for on them hangs what the others are."""
+    for key, other in (("test", "train"), ("val", "train"), ("val", "test")):
+        if given.get(key) and given[key] == given.get(other):
+            yield Note(file, f"{key} names the images of {other}, and was left out")
+            given = {**given, key: None}
     for key in _SPLITS:
         entries, before = given.get(key), len(config.folders) + len(config.images)
         for entry in entries if isinstance(entries, list) else [entries]:
@@ -351,6 +386,11 @@ def _read_names(folder: Folder, name: str, config: Config) -> Iterator[Event]:
         return
     file = min(lists, key=lambda name: (name.count("/"), name))
     yield Note(file, "classes are called as this file says, a line each, from class 0")
+    yield from _read_lines(folder, file, config)
+
+
+def _read_lines(folder: Folder, file: str, config: Config) -> Iterator[Problem]:
+    """Read names of classes, a line each, from class 0."""
     lines = folder.path(file).read_bytes().decode("utf-8-sig", errors="replace").splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
