@@ -16,11 +16,11 @@ from rich.table import Table
 
 from cli import drawing
 from cli.deployment import Deployment, DeploymentError
+from lambdas.domain.annotations import image_references
 from lambdas.domain.detect import detection, unusable_images
 from lambdas.domain.images import exif
 from lambdas.domain.images.opening import open_image
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_BYTES = 4 * 1024 * 1024
 """Size of an image that is sent to DetectCustomLabels as bytes, by botocore's model of that operation."""
 
@@ -56,20 +56,28 @@ class Answer:
 def images(arguments: Sequence[str]) -> list[tuple[Path, Path]]:
     """Every image that the arguments name, once, with its path as seen from the argument.
 
-    A folder stands for the JPEG and PNG files in it and below it, a pattern for what it matches. An argument
+    A folder stands for the images in it and below it, also those of other formats than JPEG and PNG, to be
+    reported as not usable; hidden files are left alone. A pattern stands for what it matches. An argument
     that names no file stays in the list, to be reported with the rest.
     """
     paths: dict[Path, Path] = {}
     for argument in arguments:
         for path in _expanded(argument):
             if path.is_dir():
-                inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
+                inside = [p for p in sorted(path.rglob("*")) if _is_image(p, path) and p.is_file()]
                 paths.update({p: p.relative_to(path) for p in inside if p not in paths})
                 if not inside:
                     paths.setdefault(path, Path(path.name))
             else:
                 paths.setdefault(path, Path(path.name))
     return list(paths.items())
+
+
+def _is_image(path: Path, folder: Path) -> bool:
+    """Whether a file in the folder is called like an image, and is none of those that macOS puts beside."""
+    parts = path.relative_to(folder).parts
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not hidden and image_references.is_image(path.name)
 
 
 def _expanded(argument: str) -> list[Path]:
@@ -141,7 +149,7 @@ def ask(
 
 def _read(path: Path) -> bytes:
     if path.is_dir():
-        raise UnusableImageError("there is no JPEG or PNG file in this folder")
+        raise UnusableImageError("there is no image in this folder")
     try:
         body = path.read_bytes()
     except OSError as error:

@@ -133,3 +133,8 @@ def test_an_image_of_another_format_is_told_and_not_taken(tmp_path: Path) -> Non
 def test_of_one_name_the_image_in_the_annotations_own_dataset_is_meant(tmp_path: Path) -> None:
     folder = Folder(touch(tmp_path, "cam1/JPEGImages/a.jpg", "cam2/JPEGImages/a.jpg"))
     assert find(folder, "a.jpg", "cam2/Annotations/a.xml") == "cam2/JPEGImages/a.jpg"
+
+
+def test_the_exact_name_comes_before_a_mask_in_the_annotations_own_folder(tmp_path: Path) -> None:
+    folder = Folder(touch(tmp_path, "images/a.jpg", "annotations/trimaps/a.png"))
+    assert folder.find("a.jpg", "annotations/xmls/a.xml", other_suffix=True) == "images/a.jpg"

@@ -178,3 +178,10 @@ def test_a_picture_that_cannot_be_drawn_is_reported(
     (answer,) = cli.json("detect", str(tmp_path / "cut.jpg"), "--out", str(tmp_path / "out"), exit_code=1)
     assert problem in answer["error"]
     assert answer["labels"][0]["label"] == "bolt", "it was answered all the same"
+
+
+def test_of_a_folder_no_image_is_passed_over_but_hidden_ones(tmp_path: Path) -> None:
+    names = ("a.jpg", "b.webp", "deep/c.HEIC", "d.jfif")
+    for name in (*names, "._a.jpg", "__MACOSX/._a.jpg", ".cache/e.jpg", "notes.txt"):
+        jpeg(tmp_path / name)
+    assert [name.as_posix() for _, name in detect.images([str(tmp_path)])] == sorted(names)

@@ -259,16 +259,23 @@ class Folder:
 def _closest(names: list[str], reference: str, folder: str) -> list[str]:
     """The names that agree with the reference in most of its last folders.
 
-    If they are several, then those below `folder`, or below the innermost folder above it that has any, and
-    of these those of exactly its file name.
+    If they are several, then those below `folder`, of these those of exactly its file name, and of these
+    those below the innermost folder above `folder` that has any.
     """
     best = max((_agreement(name, reference) for name in names), default=0)
     closest = [name for name in names if _agreement(name, reference) == best]
-    while len(closest) > 1 and folder:
-        below = [name for name in closest if name.startswith(folder + "/")]
-        closest, folder = below or closest, "" if below else posixpath.dirname(folder)
+    if len(closest) > 1 and folder:
+        closest = _below(folder, closest) or closest
     exact = [name for name in closest if posixpath.basename(name) == posixpath.basename(reference)]
-    return exact or closest
+    closest = exact or closest
+    while len(closest) > 1 and folder:
+        folder = posixpath.dirname(folder)
+        closest = (_below(folder, closest) if folder else []) or closest
+    return closest
+
+
+def _below(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.startswith(folder + "/")]
 
 
 def _difference(name: str, reference: str) -> str:

@@ -159,7 +159,8 @@ def not_understood(folder: Folder) -> Iterator[Problem]:
     for name in folder.others:
         path = folder.path(name)
         if path.suffix.lower() in _ANNOTATIONS and _group(name) not in named and not _format(path):
-            yield Problem(name, 0, "unknown_format", f"not taken for annotations: {_seen(path)}")
+            table = f"; if it is a table of annotations, {_TABLE}" if path.suffix.lower() in _TABLES else ""
+            yield Problem(name, 0, "unknown_format", f"not taken for annotations: {_seen(path)}{table}")
 
 
 def _group(name: str) -> str:
@@ -179,7 +180,8 @@ def _seen(path: Path) -> str:
 
 _EXPORT = "export it as COCO, VOC or YOLO"
 _TABLE = "say what its columns are, --columns image=...,label=..."
-_ADVICE = {".csv": _TABLE, ".tsv": _TABLE, "": "give the file the extension of its format, such as .xml"}
+_TABLES = (".csv", ".tsv")
+_ADVICE = {**dict.fromkeys(_TABLES, _TABLE), "": "give the file the extension of its format, such as .xml"}
 """What to do with files that look like annotations and are not read, by their suffix."""
 _READ = (
     "COCO, Pascal VOC, YOLO, CVAT for images, labelme, Create ML, KITTI, tables (.csv, .tsv) and manifests"
