@@ -93,6 +93,7 @@ def read_all(root: Path, format: str) -> ReadEvents:
     return collect(dataset.read(root, DetectedFormat(format, "", files)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("format", FILES)
 @MANY
 @given(data=st.data())
@@ -140,6 +141,7 @@ def test_coco_loses_no_good_element(bad: list[tuple[str, Any, Any]]) -> None:
 cells = st.text(st.characters(exclude_characters='"', codec="utf-8"), max_size=8)
 
 
+@pytest.mark.long
 @MANY
 @given(
     st.lists(
@@ -163,6 +165,7 @@ def test_tables_lose_no_good_row(bad: list[str]) -> None:
         assert len(result.of("good.jpg").boxes) == 1 + len(bad)
 
 
+@pytest.mark.long
 @MANY
 @given(st.lists(junk.map(lambda row: row.replace(b"\n", b"").replace(b"good.jpg", b"")), max_size=5))
 def test_manifests_lose_no_good_line(bad: list[bytes]) -> None:

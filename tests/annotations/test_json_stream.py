@@ -30,6 +30,7 @@ def elements(path: Path) -> list[tuple[str, Any]]:
         return list(lists.elements())
 
 
+@pytest.mark.long
 @settings(max_examples=80)
 @given(
     st.dictionaries(st.text(max_size=4), st.lists(values, max_size=4) | values, max_size=4),

@@ -155,6 +155,7 @@ def test_nothing_names_the_classes(tmp_path: Path) -> None:
     assert "classes.txt" in result.problems[0].detail
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
@@ -333,6 +334,7 @@ def test_text_in_another_encoding(tmp_path: Path) -> None:
     assert (result.reasons, result.of("images/a.jpg").kind) == ({"wrong_encoding": 1}, None)
 
 
+@pytest.mark.long
 @settings(max_examples=60)
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_whatever_the_bytes_nothing_is_raised_and_good_files_are_taken(config: bytes, label: bytes) -> None:
@@ -345,6 +347,7 @@ def test_whatever_the_bytes_nothing_is_raised_and_good_files_are_taken(config: b
         assert {annotation.image for annotation in read(root).annotations} == {"images/a.jpg", "images/b.jpg"}
 
 
+@pytest.mark.long
 @settings(max_examples=60)
 @given(st.lists(st.text("0123456789.- naifex,\t", max_size=30), max_size=6))
 def test_good_lines_survive_bad_ones(bad: list[str]) -> None:
@@ -382,6 +385,7 @@ def image_annotations(draw: st.DrawFn) -> list[ImageAnnotation]:
     return made
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(image_annotations())
 def test_what_is_written_is_read_again(given: list[ImageAnnotation]) -> None:

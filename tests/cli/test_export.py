@@ -147,6 +147,7 @@ def test_a_key_that_is_no_safe_path_is_no_name(name: str) -> None:
     assert exporting.Names().name(image("a", f"incoming/annotations/{name}")) == f"{'a' * 64}.jpg"
 
 
+@pytest.mark.long
 def test_an_image_that_is_gone_from_the_bucket_is_told(cli: Cli, tmp_path: Path) -> None:
     bring_in(cli, write_coco(tmp_path / "set", 3))
     gone = catalogued(cli)["images/1.jpg"]["key"]

@@ -138,6 +138,7 @@ MEMBERS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("route", READS)
 @settings(
     max_examples=20,

@@ -141,6 +141,7 @@ def test_a_png_with_a_large_colour_profile_is_taken() -> None:
     assert image_files.inspect(data).width == 80
 
 
+@pytest.mark.long
 def test_texts_that_fill_the_memory_are_refused() -> None:
     data = picture(format="PNG")
     for _ in range(3):

@@ -136,6 +136,7 @@ def test_an_earlier_version_that_is_better_by_chance_is_no_obstacle() -> None:
     assert beside(compared(0.85, 0.84), earlier=(Rival("v3", compared(0.85, 0.92), None),)).passed
 
 
+@pytest.mark.long
 def test_equals_are_mostly_promoted_and_worse_ones_hardly_ever() -> None:
     assert gates.rate(40, gates.SKILL, trials=20) > 0.5
     assert gates.rate(40, 0.98, trials=10) > 0.9

@@ -39,6 +39,7 @@ def upload_coco(
     return upload_all(data_bucket, key, json.dumps(coco(names)).encode())
 
 
+@pytest.mark.long
 def test_coco_labels_the_images_beside_it(data_bucket: DataBucket) -> None:
     hashes = images(data_bucket, 4)
     outcome, registered = upload_coco(data_bucket, [f"{i}.jpg" for i in range(4)])

@@ -287,6 +287,7 @@ def _after(world: World, step: Any, *, wait: bool) -> Any:
     return upload
 
 
+@pytest.mark.long
 @given(_DROPS, st.integers(0, 2**32))
 @settings(max_examples=12)
 def test_any_drops_under_one_name_in_any_order(clients: Any, drops: Any, seed: int) -> None:

@@ -378,6 +378,7 @@ def test_report_starts_the_next_run_if_one_is_due(world: World) -> None:
     assert name.startswith("images-")
 
 
+@pytest.mark.long
 def test_what_corrects_a_stopped_run_starts_the_next(world: World) -> None:
     world.images("cat", 30)
     world.image("one", "dog")

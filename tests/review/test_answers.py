@@ -166,6 +166,7 @@ BOXES = st.lists(
 )
 
 
+@pytest.mark.long
 @given(
     st.fixed_dictionaries(
         {},

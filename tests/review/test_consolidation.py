@@ -161,6 +161,7 @@ BOXES = st.lists(
 )
 
 
+@pytest.mark.long
 @given(st.lists(BOXES, min_size=2, max_size=4), st.booleans(), st.floats(0.1, 0.9), st.randoms())
 def test_the_order_of_answers_decides_nothing(
     drawn: Sequence[Sequence[Box]], final: bool, iou: float, random: Any

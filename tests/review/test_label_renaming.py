@@ -92,6 +92,7 @@ def test_an_excluded_image_is_renamed_and_stays_excluded(reviews: Reviews) -> No
     assert (known.status, known.label_names) == ("excluded", ("tom",))
 
 
+@pytest.mark.long
 def test_a_renaming_goes_on_where_it_stopped(reviews: Reviews, monkeypatch: pytest.MonkeyPatch) -> None:
     labels.put(reviews.table, "cat", {})
     images = [boxed(reviews, f"image {number}", CAT) for number in range(7)]

@@ -103,6 +103,7 @@ def test_an_image_that_somebody_else_writes_just_then_is_read_again(
     assert reviews.counted(f"reviewer#{ANN.sub}")["answered"] == 1
 
 
+@pytest.mark.long
 def test_an_image_that_is_written_all_the_time_is_an_error_and_no_loss(
     reviews: Reviews, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -240,6 +240,7 @@ def uri(workers: Workers) -> str:
 # Ground Truth
 
 
+@pytest.mark.long
 def test_a_job_is_asked_followed_and_read(workers: Workers) -> None:
     batch, tasks = workers.batch("a", "b", timeout=3 * 24 * 3600)
     routes = workers.routes()

@@ -313,6 +313,7 @@ def take(handle: Any, *bodies: dict[str, Any]) -> None:
     assert handle(messages(*bodies), context())["batchItemFailures"] == []
 
 
+@pytest.mark.long
 def test_samples_tell_how_right_the_champion_is_in_production(reviews: Reviews) -> None:
     """Under one key come three images: of four detections three are right, and one object is missed."""
     reviews.world.tune(review_sample_rate=1, review_confidence_threshold=0)

@@ -122,6 +122,7 @@ def test_whoever_is_slower_changes_what_the_quicker_left(reviews: Reviews) -> No
     assert (after.why, after.token, calls) == ("quicker", "slower", [1, 2])
 
 
+@pytest.mark.long
 def test_a_task_that_is_written_all_the_time_is_an_error_and_no_loss(reviews: Reviews) -> None:
     task = reviews.task()
 
@@ -174,6 +175,7 @@ def test_a_batch_has_the_same_name_whoever_puts_it(reviews: Reviews) -> None:
     assert reviews.table.batch("batch-of-nobody") == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("one_call_at_a_time")
 def test_of_many_openers_at_once_one_opens(reviews: Reviews) -> None:
     image = reviews.image("a")

@@ -70,6 +70,7 @@ def answer(workers: Workers, portal: Portal, task: Task, who: Reviewer, **body: 
     return portal.answer(workers.reviews.table, task.id, who, submission(body or labelled()), LABELS)
 
 
+@pytest.mark.long
 def test_an_answer_about_a_human_loop_s_task_comes_back_by_its_output(
     workers: Workers, portal: Portal
 ) -> None:

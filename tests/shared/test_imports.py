@@ -21,6 +21,7 @@ BATCH = {"asyncio", "aws_lambda_powertools.utilities.batch"}
 REVIEW = {"lambdas.domain.review.desk.task", "lambdas.domain.review.desk.tasks"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("module", "unneeded"),
     [

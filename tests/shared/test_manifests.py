@@ -329,6 +329,7 @@ def test_whatever_is_in_the_fields_the_line_is_read_or_refused(
         assert all(0 < len(label) <= 255 for label in annotation.labels)
 
 
+@pytest.mark.long
 @given(st.lists(labels, min_size=1, max_size=50, unique=True))
 def test_a_classification_entry_reads_as_it_was_written(names: list[str]) -> None:
     entry = manifests.classification_entry("bucket", "images/a.jpg", names, CHANGED_AT)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ IMAGE = st.tuples(
 BATCHES = st.lists(st.tuples(st.lists(IMAGE, max_size=6), st.sampled_from([0.0, 0.5, 1.0])), max_size=4)
 
 
+@pytest.mark.long
 @settings(max_examples=40)
 @given(BATCHES, st.integers(1, 6))
 def test_an_image_keeps_its_dataset_and_takes_that_of_its_near_duplicates(

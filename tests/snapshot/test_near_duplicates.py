@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def slowly(hashes: list[int]) -> list[int]:
     return firsts
 
 
+@pytest.mark.long
 @FEW
 @given(
     st.lists(HASHES, max_size=6),
@@ -65,6 +67,7 @@ def test_near_duplicates_of_near_duplicates_are_of_the_group() -> None:
     assert groups([first, first ^ 0xF, first ^ 0xFF, 0x123456789ABCDEF0, first ^ 0xF]) == [0, 0, 0, 3, 0]
 
 
+@pytest.mark.long
 def test_a_long_chain_is_several_groups() -> None:
     """Each is like the next one, and the first is not like the last."""
     chain = [0x0F0F0F0F0F0F0F0F ^ (number ^ number >> 1) << 20 for number in range(1000)]

@@ -69,6 +69,7 @@ def test_a_snapshot_holds_every_labelled_image_once(world: World) -> None:
     )
 
 
+@pytest.mark.long
 def test_the_same_content_has_the_same_id(world: World) -> None:
     world.images("cat", 6)
     first = make(world)
@@ -78,6 +79,7 @@ def test_the_same_content_has_the_same_id(world: World) -> None:
     assert second.cutoff > first.cutoff
 
 
+@pytest.mark.long
 def test_other_content_has_another_id_and_leaves_the_old_one(world: World) -> None:
     names = world.images("cat", 6)
     first = make(world)
@@ -109,6 +111,7 @@ def test_an_assignment_is_for_ever(world: World) -> None:
     assert len(after) == 50
 
 
+@pytest.mark.long
 def test_an_image_under_dispute_leaves_and_comes_back_to_its_dataset(world: World) -> None:
     (name, *_) = world.images("cat", 10)
     first = make(world)
@@ -232,6 +235,7 @@ def test_a_dataset_that_was_asked_for_is_given(world: World) -> None:
     assert world.splits()[test[3]] == "TEST", "it was assigned before"
 
 
+@pytest.mark.long
 def test_a_group_goes_where_one_of_it_was_asked_to(world: World) -> None:
     world.images("cat", 10)
     names = [world.image(f"alike {number}", "cat", looks=LOOKS ^ 1 << number) for number in range(5)]
@@ -240,6 +244,7 @@ def test_a_group_goes_where_one_of_it_was_asked_to(world: World) -> None:
     assert {world.splits()[name] for name in names} == {"TEST"}
 
 
+@pytest.mark.long
 def test_a_group_that_is_asked_for_in_both_datasets_crosses(world: World) -> None:
     world.images("cat", 10)
     train = world.image("one", "cat", looks=LOOKS, wanted="TRAIN")
@@ -285,6 +290,7 @@ def test_the_order_of_registration_decides_nothing(world: World) -> None:
     assert world.splits() == first
 
 
+@pytest.mark.long
 def test_a_crash_between_two_writes_changes_nobody_s_dataset(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,6 +438,7 @@ def why_trained(world: World, snapshot: Snapshot) -> str:
     return snapshots.why_trained(world.s3, BUCKET, world.loop_state, snapshot)
 
 
+@pytest.mark.long
 def test_new_backgrounds_alone_are_not_worth_a_training(world: World) -> None:
     for number in range(4):
         world.image(f"boxed {number}", boxes=(box("cat"),))

@@ -87,6 +87,7 @@ STEPS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", STEPS)
 def test_a_function_that_was_frozen_does_no_harm(name: str, world: World, freeze: Any) -> None:
     """All the moments of one function, each in a deployment as it was before."""

@@ -159,6 +159,7 @@ def test_a_batch_whose_execution_goes_on_is_left_to_it(workers: Workers) -> None
     assert workers.reviews.read(tasks[0]).state == "open"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED", "SUCCEEDED"])
 def test_a_batch_whose_execution_broke_is_read_once_its_job_has_ended(status: str, workers: Workers) -> None:
     batch, tasks = workers.batch("a", "b")

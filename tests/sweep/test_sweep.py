@@ -213,6 +213,7 @@ def test_a_part_that_fails_keeps_no_other_from_its_work(
     assert all(done().values())
 
 
+@pytest.mark.long
 def test_the_handler_starts_the_run_that_nobody_requested(world: World) -> None:
     world.tune(min_new_images=2)
     world.images("cat", 2)
@@ -261,6 +262,7 @@ def test_an_object_that_waits_for_too_long_gets_a_new_event(
         json.dumps(messages[0])
 
 
+@pytest.mark.long
 def test_an_event_is_sent_again_ever_more_seldom(versioned: World, monkeypatch: pytest.MonkeyPatch) -> None:
     versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
     sent = []
