@@ -179,3 +179,12 @@ def test_annotations_without_an_extension_are_told(tmp_path: Path) -> None:
     assert detected.format == "unlabelled"
     [problem] = collect(dataset.read(tmp_path, detected)).problems
     assert "Pascal VOC" in problem.detail and "extension" in problem.detail
+
+
+@pytest.mark.parametrize("name", ["annotations_trainval2017.zip", "labels.tar.gz", "instances.json.gz"])
+def test_annotations_that_are_still_packed_are_told(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "day/a.jpg", "night/b.jpg", name, "models.zip")
+    detected = detect_format(tmp_path)
+    assert detected.format == "unlabelled"
+    [problem] = collect(dataset.read(tmp_path, detected)).problems
+    assert problem.file == name and problem.detail.endswith("unpack it")

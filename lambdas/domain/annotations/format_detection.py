@@ -168,7 +168,7 @@ def _group(name: str) -> str:
 
 
 def _seen(path: Path) -> str:
-    if path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
+    if path.suffix.lower() in recognition.ARCHIVES:
         return "it is an archive: unpack it"
     if tool := recognition.looks_like(path):
         return f"it looks like {tool}; {_READ} are read"
@@ -181,7 +181,11 @@ def _seen(path: Path) -> str:
 _EXPORT = "export it as COCO, VOC or YOLO"
 _TABLE = "say what its columns are, --columns image=...,label=..."
 _TABLES = (".csv", ".tsv")
-_ADVICE = {**dict.fromkeys(_TABLES, _TABLE), "": "give the file the extension of its format, such as .xml"}
+_ADVICE = {
+    **dict.fromkeys(_TABLES, _TABLE),
+    **dict.fromkeys(recognition.ARCHIVES, "unpack it"),
+    "": "give the file the extension of its format, such as .xml",
+}
 """What to do with files that look like annotations and are not read, by their suffix."""
 _READ = (
     "COCO, Pascal VOC, YOLO, CVAT for images, labelme, Create ML, KITTI, tables (.csv, .tsv) and manifests"

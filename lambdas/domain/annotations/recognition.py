@@ -96,9 +96,13 @@ SUFFIXES = {
     ".ods": "a spreadsheet",
 }
 """Formats by the suffixes of their files, which nobody else has."""
+ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"))
+_OF_ANNOTATIONS = re.compile(
+    r"annot|label|instances|bbox|boxes|ground_?truth|\.(json|csv|xml)\b", re.IGNORECASE
+)
 _TEXTS = frozenset((".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml", ".lst"))
 _JSONS = frozenset((".json", ".jsonl", ".ndjson"))
-_NOT_SIDECARS = frozenset((".xmp", ".thm", ".aae", ".md", ".html", ".py", ".ipynb", ".mp4", ".mov", ".zip"))
+_NOT_SIDECARS = frozenset((".xmp", ".thm", ".aae", ".md", ".html", ".py", ".ipynb", ".mp4", ".mov"))
 """What cameras, editors and people put beside pictures."""
 _DOCUMENTS = re.compile(
     r"(read|license|licence|copying|notice|change|credit|author|requirement|citation)", re.IGNORECASE
@@ -144,7 +148,8 @@ def looks_like(path: Path) -> str:
     if suffix in SUFFIXES:
         return SUFFIXES[suffix]
     if suffix not in _TEXTS and suffix:
-        return ""
+        packed = suffix in ARCHIVES and _OF_ANNOTATIONS.search(path.name)
+        return "an archive of annotations" if packed else ""
     data = _beginning(path)
     if suffix in _JSONS:
         return _json(path, data)
