@@ -285,12 +285,12 @@ def _check(fitted: ImageAnnotation) -> None:
 
 
 def _contradictions(plan: Plan) -> Iterator[Problem]:
-    """Problems of images with one content and different labels: registration takes them for one image."""
+    """Problems of images with one content and different labels or splits: registration takes them for one."""
     by_size: dict[int, list[Item]] = defaultdict(list)
     for item in plan.labelled:
         by_size[item.file.size].append(item)
     for items in by_size.values():
-        if len({_labels_and_boxes(item) for item in items}) > 1:
+        if len({(_labels_and_boxes(item), _dataset_type(item)) for item in items}) > 1:
             yield from _contradictions_of(plan.source, items)
 
 
@@ -303,14 +303,25 @@ def _contradictions_of(source: Source, items: Iterable[Item]) -> Iterator[Proble
             # It becomes a problem when it is sent.
             continue
         other = before.setdefault(content, item)
-        if item.annotation and _labels_and_boxes(other) != _labels_and_boxes(item):
+        reason = _contradiction(other, item)
+        if item.annotation and reason:
             detail = (
-                f"{item.image} is the same image as {other.image}, with other labels: the last one sent"
+                f"{item.image} is the same image as {other.image}, {reason[1]}: the last one sent"
                 " counts; remove one of them"
             )
-            yield Problem(
-                item.annotation.file, item.annotation.line, "labels_contradict", detail, image=item.image
-            )
+            yield Problem(item.annotation.file, item.annotation.line, reason[0], detail, image=item.image)
+
+
+def _contradiction(one: Item, other: Item) -> tuple[str, str] | None:
+    """The reason of a problem of two images with one content, and its words; None if they agree."""
+    if _labels_and_boxes(one) != _labels_and_boxes(other):
+        return "labels_contradict", "with other labels"
+    splits = {_dataset_type(one), _dataset_type(other)}
+    return ("splits_contradict", "one to train and one to test with") if splits == {"TRAIN", "TEST"} else None
+
+
+def _dataset_type(item: Item) -> str:
+    return item.annotation.dataset_type if item.annotation else ""
 
 
 def _labels_and_boxes(item: Item) -> object:

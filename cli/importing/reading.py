@@ -176,7 +176,9 @@ def _named(path: Path, format: str) -> tuple[Path, ...]:
     if not named:
         suffixes = ", ".join(sorted(_SUFFIXES[format]))
         raise CommandError(
-            f"{path} has no annotation file of format {format}: none is called {suffixes}", exit_code=2
+            f"{path} has no annotation file of format {format}: none is called {suffixes}; of a file of"
+            " another name give its own path",
+            exit_code=2,
         )
     return named
 

@@ -853,3 +853,14 @@ def test_boxes_drawn_on_a_larger_copy_are_refused_even_where_they_fit(cli: Cli, 
     path.write_text(json.dumps(document))
     result = cli.json("import", str(tmp_path / "set"), "--dry-run")
     assert (result["images"]["labelled"], result["problems"]) == (0, {"image_size_differs": 1})
+
+
+@pytest.mark.parametrize(("split", "reasons"), [("keep", {"splits_contradict": 1}), ("ignore", {})])
+def test_a_picture_to_train_and_to_test_with_is_told(
+    cli: Cli, tmp_path: Path, split: str, reasons: dict[str, int]
+) -> None:
+    write_images(tmp_path, ["train/cat/a.jpg", "train/dog/b.jpg", "test/dog/c.jpg"])
+    (tmp_path / "test" / "cat").mkdir()
+    (tmp_path / "test" / "cat" / "z.jpg").write_bytes((tmp_path / "train/cat/a.jpg").read_bytes())
+    document = cli.json("import", str(tmp_path), "--dry-run", "--split", split)
+    assert (document["images"]["labelled"], document["problems"]) == (4, reasons)
