@@ -9,9 +9,11 @@ from local.ministack_patches import (
     cdn_origins,
     cloudfront_function_timeout,
     dynamodb_leading_keys,
+    event_versions,
     iam_wildcards,
     index_queries,
     lambda_code,
+    listed_keys,
     missing_routes,
     refreshed_token_auth_time,
     refreshed_token_groups,
@@ -37,3 +39,5 @@ def apply_patches() -> None:
     lambda_code.apply_patch()
     root_signatures.apply_patch()
     self_sign_up.apply_patch()
+    listed_keys.apply_patch()
+    event_versions.apply_patch()
