@@ -484,3 +484,34 @@ def test_labels_lie_in_a_folder_called_like_that_of_the_images(tmp_path: Path) -
     write(tmp_path / "train_labels/a.txt", GOOD)
     write(tmp_path / "classes.txt", "bolt\n")
     assert [box[0] for box in read(tmp_path).boxes["train_images/a.jpg"]] == ["bolt"]
+
+
+@pytest.mark.parametrize("name", ["_darknet.labels", "labels.txt", "predefined_classes.txt", "names.txt"])
+def test_lists_of_names_as_tools_call_them(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "train/a.jpg", "valid/b.jpg")
+    for file in ("train/a.txt", "valid/b.txt"):
+        write(tmp_path / file, GOOD)
+    write(tmp_path / "train" / name, "bolt\nnut\n")
+    write(tmp_path / "valid" / name, "bolt\nnut\n")
+    result = read(tmp_path)
+    assert [box[0] for box in result.boxes["valid/b.jpg"]] == ["bolt"]
+    assert result.problems == []
+    write(tmp_path / "valid" / name, "nut\nbolt\n")
+    assert read(tmp_path).reasons == {"other_names": 1}
+
+
+def test_a_list_of_images_names_no_classes(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    write(tmp_path / "a.txt", GOOD)
+    write(tmp_path / "labels.txt", "a.jpg 0\n")
+    assert read(tmp_path).reasons == {"no_names": 1, "unknown_class": 1}
+
+
+def test_names_that_were_written_come_before_those_that_a_tool_began_with(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.jpg")
+    write(tmp_path / "labels" / "a.txt", GOOD)
+    write(tmp_path / "labels" / "classes.txt", "bolt\n")
+    write(tmp_path / "predefined_classes.txt", "dog\n")
+    result = read(tmp_path)
+    assert [box[0] for box in result.boxes["images/a.jpg"]] == ["bolt"]
+    assert result.reasons == {"other_names": 1}

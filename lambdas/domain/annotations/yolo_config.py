@@ -21,7 +21,12 @@ from lambdas.domain.annotations.types import Event, Note, Problem
 from lambdas.domain.shared.annotation import RequestedDatasetType
 
 CONFIGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-NAMES = ("classes.txt", "obj.names", "classes.names")
+NAMES = (
+    *("classes.txt", "obj.names", "classes.names", "_darknet.labels", "labels.txt", "predefined_classes.txt"),
+    *("class_names.txt", "names.txt"),
+)
+"""Lists of names: of LabelImg, Darknet, Roboflow and makesense.ai, and what people call them."""
+_LESSER_NAMES = NAMES[3:]
 MAX_BYTES = 4 * 1024 * 1024
 _MAX_DATA_BYTES = 64 * 1024
 _DATA_KEYS = frozenset(("train", "valid", "names", "test"))
@@ -92,7 +97,7 @@ def _check_other_names(folder: Folder, configs: list[str], config: Config) -> It
         other = Config()
         if file.lower().endswith((".yaml", ".yml")) and names_classes(folder.path(file)):
             list(_names(file, _yaml(folder.path(file)).get("names"), other))
-        elif posixpath.basename(file).lower() in NAMES:
+        elif _is_list_of_names(folder, file):
             list(_read_lines(folder, file, other))
         differing = [
             number
@@ -378,15 +383,30 @@ def _read_names(folder: Folder, name: str, config: Config) -> Iterator[Event]:
     Args:
         name: of the list; found if empty.
     """
-    usual = [name for name in folder.others if posixpath.basename(name).lower() in NAMES]
+    usual = [name for name in folder.others if _is_list_of_names(folder, name)]
     lists = [name] if name else usual or [name for name in folder.others if name.lower().endswith(".names")]
     if not lists:
         detail = f"nothing names the classes: add {CONFIGS[0]} with names, or {NAMES[0]} with a name a line"
         yield Problem("", 0, "no_names", detail)
         return
-    file = min(lists, key=lambda name: (name.count("/"), name))
+    file = min(lists, key=lambda name: (_precedence(name), name.count("/"), name))
     yield Note(file, "classes are called as this file says, a line each, from class 0")
     yield from _read_lines(folder, file, config)
+    yield from _check_other_names(folder, [file], config)
+
+
+def _precedence(name: str) -> int:
+    """Of a list of names: what LabelImg wrote comes before what it began with."""
+    return int(posixpath.basename(name).lower() in _LESSER_NAMES)
+
+
+def _is_list_of_names(folder: Folder, name: str) -> bool:
+    """Whether a file is called like a list of classes, and does not name images instead."""
+    if posixpath.basename(name).lower() not in NAMES:
+        return False
+    with folder.path(name).open("rb") as file:
+        first = file.read(4096).decode("utf-8-sig", errors="replace").split("\n")[0]
+    return not any(image_references.is_image(word) for word in first.replace(",", " ").split())
 
 
 def _read_lines(folder: Folder, file: str, config: Config) -> Iterator[Problem]:
