@@ -388,3 +388,13 @@ def test_labels_have_the_same_id_in_every_file_that_is_written(tmp_path: Path) -
     train, test = (json.loads((tmp_path / name).read_text()) for name in ("train.json", "test.json"))
     assert train["categories"] == test["categories"] == [{"id": 1, "name": "bolt"}, {"id": 2, "name": "nut"}]
     assert [annotation["category_id"] for annotation in test["annotations"]] == [2]
+
+
+@pytest.mark.parametrize(("degrees", "box"), [(0.0, (10, 20, 30, 40)), (90.0, (5, 25, 40, 30))])
+def test_a_rotated_box_is_taken_by_the_upright_one_around_it(
+    tmp_path: Path, degrees: float, box: tuple[float, ...]
+) -> None:
+    result = read(tmp_path, coco(["a.jpg"], [{"attributes": {"occluded": False, "rotation": degrees}}]))
+    [(_, *sides)] = result.boxes["a.jpg"]
+    assert sides == pytest.approx(box)
+    assert result.noted("rotated boxes") == bool(degrees)

@@ -30,6 +30,9 @@ AS_TEXT = "boxes whose numbers are written as text were read as numbers"
 BACKGROUND = "images without annotations were taken as images that nothing is on"
 CROWD = "annotations of crowds (iscrowd) were left out"
 INSTANCES = "annotations with iscrowd were taken as single objects, as tools write masks"
+Sides = tuple[float, float, float, float]
+"""Left, top, width and height."""
+ROTATED = "rotated boxes were taken by the upright boxes around them"
 FROM_SHAPE = "boxes were drawn around polygons and masks that have no bbox"
 SAME_ID = "annotations that share their id with another were taken, because they differ in what they say"
 NOT_BACKGROUND = "images without annotations are not known to have nothing on them: some were not read"
@@ -187,11 +190,28 @@ class _Reader:
             self._notes.add(self._file, FROM_SHAPE)
             sides = masks.bounds(shape)
         else:
-            sides = _four(bbox)
+            sides = self._upright(_four(bbox), element.get("attributes"))
         if str in map(type, bbox or ()):
             self._notes.add(self._file, AS_TEXT)
         id = _id(element["id"], "an annotation") if "id" in element else ""
         return Mark(category, sides, id=id, crowd=self._may_be_crowd(element))
+
+    def _upright(self, sides: Sides, attributes: object) -> Sides:
+        """The upright box around one that CVAT says is turned about its middle.
+
+        Its bbox is that of the box before it was turned, https://github.com/cvat-ai/cvat/issues/4745 .
+        """
+        turned = attributes.get("rotation") if isinstance(attributes, dict) else None
+        degrees = box_parsing.number(turned, "rotation") % 360 if turned else 0
+        if not degrees:
+            return sides
+        self._notes.add(self._file, ROTATED)
+        left, top, width, height = sides
+        sine, cosine = abs(math.sin(math.radians(degrees))), abs(math.cos(math.radians(degrees)))
+        across, down = width * cosine + height * sine, width * sine + height * cosine
+        begin_x, begin_y = left + (width - across) / 2, top + (height - down) / 2
+        inside_x, inside_y = max(begin_x, 0), max(begin_y, 0)
+        return inside_x, inside_y, begin_x + across - inside_x, begin_y + down - inside_y
 
     def _may_be_crowd(self, element: Mapping[str, Any]) -> bool:
         if element.get("iscrowd") not in (1, True, "1"):
@@ -277,7 +297,7 @@ def _of_crowds(crowds: int, boxes: int) -> str:
     )
 
 
-def _four(bbox: Any) -> tuple[float, float, float, float]:
+def _four(bbox: Any) -> Sides:
     if bbox is None or bbox == []:
         raise AnnotationError("missing_box", "bbox is missing: add [left, top, width, height]")
     if not isinstance(bbox, list) or len(bbox) != 4:
