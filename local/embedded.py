@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".embedded"
 STATE_VERSION = "3"
 """Raised whenever a later LabelLoop cannot go on with what an earlier one has kept."""
+_CLOSING_SECONDS = 10.0
 HOST = "127.0.0.1"
 FIRST_PORT = 4566
 REGION = "us-east-1"
@@ -99,7 +100,8 @@ def start(
         )
     state = home / "state"
     notes: list[str] = []
-    if ended := _end_group(_noted(home)):
+    before = _noted(home)
+    if ended := _end_group(before):
         notes.append(f"Processes that a killed stack had left, and that are ended now: {ended}")
     killed = was_killed(state / DATABASE)
     if keep:
@@ -113,7 +115,7 @@ def start(
         folder.mkdir(parents=True, exist_ok=True)
     (state / "version").write_text(STATE_VERSION)
     with _one_at_a_time():
-        port = _usable(port)
+        port = _usable(port, patience=_CLOSING_SECONDS if before else 0)
         (state / "port").write_text(str(port))
         process = _launch(home, port, variables or {})
         stack = Running(process.pid, port, home, _start_time(process.pid))
@@ -336,14 +338,25 @@ def _one_at_a_time() -> Iterator[None]:
         yield
 
 
-def _usable(port: int | None) -> int:
+def _usable(port: int | None, patience: float) -> int:
+    """The port, or the first that is free.
+
+    Args:
+        patience: seconds to wait for it, as a killed server's threads may still be on their way out.
+
+    Raises:
+        EmbeddedStackError: another program has it.
+    """
     if port is None:
         return next(candidate for candidate in range(FIRST_PORT, FIRST_PORT + 200) if _free(candidate))
-    if not _free(port):
-        raise EmbeddedStackError(
-            f"port {port} is in use by another program; choose another with `make up PORT=...`"
-            " or leave PORT out to have a free one chosen"
-        )
+    deadline = time.monotonic() + patience
+    while not _free(port):
+        if time.monotonic() > deadline:
+            raise EmbeddedStackError(
+                f"port {port} is in use by another program; choose another with `make up PORT=...`"
+                " or leave PORT out to have a free one chosen"
+            )
+        time.sleep(0.05)
     return port
 
 

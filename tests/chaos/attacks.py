@@ -369,6 +369,10 @@ def strike(target: Target, attacks: list[Attack], seconds: float) -> list[Tally]
                 struck = True
                 traceback.print_exc()
                 tally.report("outlived", attack.name, repr(error))
+                if not embedded.answers(target.loop.stack):
+                    tally.tried += 1
+                    print("The stack does not answer any more: no further attacks", flush=True)  # noqa: T201
+                    break
                 target.clear_faults()
         tally.tried += struck
         reached = "" if struck else " (not reached)"

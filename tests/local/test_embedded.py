@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import boto3
@@ -157,6 +158,17 @@ def test_a_port_in_use_is_a_clear_message(home: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(EmbeddedStackError, match=f"port {port} is in use by another program"):
             embedded.start(home, port=port)
+
+
+def test_a_port_that_a_killed_server_is_about_to_leave_is_waited_for() -> None:
+    other = socket.socket()
+    other.bind((embedded.HOST, 0))
+    other.listen()
+    port = other.getsockname()[1]
+    closing = Timer(0.2, other.close)
+    closing.start()
+    assert embedded._usable(port, patience=30) == port
+    closing.join()
 
 
 def test_a_second_start_says_that_it_is_up(home: Path) -> None:
