@@ -39,7 +39,7 @@ _OF_RECORDS = {
 }
 """How operations end that change nothing but records."""
 _SLOW_WRITTEN, _UPLOADS = "slow written", "uploads"
-_TRIES = 5
+_TRIES = 100
 
 
 class Keeper:
