@@ -51,6 +51,15 @@ def test_coco_labels_the_images_beside_it(data_bucket: DataBucket) -> None:
     assert (data_bucket.keys("incoming/"), data_bucket.keys("rejected/")) == ([], [])
 
 
+def test_a_content_address_names_its_image_from_wherever(data_bucket: DataBucket) -> None:
+    hashes = images(data_bucket, 2)
+    _, registered = upload_coco(data_bucket, [f"images/{sha256}.jpg" for sha256 in hashes])
+    assert sum(part.labels_changed for part in registered) == 2
+    assert [data_bucket.image(sha256).boxes for sha256 in hashes] == [
+        (Box("bolt", 10, 12, 20, 22 + i),) for i in range(2)
+    ]
+
+
 @pytest.mark.parametrize(
     "named", ["0.jpg", "images/0.jpg", "./0.jpg", "/home/bob/pictures/0.jpg", r"C:\pictures\0.jpg"]
 )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote
 
 from lambdas.domain.annotations import entries
+from lambdas.domain.catalogue.images import IMAGE_KEY
 from lambdas.domain.register.arrivals import INCOMING, PARTS, Arrival
 from lambdas.domain.register.rejections import BrokenLines
 from lambdas.domain.shared import clock, manifests
@@ -276,9 +277,14 @@ def _line(entry: _Entry, names: _BareNames, arrival: Arrival) -> bytes:
 
 
 def _keys(entry: _Entry, names: _BareNames, arrival: Arrival) -> tuple[str, str]:
-    """Where the image is: its name as seen from the file's folder, and if that fails its bare name there."""
+    """Where the image is: its name as seen from the file's folder, and if that fails its bare name there.
+
+    A content address is of the bucket, from wherever it is named.
+    """
     if _S3_NAME.fullmatch(entry.image):
         return entry.image, ""
+    if IMAGE_KEY.fullmatch(entry.image):
+        return f"s3://{arrival.bucket}/{entry.image}", ""
     folder = posixpath.dirname(arrival.key)
     beside = f"s3://{arrival.bucket}/{folder}/{_bare(entry.image)}"
     key = posixpath.normpath(posixpath.join(folder, entry.image.replace("\\", "/")))
