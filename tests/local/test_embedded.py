@@ -87,7 +87,11 @@ def test_iam_is_enforced(home: Path) -> None:
             "InvalidAccessKeyId",
             "UnrecognizedClient",
         ),
-        "account": ({"aws_access_key_id": "123456789012"}, "InvalidAccessKeyId", "UnrecognizedClient"),
+        "account": (
+            {"aws_access_key_id": "123456789012", "aws_secret_access_key": "guessed"},
+            own,
+            forged,
+        ),
         "test": ({"aws_access_key_id": "test"}, "InvalidAccessKeyId", "UnrecognizedClient"),
         "root": ({"aws_secret_access_key": "guessed"}, own, forged),
         "user": ({"aws_access_key_id": user, "aws_secret_access_key": "guessed"}, own, forged),
