@@ -23,7 +23,7 @@ help:  ## What there is
 demo: setup  ## Show the whole loop on generated images (REVIEW=me: you answer at the review desk)
 	@$(BIN)/python -m demo --review $(REVIEW)
 
-check: setup-dev  ## Format, lint, imports, types and unit tests: some three minutes
+check: setup-dev  ## Format, lint, imports, types and unit tests: some two minutes
 	@$(BIN)/python -m tests --quick
 
 test: setup-dev browser  ## Everything that guards the project
