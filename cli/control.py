@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from boto3.dynamodb.conditions import Key
@@ -16,9 +14,10 @@ from cli.output import CommandError
 from cli.user import user
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.console import control
 from lambdas.domain.retrain import runs, waiting
 from lambdas.domain.shared import records
+from lambdas.domain.shared.errors import ApiError
 
 EXIT_CODES = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
 
@@ -33,7 +32,11 @@ def train(deployment: Deployment, *, force: bool) -> tuple[FollowedRun, bool]:
         return run, False
     _check_enough(deployment)
     given = {"trigger": "manual", "started_by": user(), **({"force": True} if force else {})}
-    arn = _start(deployment, deployment.retrain_machine_arn, "manual", given)
+    arn = deployment.stepfunctions.start_execution(
+        stateMachineArn=deployment.retrain_machine_arn,
+        name=runs.execution_name("manual"),
+        input=json.dumps(given),
+    )["executionArn"]
     return FollowedRun(deployment, arn), True
 
 
@@ -71,41 +74,31 @@ def rollback(deployment: Deployment, name: str) -> tuple[str, FollowedPromotion]
     """The version's full name and the promotion that goes back to it.
 
     Raises:
-        DeploymentError: there is no such version, or it serves already. A champion that was stopped can be
-            gone back to: that starts it.
+        DeploymentError: there is no such version, it serves already, or cannot be started. A champion that
+            was stopped can be gone back to: that starts it.
     """
     version = history.version(deployment, name).id
-    champion = deployment.loop_state.champion()
-    if champion and champion.version_name == version and _runs(deployment, version):
-        raise DeploymentError(f"{version} is the champion already; `labelloop versions` shows the others")
-    given = {"version": version, "rollback": True, "started_by": user()}
-    arn = _start(deployment, deployment.promote_machine_arn, "rollback", given)
+    try:
+        arn = control.begin_rollback(
+            deployment.rekognition,
+            deployment.stepfunctions,
+            deployment.loop_state,
+            machine_arn=deployment.promote_machine_arn,
+            project_arn=deployment.project_arn,
+            version=version,
+            by=user(),
+        )
+    except ApiError as error:
+        raise DeploymentError(f"{error}; `labelloop versions` shows the others") from error
     return version, FollowedPromotion(deployment, arn)
-
-
-def _runs(deployment: Deployment, version: str) -> bool:
-    described = custom_labels.describe_version(deployment.rekognition, deployment.project_arn, version)
-    return described is not None and described.status == "RUNNING"
 
 
 def verdict(promotion: FollowedPromotion) -> dict[str, Any]:
     """How a promotion that has ended came out: outcome and reason."""
-    execution = promotion.execution.description
-    if output := execution.get("output"):
-        ended: dict[str, Any] = json.loads(output)
-        return ended
-    reason = runs.readable(str(execution.get("cause", ""))) or f"its execution is {execution.get('status')}"
-    return {"outcome": "failed", "reason": reason}
+    outcome, reason = control.end_of(promotion.execution.description)
+    return {"outcome": outcome, "reason": reason}
 
 
 def exit_code(outcome: str) -> int:
     """0 promoted, 3 rejected or skipped, 1 anything else."""
     return EXIT_CODES.get(outcome, 1)
-
-
-def _start(deployment: Deployment, machine_arn: str, kind: str, given: Mapping[str, Any]) -> str:
-    # Milliseconds: two people may well ask in the same second.
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3] + "Z"
-    return deployment.stepfunctions.start_execution(
-        stateMachineArn=machine_arn, name=f"{kind}-{stamp}", input=json.dumps(given)
-    )["executionArn"]

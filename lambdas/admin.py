@@ -18,6 +18,7 @@ from lambdas import http
 from lambdas.contract import responses
 from lambdas.contract.requests import AssignmentRequest, LabelChange, RenameRequest, RollbackRequest
 from lambdas.domain.console import control
+from lambdas.domain.retrain import runs
 from lambdas.domain.review.desk import desk, label_renaming, labels
 from lambdas.domain.review.desk.labels import InvalidLabelError, LabelDefinition
 from lambdas.domain.review.desk.task import STATES, State, Task
@@ -128,7 +129,7 @@ def cancel_run(caller: Caller, run: str) -> None:
 def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRollback:
     """Begin to make an older model version the champion; the champion serves until then."""
     s = services()
-    id = control.begin_rollback(
+    execution = control.begin_rollback(
         s.rekognition,
         s.stepfunctions,
         s.loop_state,
@@ -137,7 +138,7 @@ def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRo
         version=body.version,
         by=caller.name,
     )
-    return responses.StartedRollback(id=id)
+    return responses.StartedRollback(id=runs.run_id(execution))
 
 
 @app.put("/api/admin/labels")

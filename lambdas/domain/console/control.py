@@ -7,7 +7,7 @@ in the cause of an execution that was stopped. Step Functions keeps both for 90 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ def begin_rollback(
     version: str,
     by: str,
 ) -> str:
-    """Begin to make an older version the champion: the id of the rollback. It waits for its turn.
+    """Begin to make an older version the champion: the ARN of its execution. It waits for its turn.
 
     Raises:
         ApiError: there is no such version, it serves already, or was not trained to its end.
@@ -77,11 +77,10 @@ def begin_rollback(
         raise ControlError(f"{version} is the champion already")
     if described.status not in _STARTABLE:
         raise ControlError(f"{version} cannot be started: it is {described.status}")
-    # Milliseconds: two people may well ask in the same second.
-    name = f"{ROLLBACK}-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}Z"
     given = {"version": version, "rollback": True, "started_by": by}
-    stepfunctions.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(given))
-    return name
+    return stepfunctions.start_execution(
+        stateMachineArn=machine_arn, name=runs.execution_name(ROLLBACK), input=json.dumps(given)
+    )["executionArn"]
 
 
 def listed_runs(
@@ -137,9 +136,12 @@ def _input_of(stepfunctions: SFNClient, arn: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=1000)
 def _end_of(stepfunctions: SFNClient, arn: str) -> tuple[Outcome, str]:
-    """Outcome and reason of a promotion that has ended, by its output or by why it was stopped."""
-    described = stepfunctions.describe_execution(executionArn=arn)
-    if output := described.get("output"):
+    return end_of(stepfunctions.describe_execution(executionArn=arn))
+
+
+def end_of(execution: Mapping[str, Any]) -> tuple[Outcome, str]:
+    """Outcome and reason of a promotion from the description of its execution, which has ended."""
+    if output := execution.get("output"):
         ended = json.loads(output)
         return ended.get("outcome", "failed"), runs.readable(str(ended.get("reason", "")))
-    return "failed", runs.readable(described.get("cause", "")) or f"its execution is {described['status']}"
+    return "failed", runs.readable(execution.get("cause", "")) or f"its execution is {execution['status']}"

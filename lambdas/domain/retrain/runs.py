@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.records import Outcome, Run, RunStep
@@ -14,6 +15,14 @@ from lambdas.domain.shared.state import CLOSED, LoopState
 def run_id(execution_arn: str) -> str:
     """The id of a run: the name of its state machine execution."""
     return execution_arn.rsplit(":", 1)[1]
+
+
+def execution_name(kind: str) -> str:
+    """A name for an execution that a person starts.
+
+    Its time has milliseconds: two people may well ask in the same second.
+    """
+    return f"{kind}-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}Z"
 
 
 def begin_run(
