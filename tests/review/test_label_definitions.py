@@ -107,7 +107,7 @@ def test_a_change_of_nothing_changes_nothing(world: World) -> None:
 
 
 def test_a_change_that_always_meets_others_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labels.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("lambdas.domain.shared.dynamodb.time.sleep", lambda seconds: None)
     labels.put(table(world), "cat", {})
     numbers = iter("abcdefghijklm")
     call = BaseClient._make_api_call  # pyrefly: ignore[missing-attribute]

@@ -108,7 +108,7 @@ def test_an_image_that_is_written_all_the_time_is_an_error_and_no_loss(
     reviews: Reviews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = answered(reviews, reviews.task())
-    monkeypatch.setattr("lambdas.domain.review.results.resolution.time.sleep", lambda _: None)
+    monkeypatch.setattr("lambdas.domain.shared.dynamodb.time.sleep", lambda _: None)
     with monkeypatch.context() as busy:
         before_each_transaction(busy, lambda times: relabelled(reviews, task, "cat" if times % 2 else "dog"))
         with pytest.raises(TaskBusyError, match=task.id):

@@ -81,9 +81,9 @@ def _once(loop_state: LoopState, run_id: str, effect: str, send: Callable[[], No
     try:
         send()
     except Exception:
-        loop_state.settle_notice(run_id, effect, told=False)
+        loop_state.settle_notice(run_id, effect, is_sent=False)
         raise
-    loop_state.settle_notice(run_id, effect, told=True)
+    loop_state.settle_notice(run_id, effect, is_sent=True)
 
 
 def _detail(document: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 BATCH_ATTEMPTS = 8
+TRANSACTION_ATTEMPTS = 8
+"""Of a transaction that meets others."""
+UNMET = "ConditionalCheckFailed"
+"""Why a transaction was cancelled one of whose conditions does not hold."""
+PASSING = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+"""Reasons why a transaction was cancelled that go away.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 """Requests for the same keys, over about 13 seconds, before they are given up."""
 
 
@@ -76,6 +84,15 @@ def cancellation_reasons(error: ClientError) -> list[str]:
     return [str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])]
 
 
+def wait_after(attempt: int) -> None:
+    """Wait before a transaction is tried again, longer each time, so that two do not meet again.
+
+    Args:
+        attempt: 0 after the first one.
+    """
+    time.sleep(random.uniform(0.01, 0.05) * 2 ** min(attempt, 5))  # noqa: S311 not for secrets
+
+
 def to_item(value: Any) -> Any:
     """The value as DynamoDB takes it, with decimals for floats."""
     return json.loads(json.dumps(value), parse_float=Decimal)
@@ -100,13 +117,14 @@ def batch_get(table: Table, keys: list[dict[str, str]]) -> Iterator[dict[str, An
     """
     request: Any = {table.name: {"Keys": keys, "ConsistentRead": True}}
     for attempt in range(BATCH_ATTEMPTS):
+        if attempt:
+            # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+            time.sleep(0.025 * 2**attempt)
         answer = table.meta.client.batch_get_item(RequestItems=request)
         yield from answer["Responses"].get(table.name, [])
         request = answer.get("UnprocessedKeys")
         if not request:
             return
-        # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
-        time.sleep(0.05 * 2**attempt)
     raise UnansweredError(
         f"DynamoDB left keys of {table.name} out of {BATCH_ATTEMPTS} answers: it is throttled"
     )

@@ -6,8 +6,6 @@ run or a promotion writes is written only while it holds its lease.
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +16,16 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from lambdas.domain.shared import clock, records
-from lambdas.domain.shared.dynamodb import cancellation_reasons, delete_if, put_if, query_pages
+from lambdas.domain.shared.dynamodb import (
+    PASSING,
+    TRANSACTION_ATTEMPTS,
+    UNMET,
+    cancellation_reasons,
+    delete_if,
+    put_if,
+    query_pages,
+    wait_after,
+)
 from lambdas.domain.shared.records import (
     Champion,
     DatasetSync,
@@ -41,15 +48,9 @@ CLOSED = "closed"
 """Holder of the leases of a deployment that is being destroyed."""
 TAKEN_OVER = "sweep:"
 """Begins the holder of a lease that the sweeper took from an execution that has ended; its ARN follows."""
-_TOLD = "told"
+_SENT = "sent"
 _CLAIM = timedelta(minutes=2)
 """Longer than a function needs to tell of a run once it has claimed to."""
-_ATTEMPTS = 8
-"""Of a write that meets others."""
-_UNMET = "ConditionalCheckFailed"
-_PASSING = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-"""Reasons why a transaction was cancelled that go away.
-https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
 
 
 class ChampionChangedError(RuntimeError):
@@ -197,11 +198,11 @@ class LoopState:
             lost,
         )
 
-    def settle_notice(self, run_id: str, effect: str, *, told: bool) -> None:
+    def settle_notice(self, run_id: str, effect: str, *, is_sent: bool) -> None:
         """Record that it was told, or that it could not be; the notice is gone once all effects were told."""
-        if told:
-            self._set_notice(run_id, effect, _TOLD, "attribute_exists(#id)")
-            everything = Attr("letter").eq(_TOLD) & Attr("event").eq(_TOLD)
+        if is_sent:
+            self._set_notice(run_id, effect, _SENT, "attribute_exists(#id)")
+            everything = Attr("letter").eq(_SENT) & Attr("event").eq(_SENT)
             delete_if(self._table, {"kind": "NOTICE", "id": run_id}, everything)
         else:
             # Older than any claim may be, so that the next one takes it.
@@ -259,16 +260,16 @@ class LoopState:
 
     def _transact(self, actions: Sequence[dict[str, Any]]) -> list[int]:
         """Take all of the actions at once, or none: the numbers of those whose conditions do not hold."""
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(TRANSACTION_ATTEMPTS):
             try:
                 self._table.meta.client.transact_write_items(TransactItems=actions)  # pyrefly: ignore[bad-argument-type]
             except ClientError as error:
                 reasons = cancellation_reasons(error)
-                if _UNMET in reasons:
-                    return [number for number, reason in enumerate(reasons) if reason == _UNMET]
-                if attempt == _ATTEMPTS - 1 or not _PASSING & set(reasons):
+                if UNMET in reasons:
+                    return [number for number, reason in enumerate(reasons) if reason == UNMET]
+                if attempt == TRANSACTION_ATTEMPTS - 1 or not PASSING & set(reasons):
                     raise
-                time.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 not for secrets
+                wait_after(attempt)
             else:
                 break
         return []

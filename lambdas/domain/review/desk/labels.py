@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -17,7 +15,12 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import annotation
-from lambdas.domain.shared.dynamodb import cancellation_reasons, query_pages
+from lambdas.domain.shared.dynamodb import (
+    TRANSACTION_ATTEMPTS,
+    cancellation_reasons,
+    query_pages,
+    wait_after,
+)
 from lambdas.domain.shared.errors import ApiError
 
 if TYPE_CHECKING:
@@ -46,8 +49,6 @@ _KEYS = "123456789acdefghijklmoqrtvwxy"
 """Keys of the desk's own are left out: b, n, p, s, u, z."""
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ATTEMPTS = 8
-"""Of a change that meets others."""
 _MAX_SEARCHED = 20_000
 """Labelled images among which those of a label are looked for: some seconds."""
 _MAX_SAMPLED = 500
@@ -110,7 +111,7 @@ def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefi
     except ValueError as error:
         raise InvalidLabelError("label", str(error)) from error
     _check(changes)
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(TRANSACTION_ATTEMPTS):
         defined = {definition.label: definition for definition in _defined(table)}
         before = defined.pop(name, None)
         if before and not changes:
@@ -127,7 +128,7 @@ def put(table: ReviewTable, label: str, changes: Mapping[str, Any]) -> LabelDefi
         except ClientError as error:
             cancellation_reasons(error)
             # Somebody has changed this label, or taken the key, in between: looked at again.
-            time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
+            wait_after(attempt)
         else:
             return get(table, name) or LabelDefinition(name, colour="")
     raise ApiError(409, "label_busy", "others change labels at this moment; try again in a few seconds")

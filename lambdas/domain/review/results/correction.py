@@ -21,6 +21,7 @@ from lambdas.domain.review.results import consolidation, resolution
 from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
 from lambdas.domain.review.results.resolution import Resolver
 from lambdas.domain.review.results.reviewer_statistics import add_request
+from lambdas.domain.shared.dynamodb import TRANSACTION_ATTEMPTS, wait_after
 
 
 class CorrectionError(DeskError):
@@ -38,7 +39,7 @@ def correct(
         DeskError: the task is gone or not the reviewer's, or its image was relabelled since.
         InvalidAnswerError: the answer cannot be kept.
     """
-    for attempt in range(resolution.ATTEMPTS):
+    for attempt in range(TRANSACTION_ATTEMPTS):
         task = resolver.table.get(id)
         known = task.answer_of(reviewer.sub) if task else None
         if task is None or known is None:
@@ -53,7 +54,7 @@ def correct(
             written = _replace_result(resolver, task, corrected, reviewer)
         if written:
             return written
-        resolution.wait_after(attempt)
+        wait_after(attempt)
     raise TaskBusyError(f"review task {id} is written by too many others at once; try again")
 
 

@@ -6,8 +6,6 @@ Every step can be taken twice, and by anybody: whatever a crash leaves undone, t
 from __future__ import annotations
 
 import json
-import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,13 @@ from lambdas.domain.review.desk.tasks import ReviewTable, as_item
 from lambdas.domain.review.results import consolidation, precision
 from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
 from lambdas.domain.review.results.reviewer_statistics import add_request
-from lambdas.domain.shared.dynamodb import cancellation_reasons
+from lambdas.domain.shared.dynamodb import (
+    PASSING,
+    TRANSACTION_ATTEMPTS,
+    UNMET,
+    cancellation_reasons,
+    wait_after,
+)
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -33,15 +37,8 @@ if TYPE_CHECKING:
 ENDED = {"TaskDoesNotExist", "TaskTimedOut", "InvalidToken"}
 """Errors of an execution that waits no longer:
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html"""
-BEATEN = "ConditionalCheckFailed"
-"""Somebody else has written the item."""
-
-
-_PASSING = {BEATEN, "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-"""Reasons of a cancelled transaction that pass, or are gone when all is read again.
-https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
-ATTEMPTS = 8
-"""Of a transaction that meets others."""
+_GONE_WHEN_READ_AGAIN = PASSING | {UNMET}
+"""Reasons of a cancelled transaction after which all is read again."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,7 @@ class Resolver:
             {"Update": add_request(self.table.table.name, id, part, counted)}
             for (id, part), counted in counts(task, result, iou).items()
         ]
-        for attempt in range(ATTEMPTS):
+        for attempt in range(TRANSACTION_ATTEMPTS):
             image = catalogue_images.get_image(self.catalogue, task.image)
             done, learnt = _done(task, result), None
             if image is None:
@@ -112,7 +109,7 @@ class Resolver:
             )
             if not reasons:
                 return done
-            if reasons[0] == BEATEN:
+            if reasons[0] == UNMET:
                 # By another answer, or by somebody who resolved this one.
                 return self.table.get(task.id) or task
             wait_after(attempt)
@@ -127,8 +124,8 @@ class Resolver:
         try:
             self.table.table.meta.client.transact_write_items(TransactItems=parts)
         except ClientError as error:
-            reasons = cancellation_reasons(error) or [BEATEN]
-            if not set(reasons) & _PASSING:
+            reasons = cancellation_reasons(error) or [UNMET]
+            if not set(reasons) & _GONE_WHEN_READ_AGAIN:
                 raise
             return reasons
         return []
@@ -148,11 +145,6 @@ class Resolver:
                 raise
         ended = self.table.replace(task, replace(task, token=""))
         return ended or self.table.update(task.id, lambda now: replace(now, token="")) or task
-
-
-def wait_after(attempt: int) -> None:
-    """Wait before a transaction is tried again, longer each time, so that two do not meet again."""
-    time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 not for secrets
 
 
 def needs_resolving(task: Task) -> bool:
