@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lambdas.domain.annotations import box_parsing, image_references, json_stream, masks
-from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.staging import Image, Mark, Staging, image_annotations
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
@@ -61,13 +61,11 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
 
 class _Reader:
     def __init__(self, path: Path, folder: Folder | None, staging: Staging) -> None:
-        self._path, self._folder, self._staging = path, folder, staging
-        self._file = folder.name(path) if folder else path.name
+        self._path, self._staging = path, staging
+        self._source = AnnotationFile(path, folder)
+        self._file, self._notes = self._source.name, self._source.notes
         self._labels: dict[str, str | None] = {}
         """By category id; None of a category that cannot be used."""
-        self._notes = NoteCounter()
-        root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._dataset_types = image_references.DatasetTypes(path, root, has_test, self._file, self._notes)
         self._counts: Counter[str] = Counter()
         """Elements by section."""
         self._of_images = 0
@@ -154,8 +152,7 @@ class _Reader:
             )
         try:
             name = image_references.clean(element.get("file_name"), self._file, self._notes)
-            if self._folder:
-                name = self._folder.find(name, self._file, self._dataset_types.of_file)
+            name = self._source.find(name)
         except AnnotationError:
             # Its annotations are lost with it, and are no problems of their own.
             self._staging.name(id, 0)
@@ -164,7 +161,7 @@ class _Reader:
             name,
             kind="detection",
             size=box_parsing.size(element.get("width"), element.get("height")),
-            dataset_type=self._dataset_types.of_image(name),
+            dataset_type=self._source.dataset_types.of_image(name),
         )
         if not new:
             self._notes.add(self._file, TWO_IDS)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdas.domain.annotations import box_parsing, image_references, json_stream
-from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
 from lambdas.domain.shared.annotation import Kind
@@ -31,18 +31,15 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
     Raises:
         OSError: the disk failed.
     """
-    file = folder.name(path) if folder else path.name
-    notes = NoteCounter()
-    root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-    dataset_types = image_references.DatasetTypes(path, root, has_test, file, notes)
+    source = AnnotationFile(path, folder)
+    file, notes = source.name, source.notes
     seen = set[str]()
     try:
         for number, element in enumerate(json_stream.list_elements(path), start=1):
             image = ""
             try:
                 image = _image(element, file, notes)
-                if folder:
-                    image = folder.find(image, file, dataset_types.of_file)
+                image = source.find(image)
                 if image in seen:
                     raise AnnotationError("duplicate_image", NAMED_AGAIN)
             except AnnotationError as error:
@@ -54,7 +51,7 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
                 yield Problem(file, 0, error.reason, f"element {number}: {error.detail}", image)
             kind: Kind | None = None if problems and not boxes else "detection"
             notes.add("", BACKGROUND, 1 if kind and not boxes else 0)
-            dataset_type = dataset_types.of_image(image)
+            dataset_type = source.dataset_types.of_image(image)
             yield ImageAnnotation(image, kind, boxes=tuple(boxes), dataset_type=dataset_type, file=file)
     except json_stream.CutError as error:
         yield Problem(file, 0, "cut_off", f"{error}: what comes before was taken; export the file again")

@@ -13,8 +13,8 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from lambdas.domain.annotations import box_parsing, image_references, xml_files
-from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
+from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
 from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
 
@@ -45,10 +45,8 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
 class _Reader:
     def __init__(self, path: Path, folder: Folder | None) -> None:
         self._path, self._folder = path, folder
-        self._file = folder.name(path) if folder else path.name
-        self._notes = NoteCounter()
-        root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._dataset_types = image_references.DatasetTypes(path, root, has_test, self._file, self._notes)
+        self._source = AnnotationFile(path, folder)
+        self._file, self._notes = self._source.name, self._source.notes
         self._seen: set[str] = set()
 
     def events(self) -> Iterator[Event]:
@@ -76,7 +74,7 @@ class _Reader:
         try:
             image = image_references.clean(element.get("name"), self._file, self._notes)
             given = element.get("subset") or ""
-            dataset_type = self._dataset_types.of_word(given)
+            dataset_type = self._source.dataset_types.of_word(given)
             if self._folder:
                 image = self._find(self._folder, image, given, dataset_type)
             if image in self._seen:
@@ -113,7 +111,7 @@ class _Reader:
             labels=() if boxes else tuple(dict.fromkeys(labels)),
             boxes=tuple(boxes),
             size=size,
-            dataset_type=dataset_type or self._dataset_types.of_image(image),
+            dataset_type=dataset_type or self._source.dataset_types.of_image(image),
             file=self._file,
             line=line,
         )
@@ -121,7 +119,7 @@ class _Reader:
     def _find(self, folder: Folder, image: str, subset: str, dataset_type: RequestedDatasetType) -> str:
         """The image; of several of its name the one in its subset's folder."""
         try:
-            return folder.find(image, self._file, dataset_type or self._dataset_types.of_file)
+            return folder.find(image, self._file, dataset_type or self._source.dataset_types.of_file)
         except AnnotationError as error:
             if error.reason != "ambiguous_name" or not subset:
                 raise

@@ -351,3 +351,36 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+class AnnotationFile:
+    """An annotation file in a dataset's folder, or alone: what it is called, and which images it names.
+
+    Attributes:
+        name: of the file, in problems and notes.
+        notes: of the file; of one that is of a single image the folder's, for they are many files' together.
+        has_test: whether there are images to test with; to be set before the dataset types are asked for.
+    """
+
+    def __init__(self, path: Path, folder: Folder | None, *, is_of_one_image: bool = False) -> None:
+        self.path, self._folder = path, folder
+        self.name = folder.name(path) if folder else path.name
+        self.notes = folder.notes if folder and is_of_one_image else NoteCounter()
+        self.has_test = folder.has_test if folder else False
+        self._noted_as = "" if is_of_one_image else self.name
+
+    @cached_property
+    def dataset_types(self) -> image_references.DatasetTypes:
+        """Which datasets its images ask for."""
+        root = self._folder.root if self._folder else None
+        return image_references.DatasetTypes(self.path, root, self.has_test, self._noted_as, self.notes)
+
+    def find(self, image: str, dataset_type: RequestedDatasetType = "") -> str:
+        """The image that the file calls so, by its name in the folder; without a folder it is called so.
+
+        Raises:
+            AnnotationError: there is none, or there are several.
+        """
+        if not self._folder:
+            return image
+        return self._folder.find(image, self.name, dataset_type or self.dataset_types.of_file)

@@ -16,7 +16,7 @@ from typing import Any
 
 from lambdas.domain.annotations import box_parsing, image_references, json_stream
 from lambdas.domain.annotations.columns import Columns, unknown
-from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.types import Event, LabelledBox, Problem
@@ -325,11 +325,9 @@ def _names_image(value: object) -> bool:
 
 class _Reader:
     def __init__(self, path: Path, folder: Folder | None, staging: Staging) -> None:
-        self._path, self._folder, self._staging = path, folder, staging
-        self._file = folder.name(path) if folder else path.name
-        self._notes = NoteCounter()
-        root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._dataset_types = image_references.DatasetTypes(path, root, has_test, self._file, self._notes)
+        self._path, self._staging = path, staging
+        self._source = AnnotationFile(path, folder)
+        self._file, self._notes = self._source.name, self._source.notes
         self._answers = Answers(staging, self._file, self._notes)
 
     def events(self) -> Iterator[Event]:
@@ -344,8 +342,7 @@ class _Reader:
                         raise AnnotationError("not_an_object", "a task has to be an object")
                     data = task.get("data")
                     image, key = image_of(data if isinstance(data, dict) else task, self._file, self._notes)
-                    if self._folder:
-                        image = self._folder.find(image, self._file, self._dataset_types.of_file)
+                    image = self._source.find(image)
                 except AnnotationError as error:
                     yield Problem(self._file, 0, error.reason, f"{where}: {error.detail}", image)
                     continue
@@ -361,7 +358,7 @@ class _Reader:
 
     def _task(self, image: str, task: dict[str, Any], key: str) -> list[AnnotationError]:
         """Take a task's answers. Returns what cannot be used."""
-        number, _ = self._staging.image(image, dataset_type=self._dataset_types.of_image(image))
+        number, _ = self._staging.image(image, dataset_type=self._source.dataset_types.of_image(image))
         try:
             answers = self._given(task, key)
         except AnnotationError as error:

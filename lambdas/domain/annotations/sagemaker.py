@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdas.domain.annotations import entries, image_references
-from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
@@ -45,10 +45,8 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
     Raises:
         OSError: the disk failed.
     """
-    file = folder.name(path) if folder else path.name
-    root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-    notes = NoteCounter()
-    dataset_types = image_references.DatasetTypes(path, root, has_test, file, notes)
+    source = AnnotationFile(path, folder)
+    file, notes = source.name, source.notes
     lines = 0
     with Staging() as staging, path.open("rb") as opened:
         for line, text in manifests.numbered_lines(iter(lambda: opened.read(_CHUNK), b"")):
@@ -57,10 +55,7 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
             bad_boxes: list[manifests.BrokenLineError] = []
             try:
                 image, annotation = _line(text, line, file, notes, bad_boxes)
-                if folder:
-                    image = folder.find(
-                        image, file, annotation.requested_dataset_type or dataset_types.of_file
-                    )
+                image = source.find(image, annotation.requested_dataset_type)
                 if not staging.image(image, line=line)[1]:
                     raise AnnotationError("duplicate_image", NAMED_AGAIN)
                 yield ImageAnnotation(
@@ -72,7 +67,7 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
                         for box in annotation.boxes
                     ),
                     size=annotation.image_size,
-                    dataset_type=annotation.requested_dataset_type or dataset_types.of_image(image),
+                    dataset_type=annotation.requested_dataset_type or source.dataset_types.of_image(image),
                     file=file,
                     line=line,
                 )

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lambdas.domain.annotations import box_parsing, image_references, json_files
-from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, LabelledBox, Problem
 from lambdas.domain.shared.annotation import Kind, RequestedDatasetType
@@ -33,10 +33,8 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
     Raises:
         OSError: the disk failed.
     """
-    file = folder.name(path) if folder else path.name
-    notes = folder.notes if folder else NoteCounter()
-    root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-    dataset_types = image_references.DatasetTypes(path, root, has_test, "", notes)
+    source = AnnotationFile(path, folder, is_of_one_image=True)
+    file, notes, dataset_types = source.name, source.notes, source.dataset_types
     image = ""
     try:
         document = json_files.whole(path)

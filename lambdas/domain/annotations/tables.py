@@ -23,8 +23,8 @@ from lambdas.domain.annotations import (
 )
 from lambdas.domain.annotations import columns as annotations_columns
 from lambdas.domain.annotations.columns import Columns
-from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
+from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.types import Event, LabelledBox, Note, Problem
 from lambdas.domain.shared.annotation import RequestedDatasetType
@@ -114,8 +114,8 @@ class _Reader:
         self, path: Path, mapping: Mapping[str, str], folder: Folder | None, staging: Staging
     ) -> None:
         self._path, self._mapping, self._folder, self._staging = path, mapping, folder, staging
-        self._file = folder.name(path) if folder else path.name
-        self._notes = NoteCounter()
+        self._source = AnnotationFile(path, folder)
+        self._file, self._notes = self._source.name, self._source.notes
         self._columns = Columns({})
         self._headed = False
         self._is_label_studio = False
@@ -159,10 +159,7 @@ class _Reader:
             yield from rows.problems
             yield error.problem(self._file)
             return
-        root, has_test = (self._folder.root, self._folder.has_test) if self._folder else (None, False)
-        self._dataset_types = image_references.DatasetTypes(
-            self._path, root, has_test or self._has_test_rows(), self._file, self._notes
-        )
+        self._source.has_test = self._source.has_test or self._has_test_rows()
         if self._columns.guessed:
             yield Note(self._file, self._columns.guessed)
         if not self._columns.shares and self._all_shares():
@@ -264,15 +261,14 @@ class _Reader:
                 self._check_cells(row)
             name = image_references.clean(given, self._file, self._notes)
             dataset_type = self._dataset_type_of(row)
-            if self._folder:
-                name = self._folder.find(name, self._file, dataset_type or self._dataset_types.of_file)
+            name = self._source.find(name, dataset_type)
         except AnnotationError as error:
             yield error.problem(self._file, line, given[:200])
             return
         number, _ = self._staging.image(name, line=line)
         try:
             self._check_cells(row)
-            self._check_dataset_type(number, dataset_type or self._dataset_types.of_image(name))
+            self._check_dataset_type(number, dataset_type or self._source.dataset_types.of_image(name))
             errors = self._stage(number, line, row)
         except AnnotationError as error:
             errors = [error]
@@ -293,7 +289,7 @@ class _Reader:
         word = self._columns.cell(row, "split")
         if not word or word.lower() == "unassigned":
             return ""
-        dataset_type = self._dataset_types.of_word(word)
+        dataset_type = self._source.dataset_types.of_word(word)
         if not dataset_type:
             raise AnnotationError("bad_split", f"{word[:80]!r} is no split: write train, test or validation")
         return dataset_type

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lambdas.domain.annotations import box_parsing, image_references
-from lambdas.domain.annotations.dataset_files import Folder
-from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
+from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.types import Event, LabelledBox
 from lambdas.domain.shared import manifests
@@ -47,23 +47,19 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
 
 class _Reader:
     def __init__(self, path: Path, folder: Folder | None, staging: Staging) -> None:
-        self._path, self._folder, self._staging = path, folder, staging
-        self._file = folder.name(path) if folder else path.name
-        self._notes = NoteCounter()
+        self._path, self._staging = path, staging
+        self._source = AnnotationFile(path, folder)
+        self._file, self._notes = self._source.name, self._source.notes
 
     def events(self) -> Iterator[Event]:
-        root, has_test = (self._folder.root, self._folder.has_test) if self._folder else (None, False)
-        self._dataset_types = image_references.DatasetTypes(
-            self._path, root, has_test or self._has_test_lines(), self._file, self._notes
-        )
+        self._source.has_test = self._source.has_test or self._has_test_lines()
         for line, text in self._lines():
             image = ""
             try:
                 entry = _entry(text)
                 use = self._use(entry)
                 image = image_references.clean(entry.get(_IMAGE), self._file, self._notes)
-                if self._folder:
-                    image = self._folder.find(image, self._file, use or self._dataset_types.of_file)
+                image = self._source.find(image, use)
             except AnnotationError as error:
                 yield error.problem(self._file, line, image)
                 continue
@@ -90,7 +86,7 @@ class _Reader:
         word = _word(entry)
         if not word or word.lower() == "unassigned":
             return ""
-        dataset_type = self._dataset_types.of_word(word)
+        dataset_type = self._source.dataset_types.of_word(word)
         if not dataset_type:
             raise AnnotationError("bad_split", f"ml_use {word[:80]!r} is none of training, test, validation")
         return dataset_type
@@ -99,7 +95,7 @@ class _Reader:
         self, image: str, entry: dict[str, Any], use: RequestedDatasetType, line: int
     ) -> Iterator[AnnotationError]:
         """Stage a line; yields what cannot be used of it."""
-        dataset_type = use or self._dataset_types.of_image(image)
+        dataset_type = use or self._source.dataset_types.of_image(image)
         number, new = self._staging.image(image, line=line)
         known = self._staging.dataset_type_of(number)
         if not new:

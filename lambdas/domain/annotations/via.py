@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdas.domain.annotations import box_parsing, image_references, json_stream
-from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.dataset_files import AnnotationFile, Folder
 from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.staging import Staging
 from lambdas.domain.annotations.table_rows import Rows
@@ -80,12 +80,10 @@ def is_header(names: Sequence[str]) -> bool:
 
 class _Reader:
     def __init__(self, path: Path, folder: Folder | None, staging: Staging) -> None:
-        self._path, self._folder, self._staging = path, folder, staging
-        self._file = folder.name(path) if folder else path.name
-        self._notes = NoteCounter()
+        self._path, self._staging = path, staging
+        self._source = AnnotationFile(path, folder)
+        self._file, self._notes = self._source.name, self._source.notes
         self._problems: list[Problem] = []
-        root, has_test = (folder.root, folder.has_test) if folder else (None, False)
-        self._dataset_types = image_references.DatasetTypes(path, root, has_test, self._file, self._notes)
         self._regions = self._of_files = ""
         """The attribute that is the label, of regions and of whole images."""
 
@@ -128,13 +126,12 @@ class _Reader:
             if entry.error:
                 raise entry.error
             name = image_references.clean(entry.image, self._file, self._notes)
-            if self._folder:
-                name = self._folder.find(name, self._file, self._dataset_types.of_file)
+            name = self._source.find(name)
         except AnnotationError as error:
             yield (entry.line, error), shown
             return
         number, _ = self._staging.image(
-            name, line=entry.line, dataset_type=self._dataset_types.of_image(name)
+            name, line=entry.line, dataset_type=self._source.dataset_types.of_image(name)
         )
         for region in entry.regions:
             try:
