@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from lambdas.domain.annotations.problems import AnnotationError
 from lambdas.domain.annotations.types import LabelledBox
@@ -26,6 +27,35 @@ _COMMA = re.compile(r"-?\d+,\d+")
 
 Where = Callable[[], str]
 """Describes a box, when it turns out to be bad."""
+
+
+def of_shapes(
+    shapes: object, where: str, box_of: Callable[[dict[str, Any]], LabelledBox | None]
+) -> tuple[list[LabelledBox], list[AnnotationError], int]:
+    """The boxes of a list of shapes, what is wrong with others, and how many are none.
+
+    Args:
+        where: what the file calls the list; without its s, what it calls one of it.
+        box_of: the box of a shape; None of one that has none.
+    """
+    if not isinstance(shapes, list):
+        return [], [AnnotationError("bad_boxes", f"{where} has to be a list")], 0
+    boxes: list[LabelledBox] = []
+    problems: list[AnnotationError] = []
+    left_out = 0
+    for number, shape in enumerate(shapes, start=1):
+        try:
+            if not isinstance(shape, dict):
+                raise AnnotationError("bad_boxes", "it has to be an object")
+            box = box_of(shape)
+        except AnnotationError as error:
+            problems.append(AnnotationError(error.reason, f"{where[:-1]} {number}: {error.detail}"))
+            continue
+        if box is None:
+            left_out += 1
+        else:
+            boxes.append(box)
+    return boxes, problems, left_out
 
 
 def label(name: object) -> str:

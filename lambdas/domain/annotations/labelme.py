@@ -47,7 +47,10 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         yield error.problem(file, image=image)
         return
     size = box_parsing.size(document.get("imageWidth"), document.get("imageHeight"))
-    boxes, problems, left_out = _boxes(document.get("shapes"), size, notes)
+    boxes, problems, left_out = box_parsing.of_shapes(
+        document.get("shapes"), "shapes", lambda shape: _box(shape, size, notes)
+    )
+    notes.add("", LEFT_OUT, left_out)
     yield from (Problem(file, 0, error.reason, error.detail, image) for error in problems)
     labels = () if boxes or problems or left_out else _flags(document.get("flags"), notes)
     kind: Kind | None = "classification" if labels else "detection"
@@ -74,30 +77,9 @@ def _find(folder: Folder, named: str, file: str, dataset_types: image_references
             raise error from None
 
 
-def _boxes(
-    shapes: Any, size: tuple[int, int] | None, notes: NoteCounter
-) -> tuple[list[LabelledBox], list[AnnotationError], int]:
-    """The boxes, what is wrong with others, and how many shapes are none."""
-    if not isinstance(shapes, list):
-        return [], [AnnotationError("bad_boxes", "shapes has to be a list")], 0
-    boxes: list[LabelledBox] = []
-    problems: list[AnnotationError] = []
-    left_out = 0
-    for number, shape in enumerate(shapes, start=1):
-        try:
-            if not isinstance(shape, dict):
-                raise AnnotationError("bad_boxes", "it has to be an object")
-            if str(shape.get("shape_type")) in _LEFT_OUT:
-                left_out += 1
-            else:
-                boxes.append(_box(shape, size, notes))
-        except AnnotationError as error:
-            problems.append(AnnotationError(error.reason, f"shape {number}: {error.detail}"))
-    notes.add("", LEFT_OUT, left_out)
-    return boxes, problems, left_out
-
-
-def _box(shape: Mapping[str, Any], size: tuple[int, int] | None, notes: NoteCounter) -> LabelledBox:
+def _box(shape: Mapping[str, Any], size: tuple[int, int] | None, notes: NoteCounter) -> LabelledBox | None:
+    if str(shape.get("shape_type")) in _LEFT_OUT:
+        return None
     label = box_parsing.label(shape.get("label"))
     # Files of the first versions name no type: all their shapes are polygons.
     kind = shape.get("shape_type") or "polygon"

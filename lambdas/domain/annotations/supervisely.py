@@ -47,7 +47,10 @@ def read(path: Path, folder: Folder | None = None) -> Iterator[Event]:
         return
     given = document.get("size")
     size = box_parsing.size(given.get("width"), given.get("height")) if isinstance(given, dict) else None
-    boxes, problems, left_out = _boxes(document["objects"], size, notes)
+    boxes, problems, left_out = box_parsing.of_shapes(
+        document["objects"], "objects", lambda each: _box(each, size, notes)
+    )
+    notes.add("", LEFT_OUT, left_out)
     labels: list[str] = []
     try:
         labels = [] if boxes or left_out else _tags(document.get("tags"))
@@ -85,33 +88,13 @@ def _image(file: str, folder: Folder | None, dataset_type: RequestedDatasetType)
     return folder.find(f"{bare}.jpg" if other_suffix else bare, file, dataset_type, other_suffix=other_suffix)
 
 
-def _boxes(
-    objects: Any, size: tuple[int, int] | None, notes: NoteCounter
-) -> tuple[list[LabelledBox], list[AnnotationError], int]:
-    """The boxes, what is wrong with others, and how many objects are none."""
-    if not isinstance(objects, list):
-        return [], [AnnotationError("bad_boxes", "objects has to be a list")], 0
-    boxes: list[LabelledBox] = []
-    problems: list[AnnotationError] = []
-    left_out = 0
-    for number, each in enumerate(objects, start=1):
-        try:
-            if not isinstance(each, dict):
-                raise AnnotationError("bad_boxes", "it has to be an object")
-            # The first versions of the format name no geometry: they know these two.
-            geometry = str(each.get("geometryType") or "polygon")
-            if geometry not in _FEWEST_POINTS:
-                left_out += 1
-                continue
-            notes.add("", OUTLINES, 1 if geometry == "polygon" else 0)
-            boxes.append(_box(each, _FEWEST_POINTS[geometry], size))
-        except AnnotationError as error:
-            problems.append(AnnotationError(error.reason, f"object {number}: {error.detail}"))
-    notes.add("", LEFT_OUT, left_out)
-    return boxes, problems, left_out
-
-
-def _box(each: Mapping[str, Any], fewest: int, size: tuple[int, int] | None) -> LabelledBox:
+def _box(each: Mapping[str, Any], size: tuple[int, int] | None, notes: NoteCounter) -> LabelledBox | None:
+    # The first versions of the format name no geometry: they know these two.
+    geometry = str(each.get("geometryType") or "polygon")
+    if geometry not in _FEWEST_POINTS:
+        return None
+    notes.add("", OUTLINES, 1 if geometry == "polygon" else 0)
+    fewest = _FEWEST_POINTS[geometry]
     label = box_parsing.label(each.get("classTitle"))
     points = each.get("points")
     outline = points.get("exterior") if isinstance(points, dict) else None

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from lambdas.domain.retrain.steps import STEPS
-from lambdas.domain.retrain.training_progress import TRAINING, training_progress
+from lambdas.domain.retrain.training_progress import TRAINING, step_seconds, training_progress
 from lambdas.domain.shared.records import Run
 
 PROMOTION = "promote"
 """The step of a run (steps.STEPS) in which its promotion is."""
-_COMPARED_RUNS = 5
-"""Of the newest runs that went through a step, so many tell how long it takes."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +61,6 @@ def _progress(done: float, left: float) -> RunProgress:
 
 
 def _usual_seconds(runs: Iterable[Run]) -> Mapping[str, float]:
-    """How long each step took in the newest runs that trained to the end: the median."""
-    trained = [run for run in runs if run.outcome in ("promoted", "rejected")]
-    usual: dict[str, float] = {}
-    for name, states in STEPS.items():
-        seconds = [
-            sum(step.seconds for step in run.steps if step.step in states)
-            for run in trained
-            if any(step.step in states for step in run.steps)
-        ]
-        if seconds:
-            usual[name] = median(seconds[:_COMPARED_RUNS])
-    return usual
+    """How long each step took in earlier runs: the median."""
+    known = list(runs)
+    return {name: median(seconds) for name in STEPS if (seconds := step_seconds(name, known))}

@@ -21,7 +21,7 @@ from lambdas.domain.shared.records import Run
 TRAINING = "train the model"
 """The step of a run (steps.STEPS) that this is about."""
 _COMPARED_RUNS = 5
-"""Of the newest runs that trained, so many tell how long a training takes."""
+"""Of the newest runs that went through a step, so many tell how long it takes."""
 _MIN_FRACTION = 0.05
 """Before that, how long a training has taken says too little of how long it will take."""
 _PERCENT = re.compile(r"being trained: (\d{1,3}) ?%")
@@ -54,7 +54,7 @@ def training_progress(elapsed_seconds: float, message: str, runs: Iterable[Run])
         message: what the service says of the version in training.
         runs: the newest first; those count that trained a version to its end.
     """
-    earlier = _trainings(runs)
+    earlier = step_seconds(TRAINING, runs)
     usual = round(median(earlier), 1) if earlier else None
     named = _PERCENT.search(message)
     if named and (fraction := int(named[1]) / 100) <= 1:
@@ -77,11 +77,13 @@ def training_progress(elapsed_seconds: float, message: str, runs: Iterable[Run])
     )
 
 
-def _trainings(runs: Iterable[Run]) -> list[float]:
-    """Seconds of the newest trainings; of a run that failed nobody knows whether it trained to the end."""
-    seconds = [_training_seconds(run) for run in runs if run.outcome in ("promoted", "rejected")]
-    return [each for each in seconds if each > 0][:_COMPARED_RUNS]
+def step_seconds(name: str, runs: Iterable[Run]) -> list[float]:
+    """Seconds that a step (steps.STEPS) took in the newest runs that went through it.
 
-
-def _training_seconds(run: Run) -> float:
-    return sum(recorded.seconds for recorded in run.steps if recorded.step in STEPS[TRAINING])
+    Of a run that failed nobody knows whether it trained to the end, so it does not count.
+    """
+    return [
+        sum(each.seconds for each in run.steps if each.step in STEPS[name])
+        for run in runs
+        if run.outcome in ("promoted", "rejected") and any(each.step in STEPS[name] for each in run.steps)
+    ][:_COMPARED_RUNS]
