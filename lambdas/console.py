@@ -24,6 +24,7 @@ from lambdas.domain.shared.records import Champion, ModelVersion, Run
 from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 from lambdas.services import services, variable
+from lambdas.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
     from lambdas.domain.console.tryit import TryResult
@@ -165,6 +166,14 @@ def _version(version: ModelVersion, champion: Champion | None) -> responses.Mode
     return responses.ModelVersion(**versions.document(version, champion, precision))
 
 
+def _runs() -> list[Run]:
+    return services().loop_state.runs()
+
+
+earlier_runs = TtlCache(_runs, 60)
+"""The page of a run asks every two seconds, and reading them all takes longer the more there are."""
+
+
 def _training(run: Run, passed: Sequence[Step]) -> TrainingProgress | None:
     """How far the run's training is; None if it is at another step."""
     step = next((step for step in passed if step.name == training_progress.TRAINING), None)
@@ -175,7 +184,7 @@ def _training(run: Run, passed: Sequence[Step]) -> TrainingProgress | None:
     if run.version:
         version = custom_labels.describe_version(s.rekognition, s.project_arn, run.version)
     message = version.message if version else ""
-    return training_progress.training_progress(step.seconds or 0.0, message, s.loop_state.runs())
+    return training_progress.training_progress(step.seconds or 0.0, message, earlier_runs())
 
 
 def _report_url(run: Run) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lambdas import desk, review_documents
+from lambdas import console, desk, review_documents
 from lambdas.services import services
 from tests.fixtures.api_gateway import Gateway
 from tests.fixtures.console_deployment import ConsoleDeployment
@@ -25,7 +25,13 @@ def kept_deployment(aws: dict[str, Any]) -> Iterator[ConsoleDeployment]:
 @pytest.fixture
 def deployment(kept_deployment: ConsoleDeployment) -> ConsoleDeployment:
     """A deployment in use, as if nobody had tested it yet; what the handlers remember is forgotten."""
-    for cache in (review_documents.tuning, review_documents.offered_labels, desk.run_requested):
+    caches = (
+        review_documents.tuning,
+        review_documents.offered_labels,
+        desk.run_requested,
+        console.earlier_runs,
+    )
+    for cache in caches:
         cache.clear()
     desk._remember.cache_clear()
     kept_deployment.restore()
