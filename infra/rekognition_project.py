@@ -11,7 +11,10 @@ from infra.loop_state import LoopState
 
 _NAMED_AT_RUN_TIME = "datasets and model versions get their names and creation times when the loop makes them"
 _CREATION_TIME = "a project's ARN ends in its creation time, which is not known before it is made"
-_NO_RESOURCE_LEVEL = "DescribeProjects has no resource-level permissions"
+_NO_RESOURCE_LEVEL = (
+    "CreateProject and DescribeProjects have no resource-level permissions:"
+    " https://docs.aws.amazon.com/service-authorization/latest/reference/list_rekognition.html"
+)
 
 
 class RekognitionProject(Construct):
@@ -33,7 +36,7 @@ class RekognitionProject(Construct):
         )
         loop_state.grant_get(handler)
         loop_state.grant_write(handler, "LEASE")
-        handler.allow("rekognition:CreateProject", on=[self._arn("*")], why=_CREATION_TIME)
+        handler.allow("rekognition:CreateProject", on=["*"], why=_NO_RESOURCE_LEVEL)
         self.grant_describe_project(handler)
         self.grant_describe_versions(handler)
         self.grant_stop(handler)

@@ -182,7 +182,7 @@ def test_who_has_no_permission_is_refused_and_told_what_lacks(server: Server, pr
     assert ":user/nobody" in message
 
 
-def test_permissions_hold_for_the_resources_they_name(server: Server, project: str) -> None:
+def test_permissions_hold_for_the_resources_they_name(server: Server, rekognition: Any, project: str) -> None:
     mine = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/mine/*"
     limited = server.client(
         "rekognition",
@@ -192,16 +192,34 @@ def test_permissions_hold_for_the_resources_they_name(server: Server, project: s
             allow("rekognition:CreateProject", "rekognition:DescribeProjectVersions", on=mine),
         ),
     )
-    created = limited.create_project(ProjectName="mine")["ProjectArn"]
+    created = rekognition.create_project(ProjectName="mine")["ProjectArn"]
     assert limited.describe_project_versions(ProjectArn=created)["ProjectVersionDescriptions"] == []
     for refused in (
-        lambda: limited.create_project(ProjectName="other"),
-        lambda: limited.create_project(ProjectName="mine", Tags={"a": "b"}),
         lambda: limited.describe_project_versions(ProjectArn=project),
         limited.describe_projects,
     ):
         with pytest.raises(limited.exceptions.AccessDeniedException):
             refused()
+
+
+def test_projects_are_made_by_whom_may_make_any(server: Server) -> None:
+    """CreateProject has no resource type: an ARN in a policy allows nothing, and only denies."""
+    mine = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/my-own/*"
+    denied = allow("rekognition:CreateProject", on=mine) | {"Effect": "Deny"}
+    named = server.client(
+        "rekognition", user(server, "maker-of-one", allow("rekognition:CreateProject", on=mine))
+    )
+    any_other = server.client(
+        "rekognition", user(server, "maker", allow("rekognition:CreateProject"), denied)
+    )
+    for refused in (
+        lambda: named.create_project(ProjectName="my-own"),
+        lambda: any_other.create_project(ProjectName="my-own"),
+        lambda: any_other.create_project(ProjectName="any", Tags={"a": "b"}),
+    ):
+        with pytest.raises(named.exceptions.AccessDeniedException):
+            refused()
+    assert any_other.create_project(ProjectName="any")["ProjectArn"]
 
 
 def test_permissions_hold_for_the_tags_they_ask_for(server: Server, rekognition: Any) -> None:

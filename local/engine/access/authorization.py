@@ -2,9 +2,9 @@
 
 Actions and resource types: "Actions, resources, and condition keys for Amazon Rekognition",
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_rekognition.html . That table gives
-CreateProject no resource type, while the Custom Labels guide allows and denies it by the ARN of the project
-(https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/sc-introduction.html): the guide is followed,
-and a policy that names all resources satisfies both.
+CreateProject no resource type, so a policy has to name all resources; the Custom Labels guide denies it by
+the ARN of the project (https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/sc-introduction.html).
+Both are held to: it has to be allowed on all resources, and not be denied on the one.
 
 MiniStack keeps its state for the thread of its event loop, so everything here that asks it runs there.
 """
@@ -356,6 +356,7 @@ def _checks(request: SignedRequest, members: Mapping[str, Any], millis: int) -> 
     action = f"{SERVICE}:{operation}"
     if operation == "CreateProject":
         created = arns.project(region, account, str(members.get("ProjectName", "")), millis)
+        yield action, "*"
         yield action, created
     elif operation == "DistributeDatasetEntries":
         created = ""
