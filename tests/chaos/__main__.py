@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,7 @@ SETTINGS = {
     "shadow_test_images": "2",
     "review_sample_rate": "0",
     "review_wait_seconds": "0",
+    "review_cooldown_seconds": "1",
 }
 IMAGES = 24
 
@@ -40,11 +42,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--seed", type=int, default=1, help="what is left to chance is the same with the same seed"
     )
-    parser.add_argument("--minutes", type=float, default=30, help="no attack begins later than that")
+    parser.add_argument(
+        "--minutes", type=float, default=30, help="no attack begins later, but for the last kind"
+    )
     parser.add_argument("--only", action="append", metavar="KIND", help="kinds that begin with this")
     parser.add_argument("--objects", type=int, default=10_000, help="how many the last kind puts")
     parser.add_argument("--port", type=int)
     asked = parser.parse_args(arguments)
+    # What ends this process leaves no stack behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         stack = embedded.start(home, port=asked.port, variables=VARIABLES)

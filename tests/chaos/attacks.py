@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +18,13 @@ from typing import Any
 from lambdas.domain.catalogue import images as catalogue_images
 from local import embedded
 from local.scenes import Scene, classification_scenes
+from tests.chaos.image_attacks import FAULTS, ImageAttacker
 from tests.chaos.tally import Tally
 from tests.chaos.target import Target, waits
 from tests.fixtures.deployed_loop import until
 
 PROMOTE, RETRAIN = "PromoteMachineArn", "RetrainMachineArn"
+MANY = "many objects"
 FUNCTION_SECONDS = 60.0
 REGISTER_SECONDS = 300.0
 
@@ -53,6 +55,7 @@ class Attacker:
     def __init__(self, target: Target, chance: random.Random, *, rollbacks: float = 0.5) -> None:
         self._target, self._random, self._rollbacks = target, chance, rollbacks
         self._number = 0
+        self._images = ImageAttacker(target, chance)
 
     def attacks(self, kinds: tuple[str, ...] | None = None, objects: int = 10_000) -> list[Attack]:
         """All attacks of these kinds, in the order in which they should be made."""
@@ -63,23 +66,31 @@ class Attacker:
             "function fails once": lambda: self._failing("fails", 1),
             "function fails always": lambda: self._failing("fails", 1000),
             "function times out": lambda: self._failing("times out", 1),
+            "review stopped": lambda: self._listed("review stopped", self._images.review_stopped()),
+            **{kind: lambda k=kind: self._listed(k, self._images.failing(k)) for kind in FAULTS},
             "champion killed": lambda: self._one("champion killed", self._kill_champion),
             "trainer killed": lambda: self._one("trainer killed", self._kill_trainer),
             "stack killed": self._stack_killed,
             "events lost, doubled, shuffled": lambda: self._one(
                 "events lost, doubled, shuffled", self._shuffle_events
             ),
-            "many objects": lambda: self._one("many objects", lambda tally: self._many(tally, objects)),
+            MANY: lambda: self._one(MANY, lambda tally: self._many(tally, objects)),
         }
         chosen = [kind for kind in of_kind if kinds is None or any(kind.startswith(part) for part in kinds)]
         lists = {kind: list(of_kind[kind]()) for kind in chosen}
         for attacks in lists.values():
             self._random.shuffle(attacks)
+        # What is trained on is another dataset afterwards, so it comes last.
+        last = lists.pop(MANY, [])
         # By turns, so that a short time has something of every kind.
         longest = max((len(attacks) for attacks in lists.values()), default=0)
         return [
             attacks[place] for place in range(longest) for attacks in lists.values() if place < len(attacks)
-        ]
+        ] + last
+
+    def _listed(self, kind: str, attacks: Iterable[tuple[str, Callable[[Tally], bool]]]) -> Iterator[Attack]:
+        for name, attack in attacks:
+            yield Attack(kind, name, attack)
 
     def _one(self, kind: str, strike: Callable[[Tally], bool]) -> Iterator[Attack]:
         yield Attack(kind, kind, strike)
@@ -339,10 +350,10 @@ class Attacker:
         waits(lambda: len(self._registered() & hashes) >= count, max(REGISTER_SECONDS, count / 5))
         registered = self._registered()
         if missing := len(hashes - registered):
-            tally.report("lost", "many objects", f"{missing} of {count}", missing)
+            tally.report("lost", MANY, f"{missing} of {count}", missing)
         left = self._target.loop.keys(prefix)
         if len(left) > missing:
-            tally.report("wrong", "many objects", f"{len(left)} objects lie under {prefix} still")
+            tally.report("wrong", MANY, f"{len(left)} objects lie under {prefix} still")
         return True
 
     def _registered(self) -> set[str]:
@@ -355,12 +366,15 @@ class Attacker:
 
 
 def strike(target: Target, attacks: list[Attack], seconds: float) -> list[Tally]:
-    """Make the attacks one after the other, as long as there is time: what came of each kind."""
+    """Make the attacks one after the other, as long as there is time: what came of each kind.
+
+    Many objects are put when the time is over.
+    """
     tallies = {attack.kind: Tally(attack.kind) for attack in attacks}
     deadline = time.monotonic() + seconds
     for attack in attacks:
-        if time.monotonic() > deadline:
-            break
+        if time.monotonic() > deadline and attack.kind != MANY:
+            continue
         tally, began = tallies[attack.kind], time.monotonic()
         with target.watched(tally):
             try:

@@ -85,6 +85,11 @@ class Target:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
             return json.load(answer)
 
+    def collect(self) -> None:
+        """Collect unlabelled images for review, as happens by schedule."""
+        (function,) = (name for logical, name in self.functions.items() if logical.endswith("Collect"))
+        self.loop.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+
     def stop(self, execution: str, cause: str) -> bool:
         """Stop an execution; False if it had ended."""
         try:
