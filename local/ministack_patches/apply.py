@@ -10,6 +10,7 @@ from local.ministack_patches import (
     cloudfront_function_timeout,
     dynamodb_leading_keys,
     event_versions,
+    iam_resource_types,
     iam_wildcards,
     index_queries,
     lambda_code,
@@ -27,6 +28,7 @@ from local.ministack_patches import (
 def apply_patches() -> None:
     """Put every patch on; to be called before the first request."""
     iam_wildcards.apply_patch()
+    iam_resource_types.apply_patch()
     dynamodb_leading_keys.apply_patch()
     refreshed_token_groups.apply_patch()
     refreshed_token_auth_time.apply_patch()
