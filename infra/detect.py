@@ -27,6 +27,7 @@ class Detect(Step):
             environment=self.loop_state.environment,
         )
         self.loop_state.grant_get(handler)
+        self.loop_state.grant_keep_waiting(handler)
         project.grant_detect(handler)
         self.data_bucket.grant_read_versions(handler, "detect/")
         self.data_bucket.grant_put(handler, "results/")

@@ -73,6 +73,14 @@ class LoopState(Construct):
         if deleted := [kind for kind in kinds if kind in _DELETED]:
             self._allow(handler, deleted, "dynamodb:DeleteItem")
 
+    def grant_keep_waiting(self, handler: Handler) -> None:
+        """Allow to keep images that wait for a champion."""
+        self._allow(handler, ["WAITING"], "dynamodb:PutItem")
+
+    def grant_end_waiting(self, handler: Handler) -> None:
+        """Allow to forget images that wait no longer."""
+        self._allow(handler, ["WAITING"], "dynamodb:DeleteItem")
+
     def _allow(self, handler: Handler, kinds: Sequence[str], *actions: str) -> None:
         only = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": list(kinds)}}
         handler.allow(*actions, on=[self.table.table_arn], when=only)

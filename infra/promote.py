@@ -27,7 +27,6 @@ class Promote(Step):
     ) -> None:
         environment = {
             "PROJECT_ARN": project.arn,
-            "DETECT_DEAD_LETTERS_URL": detect.event_queue.dead_letters.queue_url,
             "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
         }
         super().__init__(scope, id, shared, environment)
@@ -87,5 +86,6 @@ class Promote(Step):
         handler = self._handler(
             "Finish", "finish", "Records the verdict of a promotion", writes=["LEASE", "VERSION", "RUN"]
         )
-        self._detect.event_queue.grant_redrive(handler)
+        self._detect.event_queue.grant_send(handler)
+        self.loop_state.grant_end_waiting(handler)
         return handler

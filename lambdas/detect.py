@@ -12,6 +12,7 @@ from lambdas import sqs_batch
 from lambdas.domain.detect import detection
 from lambdas.domain.detect.detection import Detected
 from lambdas.domain.review import proposals
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.services import services, variable
 from lambdas.sqs_batch import BatchResponse
@@ -26,7 +27,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
 
 
 def _detect(body: str) -> None:
-    created = json.loads(body)["detail"]
+    event = json.loads(body)
+    created = event["detail"]
     s, tuning = services(), _tuning()
     key, version_id = created["object"]["key"], created["object"].get("version-id")
     detected = detection.detect_object(
@@ -35,6 +37,7 @@ def _detect(body: str) -> None:
         s.loop_state,
         created["bucket"]["name"],
         key,
+        arrived_at=clock.to_iso(clock.parse(event["time"])) if "time" in event else clock.now(),
         version_id=version_id,
         min_confidence=proposals.min_confidence(tuning) if tuning else None,
     )

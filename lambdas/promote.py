@@ -116,7 +116,7 @@ def finish(event: Finish, context: LambdaContext) -> dict[str, Any]:
         outcome=event["outcome"],
         reason=event["reason"],
         tuning=s.tuning,
-        dead_letters_url=variable("DETECT_DEAD_LETTERS_URL"),
         queue_url=variable("DETECT_QUEUE_URL"),
+        bucket=s.bucket,
     )
     return {"outcome": event["outcome"], "reason": reason}

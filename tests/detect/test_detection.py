@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lambdas import detect as handler
 from lambdas.domain.detect import detection
-from lambdas.domain.detect.detection import Detected, NoChampionError
+from lambdas.domain.detect.detection import Detected
 from lambdas.domain.shared.records import Champion, ModelVersion
 from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.deployment import BUCKET, World, context
@@ -23,6 +23,7 @@ from tests.fixtures.rekognition import FakeRekognition, label
 
 KEY = "detect/a/b c.jpg"
 RESULT = "results/a/b c.jpg.json"
+ARRIVED = "2026-01-01T10:00:00.000000Z"
 
 
 def put(world: World, key: str = KEY) -> None:
@@ -30,7 +31,9 @@ def put(world: World, key: str = KEY) -> None:
 
 
 def detect(world: World, key: str = KEY, **how: Any) -> Detected:
-    return detection.detect_object(world.fake.client, world.s3, world.loop_state, BUCKET, key, **how)
+    return detection.detect_object(
+        world.fake.client, world.s3, world.loop_state, BUCKET, key, arrived_at=ARRIVED, **how
+    )
 
 
 def result(world: World, key: str = RESULT) -> dict[str, Any]:
@@ -104,9 +107,8 @@ def test_nothing_found_is_an_answer(world: World) -> None:
 
 def test_without_a_champion_the_image_waits_and_says_so(world: World) -> None:
     put(world)
-    with pytest.raises(NoChampionError, match="no model version has been promoted yet"):
-        detect(world)
-    assert result(world)["status"] == "waiting"
+    assert detect(world) == Detected("waiting", RESULT)
+    assert "no model version has been promoted yet" in result(world)["reason"]
     world.champion("v1")
     detect(world)
     assert "status" not in result(world)
@@ -115,9 +117,11 @@ def test_without_a_champion_the_image_waits_and_says_so(world: World) -> None:
 def test_a_champion_that_sleeps_keeps_the_image_waiting(world: World) -> None:
     put(world)
     world.champion("v1", status="STOPPED")
-    with pytest.raises(NoChampionError, match="v1 is not running"):
-        detect(world)
-    assert result(world)["status"] == "waiting"
+    assert detect(world) == Detected("waiting", RESULT)
+    assert (result(world)["status"], result(world)["reason"]) == (
+        "waiting",
+        "the champion v1 is not running",
+    )
 
 
 def switch_while_asked(world: World, status: str) -> None:
@@ -145,8 +149,7 @@ def test_a_new_champion_that_does_not_answer_is_tried_again_later(world: World) 
     put(world)
     world.champion("v1")
     switch_while_asked(world, "STOPPED")
-    with pytest.raises(ClientError, match="ResourceNotReady"):
-        detect(world)
+    assert detect(world) == Detected("waiting", RESULT)
 
 
 @pytest.mark.parametrize(
@@ -380,6 +383,8 @@ def test_of_a_batch_only_what_failed_is_tried_again(world: World) -> None:
 
 
 def test_a_whole_batch_that_fails_is_tried_again(world: World) -> None:
+    world.champion("v1")
+    world.fake.fail_next("detect_custom_labels", "ThrottlingException", "ThrottlingException")
     for name in "ab":
         put(world, f"detect/{name}.jpg")
     assert handle(message(0, "detect/a.jpg"), message(1, "detect/b.jpg")) == ["0", "1"]

@@ -141,6 +141,8 @@ def _kinds(statement: dict[str, Any]) -> list[str]:
 def test_what_faces_the_internet_only_reads_the_loop_s_state(template: Template) -> None:
     written = {entry: kinds for entry, kinds in kinds_written(template).items() if entry.startswith(INTERNET)}
     assert len(written) == len(INTERNET)
+    # That an image waits for a champion, and nothing that anybody else reads.
+    assert written.pop("lambdas.detect.handle") == {"WAITING"}
     assert not any(written.values())
 
 

@@ -11,6 +11,7 @@ from lambdas import promote
 from lambdas.domain.promote import shadow, shadow_answers
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import WaitingImage
 from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.snapshot import snapshots
 from tests.fixtures.deployment import BUCKET, World, context
@@ -316,8 +317,7 @@ def test_finish_of_a_rollback_has_no_run_to_tell(world: World) -> None:
 def test_finish_lets_waiting_images_have_the_new_champion(world: World) -> None:
     world.version("new", state="champion", started_at=clock.now())
     for outcome, moved in (("rejected", 0), ("promoted", 1)):
-        if outcome == "rejected":
-            world.sqs.send_message(QueueUrl=world.queues["dead-letters"], MessageBody="{}")
+        world.loop_state.keep_waiting(WaitingImage("a", "2026-01-01T10:00:00.000000Z", "detect/a.jpg"))
         finish(world, outcome)
         assert len(world.received("detect")) == moved
 

@@ -14,7 +14,7 @@ from lambdas import sweep as handler
 from lambdas.domain.promote import redrive
 from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import Run, VersionState
+from lambdas.domain.shared.records import Run, VersionState, WaitingImage
 from lambdas.domain.snapshot import snapshots
 from lambdas.domain.sweep import differences, sweeper
 from lambdas.domain.sweep.models import ChampionDownError
@@ -319,12 +319,15 @@ def test_waiting_images_are_answered_whenever_a_champion_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait(world, 50)
-    assert handle()["redriven"] == 0, "nobody serves"
+    world.loop_state.keep_waiting(WaitingImage("a", "2026-01-01T10:00:00.000000Z", "detect/a.jpg"))
+    assert "redriven" not in handle(), "nobody serves"
     world.champion("v1", "STARTING")
-    assert handle()["redriven"] == 0
+    assert "redriven" not in handle()
     world.fake.finish()
-    assert handle()["redriven"] == 50
-    assert handle()["redriven"] == 0
+    swept = handle()
+    assert (swept["waited"], swept["redriven"]) == (1, 50)
+    swept = handle()
+    assert (swept["waited"], swept["redriven"]) == (0, 0)
 
 
 def test_all_that_wait_are_answered_over_several_sweeps(

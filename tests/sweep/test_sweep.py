@@ -155,7 +155,6 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
         "stopped": [],
         "settled": {},
         "started": [],
-        "redriven": 0,
         "stopped_later": [],
         "resent": [],
         "stuck_objects": 0,

@@ -16,7 +16,7 @@ from lambdas.domain.images.files import MAX_BYTES
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.manifests import MAX_KEY_BYTES
-from lambdas.domain.shared.records import Champion
+from lambdas.domain.shared.records import Champion, WaitingImage
 from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class NoChampionError(RuntimeError):
 
 @dataclass(frozen=True)
 class Detected:
-    """What became of an image: `detected`, `unusable` or `gone`."""
+    """What became of an image: `detected`, `unusable`, `waiting` for a champion, or `gone`."""
 
     outcome: str
     result_key: str
@@ -67,19 +67,20 @@ def detect_object(
     bucket: str,
     key: str,
     *,
+    arrived_at: str,
     version_id: str | None = None,
     min_confidence: float | None = None,
 ) -> Detected:
     """Ask the champion about an image in the bucket and write its answer under results/.
 
+    Without a champion that runs, the image waits in the loop's state: lambdas/domain/detect/backlog.py.
+
     Args:
+        arrived_at: when it came.
         version_id: of the object, if it is known. Of several images that come under one key, the last
             one's result stays.
         min_confidence: confidence (percent) from which on to return what the answer leaves out; None:
             nothing of it.
-
-    Raises:
-        NoChampionError: none serves yet.
     """
     target = result_key(key)
     if key.endswith("/") and not _size(s3, bucket, key):
@@ -106,12 +107,18 @@ def detect_object(
         there = write(error=answer["Code"], reason=answer["Message"], help=helps)
         return Detected("unusable" if there else "gone", target)
     except NoChampionError as error:
-        if write(status="waiting", reason=str(error)):
-            raise
-        return Detected("gone", target)
+        if not write(status="waiting", reason=str(error)):
+            return Detected("gone", target)
+        loop_state.keep_waiting(_waiting_image(key, version_id, arrived_at))
+        return Detected("waiting", target)
     if not write(model_version=champion.version_name, labels=labels):
         return Detected("gone", target)
     return Detected("detected", target, tuple(labels), champion.version_name, tuple(left_out))
+
+
+def _waiting_image(key: str, version_id: str | None, arrived_at: str) -> WaitingImage:
+    name = hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()[:16]
+    return WaitingImage(f"{arrived_at}#{name}", arrived_at, key, version_id or "")
 
 
 def ask(
@@ -188,7 +195,12 @@ def _with_champion(loop_state: LoopState, ask: Callable[[Champion], T]) -> tuple
         successor = _serving(loop_state)
         if successor == champion:
             raise NoChampionError(f"the champion {champion.version_name} is not running") from error
+    try:
         return successor, ask(successor)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in custom_labels.NOT_SERVING:
+            raise
+        raise NoChampionError(f"the champion {successor.version_name} is not running") from error
 
 
 def _serving(loop_state: LoopState) -> Champion:

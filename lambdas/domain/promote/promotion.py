@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.promote.redrive import redrive
+from lambdas.domain.promote.redrive import send_waiting
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import BUSY, CustomLabelsError, Version
 from lambdas.domain.retrain import runs
@@ -139,8 +139,8 @@ def finish_promotion(
     outcome: Outcome,
     reason: str,
     tuning: Callable[[], Tuning],
-    dead_letters_url: str,
     queue_url: str,
+    bucket: str,
 ) -> str:
     """Record how a promotion ended, give its lease back, and let images that waited have the champion.
 
@@ -148,7 +148,8 @@ def finish_promotion(
         holder: the promotion's execution.
         run: the execution of the run that it belongs to; empty for a rollback.
         tuning: reads the settings, which are needed for a run's promotion only.
-        dead_letters_url, queue_url: of detections.
+        queue_url: of detections.
+        bucket: of the images.
 
     Returns:
         The reason, readable.
@@ -162,7 +163,7 @@ def finish_promotion(
         settled = version and settle(version, loop_state.champion(), outcome, reason)
         loop_state.fenced(promote=holder).end_promotion(settled)
     if outcome == "promoted":
-        redrive(sqs, dead_letters_url, queue_url)
+        send_waiting(loop_state, sqs, queue_url, bucket)
     return reason
 
 

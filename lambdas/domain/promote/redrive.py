@@ -1,12 +1,20 @@
-"""Images that found no champion, brought from the dead letters of detection back to its queue."""
+"""Images under detect/ that get another chance: those that found no champion, and dead letters.
+
+An image that finds no champion is no failure. It waits in the loop's state (LoopState.keep_waiting), where it
+costs nothing, is never forgotten and uses up none of the deliveries of its message. `send_waiting` brings it
+back to the queue. What fails in another way becomes a dead letter.
+"""
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import WaitingImage
+from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -17,6 +25,39 @@ MESSAGES = 10
 _FIRST_WAIT = timedelta(minutes=10)
 _LONGEST_WAIT = timedelta(days=1)
 _COUNT, _TIME = "redriven", "redriven_at"
+
+
+def send_waiting(
+    loop_state: LoopState, sqs: SQSClient, queue_url: str, bucket: str, *, seconds: float = 30
+) -> int:
+    """Bring images that waited for a champion to the queue, oldest first, now that one serves: how many.
+
+    Call it when Rekognition says that the champion runs. An image is forgotten only once the queue has it;
+    twice is better than never. One that finds the champion asleep again waits as before.
+
+    Args:
+        queue_url: of detection.
+        seconds: after which to leave the rest to the next time.
+    """
+    sent, until = 0, time.monotonic() + seconds
+    while time.monotonic() < until and (images := loop_state.waiting_images(MESSAGES)):
+        entries: Any = [
+            {"Id": str(number), "MessageBody": _event(bucket, image)} for number, image in enumerate(images)
+        ]
+        answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
+        arrived = [images[int(entry["Id"])] for entry in answer.get("Successful", [])]
+        loop_state.end_waiting(arrived)
+        sent += len(arrived)
+        if len(arrived) < len(images):
+            break
+    return sent
+
+
+def _event(bucket: str, image: WaitingImage) -> str:
+    """The "Object Created" event that told of the image."""
+    version = {"version-id": image.version_id} if image.version_id else {}
+    detail = {"bucket": {"name": bucket}, "object": {"key": image.key, **version}, "reason": "waited"}
+    return json.dumps({"source": "labelloop", "time": image.arrived_at, "detail": detail})
 
 
 def redrive(sqs: SQSClient, dead_letters_url: str, queue_url: str, *, seconds: float = 30) -> int:

@@ -128,6 +128,22 @@ class Lease:
 
 
 @dataclass(frozen=True)
+class WaitingImage:
+    """An image under detect/ that found no champion; it is asked about again once one serves.
+
+    There is one record for each image, however often its event comes. Nothing forgets it: queues keep
+    messages for 14 days at most, and a champion may sleep for longer.
+    """
+
+    id: str
+    """When it came, and digits of the hash of what it is: in the order of their ids the oldest are first."""
+    arrived_at: str
+    key: str
+    version_id: str = ""
+    """Empty if the event named none."""
+
+
+@dataclass(frozen=True)
 class Champion:
     """The model version that serves."""
 
@@ -169,8 +185,8 @@ class DatasetSync:
     sent: int = 0
 
 
-AnyRecord = Run | ModelVersion | Lease | Champion | Progress | DatasetSync
-Record = TypeVar("Record", Run, ModelVersion, Lease, Champion, Progress, DatasetSync)
+AnyRecord = Run | ModelVersion | Lease | Champion | Progress | DatasetSync | WaitingImage
+Record = TypeVar("Record", Run, ModelVersion, Lease, Champion, Progress, DatasetSync, WaitingImage)
 
 
 def read(kind: type[Record], item: Mapping[str, Any]) -> Record:

@@ -34,6 +34,7 @@ from lambdas.domain.shared.records import (
     ModelVersion,
     Progress,
     Run,
+    WaitingImage,
 )
 
 if TYPE_CHECKING:
@@ -242,6 +243,34 @@ class LoopState:
         """The version that serves; None before the first promotion."""
         item = self._get("CHAMPION", "champion")
         return records.read(Champion, item) if item else None
+
+    # Images that wait for a champion
+
+    def keep_waiting(self, image: WaitingImage) -> None:
+        """Keep an image until a champion serves; the second time nothing changes."""
+        self._table.put_item(Item={**records.attributes(image), "kind": "WAITING"})
+
+    def waiting_images(self, limit: int) -> list[WaitingImage]:
+        """The images that have waited for longest, oldest first."""
+        waiting = self._table.query(
+            KeyConditionExpression=Key("kind").eq("WAITING"), Limit=limit, ConsistentRead=True
+        )
+        return [records.read(WaitingImage, item) for item in waiting["Items"]]
+
+    def count_waiting(self, limit: int) -> int:
+        """How many images wait for a champion; of more than `limit` just that there are as many."""
+        query = {"KeyConditionExpression": Key("kind").eq("WAITING"), "Select": "COUNT", "Limit": limit}
+        count = 0
+        for page in query_pages(self._table, query):
+            count += page["Count"]
+            if count >= limit:
+                break
+        return min(count, limit)
+
+    def end_waiting(self, images: Sequence[WaitingImage]) -> None:
+        """Forget images that wait no longer."""
+        for image in images:
+            self._table.delete_item(Key={"kind": "WAITING", "id": image.id})
 
     # Items
 

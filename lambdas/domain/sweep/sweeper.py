@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from lambdas.domain.promote.redrive import redrive
+from lambdas.domain.promote.redrive import redrive, send_waiting
 from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
@@ -122,16 +122,17 @@ class Sweeper:
     def _champion(self) -> dict[str, Any]:
         """The champion serves; then images that have waited for it are answered."""
         if self.loop_state.lease("promote"):
-            return {"started": [], "redriven": 0}
+            return {"started": []}
         champion, versions = self.loop_state.champion(), models.by_name(self.rekognition, self.project_arn)
         down = differences.champion_down(champion, versions)
         if down:
-            return {"started": self._start_champion(down, versions), "redriven": 0}
+            return {"started": self._start_champion(down, versions)}
         self.loop_state.close_incident(CHAMPION)
         if champion is None:
-            return {"started": [], "redriven": 0}
+            return {"started": []}
+        waited = send_waiting(self.loop_state, self.sqs, self.detect_queue_url, self.bucket)
         redriven = redrive(self.sqs, self.detect_dead_letters_url, self.detect_queue_url)
-        return {"started": [], "redriven": redriven}
+        return {"started": [], "waited": waited, "redriven": redriven}
 
     def _start_champion(self, down: Difference, versions: Mapping[str, Version]) -> list[str]:
         """Start the champion that does not serve, and tell people once.
