@@ -15,6 +15,7 @@ _NO_RESOURCE_LEVEL = (
     "CreateProject and DescribeProjects have no resource-level permissions:"
     " https://docs.aws.amazon.com/service-authorization/latest/reference/list_rekognition.html"
 )
+_SHARED_QUOTAS = "where a quota is used up, people are told by which of the account's projects"
 
 
 class RekognitionProject(Construct):
@@ -72,6 +73,14 @@ class RekognitionProject(Construct):
         """Allow to see how far trainings are, and which model versions run."""
         handler.allow("rekognition:DescribeProjectVersions", on=[self._arn("*")], why=_CREATION_TIME)
 
+    def grant_describe_account(self, handler: Handler) -> None:
+        """Allow to see what else the account trains and runs, as all of its projects share quotas."""
+        self.grant_describe_project(handler)
+        every_version = self._deployment.stack.format_arn(
+            service="rekognition", resource="project", resource_name="*"
+        )
+        handler.allow("rekognition:DescribeProjectVersions", on=[every_version], why=_SHARED_QUOTAS)
+
     def grant_manage_datasets(self, handler: Handler) -> None:
         """Allow to create, fill, describe and delete the project's datasets."""
         handler.allow("rekognition:CreateDataset", on=[self.arn])
@@ -85,6 +94,7 @@ class RekognitionProject(Construct):
 
     def grant_train(self, handler: Handler) -> None:
         """Allow to train model versions."""
+        self.grant_describe_account(handler)
         handler.allow(
             "rekognition:CreateProjectVersion",
             "rekognition:TagResource",
@@ -94,6 +104,7 @@ class RekognitionProject(Construct):
 
     def grant_start(self, handler: Handler) -> None:
         """Allow to start model versions."""
+        self.grant_describe_account(handler)
         handler.allow("rekognition:StartProjectVersion", on=[self._versions], why=_NAMED_AT_RUN_TIME)
 
     def grant_stop(self, handler: Handler) -> None:

@@ -13,6 +13,7 @@ Environment, read when the server starts:
                                 to /_labelloop/functions, GET them, and DELETE them all (see `faults` and
                                 `function_faults`)
     LABELLOOP_ENGINE_THROTTLE   1: requests above the documented rates are refused (see `quotas`)
+    LABELLOOP_ENGINE_QUOTAS     quotas of the account in the place of AWS's, as JSON: {"running_versions": 1}
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Engine:
         self.faults_allowed = faults_allowed
         self.function_faults = FunctionFaults()
         self._store = Store(state / "engine.sqlite")
-        quotas = Quotas()
+        quotas = Quotas.from_environment()
         self.api = CustomLabelsApi(
             self._store,
             state,

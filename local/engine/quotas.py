@@ -17,12 +17,17 @@ image-level labels per image (the 50 boxes have an error of their own), and up t
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
 
 SMALL_REGIONS = {"ap-south-1", "eu-west-2"}
 """GUIDELINES: Asia Pacific (Mumbai) and Europe (London) take smaller datasets."""
+
+QUOTAS_VARIABLE = "LABELLOOP_ENGINE_QUOTAS"
 
 TAGGING = {"TagResource", "UntagResource", "ListTagsForResource"}
 DATA_PLANE = {"DetectCustomLabels"}
@@ -67,6 +72,22 @@ class Quotas:
     detection_tps_per_unit: int = 5
     """This engine's own figure: AWS says that a unit's rate depends on the model and names none
     (https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/running-model.html)."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Quotas:
+        """The quotas as AWS has them, but for those that LABELLOOP_ENGINE_QUOTAS names, as a JSON object.
+
+        Raises:
+            ValueError: it is not one, names no quota of these, or gives one no whole number.
+        """
+        text = environment.get(QUOTAS_VARIABLE, "").strip() or "{}"
+        try:
+            quotas = json.loads(text)
+            if not all(type(value) is int and value >= 0 for value in quotas.values()):
+                raise ValueError("a quota is a whole number")
+            return cls(**quotas)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"{QUOTAS_VARIABLE}={text!r}: {error}") from error
 
     def trainings_in(self, region: str) -> int:
         return min(1, self.concurrent_trainings) if region == "ap-southeast-2" else self.concurrent_trainings

@@ -4,7 +4,8 @@ trained, started, stopped and asked. Nothing here waits; what takes long is star
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +25,51 @@ if TYPE_CHECKING:
     from lambdas.domain.shared.annotation import DatasetType
 
 
-MAX_UPDATE_BYTES = 5 * 1024 * 1024
-"""Changes that one UpdateDatasetEntries takes (botocore's model of the operation)."""
+MAX_UPDATE_BYTES = 3_700_000
+"""Changes that one UpdateDatasetEntries is sent: less than 5 MB also once they are encoded as Base64.
+
+"The size of Changes must be less than 5MB" does not say which of the two is counted:
+https://docs.aws.amazon.com/rekognition/latest/APIReference/API_UpdateDatasetEntries.html
+"""
 NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
 """Errors of a version that was stopped, or deleted since."""
 BUSY = {"STARTING", "RUNNING", "STOPPING"}
 """States in which a version costs money, or may still do so in a moment."""
+AT_A_LIMIT = {"LimitExceededException", "ServiceQuotaExceededException"}
+"""Errors of an account that has used a quota up. They do not say which."""
+MAX_RUNNING_MODELS = 2
+"""Quota "Maximum number of concurrently running Amazon Rekognition Custom Labels models per account"."""
+MAX_INFERENCE_UNITS = 5
+"""Quota "Maximum inference units per started model". AWS raises both on request.
+
+https://docs.aws.amazon.com/general/latest/gr/rekognition.html
+"""
 
 
 class CustomLabelsError(RuntimeError):
     """Rekognition could not do what the loop needs; the message holds its reason."""
+
+
+class NotYetError(CustomLabelsError):
+    """Rekognition cannot do it now, and will be able to once something else has ended: try again later."""
+
+
+class InferenceUnitsError(CustomLabelsError):
+    """A model was to be started with more inference units than the account's quota has."""
+
+
+class LimitReachedError(NotYetError):
+    """A quota of the account is used up.
+
+    Args:
+        waits_for: what has to become free, and why it is not, to be read after "waits for".
+        holders: names of the versions that use the quota, of any project in the account.
+    """
+
+    def __init__(self, waits_for: str, holders: Sequence[str] = ()) -> None:
+        super().__init__(f"waits for {waits_for}")
+        self.waits_for = waits_for
+        self.holders = tuple(holders)
 
 
 @dataclass(frozen=True)
@@ -126,29 +162,95 @@ def versions(rekognition: RekognitionClient, project_arn: str) -> list[Version]:
     return [_version(description) for page in pages for description in page["ProjectVersionDescriptions"]]
 
 
+def account_versions(rekognition: RekognitionClient) -> Iterator[Version]:
+    """Every version of every Custom Labels project that the account has in this Region: they share quotas."""
+    for page in rekognition.get_paginator("describe_projects").paginate():
+        for project in page["ProjectDescriptions"]:
+            # It may have been deleted since.
+            with suppress(rekognition.exceptions.ResourceNotFoundException):
+                yield from versions(rekognition, project["ProjectArn"])
+
+
 def train(
     rekognition: RekognitionClient, project_arn: str, name: str, *, bucket: str, tags: Mapping[str, str]
 ) -> Version:
-    """Begin the training of a version from the project's datasets; the one begun before, if there is one."""
+    """Begin the training of a version from the project's datasets; the one begun before, if there is one.
+
+    A version may not be described yet right after its training has begun.
+
+    Raises:
+        LimitReachedError: the account trains as many as it may, or the project is full.
+        NotYetError: a dataset changes still, or the version was begun and is not described yet.
+    """
     if existing := describe_version(rekognition, project_arn, name):
         return existing
-    rekognition.create_project_version(
-        ProjectArn=project_arn,
-        VersionName=name,
-        OutputConfig={"S3Bucket": bucket, "S3KeyPrefix": f"training/{name}"},
-        Tags=tags,
-    )
-    begun = describe_version(rekognition, project_arn, name)
-    if begun is None:
-        raise CustomLabelsError(f"{name} was created but is not described")
-    return begun
+    try:
+        created = rekognition.create_project_version(
+            ProjectArn=project_arn,
+            VersionName=name,
+            OutputConfig={"S3Bucket": bucket, "S3KeyPrefix": f"training/{name}"},
+            Tags=tags,
+        )
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in AT_A_LIMIT:
+            raise _no_training_slot(rekognition, error) from error
+        if code == "ResourceInUseException":
+            raise NotYetError(f"{name} cannot be trained yet: {_message(error)}") from error
+        raise
+    return Version(created["ProjectVersionArn"], name, "TRAINING_IN_PROGRESS", "", None, None, 0)
 
 
 def start(rekognition: RekognitionClient, version: Version, inference_units: int) -> None:
-    """Begin to start a version that does not run; nothing if it already does."""
+    """Begin to start a version that does not run; nothing if it already does.
+
+    Raises:
+        LimitReachedError: the account runs as many models as it may.
+        NotYetError: it cannot be started in the state that it is in, such as STOPPING.
+        InferenceUnitsError: no model of the account may have so many inference units.
+    """
     if version.status in ("STARTING", "RUNNING"):
         return
-    rekognition.start_project_version(ProjectVersionArn=version.arn, MinInferenceUnits=inference_units)
+    try:
+        rekognition.start_project_version(ProjectVersionArn=version.arn, MinInferenceUnits=inference_units)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in AT_A_LIMIT:
+            raise _no_endpoint(rekognition, version, inference_units, error) from error
+        if code == "ResourceInUseException":
+            raise NotYetError(f"{version.name} cannot be started yet: {_message(error)}") from error
+        raise
+
+
+def _no_training_slot(rekognition: RekognitionClient, error: ClientError) -> LimitReachedError:
+    trained = [each.name for each in account_versions(rekognition) if each.status == "TRAINING_IN_PROGRESS"]
+    if not trained:
+        return LimitReachedError(f"room for another model version: {_message(error)}")
+    under_way = "1 training runs" if len(trained) == 1 else f"{len(trained)} trainings run"
+    return LimitReachedError(f"a free training slot: {under_way} in this account", trained)
+
+
+def _no_endpoint(
+    rekognition: RekognitionClient, version: Version, inference_units: int, error: ClientError
+) -> CustomLabelsError:
+    """Which quota it is: that of models if the account runs others, or that of inference units."""
+    running = [
+        each.name for each in account_versions(rekognition) if each.status in BUSY and each.arn != version.arn
+    ]
+    if inference_units > MAX_INFERENCE_UNITS and len(running) < MAX_RUNNING_MODELS:
+        return InferenceUnitsError(
+            f"{version.name} cannot be started with {inference_units} inference units: the quota 'Maximum"
+            f" inference units per started model' of this account is lower ({MAX_INFERENCE_UNITS} unless AWS"
+            " raised it). Use fewer, or ask for more in the Service Quotas console"
+        )
+    if not running:
+        return LimitReachedError(f"room for another running model: {_message(error)}")
+    models = "1 model runs" if len(running) == 1 else f"{len(running)} models run"
+    return LimitReachedError(f"a running model to stop: {models} in this account", running)
+
+
+def _message(error: ClientError) -> str:
+    return error.response["Error"].get("Message", "") or str(error)
 
 
 def stop(rekognition: RekognitionClient, version: Version) -> None:
