@@ -42,7 +42,7 @@ class Sweep(Step):
             "lambdas.sweep.handle",
             "Gives leases of dead executions back and stops models that nobody needs",
             timeout=900,
-            writes=["LEASE", "RUN", "VERSION", "PROGRESS", "INCIDENT", "NOTICE"],
+            writes=["LEASE", "RUN", "VERSION", "PROGRESS", "INCIDENT", "NOTICE", "LEDGER"],
             environment={
                 "CATALOGUE_TABLE": register.catalogue.table_name,
                 "REGISTER_QUEUE_URL": register.event_queue.queue.queue_url,

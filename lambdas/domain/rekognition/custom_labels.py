@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.scores import LabelScore, Scores
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_rekognition.type_defs import (
         DatasetMetadataTypeDef,
@@ -88,6 +91,8 @@ class Version:
     """That it was last started with."""
     tested: tuple[str, str] | None = None
     """Bucket and key of the evaluation of each test image."""
+    training_began_at: str = ""
+    training_ended_at: str = ""
 
 
 # Projects
@@ -309,10 +314,19 @@ def _version(description: ProjectVersionDescriptionTypeDef) -> Version:
         message=description.get("StatusMessage", ""),
         f1=evaluation.get("F1Score"),
         summary=(summary["Bucket"], summary["Name"]) if summary else None,
-        billable_seconds=description.get("BillableTrainingTimeInSeconds", 0),
+        # A copy was trained, and billed, in the project that it was copied from.
+        billable_seconds=0
+        if "SourceProjectVersionArn" in description
+        else description.get("BillableTrainingTimeInSeconds", 0),
         inference_units=description.get("MinInferenceUnits", 1),
         tested=_tested(description),
+        training_began_at=_iso(description.get("CreationTimestamp")),
+        training_ended_at=_iso(description.get("TrainingEndTimestamp")),
     )
+
+
+def _iso(moment: datetime | None) -> str:
+    return clock.to_iso(moment) if moment else ""
 
 
 def _tested(description: ProjectVersionDescriptionTypeDef) -> tuple[str, str] | None:

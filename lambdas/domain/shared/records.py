@@ -185,8 +185,62 @@ class DatasetSync:
     sent: int = 0
 
 
-AnyRecord = Run | ModelVersion | Lease | Champion | Progress | DatasetSync | WaitingImage
-Record = TypeVar("Record", Run, ModelVersion, Lease, Champion, Progress, DatasetSync, WaitingImage)
+@dataclass(frozen=True)
+class LedgerEntry:
+    """Something that Rekognition bills: a model version's units while it ran, or its training.
+
+    Units never run over the end of a month, so that what a month cost is in that month's entries.
+    """
+
+    what: Literal["units", "training"]
+    version: str
+    region: str
+    since: str
+    until: str
+    seconds: float
+    """That are billed: of units those from `since` to `until`; of a training what Rekognition says."""
+    units: int = 1
+
+    @property
+    def id(self) -> str:
+        """Its key: the month that it counts for comes first."""
+        month = (self.until if self.what == "training" else self.since)[:7]
+        return f"{month}#{self.what}#{self.since}#{self.version}"
+
+
+@dataclass(frozen=True)
+class LedgerHead:
+    """The end of the ledger: what is under way, as of the last look at Rekognition."""
+
+    at: str = ""
+    """When that look was; empty before the first one."""
+    running: tuple[LedgerEntry, ...] = ()
+    """Units that run, counted until the last look."""
+    training: tuple[LedgerEntry, ...] = ()
+    """Trainings under way, with the seconds that they have taken so far."""
+    booked: tuple[str, ...] = ()
+    """Versions whose training is in the ledger."""
+    doubted_at: str = ""
+    """The time of a look that was left out, as it lay too far from the one before it."""
+    revision: int = 0
+    """Grows with each write."""
+
+
+AnyRecord = (
+    Run | ModelVersion | Lease | Champion | Progress | DatasetSync | WaitingImage | LedgerEntry | LedgerHead
+)
+Record = TypeVar(
+    "Record",
+    Run,
+    ModelVersion,
+    Lease,
+    Champion,
+    Progress,
+    DatasetSync,
+    WaitingImage,
+    LedgerEntry,
+    LedgerHead,
+)
 
 
 def read(kind: type[Record], item: Mapping[str, Any]) -> Record:
@@ -248,14 +302,21 @@ def _summary(value: Mapping[str, Any]) -> SnapshotSummary:
     return SnapshotSummary(**_known(SnapshotSummary, value))
 
 
+def _ledger_entries(values: list[Mapping[str, Any]]) -> tuple[LedgerEntry, ...]:
+    return tuple(LedgerEntry(**_known(LedgerEntry, value)) for value in values)
+
+
 def _as_it_is(value: Any) -> Any:
     return value
 
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
+    "booked": tuple,
     "images": _summary,
     "labels": _label_scores,
+    "running": _ledger_entries,
     "shadow": _scores,
     "steps": _steps,
+    "training": _ledger_entries,
     "verdicts": _verdicts,
 }

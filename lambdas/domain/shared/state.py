@@ -27,10 +27,13 @@ from lambdas.domain.shared.dynamodb import (
     wait_after,
 )
 from lambdas.domain.shared.records import (
+    AnyRecord,
     Champion,
     DatasetSync,
     Lease,
     LeaseName,
+    LedgerEntry,
+    LedgerHead,
     ModelVersion,
     Progress,
     Run,
@@ -50,6 +53,8 @@ CLOSED = "closed"
 TAKEN_OVER = "sweep:"
 """Begins the holder of a lease that the sweeper took from an execution that has ended; its ARN follows."""
 _SENT = "sent"
+_HEAD = "head"
+"""The id of the ledger's end; those of its entries begin with a month."""
 _CLAIM = timedelta(minutes=2)
 """Longer than a function needs to tell of a run once it has claimed to."""
 
@@ -177,6 +182,32 @@ class LoopState:
         no_promotion = {**self._key("LEASE", "promote"), **_condition({"holder": None})}
         settled = self._update_action("VERSION", version.id, attributes, {"state": before.state})
         return not self._transact([{"ConditionCheck": no_promotion}, settled])
+
+    # The ledger
+
+    def ledger_head(self) -> LedgerHead:
+        """The end of the ledger; empty before the first look at Rekognition."""
+        return records.read(LedgerHead, self._get("LEDGER", _HEAD) or {})
+
+    def ledger_entries(self, month: str = "") -> list[LedgerEntry]:
+        """What is in the ledger and not under way any more, oldest month first.
+
+        Args:
+            month: only what counts for this month, such as 2026-11.
+        """
+        key = Key("kind").eq("LEDGER") & (
+            Key("id").begins_with(f"{month}#") if month else Key("id").lt(_HEAD)
+        )
+        pages = query_pages(self._table, {"KeyConditionExpression": key, "ConsistentRead": True})
+        return [records.read(LedgerEntry, item) for page in pages for item in page["Items"]]
+
+    def write_ledger(self, head: LedgerHead, entries: Sequence[LedgerEntry]) -> bool:
+        """Move the ledger's end to its next revision, and add entries: False if somebody else has moved it.
+
+        All of it happens, or nothing.
+        """
+        moved = self._put_action("LEDGER", _HEAD, head, {"revision": head.revision - 1 or None})
+        return not self._transact([moved, *(self._put_action("LEDGER", e.id, e, {}) for e in entries)])
 
     # Effects that happen once
 
@@ -313,7 +344,7 @@ class LoopState:
         return self._put_action("PROGRESS", "retrain", new, {"ticket": old.ticket})
 
     def _put_action(
-        self, kind: str, id: str, record: Progress | DatasetSync | Champion, expected: Mapping[str, Any]
+        self, kind: str, id: str, record: AnyRecord, expected: Mapping[str, Any]
     ) -> dict[str, Any]:
         item = {**records.attributes(record), "kind": kind, "id": id}
         return {"Put": {"TableName": self._table.name, "Item": item, **_condition(expected)}}

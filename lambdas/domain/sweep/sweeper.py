@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from lambdas.domain.costs import ledger
 from lambdas.domain.promote.redrive import redrive, send_waiting
+from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep import differences, leases, lost_events, models
@@ -87,6 +90,7 @@ class Sweeper:
     def _parts(self) -> Sequence[Callable[[], dict[str, Any]]]:
         """In this order: what a part gives back the next one finds free."""
         return (
+            self._ledger,
             self._leases,
             self._models,
             self._champion,
@@ -95,6 +99,11 @@ class Sweeper:
             self._reviews,
             self._starting,
         )
+
+    def _ledger(self) -> dict[str, Any]:
+        versions = custom_labels.versions(self.rekognition, self.project_arn)
+        ledger.observe(self.loop_state, versions, clock.now())
+        return {}
 
     def _leases(self) -> dict[str, Any]:
         completed = leases.give_back_run(self.stepfunctions, self.loop_state)
