@@ -36,9 +36,14 @@ class Deployment:
 
     @property
     def removal_policy(self) -> cdk.RemovalPolicy:
-        """What happens to data when the stack is destroyed."""
-        keep = self.settings.retain_data
-        return cdk.RemovalPolicy.RETAIN if keep else cdk.RemovalPolicy.DESTROY
+        """What happens to data when the stack is destroyed.
+
+        What is kept is kept but when its own creation is rolled back: it holds nothing yet, and the next try
+        would make it again beside it.
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+        """
+        policies = cdk.RemovalPolicy
+        return policies.RETAIN_ON_UPDATE_OR_DELETE if self.settings.retain_data else policies.DESTROY
 
 
 def executions_of(state_machine_arn: str) -> str:

@@ -41,7 +41,6 @@ class EventQueue(Construct):
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
-            removal_policy=deployment.removal_policy,
         )
         retry_seconds = deployment.settings.retry_seconds or handler.timeout * 6
         self.queue = sqs.Queue(
@@ -52,7 +51,6 @@ class EventQueue(Construct):
             retention_period=cdk.Duration.days(14),
             visibility_timeout=cdk.Duration.seconds(max(retry_seconds, handler.timeout)),
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVES, queue=self.dead_letters),
-            removal_policy=deployment.removal_policy,
         )
         if pattern:
             events.Rule(self, "Rule", event_pattern=pattern, targets=[targets.SqsQueue(self.queue)])  # pyrefly: ignore[bad-argument-type]
