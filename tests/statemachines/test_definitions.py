@@ -25,12 +25,16 @@ ONE_ATTEMPT = {("retrain", "Promote")}
 """A second nested execution would need another name, and a promotion that failed has cleaned up already."""
 OF_LAMBDA = {
     "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.TooManyRequestsException",
 }
-"""https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html"""
+"""What passes without anybody's doing, so not Lambda.AWSLambdaException, which a missing permission is too:
+https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html"""
+MAX_EVENTS = 25_000
+"""Of an execution's history: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+EVENTS_OF_AN_ATTEMPT = 3
+"""TaskScheduled, TaskStarted, TaskFailed."""
 
 
 def every(type: str) -> list[Any]:
@@ -77,18 +81,42 @@ def test_every_task_is_retried_and_its_failure_caught(machine: str, name: str) -
     if (machine, name) in ONE_ATTEMPT:
         assert "Retry" not in state
     else:
-        *others, retrier = state["Retry"]
-        # Trying again would not give the lease back.
-        assert others in ([], [{"ErrorEquals": ["LeaseLostError"], "MaxAttempts": 0}])
-        # People are asked once: what is tried again is what Lambda itself could not do.
-        once = (machine, name) == ("review", "Ask")
-        assert set(retrier["ErrorEquals"]) == (OF_LAMBDA if once else {"States.ALL"})
-        assert retrier["MaxAttempts"] >= 3
+        of_lambda, *others = state["Retry"]
+        assert set(of_lambda["ErrorEquals"]) == OF_LAMBDA
+        if (machine, name) == ("review", "Ask"):
+            # People are asked once: what is tried again is what Lambda itself could not do.
+            assert [retrier["ErrorEquals"] for retrier in others] == [["Lambda.AWSLambdaException"]]
+        else:
+            *unless, retrier = others
+            # Trying again would not give the lease back.
+            assert unless in ([], [{"ErrorEquals": ["LeaseLostError"], "MaxAttempts": 0}])
+            assert retrier["ErrorEquals"] == ["States.ALL"]
+            assert retrier["MaxAttempts"] >= 3
     if name in (REPORTERS.get(machine), "GiveBack"):
         assert "Catch" not in state, "what fails here is the sweeper's"
     else:
         (catcher,) = state["Catch"]
         assert catcher["ErrorEquals"] == ["States.ALL"]
+
+
+@pytest.mark.parametrize(("machine", "name"), every("Task"))
+def test_a_task_waits_for_a_free_function_for_hours(machine: str, name: str) -> None:
+    """A new account runs ten functions at once, and what is above is throttled; an execution outlasts that,
+    and its history of 25,000 events holds it.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-retrying-after-an-error
+    """
+    if (machine, name) in ONE_ATTEMPT:
+        return
+    retrier = state_machines.states(machine)[name]["Retry"][0]
+    assert retrier["JitterStrategy"] == "FULL"
+    delays = [
+        min(retrier["IntervalSeconds"] * retrier["BackoffRate"] ** attempt, retrier["MaxDelaySeconds"])
+        for attempt in range(retrier["MaxAttempts"])
+    ]
+    # By full jitter a delay is anything up to that: half of it on average.
+    assert sum(delays) / 2 > 12 * 3600
+    assert EVENTS_OF_AN_ATTEMPT * len(delays) < MAX_EVENTS / 5
 
 
 @pytest.mark.parametrize(("machine", "name"), every("Choice"))
