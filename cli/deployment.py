@@ -73,11 +73,18 @@ SERVICES = (
     "cloudformation",
     "cognito-idp",
     "dynamodb",
+    "health",
+    "iam",
+    "lambda",
+    "logs",
     "rekognition",
     "s3",
+    "service-quotas",
+    "sns",
     "sqs",
     "ssm",
     "stepfunctions",
+    "sts",
 )
 """By their names in botocore: those that the command line calls."""
 

@@ -60,6 +60,7 @@ def app(context: click.Context, name: str, as_json: bool) -> None:
     This command uses your AWS credentials, or the embedded stack after `. .embedded/env`.
 
     \b
+    labelloop doctor --before-deploy      look for what would keep a deployment from working
     labelloop status                      show the state of the deployment
     labelloop import photos/              import a dataset, labelled or not
     labelloop train --wait                train now, and show the progress
@@ -87,6 +88,29 @@ def show_status(session: Session) -> None:
     deployment = session.deployment()
     document = session.wait_for("Reading the status", lambda: status.gather(deployment))
     session.print_result(document, lambda: status.show(session.out.console, document))
+
+
+@command(app, "doctor")
+@click.option(
+    "--before-deploy", is_flag=True, help="Look at what a deployment needs, not at one that is there."
+)
+def doctor(session: Session, before_deploy: bool) -> None:
+    """Look for what would keep a deployment from working.
+
+    Each line says: fine, will hurt, will fail, or cannot be seen, with the command or link that mends it.
+    Nothing is changed, and nothing costs anything. The exit code is 1 if something will fail.
+
+    \b
+    labelloop doctor --before-deploy          before the first `npx cdk deploy`
+    labelloop doctor                          of a deployment that is there
+    labelloop doctor --json | jq '.findings[] | select(.state != "fine")'
+    """
+    from cli.doctor import command as doctoring
+
+    document = doctoring.diagnose(session.name, before_deploy=before_deploy, console=session.out.console)
+    session.print_result(document, lambda: doctoring.show(session.out.console, document))
+    if document["fails"]:
+        raise click.exceptions.Exit(1)
 
 
 datasets.add_to(app)
