@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 
@@ -121,7 +121,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", operation.path)
     ]
-    annotated = get_type_hints(operation.function, include_extras=True)
+    annotated = operation.types
     in_query = [
         {"name": name, "in": "query", "schema": {**msgspec.json.schema(annotated[name]), "default": default}}
         for name, default in operation.query.items()

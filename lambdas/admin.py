@@ -1,5 +1,6 @@
 """The administrator's routes: tasks by state, reviewers, labels, runs and rollbacks."""
 
+# What some routes need they import themselves: the others would wait for it at a cold start.
 from __future__ import annotations
 
 import base64
@@ -7,29 +8,28 @@ import json
 import re
 from dataclasses import asdict
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from msgspec import Meta
 
 from lambdas import http
-from lambdas.contract import responses
-from lambdas.contract.requests import AssignmentRequest, LabelChange, RenameRequest, RollbackRequest
-from lambdas.domain.console import control
-from lambdas.domain.retrain import runs
-from lambdas.domain.review.desk import desk, label_renaming, labels
-from lambdas.domain.review.desk.labels import InvalidLabelError, LabelDefinition
-from lambdas.domain.review.desk.task import STATES, State, Task
-from lambdas.domain.review.results import reviewer_statistics
-from lambdas.domain.review.results.resolution import Resolver
-from lambdas.domain.review.task_opening import Opener
-from lambdas.domain.shared import annotation, clock
+from lambdas.domain.review.desk.limits import STATES, State
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, Caller
 from lambdas.review_documents import given_answer, label_document, offered_labels, task_summary, tuning
 from lambdas.services import services, variable
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from lambdas.contract import responses
+    from lambdas.contract.requests import AssignmentRequest, LabelChange, RenameRequest, RollbackRequest
+    from lambdas.domain.review.desk.desk import Reviewer
+    from lambdas.domain.review.desk.labels import LabelDefinition
+    from lambdas.domain.review.desk.task import Task
 
 logger = Logger()
 app = http.Api(ADMINISTRATORS)
@@ -49,12 +49,14 @@ _CURSOR = {"id": r"[0-9a-f]{20}-[0-9]{1,9}", "part": "task", "available_at": r"[
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """A request that API Gateway has let through."""
-    return app.resolve(event, context)
+    return app.resolve(event)
 
 
 @app.get("/api/admin/tasks")
 def list_tasks(caller: Caller, state: ListedState = "open", cursor: Cursor = "") -> responses.AdminTasks:
     """A page of the tasks of a state."""
+    from lambdas.contract import responses
+
     table, now = services().reviews, clock.now()
     if state == "claimed":
         tasks, more = list(islice(table.claimed(now), PAGE)), None
@@ -74,9 +76,12 @@ def list_tasks(caller: Caller, state: ListedState = "open", cursor: Cursor = "")
 @app.get("/api/admin/tasks/{task}")
 def read_task_with_answers(caller: Caller, task: str) -> responses.AdminTaskDetail:
     """A task with its image and the answers to it, those that were corrected included."""
+    from lambdas.contract import responses
+    from lambdas.domain.review.desk.desk import TaskNotFoundError
+
     known = services().reviews.get(task)
     if known is None:
-        raise desk.TaskNotFoundError(f"there is no review task {task[:60]}")
+        raise TaskNotFoundError(f"there is no review task {task[:60]}")
     return responses.AdminTaskDetail(
         **_members(known, clock.now()),
         url=http.presigned_url(known.key),
@@ -89,6 +94,8 @@ def read_task_with_answers(caller: Caller, task: str) -> responses.AdminTaskDeta
 @app.post("/api/admin/tasks/{task}/reopening")
 def reopen_task(caller: Caller, task: str) -> responses.AdminTask:
     """Ask about the image of a finished task again: the new task. The image keeps its labels until then."""
+    from lambdas.domain.review.task_opening import Opener
+
     s = services()
     opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning())
     return _document(opener.reopen(task, caller.name), clock.now())
@@ -97,6 +104,8 @@ def reopen_task(caller: Caller, task: str) -> responses.AdminTask:
 @app.put("/api/admin/tasks/{task}/assignment")
 def assign_task(caller: Caller, task: str, body: AssignmentRequest) -> responses.AdminTask:
     """Claim a task for a reviewer, whoever has claimed it; or free it, where none is named."""
+    from lambdas.domain.review.desk import desk
+
     reviewer = _reviewer(body.reviewer) if body.reviewer else None
     assigned = desk.reassign(services().reviews, task, reviewer, tuning().review_claim_seconds)
     return _document(assigned, clock.now())
@@ -105,6 +114,9 @@ def assign_task(caller: Caller, task: str, body: AssignmentRequest) -> responses
 @app.delete("/api/admin/tasks/{task}")
 def delete_task(caller: Caller, task: str) -> None:
     """Delete a task; its image stays as it is."""
+    from lambdas.domain.review.desk import desk
+    from lambdas.domain.review.results.resolution import Resolver
+
     s = services()
     desk.delete(s.reviews, task, caller.name)
     Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning()).resolve(task)
@@ -113,6 +125,9 @@ def delete_task(caller: Caller, task: str) -> None:
 @app.get("/api/admin/reviewers")
 def list_reviewers(caller: Caller) -> responses.Reviewers:
     """Everybody who has been at the desk, and what they have done."""
+    from lambdas.contract import responses
+    from lambdas.domain.review.results import reviewer_statistics
+
     table = services().reviews
     statistics = reviewer_statistics.reviewers(table, reviewer_statistics.known_reviewers(table))
     return responses.Reviewers(reviewers=[responses.Reviewer(**asdict(reviewer)) for reviewer in statistics])
@@ -121,6 +136,8 @@ def list_reviewers(caller: Caller) -> responses.Reviewers:
 @app.post("/api/admin/runs/{run}/cancellation")
 def cancel_run(caller: Caller, run: str) -> None:
     """Cancel a run: it ends as failed, and the champion stays. A training that has begun goes on."""
+    from lambdas.domain.console import control
+
     s = services()
     control.cancel_run(s.stepfunctions, s.loop_state, run, caller.name)
 
@@ -128,6 +145,10 @@ def cancel_run(caller: Caller, run: str) -> None:
 @app.post("/api/admin/rollbacks")
 def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRollback:
     """Begin to make an older model version the champion; the champion serves until then."""
+    from lambdas.contract import responses
+    from lambdas.domain.console import control
+    from lambdas.domain.retrain import runs
+
     s = services()
     execution = control.begin_rollback(
         s.rekognition,
@@ -144,6 +165,8 @@ def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRo
 @app.put("/api/admin/labels")
 def put_label(caller: Caller, body: LabelChange, label: LabelName = "") -> responses.Label:
     """Define a label, or change its definition."""
+    from lambdas.domain.review.desk import labels
+
     defined = labels.put(services().reviews, _label_name(label), msgspec.to_builtins(body))
     offered_labels.clear()
     return _label_document(defined)
@@ -153,6 +176,10 @@ def put_label(caller: Caller, body: LabelChange, label: LabelName = "") -> respo
 def rename_label(caller: Caller, body: RenameRequest, label: LabelName = "") -> responses.RenamedLabel:
     """Take a part of renaming a label, or of merging it into another: to be called with the cursor until it
     is null."""
+    from lambdas.contract import responses
+    from lambdas.domain.review.desk import label_renaming
+    from lambdas.domain.review.desk.labels import InvalidLabelError
+
     s, name = services(), _label_name(label)
     old = next((definition for definition in offered_labels() if definition.label == name), None)
     if old is None:
@@ -172,6 +199,9 @@ def rename_label(caller: Caller, body: RenameRequest, label: LabelName = "") -> 
 @app.get("/api/admin/labels/images")
 def list_label_images(caller: Caller, label: LabelName = "") -> responses.LabelImages:
     """Labelled images that have a label, to choose examples from; the first of them by their hashes."""
+    from lambdas.contract import responses
+    from lambdas.domain.review.desk import labels
+
     keys = labels.image_keys(services().catalogue, _label_name(label), _LISTED_IMAGES)
     return responses.LabelImages(
         images=[
@@ -181,6 +211,9 @@ def list_label_images(caller: Caller, label: LabelName = "") -> responses.LabelI
 
 
 def _label_name(label: str) -> str:
+    from lambdas.domain.review.desk.labels import InvalidLabelError
+    from lambdas.domain.shared import annotation
+
     try:
         return annotation.clean_label(label)
     except ValueError as error:
@@ -193,19 +226,26 @@ def _label_document(defined: LabelDefinition) -> responses.Label:
     return label_document(next(offered, defined))
 
 
-def _reviewer(sub: str) -> desk.Reviewer:
+def _reviewer(sub: str) -> Reviewer:
     """The reviewer of this subject: names are given anew to others."""
+    from lambdas.domain.review.desk.desk import Reviewer
+    from lambdas.domain.review.results import reviewer_statistics
+
     for known, name in reviewer_statistics.known_reviewers(services().reviews):
         if known == sub:
-            return desk.Reviewer(sub, name)
+            return Reviewer(sub, name)
     raise ApiError(422, "unknown_reviewer", "no such reviewer has been at the desk yet", "reviewer")
 
 
 def _document(task: Task, now: str) -> responses.AdminTask:
+    from lambdas.contract import responses
+
     return responses.AdminTask(**_members(task, now))
 
 
 def _members(task: Task, now: str) -> dict[str, Any]:
+    from lambdas.contract import responses
+
     return {
         **task_summary(task),
         "state": task.state,

@@ -1,34 +1,30 @@
 """What goes on, for everybody who is signed in: runs, model versions, and trying the champion."""
 
-# What only the routes of trying need they import themselves: the others would wait for it at a cold start.
+# What some routes need they import themselves: the others would wait for it at a cold start.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from msgspec import UNSET
 
 from lambdas import http
-from lambdas.contract import responses
-from lambdas.contract.requests import TryRequest
-from lambdas.domain.console import control, versions
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.retrain import steps, training_progress
-from lambdas.domain.retrain.steps import Step
-from lambdas.domain.retrain.training_progress import TrainingProgress
-from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.shared.errors import ApiError
-from lambdas.domain.shared.records import Champion, ModelVersion, Run
-from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 from lambdas.services import services, variable
 from lambdas.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from lambdas.contract import responses
+    from lambdas.contract.requests import TryRequest
     from lambdas.domain.console.tryit import TryResult
+    from lambdas.domain.retrain.steps import Step
+    from lambdas.domain.retrain.training_progress import TrainingProgress
     from lambdas.domain.review.task_opening import Seen
+    from lambdas.domain.shared.records import Champion, ModelVersion, Run
 
 logger = Logger()
 app = http.Api(REVIEWERS, ADMINISTRATORS)
@@ -39,12 +35,16 @@ MAX_LISTED = 100
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """A request that API Gateway has let through."""
-    return app.resolve(event, context)
+    return app.resolve(event)
 
 
 @app.get("/api/runs")
 def list_runs(caller: Caller) -> responses.Runs:
     """The latest runs and rollbacks, newest first."""
+    from lambdas.contract import responses
+    from lambdas.domain.console import control
+    from lambdas.domain.retrain import steps
+
     s = services()
     runs = control.listed_runs(s.stepfunctions, s.loop_state, variable("PROMOTE_MACHINE_ARN"), MAX_LISTED)
     return responses.Runs(runs=[responses.RunSummary(**steps.summary(run)) for run in runs])
@@ -53,6 +53,9 @@ def list_runs(caller: Caller) -> responses.Runs:
 @app.get("/api/runs/{run}")
 def read_run(caller: Caller, run: str) -> responses.Run:
     """A run: its steps, the verdicts of its gates, its snapshot."""
+    from lambdas.contract import responses
+    from lambdas.domain.retrain import steps
+
     s = services()
     record = s.loop_state.run(run)
     if record is None:
@@ -68,6 +71,8 @@ def read_run(caller: Caller, run: str) -> responses.Run:
 @app.get("/api/versions")
 def list_versions(caller: Caller) -> responses.ModelVersions:
     """The latest model versions, newest first."""
+    from lambdas.contract import responses
+
     state = services().loop_state
     champion = state.champion()
     documents = [_version(version, champion) for version in state.versions()[:MAX_LISTED]]
@@ -77,6 +82,7 @@ def list_versions(caller: Caller) -> responses.ModelVersions:
 @app.post("/api/try")
 def begin_try(caller: Caller, body: TryRequest) -> responses.TryUpload:
     """Where to send an image, to try the champion on it."""
+    from lambdas.contract import responses
     from lambdas.domain.console import tryit
 
     id = tryit.new_id()
@@ -97,6 +103,7 @@ def begin_try(caller: Caller, body: TryRequest) -> responses.TryUpload:
 @app.post("/api/try/{id}/detection")
 def detect_try(caller: Caller, id: str) -> responses.Detections:
     """What the champion sees on the image that was sent."""
+    from lambdas.contract import responses
     from lambdas.domain.console import tryit
 
     s = services()
@@ -115,6 +122,7 @@ def detect_try(caller: Caller, id: str) -> responses.Detections:
 @app.post("/api/try/{id}/review")
 def review_try(caller: Caller, id: str) -> responses.OpenedTask:
     """Put the image before reviewers, with what the champion sees drawn in advance if it runs."""
+    from lambdas.contract import responses
     from lambdas.domain.console import tryit
     from lambdas.domain.images.files import UnusableImageError
     from lambdas.domain.register import registration
@@ -151,6 +159,7 @@ def _seen(id: str) -> Seen | None:
 
 
 def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detection:
+    from lambdas.contract import responses
     from lambdas.domain.console import tryit
 
     box = tryit.box_in_pixels(label, result)
@@ -162,6 +171,10 @@ def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detecti
 
 
 def _version(version: ModelVersion, champion: Champion | None) -> responses.ModelVersion:
+    from lambdas.contract import responses
+    from lambdas.domain.console import versions
+    from lambdas.domain.review.results import reviewer_statistics
+
     precision = reviewer_statistics.precision_of(services().reviews, version.id)
     return responses.ModelVersion(**versions.document(version, champion, precision))
 
@@ -176,6 +189,9 @@ earlier_runs = TtlCache(_runs, 60)
 
 def _training(run: Run, passed: Sequence[Step]) -> TrainingProgress | None:
     """How far the run's training is; None if it is at another step."""
+    from lambdas.domain.rekognition import custom_labels
+    from lambdas.domain.retrain import training_progress
+
     step = next((step for step in passed if step.name == training_progress.TRAINING), None)
     if step is None or step.state != "running":
         return None
@@ -189,6 +205,8 @@ def _training(run: Run, passed: Sequence[Step]) -> TrainingProgress | None:
 
 def _report_url(run: Run) -> str | None:
     """The dataset report of the run's snapshot, as a page."""
+    from lambdas.domain.snapshot import files as snapshot_files
+
     if run.data_report is None:
         return None
     return http.presigned_url(snapshot_files.report_key(str(run.snapshot), "report.html"))

@@ -6,9 +6,8 @@ handlers check the group. It hands paths on decoded, so that a slash within a se
 between segments (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html ):
 names that people choose come in the query string.
 
-Powertools routes; requests are read into the models of lambdas/contract/ here and not by its
-`enable_validation`, whose import alone takes longer than all of a handler's (see
-docs/decisions/0008-request-models-in-msgspec.md).
+Powertools has a router too, whose import takes longer than all else that a request needs, and its validation
+more (docs/decisions/0008-request-models-in-msgspec.md).
 """
 
 from __future__ import annotations
@@ -23,15 +22,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import msgspec
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-from aws_lambda_powertools.event_handler import Response as HttpResponse
-from aws_lambda_powertools.event_handler.middlewares import NextMiddleware
 
-from lambdas.contract.requests import Request
 from lambdas.domain.shared.errors import ApiError
 from lambdas.services import services
 
 if TYPE_CHECKING:
+    from lambdas.contract.requests import Request
     from lambdas.domain.review.desk.desk import Reviewer
 
 REVIEWERS, ADMINISTRATORS = "reviewers", "administrators"
@@ -43,9 +39,14 @@ URL_SECONDS = 900
 _PATH_OF_MEMBER = re.compile(r"(?P<problem>.*?)(?: - at `\$\.?(?P<member>.*)`)?", re.DOTALL)
 """How msgspec ends its messages: where in the document the problem is."""
 
+_SEGMENT = re.compile(r"[\w\-._~()'!*:@,;=+&$%<> \[\]{}|^]+")
+"""What a varying segment of a path may hold: no control character, no half of a pair of surrogates."""
+
 Event = dict[str, Any]
+HttpResponse = dict[str, Any]
+"""As API Gateway takes it from a function, in payload format 2.0."""
 Function = TypeVar("Function", bound=Callable[..., Any])
-Body = TypeVar("Body", bound=Request)
+Body = TypeVar("Body", bound="Request")
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,37 @@ class Operation:
     """With segments that vary in braces, as API Gateway writes them."""
     function: Callable[..., Any]
 
+    def segments(self, path: str) -> dict[str, str] | None:
+        """The segments of a path that vary, by their names; None if the path is not this route's."""
+        written, segments = self.path.split("/"), path.split("/")
+        if len(written) != len(segments):
+            return None
+        varying: dict[str, str] = {}
+        for name, segment in zip(written, segments, strict=True):
+            if name.startswith("{") and _SEGMENT.fullmatch(segment):
+                varying[name[1:-1]] = segment
+            elif name != segment:
+                return None
+        return varying
+
     @cached_property
-    def types(self) -> dict[str, Any]:
-        """Of the function's arguments, and of what it returns."""
-        return get_type_hints(self.function)
+    def body(self) -> type[Request] | None:
+        """The model of the body. The models are imported for the first request that has one."""
+        name = self.function.__annotations__.get("body")
+        if name is None:
+            return None
+        from lambdas.contract import requests
+
+        model: type[Request] = getattr(requests, name)
+        return model
 
     @property
-    def body(self) -> type[Request] | None:
-        return self.types.get("body")
+    def types(self) -> dict[str, Any]:
+        """Of the function's arguments, and of what it returns."""
+        from lambdas.contract import requests, responses
+
+        models = {**vars(requests), "responses": responses}
+        return get_type_hints(self.function, localns=models, include_extras=True)
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -105,14 +129,14 @@ class Api:
     def __init__(self, *groups: str) -> None:
         self.groups = groups
         self.operations: list[Operation] = []
-        self._resolver = APIGatewayHttpResolver()
-        self._resolver.exception_handler(ApiError)(_error_response)
-        self._resolver.not_found(lambda _: _error_response(_no_route()))
-        self._resolver.use(middlewares=[_refuse_long_paths])
 
-    def resolve(self, event: Event, context: Any) -> dict[str, Any]:
+    def resolve(self, event: Event) -> HttpResponse:
         """The response to a request."""
-        return self._resolver.resolve(event, context)
+        try:
+            document = self._answer(event)
+        except ApiError as error:
+            return _error_response(error)
+        return no_content() if document is None else json_response(document)
 
     def get(self, path: str) -> Callable[[Function], Function]:
         return self._route("GET", path)
@@ -128,39 +152,42 @@ class Api:
 
     def _route(self, method: str, path: str) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
-            operation = Operation(method, path, function)
-            self.operations.append(operation)
-
-            def answer(**segments: str) -> HttpResponse[str]:
-                return self._answer(operation, segments)
-
-            self._resolver.route(re.sub(r"\{(\w+)\}", r"<\1>", path), method)(answer)
+            self.operations.append(Operation(method, path, function))
             return function
 
         return register
 
-    def _answer(self, operation: Operation, segments: dict[str, str]) -> HttpResponse[str]:
-        event = self._resolver.current_event
-        arguments: dict[str, Any] = {"caller": read_caller(event.raw_event, self.groups), **segments}
+    def _answer(self, event: Event) -> Any:
+        operation, segments = self._routed(event["requestContext"]["http"]["method"], read_path(event))
+        arguments: dict[str, Any] = {"caller": read_caller(event, self.groups), **segments}
+        query = event.get("queryStringParameters") or {}
         for name, default in operation.query.items():
-            arguments[name] = event.get_query_string_value(name, "") or default
+            arguments[name] = query.get(name) or default
         if operation.body:
-            arguments["body"] = read_body(event.raw_event, operation.body)
-        document = operation.function(**arguments)
-        return no_content() if document is None else json_response(document)
+            arguments["body"] = read_body(event, operation.body)
+        return operation.function(**arguments)
 
+    def _routed(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        """The operation of a request, and the varying segments of its path.
 
-def _refuse_long_paths(app: APIGatewayHttpResolver, next_middleware: NextMiddleware) -> HttpResponse[str]:
-    if len(app.current_event.path) > MAX_PATH:
-        raise _no_route()
-    return next_middleware(app)
-
-
-def _no_route() -> ApiError:
-    return ApiError(404, "not_found", "there is no such route")
+        A path that is a route's as it stands is that route's, whatever other routes' segments could be.
+        """
+        if len(path) <= MAX_PATH:
+            operations = [operation for operation in self.operations if operation.method == method]
+            for operation in sorted(operations, key=lambda operation: operation.path != path):
+                segments = operation.segments(path)
+                if segments is not None:
+                    return operation, segments
+        raise ApiError(404, "not_found", "there is no such route")
 
 
 # Requests
+
+
+def read_path(event: Event) -> str:
+    """The path without the stage: that of a stage with a name stands before the route's."""
+    stage, path = event["requestContext"].get("stage", "$default"), str(event["rawPath"])
+    return path if stage == "$default" else path.removeprefix(f"/{stage}")
 
 
 def read_caller(event: Event, groups: tuple[str, ...]) -> Caller:
@@ -280,23 +307,27 @@ def _finite(name: str) -> Any:
 # Responses
 
 
-def json_response(document: Any, status: int = 200) -> HttpResponse[str]:
+def json_response(document: Any, status: int = 200) -> HttpResponse:
     """A response that nobody keeps."""
-    return HttpResponse(
-        status_code=status,
-        content_type="application/json",
-        # In ASCII, whatever was sent: the response can be encoded.
-        body=json.dumps(msgspec.to_builtins(document)),
-        headers={"Cache-Control": "no-store"},
-    )
+    # In ASCII, whatever was sent: the response can be encoded.
+    return _response(status, json.dumps(msgspec.to_builtins(document)), {"Content-Type": "application/json"})
 
 
-def no_content() -> HttpResponse[str]:
+def no_content() -> HttpResponse:
     """A response without a document."""
-    return HttpResponse(status_code=204, body="", headers={"Cache-Control": "no-store"})
+    return _response(204, "", {})
 
 
-def _error_response(error: ApiError) -> HttpResponse[str]:
+def _response(status: int, body: str, headers: dict[str, str]) -> HttpResponse:
+    return {
+        "statusCode": status,
+        "headers": {**headers, "Cache-Control": "no-store"},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def _error_response(error: ApiError) -> HttpResponse:
     detail = {"code": error.code, "message": str(error)}
     if error.field:
         detail["field"] = error.field

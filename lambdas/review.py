@@ -4,29 +4,27 @@ The steps of statemachines/review.asl.json, and what opens tasks: messages about
 collector, which makes up for whatever was missed.
 """
 
+# What opens tasks has no use for the routes to workers, nor the state machine for what opens tasks.
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
 
-from lambdas import review_routes, sqs_batch
-from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.catalogue.images import CatalogueImage
-from lambdas.domain.detect import detection
-from lambdas.domain.images.files import UnusableImageError
-from lambdas.domain.register.arrivals import Arrival, GoneError
-from lambdas.domain.retrain import waiting
-from lambdas.domain.review import proposals, routing
-from lambdas.domain.review.task_opening import Opener, Seen
-from lambdas.domain.review.workforce import ground_truth
+from lambdas import sqs_batch
 from lambdas.services import services, variable
 from lambdas.sqs_batch import BatchResponse
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from lambdas.domain.catalogue.images import CatalogueImage
+    from lambdas.domain.review.routing import Routes
+    from lambdas.domain.review.task_opening import Opener, Seen
 
 logger = Logger()
 
@@ -66,6 +64,10 @@ def collect(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
 
 
 def _propose(body: str) -> None:
+    from lambdas.domain.images.files import UnusableImageError
+    from lambdas.domain.register.arrivals import Arrival, GoneError
+    from lambdas.domain.review.task_opening import Seen
+
     message = json.loads(body)
     opener = _opener()
     if "image" in message and opener.in_batches:
@@ -84,6 +86,9 @@ def _propose(body: str) -> None:
 
 
 def _propose_image(opener: Opener, sha256: str) -> None:
+    from lambdas.domain.catalogue import images as catalogue_images
+    from lambdas.domain.review import proposals
+
     s = services()
     image = catalogue_images.get_image(s.catalogue, sha256)
     if image is None or image.status != "unlabelled":
@@ -96,18 +101,26 @@ def _propose_image(opener: Opener, sha256: str) -> None:
 
 def _labels_may_follow() -> Callable[[CatalogueImage], bool]:
     """Says of images whether labels may follow them; what is not registered is counted once at most."""
+    from lambdas.domain.retrain import waiting
+    from lambdas.domain.review import proposals
+
     s, tuning = services(), services().tuning()
     count = cache(lambda: waiting.count_unregistered(s.sqs, variable("REGISTER_QUEUE_URL")))
     return lambda image: proposals.labels_may_follow(image, count, tuning)
 
 
 def _opener() -> Opener:
+    from lambdas.domain.review.task_opening import Opener
+
     s = services()
     return Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), s.tuning())
 
 
 def _ask_champion(image: CatalogueImage) -> Seen | None:
     """What the champion sees, to be drawn in advance; None if none runs, or cannot be asked just now."""
+    from lambdas.domain.detect import detection
+    from lambdas.domain.review.task_opening import Seen
+
     s = services()
     try:
         champion, labels = detection.ask(
@@ -124,16 +137,26 @@ def _ask_champion(image: CatalogueImage) -> Seen | None:
 # The state machine
 
 
+def _routes() -> Routes:
+    from lambdas import review_routes
+
+    return review_routes.routes()
+
+
 @logger.inject_lambda_context
 def ask(event: Ask, context: LambdaContext) -> None:
     """Note the token that the execution waits with, and ask whoever the route says."""
-    routing.ask(review_routes.routes(), event["task"], event["token"])
+    from lambdas.domain.review import routing
+
+    routing.ask(_routes(), event["task"], event["token"])
 
 
 @logger.inject_lambda_context
 def give_back(event: GiveBack, context: LambdaContext) -> dict[str, str]:
     """Nobody answered, or could be asked."""
-    state = routing.give_back(review_routes.routes(), event["task"], event["error"], event["cause"])
+    from lambdas.domain.review import routing
+
+    state = routing.give_back(_routes(), event["task"], event["error"], event["cause"])
     logger.info("given back", extra={"task": event["task"], "state": state, "error": event["error"]})
     return {"state": state}
 
@@ -141,13 +164,18 @@ def give_back(event: GiveBack, context: LambdaContext) -> dict[str, str]:
 @logger.inject_lambda_context
 def start_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, str]:
     """One labeling job of Ground Truth for the batch."""
-    return {"job": routing.start_job(review_routes.routes(), event["batch"], event["timeout_seconds"])}
+    from lambdas.domain.review import routing
+
+    return {"job": routing.start_job(_routes(), event["batch"], event["timeout_seconds"])}
 
 
 @logger.inject_lambda_context
 def watch_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, Any]:
     """How far the labeling job is."""
-    finished = routing.job_finished(review_routes.routes(), event["batch"])
+    from lambdas.domain.review import routing
+    from lambdas.domain.review.workforce import ground_truth
+
+    finished = routing.job_finished(_routes(), event["batch"])
     wait = ground_truth.seconds_between_polls(services().tuning().poll_seconds, event["timeout_seconds"])
     return {"finished": finished, "wait_seconds": wait}
 
@@ -155,7 +183,9 @@ def watch_job(event: OfWaitingBatch, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def read_job(event: OfBatch, context: LambdaContext) -> dict[str, int]:
     """Take the answers of the labeling job's workers."""
-    answered, given_back = routing.read_job(review_routes.routes(), event["batch"])
+    from lambdas.domain.review import routing
+
+    answered, given_back = routing.read_job(_routes(), event["batch"])
     return {"answered": answered, "given_back": given_back}
 
 
@@ -166,8 +196,10 @@ def loop_finished(event: dict[str, Any], context: LambdaContext) -> BatchRespons
 
 
 def _loop_finished(body: str) -> None:
+    from lambdas.domain.review import routing
+
     status_change = json.loads(body)
-    outcome = routing.loop_finished(review_routes.routes(), status_change)
+    outcome = routing.loop_finished(_routes(), status_change)
     logger.info(
         "human loop", extra={"outcome": outcome, "loop": status_change["detail"].get("humanLoopName")}
     )

@@ -3,48 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lambdas import http
-from lambdas.contract.requests import AnswerBox
-from lambdas.contract.responses import (
-    GivenAnswer,
-    Label,
-    LabelExample,
-    SuggestedBox,
-    SuggestedLabel,
-    TaskSuggestions,
-)
-from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.review.desk import labels
-from lambdas.domain.review.desk.labels import LabelDefinition
-from lambdas.domain.review.desk.task import Answer, Task
 from lambdas.services import services
 from lambdas.ttl_cache import TtlCache
 
+if TYPE_CHECKING:
+    from lambdas.contract import responses
+    from lambdas.domain.review.desk.labels import LabelDefinition
+    from lambdas.domain.review.desk.task import Answer, Task
+
+
+def _offered_labels() -> list[LabelDefinition]:
+    from lambdas.domain.review.desk import labels
+
+    return labels.offered(services().reviews, services().loop_state, services().catalogue)
+
+
 tuning = TtlCache(lambda: services().tuning(), 5)
-offered_labels = TtlCache(
-    lambda: labels.offered(services().reviews, services().loop_state, services().catalogue), 5
-)
+offered_labels = TtlCache(_offered_labels, 5)
 """The labels: an administrator's change shows within seconds."""
 
 
-def label_document(definition: LabelDefinition) -> Label:
+def label_document(definition: LabelDefinition) -> responses.Label:
     """A label with links to its example pictures."""
+    from lambdas.contract import responses
+    from lambdas.domain.catalogue import images as catalogue_images
+
     images = catalogue_images.get_images(
         services().catalogue, [catalogue_images.image_id(sha256) for sha256 in definition.examples]
     )
-    examples = [LabelExample(image=image.sha256, url=http.presigned_url(image.key)) for image in images]
-    return Label(**{**asdict(definition), "examples": examples})
+    examples = [
+        responses.LabelExample(image=image.sha256, url=http.presigned_url(image.key)) for image in images
+    ]
+    return responses.Label(**{**asdict(definition), "examples": examples})
 
 
-def given_answer(answer: Answer) -> GivenAnswer:
+def given_answer(answer: Answer) -> responses.GivenAnswer:
     """An answer as people see it."""
-    return GivenAnswer(
+    from lambdas.contract import requests, responses
+
+    return responses.GivenAnswer(
         reviewer=answer.reviewer,
         name=answer.name,
         verdict=answer.verdict,
-        boxes=[AnswerBox(**asdict(box)) for box in answer.boxes],
+        boxes=[requests.AnswerBox(**asdict(box)) for box in answer.boxes],
         labels=list(answer.labels),
         reason=answer.reason,
         at=answer.at,
@@ -53,6 +57,8 @@ def given_answer(answer: Answer) -> GivenAnswer:
 
 def task_summary(task: Task) -> dict[str, Any]:
     """The members of a TaskSummary."""
+    from lambdas.contract import responses
+
     return {
         "id": task.id,
         "image": task.image,
@@ -62,10 +68,10 @@ def task_summary(task: Task) -> dict[str, Any]:
         "reason": task.reason,
         "why": task.why,
         "created_at": task.created_at,
-        "suggestions": TaskSuggestions(
-            boxes=[SuggestedBox(**asdict(box)) for box in task.suggestions.boxes],
+        "suggestions": responses.TaskSuggestions(
+            boxes=[responses.SuggestedBox(**asdict(box)) for box in task.suggestions.boxes],
             labels=[
-                SuggestedLabel(label=suggestion.label, confidence=suggestion.confidence)
+                responses.SuggestedLabel(label=suggestion.label, confidence=suggestion.confidence)
                 for suggestion in task.suggestions.labels
             ],
         ),

@@ -1,4 +1,7 @@
-"""The AWS clients and names that handlers hand to domain functions; made once, when first used."""
+"""The AWS clients and names that handlers hand to domain functions; made once, when first used.
+
+So are the imports that they need: no function waits for what it has no use for.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-
-from lambdas.domain.shared.state import LoopState
-from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from lambdas.domain.review.desk.tasks import ReviewTable
+    from lambdas.domain.shared.state import LoopState
+    from lambdas.domain.shared.tuning import Tuning
 
 RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 """Rekognition's control operations allow few calls a second; throttling is waited out."""
@@ -74,11 +76,12 @@ class Services:
 
     @cached_property
     def loop_state(self) -> LoopState:
+        from lambdas.domain.shared.state import LoopState
+
         return LoopState(self._dynamodb.Table(variable("LOOP_STATE_TABLE")))
 
     @cached_property
     def reviews(self) -> ReviewTable:
-        # Few functions review, and each of them would wait for the import.
         from lambdas.domain.review.desk.tasks import ReviewTable
 
         return ReviewTable(self._dynamodb.Table(variable("REVIEW_TABLE")))
@@ -105,6 +108,8 @@ class Services:
         Raises:
             TuningError: the parameter's values cannot be used.
         """
+        from lambdas.domain.shared.tuning import Tuning
+
         parameter = self.ssm.get_parameter(Name=variable("TUNING_PARAMETER"))
         return Tuning.from_json(parameter["Parameter"]["Value"])
 

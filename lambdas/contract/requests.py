@@ -7,16 +7,22 @@ what the tables hold, the domain checks.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lambdas.domain.images.files import MAX_BYTES
-from lambdas.domain.review.desk.answers import MAX_REASON, Submission
-from lambdas.domain.review.desk.desk import MAX_CLAIMS
-from lambdas.domain.review.desk.labels import MAX_EXAMPLES, MAX_INSTRUCTION
-from lambdas.domain.review.desk.task import Verdict
+from lambdas.domain.review.desk.limits import (
+    MAX_CLAIMS,
+    MAX_EXAMPLES,
+    MAX_INSTRUCTION,
+    MAX_REASON,
+    Verdict,
+)
 from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, MAX_LABELS_PER_IMAGE, Box
+
+if TYPE_CHECKING:
+    from lambdas.domain.review.desk.answers import Submission
 
 
 class Request(Struct, forbid_unknown_fields=True):
@@ -60,6 +66,9 @@ class AnswerRequest(Request):
     @property
     def submission(self) -> Submission:
         """The same as the review desk takes it."""
+        # Other functions read their requests without the desk.
+        from lambdas.domain.review.desk.answers import Submission
+
         boxes = (Box(box.label, box.left, box.top, box.width, box.height) for box in self.boxes)
         return Submission(self.verdict, tuple(boxes), tuple(self.labels), self.reason, self.seconds)
 

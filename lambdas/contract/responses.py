@@ -12,8 +12,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from lambdas.contract.requests import AnswerBox
 from lambdas.domain.retrain.steps import Step
 from lambdas.domain.retrain.training_progress import TrainingProgress
-from lambdas.domain.review.desk.task import Reason, State
-from lambdas.domain.review.desk.task import Verdict as AnswerVerdict
+from lambdas.domain.review.desk.limits import State
+from lambdas.domain.review.desk.limits import Verdict as AnswerVerdict
+from lambdas.domain.review.desk.task import Reason
 from lambdas.domain.shared.annotation import Kind
 from lambdas.domain.shared.records import Outcome, SnapshotSummary, VersionState
 from lambdas.domain.shared.scores import LabelScore, Verdict

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.review.desk.task import STATES, Task
+from lambdas.domain.review.desk.limits import STATES
+from lambdas.domain.review.desk.task import Task
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.review.workforce import a2i
 from local.console_client import ConsoleClient

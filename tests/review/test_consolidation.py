@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.domain.review.desk.task import Answer, Verdict
+from lambdas.domain.review.desk.limits import Verdict
+from lambdas.domain.review.desk.task import Answer
 from lambdas.domain.review.results import consolidation
 from lambdas.domain.review.results.consolidation import Consolidated, Disagreement
 from lambdas.domain.shared import boxes as shared_boxes

@@ -18,10 +18,11 @@ from lambdas.domain.review.desk.desk import (
     TaskGoneError,
     TaskNotFoundError,
 )
+from lambdas.domain.review.desk.limits import MAX_CLAIMS
 from lambdas.domain.review.desk.task import Answer, Task, finished
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.review.results.resolution import needs_resolving
-from lambdas.domain.review.workforce import worker_portal
+from lambdas.domain.review.workforce.worker_portal import Portal
 from lambdas.domain.shared import clock
 from tests.fixtures.reviews import ANN, BEN, CAS, CLAIM_SECONDS, DOT, LABELS, Reviews, labelled, submit_answer
 
@@ -66,13 +67,13 @@ def test_nobody_hoards(reviews: Reviews, wanted: int) -> None:
     for n in range(15):
         reviews.task(f"{n}", wanted=wanted)
     held: list[str] = []
-    for more in (desk.MAX_CLAIMS, desk.MAX_CLAIMS, 0):
+    for more in (MAX_CLAIMS, MAX_CLAIMS, 0):
         got = [task.id for task in claim(reviews, ANN, 99, held)]
         assert len(got) == more
         held += got
     assert len(set(held)) == len(held)
     others = [task.id for task in claim(reviews, BEN, 99)]
-    assert len(others) == desk.MAX_CLAIMS
+    assert len(others) == MAX_CLAIMS
     assert set(others).isdisjoint(held) == (wanted == 1)
 
 
@@ -145,7 +146,7 @@ def test_other_routes_are_not_on_the_desk(reviews: Reviews) -> None:
 
 
 def test_tasks_of_workers_are_claimed_where_the_desk_is_their_portal(reviews: Reviews) -> None:
-    routes = worker_portal.ROUTES
+    routes = Portal.routes
     asked = [reviews.task("a", route="a2i", token="t"), reviews.task("b", route="groundtruth", execution="j")]
     for route in ("a2i", "groundtruth"):
         reviews.task(f"not asked yet: {route}", route=route)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from lambdas import desk as desk_handler
 from lambdas.domain.review import routing
 from lambdas.domain.review.desk import desk
 from lambdas.domain.review.desk.answers import InvalidAnswerError
 from lambdas.domain.review.desk.desk import NotClaimedError, Reviewer, TaskFinishedError, TaskGoneError
 from lambdas.domain.review.desk.task import Task, TaskBusyError
-from lambdas.domain.review.workforce import worker_portal
 from lambdas.domain.review.workforce.worker_portal import Portal
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Kind
@@ -63,7 +63,7 @@ def portal(workers: Workers) -> Iterator[Portal]:
 
 
 def claim(workers: Workers, who: Reviewer) -> list[Task]:
-    return desk.claim(workers.reviews.table, who, 5, CLAIM_SECONDS, routes=worker_portal.ROUTES)
+    return desk.claim(workers.reviews.table, who, 5, CLAIM_SECONDS, routes=Portal.routes)
 
 
 def answer(workers: Workers, portal: Portal, task: Task, who: Reviewer, **body: Any) -> Task:
@@ -167,7 +167,7 @@ def test_a_task_of_the_desk_s_own_is_answered_on_it(workers: Workers, portal: Po
 
 def test_there_is_a_portal_where_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORKER_PORTAL_URL", raising=False)
-    assert worker_portal.here() is None
+    assert desk_handler.worker_portal() is None
     monkeypatch.setenv("WORKER_PORTAL_URL", "http://127.0.0.1:1/")
     monkeypatch.setenv("DEPLOYMENT", DEPLOYMENT)
-    assert worker_portal.here() == Portal("http://127.0.0.1:1/", DEPLOYMENT)
+    assert desk_handler.worker_portal() == Portal("http://127.0.0.1:1/", DEPLOYMENT)

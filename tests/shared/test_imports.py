@@ -16,9 +16,20 @@ import lambdas.{module}
 print(json.dumps(sorted(sys.modules)))
 """
 REPORT = {"PIL", "lambdas.domain.report", "lambdas.domain.snapshot.snapshots"}
-API = {"aws_lambda_powertools.event_handler", "pydantic", "lambdas.http"}
+ROUTER = {"aws_lambda_powertools.event_handler", "pydantic"}
+API = ROUTER | {"lambdas.http"}
 BATCH = {"asyncio", "aws_lambda_powertools.utilities.batch"}
 REVIEW = {"lambdas.domain.review.desk.task", "lambdas.domain.review.desk.tasks"}
+ROUTE = {
+    "lambdas.contract.requests",
+    "lambdas.contract.responses",
+    "lambdas.domain.register.registration",
+    "lambdas.domain.review.desk.desk",
+    "lambdas.domain.review.routing",
+    "lambdas.domain.review.task_opening",
+    "lambdas.domain.shared.state",
+}
+"""What only some routes of a function need, or some of the functions of a file."""
 
 
 @pytest.mark.long
@@ -30,8 +41,10 @@ REVIEW = {"lambdas.domain.review.desk.task", "lambdas.domain.review.desk.tasks"}
         ("detect", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
         ("rekognition_project", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
         ("register", API | BATCH | {"lambdas.domain.report", "lambdas.domain.review.desk.task"}),
-        ("review", API | BATCH | {"lambdas.domain.report", "lambdas.domain.snapshot.snapshots"}),
-        ("console", {"lambdas.domain.report", "lambdas.domain.register.registration", "PIL"}),
+        ("review", REPORT | API | BATCH | ROUTE),
+        ("console", ROUTER | BATCH | ROUTE),
+        ("desk", ROUTER | BATCH | ROUTE),
+        ("admin", ROUTER | BATCH | ROUTE),
         ("sweep", {"PIL", "lambdas.domain.report"} | API | BATCH),
     ],
 )

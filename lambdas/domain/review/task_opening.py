@@ -14,8 +14,6 @@ from botocore.exceptions import ClientError
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.images import CatalogueImage
-from lambdas.domain.register import registration
-from lambdas.domain.register.arrivals import Arrival
 from lambdas.domain.review.desk.desk import DeskError, TaskGoneError, TaskNotFoundError
 from lambdas.domain.review.desk.task import Reason, Suggestion, Suggestions, Task
 from lambdas.domain.review.desk.tasks import ReviewTable
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
+
+    from lambdas.domain.register.arrivals import Arrival
 
 WHY: Mapping[Reason, str] = {
     "unlabelled": "it has no labels yet",
@@ -184,6 +184,9 @@ class Opener:
         """
         if self.room() <= 0:
             return None
+        # All else that opens tasks has no use for it.
+        from lambdas.domain.register import registration
+
         image = registration.register_in_place(s3, self._images, arrival)
         return self.open(image, reason, self.kind(), seen) if image.status == "unlabelled" else None
 

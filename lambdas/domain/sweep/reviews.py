@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.review import routing
-from lambdas.domain.review.desk.task import STATES, Task, finished
+from lambdas.domain.review.desk.limits import STATES
+from lambdas.domain.review.desk.task import Task, finished
 from lambdas.domain.review.results.resolution import ENDED, needs_resolving
 from lambdas.domain.review.routing import Routes
 from lambdas.domain.review.task_opening import Opener

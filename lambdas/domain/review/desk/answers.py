@@ -7,12 +7,12 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lambdas.domain.review.desk.task import Answer, Task, Verdict
+from lambdas.domain.review.desk.limits import MAX_REASON, Verdict
+from lambdas.domain.review.desk.task import Answer, Task
 from lambdas.domain.shared import clock, manifests
 from lambdas.domain.shared.annotation import Annotation, Box
 from lambdas.domain.shared.errors import ApiError
 
-MAX_REASON = 500
 MAX_SECONDS = 24 * 3600
 _SHOWN = 60
 

@@ -13,7 +13,8 @@ from datetime import timedelta
 from itertools import chain, islice
 
 from lambdas.domain.review.desk import answers
-from lambdas.domain.review.desk.answers import MAX_REASON, Submission
+from lambdas.domain.review.desk.answers import Submission
+from lambdas.domain.review.desk.limits import MAX_CLAIMS, MAX_REASON
 from lambdas.domain.review.desk.task import Answer, Claim, Route, Task, finished
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import clock
@@ -22,8 +23,6 @@ from lambdas.domain.shared.errors import ApiError
 ON_THE_DESK: tuple[Route, ...] = ("builtin",)
 """Other routes ask people elsewhere; on the embedded stack the desk is their worker portal too
 (worker_portal.py)."""
-MAX_CLAIMS = 5
-"""Claimed in one request; and of them a reviewer holds twice as many at most, so that nobody hoards."""
 _NEVER = "9999-12-31T23:59:59.999999Z"
 _AT_ONCE = 50
 """Tasks among which reviewers who get in each other's way choose by chance."""

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from lambdas.domain.shared.state import LoopState
 
-MAX_INSTRUCTION = 300
-MAX_EXAMPLES = 6
 MAX_LABELS = 250
 """Of a dataset: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
 _COLOURS = (

@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from lambdas.domain.review.desk.limits import State, Verdict
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box, Kind
 from lambdas.domain.shared.errors import ApiError
 
-State = Literal["open", "done", "given_back", "deleted"]
-STATES: tuple[State, ...] = ("open", "done", "given_back", "deleted")
-
-
 Reason = Literal["unlabelled", "low_confidence", "sample", "requested"]
-Verdict = Literal["labelled", "nothing", "unusable"]
-
-
 Route = Literal["builtin", "a2i", "groundtruth"]
 ClaimKind = Literal["claimed", "handed_on"]
 """Whether the reviewer has still to answer, or the answer is on its way (worker_portal.py)."""

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from botocore.exceptions import ClientError
 
+from lambdas.domain.review.desk.limits import State
 from lambdas.domain.review.desk.task import (
     Answer,
     Claim,
     Route,
-    State,
     Suggestion,
     Suggestions,
     Task,

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from lambdas.domain.review.desk.task import Answer, Verdict
+from lambdas.domain.review.desk.limits import Verdict
+from lambdas.domain.review.desk.task import Answer
 from lambdas.domain.shared import boxes as shared_boxes
 from lambdas.domain.shared.annotation import Box
 

@@ -9,12 +9,11 @@ On AWS workers have a portal of AWS's own: no function knows this one, and the d
 from __future__ import annotations
 
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from lambdas.domain.review.desk import desk
@@ -24,7 +23,6 @@ from lambdas.domain.review.desk.task import Answer, Route, Task, TaskBusyError
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.review.workforce import a2i, ground_truth, worker_answers
 
-ROUTES: tuple[Route, ...] = (*desk.ON_THE_DESK, "a2i", "groundtruth")
 _SECONDS = 10
 _MAX_WORK = 1000
 """Images of a job that are looked through; more than a job has."""
@@ -39,6 +37,7 @@ class Portal:
     url: str
     """Of the queue; ends in a slash."""
     deployment: str
+    routes: ClassVar[tuple[Route, ...]] = (*desk.ON_THE_DESK, "a2i", "groundtruth")
 
     def answer(
         self,
@@ -59,7 +58,7 @@ class Portal:
         if task is None or task.route in desk.ON_THE_DESK or task.answer_of(reviewer.sub):
             return desk.answer(table, id, reviewer, submission, labels)
         if reviewer.sub not in task.seen_by:
-            self._send(task, desk.check_answer(task, reviewer, submission, labels, routes=ROUTES))
+            self._send(task, desk.check_answer(task, reviewer, submission, labels, routes=self.routes))
         return desk.hand_on(table, id, reviewer)
 
     def _send(self, task: Task, given: Answer) -> None:
@@ -98,12 +97,6 @@ class Portal:
         with _opener.open(request, timeout=_SECONDS) as response:
             answered: dict[str, Any] = json.load(response)
             return answered
-
-
-def here() -> Portal | None:
-    """The worker portal; None on AWS."""
-    url = os.environ.get("WORKER_PORTAL_URL", "")
-    return Portal(url, os.environ.get("DEPLOYMENT", "")) if url else None
 
 
 def _form(task: Task, given: Answer) -> dict[str, Any]:
