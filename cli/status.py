@@ -20,6 +20,7 @@ from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import requests, waiting
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.records import Progress, Run
+from lambdas.domain.shared.state import is_promotion
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep import differences
 
@@ -120,7 +121,7 @@ def _run(deployment: Deployment, runs: list[Run]) -> dict[str, Any] | None:
 def _promotion(deployment: Deployment, runs: list[Run]) -> dict[str, Any] | None:
     """The promotion under way: of a run, or by hand."""
     lease = deployment.loop_state.lease("promote")
-    if lease is None:
+    if lease is None or not is_promotion(lease):
         return None
     promotion = following.FollowedPromotion(deployment, lease.holder)
     progress = promotion.progress(promotion.look_if_there(), runs)

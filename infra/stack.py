@@ -18,6 +18,7 @@ from infra.register import Register
 from infra.rekognition_project import RekognitionProject
 from infra.retrain import Retrain
 from infra.review import Review
+from infra.serve import Serve
 from infra.settings import Settings
 from infra.step import SharedResources
 from infra.sweep import Sweep
@@ -57,6 +58,7 @@ class LabelLoopStack(cdk.Stack):
         for handler in (register.handler, detect.handler):
             review.grant_propose(handler)
         promote = Promote(self, "Promote", shared, project=project, detect=detect)
+        serve = Serve(self, "Serve", shared, project=project, console_address=console.address)
         sweep = Sweep(
             self,
             "Sweep",
@@ -69,7 +71,9 @@ class LabelLoopStack(cdk.Stack):
             detect=detect,
             console_address=console.address,
         )
-        project.stop_models_before(loop_state, register, review, retrain, detect, promote, sweep, console)
+        project.stop_models_before(
+            loop_state, register, review, retrain, detect, promote, serve, sweep, console
+        )
 
         notify = actions.SnsAction(loop_state.topic)  # pyrefly: ignore[bad-argument-type]
         for alarm in (
@@ -78,6 +82,7 @@ class LabelLoopStack(cdk.Stack):
             detect.event_queue.alarm,
             retrain.workflow.alarm,
             promote.workflow.alarm,
+            serve.alarm,
             sweep.alarm,
         ):
             alarm.add_alarm_action(notify)  # pyrefly: ignore[bad-argument-type]
@@ -95,6 +100,7 @@ class LabelLoopStack(cdk.Stack):
             "ProjectArn": project.arn,
             "RetrainMachineArn": retrain.workflow.arn,
             "PromoteMachineArn": promote.workflow.arn,
+            "ServeFunction": serve.handler.function.function_name,
             "NotificationTopicArn": loop_state.topic.topic_arn,
             "RegisterQueueUrl": register.event_queue.queue.queue_url,
             "RegisterDeadLettersUrl": register.event_queue.dead_letters.queue_url,

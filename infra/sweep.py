@@ -42,7 +42,7 @@ class Sweep(Step):
             "lambdas.sweep.handle",
             "Gives leases of dead executions back and stops models that nobody needs",
             timeout=900,
-            writes=["LEASE", "RUN", "VERSION", "PROGRESS", "INCIDENT", "NOTICE", "LEDGER"],
+            writes=["LEASE", "RUN", "VERSION", "PROGRESS", "NOTICE", "LEDGER"],
             environment={
                 "CATALOGUE_TABLE": register.catalogue.table_name,
                 "REGISTER_QUEUE_URL": register.event_queue.queue.queue_url,
@@ -67,7 +67,6 @@ class Sweep(Step):
         )
         self.loop_state.grant_notify(handler)
         project.grant_describe_versions(handler)
-        project.grant_start(handler)
         project.grant_stop(handler)
         detect.event_queue.grant_redrive(handler)
         self.loop_state.grant_end_waiting(handler)

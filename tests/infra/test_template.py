@@ -157,6 +157,7 @@ def test_every_function_writes_just_the_items_that_it_has_to(template: Template)
         "lambdas.promote.finish",
         "lambdas.retrain.take_lease",
         "lambdas.retrain.report",
+        "lambdas.serve.handle",
         "lambdas.sweep.handle",
         "lambdas.rekognition_project.handle",
     }

@@ -11,6 +11,7 @@ import pytest
 from botocore.client import BaseClient
 
 from lambdas import promote, retrain
+from lambdas import serve as serve_handler
 from lambdas import sweep as sweep_handler
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
@@ -29,7 +30,7 @@ READS = ("Get", "Query", "Describe", "List", "describe_", "detect_")
 @pytest.fixture(autouse=True)
 def only_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweeps leave out what has nothing to do with runs, promotions and versions."""
-    parts = property(lambda sweeper: (sweeper._leases, sweeper._models, sweeper._champion))
+    parts = property(lambda sweeper: (sweeper._leases, sweeper._models))
     monkeypatch.setattr(Sweeper, "_parts", parts)
 
 
@@ -117,7 +118,9 @@ def _is_harmless(world: World, freeze: Any, handler: Any, event: dict[str, Any],
         return False
     world.fake.finish()
     sweep_handler.handle({}, context())
+    serve_handler.handle({}, context())
     world.fake.finish()
+    serve_handler.handle({}, context())
     _assert_all_is_well(world, moment)
     return True
 

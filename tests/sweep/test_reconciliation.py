@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from lambdas import promote, retrain
 from lambdas import sweep as handler
@@ -17,9 +17,9 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run, VersionState, WaitingImage
 from lambdas.domain.snapshot import snapshots
 from lambdas.domain.sweep import differences, sweeper
-from lambdas.domain.sweep.models import ChampionDownError
 from lambdas.services import services
 from tests.fixtures.deployment import BUCKET, PROJECT, World, context
+from tests.fixtures.serving import serve
 from tests.fixtures.sweeping import Swept, sweep
 
 
@@ -231,82 +231,6 @@ def test_what_a_function_that_was_killed_was_about_to_send_is_sent_by_a_later_sw
     assert world.loop_state.notices() == []
 
 
-# The champion
-
-
-@pytest.mark.parametrize("status", ["STOPPED", "FAILED", "TRAINING_COMPLETED"])
-def test_a_champion_that_does_not_run_is_started_again(status: str, world: World) -> None:
-    world.champion("v1", status)
-    assert handle()["started"] == ["v1"]
-    assert world.fake.statuses() == {"v1": "STARTING"}
-    (letter,) = world.received("people")
-    assert letter["Subject"] == "LabelLoop pets: v1 does not serve"
-    assert f"v1 is the champion and does not serve: {status}" in letter["Message"]
-    assert handle()["started"] == [], "it is starting"
-    world.fake.finish()
-    handle()
-    assert world.received("people") == []
-    assert differing(world) == []
-
-
-def test_a_champion_that_does_not_stay_is_an_error_each_time_and_a_letter_once(world: World) -> None:
-    world.champion("v1", "FAILED")
-    handle()
-    world.fake.versions["v1"]["Status"] = "FAILED"
-    with pytest.raises(ExceptionGroup) as raised:
-        handle()
-    assert isinstance(raised.value.exceptions[0], ChampionDownError)
-    assert world.fake.statuses() == {"v1": "STARTING"}
-    assert len(world.received("people")) == 1
-
-
-def test_a_champion_that_rekognition_has_lost_is_an_error(world: World) -> None:
-    world.champion("v1")
-    del world.fake.versions["v1"]
-    with pytest.raises(ExceptionGroup) as raised:
-        handle()
-    assert "v1 is the champion and does not serve: Rekognition has no such version" in str(
-        raised.value.exceptions[0]
-    )
-    assert len(world.received("people")) == 1
-
-
-def test_a_champion_that_cannot_be_started_is_tried_again(world: World) -> None:
-    world.champion("v1", "STOPPED")
-    world.fake.fail_next("start_project_version", "LimitExceededException")
-    with pytest.raises(ExceptionGroup) as raised:
-        handle()
-    assert isinstance(raised.value.exceptions[0], ClientError)
-
-
-@pytest.mark.parametrize(("settings", "started"), [('{"champion_restart": "never"}', []), ("broken", ["v1"])])
-def test_a_champion_that_is_to_stay_stopped_does(settings: str, started: list[str], world: World) -> None:
-    world.champion("v1", "STOPPED")
-    world.tune_by(settings)
-    if settings == "broken":
-        with pytest.raises(ExceptionGroup):
-            handle()
-    else:
-        handle()
-    assert [name for name, status in world.fake.statuses().items() if status == "STARTING"] == started
-    assert len(world.received("people")) == len(started)
-
-
-def test_a_promotion_under_way_sees_to_the_champion_itself(world: World) -> None:
-    world.champion("v1", "STOPPED")
-    world.loop_state.take_lease("promote", world.execution("promote", "p"))
-    assert handle()["started"] == []
-    assert world.fake.statuses() == {"v1": "STOPPED"}
-
-
-def test_a_champion_stopped_by_a_function_that_was_slow_is_started_again(world: World) -> None:
-    """Whatever stopped it: the outage does not outlive a sweep."""
-    world.champion("v1", "STOPPING")
-    assert handle()["started"] == []
-    world.fake.finish()
-    assert handle()["started"] == ["v1"]
-
-
 # Waiting images
 
 
@@ -380,19 +304,45 @@ def test_what_differs_is_told_in_sentences(world: World) -> None:
         "v3 is recorded as training; its run ended before a gate judged it",
     ]
     handle()
-    assert differing(world) == [
-        "v1 is the champion and does not serve: STARTING",
-        "v2 is STOPPING, costs money and is not the champion",
-    ]
+    serve(world)
+    assert differing(world) == ["v2 is STOPPING, costs money and is not the champion"]
     world.fake.finish()
     assert differing(world) == []
+
+
+def test_a_champion_that_sleeps_is_no_difference_and_one_that_runs_in_its_sleep_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.champion("v1")
+    world.loop_state.change_serving(lambda before: replace(before, state="asleep", since=clock.now()))
+    assert differing(world) == [], "it is about to be stopped"
+    later = clock.in_seconds(3600)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert differing(world) == ["v1 is RUNNING and costs money, though it is to sleep"]
+    for status in ("STOPPING", "STOPPED", "FAILED"):
+        world.fake.versions["v1"]["Status"] = status
+        assert differing(world) == []
+
+
+def test_the_lease_of_a_killed_serve_function_is_given_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.champion("v1")
+    holder = world.loop_state.take_for_serving("1")
+    assert handle()["leases"] == []
+    assert differing(world) == []
+    later = clock.in_seconds(3600)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert differing(world) == ["1 has the lease of promote and has ended: its function was killed"], holder
+    assert handle()["leases"] == ["promote"]
+    assert world.loop_state.lease("promote") is None
+    assert world.fake.statuses() == {"v1": "RUNNING"}
 
 
 def test_nothing_differs_in_a_deployment_that_is_being_destroyed(world: World) -> None:
     world.champion("v1", "STOPPED")
     world.loop_state.close()
     assert differing(world) == []
-    assert handle()["started"] == []
 
 
 def test_errors_of_step_functions_are_raised(world: World) -> None:

@@ -154,7 +154,6 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
         "runs": ["a"],
         "stopped": [],
         "settled": {},
-        "started": [],
         "stopped_later": [],
         "resent": [],
         "stuck_objects": 0,

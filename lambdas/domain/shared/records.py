@@ -155,6 +155,48 @@ class Champion:
 
 
 @dataclass(frozen=True)
+class ServingChange:
+    """Something that was decided about the champion's running: by whom, when and why."""
+
+    at: str
+    by: str
+    """A person, or `labelloop`."""
+    what: str
+    """`start` and `stop` of a person; `wakes`, `sleeps` and `failed` of the loop."""
+    why: str
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Whether the champion is to run: what a person has said about it, and what the loop has made of it.
+
+    It is about whichever version is the champion. Before anything was written it is awake.
+    """
+
+    revision: int = 0
+    """Of the item, for writes that two callers make at once; 0: it was never written."""
+    asked: Literal["", "start", "stop"] = ""
+    """What a person has said last; `stop` holds until somebody says `start`."""
+    asked_by: str = ""
+    asked_at: str = ""
+    asked_why: str = ""
+    state: Literal["awake", "asleep"] = "awake"
+    """Asleep from the decision on: detections under way come to their end before it is stopped."""
+    since: str = ""
+    reason: str = ""
+    start_asked_at: str = ""
+    """When Rekognition was last asked to start it; empty once it was seen running."""
+    failures: int = 0
+    """Starts that have failed since it was last seen running."""
+    retry_at: str = ""
+    """Before then it is not started again, since the last start has failed."""
+    trouble: str = ""
+    """What keeps it from being started; empty once it runs."""
+    changes: tuple[ServingChange, ...] = ()
+    """The last ones, newest last."""
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far the loop has come: what was changed after `cutoff` has not been trained on.
 
@@ -227,7 +269,16 @@ class LedgerHead:
 
 
 AnyRecord = (
-    Run | ModelVersion | Lease | Champion | Progress | DatasetSync | WaitingImage | LedgerEntry | LedgerHead
+    Run
+    | ModelVersion
+    | Lease
+    | Champion
+    | Serving
+    | Progress
+    | DatasetSync
+    | WaitingImage
+    | LedgerEntry
+    | LedgerHead
 )
 Record = TypeVar(
     "Record",
@@ -235,6 +286,7 @@ Record = TypeVar(
     ModelVersion,
     Lease,
     Champion,
+    Serving,
     Progress,
     DatasetSync,
     WaitingImage,
@@ -298,6 +350,10 @@ def _steps(values: list[Mapping[str, Any]]) -> tuple[RunStep, ...]:
     return tuple(RunStep(value["step"], value["seconds"]) for value in values)
 
 
+def _changes(values: list[Mapping[str, Any]]) -> tuple[ServingChange, ...]:
+    return tuple(ServingChange(value["at"], value["by"], value["what"], value["why"]) for value in values)
+
+
 def _summary(value: Mapping[str, Any]) -> SnapshotSummary:
     return SnapshotSummary(**_known(SnapshotSummary, value))
 
@@ -312,6 +368,7 @@ def _as_it_is(value: Any) -> Any:
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "booked": tuple,
+    "changes": _changes,
     "images": _summary,
     "labels": _label_scores,
     "running": _ledger_entries,

@@ -37,11 +37,12 @@ from lambdas.domain.shared.records import (
     ModelVersion,
     Progress,
     Run,
+    Serving,
     WaitingImage,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
@@ -52,6 +53,11 @@ CLOSED = "closed"
 """Holder of the leases of a deployment that is being destroyed."""
 TAKEN_OVER = "sweep:"
 """Begins the holder of a lease that the sweeper took from an execution that has ended; its ARN follows."""
+SERVE = "serve:"
+"""Begins the holder of a promotion's lease that the step serve has for a moment, while it starts or stops the
+champion; the id of its request follows."""
+SERVE_SECONDS = 180
+"""Longer than the step serve needs once it has the lease; one that has it for longer was killed."""
 _SENT = "sent"
 _HEAD = "head"
 """The id of the ledger's end; those of its entries begin with a month."""
@@ -61,6 +67,10 @@ _CLAIM = timedelta(minutes=2)
 
 class ChampionChangedError(RuntimeError):
     """Another promotion switched the champion in the meantime; nothing was changed."""
+
+
+class ServingChangedError(RuntimeError):
+    """Others kept changing the record of the champion's running; nothing was changed."""
 
 
 class LeaseLostError(RuntimeError):
@@ -97,6 +107,18 @@ class LoopState:
         """The lease as it stands; None if nobody has it."""
         item = self._get("LEASE", name)
         return records.read(Lease, item) if item else None
+
+    def take_for_serving(self, request_id: str) -> str | None:
+        """Take a promotion's lease to start or stop the champion: its holder, None if it is another's.
+
+        One that the step serve has for longer than SERVE_SECONDS is nobody's: its function was killed.
+        """
+        holder = f"{SERVE}{request_id}"
+        lease = self.take_lease("promote", holder)
+        if lease.holder != holder and is_abandoned(lease):
+            self.release_lease("promote", lease.holder)
+            lease = self.take_lease("promote", holder)
+        return holder if lease.holder == holder else None
 
     def release_lease(self, name: LeaseName, holder: str) -> bool:
         """Give the lease back; False if `holder` does not have it, and then nothing changes."""
@@ -275,6 +297,31 @@ class LoopState:
         item = self._get("CHAMPION", "champion")
         return records.read(Champion, item) if item else None
 
+    def serving(self) -> Serving:
+        """Whether the champion is to run, and what was done about it."""
+        return records.read(Serving, self._get("SERVING", "champion") or {})
+
+    def change_serving(self, change: Callable[[Serving], Serving]) -> Serving:
+        """Change the record of the champion's running: what it has become. Others may change it at once.
+
+        Args:
+            change: what to make of the record; called again if another was ahead.
+
+        Raises:
+            ServingChangedError: others were ahead every time.
+        """
+        for attempt in range(TRANSACTION_ATTEMPTS):
+            before = self.serving()
+            after = change(before)
+            if after == before:
+                return before
+            after = replace(after, revision=before.revision + 1)
+            action = self._put_action("SERVING", "champion", after, {"revision": before.revision or None})
+            if self._take(action):
+                return after
+            wait_after(attempt)
+        raise ServingChangedError("others keep changing the record of the champion's running")
+
     # Images that wait for a champion
 
     def keep_waiting(self, image: WaitingImage) -> None:
@@ -304,6 +351,10 @@ class LoopState:
             self._table.delete_item(Key={"kind": "WAITING", "id": image.id})
 
     # Items
+
+    def _take(self, action: dict[str, Any]) -> bool:
+        """Take an action: whether its condition held."""
+        return not self._transact([action])
 
     def _get(self, kind: str, id: str) -> dict[str, Any] | None:
         return self._table.get_item(Key={"kind": kind, "id": id}, ConsistentRead=True).get("Item")
@@ -487,6 +538,9 @@ class FencedState(LoopState):
 
     # Items
 
+    def _take(self, action: dict[str, Any]) -> bool:
+        return self._write(action)
+
     def _update(self, kind: str, id: str, attributes: Mapping[str, Any]) -> None:
         if set(attributes) - {"id"}:
             self._write(self._update_action(kind, id, attributes))
@@ -510,6 +564,20 @@ class FencedState(LoopState):
     def _fence(self, name: LeaseName, holder: str, released: bool) -> dict[str, Any]:
         action = "Delete" if released else "ConditionCheck"
         return {action: {**self._key("LEASE", name), **_condition({"holder": holder})}}
+
+
+def is_promotion(lease: Lease | None) -> bool:
+    """Whether a promotion has its lease, rather than nobody, the step serve, or the end of the deployment."""
+    return lease is not None and lease.holder != CLOSED and not lease.holder.startswith(SERVE)
+
+
+def is_abandoned(lease: Lease) -> bool:
+    """Whether the step serve has a promotion's lease for so long that its function must have been killed.
+
+    A lease from the future is one, too: a clock was wrong, and nobody can wait for that moment.
+    """
+    age = clock.seconds_between(lease.since, clock.now())
+    return lease.holder.startswith(SERVE) and not -SERVE_SECONDS <= age <= SERVE_SECONDS
 
 
 def _condition(expected: Mapping[str, Any]) -> dict[str, Any]:

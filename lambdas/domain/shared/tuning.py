@@ -13,7 +13,7 @@ class TuningError(ValueError):
 
 
 CHOICES = {
-    "champion_restart": ("always", "never"),
+    "serving_policy": ("always", "never"),
     "review_route": ("builtin", "a2i", "groundtruth", "none"),
     "review_kind": ("auto", "detection", "classification"),
 }
@@ -71,9 +71,9 @@ class Tuning:
     """Inference units that a model version is started with. Each costs money by the hour."""
     drain_seconds: int = 60
     """Seconds between the switch and the stop of the old champion: longer than a detection takes."""
-    champion_restart: str = "always"
-    """Whether the sweeper starts a champion again that does not run: always, or never (it was stopped by hand
-    to save its cost, and is to stay so)."""
+    serving_policy: str = "always"
+    """When the champion runs: always, or never (only once a person has started it). What a person has put to
+    sleep stays so until a person starts it, whatever the policy."""
     review_route: str = "builtin"
     """Who is asked about images: builtin (the review desk), a2i (Amazon A2I), groundtruth (SageMaker Ground
     Truth), or none."""

@@ -12,14 +12,24 @@ from lambdas.domain.promote import promotion
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import BUSY, Version
 from lambdas.domain.retrain import runs
-from lambdas.domain.shared.records import Champion, Lease, LeaseName, ModelVersion
-from lambdas.domain.shared.state import CLOSED, TAKEN_OVER, LoopState
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Champion, Lease, LeaseName, ModelVersion, Serving
+from lambdas.domain.shared.state import (
+    CLOSED,
+    SERVE,
+    TAKEN_OVER,
+    LoopState,
+    is_abandoned,
+    is_promotion,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_stepfunctions import SFNClient
 
 LEASES: tuple[LeaseName, ...] = ("retrain", "promote")
+FALLS_ASLEEP_SECONDS = 600
+"""In which a champion that was put to sleep is stopped: the drain, and some turns of the step serve."""
 _UNSETTLED = ("training", "trained", "challenger")
 _UNJUDGED = "its run ended before a gate judged it"
 
@@ -55,9 +65,8 @@ def differences(
     different = [Difference("lease", dead.lease.id, _of_lease(dead)) for dead in ended]
     versions = {version.name: version for version in custom_labels.versions(rekognition, project_arn)}
     champion = loop_state.champion()
-    if down := champion_down(champion, versions):
-        different.append(down)
-    if promotes is None or any(dead.lease.id == "promote" for dead in ended):
+    if not is_promotion(promotes) or any(dead.lease.id == "promote" for dead in ended):
+        different += champion_differs(champion, loop_state.serving(), versions)
         different += _running_for_nobody(champion, versions.values())
     different += [
         Difference("version", before.id, f"{before.id} is recorded as {before.state}; {after.reason or ''}")
@@ -72,6 +81,9 @@ def ended_lease(stepfunctions: SFNClient, loop_state: LoopState, name: LeaseName
     if lease is None or lease.holder == CLOSED:
         return None
     execution = lease.holder.removeprefix(TAKEN_OVER)
+    if execution.startswith(SERVE):
+        why = "its function was killed" if lease.holder != execution or is_abandoned(lease) else None
+        return None if why is None else Ended(lease, execution, why)
     why = why_ended(stepfunctions, execution)
     return None if why is None else Ended(lease, execution, why)
 
@@ -90,15 +102,32 @@ def why_ended(stepfunctions: SFNClient, execution_arn: str) -> str | None:
     return execution.get("cause") or f"the execution {status.lower()}"
 
 
-def champion_down(champion: Champion | None, versions: Mapping[str, Version]) -> Difference | None:
-    """That the champion does not serve; None if it does, or there is none yet."""
+def is_serving(champion: Champion | None, versions: Mapping[str, Version]) -> bool:
+    """Whether there is a champion, and it runs."""
+    version = versions.get(champion.version_name) if champion else None
+    return version is not None and version.status == "RUNNING"
+
+
+def champion_differs(
+    champion: Champion | None, serving: Serving, versions: Mapping[str, Version]
+) -> list[Difference]:
+    """That the champion does not run and should, or runs and should not; nothing if it is as it should be."""
     if champion is None:
-        return None
+        return []
     name, version = champion.version_name, versions.get(champion.version_name)
-    if version and version.status == "RUNNING":
-        return None
     status = f"{version.status} {version.message}".strip() if version else "Rekognition has no such version"
-    return Difference("champion", name, f"{name} is the champion and does not serve: {status}")
+    if serving.state == "awake" or version is None:
+        if version and version.status in ("RUNNING", "STARTING"):
+            return []
+        return [Difference("champion", name, f"{name} is the champion and does not serve: {status}")]
+    if version.status != "RUNNING" or _falls_asleep(serving):
+        return []
+    return [Difference("champion", name, f"{name} is {status} and costs money, though it is to sleep")]
+
+
+def _falls_asleep(serving: Serving) -> bool:
+    """Whether so little time has passed since it was put to sleep that it may well run still."""
+    return 0 <= clock.seconds_between(serving.since, clock.now()) < FALLS_ASLEEP_SECONDS
 
 
 def unsettled(

@@ -1,4 +1,4 @@
-"""Model versions: the champion runs, nothing else does, and each is recorded as what it is."""
+"""Model versions: nothing runs but the champion, and each is recorded as what it is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.sweep import differences
-from lambdas.domain.sweep.differences import Difference
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
-
-
-class ChampionDownError(RuntimeError):
-    """The champion does not serve, and to start it has not helped."""
 
 
 def by_name(rekognition: RekognitionClient, project_arn: str) -> dict[str, Version]:
@@ -46,24 +41,3 @@ def settle(loop_state: LoopState, versions: Mapping[str, Version]) -> list[Model
         for before, after in differences.unsettled(loop_state, versions)
         if loop_state.settle_version(after, before)
     ]
-
-
-def is_on_its_way(down: Difference, versions: Mapping[str, Version]) -> bool:
-    """Whether the champion starts already, or has to stop before it can be started."""
-    version = versions.get(down.subject)
-    return version is not None and version.status in ("STARTING", "STOPPING")
-
-
-def start_champion(
-    rekognition: RekognitionClient, loop_state: LoopState, down: Difference, versions: Mapping[str, Version]
-) -> None:
-    """Start the champion that does not serve, if it is the champion still.
-
-    Raises:
-        ChampionDownError: Rekognition does not have it any more.
-    """
-    version = versions.get(down.subject)
-    if version is None:
-        raise ChampionDownError(f"{down.text}; `labelloop rollback` goes back to another")
-    if promotion.serves(loop_state, version):
-        custom_labels.start(rekognition, version, version.inference_units)

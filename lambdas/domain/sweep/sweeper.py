@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,12 @@ from aws_lambda_powertools import Logger
 from lambdas.domain.costs import ledger
 from lambdas.domain.promote.redrive import redrive, send_waiting
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep import differences, leases, lost_events, models
-from lambdas.domain.sweep.differences import Difference
-from lambdas.domain.sweep.models import ChampionDownError
 from lambdas.domain.sweep.reviews import Reconciled
 
 if TYPE_CHECKING:
@@ -33,12 +30,6 @@ if TYPE_CHECKING:
 logger = Logger(child=True)
 
 _POLL_SECONDS = 5
-CHAMPION = "champion"
-"""The incident that it does not serve."""
-_WHAT_NOW = (
-    "Each sweep starts it again; images under detect/ wait for it, and are answered once it serves."
-    " `labelloop status` shows how it stands, and `labelloop rollback` goes back to an older version."
-)
 
 
 @dataclass(frozen=True)
@@ -93,7 +84,7 @@ class Sweeper:
             self._ledger,
             self._leases,
             self._models,
-            self._champion,
+            self._waiting_images,
             self._lost_events,
             self._due_run,
             self._reviews,
@@ -128,48 +119,15 @@ class Sweeper:
             "settled": {version.id: version.state for version in settled},
         }
 
-    def _champion(self) -> dict[str, Any]:
-        """The champion serves; then images that have waited for it are answered."""
-        if self.loop_state.lease("promote"):
-            return {"started": []}
-        champion, versions = self.loop_state.champion(), models.by_name(self.rekognition, self.project_arn)
-        down = differences.champion_down(champion, versions)
-        if down:
-            return {"started": self._start_champion(down, versions)}
-        self.loop_state.close_incident(CHAMPION)
-        if champion is None:
-            return {"started": []}
+    def _waiting_images(self) -> dict[str, Any]:
+        """While the champion serves, images that have waited for it are answered."""
+        champion = self.loop_state.champion()
+        versions = models.by_name(self.rekognition, self.project_arn)
+        if self.loop_state.lease("promote") or not differences.is_serving(champion, versions):
+            return {}
         waited = send_waiting(self.loop_state, self.sqs, self.detect_queue_url, self.bucket)
         redriven = redrive(self.sqs, self.detect_dead_letters_url, self.detect_queue_url)
-        return {"started": [], "waited": waited, "redriven": redriven}
-
-    def _start_champion(self, down: Difference, versions: Mapping[str, Version]) -> list[str]:
-        """Start the champion that does not serve, and tell people once.
-
-        Raises:
-            ChampionDownError: Rekognition has lost it, or it was started before and has stopped again.
-        """
-        if models.is_on_its_way(down, versions) or not self._may_start():
-            return []
-        first = self.loop_state.open_incident(CHAMPION, down.text)
-        if first:
-            try:
-                self.notifier.warn(f"{down.subject} does not serve", f"{down.text}. {_WHAT_NOW}")
-            except Exception:
-                self.loop_state.close_incident(CHAMPION)
-                raise
-        models.start_champion(self.rekognition, self.loop_state, down, versions)
-        if not first:
-            raise ChampionDownError(f"{down.text}; it was started before, and has stopped again")
-        return [down.subject]
-
-    def _may_start(self) -> bool:
-        """Whether a champion that does not run is to be started; also where the settings cannot be read."""
-        try:
-            return self.tuning().champion_restart == "always"
-        except Exception:
-            logger.exception("no settings: a champion is started all the same")
-            return True
+        return {"waited": waited, "redriven": redriven}
 
     def _starting(self) -> dict[str, Any]:
         """Stop what an execution that has ended was starting as soon as it runs, if that is soon enough."""

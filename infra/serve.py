@@ -1,0 +1,62 @@
+"""The step serve: start and stop the champion as the serving policy and people want it."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from constructs import Construct
+
+from infra.rekognition_project import RekognitionProject
+from infra.step import SharedResources, Step
+
+_PERIODS = 5
+"""Minutes in a row in which it fails before somebody hears of it: the next one does what one left undone."""
+
+
+class Serve(Step):
+    """The function that looks after the champion, and its schedule."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        shared: SharedResources,
+        *,
+        project: RekognitionProject,
+        console_address: str,
+    ) -> None:
+        super().__init__(scope, id, shared)
+        self.handler = handler = self.make_handler(
+            "Serve",
+            "lambdas.serve.handle",
+            "Starts and stops the champion as the serving policy and people want it",
+            writes=["LEASE", "SERVING", "INCIDENT"],
+            environment={
+                "PROJECT_ARN": project.arn,
+                "TOPIC_ARN": self.loop_state.topic.topic_arn,
+                "CONSOLE_ADDRESS": console_address,
+            },
+        )
+        self.loop_state.grant_notify(handler)
+        project.grant_describe_versions(handler)
+        project.grant_start(handler)
+        project.grant_stop(handler)
+        self.alarm = cloudwatch.Alarm(
+            self,
+            "FailedAlarm",
+            alarm_description="Nobody looks after the champion, so it may run for nobody; the log says why",
+            metric=handler.function.metric_errors(period=cdk.Duration.minutes(1)),
+            threshold=1,
+            evaluation_periods=_PERIODS,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        target = targets.LambdaFunction(handler.function)  # pyrefly: ignore[bad-argument-type]
+        events.Rule(
+            self,
+            "Schedule",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
+            targets=[target],  # pyrefly: ignore[bad-argument-type]
+        )

@@ -1,0 +1,28 @@
+"""serve: starts and stops the champion outside promotions, as the serving policy and people want it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.domain.retrain.notification import Notifier
+from lambdas.domain.serve.serving import Server
+from lambdas.services import services, variable
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Runs every minute, and when somebody asks for a start or a stop (`request`, `by`, `why`)."""
+    s = services()
+    notifier = Notifier(
+        s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS")
+    )
+    server = Server(s.rekognition, s.loop_state, notifier, s.project_arn, s.tuning)
+    if request := event.get("request"):
+        server.ask(request, str(event.get("by", "")), str(event.get("why", "")))
+    decision = server.serve(server.look())
+    return {"act": decision.act, "wanted": decision.wanted, "reason": decision.reason}
