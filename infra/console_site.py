@@ -103,12 +103,20 @@ class ConsoleSite(Construct):
         pages = cloudfront.Function(
             self,
             "Pages",
+            function_name=self._deployment.named_worldwide("pages"),
             code=cloudfront.FunctionCode.from_inline(_PAGES),
             runtime=cloudfront.FunctionRuntime.JS_2_0,
             comment="Every page of the app is index.html",
         )
         files: dict[str, Any] = {
-            "origin": origins.S3BucketOrigin.with_origin_access_control(self._bucket),
+            "origin": origins.S3BucketOrigin.with_origin_access_control(
+                self._bucket,
+                origin_access_control=cloudfront.S3OriginAccessControl(
+                    self,
+                    "OriginAccess",
+                    origin_access_control_name=self._deployment.named_worldwide("page"),
+                ),
+            ),
             "viewer_protocol_policy": embedded.viewer_protocol(self._deployment.settings),
             "cache_policy": cloudfront.CachePolicy.CACHING_OPTIMIZED,
             "response_headers_policy": self._headers(),
@@ -173,6 +181,7 @@ class ConsoleSite(Construct):
         return cloudfront.ResponseHeadersPolicy(
             self,
             "Headers",
+            response_headers_policy_name=self._deployment.named_worldwide("headers"),
             security_headers_behavior=cloudfront.ResponseSecurityHeadersBehavior(
                 content_security_policy=cloudfront.ResponseHeadersContentSecurityPolicy(
                     content_security_policy="; ".join(f"{name} {value}" for name, value in policy.items()),

@@ -25,6 +25,13 @@ class Deployment:
         """The physical name of one of the few resources that have one, because others name it in advance."""
         return f"{self.settings.name}-{suffix}"
 
+    def named_worldwide(self, suffix: str) -> str:
+        """The physical name of a resource whose names are of a whole account, whichever the Region.
+
+        A deployment of the same name in a second Region has to find its own name free.
+        """
+        return f"{self.named(suffix)}-{self.stack.region}"
+
     def state_machine_arn(self, step: str) -> str:
         """ARN of a step's state machine, known before that exists, so that an earlier step can start it."""
         return self.stack.format_arn(

@@ -15,6 +15,10 @@ from infra.deployment import Deployment
 from infra.permissions import Permissions
 
 WHY_THIS_RUNTIME = "the compiled packages in the asset are chosen for Python 3.13, and tested for it"
+VENDED_LOGS = "/aws/vendedlogs/"
+"""Begins the names of log groups that AWS services write to. Any other has to be named in a resource policy
+that all share, of 5,120 characters; that of a busy account is full.
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html"""
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
 
 

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from infra import embedded
 from infra.deployment import NAMED_AT_START, executions_of
-from infra.handler import Handler, log_group_of
+from infra.handler import VENDED_LOGS, Handler, log_group_of
 from infra.rekognition_project import RekognitionProject
 from infra.review import Review
 from infra.routes import ROUTES
@@ -73,7 +73,9 @@ class HttpApi(Step):
             protocol_type="HTTP",
             description="What the console asks; every route needs a token",
         )
-        logs = log_group_of(self, self.deployment)
+        logs = log_group_of(
+            self, self.deployment, name=f"{VENDED_LOGS}apis/{self.deployment.named('console')}"
+        )
         apigateway.CfnStage(
             self,
             "Stage",

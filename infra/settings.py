@@ -11,9 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 from lambdas.domain.shared.tuning import Tuning
 
 NAME = re.compile(r"[a-z][a-z0-9-]{1,30}")
+_NOT_IN_NAMES = ("aws", "amazon", "cognito")
+"""Cognito has no domain for a sign-in page with one of them in it, and its domain begins with the name:
+https://docs.aws.amazon.com/cognito/latest/developerguide/cognito-user-pools-assign-domain-prefix.html"""
+_NOT_AT_START = ("xn--", "sthree-", "amzn-s3-demo-")
+"""S3 has no buckets whose names begin so, and CloudFormation begins their names with the stack's:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 _SCHEDULE = re.compile(r"(rate|cron)\(.+\)")
 _RATE = re.compile(r"rate\(([0-9]+) (minute|hour|day)s?\)")
 """https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rate-expressions.html"""
@@ -43,6 +50,8 @@ class Settings:
     problem."""
     embedded: bool = False
     """Whether this is a deployment into the embedded stack rather than into AWS."""
+    other_region: bool = False
+    """Whether to deploy into a Region that LabelLoop does not know to have Custom Labels."""
     architecture: str = "arm64"
     """Processor architecture of the Lambda functions."""
     retain_data: bool = True
@@ -74,10 +83,7 @@ class Settings:
     tuning: Tuning = field(default_factory=Tuning)
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise SettingsError(
-                f"name={self.name!r}: use 2 to 31 lower-case letters, digits and hyphens, a letter first"
-            )
+        self._check_name()
         if self.architecture not in ("arm64", "x86_64"):
             raise SettingsError(f"architecture={self.architecture!r}: use arm64 or x86_64")
         if self.log_retention_days not in RETENTION_DAYS:
@@ -118,6 +124,37 @@ class Settings:
                 f"review_heartbeat_seconds={heartbeat}: expected more than passes between two sweeps,"
                 f" sweep_schedule={self.sweep_schedule!r}"
             )
+
+    def _check_name(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise SettingsError(
+                f"name={self.name!r}: use 2 to 31 lower-case letters, digits and hyphens, a letter first"
+            )
+        if word := next((word for word in _NOT_IN_NAMES if word in self.name), ""):
+            raise SettingsError(
+                f"name={self.name!r}: choose one without {word!r} in it; Cognito has no sign-in page with"
+                f" {', '.join(_NOT_IN_NAMES)} in its address, which begins with the name"
+            )
+        if self.name.startswith(_NOT_AT_START):
+            raise SettingsError(
+                f"name={self.name!r}: choose one that begins otherwise; S3 keeps {', '.join(_NOT_AT_START)}"
+                " for itself, and the names of the buckets begin with the name"
+            )
+
+
+def check_region(settings: Settings, region: str) -> None:
+    """Make sure that there can be a deployment in the AWS Region.
+
+    Raises:
+        SettingsError: it has no Custom Labels, as far as is known.
+    """
+    if settings.embedded or settings.other_region or region in CUSTOM_LABELS_REGIONS:
+        return
+    raise SettingsError(
+        f"{region} is not known to have Rekognition Custom Labels; choose one of"
+        f" {', '.join(CUSTOM_LABELS_REGIONS)} with AWS_REGION or --profile, or, if AWS lists it by now"
+        " (https://aws.amazon.com/rekognition/pricing/), deploy with -c other_region=true"
+    )
 
 
 def read(context: Callable[[str], Any]) -> Settings:

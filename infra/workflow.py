@@ -11,7 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.deployment import Deployment
-from infra.handler import Handler, log_group_of
+from infra.handler import VENDED_LOGS, Handler, log_group_of
 from infra.permissions import Permissions
 
 DEFINITIONS = Path(__file__).parent.parent / "statemachines"
@@ -38,7 +38,7 @@ class Workflow(Construct):
         super().__init__(scope, id)
         self.name = deployment.named(step)
         self.arn = deployment.state_machine_arn(step)
-        log_group = log_group_of(self, deployment, name=f"/aws/vendedlogs/states/{self.name}")
+        log_group = log_group_of(self, deployment, name=f"{VENDED_LOGS}states/{self.name}")
         self.permissions = Permissions(self, "Permissions", service="states.amazonaws.com")
         self.permissions.allow("lambda:InvokeFunction", on=[handler.arn for handler in handlers.values()])
         self._allow_observability()

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from typing import Any
 
+import boto3
 import pytest
 
-from infra.settings import Settings, SettingsError, read
+from infra.lambda_asset import ROOT
+from infra.settings import Settings, SettingsError, check_region, read
+from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 from tests.fixtures.built import CONTEXT
 
 
@@ -36,6 +43,11 @@ def test_context_text_becomes_the_setting_s_type() -> None:
         ({"environment": "prod"}, "known: default, embedded"),
         ({"environments": {"default": {"colour": "red"}}}, "unknown settings colour"),
         ({"name": "Has Spaces"}, "lower-case letters"),
+        ({"name": "jigsaws"}, "choose one without 'aws' in it"),
+        ({"name": "amazonas"}, "without 'amazon'"),
+        ({"name": "incognito"}, "without 'cognito'"),
+        ({"name": "xn--loop"}, "begins otherwise; S3"),
+        ({"name": "sthree-loop"}, "begins otherwise"),
         ({"architecture": "sparc"}, "arm64 or x86_64"),
         ({"log_retention_days": "91"}, "log_retention_days=91: use one of 1, 3, 5"),
         ({"log_retention_days": "-5"}, "log_retention_days=-5"),
@@ -59,3 +71,27 @@ def test_a_bad_setting_is_named(context: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError) as raised:
         settings(**context)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("region", ["us-west-1", "eu-north-1", "ca-central-1", "us-gov-west-1", ""])
+def test_a_region_without_custom_labels_is_refused_with_those_that_have_it(region: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        check_region(Settings(), region)
+    assert all(known in str(raised.value) for known in CUSTOM_LABELS_REGIONS)
+    assert "-c other_region=true" in str(raised.value)
+    check_region(Settings(other_region=True), region)
+    check_region(Settings(embedded=True), region)
+
+
+@pytest.mark.parametrize("region", CUSTOM_LABELS_REGIONS)
+def test_rekognition_is_where_custom_labels_is(region: str) -> None:
+    check_region(Settings(), region)
+    assert region in boto3.Session().get_available_regions("rekognition")
+
+
+def test_the_app_does_not_synthesize_for_a_region_without_custom_labels() -> None:
+    environment = os.environ | {"CDK_DEFAULT_REGION": "eu-north-1", "CDK_CONTEXT_JSON": json.dumps(CONTEXT)}
+    command = [sys.executable, "app.py"]
+    refused = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "LabelLoop: eu-north-1 is not known to have Rekognition Custom Labels" in refused.stderr

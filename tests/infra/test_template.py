@@ -11,9 +11,8 @@ from aws_cdk.assertions import Match, Template
 from cfnlint.api import lint
 
 from infra.permissions import WILDCARD_REASONS
+from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 
-REGIONS = ["us-east-1", "us-east-2", "us-west-2", "eu-central-1", "eu-west-1", "eu-west-2", "ap-southeast-2"]
-"""Some that have Custom Labels: https://docs.aws.amazon.com/general/latest/gr/rekognition.html"""
 JSONATA_NUMBERS = {"TimeoutSeconds", "HeartbeatSeconds"}
 """May be expressions, which the linter does not know:
 https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html"""
@@ -188,6 +187,37 @@ def _substitutions(definition: str) -> list[str]:
     return [part.split("}")[0] for part in definition.split("${")[1:]]
 
 
+WORLDWIDE = {
+    "AWS::CloudFront::Function": ["Name"],
+    "AWS::CloudFront::OriginAccessControl": ["OriginAccessControlConfig", "Name"],
+    "AWS::CloudFront::ResponseHeadersPolicy": ["ResponseHeadersPolicyConfig", "Name"],
+    "AWS::CloudFront::CachePolicy": ["CachePolicyConfig", "Name"],
+    "AWS::CloudFront::OriginRequestPolicy": ["OriginRequestPolicyConfig", "Name"],
+    "AWS::IAM::Role": ["RoleName"],
+    "AWS::IAM::ManagedPolicy": ["ManagedPolicyName"],
+    "AWS::S3::Bucket": ["BucketName"],
+    "AWS::CloudWatch::Dashboard": ["DashboardName"],
+}
+"""Where the names stand of resources that an account, or the world, can have one of by that name. Dashboards:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html"""
+
+
+def test_a_second_region_finds_its_names_free(template: Template) -> None:
+    resources = template.to_json()["Resources"].values()
+    named = 0
+    for resource in (resource for resource in resources if resource["Type"] in WORLDWIDE):
+        name: Any = resource.get("Properties", {})
+        for key in WORLDWIDE[resource["Type"]]:
+            name = name.get(key, {})
+        named += bool(name)
+        assert not name or '{"Ref": "AWS::Region"}' in json.dumps(name), name
+    assert named >= 3
+    assert {r["Type"] for r in resources if r["Type"].startswith("AWS::CloudFront")} <= {
+        *WORLDWIDE,
+        "AWS::CloudFront::Distribution",
+    }
+
+
 KEPT = {
     "AWS::S3::Bucket": "images, annotations, datasets, and who read them",
     "AWS::DynamoDB::Table": "what people said of images, and what became of runs and versions",
@@ -276,7 +306,7 @@ def _list(value: Any) -> list[Any]:
 def test_cfn_lint_finds_no_error(template: Template, tmp_path: Path) -> None:
     target = tmp_path / "labelloop.template.json"
     target.write_text(json.dumps(template.to_json()))
-    matches = lint(target.read_text(), regions=REGIONS)
+    matches = lint(target.read_text(), regions=list(CUSTOM_LABELS_REGIONS))
     errors = [match for match in matches if match.rule.severity == "error"]
     assert [match for match in errors if match.path[-1] not in JSONATA_NUMBERS] == []
     assert {match.rule.id for match in errors} <= {"E3601"}
