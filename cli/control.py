@@ -45,7 +45,7 @@ def _check_enough(deployment: Deployment) -> None:
     catalogue, needed = deployment.catalogue, deployment.tuning().min_training_images
     labelled = catalogue_images.count(catalogue, Key("status").eq("labelled"), max(1, needed))
     if labelled >= max(1, needed) or waiting.count_unregistered(
-        deployment.sqs, deployment.register_queue_url
+        deployment.sqs, deployment.register_queue_urls
     ):
         return
     others = {

@@ -53,6 +53,8 @@ OUTPUTS = {
     "promote_machine_arn": "PromoteMachineArn",
     "register_queue_url": "RegisterQueueUrl",
     "register_dead_letters_url": "RegisterDeadLettersUrl",
+    "annotation_queue_url": "AnnotationQueueUrl",
+    "annotation_dead_letters_url": "AnnotationDeadLettersUrl",
     "detect_dead_letters_url": "DetectDeadLettersUrl",
 }
 """Which output of the stack each attribute of a Deployment is read from."""
@@ -131,6 +133,8 @@ class Deployment:
     promote_machine_arn: str
     register_queue_url: str
     register_dead_letters_url: str
+    annotation_queue_url: str
+    annotation_dead_letters_url: str
     detect_dead_letters_url: str
 
     @classmethod
@@ -147,6 +151,11 @@ class Deployment:
                 f" it lacks the outputs {', '.join(missing)}"
             )
         return cls(name=name, **{attribute: outputs[output] for attribute, output in OUTPUTS.items()})
+
+    @property
+    def register_queue_urls(self) -> tuple[str, str]:
+        """Queues of files that were dropped and are not registered yet."""
+        return self.register_queue_url, self.annotation_queue_url
 
     @cached_property
     def s3(self) -> S3Client:

@@ -176,9 +176,10 @@ def _differences(deployment: Deployment) -> list[str]:
 
 def _queues(deployment: Deployment) -> dict[str, Any]:
     return {
-        "being_registered": waiting.count_unregistered(deployment.sqs, deployment.register_queue_url),
+        "being_registered": waiting.count_unregistered(deployment.sqs, deployment.register_queue_urls),
         "dead_letters": {
             "register": _waiting(deployment, deployment.register_dead_letters_url),
+            "annotations": _waiting(deployment, deployment.annotation_dead_letters_url),
             "detect": _waiting(deployment, deployment.detect_dead_letters_url),
         },
     }
@@ -249,7 +250,7 @@ def _dead_words(status: dict[str, Any]) -> str:
     dead = status["dead_letters"]
     if not sum(dead.values()):
         return "none"
-    queues = f"{dead['register']} of register, {dead['detect']} of detect"
+    queues = ", ".join(f"{count} of {queue}" for queue, count in dead.items())
     return f"[red]{queues}[/red]: look at the functions' logs, then redrive the queues"
 
 

@@ -39,5 +39,5 @@ class Detect(Step):
             pattern=self.data_bucket.created_under("detect/"),
             handler=handler,
             batch_size=5,
-            max_concurrency=5,
+            max_concurrency=self.deployment.settings.detect_concurrency,
         )

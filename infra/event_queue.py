@@ -13,14 +13,22 @@ from constructs import Construct
 from infra.deployment import Deployment
 from infra.handler import Handler
 
-MAX_RECEIVES = 4
-"""Deliveries of a message before it becomes a dead letter."""
+MAX_RECEIVES = 5
+"""Deliveries of a message before it becomes a dead letter; those that fail are delivered again within minutes
+(lambdas/sqs_batch.py). AWS recommends five or more, as a delivery counts also when the function is throttled:
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
 
 
 class EventQueue(Construct):
     """Delivers events to a handler at least once and in batches, and keeps those that cannot be processed.
 
     Events that match `pattern` are delivered, and messages that functions send to the queue.
+
+    Args:
+        visibility_seconds: how long a message is hidden whose function was killed, or could not be called;
+            what fails otherwise comes back sooner. At least the function's timeout; by default six times
+            that, as AWS recommends, so that Lambda can try to call a function that is throttled for as long.
+            https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     """
 
     def __init__(
@@ -33,8 +41,10 @@ class EventQueue(Construct):
         handler: Handler,
         batch_size: int,
         max_concurrency: int,
+        visibility_seconds: int = 0,
     ) -> None:
         super().__init__(scope, id)
+        self.handler = handler
         self.dead_letters = sqs.Queue(
             self,
             "DeadLetters",
@@ -42,18 +52,19 @@ class EventQueue(Construct):
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
         )
-        retry_seconds = deployment.settings.retry_seconds or handler.timeout * 6
         self.queue = sqs.Queue(
             self,
             "Queue",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
             retention_period=cdk.Duration.days(14),
-            visibility_timeout=cdk.Duration.seconds(max(retry_seconds, handler.timeout)),
+            visibility_timeout=cdk.Duration.seconds(visibility_seconds or handler.timeout * 6),
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=MAX_RECEIVES, queue=self.dead_letters),
         )
         if pattern:
             events.Rule(self, "Rule", event_pattern=pattern, targets=[targets.SqsQueue(self.queue)])  # pyrefly: ignore[bad-argument-type]
+        handler.function.add_environment("QUEUE_URL", self.queue.queue_url)
+        handler.function.add_environment("RETRY_SECONDS", str(deployment.settings.retry_seconds))
         handler.allow(
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",

@@ -11,49 +11,98 @@ from infra.handler import Handler
 from infra.step import SharedResources, Step
 from infra.table import make_table, text
 
+CONVERSION_SECONDS = 900
+"""Timeout of the function for annotation files; how long the largest take is in docs/performance.md."""
 STORAGE_MB = 5 * 1024
 MEMORY_MB = 1769
 """One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 
 
 class Register(Step):
-    """The catalogue, the function that fills it, and the queue that events about new objects go through."""
+    """The catalogue, the functions that fill it, and the queues that events about new objects go through.
+
+    Annotation files, which may take minutes, have a queue and a function of their own: the register function
+    sends their events on. So images are not hidden for long when something goes wrong.
+    """
 
     def __init__(self, scope: Construct, id: str, shared: SharedResources) -> None:
         super().__init__(scope, id, shared)
         self.catalogue = self._catalogue()
-        self.handler = self.make_handler(
-            "Register",
-            "lambdas.register.handle",
-            "Checks, deduplicates and catalogues what arrives under incoming/",
-            timeout=900,
-            memory=MEMORY_MB,
-            environment={
-                "CATALOGUE_TABLE": self.catalogue.table_name,
-                "RETRAIN_MACHINE_ARN": self.deployment.state_machine_arn("retrain"),
-            },
-            writes=["PROGRESS"],
-        )
-        self._set_storage()
-        self._grant_catalogue()
-        self._grant_objects()
-        self.handler.allow("states:StartExecution", on=[self.deployment.state_machine_arn("retrain")])
-        self.event_queue = EventQueue(
+        self.annotation_queue = self._annotation_queue()
+        self.event_queue = self._event_queue()
+
+    @property
+    def queues(self) -> tuple[EventQueue, EventQueue]:
+        """Of everything that was dropped and is not registered yet."""
+        return self.event_queue, self.annotation_queue
+
+    @property
+    def queue_urls(self) -> str:
+        """Of `queues`, as an environment variable has them."""
+        return " ".join(queue.queue.queue_url for queue in self.queues)
+
+    def grant_count(self, handler: Handler) -> None:
+        """Allow to count what is not registered yet."""
+        for queue in self.queues:
+            queue.grant_count(handler)
+
+    def _event_queue(self) -> EventQueue:
+        handler = self._handler("Register", "handle", "Catalogues images that arrive under incoming/")
+        self.data_bucket.grant_put(handler, "images/", "rejected/")
+        handler.function.add_environment("ANNOTATIONS_QUEUE_URL", self.annotation_queue.queue.queue_url)
+        self.annotation_queue.grant_send(handler)
+        return EventQueue(
             self,
             "EventQueue",
             self.deployment,
             pattern=self.data_bucket.created_under("incoming/"),
-            handler=self.handler,
+            handler=handler,
             batch_size=10,
             max_concurrency=self.deployment.settings.register_concurrency,
         )
 
-    def _set_storage(self) -> None:
+    def _annotation_queue(self) -> EventQueue:
+        description = "Takes annotation files that arrive under incoming/annotations/"
+        handler = self._handler("Annotations", "handle_annotations", description, CONVERSION_SECONDS)
+        self._set_storage(handler)
+        self.data_bucket.grant_put(handler, "rejected/", "annotations/", "incoming/annotations/")
+        return EventQueue(
+            self,
+            "AnnotationQueue",
+            self.deployment,
+            pattern=None,
+            handler=handler,
+            batch_size=1,
+            max_concurrency=self.deployment.settings.register_concurrency,
+            # Six times the timeout would hide a file for 90 minutes whose function was killed.
+            visibility_seconds=CONVERSION_SECONDS + 60,
+        )
+
+    def _handler(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
+        """A function that registers what lies under incoming/, and asks for a run."""
+        retrain = self.deployment.state_machine_arn("retrain")
+        handler = self.make_handler(
+            id,
+            f"lambdas.register.{function}",
+            description,
+            timeout=timeout,
+            memory=MEMORY_MB,
+            environment={"CATALOGUE_TABLE": self.catalogue.table_name, "RETRAIN_MACHINE_ARN": retrain},
+            writes=["PROGRESS"],
+        )
+        self._grant_catalogue(handler)
+        self.data_bucket.grant_read_versions(handler, "incoming/")
+        self.data_bucket.grant_delete_versions(handler, "incoming/")
+        self.data_bucket.grant_list(handler, "s3:ListBucketVersions")
+        handler.allow("states:StartExecution", on=[retrain])
+        return handler
+
+    def _set_storage(self, handler: Handler) -> None:
         """Give the function room for the largest annotation file and its parts.
 
         lambdas/domain/register/conversion.py says how large one can be.
         """
-        cfn = self.handler.function.node.default_child
+        cfn = handler.function.node.default_child
         assert isinstance(cfn, lambda_.CfnFunction)  # noqa: S101
         cfn.ephemeral_storage = lambda_.CfnFunction.EphemeralStorageProperty(size=STORAGE_MB)
 
@@ -84,9 +133,9 @@ class Register(Step):
             on=[f"{self.catalogue.table_arn}/index/{index}" for index in ("by_status", "by_status_and_id")],
         )
 
-    def _grant_catalogue(self) -> None:
-        self.grant_query(self.handler)
-        self.handler.allow(
+    def _grant_catalogue(self, handler: Handler) -> None:
+        self.grant_query(handler)
+        handler.allow(
             "dynamodb:GetItem",
             "dynamodb:BatchGetItem",
             "dynamodb:PutItem",
@@ -94,11 +143,3 @@ class Register(Step):
             "dynamodb:DeleteItem",
             on=[self.catalogue.table_arn],
         )
-
-    def _grant_objects(self) -> None:
-        self.data_bucket.grant_read_versions(self.handler, "incoming/")
-        self.data_bucket.grant_delete_versions(self.handler, "incoming/")
-        self.data_bucket.grant_put(
-            self.handler, "images/", "rejected/", "annotations/", "incoming/annotations/"
-        )
-        self.data_bucket.grant_list(self.handler, "s3:ListBucketVersions")

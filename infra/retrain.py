@@ -96,15 +96,14 @@ class Retrain(Step):
         )
 
     def _wait_for_burst(self) -> Handler:
-        queue = self._register.event_queue.queue
         handler = self._handler(
             "WaitForBurst",
             "wait_for_burst",
             "Waits for a burst of uploads to end",
-            environment={"REGISTER_QUEUE_URL": queue.queue_url},
+            environment={"REGISTER_QUEUE_URLS": self._register.queue_urls},
         )
         self._register.grant_query(handler)
-        handler.allow("sqs:GetQueueAttributes", on=[queue.queue_arn])
+        self._register.grant_count(handler)
         return handler
 
     def _count_open_reviews(self) -> Handler:

@@ -179,9 +179,8 @@ class Review(Step):
 
     def _grant_count_unregistered(self, handler: Handler) -> None:
         """Allow to see whether labels may be on their way."""
-        queue = self._register.event_queue
-        handler.function.add_environment("REGISTER_QUEUE_URL", queue.queue.queue_url)
-        queue.grant_count(handler)
+        handler.function.add_environment("REGISTER_QUEUE_URLS", self._register.queue_urls)
+        self._register.grant_count(handler)
 
     def _collect(self) -> None:
         handler = self._handler("Collect", "collect", "Opens tasks for images that nobody has labelled", 300)

@@ -33,8 +33,9 @@ RETENTION_DAYS = (
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 MIN_CONCURRENCY, MAX_CONCURRENCY = 2, 1000
 """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html"""
-MAX_VISIBILITY_SECONDS = 43_200
-"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"""
+MAX_RETRY_SECONDS = 900
+"""A message that failed four times is then hidden for two hours; SQS allows twelve.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
 
 
 class SettingsError(ValueError):
@@ -67,11 +68,16 @@ class Settings:
     sweep_schedule: str = "rate(15 minutes)"
     """When the sweeper looks for what a crash or a lost event left behind: an EventBridge schedule. Images
     without labels are collected for review as often."""
-    retry_seconds: int = 0
-    """Seconds that a queue message waits for its next try after it failed. 0: six times the function's
-    timeout, as AWS recommends for SQS event sources."""
-    register_concurrency: int = 10
-    """Register functions that run at once at most, each with a batch of up to 10 files. 2 to 1000."""
+    retry_seconds: int = 30
+    """Seconds after which a queue message that failed is delivered again; after each further time twice as
+    many, until it is a dead letter after the fifth. Up to 900."""
+    register_concurrency: int = 2
+    """Register functions that run at once at most, each with a batch of up to 10 images; and as many for
+    annotation files, one each. 2 to 1000. A new account runs 10 functions at once, of which the review desk,
+    the console and the runs need some: raise it once the account's quota is."""
+    detect_concurrency: int = 2
+    """Detect functions that run at once at most, each with a batch of up to 5 images under detect/. 2 to
+    1000. What the champion's inference units cannot answer Rekognition throttles."""
     a2i_workteam_arn: str = ""
     """ARN of a private work team, for review_route a2i. The human task UI and the flow definition are made
     with the stack."""
@@ -91,15 +97,14 @@ class Settings:
                 f"log_retention_days={self.log_retention_days}:"
                 f" use one of {', '.join(map(str, RETENTION_DAYS))}"
             )
-        if not 0 <= self.retry_seconds <= MAX_VISIBILITY_SECONDS:
+        if not 0 <= self.retry_seconds <= MAX_RETRY_SECONDS:
             raise SettingsError(
-                f"retry_seconds={self.retry_seconds}: expected 0 to {MAX_VISIBILITY_SECONDS} seconds"
+                f"retry_seconds={self.retry_seconds}: expected 0 to {MAX_RETRY_SECONDS} seconds"
             )
-        if not MIN_CONCURRENCY <= self.register_concurrency <= MAX_CONCURRENCY:
-            raise SettingsError(
-                f"register_concurrency={self.register_concurrency}:"
-                f" expected {MIN_CONCURRENCY} to {MAX_CONCURRENCY}"
-            )
+        for setting in ("register_concurrency", "detect_concurrency"):
+            value = getattr(self, setting)
+            if not MIN_CONCURRENCY <= value <= MAX_CONCURRENCY:
+                raise SettingsError(f"{setting}={value}: expected {MIN_CONCURRENCY} to {MAX_CONCURRENCY}")
         if self.a2i_workteam_arn and self.a2i_flow_definition_arn:
             raise SettingsError("a2i_workteam_arn and a2i_flow_definition_arn: give one of them")
         for setting, kind in (

@@ -55,7 +55,7 @@ class LabelLoopStack(cdk.Stack):
             console_address=console.address,
         )
         detect = Detect(self, "Detect", shared, project=project)
-        for handler in (register.handler, detect.handler):
+        for handler in (register.event_queue.handler, detect.handler):
             review.grant_propose(handler)
         promote = Promote(self, "Promote", shared, project=project, detect=detect)
         serve = Serve(self, "Serve", shared, project=project, console_address=console.address)
@@ -77,7 +77,7 @@ class LabelLoopStack(cdk.Stack):
 
         notify = actions.SnsAction(loop_state.topic)  # pyrefly: ignore[bad-argument-type]
         for alarm in (
-            register.event_queue.alarm,
+            *(queue.alarm for queue in register.queues),
             *review.alarms,
             detect.event_queue.alarm,
             retrain.workflow.alarm,
@@ -104,6 +104,8 @@ class LabelLoopStack(cdk.Stack):
             "NotificationTopicArn": loop_state.topic.topic_arn,
             "RegisterQueueUrl": register.event_queue.queue.queue_url,
             "RegisterDeadLettersUrl": register.event_queue.dead_letters.queue_url,
+            "AnnotationQueueUrl": register.annotation_queue.queue.queue_url,
+            "AnnotationDeadLettersUrl": register.annotation_queue.dead_letters.queue_url,
             "DetectDeadLettersUrl": detect.event_queue.dead_letters.queue_url,
         }
         for name, value in outputs.items():

@@ -45,7 +45,7 @@ class Sweep(Step):
             writes=["LEASE", "RUN", "VERSION", "PROGRESS", "NOTICE", "LEDGER"],
             environment={
                 "CATALOGUE_TABLE": register.catalogue.table_name,
-                "REGISTER_QUEUE_URL": register.event_queue.queue.queue_url,
+                "REGISTER_QUEUE_URLS": register.queue_urls,
                 "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
                 "DETECT_DEAD_LETTERS_URL": detect.event_queue.dead_letters.queue_url,
                 "PROJECT_ARN": project.arn,
@@ -80,7 +80,7 @@ class Sweep(Step):
         )
         self.data_bucket.grant_list(handler, "s3:ListBucketVersions")
         register.event_queue.grant_send(handler)
-        register.event_queue.grant_count(handler)
+        register.grant_count(handler)
         target = targets.LambdaFunction(handler.function)  # pyrefly: ignore[bad-argument-type]
         events.Rule(
             self,

@@ -1,11 +1,13 @@
 """register: each object created under incoming/ goes into the catalogue, or to rejected/ with a reason.
 
-SQS delivers S3's events, which EventBridge sent on; records that fail alone are delivered again.
+SQS delivers S3's events, which EventBridge sent on; records that fail alone are delivered again. Annotation
+files, which may take minutes, go on to a queue and a function of their own.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambdas import sqs_batch
-from lambdas.domain.register import arrivals, registration
+from lambdas.domain.register import annotation_files, arrivals, registration
 from lambdas.domain.register.arrivals import Arrival, Outcome
 from lambdas.domain.retrain import requests
 from lambdas.domain.review import proposals
@@ -30,14 +32,33 @@ metrics = Metrics(namespace="LabelLoop")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
-    """Register a batch of objects: the identifiers of the messages to deliver again."""
+    """Register a batch of images, and send annotation files on: the messages to deliver again."""
+    return _handle(event, _register_or_send_on)
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handle_annotations(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
+    """Take an annotation file: the messages to deliver again."""
+    return _handle(event, _register)
+
+
+def _handle(event: dict[str, Any], register: Callable[[str], Outcome]) -> BatchResponse:
     outcomes: list[Outcome] = []
-    response = sqs_batch.handle_each(event, lambda body: outcomes.append(_register(body)))
+    response = sqs_batch.handle_each(event, lambda body: outcomes.append(register(body)))
     _delete_registered(outcomes)
     _propose(outcomes)
     if any(outcome.labels_changed for outcome in outcomes):
         _request_run()
     return response
+
+
+def _register_or_send_on(body: str) -> Outcome:
+    key = _arrival(body).key
+    if not annotation_files.is_annotation_file(key):
+        return _register(body)
+    services().sqs.send_message(QueueUrl=variable("ANNOTATIONS_QUEUE_URL"), MessageBody=body)
+    return Outcome("sent_on", key)
 
 
 def _register(body: str) -> Outcome:

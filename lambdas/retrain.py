@@ -70,8 +70,8 @@ def wait_for_burst(event: Begun, context: LambdaContext) -> dict[str, Any]:
     """Whether the burst of uploads is over, and how long to wait if not."""
     from lambdas.domain.retrain import waiting
 
-    s, queue = services(), variable("REGISTER_QUEUE_URL")
-    wait = waiting.wait_for_uploads(s.sqs, s.catalogue, queue, event["started_at"], s.tuning())
+    s, queues = services(), variable("REGISTER_QUEUE_URLS").split()
+    wait = waiting.wait_for_uploads(s.sqs, s.catalogue, queues, event["started_at"], s.tuning())
     return {"done": wait.done, "wait_seconds": wait.wait_seconds}
 
 

@@ -105,7 +105,8 @@ def _labels_may_follow() -> Callable[[CatalogueImage], bool]:
     from lambdas.domain.review import proposals
 
     s, tuning = services(), services().tuning()
-    count = cache(lambda: waiting.count_unregistered(s.sqs, variable("REGISTER_QUEUE_URL")))
+    queues = variable("REGISTER_QUEUE_URLS").split()
+    count = cache(lambda: waiting.count_unregistered(s.sqs, queues))
     return lambda image: proposals.labels_may_follow(image, count, tuning)
 
 

@@ -36,7 +36,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         ),
         project_arn=s.project_arn,
         bucket=s.bucket,
-        register_queue_url=variable("REGISTER_QUEUE_URL"),
+        register_queue_urls=variable("REGISTER_QUEUE_URLS").split(),
         retrain_machine_arn=variable("RETRAIN_MACHINE_ARN"),
         tuning=s.tuning,
         reconcile_reviews=_reconcile_reviews,

@@ -128,7 +128,7 @@ def test_status_warns_of_dead_letters_and_counts_rejections(cli: Cli) -> None:
     for name in ("a.gif", "a.gif.reason.json", "b.manifest.reason.json"):
         cli.s3.put_object(Bucket="parts-data", Key=f"rejected/{name}", Body=b"x")
     document = cli.json("status")
-    assert document["dead_letters"] == {"register": 2, "detect": 0}
+    assert document["dead_letters"] == {"register": 2, "annotations": 0, "detect": 0}
     assert document["rejected"] == 2
     assert "2 of register" in cli("status").stdout
 

@@ -330,3 +330,46 @@ def _project_handler(resource: dict[str, Any]) -> str:
     """The function that serves the resource: a dependency by being named."""
     name: str = resource["Properties"]["ServiceToken"]["Fn::GetAtt"][0]
     return name
+
+
+# Queues
+
+
+def mappings(template: Template) -> dict[str, dict[str, Any]]:
+    """The event source mapping of each function that reads a queue, by the function's entry."""
+    functions = of_type(template, "AWS::Lambda::Function")
+    sources = [
+        mapping["Properties"] for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    ]
+    return {
+        functions[mapping["FunctionName"]["Ref"]]["Properties"]["Handler"]: mapping for mapping in sources
+    }
+
+
+def test_queues_leave_room_for_people_in_a_new_account(template: Template) -> None:
+    """It runs 10 functions at once: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    most = {
+        entry: mapping["ScalingConfig"]["MaximumConcurrency"] for entry, mapping in mappings(template).items()
+    }
+    most.pop("lambdas.review.loop_finished", None)
+    assert sum(most.values()) <= 8, most
+
+
+def test_a_message_is_hidden_for_as_long_as_its_function_may_work(template: Template) -> None:
+    """Lambda refuses another mapping, and AWS recommends five deliveries or more.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    """
+    functions = of_type(template, "AWS::Lambda::Function")
+    queues = of_type(template, "AWS::SQS::Queue")
+    by_entry = {function["Properties"]["Handler"]: function["Properties"] for function in functions.values()}
+    for entry, mapping in mappings(template).items():
+        queue = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        timeout, hidden = by_entry[entry]["Timeout"], queue["VisibilityTimeout"]
+        assert timeout <= hidden <= 1000, entry
+        assert hidden >= 6 * timeout or timeout == 900, entry
+        assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        environment = _variables(functions[mapping["FunctionName"]["Ref"]])
+        assert environment["QUEUE_URL"] == {"Ref": mapping["EventSourceArn"]["Fn::GetAtt"][0]}
+        assert int(environment["RETRY_SECONDS"]) > 0

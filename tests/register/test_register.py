@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -174,3 +175,25 @@ def test_an_unversioned_bucket_has_no_version_in_its_events(
     assert handle(event) == []
     listed = data_bucket.s3.list_objects_v2(Bucket="unversioned")["Contents"]
     assert [entry["Key"] for entry in listed] == [image.key for image in data_bucket.images()]
+
+
+@pytest.mark.parametrize("name", ["a.manifest", "b/annotations.JSON", "c.xml", "d.zip"])
+def test_an_annotation_file_goes_on_to_a_function_of_its_own(
+    name: str, data_bucket: DataBucket, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setenv("ANNOTATIONS_QUEUE_URL", "https://queue")
+    monkeypatch.setattr(
+        services(), "sqs", SimpleNamespace(send_message=lambda **request: sent.append(request))
+    )
+    event = sqs_event(
+        data_bucket.put(f"incoming/annotations/{name}", b"{}"),
+        data_bucket.put("incoming/annotations/a.jpg", picture()),
+    )
+    assert handle(event) == []
+    assert sent == [{"QueueUrl": "https://queue", "MessageBody": event["Records"][0]["body"]}]
+    assert len(data_bucket.images()) == 1
+    assert data_bucket.keys("incoming/") == [f"incoming/annotations/{name}"]
+    response = lambdas.register.handle_annotations({"Records": event["Records"][:1]}, Context())
+    assert response == {"batchItemFailures": []}
+    assert data_bucket.keys("incoming/") == []

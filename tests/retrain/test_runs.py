@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lambdas.domain.retrain import notification, requests, runs, waiting
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.retrain.notification import Notifier
+from lambdas.domain.retrain.waiting import Unregistered
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Progress, Run, RunStep
 from lambdas.domain.shared.scores import LabelScore, Verdict
@@ -67,28 +68,56 @@ def tell(world: World, run: Run, deployment: str = "pets") -> None:
     ],
 )
 def test_a_burst_ends(quiet: float, waited: float, done: bool, wait: int) -> None:
-    assert waiting.wait_for_burst(ago(quiet), 0, ago(waited), clock.to_iso(NOW), TUNING) == waiting.Wait(
-        done, wait
-    )
+    assert waiting.wait_for_burst(
+        ago(quiet), Unregistered(), ago(waited), clock.to_iso(NOW), TUNING
+    ) == waiting.Wait(done, wait)
 
 
 def test_without_a_labelled_image_there_is_nothing_to_wait_for() -> None:
-    assert waiting.wait_for_burst(None, 0, ago(0), clock.to_iso(NOW), TUNING) == waiting.Wait(True, 0)
+    assert waiting.wait_for_burst(None, Unregistered(), ago(0), clock.to_iso(NOW), TUNING) == waiting.Wait(
+        True, 0
+    )
 
 
+@pytest.mark.parametrize("files", [Unregistered(visible=1), Unregistered(hidden=1)])
 @pytest.mark.parametrize("newest", [None, ago(5000)])
-def test_files_that_are_not_registered_yet_are_waited_for(newest: str | None) -> None:
+def test_files_that_are_not_registered_yet_are_waited_for(newest: str | None, files: Unregistered) -> None:
     def burst(waited: float, tuning: Tuning) -> waiting.Wait:
-        return waiting.wait_for_burst(newest, 1, ago(waited), clock.to_iso(NOW), tuning)
+        return waiting.wait_for_burst(newest, files, ago(waited), clock.to_iso(NOW), tuning)
 
     assert burst(10, TUNING) == waiting.Wait(False, 300)
     assert burst(3600, TUNING) == waiting.Wait(True, 0)
     assert burst(10, Tuning(burst_quiet_seconds=0, burst_limit_seconds=3600)) == waiting.Wait(False, 1)
 
 
-@given(st.floats(0, 10_000), st.integers(0, 1), st.floats(0, 10_000))
+@pytest.mark.parametrize(
+    ("newest", "waited", "waits"),
+    [
+        pytest.param(ago(5000), 899, True, id="the run has just begun"),
+        pytest.param(ago(899), 3000, True, id="something was registered"),
+        pytest.param(ago(901), 901, False, id="nothing happens any more"),
+        pytest.param(None, 901, False, id="nothing was ever registered"),
+    ],
+)
+def test_a_message_that_fails_again_and_again_holds_no_run_for_an_hour(
+    newest: str | None, waited: float, waits: bool
+) -> None:
+    hidden = Unregistered(hidden=1)
+    burst = waiting.wait_for_burst(newest, hidden, ago(waited), clock.to_iso(NOW), TUNING)
+    assert burst.done == (not waits)
+    waiting_for_a_function = Unregistered(visible=1)
+    assert not waiting.wait_for_burst(
+        newest, waiting_for_a_function, ago(waited), clock.to_iso(NOW), TUNING
+    ).done
+
+
+@given(
+    st.floats(0, 10_000),
+    st.builds(Unregistered, st.integers(0, 1), st.integers(0, 1)),
+    st.floats(0, 10_000),
+)
 def test_waiting_is_in_whole_seconds_and_comes_to_an_end(
-    quiet: float, unregistered: int, waited: float
+    quiet: float, unregistered: Unregistered, waited: float
 ) -> None:
     """Step Functions waits whole seconds: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
     burst = waiting.wait_for_burst(ago(quiet), unregistered, ago(waited), clock.to_iso(NOW), TUNING)
@@ -98,7 +127,9 @@ def test_waiting_is_in_whole_seconds_and_comes_to_an_end(
 
 
 def test_step_functions_start_times_are_understood() -> None:
-    burst = waiting.wait_for_burst(ago(0), 0, "2025-01-01T11:59:50.123Z", clock.to_iso(NOW), TUNING)
+    burst = waiting.wait_for_burst(
+        ago(0), Unregistered(), "2025-01-01T11:59:50.123Z", clock.to_iso(NOW), TUNING
+    )
     assert burst == waiting.Wait(False, 300)
 
 

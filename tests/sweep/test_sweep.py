@@ -234,13 +234,15 @@ def resend(world: World, after: int, monkeypatch: pytest.MonkeyPatch, later: tim
     with monkeypatch.context() as patched:
         patched.setattr(clock, "now", lambda: clock.to_iso(datetime.now(UTC) + later))
         return lost_events.resend_lost_events(
-            world.s3, world.sqs, world.catalogue, BUCKET, world.queues["register"], after
+            world.s3, world.sqs, world.catalogue, BUCKET, _queues(world), after
         ).keys
 
 
-@pytest.mark.parametrize(
-    ("minutes", "resent"), [(1, False), (14, False), (16, True), (23 * 60, True), (25 * 60, False)]
-)
+def _queues(world: World) -> list[str]:
+    return [world.queues["register"], world.queues["annotations"]]
+
+
+@pytest.mark.parametrize(("minutes", "resent"), [(1, False), (14, False), (16, True), (25 * 60, True)])
 def test_an_object_that_waits_for_too_long_gets_a_new_event(
     minutes: int, resent: bool, versioned: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,27 +262,52 @@ def test_an_object_that_waits_for_too_long_gets_a_new_event(
         json.dumps(messages[0])
 
 
-@pytest.mark.long
-def test_an_event_is_sent_again_ever_more_seldom(versioned: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
-    sent = []
-    for minutes in range(0, 25 * 60, 5):
-        if resend(versioned, 900, monkeypatch, timedelta(minutes=minutes)):
-            sent.append(minutes)
-            versioned.received("register")
-    assert sent == [15 * 2**times for times in range(7)]
-
-
-def test_no_event_is_sent_again_while_the_queue_is_busy(
+def test_an_event_is_sent_again_once_and_when_queues_have_forgotten_it(
     versioned: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lost_events, "BUSY_MESSAGES", 3)
     versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
-    for _ in range(3):
-        versioned.sqs.send_message(QueueUrl=versioned.queues["register"], MessageBody="{}")
+    sent = []
+    for hours in (0, 0.2, 0.3, 1, 5, 23, 25, 14 * 24, 14 * 24 + 0.3, 14 * 24 + 5, 27 * 24, 28 * 24 + 0.3):
+        if resend(versioned, 900, monkeypatch, timedelta(hours=hours)):
+            sent.append(hours)
+            versioned.received("register")
+    assert sent == [0.3, 14 * 24 + 0.3, 28 * 24 + 0.3]
+
+
+def test_a_time_that_is_changed_in_between_leaves_no_object_out(
+    versioned: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is one sent twice."""
+    versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
+    sent = []
+    for minutes, after in ((10, 900), (11, 300), (12, 3600), (13, 300), (70, 3600), (71, 60)):
+        if resend(versioned, after, monkeypatch, timedelta(minutes=minutes)):
+            sent.append(minutes)
+            versioned.received("register")
+    assert sent == [11]
+
+
+@pytest.mark.parametrize("queue", ["register", "annotations"])
+def test_no_event_is_sent_again_while_messages_wait_for_a_function(
+    queue: str, versioned: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
+    versioned.sqs.send_message(QueueUrl=versioned.queues[queue], MessageBody="{}")
     assert resend(versioned, 900, monkeypatch, timedelta(minutes=16)) == []
-    versioned.sqs.purge_queue(QueueUrl=versioned.queues["register"])
+    versioned.sqs.purge_queue(QueueUrl=versioned.queues[queue])
     assert resend(versioned, 900, monkeypatch, timedelta(minutes=21)) == ["incoming/unlabeled/a.jpg"]
+
+
+def test_what_sqs_did_not_take_is_sent_in_the_next_sweep(
+    versioned: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
+    failed = {"Failed": [{"Id": "0", "SenderFault": False, "Code": "InternalError"}]}
+    with monkeypatch.context() as patched:
+        patched.setattr(versioned.sqs, "send_message_batch", lambda **request: failed)
+        with pytest.raises(lost_events.UnsentError, match="InternalError"):
+            resend(versioned, 900, monkeypatch, timedelta(minutes=16))
+    assert resend(versioned, 900, monkeypatch, timedelta(minutes=17)) == ["incoming/unlabeled/a.jpg"]
 
 
 def test_a_version_that_was_overwritten_is_sent_again_and_one_that_was_deleted_is_not(
@@ -301,9 +328,9 @@ def test_what_lies_there_for_very_long_is_told(versioned: World, monkeypatch: py
     versioned.s3.put_object(Bucket=BUCKET, Key="incoming/unlabeled/a.jpg", Body=b"1")
     monkeypatch.setattr(clock, "now", lambda: clock.to_iso(datetime.now(UTC) + timedelta(days=2)))
     resent = lost_events.resend_lost_events(
-        versioned.s3, versioned.sqs, versioned.catalogue, BUCKET, versioned.queues["register"], 900
+        versioned.s3, versioned.sqs, versioned.catalogue, BUCKET, _queues(versioned), 900
     )
-    assert resent == lost_events.Resent([], stuck=1)
+    assert resent == lost_events.Resent(["incoming/unlabeled/a.jpg"], stuck=1)
 
 
 def test_a_sweep_goes_on_where_the_last_had_sent_enough(
@@ -312,6 +339,9 @@ def test_a_sweep_goes_on_where_the_last_had_sent_enough(
     monkeypatch.setattr(lost_events, "MAX_RESENT", 3)
     for number in range(8):
         versioned.s3.put_object(Bucket=BUCKET, Key=f"incoming/unlabeled/{number}.jpg", Body=b"1")
-    sent = [resend(versioned, 900, monkeypatch, timedelta(minutes=16 + sweep)) for sweep in range(4)]
+    sent = []
+    for minutes in range(16, 20):
+        sent.append(resend(versioned, 900, monkeypatch, timedelta(minutes=minutes)))
+        versioned.received("register")
     assert [len(keys) for keys in sent] == [3, 3, 2, 0]
     assert len({key for keys in sent for key in keys}) == 8

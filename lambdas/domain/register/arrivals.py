@@ -26,7 +26,9 @@ PARTS = ".parts/"
 # CopyObject copies up to 5 GB (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html).
 _ONE_COPY = TransferConfig(multipart_threshold=5 * 1024**3, multipart_chunksize=1024**3, use_threads=False)
 
-OutcomeKind = Literal["registered", "duplicate", "annotated", "converted", "rejected", "gone", "ignored"]
+OutcomeKind = Literal[
+    "registered", "duplicate", "annotated", "converted", "rejected", "gone", "ignored", "sent_on"
+]
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Outcome:
 
     registered, duplicate: an image, new or known. annotated: an annotation file whose good lines were taken.
     converted: one that was made into manifests of its own, which have their own events. rejected: moved
-    under rejected/. gone: deleted before its turn came. ignored: nothing to register.
+    under rejected/. gone: deleted before its turn came. ignored: nothing to register. sent_on: to the
+    function for annotation files.
     """
 
     kind: OutcomeKind

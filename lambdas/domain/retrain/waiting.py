@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
 
-UNREGISTERED: tuple[QueueAttributeNameType, ...] = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-)
-"""What counts the messages that wait, and those that are being worked on or will be again."""
+_VISIBLE: QueueAttributeNameType = "ApproximateNumberOfMessages"
+_HIDDEN: QueueAttributeNameType = "ApproximateNumberOfMessagesNotVisible"
+MAX_WORK_SECONDS = 900
+"""How long a function works on a file at most, which is as long as Lambda lets it:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 
 @dataclass(frozen=True)
@@ -31,38 +32,64 @@ class Wait:
     wait_seconds: int
 
 
-def count_unregistered(sqs: SQSClient, queue_url: str) -> int:
-    """About how many files have been dropped and are not registered yet.
+@dataclass(frozen=True)
+class Unregistered:
+    """About how many files have been dropped and are not registered yet."""
+
+    visible: int = 0
+    """Wait for a function."""
+    hidden: int = 0
+    """Are being worked on, or have failed and will be delivered again."""
+
+
+def count_unregistered(sqs: SQSClient, queue_urls: Sequence[str]) -> int:
+    """About how many files have been dropped and are not registered yet."""
+    files = unregistered(sqs, queue_urls)
+    return files.visible + files.hidden
+
+
+def unregistered(sqs: SQSClient, queue_urls: Sequence[str]) -> Unregistered:
+    """About how many files have been dropped and are not registered yet, by what happens to them.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
     """
-    attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(UNREGISTERED))["Attributes"]
-    return sum(int(attributes[name]) for name in UNREGISTERED)
+    queues = [
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[_VISIBLE, _HIDDEN])["Attributes"]
+        for url in queue_urls
+    ]
+    return Unregistered(*(sum(int(queue[name]) for queue in queues) for name in (_VISIBLE, _HIDDEN)))
 
 
 def wait_for_uploads(
-    sqs: SQSClient, catalogue: Table, queue_url: str, started_at: str, tuning: Tuning
+    sqs: SQSClient, catalogue: Table, queue_urls: Sequence[str], started_at: str, tuning: Tuning
 ) -> Wait:
     """Whether the burst of uploads that a run began with has ended.
 
     Args:
-        queue_url: the queue of files that are not registered yet.
+        queue_urls: the queues of files that are not registered yet.
         started_at: when the run began.
     """
     # First what waits: what is registered in between is seen as a change.
-    unregistered = count_unregistered(sqs, queue_url)
+    files = unregistered(sqs, queue_urls)
     newest = catalogue_images.newest_change(catalogue, "labelled")
-    return wait_for_burst(newest, unregistered, started_at, clock.now(), tuning)
+    return wait_for_burst(newest, files, started_at, clock.now(), tuning)
 
 
 def wait_for_burst(
-    newest_change: str | None, unregistered: int, started_at: str, now: str, tuning: Tuning
+    newest_change: str | None, files: Unregistered, started_at: str, now: str, tuning: Tuning
 ) -> Wait:
     """Whether a burst of uploads has ended: every file is registered and nothing changed for a while, or it
-    was waited for long enough."""
-    if newest_change is None and not unregistered:
+    was waited for long enough.
+
+    What is hidden counts only for as long as a function may be working on it: of what fails again and again
+    there may be always something, and every run would wait for it as long as it may.
+    """
+    last_sign = max(newest_change or "", started_at)
+    is_worked_on = clock.seconds_between(last_sign, now) < MAX_WORK_SECONDS
+    expected = files.visible + (files.hidden if is_worked_on else 0)
+    if newest_change is None and not expected:
         return Wait(True, 0)
-    if newest_change is None or unregistered:
+    if newest_change is None or expected:
         # Each of them is going to be a change.
         missing: float = max(1, tuning.burst_quiet_seconds)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.register import versions
@@ -19,13 +20,19 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-MAX_AGE_SECONDS = 24 * 3600
-"""An object older than this was tried again often enough: it is among the dead letters, with its alarm."""
+STUCK_SECONDS = 24 * 3600
+"""An object that lies there for longer does so in spite of its second event: that is among the dead letters,
+with its alarm."""
+QUEUES_KEEP_SECONDS = 14 * 24 * 3600
+"""How long queues keep a message, dead letters from when it was sent first:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/setting-up-dead-letter-queue-retention.html"""
 MAX_RESENT = 1000
-BUSY_MESSAGES = 100
-"""With so many messages in the queue, what has not been registered is likely to wait there."""
 _MEMORY = "lost-events"
 _BATCH = 10
+
+
+class UnsentError(RuntimeError):
+    """Events could not be sent again; the next sweep tries all of them once more."""
 
 
 @dataclass(frozen=True)
@@ -35,52 +42,54 @@ class Resent:
     keys: list[str]
     """Of the objects whose events were sent again."""
     stuck: int = 0
-    """Objects that lie there for so long that nobody tries them again by itself."""
+    """Objects that lie there for a day, though their events were sent again."""
 
 
 @dataclass(frozen=True)
 class _Memory:
     """How far the sweeps before came.
 
-    An event is sent again once an object has waited for the set time, for twice that, four times, and so on.
-    So it is enough to know until when that was looked after, whatever the objects are.
+    An event is sent again once an object has waited for the set time, and whenever queues have forgotten the
+    one before. So it is enough to know up to which moment of creation that was looked after, whatever the
+    objects are.
     """
 
     until: str
-    """Whatever was due before has been sent; empty if nothing ever was."""
+    """Objects created before this moment have had what was due; empty if none ever had."""
     now: str
-    """What is due before is being sent."""
+    """Those created before this moment are having it."""
     after: str = ""
     """The key at which the last sweep had sent as much as one may; empty if it came to the end."""
 
 
 def resend_lost_events(  # noqa: PLR0917 clients, and what they are asked about
-    s3: S3Client, sqs: SQSClient, catalogue: Table, bucket: str, queue_url: str, after_seconds: int
+    s3: S3Client, sqs: SQSClient, catalogue: Table, bucket: str, queue_urls: Sequence[str], after_seconds: int
 ) -> Resent:
     """Send the events of object versions that lie under incoming/ for too long again.
 
     What is registered leaves incoming/, so there is little to list. An object that was only slow gets two
-    events, which registration takes for one. A sweep sends as many as MAX_RESENT, and none while the queue is
-    busy; the next goes on from there.
+    events, which registration takes for one. A sweep sends as many as MAX_RESENT; the next goes on from
+    there. It sends none while messages wait for a function, as the object's own is likely to be among them.
+
+    Args:
+        queue_urls: of events about objects that are not registered; those that are sent go to the first.
     """
-    if waiting.count_unregistered(sqs, queue_url) >= BUSY_MESSAGES:
+    if waiting.unregistered(sqs, queue_urls).visible:
         return Resent([])
-    memory = _remembered(catalogue)
+    memory = _remembered(catalogue, after_seconds)
     due: list[Listed] = []
-    stuck, last = 0, ""
+    stuck, last, to_remember = 0, "", _Memory(memory.now, "")
     for listed in _listed(s3, bucket, memory.after):
         if len(due) >= MAX_RESENT and listed.key != last:
-            _remember(catalogue, _Memory(memory.until, memory.now, last))
+            to_remember = _Memory(memory.until, memory.now, last)
             break
         last = listed.key
-        age = clock.seconds_between(listed.version.at, memory.now)
-        if age >= MAX_AGE_SECONDS:
-            stuck += 1
-        elif _times_due(listed, memory.now, after_seconds) > _times_due(listed, memory.until, after_seconds):
+        stuck += clock.seconds_between(listed.version.at, memory.now) >= STUCK_SECONDS
+        if _times_due(listed, memory.now) > _times_due(listed, memory.until):
             due.append(listed)
-    else:
-        _remember(catalogue, _Memory(memory.now, ""))
-    _send(sqs, queue_url, bucket, due)
+    _send(sqs, queue_urls[0], bucket, due)
+    # Last: what could not be sent is due in the next sweep as well.
+    _remember(catalogue, to_remember)
     return Resent([listed.key for listed in due], stuck)
 
 
@@ -94,15 +103,23 @@ def _listed(s3: S3Client, bucket: str, after: str) -> Iterator[Listed]:
                 yield listed
 
 
-def _times_due(listed: Listed, moment: str, after_seconds: int) -> int:
-    """How often the event of an object was due to be sent again until a moment (empty: never)."""
-    age = clock.seconds_between(listed.version.at, moment) if moment else 0.0
-    return int(age / max(1, after_seconds)).bit_length() if age > 0 else 0
+def _times_due(listed: Listed, moment: str) -> int:
+    """How often the event of an object is to be sent again by the time that what was created at this moment
+    has waited for long enough (empty: never)."""
+    if not moment or listed.version.at > moment:
+        return 0
+    return 1 + int(clock.seconds_between(listed.version.at, moment) / QUEUES_KEEP_SECONDS)
 
 
-def _remembered(catalogue: Table) -> _Memory:
+def _remembered(catalogue: Table, after_seconds: int) -> _Memory:
     item = get_item(catalogue, _MEMORY) or {}
-    return _Memory(item.get("until", ""), item.get("now") or clock.now(), item.get("after", ""))
+    until, now = item.get("until", ""), item.get("now") or _before(after_seconds)
+    # Whoever makes the time longer turns it back.
+    return _Memory(until, max(until, now), item.get("after", ""))
+
+
+def _before(seconds: int) -> str:
+    return clock.to_iso(clock.parse(clock.now()) - timedelta(seconds=seconds))
 
 
 def _remember(catalogue: Table, memory: _Memory) -> None:
@@ -116,7 +133,9 @@ def _send(sqs: SQSClient, queue_url: str, bucket: str, due: Sequence[Listed]) ->
             {"Id": str(number), "MessageBody": _created(bucket, listed)}
             for number, listed in enumerate(due[start : start + _BATCH])
         ]
-        sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
+        answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
+        if failed := answer.get("Failed"):
+            raise UnsentError(f"SQS did not take {len(failed)} events, the first: {failed[0]['Code']}")
 
 
 def _created(bucket: str, listed: Listed) -> str:

@@ -45,7 +45,8 @@ class Sweeper:
     notifier: Notifier
     project_arn: str
     bucket: str
-    register_queue_url: str
+    register_queue_urls: Sequence[str]
+    """Events about files go to the first; all hold such as are not registered yet."""
     retrain_machine_arn: str
     tuning: Callable[[], Tuning]
     """Reads the settings; where they are unusable, the parts that need none work all the same."""
@@ -142,9 +143,9 @@ class Sweeper:
         return {"stopped_later": sorted(stopped)}
 
     def _lost_events(self) -> dict[str, Any]:
-        after, queue_url = self.tuning().resend_event_after_seconds, self.register_queue_url
+        after, queue_urls = self.tuning().resend_event_after_seconds, self.register_queue_urls
         lost = lost_events.resend_lost_events(
-            self.s3, self.sqs, self.catalogue, self.bucket, queue_url, after
+            self.s3, self.sqs, self.catalogue, self.bucket, queue_urls, after
         )
         return {"resent": lost.keys, "stuck_objects": lost.stuck}
 
