@@ -149,6 +149,7 @@ def _champion(deployment: Deployment) -> dict[str, Any] | None:
 
 def _running(deployment: Deployment) -> dict[str, Any]:
     """Versions that cost money now. The inference units are those that each was started with."""
+    prices = pricing.prices(deployment.project_arn.split(":")[3], deployment.tuning())
     pages = deployment.rekognition.get_paginator("describe_project_versions").paginate(
         ProjectArn=deployment.project_arn
     )
@@ -158,7 +159,7 @@ def _running(deployment: Deployment) -> dict[str, Any]:
             "version": version["ProjectVersionArn"].split("/")[3],
             "status": version["Status"],
             "inference_units": version.get("MinInferenceUnits", 1),
-            "usd_per_hour": pricing.inference_usd(3600, version.get("MinInferenceUnits", 1)),
+            "usd_per_hour": prices.inference_usd(3600, version.get("MinInferenceUnits", 1)),
         }
         for version in versions
         if version["Status"] in custom_labels.BUSY

@@ -202,6 +202,8 @@ def _typed(defaults: T, values: dict[str, Any]) -> T:
 
 def _convert(key: str, value: Any, default: Any) -> Any:
     """Context given with -c arrives as text; the default's type says what it has to become."""
+    if default is None:
+        return _amount(key, value)
     if not isinstance(value, str) or isinstance(default, str):
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
@@ -216,3 +218,13 @@ def _convert(key: str, value: Any, default: Any) -> Any:
         return type(default)(value)
     except ValueError:
         raise SettingsError(f"{key}={value!r}: expected {type(default).__name__}") from None
+
+
+def _amount(key: str, value: Any) -> float | None:
+    """A number that may be missing: null in cdk.json, `-c KEY=null` on the command line."""
+    if value in (None, "null"):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{key}={value!r}: expected a number, or null") from None

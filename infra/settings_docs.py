@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings
-from lambdas.domain.shared.tuning import CHOICES, LIMITS, Tuning
+from lambdas.domain.shared.tuning import AMOUNTS, CHOICES, LIMITS, Tuning
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "settings.md"
@@ -88,6 +88,8 @@ def _value(name: str, default: Any) -> str:
     """What the setting can be."""
     if name in CHOICES:
         return ", ".join(f"`{choice}`" for choice in CHOICES[name])
+    if name in AMOUNTS:
+        return "number above 0, or `null`"
     if isinstance(default, float):
         return f"number, 0 to {LIMITS.get(name, 1)}"
     return _VALUES.get(name) or _TYPES[type(default)]

@@ -115,7 +115,6 @@ def finish(event: Finish, context: LambdaContext) -> dict[str, Any]:
         run=event["run"],
         outcome=event["outcome"],
         reason=event["reason"],
-        tuning=s.tuning,
         queue_url=variable("DETECT_QUEUE_URL"),
         bucket=s.bucket,
     )

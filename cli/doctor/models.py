@@ -13,6 +13,7 @@ from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, fine, hurts, unseen
 from lambdas.domain.rekognition.custom_labels import BUSY
 from lambdas.domain.shared import pricing
+from lambdas.domain.shared.tuning import Tuning
 
 # Quotas
 
@@ -111,6 +112,11 @@ class Model:
         parts = self.arn.split("/")
         return f"{parts[1]}/{parts[3]}"
 
+    @property
+    def usd_per_day(self) -> float:
+        """What it costs while it runs, by the table of prices."""
+        return pricing.prices(self.arn.split(":")[3], Tuning()).inference_usd(24 * 3600, self.units)
+
 
 def look_at_models(account: Account) -> Findings:
     return judge_models(models(account), account.name, _known_quotas(account))
@@ -179,7 +185,7 @@ def judge_models(models: Sequence[Model], name: str, quotas: Mapping[str, int]) 
 
 
 def _nobodys(model: Model) -> Finding:
-    usd = formatting.usd(pricing.inference_usd(24 * 3600, model.units))
+    usd = formatting.usd(model.usd_per_day)
     return hurts(
         "models",
         f"{model.name} is {model.status} outside any deployment, and costs about {usd} USD a day",
@@ -202,7 +208,7 @@ def _room(quota: Quota, others: Sequence[Model], quotas: Mapping[str, int]) -> I
 
 
 def _words(models: Sequence[Model]) -> str:
-    usd = sum(pricing.inference_usd(24 * 3600, model.units) for model in models)
+    usd = sum(model.usd_per_day for model in models)
     names = ", ".join(f"{model.name} {model.status}" for model in models)
     return f"{names}: about {formatting.usd(usd)} USD a day"
 

@@ -29,6 +29,14 @@ def test_an_environment_changes_what_it_names() -> None:
     assert embedded.tuning.burst_quiet_seconds == 3
 
 
+def test_an_amount_is_a_number_or_nothing() -> None:
+    assert settings(monthly_budget_usd="100").tuning.monthly_budget_usd == 100.0
+    assert settings(monthly_budget_usd="null").tuning.monthly_budget_usd is None
+    in_file = {"default": {"monthly_budget_usd": 250}}
+    assert read({"environments": in_file}.get).tuning.monthly_budget_usd == 250.0
+    assert read({"environments": {"default": {"monthly_budget_usd": None}}}.get) == Settings()
+
+
 def test_context_text_becomes_the_setting_s_type() -> None:
     settings_read = settings(name="parts", retain_data="false", min_f1="0.9", min_new_images="7")
     assert settings_read.name == "parts"
@@ -64,6 +72,11 @@ def test_context_text_becomes_the_setting_s_type() -> None:
         ({"min_new_images": "many"}, "expected int"),
         ({"min_new_images": "0"}, "1 or more"),
         ({"min_f1": "1.5"}, "between 0 and 1"),
+        ({"monthly_budget_usd": "0"}, "null for no budget"),
+        ({"monthly_budget_usd": "-1"}, "monthly_budget_usd=-1.0: expected an amount of USD above 0"),
+        ({"monthly_budget_usd": "nan"}, "monthly_budget_usd=nan"),
+        ({"monthly_budget_usd": "much"}, "monthly_budget_usd='much': expected a number, or null"),
+        ({"environments": {"default": {"monthly_budget_usd": [1]}}}, "expected a number, or null"),
         ({"environments": {"default": {"min_new_images": "ten"}}}, "expected int"),
         ({"environments": {"default": {"min_new_images": True}}}, "expected int"),
     ],

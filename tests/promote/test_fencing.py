@@ -104,7 +104,7 @@ def test_a_promotion_does_not_outlive_its_run(world: World) -> None:
     assert world.fake.statuses() == {"old": "RUNNING", "new": "STOPPING"}
     assert world.version_record("new").state == "failed"
     assert world.loop_state.lease("promote") is None
-    assert world.run_record().promotion_usd is None
+    assert world.run_record().verdicts == ()
 
 
 def test_a_run_that_was_stopped_after_its_switch_was_promoted(world: World) -> None:

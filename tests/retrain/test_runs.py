@@ -284,7 +284,7 @@ def test_a_run_leaves_its_record_and_gives_its_lease_back(world: World) -> None:
     arn = begin(world)
     ticket = world.loop_state.progress().ticket
     world.loop_state.update_run(
-        Run("a", cutoff="2025-01-01T00:00:00.000000Z", billable_seconds=1800, promotion_usd=2.5)
+        Run("a", cutoff="2025-01-01T00:00:00.000000Z", version="v1", billable_seconds=1800)
     )
     steps = (RunStep("Train", 12.5),)
     run = runs.end_run(world.loop_state, arn, outcome="promoted", reason="v1 serves", steps=steps)
@@ -292,7 +292,7 @@ def test_a_run_leaves_its_record_and_gives_its_lease_back(world: World) -> None:
     assert (run.execution, run.trigger) == (arn, "manual")
     assert (run.outcome, run.reason, run.steps) == ("promoted", "v1 serves", steps)
     assert run.seconds is not None and run.seconds >= 0
-    assert run.estimated_usd == 3.0
+    assert run.estimated_usd == 0.5
     assert world.loop_state.lease("retrain") is None
     progress = world.loop_state.progress()
     assert progress.cutoff == "2025-01-01T00:00:00.000000Z"

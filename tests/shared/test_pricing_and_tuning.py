@@ -7,19 +7,35 @@ from typing import Any
 import pytest
 
 from lambdas.domain.shared import pricing
-from lambdas.domain.shared.tuning import CHOICES, LIMITS, Tuning, TuningError
+from lambdas.domain.shared.tuning import AMOUNTS, CHOICES, FLAGS, LIMITS, Tuning, TuningError
 
 
 @pytest.mark.parametrize(("seconds", "usd"), [(0, 0), (3600, 1.0), (1800, 0.5), (1, 0.0003)])
 def test_what_a_training_costs(seconds: float, usd: float) -> None:
-    assert pricing.training_usd(seconds) == usd
+    assert pricing.prices("us-east-1", Tuning()).training_usd(seconds) == usd
 
 
 @pytest.mark.parametrize(
     ("seconds", "units", "usd"), [(0, 1, 0), (3600, 1, 4.0), (3600, 3, 12.0), (900, 2, 2.0)]
 )
 def test_what_a_running_model_costs(seconds: float, units: int, usd: float) -> None:
-    assert pricing.inference_usd(seconds, units) == usd
+    assert pricing.prices("us-east-1", Tuning()).inference_usd(seconds, units) == usd
+
+
+def test_a_region_whose_prices_are_not_known_costs_what_the_dearest_known_one_does() -> None:
+    unknown = pricing.prices("eu-west-9", Tuning())
+    assert unknown.is_estimate
+    assert not pricing.prices("us-east-1", Tuning()).is_estimate
+    for known in pricing.PRICES.values():
+        assert unknown.training_per_hour >= known.training_per_hour
+        assert unknown.inference_per_unit_hour >= known.inference_per_unit_hour
+
+
+def test_prices_of_the_settings_come_first() -> None:
+    half = pricing.prices("eu-west-9", Tuning(training_usd_per_hour=2))
+    assert (half.training_per_hour, half.is_estimate) == (2, True)
+    both = pricing.prices("eu-west-9", Tuning(training_usd_per_hour=2, inference_usd_per_unit_hour=3.5))
+    assert (both.inference_usd(3600, 2), both.is_estimate) == (7, False)
 
 
 def test_the_defaults_are_usable_and_go_through_json() -> None:
@@ -49,6 +65,15 @@ def test_the_defaults_are_usable_and_go_through_json() -> None:
         ({"review_heartbeat_seconds": 7 * 24 * 3600}, "review_heartbeat_seconds=604800: expected less than"),
         ({"review_timeout_seconds": 3600}, "less than review_timeout_seconds=3600"),
         ({"review_claim_seconds": 10**12}, "review_claim_seconds=1000000000000: expected 99999999"),
+        ({"monthly_budget_usd": 0}, "monthly_budget_usd=0: .* null for no budget"),
+        ({"monthly_budget_usd": -5}, "monthly_budget_usd=-5: expected an amount of USD above 0"),
+        ({"monthly_budget_usd": float("nan")}, "monthly_budget_usd=nan"),
+        ({"monthly_budget_usd": float("inf")}, "monthly_budget_usd=inf"),
+        ({"monthly_budget_usd": "100"}, "monthly_budget_usd='100'"),
+        ({"monthly_budget_usd": True}, "monthly_budget_usd=True"),
+        ({"training_usd_per_hour": 0}, "training_usd_per_hour=0"),
+        ({"budget_stops_champion": 1}, "budget_stops_champion=1: expected true or false"),
+        ({"min_hours_between_trainings": -1}, "min_hours_between_trainings=-1"),
         ({"poll_seconds": 0}, "poll_seconds=0"),
         ({"inference_units": 0}, "inference_units=0"),
         ({"shadow_test_images": 0}, "shadow_test_images=0"),
@@ -68,7 +93,9 @@ def test_what_is_no_json_object_is_refused(document: str) -> None:
 
 
 WHOLE_NUMBERS = [
-    field.name for field in fields(Tuning) if "f1" not in field.name and field.name not in {*CHOICES, *LIMITS}
+    field.name
+    for field in fields(Tuning)
+    if "f1" not in field.name and field.name not in {*CHOICES, *LIMITS, *AMOUNTS, *FLAGS}
 ]
 
 

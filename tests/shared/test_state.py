@@ -132,7 +132,6 @@ FULL_RUN = Run(
     version_number=1,
     f1=0.5,
     billable_seconds=1800,
-    promotion_usd=0.25,
     estimated_usd=0.75,
     labels=(LabelScore("cat", 0.5, 0.25, 1.0, 2, 0.125), LabelScore("dog", 0.5, 0.25, 1.0, 2)),
     verdicts=(Verdict("evaluation", True, ("good",)), Verdict("shadow", False, ("bad", "worse"))),

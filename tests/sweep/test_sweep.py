@@ -60,7 +60,7 @@ def test_a_live_promotion_and_its_models_are_left_alone(world: World) -> None:
 def test_a_run_that_crashed_is_recorded_as_failed(world: World) -> None:
     arn = begin(world)
     cutoff = clock.now()
-    world.loop_state.update_run(Run("a", cutoff=cutoff, snapshot="s", billable_seconds=3600))
+    world.loop_state.update_run(Run("a", cutoff=cutoff, snapshot="s", version="v1", billable_seconds=3600))
     before = world.loop_state.progress()
     world.end_execution(arn)
     swept = sweep(world)

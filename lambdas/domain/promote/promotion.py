@@ -13,10 +13,9 @@ from lambdas.domain.promote.redrive import send_waiting
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import BUSY, CustomLabelsError, Version
 from lambdas.domain.retrain import runs
-from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Champion, ModelVersion, Outcome, Run
 from lambdas.domain.shared.state import FencedState, LeaseLostError, LoopState
-from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -138,7 +137,6 @@ def finish_promotion(
     run: str,
     outcome: Outcome,
     reason: str,
-    tuning: Callable[[], Tuning],
     queue_url: str,
     bucket: str,
 ) -> str:
@@ -147,7 +145,6 @@ def finish_promotion(
     Args:
         holder: the promotion's execution.
         run: the execution of the run that it belongs to; empty for a rollback.
-        tuning: reads the settings, which are needed for a run's promotion only.
         queue_url: of detections.
         bucket: of the images.
 
@@ -159,7 +156,7 @@ def finish_promotion(
     lease = loop_state.lease("promote")
     if lease and lease.holder == holder:
         if run and version:
-            _record_cost(loop_state.fenced(promote=holder, retrain=run), run, version, tuning)
+            _record_verdicts(loop_state.fenced(promote=holder, retrain=run), run, version)
         settled = version and settle(version, loop_state.champion(), outcome, reason)
         loop_state.fenced(promote=holder).end_promotion(settled)
     if outcome == "promoted":
@@ -167,14 +164,10 @@ def finish_promotion(
     return reason
 
 
-def _record_cost(
-    loop_state: FencedState, run: str, version: ModelVersion, tuning: Callable[[], Tuning]
-) -> None:
-    """Record in the run what its promotion decided and cost, unless the run has ended without it."""
-    running = clock.seconds_between(version.started_at, clock.now()) if version.started_at else 0
-    cost = pricing.inference_usd(running, tuning().inference_units)
+def _record_verdicts(loop_state: FencedState, run: str, version: ModelVersion) -> None:
+    """Record in the run what its promotion decided, unless the run has ended without it."""
     with suppress(LeaseLostError):
-        loop_state.update_run(Run(runs.run_id(run), verdicts=version.verdicts, promotion_usd=cost))
+        loop_state.update_run(Run(runs.run_id(run), verdicts=version.verdicts))
 
 
 def settle(

@@ -33,10 +33,10 @@ def finish_run(
 
     Args:
         machine_arn: the state machine that runs are executions of.
-        tuning: reads the settings. It is called last: they may be what the run has failed for.
+        tuning: reads the settings, which may be what the run has failed for: its record is completed first.
     """
     spent = retrain_steps.spent(stepfunctions, execution_arn)
-    run = runs.end_run(loop_state, execution_arn, outcome=outcome, reason=reason, steps=spent)
+    run = runs.end_run(loop_state, execution_arn, outcome=outcome, reason=reason, steps=spent, tuning=tuning)
     notifier.notify(loop_state, run)
     # A run that failed before its snapshot would fail again at once; the sweeper asks later.
     if run.snapshot:

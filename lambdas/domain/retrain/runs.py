@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lambdas.domain.shared import clock, pricing
+from lambdas.domain.costs import accounts
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Outcome, Run, RunStep
 from lambdas.domain.shared.state import CLOSED, LoopState
+from lambdas.domain.shared.tuning import Tuning, or_defaults
 
 
 def run_id(execution_arn: str) -> str:
@@ -64,6 +66,7 @@ def end_run(
     reason: str,
     steps: Iterable[RunStep],
     holder: str = "",
+    tuning: Callable[[], Tuning] = Tuning,
 ) -> Run:
     """Complete the run's record and give its lease back, once: the record.
 
@@ -72,6 +75,7 @@ def end_run(
 
     Args:
         holder: who has the run's lease, if not the run itself any more.
+        tuning: reads the settings, for prices; where they are unusable, those of the table are taken.
 
     Raises:
         LeaseLostError: the run had the lease, and lost it.
@@ -95,7 +99,7 @@ def end_run(
         ended_at=ended_at,
         seconds=round(clock.seconds_between(started_at, ended_at), 1),
         steps=tuple(steps),
-        estimated_usd=_estimate(begun),
+        estimated_usd=accounts.run_usd(loop_state, begun, ended_at, or_defaults(tuning)),
     )
     lease = loop_state.lease("retrain")
     if lease and lease.holder == CLOSED:
@@ -124,7 +128,3 @@ def readable(cause: str) -> str:
         if not inner:
             return text
         text = text[:start] + str(inner)
-
-
-def _estimate(run: Run) -> float:
-    return round(pricing.training_usd(run.billable_seconds or 0) + (run.promotion_usd or 0), 4)

@@ -1,15 +1,67 @@
-"""What training and inference cost, estimated from Amazon Rekognition's price list."""
+"""What training and inference cost: Amazon Rekognition's prices by Region.
+
+The pricing page fills its tables in by script, so that a Region's price can be read there by people alone.
+What could be found in print stands in `PRICES`; for every other Region the highest price that is known is
+taken, and is said to be an estimate. Settings replace both. The bill is what counts.
+"""
 
 from __future__ import annotations
 
-TRAINING_USD_PER_HOUR = 1.0
-INFERENCE_USD_PER_UNIT_HOUR = 4.0
-"""US East (N. Virginia), https://aws.amazon.com/rekognition/pricing/ ; the bill is what counts."""
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lambdas.domain.shared.records import LedgerEntry
+from lambdas.domain.shared.tuning import Tuning
+
+PAGE = "https://aws.amazon.com/rekognition/pricing/"
+AS_OF = "2026-11-28"
+"""When the table below was last compared with its sources."""
 
 
-def training_usd(billable_seconds: float) -> float:
-    return round(billable_seconds / 3600 * TRAINING_USD_PER_HOUR, 4)
+@dataclass(frozen=True)
+class Prices:
+    """The prices of a Region, in USD."""
+
+    training_per_hour: float
+    inference_per_unit_hour: float
+    is_estimate: bool = False
+    """Whether the Region's own prices are not known."""
+
+    def training_usd(self, billable_seconds: float) -> float:
+        return round(billable_seconds / 3600 * self.training_per_hour, 4)
+
+    def inference_usd(self, running_seconds: float, inference_units: float) -> float:
+        return round(running_seconds / 3600 * inference_units * self.inference_per_unit_hour, 4)
+
+    def entry_usd(self, entry: LedgerEntry) -> float:
+        """What an entry of the ledger costs."""
+        if entry.what == "training":
+            return self.training_usd(entry.seconds)
+        return self.inference_usd(entry.seconds, entry.units)
 
 
-def inference_usd(running_seconds: float, inference_units: int) -> float:
-    return round(running_seconds / 3600 * inference_units * INFERENCE_USD_PER_UNIT_HOUR, 4)
+PRICES: Mapping[str, Prices] = {
+    # https://aws.amazon.com/rekognition/pricing/ , its examples
+    "us-east-1": Prices(1.00, 4.00),
+    # https://aws.amazon.com/jp/rekognition/pricing/ as https://www.skyarch.net/blog/ quotes it, comparing
+    # custom labels and custom moderation; the quotation names no Region, and is taken to be of Tokyo.
+    "ap-northeast-1": Prices(1.37, 4.00),
+}
+HIGHEST = Prices(
+    max(prices.training_per_hour for prices in PRICES.values()),
+    max(prices.inference_per_unit_hour for prices in PRICES.values()),
+    is_estimate=True,
+)
+"""Of Regions whose prices are not in the table."""
+
+
+def prices(region: str, tuning: Tuning) -> Prices:
+    """The prices of a Region, those of the settings first."""
+    known = PRICES.get(region, HIGHEST)
+    training, inference = tuning.training_usd_per_hour, tuning.inference_usd_per_unit_hour
+    return replace(
+        known,
+        training_per_hour=known.training_per_hour if training is None else training,
+        inference_per_unit_hour=known.inference_per_unit_hour if inference is None else inference,
+        is_estimate=known.is_estimate and (training is None or inference is None),
+    )

@@ -78,7 +78,6 @@ class Run:
     version_number: int | None = None
     f1: float | None = None
     billable_seconds: float | None = None
-    promotion_usd: float | None = None
     estimated_usd: float | None = None
     labels: tuple[LabelScore, ...] = ()
     verdicts: tuple[Verdict, ...] = ()

@@ -280,6 +280,10 @@ class LoopState:
         incident = {"kind": "INCIDENT", "id": id, "since": clock.now(), "text": text}
         return put_if(self._table, incident, Attr("id").not_exists())
 
+    def is_open_incident(self, id: str) -> bool:
+        """Whether it is on record that something is wrong."""
+        return self._get("INCIDENT", id) is not None
+
     def close_incident(self, id: str) -> bool:
         """Record that it is right again: whether anything was wrong."""
         return delete_if(self._table, {"kind": "INCIDENT", "id": id}, Attr("id").exists())

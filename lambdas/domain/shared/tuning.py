@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+from aws_lambda_powertools import Logger
+
+logger = Logger(child=True)
 
 
 class TuningError(ValueError):
@@ -25,6 +30,10 @@ LIMITS = {
     "review_iou": 1,
 }
 """The most that a share or a percentage may be; an F1 is 1 at most."""
+AMOUNTS = ("monthly_budget_usd", "training_usd_per_hour", "inference_usd_per_unit_hour")
+"""Settings that are amounts of USD, or null."""
+FLAGS = ("budget_stops_champion",)
+"""Settings that are true or false."""
 MAX_SECONDS = 99_999_999
 """More than three years: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
 MAX_REVIEW_WORKERS = 9
@@ -105,21 +114,23 @@ class Tuning:
     review_wait_seconds: int = 4 * 3600
     """Seconds that a run waits at most for open review tasks. 0: it does not wait."""
 
+    monthly_budget_usd: float | None = None
+    """USD that trainings and running models may cost in a month (UTC). People hear of it at 50, 80 and 100
+    percent; once it is used up, or would be, nothing is started. `null`: there is no budget."""
+    budget_stops_champion: bool = False
+    """Whether the champion is stopped once the budget is used up. Otherwise it runs on, and costs."""
+    min_hours_between_trainings: int = 0
+    """Hours after the beginning of a training before which no other run starts by itself. A run that
+    somebody starts does not wait."""
+    training_usd_per_hour: float | None = None
+    """Price of an hour of training, if it is not that of the table of prices. `null`: the table's."""
+    inference_usd_per_unit_hour: float | None = None
+    """Price of an hour of one inference unit, if it is not that of the table of prices. `null`: the
+    table's."""
+
     def __post_init__(self) -> None:
         for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in CHOICES:
-                if value not in CHOICES[field.name]:
-                    raise TuningError(f"{field.name}={value!r}: one of {', '.join(CHOICES[field.name])}")
-            elif field.name in LIMITS or "f1" in field.name:
-                maximum = LIMITS.get(field.name, 1)
-                # NaN is not between anything.
-                if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= maximum:
-                    raise TuningError(f"{field.name}={value!r}: expected a number between 0 and {maximum}")
-            elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise TuningError(f"{field.name}={value!r}: expected a whole number, 0 or more")
-            elif field.name.endswith("_seconds") and value > MAX_SECONDS:
-                raise TuningError(f"{field.name}={value!r}: expected {MAX_SECONDS} seconds or less")
+            _check(field.name, getattr(self, field.name))
         for name in (
             "min_new_images",
             "poll_seconds",
@@ -146,7 +157,7 @@ class Tuning:
                 f" review_timeout_seconds={self.review_timeout_seconds}"
             )
 
-    def as_dict(self) -> dict[str, int | float | str]:
+    def as_dict(self) -> dict[str, int | float | str | None]:
         return asdict(self)
 
     @classmethod
@@ -175,3 +186,46 @@ class Tuning:
         if not isinstance(values, dict):
             raise TuningError("the settings parameter has to be a JSON object")
         return cls.from_dict(values)
+
+
+def or_defaults(read: Callable[[], Tuning]) -> Tuning:
+    """The settings, or their defaults if they cannot be read: for what has to be done all the same."""
+    try:
+        return read()
+    except Exception:
+        logger.exception("no settings: their defaults are taken")
+        return Tuning()
+
+
+def _check(name: str, value: object) -> None:
+    """Whether a setting can have this value, by itself."""
+    if name in AMOUNTS:
+        _check_amount(name, value)
+    elif name in FLAGS:
+        if not isinstance(value, bool):
+            raise TuningError(f"{name}={value!r}: expected true or false")
+    elif name in CHOICES:
+        if value not in CHOICES[name]:
+            raise TuningError(f"{name}={value!r}: one of {', '.join(CHOICES[name])}")
+    elif name in LIMITS or "f1" in name:
+        maximum = LIMITS.get(name, 1)
+        # NaN is not between anything.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= maximum:
+            raise TuningError(f"{name}={value!r}: expected a number between 0 and {maximum}")
+    elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TuningError(f"{name}={value!r}: expected a whole number, 0 or more")
+    elif name.endswith("_seconds") and value > MAX_SECONDS:
+        raise TuningError(f"{name}={value!r}: expected {MAX_SECONDS} seconds or less")
+
+
+def _check_amount(name: str, value: object) -> None:
+    if value is None:
+        return
+    # NaN is not more than anything.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and 0 < value < math.inf:
+        return
+    hint = ""
+    if name == "monthly_budget_usd" and is_number and value == 0:
+        hint = "; a budget of 0 would let nothing start: say so by serving_policy, or give null for no budget"
+    raise TuningError(f"{name}={value!r}: expected an amount of USD above 0, or null{hint}")

@@ -10,6 +10,7 @@ from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import runs, steps
 from lambdas.domain.shared.records import LeaseName, Run
 from lambdas.domain.shared.state import LeaseLostError, LoopState
+from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep.differences import Ended, ended_lease
 
 if TYPE_CHECKING:
@@ -18,14 +19,22 @@ if TYPE_CHECKING:
 _BY_FORCE = ("FAILED", "TIMED_OUT", "ABORTED")
 
 
-def give_back_run(stepfunctions: SFNClient, loop_state: LoopState) -> list[Run]:
+def give_back_run(
+    stepfunctions: SFNClient, loop_state: LoopState, tuning: Callable[[], Tuning] = Tuning
+) -> list[Run]:
     """Complete the record of the run that has ended with its lease, and give that back: its record."""
     completed: list[Run] = []
 
     def complete(ended: Ended, holder: str) -> None:
         spent = steps.spent(stepfunctions, ended.execution)
         run = runs.end_run(
-            loop_state, ended.execution, outcome="failed", reason=ended.why, steps=spent, holder=holder
+            loop_state,
+            ended.execution,
+            outcome="failed",
+            reason=ended.why,
+            steps=spent,
+            holder=holder,
+            tuning=tuning,
         )
         loop_state.release_lease("retrain", holder)
         completed.append(run)

@@ -98,7 +98,7 @@ class Sweeper:
         return {}
 
     def _leases(self) -> dict[str, Any]:
-        completed = leases.give_back_run(self.stepfunctions, self.loop_state)
+        completed = leases.give_back_run(self.stepfunctions, self.loop_state, self.tuning)
         promotion = leases.give_back_promotion(self.stepfunctions, self.loop_state)
         unbegun = leases.end_unbegun_runs(
             self.stepfunctions, self.loop_state, self.retrain_machine_arn, self.ended_execution
