@@ -33,6 +33,9 @@ WHY_WILDCARDS = {
 }
 """Why permissions on objects have a wildcard, for each prefix: how the objects are named."""
 
+REKOGNITION_READS = ("s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging", "s3:GetObjectVersion")
+REKOGNITION_LOOKS = ("s3:ListBucket", "s3:GetBucketAcl", "s3:GetBucketLocation")
+
 
 class DataBucket(Construct):
     """A private, versioned bucket, and the bucket of its access logs."""
@@ -122,6 +125,16 @@ class DataBucket(Construct):
     def grant_read_versions(self, grantee: Handler | Permissions, *prefixes: str) -> None:
         """Allow to read the objects under prefixes of WHY_WILDCARDS, also in older versions."""
         self._grant(grantee, ["s3:GetObject", "s3:GetObjectVersion"], prefixes)
+
+    def grant_rekognition_read(self, grantee: Handler, *prefixes: str) -> None:
+        """Allow to have Rekognition read the objects under prefixes of WHY_WILDCARDS.
+
+        Rekognition reads a bucket with the permissions of its caller, for datasets, trainings and detections
+        alike. Which those are is said by AWS's policy for all of Custom Labels alone:
+        https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonRekognitionCustomLabelsFullAccess.html
+        """
+        self._grant(grantee, REKOGNITION_READS, prefixes)
+        grantee.allow(*REKOGNITION_LOOKS, on=[self.bucket.bucket_arn])
 
     def grant_put(self, grantee: Handler | Permissions, *prefixes: str) -> None:
         """Allow to write objects under prefixes of WHY_WILDCARDS."""

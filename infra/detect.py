@@ -29,9 +29,8 @@ class Detect(Step):
         self.loop_state.grant_get(handler)
         self.loop_state.grant_keep_waiting(handler)
         project.grant_detect(handler)
-        self.data_bucket.grant_read_versions(handler, "detect/")
+        self.data_bucket.grant_rekognition_read(handler, "detect/")
         self.data_bucket.grant_put(handler, "results/")
-        self.data_bucket.grant_list(handler)
         self.event_queue = EventQueue(
             self,
             "EventQueue",

@@ -71,9 +71,9 @@ class Promote(Step):
             "ShadowEvaluate", "shadow_evaluate", description, writes=["VERSION"], timeout=900
         )
         self._project.grant_detect(handler)
-        self.data_bucket.grant_read(handler, "images/", "datasets/", "training/", "evaluations/")
+        self.data_bucket.grant_rekognition_read(handler, "images/")
+        self.data_bucket.grant_read(handler, "datasets/", "training/", "evaluations/")
         self.data_bucket.grant_put(handler, "evaluations/")
-        self.data_bucket.grant_list(handler)
         return handler
 
     def _stop_other_versions(self) -> Handler:

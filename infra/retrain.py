@@ -147,7 +147,7 @@ class Retrain(Step):
         )
         self._project.grant_describe_project(handler)
         self._project.grant_manage_datasets(handler)
-        self.data_bucket.grant_read(handler, "datasets/", "images/")
+        self.data_bucket.grant_rekognition_read(handler, "datasets/", "images/")
         return handler
 
     def _train(self) -> Handler:
@@ -159,10 +159,9 @@ class Retrain(Step):
         )
         self._project.grant_describe_versions(handler)
         self._project.grant_train(handler)
-        # Rekognition reads the images and writes the results with the permissions of its caller.
-        self.data_bucket.grant_read(handler, "datasets/", "images/")
+        self.data_bucket.grant_rekognition_read(handler, "datasets/", "images/")
+        # Rekognition writes the results with the permissions of its caller.
         self.data_bucket.grant_put(handler, "training/")
-        handler.allow("s3:GetBucketAcl", "s3:GetBucketLocation", on=[self.data_bucket.bucket.bucket_arn])
         return handler
 
     def _watch_training(self) -> Handler:

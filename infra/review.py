@@ -97,7 +97,7 @@ class Review(Step):
         self._grant_tasks(handler)
         handler.allow("states:StartExecution", on=[self.machine_arn])
         self._project.grant_detect(handler)
-        self.data_bucket.grant_read(handler, "images/")
+        self.data_bucket.grant_rekognition_read(handler, "images/")
 
     def _grant_tasks(self, handler: Handler) -> None:
         """Allow to read and write tasks, and the catalogue's records of their images."""
@@ -161,7 +161,6 @@ class Review(Step):
         self.grant_open(handler)
         self.data_bucket.grant_read_versions(handler, "detect/")
         self.data_bucket.grant_put(handler, "images/")
-        self.data_bucket.grant_list(handler)
         self._grant_count_unregistered(handler)
         queue = EventQueue(
             self,

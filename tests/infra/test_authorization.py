@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
+from infra.data_bucket import REKOGNITION_LOOKS, REKOGNITION_READS
 from local.engine.access import authorization
 from local.ministack_patches.iam_resource_types import WITHOUT_RESOURCE_TYPES
 from tests.fixtures import authorization_reference as reference
@@ -77,6 +81,65 @@ def test_what_aws_accepts_is_not_objected_to(action: str, on: str) -> None:
     statement = {"Effect": "Allow", "Action": action, "Resource": on}
     policy = {"Type": "AWS::IAM::Policy", "Properties": {"PolicyDocument": {"Statement": [statement]}}}
     assert reference.objections({"Policy": policy}) == []
+
+
+MANAGED = "AmazonRekognitionCustomLabelsFullAccess"
+FOR_THE_CONSOLE = {"s3:ListAllMyBuckets"}
+"""Lets people choose a bucket; no operation names it."""
+READS = {
+    "rekognition:CreateDataset": {"datasets/"},
+    "rekognition:UpdateDatasetEntries": {"images/"},
+    "rekognition:CreateProjectVersion": {"datasets/", "images/"},
+    "rekognition:DetectCustomLabels": set[str](),
+}
+"""Operations that read a bucket with their caller's permissions, and what they read for certain."""
+
+
+def managed_actions() -> set[str]:
+    """What AWS's own policy for Custom Labels allows on a bucket.
+
+    https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonRekognitionCustomLabelsFullAccess.html
+    """
+    policy = json.loads(aws_managed_policies_data)[MANAGED]["Document"]
+    return set(policy["Statement"][0]["Action"])
+
+
+def test_what_rekognition_takes_over_from_its_caller_is_aws_s_own_policy() -> None:
+    ours = {*REKOGNITION_READS, *REKOGNITION_LOOKS}
+    assert ours | {"s3:PutObject"} == managed_actions() - FOR_THE_CONSOLE
+
+
+def allowed(resource: Mapping[str, Any], resources: reference.Resources) -> dict[str, set[str]]:
+    """What a policy allows: the ARNs by actions."""
+    arns: dict[str, set[str]] = {}
+    for statement in reference.statements(resource):
+        for action in reference.as_list(statement["Action"]):
+            on = (reference.resolved(arn, resources) for arn in reference.as_list(statement["Resource"]))
+            arns.setdefault(action, set()).update(on)
+    return arns
+
+
+def test_who_calls_rekognition_lets_it_read_and_nobody_else_does(resources: reference.Resources) -> None:
+    callers = set()
+    only = {"s3:GetObjectAcl", "s3:GetObjectTagging", "s3:GetBucketAcl", "s3:GetBucketLocation"}
+    for name, resource in resources.items():
+        if resource["Type"] != "AWS::IAM::Policy":
+            continue
+        arns = allowed(resource, resources)
+        operations = READS.keys() & arns
+        if not operations:
+            assert not only & arns.keys(), name
+            continue
+        callers.add(name)
+        (bucket,) = arns["s3:GetBucketAcl"]
+        read = arns["s3:GetObjectAcl"]
+        assert all(arns[action] >= read for action in REKOGNITION_READS), name
+        assert all(arns[action] == {bucket} for action in REKOGNITION_LOOKS), name
+        prefixes = {arn.removeprefix(f"{bucket}/").removesuffix("*") for arn in read}
+        assert prefixes and all(prefixes >= READS[operation] for operation in operations), name
+        if "rekognition:CreateProjectVersion" in operations:
+            assert f"{bucket}/training/*" in arns["s3:PutObject"]
+    assert len(callers) >= 7
 
 
 @pytest.mark.parametrize("service", sorted(WITHOUT_RESOURCE_TYPES))

@@ -94,6 +94,7 @@ def test_who_tells_of_a_run_knows_where_people_see_it(template: Template) -> Non
     names = {name for name, function in functions.items() if "CONSOLE_ADDRESS" in _variables(function)}
     assert sorted(name.rstrip("0123456789ABCDEF") for name in names) == [
         "RetrainReportFunction",
+        "ServeFunction",
         "SweepFunction",
     ]
     for name in names:
