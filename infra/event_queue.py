@@ -100,6 +100,12 @@ class EventQueue(Construct):
         handler.allow("sqs:GetQueueAttributes", on=[self.queue.queue_arn])
 
     def grant_redrive(self, handler: Handler) -> None:
-        """Allow to move messages from the dead-letter queue back to the queue."""
-        handler.allow("sqs:ReceiveMessage", "sqs:DeleteMessage", on=[self.dead_letters.queue_arn])
+        """Allow to move messages from the dead-letter queue to the queue, or to send them to the former anew."""
+        handler.allow(
+            "sqs:GetQueueAttributes",
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:SendMessage",
+            on=[self.dead_letters.queue_arn],
+        )
         self.grant_send(handler)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain.promote import promotion
-from lambdas.domain.promote.redrive import redrive
+from lambdas.domain.promote import promotion, redrive
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from tests.fixtures.deployment import PROJECT, World
@@ -120,12 +122,77 @@ def test_what_runs_is_not_started_again(status: str, started: int, world: World)
     assert all(request["MinInferenceUnits"] == 2 for request in world.fake.called("start_project_version"))
 
 
-def test_images_that_waited_are_queued_again(world: World) -> None:
-    waiting, queue = world.queues["dead-letters"], world.queues["detect"]
-    for number in range(23):
-        world.sqs.send_message(QueueUrl=waiting, MessageBody=f'"{number}"')
-    assert redrive(world.sqs, waiting, queue) == 23
-    bodies = [body for _ in range(3) for body in world.received("detect")]
-    assert sorted(map(str, bodies)) == sorted(str(number) for number in range(23))
+def send(world: World, count: int) -> tuple[str, str]:
+    """The queue of dead letters, with some, and that of detection."""
+    dead = world.queues["dead-letters"]
+    for number in range(count):
+        world.sqs.send_message(QueueUrl=dead, MessageBody=f'"{number}"')
+    return dead, world.queues["detect"]
+
+
+def queued(world: World, count: int) -> list[str]:
+    bodies = [body for _ in range(1 + count // 10) for body in world.received("detect")]
+    return sorted(map(str, bodies))
+
+
+def test_dead_letters_are_queued_again(world: World) -> None:
+    dead, queue = send(world, 23)
+    assert redrive.redrive(world.sqs, dead, queue) == 23
+    assert queued(world, 23) == sorted(str(number) for number in range(23))
     assert world.received("dead-letters") == []
-    assert redrive(world.sqs, waiting, queue) == 0
+    assert redrive.redrive(world.sqs, dead, queue) == 0
+
+
+def test_an_empty_answer_is_not_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Polls that do not wait find none, or few, of the messages that are there."""
+    dead, queue = send(world, 12)
+    receive: Any = world.sqs.receive_message
+    asked: list[dict[str, Any]] = []
+
+    def sampled(**request: Any) -> Any:
+        asked.append(request)
+        empty = not request.get("WaitTimeSeconds") or len(asked) % 2
+        return {} if empty else receive(**{**request, "MaxNumberOfMessages": 3})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.sqs, "receive_message", sampled)
+        assert redrive.redrive(world.sqs, dead, queue) == 12
+    assert len(asked) == 8
+    assert len(queued(world, 12)) == 12
+
+
+def receive_aged(world: World, monkeypatch: pytest.MonkeyPatch, days: float) -> None:
+    """What was sent before now was sent so long ago; what is sent later was not."""
+    began, receive = time.time() * 1000, world.sqs.receive_message
+
+    def aged(**request: Any) -> Any:
+        answer = receive(**request)
+        for message in answer.get("Messages", []):
+            sent = int(message["Attributes"]["SentTimestamp"])
+            if sent <= began:
+                message["Attributes"]["SentTimestamp"] = str(int(sent - days * 24 * 3600 * 1000))
+        return answer
+
+    monkeypatch.setattr(world.sqs, "receive_message", aged)
+
+
+@pytest.mark.parametrize(("days", "renewed"), [(6.9, 0), (7.1, 3), (13, 3)])
+def test_dead_letters_outlive_what_their_queue_keeps(
+    days: float, renewed: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While no champion serves, for as long as that may be."""
+    dead, _ = send(world, 3)
+    remembered = {"redriven": {"DataType": "Number", "StringValue": "3"}}
+    if renewed:
+        world.sqs.purge_queue(QueueUrl=dead)
+        for number in range(3):
+            world.sqs.send_message(QueueUrl=dead, MessageBody=f"{number}", MessageAttributes=remembered)
+    time.sleep(0.002)
+    with monkeypatch.context() as patched:
+        receive_aged(world, patched, days)
+        assert redrive.renew(world.sqs, dead) == renewed
+    # Those that were seen are hidden for a while, and those that were sent anew are hidden, too.
+    world.sqs.set_queue_attributes(QueueUrl=dead, Attributes={"VisibilityTimeout": "0"})
+    attributes: Any = world.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["All"])["Attributes"]
+    left = [int(attributes[f"ApproximateNumberOfMessages{which}"]) for which in ("", "NotVisible")]
+    assert sum(left) == 3

@@ -242,11 +242,11 @@ def wait(world: World, count: int) -> None:
 def test_waiting_images_are_answered_whenever_a_champion_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait(world, 50)
     world.loop_state.keep_waiting(WaitingImage("a", "2026-01-01T10:00:00.000000Z", "detect/a.jpg"))
     assert "redriven" not in handle(), "nobody serves"
     world.champion("v1", "STARTING")
     assert "redriven" not in handle()
+    wait(world, 50)
     world.fake.finish()
     swept = handle()
     assert (swept["waited"], swept["redriven"]) == (1, 50)

@@ -154,6 +154,7 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
         "runs": ["a"],
         "stopped": [],
         "settled": {},
+        "renewed": 0,
         "stopped_later": [],
         "resent": [],
         "stuck_objects": 0,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.shared import clock
@@ -18,10 +19,13 @@ from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 MESSAGES = 10
 """Of one request: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html"""
+_POLL_SECONDS = 2
+_RENEWED_AFTER = timedelta(days=7)
 _FIRST_WAIT = timedelta(minutes=10)
 _LONGEST_WAIT = timedelta(days=1)
 _COUNT, _TIME = "redriven", "redriven_at"
@@ -61,34 +65,77 @@ def _event(bucket: str, image: WaitingImage) -> str:
 
 
 def redrive(sqs: SQSClient, dead_letters_url: str, queue_url: str, *, seconds: float = 30) -> int:
-    """Give images that found no champion another chance, now that there is one: how many.
+    """Give images that could not be answered another chance, now that a champion serves: how many.
 
     A message remembers how often it was sent again, and waits twice as long each time, up to a day: one that
     cannot be answered keeps no queue busy. It is deleted from the dead letters only once the queue has it;
     twice is better than never.
 
+    A task of SQS that moves messages (StartMessageMoveTask) would take all of them at once, each time.
+
     Args:
         seconds: after which to leave the rest to the next time.
     """
-    moved, until = 0, time.monotonic() + seconds
-    while time.monotonic() < until:
-        messages = sqs.receive_message(
-            QueueUrl=dead_letters_url, MaxNumberOfMessages=MESSAGES, MessageAttributeNames=[_COUNT, _TIME]
-        ).get("Messages", [])
-        if not messages:
-            break
-        moved += _move(
-            sqs, [message for message in messages if _is_due(message)], dead_letters_url, queue_url
-        )
+    moved = 0
+    for messages in _receive(sqs, dead_letters_url, seconds):
+        due = [message for message in messages if _is_due(message)]
+        moved += _move(sqs, due, dead_letters_url, queue_url, _remembered)
     return moved
 
 
-def _move(sqs: SQSClient, messages: list[MessageTypeDef], dead_letters_url: str, queue_url: str) -> int:
-    """Send the messages again, and delete those that the queue has: how many."""
+def renew(sqs: SQSClient, dead_letters_url: str, *, seconds: float = 30) -> int:
+    """Send dead letters that have lain there for a week to their queue anew, while nobody can answer: how
+    many.
+
+    A queue forgets a message 14 days after it was sent first:
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/setting-up-dead-letter-queue-retention.html
+    """
+    renewed = 0
+    for messages in _receive(sqs, dead_letters_url, seconds):
+        old = [message for message in messages if _age(message) > _RENEWED_AFTER]
+        renewed += _move(sqs, old, dead_letters_url, dead_letters_url, _attributes)
+    return renewed
+
+
+def _receive(sqs: SQSClient, url: str, seconds: float) -> Iterator[list[MessageTypeDef]]:
+    """Messages of a queue until it has none left that are visible, or the time is over.
+
+    An answer without messages says little: a poll that does not wait asks some of the servers only, and of
+    few messages it may find none. How many there are is approximate, but settles.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+    """
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and _count_visible(sqs, url):
+        yield sqs.receive_message(
+            QueueUrl=url,
+            MaxNumberOfMessages=MESSAGES,
+            WaitTimeSeconds=_POLL_SECONDS,
+            MessageAttributeNames=[_COUNT, _TIME],
+            AttributeNames=["SentTimestamp"],
+        ).get("Messages", [])
+
+
+def _count_visible(sqs: SQSClient, url: str) -> int:
+    name: QueueAttributeNameType = "ApproximateNumberOfMessages"
+    return int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+
+
+def _move(
+    sqs: SQSClient,
+    messages: list[MessageTypeDef],
+    dead_letters_url: str,
+    queue_url: str,
+    attributes: Callable[[MessageTypeDef], Any],
+) -> int:
+    """Send the messages again, and delete those that the queue has: how many.
+
+    Args:
+        attributes: those of a message once it is sent again.
+    """
     if not messages:
         return 0
     entries: Any = [
-        {"Id": str(number), "MessageBody": message["Body"], "MessageAttributes": _remembered(message)}
+        {"Id": str(number), "MessageBody": message["Body"], "MessageAttributes": attributes(message)}
         for number, message in enumerate(messages)
     ]
     sent = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries).get("Successful", [])
@@ -100,8 +147,18 @@ def _move(sqs: SQSClient, messages: list[MessageTypeDef], dead_letters_url: str,
     return len(handles)
 
 
+def _attributes(message: MessageTypeDef) -> Any:
+    return message.get("MessageAttributes", {})
+
+
 def _count(message: MessageTypeDef) -> int:
-    return int(message.get("MessageAttributes", {}).get(_COUNT, {}).get("StringValue", 0))
+    return int(_attributes(message).get(_COUNT, {}).get("StringValue", 0))
+
+
+def _age(message: MessageTypeDef) -> timedelta:
+    """Since it was sent, to whichever queue that was."""
+    sent = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+    return clock.parse(clock.now()) - sent
 
 
 def _is_due(message: MessageTypeDef) -> bool:
@@ -109,7 +166,7 @@ def _is_due(message: MessageTypeDef) -> bool:
     count = _count(message)
     if not count:
         return True
-    since = message.get("MessageAttributes", {})[_TIME]["StringValue"]
+    since = _attributes(message)[_TIME]["StringValue"]
     wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(count - 1, 10))
     return clock.seconds_between(since, clock.now()) >= wait.total_seconds()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from lambdas.domain.costs import ledger
-from lambdas.domain.promote.redrive import redrive, send_waiting
+from lambdas.domain.promote.redrive import redrive, renew, send_waiting
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
@@ -121,11 +121,11 @@ class Sweeper:
         }
 
     def _waiting_images(self) -> dict[str, Any]:
-        """While the champion serves, images that have waited for it are answered."""
+        """While the champion serves, images that have waited for it are answered; until then none is lost."""
         champion = self.loop_state.champion()
         versions = models.by_name(self.rekognition, self.project_arn)
         if self.loop_state.lease("promote") or not differences.is_serving(champion, versions):
-            return {}
+            return {"renewed": renew(self.sqs, self.detect_dead_letters_url)}
         waited = send_waiting(self.loop_state, self.sqs, self.detect_queue_url, self.bucket)
         redriven = redrive(self.sqs, self.detect_dead_letters_url, self.detect_queue_url)
         return {"waited": waited, "redriven": redriven}
