@@ -5,6 +5,7 @@
 - Compiled Python packages are those of this machine's interpreter: the embedded stack runs the functions
   with it, whatever runtime they name.
 - The review desk is the worker portal of A2I and Ground Truth.
+- Presigned URLs name the bucket in their path.
 - The console is at http://<distribution>.cloudfront.localhost:<port>/, people sign in at the embedded stack's
   own page, and images come from its S3: all over plain HTTP, which browsers accept for this machine.
 
@@ -50,9 +51,16 @@ def viewer_protocol(settings: Settings) -> cloudfront.ViewerProtocolPolicy:
 
 def image_sources(settings: Settings, bucket: s3.Bucket) -> str:
     """Hosts of presigned URLs of the bucket's objects, as a Content-Security-Policy lists them."""
-    if settings.embedded:
-        return _endpoint()
-    return f"https://{bucket.bucket_regional_domain_name} https://{bucket.bucket_domain_name}"
+    return _endpoint() if settings.embedded else f"https://{bucket.bucket_regional_domain_name}"
+
+
+def s3_addressing(settings: Settings) -> dict[str, str]:
+    """Environment variables of functions that make presigned URLs: how those name the bucket.
+
+    In AWS it is part of the host's name, so that a browser is not redirected. Here it is part of the path:
+    the host is this machine.
+    """
+    return {"S3_ADDRESSING_STYLE": "path"} if settings.embedded else {}
 
 
 def sign_in_host(deployment: Deployment, domain_prefix: str) -> str:

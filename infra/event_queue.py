@@ -100,7 +100,7 @@ class EventQueue(Construct):
         handler.allow("sqs:GetQueueAttributes", on=[self.queue.queue_arn])
 
     def grant_redrive(self, handler: Handler) -> None:
-        """Allow to move messages from the dead-letter queue to the queue, or to send them to the former anew."""
+        """Allow to move messages from the dead-letter queue to the queue, or to send them to it anew."""
         handler.allow(
             "sqs:GetQueueAttributes",
             "sqs:ReceiveMessage",

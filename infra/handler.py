@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra import embedded
 from infra.deployment import Deployment
 from infra.permissions import Permissions
 
@@ -65,6 +66,7 @@ class Handler(Construct):
                 "POWERTOOLS_METRICS_NAMESPACE": "LabelLoop",
                 "POWERTOOLS_LOG_LEVEL": "INFO",
                 "DEPLOYMENT": deployment.settings.name,
+                **embedded.s3_addressing(deployment.settings),
                 **environment,
             },
         )

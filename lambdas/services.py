@@ -43,8 +43,17 @@ class Services:
 
     @cached_property
     def signer(self) -> S3Client:
-        """Makes links to single objects; old Regions' default is a signature that S3 is giving up."""
-        return boto3.client("s3", config=Config(signature_version="s3v4"))
+        """Makes links to single objects, which lead to the bucket in its Region, without a redirect.
+
+        With their defaults the SDKs name the bucket at S3's global endpoint, which redirects for up to a day
+        after the bucket was made, until its DNS knows the Region; a browser does not follow a redirect of
+        another origin's picture or upload. Old Regions' default is also a signature that S3 is giving up.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/UsingRouting.html and
+        https://repost.aws/knowledge-center/s3-http-307-response
+        """
+        style: Any = os.environ.get("S3_ADDRESSING_STYLE", "virtual")
+        s3: Any = {"addressing_style": style, "us_east_1_regional_endpoint": "regional"}
+        return boto3.client("s3", config=Config(signature_version="s3v4", s3=s3))
 
     @cached_property
     def rekognition(self) -> RekognitionClient:

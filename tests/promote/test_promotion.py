@@ -152,7 +152,8 @@ def test_an_empty_answer_is_not_the_end(world: World, monkeypatch: pytest.Monkey
     def sampled(**request: Any) -> Any:
         asked.append(request)
         empty = not request.get("WaitTimeSeconds") or len(asked) % 2
-        return {} if empty else receive(**{**request, "MaxNumberOfMessages": 3})
+        nothing: dict[str, Any] = {}
+        return nothing if empty else receive(**{**request, "MaxNumberOfMessages": 3})
 
     with monkeypatch.context() as patched:
         patched.setattr(world.sqs, "receive_message", sampled)
