@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.embedded import s3_addressing
 from infra.lambda_asset import ROOT
 from infra.settings import Settings, SettingsError, check_region, read
 from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
@@ -26,6 +27,8 @@ def test_defaults_are_for_aws() -> None:
 def test_an_environment_changes_what_it_names() -> None:
     embedded = settings(environment="embedded")
     assert embedded.embedded
+    assert s3_addressing(embedded) == {"S3_ADDRESSING_STYLE": "path"}
+    assert s3_addressing(settings()) == {}
     assert embedded.tuning.burst_quiet_seconds == 3
 
 
