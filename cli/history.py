@@ -84,7 +84,9 @@ def show_run(console: Console, run: Run) -> None:
         ("flagged", _flagged(run)),
         ("F1", formatting.f1(run.f1)),
         ("billable training", formatting.seconds(run.billable_seconds)),
+        ("forecast", "" if run.forecast_usd is None else f"{formatting.usd(run.forecast_usd)} USD"),
         ("estimated cost", "" if run.estimated_usd is None else f"{formatting.usd(run.estimated_usd)} USD"),
+        ("goes on to cost", f"{formatting.usd(run.usd_per_hour)} USD an hour" if run.usd_per_hour else ""),
         ("execution", run.execution or ""),
     ]
     _facts(console, facts)

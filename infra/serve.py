@@ -32,7 +32,7 @@ class Serve(Step):
             "Serve",
             "lambdas.serve.handle",
             "Starts and stops the champion as the serving policy and people want it",
-            writes=["LEASE", "SERVING", "INCIDENT"],
+            writes=["LEASE", "LEDGER", "SERVING", "INCIDENT"],
             environment={
                 "PROJECT_ARN": project.arn,
                 "TOPIC_ARN": self.loop_state.topic.topic_arn,

@@ -7,8 +7,10 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from lambdas.domain.costs import budget, ledger
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve.serving import Server
+from lambdas.domain.shared import clock
 from lambdas.services import services, variable
 
 logger = Logger()
@@ -24,5 +26,11 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     server = Server(s.rekognition, s.loop_state, notifier, s.project_arn, s.tuning)
     if request := event.get("request"):
         server.ask(request, str(event.get("by", "")), str(event.get("why", "")))
-    decision = server.serve(server.look())
+    versions = server.look()
+    try:
+        ledger.observe(s.loop_state, versions, clock.now())
+    finally:
+        # Nothing may run for nobody because the books cannot be kept.
+        decision = server.serve(versions)
+    budget.tell(s.loop_state, s.tuning(), clock.now(), notifier.warn)
     return {"act": decision.act, "wanted": decision.wanted, "reason": decision.reason}

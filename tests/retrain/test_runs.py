@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdas.domain.costs import ledger
 from lambdas.domain.retrain import notification, requests, runs, waiting
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.retrain.notification import Notifier
@@ -406,6 +407,7 @@ def test_people_and_machines_are_told(world: World) -> None:
     tell(world, run)
     (mail,) = world.received("people")
     assert mail["Subject"] == "LabelLoop pets: run rejected"
+    assert "an hour" not in mail["Message"]
     for words in (
         f"The run and its steps: {CONSOLE}runs/a",
         "trained without them: 2 of TEST",
@@ -436,6 +438,23 @@ def test_people_and_machines_are_told(world: World) -> None:
         "seconds": 61.0,
         "estimated_usd": 0.5,
     }
+
+
+def test_people_hear_what_goes_on_to_cost(world: World) -> None:
+    run = Run("a", outcome="promoted", version="v7", seconds=1.0, estimated_usd=5.0, usd_per_hour=4.0)
+    tell(world, run)
+    (mail,) = world.received("people")
+    assert "v7 now costs 4 USD an hour until it is stopped." in mail["Message"]
+
+
+@pytest.mark.parametrize(("status", "usd"), [("RUNNING", 4.0), ("STOPPED", None)])
+def test_a_run_s_record_says_what_its_version_costs(status: str, usd: float | None, world: World) -> None:
+    arn = begin(world)
+    version = world.version("v1", status)
+    world.loop_state.update_run(Run("a", version="v1"))
+    for at in ("2026-11-28T12:00:00.000000Z", "2026-11-28T12:30:00.000000Z"):
+        ledger.observe(world.loop_state, [version], at)
+    assert runs.end_run(world.loop_state, arn, outcome="promoted", reason="", steps=[]).usd_per_hour == usd
 
 
 def test_a_run_that_knows_next_to_nothing_can_be_told_of(world: World) -> None:

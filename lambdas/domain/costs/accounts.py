@@ -106,6 +106,11 @@ def running(loop_state: LoopState, tuning: Tuning) -> list[Running]:
     ]
 
 
+def usd_per_hour(loop_state: LoopState, version: str, tuning: Tuning) -> float | None:
+    """What a version costs in an hour; None if it did not run when Rekognition was last looked at."""
+    return next((one.usd_per_hour for one in running(loop_state, tuning) if one.version == version), None)
+
+
 def _usd(entry: LedgerEntry, tuning: Tuning) -> float:
     return pricing.prices(entry.region, tuning).entry_usd(entry)
 

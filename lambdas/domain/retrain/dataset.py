@@ -5,18 +5,27 @@ Apart from the other steps, as its imports take longer than all of theirs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from aws_lambda_powertools import Logger
+
+from lambdas.domain.costs import forecast
+from lambdas.domain.costs.forecast import Forecast
 from lambdas.domain.report import of_snapshot
-from lambdas.domain.shared.records import Run
-from lambdas.domain.shared.state import FencedState
+from lambdas.domain.retrain import holds
+from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.records import Run, SnapshotSummary
+from lambdas.domain.shared.state import FencedState, LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import snapshots
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
+
+
+logger = Logger(child=True)
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,33 @@ def check_snapshot(  # noqa: PLR0917 clients, and what to check
     snapshot_id: str,
     tuning: Tuning,
 ) -> str:
-    """Make the snapshot's report: why a training would be wasted, empty if it would not."""
+    """Make the snapshot's report: why no training is to begin, empty if one is.
+
+    It would be wasted, or the budget does not allow it, or the last one was too short a time ago.
+    """
     snapshot = snapshots.read(s3, bucket, snapshot_id)
     region = s3.meta.region_name
     report = of_snapshot.check(catalogue, s3, bucket, snapshot, tuning=tuning, region=region)
     reason = of_snapshot.why_not_train(report, bucket, snapshot, tuning)
-    loop_state.update_run(Run(run_id, data_report=report.verdict, stopped=bool(reason)))
+    expected = _forecast(loop_state, snapshot.summary(), region, tuning)
+    checked = Run(
+        run_id, data_report=report.verdict, stopped=bool(reason), forecast_usd=expected.usd, held=False
+    )
+    if not reason:
+        run = loop_state.run(run_id)
+        reason = holds.why_held(
+            loop_state,
+            tuning,
+            clock.now(),
+            adds_usd=expected.usd,
+            started_by_hand=run is not None and run.trigger == "manual",
+        )
+        checked = replace(checked, held=bool(reason))
+        logger.info("forecast", extra={"forecast": expected.text, "held": reason})
+    loop_state.update_run(checked)
     return reason
+
+
+def _forecast(loop_state: LoopState, images: SnapshotSummary, region: str, tuning: Tuning) -> Forecast:
+    prices = pricing.prices(region, tuning)
+    return forecast.training(loop_state.runs(), images, prices, tuning.inference_units)

@@ -128,4 +128,6 @@ def _letter(deployment: str, console: str, run: Run) -> str:
     what = "The run, its dataset report" if run.data_report else "The run"
     lines.append(f"{what} and its steps: {console}runs/{quote(run.id, safe='')}")
     lines.append(f"Took {run.seconds} s; training and shadow evaluation cost about {run.estimated_usd} USD.")
+    if run.usd_per_hour:
+        lines.append(f"{run.version} now costs {run.usd_per_hour:g} USD an hour until it is stopped.")
     return "\n".join(lines)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.retrain import holds
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Progress
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -21,7 +23,7 @@ def request_run_if_due(
     table: Table, loop_state: LoopState, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
 ) -> bool:
     """Start a run if enough images are new. Any number of requests for the same images start one run."""
-    return _request(table, loop_state.progress(), stepfunctions, machine_arn, tuning)
+    return _request(table, loop_state, loop_state.progress(), stepfunctions, machine_arn, tuning)
 
 
 def request_next_run_if_due(
@@ -30,13 +32,20 @@ def request_next_run_if_due(
     """Start a run if enough images are new, by reading the loop's state alone: the first one is requested by
     registration or the sweeper."""
     progress = loop_state.known_progress()
-    return bool(progress.ticket) and _request(table, progress, stepfunctions, machine_arn, tuning)
+    return bool(progress.ticket) and _request(table, loop_state, progress, stepfunctions, machine_arn, tuning)
 
 
-def _request(
-    table: Table, progress: Progress, stepfunctions: SFNClient, machine_arn: str, tuning: Tuning
+def _request(  # noqa: PLR0917 clients, and what to decide by
+    table: Table,
+    loop_state: LoopState,
+    progress: Progress,
+    stepfunctions: SFNClient,
+    machine_arn: str,
+    tuning: Tuning,
 ) -> bool:
     if changes_missing(table, progress, tuning):
+        return False
+    if holds.why_held(loop_state, tuning, clock.now(), adds_usd=progress.needs_usd):
         return False
     try:
         stepfunctions.start_execution(

@@ -89,6 +89,7 @@ def end_run(
     champion = loop_state.champion()
     if champion and champion.version_name == begun.version and outcome != "promoted":
         outcome, reason = "promoted", f"{begun.version} serves, and then: {readable(reason)}"
+    settings = or_defaults(tuning)
     ended = Run(
         id,
         execution=execution_arn,
@@ -99,7 +100,8 @@ def end_run(
         ended_at=ended_at,
         seconds=round(clock.seconds_between(started_at, ended_at), 1),
         steps=tuple(steps),
-        estimated_usd=accounts.run_usd(loop_state, begun, ended_at, or_defaults(tuning)),
+        estimated_usd=accounts.run_usd(loop_state, begun, ended_at, settings),
+        usd_per_hour=accounts.usd_per_hour(loop_state, begun.version, settings) if begun.version else None,
     )
     lease = loop_state.lease("retrain")
     if lease and lease.holder == CLOSED:
@@ -107,7 +109,9 @@ def end_run(
     elif begun.outcome == "running" or (lease and lease.holder == holder):
         # What no gate has judged is to be trained on again, as soon as anything else has changed.
         stopped = bool(begun.stopped) or (outcome == "failed" and not begun.verdicts)
-        loop_state.fenced(retrain=holder).end_run(ended, cutoff=begun.cutoff, stopped=stopped)
+        held, needs_usd = bool(begun.held), (begun.forecast_usd or 0.0) if begun.held else 0.0
+        cutoff = None if held else begun.cutoff
+        loop_state.fenced(retrain=holder).end_run(ended, cutoff=cutoff, stopped=stopped, needs_usd=needs_usd)
     else:
         loop_state.end_unbegun_run(ended)
     return loop_state.run(id) or ended

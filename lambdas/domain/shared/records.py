@@ -77,8 +77,15 @@ class Run:
     version: str | None = None
     version_number: int | None = None
     f1: float | None = None
+    held: bool | None = None
+    """Something other than its images kept it from its training: the next run takes them over."""
+    forecast_usd: float | None = None
+    """What its training and shadow gate were expected to cost, before they began."""
     billable_seconds: float | None = None
     estimated_usd: float | None = None
+    """What it has cost by the ledger: its training, and what its version ran until the run ended."""
+    usd_per_hour: float | None = None
+    """What its version costs in an hour; missing if that did not run any more when the run ended."""
     labels: tuple[LabelScore, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     steps: tuple[RunStep, ...] = ()
@@ -201,12 +208,14 @@ class Progress:
 
     `ticket` names the next automatic run, so that any number of requests start it once. `stopped_at`: up to
     here changes are known not to be enough, for the last run was stopped by what they left wrong; empty if
-    it was not.
+    it was not. `needs_usd`: what the last run was going to cost, if that held it back; the next run starts
+    once the budget allows as much.
     """
 
     cutoff: str = ""
     ticket: str = ""
     stopped_at: str = ""
+    needs_usd: float = 0.0
 
     @property
     def next_run(self) -> str:

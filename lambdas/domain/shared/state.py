@@ -389,9 +389,9 @@ class LoopState:
                 break
         return []
 
-    def _advanced(self, cutoff: str | None, stopped: bool) -> dict[str, Any]:
+    def _advanced(self, cutoff: str | None, stopped: bool, needs_usd: float = 0.0) -> dict[str, Any]:
         old = self.progress()
-        new = replace(old, ticket=_ticket())
+        new = replace(old, ticket=_ticket(), needs_usd=needs_usd)
         if cutoff and stopped:
             new = replace(new, stopped_at=cutoff)
         elif cutoff:
@@ -483,16 +483,17 @@ class FencedState(LoopState):
         """
         self._write(self._advanced(cutoff, stopped))
 
-    def end_run(self, run: Run, *, cutoff: str | None, stopped: bool) -> None:
+    def end_run(self, run: Run, *, cutoff: str | None, stopped: bool, needs_usd: float = 0.0) -> None:
         """Complete the run's record, advance, give its lease back, and note that people are to be told.
 
         All of it happens, or nothing.
 
         Args:
             cutoff, stopped: as of `advance`.
+            needs_usd: what it was going to cost, if that held it back.
         """
         record = self._update_action("RUN", run.id, records.attributes(run))
-        advanced = self._advanced(cutoff, stopped)
+        advanced = self._advanced(cutoff, stopped, needs_usd)
         self._write(record, advanced, self._notice(run.id), released="retrain")
 
     def end_promotion(self, version: ModelVersion | None) -> None:

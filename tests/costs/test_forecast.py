@@ -1,0 +1,59 @@
+"""What a training is expected to cost, by what others have taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdas.domain.costs import forecast
+from lambdas.domain.shared.pricing import Prices
+from lambdas.domain.shared.records import Run, SnapshotSummary
+
+PRICES = Prices(1.0, 4.0)
+
+
+def images(count: int) -> SnapshotSummary:
+    return SnapshotSummary("detection", count - count // 5, count // 5)
+
+
+def trained(hours: float | None, count: int) -> Run:
+    return Run("a", billable_seconds=None if hours is None else hours * 3600, images=images(count))
+
+
+@pytest.mark.parametrize(
+    ("runs", "count", "hours", "trainings"),
+    [
+        ([trained(2, 100)], 100, 2, 1),
+        ([trained(2, 100)], 200, 4, 1),
+        ([trained(2, 100), trained(1, 100), trained(9, 100)], 100, 2, 3),
+        ([trained(None, 100), trained(3, 100)], 50, 1.5, 1),
+        ([trained(1, 100)] * 5 + [trained(50, 100)] * 9, 100, 1, 5),
+        ([Run("a", billable_seconds=3600.0), trained(3, 100)], 100, 3, 1),
+    ],
+)
+def test_a_training_takes_as_long_for_each_image_as_the_last_ones(
+    runs: list[Run], count: int, hours: float, trainings: int
+) -> None:
+    expected = forecast.training(runs, images(count), PRICES, 1)
+    assert expected.seconds == hours * 3600
+    assert expected.usd == hours + 4
+    assert expected.trainings == trainings
+
+
+def test_without_a_snapshot_it_has_as_many_images_as_the_last() -> None:
+    assert forecast.training([trained(2, 70), trained(2, 100)], None, PRICES, 2).usd == 1.7 + 8
+
+
+def test_of_a_first_training_the_least_is_known_and_said_to_be_it() -> None:
+    first = forecast.training([], images(100), PRICES, 1)
+    assert (first.usd, first.trainings) == (4.5, 0)
+    assert (
+        first.text
+        == "a first training takes 30 minutes to 24 hours, so 4.50 USD with the shadow gate or more"
+    )
+
+
+def test_it_says_what_it_goes_by() -> None:
+    text = forecast.training([trained(2, 100)] * 3, images(100), PRICES, 1).text
+    assert text == (
+        "about 2.0 hours of training by the last 3 trainings, so about 6.00 USD with the shadow gate"
+    )

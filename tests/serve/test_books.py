@@ -1,0 +1,42 @@
+"""Every minute the books are kept; what goes wrong with them keeps nothing from the champion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lambdas.domain.costs import ledger
+from lambdas.domain.shared import clock
+from tests.fixtures.deployment import World
+from tests.fixtures.serving import serve
+
+
+def test_what_runs_is_booked_and_people_hear_of_the_budget(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.champion("v1")
+    world.tune(monthly_budget_usd=2)
+    monkeypatch.setattr(clock, "now", lambda: "2026-11-28T10:00:00.000000Z")
+    for minute in range(17):
+        at = f"2026-11-28T10:{minute:02}:00.000000Z"
+        monkeypatch.setattr(clock, "now", lambda at=at: at)
+        serve(world)
+    (entry,) = world.loop_state.ledger_head().running
+    assert (entry.version, entry.seconds) == ("v1", 960)
+    (letter,) = world.received("people")
+    assert letter["Subject"] == "LabelLoop pets: 50 percent of the budget for 2026-11 are used up"
+
+
+def test_a_champion_is_looked_after_though_the_books_cannot_be_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.champion("v1", "STOPPED")
+
+    def fails(*arguments: Any) -> None:
+        raise RuntimeError("the table is throttled")
+
+    monkeypatch.setattr(ledger, "observe", fails)
+    with pytest.raises(RuntimeError, match="throttled"):
+        serve(world)
+    assert world.fake.statuses() == {"v1": "STARTING"}
