@@ -73,6 +73,10 @@ class LoopState(Construct):
         if deleted := [kind for kind in kinds if kind in _DELETED]:
             self._allow(handler, deleted, "dynamodb:DeleteItem")
 
+    def grant_take_lease(self, handler: Handler) -> None:
+        """Allow to take a lease that nobody has, and to give none back."""
+        self._allow(handler, ["LEASE"], "dynamodb:PutItem")
+
     def grant_keep_waiting(self, handler: Handler) -> None:
         """Allow to keep images that wait for a champion."""
         self._allow(handler, ["WAITING"], "dynamodb:PutItem")

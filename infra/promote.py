@@ -33,7 +33,7 @@ class Promote(Step):
         self._project, self._detect = project, detect
         handlers = {
             "TakeLease": self._handler(
-                "TakeLease", "take_lease", "Lets one promotion at a time go on", writes=["LEASE"]
+                "TakeLease", "take_lease", "Lets one promotion at a time go on", writes=["LEASE", "RUN"]
             ),
             "Start": self._start(),
             "WatchStart": self._watching("WatchStart", "watch_start", "Looks whether a model runs"),

@@ -102,6 +102,10 @@ class RekognitionProject(Construct):
             why=_NAMED_AT_RUN_TIME,
         )
 
+    def grant_delete_versions(self, handler: Handler) -> None:
+        """Allow to delete model versions, for want of room."""
+        handler.allow("rekognition:DeleteProjectVersion", on=[self._versions], why=_NAMED_AT_RUN_TIME)
+
     def grant_start(self, handler: Handler) -> None:
         """Allow to start model versions."""
         self.grant_describe_account(handler)

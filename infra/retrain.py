@@ -20,6 +20,8 @@ from infra.workflow import Workflow
 
 SNAPSHOT_MEMORY_MB = 1769
 """One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+_RESUMED = ("Snapshot", "CheckData", "SyncDatasets", "Train", "WatchTraining", "Evaluate")
+"""Steps at which a redriven run may go on, and then takes its lease again."""
 SNAPSHOT_STORAGE_MB = 2 * 1024
 """Room for the manifests of 250,000 images while they are made: an entry of about 1 KB is there twice."""
 
@@ -61,6 +63,8 @@ class Retrain(Step):
             "Evaluate": self._evaluate(),
             "Report": self._report(console_address),
         }
+        for name in _RESUMED:
+            self.loop_state.grant_take_lease(handlers[name])
         promote = self.deployment.state_machine_arn("promote")
         self.workflow = Workflow(
             self,
@@ -159,6 +163,7 @@ class Retrain(Step):
         )
         self._project.grant_describe_versions(handler)
         self._project.grant_train(handler)
+        self._project.grant_delete_versions(handler)
         self.data_bucket.grant_rekognition_read(handler, "datasets/", "images/")
         # Rekognition writes the results with the permissions of its caller.
         self.data_bucket.grant_put(handler, "training/")
@@ -166,7 +171,10 @@ class Retrain(Step):
 
     def _watch_training(self) -> Handler:
         handler = self._handler(
-            "WatchTraining", "watch_training", "Looks how far a training is", writes=["VERSION"]
+            "WatchTraining",
+            "watch_training",
+            "Looks how far a training is",
+            writes=["RUN", "VERSION"],
         )
         self._project.grant_describe_versions(handler)
         return handler

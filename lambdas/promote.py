@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain.promote import promotion
+from lambdas.domain.retrain import runs
 from lambdas.domain.shared.records import Outcome
 from lambdas.domain.shared.state import FencedState
 from lambdas.services import services, variable
@@ -17,6 +18,13 @@ logger = Logger()
 
 class OfHolder(TypedDict):
     holder: str
+
+
+class TakeLease(OfHolder):
+    run: NotRequired[str]
+    """Missing in an execution that began before this function was deployed, as are its redrives."""
+    redrives: NotRequired[int]
+    """How often the run's execution was redriven."""
 
 
 class OfVersion(TypedDict):
@@ -40,9 +48,12 @@ def _fenced(event: OfVersion) -> FencedState:
 
 
 @logger.inject_lambda_context
-def take_lease(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
-    """Whether this promotion may go on: no other is under way."""
+def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
+    """Whether this promotion may go on: no other is under way. Its run takes its own lease again if it was
+    redriven."""
     s = services()
+    if event.get("run") and event.get("redrives"):
+        runs.resume_run(s.loop_state, event["run"])
     lease = s.loop_state.take_lease("promote", event["holder"])
     return {"taken": lease.holder == event["holder"], "wait_seconds": s.tuning().poll_seconds}
 

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain.retrain import runs
-from lambdas.domain.shared import clock
+from lambdas.domain.shared import clock, polling
 from lambdas.domain.shared.records import Outcome
 from lambdas.domain.shared.state import FencedState
 from lambdas.services import services, variable
@@ -25,31 +25,38 @@ class Begun(TypedDict):
     started_at: str
 
 
-class TakeLease(TypedDict):
+class OfRun(TypedDict):
     run: str
+    redrives: NotRequired[int]
+    """How often the execution was redriven. What is not required is missing in an execution that began before
+    this function was deployed."""
+
+
+class TakeLease(OfRun):
     trigger: str
     started_by: NotRequired[str]
-    """Missing in an execution that began before this function was deployed."""
     started_at: str
 
 
-class TakeSnapshot(TypedDict):
-    run: str
+class TakeSnapshot(OfRun):
     force: bool
 
 
-class OfSnapshot(TypedDict):
-    run: str
+class OfSnapshot(OfRun):
     snapshot: str
 
 
-class OfVersion(TypedDict):
-    run: str
+class Sync(OfSnapshot):
+    since: NotRequired[str]
+    """When the run began to wait for what the function looks at."""
+
+
+class OfVersion(OfRun):
     version: str
+    since: NotRequired[str]
 
 
-class Evaluate(TypedDict):
-    run: str
+class Evaluate(OfRun):
     version: str
     snapshot: str
 
@@ -60,9 +67,17 @@ class Report(TypedDict):
     reason: str
 
 
-def _fenced(run: str) -> FencedState:
-    """The loop's state as the run writes it: while it has its lease."""
-    return services().loop_state.fenced(retrain=run)
+def _fenced(event: OfRun) -> FencedState:
+    """The loop's state as the run writes it: while it has its lease. One that was redriven takes it again."""
+    loop_state = services().loop_state
+    if event.get("redrives"):
+        runs.resume_run(loop_state, event["run"])
+    return loop_state.fenced(retrain=event["run"])
+
+
+def _waited(event: Sync | OfVersion) -> float:
+    """Seconds since the run began to wait for what it looks at."""
+    return clock.seconds_between(event["since"], clock.now()) if "since" in event else 0.0
 
 
 @logger.inject_lambda_context
@@ -84,6 +99,7 @@ def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
         event["trigger"],
         event["started_at"],
         event.get("started_by", ""),
+        is_redriven=bool(event.get("redrives")),
     )
     return {"taken": taken, "reason": reason}
 
@@ -105,7 +121,7 @@ def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
 
     s, run = services(), runs.run_id(event["run"])
     taken = dataset.take_snapshot(
-        s.catalogue, s.s3, _fenced(event["run"]), bucket=s.bucket, run_id=run, force=event["force"]
+        s.catalogue, s.s3, _fenced(event), bucket=s.bucket, run_id=run, force=event["force"]
     )
     return {"id": taken.id, "enough": not taken.reason, "reason": taken.reason}
 
@@ -117,38 +133,44 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 
     s, run = services(), runs.run_id(event["run"])
     reason = dataset.check_snapshot(
-        s.catalogue, s.s3, _fenced(event["run"]), s.bucket, run, event["snapshot"], s.tuning()
+        s.catalogue, s.s3, _fenced(event), s.bucket, run, event["snapshot"], s.tuning()
     )
     return {"worth": not reason, "reason": reason}
 
 
 @logger.inject_lambda_context
-def sync_datasets(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
+def sync_datasets(event: Sync, context: LambdaContext) -> dict[str, Any]:
     """Bring the project's datasets a step closer to the snapshot; call again until ready."""
     from lambdas.domain.rekognition.dataset_sync import Datasets
     from lambdas.domain.retrain import training
 
     s = services()
-    datasets = Datasets(s.rekognition, s.s3, _fenced(event["run"]), s.project_arn, s.bucket)
+    datasets = Datasets(s.rekognition, s.s3, _fenced(event), s.project_arn, s.bucket)
     step = training.sync_datasets(datasets, runs.run_id(event["run"]), event["snapshot"])
-    return {"ready": step.ready, "error": step.error, "wait_seconds": s.tuning().poll_seconds}
+    wait_seconds = polling.next_look(_waited(event), s.tuning().poll_seconds)
+    return {"ready": step.ready, "error": step.error, "wait_seconds": wait_seconds}
 
 
 @logger.inject_lambda_context
-def train(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
-    """Begin the training of a new model version from the project's datasets."""
+def train(event: Sync, context: LambdaContext) -> dict[str, Any]:
+    """Begin the training of a model version from the project's datasets; call again until it has begun."""
     from lambdas.domain.retrain import training
 
-    s = services()
-    version = training.begin_training(
+    s, waited = services(), _waited(event)
+    begun = training.begin_training(
         s.rekognition,
-        _fenced(event["run"]),
+        _fenced(event),
         project_arn=s.project_arn,
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),
         snapshot_id=event["snapshot"],
+        waited_seconds=waited,
     )
-    return {"version": version.name}
+    return {
+        "version": begun.version,
+        "begun": not begun.waits_for,
+        "wait_seconds": polling.next_look(waited, s.tuning().poll_seconds),
+    }
 
 
 @logger.inject_lambda_context
@@ -156,10 +178,15 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     """How far the training is."""
     from lambdas.domain.retrain import training
 
-    s = services()
-    version = training.watch_training(s.rekognition, _fenced(event["run"]), s.project_arn, event["version"])
-    message = f"{version.name}: {version.message or version.status}"
-    return {"status": version.status, "message": message, "wait_seconds": s.tuning().poll_seconds}
+    s, waited = services(), _waited(event)
+    version = training.watch_training(
+        s.rekognition, _fenced(event), s.project_arn, event["version"], waited_seconds=waited
+    )
+    return {
+        "status": version.status,
+        "message": f"{version.name}: {version.message or version.status}",
+        "wait_seconds": polling.next_look(waited, s.tuning().poll_seconds),
+    }
 
 
 @logger.inject_lambda_context
@@ -171,7 +198,7 @@ def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
     verdict = evaluation.evaluate(
         s.rekognition,
         s.s3,
-        _fenced(event["run"]),
+        _fenced(event),
         project_arn=s.project_arn,
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from lambdas import promote
-from lambdas.domain.promote import shadow, shadow_answers
+from lambdas.domain.promote import shadow_answers
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
-from lambdas.domain.shared import clock
+from lambdas.domain.shared import clock, lineage
 from lambdas.domain.shared.records import WaitingImage
 from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.snapshot import snapshots
@@ -232,7 +232,7 @@ def test_only_the_versions_that_served_last_are_looked_at(world: World) -> None:
     truth = forty_images(world)
     retired(world, "best", "2026-01-01T00:00:00.000000Z")
     kept(world, "best", truth)
-    for number in range(shadow.EARLIER_VERSIONS):
+    for number in range(lineage.EARLIER_VERSIONS):
         retired(world, f"v{number}", f"2026-01-02T00:00:00.{number:06}Z")
     world.champion("old", promoted_at="2026-01-03T00:00:00.000000Z")
     world.version("new", "RUNNING")

@@ -241,7 +241,8 @@ def test_train_begins_one_training_however_often_it_is_called(world: World) -> N
     made = snapshot(world)
     arn = world.run_record().execution
     for _ in range(2):
-        assert call(retrain.train, run=arn, snapshot=made) == {"version": f"v1-{made}"}
+        answer = call(retrain.train, run=arn, snapshot=made)
+        assert (answer["version"], answer["begun"]) == (f"v1-{made}", True)
     (request,) = world.fake.called("create_project_version")
     assert request["OutputConfig"] == {"S3Bucket": BUCKET, "S3KeyPrefix": f"training/v1-{made}"}
     assert request["Tags"] == {"labelloop:snapshot": made, "labelloop:run": "a"}

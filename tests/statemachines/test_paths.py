@@ -62,22 +62,25 @@ def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
     run, name = played.arn, _name(played)
     started_at = played.calls[0][1]["started_at"]
     assert started_at.startswith("20")
+    since = [call.pop("since") for _, call in played.calls if "since" in call]
+    assert since == sorted(since) and len(since) == 3 and since[0] >= started_at
+    step = {"run": run, "redrives": 0}
     assert played.calls == [
         ("retrain-WaitForBurst", {"run": run, "started_at": started_at}),
         (
             "retrain-TakeLease",
-            {"run": run, "trigger": "images", "started_by": "ann", "started_at": started_at},
+            {**step, "trigger": "images", "started_by": "ann", "started_at": started_at},
         ),
         ("retrain-CountOpenReviews", {"run": run, "started_at": started_at}),
-        ("retrain-Snapshot", {"run": run, "force": True}),
-        ("retrain-CheckData", {"run": run, "snapshot": "5a4b"}),
-        ("retrain-SyncDatasets", {"run": run, "snapshot": "5a4b"}),
-        ("retrain-Train", {"run": run, "snapshot": "5a4b"}),
-        ("retrain-WatchTraining", {"run": run, "version": name}),
-        ("retrain-Evaluate", {"run": run, "version": name, "snapshot": "5a4b"}),
+        ("retrain-Snapshot", {**step, "force": True}),
+        ("retrain-CheckData", {**step, "snapshot": "5a4b"}),
+        ("retrain-SyncDatasets", {**step, "snapshot": "5a4b"}),
+        ("retrain-Train", {**step, "snapshot": "5a4b"}),
+        ("retrain-WatchTraining", {**step, "version": name}),
+        ("retrain-Evaluate", {**step, "version": name, "snapshot": "5a4b"}),
         (
             "retrain-PromoteMachine",
-            {"version": name, "run": run, "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": run},
+            {"version": name, **step, "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": run},
         ),
         ("retrain-Report", {"run": run, "outcome": "promoted", "reason": "it serves"}),
     ]
@@ -95,7 +98,7 @@ def test_promote_tells_its_functions_what_they_need(play: Play) -> None:
     holder, version = played.arn, _name(played)
     of_version = {"holder": holder, "version": version, "run": "arn:run:a"}
     assert played.calls == [
-        ("promote-TakeLease", {"holder": holder}),
+        ("promote-TakeLease", {"holder": holder, "run": "arn:run:a", "redrives": 0}),
         ("promote-Start", of_version),
         ("promote-WatchStart", of_version),
         ("promote-ShadowEvaluate", {**of_version, "rollback": False}),

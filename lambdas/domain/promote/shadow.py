@@ -17,7 +17,7 @@ from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
 from lambdas.domain.rekognition import custom_labels, evaluation_images
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError, Version
 from lambdas.domain.rekognition.evaluation_images import Evaluated, Pairs
-from lambdas.domain.shared import comparison, manifests
+from lambdas.domain.shared import comparison, lineage, manifests
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.records import ModelVersion
@@ -30,9 +30,6 @@ from lambdas.domain.snapshot.split import BACKGROUND
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
-
-EARLIER_VERSIONS = 10
-"""How many of the versions that served last a challenger is held against, beside the champion."""
 
 
 @dataclass(frozen=True)
@@ -174,17 +171,7 @@ class _Rivals:
         that nobody has rolled back from."""
         champion = self.loop_state.champion()
         others = {self.challenger.name, champion.version_name if champion else ""}
-        records = self.loop_state.versions()
-        served = [
-            version
-            for version in records
-            if version.promoted_at
-            and version.id in self._described
-            and version.id not in others
-            and not _was_rolled_back(version, records)
-        ]
-        served.sort(key=lambda version: version.promoted_at or "", reverse=True)
-        return [version.id for version in served[:EARLIER_VERSIONS]]
+        return lineage.served_before(self.loop_state.versions(), among=self._described, besides=others)
 
     def _shadow_pairs(self, answers: Answers) -> Pairs:
         shared = [test for test in self.tests if test.key in answers]
@@ -206,16 +193,6 @@ class _Rivals:
         return {
             version.name: version for version in custom_labels.versions(self.rekognition, self.project_arn)
         }
-
-
-def _was_rolled_back(version: ModelVersion, versions: Sequence[ModelVersion]) -> bool:
-    """Whether a person has made an older version serve instead of this one, and so decided against it."""
-    return any(
-        (older.created_at or "") < (version.created_at or "")
-        and (older.promoted_at or "") > (version.promoted_at or "")
-        and any(verdict.gate == "rollback" for verdict in older.verdicts)
-        for older in versions
-    )
 
 
 def _compared(pairs: Pairs, best_of: int = 1) -> Comparison | None:

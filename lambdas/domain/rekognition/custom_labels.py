@@ -38,8 +38,20 @@ NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
 """Errors of a version that was stopped, or deleted since."""
 BUSY = {"STARTING", "RUNNING", "STOPPING"}
 """States in which a version costs money, or may still do so in a moment."""
+DELETABLE = {
+    "TRAINING_COMPLETED",
+    "TRAINING_FAILED",
+    "STOPPED",
+    "FAILED",
+    "COPYING_COMPLETED",
+    "COPYING_FAILED",
+}
+"""States in which a version neither runs nor trains, so that DeleteProjectVersion takes it."""
 AT_A_LIMIT = {"LimitExceededException", "ServiceQuotaExceededException"}
 """Errors of an account that has used a quota up. They do not say which."""
+_MAX_TRAININGS = {"ap-southeast-2": 1}
+"""Quota "Maximum number of concurrent Amazon Rekognition Custom Labels training jobs per account" where it is
+not 2."""
 MAX_RUNNING_MODELS = 2
 """Quota "Maximum number of concurrently running Amazon Rekognition Custom Labels models per account"."""
 MAX_INFERENCE_UNITS = 5
@@ -225,6 +237,11 @@ def start(rekognition: RekognitionClient, version: Version, inference_units: int
         if code == "ResourceInUseException":
             raise NotYetError(f"{version.name} cannot be started yet: {_message(error)}") from error
         raise
+
+
+def max_trainings(region: str) -> int:
+    """Trainings that an account may have at once in a Region, unless AWS has raised the quota."""
+    return _MAX_TRAININGS.get(region, 2)
 
 
 def _no_training_slot(rekognition: RekognitionClient, error: ClientError) -> LimitReachedError:

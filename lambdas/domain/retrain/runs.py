@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from lambdas.domain.costs import accounts
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Outcome, Run, RunStep
-from lambdas.domain.shared.state import CLOSED, LoopState
+from lambdas.domain.shared.state import CLOSED, LeaseLostError, LoopState
 from lambdas.domain.shared.tuning import Tuning, or_defaults
 
 
@@ -27,13 +27,19 @@ def execution_name(kind: str) -> str:
     return f"{kind}-{datetime.now(UTC).strftime('%Y%m%dT%H%M%S%f')[:-3]}Z"
 
 
-def begin_run(
-    loop_state: LoopState, execution_arn: str, trigger: str, started_at: str, started_by: str = ""
+def begin_run(  # noqa: PLR0917 who begins what, when and why
+    loop_state: LoopState,
+    execution_arn: str,
+    trigger: str,
+    started_at: str,
+    started_by: str = "",
+    is_redriven: bool = False,
 ) -> tuple[bool, str]:
     """Take the lease for this run: whether it was free, and if not, why the run ends here.
 
     Args:
         started_by: the person who started it; empty if it started by itself, or nobody said.
+        is_redriven: the run may have ended, and begins again.
     """
     id = run_id(execution_arn)
     run = Run(
@@ -51,11 +57,37 @@ def begin_run(
         other = f"run {run_id(lease.holder)} is under way since {lease.since}"
         return False, f"{other}; what is new counts for the next run"
     record = loop_state.run(id)
-    if record and record.ended_at:
+    if record and record.ended_at and not is_redriven:
         loop_state.release_lease("retrain", execution_arn)
         return False, "the run has ended already"
-    loop_state.fenced(retrain=execution_arn).update_run(replace(run, outcome="running"))
+    fenced = loop_state.fenced(retrain=execution_arn)
+    if record and record.ended_at:
+        fenced.reopen_run(id)
+    fenced.update_run(replace(run, outcome="running"))
     return True, ""
+
+
+def resume_run(loop_state: LoopState, execution_arn: str) -> None:
+    """Take the lease again for a run that had ended, as its execution was redriven and goes on.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html
+
+    Nothing changes while the run has its lease. What is left of the execution before may write again as well:
+    each of its steps can be taken twice.
+
+    Raises:
+        LeaseLostError: another run has the lease, or the sweeper is just ending this one.
+    """
+    lease = loop_state.take_lease("retrain", execution_arn)
+    if lease.holder == CLOSED:
+        raise LeaseLostError("the deployment is being destroyed")
+    if lease.holder != execution_arn:
+        raise LeaseLostError(
+            f"{lease.holder} has the lease since {lease.since}; start a new run once it ended"
+        )
+    record = loop_state.run(run_id(execution_arn))
+    if record and record.ended_at:
+        loop_state.fenced(retrain=execution_arn).reopen_run(record.id)
 
 
 def end_run(

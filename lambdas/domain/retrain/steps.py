@@ -24,7 +24,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "make the dataset snapshot": ("Snapshot",),
     "check the dataset": ("CheckData",),
     "bring the datasets to the snapshot": ("SyncDatasets", "WaitForDatasets"),
-    "train the model": ("Train", "WatchTraining", "WaitForTraining"),
+    "train the model": ("Train", "WaitForSlot", "WatchTraining", "WaitForTraining"),
     "evaluation gate": ("Evaluate",),
     "promote": ("Promote",),
     "report": ("Report",),

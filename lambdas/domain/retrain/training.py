@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError, Version
+from lambdas.domain.rekognition.custom_labels import (
+    CustomLabelsError,
+    LimitReachedError,
+    NotYetError,
+    Version,
+)
 from lambdas.domain.rekognition.dataset_sync import Datasets, Step
+from lambdas.domain.retrain import version_room
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import ModelVersion, Run
-from lambdas.domain.shared.state import FencedState
+from lambdas.domain.shared.state import FencedState, LoopState
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
+
+_MAX_UNDESCRIBED_SECONDS = 900
+"""A version that is not described so long after its training began was deleted."""
+_MAX_IN_USE_SECONDS = 3600
+"""Datasets that changed, or a version that was just begun, are in use for minutes."""
 
 
 def sync_datasets(datasets: Datasets, run_id: str, snapshot_id: str) -> Step:
@@ -26,6 +37,14 @@ def sync_datasets(datasets: Datasets, run_id: str, snapshot_id: str) -> Step:
     return step
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A version, and what its training waits for before it can begin; empty if it has begun."""
+
+    version: str
+    waits_for: str = ""
+
+
 def begin_training(
     rekognition: RekognitionClient,
     loop_state: FencedState,
@@ -34,41 +53,111 @@ def begin_training(
     bucket: str,
     run_id: str,
     snapshot_id: str,
-) -> Version:
-    """Begin to train a version on the project's datasets; the one that the run began before, if it did.
+    waited_seconds: float = 0,
+) -> Begun:
+    """Begin to train a version on the project's datasets; to be called until it has begun.
+
+    A training of the snapshot that another run has left behind is gone on with, and so is the one that the
+    run began before.
+
+    Args:
+        waited_seconds: how long the run has tried.
 
     Raises:
         LeaseLostError: the run has ended meanwhile. The sweeper records how its training ends.
+        NotYetError: the datasets or the version have been in use for too long.
     """
+    name = _version_name(rekognition, loop_state, project_arn, run_id, snapshot_id)
+    try:
+        version = custom_labels.train(
+            rekognition,
+            project_arn,
+            name,
+            bucket=bucket,
+            tags={"labelloop:snapshot": snapshot_id, "labelloop:run": run_id},
+        )
+    except LimitReachedError as limit:
+        waits_for = version_room.make_room(rekognition, loop_state, project_arn, limit) or limit.waits_for
+        loop_state.update_run(Run(run_id, waits_for=waits_for))
+        return Begun(name, waits_for)
+    except NotYetError as error:
+        if waited_seconds > _MAX_IN_USE_SECONDS:
+            raise
+        waits_for = f"what is in use: {error}"
+        loop_state.update_run(Run(run_id, waits_for=waits_for))
+        return Begun(name, waits_for)
+    loop_state.update_run(Run(run_id, waits_for=""))
+    loop_state.update_version(ModelVersion(name, arn=version.arn))
+    return Begun(name)
+
+
+def _version_name(
+    rekognition: RekognitionClient,
+    loop_state: FencedState,
+    project_arn: str,
+    run_id: str,
+    snapshot_id: str,
+) -> str:
+    """The name of the version that the run trains, which is on record: so the sweeper knows what to settle if
+    the run stops in between."""
+    run = loop_state.run(run_id)
+    if run and run.version:
+        return run.version
+    if left := _left_behind(rekognition, loop_state, project_arn, snapshot_id):
+        loop_state.update_version(replace(left, run=run_id, state="training", reason=""))
+        loop_state.update_run(Run(run_id, version=left.id))
+        return left.id
     number = loop_state.version_number(run_id)
     name = f"v{number}-{snapshot_id}"
-    # First, so that the sweeper knows what to settle if this stops in between.
-    loop_state.update_run(Run(run_id, version=name))
     begun = ModelVersion(name, number=number, snapshot=snapshot_id, run=run_id, state="training")
     loop_state.update_version(replace(begun, created_at=clock.now()))
-    version = custom_labels.train(
-        rekognition,
-        project_arn,
-        name,
-        bucket=bucket,
-        tags={"labelloop:snapshot": snapshot_id, "labelloop:run": run_id},
-    )
-    loop_state.update_version(ModelVersion(name, arn=version.arn))
-    return version
+    loop_state.update_run(Run(run_id, version=name))
+    return name
+
+
+def _left_behind(
+    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, snapshot_id: str
+) -> ModelVersion | None:
+    """A version of this snapshot that no gate has judged, as its run has ended, while its training goes on or
+    is complete: it was paid for.
+
+    Only the run that has the lease asks, so no other works on it.
+    """
+    for record in loop_state.versions():
+        if record.snapshot == snapshot_id and record.state in ("training", "trained") and not record.verdicts:
+            version = custom_labels.describe_version(rekognition, project_arn, record.id)
+            if version and version.status in ("TRAINING_IN_PROGRESS", "TRAINING_COMPLETED"):
+                return record
+    return None
 
 
 def watch_training(
-    rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str
+    rekognition: RekognitionClient,
+    loop_state: FencedState,
+    project_arn: str,
+    name: str,
+    waited_seconds: float = 0,
 ) -> Version:
     """The version as Rekognition describes it now; a training that failed is recorded.
+
+    Args:
+        waited_seconds: how long ago the training began: right after that it need not be described yet.
 
     Raises:
         CustomLabelsError: the version was deleted.
     """
-    version = describe(rekognition, project_arn, name)
+    version = custom_labels.describe_version(rekognition, project_arn, name)
+    if version is None and waited_seconds < _MAX_UNDESCRIBED_SECONDS and _is_begun(loop_state, name):
+        return Version("", name, "TRAINING_IN_PROGRESS", "not described yet", None, None, 0)
+    version = version or describe(rekognition, project_arn, name)
     if version.status == "TRAINING_FAILED":
         loop_state.update_version(ModelVersion(name, state="failed", reason=version.message))
     return version
+
+
+def _is_begun(loop_state: LoopState, name: str) -> bool:
+    record = loop_state.version(name)
+    return bool(record and record.arn)
 
 
 def describe(rekognition: RekognitionClient, project_arn: str, name: str) -> Version:

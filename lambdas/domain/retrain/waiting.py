@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.shared import clock
+from lambdas.domain.shared import clock, polling
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -94,14 +94,18 @@ def wait_for_burst(
         missing: float = max(1, tuning.burst_quiet_seconds)
     else:
         missing = tuning.burst_quiet_seconds - clock.seconds_between(newest_change, now)
-    remaining_seconds = tuning.burst_limit_seconds - clock.seconds_between(started_at, now)
-    missing = min(missing, remaining_seconds)
+    waited = clock.seconds_between(started_at, now)
+    if missing > 0:
+        missing = max(missing, polling.next_look(waited, 1))
+    missing = min(missing, tuning.burst_limit_seconds - waited)
     return Wait(missing <= 0, max(1, math.ceil(missing)) if missing > 0 else 0)
 
 
 def wait_for_reviews(open_tasks: int, started_at: str, now: str, tuning: Tuning) -> Wait:
     """Whether a run goes on: no review task is open, or it has waited for people long enough."""
-    remaining_seconds = tuning.review_wait_seconds - clock.seconds_between(started_at, now)
+    waited = clock.seconds_between(started_at, now)
+    remaining_seconds = tuning.review_wait_seconds - waited
     if open_tasks == 0 or remaining_seconds <= 0 or tuning.review_route == "none":
         return Wait(True, 0)
-    return Wait(False, max(1, math.ceil(min(remaining_seconds, tuning.poll_seconds))))
+    next_look = polling.next_look(waited, tuning.poll_seconds)
+    return Wait(False, max(1, math.ceil(min(remaining_seconds, next_look))))

@@ -74,6 +74,8 @@ class Run:
     """Something in the snapshot has to be corrected before it can be trained on."""
     flagged_entries: Mapping[str, int] | None = None
     """By dataset: entries that Rekognition found errors in, and trains without."""
+    waits_for: str | None = None
+    """What the run cannot go on without, such as a free training slot; empty once it has it."""
     version: str | None = None
     version_number: int | None = None
     f1: float | None = None
@@ -112,6 +114,8 @@ class ModelVersion:
     """When its endpoint was last started to be tested."""
     promoted_at: str | None = None
     retired_at: str | None = None
+    deleted_at: str | None = None
+    """When it was deleted from Rekognition, as the project had no room for another."""
     f1: float | None = None
     shadow: Scores | None = None
     """Scores through its endpoint, on the shadow images."""

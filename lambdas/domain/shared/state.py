@@ -59,6 +59,8 @@ champion; the id of its request follows."""
 SERVE_SECONDS = 180
 """Longer than the step serve needs once it has the lease; one that has it for longer was killed."""
 _SENT = "sent"
+_OF_AN_END = ("ended_at", "reason", "seconds", "steps", "estimated_usd")
+"""Members of a run's record that its end writes."""
 _HEAD = "head"
 """The id of the ledger's end; those of its entries begin with a month."""
 _CLAIM = timedelta(minutes=2)
@@ -454,6 +456,14 @@ class FencedState(LoopState):
     def update_run(self, run: Run) -> None:
         """Write the members of the run that are set; those on record already stay as they are."""
         self._update("RUN", run.id, records.attributes(run))
+
+    def reopen_run(self, run_id: str) -> None:
+        """Let a run that has ended go on: what its record says of its end is taken out."""
+        action = self._update_action("RUN", run_id, {"outcome": "running"})
+        update, names = action["Update"], {f"#end{i}": name for i, name in enumerate(_OF_AN_END)}
+        update["UpdateExpression"] += " REMOVE " + ", ".join(names)
+        update["ExpressionAttributeNames"] |= names
+        self._write(action)
 
     def update_version(self, version: ModelVersion) -> None:
         """Write the members of the version that are set; those on record already stay as they are."""

@@ -1,0 +1,75 @@
+"""Room for another model version in a full project: the oldest one that nobody needs goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition.custom_labels import LimitReachedError, Version
+from lambdas.domain.shared import clock, lineage
+from lambdas.domain.shared.records import ModelVersion
+from lambdas.domain.shared.state import FencedState
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+
+MAX_VERSIONS = 100
+"""Quota "Maximum number of Amazon Rekognition Custom Labels models per project", unless AWS has raised it.
+
+https://docs.aws.amazon.com/general/latest/gr/rekognition.html
+"""
+_OVER = ("rejected", "failed", "retired")
+
+
+def make_room(
+    rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, limit: LimitReachedError
+) -> str:
+    """Delete the oldest version that nobody needs, if it is for want of room that no training can begin: what
+    is waited for then; empty if there is room enough.
+
+    The champion stays, the version before it, those that a challenger is held against, and all that this
+    deployment has not trained. https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-delete-model.html
+    """
+    if len(limit.holders) >= custom_labels.max_trainings(rekognition.meta.region_name):
+        return ""
+    versions = {version.name: version for version in custom_labels.versions(rekognition, project_arn)}
+    if len(versions) < MAX_VERSIONS:
+        return ""
+    if deleting := [name for name, version in versions.items() if version.status == "DELETING"]:
+        return f"room for another model version: {deleting[0]} is being deleted"
+    for record in _unneeded(loop_state, set(versions)):
+        version = versions[record.id]
+        # Conditional: nobody may be about to promote it again.
+        deleted = ModelVersion(record.id, deleted_at=clock.now())
+        if version.status in custom_labels.DELETABLE and loop_state.settle_version(deleted, record):
+            loop_state.check()
+            _delete(rekognition, version)
+            return f"room for another model version: {record.id}, the oldest that is not needed, is deleted"
+    return (
+        f"room for another model version: LabelLoop may delete none of the project's {len(versions)}."
+        " Delete those that you do not need, in Rekognition's console"
+    )
+
+
+def _delete(rekognition: RekognitionClient, version: Version) -> None:
+    """Delete a version; nothing if that is under way already and was described otherwise."""
+    try:
+        rekognition.delete_project_version(ProjectVersionArn=version.arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ResourceInUseException", "ResourceNotFoundException"):
+            raise
+
+
+def _unneeded(loop_state: FencedState, described: set[str]) -> list[ModelVersion]:
+    """The versions that may go, the oldest first."""
+    records, champion = loop_state.versions(), loop_state.champion()
+    serving = {champion.version_name, champion.previous_version_name} if champion else set()
+    needed = {*serving, *lineage.served_before(records, among=described, besides=serving)}
+    unneeded = [
+        record
+        for record in records
+        if record.state in _OVER and record.id in described and record.id not in needed
+    ]
+    return sorted(unneeded, key=lambda record: record.created_at or "")
