@@ -15,7 +15,7 @@ from cli.deployment import Deployment
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.run_progress import PROMOTION, RunProgress, promotion_progress, run_progress
-from lambdas.domain.retrain.steps import STEPS
+from lambdas.domain.retrain.steps import PAGE_EVENTS, STEPS
 from lambdas.domain.shared import records
 from lambdas.domain.shared.records import Run
 
@@ -114,7 +114,10 @@ class Execution:
         fresh: list[tuple[str, datetime]] = []
         newest = self._last_event
         pages = self._stepfunctions.get_paginator("get_execution_history").paginate(
-            executionArn=self.arn, reverseOrder=True, includeExecutionData=False
+            executionArn=self.arn,
+            reverseOrder=True,
+            includeExecutionData=False,
+            PaginationConfig={"PageSize": PAGE_EVENTS},
         )
         for page in pages:
             for event in page["events"]:

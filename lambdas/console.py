@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lambdas.contract import responses
     from lambdas.contract.requests import TryRequest
     from lambdas.domain.console.tryit import TryResult
-    from lambdas.domain.retrain.steps import Step
+    from lambdas.domain.retrain.steps import Follower, Step
     from lambdas.domain.retrain.training_progress import TrainingProgress
     from lambdas.domain.review.task_opening import Seen
     from lambdas.domain.shared.records import Champion, ModelVersion, Run
@@ -60,7 +61,7 @@ def read_run(caller: Caller, run: str) -> responses.Run:
     record = s.loop_state.run(run)
     if record is None:
         raise ApiError(404, "not_found", f"there is no run {run[:80]}")
-    passed = steps.steps(s.stepfunctions, record)
+    passed = follower().steps(s.stepfunctions, record)
     return responses.Run(
         **steps.document(record, passed),
         training=_training(record, passed),
@@ -177,6 +178,14 @@ def _version(version: ModelVersion, champion: Champion | None) -> responses.Mode
 
     precision = reviewer_statistics.precision_of(services().reviews, version.id)
     return responses.ModelVersion(**versions.document(version, champion, precision))
+
+
+@cache
+def follower() -> Follower:
+    """Remembers how far the page of a run has read: it asks again and again."""
+    from lambdas.domain.retrain.steps import Follower
+
+    return Follower()
 
 
 def _runs() -> list[Run]:

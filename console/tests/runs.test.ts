@@ -9,6 +9,7 @@ import {
   outcomeOf,
   progressText,
   runSeconds,
+  secondsToNextLook,
   statusOf,
   starterText,
   stepTitle,
@@ -24,6 +25,14 @@ describe('a run in words', () => {
     expect(progressText({ steps, outcome: 'running', ended_at: null })).toBe('Step 2 of 3: train the model.')
     const ended = steps.map(({ name }) => step(name, 'done'))
     expect(progressText({ steps: ended, outcome: 'rejected', ended_at: '2026-01-01T00:00:00Z' })).toBe('Ended: Not promoted.')
+  })
+  it('is looked at ever more seldom', () => {
+    const start = Date.parse('2026-01-01T00:00:00Z')
+    const looks = [0, 60, 120, 600, 1800, 72 * 3600].map((seconds) =>
+      secondsToNextLook({ started_at: '2026-01-01T00:00:00Z', ended_at: null }, start + seconds * 1000),
+    )
+    expect(looks).toEqual([2, 2, 2, 10, 30, 30])
+    expect(secondsToNextLook({ started_at: 'soon', ended_at: null }, start)).toBe(2)
   })
   it('shows an outcome that it does not know as it came', () => {
     expect(outcomeOf('postponed')).toEqual({ text: 'postponed', tone: 'neutral', meaning: '' })

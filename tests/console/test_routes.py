@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from lambdas import console
 from lambdas.domain.review.desk import desk
 from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.shared import clock
@@ -687,10 +688,12 @@ def test_a_run_says_how_long_its_training_may_still_take(
     histories = deployment.executions.histories
     execution = next(arn for arn in histories if arn.endswith(":run-2"))
     before, histories[execution] = histories[execution], events
+    console.follower.cache_clear()
     try:
         training = gateway.ask("GET /api/runs/run-2").document["training"]
     finally:
         histories[execution] = before
+        console.follower.cache_clear()
     assert (training["basis"], training["estimated_seconds"], training["earlier_runs"]) == (
         "earlier_runs",
         400,

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.console import versions
 from lambdas.domain.retrain import steps as retrain_steps
-from lambdas.domain.retrain.steps import STEPS, Step
+from lambdas.domain.retrain.steps import STEPS, Follower, Step
 from lambdas.domain.review.results.precision import Precision
 from lambdas.domain.shared.records import Champion, ModelVersion, Run, RunStep
 from tests.fixtures.console_deployment import Histories, entered
@@ -34,7 +34,9 @@ def followed(*events: tuple[str, float], ended: dict[str, Any] | None = None) ->
         *(entered(state, at(seconds)) for state, seconds in events),
         *([ended] if ended else []),
     ]
-    return {step.name: step for step in retrain_steps._live(history, NOW)}
+    state = retrain_steps._Followed(retrain_steps._step_of)
+    state.take(event | {"id": number} for number, event in enumerate(history, start=1))
+    return {step.name: step for step in state.steps_at(NOW)}
 
 
 def states(steps: dict[str, Step]) -> list[str]:
@@ -108,7 +110,7 @@ def test_a_report_that_failed_leaves_the_culprit() -> None:
 
 def read(run: Run, histories: dict[str, list[dict[str, Any]]] | None = None) -> list[Step]:
     client = Histories(histories=histories or {})
-    return retrain_steps.steps(cast(Any, client), replace(run, execution=EXECUTION))
+    return Follower().steps(cast(Any, client), replace(run, execution=EXECUTION))
 
 
 def test_every_page_of_a_long_history_is_read() -> None:
@@ -116,6 +118,31 @@ def test_every_page_of_a_long_history_is_read() -> None:
     steps = read(Run("run"), {EXECUTION: [*waits, entered("Evaluate", at(999))]})
     assert [step.state for step in steps[6:8]] == ["done", "running"]
     assert steps[6].seconds == 999
+
+
+def test_each_look_reads_what_is_new_and_sees_what_one_look_would() -> None:
+    """A training of 46 hours that is looked at each minute has 25,000 events."""
+    states = ["WaitForBurst", "TakeLease", "Train", *["WatchTraining", "WaitForTraining"] * 2000, "Evaluate"]
+    history = [entered(state, at(n / 10)) for n, state in enumerate(states)]
+    run, client, follower = Run("run", execution=EXECUTION), Histories(page_size=1000), Follower()
+    for length in (1, 3, 3000, 3001, 3001, len(history)):
+        client.histories[EXECUTION], client.pages_read = history[:length], 0
+        looked = follower.steps(cast(Any, client), run)
+        anew = Follower().steps(cast(Any, Histories(histories=client.histories)), run)
+        assert [(step.name, step.state, step.entered_at) for step in looked] == [
+            (step.name, step.state, step.entered_at) for step in anew
+        ]
+        assert client.pages_read == {3000: 3}.get(length, 2 if length == len(history) else 1)
+    assert looked[6].seconds == anew[6].seconds
+
+
+def test_few_runs_are_remembered() -> None:
+    follower = Follower()
+    for number in range(100):
+        execution = f"{EXECUTION}{number}"
+        client = Histories(histories={execution: [entered("Train", at(0))]})
+        follower.steps(cast(Any, client), Run(f"run{number}", execution=execution))
+    assert len(follower._followed) == retrain_steps.MAX_FOLLOWED
 
 
 def test_an_execution_that_step_functions_has_forgotten() -> None:
@@ -128,7 +155,7 @@ def test_other_errors_are_no_empty_history() -> None:
             raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Operation")
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        retrain_steps.steps(cast(Any, Denied()), Run("run", execution=EXECUTION))
+        Follower().steps(cast(Any, Denied()), Run("run", execution=EXECUTION))
 
 
 def test_a_run_that_has_ended_is_read_from_its_record() -> None:

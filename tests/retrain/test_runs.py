@@ -380,7 +380,8 @@ def test_the_time_spent_in_each_state() -> None:
         event("Exited", "WaitForBurst", 12),
         event("Entered", "Report", 12),
     ]
-    assert retrain_steps.durations(history) == [
+    numbered = [event | {"id": number} for number, event in enumerate(history, start=1)]
+    assert retrain_steps.durations(numbered) == [
         RunStep("WaitForBurst", 2.0),
         RunStep("Wait", 10.0),
         RunStep("Report", 0.0),

@@ -16,6 +16,7 @@ import {
   outcomeOf,
   progressText,
   runSeconds,
+  secondsToNextLook,
   stateText,
   stepTitle,
   starterText,
@@ -27,7 +28,7 @@ const marks: Record<string, string> = { done: '\u2713', failed: '\u00d7', skippe
 export default function RunPage({ params }: PageProps) {
   const id = params['id'] ?? ''
   const [cancelling, setCancelling] = useState(false)
-  const loaded = useLoaded(() => getRun(id), id, (run) => (isRunning(run) ? 2 : null))
+  const loaded = useLoaded(() => getRun(id), id, (run) => (isRunning(run) ? secondsToNextLook(run, Date.now()) : null))
   return (
     <div class="page">
       <p>

@@ -4,7 +4,7 @@ import { Link } from '../router'
 import { Badge, duration, EmptyState, number, PageHeader, Table, usd, type Column } from '../ui'
 import { Time, useLoaded, WhenLoaded } from './loaded'
 import './runs.css'
-import { isRollback, isRunning, newestFirst, outcomeOf, runSeconds, starterText } from './wording'
+import { isRollback, newestFirst, outcomeOf, runSeconds, secondsToNextList, starterText } from './wording'
 
 const columns: Column<RunSummary>[] = [
   {
@@ -41,7 +41,7 @@ function Outcome({ run }: { run: RunSummary }) {
 }
 
 export default function Runs() {
-  const loaded = useLoaded(getRuns, 'runs', ({ runs }) => (runs.some(isRunning) ? 2 : 10))
+  const loaded = useLoaded(getRuns, 'runs', ({ runs }) => secondsToNextList(runs, Date.now()))
   return (
     <div class="page">
       <PageHeader

@@ -63,6 +63,14 @@ export function runSeconds(run: Pick<RunSummary, 'started_at' | 'ended_at'>, now
   return Number.isNaN(start) || Number.isNaN(end) ? null : Math.max(0, (end - start) / 1000)
 }
 
+/** Seconds until a run that is under way is looked at again: ever more as it gets older, since it changes ever more seldom. */
+export const secondsToNextLook = (run: Pick<RunSummary, 'started_at' | 'ended_at'>, now: number): number =>
+  Math.min(30, Math.max(2, (runSeconds(run, now) ?? 0) / 60))
+
+/** Of a list of runs: as the newest that is under way. */
+export const secondsToNextList = (runs: RunSummary[], now: number): number =>
+  Math.min(10, ...runs.filter(isRunning).map((run) => secondsToNextLook(run, now)))
+
 export const newestFirst = (runs: RunSummary[]): RunSummary[] =>
   [...runs].sort((a, b) => b.started_at.localeCompare(a.started_at))
 

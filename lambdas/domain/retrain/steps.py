@@ -31,6 +31,10 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 }
 """Of statemachines/retrain.asl.json: a step in words, and its states."""
 _LAST = "report"
+PAGE_EVENTS = 1000
+"""The most that one request for an execution's history answers."""
+MAX_FOLLOWED = 20
+"""Runs that a Follower remembers; that of a run is small, whatever the length of its history."""
 
 
 _BROKEN = "Failed"
@@ -67,25 +71,47 @@ def summary(run: Run) -> dict[str, Any]:
     return {**line, "outcome": run.outcome or "running"}
 
 
-def steps(stepfunctions: SFNClient, run: Run) -> list[Step]:
-    """Where a run is: from its record once it has told what it did, else from its execution."""
-    if run.steps:
-        return _recorded(run)
-    history = list(_history(stepfunctions, str(run.execution)))
-    return _live(history, datetime.now(UTC)) if history else _recorded(run)
+class Follower:
+    """Follows runs that are under way: of an execution's history each look reads what is new."""
+
+    def __init__(self) -> None:
+        self._followed: dict[str, _Followed] = {}
+
+    def steps(self, stepfunctions: SFNClient, run: Run) -> list[Step]:
+        """Where a run is: from its record once it has told what it did, else from its execution."""
+        if run.steps:
+            self._followed.pop(run.id, None)
+            return _recorded(run)
+        followed = self._followed.setdefault(run.id, _Followed(_step_of))
+        followed.take(_history(stepfunctions, str(run.execution), after=followed.last_event))
+        while len(self._followed) > MAX_FOLLOWED:
+            del self._followed[next(iter(self._followed))]
+        return followed.steps_at(datetime.now(UTC)) if followed.last_event else _recorded(run)
 
 
-def _history(stepfunctions: SFNClient, execution: str) -> Iterable[Mapping[str, Any]]:
+def _history(stepfunctions: SFNClient, execution: str, *, after: int = 0) -> list[Mapping[str, Any]]:
+    """The events of an execution after that number, oldest first; none if Step Functions has forgotten it.
+
+    They are read from the last one back, in pages as large as can be.
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html
+    """
     pages = stepfunctions.get_paginator("get_execution_history").paginate(
-        executionArn=execution, includeExecutionData=False
+        executionArn=execution,
+        includeExecutionData=False,
+        reverseOrder=True,
+        PaginationConfig={"PageSize": PAGE_EVENTS},
     )
+    events: list[Mapping[str, Any]] = []
     try:
         for page in pages:
-            yield from page["events"]
+            events += [event for event in page["events"] if event["id"] > after]
+            if page["events"] and page["events"][-1]["id"] <= after + 1:
+                break
     except ClientError as error:
         # Step Functions forgets executions 90 days after they have ended.
         if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
             raise
+    return events[::-1]
 
 
 @dataclass
@@ -97,8 +123,24 @@ class _Followed:
     current: str = ""
     since: datetime | None = None
     broken: str = ""
+    last_event: int = 0
     entered: dict[str, datetime] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)
+
+    def take(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """Go on with the next events."""
+        for event in history:
+            self.last_event = event["id"]
+            if details := event.get("stateEnteredEventDetails"):
+                self.enter(details["name"], event["timestamp"])
+            elif event.get("type") in _ENDED_BADLY:
+                self.end_badly(event["timestamp"])
+
+    def steps_at(self, now: datetime) -> list[Step]:
+        """Where the run is, with the time so far in the step that is under way."""
+        if self.since:
+            self.spend_until(now)
+        return [self.step(name) for name in STEPS]
 
     def enter(self, state: str, at: datetime) -> None:
         self.spend_until(at)
@@ -125,23 +167,6 @@ class _Followed:
         state: StepState = "running" if name == self.current else "done"
         state = "failed" if name == self.broken else state
         return Step(name, state, clock.to_iso(self.entered[name]), round(self.spent.get(name, 0.0), 1))
-
-
-def _read(history: Iterable[Mapping[str, Any]], name_of: Callable[[str], str | None]) -> _Followed:
-    followed = _Followed(name_of)
-    for event in history:
-        if details := event.get("stateEnteredEventDetails"):
-            followed.enter(details["name"], event["timestamp"])
-        elif event.get("type") in _ENDED_BADLY:
-            followed.end_badly(event["timestamp"])
-    return followed
-
-
-def _live(history: Iterable[Mapping[str, Any]], now: datetime) -> list[Step]:
-    followed = _read(history, _step_of)
-    if followed.since:
-        followed.spend_until(now)
-    return [followed.step(name) for name in STEPS]
 
 
 def _before(step: str) -> list[str]:
@@ -192,5 +217,6 @@ def spent(stepfunctions: SFNClient, execution_arn: str) -> list[RunStep]:
 
 def durations(history: Iterable[Mapping[str, Any]]) -> list[RunStep]:
     """Seconds spent in each state of an execution, in the order in which they were first entered."""
-    states = _read(history, lambda state: state)
+    states = _Followed(lambda state: state)
+    states.take(history)
     return [RunStep(name, round(states.spent.get(name, 0.0), 2)) for name in states.entered]
