@@ -63,6 +63,8 @@ class Promote(Step):
     def _start(self) -> Handler:
         handler = self._watching("Start", "start", "Starts a model version", writes=["VERSION"])
         self._project.grant_start(handler)
+        # A promotion that has ended meanwhile leaves nothing behind that runs.
+        self._project.grant_stop(handler)
         return handler
 
     def _shadow_evaluate(self) -> Handler:

@@ -18,6 +18,10 @@ from infra.workflow import Workflow
 from infra.workforce import Workforce
 from lambdas.domain.review.workforce import a2i
 
+_TASK_TOKENS = (
+    "task tokens have no resource-level permissions:"
+    " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html"
+)
 BATCH_SECONDS = 300
 """Timeout of functions that handle every image of a labeling job, one after the other."""
 
@@ -72,20 +76,14 @@ class Review(Step):
     def grant_resolve(self, handler: Handler) -> None:
         """Allow to resolve tasks: to take answers, and to let the executions that wait for them go on."""
         self._grant_tasks(handler)
-        handler.allow(
-            "states:SendTaskSuccess",
-            "states:SendTaskFailure",
-            "states:SendTaskHeartbeat",
-            on=["*"],
-            why="task tokens have no resource-level permissions:"
-            " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
-        )
+        handler.allow("states:SendTaskSuccess", "states:SendTaskFailure", on=["*"], why=_TASK_TOKENS)
 
     def grant_reconcile(self, handler: Handler) -> None:
         """Allow to reconcile tasks with their executions after a crash or a lost event."""
         for name, value in self.environment.items():
             handler.function.add_environment(name, value)
         self.grant_resolve(handler)
+        handler.allow("states:SendTaskHeartbeat", on=["*"], why=_TASK_TOKENS)
         self.workforce.grant_describe_human_loop(handler)
         self.workforce.grant_read_labeling_job(handler)
         handler.allow("states:StartExecution", on=[self.machine_arn])

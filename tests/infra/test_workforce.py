@@ -6,16 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
 
 from infra.settings import Settings, SettingsError
-from infra.stack import LabelLoopStack
 from infra.workforce import digest
 from lambdas.domain.review.workforce import ground_truth_lambdas
 from tests.fixtures import built
+from tests.fixtures.built import WORKTEAM
 
-WORKTEAM = "arn:aws:sagemaker:eu-west-1:111122223333:workteam/private-crowd/team"
 FLOW = "arn:aws:sagemaker:eu-west-1:111122223333:flow-definition/boxes"
 WORKFORCE_ACTIONS = {
     "Ask": {"sagemaker:StartHumanLoop", "sagemaker:DescribeHumanLoop"},
@@ -45,18 +43,10 @@ Resources = Mapping[str, Any]
 
 
 @pytest.fixture(scope="module")
-def synthesized(tmp_path_factory: pytest.TempPathFactory) -> tuple[Resources, list[Any]]:
-    """A deployment with both, and what cdk-nag finds in it."""
-    folder = tmp_path_factory.mktemp("cdk.out")
-    app = cdk.App(context=built.CONTEXT, outdir=str(folder))
-    LabelLoopStack(app, Settings(a2i_workteam_arn=WORKTEAM, groundtruth_workteam_arn=WORKTEAM))
-    violations = built.synthesize_with_nag(app)
-    return json.loads((folder / "labelloop.template.json").read_text())["Resources"], violations
-
-
-@pytest.fixture(scope="module")
-def resources(synthesized: tuple[Resources, list[Any]]) -> Resources:
-    return synthesized[0]
+def resources() -> Resources:
+    """A deployment with both."""
+    resources: Resources = built.template("workforce")["Resources"]
+    return resources
 
 
 def functions(resources: Resources) -> dict[str, Any]:
@@ -93,8 +83,8 @@ def actions(statements: list[dict[str, Any]]) -> set[str]:
     }
 
 
-def test_no_unexplained_finding(synthesized: tuple[Resources, list[Any]]) -> None:
-    assert synthesized[1] == []
+def test_no_unexplained_finding() -> None:
+    assert built.nag_findings("workforce") == []
 
 
 def test_each_function_may_ask_workers_what_it_asks_and_no_more(resources: Resources) -> None:
