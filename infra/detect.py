@@ -28,6 +28,7 @@ class Detect(Step):
         )
         self.loop_state.grant_get(handler)
         self.loop_state.grant_keep_waiting(handler)
+        self.loop_state.grant_count_use(handler)
         project.grant_detect(handler)
         self.data_bucket.grant_rekognition_read(handler, "detect/")
         self.data_bucket.grant_put(handler, "results/")

@@ -81,6 +81,10 @@ class LoopState(Construct):
         """Allow to keep images that wait for a champion."""
         self._allow(handler, ["WAITING"], "dynamodb:PutItem")
 
+    def grant_count_use(self, handler: Handler) -> None:
+        """Allow to count the images that the champion has answered for."""
+        self._allow(handler, ["USE"], "dynamodb:UpdateItem")
+
     def grant_end_waiting(self, handler: Handler) -> None:
         """Allow to forget images that wait no longer."""
         self._allow(handler, ["WAITING"], "dynamodb:DeleteItem")

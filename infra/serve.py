@@ -8,6 +8,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from infra.detect import Detect
 from infra.rekognition_project import RekognitionProject
 from infra.step import SharedResources, Step
 
@@ -25,6 +26,7 @@ class Serve(Step):
         shared: SharedResources,
         *,
         project: RekognitionProject,
+        detect: Detect,
         console_address: str,
     ) -> None:
         super().__init__(scope, id, shared)
@@ -34,6 +36,7 @@ class Serve(Step):
             "Starts and stops the champion as the serving policy and people want it",
             writes=["LEASE", "LEDGER", "SERVING", "INCIDENT"],
             environment={
+                "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
                 "PROJECT_ARN": project.arn,
                 "TOPIC_ARN": self.loop_state.topic.topic_arn,
                 "CONSOLE_ADDRESS": console_address,
@@ -43,6 +46,9 @@ class Serve(Step):
         project.grant_describe_versions(handler)
         project.grant_start(handler)
         project.grant_stop(handler)
+        detect.event_queue.grant_count(handler)
+        detect.event_queue.grant_send(handler)
+        self.loop_state.grant_end_waiting(handler)
         self.alarm = cloudwatch.Alarm(
             self,
             "FailedAlarm",

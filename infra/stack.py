@@ -58,7 +58,7 @@ class LabelLoopStack(cdk.Stack):
         for handler in (register.event_queue.handler, detect.handler):
             review.grant_propose(handler)
         promote = Promote(self, "Promote", shared, project=project, detect=detect)
-        serve = Serve(self, "Serve", shared, project=project, console_address=console.address)
+        serve = Serve(self, "Serve", shared, project=project, detect=detect, console_address=console.address)
         sweep = Sweep(
             self,
             "Sweep",

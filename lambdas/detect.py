@@ -23,10 +23,23 @@ logger = Logger()
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Answer for the images of SQS messages with "Object Created" events; those that failed come again."""
-    return sqs_batch.handle_each(event, _detect)
+    outcomes: list[str] = []
+    response = sqs_batch.handle_each(event, lambda body: outcomes.append(_detect(body)))
+    _count(outcomes.count("detected"))
+    return response
 
 
-def _detect(body: str) -> None:
+def _count(images: int) -> None:
+    """Count what the champion has answered for; the answers stand whether that succeeds or not."""
+    try:
+        if images:
+            services().loop_state.count_use(images)
+    except Exception:
+        logger.exception("could not count that the champion is used")
+
+
+def _detect(body: str) -> str:
+    """What has become of an image."""
     event = json.loads(body)
     created = event["detail"]
     s, tuning = services(), _tuning()
@@ -44,6 +57,7 @@ def _detect(body: str) -> None:
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
     if tuning and detected.outcome == "detected":
         _propose(key, version_id, detected, tuning)
+    return detected.outcome
 
 
 def _tuning() -> Tuning | None:

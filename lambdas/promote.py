@@ -61,9 +61,9 @@ def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     """Begin to start the challenger."""
-    s, units = services(), services().tuning().inference_units
+    s = services()
     version = promotion.start_challenger(
-        s.rekognition, _fenced(event), s.project_arn, event["version"], units
+        s.rekognition, _fenced(event), s.project_arn, event["version"], s.tuning()
     )
     return {"version": version.name}
 

@@ -18,15 +18,24 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Runs every minute, and when somebody asks for a start or a stop (`request`, `by`, `why`)."""
+    """Runs every minute, and when somebody wants something of the champion (`request`, `by`, `why`)."""
     s = services()
     notifier = Notifier(
         s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS")
     )
-    server = Server(s.rekognition, s.loop_state, notifier, s.project_arn, s.tuning)
-    if request := event.get("request"):
-        server.ask(request, str(event.get("by", "")), str(event.get("why", "")))
+    server = Server(
+        s.rekognition,
+        s.sqs,
+        s.loop_state,
+        notifier,
+        s.project_arn,
+        s.bucket,
+        variable("DETECT_QUEUE_URL"),
+        s.tuning,
+    )
     versions = server.look()
+    if request := event.get("request"):
+        server.ask(str(request), str(event.get("by", "")), str(event.get("why", "")), versions)
     try:
         ledger.observe(s.loop_state, versions, clock.now())
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from lambdas import detect as handler
 from lambdas.domain.detect import detection
 from lambdas.domain.detect.detection import Detected
-from lambdas.domain.shared.records import Champion, ModelVersion
+from lambdas.domain.shared.records import Champion, ModelVersion, Serving
 from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.images import picture, with_text
@@ -135,6 +136,31 @@ def switch_while_asked(world: World, status: str) -> None:
         return original(world.fake, **request)
 
     world.fake.__dict__["detect_custom_labels"] = asked
+
+
+def test_a_champion_that_falls_asleep_is_not_asked_any_more(world: World) -> None:
+    """It runs for a moment still, for what was asked before."""
+    world.champion("v1")
+    put(world)
+    world.loop_state.change_serving(lambda before: replace(before, state="asleep", reason="nobody asks"))
+    assert detect(world).outcome == "waiting"
+    assert result(world)["reason"] == "the champion v1 sleeps: nobody asks"
+    assert world.fake.called("detect_custom_labels") == []
+
+
+def test_what_was_answered_is_counted_as_use(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.champion("v1")
+    put(world)
+    body = json.dumps({"time": ARRIVED, "detail": {"bucket": {"name": BUCKET}, "object": {"key": KEY}}})
+    event = {"Records": [{"messageId": "1", "body": body}, {"messageId": "2", "body": body}]}
+    handler.handle(event, context())
+    assert world.loop_state.used_images() == 2
+
+    def broken(images: int) -> None:
+        raise RuntimeError(images)
+
+    monkeypatch.setattr(world.loop_state, "count_use", broken)
+    assert handler.handle(event, context()) == {"batchItemFailures": []}
 
 
 def test_a_switch_in_between_is_answered_by_the_new_champion(world: World) -> None:
@@ -328,6 +354,9 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
     class Records:
         def champion(self) -> Champion:
             return Champion("arn", "v1", "")
+
+        def serving(self) -> Serving:
+            return Serving()
 
         def version(self, name: str) -> ModelVersion:
             return ModelVersion(name, labels=scores(thresholds))

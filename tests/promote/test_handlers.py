@@ -56,7 +56,7 @@ def test_take_lease_lets_one_promotion_go_on(world: World) -> None:
 
 
 def test_start_and_watch(world: World) -> None:
-    world.tune(inference_units=2, poll_seconds=5)
+    world.tune(min_inference_units=2, max_inference_units=2, poll_seconds=5)
     world.version("v1")
     for _ in range(2):
         assert call(promote.start, version="v1") == {"version": "v1"}

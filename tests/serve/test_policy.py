@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lambdas.domain.detect.backlog import Backlog
 from lambdas.domain.serve.policy import Decision, Facts, decide
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Serving
@@ -22,9 +23,14 @@ def at(seconds: float) -> str:
 NOW = at(0)
 
 
-def decided(status: str, serving: Serving | None = None, *, policy: str = "always", **facts: Any) -> Decision:
+SUNDAY = "2026-06-07T12:00:00Z"
+
+
+def decided(
+    status: str, serving: Serving | None = None, *, policy: str = "always", now: str = NOW, **facts: Any
+) -> Decision:
     known = Facts(champion="v1", status=status, serving=serving or Serving(), **facts)
-    return decide(Tuning(serving_policy=policy), known, NOW)
+    return decide(Tuning(serving_policy=policy), known, now)
 
 
 def test_without_a_champion_there_is_nothing_to_do() -> None:
@@ -67,9 +73,114 @@ def test_what_does_not_run_is_not_stopped(status: str) -> None:
     assert decided(status, asleep).act == "none"
 
 
-def test_never_means_once_somebody_has_started_it() -> None:
+@pytest.mark.parametrize("policy", ["never", "idle", "demand", "hours"])
+def test_what_a_person_has_started_runs_until_it_was_idle(policy: str) -> None:
+    started = Serving(state="asleep", asked="start", is_awaited=True, awaited_at=at(-7200), awaited_by="ann")
+    assert decided("STOPPED", started, policy=policy, now=SUNDAY).act == "start"
+    runs = Serving(awaited_at=at(-1799), awaited_by="ann")
+    assert decided("RUNNING", runs, policy=policy).act == "none"
+    assert decided("RUNNING", Serving(awaited_at=at(-1800)), policy=policy, now=SUNDAY).act == "sleep"
+
+
+def test_never_starts_nothing_by_itself() -> None:
     assert decided("STOPPED", Serving(state="asleep"), policy="never").wanted is False
-    assert decided("STOPPED", Serving(state="asleep", asked="start"), policy="never").act == "start"
+    assert decided("RUNNING", Serving(used_at=NOW), policy="never").act == "sleep"
+
+
+@pytest.mark.parametrize(
+    ("moment", "status", "state", "act"),
+    [
+        ("2026-06-01T07:39:00Z", "STOPPED", "asleep", "none"),
+        ("2026-06-01T07:41:00Z", "STOPPED", "asleep", "start"),
+        ("2026-06-01T07:50:00Z", "RUNNING", "awake", "none"),
+        ("2026-06-01T12:00:00Z", "STOPPED", "asleep", "start"),
+        ("2026-06-01T17:59:00Z", "RUNNING", "awake", "none"),
+        ("2026-06-01T18:00:00Z", "RUNNING", "awake", "sleep"),
+        ("2026-06-06T12:00:00Z", "STOPPED", "asleep", "none"),
+    ],
+)
+def test_hours_begin_early_enough_to_serve_when_they_begin(
+    moment: str, status: str, state: Any, act: str
+) -> None:
+    assert decided(status, Serving(state=state), policy="hours", now=moment).act == act
+
+
+def test_a_start_that_took_less_time_than_the_last_ones_waits_for_the_opening() -> None:
+    quick = Serving(start_seconds=(300.0,))
+    assert decided("RUNNING", quick, policy="hours", now="2026-06-01T07:42:00Z").act == "none"
+    asleep = Serving(state="asleep", start_seconds=(300.0,))
+    assert decided("STOPPED", asleep, policy="hours", now="2026-06-01T07:42:00Z").act == "none"
+
+
+@pytest.mark.parametrize(("seconds", "act"), [(0, "none"), (1799, "none"), (1800, "sleep"), (9000, "sleep")])
+def test_idle_sleeps_after_so_long_without_a_detection(seconds: int, act: str) -> None:
+    assert decided("RUNNING", Serving(used_at=at(-seconds)), policy="idle").act == act
+
+
+def test_idle_is_not_woken_by_images_and_does_not_sleep_over_them() -> None:
+    waits = Backlog(3, 0, at(-7200))
+    assert decided("STOPPED", Serving(state="asleep"), policy="idle", backlog=waits).act == "none"
+    used = Serving(used_at=at(-9000))
+    assert decided("RUNNING", used, policy="idle", backlog=Backlog(0, 1)).act == "none"
+
+
+@pytest.mark.parametrize(
+    ("waited", "images", "settings", "act"),
+    [
+        (0, 1, {}, "none"),
+        (2200, 1, {}, "none"),
+        (2280, 1, {}, "start"),
+        (9000, 1, {}, "start"),
+        (0, 99, {"serving_wait_images": 100}, "none"),
+        (0, 100, {"serving_wait_images": 100}, "start"),
+        (1000, 1000, {}, "none"),
+        (1280, 1000, {}, "start"),
+        (1280, 1000, {"max_inference_units": 2}, "none"),
+        (0, 1, {"serving_wait_seconds": 60}, "start"),
+    ],
+)
+def test_images_wake_it_as_late_as_they_may(
+    waited: int, images: int, settings: dict[str, int], act: str
+) -> None:
+    """Of an hour 20 minutes are left for the start, two for its turns, and what the images take."""
+    tuning = Tuning(**{"serving_policy": "demand", "serving_wait_seconds": 3600, **settings})  # pyrefly: ignore[bad-argument-type]
+    waits = Backlog(images, 0, at(-waited))
+    asleep = Facts("v1", "STOPPED", serving=Serving(state="asleep"), backlog=waits)
+    assert decide(tuning, asleep, NOW).act == act
+
+
+def test_demand_sleeps_as_soon_as_nothing_waits_and_not_before() -> None:
+    assert decided("RUNNING", Serving(), policy="demand", backlog=Backlog(0, 1)).act == "none"
+    assert decided("RUNNING", Serving(), policy="demand").act == "sleep"
+    falls_asleep = Serving(state="asleep", since=at(-30))
+    woken = decided("RUNNING", falls_asleep, policy="demand", backlog=Backlog(1, 0, NOW))
+    assert woken.act == "wake", "it runs still, so that costs no start"
+
+
+@pytest.mark.parametrize(
+    ("images", "waited", "settings", "units"),
+    [
+        (1, 0, {}, 1),
+        (100_000, 0, {}, 1),
+        (1, 0, {"min_inference_units": 2, "max_inference_units": 4}, 2),
+        (2400, 0, {"max_inference_units": 5}, 1),
+        (2401, 0, {"max_inference_units": 5}, 2),
+        (100_000, 0, {"max_inference_units": 5}, 5),
+        (600, 9000, {"max_inference_units": 5}, 2),
+    ],
+)
+def test_as_many_units_are_started_as_answer_in_time(
+    images: int, waited: int, settings: dict[str, int], units: int
+) -> None:
+    tuning = Tuning(**{"serving_policy": "always", **settings})  # pyrefly: ignore[bad-argument-type]
+    facts = Facts("v1", "STOPPED", backlog=Backlog(images, 0, at(-waited)))
+    decision = decide(tuning, facts, NOW)
+    assert (decision.act, decision.units) == ("start", units)
+
+
+def test_a_used_up_budget_stops_it_and_a_person_who_stopped_it_is_named_before() -> None:
+    assert decided("RUNNING", is_over_budget=True).act == "sleep"
+    assert "ann" in decided("RUNNING", Serving(asked="stop", asked_by="ann"), is_over_budget=True).reason
 
 
 @pytest.mark.parametrize("serving", [Serving(asked="stop"), Serving()])

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain.serve import serving
+from lambdas.domain.serve import changes
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import WaitingImage
 from lambdas.domain.shared.tuning import TuningError
 from tests.fixtures.deployment import World
 from tests.fixtures.serving import serve
+
+
+@pytest.fixture(autouse=True)
+def always(world: World) -> None:
+    """The policy, unless a test chooses another."""
+    world.tune(serving_policy="always")
 
 
 def pass_seconds(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -46,7 +54,7 @@ def test_a_champion_that_does_not_stay_is_started_ever_more_seldom(
         if serve(world)["act"] == "start":
             started.append(minute)
             world.fake.versions["v1"]["Status"] = "FAILED"
-    assert started == [0, 4, 12, 28, 60, 120]
+    assert started == [0, 4, 8, 16, 32, 64, 124]
     assert len(world.received("people")) == 1
 
 
@@ -186,8 +194,162 @@ def test_the_lease_of_a_function_that_was_killed_is_taken_over(
 
 
 def test_only_the_last_changes_are_kept(world: World) -> None:
-    for number in range(serving.MAX_CHANGES + 5):
+    for number in range(changes.MAX_CHANGES + 5):
         serve(world, request="stop", by=str(number), why="x" * 10_000)
     record = world.loop_state.serving()
-    assert len(record.changes) == serving.MAX_CHANGES
-    assert (record.changes[-1].by, len(record.asked_why)) == (str(serving.MAX_CHANGES + 4), serving.MAX_WORDS)
+    assert len(record.changes) == changes.MAX_CHANGES
+    assert (record.changes[-1].by, len(record.asked_why)) == (
+        str(changes.MAX_CHANGES + 4),
+        changes.MAX_LETTERS,
+    )
+
+
+# What is seen, and put on record
+
+
+def answer(world: World, images: int) -> None:
+    world.loop_state.count_use(images)
+
+
+def test_what_is_used_does_not_sleep_and_what_is_not_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tune(serving_policy="idle", serving_idle_seconds=600)
+    world.champion("v1")
+    acts = []
+    for minute in range(0, 24, 4):
+        pass_seconds(monkeypatch, minute * 60)
+        if minute == 8:
+            answer(world, 1)
+        acts.append(serve(world)["act"])
+    assert acts == ["none", "none", "none", "none", "none", "sleep"]
+
+
+def test_the_first_champion_runs_for_a_while_and_later_ones_sleep_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tune(serving_policy="idle")
+    world.champion("v1")
+    assert serve(world)["act"] == "none"
+    pass_seconds(monkeypatch, 1801)
+    assert serve(world)["act"] == "sleep"
+    world.champion("v2")
+    pass_seconds(monkeypatch, 3601)
+    assert serve(world)["act"] == "stop"
+
+
+def test_images_wake_it_are_sent_to_it_and_it_sleeps_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tune(serving_policy="demand")
+    world.champion("v1", "STOPPED")
+    assert serve(world)["act"] == "sleep"
+    wait(world, clock.now())
+    assert serve(world)["act"] == "none", "the image has an hour"
+    pass_seconds(monkeypatch, 3000)
+    assert serve(world)["act"] == "start"
+    pass_seconds(monkeypatch, 3600)
+    world.fake.finish()
+    assert serve(world)["act"] == "none"
+    assert world.loop_state.serving().start_seconds == (pytest.approx(600, abs=5),)
+    (message,) = world.received("detect")
+    assert message["detail"]["object"]["key"] == "detect/a.jpg"
+    world.sqs.purge_queue(QueueUrl=world.queues["detect"])
+    answer(world, 1)
+    assert serve(world)["act"] == "sleep"
+    pass_seconds(monkeypatch, 3700)
+    assert serve(world)["act"] == "stop"
+    assert world.received("people") == []
+
+
+def wait(world: World, arrived_at: str) -> None:
+    world.loop_state.keep_waiting(WaitingImage(f"{arrived_at}#1", arrived_at, "detect/a.jpg"))
+
+
+def test_people_hear_once_of_images_that_nothing_wakes_it_for(world: World) -> None:
+    world.tune(serving_policy="idle")
+    world.champion("v1", "STOPPED")
+    world.loop_state.change_serving(
+        lambda before: replace(before, state="asleep", used_at="2026-01-01T00:00:00Z")
+    )
+    wait(world, clock.now())
+    for _ in range(2):
+        serve(world)
+    (letter,) = world.received("people")
+    assert letter["Subject"] == "LabelLoop pets: images wait, and v1 sleeps"
+    assert "labelloop start" in letter["Message"]
+
+
+def test_a_start_that_takes_long_counts_from_when_it_can_be_used(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tune(serving_policy="never", serving_idle_seconds=60)
+    world.champion("v1", "STOPPED")
+    assert serve(world, request="start", by="ann")["act"] == "start"
+    pass_seconds(monkeypatch, 900)
+    assert serve(world)["act"] == "none", "it is starting"
+    world.fake.finish()
+    assert serve(world)["act"] == "none"
+    pass_seconds(monkeypatch, 970)
+    assert serve(world)["act"] == "sleep"
+
+
+@pytest.mark.parametrize(("policy", "act"), [("demand", "start"), ("idle", "none"), ("never", "none")])
+def test_who_finds_it_asleep_wakes_it_only_on_demand(policy: str, act: str, world: World) -> None:
+    world.tune(serving_policy=policy)
+    world.champion("v1", "STOPPED")
+    world.loop_state.change_serving(
+        lambda before: replace(before, state="asleep", used_at="2026-01-01T00:00:00Z")
+    )
+    assert serve(world, request="wake", by="ann")["act"] == act
+
+
+def test_nobody_wakes_what_a_person_has_put_to_sleep(world: World) -> None:
+    world.tune(serving_policy="demand")
+    world.champion("v1", "STOPPED")
+    serve(world, request="stop", by="ann")
+    assert serve(world, request="wake", by="bob")["act"] == "none"
+    assert world.fake.called("start_project_version") == []
+
+
+def test_what_is_not_known_is_not_done(world: World) -> None:
+    world.champion("v1", "STOPPED")
+    with pytest.raises(changes.UnknownRequestError, match="'destroy' is not one of start, stop, wake, use"):
+        serve(world, request="destroy", by="ann")
+
+
+def test_a_budget_that_is_used_up_keeps_it_from_being_started(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.tune(serving_policy="always", monthly_budget_usd=1.0)
+    world.champion("v1", "STOPPED")
+    serve(world)
+    assert world.fake.called("start_project_version") == []
+    assert "monthly_budget_usd" in world.loop_state.serving().trouble
+
+
+def test_it_is_started_with_the_units_that_are_set(world: World) -> None:
+    world.tune(serving_policy="always", min_inference_units=2, max_inference_units=4)
+    world.champion("v1", "STOPPED")
+    serve(world)
+    (started,) = world.fake.called("start_project_version")
+    assert (started["MinInferenceUnits"], started["MaxInferenceUnits"]) == (2, 4)
+
+
+def test_two_who_ask_at_once_are_both_on_record_and_the_last_one_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one writes between the first one's read and its write."""
+    world.champion("v1")
+    real, others = world.loop_state._take, ["start"]
+
+    def take(action: Any) -> bool:
+        if others:
+            serve(world, request=others.pop(), by="bob")
+        return real(action)
+
+    monkeypatch.setattr(world.loop_state, "_take", take)
+    serve(world, request="stop", by="ann")
+    record = world.loop_state.serving()
+    assert [(change.by, change.what) for change in record.changes[:2]] == [("bob", "start"), ("ann", "stop")]
+    assert (record.asked, record.state) == ("stop", "asleep")

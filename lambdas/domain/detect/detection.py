@@ -207,6 +207,10 @@ def _serving(loop_state: LoopState) -> Champion:
     champion = loop_state.champion()
     if champion is None:
         raise NoChampionError("no model version has been promoted yet; the image waits for the first")
+    serving = loop_state.serving()
+    if serving.state == "asleep":
+        # It may run for another minute, so that what was asked before this is answered.
+        raise NoChampionError(f"the champion {champion.version_name} sleeps: {serving.reason}")
     return champion
 
 

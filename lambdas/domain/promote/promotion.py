@@ -16,6 +16,7 @@ from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Champion, ModelVersion, Outcome, Run
 from lambdas.domain.shared.state import FencedState, LeaseLostError, LoopState
+from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -35,7 +36,7 @@ def version_named(rekognition: RekognitionClient, project_arn: str, name: str) -
 
 
 def start_challenger(
-    rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str, inference_units: int
+    rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str, tuning: Tuning
 ) -> Version:
     """Begin to start a version that is to be tested beside the champion.
 
@@ -45,7 +46,7 @@ def start_challenger(
     version = version_named(rekognition, project_arn, name)
     # First, so that the sweeper knows what to settle if this stops in between.
     loop_state.update_version(ModelVersion(name, state="challenger", started_at=clock.now()))
-    custom_labels.start(rekognition, version, inference_units)
+    custom_labels.start(rekognition, version, tuning.min_inference_units, tuning.max_inference_units)
     try:
         loop_state.check()
     except LeaseLostError:

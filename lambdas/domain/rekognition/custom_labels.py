@@ -101,6 +101,8 @@ class Version:
     billable_seconds: int
     inference_units: int = 1
     """That it was last started with."""
+    max_inference_units: int = 0
+    """To which Rekognition may add units by itself; 0: it adds none."""
     tested: tuple[str, str] | None = None
     """Bucket and key of the evaluation of each test image."""
     training_began_at: str = ""
@@ -218,8 +220,14 @@ def train(
     return Version(created["ProjectVersionArn"], name, "TRAINING_IN_PROGRESS", "", None, None, 0)
 
 
-def start(rekognition: RekognitionClient, version: Version, inference_units: int) -> None:
+def start(
+    rekognition: RekognitionClient, version: Version, inference_units: int, max_inference_units: int = 0
+) -> None:
     """Begin to start a version that does not run; nothing if it already does.
+
+    Args:
+        max_inference_units: up to which Rekognition adds units by itself while there are more detections,
+            and takes them away again; if that is not more than `inference_units`, it does not.
 
     Raises:
         LimitReachedError: the account runs as many models as it may.
@@ -229,11 +237,18 @@ def start(rekognition: RekognitionClient, version: Version, inference_units: int
     if version.status in ("STARTING", "RUNNING"):
         return
     try:
-        rekognition.start_project_version(ProjectVersionArn=version.arn, MinInferenceUnits=inference_units)
+        scaled: Any = (
+            {"MaxInferenceUnits": max_inference_units} if max_inference_units > inference_units else {}
+        )
+        rekognition.start_project_version(
+            ProjectVersionArn=version.arn, MinInferenceUnits=inference_units, **scaled
+        )
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in AT_A_LIMIT:
-            raise _no_endpoint(rekognition, version, inference_units, error) from error
+            raise _no_endpoint(
+                rekognition, version, max(inference_units, max_inference_units), error
+            ) from error
         if code == "ResourceInUseException":
             raise NotYetError(f"{version.name} cannot be started yet: {_message(error)}") from error
         raise
@@ -336,6 +351,7 @@ def _version(description: ProjectVersionDescriptionTypeDef) -> Version:
         if "SourceProjectVersionArn" in description
         else description.get("BillableTrainingTimeInSeconds", 0),
         inference_units=description.get("MinInferenceUnits", 1),
+        max_inference_units=description.get("MaxInferenceUnits", 0),
         tested=_tested(description),
         training_began_at=_iso(description.get("CreationTimestamp")),
         training_ended_at=_iso(description.get("TrainingEndTimestamp")),

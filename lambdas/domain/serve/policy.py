@@ -1,19 +1,42 @@
-"""Whether the champion is to run now, and what has to be done about it: a pure function of what is known."""
+"""Whether the champion is to run now, and what has to be done about it: a pure function of what is known.
+
+The policies, all of which a person's stop overrides:
+
+- `always`: it runs.
+- `hours`: it runs in the opening hours, and is started early enough to serve when they begin.
+- `idle`: once started it runs until there was no detection for `serving_idle_seconds`.
+- `demand`: images that wait wake it as late as `serving_wait_seconds` allow, so that one start serves many
+  of them; once nothing waits it sleeps. To stay awake for the next image would cost more than a start, unless
+  that comes within minutes.
+- `never`: the loop does not start it.
+
+Where somebody asks for it, by a start or at the console, it runs until it was idle, whatever the policy.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 
-from lambdas.domain.shared import clock
+from lambdas.domain.detect.backlog import Backlog
+from lambdas.domain.shared import clock, opening_hours
 from lambdas.domain.shared.records import Serving
 from lambdas.domain.shared.tuning import Tuning
 
 Act = Literal["none", "start", "wake", "sleep", "stop"]
 """`wake` and `sleep` change the record alone; `start` and `stop` ask Rekognition as well."""
-_STOPPED = {"STOPPED", "TRAINING_COMPLETED", "FAILED"}
+STARTABLE = {"STOPPED", "TRAINING_COMPLETED", "FAILED"}
 """States in which a version can be started:
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html"""
+START_SECONDS = 20 * 60
+"""What a start takes, until some were measured: a restart takes 10 to 20 minutes.
+https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/running-model.html"""
+TURN_SECONDS = 60
+"""Between two decisions."""
+IMAGES_PER_SECOND = 1.0
+"""What an inference unit answers, until it was measured: AWS says that it depends on model and images."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +47,10 @@ class Facts:
     """Its name; empty if there is none."""
     status: str = ""
     """Rekognition's, empty if Rekognition does not have it."""
-    message: str = ""
     serving: Serving = field(default_factory=Serving)
+    backlog: Backlog = field(default_factory=lambda: Backlog(0, 0))
+    is_over_budget: bool = False
+    """The month's budget is used up, and is to stop the champion."""
     is_promoting: bool = False
     """A promotion is under way; it needs the champion as it is."""
 
@@ -40,6 +65,8 @@ class Decision:
     """A sentence without a full stop."""
     is_down: bool = False
     """The champion was to run, was not stopped by the loop, and does not run."""
+    units: int = 1
+    """Inference units that it is to be started with, at least."""
 
 
 def decide(tuning: Tuning | None, facts: Facts, now: str) -> Decision:
@@ -50,45 +77,125 @@ def decide(tuning: Tuning | None, facts: Facts, now: str) -> Decision:
     """
     if not facts.champion:
         return Decision("none", False, "no version has been promoted yet")
-    wanted, reason = _wanted(tuning, facts)
+    wanted, reason = _wanted(tuning, facts, now)
     if facts.is_promoting:
         return Decision("none", wanted, f"{reason}; a promotion is under way, after which that is seen to")
-    return _up(facts, reason, now) if wanted else _down(tuning, facts, reason, now)
+    if not wanted:
+        return _down(tuning, facts, reason, now)
+    return _up(facts, reason, now, units_wanted(tuning, facts, now) if tuning else 1)
 
 
-def _wanted(tuning: Tuning | None, facts: Facts) -> tuple[bool, str]:
+def _wanted(tuning: Tuning | None, facts: Facts, now: str) -> tuple[bool, str]:
     """Whether the champion is to run, and why."""
     serving = facts.serving
     if serving.asked == "stop":
-        return False, _asked_words("put to sleep", serving)
+        why = f": {serving.asked_why}" if serving.asked_why else ""
+        return False, f"put to sleep by {serving.asked_by}{why}"
+    if facts.is_over_budget:
+        return False, "the month's budget is used up (budget_stops_champion)"
     if tuning is None:
         return serving.state == "awake", "the settings cannot be read, so it stays as it is"
     if tuning.serving_policy == "always":
         return True, "serving_policy is always"
-    if serving.asked == "start":
-        return True, _asked_words("started", serving)
-    return False, "serving_policy is never, and nobody has started it"
+    if serving.is_awaited or _within(serving.awaited_at, now, tuning.serving_idle_seconds):
+        return True, f"asked for by {serving.awaited_by}, until it is idle for {_idle(tuning)}"
+    by_policy = {"hours": _in_hours, "idle": _in_use, "demand": _in_demand, "never": _unasked}
+    return by_policy[tuning.serving_policy](tuning, facts, now)
 
 
-def _asked_words(what: str, serving: Serving) -> str:
-    why = f": {serving.asked_why}" if serving.asked_why else ""
-    return f"{what} by {serving.asked_by}{why}"
+def _unasked(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
+    return False, "serving_policy is never, and nobody has asked for it"
 
 
-def _up(facts: Facts, reason: str, now: str) -> Decision:
+def _in_hours(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
+    hours = opening_hours.parse(tuning.serving_hours, tuning.serving_time_zone)
+    early = start_seconds(facts.serving)
+    if facts.serving.state == "awake":
+        # One that took less time to start than the last ones did waits for the opening.
+        early = max(early, START_SECONDS)
+    is_open = hours.is_open(clock.parse(now), opens_early=timedelta(seconds=early))
+    words = f"serving_hours are {tuning.serving_hours} {tuning.serving_time_zone}"
+    return is_open, words if is_open else f"{words}, and it is none of them"
+
+
+def _in_use(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
+    if _within(facts.serving.used_at, now, tuning.serving_idle_seconds):
+        return True, f"not idle for {_idle(tuning)} yet (serving_policy is idle)"
+    if facts.status == "RUNNING" and facts.backlog.images:
+        return True, f"{facts.backlog.images} images are being answered"
+    return False, f"idle for {_idle(tuning)} or more (serving_policy is idle)"
+
+
+def _in_demand(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
+    backlog = facts.backlog
+    count = "1 image waits" if backlog.images == 1 else f"{backlog.images} images wait"
+    if facts.serving.state == "awake" or facts.status == "RUNNING":
+        # One that was put to sleep and runs still goes on without a start.
+        if backlog.images:
+            return True, f"{count} (serving_policy is demand)"
+        return False, "no image waits (serving_policy is demand)"
+    if not backlog.waiting:
+        return False, "no image waits (serving_policy is demand)"
+    if 0 < tuning.serving_wait_images <= backlog.waiting:
+        return True, f"{count} (serving_wait_images)"
+    left = tuning.serving_wait_seconds - max(0.0, clock.seconds_between(backlog.since, now))
+    # Two turns: at the next it is too late to start, and one may pass before it is seen to run.
+    answering = _answering_seconds(backlog.images, _most_units(tuning), facts.serving)
+    if left <= start_seconds(facts.serving) + 2 * TURN_SECONDS + answering:
+        return True, f"{count}, and the oldest is to be answered in {max(0, round(left))} s"
+    return False, f"{count}, for {round(left)} s more at most (serving_policy is demand)"
+
+
+def _within(earlier: str, now: str, seconds: float) -> bool:
+    """Whether so little time has passed since a moment; never since one that is empty."""
+    return bool(earlier) and clock.seconds_between(earlier, now) < seconds
+
+
+def _idle(tuning: Tuning) -> str:
+    return f"{tuning.serving_idle_seconds} s"
+
+
+def start_seconds(serving: Serving) -> float:
+    """What a start takes at most, by the last ones."""
+    return max(serving.start_seconds, default=START_SECONDS)
+
+
+def _answering_seconds(images: int, units: int, serving: Serving) -> float:
+    return images / (units * (serving.unit_rate or IMAGES_PER_SECOND))
+
+
+def units_wanted(tuning: Tuning, facts: Facts, now: str) -> int:
+    """Inference units to start with: as few as answer what waits in time.
+
+    A unit costs the same however many there are, but each is paid for while the model starts no work yet and
+    while it stops. Above this number Rekognition adds units by itself, up to `max_inference_units`, as the
+    rate of detections asks for them:
+    https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/running-model.html
+    """
+    backlog = facts.backlog
+    waited = clock.seconds_between(backlog.since, now) if backlog.since else 0
+    left = tuning.serving_wait_seconds - waited - start_seconds(facts.serving)
+    needed = _answering_seconds(backlog.images, 1, facts.serving) / max(left, 5 * TURN_SECONDS)
+    return min(_most_units(tuning), max(tuning.min_inference_units, math.ceil(needed)))
+
+
+def _most_units(tuning: Tuning) -> int:
+    return max(tuning.min_inference_units, tuning.max_inference_units)
+
+
+def _up(facts: Facts, reason: str, now: str, units: int) -> Decision:
     """What leads to a champion that runs."""
     serving = facts.serving
     if facts.status in ("RUNNING", "STARTING"):
         return Decision("none" if serving.state == "awake" else "wake", True, reason)
-    was_running = serving.state == "awake" and not serving.start_asked_at
-    is_down = was_running or facts.status == "FAILED" or not facts.status
+    is_down = serving.state == "awake" and (not serving.start_asked_at or facts.status == "FAILED")
     if not facts.status:
-        return Decision("none", True, "Rekognition has no such version", is_down)
-    if facts.status not in _STOPPED:
+        return Decision("none", True, "Rekognition has no such version", is_down=True)
+    if facts.status not in STARTABLE:
         return Decision("none", True, f"{reason}; it is {facts.status}, and cannot be started yet", is_down)
     if serving.retry_at and clock.seconds_between(now, serving.retry_at) > 0:
         return Decision("none", True, f"{reason}; its last start has failed, the next is due later", is_down)
-    return Decision("start", True, reason, is_down)
+    return Decision("start", True, reason, is_down, units)
 
 
 def _down(tuning: Tuning | None, facts: Facts, reason: str, now: str) -> Decision:

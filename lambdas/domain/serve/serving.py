@@ -6,38 +6,39 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
+from lambdas.domain.costs import budget
+from lambdas.domain.detect import backlog
+from lambdas.domain.detect.backlog import Backlog
+from lambdas.domain.promote import redrive
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import InferenceUnitsError, NotYetError, Version
 from lambdas.domain.retrain.notification import Notifier
-from lambdas.domain.serve import policy
+from lambdas.domain.serve import changes, policy
 from lambdas.domain.serve.policy import Decision, Facts
-from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import Champion, Serving, ServingChange
+from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.records import Champion, Serving
 from lambdas.domain.shared.state import FencedState, LoopState, is_promotion
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_sqs import SQSClient
 
 logger = Logger(child=True)
 
-INCIDENT = "champion"
-"""That it does not serve, and should."""
-LOOP = "labelloop"
-"""By whom what nobody asked for is done."""
-MAX_CHANGES = 20
-"""That are kept on record."""
-MAX_WORDS = 500
-"""Characters of what a person may say about why."""
-_FIRST_RETRY, _LAST_RETRY = timedelta(minutes=2), timedelta(hours=1)
-_WHAT_NOW = (
+DOWN, WAITING = "champion", "waiting"
+"""Incidents: the champion should serve and does not; images wait, and nothing wakes it."""
+_DOWN_NOW = (
     "It is started again; images under detect/ wait for it, and are answered once it serves."
     " `labelloop status` shows how it stands, and `labelloop rollback` goes back to an older version."
+)
+_WAITING_NOW = (
+    "They are kept and answered once it runs: `labelloop start`, or *Start* in the console's model versions,"
+    " starts it. With serving_policy=demand waiting images start it by themselves."
 )
 
 
@@ -46,9 +47,12 @@ class Server:
     """Looks after a deployment's champion."""
 
     rekognition: RekognitionClient
+    sqs: SQSClient
     loop_state: LoopState
     notifier: Notifier
     project_arn: str
+    bucket: str
+    detect_queue_url: str
     tuning: Callable[[], Tuning]
     """Reads the settings."""
 
@@ -64,34 +68,38 @@ class Server:
         """
         tuning, unusable = self._settings()
         decision = self._serve(versions, tuning)
-        logger.info("served", extra={"act": decision.act, "wanted": decision.wanted, "why": decision.reason})
+        if decision.act != "none":
+            logger.info("champion", extra={"act": decision.act, "why": decision.reason})
         if unusable:
             raise unusable
         return decision
 
-    def ask(self, what: Literal["start", "stop"], by: str, why: str) -> Serving:
-        """Put on record what a person wants of the champion."""
-        by, why = by[:MAX_WORDS], why[:MAX_WORDS]
+    def ask(self, request: str, by: str, why: str, versions: list[Version]) -> None:
+        """Put on record what somebody wants of the champion.
 
-        def change(before: Serving) -> Serving:
-            asked = replace(before, asked=what, asked_by=by, asked_at=clock.now(), asked_why=why)
-            return _noted(replace(asked, failures=0, retry_at=""), by, what, why)
+        Args:
+            request: `start` or `stop` of a person; `wake` of an image that finds it asleep, which only the
+                serving policy demand listens to; `use` of one that it has answered for.
 
-        return self.loop_state.change_serving(change)
+        Raises:
+            UnknownRequestError: it is none of these.
+        """
+        if request == "wake" and self.tuning().serving_policy != "demand":
+            return
+        version = _version_of(self.loop_state.champion(), versions)
+        is_running = version is not None and version.status == "RUNNING"
+        self.loop_state.change_serving(
+            lambda before: changes.asked(before, request, by, why, is_running=is_running)
+        )
 
     def _serve(self, versions: list[Version], tuning: Tuning | None) -> Decision:
-        decision = policy.decide(tuning, self._facts(versions), clock.now())
-        self._tell(decision)
-        if decision.act == "none":
-            self._note_running(versions)
-            return decision
-        with self._lease() as fenced:
-            if fenced is None:
-                return replace(decision, act="none", reason=f"{decision.reason}; a promotion is under way")
-            # What was true before the lease was taken may not be any more.
-            versions = self.look()
-            decision = policy.decide(tuning, self._facts(versions, is_promoting=False), clock.now())
-            self._act(fenced, decision, versions)
+        facts = self._facts(versions, tuning, is_promoting=is_promotion(self.loop_state.lease("promote")))
+        decision = policy.decide(tuning, facts, clock.now())
+        self._tell(decision, facts, tuning)
+        if decision.act != "none":
+            decision = self._act(decision, tuning)
+        elif decision.wanted and facts.status == "RUNNING":
+            redrive.send_waiting(self.loop_state, self.sqs, self.detect_queue_url, self.bucket)
         return decision
 
     def _settings(self) -> tuple[Tuning | None, Exception | None]:
@@ -101,18 +109,40 @@ class Server:
             logger.exception("no settings: the champion stays as it is")
             return None, error
 
-    def _facts(self, versions: list[Version], *, is_promoting: bool | None = None) -> Facts:
-        if is_promoting is None:
-            is_promoting = is_promotion(self.loop_state.lease("promote"))
+    def _facts(self, versions: list[Version], tuning: Tuning | None, *, is_promoting: bool) -> Facts:
+        """What is known now; what was seen is put on record."""
         champion = self.loop_state.champion()
         version = _version_of(champion, versions)
+        waiting = backlog.measure(self.loop_state, self.sqs, self.detect_queue_url)
         return Facts(
             champion=champion.version_name if champion else "",
             status=version.status if version else "",
-            message=version.message if version else "",
-            serving=self.loop_state.serving(),
+            serving=self._seen(champion, version, waiting),
+            backlog=waiting,
+            is_over_budget=tuning is not None and budget.stops_champion(self.loop_state, tuning, clock.now()),
             is_promoting=is_promoting,
         )
+
+    def _seen(self, champion: Champion | None, version: Version | None, waiting: Backlog) -> Serving:
+        if champion is None:
+            return self.loop_state.serving()
+        images = self.loop_state.used_images()
+        return self.loop_state.change_serving(lambda before: changes.seen(before, version, images, waiting))
+
+    def _act(self, decision: Decision, tuning: Tuning | None) -> Decision:
+        """Do what was decided, if it still is once no promotion can begin: the decision that was acted on."""
+        with self._lease() as fenced:
+            if fenced is None:
+                return replace(decision, act="none", reason=f"{decision.reason}; a promotion is under way")
+            # What was true before the lease was taken may not be any more.
+            versions = self.look()
+            now_decided = policy.decide(
+                tuning, self._facts(versions, tuning, is_promoting=False), clock.now()
+            )
+            version = _version_of(fenced.champion(), versions)
+            if version:
+                self._bring(fenced, now_decided, version, tuning)
+        return now_decided
 
     @contextmanager
     def _lease(self) -> Iterator[FencedState | None]:
@@ -126,83 +156,60 @@ class Server:
         finally:
             self.loop_state.release_lease("promote", holder)
 
-    def _act(self, fenced: FencedState, decision: Decision, versions: list[Version]) -> None:
+    def _bring(
+        self, fenced: FencedState, decision: Decision, version: Version, tuning: Tuning | None
+    ) -> None:
         """Record the intent, then do it: whoever comes after a crash in between goes on from the record."""
-        version = _version_of(fenced.champion(), versions)
-        if decision.act == "none" or version is None:
-            return
-        if decision.act in ("start", "wake"):
-            fenced.change_serving(lambda before: _awake(before, decision))
-        if decision.act == "sleep":
-            fenced.change_serving(lambda before: _asleep(before, decision))
-        if decision.act == "start":
-            self._start(fenced, version)
-        if decision.act == "stop":
+        if decision.act == "wake":
+            fenced.change_serving(lambda before: changes.awake(before, decision.reason))
+        elif decision.act == "sleep":
+            fenced.change_serving(lambda before: changes.asleep(before, decision.reason))
+        elif decision.act == "start":
+            self._start(fenced, decision, version, tuning or Tuning())
+        elif decision.act == "stop":
             fenced.check()
             custom_labels.stop(self.rekognition, version)
 
-    def _start(self, fenced: FencedState, version: Version) -> None:
-        failed = version.status == "FAILED"
-        fenced.change_serving(lambda before: _starting(before, failed=failed))
+    def _start(self, fenced: FencedState, decision: Decision, version: Version, tuning: Tuning) -> None:
+        region, now = version.arn.split(":")[3], clock.now()
+        hour = pricing.prices(region, tuning).inference_usd(3600, decision.units)
+        verdict = budget.check(self.loop_state, tuning, now, adds_usd=hour)
+        if not verdict.allowed:
+            fenced.change_serving(lambda before: replace(before, trouble=verdict.reason))
+            return
+        has_failed = version.status == "FAILED"
+        fenced.change_serving(lambda before: changes.starting(before, decision.reason, has_failed=has_failed))
         fenced.check()
         try:
-            custom_labels.start(self.rekognition, version, version.inference_units)
+            custom_labels.start(self.rekognition, version, decision.units, tuning.max_inference_units)
         except (NotYetError, InferenceUnitsError) as error:
             trouble = str(error)
             fenced.change_serving(lambda before: replace(before, trouble=trouble))
 
-    def _note_running(self, versions: list[Version]) -> None:
-        """Record that what was started runs."""
-        version = _version_of(self.loop_state.champion(), versions)
-        if version and version.status == "RUNNING":
-            self.loop_state.change_serving(_running)
-            self.loop_state.close_incident(INCIDENT)
+    def _tell(self, decision: Decision, facts: Facts, tuning: Tuning | None) -> None:
+        """Tell people once of what they have to know, and forget it once it is over."""
+        name, wakes = facts.champion, tuning is not None and tuning.serving_policy in ("demand", "hours")
+        if facts.status == "RUNNING":
+            self.loop_state.close_incident(DOWN)
+        elif decision.is_down:
+            text = f"{name} is the champion and does not serve: {decision.reason}"
+            self._tell_once(DOWN, f"{name} does not serve", text, _DOWN_NOW)
+        if not facts.backlog.waiting:
+            self.loop_state.close_incident(WAITING)
+        elif name and not decision.wanted and (not wakes or facts.serving.asked == "stop"):
+            since = f"images wait under detect/, since {facts.backlog.since}"
+            text = f"{since}, and {name} sleeps: {decision.reason}"
+            self._tell_once(WAITING, f"images wait, and {name} sleeps", text, _WAITING_NOW)
 
-    def _tell(self, decision: Decision) -> None:
-        """Tell people once that the champion does not serve though it should."""
-        if not decision.is_down:
-            return
-        champion = self.loop_state.champion()
-        name = champion.version_name if champion else ""
-        text = f"{name} is the champion and does not serve: {decision.reason}"
-        if not self.loop_state.open_incident(INCIDENT, text):
+    def _tell_once(self, incident: str, subject: str, text: str, what_now: str) -> None:
+        if not self.loop_state.open_incident(incident, text):
             return
         try:
-            self.notifier.warn(f"{name} does not serve", f"{text}. {_WHAT_NOW}")
+            self.notifier.warn(subject, f"{text}. {what_now}")
         except Exception:
-            self.loop_state.close_incident(INCIDENT)
+            self.loop_state.close_incident(incident)
             raise
 
 
 def _version_of(champion: Champion | None, versions: list[Version]) -> Version | None:
     return next((version for version in versions if champion and version.arn == champion.version_arn), None)
-
-
-def _noted(serving: Serving, by: str, what: str, why: str) -> Serving:
-    change = ServingChange(clock.now(), by, what, why)
-    return replace(serving, changes=(*serving.changes, change)[-MAX_CHANGES:])
-
-
-def _awake(before: Serving, decision: Decision) -> Serving:
-    if before.state == "awake":
-        return replace(before, reason=decision.reason)
-    awake = replace(before, state="awake", since=clock.now(), reason=decision.reason)
-    return _noted(awake, LOOP, "wakes", decision.reason)
-
-
-def _asleep(before: Serving, decision: Decision) -> Serving:
-    asleep = replace(before, state="asleep", since=clock.now(), reason=decision.reason, start_asked_at="")
-    asleep = replace(asleep, failures=0, retry_at="", trouble="")
-    return _noted(asleep, LOOP, "sleeps", decision.reason) if before.state == "awake" else asleep
-
-
-def _starting(before: Serving, *, failed: bool) -> Serving:
-    """About to be started; after a start that has failed it is not started again at once."""
-    failures = before.failures + 1 if failed else before.failures
-    wait = min(_FIRST_RETRY * 2 ** min(failures, 10), _LAST_RETRY)
-    retry_at = clock.to_iso(clock.parse(clock.now()) + wait) if failures else ""
-    return replace(before, start_asked_at=clock.now(), failures=failures, retry_at=retry_at)
-
-
-def _running(before: Serving) -> Serving:
-    return replace(before, start_asked_at="", failures=0, retry_at="", trouble="")

@@ -202,6 +202,19 @@ class Serving:
     """Before then it is not started again, since the last start has failed."""
     trouble: str = ""
     """What keeps it from being started; empty once it runs."""
+    awaited_at: str = ""
+    """When somebody asked for it last, or it began to run for who had; it runs until it was idle since."""
+    awaited_by: str = ""
+    is_awaited: bool = False
+    """Somebody has asked for it, and it has not run since."""
+    used_at: str = ""
+    """When it was last seen to have answered for images under detect/, or first seen at all."""
+    used_images: int = 0
+    """Those that the loop had counted then."""
+    start_seconds: tuple[float, ...] = ()
+    """What its last starts have taken."""
+    unit_rate: float = 0.0
+    """Images that an inference unit answered in a second when many waited; 0: never measured."""
     changes: tuple[ServingChange, ...] = ()
     """The last ones, newest last."""
 
@@ -381,6 +394,7 @@ def _as_it_is(value: Any) -> Any:
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "booked": tuple,
     "changes": _changes,
+    "start_seconds": tuple,
     "images": _summary,
     "labels": _label_scores,
     "running": _ledger_entries,

@@ -356,6 +356,18 @@ class LoopState:
         for image in images:
             self._table.delete_item(Key={"kind": "WAITING", "id": image.id})
 
+    def count_use(self, images: int) -> None:
+        """Count images that the champion has answered for: that somebody uses it."""
+        self._table.update_item(
+            Key={"kind": "USE", "id": "champion"},
+            UpdateExpression="ADD images :images",
+            ExpressionAttributeValues={":images": images},
+        )
+
+    def used_images(self) -> int:
+        """Images that champions have answered for since the deployment began."""
+        return int(str((self._get("USE", "champion") or {}).get("images", 0)))
+
     # Items
 
     def _take(self, action: dict[str, Any]) -> bool:

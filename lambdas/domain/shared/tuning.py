@@ -10,6 +10,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from lambdas.domain.shared import opening_hours
+from lambdas.domain.shared.opening_hours import OpeningHoursError
+
 logger = Logger(child=True)
 
 
@@ -18,7 +21,7 @@ class TuningError(ValueError):
 
 
 CHOICES = {
-    "serving_policy": ("always", "never"),
+    "serving_policy": ("always", "hours", "idle", "demand", "never"),
     "review_route": ("builtin", "a2i", "groundtruth", "none"),
     "review_kind": ("auto", "detection", "classification"),
 }
@@ -34,6 +37,8 @@ AMOUNTS = ("monthly_budget_usd", "training_usd_per_hour", "inference_usd_per_uni
 """Settings that are amounts of USD, or null."""
 FLAGS = ("budget_stops_champion",)
 """Settings that are true or false."""
+TEXTS = {"serving_hours", "serving_time_zone"}
+"""Settings that are text."""
 MAX_SECONDS = 99_999_999
 """More than three years: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
 MAX_REVIEW_WORKERS = 9
@@ -76,13 +81,34 @@ class Tuning:
     label_f1_tolerance: float = 0.25
     """How far the challenger's F1 of a label may lie below the champion's to pass the shadow gate. It is
     wider than f1_tolerance because a label has few images, which make its F1 jump."""
-    inference_units: int = 1
-    """Inference units that a model version is started with. Each costs money by the hour."""
+    min_inference_units: int = 1
+    """Inference units that a model version is started with, at least. Each costs money by the hour; the quota
+    is 5 for a model unless AWS has raised it."""
+    max_inference_units: int = 1
+    """Inference units that a running model version may grow to: it is started with as many as answer what
+    waits in time, and Rekognition adds more while there are more detections. As many as min_inference_units,
+    or more."""
     drain_seconds: int = 60
     """Seconds between the switch and the stop of the old champion: longer than a detection takes."""
-    serving_policy: str = "always"
-    """When the champion runs: always, or never (only once a person has started it). What a person has put to
-    sleep stays so until a person starts it, whatever the policy."""
+    serving_policy: str = "idle"
+    """When the champion runs: always; hours (in serving_hours); idle (until it was not used for
+    serving_idle_seconds, then again once somebody starts it); demand (images under detect/ wake it, and it
+    sleeps when none waits); or never (only for who starts it, until it was not used for
+    serving_idle_seconds). What a person has put to sleep stays so until a person starts it."""
+    serving_hours: str = "Mon-Fri 08:00-18:00"
+    """Hours of the week in which the champion runs with the serving_policy hours, such as
+    `Mon-Fri 08:00-18:00, Sat 09:00-12:00`. Hours that end before they begin go on over midnight."""
+    serving_time_zone: str = "UTC"
+    """Time zone of serving_hours, such as Europe/Zurich."""
+    serving_idle_seconds: int = 1800
+    """Seconds without a detection after which the champion sleeps with the serving_policy idle, and after
+    somebody has started it with any other but always."""
+    serving_wait_seconds: int = 3600
+    """Seconds that an image under detect/ is to wait at most with the serving_policy demand. A start takes up
+    to 20 minutes of them; the longer they are, the more images share a start."""
+    serving_wait_images: int = 0
+    """Number of waiting images that wakes the champion at once with the serving_policy demand. 0: none
+    does."""
     review_route: str = "builtin"
     """Who is asked about images: builtin (the review desk), a2i (Amazon A2I), groundtruth (SageMaker Ground
     Truth), or none."""
@@ -135,7 +161,10 @@ class Tuning:
             "min_new_images",
             "poll_seconds",
             "resend_event_after_seconds",
-            "inference_units",
+            "min_inference_units",
+            "max_inference_units",
+            "serving_idle_seconds",
+            "serving_wait_seconds",
             "shadow_test_images",
             "review_open_limit",
             "review_workers_per_task",
@@ -156,6 +185,17 @@ class Tuning:
                 f"review_heartbeat_seconds={self.review_heartbeat_seconds}: expected less than"
                 f" review_timeout_seconds={self.review_timeout_seconds}"
             )
+        if self.max_inference_units < self.min_inference_units:
+            raise TuningError(
+                f"max_inference_units={self.max_inference_units}: expected"
+                f" min_inference_units={self.min_inference_units} or more"
+            )
+        try:
+            opening_hours.parse(self.serving_hours, self.serving_time_zone)
+        except OpeningHoursError as error:
+            raise TuningError(
+                f"serving_hours={self.serving_hours!r}, serving_time_zone={self.serving_time_zone!r}: {error}"
+            ) from error
 
     def as_dict(self) -> dict[str, int | float | str | None]:
         return asdict(self)
@@ -207,6 +247,9 @@ def _check(name: str, value: object) -> None:
     elif name in CHOICES:
         if value not in CHOICES[name]:
             raise TuningError(f"{name}={value!r}: one of {', '.join(CHOICES[name])}")
+    elif name in TEXTS:
+        if not isinstance(value, str):
+            raise TuningError(f"{name}={value!r}: expected text")
     elif name in LIMITS or "f1" in name:
         maximum = LIMITS.get(name, 1)
         # NaN is not between anything.

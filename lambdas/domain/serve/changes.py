@@ -1,0 +1,119 @@
+"""How the record of the champion's running changes: pure functions from what it was to what it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from lambdas.domain.detect.backlog import Backlog
+from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.serve.policy import TURN_SECONDS
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Serving, ServingChange
+
+LOOP = "labelloop"
+"""By whom what nobody asked for is done."""
+MAX_CHANGES = 20
+"""That are kept on record."""
+MAX_STARTS = 5
+"""Starts whose time is kept."""
+MAX_LETTERS = 500
+"""Of what a person may say about why, and of a name."""
+MIN_MEASURED = 20
+"""Images from which a rate is worth something."""
+FIRST_RETRY, LAST_RETRY = timedelta(minutes=2), timedelta(hours=1)
+
+
+class UnknownRequestError(ValueError):
+    """Something was asked of the champion that it does not know."""
+
+
+def asked(before: Serving, request: str, by: str, why: str, *, is_running: bool) -> Serving:
+    """Somebody wants something of the champion."""
+    by, why, now = by[:MAX_LETTERS] or "somebody", why[:MAX_LETTERS], clock.now()
+    awaited = replace(before, awaited_at=now, awaited_by=by, is_awaited=not is_running)
+    if request == "use":
+        return replace(awaited, is_awaited=before.is_awaited)
+    if request == "wake":
+        return before if before.asked == "stop" else awaited
+    person = {"asked_by": by, "asked_at": now, "asked_why": why}
+    if request == "start":
+        ready = replace(awaited, asked="start", failures=0, retry_at="", **person)
+        return _noted(ready, by, "start", why)
+    if request == "stop":
+        stopped = replace(before, asked="stop", is_awaited=False, awaited_at="", **person)
+        return _noted(stopped, by, "stop", why)
+    raise UnknownRequestError(f"{request!r} is not one of start, stop, wake, use")
+
+
+def seen(before: Serving, version: Version | None, images: int, backlog: Backlog) -> Serving:
+    """What a look has shown.
+
+    Args:
+        version: the champion, None if Rekognition does not have it.
+        images: all that champions have answered for.
+    """
+    after = _of_use(_in_the_past(before), images, version, backlog)
+    if version is None or version.status != "RUNNING":
+        return after
+    if after.start_asked_at:
+        took = clock.seconds_between(after.start_asked_at, clock.now())
+        after = replace(after, start_seconds=(*after.start_seconds, round(took, 1))[-MAX_STARTS:])
+    if after.is_awaited:
+        # Only now it can be used.
+        after = replace(after, is_awaited=False, awaited_at=clock.now())
+    return replace(after, start_asked_at="", failures=0, retry_at="", trouble="")
+
+
+def _of_use(before: Serving, images: int, version: Version | None, backlog: Backlog) -> Serving:
+    now = clock.now()
+    if before.used_at and images == before.used_images:
+        return before
+    used = replace(before, used_at=now, used_images=images)
+    answered, passed = images - before.used_images, clock.seconds_between(before.used_at or now, now)
+    if version and backlog.images and answered >= MIN_MEASURED and 0 < passed <= 2 * TURN_SECONDS:
+        # Many waited all the time, so that is what it can do. It may have had all of its units.
+        units = max(version.inference_units, version.max_inference_units)
+        used = replace(used, unit_rate=round(answered / passed / units, 4))
+    return used
+
+
+def _in_the_past(before: Serving) -> Serving:
+    """The record without moments that have not come yet: a clock was wrong when they were written."""
+    now = clock.now()
+    latest = clock.to_iso(clock.parse(now) + LAST_RETRY)
+    return replace(
+        before,
+        used_at=min(before.used_at, now),
+        awaited_at=min(before.awaited_at, now),
+        start_asked_at=min(before.start_asked_at, now),
+        retry_at=min(before.retry_at, latest),
+    )
+
+
+def awake(before: Serving, reason: str) -> Serving:
+    """It is to run from now on."""
+    if before.state == "awake":
+        return replace(before, reason=reason)
+    return _noted(replace(before, state="awake", since=clock.now(), reason=reason), LOOP, "wakes", reason)
+
+
+def asleep(before: Serving, reason: str) -> Serving:
+    """It is not to run from now on; nobody is to ask it any more."""
+    sleeps = replace(before, state="asleep", since=clock.now(), reason=reason, start_asked_at="")
+    sleeps = replace(sleeps, failures=0, retry_at="", trouble="")
+    return _noted(sleeps, LOOP, "sleeps", reason) if before.state == "awake" else sleeps
+
+
+def starting(before: Serving, reason: str, *, has_failed: bool) -> Serving:
+    """It is about to be started; after a start that has failed the next one waits, ever longer."""
+    failures = before.failures + 1 if has_failed and before.start_asked_at else before.failures
+    wait = min(FIRST_RETRY * 2 ** min(failures, 10), LAST_RETRY)
+    retry_at = clock.to_iso(clock.parse(clock.now()) + wait) if failures else ""
+    begun = replace(awake(before, reason), start_asked_at=clock.now(), failures=failures, retry_at=retry_at)
+    return _noted(begun, LOOP, "starts again", "its last start has failed") if failures else begun
+
+
+def _noted(serving: Serving, by: str, what: str, why: str) -> Serving:
+    change = ServingChange(clock.now(), by, what, why)
+    return replace(serving, changes=(*serving.changes, change)[-MAX_CHANGES:])

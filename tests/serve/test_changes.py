@@ -1,0 +1,68 @@
+"""How the record of the champion's running changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdas.domain.detect.backlog import Backlog
+from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.serve import changes
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Serving
+
+NOW = "2026-06-01T12:00:00.000000Z"
+LATER = "2026-06-01T18:00:00.000000Z"
+MANY = Backlog(100, 5, NOW)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+
+
+def version(status: str = "RUNNING", units: int = 1, most: int = 0) -> Version:
+    return Version("arn", "v1", status, "", None, None, 0, units, most)
+
+
+def test_moments_that_have_not_come_yet_are_taken_for_now() -> None:
+    """A clock was wrong when they were written: nothing runs, or waits, until they come."""
+    before = Serving(used_at=LATER, awaited_at=LATER, start_asked_at=LATER, retry_at=LATER)
+    after = changes.seen(before, version("STARTING"), 0, Backlog(0, 0))
+    assert (after.used_at, after.awaited_at, after.start_asked_at) == (NOW, NOW, NOW)
+    assert after.retry_at == "2026-06-01T13:00:00.000000Z"
+
+
+@pytest.mark.parametrize(("units", "most", "rate"), [(1, 0, 2.0), (2, 0, 1.0), (1, 4, 0.5)])
+def test_the_rate_is_measured_while_many_wait(units: int, most: int, rate: float) -> None:
+    before = Serving(used_at="2026-06-01T11:59:00.000000Z", used_images=80)
+    assert changes.seen(before, version(units=units, most=most), 200, MANY).unit_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("used_at", "images", "backlog"),
+    [
+        ("2026-06-01T11:59:00.000000Z", 200, Backlog(0, 0)),
+        ("2026-06-01T11:59:00.000000Z", 99, MANY),
+        ("2026-06-01T11:50:00.000000Z", 200, MANY),
+        (NOW, 200, MANY),
+    ],
+)
+def test_a_rate_that_says_nothing_is_not_kept(used_at: str, images: int, backlog: Backlog) -> None:
+    """Nothing waited, too few were answered, or too long ago."""
+    before = Serving(used_at=used_at, used_images=80, unit_rate=3.0)
+    assert changes.seen(before, version(), images, backlog).unit_rate == 3.0
+
+
+def test_the_times_of_the_last_starts_are_kept() -> None:
+    serving = Serving()
+    for minutes in range(10, 18):
+        begun = changes.starting(serving, "why", has_failed=False)
+        begun = changes.replace(begun, start_asked_at=f"2026-06-01T11:{60 - minutes}:00.000000Z")
+        serving = changes.seen(begun, version(), 0, Backlog(0, 0))
+    assert serving.start_seconds == (780.0, 840.0, 900.0, 960.0, 1020.0)
+
+
+def test_a_stop_takes_back_what_was_asked_for_before() -> None:
+    started = changes.asked(Serving(), "start", "ann", "", is_running=False)
+    stopped = changes.asked(started, "stop", "bob", "", is_running=False)
+    assert (stopped.is_awaited, stopped.awaited_at) == (False, "")
