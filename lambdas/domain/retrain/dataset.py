@@ -93,4 +93,4 @@ def check_snapshot(  # noqa: PLR0917 clients, and what to check
 
 def _forecast(loop_state: LoopState, images: SnapshotSummary, region: str, tuning: Tuning) -> Forecast:
     prices = pricing.prices(region, tuning)
-    return forecast.training(loop_state.runs(), images, prices, tuning.inference_units)
+    return forecast.training(loop_state.runs(), images, prices, tuning.min_inference_units)
