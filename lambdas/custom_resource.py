@@ -7,27 +7,50 @@ bytes.
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
 logger = Logger()
 Work = Callable[[], dict[str, str]]
 _MAX_REASON = 400
 """Characters, each of up to six bytes in the answer."""
+PAUSES = (5, 10, 15, 30)
+"""Seconds before what was refused is tried again. The role was made moments ago, and IAM does not know it
+everywhere at once:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency"""
+_REFUSED = ("AccessDenied", "AccessDeniedException")
 
 
 def answered(event: dict[str, Any], physical_id: str, work: Work) -> None:
-    """Do the work and send CloudFormation the result: attributes, or why it failed."""
+    """Do the work and send CloudFormation the result: attributes, or why it failed.
+
+    Args:
+        work: done again where a permission is not in force yet, so it has to bear that.
+    """
     try:
-        data = work()
+        data = _once_permitted(work)
     except Exception as error:
         logger.exception("failed")
         _send(event, physical_id, "FAILED", f"{type(error).__name__}: {error}", {})
     else:
         _send(event, physical_id, "SUCCESS", "", data)
+
+
+def _once_permitted(work: Work) -> dict[str, str]:
+    for pause in PAUSES:
+        try:
+            return work()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _REFUSED:
+                raise
+            logger.info("not permitted yet", extra={"error": str(error)})
+            time.sleep(pause)
+    return work()
 
 
 def _send(event: dict[str, Any], physical_id: str, status: str, reason: str, data: dict[str, str]) -> None:

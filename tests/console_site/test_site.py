@@ -9,9 +9,11 @@ import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas import console_site as console_site_console_site
 from lambdas import custom_resource
@@ -237,6 +239,46 @@ def test_a_failure_without_words_is_named(cloudformation: CloudFormation) -> Non
 
     custom_resource.answered(cloudformation.request("Create"), "id", fail)
     assert cloudformation.answer["Reason"].startswith("KeyError")
+
+
+def test_a_permission_that_is_not_in_force_yet_is_waited_for(
+    cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(custom_resource, "time", SimpleNamespace(sleep=pauses.append))
+    refused = [
+        ClientError({"Error": {"Code": code}}, "X") for code in ("AccessDenied", "AccessDeniedException")
+    ]
+
+    def work() -> dict[str, str]:
+        if refused:
+            raise refused.pop()
+        return {"ProjectArn": "arn"}
+
+    custom_resource.answered(cloudformation.request("Create"), "id", work)
+    assert cloudformation.answer["Status"] == "SUCCESS"
+    assert pauses == [5, 10]
+
+
+@pytest.mark.parametrize(
+    ("code", "tries"), [("AccessDenied", 1 + len(custom_resource.PAUSES)), ("NoSuchBucket", 1)]
+)
+def test_only_a_missing_permission_is_waited_for_and_not_for_ever(
+    code: str, tries: int, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(custom_resource, "time", SimpleNamespace(sleep=lambda seconds: None))
+    calls: list[str] = []
+
+    def work() -> dict[str, str]:
+        calls.append(code)
+        raise ClientError({"Error": {"Code": code}}, "X")
+
+    custom_resource.answered(cloudformation.request("Create"), "id", work)
+    assert cloudformation.answer["Status"] == "FAILED"
+    assert code in cloudformation.answer["Reason"]
+    assert len(calls) == tries
+    # The shortest of the functions that answer has to have the time for it.
+    assert sum(custom_resource.PAUSES) <= 60
 
 
 def test_attributes_are_handed_on(cloudformation: CloudFormation) -> None:
