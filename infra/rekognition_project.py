@@ -38,6 +38,12 @@ class RekognitionProject(Construct):
         loop_state.grant_get(handler)
         loop_state.grant_write(handler, "LEASE")
         handler.allow("rekognition:CreateProject", on=["*"], why=_NO_RESOURCE_LEVEL)
+        handler.allow(
+            "rekognition:ListTagsForResource",
+            "rekognition:TagResource",
+            on=[self._arn("*")],
+            why=_CREATION_TIME,
+        )
         self.grant_describe_project(handler)
         self.grant_describe_versions(handler)
         self.grant_stop(handler)
@@ -52,7 +58,10 @@ class RekognitionProject(Construct):
             "Resource",
             service_token=handler.arn,
             resource_type="Custom::RekognitionProject",
-            properties={"ProjectName": name},
+            properties={
+                "ProjectName": name,
+                "AdoptProject": "true" if deployment.settings.adopt_project else "false",
+            },
         )
         self._stopped = cdk.CustomResource(
             self,
@@ -61,6 +70,8 @@ class RekognitionProject(Construct):
             resource_type="Custom::ModelsStopped",
             properties={"ProjectName": name, "MachineArns": machines},
         )
+        # A project that is refused is another's: its models go on.
+        self._stopped.node.add_dependency(project)
         for resource in (project, self._stopped):
             handler.permissions.before(resource)
         self.arn = project.get_att_string("ProjectArn")

@@ -59,6 +59,9 @@ class Settings:
     """Whether images, catalogue and records stay when the stack is destroyed."""
     notification_email: str = ""
     """Address that gets a mail for each finished run and each alarm. Empty: nobody does."""
+    adopt_project: bool = False
+    """Whether a Rekognition project of the deployment's name is taken over that no deployment has made. Its
+    running models are then stopped, and its datasets replaced. Without, such a deployment is refused."""
     log_retention_days: int = 90
     """Days for which the logs of functions, state machines and the HTTP API are kept: one of the periods of
     CloudWatch Logs."""

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import custom_resource
 from lambdas.domain.promote import shutdown
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition import project
 from lambdas.services import services
 
 logger = Logger()
@@ -32,7 +32,10 @@ def _do(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     s = services()
     name, begins = event["ResourceProperties"]["ProjectName"], event["RequestType"] != "Delete"
     if event["ResourceType"] == PROJECT_TYPE:
-        return {"ProjectArn": custom_labels.ensure_project(s.rekognition, name)} if begins else {}
+        if not begins:
+            return {}
+        may_adopt = event["ResourceProperties"].get("AdoptProject") == "true" or _has_it(event)
+        return {"ProjectArn": project.ensure_project(s.rekognition, name, may_adopt=may_adopt)}
     if begins:
         return {}
     remaining = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
@@ -46,3 +49,9 @@ def _do(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     )
     logger.info("closed", extra={"stopped": stopped})
     return {}
+
+
+def _has_it(event: dict[str, Any]) -> bool:
+    """Whether the stack has this project already: one that was made without a tag then gets it."""
+    before = event.get("OldResourceProperties", {}).get("ProjectName")
+    return event["RequestType"] == "Update" and bool(before == event["ResourceProperties"]["ProjectName"])

@@ -329,6 +329,14 @@ def test_models_are_stopped_before_anything_else_is_deleted(template: Template) 
         assert set(of_type(template, type)) <= set(stopped["DependsOn"]) | {_project_handler(stopped)}
 
 
+def test_a_project_that_is_refused_has_its_models_not_stopped(template: Template) -> None:
+    """A deployment that fails at another's project rolls back, and then deletes what it had made."""
+    (stopped,) = of_type(template, "Custom::ModelsStopped").values()
+    ((name, project),) = of_type(template, "Custom::RekognitionProject").items()
+    assert name in stopped["DependsOn"]
+    assert project["Properties"]["AdoptProject"] == "false"
+
+
 def _project_handler(resource: dict[str, Any]) -> str:
     """The function that serves the resource: a dependency by being named."""
     name: str = resource["Properties"]["ServiceToken"]["Fn::GetAtt"][0]

@@ -15,7 +15,8 @@ import pytest
 from lambdas import rekognition_project
 from lambdas.domain.promote import shutdown
 from lambdas.domain.promote.shutdown import StillRunningError
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition import project
+from lambdas.domain.rekognition.project import TAG, ProjectRefusedError
 from tests.fixtures.deployment import PROJECT, World, context
 
 
@@ -38,11 +39,52 @@ def time_passes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutdown, "time", clock)
 
 
+def ensure(world: World, name: str = "pets", *, may_adopt: bool = False) -> str:
+    return project.ensure_project(world.fake.client, name, may_adopt=may_adopt)
+
+
 def test_a_project_is_made_once(world: World) -> None:
-    assert custom_labels.ensure_project(world.fake.client, "pets") == PROJECT
-    made = custom_labels.ensure_project(world.fake.client, "cars")
-    assert custom_labels.ensure_project(world.fake.client, "cars") == made
+    """Also after its stack was destroyed: the project stays, and has the tag."""
+    assert ensure(world) == PROJECT
+    made = ensure(world, "cars")
+    assert ensure(world, "cars") == made
     assert [request["ProjectName"] for request in world.fake.called("create_project")] == ["pets", "cars"]
+    assert world.fake.tags[made] == {TAG: "cars"}
+    assert world.fake.called("tag_resource") == []
+
+
+@pytest.mark.parametrize("tags", [{}, {TAG: "cars"}, {"team": "vision"}])
+def test_a_project_of_somebody_else_is_refused_unless_it_may_be_adopted(
+    tags: dict[str, str], world: World
+) -> None:
+    world.fake.tags[PROJECT] = dict(tags)
+    with pytest.raises(
+        ProjectRefusedError, match="under another name, or with the setting adopt_project=true"
+    ):
+        ensure(world)
+    assert world.fake.tags[PROJECT] == tags
+    assert ensure(world, may_adopt=True) == PROJECT
+    assert world.fake.tags[PROJECT] == {**tags, TAG: "pets"}
+    assert ensure(world) == PROJECT, "it is this deployment's from then on"
+
+
+def test_a_project_that_was_made_in_between_is_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = world.fake.projects.pop("pets")
+    world.fake.fail_next("create_project", "ResourceInUseException")
+    with pytest.raises(ProjectRefusedError, match="no project of Custom Labels"):
+        ensure(world)
+    world.fake.fail_next("create_project", "ResourceInUseException")
+    answers: Iterator[list[dict[str, str]]] = iter([[], [{"ProjectArn": arn, "Status": "CREATED"}]])
+    monkeypatch.setattr(world.fake, "describe_projects", lambda **_: {"ProjectDescriptions": next(answers)})
+    assert ensure(world) == arn
+
+
+def test_a_project_that_is_being_deleted_is_not_used(world: World) -> None:
+    world.fake.project_status = "DELETING"
+    with pytest.raises(ProjectRefusedError, match="deploy again in some minutes"):
+        ensure(world)
 
 
 @pytest.mark.usefixtures("time_passes")
@@ -127,7 +169,14 @@ class CloudFormation:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def request(
-        self, world: World, type: str, kind: str, *, name: str = "pets", seconds: float = 60
+        self,
+        world: World,
+        type: str,
+        kind: str,
+        *,
+        name: str = "pets",
+        seconds: float = 60,
+        adopt: str = "false",
     ) -> dict[str, Any]:
         """Call a custom resource: its answer."""
         rekognition_project.handle(
@@ -138,7 +187,12 @@ class CloudFormation:
                 "StackId": "stack",
                 "RequestId": "request",
                 "LogicalResourceId": "Project",
-                "ResourceProperties": {"ProjectName": name, "MachineArns": list(world.machines.values())},
+                "ResourceProperties": {
+                    "ProjectName": name,
+                    "AdoptProject": adopt,
+                    "MachineArns": list(world.machines.values()),
+                },
+                "OldResourceProperties": {"ProjectName": name} if kind == "Update" else {},
             },
             context(seconds),
         )
@@ -168,6 +222,24 @@ def test_the_custom_resource_answers_with_the_project(
         "LogicalResourceId": "Project",
         "Data": {"ProjectArn": PROJECT},
     }
+
+
+def test_the_custom_resource_refuses_what_it_must_not_take(
+    world: World, cloudformation: CloudFormation
+) -> None:
+    world.fake.tags[PROJECT].clear()
+    answer = cloudformation.request(world, "RekognitionProject", "Create")
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].endswith("or with the setting adopt_project=true if it may"), "not cut off"
+    assert cloudformation.request(world, "RekognitionProject", "Create", adopt="true")["Status"] == "SUCCESS"
+
+
+def test_the_project_of_an_older_deployment_gets_its_tag(
+    world: World, cloudformation: CloudFormation
+) -> None:
+    world.fake.tags[PROJECT].clear()
+    assert cloudformation.request(world, "RekognitionProject", "Update")["Status"] == "SUCCESS"
+    assert world.fake.tags[PROJECT] == {TAG: "pets"}
 
 
 def test_the_custom_resource_says_what_failed(world: World, cloudformation: CloudFormation) -> None:

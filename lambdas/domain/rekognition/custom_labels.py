@@ -112,13 +112,6 @@ class Version:
 # Projects
 
 
-def ensure_project(rekognition: RekognitionClient, name: str) -> str:
-    """ARN of the project, made if there is none."""
-    if arn := find_project(rekognition, name):
-        return arn
-    return rekognition.create_project(ProjectName=name)["ProjectArn"]
-
-
 def find_project(rekognition: RekognitionClient, name: str) -> str | None:
     projects = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
     return projects[0]["ProjectArn"] if projects else None
