@@ -205,33 +205,32 @@ def images(data_bucket: DataBucket) -> dict[str, str]:
     return letters
 
 
-@pytest.mark.parametrize(
-    ("wanted", "letters"),
-    [
-        ({}, "abcde"),
-        ({"label": "cat"}, "ab"),
-        ({"label": "dog"}, "ce"),
-        ({"label": "cow"}, ""),
-        ({"status": "labelled"}, "bce"),
-        ({"status": "unlabelled"}, "d"),
-        ({"status": "excluded"}, "a"),
-        ({"status": "conflict"}, ""),
-        ({"status": "labelled", "label": "cat"}, "b"),
-        ({"source": "incoming/labeled/cat/b.jpg"}, "b"),
-        ({"source": "incoming/labeled/cat/b.jpg", "status": "unlabelled"}, ""),
-        ({"source": "incoming/labeled/"}, "abc"),
-        ({"source": "incoming/nowhere"}, ""),
-        ({"dataset_type": "TEST"}, "b"),
-        ({"dataset_type": "TRAIN"}, "c"),
-        ({"dataset_type": "TRAIN", "label": "cat"}, ""),
-    ],
-)
-def test_finding(
-    data_bucket: DataBucket, images: dict[str, str], wanted: dict[str, Any], letters: str
-) -> None:
-    matching = list(curation.find(data_bucket.table, **wanted))
-    assert sorted(images[image.sha256] for image in matching) == list(letters)
-    assert all(image == data_bucket.image(image.sha256) for image in matching)
+WANTED: list[tuple[dict[str, Any], str]] = [
+    ({}, "abcde"),
+    ({"label": "cat"}, "ab"),
+    ({"label": "dog"}, "ce"),
+    ({"label": "cow"}, ""),
+    ({"status": "labelled"}, "bce"),
+    ({"status": "unlabelled"}, "d"),
+    ({"status": "excluded"}, "a"),
+    ({"status": "conflict"}, ""),
+    ({"status": "labelled", "label": "cat"}, "b"),
+    ({"source": "incoming/labeled/cat/b.jpg"}, "b"),
+    ({"source": "incoming/labeled/cat/b.jpg", "status": "unlabelled"}, ""),
+    ({"source": "incoming/labeled/"}, "abc"),
+    ({"source": "incoming/nowhere"}, ""),
+    ({"dataset_type": "TEST"}, "b"),
+    ({"dataset_type": "TRAIN"}, "c"),
+    ({"dataset_type": "TRAIN", "label": "cat"}, ""),
+]
+"""What is looked for, and the letters of the images that it is."""
+
+
+def test_finding(data_bucket: DataBucket, images: dict[str, str]) -> None:
+    for wanted, letters in WANTED:
+        matching = list(curation.find(data_bucket.table, **wanted))
+        assert "".join(sorted(images[image.sha256] for image in matching)) == letters, wanted
+        assert all(image == data_bucket.image(image.sha256) for image in matching)
 
 
 def test_no_more_than_the_limit_are_found(data_bucket: DataBucket, images: dict[str, str]) -> None:
