@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -14,6 +15,8 @@ from lambdas.domain.shared import clock
 from lambdas.services import services, variable
 
 logger = Logger()
+_RESERVE_SECONDS = 15
+"""Of the function's time, for all that is not waiting."""
 
 
 @logger.inject_lambda_context
@@ -42,4 +45,14 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # Nothing may run for nobody because the books cannot be kept.
         decision = server.serve(versions)
     budget.tell(s.loop_state, s.tuning(), clock.now(), notifier.warn)
+    if not request and ledger.is_changing(versions):
+        _look_again(server, context)
     return {"act": decision.act, "wanted": decision.wanted, "reason": decision.reason}
+
+
+def _look_again(server: Server, context: LambdaContext) -> None:
+    """Book what has started or stopped half a minute later, if the function has the time."""
+    if context.get_remaining_time_in_millis() / 1000 < ledger.SECOND_LOOK_SECONDS + _RESERVE_SECONDS:
+        return
+    time.sleep(ledger.SECOND_LOOK_SECONDS)
+    ledger.observe(server.loop_state, server.look(), clock.now())

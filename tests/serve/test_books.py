@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from lambdas import serve as handler
 from lambdas.domain.costs import ledger
 from lambdas.domain.shared import clock
-from tests.fixtures.deployment import World
+from tests.fixtures.deployment import World, context
 from tests.fixtures.serving import serve
 
 
@@ -40,3 +41,23 @@ def test_a_champion_is_looked_after_though_the_books_cannot_be_kept(
     with pytest.raises(RuntimeError, match="throttled"):
         serve(world)
     assert world.fake.statuses() == {"v1": "STARTING"}
+
+
+@pytest.mark.parametrize(("status", "looks"), [("STARTING", 2), ("STOPPING", 2), ("RUNNING", 1)])
+def test_what_starts_or_stops_is_looked_at_twice_a_minute(
+    status: str, looks: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.champion("v1", status)
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    seen: list[str] = []
+    monkeypatch.setattr(ledger, "observe", lambda state, versions, at: seen.append(versions[0].status))
+    handler.handle({}, context())
+    assert seen == [status] * looks
+    assert slept == [30] * (looks - 1)
+
+
+def test_whoever_asks_for_a_start_is_not_kept_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.champion("v1", "STARTING")
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it waits"))
+    handler.handle({"request": "start", "by": "Ann"}, context())

@@ -27,6 +27,9 @@ MAX_SKEW_SECONDS = 120
 """How far two callers' clocks, or the moments between their look and their write, may lie apart."""
 MAX_STEP_SECONDS = 3600
 """A look that comes later than this after the one before it counts once the next look confirms its time."""
+SECOND_LOOK_SECONDS = 30
+"""After which what starts or stops is looked at again, rather than after a minute: if one of the looks is
+killed, the ledger is still off by a minute at most."""
 _ATTEMPTS = 5
 _MAX_BOOKED_AT_ONCE = 50
 """A transaction takes 100 items:
@@ -55,6 +58,11 @@ def observe(loop_state: LoopState, versions: Iterable[Version], at: str) -> Ledg
             return after
     # Others were faster each time, and saw the same.
     return loop_state.ledger_head()
+
+
+def is_changing(versions: Iterable[Version]) -> bool:
+    """Whether a version is about to be billed, or not to be any more."""
+    return any(version.status in ("STARTING", "STOPPING") for version in versions)
 
 
 def advanced(

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-VERSION = 4
+VERSION = 5
 """The version of the schema; kept in SQLite's user_version. Earlier ones are read and brought up to it."""
 
 _TABLES = """
@@ -55,6 +55,7 @@ CREATE TABLE tags (
 CREATE TABLE secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 INSERT INTO secrets VALUES ('pages', randomblob(32));
 """
+_PERIODS = "CREATE TABLE periods (arn TEXT NOT NULL, since REAL NOT NULL, until REAL, units INTEGER)"
 _WORK = "CREATE TABLE work (id INTEGER PRIMARY KEY, details TEXT NOT NULL)"
 
 _FROM_VERSION_1 = """
@@ -167,10 +168,11 @@ class Database:
                 raise RuntimeError(f"{self._path} is of a later engine (schema {version}); use that one")
             if version < 2:
                 _make_tables(db)
-            else:
+            elif version < 4:
                 db.execute("ALTER TABLE projects DROP COLUMN auto_update")
             if version < 3:
                 db.execute(_WORK)
+            db.execute(_PERIODS)
             db.execute(f"PRAGMA user_version={VERSION}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +19,8 @@ from local.engine.storage.entries import Entries
 
 RUNS = {"STARTING", "RUNNING", "STOPPING"}
 """States of a version that runs, or does so in a moment, or did until a moment ago."""
+BILLED = {"RUNNING", "STOPPING"}
+"""States in which Rekognition charges for a version's inference units."""
 
 _ENGINE_ENDED = "The engine ended before this was done. Try again."
 _DATASET = "arn, project_arn, type, status, message, code, created, updated, total, labelled, erroneous"
@@ -62,6 +64,16 @@ class Version:
     created: float
     details: Mapping[str, Any]
     """The other members of botocore's ProjectVersionDescription; times as seconds since the epoch."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """A time in which a version was billed for its inference units; it goes on if it has no end."""
+
+    arn: str
+    since: float
+    until: float | None
+    units: int
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,9 @@ class TooManyError(Exception):
 class Store:
     """Projects, policies, datasets, versions and tags in the SQLite file `path`; entries in `entries`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self._database = Database(path)
+        self._now = now
         self.entries = Entries(self._database)
 
     def close(self) -> None:
@@ -142,6 +155,7 @@ class Store:
                 db.execute(
                     "UPDATE versions SET status=?, message=? WHERE status=?", (failed, _ENGINE_ENDED, doing)
                 )
+            db.execute("UPDATE periods SET until=? WHERE until IS NULL", (self._now(),))
             db.execute("UPDATE versions SET status='STOPPED', message='' WHERE status='STOPPING'")
             db.execute("UPDATE versions SET status='STARTING' WHERE status='RUNNING'")
             for version in self._versions("SELECT * FROM versions WHERE status='DELETING'"):
@@ -335,7 +349,24 @@ class Store:
                 "UPDATE versions SET status=?, message=?, details=? WHERE arn=?",
                 (to, message, json.dumps(merged), arn),
             )
+            self._bill(version, to, merged)
             return True
+
+    def _bill(self, version: Version, to: str, details: Mapping[str, Any]) -> None:
+        """Note that a version begins to be billed, or is not any more."""
+        with self._database.transaction() as db:
+            if to in BILLED and version.status not in BILLED:
+                units = details.get("MinInferenceUnits", 1)
+                db.execute("INSERT INTO periods VALUES (?, ?, NULL, ?)", (version.arn, self._now(), units))
+            elif to not in BILLED and version.status in BILLED:
+                db.execute(
+                    "UPDATE periods SET until=? WHERE arn=? AND until IS NULL", (self._now(), version.arn)
+                )
+
+    def periods(self) -> list[Period]:
+        """When which version was billed: the truth that a ledger is measured by."""
+        rows = self._database.rows("SELECT arn, since, until, units FROM periods ORDER BY since")
+        return [Period(**dict(row)) for row in rows]
 
     def check_running(self, account: str, region: str, *, limit: int) -> None:
         """Check that no more than `limit` versions of the account run.

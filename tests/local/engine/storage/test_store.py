@@ -233,11 +233,13 @@ def test_an_earlier_schema_is_brought_up_to_date(tmp_path: Path) -> None:
     again.close()
 
 
-@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("version", [2, 3, 4])
 def test_the_schemas_before_this_are_brought_up_to_date(version: int, tmp_path: Path) -> None:
     made(tmp_path / "s").close()
     with sqlite3.connect(tmp_path / "s") as earlier:
-        earlier.execute("ALTER TABLE projects ADD COLUMN auto_update TEXT")
+        earlier.execute("DROP TABLE periods")
+        if version < 4:
+            earlier.execute("ALTER TABLE projects ADD COLUMN auto_update TEXT")
         if version < 3:
             earlier.execute("DROP TABLE work")
         earlier.execute(f"PRAGMA user_version={version}")
@@ -245,6 +247,25 @@ def test_the_schemas_before_this_are_brought_up_to_date(version: int, tmp_path: 
     project = store.project("arn:p")
     assert project is not None and project.arn == "arn:p"
     assert (store.work(), [dataset.arn for dataset in store.datasets("arn:p")]) == ([], ["arn:d"])
+    store.close()
+
+
+def test_what_is_billed_is_the_time_from_running_to_stopped(tmp_path: Path) -> None:
+    times = iter((20, 40, 60, 70))
+    store = Store(tmp_path / "s", now=lambda: next(times))
+    store.add_project(PROJECT, tags={}, limit=100)
+    store.add_version(Version("arn:v", "arn:p", "v", "STOPPED", "", 1.0, {}), tags={}, limit=100)
+    for status in ("STARTING", "RUNNING", "STOPPING"):
+        store.move_version("arn:v", status, when={"STOPPED", "STARTING", "RUNNING"})
+    store.move_version("arn:v", "STOPPED", when={"STOPPING"})
+    for status in ("STARTING", "RUNNING"):
+        store.move_version("arn:v", status, when={"STOPPED", "STARTING"}, details={"MinInferenceUnits": 3})
+    assert [(period.since, period.until, period.units) for period in store.periods()] == [
+        (20, 40, 1),
+        (60, None, 3),
+    ]
+    store.recover()
+    assert store.periods()[-1].until == 70
     store.close()
 
 
