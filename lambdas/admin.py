@@ -19,7 +19,7 @@ from lambdas.domain.review.desk.limits import STATES, State
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, Caller
-from lambdas.review_documents import given_answer, label_document, offered_labels, task_summary, tuning
+from lambdas.review_documents import given_answer, label_document, offered_labels, task_summary
 from lambdas.services import services, variable
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def reopen_task(caller: Caller, task: str) -> responses.AdminTask:
     from lambdas.domain.review.task_opening import Opener
 
     s = services()
-    opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning())
+    opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), s.tuning())
     return _document(opener.reopen(task, caller.name), clock.now())
 
 
@@ -107,7 +107,7 @@ def assign_task(caller: Caller, task: str, body: AssignmentRequest) -> responses
     from lambdas.domain.review.desk import desk
 
     reviewer = _reviewer(body.reviewer) if body.reviewer else None
-    assigned = desk.reassign(services().reviews, task, reviewer, tuning().review_claim_seconds)
+    assigned = desk.reassign(services().reviews, task, reviewer, services().tuning().review_claim_seconds)
     return _document(assigned, clock.now())
 
 
@@ -119,7 +119,7 @@ def delete_task(caller: Caller, task: str) -> None:
 
     s = services()
     desk.delete(s.reviews, task, caller.name)
-    Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning()).resolve(task)
+    Resolver(s.reviews, s.catalogue, s.stepfunctions, s.tuning()).resolve(task)
 
 
 @app.get("/api/admin/reviewers")

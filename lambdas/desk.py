@@ -15,7 +15,7 @@ from lambdas import http
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
-from lambdas.review_documents import given_answer, label_document, offered_labels, task_summary, tuning
+from lambdas.review_documents import given_answer, label_document, offered_labels, task_summary
 from lambdas.services import services, variable
 from lambdas.ttl_cache import TtlCache
 
@@ -83,7 +83,7 @@ def claim_tasks(caller: Caller, body: ClaimRequest) -> responses.Tasks:
         services().reviews,
         caller.reviewer,
         body.count,
-        tuning().review_claim_seconds,
+        services().tuning().review_claim_seconds,
         routes=_answered_here(),
         held=frozenset(body.held),
     )
@@ -96,7 +96,7 @@ def renew_claim(caller: Caller, task: str) -> responses.Renewal:
     from lambdas.contract import responses
     from lambdas.domain.review.desk import desk
 
-    seconds = tuning().review_claim_seconds
+    seconds = services().tuning().review_claim_seconds
     renewed = desk.renew(services().reviews, task, caller.reviewer, seconds, routes=_answered_here())
     return responses.Renewal(until=renewed.until)
 
@@ -238,7 +238,7 @@ def _resolver() -> Resolver:
     from lambdas.domain.review.results.resolution import Resolver
 
     s = services()
-    return Resolver(s.reviews, s.catalogue, s.stepfunctions, tuning())
+    return Resolver(s.reviews, s.catalogue, s.stepfunctions, s.tuning())
 
 
 def _resolve(task: Task) -> Task:
@@ -267,7 +267,7 @@ def _is_run_requested() -> bool:
 
     s = services()
     machine = variable("RETRAIN_MACHINE_ARN")
-    return requests.request_next_run_if_due(s.catalogue, s.loop_state, s.stepfunctions, machine, tuning())
+    return requests.request_next_run_if_due(s.catalogue, s.loop_state, s.stepfunctions, machine, s.tuning())
 
 
 run_requested = TtlCache(_is_run_requested, 10)

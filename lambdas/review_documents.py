@@ -21,7 +21,6 @@ def _offered_labels() -> list[LabelDefinition]:
     return labels.offered(services().reviews, services().loop_state, services().catalogue)
 
 
-tuning = TtlCache(lambda: services().tuning(), 5)
 offered_labels = TtlCache(_offered_labels, 5)
 """The labels: an administrator's change shows within seconds."""
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from lambdas.ttl_cache import TtlCache
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import DynamoDBServiceResource, Table
     from mypy_boto3_events import EventBridgeClient
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 
 RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 """Rekognition's control operations allow few calls a second; throttling is waited out."""
+
+
+TUNING_SECONDS = 3
+"""How old the settings may be that a function works with. Parameter Store answers 40 requests a second, to
+all functions and everything else in the account: read for each image they would be throttled.
+https://docs.aws.amazon.com/general/latest/gr/ssm.html"""
 
 
 class MissingEnvironmentError(RuntimeError):
@@ -111,12 +119,16 @@ class Services:
     def project_arn(self) -> str:
         return variable("PROJECT_ARN")
 
-    def tuning(self) -> Tuning:
-        """The settings as they are now; Ops may have changed them a second ago.
+    @cached_property
+    def tuning(self) -> TtlCache[Tuning]:
+        """The settings as they were some seconds ago at most; to be called.
 
         Raises:
             TuningError: the parameter's values cannot be used.
         """
+        return TtlCache(self._read_tuning, TUNING_SECONDS)
+
+    def _read_tuning(self) -> Tuning:
         from lambdas.domain.shared.tuning import Tuning
 
         parameter = self.ssm.get_parameter(Name=variable("TUNING_PARAMETER"))

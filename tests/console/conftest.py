@@ -26,7 +26,7 @@ def kept_deployment(aws: dict[str, Any]) -> Iterator[ConsoleDeployment]:
 def deployment(kept_deployment: ConsoleDeployment) -> ConsoleDeployment:
     """A deployment in use, as if nobody had tested it yet; what the handlers remember is forgotten."""
     caches = (
-        review_documents.tuning,
+        services().tuning,
         review_documents.offered_labels,
         desk.run_requested,
         console.earlier_runs,

@@ -77,10 +77,11 @@ def test_an_image_that_rekognition_does_not_take(
     assert (refused.status, refused.code) == (422, "bad_image")
 
 
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidS3ObjectException"])
 def test_what_rekognition_refuses_otherwise_is_a_failure(
-    deployment: ConsoleDeployment, gateway: Gateway
+    code: str, deployment: ConsoleDeployment, gateway: Gateway
 ) -> None:
-    deployment.world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
+    deployment.world.fake.fail_next("detect_custom_labels", code)
     with pytest.raises(ClientError):
         gateway.ask(f"POST /api/try/{TRIED}/detection")
 

@@ -193,7 +193,10 @@ def test_a_new_champion_that_does_not_answer_is_tried_again_later(world: World) 
         ),
         pytest.param("ImageTooLargeException", bytes(15 * 1024**2 + 1), "of up to 15 MB", id="too large"),
         pytest.param(
-            "InvalidS3ObjectException", picture(), "save it as a JPEG or PNG file", id="good for all we know"
+            "InvalidS3ObjectException", b"a letter", "neither a JPEG nor a PNG", id="not accessible"
+        ),
+        pytest.param(
+            "InvalidImageFormatException", picture(), "save it as a JPEG", id="good for all we know"
         ),
     ],
 )
@@ -207,6 +210,50 @@ def test_an_image_that_cannot_be_used_is_told_why_and_what_to_do(
     document = result(world)
     assert why in document.pop("help")
     assert document == {"image": KEY, "error": code, "reason": "no"}
+
+
+def test_an_image_that_rekognition_may_not_read_is_not_at_fault(world: World) -> None:
+    """InvalidS3ObjectException is what a missing permission of the caller comes to, as well."""
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=picture())
+    world.champion("v1")
+    world.fake.fail_next("detect_custom_labels", "InvalidS3ObjectException")
+    with pytest.raises(detection.NotAccessibleError, match="nothing is wrong with it"):
+        detect(world)
+    assert world.keys("results/") == []
+    assert detect(world).outcome == "detected", "once the permission is there"
+
+
+def test_an_image_that_the_function_itself_may_not_read_is_not_at_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(world)
+    world.champion("v1")
+    world.fake.fail_next("detect_custom_labels", "InvalidS3ObjectException")
+    response: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    denied = ClientError(response, "GetObject")
+
+    def get_object(**request: Any) -> Any:
+        raise denied
+
+    monkeypatch.setattr(world.s3, "get_object", get_object)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        detect(world)
+    assert world.keys("results/") == []
+
+
+def test_the_settings_are_not_read_for_each_image(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parameter Store answers 40 requests a second."""
+    world.champion("v1")
+    for name in "abc":
+        put(world, f"detect/{name}.jpg")
+    asked: list[str] = []
+    get_parameter = world.ssm.get_parameter
+    monkeypatch.setattr(
+        world.ssm, "get_parameter", lambda **request: asked.append("") or get_parameter(**request)
+    )
+    for number, name in enumerate("abc"):
+        assert handle(message(number, f"detect/{name}.jpg")) == []
+    assert len(asked) == 1
 
 
 def test_an_image_that_was_deleted_leaves_no_result(world: World) -> None:

@@ -82,7 +82,9 @@ def ask(
     except detection.NoChampionError as error:
         raise ApiError(409, "no_champion", str(error)) from error
     except ClientError as error:
-        if not unusable_images.is_unusable(error):
+        # The image was read a moment ago, and looked at.
+        is_unreadable = error.response["Error"]["Code"] == unusable_images.UNREADABLE
+        if is_unreadable or not unusable_images.is_unusable(error):
             raise
         raise ApiError(422, "bad_image", error.response["Error"]["Message"]) from error
     return TryResult(

@@ -34,6 +34,10 @@ class NoChampionError(RuntimeError):
     """No model version serves at present; the image waits and is tried again."""
 
 
+class NotAccessibleError(RuntimeError):
+    """Rekognition may not read an image, or cannot; the image is not at fault, and is tried again."""
+
+
 @dataclass(frozen=True)
 class Detected:
     """What became of an image: `detected`, `unusable`, `waiting` for a champion, or `gone`."""
@@ -81,6 +85,10 @@ def detect_object(
             one's result stays.
         min_confidence: confidence (percent) from which on to return what the answer leaves out; None:
             nothing of it.
+
+    Raises:
+        NotAccessibleError: Rekognition could not access the image.
+        botocore.exceptions.ClientError: another service failed, or a permission is missing.
     """
     target = result_key(key)
     if key.endswith("/") and not _size(s3, bucket, key):
@@ -103,7 +111,13 @@ def detect_object(
         if not unusable_images.is_unusable(error):
             raise
         answer = error.response["Error"]
-        helps = unusable_images.help_with(_read(s3, bucket, key, version_id))
+        data = _read(s3, bucket, key, version_id)
+        if not unusable_images.is_at_fault(error, data):
+            raise NotAccessibleError(
+                f"Rekognition could not access {key}, though nothing is wrong with it and this function can"
+                f" read it: look at the policy of the bucket and of its key ({answer['Message']})"
+            ) from error
+        helps = unusable_images.help_with(data)
         there = write(error=answer["Code"], reason=answer["Message"], help=helps)
         return Detected("unusable" if there else "gone", target)
     except NoChampionError as error:
@@ -215,12 +229,16 @@ def _serving(loop_state: LoopState) -> Champion:
 
 
 def _read(s3: S3Client, bucket: str, key: str, version_id: str | None) -> bytes | None:
-    """The image's bytes; None if it was deleted, or has more than are worth reading."""
+    """The image's bytes; None if it was deleted, or has more than are worth reading.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 failed, or the function may not read it.
+    """
     version: Any = {"VersionId": version_id} if version_id else {}
     try:
         opened = s3.get_object(Bucket=bucket, Key=key, **version)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
             return None
         raise
     return opened["Body"].read() if opened["ContentLength"] <= MAX_BYTES else None

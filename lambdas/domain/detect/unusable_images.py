@@ -19,6 +19,9 @@ CODES = {
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html . An image of a wrong
 size or shape leads to InvalidParameterException; the loop's requests have no other parameter that varies.
 """
+UNREADABLE = "InvalidS3ObjectException"
+"""Rekognition could not access the object. The image may be at fault, or permissions, which Rekognition takes
+over from its caller: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html"""
 HELP = (
     f"save it as a JPEG or PNG file of {image_files.MIN_SIDE} to {image_files.MAX_SIDE} pixels each way,"
     f" no side {image_files.MAX_ASPECT_RATIO} times the other, of up to"
@@ -32,10 +35,22 @@ def is_unusable(error: ClientError) -> bool:
     return error.response["Error"]["Code"] in CODES
 
 
+def is_at_fault(error: ClientError, data: bytes | None) -> bool:
+    """Whether it is the image's own fault, by looking at it where the service could not access it.
+
+    Args:
+        data: the image; None if it was deleted, or is too large to be read.
+    """
+    return error.response["Error"]["Code"] != UNREADABLE or data is None or problem_of(data) != HELP
+
+
 def help_with(data: bytes | None) -> str:
     """What is wrong with the image and what to do, as far as looking at it tells; None: it was not read."""
-    if data is None:
-        return HELP
+    return HELP if data is None else problem_of(data)
+
+
+def problem_of(data: bytes) -> str:
+    """What is wrong with the image and what to do; HELP if nothing is, for all that can be seen."""
     try:
         image_files.inspect(data)
     except UnusableImageError as error:
