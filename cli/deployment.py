@@ -23,6 +23,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as UnreachableError
 from botocore.loaders import Loader
 
+from cli import formatting
 from cli.output import CommandError
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, TuningError
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from lambdas.domain.review.desk.tasks import ReviewTable
 
-CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5)
+CONFIG = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=5)
 
 OUTPUTS = {
     "bucket": "DataBucket",
@@ -69,6 +70,19 @@ _BAD_CREDENTIALS = {
     "UnrecognizedClientException",
     "SignatureDoesNotMatch",
 }
+
+
+_THROTTLED = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+"""What botocore has tried again, with pauses, before it comes here:
+https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html"""
 
 
 SERVICES = (
@@ -239,6 +253,13 @@ def _from_aws(error: ClientError) -> str:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     if code in _BAD_CREDENTIALS:
         return f"AWS does not accept these credentials: {message or code}. {_SIGN_IN.capitalize()}"
+    if code in _THROTTLED:
+        attempts = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
+        return (
+            f"AWS takes no more requests just now ({error.operation_name}: {code}, after"
+            f" {formatting.count(attempts, 'attempt')}): the account asks for too much at once."
+            " Run the command again in a moment"
+        )
     return f"{error.operation_name}: {code}: {message}"
 
 

@@ -54,22 +54,59 @@ export class OfflineError extends Error {
   }
 }
 
-async function errorOf(response: Response): Promise<ApiError> {
-  const body: unknown = await response.json().catch(() => null)
-  const error = (body as Partial<Schemas['ErrorResponse']> | null)?.error
-  return new ApiError(
-    response.status,
-    error?.code ?? `http_${response.status}`,
-    error?.message ?? `The service responded with status ${response.status}. Try again in a moment.`,
-    error?.field ?? null,
-  )
+type ErrorDocument = Schemas['ErrorResponse']['error']
+
+/** What the API itself says is wrong; null of a response that another has made, such as a gateway. */
+async function errorDocument(response: Response): Promise<ErrorDocument | null> {
+  const body: unknown = await response
+    .clone()
+    .json()
+    .catch(() => null)
+  return (body as Partial<Schemas['ErrorResponse']> | null)?.error ?? null
 }
+
+async function errorOf(response: Response): Promise<ApiError> {
+  const { status } = response
+  const error = await errorDocument(response)
+  const words =
+    status === 429 || status === 503
+      ? 'AWS took no more requests just now: too many came at once. Try again in a moment.'
+      : `The service responded with status ${status}. Try again in a moment.`
+  return new ApiError(status, error?.code ?? `http_${status}`, error?.message ?? words, error?.field ?? null)
+}
+
+/** Seconds between the attempts of a request that AWS did not take. */
+const WAITS = [0.5, 1, 2, 4]
+
+/** Whether the request is worth another attempt: a gateway has no function left to give it to, as in a new account where few
+ * may run at once. It then responds with 429, 500 or 503
+ * (https://repost.aws/knowledge-center/api-gateway-internal-server-error). A POST is sent again only where it has not been
+ * taken, or nobody waits for its end any more; like all steps it can be taken twice. */
+async function isBusy(method: string, response: Response): Promise<boolean> {
+  const { status } = response
+  const again = status === 429 || status === 503 || (status >= 500 && method !== 'POST')
+  return again && !(await errorDocument(response))
+}
+
+const pause = (seconds: number) =>
+  // Not all at the same moment.
+  new Promise((resolve) => setTimeout(resolve, seconds * 1000 * (0.75 + Math.random() / 2)))
 
 function unreachable(error: unknown): never {
   throw error instanceof SignedOutError ? error : new OfflineError()
 }
 
 async function send(method: string, path: string, body: unknown, renewed: boolean): Promise<Response> {
+  let response = await sendOnce(method, path, body, renewed)
+  for (const seconds of WAITS) {
+    if (!(await isBusy(method, response))) break
+    await pause(seconds)
+    response = await sendOnce(method, path, body, renewed)
+  }
+  return response
+}
+
+async function sendOnce(method: string, path: string, body: unknown, renewed: boolean): Promise<Response> {
   const token = await accessToken(renewed).catch(unreachable)
   const headers: Record<string, string> = { Authorization: `Bearer ${token}` }
   if (body !== undefined) headers['Content-Type'] = 'application/json'

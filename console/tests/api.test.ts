@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 const renewed: boolean[] = []
 vi.mock('../src/auth', () => {
@@ -49,10 +49,57 @@ it('hands on what the API says is wrong, and where', async () => {
   })
 })
 it('has words for an answer without any', async () => {
-  replies = [() => new Response('<html>', { status: 502 })]
+  replies = [() => new Response('<html>', { status: 413 })]
   await expect(api.getRuns()).rejects.toMatchObject({
-    code: 'http_502',
-    message: 'The service responded with status 502. Try again in a moment.',
+    code: 'http_413',
+    message: 'The service responded with status 413. Try again in a moment.',
+  })
+})
+
+/** All timers that are set until then have gone off. */
+async function patiently<T>(request: Promise<T>): Promise<T> {
+  const settled = request.then(
+    (value) => () => value,
+    (error: unknown) => () => {
+      throw error
+    },
+  )
+  await vi.advanceTimersByTimeAsync(20_000)
+  return (await settled)()
+}
+
+describe('while AWS has no function left to run', () => {
+  beforeEach(() => void vi.useFakeTimers())
+  afterEach(() => void vi.useRealTimers())
+  const busy = (status: number) => () => Response.json({ message: 'Service Unavailable' }, { status })
+
+  it.each([429, 500, 502, 503, 504])('tries a request again that was answered with %i', async (status) => {
+    replies = [busy(status), busy(status), () => Response.json({ runs: [] })]
+    expect(await patiently(api.getRuns())).toEqual({ runs: [] })
+    expect(asked.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET'])
+  })
+  it.each([429, 503])('sends again what has to be done, too (%i)', async (status) => {
+    replies = [busy(status), () => Response.json({ tasks: [] })]
+    expect(await patiently(api.claimTasks(1, []))).toEqual({ tasks: [] })
+    expect(asked[1]).toEqual(asked[0])
+  })
+  it('does not do twice what may have been done', async () => {
+    replies = [busy(500)]
+    await expect(patiently(api.claimTasks(1, []))).rejects.toMatchObject({ code: 'http_500' })
+    expect(asked).toHaveLength(1)
+  })
+  it('gives up in the end, and says why', async () => {
+    replies = Array.from({ length: 9 }, () => busy(503))
+    await expect(patiently(api.getRuns())).rejects.toMatchObject({
+      status: 503,
+      message: 'AWS took no more requests just now: too many came at once. Try again in a moment.',
+    })
+    expect(asked).toHaveLength(5)
+  })
+  it.each([500, 503])('believes the API itself (%i)', async (status) => {
+    replies = [fails(status, { code: 'starting', message: 'the champion is being started', field: null })]
+    await expect(patiently(api.getRuns())).rejects.toMatchObject({ code: 'starting' })
+    expect(asked).toHaveLength(1)
   })
 })
 it('promises nothing when there is no connection: only the desk keeps what is done', async () => {

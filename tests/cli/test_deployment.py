@@ -97,3 +97,12 @@ def test_the_outputs_are_those_of_the_stack() -> None:
 def test_fake_refuses_other_names(fake: FakeAws) -> None:
     with pytest.raises(DeploymentError):
         Deployment.find("parts-of-something-else")
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "TooManyRequestsException", "SlowDown"])
+def test_throttling_is_said_in_a_sentence(code: str) -> None:
+    error = client_error(code, "Rate exceeded", "DescribeStacks")
+    assert explain(error) == (
+        f"AWS takes no more requests just now (DescribeStacks: {code}, after 1 attempt): the account asks for"
+        " too much at once. Run the command again in a moment"
+    )
