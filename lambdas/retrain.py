@@ -144,10 +144,10 @@ def sync_datasets(event: Sync, context: LambdaContext) -> dict[str, Any]:
     from lambdas.domain.rekognition.dataset_sync import Datasets
     from lambdas.domain.retrain import training
 
-    s = services()
-    datasets = Datasets(s.rekognition, s.s3, _fenced(event), s.project_arn, s.bucket)
+    s, waited = services(), _waited(event)
+    datasets = Datasets(s.rekognition, s.s3, _fenced(event), s.project_arn, s.bucket, waited)
     step = training.sync_datasets(datasets, runs.run_id(event["run"]), event["snapshot"])
-    wait_seconds = polling.next_look(_waited(event), s.tuning().poll_seconds)
+    wait_seconds = polling.next_look(waited, s.tuning().poll_seconds)
     return {"ready": step.ready, "error": step.error, "wait_seconds": wait_seconds}
 
 

@@ -6,9 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lambdas.domain.rekognition import dataset_sync
 from lambdas.domain.rekognition.dataset_sync import RemovedError, Step
+from lambdas.domain.shared import manifests
+from lambdas.domain.shared.annotation import Box
 from lambdas.domain.snapshot import snapshots
 from lambdas.domain.snapshot.snapshots import Snapshot
 from tests.fixtures.deployment import BUCKET, PROJECT, World
@@ -144,7 +149,7 @@ def test_whoever_comes_after_a_crash_goes_on(
         crash.setattr(
             world.loop_state,
             "record_sent",
-            lambda kind, target, count: real(kind, target, count) if count == 2 or noted else 1 / 0,  # pyrefly: ignore[division-by-zero]
+            lambda kind, target, count, at: real(kind, target, count, at) if count == 2 or noted else 1 / 0,  # pyrefly: ignore[division-by-zero]
         )
         if noted:
             sync(world, made)
@@ -277,11 +282,85 @@ def test_a_failed_update_makes_the_dataset_anew(world: World) -> None:
     world.images("dog", 2)
     made = make(world)
     sync(world, made)
+    world.fake.finish()
     world.fake.datasets["TRAIN"]["Status"] = "UPDATE_FAILED"
-    world.fake.datasets["TEST"]["Status"] = "UPDATE_COMPLETE"
     until_synced(world, made)
     assert len(world.fake.called("delete_dataset")) == 1
     assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{made.id}/train.manifest"
+
+
+# What is described later than it is done
+
+
+@pytest.mark.parametrize("lag", [1, 2, 5])
+@pytest.mark.parametrize("change", ["none", "added", "removed"])
+def test_datasets_get_ready_however_late_they_are_described(change: str, lag: int, world: World) -> None:
+    world.images("cat", 10)
+    if change != "none":
+        until_synced(world, make(world))
+    if change == "added":
+        world.images("dog", 10)
+    if change == "removed":
+        for number in range(10):
+            world.image(f"cat {number}", "cat", status="excluded" if number < 2 else "")
+    made = make(world)
+    world.fake.lag = lag
+    until_synced(world, made, rounds=20)
+    world.fake.lag = 0
+    assert sync(world, made), "and they are what is on record"
+
+
+def test_changes_are_not_there_before_they_are_described_so(world: World) -> None:
+    """Read straight after it was sent, a dataset is as complete as before."""
+    world.images("cat", 6)
+    until_synced(world, make(world))
+    world.images("dog", 6)
+    made = make(world)
+    world.fake.lag = 4
+    assert not sync(world, made)
+    assert not sync(world, made)
+    assert {dataset["Status"] for dataset in world.fake.datasets.values()} == {"UPDATE_IN_PROGRESS"}
+
+
+def test_a_service_that_does_not_say_when_it_updated_is_believed_after_a_while(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.images("cat", 6)
+    until_synced(world, make(world))
+    world.images("dog", 6)
+    made = make(world)
+    world.fake.says_when_updated = False
+    sync(world, made)
+    world.fake.finish()
+    assert not sync(world, made)
+    monkeypatch.setattr(dataset_sync, "_SETTLES_SECONDS", 0)
+    assert sync(world, made)
+
+
+def test_a_dataset_that_somebody_made_in_the_place_of_ours_is_made_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what it holds."""
+    world.images("cat", 6)
+    made = make(world)
+    until_synced(world, made)
+    world.fake.datasets["TRAIN"] |= {"DatasetArn": world.fake.datasets["TRAIN"]["DatasetArn"] + "0"}
+    monkeypatch.setattr(dataset_sync, "_SETTLES_SECONDS", 0)
+    until_synced(world, made)
+    assert len(world.fake.called("delete_dataset")) == 1
+    assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{made.id}/train.manifest"
+
+
+def test_a_dataset_that_stays_in_use_is_an_error_in_the_end(world: World) -> None:
+    world.images("cat", 6)
+    made = make(world)
+    world.fake.fail_next("create_dataset", *["ResourceAlreadyExistsException"] * 3)
+    assert not sync(world, made)
+    datasets = dataset_sync.Datasets(
+        world.fake.client, world.s3, world.loop_state, PROJECT, BUCKET, waited_seconds=7 * 3600
+    )
+    with pytest.raises(ClientError, match="AlreadyExists"):
+        datasets.sync(made.id)
 
 
 # Entries
@@ -316,3 +395,69 @@ def test_an_entry_that_is_gone(gone: str) -> None:
     new = [entry(name) for name in "abcd" if name != gone]
     with pytest.raises(RemovedError, match=f"^{gone} is gone"):
         list(dataset_sync.changed(iter(old), iter(new)))
+
+
+BOXES = [Box("cat", 1, 2, 3, 4), Box("dog", 5, 6, 7, 8), Box("fox", 9, 10, 11, 12)]
+CHANGED_AT = "2026-01-01T00:00:00.000000Z"
+
+
+def classified(*labels: str) -> dict[str, Any]:
+    return manifests.classification_entry(BUCKET, "a.jpg", labels, CHANGED_AT)
+
+
+def boxed(*boxes: Box) -> dict[str, Any]:
+    return manifests.detection_entry(
+        BUCKET, "a.jpg", width=100, height=100, boxes=boxes, changed_at=CHANGED_AT
+    )
+
+
+def merged(old: Any, new: Any, *, deep: bool) -> Any:
+    """An entry as it is if the one that was sent is merged into the one before."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return old | {
+        name: merged(old.get(name), value, deep=deep) if deep else value for name, value in new.items()
+    }
+
+
+ENTRIES = st.one_of(
+    st.lists(st.sampled_from(["cat", "dog", "fox"]), min_size=1, unique=True).map(lambda x: classified(*x)),
+    st.lists(st.sampled_from(BOXES)).map(lambda x: boxed(*x)),
+)
+
+
+@given(old=ENTRIES, new=ENTRIES)
+def test_an_entry_that_is_sent_again_is_the_new_one_whether_it_is_merged_or_replaces(
+    old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    lines = [manifests.entry_line(entry) for entry in (old, new)]
+    try:
+        sent = list(dataset_sync.changed(iter(lines[:1]), iter(lines[1:])))
+    except RemovedError:
+        return
+    assert sent == ([] if old == new else lines[1:])
+    assert merged(old, new, deep=True) == merged(old, new, deep=False) == new
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_sent"),
+    [
+        (classified("cat"), classified("dog"), True),
+        (classified("cat"), classified("cat", "dog"), True),
+        (classified("cat", "dog"), classified("cat"), False),
+        (boxed(*BOXES[:1]), boxed(*BOXES[:2]), True),
+        (boxed(BOXES[0], BOXES[0]), boxed(BOXES[0]), True),
+        (boxed(*BOXES[:2]), boxed(*BOXES[:1]), False),
+        (boxed(*BOXES[:1]), boxed(), False),
+        (classified("cat"), boxed(*BOXES[:1]), False),
+    ],
+)
+def test_an_image_that_has_lost_a_label_needs_a_new_dataset(
+    old: dict[str, Any], new: dict[str, Any], is_sent: bool
+) -> None:
+    entries = [iter([manifests.entry_line(entry)]) for entry in (old, new)]
+    if is_sent:
+        assert list(dataset_sync.changed(*entries)) == [manifests.entry_line(new)]
+    else:
+        with pytest.raises(RemovedError, match=r"a\.jpg has lost a label"):
+            list(dataset_sync.changed(*entries))

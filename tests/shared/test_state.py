@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from botocore.exceptions import ClientError
@@ -215,8 +215,10 @@ def test_the_synced_snapshot_is_remembered_for_each_dataset(world: World) -> Non
     assert world.loop_state.dataset_sync("TRAIN") == DatasetSync("", "", 0)
     world.loop_state.record_synced("TRAIN", "s1")
     assert world.loop_state.dataset_sync("TRAIN") == DatasetSync("s1", "", 0)
-    world.loop_state.record_sent("TRAIN", "s2", 7)
-    assert world.loop_state.dataset_sync("TRAIN") == DatasetSync("s1", "s2", 7)
+    world.loop_state.record_sent("TRAIN", "s2", 7, "2026")
+    sent = world.loop_state.dataset_sync("TRAIN")
+    assert replace(sent, changed_at="") == DatasetSync("s1", "s2", 7, updated_before="2026")
+    assert sent.changed_at
     world.loop_state.record_synced("TRAIN", "s2")
     assert world.loop_state.dataset_sync("TRAIN") == DatasetSync("s2", "", 0)
     assert world.loop_state.dataset_sync("TEST") == DatasetSync("", "", 0)

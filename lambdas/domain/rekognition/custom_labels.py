@@ -137,12 +137,22 @@ def create_dataset(
     dataset_type: DatasetType,
     bucket: str,
     manifest_key: str,
-) -> None:
-    rekognition.create_dataset(
+) -> str:
+    """ARN of the new dataset, which is filled from the manifest in the background."""
+    return rekognition.create_dataset(
         ProjectArn=project_arn,
         DatasetType=dataset_type,
         DatasetSource={"GroundTruthManifest": {"S3Object": {"Bucket": bucket, "Name": manifest_key}}},
-    )
+    )["DatasetArn"]
+
+
+def last_updated(rekognition: RekognitionClient, dataset_arn: str) -> str:
+    """When Rekognition has last updated the dataset; empty if it does not say so.
+
+    https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DatasetDescription.html
+    """
+    described = rekognition.describe_dataset(DatasetArn=dataset_arn)["DatasetDescription"]
+    return _iso(described.get("LastUpdatedTimestamp"))
 
 
 def error_entries(rekognition: RekognitionClient, dataset_arn: str) -> int:

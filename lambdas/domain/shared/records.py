@@ -250,6 +250,12 @@ class DatasetSync:
     snapshot: str = ""
     target: str = ""
     sent: int = 0
+    arn: str = ""
+    """Of the dataset that this is about; empty if none was made yet."""
+    changed_at: str = ""
+    """When it was last created, or last sent changes."""
+    updated_before: str = ""
+    """When Rekognition had last updated it before these were sent."""
 
 
 @dataclass(frozen=True)

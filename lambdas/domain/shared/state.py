@@ -525,13 +525,31 @@ class FencedState(LoopState):
 
     # Datasets
 
-    def record_synced(self, dataset_type: DatasetType, snapshot_id: str) -> None:
-        """Record that the dataset holds just this snapshot; empty: nobody knows what it holds."""
-        self._write(self._put_action("DATASET", dataset_type, DatasetSync(snapshot_id), {}))
+    def record_synced(
+        self, dataset_type: DatasetType, snapshot_id: str, *, arn: str = "", changed_at: str = ""
+    ) -> None:
+        """Record that the dataset holds just this snapshot; empty: nobody knows what it holds.
 
-    def record_sent(self, dataset_type: DatasetType, target: str, sent: int) -> None:
-        """Record how many entries of the changes that lead to snapshot `target` were sent."""
-        self._update("DATASET", dataset_type, {"target": target, "sent": sent})
+        Args:
+            arn: the dataset.
+            changed_at: when it was created, if it just was.
+        """
+        synced = DatasetSync(snapshot_id, arn=arn, changed_at=changed_at)
+        self._write(self._put_action("DATASET", dataset_type, synced, {}))
+
+    def record_sent(self, dataset_type: DatasetType, target: str, sent: int, updated_before: str) -> None:
+        """Record how many entries of the changes that lead to snapshot `target` were sent.
+
+        Args:
+            updated_before: when Rekognition had last updated the dataset before.
+        """
+        sending = {
+            "target": target,
+            "sent": sent,
+            "changed_at": clock.now(),
+            "updated_before": updated_before,
+        }
+        self._update("DATASET", dataset_type, sending)
 
     # The champion
 
