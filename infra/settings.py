@@ -160,8 +160,8 @@ def check_region(settings: Settings, region: str) -> None:
         return
     raise SettingsError(
         f"{region} is not known to have Rekognition Custom Labels; choose one of"
-        f" {', '.join(CUSTOM_LABELS_REGIONS)} with AWS_REGION or --profile, or, if AWS lists it by now"
-        " (https://aws.amazon.com/rekognition/pricing/), deploy with -c other_region=true"
+        f" {', '.join(CUSTOM_LABELS_REGIONS)} with AWS_DEFAULT_REGION or AWS_PROFILE, or, if AWS lists it by"
+        " now (https://aws.amazon.com/rekognition/pricing/), deploy with -c other_region=true"
     )
 
 
