@@ -15,8 +15,9 @@ from cli.user import user
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
 from lambdas.domain.console import control
-from lambdas.domain.retrain import runs, waiting
-from lambdas.domain.shared import records
+from lambdas.domain.costs import forecast
+from lambdas.domain.retrain import holds, runs, waiting
+from lambdas.domain.shared import clock, pricing, records
 from lambdas.domain.shared.errors import ApiError
 
 EXIT_CODES = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
@@ -26,11 +27,13 @@ def train(deployment: Deployment, *, force: bool) -> tuple[FollowedRun, bool]:
     """The run that was started, or the one that is under way already: then False comes with it.
 
     Raises:
-        CommandError: there are too few labelled images, and none is being registered.
+        CommandError: there are too few labelled images, and none is being registered; or the budget does not
+            allow a training.
     """
     if run := following.under_way(deployment):
         return run, False
     _check_enough(deployment)
+    _check_budget(deployment)
     given = {"trigger": "manual", "started_by": user(), **({"force": True} if force else {})}
     arn = deployment.stepfunctions.start_execution(
         stateMachineArn=deployment.retrain_machine_arn,
@@ -59,6 +62,22 @@ def _check_enough(deployment: Deployment) -> None:
         f" {max(1, needed)} (min_training_images); {counts}. Import labelled images with `labelloop import`,"
         f" or label them at {deployment.console_address}"
     )
+
+
+def _check_budget(deployment: Deployment) -> None:
+    """Refuse a run that the budget would not let train."""
+    state, tuning = deployment.loop_state, deployment.tuning()
+    adds_usd = state.known_progress().needs_usd
+    reason = holds.why_held(state, tuning, clock.now(), adds_usd=adds_usd, started_by_hand=True)
+    if reason:
+        raise CommandError(f"nothing was started: {reason}. `labelloop costs` shows what cost how much")
+
+
+def forecast_words(deployment: Deployment) -> str:
+    """What a training is going to cost, with as many images as the last one."""
+    tuning = deployment.tuning()
+    prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
+    return forecast.training(deployment.loop_state.runs(), None, prices, tuning.min_inference_units).text
 
 
 def overtaking(deployment: Deployment, record: records.Run) -> FollowedRun | None:

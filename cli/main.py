@@ -20,6 +20,7 @@ from cli.users import users
 
 if TYPE_CHECKING:
     from cli import following
+    from lambdas.domain.costs.accounts import Grouping
     from lambdas.domain.shared import records
 
 DEFAULT_NAME = "labelloop"
@@ -64,6 +65,7 @@ def app(context: click.Context, name: str, as_json: bool) -> None:
     labelloop status                      show the state of the deployment
     labelloop import photos/              import a dataset, labelled or not
     labelloop train --wait                train now, and show the progress
+    labelloop costs --by month            show what trainings and running models have cost
     labelloop detect photos/ --out seen/  run the model on images
     labelloop --name parts runs --json    print JSON, for programs
 
@@ -113,6 +115,29 @@ def doctor(session: Session, before_deploy: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
+@command(app, "costs")
+@click.option(
+    "--by",
+    type=click.Choice(["day", "month", "version"]),
+    default="month",
+    show_default=True,
+    help="What is summed up.",
+)
+def show_costs(session: Session, by: Grouping) -> None:
+    """Show what trainings and running models have cost.
+
+    The figures are the loop's own, of every training and every hour that a model version ran; days and months
+    are those of UTC, as AWS bills by them.
+
+    Example: labelloop costs --by version
+    """
+    from cli import costs
+
+    deployment = session.deployment()
+    document = session.wait_for("Reading the ledger", lambda: costs.gather(deployment, by))
+    session.print_result(document, lambda: costs.show(session.out.console, document))
+
+
 datasets.add_to(app)
 
 
@@ -132,7 +157,7 @@ def train(session: Session, wait: bool, force: bool) -> None:
     deployment, console = session.deployment(), session.out.console
     run, started = control.train(deployment, force=force)
     if started:
-        console.print(f"Run {run.id} has started")
+        console.print(f"Run {run.id} has started: {control.forecast_words(deployment)}", markup=False)
     else:
         console.print(f"Run {run.id} is under way already{'; it is followed here' if wait else ''}")
     if not wait:

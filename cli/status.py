@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 from boto3.dynamodb.conditions import Key
@@ -11,13 +12,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import following, formatting
+from cli import control, costs, following, formatting
 from cli.deployment import Deployment
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
+from lambdas.domain.costs import budget
 from lambdas.domain.register.rejections import REJECTED
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.retrain import requests, waiting
+from lambdas.domain.retrain import holds, requests, waiting
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.records import Progress, Run
 from lambdas.domain.shared.state import is_promotion
@@ -78,15 +80,19 @@ def _of_loop(deployment: Deployment) -> dict[str, Any]:
         "promotion": _promotion(deployment, runs),
         "champion": _champion(deployment),
         "differences": _differences(deployment),
-        "spent_this_month": _spent(runs),
+        "spent_this_month": _spent(deployment),
+        "next_training": control.forecast_words(deployment),
     }
 
 
-def _spent(runs: list[Run]) -> dict[str, Any]:
-    """What the runs of this month have cost by their records; serving is not on record."""
-    month = clock.now()[:7]
-    of_month = [run for run in runs if (run.started_at or "").startswith(month)]
-    return {"usd": round(sum(run.estimated_usd or 0 for run in of_month), 2), "runs": len(of_month)}
+def _spent(deployment: Deployment) -> dict[str, Any]:
+    """What this month has cost by the ledger, beside its budget, and what the next training will."""
+    tuning = deployment.tuning()
+    month = budget.spending(deployment.loop_state, tuning, clock.now())
+    held = holds.why_held(
+        deployment.loop_state, tuning, clock.now(), adds_usd=deployment.loop_state.known_progress().needs_usd
+    )
+    return {**asdict(month), "percent": round(month.percent, 1), "held": held}
 
 
 def _conflicts(deployment: Deployment) -> list[dict[str, str]]:
@@ -228,7 +234,12 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     rows += [("running", text) for text in _running_words(status)]
     rows += [("differs", f"[yellow]{escape(text)}[/yellow]") for text in status["differences"]]
-    rows += [("spent", _spent_words(status["spent_this_month"])), ("dead letters", _dead_words(status))]
+    spent = status["spent_this_month"]
+    rows.append(("spent", f"{costs.month_words(spent)}; `labelloop costs` shows for what"))
+    rows.append(("next training", escape(status["next_training"])))
+    if spent["held"]:
+        rows.append(("held back", f"[yellow]{escape(spent['held'])}[/yellow]"))
+    rows.append(("dead letters", _dead_words(status)))
     if status["rejected"]:
         more = " or more" if status["rejected_is_at_least"] else ""
         where = f"s3://{status['bucket']}/{REJECTED}"
@@ -240,11 +251,6 @@ def _images_words(status: dict[str, Any]) -> str:
     counts = ", ".join(f"{number} {name}" for name, number in status["images"].items())
     registering = status["being_registered"]
     return f"{counts}; about {registering} being registered" if registering else counts
-
-
-def _spent_words(spent: Mapping[str, Any]) -> str:
-    runs = formatting.count(spent["runs"], "run")
-    return f"{formatting.usd(spent['usd'])} USD this month for {runs}, by estimate; without serving"
 
 
 def _dead_words(status: dict[str, Any]) -> str:

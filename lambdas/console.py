@@ -11,6 +11,7 @@ from aws_lambda_powertools import Logger
 from msgspec import UNSET
 
 from lambdas import http
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 from lambdas.services import services, variable
@@ -78,6 +79,29 @@ def list_versions(caller: Caller) -> responses.ModelVersions:
     champion = state.champion()
     documents = [_version(version, champion) for version in state.versions()[:MAX_LISTED]]
     return responses.ModelVersions(versions=documents)
+
+
+@app.get("/api/costs")
+def read_costs(caller: Caller, by: str = "day") -> responses.Costs:
+    """What trainings and running models have cost; `by` is `day`, `month` or `version`."""
+    from lambdas.contract import responses
+    from lambdas.domain.costs import statement
+
+    if by not in ("day", "month", "version"):
+        raise ApiError(422, "bad_request", "by is day, month or version", "by")
+    s = services()
+    region = s.project_arn.split(":")[3]
+    made = statement.make(s.loop_state, s.tuning(), region, by, clock.now())
+    return responses.Costs(
+        by=made.by,
+        accounts=[responses.CostAccount(**vars(one), usd=one.usd) for one in made.accounts],
+        usd=made.usd,
+        month=responses.CostMonth(**vars(made.month), percent=round(made.month.percent, 1)),
+        running=[responses.RunningCost(**vars(one)) for one in made.running],
+        usd_per_hour=made.usd_per_hour,
+        prices=responses.Prices(region=region, **vars(made.prices)),
+        as_of=made.as_of,
+    )
 
 
 @app.post("/api/try")

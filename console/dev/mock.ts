@@ -6,7 +6,7 @@ import type { Connect, Plugin } from 'vite'
 import { administrationAnswer, forgetTasks } from './administration.ts'
 import { ok, failure, type Answer } from './answers.ts'
 import { colours, forgetLabels, labels } from './labels.ts'
-import { pagesAnswer } from './pages.ts'
+import { noCosts, pagesAnswer } from './pages.ts'
 
 const pictures = process.env['MOCK_PICTURES'] ?? ''
 
@@ -242,6 +242,7 @@ const counts = { open: 0, claimed: 0, done: 0, given_back: 0, deleted: 0 }
 const nothingYet: Record<string, unknown> = {
   '/runs': { runs: [] },
   '/versions': { versions: [] },
+  '/costs': noCosts,
   '/labels': { labels: [] },
   '/admin/tasks': { tasks: [], counts, cursor: null },
   '/admin/reviewers': { reviewers: [] },

@@ -74,6 +74,8 @@ function runOf(id: string): Answer {
     snapshot: 'snapshot-00c4e1',
     images: null,
     training: run.outcome === 'running' ? training : null,
+    forecast_usd: 6.2,
+    usd_per_hour: run.outcome === 'promoted' ? 4 : null,
     report_url: shownVerdicts.length > 0 ? '/mock/pictures/1' : null,
   })
 }
@@ -105,6 +107,39 @@ const versions = () => [
   version(4, 0.861, { status: 'retired' }),
 ]
 
+const day = (before: number) => new Date(Date.now() - before * 86_400_000).toISOString().slice(0, 10)
+const costAccount = (name: string, training_usd: number, units_usd: number) => ({
+  name,
+  training_hours: training_usd,
+  training_usd,
+  unit_hours: units_usd / 4,
+  units_usd,
+  usd: training_usd + units_usd,
+})
+const accounts: Record<string, () => object[]> = {
+  day: () => [costAccount(day(0), 0, 12.4), costAccount(day(1), 1.2, 35.5), costAccount(day(3), 2.1, 8), costAccount(day(9), 0.9, 96)],
+  month: () => [costAccount(day(0).slice(0, 7), 4.2, 151.9)],
+  version: () => [costAccount('v6-0123456789ab', 1.2, 131.4), costAccount('v7-0123456789ab', 2.1, 4.5)],
+}
+const costs = (by: string) => ({
+  by,
+  accounts: accounts[by]?.() ?? [],
+  usd: 156.1,
+  month: { month: day(0).slice(0, 7), usd: 156.1, budget_usd: 200, percent: 78.1 },
+  running: [{ version: 'v6-0123456789ab', units: 1, usd_per_hour: 4, since: ago(600) }],
+  usd_per_hour: 4,
+  prices: { region: 'eu-central-1', training_per_hour: 1.37, inference_per_unit_hour: 4, is_estimate: true },
+  as_of: ago(1),
+})
+export const noCosts = {
+  ...costs(''),
+  by: 'day',
+  usd: 0,
+  month: { month: day(0).slice(0, 7), usd: 0, budget_usd: null, percent: 0 },
+  running: [],
+  usd_per_hour: 0,
+}
+
 const detection = {
   model_version: 'v6-0123456789ab',
   model_version_arn: 'arn:aws:rekognition:eu-central-1:123456789012:project/mock/version/v6-0123456789ab/1700000000000',
@@ -127,6 +162,7 @@ export function pagesAnswer(url: URL): Answer | null {
   if (url.pathname.endsWith('/cancellation')) return { status: 204 }
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })
   if (first === 'versions') return ok(id ? versions().find(({ name }) => name === id) : { versions: versions() })
+  if (first === 'costs') return ok(costs(url.searchParams.get('by') ?? 'day'))
   if (first !== 'try') return null
   if (last === 'detection') return ok(detection)
   if (last === 'review') return ok({ task: 'task-1' })

@@ -101,6 +101,10 @@ export interface paths {
     /** The latest model versions, newest first. */
     get: operations["list_versions"];
   };
+  "/api/costs": {
+    /** What trainings and running models have cost; `by` is `day`, `month` or `version`. */
+    get: operations["read_costs"];
+  };
   "/api/try": {
     /** Where to send an image, to try the champion on it. */
     post: operations["begin_try"];
@@ -312,6 +316,50 @@ export interface components {
       held?: string[];
     };
     /**
+     * CostAccount
+     * @description What a day, a month or a model version came to.
+     */
+    CostAccount: {
+      /** @description The day or month in UTC, or the version. */
+      name: string;
+      training_hours: number;
+      training_usd: number;
+      /** @description Hours that model versions ran, times their inference units. */
+      unit_hours: number;
+      units_usd: number;
+      usd: number;
+    };
+    /**
+     * CostMonth
+     * @description What this month (UTC) has cost so far, beside its budget.
+     */
+    CostMonth: {
+      month: string;
+      usd: number;
+      /** @description Null: there is no budget. */
+      budget_usd: number | null;
+      /** @description Of the budget; 0 if there is none. */
+      percent: number;
+    };
+    /**
+     * Costs
+     * @description What trainings and running models have cost, by the loop's own ledger.
+     */
+    Costs: {
+      /** @enum {unknown} */
+      by: "day" | "month" | "version";
+      /** @description Newest first; versions by what they cost. */
+      accounts: components["schemas"]["CostAccount"][];
+      /** @description Of all accounts. */
+      usd: number;
+      month: components["schemas"]["CostMonth"];
+      running: components["schemas"]["RunningCost"][];
+      usd_per_hour: number;
+      prices: components["schemas"]["Prices"];
+      /** @description The last look at Rekognition; empty before the first one. */
+      as_of: string;
+    };
+    /**
      * DetectedBox
      * @description Where an object is, in whole pixels of the upright image.
      */
@@ -493,6 +541,17 @@ export interface components {
       task: string;
     };
     /**
+     * Prices
+     * @description The prices that are reckoned with.
+     */
+    Prices: {
+      region: string;
+      training_per_hour: number;
+      inference_per_unit_hour: number;
+      /** @description The Region's own prices are not known. */
+      is_estimate: boolean;
+    };
+    /**
      * ProductionPrecision
      * @description Share of a version's detections that reviewers confirmed, and its interval at 95 %.
      */
@@ -611,6 +670,10 @@ export interface components {
       images: components["schemas"]["SnapshotSummary"] | null;
       /** @description Null while it does not train. */
       training: components["schemas"]["TrainingProgress"] | null;
+      /** @description What its training and shadow gate were expected to cost. */
+      forecast_usd: number | null;
+      /** @description What its version goes on to cost; null if it does not run. */
+      usd_per_hour: number | null;
       /** @description The dataset report of the snapshot, for minutes. */
       report_url: string | null;
     };
@@ -633,6 +696,17 @@ export interface components {
       version: string | null;
       f1: number | null;
       estimated_usd: number | null;
+    };
+    /**
+     * RunningCost
+     * @description A model version that runs, and what it costs until it is stopped.
+     */
+    RunningCost: {
+      version: string;
+      units: number;
+      usd_per_hour: number;
+      /** @description The beginning of the month, if it has run for longer. */
+      since: string;
     };
     /**
      * Runs
@@ -1369,6 +1443,28 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["ModelVersions"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** What trainings and running models have cost; `by` is `day`, `month` or `version`. */
+  read_costs: {
+    parameters: {
+      query?: {
+        by?: string;
+      };
+    };
+    responses: {
+      /** @description What trainings and running models have cost, by the loop's own ledger. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Costs"];
         };
       };
       /** @description An error. */

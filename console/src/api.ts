@@ -30,6 +30,8 @@ export type Run = Schemas['Run']
 export type LabelScore = Schemas['LabelScore']
 export type ProductionPrecision = Schemas['ProductionPrecision']
 export type ModelVersion = Schemas['ModelVersion']
+export type Costs = Schemas['Costs']
+export type CostAccount = Schemas['CostAccount']
 export type TryUpload = Schemas['TryUpload']
 export type Detections = Schemas['Detections']
 
@@ -179,6 +181,7 @@ export const getLabelImages = (label: string) =>
 export const cancelRun = (run: string) => call<void>('POST', `/admin/runs/${id(run)}/cancellation`)
 export const startRollback = (version: string) =>
   call<Schemas['StartedRollback']>('POST', '/admin/rollbacks', { version })
+export const getCosts = (by: Costs['by']) => call<Costs>('GET', `/costs?by=${by}`)
 export const getVersions = () => call<Schemas['ModelVersions']>('GET', '/versions')
 export const startTry = (contentType: string, size: number) =>
   call<TryUpload>('POST', '/try', { content_type: contentType, size })

@@ -12,6 +12,7 @@ const routes: Route[] = [
   { pattern: '/runs', title: 'Runs', load: () => import('./runs/runs') },
   { pattern: '/runs/:id', title: 'Run', load: () => import('./runs/run') },
   { pattern: '/versions', title: 'Model versions', load: () => import('./versions/versions') },
+  { pattern: '/costs', title: 'Costs', load: () => import('./costs/costs') },
   { pattern: '/try', title: 'Try it', load: () => import('./tryit/tryit') },
   { pattern: '/admin/tasks', title: 'Tasks', load: () => import('./admin/tasks'), administrators: true },
   { pattern: '/admin/reviewers', title: 'Reviewers', load: () => import('./admin/reviewers'), administrators: true },
@@ -84,6 +85,7 @@ const places: [string, string][] = [
   ['/review', 'Review'],
   ['/runs', 'Runs'],
   ['/versions', 'Model versions'],
+  ['/costs', 'Costs'],
   ['/try', 'Try it'],
 ]
 const administration: [string, string][] = [

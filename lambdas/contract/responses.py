@@ -299,7 +299,66 @@ class Run(RunSummary):
     snapshot: str | None
     images: SnapshotSummary | None
     training: Annotated[TrainingProgress | None, Meta(description="Null while it does not train.")]
+    forecast_usd: Annotated[
+        float | None, Meta(description="What its training and shadow gate were expected to cost.")
+    ]
+    usd_per_hour: Annotated[
+        float | None, Meta(description="What its version goes on to cost; null if it does not run.")
+    ]
     report_url: Annotated[str | None, Meta(description="The dataset report of the snapshot, for minutes.")]
+
+
+class CostAccount(Response):
+    """What a day, a month or a model version came to."""
+
+    name: Annotated[str, Meta(description="The day or month in UTC, or the version.")]
+    training_hours: float
+    training_usd: float
+    unit_hours: Annotated[
+        float, Meta(description="Hours that model versions ran, times their inference units.")
+    ]
+    units_usd: float
+    usd: float
+
+
+class CostMonth(Response):
+    """What this month (UTC) has cost so far, beside its budget."""
+
+    month: str
+    usd: float
+    budget_usd: Annotated[float | None, Meta(description="Null: there is no budget.")]
+    percent: Annotated[float, Meta(description="Of the budget; 0 if there is none.")]
+
+
+class RunningCost(Response):
+    """A model version that runs, and what it costs until it is stopped."""
+
+    version: str
+    units: int
+    usd_per_hour: float
+    since: Annotated[str, Meta(description="The beginning of the month, if it has run for longer.")]
+
+
+class Prices(Response):
+    """The prices that are reckoned with."""
+
+    region: str
+    training_per_hour: float
+    inference_per_unit_hour: float
+    is_estimate: Annotated[bool, Meta(description="The Region's own prices are not known.")]
+
+
+class Costs(Response):
+    """What trainings and running models have cost, by the loop's own ledger."""
+
+    by: Literal["day", "month", "version"]
+    accounts: Annotated[list[CostAccount], Meta(description="Newest first; versions by what they cost.")]
+    usd: Annotated[float, Meta(description="Of all accounts.")]
+    month: CostMonth
+    running: list[RunningCost]
+    usd_per_hour: float
+    prices: Prices
+    as_of: Annotated[str, Meta(description="The last look at Rekognition; empty before the first one.")]
 
 
 class ProductionPrecision(Response):

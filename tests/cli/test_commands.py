@@ -13,7 +13,6 @@ from click.testing import CliRunner
 
 from cli.main import app
 from lambdas.domain.catalogue import pending
-from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Annotation
 from lambdas.domain.shared.records import Outcome, Run, RunStep
 from tests.fixtures.cli import BEGAN, EXECUTION, V1, V2, Cli, client_error
@@ -168,15 +167,6 @@ def test_status_has_the_console_the_reviews_and_what_is_being_registered(history
     assert (document["being_registered"], document["open_reviews"]) == (3, 2)
     shown = history("status").stdout
     assert "3 being registered" in shown and "2 open" in shown and "https://console.example.com/" in shown
-
-
-def test_status_adds_up_what_the_runs_of_this_month_cost(
-    history: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(clock, "now", lambda: "2026-01-31T23:00:00.000000Z")
-    history.loop_state.update_run(Run("old", started_at="2025-12-31T10:00:00.000000Z", estimated_usd=100.0))
-    assert history.json("status")["spent_this_month"] == {"usd": 1.28, "runs": 2}
-    assert "1.28 USD this month for 2 runs" in history("status").stdout
 
 
 def under_way(cli: Cli, id: str, entered: list[tuple[str, float]], *, ends: bool = False) -> str:

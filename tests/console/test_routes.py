@@ -154,7 +154,16 @@ CASES = {
     ),
     "GET /api/runs": Case("/api/runs", members={"runs"}, each="runs", of_each=RUN),
     "GET /api/runs/{run}": Case(
-        "/api/runs/run-1", members=RUN | {"steps", "verdicts", "snapshot", "images", "training", "report_url"}
+        "/api/runs/run-1",
+        members=RUN
+        | {"steps", "verdicts", "snapshot", "images", "training", "report_url"}
+        | {"forecast_usd", "usd_per_hour"},
+    ),
+    "GET /api/costs": Case(
+        "/api/costs?by=version",
+        members={"by", "accounts", "usd", "month", "running", "usd_per_hour", "prices", "as_of"},
+        each="accounts",
+        of_each={"name", "training_hours", "training_usd", "unit_hours", "units_usd", "usd"},
     ),
     "GET /api/versions": Case("/api/versions", members={"versions"}, each="versions", of_each=VERSION),
     "POST /api/try": Case("/api/try", {"content_type": "image/png", "size": 1000}, members={"id", "upload"}),

@@ -108,6 +108,13 @@ def test_a_version_with_other_units_is_another_entry() -> None:
     assert book.unit_seconds == 30 + 3 * 90
 
 
+def test_units_that_rekognition_may_add_are_counted() -> None:
+    book = Book()
+    for seconds in (0, 60):
+        book.look(seconds, replace(version(units=1), max_inference_units=4))
+    assert book.unit_seconds == 4 * 60
+
+
 def test_entries_end_with_their_month() -> None:
     """AWS bills by months in UTC; the turn of the year is one as well."""
     book = Book()

@@ -143,13 +143,14 @@ def look(request: pytest.FixtureRequest) -> Look:
 def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
     page = site.page(**look.settings())
     problems = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
-    assert len(problems) == 26
+    assert len(problems) == 28
     assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
 NOTHING_YET = {
     "Runs": "No runs yet",
     "Model versions": "No model versions yet",
+    "Costs": "No costs yet",
     "Tasks": "No open tasks",
     "Reviewers": "No reviewers yet",
     "Labels": "No labels yet",
@@ -251,6 +252,12 @@ def models(page: Page) -> Iterator[str]:
     yield "versions"
     page.get_by_role("button", name="Roll back to").first.click()
     yield from in_dialog(page, "going back to a version")
+    go(page, "Costs")
+    expect(page.get_by_role("img", name="Costs, the latest last")).to_be_visible()
+    yield "costs"
+    page.get_by_role("button", name="By model version").click()
+    expect(page.get_by_role("table", name="Costs").get_by_text("v7-0123456789ab")).to_be_visible()
+    yield "costs by version"
     go(page, "Try it")
     expect(page.get_by_role("heading", name="Try it")).to_be_visible()
     yield "nothing tried yet"

@@ -69,3 +69,35 @@ export function linePath(points: (Point | null)[]): string {
     .filter(Boolean)
     .join(' ')
 }
+
+/** The end of an axis from 0 that holds these amounts: 1, 2 or 5 times a power of ten. */
+export function topOf(amounts: number[]): number {
+  const largest = Math.max(0, ...amounts)
+  if (largest === 0) return 1
+  const power = 10 ** Math.floor(Math.log10(largest))
+  return ([1, 2, 5, 10].find((step) => step * power >= largest - 1e-9) ?? 10) * power
+}
+
+export interface Column {
+  x: number
+  width: number
+  lower: { y: number; height: number }
+  upper: { y: number; height: number }
+}
+
+/** Columns in two parts, from left to right, on an axis from 0 to `top`. */
+export function columnsOf(parts: [number, number][], top: number, { left, top: above, width, height }: Area): Column[] {
+  const room = width / Math.max(parts.length, 1)
+  const columnWidth = rounded(Math.min(48, room * 0.7))
+  const bottom = above + height
+  return parts.map(([first, second], i) => {
+    const lower = barLength(first / top, height)
+    const upper = barLength(second / top, height)
+    return {
+      x: rounded(left + i * room + (room - columnWidth) / 2),
+      width: columnWidth,
+      lower: { y: rounded(bottom - lower), height: lower },
+      upper: { y: rounded(bottom - lower - upper), height: upper },
+    }
+  })
+}

@@ -154,8 +154,20 @@ function Result({ run }: { run: Run }) {
         <dd>{number(run.f1, 3)}</dd>
         <dt>Snapshot</dt>
         <dd class="runs-name">{typeof run.snapshot === 'string' ? run.snapshot : 'none yet'}</dd>
+        {run.forecast_usd !== null && (
+          <>
+            <dt>Forecast cost</dt>
+            <dd>{usd(run.forecast_usd)}</dd>
+          </>
+        )}
         <dt>Estimated cost</dt>
         <dd>{usd(run.estimated_usd)}</dd>
+        {run.usd_per_hour !== null && (
+          <>
+            <dt>Went on to cost</dt>
+            <dd>{usd(run.usd_per_hour)} an hour, until its version was stopped</dd>
+          </>
+        )}
       </dl>
       {run.report_url ? (
         <p>

@@ -120,7 +120,7 @@ def _units(
     under_way: list[LedgerEntry] = []
     for entry in before.running:
         version = running.get(entry.version)
-        if version and version.inference_units == entry.units:
+        if version and _units_of(version) == entry.units:
             *over, last = _by_month(_until(entry, at))
             ended += over
             under_way.append(last)
@@ -128,10 +128,19 @@ def _units(
         else:
             ended += _by_month(_until(entry, max(entry.since, middle)))
     for version in running.values():
-        *over, last = _by_month(_entry("units", version, middle, at, version.inference_units))
+        *over, last = _by_month(_entry("units", version, middle, at, _units_of(version)))
         ended += over
         under_way.append(last)
     return tuple(under_way), [entry for entry in ended if entry.seconds]
+
+
+def _units_of(version: Version) -> int:
+    """The inference units that a version is counted with.
+
+    Where Rekognition may add units by itself, DescribeProjectVersions does not say how many are in service:
+    then all that may be are counted, so that the bill is not higher than the ledger.
+    """
+    return max(version.inference_units, version.max_inference_units)
 
 
 def _by_month(entry: LedgerEntry) -> Iterator[LedgerEntry]:

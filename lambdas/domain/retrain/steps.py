@@ -207,6 +207,8 @@ def document(run: Run, passed: Sequence[Step]) -> dict[str, Any]:
         "verdicts": run.verdicts,
         "snapshot": run.snapshot,
         "images": run.images,
+        "forecast_usd": run.forecast_usd,
+        "usd_per_hour": run.usd_per_hour,
     }
 
 

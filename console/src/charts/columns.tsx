@@ -1,0 +1,75 @@
+/** Amounts over time: a column for each, in two parts, drawn as wide as there is room. */
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import './charts.css'
+import { columnsOf, topOf } from './geometry'
+
+export interface Amount {
+  name: string
+  /** The parts of the column, from the axis upwards. */
+  parts: [number, number]
+}
+const HEIGHT = 220
+const MARGINS = { left: 52, right: 8, top: 28, bottom: 30 }
+/** The room that a name needs below the axis. */
+const NAME_WIDTH = 84
+
+interface ColumnsProps {
+  /** Describes the columns for screen readers. */
+  label: string
+  /** What the amounts are, beside the axis. */
+  unit: string
+  amounts: Amount[]
+}
+export function Columns({ label, unit, amounts }: ColumnsProps) {
+  const frame = useRef<HTMLDivElement>(null)
+  const [width, setWidth] = useState(600)
+  useLayoutEffect(() => {
+    const element = frame.current
+    if (!element) return undefined
+    const measure = () => setWidth(Math.max(element.clientWidth, 200))
+    const observer = new ResizeObserver(measure)
+    observer.observe(element)
+    measure()
+    return () => observer.disconnect()
+  }, [])
+  const area = {
+    left: MARGINS.left,
+    top: MARGINS.top,
+    width: width - MARGINS.left - MARGINS.right,
+    height: HEIGHT - MARGINS.top - MARGINS.bottom,
+  }
+  const top = topOf(amounts.map(({ parts }) => parts[0] + parts[1]))
+  const columns = columnsOf(amounts.map(({ parts }) => parts), top, area)
+  const named = Math.ceil((amounts.length * NAME_WIDTH) / Math.max(area.width, 1))
+  return (
+    <div ref={frame} class="chart-frame">
+      <svg class="chart-trend" width={width} height={HEIGHT} role="img" aria-label={label}>
+        <text class="chart-text" x="0" y="14">
+          {unit}
+        </text>
+        {[0, top / 2, top].map((tick) => {
+          const y = area.top + area.height - (tick / top) * area.height
+          return (
+            <g key={tick}>
+              <line class="chart-grid" x1={area.left} x2={area.left + area.width} y1={y} y2={y} />
+              <text class="chart-text" text-anchor="end" x={area.left - 8} y={y + 4}>
+                {tick < 10 ? tick.toFixed(tick === 0 ? 0 : 1) : Math.round(tick)}
+              </text>
+            </g>
+          )
+        })}
+        {columns.map(({ x, width: columnWidth, lower, upper }, i) => (
+          <g key={amounts[i]?.name}>
+            <rect class="chart-main" x={x} width={columnWidth} y={lower.y} height={lower.height} />
+            <rect class="chart-second" x={x} width={columnWidth} y={upper.y} height={upper.height} />
+            {(columns.length - 1 - i) % named === 0 && (
+              <text class="chart-text" text-anchor="middle" x={x + columnWidth / 2} y={HEIGHT - 8}>
+                {amounts[i]?.name}
+              </text>
+            )}
+          </g>
+        ))}
+      </svg>
+    </div>
+  )
+}
