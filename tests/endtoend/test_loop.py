@@ -312,7 +312,7 @@ def test_a_champion_that_does_not_run_is_started_again(loop: Loop) -> None:
     until(running, 60, "the champion runs")
     loop.sweep()
     assert loop.loop_state.champion() == champion
-    assert loop.loop_state.close_incident("champion") is False, "it is closed"
+    assert not loop.loop_state.is_open_incident("champion")
     assert_nothing_is_left(loop)
 
 
