@@ -146,8 +146,9 @@ def assert_complete(run: Run) -> None:
 
 
 def assert_nothing_is_left(loop: Loop) -> None:
-    until(lambda: loop.loop_state.lease("retrain") is None, 10, "the run's lease is free")
-    assert loop.loop_state.lease("promote") is None
+    until(lambda: loop.loop_state.lease("retrain") is None, 120, "the run's lease is free")
+    # The step serve takes it for a moment as well.
+    until(lambda: loop.loop_state.lease("promote") is None, 120, "the promotion's lease is free")
     champion = loop.loop_state.champion()
     assert loop.running() <= ({champion.version_name} if champion else set())
 
@@ -167,7 +168,7 @@ def assert_notified(notifications: Any, run: Run) -> None:
 def test_the_champion_answers_for_an_image_under_detect(loop: Loop) -> None:
     (scene,) = classification_scenes(1, seed=99)
     loop.put("detect/shift 1/tray+ä.jpg", scene.jpeg())
-    result = until(lambda: loop.json("results/shift 1/tray+ä.jpg.json"), 30, "there is a result")
+    result = until(lambda: loop.json("results/shift 1/tray+ä.jpg.json"), 120, "there is a result")
     champion = loop.loop_state.champion()
     assert champion is not None
     assert result["model_version"] == champion.version_name
@@ -176,7 +177,7 @@ def test_the_champion_answers_for_an_image_under_detect(loop: Loop) -> None:
 
 def test_what_is_not_an_image_under_detect_gets_its_reason(loop: Loop) -> None:
     loop.put("detect/notes.txt", b"not an image")
-    result = until(lambda: loop.json("results/notes.txt.json"), 30, "there is a result")
+    result = until(lambda: loop.json("results/notes.txt.json"), 120, "there is a result")
     assert result["error"] == "InvalidImageFormatException"
 
 
@@ -189,7 +190,7 @@ def test_the_same_images_are_not_trained_on_twice(loop: Loop) -> None:
 def test_two_runs_at_once_are_one(loop: Loop) -> None:
     loop.fault(operation="DescribeProjects", delay_seconds=3)
     loop.start("RetrainMachineArn", "first-of-two", {"force": True})
-    until(lambda: loop.loop_state.lease("retrain"), 30, "the first has the lease")
+    until(lambda: loop.loop_state.lease("retrain"), 120, "the first has the lease")
     second = loop.retrain("second-of-two")
     assert second.outcome == "skipped"
     assert "first-of-two is under way" in str(second.reason)
@@ -205,7 +206,7 @@ def test_an_aborted_run_is_swept_up(loop: Loop) -> None:
     assert run.outcome == "failed"
     assert run.steps
     assert "stopped by a person" in str(run.reason)
-    until(lambda: loop.loop_state.lease("retrain") is None, 30, "the lease is free")
+    until(lambda: loop.loop_state.lease("retrain") is None, 120, "the lease is free")
 
 
 def test_wrong_labels_are_rejected_and_never_started(loop: Loop) -> None:
@@ -294,7 +295,7 @@ def test_a_model_that_runs_for_nobody_is_stopped(loop: Loop) -> None:
         loop.sweep()
         return loop.statuses()[forgotten] == "STOPPED"
 
-    until(stopped, 30, "the forgotten model is stopped")
+    until(stopped, 120, "the forgotten model is stopped")
     assert_nothing_is_left(loop)
 
 
@@ -303,13 +304,13 @@ def test_a_champion_that_does_not_run_is_started_again(loop: Loop) -> None:
     champion = loop.loop_state.champion()
     assert champion is not None
     loop.rekognition.stop_project_version(ProjectVersionArn=champion.version_arn)
-    until(lambda: loop.statuses()[champion.version_name] == "STOPPED", 30, "the champion has stopped")
+    until(lambda: loop.statuses()[champion.version_name] == "STOPPED", 120, "the champion has stopped")
 
     def running() -> bool:
         loop.sweep()
         return loop.statuses()[champion.version_name] == "RUNNING"
 
-    until(running, 60, "the champion runs")
+    until(running, 120, "the champion runs")
     loop.sweep()
     assert loop.loop_state.champion() == champion
     assert not loop.loop_state.is_open_incident("champion")
@@ -363,8 +364,8 @@ def test_a_bad_burst_is_sorted_out_and_harms_nothing_else(loop: Loop) -> None:
         rejection = until(lambda key=key: loop.json(f"{key}.reason.json"), 60, f"{name} is rejected")
         assert rejection["reason"] == reason, rejection
         assert key in loop.keys(key)
-    until(lambda: len(loop.images()) == before + len(good), 60, "the good ones are registered")
-    until(lambda: loop.keys("incoming/") == [], 30, "nothing is left to register")
+    until(lambda: len(loop.images()) == before + len(good), 120, "the good ones are registered")
+    until(lambda: loop.keys("incoming/") == [], 120, "nothing is left to register")
     hashes = {
         hashlib.sha256(scene.jpeg()).hexdigest(): key for scene, key in zip(good, ODD_KEYS, strict=True)
     }
@@ -382,7 +383,7 @@ def test_an_event_that_comes_ten_times_is_one_image(loop: Loop) -> None:
     sha = hashlib.sha256(scene.jpeg()).hexdigest()
     key = "incoming/labeled/empty/ten-times.jpg"
     loop.put(key, scene.jpeg())
-    first = until(lambda: catalogue_images.get_image(loop.catalogue, sha), 30, "it is registered")
+    first = until(lambda: catalogue_images.get_image(loop.catalogue, sha), 120, "it is registered")
     detail = {"bucket": {"name": loop.bucket}, "object": {"key": key, "size": 1, "sequencer": "0"}}
     event = {"source": "aws.s3", "detail-type": "Object Created", "detail": detail}
     queue = loop.resource("AWS::SQS::Queue", "RegisterEventQueue")
@@ -402,7 +403,7 @@ def test_an_image_under_two_labels_is_kept_out_until_somebody_says(loop: Loop) -
         image = catalogue_images.get_image(loop.catalogue, sha)
         return image if image and image.status == "conflict" else None
 
-    image = until(conflict, 30, "the contradiction is found")
+    image = until(conflict, 120, "the contradiction is found")
     assert "empty" in image.conflict_reason
     assert "damaged" in image.conflict_reason
 
@@ -436,7 +437,7 @@ def test_a_manifest_with_broken_lines_labels_what_it_can(loop: Loop) -> None:
             image = catalogue_images.get_image(loop.catalogue, sha)
             return image.labels if image else ()
 
-        assert until(labels, 30, "the manifest's label is on it") == ("damaged",)
+        assert until(labels, 120, "the manifest's label is on it") == ("damaged",)
 
 
 def test_a_lost_event_is_made_up_for(loop: Loop) -> None:
@@ -451,7 +452,7 @@ def test_a_lost_event_is_made_up_for(loop: Loop) -> None:
     sha = hashlib.sha256(scene.jpeg()).hexdigest()
     time.sleep(1.5)
     loop.sweep()
-    until(lambda: catalogue_images.get_image(loop.catalogue, sha), 30, "the sweeper has found the image")
+    until(lambda: catalogue_images.get_image(loop.catalogue, sha), 120, "the sweeper has found the image")
     loop.tune(resend_event_after_seconds=900)
 
 
