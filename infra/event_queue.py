@@ -65,6 +65,7 @@ class EventQueue(Construct):
             events.Rule(self, "Rule", event_pattern=pattern, targets=[targets.SqsQueue(self.queue)])  # pyrefly: ignore[bad-argument-type]
         handler.function.add_environment("QUEUE_URL", self.queue.queue_url)
         handler.function.add_environment("RETRY_SECONDS", str(deployment.settings.retry_seconds))
+        handler.function.add_environment("MAX_RECEIVES", str(MAX_RECEIVES))
         handler.allow(
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",

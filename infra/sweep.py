@@ -69,7 +69,6 @@ class Sweep(Step):
         project.grant_describe_versions(handler)
         project.grant_stop(handler)
         detect.event_queue.grant_redrive(handler)
-        self.loop_state.grant_end_waiting(handler)
         review.grant_reconcile(handler)
         handler.allow("states:StartExecution", on=[retrain.workflow.arn])
         handler.allow(

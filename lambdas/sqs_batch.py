@@ -47,9 +47,13 @@ def handle_each(event: dict[str, Any], handle: Callable[[str], object]) -> Batch
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
 
 
-def delay_seconds(deliveries: int, first: int) -> int:
-    """How long a message that failed is hidden: twice as long after each delivery."""
-    return int(first * 2 ** (deliveries - 1))
+def delay_seconds(deliveries: int, first: int, most: int) -> int:
+    """How long a message that failed is hidden: twice as long after each delivery.
+
+    Args:
+        most: deliveries, after which it becomes a dead letter at once.
+    """
+    return int(first * 2 ** (deliveries - 1)) if deliveries < most else 0
 
 
 def _hide_for_a_while(failed: Sequence[Mapping[str, Any]]) -> None:
@@ -60,12 +64,13 @@ def _hide_for_a_while(failed: Sequence[Mapping[str, Any]]) -> None:
     happens, too, if the delay cannot be set.
     """
     try:
+        first, most = int(variable("RETRY_SECONDS")), int(variable("MAX_RECEIVES"))
         for start in range(0, len(failed), _BATCH):
             entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
                 {
                     "Id": str(number),
                     "ReceiptHandle": message["receiptHandle"],
-                    "VisibilityTimeout": delay_seconds(_deliveries(message), int(variable("RETRY_SECONDS"))),
+                    "VisibilityTimeout": delay_seconds(_deliveries(message), first, most),
                 }
                 for number, message in enumerate(failed[start : start + _BATCH])
             ]

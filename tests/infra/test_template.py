@@ -378,3 +378,4 @@ def test_a_message_is_hidden_for_as_long_as_its_function_may_work(template: Temp
         environment = _variables(functions[mapping["FunctionName"]["Ref"]])
         assert environment["QUEUE_URL"] == {"Ref": mapping["EventSourceArn"]["Fn::GetAtt"][0]}
         assert int(environment["RETRY_SECONDS"]) > 0
+        assert int(environment["MAX_RECEIVES"]) == queue["RedrivePolicy"]["maxReceiveCount"]

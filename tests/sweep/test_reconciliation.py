@@ -14,7 +14,7 @@ from lambdas import sweep as handler
 from lambdas.domain.promote import redrive
 from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import Run, VersionState, WaitingImage
+from lambdas.domain.shared.records import Run, VersionState
 from lambdas.domain.snapshot import snapshots
 from lambdas.domain.sweep import differences, sweeper
 from lambdas.services import services
@@ -239,19 +239,16 @@ def wait(world: World, count: int) -> None:
         world.sqs.send_message(QueueUrl=world.queues["dead-letters"], MessageBody=f'"{number}"')
 
 
-def test_waiting_images_are_answered_whenever_a_champion_runs(
+def test_dead_letters_are_sent_again_whenever_a_champion_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.loop_state.keep_waiting(WaitingImage("a", "2026-01-01T10:00:00.000000Z", "detect/a.jpg"))
     assert "redriven" not in handle(), "nobody serves"
     world.champion("v1", "STARTING")
     assert "redriven" not in handle()
     wait(world, 50)
     world.fake.finish()
-    swept = handle()
-    assert (swept["waited"], swept["redriven"]) == (1, 50)
-    swept = handle()
-    assert (swept["waited"], swept["redriven"]) == (0, 0)
+    assert handle()["redriven"] == 50
+    assert handle()["redriven"] == 0
 
 
 def test_all_that_wait_are_answered_over_several_sweeps(

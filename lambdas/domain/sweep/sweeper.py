@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from lambdas.domain.costs import ledger
-from lambdas.domain.promote.redrive import redrive, renew, send_waiting
+from lambdas.domain.promote.redrive import redrive, renew
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
@@ -85,7 +85,7 @@ class Sweeper:
             self._ledger,
             self._leases,
             self._models,
-            self._waiting_images,
+            self._dead_letters,
             self._lost_events,
             self._due_run,
             self._reviews,
@@ -120,15 +120,13 @@ class Sweeper:
             "settled": {version.id: version.state for version in settled},
         }
 
-    def _waiting_images(self) -> dict[str, Any]:
-        """While the champion serves, images that have waited for it are answered; until then none is lost."""
+    def _dead_letters(self) -> dict[str, Any]:
+        """Dead letters of detection get another chance while the champion serves; until then none is lost."""
         champion = self.loop_state.champion()
         versions = models.by_name(self.rekognition, self.project_arn)
         if self.loop_state.lease("promote") or not differences.is_serving(champion, versions):
             return {"renewed": renew(self.sqs, self.detect_dead_letters_url)}
-        waited = send_waiting(self.loop_state, self.sqs, self.detect_queue_url, self.bucket)
-        redriven = redrive(self.sqs, self.detect_dead_letters_url, self.detect_queue_url)
-        return {"waited": waited, "redriven": redriven}
+        return {"redriven": redrive(self.sqs, self.detect_dead_letters_url, self.detect_queue_url)}
 
     def _starting(self) -> dict[str, Any]:
         """Stop what an execution that has ended was starting as soon as it runs, if that is soon enough."""
