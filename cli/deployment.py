@@ -87,6 +87,7 @@ https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html"""
 
 SERVICES = (
     "cloudformation",
+    "cloudfront",
     "cognito-idp",
     "dynamodb",
     "health",

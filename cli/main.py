@@ -62,6 +62,7 @@ def app(context: click.Context, name: str, as_json: bool) -> None:
 
     \b
     labelloop doctor --before-deploy      look for what would keep a deployment from working
+    labelloop selftest                    run the loop once in your account, and remove it again
     labelloop status                      show the state of the deployment
     labelloop import photos/              import a dataset, labelled or not
     labelloop train --wait                train now, and show the progress
@@ -136,6 +137,56 @@ def show_costs(session: Session, by: Grouping) -> None:
     deployment = session.deployment()
     document = session.wait_for("Reading the ledger", lambda: costs.gather(deployment, by))
     session.print_result(document, lambda: costs.show(session.out.console, document))
+
+
+@command(app, "selftest")
+@click.option("--yes", "-y", is_flag=True, help="Begin without asking.")
+@click.option(
+    "--cap-usd",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="End once this much is spent, by its own estimate.",
+)
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("labelloop-selftest.json"),
+    show_default=True,
+    help="File for what was found out.",
+)
+@click.option("--clean", is_flag=True, help="Only remove what an earlier selftest has left.")
+def selftest(session: Session, yes: bool, cap_usd: float, out: Path, clean: bool) -> None:
+    """Run the loop once in your account, and ask AWS what only AWS can answer.
+
+    It deploys <name>-selftest, trains a model with 20 images that it draws, promotes it, detects, asks
+    and removes everything again: one to two hours, about 1 to 3 USD. No other deployment is touched.
+
+    \b
+    labelloop selftest                        says what it will do, and asks first
+    labelloop selftest --yes --cap-usd 3      asks nothing
+    labelloop selftest --clean                removes what a killed selftest has left
+    """
+    from cli.selftest import command as selftesting
+
+    test = selftesting.Selftest.of(session.name, session.out.console)
+    if clean:
+        left = selftesting.cleaned(test)
+        session.print_result(
+            {"left": left}, lambda: selftesting.show_left(session.out.console, left, session.name)
+        )
+        raise click.exceptions.Exit(1 if left else 0)
+    session.out.console.print(
+        selftesting.explanation(test.account.name, cap_usd), markup=False, soft_wrap=True
+    )
+    if not yes:
+        session.confirm("Begin?", "nothing was begun")
+    document = selftesting.run(test, cap_usd)
+    selftesting.write(document, out)
+    session.print_result(document, lambda: selftesting.show(session.out.console, document, out, session.name))
+    if document["failure"] or document["left"]:
+        raise click.exceptions.Exit(1)
 
 
 datasets.add_to(app)

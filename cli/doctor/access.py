@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from cli.doctor.account import Account, Identity
 from cli.doctor.findings import Finding, Findings, fails, fine, hurts, unseen
+from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 
 DEPLOYMENT_TAKES = timedelta(minutes=20)
 """A first deployment, CloudFront's distribution included; credentials should outlive it."""
@@ -28,17 +29,19 @@ queues), the rest is for state machines and for people at the console."""
 # Region
 
 
-def judge_region(region: str, offered: Sequence[str]) -> Finding:
+def judge_region(region: str) -> Finding:
     """Whether Custom Labels is offered in the Region."""
+    others = ", ".join(CUSTOM_LABELS_REGIONS)
     if not region:
-        return fails("Region", "no Region is set", f"export AWS_DEFAULT_REGION={offered[0]}")
-    if region not in offered:
+        return fails("Region", "no Region is set", f"export AWS_DEFAULT_REGION=<one of {others}>")
+    if region not in CUSTOM_LABELS_REGIONS:
         return fails(
             "Region",
-            f"Amazon Rekognition Custom Labels is not offered in {region}",
-            f"export AWS_DEFAULT_REGION={offered[0]}, or another of {', '.join(offered)}",
+            f"{region} is not known to have Rekognition Custom Labels",
+            f"export AWS_DEFAULT_REGION=<one of {others}>; or, if AWS lists it by now"
+            " (https://aws.amazon.com/rekognition/pricing/), npx cdk deploy -c other_region=true",
         )
-    return fine("Region", region)
+    return fine("Region", f"{region}, {CUSTOM_LABELS_REGIONS[region]}")
 
 
 # Credentials

@@ -18,21 +18,6 @@ from cli.doctor import access, deployed, machine, models, names
 from cli.doctor.account import Account, identify
 from cli.doctor.findings import Check, Finding, Findings, State, examine, fails
 
-REGIONS = (
-    "us-east-1",
-    "us-east-2",
-    "us-west-2",
-    "eu-central-1",
-    "eu-west-1",
-    "eu-west-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-)
-"""Regions with Custom Labels: those of AWS's own partition in which CloudFormation has its projects,
-AWS::Rekognition::Project."""
 STYLES = {State.FINE: "green", State.HURTS: "yellow", State.FAILS: "red", State.UNSEEN: "dim"}
 _SIGN_IN = "sign in as for the AWS CLI (`aws sso login`, `aws configure`), or set AWS_PROFILE"
 
@@ -62,7 +47,7 @@ AFTER = (
 def diagnose(name: str, *, before_deploy: bool, console: Console) -> dict[str, Any]:
     """Everything that `labelloop doctor` shows. Without credentials that AWS accepts, it looks no further."""
     region = deployment.session().region_name or ""
-    findings = [access.judge_region(region, REGIONS)]
+    findings = [access.judge_region(region)]
     if before_deploy:
         findings += machine.judge(machine.look())
     account = None

@@ -11,8 +11,10 @@ from botocore.exceptions import ClientError
 
 from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, State, fails, fine, hurts
+from lambdas.domain.rekognition.project import TAG
 
 ABSENT = {
+    "NoSuchFunctionExists",
     "ParameterNotFound",
     "ResourceNotFoundException",
     "StateMachineDoesNotExist",
@@ -119,11 +121,15 @@ def judge_project(name: str, project: Project | None, own: str) -> Finding:
         return fine("Rekognition project", f"{name} is free")
     if project.arn == own:
         return fine("Rekognition project", f"{name} is the deployment's own")
-    return hurts(
+    if project.tags.get(TAG) == name:
+        return fine(
+            "Rekognition project", f"{name} is of an earlier deployment of the name, and is gone on with"
+        )
+    return fails(
         "Rekognition project",
-        f"{name} is there already, and no stack's: a deployment would take it over, stop its models and"
-        " delete its datasets",
-        "deploy under another name if somebody uses it: npx cdk deploy -c name=<name>",
+        f"{name} is there already, and LabelLoop has not made it",
+        "deploy under another name: npx cdk deploy -c name=<name>; or, if its models may be stopped and its"
+        " datasets replaced, with -c adopt_project=true",
     )
 
 
@@ -145,7 +151,7 @@ def judge_fixed_names(taken: Sequence[str]) -> Findings:
             "delete it if nobody needs it, or deploy under another name: npx cdk deploy -c name=<name>",
         )
         for name in taken
-    ] or [fine("fixed names", "parameter, state machines, log groups and sign-in domain are free")]
+    ] or [fine("fixed names", "those of parameter, state machines, logs, sign-in and page are free")]
 
 
 def _fixed(account: Account) -> Iterable[tuple[str, Callable[[], bool]]]:
@@ -163,6 +169,11 @@ def _fixed(account: Account) -> Iterable[tuple[str, Callable[[], bool]]]:
             .get("UserPoolId")
         ),
     )
+    page = f"{name}-pages-{account.region}"
+    yield (
+        f"CloudFront function {page}",
+        lambda: _exists(lambda: account.client("cloudfront").describe_function(Name=page)),
+    )
     for step in MACHINES:
         machine = (
             f"arn:{account.partition}:states:{account.region}:{identity.account}:stateMachine:{name}-{step}"
@@ -173,14 +184,19 @@ def _fixed(account: Account) -> Iterable[tuple[str, Callable[[], bool]]]:
                 lambda: account.client("stepfunctions").describe_state_machine(stateMachineArn=machine)
             ),
         )
-        group = f"/aws/vendedlogs/states/{name}-{step}"
-        yield (
-            f"log group {group}",
-            lambda group=group: any(
-                each["logGroupName"] == group
-                for each in account.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-            ),
-        )
+    for group in log_groups(name):
+        yield f"log group {group}", lambda group=group: _has_log_group(account, group)
+
+
+def log_groups(name: str) -> list[str]:
+    """Log groups of a deployment that have fixed names."""
+    machines = [f"/aws/vendedlogs/states/{name}-{step}" for step in MACHINES]
+    return [*machines, f"/aws/vendedlogs/apis/{name}-console"]
+
+
+def _has_log_group(account: Account, name: str) -> bool:
+    listed = account.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    return any(group["logGroupName"] == name for group in listed)
 
 
 def _exists(look: Callable[[], Any]) -> bool:
@@ -205,9 +221,14 @@ def look_at_leftovers(account: Account) -> Findings:
             for page in account.pages("cloudformation", "list_stack_resources", StackName=account.name)
             for resource in page["StackResourceSummaries"]
         }
+    return judge_leftovers(account.name, kept(account, mine))
+
+
+def kept(account: Account, mine: Collection[str] = ()) -> list[str]:
+    """Buckets and tables of the deployment's name but these."""
     buckets = [bucket["Name"] for bucket in account.client("s3").list_buckets()["Buckets"]]
     tables = [name for page in account.pages("dynamodb", "list_tables") for name in page["TableNames"]]
-    return judge_leftovers(account.name, left_behind(account.name, buckets, tables, mine))
+    return left_behind(account.name, buckets, tables, mine)
 
 
 _BUCKETS, _TABLES = "databucket|dataaccesslogs|consolesite", "LoopStateLoop|RegisterCatalogue|ReviewTasks"

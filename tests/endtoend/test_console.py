@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from cli.selftest import datasets, models, runs
+from cli.selftest.datasets import DatasetBench
+from cli.selftest.models import ModelBench
+from cli.selftest.probe import Verdict, put
+from cli.selftest.runs import RunBench
 from infra.routes import ROUTES
+from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.review.desk.task import Suggestion, Task
 from lambdas.domain.shared.annotation import Box
 from local.people import Person
@@ -431,3 +437,32 @@ def test_what_is_drawn_outlives_the_sign_in(loop: Loop, people: dict[str, Person
     assert len(image_of(loop, drawn).boxes) == before + 1
     assert complaints == []
     page.context.close()
+
+
+# What a selftest asks
+
+
+def test_the_engine_answers_a_selftest_as_is_assumed_of_aws(loop: Loop) -> None:
+    """The questions of `labelloop selftest`, asked about the versions that the runs above have trained."""
+    project = f"{loop.name}-selftest"
+    asked = DatasetBench(loop.rekognition, loop.s3, loop.bucket, project, pause=0.1)
+    asked.prepare(list(detection_scenes(4, seed=90)))
+    answers = [put(probe, asked) for probe in datasets.QUESTIONS]
+    promoted, rejected = loop.run("first-model"), loop.run("not-proven")
+    arn = loop.outputs["ProjectArn"]
+    champion, idle = (
+        custom_labels.describe_version(loop.rekognition, arn, str(run.version))
+        for run in (promoted, rejected)
+    )
+    assert champion is not None and idle is not None
+    about_run = RunBench(loop.stepfunctions, loop.rekognition, loop.s3, loop.bucket, arn, promoted, champion)
+    answers += [put(probe, about_run) for probe in runs.QUESTIONS]
+    (scene,) = detection_scenes(1, seed=80)
+    for version, questions in ((champion, models.RUNNING), (idle, models.IDLE)):
+        bench = ModelBench(loop.rekognition, loop.s3, loop.bucket, version, scene)
+        answers += [put(probe, bench) for probe in questions]
+    others = [answer for answer in answers if answer.verdict is not Verdict.AS_ASSUMED]
+    # Only where the desk was used before has an image without boxes been trained with.
+    assert {answer.answered for answer in others} <= {
+        "UnansweredError: no image of the training is without boxes"
+    }

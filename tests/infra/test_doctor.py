@@ -42,4 +42,15 @@ def test_every_state_machine_and_its_log_group_is_a_fixed_name_that_is_looked_at
         for resource in resources
         if resource["Type"] == "AWS::Logs::LogGroup" and "LogGroupName" in resource["Properties"]
     }
-    assert groups == {f"/aws/vendedlogs/states/{machine}" for machine in machines}
+    assert groups == set(names.log_groups(built.NAME))
+
+
+def test_the_pages_function_is_a_fixed_name_that_is_looked_at() -> None:
+    (function,) = (
+        resource
+        for resource in built.template()["Resources"].values()
+        if resource["Type"] == "AWS::CloudFront::Function"
+    )
+    assert function["Properties"]["Name"] == {
+        "Fn::Join": ["", [f"{built.NAME}-pages-", {"Ref": "AWS::Region"}]]
+    }

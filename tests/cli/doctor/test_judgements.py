@@ -11,11 +11,11 @@ import pytest
 from cli.deployment import OUTPUTS
 from cli.doctor import access, deployed, machine, models, names
 from cli.doctor.account import Account, Identity
-from cli.doctor.command import REGIONS
 from cli.doctor.findings import Findings, State
 from cli.doctor.machine import Machine
 from cli.doctor.models import Model
 from cli.doctor.names import Project
+from lambdas.domain.rekognition.project import TAG
 
 FINE, HURTS, FAILS, UNSEEN = State
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -66,10 +66,10 @@ def test_what_is_installed_here_is_seen() -> None:
 
 
 def test_regions() -> None:
-    assert access.judge_region("eu-west-1", REGIONS).state is FINE
-    elsewhere = access.judge_region("eu-north-1", REGIONS)
+    assert access.judge_region("eu-west-1").state is FINE
+    elsewhere = access.judge_region("eu-north-1")
     assert elsewhere.state is FAILS and "us-east-1" in elsewhere.mend
-    assert access.judge_region("", REGIONS).state is FAILS
+    assert access.judge_region("").state is FAILS
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,11 @@ def test_projects() -> None:
     arn = f"{PROJECT}/17"
     assert names.judge_project("parts", None, "").state is FINE
     assert names.judge_project("parts", Project(arn, {}), arn).state is FINE
-    assert names.judge_project("parts", Project(arn, {}), "").state is HURTS
+    assert names.judge_project("parts", Project(arn, {TAG: "parts"}), "").state is FINE
+    of_nobody: dict[str, str] = {}
+    for tags in (of_nobody, {TAG: "bolts"}):
+        refused = names.judge_project("parts", Project(arn, tags), "")
+        assert refused.state is FAILS and "adopt_project" in refused.mend
 
 
 def test_names_that_are_taken() -> None:

@@ -209,12 +209,13 @@ def test_names_of_a_deployment_that_was_half_removed() -> None:
         "get_parameter": client_error("ParameterNotFound", ""),
         "describe_user_pool_domain": {"DomainDescription": {}},
         "describe_state_machine": client_error("StateMachineDoesNotExist", ""),
+        "describe_function": client_error("NoSuchFunctionExists", ""),
         "describe_log_groups": {"logGroups": [{"logGroupName": group}, {"logGroupName": f"{group}-2"}]},
     }
     ((state, text),) = outcome(find("fixed names", command.BEFORE), answers)
     assert state is State.FAILS and group in text
     assert outcome(find("fixed names", command.BEFORE), answers | {"describe_log_groups": NO_GROUPS}) == [
-        (State.FINE, "parameter, state machines, log groups and sign-in domain are free")
+        (State.FINE, "those of parameter, state machines, logs, sign-in and page are free")
     ]
 
 
