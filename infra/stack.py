@@ -12,6 +12,7 @@ from infra.console import Console
 from infra.data_bucket import DataBucket
 from infra.deployment import Deployment
 from infra.detect import Detect
+from infra.health import Health
 from infra.loop_state import LoopState
 from infra.promote import Promote
 from infra.register import Register
@@ -40,6 +41,7 @@ class LabelLoopStack(cdk.Stack):
 
         data_bucket = DataBucket(self, "Data", deployment)
         loop_state = LoopState(self, "LoopState", deployment)
+        health = Health(self, "Health", name=settings.name, loop_state=loop_state)
         shared = SharedResources(deployment, data_bucket, loop_state)
         register = Register(self, "Register", shared)
         project = RekognitionProject(self, "Project", deployment, loop_state=loop_state)
@@ -72,7 +74,7 @@ class LabelLoopStack(cdk.Stack):
             console_address=console.address,
         )
         project.stop_models_before(
-            loop_state, register, review, retrain, detect, promote, serve, sweep, console
+            loop_state, health, register, review, retrain, detect, promote, serve, sweep, console
         )
 
         notify = actions.SnsAction(loop_state.topic)  # pyrefly: ignore[bad-argument-type]
