@@ -6,7 +6,7 @@ import gc
 import os
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
@@ -57,6 +57,7 @@ OUTPUTS = {
     "annotation_queue_url": "AnnotationQueueUrl",
     "annotation_dead_letters_url": "AnnotationDeadLettersUrl",
     "detect_dead_letters_url": "DetectDeadLettersUrl",
+    "serve_function": "ServeFunction",
 }
 """Which output of the stack each attribute of a Deployment is read from."""
 
@@ -151,6 +152,7 @@ class Deployment:
     annotation_queue_url: str
     annotation_dead_letters_url: str
     detect_dead_letters_url: str
+    serve_function: str
 
     @classmethod
     def find(cls, name: str) -> Deployment:
@@ -183,6 +185,10 @@ class Deployment:
     @cached_property
     def stepfunctions(self) -> SFNClient:
         return session().client("stepfunctions", config=CONFIG)
+
+    @cached_property
+    def functions(self) -> Any:
+        return session().client("lambda", config=CONFIG)
 
     @cached_property
     def sqs(self) -> SQSClient:

@@ -32,6 +32,8 @@ PROMOTE_PHASES = {
     "TakeLease": "take the promotion lease",
     "WaitForLease": "take the promotion lease",
     "Start": "start the challenger",
+    "WaitForSlot": "wait for another model to stop",
+    "WakeChampion": "start the champion to compare with",
     "WatchStart": "start the challenger",
     "WaitForStart": "start the challenger",
     "ShadowEvaluate": "shadow gate",

@@ -337,6 +337,40 @@ def rollback(session: Session, version: str, wait: bool) -> None:
     raise click.exceptions.Exit(control.exit_code(str(verdict["outcome"])))
 
 
+@command(app, "stop")
+@click.option("--why", default="", help="Reason, for the record and for who sees it in the status.")
+def stop(session: Session, why: str) -> None:
+    """Put the champion to sleep: it stays the champion, and costs nothing.
+
+    It sleeps until somebody starts it, whatever the serving policy; a version that is promoted meanwhile
+    sleeps, too. Detections and a promotion under way come to their end first. Images under detect/ wait.
+
+    Example: labelloop stop --why holidays
+    """
+    from cli import serving
+
+    deployment = session.deployment()
+    document = session.wait_for("Stopping the champion", lambda: serving.ask(deployment, "stop", why))
+    session.print_result(document, lambda: serving.show(session.out.console, document))
+
+
+@command(app, "start")
+@click.option("--why", default="", help="Reason, for the record and for who sees it in the status.")
+def start(session: Session, why: str) -> None:
+    """Start the champion, and let the serving policy count again.
+
+    A start takes 10 to 20 minutes. With a serving policy other than always, it sleeps again once nobody has
+    used it for serving_idle_seconds.
+
+    Example: labelloop start
+    """
+    from cli import serving
+
+    deployment = session.deployment()
+    document = session.wait_for("Starting the champion", lambda: serving.ask(deployment, "start", why))
+    session.print_result(document, lambda: serving.show(session.out.console, document))
+
+
 @command(app, "report")
 @click.argument("snapshot", default="")
 @click.option("--save", "-o", type=click.Path(path_type=Path), help="File to write the page to.")

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import control, costs, following, formatting
+from cli import control, costs, following, formatting, serving
 from cli.deployment import Deployment
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
 from lambdas.domain.costs import budget
+from lambdas.domain.detect.backlog import MAX_COUNTED
 from lambdas.domain.register.rejections import REJECTED
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import holds, requests, waiting
@@ -79,6 +80,8 @@ def _of_loop(deployment: Deployment) -> dict[str, Any]:
         "run": _run(deployment, runs),
         "promotion": _promotion(deployment, runs),
         "champion": _champion(deployment),
+        "serving": serving.summary(deployment.loop_state),
+        "waiting_images": deployment.loop_state.count_waiting(MAX_COUNTED),
         "differences": _differences(deployment),
         "spent_this_month": _spent(deployment),
         "next_training": control.forecast_words(deployment),
@@ -232,6 +235,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("run", _run_words(status)),
         ("champion", _champion_words(status)),
     ]
+    rows += _serving_words(status)
     rows += [("running", text) for text in _running_words(status)]
     rows += [("differs", f"[yellow]{escape(text)}[/yellow]") for text in status["differences"]]
     spent = status["spent_this_month"]
@@ -300,6 +304,24 @@ def _champion_words(status: dict[str, Any]) -> str:
         return "none yet: the first version that passes both gates"
     f1 = f", F1 {formatting.f1(champion['f1'])}" if champion["f1"] is not None else ""
     return f"[green]{champion['version']}[/green] since {formatting.moment(champion['since'])}{f1}"
+
+
+def _serving_words(status: dict[str, Any]) -> list[tuple[str, str]]:
+    """Whether the champion is to run, and why; what waits for it."""
+    record = status["serving"]
+    rows: list[tuple[str, str]] = []
+    if record and record["reason"]:
+        asleep = "[yellow]sleeps[/yellow]" if record["state"] == "asleep" else "is to run"
+        since = f" since {formatting.moment(record['since'])}" if record["since"] else ""
+        rows.append(("serving", f"{asleep}{since}: {escape(record['reason'])}"))
+    if record and record["starts"] is not None:
+        rows.append(("", f"starting for {formatting.seconds(record['starts'])}; that takes 10 to 20 minutes"))
+    if record and record["trouble"]:
+        rows.append(("", f"[yellow]{escape(record['trouble'])}[/yellow]"))
+    if waiting := status["waiting_images"]:
+        more = " or more" if waiting == MAX_COUNTED else ""
+        rows.append(("waiting", f"{formatting.count(waiting, 'image')}{more} under detect/ for the champion"))
+    return rows
 
 
 def _running_words(status: dict[str, Any]) -> list[str]:

@@ -41,6 +41,15 @@ class Deployment:
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
 
+    def function_arn(self, step: str) -> str:
+        """ARN of a step's function that has a name, known before that exists."""
+        return self.stack.format_arn(
+            service="lambda",
+            resource="function",
+            resource_name=self.named(step),
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+
     @property
     def removal_policy(self) -> cdk.RemovalPolicy:
         """What happens to data when the stack is destroyed.

@@ -30,6 +30,7 @@ class Handler(Construct):
         entry: dotted path of the function that is called, such as lambdas.register.handle.
         timeout: seconds.
         memory: megabytes.
+        name: physical name, where others name it before it exists; empty: CloudFormation's.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Handler(Construct):
         environment: Mapping[str, str],
         timeout: int = 60,
         memory: int = 512,
+        name: str = "",
     ) -> None:
         super().__init__(scope, id)
         self.timeout = timeout
@@ -57,6 +59,7 @@ class Handler(Construct):
             code=deployment.code,
             handler=entry,
             description=description,
+            function_name=name or None,
             timeout=cdk.Duration.seconds(timeout),
             memory_size=memory,
             log_group=log_group,

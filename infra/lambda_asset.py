@@ -38,6 +38,7 @@ SERVICES = frozenset(
     {
         "dynamodb",
         "events",
+        "lambda",
         "rekognition",
         "s3",
         "sagemaker",

@@ -36,6 +36,7 @@ class Promote(Step):
                 "TakeLease", "take_lease", "Lets one promotion at a time go on", writes=["LEASE", "RUN"]
             ),
             "Start": self._start(),
+            "WakeChampion": self._wake_champion(),
             "WatchStart": self._watching("WatchStart", "watch_start", "Looks whether a model runs"),
             "ShadowEvaluate": self._shadow_evaluate(),
             "Switch": self._watching(
@@ -61,10 +62,19 @@ class Promote(Step):
         return handler
 
     def _start(self) -> Handler:
-        handler = self._watching("Start", "start", "Starts a model version", writes=["VERSION"])
+        handler = self._watching("Start", "start", "Starts a model version", writes=["VERSION", "RUN"])
         self._project.grant_start(handler)
         # A promotion that has ended meanwhile leaves nothing behind that runs.
         self._project.grant_stop(handler)
+        return handler
+
+    def _wake_champion(self) -> Handler:
+        handler = self._watching(
+            "WakeChampion", "wake_champion", "Starts a champion that sleeps, to be compared with", timeout=300
+        )
+        self._project.grant_start(handler)
+        self.data_bucket.grant_read(handler, "datasets/", "evaluations/")
+        self.data_bucket.grant_list(handler)
         return handler
 
     def _shadow_evaluate(self) -> Handler:

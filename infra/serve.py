@@ -34,6 +34,7 @@ class Serve(Step):
             "Serve",
             "lambdas.serve.handle",
             "Starts and stops the champion as the serving policy and people want it",
+            name=self.deployment.named("serve"),
             writes=["LEASE", "LEDGER", "SERVING", "INCIDENT"],
             environment={
                 "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,

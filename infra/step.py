@@ -56,12 +56,14 @@ class Step(Construct):
         timeout: int = 60,
         memory: int = 512,
         writes: Sequence[str] = (),
+        name: str = "",
     ) -> Handler:
         """Make a function of the step. It may read the tuning and the loop's state.
 
         Args:
             environment: variables of this function alone.
             writes: kinds of items of the loop's state that it may write.
+            name: physical name, where others name it before it exists.
         """
         handler = Handler(
             self,
@@ -71,6 +73,7 @@ class Step(Construct):
             description=description,
             timeout=timeout,
             memory=memory,
+            name=name,
             environment={**self.environment, **(environment or {})},
         )
         self.loop_state.grant_read(handler)

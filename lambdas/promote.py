@@ -33,7 +33,7 @@ class OfVersion(TypedDict):
     run: str
 
 
-class ShadowEvaluate(OfVersion):
+class OfVersionOrRollback(OfVersion):
     rollback: bool
 
 
@@ -60,26 +60,53 @@ def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
 
 @logger.inject_lambda_context
 def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
-    """Begin to start the challenger."""
-    s = services()
-    version = promotion.start_challenger(
-        s.rekognition, _fenced(event), s.project_arn, event["version"], s.tuning()
+    """Begin to start the challenger; call again until that has begun."""
+    s, tuning = services(), services().tuning()
+    waits_for = promotion.start_challenger(
+        s.rekognition,
+        _fenced(event),
+        project_arn=s.project_arn,
+        name=event["version"],
+        run=event["run"],
+        tuning=tuning,
     )
-    return {"version": version.name}
+    return {"begun": not waits_for, "waits_for": waits_for, "wait_seconds": tuning.poll_seconds}
 
 
 @logger.inject_lambda_context
-def watch_start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
-    """Whether the challenger runs by now."""
+def wake_champion(event: OfVersionOrRollback, context: LambdaContext) -> dict[str, Any]:
+    """Start a champion that sleeps, if the challenger cannot be compared with what it has answered before."""
+    from lambdas.domain.promote import shadow
+
     s = services()
-    _fenced(event).check()
-    version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
-    message = version.message or version.status
-    return {"status": version.status, "message": message, "wait_seconds": s.tuning().poll_seconds}
+    why = shadow.wake_champion(
+        s.rekognition,
+        s.s3,
+        _fenced(event),
+        project_arn=s.project_arn,
+        bucket=s.bucket,
+        name=event["version"],
+        rollback=event["rollback"],
+        tuning=s.tuning(),
+    )
+    logger.info("champion", extra={"woken_for": why})
+    return {"woken_for": why}
 
 
 @logger.inject_lambda_context
-def shadow_evaluate(event: ShadowEvaluate, context: LambdaContext) -> dict[str, Any]:
+def watch_start(event: OfVersionOrRollback, context: LambdaContext) -> dict[str, Any]:
+    """Whether the challenger runs by now, and the champion if it is starting to be compared with."""
+    s, fenced = services(), _fenced(event)
+    fenced.check()
+    version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
+    status, message = version.status, version.message or version.status
+    if not event["rollback"] and promotion.champion_starts(s.rekognition, fenced, s.project_arn):
+        status, message = ("STARTING", "the champion starts") if status == "RUNNING" else (status, message)
+    return {"status": status, "message": message, "wait_seconds": s.tuning().poll_seconds}
+
+
+@logger.inject_lambda_context
+def shadow_evaluate(event: OfVersionOrRollback, context: LambdaContext) -> dict[str, Any]:
     """The shadow gate: detections of challenger and champion on the same test images."""
     # Here, as the other functions of this file would wait for its import.
     from lambdas.domain.promote import shadow

@@ -72,6 +72,10 @@ class Services:
         return boto3.client("stepfunctions", config=RETRIES)
 
     @cached_property
+    def functions(self) -> Any:
+        return boto3.client("lambda", config=RETRIES)
+
+    @cached_property
     def sns(self) -> SNSClient:
         return boto3.client("sns", config=RETRIES)
 

@@ -145,3 +145,10 @@ def test_a_package_without_a_wheel_for_the_platform_is_a_clear_error(
     monkeypatch.setattr(lambda_asset, "BUILD", tmp_path)
     with pytest.raises(RuntimeError, match="Lambda packages for arm64 could not be installed"):
         lambda_asset.build("arm64")
+
+
+def test_time_zones_are_known_where_the_system_has_none(built: tuple[str, Path]) -> None:
+    """Amazon Linux 2023's minimal image, below the Python 3.13 runtime, is not said to have them."""
+    _, asset = built
+    for zone in ("UTC", "Europe/Zurich", "America/New_York"):
+        assert (asset / "tzdata" / "zoneinfo" / zone).read_bytes().startswith(b"TZif")

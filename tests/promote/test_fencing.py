@@ -94,7 +94,7 @@ def test_a_promotion_does_not_outlive_its_run(world: World) -> None:
     stop_and_sweep(world, run)()
     for handler in (promote.start, promote.watch_start, promote.switch):
         with pytest.raises(LeaseLostError, match="a does not have the lease of retrain any more"):
-            call(handler, holder=holder, run=run, version="new")
+            call(handler, holder=holder, run=run, version="new", rollback=False)
     champion = world.loop_state.champion()
     assert champion is not None and champion.version_name == "old"
     assert world.run_record().outcome == "failed"

@@ -59,17 +59,91 @@ def test_start_and_watch(world: World) -> None:
     world.tune(min_inference_units=2, max_inference_units=2, poll_seconds=5)
     world.version("v1")
     for _ in range(2):
-        assert call(promote.start, version="v1") == {"version": "v1"}
+        assert call(promote.start, version="v1") == {"begun": True, "waits_for": "", "wait_seconds": 5}
     (request,) = world.fake.called("start_project_version")
     assert request["MinInferenceUnits"] == 2
     assert world.version_record("v1").state == "challenger"
-    assert call(promote.watch_start, version="v1") == {
+    assert call(promote.watch_start, version="v1", rollback=False) == {
         "status": "STARTING",
         "message": "STARTING",
         "wait_seconds": 5,
     }
     world.fake.versions["v1"] |= {"Status": "FAILED", "StatusMessage": "no capacity"}
-    assert call(promote.watch_start, version="v1")["message"] == "no capacity"
+    assert call(promote.watch_start, version="v1", rollback=False)["message"] == "no capacity"
+
+
+def test_a_challenger_waits_while_the_account_runs_as_many_models_as_it_may(world: World) -> None:
+    world.version("v1")
+    world.fake.fail_next("start_project_version", "LimitExceededException")
+    answer = call(promote.start, version="v1")
+    assert answer["begun"] is False
+    assert answer["waits_for"] == world.run_record().waits_for == "room for another running model: no"
+    assert call(promote.start, version="v1")["begun"] is True
+    assert world.run_record().waits_for == ""
+
+
+# A champion that sleeps
+
+
+def sleeps(world: World, answered: int) -> dict[str, str]:
+    """A champion that sleeps, and has answered about so many of the challenger's test images before."""
+    truth = forty_images(world)
+    world.champion("old", "STOPPED")
+    world.version("new", "STARTING", snapshot="s")
+    kept(world, "old", dict(list(truth.items())[:answered]))
+    return truth
+
+
+def wake(world: World, *, rollback: bool = False) -> str:
+    woken_for: str = call(promote.wake_champion, version="new", rollback=rollback)["woken_for"]
+    return woken_for
+
+
+def test_a_champion_whose_answers_are_known_sleeps_on(world: World) -> None:
+    sleeps(world, 40)
+    assert wake(world) == ""
+    assert world.fake.statuses()["old"] == "STOPPED"
+
+
+@pytest.mark.parametrize(("answered", "missing"), [(0, 40), (39, 1)])
+def test_a_champion_is_woken_for_what_it_was_never_asked_about(
+    answered: int, missing: int, world: World
+) -> None:
+    sleeps(world, answered)
+    assert wake(world) == f"{missing} of 40 test images that old was never asked about"
+    world.fake.versions["new"]["Status"] = "RUNNING"
+    watched = call(promote.watch_start, version="new", rollback=False)
+    assert (watched["status"], watched["message"]) == ("STARTING", "the champion starts")
+    world.fake.finish()
+    assert call(promote.watch_start, version="new", rollback=False)["status"] == "RUNNING"
+
+
+def test_a_worse_challenger_does_not_replace_a_champion_that_sleeps(world: World) -> None:
+    """Whether its answers are known or it has to be woken for them."""
+    for answered in (0, 40):
+        truth = sleeps(world, answered)
+        wake(world)
+        world.fake.finish()
+        world.fake.finds = lambda version, key, truth=truth: [
+            label(truth[key] if version == "old" or int(key[7:9].strip(".")) % 3 else "fox")
+        ]
+        assert call(promote.shadow_evaluate, version="new", rollback=False)["passed"] is False
+
+
+def test_a_champion_that_cannot_be_woken_keeps_nobody_from_going_on(world: World) -> None:
+    sleeps(world, 0)
+    world.fake.fail_next("start_project_version", "LimitExceededException")
+    assert wake(world) == ""
+    world.fake.versions["old"]["Status"] = "FAILED"
+    assert wake(world) == ""
+
+
+def test_a_rollback_and_a_first_version_wake_nobody(world: World) -> None:
+    world.version("new", "STARTING", snapshot="s")
+    assert wake(world) == ""
+    sleeps(world, 0)
+    assert wake(world, rollback=True) == ""
+    assert call(promote.watch_start, version="new", rollback=True)["status"] == "STARTING"
 
 
 @pytest.mark.parametrize(

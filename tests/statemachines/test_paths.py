@@ -100,7 +100,8 @@ def test_promote_tells_its_functions_what_they_need(play: Play) -> None:
     assert played.calls == [
         ("promote-TakeLease", {"holder": holder, "run": "arn:run:a", "redrives": 0}),
         ("promote-Start", of_version),
-        ("promote-WatchStart", of_version),
+        ("promote-WakeChampion", {**of_version, "rollback": False}),
+        ("promote-WatchStart", {**of_version, "rollback": False}),
         ("promote-ShadowEvaluate", {**of_version, "rollback": False}),
         ("promote-Switch", of_version),
         ("promote-StopOtherVersions", {"holder": holder}),

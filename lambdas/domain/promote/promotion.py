@@ -11,7 +11,13 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.promote.redrive import send_waiting
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import BUSY, CustomLabelsError, Version
+from lambdas.domain.rekognition.custom_labels import (
+    BUSY,
+    CustomLabelsError,
+    LimitReachedError,
+    NotYetError,
+    Version,
+)
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Champion, ModelVersion, Outcome, Run
@@ -36,9 +42,20 @@ def version_named(rekognition: RekognitionClient, project_arn: str, name: str) -
 
 
 def start_challenger(
-    rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str, tuning: Tuning
-) -> Version:
-    """Begin to start a version that is to be tested beside the champion.
+    rekognition: RekognitionClient,
+    loop_state: FencedState,
+    *,
+    project_arn: str,
+    name: str,
+    run: str,
+    tuning: Tuning,
+) -> str:
+    """Begin to start a version that is to be tested beside the champion: what that waits for, or nothing.
+
+    It waits where a quota of the account is used up; call it again then.
+
+    Args:
+        run: the execution of the run that the promotion belongs to; empty for a rollback.
 
     Raises:
         LeaseLostError: the promotion has ended meanwhile; what was started is stopped again.
@@ -46,8 +63,14 @@ def start_challenger(
     version = version_named(rekognition, project_arn, name)
     # First, so that the sweeper knows what to settle if this stops in between.
     loop_state.update_version(ModelVersion(name, state="challenger", started_at=clock.now()))
-    custom_labels.start(rekognition, version, tuning.min_inference_units, tuning.max_inference_units)
+    waits_for = ""
     try:
+        custom_labels.start(rekognition, version, tuning.min_inference_units, tuning.max_inference_units)
+    except NotYetError as error:
+        waits_for = error.waits_for if isinstance(error, LimitReachedError) else str(error)
+    try:
+        if run:
+            loop_state.update_run(Run(runs.run_id(run), waits_for=waits_for))
         loop_state.check()
     except LeaseLostError:
         # Whoever has the lease now stops what is not its own; without anybody nobody would before a sweep.
@@ -55,13 +78,22 @@ def start_challenger(
             started = replace(version, status="STARTING")
             _stop(rekognition, started)
         raise
-    return version
+    return waits_for
 
 
 def serves(loop_state: LoopState, version: Version) -> bool:
     """Whether the version is the champion now."""
     champion = loop_state.champion()
     return champion is not None and champion.version_arn == version.arn
+
+
+def champion_starts(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> bool:
+    """Whether the champion is on its way to run."""
+    champion = loop_state.champion()
+    if champion is None:
+        return False
+    version = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
+    return version is not None and version.status == "STARTING"
 
 
 def promote(rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str) -> str:

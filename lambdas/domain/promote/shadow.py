@@ -15,7 +15,7 @@ from lambdas.domain.promote.scoring import GroundTruth, count, score
 from lambdas.domain.promote.shadow_answers import Answers
 from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
 from lambdas.domain.rekognition import custom_labels, evaluation_images
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError, Version
+from lambdas.domain.rekognition.custom_labels import CustomLabelsError, NotYetError, Version
 from lambdas.domain.rekognition.evaluation_images import Evaluated, Pairs
 from lambdas.domain.shared import comparison, lineage, manifests
 from lambdas.domain.shared.boxes import RelativeBox
@@ -82,6 +82,42 @@ def evaluate_challenger(
         verdict = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), tuning)
     loop_state.update_version(ModelVersion(name, shadow=scores, verdicts=(*record.verdicts, verdict)))
     return verdict
+
+
+def wake_champion(
+    rekognition: RekognitionClient,
+    s3: S3Client,
+    loop_state: FencedState,
+    *,
+    project_arn: str,
+    bucket: str,
+    name: str,
+    rollback: bool,
+    tuning: Tuning,
+) -> str:
+    """Start a champion that does not run, if the challenger needs its answers: why it was, or nothing.
+
+    What it has answered about just these test images before will do as well; otherwise the two would be
+    compared on fewer images, or on none. Once the promotion has ended the step serve puts it to sleep again.
+    """
+    champion, record = loop_state.champion(), loop_state.version(name)
+    if rollback or champion is None or record is None or champion.version_name == name:
+        return ""
+    version = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
+    if version is None or version.status not in ("STOPPED", "TRAINING_COMPLETED"):
+        return ""
+    tests = shadow_images(s3, bucket, str(record.snapshot), tuning.shadow_test_images)
+    known = shadow_answers.read(s3, bucket, champion.version_name)
+    missing = sum(test.key not in known for test in tests)
+    if not missing:
+        return ""
+    loop_state.check()
+    try:
+        custom_labels.start(rekognition, version, tuning.min_inference_units)
+    except NotYetError:
+        # The account runs as many models as it may: what is known of the champion has to do.
+        return ""
+    return f"{missing} of {len(tests)} test images that {champion.version_name} was never asked about"
 
 
 def shadow_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> list[ShadowImage]:
