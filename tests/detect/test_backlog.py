@@ -93,6 +93,25 @@ def test_one_that_finds_the_champion_asleep_again_waits_on_since_it_came(world: 
     assert measure(world).since == "2026-01-01T10:00:00.000000Z"
 
 
+def test_one_that_comes_back_before_it_is_forgotten_is_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its message may be delivered, and find no champion, while the one who sent it takes its time."""
+    put(world, "a.jpg")
+    come(world, event("detect/a.jpg"))
+    send_batch = world.sqs.send_message_batch
+
+    def slow(**request: Any) -> Any:
+        answer = send_batch(**request)
+        come(world, *(entry["MessageBody"] for entry in request["Entries"]))
+        monkeypatch.setattr(world.sqs, "send_message_batch", lambda **_: {})
+        return answer
+
+    monkeypatch.setattr(world.sqs, "send_message_batch", slow)
+    assert send(world) == 1
+    assert measure(world).waiting == 1
+
+
 def test_what_the_queue_did_not_take_waits_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     put(world, "a.jpg", "b.jpg")
     come(world, event("detect/a.jpg"), event("detect/b.jpg"))

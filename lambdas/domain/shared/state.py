@@ -331,8 +331,9 @@ class LoopState:
     # Images that wait for a champion
 
     def keep_waiting(self, image: WaitingImage) -> None:
-        """Keep an image until a champion serves; the second time nothing changes."""
-        self._table.put_item(Item={**records.attributes(image), "kind": "WAITING"})
+        """Keep an image until a champion serves, once however often it is kept."""
+        kept = replace(image, kept=uuid.uuid4().hex)
+        self._table.put_item(Item={**records.attributes(kept), "kind": "WAITING"})
 
     def waiting_images(self, limit: int) -> list[WaitingImage]:
         """The images that have waited for longest, oldest first."""
@@ -352,9 +353,9 @@ class LoopState:
         return min(count, limit)
 
     def end_waiting(self, images: Sequence[WaitingImage]) -> None:
-        """Forget images that wait no longer."""
+        """Forget images that wait no longer, unless they were kept once more since they were read."""
         for image in images:
-            self._table.delete_item(Key={"kind": "WAITING", "id": image.id})
+            delete_if(self._table, {"kind": "WAITING", "id": image.id}, Attr("kept").eq(image.kept))
 
     def count_use(self, images: int) -> None:
         """Count images that the champion has answered for: that somebody uses it."""
