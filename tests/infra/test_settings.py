@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,6 +16,8 @@ from infra.lambda_asset import ROOT
 from infra.settings import Settings, SettingsError, check_region, read
 from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 from tests.fixtures.built import CONTEXT
+
+PROJECT_TYPE = '"AWS::Rekognition::Project"'
 
 
 def settings(**context: Any) -> Settings:
@@ -100,10 +104,20 @@ def test_a_region_without_custom_labels_is_refused_with_those_that_have_it(regio
     check_region(Settings(embedded=True), region)
 
 
-@pytest.mark.parametrize("region", CUSTOM_LABELS_REGIONS)
-def test_rekognition_is_where_custom_labels_is(region: str) -> None:
-    check_region(Settings(), region)
-    assert region in boto3.Session().get_available_regions("rekognition")
+def test_custom_labels_is_where_cloudformation_has_its_projects() -> None:
+    """By the lists of resource types that cfn-lint has of each Region."""
+    regions = boto3.Session().get_available_regions("rekognition")
+    lists = {region: resource_types(region) for region in regions}
+    assert {region for region, types in lists.items() if PROJECT_TYPE in types} == {*CUSTOM_LABELS_REGIONS}
+    for region in CUSTOM_LABELS_REGIONS:
+        check_region(Settings(), region)
+
+
+def resource_types(region: str) -> str:
+    spec = find_spec("cfnlint")
+    assert spec and spec.origin
+    types = Path(spec.origin).parent / "data" / "schemas" / "providers" / f"{region}.json"
+    return types.read_text()
 
 
 def test_the_app_does_not_synthesize_for_a_region_without_custom_labels() -> None:

@@ -15,8 +15,7 @@ CUSTOM_LABELS_REGIONS = {
     "eu-west-1": "Europe (Ireland)",
     "eu-west-2": "Europe (London)",
 }
-"""As of 28 November 2026. The guide (https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html)
-refers to https://docs.aws.amazon.com/general/latest/gr/rekognition.html , which lists the Regions of all of
-Rekognition, some of which have no Custom Labels; the Regions to choose from in the price list
-(https://aws.amazon.com/rekognition/pricing/) are those that have. A Region that is missing here can be
-deployed to with `-c other_region=true`."""
+"""As of 28 November 2026: those of AWS's own partition where CloudFormation has AWS::Rekognition::Project,
+which is a project of Custom Labels. The guide lists none: it refers to those of all of Rekognition, some of
+which have no Custom Labels. To one that is missing here `-c other_region=true` deploys all the same.
+https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
