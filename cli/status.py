@@ -20,7 +20,7 @@ from lambdas.domain.costs import budget
 from lambdas.domain.detect.backlog import MAX_COUNTED
 from lambdas.domain.register.rejections import REJECTED
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.retrain import holds, requests, waiting
+from lambdas.domain.retrain import holds, requests, steps, waiting
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.records import Progress, Run
 from lambdas.domain.shared.state import is_promotion
@@ -116,8 +116,10 @@ def _run(deployment: Deployment, runs: list[Run]) -> dict[str, Any] | None:
         return None
     phases, now = run.look(), following.now()
     progress = run.progress(phases, runs, run.training_status() if following.is_training(phases) else "")
+    record = next((record for record in runs if record.id == run.id), None)
     return {
         "id": run.id,
+        "waits": steps.waits(record) if record else None,
         "started_by": run.execution.started_by,
         "step": phases[-1].name if phases else "begin",
         "step_seconds": round(phases[-1].seconds(now), 1) if phases else 0.0,
@@ -285,6 +287,7 @@ def _run_words(status: dict[str, Any]) -> str:
     if run:
         by = f", started by {run['started_by']}" if run["started_by"] else ""
         step = f"{run['step']} for {formatting.seconds(run['step_seconds'])}"
+        step += f", {run['waits']}" if run["waits"] else ""
         took = f"under way for {formatting.seconds(run['seconds'])}{by}: {step}"
         return f"[cyan]{run['id']} {escape(took)}{_left(run)}[/cyan]"
     if promotion:

@@ -657,6 +657,7 @@ export interface components {
       started_by: string | null;
       /** @enum {unknown} */
       outcome: "failed" | "promoted" | "rejected" | "running" | "skipped";
+      /** @description Of a run under way: what it waits for. */
       reason: string | null;
       started_at: string;
       ended_at: string | null;
@@ -689,6 +690,7 @@ export interface components {
       started_by: string | null;
       /** @enum {unknown} */
       outcome: "failed" | "promoted" | "rejected" | "running" | "skipped";
+      /** @description Of a run under way: what it waits for. */
       reason: string | null;
       started_at: string;
       ended_at: string | null;

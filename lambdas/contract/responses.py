@@ -277,7 +277,7 @@ class RunSummary(Response):
     ]
     started_by: Annotated[str | None, Meta(description="The person who started it; null if nobody did.")]
     outcome: Outcome
-    reason: str | None
+    reason: Annotated[str | None, Meta(description="Of a run under way: what it waits for.")]
     started_at: str
     ended_at: str | None
     version: Annotated[str | None, Meta(description="The model version that it trained.")]

@@ -141,6 +141,16 @@ def test_status_shows_the_step_of_the_run_under_way(history: Cli) -> None:
     assert "manual-three under way" in history("status").stdout
 
 
+def test_status_says_what_a_run_waits_for(history: Cli) -> None:
+    arn = under_way(history, "manual-three", [("WaitForBurst", 0), ("WaitForSlot", 3)])
+    history.loop_state.take_lease("retrain", arn)
+    slot = "a free training slot: 2 trainings run in this account"
+    history.loop_state.update_run(Run("manual-three", waits_for=slot))
+    document = history.json("status")
+    assert (document["run"]["step"], document["run"]["waits"]) == ("train the model", f"waits for {slot}")
+    assert f"waits for {slot}" in " ".join(history("status").stdout.split())
+
+
 def test_status_says_who_started_what_and_how_long_it_takes(history: Cli) -> None:
     took = (RunStep("WaitForBurst", 100.0), RunStep("Train", 600.0), RunStep("Promote", 300.0))
     history.loop_state.update_run(Run("images-one", steps=took))

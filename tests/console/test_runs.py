@@ -170,6 +170,15 @@ def test_a_run_that_has_ended_is_read_from_its_record() -> None:
     assert steps[0].seconds == 3.2
 
 
+def test_what_a_run_waits_for_is_its_reason_while_it_is_under_way() -> None:
+    run = Run("run", outcome="running", waits_for="a free training slot")
+    assert retrain_steps.summary(run)["reason"] == "waits for a free training slot"
+    assert retrain_steps.summary(replace(run, waits_for=""))["reason"] is None
+    ended = replace(run, outcome="failed", reason="aborted", ended_at="2026-01-01T12:00:00Z")
+    assert retrain_steps.summary(ended)["reason"] == "aborted"
+    assert retrain_steps.summary(replace(ended, reason=None))["reason"] is None
+
+
 def test_a_run_that_failed_names_the_step() -> None:
     recorded = tuple(RunStep(state, 1) for state in ("WaitForBurst", "Train", "Report"))
     steps = read(Run("run", ended_at="2026-01-01T12:00:00Z", outcome="failed", steps=recorded))

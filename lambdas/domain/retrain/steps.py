@@ -66,9 +66,15 @@ class Step:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """A run in a line. One that has only noted that it started has no outcome yet."""
+    """A run in a line. One that has only noted that it started has no outcome yet, and one under way no other
+    reason than what it waits for."""
     line = {name: getattr(run, name) for name in _SUMMARY}
-    return {**line, "outcome": run.outcome or "running"}
+    return {**line, "outcome": run.outcome or "running", "reason": run.reason or waits(run)}
+
+
+def waits(run: Run) -> str | None:
+    """What a run under way waits for that it cannot go on without, in words; None if it does not wait."""
+    return f"waits for {run.waits_for}" if run.waits_for and not run.ended_at else None
 
 
 class Follower:
