@@ -1,0 +1,36 @@
+"""Every way through the state machines by a second interpreter: it has to go where MiniStack goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fixtures.scripted_stack import execution_name
+from tests.fixtures.second_interpreter import Interpreter, interpreter
+from tests.fixtures.state_machine_paths import PATHS, USUAL
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[Interpreter]:
+    with interpreter(USUAL) as raised:
+        yield raised
+
+
+@pytest.fixture(scope="module")
+def executions(second: Interpreter) -> dict[str, str]:
+    """An execution for each path: they are under way at the same time."""
+    begun: dict[str, str] = {}
+    for number, (name, path) in enumerate(PATHS.items()):
+        execution = execution_name(f"{number}-{name}")
+        asked = {"version": execution} if path.machine == "promote" else {}
+        begun[name] = second.begin(path.machine, execution, path.script, {**asked, **path.request})
+    return begun
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_path(name: str, second: Interpreter, executions: dict[str, str]) -> None:
+    path = PATHS[name]
+    status, visited = second.end(executions[name])
+    assert visited == path.visited
+    assert status == ("SUCCEEDED" if path.succeeds else "FAILED")
