@@ -98,7 +98,7 @@ def watch_start(event: OfVersionOrRollback, context: LambdaContext) -> dict[str,
     """Whether the challenger runs by now, and the champion if it is starting to be compared with."""
     s, fenced = services(), _fenced(event)
     fenced.check()
-    version = promotion.version_named(s.rekognition, s.project_arn, event["version"])
+    version = promotion.started_challenger(s.rekognition, fenced, s.project_arn, event["version"])
     status, message = version.status, version.message or version.status
     if not event["rollback"] and promotion.champion_starts(s.rekognition, fenced, s.project_arn):
         status, message = ("STARTING", "the champion starts") if status == "RUNNING" else (status, message)

@@ -11,7 +11,7 @@ from lambdas import promote
 from lambdas.domain.promote import shadow_answers
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.shared import clock, lineage
-from lambdas.domain.shared.records import WaitingImage
+from lambdas.domain.shared.records import ModelVersion, WaitingImage
 from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.snapshot import snapshots
 from tests.fixtures.deployment import BUCKET, World, context
@@ -69,7 +69,24 @@ def test_start_and_watch(world: World) -> None:
         "wait_seconds": 5,
     }
     world.fake.versions["v1"] |= {"Status": "FAILED", "StatusMessage": "no capacity"}
-    assert call(promote.watch_start, version="v1", rollback=False)["message"] == "no capacity"
+    world.loop_state.update_version(ModelVersion("v1", started_at=clock.in_seconds(-11)))
+    answer = call(promote.watch_start, version="v1", rollback=False)
+    assert (answer["status"], answer["message"]) == ("FAILED", "no capacity")
+
+
+@pytest.mark.parametrize("before", ["TRAINING_COMPLETED", "STOPPED", "FAILED"])
+def test_a_challenger_that_is_described_as_before_its_start_is_starting(before: str, world: World) -> None:
+    world.version("v1", before)
+    world.fake.lag = 1
+    call(promote.start, version="v1")
+    assert call(promote.watch_start, version="v1", rollback=False)["status"] == "STARTING"
+    world.fake.finish()
+    assert call(promote.watch_start, version="v1", rollback=False)["status"] == "RUNNING"
+
+
+def test_a_challenger_that_somebody_stopped_has_not_started(world: World) -> None:
+    world.version("v1", "STOPPED", started_at=clock.in_seconds(-121))
+    assert call(promote.watch_start, version="v1", rollback=False)["status"] == "STOPPED"
 
 
 def test_a_challenger_waits_while_the_account_runs_as_many_models_as_it_may(world: World) -> None:

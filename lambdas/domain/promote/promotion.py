@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+_DESCRIBED_LATE_SECONDS = 120
+"""How long after its start a version may be described as it was before."""
+_FAILED_LATE_SECONDS = 10
+"""The same of one that has failed, which may be what came of the start as well."""
+
+
 def version_named(rekognition: RekognitionClient, project_arn: str, name: str) -> Version:
     """The version of that name.
 
@@ -79,6 +85,23 @@ def start_challenger(
             _stop(rekognition, started)
         raise
     return waits_for
+
+
+def started_challenger(
+    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, name: str
+) -> Version:
+    """A challenger that was begun to be started, as Rekognition describes it; starting for a while, if it is
+    described as it was before that.
+
+    Raises:
+        CustomLabelsError: the project has none of that name.
+    """
+    version, record = version_named(rekognition, project_arn, name), loop_state.version(name)
+    if record and record.started_at and version.status in custom_labels.STARTABLE:
+        late = _FAILED_LATE_SECONDS if version.status == "FAILED" else _DESCRIBED_LATE_SECONDS
+        if clock.seconds_between(record.started_at, clock.now()) < late:
+            return replace(version, status="STARTING")
+    return version
 
 
 def serves(loop_state: LoopState, version: Version) -> bool:

@@ -38,14 +38,9 @@ NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
 """Errors of a version that was stopped, or deleted since."""
 BUSY = {"STARTING", "RUNNING", "STOPPING"}
 """States in which a version costs money, or may still do so in a moment."""
-DELETABLE = {
-    "TRAINING_COMPLETED",
-    "TRAINING_FAILED",
-    "STOPPED",
-    "FAILED",
-    "COPYING_COMPLETED",
-    "COPYING_FAILED",
-}
+STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "FAILED", "COPYING_COMPLETED"}
+"""States from which a version is started."""
+DELETABLE = {*STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"}
 """States in which a version neither runs nor trains, so that DeleteProjectVersion takes it."""
 AT_A_LIMIT = {"LimitExceededException", "ServiceQuotaExceededException"}
 """Errors of an account that has used a quota up. They do not say which."""
