@@ -155,7 +155,7 @@ class Review(Step):
         return handler
 
     def _proposals(self) -> EventQueue:
-        handler = self._handler("Propose", "propose", "Opens tasks for images that are proposed", 120)
+        handler = self._handler("Propose", "propose", "Opens tasks for images that are proposed")
         self.grant_open(handler)
         self.data_bucket.grant_read_versions(handler, "detect/")
         self.data_bucket.grant_put(handler, "images/")
@@ -166,7 +166,7 @@ class Review(Step):
             self.deployment,
             pattern=None,
             handler=handler,
-            batch_size=10,
+            batch_size=5,
             max_concurrency=2,
         )
         # What came too early is proposed again.

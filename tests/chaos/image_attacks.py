@@ -19,8 +19,9 @@ from tests.chaos.tally import Tally
 from tests.chaos.target import Target, waits
 from tests.fixtures.deployed_loop import until
 
-SECONDS = 240.0
-"""In which sweeps have put right what became of an image."""
+SECONDS = 450.0
+"""In which sweeps have put right what became of an image. A message whose function was killed is hidden for
+six times the function's timeout, which is a minute."""
 SWEEP_SECONDS = 10.0
 FAULTS = {
     "image function fails once": ("fails", 1),
