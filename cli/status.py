@@ -16,7 +16,7 @@ from cli import control, costs, following, formatting, serving
 from cli.deployment import Deployment
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
-from lambdas.domain.costs import budget
+from lambdas.domain.costs import budget, unowned
 from lambdas.domain.detect.backlog import MAX_COUNTED
 from lambdas.domain.register.rejections import REJECTED
 from lambdas.domain.rekognition import custom_labels
@@ -84,6 +84,7 @@ def _of_loop(deployment: Deployment) -> dict[str, Any]:
         "waiting_images": deployment.loop_state.count_waiting(MAX_COUNTED),
         "differences": _differences(deployment),
         "spent_this_month": _spent(deployment),
+        "unowned": _unowned(deployment),
         "next_training": control.forecast_words(deployment),
     }
 
@@ -96,6 +97,12 @@ def _spent(deployment: Deployment) -> dict[str, Any]:
         deployment.loop_state, tuning, clock.now(), adds_usd=deployment.loop_state.known_progress().needs_usd
     )
     return {**asdict(month), "percent": round(month.percent, 1), "held": held}
+
+
+def _unowned(deployment: Deployment) -> str:
+    """Models that the sweeper saw running in the account outside any deployment."""
+    incident = deployment.loop_state.incident(unowned.INCIDENT)
+    return incident.text if incident else ""
 
 
 def _conflicts(deployment: Deployment) -> list[dict[str, str]]:
@@ -240,6 +247,8 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     rows += _serving_words(status)
     rows += [("running", text) for text in _running_words(status)]
     rows += [("differs", f"[yellow]{escape(text)}[/yellow]") for text in status["differences"]]
+    if status["unowned"]:
+        rows.append(("unowned", f"[yellow]{escape(status['unowned'])}[/yellow]"))
     spent = status["spent_this_month"]
     rows.append(("spent", f"{costs.month_words(spent)}; `labelloop costs` shows for what"))
     rows.append(("next training", escape(status["next_training"])))

@@ -8,6 +8,7 @@
 - Presigned URLs name the bucket in their path.
 - The console is at http://<distribution>.cloudfront.localhost:<port>/, people sign in at the embedded stack's
   own page, and images come from its S3: all over plain HTTP, which browsers accept for this machine.
+- There is no AWS Budget: nothing is billed.
 
 docs/embedded.md lists these, and where the embedded services themselves differ from AWS.
 """

@@ -15,6 +15,7 @@ _NO_RESOURCE_LEVEL = (
     "CreateProject and DescribeProjects have no resource-level permissions:"
     " https://docs.aws.amazon.com/service-authorization/latest/reference/list_rekognition.html"
 )
+_OWNERS = "a model that runs in a project of nobody's is named to people, and its tags say whose it is"
 _SHARED_QUOTAS = "where a quota is used up, people are told by which of the account's projects"
 
 
@@ -91,6 +92,14 @@ class RekognitionProject(Construct):
             service="rekognition", resource="project", resource_name="*"
         )
         handler.allow("rekognition:DescribeProjectVersions", on=[every_version], why=_SHARED_QUOTAS)
+
+    def grant_describe_owners(self, handler: Handler) -> None:
+        """Allow to see what runs in the account, and in whose projects."""
+        self.grant_describe_account(handler)
+        every_project = self._deployment.stack.format_arn(
+            service="rekognition", resource="project", resource_name="*"
+        )
+        handler.allow("rekognition:ListTagsForResource", on=[every_project], why=_OWNERS)
 
     def grant_manage_datasets(self, handler: Handler) -> None:
         """Allow to create, fill, describe and delete the project's datasets."""

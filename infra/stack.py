@@ -8,6 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import embedded, lambda_asset
+from infra.budget import Budget
 from infra.console import Console
 from infra.data_bucket import DataBucket
 from infra.deployment import Deployment
@@ -76,6 +77,9 @@ class LabelLoopStack(cdk.Stack):
         project.stop_models_before(
             loop_state, health, register, review, retrain, detect, promote, serve, sweep, console
         )
+
+        if not settings.embedded and settings.tuning.monthly_budget_usd and settings.notification_email:
+            Budget(self, "Budget", settings)
 
         notify = actions.SnsAction(loop_state.topic)  # pyrefly: ignore[bad-argument-type]
         for alarm in (

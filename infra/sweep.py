@@ -42,7 +42,7 @@ class Sweep(Step):
             "lambdas.sweep.handle",
             "Gives leases of dead executions back and stops models that nobody needs",
             timeout=900,
-            writes=["LEASE", "RUN", "VERSION", "PROGRESS", "NOTICE", "LEDGER"],
+            writes=["LEASE", "RUN", "VERSION", "PROGRESS", "NOTICE", "LEDGER", "INCIDENT"],
             environment={
                 "CATALOGUE_TABLE": register.catalogue.table_name,
                 "REGISTER_QUEUE_URLS": register.queue_urls,
@@ -67,6 +67,7 @@ class Sweep(Step):
         )
         self.loop_state.grant_notify(handler)
         project.grant_describe_versions(handler)
+        project.grant_describe_owners(handler)
         project.grant_stop(handler)
         detect.event_queue.grant_redrive(handler)
         review.grant_reconcile(handler)

@@ -97,3 +97,9 @@ def test_a_training_says_what_it_will_cost(ran: Cli) -> None:
     assert (
         "about 1.0 hours of training by the last training, so about 5.00 USD with the shadow gate" in output
     )
+
+
+def test_status_names_models_that_no_deployment_owns(history: Cli) -> None:
+    assert history.json("status")["unowned"] == ""
+    history.loop_state.open_incident("unowned", "arn:lost is RUNNING and costs 4 USD an hour")
+    assert "arn:lost is RUNNING and costs 4 USD an hour" in history("status").output

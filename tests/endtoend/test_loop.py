@@ -313,7 +313,7 @@ def test_a_champion_that_does_not_run_is_started_again(loop: Loop) -> None:
     until(running, 120, "the champion runs")
     loop.sweep()
     assert loop.loop_state.champion() == champion
-    assert not loop.loop_state.is_open_incident("champion")
+    assert loop.loop_state.incident("champion") is None
     assert_nothing_is_left(loop)
 
 

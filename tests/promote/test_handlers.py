@@ -8,7 +8,9 @@ from typing import Any, cast
 import pytest
 
 from lambdas import promote
+from lambdas.domain.costs import ledger
 from lambdas.domain.promote import shadow_answers
+from lambdas.domain.promote.promotion import OverBudgetError
 from lambdas.domain.rekognition.custom_labels import CustomLabelsError
 from lambdas.domain.shared import clock, lineage
 from lambdas.domain.shared.records import ModelVersion, WaitingImage
@@ -161,6 +163,22 @@ def test_a_rollback_and_a_first_version_wake_nobody(world: World) -> None:
     sleeps(world, 0)
     assert wake(world, rollback=True) == ""
     assert call(promote.watch_start, version="new", rollback=True)["status"] == "STARTING"
+
+
+def test_nothing_is_started_once_the_budget_is_used_up(world: World) -> None:
+    """The version stays as it is, and can be promoted later."""
+    world.version("v1", state="trained")
+    running = world.version("v0", "RUNNING")
+    for at in ("2026-11-28T10:00:00.000000Z", "2026-11-28T11:00:00.000000Z"):
+        ledger.observe(world.loop_state, [running], at)
+    world.tune(monthly_budget_usd=4)
+    with pytest.MonkeyPatch.context() as clocks:
+        clocks.setattr(clock, "now", lambda: "2026-11-28T11:00:00.000000Z")
+        with pytest.raises(OverBudgetError, match=r"used up: 4.00 USD; .* `labelloop rollback v1`"):
+            call(promote.start, version="v1")
+        call(promote.start, version="v0")
+    assert world.fake.called("start_project_version") == []
+    assert world.version_record("v1").state == "trained"
 
 
 @pytest.mark.parametrize(

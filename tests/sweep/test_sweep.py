@@ -160,6 +160,7 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
         "stuck_objects": 0,
         "requested_run": False,
         "reviews": {},
+        "unowned": [],
     }
     assert world.received("people")[0]["Subject"] == "LabelLoop pets: run failed"
     assert world.received("machines")[0]["detail"]["id"] == "a"

@@ -88,7 +88,7 @@ def tell(loop_state: LoopState, tuning: Tuning, at: str, warn: Callable[[str, st
     if not reached:
         return None
     ids = [f"budget#{month.month}#{tuning.monthly_budget_usd:g}#{percent}" for percent in reached]
-    if loop_state.is_open_incident(ids[-1]):
+    if loop_state.incident(ids[-1]):
         return None
     subject, text = _letter(month, reached[-1], tuning)
     warn(subject, text)

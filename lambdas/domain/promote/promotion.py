@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.costs import budget
 from lambdas.domain.promote.redrive import send_waiting
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import (
@@ -33,6 +34,10 @@ _DESCRIBED_LATE_SECONDS = 120
 """How long after its start a version may be described as it was before."""
 _FAILED_LATE_SECONDS = 10
 """The same of one that has failed, which may be what came of the start as well."""
+
+
+class OverBudgetError(RuntimeError):
+    """No version is started, as the month's budget is used up."""
 
 
 def version_named(rekognition: RekognitionClient, project_arn: str, name: str) -> Version:
@@ -64,9 +69,15 @@ def start_challenger(
         run: the execution of the run that the promotion belongs to; empty for a rollback.
 
     Raises:
+        OverBudgetError: the month's budget is used up; the version stays as it is.
         LeaseLostError: the promotion has ended meanwhile; what was started is stopped again.
     """
     version = version_named(rekognition, project_arn, name)
+    verdict = budget.check(loop_state, tuning, clock.now(), adds_usd=0)
+    if not verdict.allowed and version.status not in BUSY:
+        raise OverBudgetError(
+            f"{name} was not started: {verdict.reason}; `labelloop rollback {name}` promotes it then"
+        )
     # First, so that the sweeper knows what to settle if this stops in between.
     loop_state.update_version(ModelVersion(name, state="challenger", started_at=clock.now()))
     waits_for = ""

@@ -261,6 +261,15 @@ class DatasetSync:
 
 
 @dataclass(frozen=True)
+class Incident:
+    """That something is wrong, since when, and that people were told."""
+
+    id: str
+    since: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class LedgerEntry:
     """Something that Rekognition bills: a model version's units while it ran, or its training.
 
@@ -325,6 +334,7 @@ Record = TypeVar(
     WaitingImage,
     LedgerEntry,
     LedgerHead,
+    Incident,
 )
 
 

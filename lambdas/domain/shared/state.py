@@ -30,6 +30,7 @@ from lambdas.domain.shared.records import (
     AnyRecord,
     Champion,
     DatasetSync,
+    Incident,
     Lease,
     LeaseName,
     LedgerEntry,
@@ -282,9 +283,10 @@ class LoopState:
         incident = {"kind": "INCIDENT", "id": id, "since": clock.now(), "text": text}
         return put_if(self._table, incident, Attr("id").not_exists())
 
-    def is_open_incident(self, id: str) -> bool:
-        """Whether it is on record that something is wrong."""
-        return self._get("INCIDENT", id) is not None
+    def incident(self, id: str) -> Incident | None:
+        """What is wrong, if it is on record that something is."""
+        item = self._get("INCIDENT", id)
+        return records.read(Incident, item) if item else None
 
     def close_incident(self, id: str) -> bool:
         """Record that it is right again: whether anything was wrong."""

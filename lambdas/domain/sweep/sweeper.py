@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from lambdas.domain.costs import ledger
+from lambdas.domain.costs import ledger, unowned
 from lambdas.domain.promote.redrive import redrive, renew
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.state import LoopState
-from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.shared.tuning import Tuning, or_defaults
 from lambdas.domain.sweep import differences, leases, lost_events, models
 from lambdas.domain.sweep.reviews import Reconciled
 
@@ -89,6 +89,7 @@ class Sweeper:
             self._lost_events,
             self._due_run,
             self._reviews,
+            self._unowned,
             self._starting,
         )
 
@@ -96,6 +97,14 @@ class Sweeper:
         versions = custom_labels.versions(self.rekognition, self.project_arn)
         ledger.observe(self.loop_state, versions, clock.now())
         return {}
+
+    def _unowned(self) -> dict[str, Any]:
+        """Models that run outside any deployment are named, and left alone."""
+        versions = unowned.running(self.rekognition, self.project_arn)
+        told = unowned.tell(
+            self.loop_state, versions, or_defaults(self.tuning), clock.now(), self.notifier.warn
+        )
+        return {"unowned": [version.arn for version in versions] if told else []}
 
     def _leases(self) -> dict[str, Any]:
         completed = leases.give_back_run(self.stepfunctions, self.loop_state, self.tuning)
