@@ -259,7 +259,8 @@ def explain(error: BotoCoreError | ClientError) -> str:
 def _from_aws(error: ClientError) -> str:
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     if code in _BAD_CREDENTIALS:
-        return f"AWS does not accept these credentials: {message or code}. {_SIGN_IN.capitalize()}"
+        why, advice = (message or code).rstrip("."), _SIGN_IN[0].upper() + _SIGN_IN[1:]
+        return f"AWS does not accept these credentials: {why}. {advice}"
     if code in _THROTTLED:
         attempts = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
         return (

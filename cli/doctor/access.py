@@ -187,6 +187,10 @@ def to_use(account: Account, outputs: Mapping[str, str]) -> Wanted:
         "see which models run": (["rekognition:DescribeProjectVersions"], project),
         "start runs": (["states:StartExecution"], machine),
         "follow runs": (["states:DescribeExecution", "states:GetExecutionHistory"], execution),
+        "stop and start the champion": (
+            ["lambda:InvokeFunction"],
+            arn("lambda", f"function:{outputs['ServeFunction']}"),
+        ),
         "detect": (["rekognition:DetectCustomLabels"], f"{project.rpartition('/')[0]}/version/any/1"),
         "change settings": (
             ["ssm:GetParameter", "ssm:PutParameter"],

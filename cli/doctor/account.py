@@ -16,7 +16,7 @@ from cli import deployment
 EMBEDDED_ACCOUNT = "000000000000"
 """MiniStack's; AWS gives this number to nobody."""
 _CONFIG = Config(
-    retries={"mode": "standard", "max_attempts": 3},
+    retries={"mode": "standard", "max_attempts": 6},
     connect_timeout=5,
     read_timeout=15,
     max_pool_connections=20,

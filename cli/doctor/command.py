@@ -49,7 +49,7 @@ def diagnose(name: str, *, before_deploy: bool, console: Console) -> dict[str, A
     region = deployment.session().region_name or ""
     findings = [access.judge_region(region)]
     if before_deploy:
-        findings += machine.judge(machine.look())
+        findings += [names.judge_name(name), *machine.judge(machine.look())]
     account = None
     if region:
         try:
@@ -100,4 +100,5 @@ def _verdict(document: dict[str, Any]) -> str:
         return f"{listed}: mend what will fail first"
     if not document["before_deploy"]:
         return listed
-    return f"{listed}: nothing known keeps `npx cdk deploy` from working"
+    known = "that could be seen" if document["unseen"] else "known"
+    return f"{listed}: nothing {known} keeps `npx cdk deploy` from working"

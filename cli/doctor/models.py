@@ -98,13 +98,14 @@ class Model:
     """A model version of the account that runs, or trains.
 
     Attributes:
-        deployment: name of the deployment whose project it is of; empty if that is none's.
+        deployment: name of the deployment whose project it is of; empty if that is none's, None if that
+            cannot be seen.
     """
 
     arn: str
     status: str
     units: int = 1
-    deployment: str = ""
+    deployment: str | None = ""
 
     @property
     def name(self) -> str:
@@ -143,7 +144,7 @@ def models(account: Account) -> list[Model]:
             version["ProjectVersionArn"],
             version["Status"],
             version.get("MinInferenceUnits") or 1,
-            owners.get(project, ""),
+            None if owners is None else owners.get(project, ""),
         )
         for project in projects
         for page in account.pages("rekognition", "describe_project_versions", ProjectArn=project)
@@ -152,8 +153,16 @@ def models(account: Account) -> list[Model]:
     ]
 
 
-def _owners(account: Account) -> dict[str, str]:
-    """Deployments by the ARN of their project: stacks that say so in their outputs."""
+def _owners(account: Account) -> dict[str, str] | None:
+    """Deployments by the ARN of their project; None if stacks cannot be seen."""
+    try:
+        return _owners_by_stack(account)
+    except ClientError:
+        return None
+
+
+def _owners_by_stack(account: Account) -> dict[str, str]:
+    """Of stacks that have such a project among their outputs."""
     return {
         output["OutputValue"]: stack["StackName"]
         for page in account.pages("cloudformation", "describe_stacks")
@@ -171,17 +180,27 @@ def judge_models(models: Sequence[Model], name: str, quotas: Mapping[str, int]) 
         quotas: by code; of those that are not there the default counts.
     """
     running = [model for model in models if model.status in BUSY]
-    nobodys = [_nobodys(model) for model in running if not model.deployment]
+    nobodys = [_nobodys(model) for model in running if model.deployment == ""]
+    unknown = [_unknown(model) for model in running if model.deployment is None]
     room = [
-        *_room(RUNNING, [model for model in running if model.deployment != name], quotas),
+        *_room(RUNNING, [model for model in running if model.deployment not in (name, None)], quotas),
         *_room(
             TRAINING,
-            [model for model in models if model not in running and model.deployment != name],
+            [model for model in models if model not in running and model.deployment not in (name, None)],
             quotas,
         ),
     ]
     own = [model for model in running if model.deployment == name]
-    return nobodys + room or [fine("models", _words(own) if own else "none runs")]
+    return nobodys + unknown + room or [fine("models", _words(own) if own else "none runs")]
+
+
+def _unknown(model: Model) -> Finding:
+    return unseen(
+        "models",
+        f"{model.name} is {model.status} and costs about {formatting.usd(model.usd_per_day)} USD a day;"
+        " whose it is cannot be seen",
+        "ask for the permission cloudformation:DescribeStacks",
+    )
 
 
 def _nobodys(model: Model) -> Finding:

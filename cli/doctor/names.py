@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, State, fails, fine, hurts
+from infra.settings import Settings, SettingsError
 from lambdas.domain.rekognition.project import TAG
 
 ABSENT = {
@@ -22,6 +23,15 @@ ABSENT = {
 """Codes by which services say that there is nothing of a name."""
 MACHINES = ("retrain", "promote", "review")
 """State machines of a deployment, called <name>-<step>; their logs are called by them, too."""
+
+
+def judge_name(name: str) -> Finding:
+    """Whether a deployment may be called so."""
+    try:
+        Settings(name=name)
+    except SettingsError as error:
+        return fails("name", str(error), "npx cdk deploy -c name=<name>")
+    return fine("name", f"{name} fits")
 
 
 # The stack

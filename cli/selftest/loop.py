@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
 from rich.console import Console
 
-from cli import control, following, live
+from cli import control, following, live, serving
 from cli.deployment import Deployment
 from cli.selftest import datasets, models, runs
 from cli.selftest.datasets import DatasetBench
@@ -158,17 +158,10 @@ class Loop:
         if version.status == "RUNNING":
             self.spending.look()
             self.ask(models.RUNNING, bench)
-            self._put_to_sleep(version)
+            serving.ask(deployment, "stop", "the selftest has asked what it had to ask of a running model")
         until(lambda: self._is_idle(run), "the model has stopped", pause=self.pause)
         self.spending.look()
         self.ask(models.IDLE, bench)
-
-    def _put_to_sleep(self, version: Version) -> None:
-        """Stop the champion, which nobody is to start again."""
-        name = self.deployment.tuning_parameter
-        tuning = replace(self.deployment.tuning(), serving_policy="never").as_dict()
-        self.deployment.ssm.put_parameter(Name=name, Value=json.dumps(tuning), Overwrite=True)
-        custom_labels.stop(self.deployment.rekognition, version)
 
     def _outcome(self, run: Run, scene: Scene) -> str:
         if run.outcome != "promoted":

@@ -172,6 +172,11 @@ def test_others_train_where_one_may() -> None:
     assert states(models.judge_models(training, "parts", {})) == [FINE]
 
 
+def test_a_model_whose_owner_cannot_be_seen_is_not_said_to_be_nobodys() -> None:
+    (unknown,) = models.judge_models([replace(model("old"), deployment=None)], "parts", {})
+    assert unknown.state is UNSEEN and "old/v1 is RUNNING" in unknown.text and "96.00 USD" in unknown.text
+
+
 def test_own_models_are_told_with_what_they_cost() -> None:
     (own,) = models.judge_models([model("parts", deployment="parts")], "parts", {})
     assert own.state is FINE and "96.00 USD a day" in own.text
@@ -199,6 +204,13 @@ def test_what_aws_announces() -> None:
 
 
 # Names
+
+
+def test_names_that_a_deployment_may_not_have() -> None:
+    assert names.judge_name("parts").state is FINE
+    for name in ("Parts", "aws-parts", "p"):
+        refused = names.judge_name(name)
+        assert refused.state is FAILS and name in refused.text
 
 
 def stack(status: str, *outputs: str) -> dict[str, Any]:

@@ -196,6 +196,20 @@ def test_models_of_all_projects_are_looked_at_and_those_of_deployments_known() -
     assert "outside any deployment" in findings[0][1]
 
 
+def test_models_are_named_where_stacks_cannot_be_seen() -> None:
+    arn = f"arn:aws:rekognition:us-east-1:{ACCOUNT}:project/old/version/v1/1"
+    answers: Answers = {
+        "describe_stacks": client_error("AccessDenied", ""),
+        "describe_projects": {"ProjectDescriptions": [{"ProjectArn": PROJECT}]},
+        "describe_project_versions": {
+            "ProjectVersionDescriptions": [{"ProjectVersionArn": arn, "Status": "RUNNING"}]
+        },
+        "list_aws_default_service_quotas": client_error("AccessDeniedException", ""),
+    }
+    ((state, text),) = outcome(find("models", command.ALWAYS), answers)
+    assert state is State.UNSEEN and "old/v1" in text
+
+
 def test_an_account_without_a_support_plan_has_no_health_api() -> None:
     refused = client_error("SubscriptionRequiredException", "", "DescribeEvents")
     ((state, text),) = outcome(find("AWS Health", command.ALWAYS), {"describe_events": refused})
@@ -244,6 +258,7 @@ def test_somebody_without_any_permission_is_told_all_that_cannot_be_seen(
     result = doctor("--before-deploy")
     assert result.exit_code == 0, result.output
     assert result.stdout.count("cannot be seen") == len(command.ALWAYS) + len(command.BEFORE) + 1
+    assert "nothing that could be seen keeps" in result.stdout
     document = json.loads(doctor("--json").stdout)
     assert document["unseen"] == len(command.ALWAYS) + len(command.AFTER)
     assert {"subject", "state", "text", "mend"} == set(document["findings"][0])
@@ -264,7 +279,7 @@ def test_without_accepted_credentials_it_looks_no_further(
     assert result.exit_code == 1
     findings = json.loads(result.stdout)["findings"]
     assert [each["subject"] for each in findings if each["state"] == "will fail"] == ["credentials"]
-    assert len(findings) == 4, "Region, Node.js, CDK app, credentials"
+    assert len(findings) == 5, "Region, name, Node.js, CDK app, credentials"
 
 
 def test_without_a_region_it_says_which_to_set(
