@@ -26,7 +26,7 @@ class Console(Construct):
     ) -> None:
         super().__init__(scope, id)
         user_pool = UserPool(self, "People", shared.deployment)
-        api = HttpApi(self, "Api", shared, project=project, review=review)
+        self.api = api = HttpApi(self, "Api", shared, project=project, review=review)
         site = ConsoleSite(self, "Site", shared, user_pool=user_pool, api_host=api.host)
         client = user_pool.add_page(site.address)
         api.add_routes(issuer=user_pool.issuer, audience=client.user_pool_client_id)

@@ -36,6 +36,7 @@ class Detect(Step):
             self,
             "EventQueue",
             self.deployment,
+            name="detect",
             pattern=self.data_bucket.created_under("detect/"),
             handler=handler,
             batch_size=5,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.alarm import Alarm
 from infra.deployment import Deployment
 from infra.handler import Handler
 
@@ -18,6 +18,11 @@ MAX_RECEIVES = 5
 (lambdas/sqs_batch.py). AWS recommends five or more, as a delivery counts also when the function is throttled:
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
 
+MAX_AGE_SECONDS = 2 * 3600
+"""Of the oldest message. What fails is tried for minutes, and a burst is worked off by then."""
+_AGE_PERIODS = 3
+"""Of five minutes each."""
+
 
 class EventQueue(Construct):
     """Delivers events to a handler at least once and in batches, and keeps those that cannot be processed.
@@ -25,6 +30,7 @@ class EventQueue(Construct):
     Events that match `pattern` are delivered, and messages that functions send to the queue.
 
     Args:
+        name: of its alarms.
         visibility_seconds: how long a message is hidden whose function was killed, or could not be called;
             what fails otherwise comes back sooner. At least the function's timeout; by default six times
             that, as AWS recommends, so that Lambda can try to call a function that is throttled for as long.
@@ -37,6 +43,7 @@ class EventQueue(Construct):
         id: str,
         deployment: Deployment,
         *,
+        name: str,
         pattern: events.EventPattern | None,
         handler: Handler,
         batch_size: int,
@@ -81,16 +88,29 @@ class EventQueue(Construct):
                 report_batch_item_failures=True,
             )
         )
-        self.alarm = cloudwatch.Alarm(
-            self,
-            "DeadLettersAlarm",
-            alarm_description="Events could not be processed; fix the cause, then redrive the dead letters",
-            metric=self.dead_letters.metric_approximate_number_of_messages_visible(),
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
+        self.name = name
+        self.age = self.queue.metric_approximate_age_of_oldest_message()
+        self.dead = self.dead_letters.metric_approximate_number_of_messages_visible()
+        self.alarms = [
+            Alarm(
+                self,
+                "DeadLettersAlarm",
+                deployment,
+                name=f"{name}-dead-letters",
+                what=f"Messages of the {name} queue could not be processed, and are kept aside",
+                metric=self.dead,
+            ),
+            Alarm(
+                self,
+                "AgeAlarm",
+                deployment,
+                name=f"{name}-queue-old",
+                what=f"The {name} queue does not get through: its oldest message waits for hours",
+                metric=self.age,
+                threshold=MAX_AGE_SECONDS,
+                periods=_AGE_PERIODS,
+            ),
+        ]
 
     def grant_send(self, handler: Handler) -> None:
         """Allow to send messages to the queue."""

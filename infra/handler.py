@@ -66,7 +66,7 @@ class Handler(Construct):
             role=self.permissions.role.without_policy_updates(),
             environment={
                 "POWERTOOLS_SERVICE_NAME": entry.split(".")[1],
-                "POWERTOOLS_METRICS_NAMESPACE": "LabelLoop",
+                "POWERTOOLS_METRICS_NAMESPACE": metric_namespace(deployment),
                 "POWERTOOLS_LOG_LEVEL": "INFO",
                 "DEPLOYMENT": deployment.settings.name,
                 **embedded.s3_addressing(deployment.settings),
@@ -105,6 +105,11 @@ class Handler(Construct):
             on=["*"],
             why="X-Ray has no resource-level permissions for writing traces",
         )
+
+
+def metric_namespace(deployment: Deployment) -> str:
+    """Where the functions' own metrics are: those of another deployment are elsewhere."""
+    return f"LabelLoop/{deployment.settings.name}"
 
 
 def log_group_of(scope: Construct, deployment: Deployment, name: str | None = None) -> logs.LogGroup:

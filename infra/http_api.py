@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 
+import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import embedded
+from infra.alarm import Alarm
 from infra.deployment import NAMED_AT_START, executions_of
 from infra.handler import VENDED_LOGS, Handler, log_group_of
 from infra.rekognition_project import RekognitionProject
 from infra.review import Review
 from infra.routes import ROUTES
 from infra.step import SharedResources, Step
+
+_FAILURES = 5
+"""Within five minutes, twice in a row: one that fails alone is tried again by the page."""
 
 
 class HttpApi(Step):
@@ -37,6 +43,17 @@ class HttpApi(Step):
         super().__init__(scope, id, shared, environment)
         self._project, self._review = project, review
         self._api = self._http_api()
+        self.handlers = {"desk": self._desk(), "admin": self._admin(), "console": self._console()}
+        Alarm(
+            self,
+            "FailingAlarm",
+            self.deployment,
+            name="api-failing",
+            what="Requests of the console fail",
+            metric=self.responses("5xx"),
+            threshold=_FAILURES,
+            periods=2,
+        )
         self.host = f"{self._api.ref}.execute-api.{shared.deployment.stack.region}.amazonaws.com"
 
     def add_routes(self, *, issuer: str, audience: str) -> None:
@@ -53,7 +70,7 @@ class HttpApi(Step):
             ),
         )
         for name, routes in ROUTES.items():
-            target = self._integration(name)
+            target = self._integration(name, self.handlers[name])
             for number, route in enumerate(routes):
                 apigateway.CfnRoute(
                     self,
@@ -102,8 +119,26 @@ class HttpApi(Step):
         )
         return api
 
-    def _integration(self, name: str) -> apigateway.CfnIntegration:
-        handler = {"desk": self._desk, "admin": self._admin, "console": self._console}[name]()
+    def responses(self, status: str) -> cloudwatch.IMetric:
+        """How many responses had a status of 4xx or 5xx."""
+        return self._metric(status, "Sum")
+
+    def latency(self, statistic: str) -> cloudwatch.IMetric:
+        """How long people wait for a response, in milliseconds."""
+        return self._metric("Latency", statistic, label=statistic)
+
+    def _metric(self, name: str, statistic: str, label: str | None = None) -> cloudwatch.IMetric:
+        """https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html"""
+        return cloudwatch.Metric(
+            namespace="AWS/ApiGateway",
+            metric_name=name,
+            dimensions_map={"ApiId": self._api.ref},
+            statistic=statistic,
+            period=cdk.Duration.minutes(5),
+            label=label,
+        )
+
+    def _integration(self, name: str, handler: Handler) -> apigateway.CfnIntegration:
         integration = apigateway.CfnIntegration(
             self,
             f"{name.capitalize()}Integration",

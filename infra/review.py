@@ -58,10 +58,10 @@ class Review(Step):
         }
         self.workflow = Workflow(self, "Workflow", self.deployment, step="review", handlers=handlers)
         self.event_queue = self._proposals()
-        self.alarms = [self.workflow.alarm, self.event_queue.alarm]
+        self.queues = [self.event_queue]
         if self.workforce.flow_definition_arn:
-            self.alarms.append(self._finished_loops().alarm)
-        self._collect()
+            self.queues.append(self._finished_loops())
+        self.collector = self._collect()
 
     def grant_propose(self, handler: Handler) -> None:
         """Allow to propose images for review."""
@@ -164,6 +164,7 @@ class Review(Step):
             self,
             "EventQueue",
             self.deployment,
+            name="review",
             pattern=None,
             handler=handler,
             batch_size=5,
@@ -179,7 +180,7 @@ class Review(Step):
         handler.function.add_environment("REGISTER_QUEUE_URLS", self._register.queue_urls)
         self._register.grant_count(handler)
 
-    def _collect(self) -> None:
+    def _collect(self) -> Handler:
         handler = self._handler("Collect", "collect", "Opens tasks for images that nobody has labelled", 300)
         self.grant_open(handler)
         self._grant_count_unregistered(handler)
@@ -189,6 +190,7 @@ class Review(Step):
             schedule=events.Schedule.expression(self.deployment.settings.sweep_schedule),
             targets=[targets.LambdaFunction(handler.function)],  # pyrefly: ignore[bad-argument-type]
         )
+        return handler
 
     def _finished_loops(self) -> EventQueue:
         """The queue of A2I's events about human loops that have ended.
@@ -204,6 +206,7 @@ class Review(Step):
             self,
             "Loops",
             self.deployment,
+            name="loops",
             pattern=events.EventPattern(
                 source=[a2i.SOURCE],
                 detail_type=[a2i.DETAIL_TYPE],

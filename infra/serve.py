@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from infra.alarm import Alarm
 from infra.detect import Detect
 from infra.rekognition_project import RekognitionProject
 from infra.step import SharedResources, Step
 
 _PERIODS = 5
 """Minutes in a row in which it fails before somebody hears of it: the next one does what one left undone."""
+_SILENT_PERIODS = 3
+"""Of five minutes each, without a call. Calls that are throttled are no errors, and no invocations either.
+https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html"""
 
 
 class Serve(Step):
@@ -50,16 +53,27 @@ class Serve(Step):
         detect.event_queue.grant_count(handler)
         detect.event_queue.grant_send(handler)
         self.loop_state.grant_end_waiting(handler)
-        self.alarm = cloudwatch.Alarm(
-            self,
-            "FailedAlarm",
-            alarm_description="Nobody looks after the champion, so it may run for nobody; the log says why",
-            metric=handler.function.metric_errors(period=cdk.Duration.minutes(1)),
-            threshold=1,
-            evaluation_periods=_PERIODS,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
+        self.alarms = [
+            Alarm(
+                self,
+                "FailedAlarm",
+                self.deployment,
+                name="serve-failed",
+                what="Nobody looks after the champion, so it may run for nobody",
+                metric=handler.function.metric_errors(period=cdk.Duration.minutes(1)),
+                periods=_PERIODS,
+            ),
+            Alarm(
+                self,
+                "SilentAlarm",
+                self.deployment,
+                name="serve-silent",
+                what="The function that looks after the champion is not called any more",
+                metric=handler.function.metric_invocations(period=cdk.Duration.minutes(5)),
+                periods=_SILENT_PERIODS,
+                below=True,
+            ),
+        ]
         target = targets.LambdaFunction(handler.function)  # pyrefly: ignore[bad-argument-type]
         events.Rule(
             self,

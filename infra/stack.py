@@ -8,8 +8,10 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import embedded, lambda_asset
+from infra.alarm import Alarm
 from infra.budget import Budget
 from infra.console import Console
+from infra.dashboard import Dashboard
 from infra.data_bucket import DataBucket
 from infra.deployment import Deployment
 from infra.detect import Detect
@@ -81,17 +83,26 @@ class LabelLoopStack(cdk.Stack):
         if not settings.embedded and settings.tuning.monthly_budget_usd and settings.notification_email:
             Budget(self, "Budget", settings)
 
+        Dashboard(
+            self,
+            "Dashboard",
+            deployment,
+            queues=[*register.queues, *review.queues, detect.event_queue],
+            workflows=[retrain.workflow, promote.workflow, review.workflow],
+            handlers=[
+                *(queue.handler for queue in (*register.queues, *review.queues, detect.event_queue)),
+                review.collector,
+                *console.api.handlers.values(),
+                serve.handler,
+                sweep.handler,
+            ],
+            detect=detect.handler,
+            api=console.api,
+        )
         notify = actions.SnsAction(loop_state.topic)  # pyrefly: ignore[bad-argument-type]
-        for alarm in (
-            *(queue.alarm for queue in register.queues),
-            *review.alarms,
-            detect.event_queue.alarm,
-            retrain.workflow.alarm,
-            promote.workflow.alarm,
-            serve.alarm,
-            sweep.alarm,
-        ):
-            alarm.add_alarm_action(notify)  # pyrefly: ignore[bad-argument-type]
+        for alarm in self.node.find_all():
+            if isinstance(alarm, Alarm):
+                alarm.add_alarm_action(notify)  # pyrefly: ignore[bad-argument-type]
 
         outputs = {
             "DataBucket": data_bucket.bucket.bucket_name,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
+from infra.alarm import Alarm
 from infra.deployment import NAMED_AT_START, executions_of
 from infra.detect import Detect
 from infra.promote import Promote
@@ -55,15 +55,14 @@ class Sweep(Step):
                 "CONSOLE_ADDRESS": console_address,
             },
         )
-        self.alarm = cloudwatch.Alarm(
+        self.handler = handler
+        self.alarm = Alarm(
             self,
             "FailedAlarm",
-            alarm_description="The sweeper could not put everything right; its log says what",
+            self.deployment,
+            name="sweep-failed",
+            what="The sweeper could not put everything right",
             metric=handler.function.metric_errors(period=cdk.Duration.minutes(5)),
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
         self.loop_state.grant_notify(handler)
         project.grant_describe_versions(handler)

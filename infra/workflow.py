@@ -10,6 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.alarm import Alarm
 from infra.deployment import Deployment
 from infra.handler import VENDED_LOGS, Handler, log_group_of
 from infra.permissions import Permissions
@@ -66,24 +67,20 @@ class Workflow(Construct):
             tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True),
         )
         self.permissions.before(self.machine)
-        self.alarm = self._failure_alarm()
-
-    def _failure_alarm(self) -> cloudwatch.Alarm:
-        return cloudwatch.Alarm(
+        self.failures = cloudwatch.Metric(
+            namespace="AWS/States",
+            metric_name="ExecutionsFailed",
+            dimensions_map={"StateMachineArn": self.arn},
+            statistic="Sum",
+            period=cdk.Duration.minutes(5),
+        )
+        self.alarm = Alarm(
             self,
             "FailedAlarm",
-            alarm_description=f"An execution of {self.name} failed; its run's record says why",
-            metric=cloudwatch.Metric(
-                namespace="AWS/States",
-                metric_name="ExecutionsFailed",
-                dimensions_map={"StateMachineArn": self.arn},
-                statistic="Sum",
-                period=cdk.Duration.minutes(5),
-            ),
-            threshold=1,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            deployment,
+            name=f"{step}-failed",
+            what=f"An execution of {self.name} failed",
+            metric=self.failures,
         )
 
     def _allow_observability(self) -> None:

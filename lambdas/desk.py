@@ -15,6 +15,7 @@ from lambdas import http
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
+from lambdas.metrics import count, with_metrics
 from lambdas.review_documents import given_answer, label_document, offered_labels, task_summary
 from lambdas.services import services, variable
 from lambdas.ttl_cache import TtlCache
@@ -35,6 +36,7 @@ Until = Annotated[str, Meta(description="The claim that ends then, and no newer 
 
 
 @logger.inject_lambda_context
+@with_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """A request that API Gateway has let through."""
     return app.resolve(event)
@@ -143,6 +145,7 @@ def answer_task(caller: Caller, task: str, body: AnswerRequest) -> responses.Ans
         answered = _correct(caller, task, body, usable)
     else:
         answered = _answer(caller, task, body, usable)
+    count("AnswersGiven")
     resolved = _resolve(answered)
     return responses.AnswerReceipt(
         state=resolved.state, wanted=resolved.wanted, answers=len(resolved.answers)
@@ -175,6 +178,7 @@ def skip_task(caller: Caller, task: str, body: SkipRequest) -> None:
     reason = answers.check_reason(body.reason)
     skipped, now = desk.skip(services().reviews, task, caller.reviewer, reason)
     if now:
+        count("TasksSkipped")
         reviewer_statistics.note_reviewer(services().reviews, caller.sub, caller.name, skipped=1)
     if resolution.needs_resolving(skipped):
         _resolve(skipped)

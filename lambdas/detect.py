@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import sqs_batch
@@ -14,13 +15,17 @@ from lambdas.domain.detect.detection import Detected
 from lambdas.domain.review import proposals
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.tuning import Tuning
+from lambdas.metrics import count, gauge, with_metrics
 from lambdas.services import services, variable
 from lambdas.sqs_batch import BatchResponse
 
 logger = Logger()
+_COUNTED = {"detected": "ImagesDetected", "unusable": "ImagesUnusable", "waiting": "ImagesWaiting"}
+"""Metrics, by what has become of an image."""
 
 
 @logger.inject_lambda_context
+@with_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Answer for the images of SQS messages with "Object Created" events; those that failed come again."""
     outcomes: list[str] = []
@@ -44,20 +49,29 @@ def _detect(body: str) -> str:
     created = event["detail"]
     s, tuning = services(), _tuning()
     key, version_id = created["object"]["key"], created["object"].get("version-id")
+    arrived_at = clock.to_iso(clock.parse(event["time"])) if "time" in event else clock.now()
     detected = detection.detect_object(
         s.rekognition,
         s.s3,
         s.loop_state,
         created["bucket"]["name"],
         key,
-        arrived_at=clock.to_iso(clock.parse(event["time"])) if "time" in event else clock.now(),
+        arrived_at=arrived_at,
         version_id=version_id,
         min_confidence=proposals.min_confidence(tuning) if tuning else None,
     )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
+    _record_metrics(detected.outcome, arrived_at)
     if tuning and detected.outcome == "detected":
         _propose(key, version_id, detected, tuning)
     return detected.outcome
+
+
+def _record_metrics(outcome: str, arrived_at: str) -> None:
+    if name := _COUNTED.get(outcome):
+        count(name)
+    if outcome == "detected":
+        gauge("AnswerSeconds", max(clock.seconds_between(arrived_at, clock.now()), 0), MetricUnit.Seconds)
 
 
 def _tuning() -> Tuning | None:

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from lambdas import sqs_batch
 from lambdas.domain.register import annotation_files, arrivals, registration
 from lambdas.domain.register.arrivals import Arrival, Outcome
 from lambdas.domain.retrain import requests
 from lambdas.domain.review import proposals
+from lambdas.metrics import count, with_metrics
 from lambdas.services import services, variable
 from lambdas.sqs_batch import BatchResponse
 
@@ -26,18 +26,24 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
-metrics = Metrics(namespace="LabelLoop")
+_COUNTED = {
+    "registered": "ObjectsRegistered",
+    "annotated": "AnnotationFilesTaken",
+    "converted": "AnnotationFilesTaken",
+    "rejected": "ObjectsRejected",
+}
+"""Metrics, by what has become of an object."""
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
+@with_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Register a batch of images, and send annotation files on: the messages to deliver again."""
     return _handle(event, _register_or_send_on)
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics
+@with_metrics
 def handle_annotations(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Take an annotation file: the messages to deliver again."""
     return _handle(event, _register)
@@ -65,7 +71,7 @@ def _register(body: str) -> Outcome:
     try:
         outcome = registration.register_object(services().s3, services().catalogue, _arrival(body))
     except Exception:
-        metrics.add_metric(name="ObjectsFailed", unit=MetricUnit.Count, value=1)
+        count("ObjectsFailed")
         raise
     logger.info("object handled", extra={"outcome": asdict(replace(outcome, to_delete=None))})
     _record_metrics(outcome)
@@ -73,11 +79,10 @@ def _register(body: str) -> Outcome:
 
 
 def _record_metrics(outcome: Outcome) -> None:
-    metrics.add_metric(name=f"Objects{outcome.kind.capitalize()}", unit=MetricUnit.Count, value=1)
-    if outcome.pending:
-        metrics.add_metric(name="AnnotationsPending", unit=MetricUnit.Count, value=outcome.pending)
-    if outcome.broken_lines:
-        metrics.add_metric(name="BrokenManifestLines", unit=MetricUnit.Count, value=outcome.broken_lines)
+    if name := _COUNTED.get(outcome.kind):
+        count(name)
+    count("AnnotationsPending", outcome.pending)
+    count("BrokenManifestLines", outcome.broken_lines)
 
 
 def _arrival(body: str) -> Arrival:

@@ -15,6 +15,7 @@ from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock, polling
 from lambdas.domain.shared.records import Outcome
 from lambdas.domain.shared.state import FencedState
+from lambdas.metrics import count, with_metrics
 from lambdas.services import services, variable
 
 logger = Logger()
@@ -210,6 +211,7 @@ def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
 
 
 @logger.inject_lambda_context
+@with_metrics
 def report(event: Report, context: LambdaContext) -> dict[str, Any]:
     """Complete the run's record, give its lease back, notify, start the next run if one is due."""
     from lambdas.domain.retrain import finish
@@ -227,4 +229,5 @@ def report(event: Report, context: LambdaContext) -> dict[str, Any]:
         machine_arn=variable("RETRAIN_MACHINE_ARN"),
         tuning=s.tuning,
     )
+    count(f"Runs{str(run.outcome).capitalize()}")
     return {"run": run.id, "outcome": run.outcome}

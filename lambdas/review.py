@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from lambdas import sqs_batch
+from lambdas.metrics import count, with_metrics
 from lambdas.services import services, variable
 from lambdas.sqs_batch import BatchResponse
 
@@ -52,15 +53,19 @@ class OfWaitingBatch(OfBatch):
 
 
 @logger.inject_lambda_context
+@with_metrics
 def propose(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """SQS messages about images that may be worth a review; those that failed are tried again."""
     return sqs_batch.handle_each(event, _propose)
 
 
 @logger.inject_lambda_context
+@with_metrics
 def collect(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Open tasks for unlabelled images that have none; by schedule."""
-    return {"opened": _opener().collect(_ask_champion, _labels_may_follow())}
+    opened = _opener().collect(_ask_champion, _labels_may_follow())
+    count("TasksOpened", opened)
+    return {"opened": opened}
 
 
 def _propose(body: str) -> None:
@@ -80,9 +85,11 @@ def _propose(body: str) -> None:
     arrival = Arrival(services().bucket, proposal["key"], proposal.get("version_id"), 0, "")
     seen = Seen(proposal["labels"], proposal["model_version"])
     try:
-        opener.open_detected(services().s3, arrival, proposal["reason"], seen)
+        task = opener.open_detected(services().s3, arrival, proposal["reason"], seen)
     except (GoneError, UnusableImageError) as error:
         logger.info("not reviewed", extra={"key": proposal["key"], "reason": str(error)})
+    else:
+        count("TasksOpened", 1 if task else 0)
 
 
 def _propose_image(opener: Opener, sha256: str) -> None:
@@ -96,7 +103,7 @@ def _propose_image(opener: Opener, sha256: str) -> None:
     if _labels_may_follow()(image):
         proposals.propose_images(s.sqs, variable("REVIEW_QUEUE_URL"), [sha256], s.tuning(), again=True)
         return
-    opener.open_unlabelled([image.id], _ask_champion, opener.room())
+    count("TasksOpened", opener.open_unlabelled([image.id], _ask_champion, opener.room()))
 
 
 def _labels_may_follow() -> Callable[[CatalogueImage], bool]:

@@ -6,12 +6,16 @@ import time
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.domain.costs import budget, ledger
+from lambdas.domain.costs import accounts, budget, ledger
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve.serving import Server
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.metrics import gauge, with_metrics
 from lambdas.services import services, variable
 
 logger = Logger()
@@ -20,6 +24,7 @@ _RESERVE_SECONDS = 15
 
 
 @logger.inject_lambda_context
+@with_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Runs every minute, and when somebody wants something of the champion (`request`, `by`, `why`)."""
     s = services()
@@ -44,10 +49,26 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     finally:
         # Nothing may run for nobody because the books cannot be kept.
         decision = server.serve(versions)
+    _measure(s.loop_state, s.tuning())
     budget.tell(s.loop_state, s.tuning(), clock.now(), notifier.warn)
     if not request and ledger.is_changing(versions):
         _look_again(server, context)
     return {"act": decision.act, "wanted": decision.wanted, "reason": decision.reason}
+
+
+def _measure(loop_state: LoopState, tuning: Tuning) -> None:
+    """How good the champion is, what runs, and what it costs; nothing depends on it."""
+    try:
+        running = accounts.running(loop_state, tuning)
+        gauge("InferenceUnits", sum(version.units for version in running), MetricUnit.Count)
+        gauge("UsdPerHour", sum(version.usd_per_hour for version in running))
+        gauge("MonthUsd", budget.spending(loop_state, tuning, clock.now()).usd)
+        champion = loop_state.champion()
+        version = loop_state.version(champion.version_name) if champion else None
+        if version and version.f1 is not None:
+            gauge("ChampionF1", version.f1)
+    except Exception:
+        logger.exception("no metrics of the champion and its cost")
 
 
 def _look_again(server: Server, context: LambdaContext) -> None:

@@ -13,14 +13,18 @@ from lambdas.domain.review.task_opening import Opener
 from lambdas.domain.sweep import reviews
 from lambdas.domain.sweep.reviews import Reconciled
 from lambdas.domain.sweep.sweeper import Sweeper
+from lambdas.metrics import gauge, with_metrics
 from lambdas.services import services, variable
 
 logger = Logger()
 _RESERVE_SECONDS = 240
 """Of the function's time, for all that is not waiting."""
+_COUNTED = 10_000
+"""Open tasks are counted no further than to this."""
 
 
 @logger.inject_lambda_context
+@with_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Runs by schedule, and whenever a state machine of the loop ends other than by itself."""
     s = services()
@@ -51,4 +55,6 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _reconcile_reviews() -> Reconciled:
     s, tuning = services(), services().tuning()
     opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
-    return reviews.reconcile(review_routes.routes(), opener, s.catalogue)
+    reconciled = reviews.reconcile(review_routes.routes(), opener, s.catalogue)
+    gauge("OpenTasks", s.reviews.count("open", limit=_COUNTED))
+    return reconciled

@@ -21,6 +21,9 @@ settings.register_profile(
 )
 settings.load_profile("labelloop")
 
+# Deployed functions get it from the stack; without it they would refuse to give their metrics.
+os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "LabelLoop/tests")
+
 _make_loader = Loader.__init__
 _SERVICE_MODELS: dict[Any, Any] = {}
 

@@ -22,6 +22,7 @@ from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
 from tests.fixtures.console_deployment import BOX, TRIED, ConsoleDeployment, entered
 from tests.fixtures.images import GIF, picture
+from tests.fixtures.metrics import published
 
 TASK = {
     "id",
@@ -334,6 +335,15 @@ def test_a_name_too_long_for_a_key_is_no_name(deployment: ConsoleDeployment, gat
         assert (refused.status, refused.message) == (404, "there is no such route")
 
 
+def test_an_answer_is_a_metric(
+    deployment: ConsoleDeployment, gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.ask(f"POST /api/tasks/{deployment.mine.id}/answer", {"verdict": "nothing", "seconds": 1})
+    assert published(capsys) == {"AnswersGiven": [1]}
+    gateway.ask(f"POST /api/tasks/{deployment.mine.id}/answer", {"verdict": "labelled"})
+    assert published(capsys) == {}
+
+
 def test_an_answer_sent_twice_is_acknowledged_twice(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     request, body = (
         request_of("POST /api/tasks/{task}/answer", deployment),
@@ -347,12 +357,15 @@ def test_an_answer_sent_twice_is_acknowledged_twice(deployment: ConsoleDeploymen
     assert (other.status, other.code) == (409, "already_done")
 
 
-def test_a_skip_sent_again_is_counted_once(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+def test_a_skip_sent_again_is_counted_once(
+    deployment: ConsoleDeployment, gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
     request = f"POST /api/tasks/{deployment.mine.id}/skip"
     before = reviewer_statistics.reviewed_by(deployment.reviews.table, "sub-rita").get("skipped", 0)
     for _ in range(3):
         assert gateway.ask(request, {"reason": "too dark"}).status == 204
     assert reviewer_statistics.reviewed_by(deployment.reviews.table, "sub-rita")["skipped"] == before + 1
+    assert published(capsys) == {"TasksSkipped": [1]}
 
 
 def test_a_skip_has_the_answers_that_are_there_resolved(

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from lambdas import detect as handler
 from lambdas.domain.detect import detection
 from lambdas.domain.detect.detection import Detected
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Champion, ModelVersion, Serving
 from lambdas.domain.shared.scores import LabelScore
 from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.images import picture, with_text
+from tests.fixtures.metrics import published
 from tests.fixtures.rekognition import FakeRekognition, label
 
 KEY = "detect/a/b c.jpg"
@@ -525,3 +527,18 @@ def test_images_are_answered_also_while_the_settings_are_broken(world: World) ->
     assert handle(message(0, KEY)) == []
     assert result(world)["model_version"] == "v1"
     assert world.received("review") == []
+
+
+def test_what_becomes_of_images_and_how_soon_are_metrics(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(world, "detect/a.jpg")
+    assert handle(message(0, "detect/a.jpg")) == []
+    assert published(capsys) == {"ImagesWaiting": [1]}
+    world.champion("v1")
+    sent = message(1, "detect/a.jpg")
+    sent["body"] = json.dumps({**json.loads(sent["body"]), "time": clock.in_seconds(-90)[:19] + "Z"})
+    assert handle(sent) == []
+    metrics = published(capsys)
+    assert metrics["ImagesDetected"] == [1]
+    assert 90 <= metrics["AnswerSeconds"][0] < 100

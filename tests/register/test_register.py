@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,16 +13,10 @@ import lambdas.register
 from lambdas.domain.register.arrivals import Arrival
 from lambdas.domain.retrain import requests as retrain_requests
 from lambdas.services import services
+from tests.fixtures.deployment import context
 from tests.fixtures.images import picture
 from tests.fixtures.incoming import BUCKET, DataBucket
-
-
-@dataclass
-class Context:
-    function_name: str = "register"
-    memory_limit_in_mb: int = 1024
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:register"
-    aws_request_id: str = "request"
+from tests.fixtures.metrics import published
 
 
 @pytest.fixture
@@ -85,7 +78,7 @@ def message(id: str, arrival: Arrival) -> dict[str, Any]:
 
 def handle(event: dict[str, Any]) -> list[str]:
     """Identifiers of the messages that failed."""
-    response = lambdas.register.handle(event, Context())
+    response = lambdas.register.handle(event, context())
     return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
 
@@ -108,8 +101,7 @@ def test_what_became_of_objects_is_counted(
         for number, data in enumerate([picture(), b"junk"])
     ]
     handle(sqs_event(*arrivals))
-    published = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    assert [(line["ObjectsRegistered"], line["ObjectsRejected"]) for line in published] == [([1.0], [1.0])]
+    assert published(capsys) == {"ObjectsRegistered": [1], "ObjectsRejected": [1]}
 
 
 def test_no_run_is_asked_for_if_no_label_changed(data_bucket: DataBucket, asked: list[str]) -> None:
@@ -194,6 +186,6 @@ def test_an_annotation_file_goes_on_to_a_function_of_its_own(
     assert sent == [{"QueueUrl": "https://queue", "MessageBody": event["Records"][0]["body"]}]
     assert len(data_bucket.images()) == 1
     assert data_bucket.keys("incoming/") == [f"incoming/annotations/{name}"]
-    response = lambdas.register.handle_annotations({"Records": event["Records"][:1]}, Context())
+    response = lambdas.register.handle_annotations({"Records": event["Records"][:1]}, context())
     assert response == {"batchItemFailures": []}
     assert data_bucket.keys("incoming/") == []

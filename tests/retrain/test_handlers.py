@@ -16,6 +16,7 @@ from lambdas.domain.shared.scores import LabelScore
 from lambdas.domain.shared.tuning import TuningError
 from lambdas.services import MissingEnvironmentError, services
 from tests.fixtures.deployment import BUCKET, CONSOLE, LATER, World, context
+from tests.fixtures.metrics import published
 
 STARTED = "2025-01-01T00:00:00.123Z"
 
@@ -355,12 +356,13 @@ def test_evaluate_without_an_evaluation_says_so(world: World) -> None:
         call(retrain.evaluate, run=the_run(world), version="v1", snapshot=made)
 
 
-def test_report_completes_gives_back_and_notifies(world: World) -> None:
+def test_report_completes_gives_back_and_notifies(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     arn = begun(world)
     assert call(retrain.report, run=arn, outcome="rejected", reason="F1 is too low") == {
         "run": "a",
         "outcome": "rejected",
     }
+    assert published(capsys) == {"RunsRejected": [1]}
     run = world.run_record()
     assert (run.outcome, run.reason) == ("rejected", "F1 is too low")
     assert run.steps, "of the execution's history"

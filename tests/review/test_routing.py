@@ -19,6 +19,7 @@ from lambdas.domain.review.workforce import a2i, ground_truth
 from lambdas.domain.review.workforce.errors import RouteError
 from lambdas.services import services
 from tests.fixtures.deployment import context
+from tests.fixtures.metrics import published
 from tests.fixtures.reviews import ANN, CAT, Reviews
 from tests.fixtures.sagemaker import REGION, ROLE, WORKTEAM
 from tests.fixtures.workforce import DEPLOYMENT, Workers
@@ -343,12 +344,16 @@ def test_ends_of_loops_come_by_a_queue_and_what_cannot_be_handled_comes_again(
     assert workers.reviews.read(task).state == "done"
 
 
-def test_single_images_are_left_to_the_collector_where_jobs_ask(workers: Workers) -> None:
+def test_single_images_are_left_to_the_collector_where_jobs_ask(
+    workers: Workers, capsys: pytest.CaptureFixture[str]
+) -> None:
     image = workers.reviews.image("a")
     workers.reviews.world.tune(review_route="groundtruth", burst_quiet_seconds=0)
     assert review.propose(queued(json.dumps({"image": image.sha256})), context()) == {"batchItemFailures": []}
     assert workers.reviews.table.count("open") == 0
+    assert published(capsys) == {}
     assert review.collect({}, context()) == {"opened": 1}
+    assert published(capsys) == {"TasksOpened": [1]}
     assert len(workers.reviews.executions.inputs) == 1
     (batch,) = workers.reviews.executions.inputs
     (task,) = workers.reviews.table.batch(batch)

@@ -13,6 +13,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import WaitingImage
 from lambdas.domain.shared.tuning import TuningError
 from tests.fixtures.deployment import World
+from tests.fixtures.metrics import published
 from tests.fixtures.serving import serve
 
 
@@ -353,3 +354,25 @@ def test_two_who_ask_at_once_are_both_on_record_and_the_last_one_counts(
     record = world.loop_state.serving()
     assert [(change.by, change.what) for change in record.changes[:2]] == [("bob", "start"), ("ann", "stop")]
     assert (record.asked, record.state) == ("stop", "asleep")
+
+
+def test_how_good_the_champion_is_and_what_runs_are_metrics(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    serve(world)
+    assert published(capsys) == {"InferenceUnits": [0], "UsdPerHour": [0], "MonthUsd": [0]}
+    world.champion("v1", f1=0.91)
+    serve(world)
+    metrics = published(capsys)
+    assert metrics["ChampionF1"] == [0.91]
+    assert metrics["InferenceUnits"] == [1]
+    assert metrics["UsdPerHour"][0] > 0
+
+
+def test_metrics_that_cannot_be_had_keep_nothing_from_being_done(
+    world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambdas.domain.costs.accounts.running", lambda *_: [None])
+    world.champion("v1", "STOPPED")
+    assert serve(world)["act"] == "start"
+    assert published(capsys) == {}

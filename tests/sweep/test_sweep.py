@@ -16,6 +16,7 @@ from lambdas.domain.shared.records import Run
 from lambdas.domain.sweep import lost_events, models, reviews
 from lambdas.domain.sweep.reviews import Reconciled
 from tests.fixtures.deployment import BUCKET, PROJECT, World, context
+from tests.fixtures.metrics import published
 from tests.fixtures.sweeping import Swept, sweep
 
 
@@ -347,3 +348,8 @@ def test_a_sweep_goes_on_where_the_last_had_sent_enough(
         versioned.received("register")
     assert [len(keys) for keys in sent] == [3, 3, 2, 0]
     assert len({key for keys in sent for key in keys}) == 8
+
+
+def test_open_tasks_are_a_metric(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    handle()
+    assert published(capsys) == {"OpenTasks": [0]}
