@@ -32,6 +32,7 @@ class Detect(Step):
         project.grant_detect(handler)
         self.data_bucket.grant_rekognition_read(handler, "detect/")
         self.data_bucket.grant_put(handler, "results/")
+        self.data_bucket.grant_read(handler, "results/")
         self.event_queue = EventQueue(
             self,
             "EventQueue",

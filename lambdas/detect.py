@@ -51,7 +51,7 @@ def _detect(body: str) -> str:
     key, version_id = created["object"]["key"], created["object"].get("version-id")
     arrived_at = clock.to_iso(clock.parse(event["time"])) if "time" in event else clock.now()
     detected = detection.detect_object(
-        s.rekognition,
+        s.detector,
         s.s3,
         s.loop_state,
         created["bucket"]["name"],

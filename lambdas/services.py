@@ -68,6 +68,11 @@ class Services:
         return boto3.client("rekognition", config=RETRIES)
 
     @cached_property
+    def detector(self) -> RekognitionClient:
+        """Asks the champion about a batch of images, which has a minute: what is throttled for long waits."""
+        return boto3.client("rekognition", config=Config(retries={"mode": "standard", "max_attempts": 3}))
+
+    @cached_property
     def stepfunctions(self) -> SFNClient:
         return boto3.client("stepfunctions", config=RETRIES)
 

@@ -40,7 +40,10 @@ class NotAccessibleError(RuntimeError):
 
 @dataclass(frozen=True)
 class Detected:
-    """What became of an image: `detected`, `unusable`, `waiting` for a champion, or `gone`."""
+    """What became of an image: `detected`, `unusable`, `waiting` for a champion, `gone`, `answered` before.
+
+    The last is for an event that comes twice, the second time while the champion sleeps.
+    """
 
     outcome: str
     result_key: str
@@ -77,7 +80,8 @@ def detect_object(
 ) -> Detected:
     """Ask the champion about an image in the bucket and write its answer under results/.
 
-    Without a champion that runs, the image waits in the loop's state: lambdas/domain/detect/backlog.py.
+    Without a champion that runs, or has time, the image waits in the loop's state:
+    lambdas/domain/detect/backlog.py.
 
     Args:
         arrived_at: when it came.
@@ -103,11 +107,24 @@ def detect_object(
             _write(s3, bucket, target, {"image": key, **result})
         return newest is not None
 
+    def wait(reason: str) -> Detected:
+        """Keep the image until a champion has time for it, unless it was answered before."""
+        if _is_answered(s3, bucket, key, target):
+            return Detected("answered", target)
+        if not write(status="waiting", reason=reason):
+            return Detected("gone", target)
+        loop_state.keep_waiting(_waiting_image(key, version_id, arrived_at))
+        return Detected("waiting", target)
+
     try:
         champion, (labels, left_out) = _detect_with_thresholds(
             rekognition, loop_state, {"S3Object": image}, min_confidence
         )
+    except NoChampionError as error:
+        return wait(str(error))
     except ClientError as error:
+        if error.response["Error"]["Code"] in custom_labels.THROTTLED:
+            return wait("more images came than the champion's inference units answer; this one waits")
         if not unusable_images.is_unusable(error):
             raise
         answer = error.response["Error"]
@@ -120,11 +137,6 @@ def detect_object(
         helps = unusable_images.help_with(data)
         there = write(error=answer["Code"], reason=answer["Message"], help=helps)
         return Detected("unusable" if there else "gone", target)
-    except NoChampionError as error:
-        if not write(status="waiting", reason=str(error)):
-            return Detected("gone", target)
-        loop_state.keep_waiting(_waiting_image(key, version_id, arrived_at))
-        return Detected("waiting", target)
     if not write(model_version=champion.version_name, labels=labels):
         return Detected("gone", target)
     return Detected("detected", target, tuple(labels), champion.version_name, tuple(left_out))
@@ -252,6 +264,19 @@ def _size(s3: S3Client, bucket: str, key: str) -> int:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
             return 0
         raise
+
+
+def _is_answered(s3: S3Client, bucket: str, key: str, result: str) -> bool:
+    """Whether there is an answer that was written after the image's newest version came."""
+    try:
+        written = s3.get_object(Bucket=bucket, Key=result)
+        came = s3.head_object(Bucket=bucket, Key=key)["LastModified"]
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return False
+        raise
+    # Of the same second they may be in any order.
+    return written["LastModified"] > came and "labels" in json.loads(written["Body"].read())
 
 
 def _newest_version(s3: S3Client, bucket: str, key: str) -> str | None:

@@ -36,6 +36,9 @@ https://docs.aws.amazon.com/rekognition/latest/APIReference/API_UpdateDatasetEnt
 """
 NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
 """Errors of a version that was stopped, or deleted since."""
+THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException"}
+"""Errors of DetectCustomLabels that more inference units, or time, would have spared.
+https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html"""
 BUSY = {"STARTING", "RUNNING", "STOPPING"}
 """States in which a version costs money, or may still do so in a moment."""
 STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "FAILED", "COPYING_COMPLETED"}
