@@ -1,4 +1,4 @@
-"""Every call that a function can make is allowed by its role, and what its role allows is used.
+"""What a function calls and asks its environment for, it may do and has; what its role allows, it uses.
 
 The calls are found in the source (tests/fixtures/reachable_calls.py), the roles are those of a deployment
 with a workforce. On which resources an action is allowed, the embedded stack shows in earnest.
@@ -6,7 +6,10 @@ with a workforce. On which resources an action is allowed, the embedded stack sh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,29 @@ IMPOSSIBLE = {
     ("lambdas.retrain.count_open_reviews", "dynamodb:PutItem"): "it counts tasks, and opens none",
 }
 """Calls that the source's names suggest and that cannot happen."""
+
+SET_BY_LAMBDA = {"AWS_REGION"}
+"""https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime"""
+UNSET = {"lambdas.register.handle_annotations": {"REVIEW_QUEUE_URL"}}
+"""Variables of calls that cannot happen."""
+IDLE = {("lambdas.review.watch_job", "REVIEW_TABLE"), ("lambdas.review.watch_job", "CATALOGUE_TABLE")}
+"""Variables that a function reads for what it shares with others, and whose resources it leaves alone."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the template."""
+
+    name: str
+    properties: Mapping[str, Any]
+    arns: Mapping[str, set[str]]
+    """What its role allows each action on."""
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        variables: Mapping[str, Any] = self.properties.get("Environment", {}).get("Variables", {})
+        return variables
+
 
 EVERY_FUNCTION = {
     *("logs:CreateLogStream", "logs:PutLogEvents"),
@@ -58,19 +84,7 @@ COMES_WITH = {
 
 def roles() -> dict[str, set[str]]:
     """The actions that each function's role allows, by the functions' entries."""
-    resources: Mapping[str, Any] = built.template("workforce")["Resources"]
-    allowed: dict[str, set[str]] = {}
-    for resource in resources.values():
-        if resource["Type"] == "AWS::Lambda::Function" and _entry(resource):
-            role = {"Ref": resource["Properties"]["Role"]["Fn::GetAtt"][0]}
-            allowed[_entry(resource)] = {
-                action
-                for policy in resources.values()
-                if policy["Type"] == "AWS::IAM::Policy" and role in policy["Properties"]["Roles"]
-                for statement in reference.statements(policy)
-                for action in reference.as_list(statement["Action"])
-            }
-    return allowed
+    return {entry: set(function.arns) for entry, function in functions().items()}
 
 
 def _entry(function: Mapping[str, Any]) -> str:
@@ -105,6 +119,91 @@ def used(entry: str) -> set[str]:
     calls = needed(entry)
     together = [COMES_WITH.get(action, set()) for action in calls]
     return {*EVERY_FUNCTION, *EVENT_SOURCE, *STEP, *calls}.union(*together)
+
+
+def functions() -> dict[str, Function]:
+    """The functions by their entries."""
+    resources: Mapping[str, Any] = built.template("workforce")["Resources"]
+    return {
+        _entry(resource): Function(name, resource["Properties"], _arns(resource, resources))
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::Lambda::Function" and _entry(resource)
+    }
+
+
+def _arns(function: Mapping[str, Any], resources: Mapping[str, Any]) -> dict[str, set[str]]:
+    """The ARNs that a function's role allows an action on, by actions."""
+    role = {"Ref": function["Properties"]["Role"]["Fn::GetAtt"][0]}
+    arns: dict[str, set[str]] = {}
+    for policy in resources.values():
+        if policy["Type"] == "AWS::IAM::Policy" and role in policy["Properties"]["Roles"]:
+            for statement in reference.statements(policy):
+                on = {reference.resolved(arn, resources) for arn in reference.as_list(statement["Resource"])}
+                for action in reference.as_list(statement["Action"]):
+                    arns.setdefault(action, set()).update(on)
+    return arns
+
+
+def test_every_variable_that_a_function_cannot_do_without_is_set() -> None:
+    unset = {
+        entry: reachable_calls.variables_of(entry) - function.variables.keys() - SET_BY_LAMBDA
+        for entry, function in functions().items()
+    }
+    assert {entry: names for entry, names in unset.items() if names} == UNSET
+
+
+def test_a_function_may_do_something_with_each_resource_that_it_asks_for() -> None:
+    resources: Mapping[str, Any] = built.template("workforce")["Resources"]
+    useless: list[tuple[str, str, str]] = []
+    for entry, function in functions().items():
+        allowed = {
+            arn.replace(":execution:", ":stateMachine:") for arns in function.arns.values() for arn in arns
+        }
+        for variable in reachable_calls.variables_of(entry) & function.variables.keys():
+            # Other things than the services' `bucket` are called so.
+            if variable == "DATA_BUCKET" and not any(action.startswith("s3:") for action in needed(entry)):
+                continue
+            useless += [
+                (entry, variable, arn)
+                for arn in _resources_in(function.variables[variable], resources)
+                if not any(other.startswith(arn) for other in allowed)
+            ]
+    assert {(entry, variable) for entry, variable, _ in useless} == IDLE
+
+
+def _resources_in(value: Any, resources: Mapping[str, Any]) -> Iterator[str]:
+    """The ARNs of what a variable names: tables, queues, buckets, topics, parameters and state machines."""
+    if ":stateMachine:" in json.dumps(value):
+        yield reference.resolved(value, resources)
+    for name in re.findall(r'{"Ref": "(\w+)"}', json.dumps(value)):
+        kind = resources.get(name, {}).get("Type")
+        if kind == "AWS::SSM::Parameter":
+            yield f"arn:aws:ssm:eu-west-1:111122223333:parameter/{name}"
+        elif kind in ("AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::S3::Bucket"):
+            yield reference.resolved({"Fn::GetAtt": [name, "Arn"]}, resources)
+
+
+def test_functions_write_their_own_log_and_nothing_else_s() -> None:
+    for entry, function in functions().items():
+        group = reference.resolved(
+            {"Fn::GetAtt": [function.properties["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]},
+            built.template("workforce")["Resources"],
+        )
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+            assert function.arns[action] == {group}, entry
+        for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords"):
+            assert function.arns[action] == {"*"}, entry
+
+
+def test_lambda_may_read_the_queues_that_it_reads_for_a_function() -> None:
+    resources: Mapping[str, Any] = built.template("workforce")["Resources"]
+    by_name = {function.name: function for function in functions().values()}
+    sources = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::Lambda::EventSourceMapping"]
+    assert len(sources) >= 4
+    for source in sources:
+        queue = reference.resolved(source["EventSourceArn"], resources)
+        function = by_name[source["FunctionName"]["Ref"]]
+        assert all(queue in function.arns[action] for action in EVENT_SOURCE), function.name
 
 
 def test_what_cannot_happen_is_still_suggested_by_the_source() -> None:
