@@ -42,18 +42,21 @@ def differing(world: World) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("status", "state", "reason"),
+    ("status", "age", "state", "reason"),
     [
-        ("TRAINING_IN_PROGRESS", "training", None),
-        ("TRAINING_COMPLETED", "trained", "its run ended before a gate judged it"),
-        ("TRAINING_FAILED", "failed", "too few images"),
-        (None, "failed", "Rekognition has no such version"),
+        ("TRAINING_IN_PROGRESS", 9999, "training", None),
+        ("TRAINING_COMPLETED", 9999, "trained", "its run ended before a gate judged it"),
+        ("TRAINING_FAILED", 9999, "failed", "too few images"),
+        (None, 9999, "failed", "Rekognition has no such version"),
+        (None, 60, "training", None),
     ],
 )
 def test_a_training_is_settled_by_what_rekognition_says(
-    status: str | None, state: VersionState, reason: str | None, world: World
+    status: str | None, age: float, state: VersionState, reason: str | None, world: World
 ) -> None:
-    world.version("v1", status or "TRAINING_IN_PROGRESS", state="training", run="a")
+    """One that has just begun need not be described yet."""
+    created_at = clock.in_seconds(-age)
+    world.version("v1", status or "TRAINING_IN_PROGRESS", state="training", run="a", created_at=created_at)
     if status:
         world.fake.versions["v1"]["StatusMessage"] = "too few images"
     else:

@@ -45,6 +45,8 @@ STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "FAILED", "COPYING_COMPLETED"}
 """States from which a version is started."""
 DELETABLE = {*STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"}
 """States in which a version neither runs nor trains, so that DeleteProjectVersion takes it."""
+MAX_UNDESCRIBED_SECONDS = 900
+"""A version that is not described so long after its training began was deleted."""
 AT_A_LIMIT = {"LimitExceededException", "ServiceQuotaExceededException"}
 """Errors of an account that has used a quota up. They do not say which."""
 _MAX_TRAININGS = {"ap-southeast-2": 1}

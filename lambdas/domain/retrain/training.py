@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import (
+    MAX_UNDESCRIBED_SECONDS,
     CustomLabelsError,
     LimitReachedError,
     NotYetError,
@@ -21,8 +22,6 @@ from lambdas.domain.shared.state import FencedState, LoopState
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
 
-_MAX_UNDESCRIBED_SECONDS = 900
-"""A version that is not described so long after its training began was deleted."""
 _MAX_IN_USE_SECONDS = 3600
 """Datasets that changed, or a version that was just begun, are in use for minutes."""
 
@@ -68,6 +67,9 @@ def begin_training(
         NotYetError: the datasets or the version have been in use for too long.
     """
     name = _version_name(rekognition, loop_state, project_arn, run_id, snapshot_id)
+    if not _is_begun(loop_state, name):
+        # Of one that waited for a slot, too: whoever misses it in Rekognition has to know how new it is.
+        loop_state.update_version(ModelVersion(name, created_at=clock.now()))
     try:
         version = custom_labels.train(
             rekognition,
@@ -109,8 +111,9 @@ def _version_name(
         return left.id
     number = loop_state.version_number(run_id)
     name = f"v{number}-{snapshot_id}"
-    begun = ModelVersion(name, number=number, snapshot=snapshot_id, run=run_id, state="training")
-    loop_state.update_version(replace(begun, created_at=clock.now()))
+    loop_state.update_version(
+        ModelVersion(name, number=number, snapshot=snapshot_id, run=run_id, state="training")
+    )
     loop_state.update_run(Run(run_id, version=name))
     return name
 
@@ -147,7 +150,7 @@ def watch_training(
         CustomLabelsError: the version was deleted.
     """
     version = custom_labels.describe_version(rekognition, project_arn, name)
-    if version is None and waited_seconds < _MAX_UNDESCRIBED_SECONDS and _is_begun(loop_state, name):
+    if version is None and waited_seconds < MAX_UNDESCRIBED_SECONDS and _is_begun(loop_state, name):
         return Version("", name, "TRAINING_IN_PROGRESS", "not described yet", None, None, 0)
     version = version or describe(rekognition, project_arn, name)
     if version.status == "TRAINING_FAILED":

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.promote import promotion
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import BUSY, Version
+from lambdas.domain.rekognition.custom_labels import BUSY, MAX_UNDESCRIBED_SECONDS, Version
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Champion, Lease, LeaseName, ModelVersion, Serving
@@ -152,6 +152,8 @@ def unsettled(
 
 def _settled(record: ModelVersion, version: Version | None, champion: Champion | None) -> ModelVersion | None:
     """What a version has become, by Rekognition's own answer; None while nobody knows."""
+    if version is None and record.state == "training" and _is_new(record):
+        return None
     if version is None or version.status == "DELETING":
         return ModelVersion(record.id, state="failed", reason="Rekognition has no such version")
     if version.status == "TRAINING_IN_PROGRESS":
@@ -161,6 +163,13 @@ def _settled(record: ModelVersion, version: Version | None, champion: Champion |
     if record.state == "training":
         return ModelVersion(record.id, state="trained", arn=version.arn, f1=version.f1, reason=_UNJUDGED)
     return promotion.settle(record, champion, "failed", "its promotion ended before it was judged")
+
+
+def _is_new(record: ModelVersion) -> bool:
+    """Whether the version was begun so lately that Rekognition need not describe it yet."""
+    if not record.created_at:
+        return False
+    return clock.seconds_between(record.created_at, clock.now()) < MAX_UNDESCRIBED_SECONDS
 
 
 def _running_for_nobody(champion: Champion | None, versions: Iterable[Version]) -> Iterator[Difference]:
