@@ -13,6 +13,7 @@ Environment, read when the server starts:
                                 to /_labelloop/functions, GET them, and DELETE them all (see `faults` and
                                 `function_faults`)
     LABELLOOP_ENGINE_THROTTLE   1: requests above the documented rates are refused (see `quotas`)
+    LABELLOOP_ENGINE_LAG_READS  so many descriptions after each write are as before it (see `lag`)
     LABELLOOP_ENGINE_QUOTAS     quotas of the account in the place of AWS's, as JSON: {"running_versions": 1}
 """
 
@@ -39,6 +40,7 @@ from local.engine.access.kms import KmsKeys
 from local.engine.access.s3 import S3Objects
 from local.engine.api import CustomLabelsApi
 from local.engine.errors import InternalServerError, RekognitionError, RequestEntityTooLargeException
+from local.engine.lag import Lag, reads_from_environment
 from local.engine.quotas import MAX_BODY_BYTES, Quotas
 from local.engine.serving.endpoint import LocalEndpoints
 from local.engine.storage.store import Store
@@ -92,6 +94,7 @@ class Engine:
             faults=self.faults,
             quotas=quotas,
             throttle=Throttle(quotas) if throttled else None,
+            lag=Lag(reads_from_environment()),
         )
         # A pool of its own: Lambda functions hold threads of MiniStack's while they wait for our answers.
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="rekognition")

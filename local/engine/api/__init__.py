@@ -26,6 +26,7 @@ from local.engine.api.tags import Tags
 from local.engine.api.versions import Versions
 from local.engine.errors import UnknownOperationException
 from local.engine.faults import Faults
+from local.engine.lag import Lag
 from local.engine.quotas import Quotas
 from local.engine.serving.endpoint import Endpoints
 from local.engine.storage.store import Store
@@ -43,6 +44,7 @@ class CustomLabelsApi:
         objects_of: S3's objects of an account in a Region, read and written by the engine.
         keys_of: the KMS keys of an account in a Region.
         throttle: refuses requests above the documented rates; without it, none are.
+        lag: answers some descriptions as they were before the last write; without it, none.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class CustomLabelsApi:
         faults: Faults | None = None,
         quotas: Quotas | None = None,
         throttle: Throttle | None = None,
+        lag: Lag | None = None,
     ) -> None:
         self._context = Context(
             store, state, trainer, endpoints, objects_of, keys_of, quotas or Quotas(), throttle
         )
         self._faults = faults or Faults()
+        self._lag = lag or Lag(0)
         self._versions = Versions(self._context)
         parts = (Projects, Datasets, DatasetEntries, Policies, Copies, Detection, Tags)
         self._parts = (self._versions, *(part(self._context) for part in parts))
@@ -79,7 +83,7 @@ class CustomLabelsApi:
         outcome = self._faults.strike(operation)
         optional = {"outcome": outcome} if outcome else {}
         answer: Answer = getattr(part, name)(request, caller, **optional)
-        return answer
+        return self._lag.answer(operation, request, f"{caller.account} {caller.region}", answer)
 
     def recover(self) -> None:
         """Begin again after the store is opened: end what was under way, start again what ran."""
