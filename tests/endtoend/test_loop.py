@@ -458,7 +458,7 @@ def test_a_lost_event_is_made_up_for(loop: Loop) -> None:
 
 def test_no_event_was_lost(loop: Loop) -> None:
     sqs = loop.client("sqs")
-    for output in ("RegisterDeadLettersUrl", "DetectDeadLettersUrl"):
+    for output in ("RegisterDeadLettersUrl", "AnnotationDeadLettersUrl", "DetectDeadLettersUrl"):
         attributes = sqs.get_queue_attributes(
             QueueUrl=loop.outputs[output], AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]

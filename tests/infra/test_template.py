@@ -352,7 +352,10 @@ def mappings(template: Template) -> dict[str, dict[str, Any]]:
 
 
 def test_queues_leave_room_for_people_in_a_new_account(template: Template) -> None:
-    """It runs 10 functions at once: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    """It runs 10 functions at once, by what people see; AWS says that it runs fewer than others.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    """
     most = {
         entry: mapping["ScalingConfig"]["MaximumConcurrency"] for entry, mapping in mappings(template).items()
     }
