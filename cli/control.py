@@ -80,6 +80,13 @@ def forecast_words(deployment: Deployment) -> str:
     return forecast.training(deployment.loop_state.runs(), None, prices, tuning.min_inference_units).text
 
 
+def serving_words(deployment: Deployment) -> str:
+    """What the champion is going to cost, by its policy."""
+    tuning = deployment.tuning()
+    prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
+    return forecast.serving_words(tuning, prices)
+
+
 def overtaking(deployment: Deployment, record: records.Run) -> FollowedRun | None:
     """The run under way that took the lease before the one of this record could; None if none did.
 

@@ -364,11 +364,13 @@ def start(session: Session, why: str) -> None:
 
     Example: labelloop start
     """
-    from cli import serving
+    from cli import control, serving
 
-    deployment = session.deployment()
+    deployment, console = session.deployment(), session.out.console
     document = session.wait_for("Starting the champion", lambda: serving.ask(deployment, "start", why))
-    session.print_result(document, lambda: serving.show(session.out.console, document))
+    session.print_result(document, lambda: serving.show(console, document))
+    if not session.out.as_json:
+        console.print(f"It costs {control.serving_words(deployment)}", markup=False)
 
 
 @command(app, "report")

@@ -28,6 +28,7 @@ from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep import differences
 
 CONFLICTS_SHOWN = 10
+_FORECASTS = (("next training", "next_training"), ("serving costs", "serving_costs"))
 COUNTED = 100_000
 """New images are counted no further than this."""
 
@@ -85,6 +86,7 @@ def _of_loop(deployment: Deployment) -> dict[str, Any]:
         "differences": _differences(deployment),
         "spent_this_month": _spent(deployment),
         "unowned": _unowned(deployment),
+        "serving_costs": control.serving_words(deployment),
         "next_training": control.forecast_words(deployment),
     }
 
@@ -251,8 +253,9 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("unowned", f"[yellow]{escape(status['unowned'])}[/yellow]"))
     spent = status["spent_this_month"]
     rows.append(("spent", f"{costs.month_words(spent)}; `labelloop costs` shows for what"))
-    rows.append(("next training", escape(status["next_training"])))
-    if spent["held"]:
+    rows += [(title, escape(status[name])) for title, name in _FORECASTS]
+    is_due = not status["missing_for_a_run"]
+    if spent["held"] and (is_due or spent["percent"] >= 100):
         rows.append(("held back", f"[yellow]{escape(spent['held'])}[/yellow]"))
     rows.append(("dead letters", _dead_words(status)))
     if status["rejected"]:

@@ -90,7 +90,7 @@ class Promote(Step):
 
     def _stop_other_versions(self) -> Handler:
         description = "Stops every model version but the champion"
-        handler = self._watching("StopOtherVersions", "stop_other_versions", description)
+        handler = self._watching("StopOtherVersions", "stop_other_versions", description, writes=["LEDGER"])
         self._project.grant_stop(handler)
         return handler
 

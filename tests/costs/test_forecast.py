@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from lambdas.domain.costs import forecast
 from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.records import Run, SnapshotSummary
+from lambdas.domain.shared.tuning import Tuning
 
 PRICES = Prices(1.0, 4.0)
 
@@ -57,3 +61,24 @@ def test_it_says_what_it_goes_by() -> None:
     assert text == (
         "about 2.0 hours of training by the last 3 trainings, so about 6.00 USD with the shadow gate"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"serving_policy": "always"}, "4.00 USD for each hour .*; it always runs, so 96.00 USD a day"),
+        (
+            {"serving_policy": "hours", "serving_hours": "Mon-Fri 08:00-18:00, Sat 22:00-02:00"},
+            "it runs 54 hours a week, so for 216.00 USD",
+        ),
+        ({"serving_policy": "idle"}, "it sleeps once it is not used, so a start costs 2.00 USD or more"),
+        ({"serving_policy": "demand", "serving_idle_seconds": 900}, "a start costs 1.00 USD or more"),
+        (
+            {"serving_policy": "never", "min_inference_units": 2, "max_inference_units": 2},
+            "^8.00 .* stops it",
+        ),
+        ({"max_inference_units": 5}, "^4.00 USD .*, up to 20.00 with all its units"),
+    ],
+)
+def test_the_champion_costs_what_its_policy_says(settings: dict[str, Any], words: str) -> None:
+    assert re.search(words, forecast.serving_words(Tuning(**settings), PRICES))

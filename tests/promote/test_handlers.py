@@ -390,6 +390,25 @@ def test_stop_other_versions_is_called_until_the_others_have_stopped(world: Worl
     assert world.fake.statuses() == {"old": "RUNNING", "new": "STOPPED"}
 
 
+def unavailable(*arguments: Any) -> None:
+    raise RuntimeError("the table is throttled")
+
+
+@pytest.mark.parametrize("can_book", [True, False])
+def test_what_is_stopped_is_booked_if_the_books_can_be_kept(
+    can_book: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A challenger may run for less than a minute."""
+    world.champion("old")
+    world.version("new", "RUNNING", state="challenger")
+    if not can_book:
+        monkeypatch.setattr(ledger, "observe", unavailable)
+    call(promote.stop_other_versions)
+    assert world.fake.statuses() == {"old": "RUNNING", "new": "STOPPING"}
+    booked = {entry.version for entry in world.loop_state.ledger_head().running}
+    assert booked == ({"old", "new"} if can_book else set())
+
+
 # Finish
 
 

@@ -83,6 +83,8 @@ def tell(loop_state: LoopState, tuning: Tuning, at: str, warn: Callable[[str, st
     Args:
         warn: sends a letter, by its subject and its text.
     """
+    if tuning.monthly_budget_usd is None:
+        return None
     month = spending(loop_state, tuning, at)
     reached = [percent for percent in PERCENTS if month.percent >= percent]
     if not reached:

@@ -1,4 +1,4 @@
-"""What a training is going to cost, by what trainings have taken before."""
+"""What a training is going to cost, by what trainings have taken before, and the champion, by its policy."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
+from lambdas.domain.shared import opening_hours
 from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.records import Run, SnapshotSummary
+from lambdas.domain.shared.tuning import Tuning
 
 SHADOW_HOURS = 1.0
 """Of one inference unit that the shadow gate is reckoned to take: from the challenger's start to its stop."""
@@ -52,6 +54,26 @@ def training(runs: Iterable[Run], images: SnapshotSummary | None, prices: Prices
     seconds = median(rates) * count if rates else SHORTEST_SECONDS
     shadow = prices.inference_usd(SHADOW_HOURS * 3600, units)
     return Forecast(round(seconds, 1), round(prices.training_usd(seconds) + shadow, 2), len(rates))
+
+
+def serving_words(tuning: Tuning, prices: Prices) -> str:
+    """What the champion is going to cost with the serving policy, without a full stop."""
+    hour = prices.inference_usd(3600, tuning.min_inference_units)
+    words = f"{hour:.2f} USD for each hour in which the champion runs"
+    if tuning.max_inference_units > tuning.min_inference_units:
+        words += f", up to {prices.inference_usd(3600, tuning.max_inference_units):.2f} with all its units"
+    match tuning.serving_policy:
+        case "always":
+            return f"{words}; it always runs, so {24 * hour:.2f} USD a day"
+        case "hours":
+            hours = opening_hours.parse(tuning.serving_hours, tuning.serving_time_zone)
+            weekly = sum(span.end - span.begin for span in hours.spans) / 60
+            return f"{words}; it runs {weekly:g} hours a week, so for {weekly * hour:.2f} USD"
+        case "idle" | "demand":
+            least = prices.inference_usd(tuning.serving_idle_seconds, tuning.min_inference_units)
+            return f"{words}; it sleeps once it is not used, so a start costs {least:.2f} USD or more"
+        case _:
+            return f"{words}, until somebody stops it"
 
 
 def _count(images: SnapshotSummary | None) -> int:

@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from lambdas.domain.costs import budget
+from lambdas.domain.costs import budget, ledger
 from lambdas.domain.promote.redrive import send_waiting
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import (
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_sqs import SQSClient
 
+
+logger = Logger(child=True)
 
 _DESCRIBED_LATE_SECONDS = 120
 """How long after its start a version may be described as it was before."""
@@ -192,7 +195,19 @@ def stop_other_versions(
         lease = loop_state.lease("promote")
         return lease is not None and lease.holder == holder and not serves(loop_state, version)
 
+    _book(rekognition, loop_state, project_arn)
     return not stop_versions(rekognition, project_arn, may_stop)
+
+
+def _book(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> None:
+    """Book what runs before it is stopped: a challenger may have run for less than a minute.
+
+    That must keep nothing from being stopped; the step serve keeps the books as well.
+    """
+    try:
+        ledger.observe(loop_state, custom_labels.versions(rekognition, project_arn), clock.now())
+    except Exception:
+        logger.exception("the ledger was not kept")
 
 
 def finish_promotion(
