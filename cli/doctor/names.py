@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,6 @@ from infra.settings import Settings, SettingsError
 from lambdas.domain.rekognition.project import TAG
 
 ABSENT = {
-    "NoSuchFunctionExists",
     "ParameterNotFound",
     "ResourceNotFoundException",
     "StateMachineDoesNotExist",
@@ -179,11 +179,11 @@ def _fixed(account: Account) -> Iterable[tuple[str, Callable[[], bool]]]:
             .get("UserPoolId")
         ),
     )
-    page = f"{name}-pages-{account.region}"
-    yield (
-        f"CloudFront function {page}",
-        lambda: _exists(lambda: account.client("cloudfront").describe_function(Name=page)),
-    )
+    for kind, wanted in cloudfront_names(name, account.region).items():
+        yield (
+            f"CloudFront's {kind} {wanted}",
+            lambda kind=kind, wanted=wanted: wanted in _of_cloudfront(account, kind),
+        )
     for step in MACHINES:
         machine = (
             f"arn:{account.partition}:states:{account.region}:{identity.account}:stateMachine:{name}-{step}"
@@ -202,6 +202,42 @@ def log_groups(name: str) -> list[str]:
     """Log groups of a deployment that have fixed names."""
     machines = [f"/aws/vendedlogs/states/{name}-{step}" for step in MACHINES]
     return [*machines, f"/aws/vendedlogs/apis/{name}-console"]
+
+
+def cloudfront_names(name: str, region: str) -> dict[str, str]:
+    """Names of a deployment that are taken in the whole account, whichever the Region, by what has them."""
+    return {
+        "function": f"{name}-pages-{region}",
+        "response headers policy": f"{name}-headers-{region}",
+        "origin access control": f"{name}-page-{region}",
+    }
+
+
+def _of_cloudfront(account: Account, kind: str) -> set[str]:
+    """The names of that kind in the account."""
+    client = account.client("cloudfront")
+    match kind:
+        case "function":
+            functions = _listed(client.list_functions, "FunctionList")
+            return {function["Name"] for function in functions}
+        case "response headers policy":
+            policies = _listed(partial(client.list_response_headers_policies, Type="custom"), _POLICIES)
+            return {each["ResponseHeadersPolicy"]["ResponseHeadersPolicyConfig"]["Name"] for each in policies}
+        case _:
+            controls = _listed(client.list_origin_access_controls, "OriginAccessControlList")
+            return {control["Name"] for control in controls}
+
+
+_POLICIES = "ResponseHeadersPolicyList"
+
+
+def _listed(list_page: Callable[..., Any], member: str) -> Iterator[Any]:
+    """What CloudFront lists, from page to page; boto3 has no paginators for these."""
+    page = list_page()[member]
+    yield from page.get("Items", [])
+    while marker := page.get("NextMarker"):
+        page = list_page(Marker=marker)[member]
+        yield from page.get("Items", [])
 
 
 def _has_log_group(account: Account, name: str) -> bool:

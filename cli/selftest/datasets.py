@@ -14,7 +14,7 @@ from cli.selftest.probe import Probe, UnansweredError, error_of, until
 from lambdas.domain.rekognition.project import TAG
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
-from lambdas.domain.shared.manifests import detection_entry, entry_line
+from lambdas.domain.shared.manifests import classification_entry, detection_entry, entry_line
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -152,6 +152,13 @@ def _labels_after_update(bench: DatasetBench) -> str:
     return "it keeps labels that are gone" if "another" in after else f"it keeps {sorted(before)} alone"
 
 
+def _attributes_after_update(bench: DatasetBench) -> str:
+    """An image's label under one name, then another label under another name."""
+    key = f"{PREFIX}{_TURNED}.jpg"
+    bench.update(classification_entry(bench.bucket, key, ["another"], clock.now()))
+    return "it keeps them" if "bounding-box" in bench.entry(_TURNED) else "they are gone"
+
+
 def _error_entry(bench: DatasetBench, image: str) -> str:
     flagged = bench.entries(image, HasErrors=True)
     return "an entry with an error" if flagged else "an entry without an error"
@@ -202,6 +209,11 @@ QUESTIONS: tuple[Probe[DatasetBench], ...] = (
         "What becomes of an entry that UpdateDatasetEntries sends again?",
         "its labels are replaced",
         _labels_after_update,
+    ),
+    Probe(
+        "What becomes of label attributes that it does not send again?",
+        "they are gone",
+        _attributes_after_update,
     ),
     Probe("What answers CreateDataset right after DeleteDataset?", "no error", _delete_and_create),
     Probe(

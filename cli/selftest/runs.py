@@ -122,7 +122,7 @@ QUESTIONS: tuple[Probe[RunBench], ...] = (
         f"{MAX_EVENTS_PER_POLL} or fewer",
         _events_of_a_poll,
     ),
-    Probe("Does a training use images without boxes?", "used", _trained_without_boxes),
+    Probe("Does a training use images without boxes?", "left out", _trained_without_boxes),
 )
 
 NOT_ASKED: Mapping[str, str] = {

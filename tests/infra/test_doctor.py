@@ -45,12 +45,21 @@ def test_every_state_machine_and_its_log_group_is_a_fixed_name_that_is_looked_at
     assert groups == set(names.log_groups(built.NAME))
 
 
-def test_the_pages_function_is_a_fixed_name_that_is_looked_at() -> None:
-    (function,) = (
-        resource
-        for resource in built.template()["Resources"].values()
-        if resource["Type"] == "AWS::CloudFront::Function"
-    )
-    assert function["Properties"]["Name"] == {
-        "Fn::Join": ["", [f"{built.NAME}-pages-", {"Ref": "AWS::Region"}]]
-    }
+NAMED = {
+    "AWS::CloudFront::Function": ("Name",),
+    "AWS::CloudFront::ResponseHeadersPolicy": ("ResponseHeadersPolicyConfig", "Name"),
+    "AWS::CloudFront::OriginAccessControl": ("OriginAccessControlConfig", "Name"),
+}
+"""Where the templates' resources of CloudFront have their names."""
+
+
+def test_every_name_in_cloudfront_is_a_fixed_name_that_is_looked_at() -> None:
+    region = {"Ref": "AWS::Region"}
+    found = []
+    for resource in built.template()["Resources"].values():
+        if members := NAMED.get(resource["Type"]):
+            value = resource["Properties"]
+            for member in members:
+                value = value[member]
+            found.append("".join("<region>" if part == region else part for part in value["Fn::Join"][1]))
+    assert sorted(found) == sorted(names.cloudfront_names(built.NAME, "<region>").values())

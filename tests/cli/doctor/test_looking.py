@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from click.testing import CliRunner, Result
 
 from cli.deployment import OUTPUTS
-from cli.doctor import command, machine
+from cli.doctor import command, machine, names
 from cli.doctor.account import Account, Identity
 from cli.doctor.findings import Check, State, examine
 from cli.doctor.machine import Machine
@@ -223,11 +223,17 @@ def test_names_of_a_deployment_that_was_half_removed() -> None:
         "get_parameter": client_error("ParameterNotFound", ""),
         "describe_user_pool_domain": {"DomainDescription": {}},
         "describe_state_machine": client_error("StateMachineDoesNotExist", ""),
-        "describe_function": client_error("NoSuchFunctionExists", ""),
+        "list_functions": {"FunctionList": {"Items": [{"Name": "parts-pages-eu-west-1"}]}},
+        "list_response_headers_policies": {"ResponseHeadersPolicyList": {}},
+        "list_origin_access_controls": {"OriginAccessControlList": {}},
         "describe_log_groups": {"logGroups": [{"logGroupName": group}, {"logGroupName": f"{group}-2"}]},
     }
     ((state, text),) = outcome(find("fixed names", command.BEFORE), answers)
     assert state is State.FAILS and group in text
+    control = {"Name": "parts-page-us-east-1"}
+    left = {"list_origin_access_controls": {"OriginAccessControlList": {"Items": [control]}}}
+    texts = [text for _, text in outcome(find("fixed names", command.BEFORE), answers | left)]
+    assert "CloudFront's origin access control parts-page-us-east-1 is there already" in texts[0]
     assert outcome(find("fixed names", command.BEFORE), answers | {"describe_log_groups": NO_GROUPS}) == [
         (State.FINE, "those of parameter, state machines, logs, sign-in and page are free")
     ]
@@ -292,3 +298,8 @@ def test_without_a_region_it_says_which_to_set(
     result = doctor()
     assert result.exit_code == 1
     assert "AWS_DEFAULT_REGION" in result.stdout
+
+
+def test_cloudfronts_lists_are_read_to_their_end() -> None:
+    pages = {"": {"Items": [1], "NextMarker": "a"}, "a": {"NextMarker": "b"}, "b": {"Items": [2, 3]}}
+    assert list(names._listed(lambda Marker="": {"List": pages[Marker]}, "List")) == [1, 2, 3]
