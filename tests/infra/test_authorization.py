@@ -142,6 +142,10 @@ def test_who_calls_rekognition_lets_it_read_and_nobody_else_does(resources: refe
         assert prefixes and all(prefixes >= READS[operation] for operation in operations), name
         if "rekognition:CreateProjectVersion" in operations:
             assert f"{bucket}/training/*" in arns["s3:PutObject"]
+            # The reference names the project, a guide the version (GUIDES); a version is made with its tags.
+            versions = {arn for arn in arns["rekognition:CreateProjectVersion"] if "/version/" in arn}
+            assert versions and arns["rekognition:CreateProjectVersion"] > versions
+            assert arns["rekognition:TagResource"] >= versions
     assert len(callers) >= 7
 
 
