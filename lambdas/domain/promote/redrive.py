@@ -37,24 +37,28 @@ def send_waiting(
     """Bring images that waited for a champion to the queue, oldest first, now that one serves: how many.
 
     Call it when Rekognition says that the champion runs. An image is forgotten only once the queue has it;
-    twice is better than never. One that finds the champion asleep again waits as before.
+    twice is better than never. One that finds the champion asleep again, or without time, waits as before,
+    and is not sent a second time by the same call.
 
     Args:
         queue_url: of detection.
         seconds: after which to leave the rest to the next time.
     """
-    sent, until = 0, time.monotonic() + seconds
+    sent: set[str] = set()
+    until = time.monotonic() + seconds
     while time.monotonic() < until and (images := loop_state.waiting_images(MESSAGES)):
+        if any(image.id in sent for image in images):
+            break
         entries: Any = [
             {"Id": str(number), "MessageBody": _event(bucket, image)} for number, image in enumerate(images)
         ]
         answer = sqs.send_message_batch(QueueUrl=queue_url, Entries=entries)
         arrived = [images[int(entry["Id"])] for entry in answer.get("Successful", [])]
         loop_state.end_waiting(arrived)
-        sent += len(arrived)
+        sent |= {image.id for image in arrived}
         if len(arrived) < len(images):
             break
-    return sent
+    return len(sent)
 
 
 def _event(bucket: str, image: WaitingImage) -> str:
