@@ -16,8 +16,6 @@ from aws_lambda_powertools import Logger
 from lambdas import sqs_batch
 from lambdas.domain.register import annotation_files, arrivals, registration
 from lambdas.domain.register.arrivals import Arrival, Outcome
-from lambdas.domain.retrain import requests
-from lambdas.domain.review import proposals
 from lambdas.metrics import count, with_metrics
 from lambdas.services import services, variable
 from lambdas.sqs_batch import BatchResponse
@@ -117,6 +115,9 @@ def _propose(outcomes: list[Outcome]) -> None:
     ]
     if not hashes:
         return
+    # Here, as not every batch has images to review, nor changes labels.
+    from lambdas.domain.review import proposals
+
     aws = services()
     try:
         proposals.propose_images(aws.sqs, variable("REVIEW_QUEUE_URL"), hashes, aws.tuning())
@@ -126,6 +127,8 @@ def _propose(outcomes: list[Outcome]) -> None:
 
 def _request_run() -> None:
     """Ask for a run if enough is new; if that fails the records stand, and the sweeper asks again."""
+    from lambdas.domain.retrain import requests
+
     aws = services()
     try:
         requests.request_run_if_due(

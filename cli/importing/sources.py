@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from cli.deployment import explain
 from cli.importing import archives
 from cli.output import CommandError
-from lambdas.domain.annotations import image_references, recognition
+from lambdas.domain.annotations import image_references, unread_formats
 from lambdas.domain.annotations.types import Problem
 
 if TYPE_CHECKING:
@@ -353,7 +353,7 @@ class BucketSource:
         if path.suffix.lower() in ANNOTATIONS:
             return self._file in ("", name)
         # Of some annotations that are not read the name tells what they are.
-        if name in listing.images or path.suffix.lower() in recognition.SUFFIXES:
+        if name in listing.images or path.suffix.lower() in unread_formats.SUFFIXES:
             path.touch()
         return False
 

@@ -40,7 +40,17 @@ ROUTE = {
         ("promote", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
         ("detect", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
         ("rekognition_project", REPORT | API | BATCH | REVIEW | {"lambdas.domain.catalogue.images"}),
-        ("register", API | BATCH | {"lambdas.domain.report", "lambdas.domain.review.desk.task"}),
+        (
+            "register",
+            API
+            | BATCH
+            | {
+                "lambdas.domain.report",
+                "lambdas.domain.review.desk.task",
+                "lambdas.domain.annotations.recognition",
+                "lambdas.domain.shared.state",
+            },
+        ),
         ("review", REPORT | API | BATCH | ROUTE),
         ("console", ROUTER | BATCH | ROUTE),
         ("desk", ROUTER | BATCH | ROUTE),

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from lambdas.domain.annotations import folders, image_references
 from lambdas.domain.annotations.dataset_files import Folder
+from lambdas.domain.annotations.unread_formats import SUFFIXES
 
 _BEGINNING = 64 * 1024
 _SAMPLE = 20
@@ -73,29 +74,6 @@ _CSV: tuple[tuple[str, frozenset[str]], ...] = (
     ("Open Images CSV", frozenset(("imageid", "labelname"))),
 )
 """Tools by what columns of their tables are called."""
-SUFFIXES = {
-    ".mat": "a MATLAB file",
-    ".tfrecord": "TFRecord",
-    ".tfrecords": "TFRecord",
-    ".record": "TFRecord",
-    ".pbtxt": "a TensorFlow label map",
-    ".parquet": "Parquet",
-    ".arrow": "Arrow",
-    ".h5": "HDF5",
-    ".hdf5": "HDF5",
-    ".pkl": "a pickle of Python",
-    ".pickle": "a pickle of Python",
-    ".npy": "an array of NumPy",
-    ".npz": "arrays of NumPy",
-    ".rec": "MXNet RecordIO",
-    ".odgt": "ODGT",
-    ".vbb": "Caltech VBB",
-    ".pts": "landmarks (.pts)",
-    ".xlsx": "a spreadsheet",
-    ".xls": "a spreadsheet",
-    ".ods": "a spreadsheet",
-}
-"""Formats by the suffixes of their files, which nobody else has."""
 ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"))
 _OF_ANNOTATIONS = re.compile(
     r"annot|label|instances|bbox|boxes|ground_?truth|\.(json|csv|xml)\b", re.IGNORECASE

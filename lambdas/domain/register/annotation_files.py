@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from lambdas.domain.annotations import recognition
+from lambdas.domain.annotations import unread_formats
 from lambdas.domain.catalogue.pending import PendingAnnotation
 from lambdas.domain.register import arrivals, conversion, matching, rejections
 from lambdas.domain.register.annotation_matching import Lines, Taken
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MANIFESTS = (".manifest", ".jsonl")
 CONVERTED = (".json", ".csv", ".tsv", ".xml")
 SUFFIXES = MANIFESTS + CONVERTED
-_REFUSED = (".ndjson", ".txt", ".yaml", ".yml", ".names", ".data", ".zip", *recognition.SUFFIXES)
+_REFUSED = (".ndjson", ".txt", ".yaml", ".yml", ".names", ".data", ".zip", *unread_formats.SUFFIXES)
 """Of files that are no images, and are refused as the annotations that they look like."""
 
 _CHUNK = 1024 * 1024
