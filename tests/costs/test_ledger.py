@@ -217,13 +217,20 @@ def test_after_hours_without_a_look_the_second_one_counts() -> None:
 
 def test_a_clock_that_is_set_back_goes_on_from_there() -> None:
     book = Book()
-    book.look(7200, version())
-    book.look(7260, version())
-    for seconds in (0, 60, 120):
+    for seconds in (7200, 7260, 0, 60, 120):
         book.look(seconds, version())
-    assert book.unit_seconds == 60
+    assert book.unit_seconds == 60 + 60
     (entry,) = book.head.running
-    assert entry.since <= entry.until == at(120)
+    assert (entry.since, entry.until) == (at(60), at(120))
+
+
+@pytest.mark.parametrize("jump", [365 * 86400, -365 * 86400, 3 * 86400])
+def test_a_clock_that_is_wrong_for_a_while_costs_no_more_than_has_passed(jump: float) -> None:
+    """Two looks in a row confirm each other, though both are wrong."""
+    book = Book()
+    for minute in range(12):
+        book.look(60 * minute + (jump if 4 <= minute < 8 else 0), version())
+    assert 60 * 5 <= book.unit_seconds <= 60 * 11
 
 
 # Against the truth

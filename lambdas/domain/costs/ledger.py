@@ -27,6 +27,8 @@ MAX_SKEW_SECONDS = 120
 """How far two callers' clocks, or the moments between their look and their write, may lie apart."""
 MAX_STEP_SECONDS = 3600
 """A look that comes later than this after the one before it counts once the next look confirms its time."""
+MAX_OUTAGE_SECONDS = 2 * 86400
+"""The longest time without a look in which what ran before and afterwards is taken to have run."""
 SECOND_LOOK_SECONDS = 30
 """After which what starts or stops is looked at again, rather than after a minute: if one of the looks is
 killed, the ledger is still off by a minute at most."""
@@ -70,8 +72,11 @@ def advanced(
 ) -> tuple[LedgerHead, list[LedgerEntry]]:
     """The ledger's end after a look at Rekognition, and what is to be added to the ledger.
 
-    A clock that jumps moves nothing until a second look has confirmed its time.
+    A clock that jumps moves nothing until a second look has confirmed its time. The time between is counted
+    if it can be one in which nobody looked; of a clock that was set back, or days ahead, nobody knows how
+    much time has passed: what ran ends with the look before, and begins anew.
     """
+    closed: list[LedgerEntry] = []
     if before.at:
         step = clock.seconds_between(before.at, at)
         if -MAX_SKEW_SECONDS <= step < 0:
@@ -79,8 +84,9 @@ def advanced(
             return before, []
         if not 0 <= step <= MAX_STEP_SECONDS and not _confirms(before.doubted_at, at):
             return replace(before, doubted_at=at), []
-        if step < 0:
-            before = _set_back(before, at)
+        if not 0 <= step <= MAX_OUTAGE_SECONDS:
+            closed = [piece for entry in before.running for piece in _by_month(entry)]
+            before = replace(before, at="", running=())
     running, ended = _units(before, versions, at)
     booked, trainings = _trainings(before, versions, at)
     after = replace(
@@ -91,20 +97,11 @@ def advanced(
         booked=booked,
         doubted_at="",
     )
-    return after, [*ended, *trainings]
+    return after, [*(entry for entry in closed if entry.seconds), *ended, *trainings]
 
 
 def _confirms(doubted_at: str, at: str) -> bool:
     return bool(doubted_at) and 0 <= clock.seconds_between(doubted_at, at) <= MAX_STEP_SECONDS
-
-
-def _set_back(head: LedgerHead, at: str) -> LedgerHead:
-    """The ledger's end by a clock that was set back: nothing that is under way lies in its future."""
-    return replace(head, at=at, running=tuple(_cut(entry, at) for entry in head.running))
-
-
-def _cut(entry: LedgerEntry, at: str) -> LedgerEntry:
-    return _until(replace(entry, since=min(entry.since, at)), min(entry.until, at))
 
 
 # Units
