@@ -20,6 +20,7 @@ from benchmarks import (
     orchestration,
     registration,
     review,
+    serving_policies,
     synth,
 )
 
@@ -34,6 +35,7 @@ ALL = {
     "data": data.measure,
     "review": review.measure,
     "gates": gates.measure,
+    "serving_policies": serving_policies.measure,
     "engine_learning": engine_learning.measure,
     "engine_datasets": engine_datasets.measure,
     "engine_serving": engine_serving.measure,

@@ -40,6 +40,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         s.bucket,
         variable("DETECT_QUEUE_URL"),
         s.tuning,
+        is_scheduled="request" not in event,
     )
     versions = server.look()
     if request := event.get("request"):

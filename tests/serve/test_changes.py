@@ -59,7 +59,7 @@ def test_the_times_of_the_last_starts_are_kept() -> None:
         begun = changes.starting(serving, "why", has_failed=False)
         begun = changes.replace(begun, start_asked_at=f"2026-06-01T11:{60 - minutes}:00.000000Z")
         serving = changes.seen(begun, version(), 0, Backlog(0, 0))
-    assert serving.start_seconds == (780.0, 840.0, 900.0, 960.0, 1020.0)
+    assert serving.start_seconds == tuple(60.0 * minutes for minutes in range(10, 18))
 
 
 def test_a_stop_takes_back_what_was_asked_for_before() -> None:

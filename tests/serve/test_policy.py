@@ -55,9 +55,20 @@ def test_what_a_person_put_to_sleep_sleeps_whatever_the_policy() -> None:
     assert decision.reason == "put to sleep by ann: holidays"
 
 
-@pytest.mark.parametrize(("seconds", "act"), [(0, "none"), (59, "none"), (60, "stop"), (3600, "stop")])
-def test_detections_under_way_come_to_their_end_first(seconds: int, act: str) -> None:
-    asleep = Serving(asked="stop", state="asleep", since=at(-seconds))
+@pytest.mark.parametrize(
+    ("seconds", "turns", "act"),
+    [
+        (0, 2, "none"),
+        (59, 2, "none"),
+        (60, 2, "stop"),
+        (3600, 2, "stop"),
+        (3600, 1, "none"),
+        (86_400, 0, "none"),
+    ],
+)
+def test_detections_under_way_come_to_their_end_first(seconds: int, turns: int, act: str) -> None:
+    """Turns of the schedule count as well, for a clock may be set forward."""
+    asleep = Serving(asked="stop", state="asleep", since=at(-seconds), turns_asleep=turns)
     assert decided("RUNNING", asleep).act == act
 
 
@@ -106,9 +117,9 @@ def test_hours_begin_early_enough_to_serve_when_they_begin(
 
 
 def test_a_start_that_took_less_time_than_the_last_ones_waits_for_the_opening() -> None:
-    quick = Serving(start_seconds=(300.0,))
+    quick = Serving(start_seconds=(240.0,))
     assert decided("RUNNING", quick, policy="hours", now="2026-06-01T07:42:00Z").act == "none"
-    asleep = Serving(state="asleep", start_seconds=(300.0,))
+    asleep = Serving(state="asleep", start_seconds=(240.0,))
     assert decided("STOPPED", asleep, policy="hours", now="2026-06-01T07:42:00Z").act == "none"
 
 
@@ -149,12 +160,22 @@ def test_images_wake_it_as_late_as_they_may(
     assert decide(tuning, asleep, NOW).act == act
 
 
-def test_demand_sleeps_as_soon_as_nothing_waits_and_not_before() -> None:
-    assert decided("RUNNING", Serving(), policy="demand", backlog=Backlog(0, 1)).act == "none"
-    assert decided("RUNNING", Serving(), policy="demand").act == "sleep"
+def test_demand_sleeps_once_what_waited_is_answered() -> None:
+    def act(backlog: Backlog) -> str:
+        return decided("RUNNING", Serving(), policy="demand", backlog=backlog).act
+
+    assert act(Backlog(1, 0, NOW)) == act(Backlog(0, 31)) == "none"
+    assert act(Backlog(0, 0)) == act(Backlog(0, 30)) == "sleep", "what is on its way is answered meanwhile"
+
+
+@pytest.mark.parametrize(("waited", "act"), [(0, "none"), (3000, "none"), (3479, "wake"), (9000, "wake")])
+def test_what_comes_while_it_falls_asleep_waits_for_the_next_start_unless_it_cannot(
+    waited: int, act: str
+) -> None:
+    """It runs still, so that to go on takes no start."""
     falls_asleep = Serving(state="asleep", since=at(-30))
-    woken = decided("RUNNING", falls_asleep, policy="demand", backlog=Backlog(1, 0, NOW))
-    assert woken.act == "wake", "it runs still, so that costs no start"
+    waits = Backlog(1, 0, at(-waited))
+    assert decided("RUNNING", falls_asleep, policy="demand", backlog=waits).act == act
 
 
 @pytest.mark.parametrize(
@@ -204,4 +225,4 @@ def test_without_settings_it_stays_as_it_is_but_for_a_person() -> None:
     assert act("RUNNING", Serving()) == "none"
     assert act("STOPPED", Serving(state="asleep")) == "none"
     assert act("RUNNING", Serving(asked="stop")) == "sleep"
-    assert act("RUNNING", Serving(asked="stop", state="asleep", since=at(-3600))) == "stop"
+    assert act("RUNNING", Serving(asked="stop", state="asleep", since=at(-3600), turns_asleep=2)) == "stop"

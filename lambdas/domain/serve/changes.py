@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from lambdas.domain.detect.backlog import Backlog
 from lambdas.domain.rekognition.custom_labels import Version
-from lambdas.domain.serve.policy import TURN_SECONDS
+from lambdas.domain.serve.policy import DRAIN_TURNS, TURN_SECONDS
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Serving, ServingChange
 
@@ -15,7 +15,7 @@ LOOP = "labelloop"
 """By whom what nobody asked for is done."""
 MAX_CHANGES = 20
 """That are kept on record."""
-MAX_STARTS = 5
+MAX_STARTS = 20
 """Starts whose time is kept."""
 MAX_LETTERS = 500
 """Of what a person may say about why, and of a name."""
@@ -46,14 +46,19 @@ def asked(before: Serving, request: str, by: str, why: str, *, is_running: bool)
     raise UnknownRequestError(f"{request!r} is not one of start, stop, wake, use")
 
 
-def seen(before: Serving, version: Version | None, images: int, backlog: Backlog) -> Serving:
+def seen(
+    before: Serving, version: Version | None, images: int, backlog: Backlog, *, is_scheduled: bool = False
+) -> Serving:
     """What a look has shown.
 
     Args:
+        is_scheduled: it is the first look of a turn that the schedule, and not somebody, has begun.
         version: the champion, None if Rekognition does not have it.
         images: all that champions have answered for.
     """
     after = _of_use(_in_the_past(before), images, version, backlog)
+    if is_scheduled and after.state == "asleep":
+        after = replace(after, turns_asleep=min(after.turns_asleep + 1, DRAIN_TURNS))
     if version is None or version.status != "RUNNING":
         return after
     if after.start_asked_at:
@@ -98,10 +103,10 @@ def awake(before: Serving, reason: str) -> Serving:
     return _noted(replace(before, state="awake", since=clock.now(), reason=reason), LOOP, "wakes", reason)
 
 
-def asleep(before: Serving, reason: str) -> Serving:
+def asleep(before: Serving, reason: str, *, is_scheduled: bool = False) -> Serving:
     """It is not to run from now on; nobody is to ask it any more."""
     sleeps = replace(before, state="asleep", since=clock.now(), reason=reason, start_asked_at="")
-    sleeps = replace(sleeps, failures=0, retry_at="", trouble="")
+    sleeps = replace(sleeps, failures=0, retry_at="", trouble="", turns_asleep=int(is_scheduled))
     return _noted(sleeps, LOOP, "sleeps", reason) if before.state == "awake" else sleeps
 
 

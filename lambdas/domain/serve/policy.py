@@ -6,8 +6,7 @@ The policies, all of which a person's stop overrides:
 - `hours`: it runs in the opening hours, and is started early enough to serve when they begin.
 - `idle`: once started it runs until there was no detection for `serving_idle_seconds`.
 - `demand`: images that wait wake it as late as `serving_wait_seconds` allow, so that one start serves many
-  of them; once nothing waits it sleeps. To stay awake for the next image would cost more than a start, unless
-  that comes within minutes.
+  of them; once those are answered it sleeps. To stay awake for the next ones would cost more than a start.
 - `never`: the loop does not start it.
 
 Where somebody asks for it, by a start or at the console, it runs until it was idle, whatever the policy.
@@ -35,6 +34,9 @@ START_SECONDS = 20 * 60
 https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/running-model.html"""
 TURN_SECONDS = 60
 """Between two decisions."""
+DRAIN_TURNS = 2
+"""Of the schedule, from the one that puts it to sleep to the one that may stop it: at least a minute, also
+where a clock is set forward in between."""
 IMAGES_PER_SECOND = 1.0
 """What an inference unit answers, until it was measured: AWS says that it depends on model and images."""
 
@@ -127,23 +129,31 @@ def _in_use(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
 
 
 def _in_demand(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
+    """Once what waited is answered it sleeps, though more may come: to let that wait for the next start costs
+    less than to run until then."""
     backlog = facts.backlog
     count = "1 image waits" if backlog.images == 1 else f"{backlog.images} images wait"
-    if facts.serving.state == "awake" or facts.status == "RUNNING":
-        # One that was put to sleep and runs still goes on without a start.
-        if backlog.images:
+    if facts.serving.state == "awake":
+        if backlog.waiting or backlog.queued > _answered_in_passing(facts.serving):
             return True, f"{count} (serving_policy is demand)"
-        return False, "no image waits (serving_policy is demand)"
+        return False, "what waited is answered (serving_policy is demand)"
     if not backlog.waiting:
         return False, "no image waits (serving_policy is demand)"
     if 0 < tuning.serving_wait_images <= backlog.waiting:
         return True, f"{count} (serving_wait_images)"
     left = tuning.serving_wait_seconds - max(0.0, clock.seconds_between(backlog.since, now))
     # Two turns: at the next it is too late to start, and one may pass before it is seen to run.
-    answering = _answering_seconds(backlog.images, _most_units(tuning), facts.serving)
-    if left <= start_seconds(facts.serving) + 2 * TURN_SECONDS + answering:
+    needed = 2 * TURN_SECONDS + _answering_seconds(backlog.images, _most_units(tuning), facts.serving)
+    if facts.status != "RUNNING":
+        needed += start_seconds(facts.serving)
+    if left <= needed:
         return True, f"{count}, and the oldest is to be answered in {max(0, round(left))} s"
     return False, f"{count}, for {round(left)} s more at most (serving_policy is demand)"
+
+
+def _answered_in_passing(serving: Serving) -> float:
+    """Images on their way to a model that runs, which are answered within half a turn: it keeps up."""
+    return (serving.unit_rate or IMAGES_PER_SECOND) * TURN_SECONDS / 2
 
 
 def _within(earlier: str, now: str, seconds: float) -> bool:
@@ -156,8 +166,8 @@ def _idle(tuning: Tuning) -> str:
 
 
 def start_seconds(serving: Serving) -> float:
-    """What a start takes at most, by the last ones."""
-    return max(serving.start_seconds, default=START_SECONDS)
+    """What a start takes at most: a little more than the last ones took."""
+    return max(serving.start_seconds) + TURN_SECONDS if serving.start_seconds else START_SECONDS
 
 
 def _answering_seconds(images: int, units: int, serving: Serving) -> float:
@@ -212,6 +222,6 @@ def _down(tuning: Tuning | None, facts: Facts, reason: str, now: str) -> Decisio
     if asleep < 0:
         # A clock was wrong: what it says of the time since then is worth nothing.
         return Decision("sleep", False, reason)
-    if asleep < drain:
+    if asleep < drain or serving.turns_asleep < DRAIN_TURNS:
         return Decision("none", False, f"{reason}; detections under way come to their end")
     return Decision("stop", False, reason)

@@ -12,7 +12,6 @@ from aws_lambda_powertools import Logger
 
 from lambdas.domain.costs import budget
 from lambdas.domain.detect import backlog
-from lambdas.domain.detect.backlog import Backlog
 from lambdas.domain.promote import redrive
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import InferenceUnitsError, NotYetError, Version
@@ -20,7 +19,7 @@ from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve import changes, policy
 from lambdas.domain.serve.policy import Decision, Facts
 from lambdas.domain.shared import clock, pricing
-from lambdas.domain.shared.records import Champion, Serving
+from lambdas.domain.shared.records import Champion
 from lambdas.domain.shared.state import FencedState, LoopState, is_promotion
 from lambdas.domain.shared.tuning import Tuning
 
@@ -55,6 +54,8 @@ class Server:
     detect_queue_url: str
     tuning: Callable[[], Tuning]
     """Reads the settings."""
+    is_scheduled: bool
+    """The schedule has called for it, and not somebody."""
 
     def look(self) -> list[Version]:
         """The project's model versions as Rekognition has them now."""
@@ -93,7 +94,8 @@ class Server:
         )
 
     def _serve(self, versions: list[Version], tuning: Tuning | None) -> Decision:
-        facts = self._facts(versions, tuning, is_promoting=is_promotion(self.loop_state.lease("promote")))
+        is_promoting = is_promotion(self.loop_state.lease("promote"))
+        facts = self._facts(versions, tuning, is_promoting=is_promoting, begins_turn=self.is_scheduled)
         decision = policy.decide(tuning, facts, clock.now())
         self._tell(decision, facts, tuning)
         if decision.act != "none":
@@ -109,25 +111,30 @@ class Server:
             logger.exception("no settings: the champion stays as it is")
             return None, error
 
-    def _facts(self, versions: list[Version], tuning: Tuning | None, *, is_promoting: bool) -> Facts:
+    def _facts(
+        self,
+        versions: list[Version],
+        tuning: Tuning | None,
+        *,
+        is_promoting: bool = False,
+        begins_turn: bool = False,
+    ) -> Facts:
         """What is known now; what was seen is put on record."""
         champion = self.loop_state.champion()
         version = _version_of(champion, versions)
         waiting = backlog.measure(self.loop_state, self.sqs, self.detect_queue_url)
+        images = self.loop_state.used_images()
+        serving = self.loop_state.change_serving(
+            lambda before: changes.seen(before, version, images, waiting, is_scheduled=begins_turn)
+        )
         return Facts(
             champion=champion.version_name if champion else "",
             status=version.status if version else "",
-            serving=self._seen(champion, version, waiting),
+            serving=serving,
             backlog=waiting,
             is_over_budget=tuning is not None and budget.stops_champion(self.loop_state, tuning, clock.now()),
             is_promoting=is_promoting,
         )
-
-    def _seen(self, champion: Champion | None, version: Version | None, waiting: Backlog) -> Serving:
-        if champion is None:
-            return self.loop_state.serving()
-        images = self.loop_state.used_images()
-        return self.loop_state.change_serving(lambda before: changes.seen(before, version, images, waiting))
 
     def _act(self, decision: Decision, tuning: Tuning | None) -> Decision:
         """Do what was decided, if it still is once no promotion can begin: the decision that was acted on."""
@@ -136,9 +143,7 @@ class Server:
                 return replace(decision, act="none", reason=f"{decision.reason}; a promotion is under way")
             # What was true before the lease was taken may not be any more.
             versions = self.look()
-            now_decided = policy.decide(
-                tuning, self._facts(versions, tuning, is_promoting=False), clock.now()
-            )
+            now_decided = policy.decide(tuning, self._facts(versions, tuning), clock.now())
             version = _version_of(fenced.champion(), versions)
             if version:
                 self._bring(fenced, now_decided, version, tuning)
@@ -157,13 +162,19 @@ class Server:
             self.loop_state.release_lease("promote", holder)
 
     def _bring(
-        self, fenced: FencedState, decision: Decision, version: Version, tuning: Tuning | None
+        self,
+        fenced: FencedState,
+        decision: Decision,
+        version: Version,
+        tuning: Tuning | None,
     ) -> None:
         """Record the intent, then do it: whoever comes after a crash in between goes on from the record."""
         if decision.act == "wake":
             fenced.change_serving(lambda before: changes.awake(before, decision.reason))
         elif decision.act == "sleep":
-            fenced.change_serving(lambda before: changes.asleep(before, decision.reason))
+            fenced.change_serving(
+                lambda before: changes.asleep(before, decision.reason, is_scheduled=self.is_scheduled)
+            )
         elif decision.act == "start":
             self._start(fenced, decision, version, tuning or Tuning())
         elif decision.act == "stop":

@@ -196,6 +196,9 @@ class Serving:
     """Asleep from the decision on: detections under way come to their end before it is stopped."""
     since: str = ""
     reason: str = ""
+    turns_asleep: int = 0
+    """Turns of the schedule since it is asleep, this one included; they are a minute apart, whatever a clock
+    says. Counted to DRAIN_TURNS."""
     start_asked_at: str = ""
     """When Rekognition was last asked to start it; empty once it was seen running."""
     failures: int = 0
