@@ -50,6 +50,7 @@ people that says what to do and, where a member of the request is wrong, that me
 | 413 | `too_large` | the body has over 1 MiB |
 | 422 | `unknown_member`, `unknown_reviewer`, `bad_request` | `field` is wrong |
 | 422 | `bad_answer`, `bad_label`, `bad_image` | the same of an answer, a label, an image |
+| 503 | `asleep` | the champion is being started; the header `Retry-After` says when to try again |
 | 503 | `busy` | too many others write the task; try again |
 """
 

@@ -39,6 +39,7 @@ class HttpApi(Step):
             "PROJECT_ARN": project.arn,
             "RETRAIN_MACHINE_ARN": shared.deployment.state_machine_arn("retrain"),
             "PROMOTE_MACHINE_ARN": shared.deployment.state_machine_arn("promote"),
+            "SERVE_FUNCTION": shared.deployment.named("serve"),
         }
         super().__init__(scope, id, shared, environment)
         self._project, self._review = project, review
@@ -182,6 +183,7 @@ class HttpApi(Step):
         runs = executions_of(self.deployment.state_machine_arn("retrain"))
         handler.allow("states:StopExecution", on=[runs], why=NAMED_AT_START)
         self._project.grant_describe_versions(handler)
+        handler.allow("lambda:InvokeFunction", on=[self.deployment.function_arn("serve")])
         return handler
 
     def _console(self) -> Handler:
@@ -197,4 +199,5 @@ class HttpApi(Step):
         handler.allow("states:GetExecutionHistory", on=[runs], why=NAMED_AT_START)
         handler.allow("states:ListExecutions", on=[promote])
         handler.allow("states:DescribeExecution", on=[runs, executions_of(promote)], why=NAMED_AT_START)
+        handler.allow("lambda:InvokeFunction", on=[self.deployment.function_arn("serve")])
         return handler

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from lambdas.contract import responses
-    from lambdas.contract.requests import AssignmentRequest, LabelChange, RenameRequest, RollbackRequest
+    from lambdas.contract.requests import (
+        AssignmentRequest,
+        LabelChange,
+        RenameRequest,
+        RollbackRequest,
+        ServingRequest,
+    )
     from lambdas.domain.review.desk.desk import Reviewer
     from lambdas.domain.review.desk.labels import LabelDefinition
     from lambdas.domain.review.desk.task import Task
@@ -160,6 +166,15 @@ def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRo
         by=caller.name,
     )
     return responses.StartedRollback(id=runs.run_id(execution))
+
+
+@app.post("/api/admin/serving")
+def ask_of_champion(caller: Caller, body: ServingRequest) -> None:
+    """Start the champion, or put it to sleep until somebody starts it: within a minute or two, and after a
+    promotion under way."""
+    from lambdas.domain.console import serving
+
+    serving.send(services().functions, variable("SERVE_FUNCTION"), body.request, caller.name, body.why)
 
 
 @app.put("/api/admin/labels")

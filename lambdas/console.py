@@ -3,7 +3,7 @@
 # What some routes need they import themselves: the others would wait for it at a cold start.
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from lambdas.contract import responses
     from lambdas.contract.requests import TryRequest
+    from lambdas.domain.console.serving import Request as ServingRequest
     from lambdas.domain.console.tryit import TryResult
     from lambdas.domain.retrain.steps import Follower, Step
     from lambdas.domain.retrain.training_progress import TrainingProgress
@@ -104,6 +105,16 @@ def read_costs(caller: Caller, by: str = "day") -> responses.Costs:
     )
 
 
+@app.get("/api/serving")
+def read_serving(caller: Caller) -> responses.Serving:
+    """Whether the champion runs and is to run, who said so and why, and what waits for it."""
+    from lambdas.contract import responses
+    from lambdas.domain.console import serving
+
+    s = services()
+    return responses.Serving(**serving.document(s.rekognition, s.loop_state, s.project_arn, s.tuning()))
+
+
 @app.post("/api/try")
 def begin_try(caller: Caller, body: TryRequest) -> responses.TryUpload:
     """Where to send an image, to try the champion on it."""
@@ -132,7 +143,9 @@ def detect_try(caller: Caller, id: str) -> responses.Detections:
     from lambdas.domain.console import tryit
 
     s = services()
-    result = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
+    result = tryit.ask(
+        s.rekognition, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
+    )
     return responses.Detections(
         model_version=result.model_version,
         model_version_arn=result.model_version_arn,
@@ -167,17 +180,30 @@ def review_try(caller: Caller, id: str) -> responses.OpenedTask:
         raise ApiError(404, "not_found", "the image has not arrived; send it again") from error
     except UnusableImageError as error:
         raise ApiError(422, "bad_image", f"this image cannot be used: {error.detail}") from error
-    task = opener.open(image, "requested", opener.kind(), _seen(id)) or s.reviews.current_of(image.sha256)
+    task = opener.open(image, "requested", opener.kind(), _seen(id, caller)) or s.reviews.current_of(
+        image.sha256
+    )
     return responses.OpenedTask(task=task.id if task else "")
 
 
-def _seen(id: str) -> Seen | None:
+def _tell_serve(caller: Caller) -> Callable[[ServingRequest], None]:
+    """What asks the step serve for something on behalf of the caller."""
+    from lambdas.domain.console import serving
+
+    return lambda request: serving.send(
+        services().functions, variable("SERVE_FUNCTION"), request, caller.name
+    )
+
+
+def _seen(id: str, caller: Caller) -> Seen | None:
     from lambdas.domain.console import tryit
     from lambdas.domain.review.task_opening import Seen
 
     s = services()
     try:
-        result = tryit.ask(s.rekognition, s.s3, s.loop_state, s.bucket, id)
+        result = tryit.ask(
+            s.rekognition, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
+        )
     except ApiError:
         return None
     return Seen(result.confident, result.model_version)

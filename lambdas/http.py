@@ -331,7 +331,10 @@ def _error_response(error: ApiError) -> HttpResponse:
     detail = {"code": error.code, "message": str(error)}
     if error.field:
         detail["field"] = error.field
-    return json_response({"error": detail}, error.status)
+    response = json_response({"error": detail}, error.status)
+    if error.retry_after:
+        response["headers"]["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def presigned_url(key: str) -> str:

@@ -155,9 +155,27 @@ const detection = {
   ],
 }
 
+const serving = (state: 'awake' | 'asleep') => ({
+  champion: 'v6-0123456789ab',
+  status: state === 'awake' ? 'RUNNING' : 'STOPPED',
+  state,
+  since: ago(200),
+  reason: state === 'awake' ? 'not idle for 1800 s yet (serving_policy is idle)' : 'put to sleep by Rosa: holidays',
+  trouble: '',
+  asked: state === 'awake' ? null : 'stop',
+  policy: 'idle',
+  waiting_images: state === 'awake' ? 0 : 12,
+  changes: [
+    { at: ago(200), by: 'labelloop', what: state === 'awake' ? 'wakes' : 'sleeps', why: '' },
+    { at: ago(201), by: 'Rosa', what: state === 'awake' ? 'start' : 'stop', why: 'holidays' },
+  ],
+})
+
 /** The response of a route of these pages; null for other routes. */
 export function pagesAnswer(url: URL): Answer | null {
   const [, , first, id = '', last] = url.pathname.split('/')
+  if (url.pathname === '/api/admin/serving') return { status: 204 }
+  if (first === 'serving') return ok(serving('awake'))
   if (url.pathname === '/api/admin/rollbacks') return ok({ id: 'rollback-20261124T101500000Z' })
   if (url.pathname.endsWith('/cancellation')) return { status: 204 }
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })

@@ -77,6 +77,10 @@ export interface paths {
     /** Begin to make an older model version the champion; the champion serves until then. */
     post: operations["begin_rollback"];
   };
+  "/api/admin/serving": {
+    /** Start the champion, or put it to sleep until somebody starts it: within a minute or two, and after a promotion under way. */
+    post: operations["ask_of_champion"];
+  };
   "/api/admin/labels": {
     /** Define a label, or change its definition. */
     put: operations["put_label"];
@@ -104,6 +108,10 @@ export interface paths {
   "/api/costs": {
     /** What trainings and running models have cost; `by` is `day`, `month` or `version`. */
     get: operations["read_costs"];
+  };
+  "/api/serving": {
+    /** Whether the champion runs and is to run, who said so and why, and what waits for it. */
+    get: operations["read_serving"];
   };
   "/api/try": {
     /** Where to send an image, to try the champion on it. */
@@ -718,6 +726,53 @@ export interface components {
       runs: components["schemas"]["RunSummary"][];
     };
     /**
+     * Serving
+     * @description Whether the champion runs and is to run, who said so and why.
+     */
+    Serving: {
+      champion: string | null;
+      /** @description Rekognition's, such as `RUNNING`. */
+      status: string | null;
+      /** @enum {unknown} */
+      state: "asleep" | "awake";
+      since: string | null;
+      reason: string;
+      /** @description What keeps it from being started; empty otherwise. */
+      trouble: string;
+      /** @description What a person has said last. */
+      asked: ("start" | "stop") | null;
+      /** @description The setting `serving_policy`. */
+      policy: string;
+      /** @description Under `detect/`; 5000 stands for as many or more. */
+      waiting_images: number;
+      /** @description The last ones, newest first. */
+      changes: components["schemas"]["ServingChange"][];
+    };
+    /**
+     * ServingChange
+     * @description Something that was decided about the champion's running.
+     */
+    ServingChange: {
+      at: string;
+      /** @description A person, or `labelloop`. */
+      by: string;
+      what: string;
+      why: string;
+    };
+    /**
+     * ServingRequest
+     * @description What is wanted of the champion.
+     */
+    ServingRequest: {
+      /** @enum {unknown} */
+      request: "start" | "stop";
+      /**
+       * @description For the record, and for who sees it.
+       * @default
+       */
+      why?: string;
+    };
+    /**
      * SkipRequest
      * @description Why a reviewer does not want a task.
      */
@@ -1323,6 +1378,26 @@ export interface operations {
       };
     };
   };
+  /** Start the champion, or put it to sleep until somebody starts it: within a minute or two, and after a promotion under way. */
+  ask_of_champion: {
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ServingRequest"];
+      };
+    };
+    responses: {
+      /** @description Done. */
+      204: {
+        content: never;
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
   /** Define a label, or change its definition. */
   put_label: {
     parameters: {
@@ -1467,6 +1542,23 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["Costs"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Whether the champion runs and is to run, who said so and why, and what waits for it. */
+  read_serving: {
+    responses: {
+      /** @description Whether the champion runs and is to run, who said so and why. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Serving"];
         };
       };
       /** @description An error. */

@@ -31,6 +31,7 @@ export type LabelScore = Schemas['LabelScore']
 export type ProductionPrecision = Schemas['ProductionPrecision']
 export type ModelVersion = Schemas['ModelVersion']
 export type Costs = Schemas['Costs']
+export type Serving = Schemas['Serving']
 export type CostAccount = Schemas['CostAccount']
 export type TryUpload = Schemas['TryUpload']
 export type Detections = Schemas['Detections']
@@ -181,6 +182,8 @@ export const getLabelImages = (label: string) =>
 export const cancelRun = (run: string) => call<void>('POST', `/admin/runs/${id(run)}/cancellation`)
 export const startRollback = (version: string) =>
   call<Schemas['StartedRollback']>('POST', '/admin/rollbacks', { version })
+export const getServing = () => call<Serving>('GET', '/serving')
+export const askOfChampion = (request: 'start' | 'stop') => call<void>('POST', '/admin/serving', { request })
 export const getCosts = (by: Costs['by']) => call<Costs>('GET', `/costs?by=${by}`)
 export const getVersions = () => call<Schemas['ModelVersions']>('GET', '/versions')
 export const startTry = (contentType: string, size: number) =>

@@ -93,6 +93,13 @@ class RollbackRequest(Request):
     version: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,255}$")]
 
 
+class ServingRequest(Request):
+    """What is wanted of the champion."""
+
+    request: Literal["start", "stop"]
+    why: Annotated[str, Meta(max_length=500, description="For the record, and for who sees it.")] = ""
+
+
 class LabelChange(Request):
     """What changes about a label; members that are missing do not change."""
 

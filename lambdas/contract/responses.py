@@ -397,6 +397,30 @@ class ModelVersions(Response):
     versions: list[ModelVersion]
 
 
+class ServingChange(Response):
+    """Something that was decided about the champion's running."""
+
+    at: str
+    by: Annotated[str, Meta(description="A person, or `labelloop`.")]
+    what: str
+    why: str
+
+
+class Serving(Response):
+    """Whether the champion runs and is to run, who said so and why."""
+
+    champion: str | None
+    status: Annotated[str | None, Meta(description="Rekognition's, such as `RUNNING`.")]
+    state: Literal["awake", "asleep"]
+    since: str | None
+    reason: str
+    trouble: Annotated[str, Meta(description="What keeps it from being started; empty otherwise.")]
+    asked: Annotated[Literal["start", "stop"] | None, Meta(description="What a person has said last.")]
+    policy: Annotated[str, Meta(description="The setting `serving_policy`.")]
+    waiting_images: Annotated[int, Meta(description="Under `detect/`; 5000 stands for as many or more.")]
+    changes: Annotated[list[ServingChange], Meta(description="The last ones, newest first.")]
+
+
 class StartedRollback(Response):
     """A rollback that has begun, and waits until no other promotion is under way."""
 

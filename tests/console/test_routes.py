@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -137,6 +137,9 @@ CASES = {
         "/api/admin/runs/run-2/cancellation", status=204, who=ANN
     ),
     "POST /api/admin/rollbacks": Case("/api/admin/rollbacks", {"version": "v0"}, members={"id"}, who=ANN),
+    "POST /api/admin/serving": Case(
+        "/api/admin/serving", {"request": "stop", "why": "holidays"}, status=204, who=ANN
+    ),
     "PUT /api/admin/labels": Case(
         "/api/admin/labels?label=cat", {"colour": "#aa2233", "key": "c"}, members=LABEL, who=ANN
     ),
@@ -167,6 +170,11 @@ CASES = {
         of_each={"name", "training_hours", "training_usd", "unit_hours", "units_usd", "usd"},
     ),
     "GET /api/versions": Case("/api/versions", members={"versions"}, each="versions", of_each=VERSION),
+    "GET /api/serving": Case(
+        "/api/serving",
+        members={"champion", "status", "state", "since", "reason", "trouble", "asked", "policy"}
+        | {"waiting_images", "changes"},
+    ),
     "POST /api/try": Case("/api/try", {"content_type": "image/png", "size": 1000}, members={"id", "upload"}),
     "POST /api/try/{id}/detection": Case(
         f"/api/try/{TRIED}/detection",
@@ -790,7 +798,65 @@ def test_no_champion(deployment: ConsoleDeployment, gateway: Gateway) -> None:
 
 def test_a_champion_that_does_not_run(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     deployment.world.fake.versions["v1"]["Status"] = "STOPPED"
-    assert gateway.ask(f"POST /api/try/{TRIED}/detection").code == "no_champion"
+    refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
+    assert (refused.status, refused.code) == (503, "asleep"), "it is to run, and is started again"
+    assert deployment.invoked == []
+
+
+def sleep(deployment: ConsoleDeployment, asked: Any = "") -> None:
+    deployment.world.fake.versions["v1"]["Status"] = "STOPPED"
+    deployment.world.loop_state.change_serving(
+        lambda before: replace(before, state="asleep", reason="put to sleep by ann", asked=asked)
+    )
+
+
+def test_who_finds_it_asleep_wakes_it_on_demand_and_hears_when_to_come_again(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.tune(serving_policy="demand")
+    sleep(deployment)
+    refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
+    assert (refused.status, refused.code, refused.headers["Retry-After"]) == (503, "asleep", "1260")
+    assert "try again in 21 minutes" in refused.message
+    assert deployment.invoked == [("pets-serve", "Event", {"request": "wake", "by": "rita", "why": ""})]
+
+
+@pytest.mark.parametrize(("policy", "asked"), [("idle", ""), ("never", ""), ("demand", "stop")])
+def test_nobody_wakes_it_otherwise(
+    policy: str, asked: str, deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.tune(serving_policy=policy)
+    sleep(deployment, asked)
+    refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
+    assert (refused.status, refused.code) == (409, "no_champion")
+    assert refused.message == "the champion v1 sleeps: put to sleep by ann"
+    assert deployment.invoked == []
+
+
+def test_who_tries_it_uses_it(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    gateway.ask(f"POST /api/try/{TRIED}/detection")
+    assert [payload["request"] for _, _, payload in deployment.invoked] == ["use"]
+
+
+def test_administrators_start_and_stop_it_by_the_step_that_looks_after_it(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    before = deployment.dump()
+    for request in ("stop", "start"):
+        gateway.ask("POST /api/admin/serving", {"request": request, "why": "holidays"}, who=ANN)
+    assert deployment.invoked == [
+        ("pets-serve", "Event", {"request": request, "by": "ann", "why": "holidays"})
+        for request in ("stop", "start")
+    ]
+    assert deployment.dump() == before, "what faces the internet writes nothing"
+    assert gateway.ask("POST /api/admin/serving", {"request": "wake"}, who=ANN).status == 422
+
+
+def test_the_console_says_that_it_sleeps_and_why(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    sleep(deployment)
+    document = gateway.ask("GET /api/serving").document
+    assert (document["champion"], document["status"], document["state"]) == ("v1", "STOPPED", "asleep")
+    assert (document["reason"], document["policy"]) == ("put to sleep by ann", "idle")
 
 
 def test_an_image_is_tried_and_sent_to_review_once(deployment: ConsoleDeployment, gateway: Gateway) -> None:

@@ -48,7 +48,15 @@ class Store:
 
 def ask(store: Store) -> Any:
     s = services()
-    return tryit.ask(s.rekognition, cast(Any, store), s.loop_state, BUCKET, TRIED)
+    return tryit.ask(
+        s.rekognition,
+        cast(Any, store),
+        s.loop_state,
+        BUCKET,
+        TRIED,
+        tuning=s.tuning,
+        tell=lambda request: None,
+    )
 
 
 def test_an_object_too_large_to_be_an_image_is_not_read(deployment: ConsoleDeployment) -> None:

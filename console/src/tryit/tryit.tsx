@@ -145,11 +145,21 @@ function Progress({ attempt, onRetry }: { attempt: Attempt; onRetry: () => void 
     return (
       <div role="alert">
         <h2>No champion is running</h2>
+        <p>{attempt.error}.</p>
         <p>
-          No model is in production, so nothing can be detected. The first one starts when a run passes its gates: see
-          the <Link href="/runs">runs</Link>. In the meantime you can send the image to review, so that a model learns
-          from it.
+          The first champion starts when a run passes its gates: see the <Link href="/runs">runs</Link>. One that sleeps
+          is started under <Link href="/versions">model versions</Link>. In the meantime you can send the image to
+          review, so that a model learns from it.
         </p>
+      </div>
+    )
+  }
+  if (attempt.code === 'asleep') {
+    return (
+      <div class="stack" role="alert">
+        <h2>The champion is being started</h2>
+        <p>{attempt.error}.</p>
+        <Button onClick={onRetry}>Try again</Button>
       </div>
     )
   }

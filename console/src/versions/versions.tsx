@@ -12,6 +12,7 @@ import '../runs/runs.css'
 import { statusOf, trainingText } from '../runs/wording'
 import { Badge, Button, EmptyState, number, PageHeader, percent } from '../ui'
 import { canServe, differenceText, measured, newestFirst, shortName, weakestFirst } from './compare'
+import { ServingCard } from './serving'
 import './versions.css'
 
 const SHOWN_LABELS = 8
@@ -31,7 +32,10 @@ export default function Versions() {
               The first run trains the first version. It starts automatically once enough images are labelled.
             </EmptyState>
           ) : (
-            <VersionList versions={newestFirst(versions)} />
+            <>
+              <ServingCard />
+              <VersionList versions={newestFirst(versions)} />
+            </>
           )
         }
       </WhenLoaded>

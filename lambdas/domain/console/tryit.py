@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.console import serving
 from lambdas.domain.detect import detection, unusable_images
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -62,9 +64,20 @@ def key(id: str) -> str:
 
 
 def ask(
-    rekognition: RekognitionClient, s3: S3Client, loop_state: LoopState, bucket: str, id: str
+    rekognition: RekognitionClient,
+    s3: S3Client,
+    loop_state: LoopState,
+    bucket: str,
+    id: str,
+    *,
+    tuning: Callable[[], Tuning],
+    tell: Callable[[serving.Request], None],
 ) -> TryResult:
     """What the champion sees in the image, also with less confidence than its own thresholds ask for.
+
+    Args:
+        tuning: reads the settings.
+        tell: tells the step serve that the champion is used, or has to wake.
 
     Raises:
         ApiError: the image did not come, is none, or no champion runs.
@@ -80,13 +93,14 @@ def ask(
             # Only the model itself knows then which of them count.
             champion, labels = detection.ask(rekognition, loop_state, image)
     except detection.NoChampionError as error:
-        raise ApiError(409, "no_champion", str(error)) from error
+        raise serving.asleep(loop_state, tuning(), str(error), tell) from error
     except ClientError as error:
         # The image was read a moment ago, and looked at.
         is_unreadable = error.response["Error"]["Code"] == unusable_images.UNREADABLE
         if is_unreadable or not unusable_images.is_unusable(error):
             raise
         raise ApiError(422, "bad_image", error.response["Error"]["Message"]) from error
+    tell("use")
     return TryResult(
         champion.version_name, champion.version_arn, labels, thresholds, facts.width, facts.height
     )

@@ -15,8 +15,12 @@ class UnusableInputError(ValueError):
 class ApiError(Exception):
     """A request that is refused: the status, a code for programs, a message that says what to do."""
 
-    def __init__(self, status: int, code: str, message: str, field: str = "") -> None:
+    def __init__(
+        self, status: int, code: str, message: str, field: str = "", *, retry_after: int = 0
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.field = field
+        self.retry_after = retry_after
+        """Seconds after which to try again; 0: nobody knows."""
