@@ -61,6 +61,7 @@ _ENVIRONMENT = {
     "TUNING_PARAMETER": "tuning",
     "RETRAIN_MACHINE_ARN": f"arn:aws:states:{REGION}:123456789012:stateMachine:retrain",
     "POWERTOOLS_SERVICE_NAME": "register",
+    "POWERTOOLS_METRICS_NAMESPACE": "LabelLoop",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
 }
 
@@ -77,8 +78,8 @@ def measure() -> None:
         uploads = list(_uploaded())
         boto3._get_default_session().events.register("before-call", _counter(calls))
         images, seconds = _handled(register.handle, uploads, calls)
-        known, seconds_known = _handled(register.handle, [_manifest("known")], calls)
-        pending, seconds_pending = _handled(register.handle, [_manifest("pending")], calls)
+        known, seconds_known = _handled(register.handle_annotations, [_manifest("known")], calls)
+        pending, seconds_pending = _handled(register.handle_annotations, [_manifest("pending")], calls)
     print(f"{IMAGES} images, {BATCH} to an invocation at most, {seconds:.1f} s with moto's tables:")
     print(f"  {IMAGES // BATCH:6} Lambda invocations")
     _print(images)
