@@ -22,9 +22,9 @@ BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 DEPLOY_ROLES = ("deploy", "file-publishing")
 """Of the roles that the bootstrap makes, those that `cdk deploy` assumes:
 https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html#bootstrapping-env-roles"""
-COMFORTABLE_CONCURRENCY = 50
-"""Functions at once with which nothing waits: the queues may have 19 (docs/architecture.md, events and
-queues), the rest is for state machines and for people at the console."""
+COMFORTABLE_CONCURRENCY = 20
+"""Functions at once with which nothing waits: the queues take 10 at most with the settings as they are
+(docs/architecture.md, events and queues), and runs, the desk and the console the others."""
 
 # Region
 
@@ -249,7 +249,7 @@ def look_at_lambda(account: Account) -> Findings:
 def judge_concurrency(total: int, unreserved: int) -> Finding:
     """Whether functions wait for one another.
 
-    New accounts have fewer than the usual 1,000, which AWS raises with use:
+    New accounts have fewer than the usual 1,000, which AWS raises with use, and does not say how many:
     https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
     """
     if unreserved >= COMFORTABLE_CONCURRENCY:
@@ -257,8 +257,8 @@ def judge_concurrency(total: int, unreserved: int) -> Finding:
     reserved = f", of {total}: the others are reserved by functions" if total != unreserved else ""
     return hurts(
         "Lambda concurrency",
-        f"{unreserved} functions at once{reserved}; with fewer than {COMFORTABLE_CONCURRENCY}, bursts of"
-        " images are throttled and tried again, which takes longer and loses nothing",
+        f"{unreserved} functions at once{reserved}; with fewer than {COMFORTABLE_CONCURRENCY}, people at the"
+        " console wait while many images come, and what is throttled is tried again: nothing is lost",
         "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384"
         " --desired-value 1000",
     )

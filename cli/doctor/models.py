@@ -13,6 +13,7 @@ from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, fine, hurts, unseen
 from lambdas.domain.rekognition.custom_labels import BUSY
 from lambdas.domain.shared import pricing
+from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.tuning import Tuning
 
 # Quotas
@@ -114,9 +115,19 @@ class Model:
         return f"{parts[1]}/{parts[3]}"
 
     @property
+    def trains(self) -> bool:
+        """Whether it is being trained; else it runs, or is about to."""
+        return self.status == "TRAINING_IN_PROGRESS"
+
+    @property
+    def prices(self) -> Prices:
+        """What its Region's table of prices has."""
+        return pricing.prices(self.arn.split(":")[3], Tuning())
+
+    @property
     def usd_per_day(self) -> float:
-        """What it costs while it runs, by the table of prices."""
-        return pricing.prices(self.arn.split(":")[3], Tuning()).inference_usd(24 * 3600, self.units)
+        """What it costs while it runs."""
+        return self.prices.inference_usd(24 * 3600, self.units)
 
 
 def look_at_models(account: Account) -> Findings:
@@ -179,19 +190,29 @@ def judge_models(models: Sequence[Model], name: str, quotas: Mapping[str, int]) 
         name: the deployment that needs room.
         quotas: by code; of those that are not there the default counts.
     """
-    running = [model for model in models if model.status in BUSY]
+    running = [model for model in models if not model.trains]
     nobodys = [_nobodys(model) for model in running if model.deployment == ""]
+    nobodys += [_nobodys_training(model) for model in models if model.trains and model.deployment == ""]
     unknown = [_unknown(model) for model in running if model.deployment is None]
     room = [
         *_room(RUNNING, [model for model in running if model.deployment not in (name, None)], quotas),
         *_room(
             TRAINING,
-            [model for model in models if model not in running and model.deployment not in (name, None)],
+            [model for model in models if model.trains and model.deployment not in (name, None)],
             quotas,
         ),
     ]
     own = [model for model in running if model.deployment == name]
     return nobodys + unknown + room or [fine("models", _words(own) if own else "none runs")]
+
+
+def _nobodys_training(model: Model) -> Finding:
+    hourly = model.prices.training_usd(3600)
+    return hurts(
+        "models",
+        f"{model.name} trains outside any deployment, and costs about {formatting.usd(hourly)} USD an hour",
+        "a training cannot be ended: it is billed to its end",
+    )
 
 
 def _unknown(model: Model) -> Finding:

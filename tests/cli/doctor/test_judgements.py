@@ -137,10 +137,10 @@ def test_bootstrap(version: str, state: State) -> None:
     assert state is FINE or finding.mend == "npx cdk bootstrap aws://123456789012/eu-west-1"
 
 
-def test_a_new_account_has_ten_functions_at_once() -> None:
+def test_a_new_account_has_few_functions_at_once() -> None:
     assert access.judge_concurrency(10, 10).state is HURTS
     assert access.judge_concurrency(1000, 1000).state is FINE
-    reserved = access.judge_concurrency(1000, 20)
+    reserved = access.judge_concurrency(1000, 12)
     assert reserved.state is HURTS and "of 1000" in reserved.text
 
 
@@ -156,6 +156,11 @@ def test_a_model_outside_any_deployment_is_named_with_what_it_costs() -> None:
     assert forgotten.state is HURTS
     assert "old/v1 is RUNNING outside any deployment, and costs about 192.00 USD a day" in forgotten.text
     assert "stop-project-version" in forgotten.mend
+
+
+def test_a_training_outside_any_deployment_is_named_with_what_it_costs() -> None:
+    (forgotten,) = models.judge_models([model("old", "TRAINING_IN_PROGRESS")], "parts", {})
+    assert forgotten.state is HURTS and "old/v1 trains outside any deployment" in forgotten.text
 
 
 def test_others_leave_no_room_for_a_promotion() -> None:
