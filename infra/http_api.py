@@ -19,7 +19,7 @@ from infra.review import Review
 from infra.routes import ROUTES
 from infra.step import SharedResources, Step
 
-_FAILURES = 5
+_FAILURES = 3
 """Within five minutes, twice in a row: one that fails alone is tried again by the page."""
 
 
@@ -45,16 +45,18 @@ class HttpApi(Step):
         self._project, self._review = project, review
         self._api = self._http_api()
         self.handlers = {"desk": self._desk(), "admin": self._admin(), "console": self._console()}
-        Alarm(
-            self,
-            "FailingAlarm",
-            self.deployment,
-            name="api-failing",
-            what="Requests of the console fail",
-            metric=self.responses("5xx"),
-            threshold=_FAILURES,
-            periods=2,
-        )
+        for name, handler in self.handlers.items():
+            # Not by responses of 5xx: that a task or the champion is busy for a moment is none to mend.
+            Alarm(
+                self,
+                f"{name.capitalize()}FailingAlarm",
+                self.deployment,
+                name=f"{name}-failing",
+                what=f"Requests that the function {name} answers fail",
+                metric=handler.function.metric_errors(period=cdk.Duration.minutes(5)),
+                threshold=_FAILURES,
+                periods=2,
+            )
         self.host = f"{self._api.ref}.execute-api.{shared.deployment.stack.region}.amazonaws.com"
 
     def add_routes(self, *, issuer: str, audience: str) -> None:

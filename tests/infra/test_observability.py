@@ -133,6 +133,14 @@ def test_the_dashboard_is_free_of_charge() -> None:
     assert len(shown()) <= 50
 
 
+def test_the_price_that_people_read_is_that_of_what_is_there() -> None:
+    names, every = sum(map(len, GIVEN.values())), len(alarms())
+    idle, most = 0.1 * (every - 10), 0.1 * (every - 10) + 0.3 * (names - 10)
+    text = " ".join((ROOT / "docs" / "operations.md").read_text().split())
+    assert f"up to {names}, and has {every} alarms: {idle:.2f} USD a month when nothing goes on" in text
+    assert f"{most:.2f} if everything goes on" in text
+
+
 def test_the_dashboard_names_no_other_region() -> None:
     assert {widget["properties"]["region"] for widget in dashboard()["widgets"]} == {"{AWS::Region}"}
 
