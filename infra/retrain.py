@@ -159,6 +159,8 @@ class Retrain(Step):
             "Train",
             "train",
             "Begins the training of a model version",
+            # Without a free slot it looks through all projects of the account, five requests a second.
+            timeout=300,
             writes=["RUN", "VERSION", "COUNTER"],
         )
         self._project.grant_describe_versions(handler)

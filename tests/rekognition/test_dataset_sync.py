@@ -351,6 +351,26 @@ def test_a_dataset_that_somebody_made_in_the_place_of_ours_is_made_anew(
     assert world.fake.datasets["TRAIN"]["manifest"]["Name"] == f"datasets/{made.id}/train.manifest"
 
 
+@pytest.mark.parametrize("operation", ["create_dataset", "update_dataset_entries", "delete_dataset"])
+def test_an_account_that_changes_as_many_datasets_as_it_may_is_waited_for(
+    operation: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.images("cat", 6)
+    if operation != "create_dataset":
+        until_synced(world, make(world))
+        status = "unlabelled" if operation == "delete_dataset" else ""
+        for number in range(6):
+            world.image(f"cat {number}", "dog", status=status if number else "")
+    made = make(world)
+    world.fake.fail_next(operation, "LimitExceededException")
+    outcome = step(world, made)
+    assert not outcome.ready
+    assert outcome.waits_for.startswith("room for a change of the T")
+    monkeypatch.setattr(dataset_sync, "_SETTLES_SECONDS", 0)
+    world.fake.finish()
+    until_synced(world, made)
+
+
 def test_a_dataset_that_stays_in_use_is_an_error_in_the_end(world: World) -> None:
     world.images("cat", 6)
     made = make(world)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import MAX_UPDATE_BYTES
+from lambdas.domain.rekognition.custom_labels import AT_A_LIMIT, MAX_UPDATE_BYTES
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import DatasetSync
 from lambdas.domain.shared.state import FencedState
@@ -53,11 +53,12 @@ class RemovedError(ValueError):
 
 @dataclass(frozen=True)
 class Step:
-    """How far the datasets are: whether they hold the snapshot, and why Rekognition cannot make one of them
-    of it; empty if it can."""
+    """How far the datasets are: whether they hold the snapshot, why Rekognition cannot make one of them of
+    it, and for what it has to wait; empty if it can, and need not."""
 
     ready: bool
     error: str = ""
+    waits_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Datasets:
         """
         steps = [self._sync(snapshot_id, dataset_type) for dataset_type in TYPES]
         errors = [step.error for step in steps if step.error]
-        return Step(all(step.ready for step in steps), "; ".join(errors))
+        waits_for = "; ".join(step.waits_for for step in steps if step.waits_for)
+        return Step(all(step.ready for step in steps), "; ".join(errors), waits_for)
 
     def flagged(self) -> dict[str, int]:
         """Entries that Rekognition found errors in, and trains without, by dataset; of both, once they are
@@ -95,14 +97,16 @@ class Datasets:
 
     def _sync(self, snapshot_id: str, dataset_type: DatasetType) -> Step:
         """A step for one of them. What is described may be older than what was done last: then Rekognition
-        refuses the step, or there is none yet."""
+        refuses the step, or there is none yet. Where the account changes as many datasets at once as it may,
+        the step waits."""
         try:
             return self._take_step(snapshot_id, dataset_type)
         except ClientError as error:
-            if (
-                error.response["Error"]["Code"] not in _DESCRIBED_LATE
-                or self.waited_seconds > _MAX_LATE_SECONDS
-            ):
+            code = error.response["Error"]["Code"]
+            if code in AT_A_LIMIT:
+                message = error.response["Error"].get("Message", code)
+                return Step(False, waits_for=f"room for a change of the {dataset_type} dataset: {message}")
+            if code not in _DESCRIBED_LATE or self.waited_seconds > _MAX_LATE_SECONDS:
                 raise
             return Step(False)
 

@@ -30,7 +30,9 @@ def sync_datasets(datasets: Datasets, run_id: str, snapshot_id: str) -> Step:
     """Bring the project's datasets a step closer to the snapshot; to be called until they are ready."""
     step = datasets.sync(snapshot_id)
     if step.ready:
-        datasets.loop_state.update_run(Run(run_id, flagged_entries=datasets.flagged()))
+        datasets.loop_state.update_run(Run(run_id, flagged_entries=datasets.flagged(), waits_for=""))
+    elif step.waits_for:
+        datasets.loop_state.update_run(Run(run_id, waits_for=step.waits_for))
     elif step.error:
         datasets.loop_state.update_run(Run(run_id, stopped=True))
     return step
