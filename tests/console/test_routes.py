@@ -696,6 +696,16 @@ def test_what_never_existed(deployment: ConsoleDeployment, gateway: Gateway) -> 
         assert (refused.status, refused.code) == (404, "not_found"), route
 
 
+def test_costs_are_summed_up_in_three_ways_and_no_other(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    for by, name in (("day", "2026-01-01"), ("month", "2026-01"), ("version", "v1")):
+        document = gateway.ask(f"GET /api/costs?by={by}").document
+        assert [(one["name"], one["usd"]) for one in document["accounts"]] == [(name, 4)]
+    refused = gateway.ask("GET /api/costs?by=year")
+    assert (refused.status, refused.code) == (422, "bad_request")
+
+
 def test_a_run_that_has_no_report_links_to_none(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     document = gateway.ask("GET /api/runs/run-2").document
     assert document["report_url"] is None

@@ -5,7 +5,7 @@ import { Columns } from '../charts/columns'
 import { Link } from '../router'
 import { useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { Button, EmptyState, number, PageHeader, Table, usd, when, type Column } from '../ui'
+import { EmptyState, number, PageHeader, Table, usd, when, type Column } from '../ui'
 import { chartOf, monthText, runningText, type Grouping } from './sums'
 import './costs.css'
 
@@ -25,11 +25,17 @@ export default function CostsPage() {
         title="Costs"
         lead="Every training and every hour that a model version runs, as Rekognition bills them. Storage, functions and the rest are not counted; the bill is what counts."
       />
-      <div class="row" role="group" aria-label="Summed up">
+      <div class="row costs-groupings" role="group" aria-label="Summed up">
         {groupings.map(([grouping, text]) => (
-          <Button key={grouping} aria-pressed={grouping === by} onClick={() => setBy(grouping)}>
+          <button
+            key={grouping}
+            type="button"
+            class="costs-grouping"
+            aria-pressed={grouping === by}
+            onClick={() => setBy(grouping)}
+          >
             {text}
-          </Button>
+          </button>
         ))}
       </div>
       <WhenLoaded of={loaded} label="Loading the costs">
