@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import drawing
+from cli import drawing, serving
 from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.annotations import image_references
 from lambdas.domain.detect import detection, unusable_images
@@ -26,6 +28,10 @@ MAX_BYTES = 4 * 1024 * 1024
 
 _DECODER_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises for files that it cannot read or write."""
+
+
+USE_SECONDS = 60
+"""Between two times that the step serve is told that the champion is used."""
 
 
 class UnusableImageError(ValueError):
@@ -100,10 +106,14 @@ def ask_about(
         DeploymentError: no version serves.
     """
     targets = _Targets(out) if out else None
+    used_at = -math.inf
     for path, name in chosen:
         try:
             body = _read(path)
             version, labels = ask(deployment, body, min_confidence)
+            if time.monotonic() - used_at > USE_SECONDS:
+                used_at = time.monotonic()
+                serving.note_use(deployment)
         except UnusableImageError as error:
             yield Answer(path, error=str(error))
             continue

@@ -4,8 +4,10 @@ after it."""
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.markup import escape
 
@@ -37,6 +39,18 @@ def ask(deployment: Deployment, request: str, why: str) -> dict[str, Any]:
         )
     trouble = deployment.loop_state.serving().trouble
     return {"request": request, "champion": champion.version_name, **document, "trouble": trouble}
+
+
+def note_use(deployment: Deployment) -> None:
+    """Tell the step serve that the champion is used, so that it is not taken for idle.
+
+    Whoever may not call that function can run the champion all the same.
+    """
+    payload = json.dumps({"request": "use", "by": user()}).encode()
+    with suppress(ClientError):
+        deployment.functions.invoke(
+            FunctionName=deployment.serve_function, InvocationType="Event", Payload=payload
+        )
 
 
 def show(console: Console, document: dict[str, Any]) -> None:

@@ -45,6 +45,20 @@ def test_detect_tells_what_the_champion_sees(cli: Cli, tmp_path: Path) -> None:
     assert "could not be answered" not in shown
 
 
+def test_who_runs_the_champion_uses_it(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once a minute, and not by whoever may not call the function."""
+    cli.serve([BOLT])
+    pictures = [str(jpeg(tmp_path / f"{number}.jpg")) for number in range(3)]
+    cli.json("detect", *pictures)
+    assert [(call["function"], call["request"]) for call in cli.fake.invoked] == [("parts-serve", "use")]
+
+    def refused(**given: Any) -> Any:
+        raise client_error("AccessDeniedException", "not authorized to perform lambda:InvokeFunction")
+
+    monkeypatch.setattr(cli.fake, "Invoke", refused)
+    assert len(cli.json("detect", *pictures)) == 3
+
+
 def test_pixels_are_of_the_image_upright(cli: Cli, tmp_path: Path) -> None:
     cli.serve([BOLT])
     exif = Image.Exif()

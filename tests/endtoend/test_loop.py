@@ -307,11 +307,11 @@ def test_a_champion_that_does_not_run_is_started_again(loop: Loop) -> None:
     until(lambda: loop.statuses()[champion.version_name] == "STOPPED", 120, "the champion has stopped")
 
     def running() -> bool:
-        loop.sweep()
+        loop.serve()
         return loop.statuses()[champion.version_name] == "RUNNING"
 
     until(running, 120, "the champion runs")
-    loop.sweep()
+    loop.serve()
     assert loop.loop_state.champion() == champion
     assert loop.loop_state.incident("champion") is None
     assert_nothing_is_left(loop)
