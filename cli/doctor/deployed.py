@@ -33,7 +33,7 @@ def judge_deployed(name: str, region: str, stack: Mapping[str, Any] | None) -> F
     missing = sorted(set(OUTPUTS.values()) - set(outputs))
     if finding.state is State.FINE and missing:
         text = f"{name} is of another release: it lacks the outputs {', '.join(missing)}"
-        return fails("stack", text, f"npx cdk deploy -c name={name}")
+        return fails("stack", text, "npx cdk deploy with the settings of before")
     return finding
 
 
@@ -57,10 +57,10 @@ def look_at_mails(account: Account) -> Findings:
     if topic is None:
         return []
     pages = account.pages("sns", "list_subscriptions_by_topic", TopicArn=topic)
-    return judge_subscriptions([each for page in pages for each in page["Subscriptions"]], account.name)
+    return judge_subscriptions([each for page in pages for each in page["Subscriptions"]])
 
 
-def judge_subscriptions(subscriptions: Sequence[Mapping[str, Any]], name: str) -> Findings:
+def judge_subscriptions(subscriptions: Sequence[Mapping[str, Any]]) -> Findings:
     """Whether somebody hears of runs and alarms."""
     waiting = [each for each in subscriptions if each["SubscriptionArn"] == UNCONFIRMED]
     findings: list[Finding] = [
@@ -76,7 +76,7 @@ def judge_subscriptions(subscriptions: Sequence[Mapping[str, Any]], name: str) -
             hurts(
                 "mails",
                 "nobody is told of runs and alarms",
-                f"npx cdk deploy -c name={name} -c notification_email=you@example.com",
+                "set notification_email in cdk.json, and npx cdk deploy with the settings of before",
             )
         ]
     confirmed = [str(each["Endpoint"]) for each in subscriptions if each not in waiting]

@@ -297,10 +297,10 @@ def test_kept_data_is_of_this_deployment_alone() -> None:
 def test_mails() -> None:
     waiting = {"SubscriptionArn": "PendingConfirmation", "Endpoint": "anna@example.com"}
     confirmed = {"SubscriptionArn": "arn:aws:sns:...", "Endpoint": "ops@example.com"}
-    (nobody,) = deployed.judge_subscriptions([], "parts")
+    (nobody,) = deployed.judge_subscriptions([])
     assert nobody.state is HURTS and "notification_email" in nobody.mend
-    assert states(deployed.judge_subscriptions([waiting, confirmed], "parts")) == [HURTS, FINE]
-    assert states(deployed.judge_subscriptions([waiting], "parts")) == [HURTS]
+    assert states(deployed.judge_subscriptions([waiting, confirmed])) == [HURTS, FINE]
+    assert states(deployed.judge_subscriptions([waiting])) == [HURTS]
 
 
 def test_state_and_dead_letters() -> None:
