@@ -140,6 +140,7 @@ def test_nothing_is_deleted_while_a_promotion_is_under_way(
     assert not train(run)["begun"]
     assert world.fake.statuses()["rejected"] == "STOPPED"
     assert not world.version_record("rejected").deleted_at
+    assert "once the promotion under way has ended" in str(world.run_record().waits_for)
 
 
 # Trainings that take long

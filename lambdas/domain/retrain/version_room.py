@@ -39,6 +39,8 @@ def make_room(
         return ""
     if deleting := [name for name, version in versions.items() if version.status == "DELETING"]:
         return f"room for another model version: {deleting[0]} is being deleted"
+    if loop_state.lease("promote"):
+        return "room for another model version: one is deleted once the promotion under way has ended"
     for record in _unneeded(loop_state, set(versions)):
         version = versions[record.id]
         # Conditional: nobody may be about to promote it again.
