@@ -53,7 +53,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     _measure(s.loop_state, s.tuning())
     budget.tell(s.loop_state, s.tuning(), clock.now(), notifier.warn)
     if not request and ledger.is_changing(versions):
-        _look_again(server, context)
+        _look_again(server, context, min(ledger.SECOND_LOOK_SECONDS, s.tuning().poll_seconds / 2))
     return {"act": decision.act, "wanted": decision.wanted, "reason": decision.reason}
 
 
@@ -72,9 +72,12 @@ def _measure(loop_state: LoopState, tuning: Tuning) -> None:
         logger.exception("no metrics of the champion and its cost")
 
 
-def _look_again(server: Server, context: LambdaContext) -> None:
-    """Book what has started or stopped half a minute later, if the function has the time."""
-    if context.get_remaining_time_in_millis() / 1000 < ledger.SECOND_LOOK_SECONDS + _RESERVE_SECONDS:
+def _look_again(server: Server, context: LambdaContext, seconds: float) -> None:
+    """Book what has started or stopped after some seconds, if the function has the time.
+
+    Half a minute, or less where things are looked at more often than once a minute, as on the embedded stack.
+    """
+    if context.get_remaining_time_in_millis() / 1000 < seconds + _RESERVE_SECONDS:
         return
-    time.sleep(ledger.SECOND_LOOK_SECONDS)
+    time.sleep(seconds)
     ledger.observe(server.loop_state, server.look(), clock.now())

@@ -57,6 +57,15 @@ def test_what_starts_or_stops_is_looked_at_twice_a_minute(
     assert slept == [30] * (looks - 1)
 
 
+def test_where_things_are_quick_the_second_look_is_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.champion("v1", "STARTING")
+    world.tune(poll_seconds=1)
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    handler.handle({}, context())
+    assert slept == [0.5]
+
+
 def test_whoever_asks_for_a_start_is_not_kept_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.champion("v1", "STARTING")
     monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it waits"))
