@@ -167,7 +167,7 @@ def test_what_can_be_read_is_read(loop: Loop, people: dict[str, Person]) -> None
     ann = client(loop, people["ann"])
     routes = [route for some in ROUTES.values() for route in some]
     read = [route.removeprefix("GET ") for route in routes if route.startswith("GET ") and "{" not in route]
-    assert len(read) == 9
+    assert len(read) == 10
     for path in read:
         assert ann.get(path + ("?label=nut" if path.endswith("/labels/images") else ""))
     assert {"first-model", "not-proven"} <= {run["id"] for run in ann.get("/api/runs")["runs"]}
@@ -393,7 +393,7 @@ def test_administration_is_for_administrators(
     page, _ = signed_in(browser, loop, people["ben"], "admin/tasks")
     expect(page.get_by_role("heading", name="Administrators only")).to_be_visible()
     places = page.get_by_role("navigation", name="Main").get_by_role("link")
-    expect(places).to_have_text(["Review", "Runs", "Model versions", "Try it"])
+    expect(places).to_have_text(["Review", "Runs", "Model versions", "Costs", "Try it"])
     page.context.close()
 
 

@@ -98,6 +98,11 @@ def assert_ended_as_promised(machine: str, state: str, played: Played, error: st
         assert played.status == "SUCCEEDED"
         assert played.visited == (*before, "Finish", "Finished", "PromotionEnded")
         assert_reported(machine, played, "promoted", "it serves")
+    elif state == "WakeChampion":
+        # What the champion has answered before, and its evaluation, are there to compare with.
+        assert played.status == "SUCCEEDED"
+        assert played.visited == usual
+        assert_reported(machine, played, "promoted", "it serves")
     else:
         stopped = ("StopOtherVersions", "OthersStopped?") if machine == "promote" else ()
         ends = {
