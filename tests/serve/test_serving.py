@@ -231,12 +231,14 @@ def test_the_first_champion_runs_for_a_while_and_later_ones_sleep_on(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.tune(serving_policy="idle")
+    serve(world)
+    pass_seconds(monkeypatch, 24 * 3600)
     world.champion("v1")
-    assert serve(world)["act"] == "none"
-    pass_seconds(monkeypatch, 1801)
+    assert serve(world)["act"] == "none", "the deployment was without one for a day"
+    pass_seconds(monkeypatch, 24 * 3600 + 1801)
     assert serve(world)["act"] == "sleep"
     world.champion("v2")
-    pass_seconds(monkeypatch, 3601)
+    pass_seconds(monkeypatch, 24 * 3600 + 3601)
     assert serve(world)["act"] == "stop"
 
 

@@ -72,7 +72,7 @@ def seen(
 
 def _of_use(before: Serving, images: int, version: Version | None, backlog: Backlog) -> Serving:
     now = clock.now()
-    if before.used_at and images == before.used_images:
+    if images == before.used_images and (before.used_at or version is None):
         return before
     used = replace(before, used_at=now, used_images=images)
     answered, passed = images - before.used_images, clock.seconds_between(before.used_at or now, now)
