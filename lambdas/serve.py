@@ -26,7 +26,7 @@ _RESERVE_SECONDS = 15
 @logger.inject_lambda_context
 @with_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Runs every minute, and when somebody wants something of the champion (`request`, `by`, `why`)."""
+    """Runs every minute, and when somebody wants something of the champion (`request`, `by`, `why`, `at`)."""
     s = services()
     notifier = Notifier(
         s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS")
@@ -44,7 +44,8 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     versions = server.look()
     if request := event.get("request"):
-        server.ask(str(request), str(event.get("by", "")), str(event.get("why", "")), versions)
+        by, why, at = (str(event.get(name, "")) for name in ("by", "why", "at"))
+        server.ask(str(request), by, why, versions, at=at)
     try:
         ledger.observe(s.loop_state, versions, clock.now())
     finally:

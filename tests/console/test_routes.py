@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
@@ -828,7 +829,10 @@ def test_who_finds_it_asleep_wakes_it_on_demand_and_hears_when_to_come_again(
     refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
     assert (refused.status, refused.code, refused.headers["Retry-After"]) == (503, "asleep", "1260")
     assert "try again in 21 minutes" in refused.message
-    assert deployment.invoked == [("pets-serve", "Event", {"request": "wake", "by": "rita", "why": ""})]
+    ((function, kind, payload),) = deployment.invoked
+    asked_at = payload.pop("at")
+    assert (function, kind, payload) == ("pets-serve", "Event", {"request": "wake", "by": "rita", "why": ""})
+    assert 0 <= clock.seconds_between(asked_at, clock.now()) < 60
 
 
 @pytest.mark.parametrize(("policy", "asked"), [("idle", ""), ("never", ""), ("demand", "stop")])
@@ -855,7 +859,7 @@ def test_administrators_start_and_stop_it_by_the_step_that_looks_after_it(
     for request in ("stop", "start"):
         gateway.ask("POST /api/admin/serving", {"request": request, "why": "holidays"}, who=ANN)
     assert deployment.invoked == [
-        ("pets-serve", "Event", {"request": request, "by": "ann", "why": "holidays"})
+        ("pets-serve", "Event", {"request": request, "by": "ann", "why": "holidays", "at": mock.ANY})
         for request in ("stop", "start")
     ]
     assert deployment.dump() == before, "what faces the internet writes nothing"

@@ -66,3 +66,30 @@ def test_a_stop_takes_back_what_was_asked_for_before() -> None:
     started = changes.asked(Serving(), "start", "ann", "", is_running=False)
     stopped = changes.asked(started, "stop", "bob", "", is_running=False)
     assert (stopped.is_awaited, stopped.awaited_at) == (False, "")
+
+
+@pytest.mark.parametrize("late", ["start", "stop"])
+def test_what_is_delivered_again_does_not_undo_what_was_said_since(late: str) -> None:
+    """Lambda delivers an event again, minutes or hours later, if the function has failed or was throttled."""
+    newer = "stop" if late == "start" else "start"
+    first, second = "2026-06-01T11:00:00.000000Z", "2026-06-01T11:30:00.000000Z"
+    asked = changes.asked(Serving(), late, "ann", "", is_running=False, at=first)
+    assert (asked.asked, asked.asked_at) == (late, first)
+    assert changes.asked(asked, late, "ann", "", is_running=False, at=first) == asked
+    later = changes.asked(asked, newer, "bob", "", is_running=False, at=second)
+    assert changes.asked(later, late, "ann", "", is_running=False, at=first) == later
+    assert changes.asked(later, "wake", "ann", "", is_running=False, at=first) == later
+
+
+def test_a_person_is_heard_though_the_last_word_seems_to_come_from_the_future() -> None:
+    asked = changes.asked(Serving(asked="start", asked_at=LATER), "stop", "ann", "", is_running=True)
+    assert (asked.asked, asked.asked_at) == ("stop", NOW)
+    seen = changes.seen(Serving(asked="start", asked_at=LATER), version(), 0, Backlog(0, 0))
+    assert changes.asked(seen, "stop", "ann", "", is_running=True, at="2026-06-01T12:00:01Z").asked == "stop"
+
+
+def test_a_start_that_took_hours_is_not_expected_again() -> None:
+    """A clock was set forward, or nobody looked: each day it would run for hours before it opens."""
+    starting = Serving(start_asked_at="2026-06-01T02:00:00.000000Z", start_seconds=(900.0,))
+    seen = changes.seen(starting, version(), 0, Backlog(0, 0))
+    assert (seen.start_seconds, seen.start_asked_at) == ((900.0,), "")

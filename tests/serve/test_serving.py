@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lambdas.domain.serve import changes
+from lambdas.domain.serve import changes, serving
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import WaitingImage
 from lambdas.domain.shared.tuning import TuningError
@@ -357,6 +357,41 @@ def test_two_who_ask_at_once_are_both_on_record_and_the_last_one_counts(
     record = world.loop_state.serving()
     assert [(change.by, change.what) for change in record.changes[:2]] == [("bob", "start"), ("ann", "stop")]
     assert (record.asked, record.state) == ("stop", "asleep")
+
+
+@pytest.mark.parametrize(
+    ("status", "policy", "request_", "not_called"),
+    [
+        ("STOPPED", "always", "stop", "start_project_version"),
+        ("RUNNING", "never", "start", "stop_project_version"),
+    ],
+)
+def test_who_asks_between_the_decision_and_the_act_is_heard(  # noqa: PLR0917 what is the case, and what follows
+    status: str,
+    policy: str,
+    request_: str,
+    not_called: str,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world.champion("v1", status)
+    world.tune(serving_policy=policy)
+    if status == "RUNNING":
+        serve(world)
+        pass_seconds(monkeypatch, 61)
+    real, others = serving.policy.decide, [request_]
+
+    def decide(*facts: Any) -> Any:
+        decision = real(*facts)
+        if others and world.loop_state.lease("promote"):
+            serve(world, request=others.pop(), by="ann")
+        return decision
+
+    monkeypatch.setattr(serving.policy, "decide", decide)
+    serve(world)
+    assert others == []
+    assert world.fake.called(not_called) == []
+    assert world.loop_state.serving().asked == request_
 
 
 def test_how_good_the_champion_is_and_what_runs_are_metrics(

@@ -32,7 +32,7 @@ def send(functions: Any, function_name: str, request: Request, by: str, why: str
         functions: a client of Lambda.
         by: who asks.
     """
-    payload = json.dumps({"request": request, "by": by, "why": why}).encode()
+    payload = json.dumps({"request": request, "by": by, "why": why, "at": clock.now()}).encode()
     functions.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
 
 

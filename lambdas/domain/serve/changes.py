@@ -17,6 +17,8 @@ MAX_CHANGES = 20
 """That are kept on record."""
 MAX_STARTS = 20
 """Starts whose time is kept."""
+MAX_START_SECONDS = 3600
+"""A start that took longer says nothing of the next ones: nobody looked meanwhile, or a clock was set."""
 MAX_LETTERS = 500
 """Of what a person may say about why, and of a name."""
 MIN_MEASURED = 20
@@ -28,9 +30,17 @@ class UnknownRequestError(ValueError):
     """Something was asked of the champion that it does not know."""
 
 
-def asked(before: Serving, request: str, by: str, why: str, *, is_running: bool) -> Serving:
-    """Somebody wants something of the champion."""
-    by, why, now = by[:MAX_LETTERS] or "somebody", why[:MAX_LETTERS], clock.now()
+def asked(before: Serving, request: str, by: str, why: str, *, is_running: bool, at: str = "") -> Serving:
+    """Somebody wants something of the champion.
+
+    Args:
+        at: when it was asked for; empty: now. Lambda may deliver an event again, after minutes or hours, and
+            not in order: it must not undo what a person has said since.
+            https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
+    if at and at <= before.asked_at:
+        return before
+    by, why, now = by[:MAX_LETTERS] or "somebody", why[:MAX_LETTERS], min(at or clock.now(), clock.now())
     awaited = replace(before, awaited_at=now, awaited_by=by, is_awaited=not is_running)
     if request == "use":
         return replace(awaited, is_awaited=before.is_awaited)
@@ -44,6 +54,12 @@ def asked(before: Serving, request: str, by: str, why: str, *, is_running: bool)
         stopped = replace(before, asked="stop", is_awaited=False, awaited_at="", **person)
         return _noted(stopped, by, "stop", why)
     raise UnknownRequestError(f"{request!r} is not one of start, stop, wake, use")
+
+
+def is_asked_the_same(before: Serving, after: Serving) -> bool:
+    """Whether nobody has asked for anything between two looks at the record."""
+    members = ("asked", "asked_at", "awaited_at", "is_awaited")
+    return all(getattr(before, member) == getattr(after, member) for member in members)
 
 
 def seen(
@@ -63,7 +79,8 @@ def seen(
         return after
     if after.start_asked_at:
         took = clock.seconds_between(after.start_asked_at, clock.now())
-        after = replace(after, start_seconds=(*after.start_seconds, round(took, 1))[-MAX_STARTS:])
+        if took <= MAX_START_SECONDS:
+            after = replace(after, start_seconds=(*after.start_seconds, round(took, 1))[-MAX_STARTS:])
     if after.is_awaited:
         # Only now it can be used.
         after = replace(after, is_awaited=False, awaited_at=clock.now())
@@ -92,6 +109,7 @@ def _in_the_past(before: Serving) -> Serving:
         used_at=min(before.used_at, now),
         awaited_at=min(before.awaited_at, now),
         start_asked_at=min(before.start_asked_at, now),
+        asked_at=min(before.asked_at, now),
         retry_at=min(before.retry_at, latest),
     )
 

@@ -19,7 +19,7 @@ from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve import changes, policy
 from lambdas.domain.serve.policy import Decision, Facts
 from lambdas.domain.shared import clock, pricing
-from lambdas.domain.shared.records import Champion
+from lambdas.domain.shared.records import Champion, Serving
 from lambdas.domain.shared.state import FencedState, LoopState, is_promotion
 from lambdas.domain.shared.tuning import Tuning
 
@@ -39,6 +39,28 @@ _WAITING_NOW = (
     "They are kept and answered once it runs: `labelloop start`, or *Start* in the console's model versions,"
     " starts it. With serving_policy=demand waiting images start it by themselves."
 )
+
+
+@dataclass(frozen=True)
+class _Record:
+    """The record of the champion's running, as it is changed by who has decided about it."""
+
+    fenced: FencedState
+    decided_on: Serving
+    """What the record was then. Whoever asks for something meanwhile has changed it: nothing is done that
+    was decided before, and the next turn decides anew."""
+
+    def change(self, change: Callable[[Serving], Serving]) -> bool:
+        """Change the record, unless somebody has asked for something meanwhile: whether nobody has."""
+        after = self.fenced.change_serving(lambda before: change(before) if self._holds(before) else before)
+        return self._holds(after)
+
+    def is_as_decided(self) -> bool:
+        """Whether nobody has asked for anything meanwhile."""
+        return self._holds(self.fenced.serving())
+
+    def _holds(self, serving: Serving) -> bool:
+        return changes.is_asked_the_same(self.decided_on, serving)
 
 
 @dataclass(frozen=True)
@@ -75,12 +97,13 @@ class Server:
             raise unusable
         return decision
 
-    def ask(self, request: str, by: str, why: str, versions: list[Version]) -> None:
+    def ask(self, request: str, by: str, why: str, versions: list[Version], *, at: str = "") -> None:
         """Put on record what somebody wants of the champion.
 
         Args:
             request: `start` or `stop` of a person; `wake` of an image that finds it asleep, which only the
                 serving policy demand listens to; `use` of one that it has answered for.
+            at: when it was asked for, of an event that may come again; empty: now.
 
         Raises:
             UnknownRequestError: it is none of these.
@@ -90,7 +113,7 @@ class Server:
         version = _version_of(self.loop_state.champion(), versions)
         is_running = version is not None and version.status == "RUNNING"
         self.loop_state.change_serving(
-            lambda before: changes.asked(before, request, by, why, is_running=is_running)
+            lambda before: changes.asked(before, request, by, why, is_running=is_running, at=at)
         )
 
     def _serve(self, versions: list[Version], tuning: Tuning | None) -> Decision:
@@ -143,10 +166,11 @@ class Server:
                 return replace(decision, act="none", reason=f"{decision.reason}; a promotion is under way")
             # What was true before the lease was taken may not be any more.
             versions = self.look()
-            now_decided = policy.decide(tuning, self._facts(versions, tuning), clock.now())
+            facts = self._facts(versions, tuning)
+            now_decided = policy.decide(tuning, facts, clock.now())
             version = _version_of(fenced.champion(), versions)
             if version:
-                self._bring(fenced, now_decided, version, tuning)
+                self._bring(_Record(fenced, facts.serving), now_decided, version, tuning)
         return now_decided
 
     @contextmanager
@@ -163,39 +187,40 @@ class Server:
 
     def _bring(
         self,
-        fenced: FencedState,
+        record: _Record,
         decision: Decision,
         version: Version,
         tuning: Tuning | None,
     ) -> None:
         """Record the intent, then do it: whoever comes after a crash in between goes on from the record."""
         if decision.act == "wake":
-            fenced.change_serving(lambda before: changes.awake(before, decision.reason))
+            record.change(lambda before: changes.awake(before, decision.reason))
         elif decision.act == "sleep":
-            fenced.change_serving(
+            record.change(
                 lambda before: changes.asleep(before, decision.reason, is_scheduled=self.is_scheduled)
             )
         elif decision.act == "start":
-            self._start(fenced, decision, version, tuning or Tuning())
-        elif decision.act == "stop":
-            fenced.check()
+            self._start(record, decision, version, tuning or Tuning())
+        elif decision.act == "stop" and record.is_as_decided():
+            record.fenced.check()
             custom_labels.stop(self.rekognition, version)
 
-    def _start(self, fenced: FencedState, decision: Decision, version: Version, tuning: Tuning) -> None:
+    def _start(self, record: _Record, decision: Decision, version: Version, tuning: Tuning) -> None:
         region, now = version.arn.split(":")[3], clock.now()
         hour = pricing.prices(region, tuning).inference_usd(3600, decision.units)
         verdict = budget.check(self.loop_state, tuning, now, adds_usd=hour)
         if not verdict.allowed:
-            fenced.change_serving(lambda before: replace(before, trouble=verdict.reason))
+            record.change(lambda before: replace(before, trouble=verdict.reason))
             return
         has_failed = version.status == "FAILED"
-        fenced.change_serving(lambda before: changes.starting(before, decision.reason, has_failed=has_failed))
-        fenced.check()
+        if not record.change(lambda before: changes.starting(before, decision.reason, has_failed=has_failed)):
+            return
+        record.fenced.check()
         try:
             custom_labels.start(self.rekognition, version, decision.units, tuning.max_inference_units)
         except (NotYetError, InferenceUnitsError) as error:
             trouble = str(error)
-            fenced.change_serving(lambda before: replace(before, trouble=trouble))
+            record.change(lambda before: replace(before, trouble=trouble))
 
     def _tell(self, decision: Decision, facts: Facts, tuning: Tuning | None) -> None:
         """Tell people once of what they have to know, and forget it once it is over."""
