@@ -80,11 +80,11 @@ def forecast_words(deployment: Deployment) -> str:
     return forecast.training(deployment.loop_state.runs(), None, prices, tuning.min_inference_units).text
 
 
-def serving_words(deployment: Deployment) -> str:
-    """What the champion is going to cost, by its policy."""
+def serving_words(deployment: Deployment, asked: str = "") -> str:
+    """What the champion is going to cost, by what a person has just asked for or else by its policy."""
     tuning = deployment.tuning()
     prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
-    return forecast.serving_words(tuning, prices)
+    return forecast.serving_words(tuning, prices, asked)
 
 
 def overtaking(deployment: Deployment, record: records.Run) -> FollowedRun | None:

@@ -142,10 +142,7 @@ def ask(
             deployment.rekognition, deployment.loop_state, {"Bytes": body}, min_confidence=min_confidence
         )
     except detection.NoChampionError as error:
-        raise DeploymentError(
-            f"{deployment.name}: {error}. Drop labelled images under s3://{deployment.bucket}/incoming/,"
-            " start a run with `labelloop train`, or a version with `labelloop rollback`"
-        ) from error
+        raise DeploymentError(f"{error}; {_way_out(deployment)}") from error
     except ClientError as error:
         answer = error.response["Error"]
         if unusable_images.is_unusable(error):
@@ -155,6 +152,15 @@ def ask(
             raise UnusableImageError(f"Rekognition failed on it: {answer['Message']}") from error
         raise
     return champion.version_name, labels
+
+
+def _way_out(deployment: Deployment) -> str:
+    """What leads to a champion that runs."""
+    if deployment.loop_state.champion() is None:
+        return "import labelled images with `labelloop import`, and train a version with `labelloop train`"
+    if deployment.loop_state.serving().state == "asleep":
+        return "`labelloop start` starts it, which takes 10 to 20 minutes"
+    return "it is started by itself; `labelloop status` says how far that is, and what keeps it from starting"
 
 
 def _read(path: Path) -> bytes:

@@ -25,18 +25,8 @@ def usd(value: Any) -> str:
 
 
 def seconds(value: Any) -> str:
-    """A duration in a fitting unit: 0.4 s, 38 s, 4 min 05 s, 2 h 10 min."""
-    if value is None:
-        return ""
-    amount = float(value)
-    if amount < 10:
-        return f"{amount:.1f} s"
-    whole = round(amount)
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    """A duration in a fitting unit; empty if it is not known."""
+    return "" if value is None else clock.duration(float(value))
 
 
 def progress(fraction: float | None, seconds_left: float | None, *, before: str = "") -> str:

@@ -369,8 +369,8 @@ def start(session: Session, why: str) -> None:
     deployment, console = session.deployment(), session.out.console
     document = session.wait_for("Starting the champion", lambda: serving.ask(deployment, "start", why))
     session.print_result(document, lambda: serving.show(console, document))
-    if not session.out.as_json:
-        console.print(f"It costs {control.serving_words(deployment)}", markup=False)
+    if not session.out.as_json and document["wanted"]:
+        console.print(f"It costs {control.serving_words(deployment, 'start')}", markup=False)
 
 
 @command(app, "report")

@@ -57,14 +57,14 @@ def show(console: Console, document: dict[str, Any]) -> None:
     """What a request has led to, for people."""
     name, act, wanted = document["champion"], document["act"], document["wanted"]
     words = {
-        ("start", True): f"{name} starts; that takes 10 to 20 minutes",
+        ("start", True): f"{name} starts, which takes 10 to 20 minutes",
         ("wake", True): f"{name} goes on running",
         ("none", True): f"{name} is to run",
-        ("sleep", False): f"{name} sleeps: it is stopped once detections under way have ended",
+        ("sleep", False): f"{name} sleeps, and is stopped once detections under way have ended",
         ("stop", False): f"{name} is being stopped",
         ("none", False): f"{name} sleeps",
     }
-    console.print(escape(f"{words.get((act, wanted), name)}: {document['reason']}"))
+    console.print(escape(f"{words.get((act, wanted), name)}; {document['reason']}"))
     if document["trouble"]:
         console.print(f"[yellow]{escape(document['trouble'])}[/yellow]")
 

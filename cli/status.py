@@ -76,17 +76,18 @@ def _of_catalogue(deployment: Deployment, progress: Progress, tuning: Tuning) ->
 
 
 def _of_loop(deployment: Deployment) -> dict[str, Any]:
-    runs = deployment.loop_state.runs()
+    runs, summary = deployment.loop_state.runs(), serving.summary(deployment.loop_state)
+    is_stopped = summary is not None and summary["asked"] == "stop"
     return {
         "run": _run(deployment, runs),
         "promotion": _promotion(deployment, runs),
         "champion": _champion(deployment),
-        "serving": serving.summary(deployment.loop_state),
+        "serving": summary,
         "waiting_images": deployment.loop_state.count_waiting(MAX_COUNTED),
         "differences": _differences(deployment),
         "spent_this_month": _spent(deployment),
         "unowned": _unowned(deployment),
-        "serving_costs": control.serving_words(deployment),
+        "serving_costs": control.serving_words(deployment, "stop" if is_stopped else ""),
         "next_training": control.forecast_words(deployment),
     }
 

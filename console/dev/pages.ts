@@ -160,7 +160,7 @@ const serving = (state: 'awake' | 'asleep') => ({
   status: state === 'awake' ? 'RUNNING' : 'STOPPED',
   state,
   since: ago(200),
-  reason: state === 'awake' ? 'not idle for 1800 s yet (serving_policy is idle)' : 'put to sleep by Rosa: holidays',
+  reason: state === 'awake' ? 'not idle for 30 min yet (serving_policy is idle)' : 'put to sleep by Rosa: holidays',
   trouble: '',
   asked: state === 'awake' ? null : 'stop',
   policy: 'idle',

@@ -161,7 +161,7 @@ def test_status_says_who_started_what_and_how_long_it_takes(history: Cli) -> Non
         run = history.json("status")["run"]
         shown = history("status").stdout
     assert (run["started_by"], run["fraction"], run["seconds_left"]) == ("ann [home]", 0.4, 600.0)
-    assert "started by ann [home]" in shown and "40 %, about 10 min 00 s left" in shown
+    assert "started by ann [home]" in shown and "40 %, about 10 min left" in shown
 
 
 def test_status_has_the_console_the_reviews_and_what_is_being_registered(history: Cli) -> None:
@@ -196,7 +196,7 @@ def test_runs_newest_first(history: Cli) -> None:
     shown = history("runs").stdout
     assert shown.index("manual-two") < shown.index("images-one")
     assert "1 h 10 min" not in shown
-    assert "70 min 00 s" in shown
+    assert "70 min" in shown
     assert "0.0312" in shown
 
 

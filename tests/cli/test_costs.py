@@ -94,9 +94,7 @@ def test_a_training_says_what_it_will_cost(ran: Cli) -> None:
     ran.catalogue.put_item(Item={"id": "image#a", "status": "labelled", "changed_at": "2026"})
     tune(min_training_images=1)
     output = ran("train").output
-    assert (
-        "about 1.0 hours of training by the last training, so about 5.00 USD with the shadow gate" in output
-    )
+    assert "a training takes about 60 min by the last one, so about 5.00 USD with the shadow gate" in output
 
 
 def test_status_names_models_that_no_deployment_owns(history: Cli) -> None:

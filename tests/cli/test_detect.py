@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,8 @@ def test_a_name_with_pattern_letters_is_a_name_if_it_is_there(tmp_path: Path) ->
 def test_without_a_champion_it_says_how_to_get_one(cli: Cli, tmp_path: Path) -> None:
     result = cli("detect", str(jpeg(tmp_path / "a.jpg")))
     assert result.exit_code == 1
-    assert "labelloop train" in result.stderr
+    assert result.stderr.startswith("labelloop: no model version has been promoted yet; ")
+    assert "labelloop train" in result.stderr and "waits" not in result.stderr
 
 
 def test_a_champion_that_was_replaced_meanwhile_is_not_insisted_on(cli: Cli, tmp_path: Path) -> None:
@@ -174,11 +176,21 @@ def test_a_champion_that_was_replaced_meanwhile_is_not_insisted_on(cli: Cli, tmp
     assert answer["model_version"] == V2
 
 
-def test_a_champion_that_sleeps_is_told(cli: Cli, tmp_path: Path) -> None:
+def test_of_a_champion_that_died_it_says_that_it_is_started(cli: Cli, tmp_path: Path) -> None:
     cli.serve(client_error("ResourceNotReadyException", "not running"))
     result = cli("detect", str(jpeg(tmp_path / "a.jpg")))
     assert result.exit_code == 1
-    assert f"the champion {V1} is not running" in result.stderr
+    assert f"the champion {V1} is not running; it is started by itself" in result.stderr
+
+
+def test_of_a_champion_that_sleeps_it_says_how_to_start_it(cli: Cli, tmp_path: Path) -> None:
+    cli.serve([BOLT])
+    state = cli.loop_state
+    state.change_serving(lambda now: replace(now, state="asleep", reason="put to sleep by ann"))
+    result = cli("detect", str(jpeg(tmp_path / "a.jpg")))
+    assert result.exit_code == 1
+    assert f"{V1} sleeps: put to sleep by ann; `labelloop start` starts it" in result.stderr
+    assert "labelloop train" not in result.stderr
 
 
 @pytest.mark.parametrize(("whole", "problem"), [(200, "its size cannot be read"), (700, "cannot be drawn")])

@@ -129,7 +129,15 @@ def test_a_terminal_shows_every_phase_and_the_footer() -> None:
 
 @pytest.mark.parametrize(
     ("amount", "text"),
-    [(0.44, "0.4 s"), (38.2, "38 s"), (245, "4 min 05 s"), (7800, "2 h 10 min"), (None, "")],
+    [
+        (0.44, "0.4 s"),
+        (38.2, "38 s"),
+        (245, "4 min 05 s"),
+        (1800, "30 min"),
+        (7800, "2 h 10 min"),
+        (7200, "2 h"),
+        (None, ""),
+    ],
 )
 def test_durations_in_words(amount: float | None, text: str) -> None:
     assert formatting.seconds(amount) == text

@@ -23,7 +23,7 @@ def test_a_stop_is_asked_of_the_function_that_looks_after_the_champion(cli: Cli)
     }
     assert request["by"]
     assert document == {"request": "stop", "champion": V1, **cli.fake.served, "trouble": ""}
-    assert "sleeps: it is stopped once detections under way have ended" in cli("stop").stdout
+    assert "sleeps, and is stopped once detections under way have ended" in cli("stop").stdout
 
 
 def test_a_start_says_what_keeps_it_from_starting(cli: Cli) -> None:
@@ -31,8 +31,16 @@ def test_a_start_says_what_keeps_it_from_starting(cli: Cli) -> None:
     cli.fake.served = {"act": "start", "wanted": True, "reason": "asked for by ann"}
     cli.loop_state.change_serving(lambda before: replace(before, trouble="waits for a running model to stop"))
     shown = cli("start").stdout
-    assert f"{V1} starts; that takes 10 to 20 minutes: asked for by ann" in shown
+    assert f"{V1} starts, which takes 10 to 20 minutes; asked for by ann" in shown
     assert "waits for a running model to stop" in shown
+    assert "USD for each hour in which the champion runs" in shown
+
+
+def test_a_start_that_is_refused_does_not_say_what_it_would_cost(cli: Cli) -> None:
+    cli.promote(V1)
+    cli.fake.served = {"act": "none", "wanted": False, "reason": "the month's budget is used up"}
+    shown = cli("start").stdout
+    assert "sleeps; the month's budget is used up" in shown and "It costs" not in shown
 
 
 def test_without_a_champion_there_is_nothing_to_stop(cli: Cli) -> None:

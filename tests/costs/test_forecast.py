@@ -51,16 +51,16 @@ def test_of_a_first_training_the_least_is_known_and_said_to_be_it() -> None:
     first = forecast.training([], images(100), PRICES, 1)
     assert (first.usd, first.trainings) == (4.5, 0)
     assert (
-        first.text
-        == "a first training takes 30 minutes to 24 hours, so 4.50 USD with the shadow gate or more"
+        first.text == "a first training takes 30 minutes to 24 hours: 4.50 USD with the shadow gate, or more"
     )
 
 
-def test_it_says_what_it_goes_by() -> None:
-    text = forecast.training([trained(2, 100)] * 3, images(100), PRICES, 1).text
-    assert text == (
-        "about 2.0 hours of training by the last 3 trainings, so about 6.00 USD with the shadow gate"
-    )
+@pytest.mark.parametrize(
+    ("hours", "words", "usd"), [(2, "2 h", "6.00"), (0.0142, "51 s", "4.01"), (26.5, "26 h 30 min", "30.50")]
+)
+def test_it_says_what_it_goes_by_in_a_fitting_unit(hours: float, words: str, usd: str) -> None:
+    text = forecast.training([trained(hours, 100)] * 3, images(100), PRICES, 1).text
+    assert text == f"a training takes about {words} by the last 3, so about {usd} USD with the shadow gate"
 
 
 @pytest.mark.parametrize(
@@ -69,16 +69,33 @@ def test_it_says_what_it_goes_by() -> None:
         ({"serving_policy": "always"}, "4.00 USD for each hour .*; it always runs, so 96.00 USD a day"),
         (
             {"serving_policy": "hours", "serving_hours": "Mon-Fri 08:00-18:00, Sat 22:00-02:00"},
-            "it runs 54 hours a week, so for 216.00 USD",
+            "it runs 54 hours a week, so 216.00 USD a week",
         ),
-        ({"serving_policy": "idle"}, "it sleeps once it is not used, so a start costs 2.00 USD or more"),
-        ({"serving_policy": "demand", "serving_idle_seconds": 900}, "a start costs 1.00 USD or more"),
+        (
+            {"serving_policy": "idle"},
+            "it sleeps once it was not used for 30 min, so a start costs 2.00 USD or more",
+        ),
+        (
+            {"serving_policy": "demand", "serving_idle_seconds": 900},
+            "; images .* start it, and it sleeps once",
+        ),
         (
             {"serving_policy": "never", "min_inference_units": 2, "max_inference_units": 2},
-            "^8.00 .* stops it",
+            "^8.00 .* only `labelloop start` starts it, .* not used for 30 min, so a start costs 4.00",
         ),
         ({"max_inference_units": 5}, "^4.00 USD .*, up to 20.00 with all its units"),
     ],
 )
 def test_the_champion_costs_what_its_policy_says(settings: dict[str, Any], words: str) -> None:
     assert re.search(words, forecast.serving_words(Tuning(**settings), PRICES))
+
+
+def test_what_a_person_has_stopped_costs_nothing_whatever_the_policy() -> None:
+    words = forecast.serving_words(Tuning(serving_policy="always"), PRICES, "stop")
+    assert words.endswith("nothing while it sleeps, until `labelloop start`")
+
+
+@pytest.mark.parametrize("policy", ["hours", "idle", "demand", "never"])
+def test_what_a_person_starts_costs_until_it_was_idle(policy: str) -> None:
+    words = forecast.serving_words(Tuning(serving_policy=policy), PRICES, "start")
+    assert words.endswith("it sleeps once it was not used for 30 min, so a start costs 2.00 USD or more")

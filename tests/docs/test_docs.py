@@ -149,3 +149,13 @@ def test_quoted_messages_are_those_of_the_code() -> None:
         if not all(part.strip() in spoken for part in message.split(_PLACEHOLDER))
     ]
     assert unknown == []
+
+
+def test_the_changelog_says_of_each_version_when_it_came_and_each_kind_of_change_once() -> None:
+    versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
+    for version in versions:
+        title, *_ = version.splitlines()
+        assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - (unreleased|\d{4}-\d\d-\d\d)", title)
+        kinds = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert len(kinds) == len(set(kinds))
+    assert versions[0].index("It needs a new deployment") < versions[0].index("### ")

@@ -125,7 +125,9 @@ def test_a_start_that_took_less_time_than_the_last_ones_waits_for_the_opening() 
 
 @pytest.mark.parametrize(("seconds", "act"), [(0, "none"), (1799, "none"), (1800, "sleep"), (9000, "sleep")])
 def test_idle_sleeps_after_so_long_without_a_detection(seconds: int, act: str) -> None:
-    assert decided("RUNNING", Serving(used_at=at(-seconds)), policy="idle").act == act
+    decision = decided("RUNNING", Serving(used_at=at(-seconds)), policy="idle")
+    assert decision.act == act
+    assert "for 30 min " in decision.reason
 
 
 def test_idle_is_not_woken_by_images_and_does_not_sleep_over_them() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from lambdas.domain.shared import opening_hours
+from lambdas.domain.shared import clock, opening_hours
 from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.records import Run, SnapshotSummary
 from lambdas.domain.shared.tuning import Tuning
@@ -35,9 +35,9 @@ class Forecast:
         """The forecast in words, without a full stop."""
         usd = f"{self.usd:.2f} USD with the shadow gate"
         if not self.trainings:
-            return f"a first training takes 30 minutes to 24 hours, so {usd} or more"
-        last = "last training" if self.trainings == 1 else f"last {self.trainings} trainings"
-        return f"about {self.seconds / 3600:.1f} hours of training by the {last}, so about {usd}"
+            return f"a first training takes 30 minutes to 24 hours: {usd}, or more"
+        last = "one" if self.trainings == 1 else str(self.trainings)
+        return f"a training takes about {clock.duration(self.seconds)} by the last {last}, so about {usd}"
 
 
 def training(runs: Iterable[Run], images: SnapshotSummary | None, prices: Prices, units: int) -> Forecast:
@@ -56,24 +56,40 @@ def training(runs: Iterable[Run], images: SnapshotSummary | None, prices: Prices
     return Forecast(round(seconds, 1), round(prices.training_usd(seconds) + shadow, 2), len(rates))
 
 
-def serving_words(tuning: Tuning, prices: Prices) -> str:
-    """What the champion is going to cost with the serving policy, without a full stop."""
+def serving_words(tuning: Tuning, prices: Prices, asked: str = "") -> str:
+    """What the champion is going to cost with the serving policy, without a full stop.
+
+    Args:
+        asked: `stop` or `start` if a person has said so just now or, of a stop, at any time. Either overrides
+            the policy, a start until the champion was idle.
+    """
     hour = prices.inference_usd(3600, tuning.min_inference_units)
     words = f"{hour:.2f} USD for each hour in which the champion runs"
     if tuning.max_inference_units > tuning.min_inference_units:
         words += f", up to {prices.inference_usd(3600, tuning.max_inference_units):.2f} with all its units"
-    match tuning.serving_policy:
+    if asked == "stop":
+        return f"{words}; nothing while it sleeps, until `labelloop start`"
+    match "idle" if asked and tuning.serving_policy != "always" else tuning.serving_policy:
         case "always":
             return f"{words}; it always runs, so {24 * hour:.2f} USD a day"
         case "hours":
             hours = opening_hours.parse(tuning.serving_hours, tuning.serving_time_zone)
             weekly = sum(span.end - span.begin for span in hours.spans) / 60
-            return f"{words}; it runs {weekly:g} hours a week, so for {weekly * hour:.2f} USD"
-        case "idle" | "demand":
-            least = prices.inference_usd(tuning.serving_idle_seconds, tuning.min_inference_units)
-            return f"{words}; it sleeps once it is not used, so a start costs {least:.2f} USD or more"
+            return f"{words}; it runs {weekly:g} hours a week, so {weekly * hour:.2f} USD a week"
+        case "idle":
+            return f"{words}; {_until_idle(tuning, prices)}"
+        case "demand":
+            return f"{words}; images under detect/ start it, and it sleeps once they are answered"
         case _:
-            return f"{words}, until somebody stops it"
+            return f"{words}; only `labelloop start` starts it, and {_until_idle(tuning, prices)}"
+
+
+def _until_idle(tuning: Tuning, prices: Prices) -> str:
+    idle = tuning.serving_idle_seconds
+    least = prices.inference_usd(idle, tuning.min_inference_units)
+    return (
+        f"it sleeps once it was not used for {clock.duration(idle)}, so a start costs {least:.2f} USD or more"
+    )
 
 
 def _count(images: SnapshotSummary | None) -> int:

@@ -232,7 +232,7 @@ def _with_champion(loop_state: LoopState, ask: Callable[[Champion], T]) -> tuple
 def _serving(loop_state: LoopState) -> Champion:
     champion = loop_state.champion()
     if champion is None:
-        raise NoChampionError("no model version has been promoted yet; the image waits for the first")
+        raise NoChampionError("no model version has been promoted yet")
     serving = loop_state.serving()
     if serving.state == "asleep":
         # It may run for another minute, so that what was asked before this is answered.

@@ -147,8 +147,8 @@ def _in_demand(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
     if facts.status != "RUNNING":
         needed += start_seconds(facts.serving)
     if left <= needed:
-        return True, f"{count}, and the oldest is to be answered in {max(0, round(left))} s"
-    return False, f"{count}, for {round(left)} s more at most (serving_policy is demand)"
+        return True, f"{count}, and the oldest is to be answered in {clock.duration(max(0, round(left)))}"
+    return False, f"{count}, for {clock.duration(round(left))} more at most (serving_policy is demand)"
 
 
 def _answered_in_passing(serving: Serving) -> float:
@@ -162,7 +162,7 @@ def _within(earlier: str, now: str, seconds: float) -> bool:
 
 
 def _idle(tuning: Tuning) -> str:
-    return f"{tuning.serving_idle_seconds} s"
+    return clock.duration(tuning.serving_idle_seconds)
 
 
 def start_seconds(serving: Serving) -> float:

@@ -25,6 +25,18 @@ def in_seconds(seconds: float) -> str:
     return to_iso(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
+def duration(seconds: float) -> str:
+    """A duration for people, in a fitting unit: 0.4 s, 38 s, 4 min 05 s, 30 min, 2 h 10 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60:02d} s".removesuffix(" 00 s")
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min".removesuffix(" 00 min")
+
+
 def seconds_between(earlier: str, later: str) -> float:
     """Seconds from one moment of the tables to another."""
     return (parse(later) - parse(earlier)).total_seconds()
