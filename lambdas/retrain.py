@@ -165,11 +165,13 @@ def train(event: Sync, context: LambdaContext) -> dict[str, Any]:
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),
         snapshot_id=event["snapshot"],
+        tuning=s.tuning(),
         waited_seconds=waited,
     )
     return {
         "version": begun.version,
-        "begun": not begun.waits_for,
+        "begun": not (begun.waits_for or begun.held),
+        "reason": begun.held,
         "wait_seconds": polling.next_look(waited, s.tuning().poll_seconds),
     }
 

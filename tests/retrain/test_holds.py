@@ -83,6 +83,40 @@ def test_a_run_over_the_budget_is_skipped_and_its_images_wait(world: World) -> N
     assert request(world, world.tune(monthly_budget_usd=200, **ENOUGH))
 
 
+def test_a_budget_that_is_used_up_while_a_run_waits_for_its_turn_holds_it_back(world: World) -> None:
+    dataset(world)
+    tuning = world.tune(monthly_budget_usd=100, **ENOUGH)
+    run = check(world)["run"]
+    event = {"run": str(world.run_record(run).execution), "snapshot": str(world.run_record(run).snapshot)}
+    world.fake.fail_next("create_project_version", "LimitExceededException")
+    waiting = retrain.train(event, context())
+    assert (waiting["begun"], waiting["reason"]) == (False, "")
+    spends(world, 98)
+    held = retrain.train(event, context())
+    assert not held["begun"]
+    assert "it would cost about 4.50 USD" in held["reason"]
+    assert list(world.fake.versions) == []
+    runs.end_run(world.loop_state, event["run"], outcome="skipped", reason=held["reason"], steps=[])
+    assert (world.run_record(run).held, world.version_record(held["version"]).state) == (True, "failed")
+    assert world.loop_state.progress().cutoff == ""
+    assert not request(world, tuning)
+    world.end_execution(event["run"])
+    assert request(world, world.tune(monthly_budget_usd=200, **ENOUGH))
+
+
+def test_a_training_that_was_begun_goes_on_whatever_the_budget(world: World) -> None:
+    """Rekognition bills it once it has ended, and cannot be told to stop."""
+    dataset(world)
+    world.tune(monthly_budget_usd=100, **ENOUGH)
+    run = world.run_record(check(world)["run"])
+    event = {"run": str(run.execution), "snapshot": str(run.snapshot)}
+    version = retrain.train(event, context())["version"]
+    world.loop_state.update_version(ModelVersion(version, arn=""))
+    spends(world, 101)
+    assert retrain.train(event, context())["begun"]
+    assert world.version_record(version).state == "training"
+
+
 def test_nothing_asks_for_a_run_again_and_again_that_the_budget_stops(world: World) -> None:
     """What is left would do for a request, and not for what the run has worked out."""
     dataset(world)

@@ -46,7 +46,7 @@ def test_a_training_waits_for_a_free_slot_and_says_so(world: World) -> None:
         world.fake.add_elsewhere(name, "TRAINING_IN_PROGRESS")
     world.fake.fail_next("create_project_version", *["LimitExceededException"] * 2)
     world.tune(poll_seconds=60)
-    assert train(run) == {"version": "v1-s", "begun": False, "wait_seconds": 60}
+    assert train(run) == {"version": "v1-s", "begun": False, "reason": "", "wait_seconds": 60}
     assert world.run_record().waits_for == "a free training slot: 2 trainings run in this account"
     assert train(run, 10 * HOUR)["wait_seconds"] in (900, 901)
     assert train(run, 10 * HOUR)["begun"]

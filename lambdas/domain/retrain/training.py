@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lambdas.domain.costs import budget
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import (
     MAX_UNDESCRIBED_SECONDS,
@@ -18,6 +19,7 @@ from lambdas.domain.retrain import version_room
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import ModelVersion, Run
 from lambdas.domain.shared.state import FencedState, LoopState
+from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -40,10 +42,13 @@ def sync_datasets(datasets: Datasets, run_id: str, snapshot_id: str) -> Step:
 
 @dataclass(frozen=True)
 class Begun:
-    """A version, and what its training waits for before it can begin; empty if it has begun."""
+    """A version, and why its training has not begun; empty if it has."""
 
     version: str
     waits_for: str = ""
+    """What has to happen before it can begin."""
+    held: str = ""
+    """Why it does not begin in this run."""
 
 
 def begin_training(
@@ -54,12 +59,13 @@ def begin_training(
     bucket: str,
     run_id: str,
     snapshot_id: str,
+    tuning: Tuning,
     waited_seconds: float = 0,
 ) -> Begun:
     """Begin to train a version on the project's datasets; to be called until it has begun.
 
     A training of the snapshot that another run has left behind is gone on with, and so is the one that the
-    run began before.
+    run began before. While the run waited the month's budget may have been used up: then none begins.
 
     Args:
         waited_seconds: how long the run has tried.
@@ -69,6 +75,10 @@ def begin_training(
         NotYetError: the datasets or the version have been in use for too long.
     """
     name = _version_name(rekognition, loop_state, project_arn, run_id, snapshot_id)
+    if held := _over_budget(rekognition, loop_state, project_arn, run_id, name, tuning):
+        loop_state.update_run(Run(run_id, waits_for="", held=True))
+        loop_state.update_version(ModelVersion(name, state="failed", reason=held))
+        return Begun(name, held=held)
     if not _is_begun(loop_state, name):
         # Of one that waited for a slot, too: whoever misses it in Rekognition has to know how new it is.
         loop_state.update_version(ModelVersion(name, created_at=clock.now()))
@@ -93,6 +103,24 @@ def begin_training(
     loop_state.update_run(Run(run_id, waits_for=""))
     loop_state.update_version(ModelVersion(name, arn=version.arn))
     return Begun(name)
+
+
+def _over_budget(  # noqa: PLR0917 clients, and which training
+    rekognition: RekognitionClient,
+    loop_state: FencedState,
+    project_arn: str,
+    run_id: str,
+    name: str,
+    tuning: Tuning,
+) -> str:
+    """Why the budget does not allow the training; empty if it does, or it was begun and is paid for."""
+    run = loop_state.run(run_id)
+    expected = run.forecast_usd if run and run.forecast_usd else 0.0
+    verdict = budget.check(loop_state, tuning, clock.now(), adds_usd=expected)
+    if verdict.allowed or _is_begun(loop_state, name):
+        return ""
+    is_described = custom_labels.describe_version(rekognition, project_arn, name) is not None
+    return "" if is_described else verdict.reason
 
 
 def _version_name(
