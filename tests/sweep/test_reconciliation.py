@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -218,10 +217,13 @@ def test_what_could_not_be_sent_is_sent_by_the_next_try(
 def test_what_a_function_that_was_killed_was_about_to_send_is_sent_by_a_later_sweep(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def killed_here(**_: Any) -> None:
+        raise KeyboardInterrupt
+
     arn = begin(world)
     report: Any = {"run": arn, "outcome": "rejected", "reason": ""}
     with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
-        killed.setattr(services().sns, "publish", lambda **_: signal.raise_signal(signal.SIGINT))
+        killed.setattr(services().sns, "publish", killed_here)
         retrain.report(report, context())
     retrain.report(report, context())
     assert world.received("people") == [], "the one that was killed may be about to"
