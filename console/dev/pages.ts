@@ -164,6 +164,7 @@ const serving = (state: 'awake' | 'asleep') => ({
   trouble: '',
   asked: state === 'awake' ? null : 'stop',
   policy: 'idle',
+  usd_per_hour: 4,
   waiting_images: state === 'awake' ? 0 : 12,
   changes: [
     { at: ago(200), by: 'labelloop', what: state === 'awake' ? 'wakes' : 'sleeps', why: '' },

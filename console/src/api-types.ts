@@ -743,6 +743,8 @@ export interface components {
       asked: ("start" | "stop") | null;
       /** @description The setting `serving_policy`. */
       policy: string;
+      /** @description What it costs while it runs, with the fewest units. */
+      usd_per_hour: number;
       /** @description Under `detect/`; 5000 stands for as many or more. */
       waiting_images: number;
       /** @description The last ones, newest first. */

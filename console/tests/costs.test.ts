@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { CostAccount, Costs } from '../src/api'
-import { columnsOf, topOf } from '../src/charts/geometry'
+import { columnsOf, tickText, topOf } from '../src/charts/geometry'
 import { chartOf, monthText, runningText } from '../src/costs/sums'
 
 const account = (name: string, training: number, units: number): CostAccount => ({
@@ -64,6 +64,18 @@ test.each([
   [[120, 3], 200],
 ])('the axis for %j ends at %d', (amounts, top) => {
   expect(topOf(amounts)).toBeCloseTo(top, 9)
+})
+
+test.each([
+  [0.02, ['0', '0.01', '0.02']],
+  [0.05, ['0', '0.025', '0.05']],
+  [0.5, ['0', '0.25', '0.5']],
+  [1, ['0', '0.5', '1']],
+  [5, ['0', '2.5', '5']],
+  [20, ['0', '10', '20']],
+  [500, ['0', '250', '500']],
+])('the axis to %d says what stands at its lines', (top, texts) => {
+  expect([0, top / 2, top].map((tick) => tickText(tick, top))).toEqual(texts)
 })
 
 test('columns stand on the axis, one part upon the other', () => {

@@ -12,10 +12,9 @@ import {
   secondsToNextLook,
   statusOf,
   starterText,
-  stepTitle,
   trainingText,
 } from '../src/runs/wording'
-import { duration, percent } from '../src/ui/format'
+import { capital, duration, percent } from '../src/ui/format'
 
 const step = (name: string, state: RunStep['state']): RunStep => ({ name, state, entered_at: null, seconds: null })
 
@@ -107,7 +106,7 @@ it('says of the champion that it is, whatever its status, and writes a new statu
   expect(statusOf({ status: 'retired', champion: true }).text).toBe('Champion')
   expect(statusOf({ status: 'RETIRED', champion: false }).text).toBe('Retired')
   expect(statusOf({ status: 'being_copied', champion: false }).text).toBe('Being copied')
-  expect(stepTitle('evaluation gate')).toBe('Evaluation gate')
+  expect(capital('evaluation gate')).toBe('Evaluation gate')
 })
 
 describe('figures', () => {

@@ -417,6 +417,7 @@ class Serving(Response):
     trouble: Annotated[str, Meta(description="What keeps it from being started; empty otherwise.")]
     asked: Annotated[Literal["start", "stop"] | None, Meta(description="What a person has said last.")]
     policy: Annotated[str, Meta(description="The setting `serving_policy`.")]
+    usd_per_hour: Annotated[float, Meta(description="What it costs while it runs, with the fewest units.")]
     waiting_images: Annotated[int, Meta(description="Under `detect/`; 5000 stands for as many or more.")]
     changes: Annotated[list[ServingChange], Meta(description="The last ones, newest first.")]
 

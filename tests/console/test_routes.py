@@ -174,7 +174,7 @@ CASES = {
     "GET /api/serving": Case(
         "/api/serving",
         members={"champion", "status", "state", "since", "reason", "trouble", "asked", "policy"}
-        | {"waiting_images", "changes"},
+        | {"usd_per_hour", "waiting_images", "changes"},
     ),
     "POST /api/try": Case("/api/try", {"content_type": "image/png", "size": 1000}, members={"id", "upload"}),
     "POST /api/try/{id}/detection": Case(
@@ -842,7 +842,7 @@ def test_nobody_wakes_it_otherwise(
     deployment.tune(serving_policy=policy)
     sleep(deployment, asked)
     refused = gateway.ask(f"POST /api/try/{TRIED}/detection")
-    assert (refused.status, refused.code) == (409, "no_champion")
+    assert (refused.status, refused.code) == (409, "champion_sleeps")
     assert refused.message == "the champion v1 sleeps: put to sleep by ann"
     assert deployment.invoked == []
 
@@ -871,6 +871,7 @@ def test_the_console_says_that_it_sleeps_and_why(deployment: ConsoleDeployment, 
     document = gateway.ask("GET /api/serving").document
     assert (document["champion"], document["status"], document["state"]) == ("v1", "STOPPED", "asleep")
     assert (document["reason"], document["policy"]) == ("put to sleep by ann", "idle")
+    assert document["usd_per_hour"] == 4.0
 
 
 def test_an_image_is_tried_and_sent_to_review_once(deployment: ConsoleDeployment, gateway: Gateway) -> None:

@@ -152,7 +152,7 @@ def test_a_run_that_a_gate_rejects_says_why(loop: Loop, people: dict[str, Person
     row = page.get_by_role("row").filter(has_text="Not promoted")
     expect(row).to_contain_text(str(run.reason))
     row.get_by_role("link").click()
-    expect(page.get_by_text("The champion stays in production.")).to_be_visible()
+    expect(page.get_by_text("and does not go into production.")).to_be_visible()
     expect(page.get_by_role("region", name="Result")).to_contain_text(str(run.reason))
     (verdict,) = run.verdicts
     gate = page.get_by_role("region", name="Gates").get_by_role("listitem")

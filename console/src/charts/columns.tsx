@@ -1,7 +1,7 @@
 /** Amounts over time: a column for each, in two parts, drawn as wide as there is room. */
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import './charts.css'
-import { columnsOf, topOf } from './geometry'
+import { columnsOf, tickText, topOf } from './geometry'
 
 export interface Amount {
   name: string
@@ -53,7 +53,7 @@ export function Columns({ label, unit, amounts }: ColumnsProps) {
             <g key={tick}>
               <line class="chart-grid" x1={area.left} x2={area.left + area.width} y1={y} y2={y} />
               <text class="chart-text" text-anchor="end" x={area.left - 8} y={y + 4}>
-                {tick < 10 ? tick.toFixed(tick === 0 ? 0 : 1) : Math.round(tick)}
+                {tickText(tick, top)}
               </text>
             </g>
           )

@@ -78,6 +78,12 @@ export function topOf(amounts: number[]): number {
   return ([1, 2, 5, 10].find((step) => step * power >= largest - 1e-9) ?? 10) * power
 }
 
+/** A figure at an axis that ends at `top`, with as many digits as its half needs: 0.25 below 0.5. */
+export function tickText(tick: number, top: number): string {
+  const digits = Math.max(0, 1 - Math.floor(Math.log10(top / 2) + 1e-9))
+  return tick === 0 ? '0' : String(Number(tick.toFixed(digits)))
+}
+
 export interface Column {
   x: number
   width: number

@@ -23,7 +23,7 @@ export default function CostsPage() {
     <div class="page">
       <PageHeader
         title="Costs"
-        lead="Every training and every hour that a model version runs, as Rekognition bills them. Storage, functions and the rest are not counted; the bill is what counts."
+        lead="Every training and every hour that a model version runs, as Rekognition bills them. Storage, functions and the rest are not counted; the bill is what counts. A unit-hour is an hour of one inference unit."
       />
       <div class="row costs-groupings" role="group" aria-label="Summed up">
         {groupings.map(([grouping, text]) => (
@@ -42,7 +42,7 @@ export default function CostsPage() {
         {(costs) =>
           costs.accounts.length === 0 ? (
             <EmptyState title="No costs yet" action={<Link href="/runs">Go to the runs</Link>}>
-              No model version was trained, and none has run.
+              No training and no running model has been booked. What is under way is, within a minute or two.
             </EmptyState>
           ) : (
             <Statement costs={costs} />
@@ -85,7 +85,7 @@ function Statement({ costs }: { costs: Costs }) {
           <span class="costs-training">Training</span>
           <span class="costs-running">Running</span>
         </p>
-        <Columns label={`Costs, the latest last: ${values}`} unit="USD" amounts={amounts} />
+        <Columns label={`Costs, ${costs.by === 'version' ? 'the newest version first' : 'the latest last'}: ${values}`} unit="USD" amounts={amounts} />
       </section>
       <Table caption="Costs" columns={columns} rows={costs.accounts} rowKey={(account) => account.name} />
       <p>

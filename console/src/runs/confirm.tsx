@@ -9,13 +9,15 @@ interface ConfirmDialogProps {
   /** The button that does it, and the one that does not. */
   act: string
   back?: string
+  /** Of the button: `danger` where something is lost by it. */
+  kind?: 'danger' | 'primary'
   onAct: () => Promise<unknown>
   /** Said once the API has accepted it. */
   done: string
   onClose: (hasActed: boolean) => void
   children: ComponentChildren
 }
-export function ConfirmDialog({ title, act, back = 'Cancel', onAct, done, onClose, children }: ConfirmDialogProps) {
+export function ConfirmDialog({ title, act, back = 'Cancel', kind = 'danger', onAct, done, onClose, children }: ConfirmDialogProps) {
   const [busy, setBusy] = useState(false)
   function run() {
     setBusy(true)
@@ -33,7 +35,7 @@ export function ConfirmDialog({ title, act, back = 'Cancel', onAct, done, onClos
   const actions = (
     <>
       <Button onClick={() => onClose(false)}>{back}</Button>
-      <Button kind="danger" disabled={busy} onClick={run}>
+      <Button kind={kind} disabled={busy} onClick={run}>
         {act}
       </Button>
     </>

@@ -4,7 +4,7 @@ import { cancelRun, getRun, type Run } from '../api'
 import { Bar } from '../charts/bars'
 import { Link, type PageProps } from '../router'
 import { isAdministrator } from '../session'
-import { Badge, Button, duration, number, PageHeader, sentence, usd } from '../ui'
+import { capital, Badge, Button, duration, number, PageHeader, sentence, usd } from '../ui'
 import { ConfirmDialog } from './confirm'
 import { Gates } from './gates'
 import { Time, useLoaded, WhenLoaded } from './loaded'
@@ -18,7 +18,6 @@ import {
   runSeconds,
   secondsToNextLook,
   stateText,
-  stepTitle,
   starterText,
   TRAINING,
 } from './wording'
@@ -101,7 +100,7 @@ function Timeline({ run }: { run: Run }) {
             {marks[step.state]}
           </span>
           <div class="runs-step-body">
-            <span class="runs-step-name">{stepTitle(step.name)}</span>
+            <span class="runs-step-name">{capital(step.name)}</span>
             <span class="runs-step-state">
               {stateText(step.state)}
               {step.entered_at && (

@@ -1,7 +1,7 @@
 /** Texts for the states of runs, steps, gates and model versions. */
 import type { Run, RunStep, RunSummary } from '../api'
 import type { Tone } from '../ui/display'
-import { duration, percent } from '../ui/format'
+import { capital, duration, percent } from '../ui/format'
 
 /** A state as people read it. */
 export interface StateText {
@@ -16,7 +16,7 @@ const outcomes: Record<string, StateText> = {
   rejected: {
     text: 'Not promoted',
     tone: 'warn',
-    meaning: 'The new model did not pass a gate. The champion stays in production.',
+    meaning: 'The new model did not pass a gate, and does not go into production.',
   },
   skipped: {
     text: 'Skipped',
@@ -83,9 +83,6 @@ const states: Record<RunStep['state'], string> = {
 }
 export const stateText = (state: RunStep['state']): string => states[state] ?? state
 
-/** A step's name with a capital letter. */
-export const stepTitle = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
-
 /** The step that the run is at, or how it ended, in one sentence. */
 export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'ended_at'>): string {
   const running = run.steps.find(({ state }) => state === 'running')
@@ -140,5 +137,5 @@ export const trainingText = (status: string): string =>
 export function statusOf(version: { status: string; champion: boolean }): StateText {
   if (version.champion) return statuses['champion'] as StateText
   const known = statuses[version.status.toLowerCase()]
-  return known ?? { text: stepTitle(version.status.replaceAll('_', ' ')), tone: 'neutral', meaning: '' }
+  return known ?? { text: capital(version.status.replaceAll('_', ' ')), tone: 'neutral', meaning: '' }
 }

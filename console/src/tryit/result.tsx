@@ -94,7 +94,7 @@ export function Results({ attempt, colours }: { attempt: Attempt; colours: Map<s
           <p class="muted runs-name">Model version {detection.model_version}</p>
         </section>
       )}
-      {attempt.step !== 'detecting' && <SendToReview id={attempt.id} />}
+      {attempt.step !== 'detecting' && <SendToReview id={attempt.id} hasDetections={detection !== null} />}
     </>
   )
 }
@@ -170,7 +170,7 @@ function DetectionList({ detection, colours }: { detection: Detections; colours:
   )
 }
 
-function SendToReview({ id }: { id: string }) {
+function SendToReview({ id, hasDetections }: { id: string; hasDetections: boolean }) {
   const [state, setState] = useState<'ready' | 'sending' | 'sent'>('ready')
   function send() {
     setState('sending')
@@ -191,7 +191,10 @@ function SendToReview({ id }: { id: string }) {
   }
   return (
     <div class="stack">
-      <p class="muted">Is something wrong or missing? A reviewer can correct it; the image is then added to the catalogue.</p>
+      <p class="muted">
+        {hasDetections ? 'Is something wrong or missing? A reviewer can correct it' : 'A reviewer can label it'}; the image
+        is then added to the catalogue.
+      </p>
       <Button disabled={state === 'sending'} onClick={send}>
         {state === 'sending' ? 'Sending' : 'Send to review'}
       </Button>

@@ -1,10 +1,12 @@
 /** Runs the champion on an image that somebody uploads. */
 import type { TargetedDragEvent } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { ApiError, detectTry, getLabels, startTry } from '../api'
+import { ApiError, detectTry, getLabels, getServing, startTry } from '../api'
 import { Link } from '../router'
-import { problem } from '../runs/loaded'
-import { Button, PageHeader, percent, Spinner } from '../ui'
+import { problem, useLoaded } from '../runs/loaded'
+import { isAdministrator } from '../session'
+import { Button, capital, PageHeader, percent, sentence, Spinner } from '../ui'
+import { unreadyText } from '../versions/sleep'
 import type { Attempt } from './attempt'
 import { Results, TriedImage } from './result'
 import { CONTENT_TYPES, fileProblem, sendFile } from './send'
@@ -49,6 +51,7 @@ export default function TryIt() {
   return (
     <div class="page">
       <PageHeader title="Try it" lead="Upload an image and see what the champion detects in it." />
+      {!attempt && <Unready />}
       <FileChooser onFile={begin} error={fileError} />
       {attempt && (
         <div class="try-columns">
@@ -61,6 +64,17 @@ export default function TryIt() {
       )}
     </div>
   )
+}
+
+/** Says beforehand that the champion does not answer; the attempt itself says why. */
+function Unready() {
+  const { value } = useLoaded(getServing, 'serving', () => 30)
+  const text = value ? unreadyText(value) : ''
+  return text ? (
+    <p class="runs-stale" role="status">
+      {text}
+    </p>
+  ) : null
 }
 
 async function tryImage(file: File, change: (changed: Partial<Attempt>) => void, signal: AbortSignal) {
@@ -141,15 +155,23 @@ function Progress({ attempt, onRetry }: { attempt: Attempt; onRetry: () => void 
   }
   if (attempt.step === 'detecting') return <Spinner label="Running the champion on the image" />
   if (attempt.step !== 'failed') return null
-  if (attempt.code === 'no_champion') {
+  if (attempt.code === 'no_champion' || attempt.code === 'champion_sleeps') {
     return (
       <div role="alert">
-        <h2>No champion is running</h2>
-        <p>{attempt.error}.</p>
+        <h2>{attempt.code === 'no_champion' ? 'There is no model yet' : 'The champion sleeps'}</h2>
+        <p>{capital(sentence(attempt.error))}</p>
         <p>
-          The first champion starts when a run passes its gates: see the <Link href="/runs">runs</Link>. One that sleeps
-          is started under <Link href="/versions">model versions</Link>. In the meantime you can send the image to
-          review, so that a model learns from it.
+          {attempt.code === 'no_champion' ? (
+            <>
+              The first champion starts when a run passes its gates: see the <Link href="/runs">runs</Link>.
+            </>
+          ) : (
+            <>
+              {isAdministrator() ? 'You' : 'An administrator'} can start it under{' '}
+              <Link href="/versions">model versions</Link>, which takes 10 to 20 minutes.
+            </>
+          )}{' '}
+          In the meantime you can send the image to review, so that a model learns from it.
         </p>
       </div>
     )
@@ -158,7 +180,7 @@ function Progress({ attempt, onRetry }: { attempt: Attempt; onRetry: () => void 
     return (
       <div class="stack" role="alert">
         <h2>The champion is being started</h2>
-        <p>{attempt.error}.</p>
+        <p>{capital(sentence(attempt.error))}</p>
         <Button onClick={onRetry}>Try again</Button>
       </div>
     )

@@ -9,6 +9,9 @@ export function number(value: number | null | undefined, digits = 0): string {
 /** Ends the text with a full stop, which messages of the API lack. */
 export const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
 
+/** Begins the text with a capital letter. */
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
 /** `fraction`: 0 to 1. */
 export function percent(fraction: number | null | undefined, digits = 0): string {
   return fraction === null || fraction === undefined ? none : `${number(fraction * 100, digits)} %`

@@ -4,7 +4,7 @@ import { askOfChampion, getServing, type Serving } from '../api'
 import { ConfirmDialog } from '../runs/confirm'
 import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
 import { isAdministrator } from '../session'
-import { Badge, Button } from '../ui'
+import { Badge, Button, capital, usd } from '../ui'
 import { changeText, servingStatus } from './sleep'
 
 export function ServingCard() {
@@ -29,11 +29,11 @@ function Card({ serving }: { serving: Serving }) {
           </p>
           {serving.reason && (
             <p>
-              {serving.reason}
+              {capital(serving.reason)}
               {serving.since && (
                 <span class="muted">
-                  {' '}
-                  since <Time of={serving.since} />
+                  {', '}
+                  <Time of={serving.since} />
                 </span>
               )}
             </p>
@@ -60,7 +60,7 @@ function Changes({ serving }: { serving: Serving }) {
       <ul>
         {serving.changes.map((change) => (
           <li key={`${change.at}${change.what}`}>
-            <Time of={change.at} /> {changeText(change)}
+            <Time of={change.at} />, {changeText(change)}
           </li>
         ))}
       </ul>
@@ -79,13 +79,14 @@ function Ask({ serving }: { serving: Serving }) {
         <ConfirmDialog
           title={stops ? `Stop ${serving.champion}?` : `Start ${serving.champion}?`}
           act={stops ? 'Stop' : 'Start'}
+          kind="primary"
           onAct={() => askOfChampion(stops ? 'stop' : 'start')}
           done={stops ? 'It is stopped within a minute or two.' : 'It is started within a minute or two.'}
           onClose={() => setAsking(false)}
         >
           {stops
             ? 'It stays the champion, costs nothing, and sleeps until somebody starts it. Images under detect/ wait. Detections and a promotion under way come to their end first.'
-            : 'A start takes 10 to 20 minutes. From then on the model costs money by the hour, until it is stopped or the serving policy puts it to sleep.'}
+            : `A start takes 10 to 20 minutes. It costs ${usd(serving.usd_per_hour)} for each hour in which it runs, until somebody stops it or ${serving.policy === 'always' ? 'another serving policy' : 'it is no longer used and'} puts it to sleep.`}
         </ConfirmDialog>
       )}
     </div>

@@ -1,5 +1,6 @@
 /** The words for a champion that runs, sleeps, or is on its way to either. */
 import type { Serving } from '../api'
+import { usd } from '../ui/format'
 
 interface Status {
   tone: 'good' | 'bad' | 'warn' | 'neutral'
@@ -7,10 +8,10 @@ interface Status {
   meaning: string
 }
 
-export function servingStatus({ status, state }: Pick<Serving, 'status' | 'state'>): Status {
+export function servingStatus({ status, state, usd_per_hour }: Pick<Serving, 'status' | 'state' | 'usd_per_hour'>): Status {
   if (status === 'RUNNING')
     return state === 'awake'
-      ? { tone: 'good', text: 'Runs', meaning: 'It answers detections, and costs money by the hour.' }
+      ? { tone: 'good', text: 'Runs', meaning: `It answers detections, and costs ${usd(usd_per_hour)} an hour.` }
       : { tone: 'warn', text: 'Falls asleep', meaning: 'It is stopped once detections under way have ended.' }
   if (status === 'STARTING') return { tone: 'warn', text: 'Starts', meaning: 'That takes 10 to 20 minutes.' }
   if (status === 'STOPPING') return { tone: 'neutral', text: 'Stops', meaning: 'That takes some minutes.' }
@@ -19,6 +20,17 @@ export function servingStatus({ status, state }: Pick<Serving, 'status' | 'state
 }
 
 export function changeText({ by, what, why }: Serving['changes'][number]): string {
-  const words = by === 'labelloop' ? what : `${by}: ${what}`
-  return why ? `${words}, ${why}` : words
+  const words = by === 'labelloop' ? what : `${what} by ${by}`
+  return why ? `${words}: ${why}` : words
+}
+
+/** Why an image cannot be tried now; empty if the champion runs. */
+export function unreadyText(serving: Pick<Serving, 'champion' | 'status' | 'state' | 'usd_per_hour' | 'policy' | 'asked'>): string {
+  if (!serving.champion) return 'There is no model to try yet: no version has passed its gates.'
+  const { text, meaning } = servingStatus(serving)
+  if (text === 'Runs') return ''
+  if (serving.state === 'awake') return `The champion does not run yet. ${text === 'Starts' ? 'A start takes 10 to 20 minutes.' : meaning}`
+  if (serving.policy === 'demand' && serving.asked !== 'stop')
+    return 'The champion sleeps. An image that you try starts it, which takes 10 to 20 minutes.'
+  return 'The champion sleeps, and answers nothing until it is started.'
 }

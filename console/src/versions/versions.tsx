@@ -32,10 +32,10 @@ export default function Versions() {
               The first run trains the first version. It starts automatically once enough images are labelled.
             </EmptyState>
           ) : (
-            <>
+            <div class="stack">
               <ServingCard />
               <VersionList versions={newestFirst(versions)} />
-            </>
+            </div>
           )
         }
       </WhenLoaded>
@@ -48,7 +48,7 @@ function VersionList({ versions }: { versions: ModelVersion[] }) {
   return (
     <div class="stack">
       {!champion && (
-        <p class="runs-stale">No version is in production: none has passed its gates yet, or it was stopped.</p>
+        <p class="runs-stale">No version is in production: none has passed its gates yet.</p>
       )}
       {versions.length > 1 && <Overview versions={versions} />}
       {versions.map((version) => (
@@ -143,7 +143,8 @@ function RollBack({ version: { name } }: { version: ModelVersion }) {
 function Labels({ version, champion }: { version: ModelVersion; champion: ModelVersion | null }) {
   const [all, setAll] = useState(false)
   const labels = weakestFirst(version.labels)
-  if (labels.length === 0) return <p class="muted">Its evaluation has no figures per label.</p>
+  if (labels.length === 0)
+    return <p class="muted">{version.f1 === null ? 'Its training has not been evaluated.' : 'Its evaluation has no figures per label.'}</p>
   const rival = version.champion ? null : champion
   const before = new Map(rival?.labels.map(({ label, f1 }) => [label, f1]))
   return (

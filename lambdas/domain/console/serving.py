@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lambdas.domain.detect.backlog import MAX_COUNTED
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.serve import policy
-from lambdas.domain.shared import clock
+from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.records import Serving
 from lambdas.domain.shared.state import LoopState
@@ -42,6 +42,7 @@ def document(
     """Whether the champion runs and is to run, who said so and why, and what waits for it."""
     champion, serving = loop_state.champion(), loop_state.serving()
     version = None
+    region = project_arn.split(":")[3]
     if champion:
         version = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
     return {
@@ -53,6 +54,7 @@ def document(
         "trouble": serving.trouble,
         "asked": serving.asked or None,
         "policy": tuning.serving_policy,
+        "usd_per_hour": pricing.prices(region, tuning).inference_usd(3600, tuning.min_inference_units),
         "waiting_images": loop_state.count_waiting(MAX_COUNTED),
         "changes": [change.__dict__ for change in reversed(serving.changes)],
     }
@@ -67,8 +69,10 @@ def asleep(loop_state: LoopState, tuning: Tuning, message: str, tell: Callable[[
     """
     serving, champion = loop_state.serving(), loop_state.champion()
     may_wake = serving.asked != "stop" and tuning.serving_policy == "demand"
-    if champion is None or not (may_wake or serving.state == "awake"):
+    if champion is None:
         return ApiError(409, "no_champion", message)
+    if not may_wake and serving.state == "asleep":
+        return ApiError(409, "champion_sleeps", message)
     if may_wake:
         tell("wake")
     seconds = _seconds_left(serving)
