@@ -369,7 +369,7 @@ def start(session: Session, why: str) -> None:
     deployment, console = session.deployment(), session.out.console
     document = session.wait_for("Starting the champion", lambda: serving.ask(deployment, "start", why))
     session.print_result(document, lambda: serving.show(console, document))
-    if not session.out.as_json and document["wanted"]:
+    if not session.out.as_json and document["wanted"] and not document["trouble"]:
         console.print(f"It costs {control.serving_words(deployment, 'start')}", markup=False)
 
 

@@ -64,9 +64,12 @@ def show(console: Console, document: dict[str, Any]) -> None:
         ("stop", False): f"{name} is being stopped",
         ("none", False): f"{name} sleeps",
     }
-    console.print(escape(f"{words.get((act, wanted), name)}; {document['reason']}"))
-    if document["trouble"]:
-        console.print(f"[yellow]{escape(document['trouble'])}[/yellow]")
+    if wanted and document["trouble"]:
+        later = "as soon as nothing keeps it from that, unless somebody stops it"
+        text = f"{name} is not started yet: {document['trouble']}. It is started {later}"
+        console.print(f"[yellow]{escape(text)}[/yellow]")
+    else:
+        console.print(escape(f"{words.get((act, wanted), name)}; {document['reason']}"))
 
 
 def summary(loop_state: LoopState) -> dict[str, Any] | None:

@@ -45,7 +45,7 @@ people that says what to do and, where a member of the request is wrong, that me
 | 401 | `no_token` | nobody is signed in |
 | 403 | `forbidden`, `not_yours` | the caller is in none of the groups, or has not claimed the task |
 | 404 | `not_found` | there is no such route, task, run or image |
-| 409 | `not_yours`, `already_done`, `elsewhere`, `no_champion`, `champion_sleeps`, `no_reviews` | not in the present state |
+| 409 | `not_yours`, `already_done`, `elsewhere`, `no_champion`, `champion_sleeps`, `no_reviews` | not now |
 | 410 | `gone` | the task was deleted or given back |
 | 413 | `too_large` | the body has over 1 MiB |
 | 422 | `unknown_member`, `unknown_reviewer`, `bad_request` | `field` is wrong |

@@ -29,11 +29,13 @@ def test_a_stop_is_asked_of_the_function_that_looks_after_the_champion(cli: Cli)
 def test_a_start_says_what_keeps_it_from_starting(cli: Cli) -> None:
     cli.promote(V1)
     cli.fake.served = {"act": "start", "wanted": True, "reason": "asked for by ann"}
-    cli.loop_state.change_serving(lambda before: replace(before, trouble="waits for a running model to stop"))
     shown = cli("start").stdout
     assert f"{V1} starts, which takes 10 to 20 minutes; asked for by ann" in shown
-    assert "waits for a running model to stop" in shown
     assert "USD for each hour in which the champion runs" in shown
+    cli.loop_state.change_serving(lambda before: replace(before, trouble="waits for a running model to stop"))
+    shown = cli("start").stdout
+    assert f"{V1} is not started yet: waits for a running model to stop. It is started as soon as" in shown
+    assert "which takes" not in shown and "It costs" not in shown
 
 
 def test_a_start_that_is_refused_does_not_say_what_it_would_cost(cli: Cli) -> None:

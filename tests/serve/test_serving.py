@@ -329,7 +329,24 @@ def test_a_budget_that_is_used_up_keeps_it_from_being_started(
     world.champion("v1", "STOPPED")
     serve(world)
     assert world.fake.called("start_project_version") == []
-    assert "monthly_budget_usd" in world.loop_state.serving().trouble
+    trouble = world.loop_state.serving().trouble
+    assert trouble.startswith("serving_policy is always, but it would cost about 4.00 USD")
+    assert "monthly_budget_usd" in trouble
+
+
+def test_what_kept_it_from_starting_is_forgotten_once_it_is_to_sleep_or_starts(world: World) -> None:
+    world.tune(serving_policy="never", monthly_budget_usd=1.0)
+    world.champion("v1", "STOPPED")
+    serve(world)
+    serve(world, request="start", by="ann")
+    assert "asked for by ann" in world.loop_state.serving().trouble
+    serve(world, request="stop", by="ann")
+    assert world.loop_state.serving().trouble == ""
+    serve(world, request="start", by="ann")
+    assert world.loop_state.serving().trouble
+    world.tune(serving_policy="never", monthly_budget_usd=100.0)
+    assert serve(world)["act"] == "start"
+    assert world.loop_state.serving().trouble == ""
 
 
 def test_it_is_started_with_the_units_that_are_set(world: World) -> None:

@@ -236,7 +236,9 @@ def _serving(loop_state: LoopState) -> Champion:
     serving = loop_state.serving()
     if serving.state == "asleep":
         # It may run for another minute, so that what was asked before this is answered.
-        raise NoChampionError(f"the champion {champion.version_name} sleeps: {serving.reason}")
+        raise NoChampionError(
+            f"the champion {champion.version_name} sleeps: {serving.trouble or serving.reason}"
+        )
     return champion
 
 

@@ -128,12 +128,18 @@ def asleep(before: Serving, reason: str, *, is_scheduled: bool = False) -> Servi
     return _noted(sleeps, LOOP, "sleeps", reason) if before.state == "awake" else sleeps
 
 
+def untroubled(before: Serving) -> Serving:
+    """What keeps it from being started is of no interest while it is to sleep."""
+    return replace(before, trouble="") if before.state == "asleep" else before
+
+
 def starting(before: Serving, reason: str, *, has_failed: bool) -> Serving:
     """It is about to be started; after a start that has failed the next one waits, ever longer."""
     failures = before.failures + 1 if has_failed and before.start_asked_at else before.failures
     wait = min(FIRST_RETRY * 2 ** min(failures, 10), LAST_RETRY)
     retry_at = clock.to_iso(clock.parse(clock.now()) + wait) if failures else ""
-    begun = replace(awake(before, reason), start_asked_at=clock.now(), failures=failures, retry_at=retry_at)
+    begun = replace(awake(before, reason), trouble="", start_asked_at=clock.now())
+    begun = replace(begun, failures=failures, retry_at=retry_at)
     return _noted(begun, LOOP, "starts again", "its last start has failed") if failures else begun
 
 

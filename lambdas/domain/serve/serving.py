@@ -123,6 +123,8 @@ class Server:
         self._tell(decision, facts, tuning)
         if decision.act != "none":
             decision = self._act(decision, tuning)
+        elif not decision.wanted and facts.serving.trouble:
+            self.loop_state.change_serving(changes.untroubled)
         elif decision.wanted and facts.status == "RUNNING":
             redrive.send_waiting(self.loop_state, self.sqs, self.detect_queue_url, self.bucket)
         return decision
@@ -210,7 +212,8 @@ class Server:
         hour = pricing.prices(region, tuning).inference_usd(3600, decision.units)
         verdict = budget.check(self.loop_state, tuning, now, adds_usd=hour)
         if not verdict.allowed:
-            record.change(lambda before: replace(before, trouble=verdict.reason))
+            refused = f"{decision.reason}, but {verdict.reason}"
+            record.change(lambda before: replace(before, trouble=refused))
             return
         has_failed = version.status == "FAILED"
         if not record.change(lambda before: changes.starting(before, decision.reason, has_failed=has_failed)):
