@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import runs
+from lambdas.domain.shared import clock, polling
 from lambdas.domain.shared.records import Outcome
 from lambdas.domain.shared.state import FencedState
 from lambdas.services import services, variable
@@ -20,21 +21,38 @@ class OfHolder(TypedDict):
     holder: str
 
 
-class TakeLease(OfHolder):
+class Waits(TypedDict):
+    since: NotRequired[str]
+    """When the promotion began to wait for what is looked at. Missing in an execution that began before this
+    function was deployed."""
+
+
+class TakeLease(OfHolder, Waits):
     run: NotRequired[str]
     """Missing in an execution that began before this function was deployed, as are its redrives."""
     redrives: NotRequired[int]
     """How often the run's execution was redriven."""
 
 
-class OfVersion(TypedDict):
-    holder: str
+class OfVersion(OfHolder):
     version: str
     run: str
 
 
+class Start(OfVersion, Waits):
+    pass
+
+
 class OfVersionOrRollback(OfVersion):
     rollback: bool
+
+
+class WatchStart(OfVersionOrRollback, Waits):
+    pass
+
+
+class StopOtherVersions(OfHolder, Waits):
+    pass
 
 
 class Finish(OfVersion):
@@ -47,6 +65,12 @@ def _fenced(event: OfVersion) -> FencedState:
     return services().loop_state.fenced(promote=event["holder"], retrain=event["run"])
 
 
+def _next_look(event: Waits) -> int:
+    """Seconds until the next look at what the promotion waits for."""
+    waited = clock.seconds_between(event["since"], clock.now()) if "since" in event else 0.0
+    return polling.next_look(waited, services().tuning().poll_seconds)
+
+
 @logger.inject_lambda_context
 def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
     """Whether this promotion may go on: no other is under way. Its run takes its own lease again if it was
@@ -55,11 +79,11 @@ def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
     if event.get("run") and event.get("redrives"):
         runs.resume_run(s.loop_state, event["run"])
     lease = s.loop_state.take_lease("promote", event["holder"])
-    return {"taken": lease.holder == event["holder"], "wait_seconds": s.tuning().poll_seconds}
+    return {"taken": lease.holder == event["holder"], "wait_seconds": _next_look(event)}
 
 
 @logger.inject_lambda_context
-def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
+def start(event: Start, context: LambdaContext) -> dict[str, Any]:
     """Begin to start the challenger; call again until that has begun."""
     s, tuning = services(), services().tuning()
     waits_for = promotion.start_challenger(
@@ -70,7 +94,7 @@ def start(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
         run=event["run"],
         tuning=tuning,
     )
-    return {"begun": not waits_for, "waits_for": waits_for, "wait_seconds": tuning.poll_seconds}
+    return {"begun": not waits_for, "waits_for": waits_for, "wait_seconds": _next_look(event)}
 
 
 @logger.inject_lambda_context
@@ -94,7 +118,7 @@ def wake_champion(event: OfVersionOrRollback, context: LambdaContext) -> dict[st
 
 
 @logger.inject_lambda_context
-def watch_start(event: OfVersionOrRollback, context: LambdaContext) -> dict[str, Any]:
+def watch_start(event: WatchStart, context: LambdaContext) -> dict[str, Any]:
     """Whether the challenger runs by now, and the champion if it is starting to be compared with."""
     s, fenced = services(), _fenced(event)
     fenced.check()
@@ -102,7 +126,7 @@ def watch_start(event: OfVersionOrRollback, context: LambdaContext) -> dict[str,
     status, message = version.status, version.message or version.status
     if not event["rollback"] and promotion.champion_starts(s.rekognition, fenced, s.project_arn):
         status, message = ("STARTING", "the champion starts") if status == "RUNNING" else (status, message)
-    return {"status": status, "message": message, "wait_seconds": s.tuning().poll_seconds}
+    return {"status": status, "message": message, "wait_seconds": _next_look(event)}
 
 
 @logger.inject_lambda_context
@@ -134,11 +158,11 @@ def switch(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
 
 
 @logger.inject_lambda_context
-def stop_other_versions(event: OfHolder, context: LambdaContext) -> dict[str, Any]:
+def stop_other_versions(event: StopOtherVersions, context: LambdaContext) -> dict[str, Any]:
     """Stop every version but the champion; call again until they have stopped."""
     s = services()
     stopped = promotion.stop_other_versions(s.rekognition, s.loop_state, s.project_arn, event["holder"])
-    return {"ready": stopped, "wait_seconds": 0 if stopped else s.tuning().poll_seconds}
+    return {"ready": stopped, "wait_seconds": 0 if stopped else _next_look(event)}
 
 
 @logger.inject_lambda_context

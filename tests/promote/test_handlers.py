@@ -11,11 +11,13 @@ from lambdas import promote
 from lambdas.domain.costs import ledger
 from lambdas.domain.promote import shadow_answers
 from lambdas.domain.promote.promotion import OverBudgetError
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError
+from lambdas.domain.rekognition.custom_labels import CustomLabelsError, NotYetError
 from lambdas.domain.shared import clock, lineage
 from lambdas.domain.shared.records import ModelVersion, WaitingImage
 from lambdas.domain.shared.scores import Verdict
+from lambdas.domain.shared.state import SERVE_SECONDS
 from lambdas.domain.snapshot import snapshots
+from tests.fixtures import state_machines
 from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.rekognition import label
 
@@ -101,6 +103,33 @@ def test_a_challenger_waits_while_the_account_runs_as_many_models_as_it_may(worl
     assert world.run_record().waits_for == ""
 
 
+def test_the_longer_a_promotion_waits_the_more_seldom_it_looks(world: World) -> None:
+    """A day of looks in close succession is more than the history of an execution holds."""
+    world.tune(poll_seconds=1)
+    world.version("v1")
+    world.fake.fail_next("start_project_version", "LimitExceededException")
+    world.version("v2", "STOPPING")
+    since = clock.in_seconds(-3600)
+    waits = [
+        call(promote.take_lease, holder="another", since=since),
+        call(promote.start, version="v1", since=since),
+        call(promote.watch_start, version="v1", rollback=False, since=since),
+        call(promote.stop_other_versions, since=since),
+    ]
+    assert [90 <= answer["wait_seconds"] <= 91 for answer in waits] == [True] * 4
+
+
+def test_a_function_that_was_killed_keeps_no_promotion_waiting(world: World) -> None:
+    world.loop_state.release_lease("promote", "h")
+    world.loop_state.take_for_serving("killed")
+    assert not call(promote.take_lease)["taken"]
+    with pytest.MonkeyPatch.context() as clocks:
+        later = clock.in_seconds(SERVE_SECONDS + 1)
+        clocks.setattr(clock, "now", lambda: later)
+        assert call(promote.take_lease)["taken"]
+    assert world.loop_state.take_for_serving("next") is None
+
+
 # A champion that sleeps
 
 
@@ -157,6 +186,29 @@ def test_a_champion_that_cannot_be_woken_keeps_nobody_from_going_on(world: World
     assert wake(world) == ""
 
 
+def test_a_champion_that_is_just_stopping_is_woken_once_it_has_stopped(world: World) -> None:
+    """Else the challenger would be held against what is known of it, which may be nothing."""
+    sleeps(world, 0)
+    world.fake.versions["old"]["Status"] = "STOPPING"
+    with pytest.raises(NotYetError, match="old is STOPPING"):
+        wake(world)
+    world.fake.versions["old"]["Status"] = "STOPPED"
+    assert wake(world)
+    sleeps(world, 40)
+    world.fake.versions["old"]["Status"] = "STOPPING"
+    assert wake(world) == "", "all of its answers are known"
+
+
+def test_a_champion_that_cannot_be_started_yet_is_tried_again(world: World) -> None:
+    sleeps(world, 0)
+    world.fake.fail_next("start_project_version", "ResourceInUseException")
+    with pytest.raises(NotYetError, match="cannot be started yet"):
+        wake(world)
+    retriers = state_machines.tasks("promote")["WakeChampion"]["Retry"]
+    (again,) = [retrier for retrier in retriers if retrier["ErrorEquals"] == [NotYetError.__name__]]
+    assert again["IntervalSeconds"] * again["MaxAttempts"] >= 15 * 60
+
+
 def test_a_rollback_and_a_first_version_wake_nobody(world: World) -> None:
     world.version("new", "STARTING", snapshot="s")
     assert wake(world) == ""
@@ -177,6 +229,8 @@ def test_nothing_is_started_once_the_budget_is_used_up(world: World) -> None:
         with pytest.raises(OverBudgetError, match=r"used up: 4.00 USD; .* `labelloop rollback v1`"):
             call(promote.start, version="v1")
         call(promote.start, version="v0")
+        sleeps(world, 0)
+        assert wake(world) == ""
     assert world.fake.called("start_project_version") == []
     assert world.version_record("v1").state == "trained"
 

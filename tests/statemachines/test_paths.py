@@ -97,6 +97,8 @@ def test_promote_tells_its_functions_what_they_need(play: Play) -> None:
     played = play("promote", input={"run": "arn:run:a", "rollback": False})
     holder, version = played.arn, _name(played)
     of_version = {"holder": holder, "version": version, "run": "arn:run:a"}
+    since = [call.pop("since") for _, call in played.calls if "since" in call]
+    assert since == sorted(since) and len(since) == 4 and since[0].startswith("20")
     assert played.calls == [
         ("promote-TakeLease", {"holder": holder, "run": "arn:run:a", "redrives": 0}),
         ("promote-Start", of_version),

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.costs import budget
 from lambdas.domain.promote import promotion, shadow_answers, shadow_gate
 from lambdas.domain.promote.scoring import GroundTruth, count, score
 from lambdas.domain.promote.shadow_answers import Answers
 from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
 from lambdas.domain.rekognition import custom_labels, evaluation_images
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError, NotYetError, Version
+from lambdas.domain.rekognition.custom_labels import (
+    CustomLabelsError,
+    LimitReachedError,
+    NotYetError,
+    Version,
+)
 from lambdas.domain.rekognition.evaluation_images import Evaluated, Pairs
-from lambdas.domain.shared import comparison, lineage, manifests
+from lambdas.domain.shared import clock, comparison, lineage, manifests
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.records import ModelVersion
@@ -99,22 +105,29 @@ def wake_champion(
 
     What it has answered about just these test images before will do as well; otherwise the two would be
     compared on fewer images, or on none. Once the promotion has ended the step serve puts it to sleep again.
+
+    Raises:
+        NotYetError: it is stopping, and can be started once it has stopped.
     """
     champion, record = loop_state.champion(), loop_state.version(name)
     if rollback or champion is None or record is None or champion.version_name == name:
         return ""
     version = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
-    if version is None or version.status not in ("STOPPED", "TRAINING_COMPLETED"):
+    if version is None or version.status not in ("STOPPED", "STOPPING", "TRAINING_COMPLETED"):
         return ""
     tests = shadow_images(s3, bucket, str(record.snapshot), tuning.shadow_test_images)
     known = shadow_answers.read(s3, bucket, champion.version_name)
     missing = sum(test.key not in known for test in tests)
     if not missing:
         return ""
+    if version.status == "STOPPING":
+        raise NotYetError(f"{champion.version_name} is STOPPING, and cannot be started yet")
+    if not budget.check(loop_state, tuning, clock.now(), adds_usd=0).allowed:
+        return ""
     loop_state.check()
     try:
         custom_labels.start(rekognition, version, tuning.min_inference_units)
-    except NotYetError:
+    except LimitReachedError:
         # The account runs as many models as it may: what is known of the champion has to do.
         return ""
     return f"{missing} of {len(tests)} test images that {champion.version_name} was never asked about"

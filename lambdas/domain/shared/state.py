@@ -101,9 +101,16 @@ class LoopState:
     # Leases
 
     def take_lease(self, name: LeaseName, holder: str) -> Lease:
-        """The lease as it stands after trying to take it: taken if its holder is `holder`."""
-        self._put("LEASE", name, Lease(name, holder, clock.now()), Attr("id").not_exists())
+        """The lease as it stands after trying to take it: taken if its holder is `holder`.
+
+        One that the step serve has for longer than SERVE_SECONDS is nobody's: its function was killed.
+        """
+        mine = Lease(name, holder, clock.now())
+        self._put("LEASE", name, mine, Attr("id").not_exists())
         held = self.lease(name)
+        if held and held.holder != holder and is_abandoned(held):
+            self._put("LEASE", name, mine, Attr("holder").eq(held.holder))
+            held = self.lease(name)
         return held if held else self.take_lease(name, holder)
 
     def lease(self, name: LeaseName) -> Lease | None:
@@ -112,16 +119,9 @@ class LoopState:
         return records.read(Lease, item) if item else None
 
     def take_for_serving(self, request_id: str) -> str | None:
-        """Take a promotion's lease to start or stop the champion: its holder, None if it is another's.
-
-        One that the step serve has for longer than SERVE_SECONDS is nobody's: its function was killed.
-        """
+        """Take a promotion's lease to start or stop the champion: its holder, None if it is another's."""
         holder = f"{SERVE}{request_id}"
-        lease = self.take_lease("promote", holder)
-        if lease.holder != holder and is_abandoned(lease):
-            self.release_lease("promote", lease.holder)
-            lease = self.take_lease("promote", holder)
-        return holder if lease.holder == holder else None
+        return holder if self.take_lease("promote", holder).holder == holder else None
 
     def release_lease(self, name: LeaseName, holder: str) -> bool:
         """Give the lease back; False if `holder` does not have it, and then nothing changes."""
