@@ -64,7 +64,10 @@ def test_the_defaults_are_usable_and_go_through_json() -> None:
         ({"review_workers_per_task": 10}, "review_workers_per_task=10: expected 9 or less"),
         ({"review_heartbeat_seconds": 7 * 24 * 3600}, "review_heartbeat_seconds=604800: expected less than"),
         ({"review_timeout_seconds": 3600}, "less than review_timeout_seconds=3600"),
-        ({"review_claim_seconds": 10**12}, "review_claim_seconds=1000000000000: expected 99999999"),
+        ({"review_claim_seconds": 10**12}, "review_claim_seconds is too large: expected 99999999"),
+        ({"monthly_budget_usd": 10**400}, "monthly_budget_usd is too large: expected 1000000000 USD or less"),
+        ({"min_hours_between_trainings": 10**8}, "min_hours_between_trainings is too large: expected 87600"),
+        ({"serving_wait_images": 5001}, "serving_wait_images is too large: expected 5000 or less"),
         ({"monthly_budget_usd": 0}, "monthly_budget_usd=0: .* null for no budget"),
         ({"monthly_budget_usd": -5}, "monthly_budget_usd=-5: expected an amount of USD above 0"),
         ({"monthly_budget_usd": float("nan")}, "monthly_budget_usd=nan"),
@@ -123,6 +126,10 @@ def test_counts_and_seconds_are_whole() -> None:
 def test_a_threshold_is_a_number() -> None:
     f1s = [field.name for field in fields(Tuning) if "f1" in field.name]
     assert [name for name in f1s if not refused(f'{{"{name}": NaN}}')] == []
+
+
+def test_no_number_is_beyond_arithmetic() -> None:
+    assert [name for name in (*WHOLE_NUMBERS, *AMOUNTS) if not refused(f'{{"{name}": 1{"0" * 400}}}')] == []
 
 
 def test_no_number_is_infinite() -> None:

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import MAX_COUNTED_WAITING
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
-MAX_COUNTED = 5000
+MAX_COUNTED = MAX_COUNTED_WAITING
 """Waiting images that are counted. To count them costs as much as to read them, and this is done each minute:
 so many are two requests, and about 150 read units."""
 _ATTRIBUTES: tuple[QueueAttributeNameType, ...] = (

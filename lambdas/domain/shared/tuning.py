@@ -39,8 +39,15 @@ FLAGS = ("budget_stops_champion",)
 """Settings that are true or false."""
 TEXTS = {"serving_hours", "serving_time_zone"}
 """Settings that are text."""
-MAX_SECONDS = 99_999_999
-"""More than three years: https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
+MAX_NUMBER = 99_999_999
+"""Of whole numbers. Of seconds, more than three years:
+https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
+MAX_USD = 1e9
+"""Of amounts: more than anybody means, and less than arithmetic trips over."""
+MAX_COUNTED_WAITING = 5000
+"""Waiting images are counted no further than to this."""
+MAXIMA = {"min_hours_between_trainings": 87_600, "serving_wait_images": MAX_COUNTED_WAITING}
+"""The most that a whole number may be where that is less. Hours: of ten years."""
 MAX_REVIEW_WORKERS = 9
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HumanTaskConfig.html ; what follows from the
 answers of one task is one transaction, and DynamoDB takes 100 items in one."""
@@ -107,8 +114,8 @@ class Tuning:
     """Seconds that an image under detect/ is to wait at most with the serving_policy demand. A start takes up
     to 20 minutes of them; the longer they are, the more images share a start."""
     serving_wait_images: int = 0
-    """Number of waiting images that wakes the champion at once with the serving_policy demand. 0: none
-    does."""
+    """Number of waiting images that wakes the champion at once with the serving_policy demand, 5000 at most.
+    0: none does."""
     review_route: str = "builtin"
     """Who is asked about images: builtin (the review desk), a2i (Amazon A2I), groundtruth (SageMaker Ground
     Truth), or none."""
@@ -257,8 +264,8 @@ def _check(name: str, value: object) -> None:
             raise TuningError(f"{name}={value!r}: expected a number between 0 and {maximum}")
     elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise TuningError(f"{name}={value!r}: expected a whole number, 0 or more")
-    elif name.endswith("_seconds") and value > MAX_SECONDS:
-        raise TuningError(f"{name}={value!r}: expected {MAX_SECONDS} seconds or less")
+    elif value > (maximum := MAXIMA.get(name, MAX_NUMBER)):
+        raise TuningError(f"{name} is too large: expected {maximum} or less")
 
 
 def _check_amount(name: str, value: object) -> None:
@@ -266,8 +273,10 @@ def _check_amount(name: str, value: object) -> None:
         return
     # NaN is not more than anything.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and 0 < value < math.inf:
+    if is_number and 0 < value <= MAX_USD:
         return
+    if is_number and MAX_USD < value < math.inf:
+        raise TuningError(f"{name} is too large: expected {MAX_USD:.0f} USD or less")
     hint = ""
     if name == "monthly_budget_usd" and is_number and value == 0:
         hint = "; a budget of 0 would let nothing start: say so by serving_policy, or give null for no budget"
