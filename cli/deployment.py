@@ -237,7 +237,10 @@ class Deployment:
         try:
             return Tuning.from_json(parameter["Parameter"]["Value"])
         except TuningError as error:
-            raise DeploymentError(f"{self.tuning_parameter}: {error}") from error
+            raise DeploymentError(
+                f"the settings in the SSM parameter {self.tuning_parameter} cannot be used: {error}."
+                " Correct them with `aws ssm put-parameter`, as docs/operations.md shows"
+            ) from error
 
 
 def explain(error: BotoCoreError | ClientError) -> str:

@@ -503,7 +503,8 @@ def test_tuning_that_cannot_be_used_is_told(cli: Cli) -> None:
     boto3.client("ssm").put_parameter(Name="/parts/tuning", Value='{"min_f1": 2}', Overwrite=True)
     result = cli("status")
     assert result.exit_code == 1
-    assert "min_f1=2" in result.stderr
+    assert "SSM parameter /parts/tuning cannot be used: min_f1=2" in result.stderr
+    assert "aws ssm put-parameter" in result.stderr
 
 
 def test_whoever_stops_watching_does_not_stop_the_run(

@@ -192,8 +192,8 @@ function SendToReview({ id, hasDetections }: { id: string; hasDetections: boolea
   return (
     <div class="stack">
       <p class="muted">
-        {hasDetections ? 'Is something wrong or missing? A reviewer can correct it' : 'A reviewer can label it'}; the image
-        is then added to the catalogue.
+        {hasDetections ? 'Is something wrong or missing? A reviewer can correct it' : 'A reviewer can label it meanwhile'};
+        the image is then added to the catalogue.
       </p>
       <Button disabled={state === 'sending'} onClick={send}>
         {state === 'sending' ? 'Sending' : 'Send to review'}

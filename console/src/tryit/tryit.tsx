@@ -170,8 +170,7 @@ function Progress({ attempt, onRetry }: { attempt: Attempt; onRetry: () => void 
               {isAdministrator() ? 'You' : 'An administrator'} can start it under{' '}
               <Link href="/versions">model versions</Link>, which takes 10 to 20 minutes.
             </>
-          )}{' '}
-          In the meantime you can send the image to review, so that a model learns from it.
+          )}
         </p>
       </div>
     )

@@ -86,7 +86,7 @@ function Ask({ serving }: { serving: Serving }) {
         >
           {stops
             ? 'It stays the champion, costs nothing, and sleeps until somebody starts it. Images under detect/ wait. Detections and a promotion under way come to their end first.'
-            : `A start takes 10 to 20 minutes. It costs ${usd(serving.usd_per_hour)} for each hour in which it runs, until somebody stops it or ${serving.policy === 'always' ? 'another serving policy' : 'it is no longer used and'} puts it to sleep.`}
+            : `A start takes 10 to 20 minutes. It costs ${usd(serving.usd_per_hour)} for each hour in which it runs, until ${serving.policy === 'always' ? '' : 'it is no longer used, or '}somebody stops it.`}
         </ConfirmDialog>
       )}
     </div>
