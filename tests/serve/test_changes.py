@@ -81,6 +81,12 @@ def test_what_is_delivered_again_does_not_undo_what_was_said_since(late: str) ->
     assert changes.asked(later, "wake", "ann", "", is_running=False, at=first) == later
 
 
+def test_who_is_heard_late_does_not_shorten_the_time_of_who_used_it_since() -> None:
+    earlier, later = "2026-06-01T11:00:00.000000Z", "2026-06-01T11:30:00.000000Z"
+    used = changes.asked(Serving(), "use", "ann", "", is_running=True, at=later)
+    assert changes.asked(used, "use", "bob", "", is_running=True, at=earlier).awaited_at == later
+
+
 def test_a_person_is_heard_though_the_last_word_seems_to_come_from_the_future() -> None:
     asked = changes.asked(Serving(asked="start", asked_at=LATER), "stop", "ann", "", is_running=True)
     assert (asked.asked, asked.asked_at) == ("stop", NOW)

@@ -349,6 +349,22 @@ def test_what_kept_it_from_starting_is_forgotten_once_it_is_to_sleep_or_starts(w
     assert world.loop_state.serving().trouble == ""
 
 
+@pytest.mark.parametrize(("minutes", "is_started"), [(20, True), (31, False)])
+def test_a_start_that_the_budget_refuses_lapses(
+    minutes: int, is_started: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next month has a new budget, and nobody waits for the champion any more."""
+    world.tune(serving_policy="never", monthly_budget_usd=1.0)
+    world.champion("v1", "STOPPED")
+    serve(world)
+    serve(world, request="start", by="ann")
+    pass_seconds(monkeypatch, minutes * 60)
+    serve(world)
+    pass_seconds(monkeypatch, minutes * 60 + 60)
+    world.tune(serving_policy="never", monthly_budget_usd=100.0)
+    assert (serve(world)["act"] == "start") is is_started
+
+
 def test_it_is_started_with_the_units_that_are_set(world: World) -> None:
     world.tune(serving_policy="always", min_inference_units=2, max_inference_units=4)
     world.champion("v1", "STOPPED")

@@ -41,7 +41,9 @@ def asked(before: Serving, request: str, by: str, why: str, *, is_running: bool,
     if at and at <= before.asked_at:
         return before
     by, why, now = by[:MAX_LETTERS] or "somebody", why[:MAX_LETTERS], min(at or clock.now(), clock.now())
-    awaited = replace(before, awaited_at=now, awaited_by=by, is_awaited=not is_running)
+    awaited = replace(before, awaited_by=by, is_awaited=not is_running)
+    # Who used it last may be heard before who used it earlier.
+    awaited = replace(awaited, awaited_at=max(now, min(before.awaited_at, clock.now())))
     if request == "use":
         return replace(awaited, is_awaited=before.is_awaited)
     if request == "wake":
@@ -126,6 +128,16 @@ def asleep(before: Serving, reason: str, *, is_scheduled: bool = False) -> Servi
     sleeps = replace(before, state="asleep", since=clock.now(), reason=reason, start_asked_at="")
     sleeps = replace(sleeps, failures=0, retry_at="", trouble="", turns_asleep=int(is_scheduled))
     return _noted(sleeps, LOOP, "sleeps", reason) if before.state == "awake" else sleeps
+
+
+def refused(before: Serving, why: str, *, idle_seconds: int) -> Serving:
+    """The budget does not let it be started.
+
+    What somebody has asked for lapses then after a while: who wanted it last week does not want it at the
+    beginning of the next month.
+    """
+    is_new = bool(before.awaited_at) and clock.seconds_between(before.awaited_at, clock.now()) < idle_seconds
+    return replace(before, trouble=why, is_awaited=before.is_awaited and is_new)
 
 
 def untroubled(before: Serving) -> Serving:

@@ -213,7 +213,8 @@ class Server:
         verdict = budget.check(self.loop_state, tuning, now, adds_usd=hour)
         if not verdict.allowed:
             refused = f"{decision.reason}, but {verdict.reason}"
-            record.change(lambda before: replace(before, trouble=refused))
+            idle = tuning.serving_idle_seconds
+            record.change(lambda before: changes.refused(before, refused, idle_seconds=idle))
             return
         has_failed = version.status == "FAILED"
         if not record.change(lambda before: changes.starting(before, decision.reason, has_failed=has_failed)):
