@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from aws_cdk.assertions import Match, Template
 from cfnlint.api import lint
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from infra.permissions import WILDCARD_REASONS
 from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 
+LINTED_REGIONS = ["us-east-1", "eu-west-1"]
+"""The one that is first to have what is new, and one of the others: each takes seconds."""
 JSONATA_NUMBERS = {"TimeoutSeconds", "HeartbeatSeconds"}
 """May be expressions, which the linter does not know:
 https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html"""
@@ -310,10 +313,17 @@ def _list(value: Any) -> list[Any]:
 def test_cfn_lint_finds_no_error(template: Template, tmp_path: Path) -> None:
     target = tmp_path / "labelloop.template.json"
     target.write_text(json.dumps(template.to_json()))
-    matches = lint(target.read_text(), regions=list(CUSTOM_LABELS_REGIONS))
+    matches = lint(target.read_text(), regions=LINTED_REGIONS)
     errors = [match for match in matches if match.rule.severity == "error"]
     assert [match for match in errors if match.path[-1] not in JSONATA_NUMBERS] == []
     assert {match.rule.id for match in errors} <= {"E3601"}
+
+
+@pytest.mark.parametrize("region", CUSTOM_LABELS_REGIONS)
+def test_every_region_has_all_types_of_resources(region: str, template: Template) -> None:
+    types = {resource["Type"] for resource in template.to_json()["Resources"].values()}
+    offered = set(PROVIDER_SCHEMA_MANAGER.get_resource_types(region))
+    assert {type for type in types if not type.startswith("Custom::")} <= offered
 
 
 def test_models_are_stopped_before_anything_else_is_deleted(template: Template) -> None:
