@@ -106,6 +106,25 @@ def test_closing_stops_everything(world: World) -> None:
     assert world.running("retrain") == world.running("promote") == []
 
 
+def test_what_was_being_started_while_it_was_closed_is_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step serve had the lease when it last looked, and then asked for the start."""
+    world.champion("v1", "STOPPED")
+    world.loop_state.take_for_serving("a")
+    starts = ["STARTING"]
+
+    def sleep(seconds: float) -> None:
+        if starts:
+            world.fake.versions["v1"]["Status"] = starts.pop()
+        else:
+            world.fake.finish()
+
+    monkeypatch.setattr(shutdown, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    assert close(world) == ["v1"]
+    assert world.fake.statuses() == {"v1": "STOPPED"}
+
+
 @pytest.mark.usefixtures("time_passes")
 def test_nothing_begins_after_closing(world: World) -> None:
     close(world)

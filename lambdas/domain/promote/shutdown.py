@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lambdas.domain.promote import promotion
 from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.shared.state import CLOSED
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -40,11 +41,23 @@ def close(
         StillRunningError: a version still runs at the deadline. Destroying the stack again goes on from
             there.
     """
+    lease = loop_state.lease("promote")
     loop_state.close()
     project_arn = custom_labels.find_project(rekognition, name)
     _end_runs(stepfunctions, machine_arns)
     if project_arn is None:
         return []
+    stopped = _stop_all(rekognition, project_arn, deadline, poll_seconds)
+    if lease and lease.holder != CLOSED:
+        # A function that had it a moment ago may just have started a version, which is described late.
+        time.sleep(poll_seconds)
+        stopped |= _stop_all(rekognition, project_arn, deadline, poll_seconds)
+    return sorted(stopped)
+
+
+def _stop_all(
+    rekognition: RekognitionClient, project_arn: str, deadline: float, poll_seconds: float
+) -> set[str]:
     stopped: set[str] = set()
     while pending := promotion.stop_versions(rekognition, project_arn, lambda version: True):
         stopped |= {version.name for version in pending}
@@ -52,7 +65,7 @@ def close(
             still = ", ".join(f"{version.name} ({version.status})" for version in pending)
             raise StillRunningError(f"still running, destroy the stack again in some minutes: {still}")
         time.sleep(poll_seconds)
-    return sorted(stopped)
+    return stopped
 
 
 def _end_runs(stepfunctions: SFNClient, machine_arns: list[str]) -> None:
