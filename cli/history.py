@@ -86,13 +86,17 @@ def show_run(console: Console, run: Run) -> None:
         ("billable training", formatting.seconds(run.billable_seconds)),
         ("forecast", "" if run.forecast_usd is None else f"{formatting.usd(run.forecast_usd)} USD"),
         ("estimated cost", "" if run.estimated_usd is None else f"{formatting.usd(run.estimated_usd)} USD"),
-        ("goes on to cost", f"{formatting.usd(run.usd_per_hour)} USD an hour" if run.usd_per_hour else ""),
+        ("its version costs", _hourly_words(run.usd_per_hour)),
         ("execution", run.execution or ""),
     ]
     _facts(console, facts)
     _verdicts(console, run.verdicts)
     show_labels(console, run.labels)
     _steps(console, run.steps)
+
+
+def _hourly_words(usd_per_hour: float | None) -> str:
+    return f"{formatting.usd(usd_per_hour)} USD for each hour in which it runs" if usd_per_hour else ""
 
 
 def _flagged(run: Run) -> str:

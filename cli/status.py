@@ -330,7 +330,7 @@ def _serving_words(status: dict[str, Any]) -> list[tuple[str, str]]:
         asleep = "[yellow]sleeps[/yellow]" if record["state"] == "asleep" else "is to run"
         since = f" since {formatting.moment(record['since'])}" if record["since"] else ""
         rows.append(("serving", f"{asleep}{since}: {escape(record['reason'])}"))
-    if record and record["starts"] is not None:
+    if record and record["starts"] is not None and not _champion_runs(status):
         rows.append(("", f"starting for {formatting.seconds(record['starts'])}; that takes 10 to 20 minutes"))
     if record and record["trouble"]:
         rows.append(("", f"[yellow]{escape(record['trouble'])}[/yellow]"))
@@ -338,6 +338,12 @@ def _serving_words(status: dict[str, Any]) -> list[tuple[str, str]]:
         more = " or more" if waiting == MAX_COUNTED else ""
         rows.append(("waiting", f"{formatting.count(waiting, 'image')}{more} under detect/ for the champion"))
     return rows
+
+
+def _champion_runs(status: dict[str, Any]) -> bool:
+    """As Rekognition says, which the record hears of within a minute."""
+    running = {version["version"] for version in status["running"] if version["status"] == "RUNNING"}
+    return status["champion"]["version"] in running
 
 
 def _running_words(status: dict[str, Any]) -> list[str]:

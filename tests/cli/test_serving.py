@@ -82,6 +82,9 @@ def test_the_status_says_what_keeps_it_from_starting(cli: Cli) -> None:
     cli.loop_state.change_serving(
         lambda before: replace(before, reason="serving_policy is always", trouble=trouble, start_asked_at=NOW)
     )
+    cli.fake.versions = {V1: {"Status": "STARTING"}}
     shown = cli("status").stdout
     assert trouble in shown
     assert "that takes 10 to 20 minutes" in shown
+    cli.fake.versions = {V1: {"Status": "RUNNING"}}
+    assert "that takes 10 to 20 minutes" not in cli("status").stdout

@@ -163,8 +163,8 @@ function Result({ run }: { run: Run }) {
         <dd>{usd(run.estimated_usd)}</dd>
         {run.usd_per_hour !== null && (
           <>
-            <dt>Went on to cost</dt>
-            <dd>{usd(run.usd_per_hour)} an hour, until its version was stopped</dd>
+            <dt>Its version costs</dt>
+            <dd>{usd(run.usd_per_hour)} for each hour in which it runs</dd>
           </>
         )}
       </dl>
