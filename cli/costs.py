@@ -36,7 +36,9 @@ def gather(deployment: Deployment, by: Grouping) -> dict[str, Any]:
 def show(console: Console, document: dict[str, Any]) -> None:
     """Print the statement as a table."""
     if not document["accounts"]:
-        console.print("Nothing has cost anything yet: no version was trained, and none has run.")
+        console.print(
+            "Nothing has been booked yet: no training and no running model. What is under way is, within a minute or two."
+        )
     else:
         console.print(_table(document))
     console.print(month_words(document["month"]))

@@ -41,7 +41,7 @@ def ran(history: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 def test_nothing_has_cost_anything_yet(cli: Cli) -> None:
     result = cli("costs")
-    assert "Nothing has cost anything yet" in result.output
+    assert "Nothing has been booked yet" in result.output
     assert "there is no budget" in result.output
 
 

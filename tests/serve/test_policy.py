@@ -116,6 +116,11 @@ def test_hours_begin_early_enough_to_serve_when_they_begin(
     assert decided(status, Serving(state=state), policy="hours", now=moment).act == act
 
 
+def test_outside_the_hours_it_says_when_the_next_begin() -> None:
+    reason = decided("RUNNING", Serving(), policy="hours", now="2026-06-06T12:00:00Z").reason
+    assert reason == "serving_hours are Mon-Fri 08:00-18:00 UTC; the next begin at Mon 2026-06-08 08:00"
+
+
 def test_a_start_that_took_less_time_than_the_last_ones_waits_for_the_opening() -> None:
     quick = Serving(start_seconds=(240.0,))
     assert decided("RUNNING", quick, policy="hours", now="2026-06-01T07:42:00Z").act == "none"

@@ -117,7 +117,12 @@ def _in_hours(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
         early = max(early, START_SECONDS)
     is_open = hours.is_open(clock.parse(now), opens_early=timedelta(seconds=early))
     words = f"serving_hours are {tuning.serving_hours} {tuning.serving_time_zone}"
-    return is_open, words if is_open else f"{words}, and it is none of them"
+    return is_open, words if is_open else f"{words}; the next begin at {_next_opening(hours, now)}"
+
+
+def _next_opening(hours: opening_hours.OpeningHours, now: str) -> str:
+    """In the time zone of the hours."""
+    return f"{hours.next_opening(clock.parse(now)).astimezone(hours.zone):%a %Y-%m-%d %H:%M}"
 
 
 def _in_use(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
