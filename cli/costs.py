@@ -37,7 +37,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
     """Print the statement as a table."""
     if not document["accounts"]:
         console.print(
-            "Nothing has been booked yet: no training and no running model. What is under way is, within a minute or two."
+            "Nothing has been booked yet: no training and no running model."
+            " What is under way is booked within a minute or two."
         )
     else:
         console.print(_table(document))

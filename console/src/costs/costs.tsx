@@ -42,7 +42,7 @@ export default function CostsPage() {
         {(costs) =>
           costs.accounts.length === 0 ? (
             <EmptyState title="No costs yet" action={<Link href="/runs">Go to the runs</Link>}>
-              No training and no running model has been booked. What is under way is, within a minute or two.
+              No training and no running model has been booked. What is under way is booked within a minute or two.
             </EmptyState>
           ) : (
             <Statement costs={costs} />

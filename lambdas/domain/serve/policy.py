@@ -94,7 +94,8 @@ def _wanted(tuning: Tuning | None, facts: Facts, now: str) -> tuple[bool, str]:
         why = f": {serving.asked_why}" if serving.asked_why else ""
         return False, f"put to sleep by {serving.asked_by}{why}"
     if facts.is_over_budget:
-        return False, "the month's budget is used up (budget_stops_champion)"
+        until = "until monthly_budget_usd is raised, or the next month (UTC) begins"
+        return False, f"the month's budget is used up (budget_stops_champion), {until}"
     if tuning is None:
         return serving.state == "awake", "the settings cannot be read, so it stays as it is"
     if tuning.serving_policy == "always":
