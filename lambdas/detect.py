@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -29,7 +30,7 @@ _COUNTED = {"detected": "ImagesDetected", "unusable": "ImagesUnusable", "waiting
 def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Answer for the images of SQS messages with "Object Created" events; those that failed come again."""
     outcomes: list[str] = []
-    response = sqs_batch.handle_each(event, lambda body: outcomes.append(_detect(body)))
+    response = sqs_batch.handle_each_message(event, lambda message: outcomes.append(_detect(message)))
     _count(outcomes.count("detected"))
     return response
 
@@ -43,9 +44,9 @@ def _count(images: int) -> None:
         logger.exception("could not count that the champion is used")
 
 
-def _detect(body: str) -> str:
+def _detect(message: Mapping[str, Any]) -> str:
     """What has become of an image."""
-    event = json.loads(body)
+    event = json.loads(message["body"])
     created = event["detail"]
     s, tuning = services(), _tuning()
     key, version_id = created["object"]["key"], created["object"].get("version-id")
@@ -58,6 +59,7 @@ def _detect(body: str) -> str:
         key,
         arrived_at=arrived_at,
         version_id=version_id,
+        failures=event.get("failures", 0) + sqs_batch.failures_before(message),
         min_confidence=proposals.min_confidence(tuning) if tuning else None,
     )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})

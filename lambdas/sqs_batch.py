@@ -22,6 +22,9 @@ logger = Logger(child=True)
 _BATCH = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html"""
 
+_BEFORE_DEATH = 5
+"""Deliveries of a message that became a dead letter: MAX_RECEIVES of infra/event_queue.py."""
+
 
 class FailedMessage(TypedDict):
     itemIdentifier: str
@@ -33,10 +36,17 @@ class BatchResponse(TypedDict):
 
 def handle_each(event: dict[str, Any], handle: Callable[[str], object]) -> BatchResponse:
     """Hand the body of each message of the event to `handle`: which messages failed."""
+    return handle_each_message(event, lambda message: handle(message["body"]))
+
+
+def handle_each_message(
+    event: dict[str, Any], handle: Callable[[Mapping[str, Any]], object]
+) -> BatchResponse:
+    """Hand each message of the event to `handle`: which messages failed."""
     failed: list[Mapping[str, Any]] = []
     for message in event["Records"]:
         try:
-            handle(message["body"])
+            handle(message)
         except Exception:
             logger.exception(
                 "the message failed, and will be delivered again",
@@ -45,6 +55,12 @@ def handle_each(event: dict[str, Any], handle: Callable[[str], object]) -> Batch
             failed.append(message)
     _hide_for_a_while(failed)
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
+
+
+def failures_before(message: Mapping[str, Any]) -> int:
+    """How often the message has failed before, as the dead letter that it was too."""
+    redriven = message.get("messageAttributes", {}).get("redriven", {}).get("stringValue", 0)
+    return _deliveries(message) - 1 + _BEFORE_DEATH * int(redriven)
 
 
 def delay_seconds(deliveries: int, first: int, most: int) -> int:

@@ -147,3 +147,35 @@ def test_of_very_many_just_that_there_are_many_is_counted(
     put(world, *(f"{number}.jpg" for number in range(5)))
     come(world, *(event(f"detect/{number}.jpg") for number in range(5)))
     assert measure(world).images == 3
+
+
+def delivered(body: str, deliveries: int, redriven: int = 0) -> dict[str, Any]:
+    attributes = {"redriven": {"stringValue": str(redriven), "dataType": "Number"}} if redriven else {}
+    return {
+        "messageId": "1",
+        "receiptHandle": "r",
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": str(deliveries)},
+        "messageAttributes": attributes,
+    }
+
+
+def test_an_image_that_fails_again_and_again_wakes_no_champion_for_ever(world: World) -> None:
+    """Each time it fails twice while a champion runs, and then finds it asleep."""
+    put(world, "a.jpg")
+    body, wakes = event("detect/a.jpg"), 0
+    while handler.handle({"Records": [delivered(body, 3)]}, context()) == {"batchItemFailures": []}:
+        wakes += measure(world).waiting
+        assert send(world) == 1
+        (again,) = world.received("detect")
+        body = json.dumps(again)
+    assert wakes == 2
+    assert measure(world).waiting == 0
+    assert json.loads(world.read("results/a.jpg.json"))["status"] == "waiting"
+
+
+def test_a_dead_letter_that_finds_no_champion_goes_back_to_the_dead_letters(world: World) -> None:
+    put(world, "a.jpg")
+    response = handler.handle({"Records": [delivered(event("detect/a.jpg"), 1, redriven=1)]}, context())
+    assert response == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert measure(world).waiting == 0

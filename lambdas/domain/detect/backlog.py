@@ -7,6 +7,7 @@ The way of an image that comes while the champion sleeps, or before there is one
    is done with the message: no delivery of it has failed, and nothing goes to the dead letters.
 2. There it costs nothing and is not forgotten, however long the champion sleeps. Queues keep messages for 14
    days at most: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+   One that champions have failed to answer several times does not wait: it becomes a dead letter.
 3. Once Rekognition says that the champion is RUNNING, `promote.redrive.send_waiting` brings the oldest back
    to the queue, each as the event that told of it. Whoever starts champions calls it once a minute.
 """

@@ -30,6 +30,11 @@ Labels = list[dict[str, Any]]
 """As custom_labels.detect returns them."""
 
 
+MAX_FAILURES = 5
+"""After so many an image that finds no champion does not wait for one, which it would wake again and again.
+It becomes a dead letter: those are sent again ever more seldom, and only while a champion runs anyhow."""
+
+
 class NoChampionError(RuntimeError):
     """No model version serves at present; the image waits and is tried again."""
 
@@ -76,6 +81,7 @@ def detect_object(
     *,
     arrived_at: str,
     version_id: str | None = None,
+    failures: int = 0,
     min_confidence: float | None = None,
 ) -> Detected:
     """Ask the champion about an image in the bucket and write its answer under results/.
@@ -87,10 +93,12 @@ def detect_object(
         arrived_at: when it came.
         version_id: of the object, if it is known. Of several images that come under one key, the last
             one's result stays.
+        failures: how often it could not be answered before, though a champion ran.
         min_confidence: confidence (percent) from which on to return what the answer leaves out; None:
             nothing of it.
 
     Raises:
+        NoChampionError: no champion runs, and this image has failed too often to wake one.
         NotAccessibleError: Rekognition could not access the image.
         botocore.exceptions.ClientError: another service failed, or a permission is missing.
     """
@@ -113,7 +121,9 @@ def detect_object(
             return Detected("answered", target)
         if not write(status="waiting", reason=reason):
             return Detected("gone", target)
-        loop_state.keep_waiting(_waiting_image(key, version_id, arrived_at))
+        if failures >= MAX_FAILURES:
+            raise NoChampionError(f"{reason}; {failures} times before it could not be answered")
+        loop_state.keep_waiting(_waiting_image(key, version_id, arrived_at, failures))
         return Detected("waiting", target)
 
     try:
@@ -142,9 +152,9 @@ def detect_object(
     return Detected("detected", target, tuple(labels), champion.version_name, tuple(left_out))
 
 
-def _waiting_image(key: str, version_id: str | None, arrived_at: str) -> WaitingImage:
+def _waiting_image(key: str, version_id: str | None, arrived_at: str, failures: int) -> WaitingImage:
     name = hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()[:16]
-    return WaitingImage(f"{arrived_at}#{name}", arrived_at, key, version_id or "")
+    return WaitingImage(f"{arrived_at}#{name}", arrived_at, key, version_id or "", failures=failures)
 
 
 def ask(

@@ -65,7 +65,8 @@ def _event(bucket: str, image: WaitingImage) -> str:
     """The "Object Created" event that told of the image."""
     version = {"version-id": image.version_id} if image.version_id else {}
     detail = {"bucket": {"name": bucket}, "object": {"key": image.key, **version}, "reason": "waited"}
-    return json.dumps({"source": "labelloop", "time": image.arrived_at, "detail": detail})
+    event = {"source": "labelloop", "time": image.arrived_at, "detail": detail, "failures": image.failures}
+    return json.dumps(event)
 
 
 def redrive(sqs: SQSClient, dead_letters_url: str, queue_url: str, *, seconds: float = 30) -> int:

@@ -151,6 +151,8 @@ class WaitingImage:
     key: str
     version_id: str = ""
     """Empty if the event named none."""
+    failures: int = 0
+    """How often it could not be answered, though a champion ran."""
     kept: str = ""
     """Names this very time that it was kept; another one of the same image has another name."""
 
