@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +13,21 @@ from lambdas.domain.costs import ledger
 from lambdas.domain.shared import clock
 from tests.fixtures.deployment import World, context
 from tests.fixtures.serving import serve
+
+
+def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long this thread has slept from now on, without doing so; others sleep as before."""
+    slept: list[float] = []
+    own, sleep = threading.get_ident(), time.sleep
+
+    def sleeps_here(seconds: float) -> None:
+        if threading.get_ident() == own:
+            slept.append(seconds)
+        else:
+            sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleeps_here)
+    return slept
 
 
 def test_what_runs_is_booked_and_people_hear_of_the_budget(
@@ -48,8 +65,7 @@ def test_what_starts_or_stops_is_looked_at_twice_a_minute(
     status: str, looks: int, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.champion("v1", status)
-    slept: list[float] = []
-    monkeypatch.setattr("time.sleep", slept.append)
+    slept = sleeps(monkeypatch)
     seen: list[str] = []
     monkeypatch.setattr(ledger, "observe", lambda state, versions, at: seen.append(versions[0].status))
     handler.handle({}, context())
@@ -60,8 +76,7 @@ def test_what_starts_or_stops_is_looked_at_twice_a_minute(
 def test_where_things_are_quick_the_second_look_is_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.champion("v1", "STARTING")
     world.tune(poll_seconds=1)
-    slept: list[float] = []
-    monkeypatch.setattr("time.sleep", slept.append)
+    slept = sleeps(monkeypatch)
     handler.handle({}, context())
     assert slept == [0.5]
 
