@@ -1,6 +1,6 @@
 /** Amounts over time: a column for each, in two parts, drawn as wide as there is room. */
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import './charts.css'
+import { HEIGHT, useChartFrame } from './frame'
 import { columnsOf, tickText, topOf } from './geometry'
 
 export interface Amount {
@@ -8,7 +8,6 @@ export interface Amount {
   /** The parts of the column, from the axis upwards. */
   parts: [number, number]
 }
-const HEIGHT = 220
 const MARGINS = { left: 52, right: 8, top: 28, bottom: 30 }
 /** The room that a name needs below the axis. */
 const NAME_WIDTH = 84
@@ -21,23 +20,7 @@ interface ColumnsProps {
   amounts: Amount[]
 }
 export function Columns({ label, unit, amounts }: ColumnsProps) {
-  const frame = useRef<HTMLDivElement>(null)
-  const [width, setWidth] = useState(600)
-  useLayoutEffect(() => {
-    const element = frame.current
-    if (!element) return undefined
-    const measure = () => setWidth(Math.max(element.clientWidth, 200))
-    const observer = new ResizeObserver(measure)
-    observer.observe(element)
-    measure()
-    return () => observer.disconnect()
-  }, [])
-  const area = {
-    left: MARGINS.left,
-    top: MARGINS.top,
-    width: width - MARGINS.left - MARGINS.right,
-    height: HEIGHT - MARGINS.top - MARGINS.bottom,
-  }
+  const { frame, width, area } = useChartFrame(MARGINS)
   const top = topOf(amounts.map(({ parts }) => parts[0] + parts[1]))
   const columns = columnsOf(amounts.map(({ parts }) => parts), top, area)
   const named = Math.ceil((amounts.length * NAME_WIDTH) / Math.max(area.width, 1))

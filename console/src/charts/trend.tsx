@@ -1,6 +1,6 @@
 /** A figure between 0 and 1 over time: a line, with a dot for each measurement, drawn as wide as there is room. */
-import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import './charts.css'
+import { HEIGHT, useChartFrame } from './frame'
 import { axisOf, heightOf, linePath, linePoints, placeOf } from './geometry'
 
 export interface Measurement {
@@ -10,7 +10,6 @@ export interface Measurement {
   text: string
   marked: boolean
 }
-const HEIGHT = 220
 const MARGINS = { left: 44, right: 24, top: 28, bottom: 30 }
 /** The room that a name needs below the axis. */
 const NAME_WIDTH = 64
@@ -23,23 +22,7 @@ interface TrendProps {
   measurements: Measurement[]
 }
 export function Trend({ label, unit, measurements }: TrendProps) {
-  const frame = useRef<HTMLDivElement>(null)
-  const [width, setWidth] = useState(600)
-  useLayoutEffect(() => {
-    const element = frame.current
-    if (!element) return undefined
-    const measure = () => setWidth(Math.max(element.clientWidth, 200))
-    const observer = new ResizeObserver(measure)
-    observer.observe(element)
-    measure()
-    return () => observer.disconnect()
-  }, [])
-  const area = {
-    left: MARGINS.left,
-    top: MARGINS.top,
-    width: width - MARGINS.left - MARGINS.right,
-    height: HEIGHT - MARGINS.top - MARGINS.bottom,
-  }
+  const { frame, width, area } = useChartFrame(MARGINS)
   const values = measurements.map(({ value }) => value)
   const axis = axisOf(values)
   const points = linePoints(values, axis, area)
