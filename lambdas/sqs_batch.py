@@ -22,9 +22,6 @@ logger = Logger(child=True)
 _BATCH = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibilityBatch.html"""
 
-_BEFORE_DEATH = 5
-"""Deliveries of a message that became a dead letter: MAX_RECEIVES of infra/event_queue.py."""
-
 
 class FailedMessage(TypedDict):
     itemIdentifier: str
@@ -59,8 +56,8 @@ def handle_each_message(
 
 def failures_before(message: Mapping[str, Any]) -> int:
     """How often the message has failed before, as the dead letter that it was too."""
-    redriven = message.get("messageAttributes", {}).get("redriven", {}).get("stringValue", 0)
-    return _deliveries(message) - 1 + _BEFORE_DEATH * int(redriven)
+    redriven = int(message.get("messageAttributes", {}).get("redriven", {}).get("stringValue", 0))
+    return _deliveries(message) - 1 + (int(variable("MAX_RECEIVES")) * redriven if redriven else 0)
 
 
 def delay_seconds(deliveries: int, first: int, most: int) -> int:

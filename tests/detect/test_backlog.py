@@ -150,7 +150,7 @@ def test_of_very_many_just_that_there_are_many_is_counted(
 
 
 def delivered(body: str, deliveries: int, redriven: int = 0) -> dict[str, Any]:
-    attributes = {"redriven": {"stringValue": str(redriven), "dataType": "Number"}} if redriven else {}
+    attributes = {redrive.COUNT: {"stringValue": str(redriven), "dataType": "Number"}} if redriven else {}
     return {
         "messageId": "1",
         "receiptHandle": "r",
@@ -174,7 +174,10 @@ def test_an_image_that_fails_again_and_again_wakes_no_champion_for_ever(world: W
     assert json.loads(world.read("results/a.jpg.json"))["status"] == "waiting"
 
 
-def test_a_dead_letter_that_finds_no_champion_goes_back_to_the_dead_letters(world: World) -> None:
+def test_a_dead_letter_that_finds_no_champion_goes_back_to_the_dead_letters(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAX_RECEIVES", "5")
     put(world, "a.jpg")
     response = handler.handle({"Records": [delivered(event("detect/a.jpg"), 1, redriven=1)]}, context())
     assert response == {"batchItemFailures": [{"itemIdentifier": "1"}]}

@@ -28,7 +28,8 @@ _POLL_SECONDS = 2
 _RENEWED_AFTER = timedelta(days=7)
 _FIRST_WAIT = timedelta(minutes=10)
 _LONGEST_WAIT = timedelta(days=1)
-_COUNT, _TIME = "redriven", "redriven_at"
+COUNT, _TIME = "redriven", "redriven_at"
+"""Attributes of a message: how often it was sent again, and when that was last."""
 
 
 def send_waiting(
@@ -115,7 +116,7 @@ def _receive(sqs: SQSClient, url: str, seconds: float) -> Iterator[list[MessageT
             QueueUrl=url,
             MaxNumberOfMessages=MESSAGES,
             WaitTimeSeconds=_POLL_SECONDS,
-            MessageAttributeNames=[_COUNT, _TIME],
+            MessageAttributeNames=[COUNT, _TIME],
             AttributeNames=["SentTimestamp"],
         ).get("Messages", [])
 
@@ -157,7 +158,7 @@ def _attributes(message: MessageTypeDef) -> Any:
 
 
 def _count(message: MessageTypeDef) -> int:
-    return int(_attributes(message).get(_COUNT, {}).get("StringValue", 0))
+    return int(_attributes(message).get(COUNT, {}).get("StringValue", 0))
 
 
 def _age(message: MessageTypeDef) -> timedelta:
@@ -178,6 +179,6 @@ def _is_due(message: MessageTypeDef) -> bool:
 
 def _remembered(message: MessageTypeDef) -> dict[str, dict[str, str]]:
     return {
-        _COUNT: {"DataType": "Number", "StringValue": str(_count(message) + 1)},
+        COUNT: {"DataType": "Number", "StringValue": str(_count(message) + 1)},
         _TIME: {"DataType": "String", "StringValue": clock.now()},
     }
