@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from typing import Any
 
 import pytest
@@ -13,21 +11,7 @@ from lambdas.domain.costs import ledger
 from lambdas.domain.shared import clock
 from tests.fixtures.deployment import World, context
 from tests.fixtures.serving import serve
-
-
-def sleeps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long this thread has slept from now on, without doing so; others sleep as before."""
-    slept: list[float] = []
-    own, sleep = threading.get_ident(), time.sleep
-
-    def sleeps_here(seconds: float) -> None:
-        if threading.get_ident() == own:
-            slept.append(seconds)
-        else:
-            sleep(seconds)
-
-    monkeypatch.setattr(time, "sleep", sleeps_here)
-    return slept
+from tests.fixtures.sleeping import sleeps
 
 
 def test_what_runs_is_booked_and_people_hear_of_the_budget(

@@ -15,10 +15,11 @@ from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run, VersionState
 from lambdas.domain.snapshot import snapshots
-from lambdas.domain.sweep import differences, sweeper
+from lambdas.domain.sweep import differences
 from lambdas.services import services
 from tests.fixtures.deployment import BUCKET, PROJECT, World, context
 from tests.fixtures.serving import serve
+from tests.fixtures.sleeping import sleeps
 from tests.fixtures.sweeping import Swept, sweep
 
 
@@ -174,8 +175,7 @@ def test_what_a_promotion_was_starting_is_stopped_once_it_runs(
     holder = world.execution("promote", "p")
     world.loop_state.take_lease("promote", holder)
     world.end_execution(holder)
-    slept: list[float] = []
-    monkeypatch.setattr(sweeper.time, "sleep", lambda seconds: (slept.append(seconds), world.fake.finish()))
+    slept = sleeps(monkeypatch, meanwhile=world.fake.finish)
     assert handler.handle({"detail": {"executionArn": holder}}, context(900))["stopped_later"] == ["v1"]
     assert len(slept) == 1
     assert world.fake.statuses() == {"v1": "STOPPING"}
