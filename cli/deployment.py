@@ -239,7 +239,7 @@ class Deployment:
         except TuningError as error:
             raise DeploymentError(
                 f"the settings in the SSM parameter {self.tuning_parameter} cannot be used: {error}."
-                " Correct them with `aws ssm put-parameter`, as docs/operations.md shows"
+                " Correct them with `labelloop settings set` or `unset`"
             ) from error
 
 

@@ -16,6 +16,7 @@ import click
 from cli import datasets
 from cli.image_commands import images_group
 from cli.session import CONTEXT, INTERRUPTED, Commands, Session, command
+from cli.settings_commands import settings_group
 from cli.users import users
 
 if TYPE_CHECKING:
@@ -396,6 +397,7 @@ def show_report(session: Session, snapshot: str, save: Path | None, open_page: b
 
 
 app.add_command(images_group)
+app.add_command(settings_group)
 app.add_command(users)
 
 

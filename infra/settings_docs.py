@@ -44,9 +44,9 @@ _TUNING = """
 ## Changeable without a deployment
 
 These begin as a deployment sets them. Afterwards they are one JSON document in the SSM parameter
-`/labelloop/NAME/tuning`, and a change takes effect with the next step:
-[operations.md](operations.md#change-a-threshold-or-an-interval) shows the commands. A deployment that changes
-one of these settings writes the whole document anew: put into `cdk.json` what shall stay.
+`/labelloop/NAME/tuning`, which `labelloop settings` changes; a change takes effect with the next step:
+[operations.md](operations.md#change-a-threshold-or-an-interval). A deployment that changes one of these
+settings writes the whole document anew: put into `cdk.json` what shall stay.
 """
 _SETTINGS = """
 ## Changed by a deployment

@@ -504,7 +504,7 @@ def test_tuning_that_cannot_be_used_is_told(cli: Cli) -> None:
     result = cli("status")
     assert result.exit_code == 1
     assert "SSM parameter /parts/tuning cannot be used: min_f1=2" in result.stderr
-    assert "aws ssm put-parameter" in result.stderr
+    assert "labelloop settings set" in result.stderr
 
 
 def test_whoever_stops_watching_does_not_stop_the_run(

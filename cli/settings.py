@@ -1,0 +1,243 @@
+"""`labelloop settings`: the thresholds and intervals of a deployment, read and changed.
+
+They are one JSON document in an SSM parameter. PutParameter takes no condition, so a change looks at the
+version that it made: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli.deployment import Deployment
+from cli.output import CommandError
+from infra import settings_docs
+from lambdas.domain.shared.tuning import CHOICES, TEXTS, Tuning, TuningError
+
+UNSET = object()
+"""The change of a setting that gets its default again."""
+MAX_CHARACTERS = 4096
+"""Of a standard parameter: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
+ATTEMPTS = 5
+"""A change that meets one of somebody else's is made on top of theirs; so often."""
+
+Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting as it is in force."""
+
+    name: str
+    value: Any
+    default: Any
+    meaning: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"name": self.name, "value": self.value, "default": self.default, "meaning": self.meaning}
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a change has come to: the settings' values before and after, by their names."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"before": self.before, "after": self.after}
+
+
+def all_of(deployment: Deployment) -> list[Setting]:
+    """Every setting, in the order of docs/settings.md."""
+    values, defaults = deployment.tuning().as_dict(), Tuning().as_dict()
+    meanings = settings_docs.meanings(Tuning)
+    return [
+        Setting(name, value, defaults[name], meanings[name].replace("`", ""))
+        for name, value in values.items()
+    ]
+
+
+def one(deployment: Deployment, name: str) -> Setting:
+    """The setting of that name.
+
+    Raises:
+        CommandError: there is none.
+    """
+    _check_name(name)
+    return next(setting for setting in all_of(deployment) if setting.name == name)
+
+
+def parse(pairs: Sequence[str]) -> dict[str, Any]:
+    """Names and values as they are typed: what each setting is to become.
+
+    Raises:
+        CommandError: a value is missing, is no value at all, or a name is given twice.
+    """
+    if len(pairs) % 2:
+        raise CommandError(f"{pairs[-1]} has no value: give SETTING VALUE, in pairs", exit_code=2)
+    changes: dict[str, Any] = {}
+    for name, text in zip(pairs[::2], pairs[1::2], strict=True):
+        if name in changes:
+            raise CommandError(f"{name} is given twice", exit_code=2)
+        changes[name] = _value(name, text)
+    return changes
+
+
+def change(deployment: Deployment, changes: Changes) -> Changed:
+    """Write changes, on top of what anybody else changes at the same time.
+
+    A version of the parameter is one more than the one before it. If ours is not, somebody has written
+    since we read: theirs is the version before ours, and the change is made again, to that.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
+
+    Raises:
+        CommandError: a name is unknown, or a value cannot be used; nothing is written then.
+    """
+    document, version = _read(deployment)
+    for name in set(changes) - set(document):
+        _check_name(name)
+    overwritten = False
+    for _ in range(ATTEMPTS):
+        try:
+            edited = _edited(document, changes)
+        except CommandError:
+            if overwritten:
+                _write(deployment, document)
+            raise
+        if edited == document and not overwritten:
+            break
+        written = _write(deployment, edited)
+        if written == version + 1:
+            break
+        overwritten = True
+        (document, _theirs), version = _read(deployment, written - 1), written
+    else:
+        raise CommandError("others are changing the settings all the time: look at `labelloop settings show`")
+    return Changed(_values(document, changes), _values(edited, changes))
+
+
+def show_all(console: Console, settings: Sequence[Setting]) -> None:
+    table = Table(box=None, pad_edge=False)
+    for column in ("setting", "value", "default"):
+        table.add_column(column, overflow="fold")
+    for setting in settings:
+        differs = setting.value != setting.default
+        value = f"[bold]{_shown(setting.value)}[/bold]" if differs else _shown(setting.value)
+        table.add_row(setting.name, value, _shown(setting.default) if differs else "")
+    console.print(table)
+    console.print(
+        "\nA default is named where the value is another. `labelloop settings show SETTING` says more"
+    )
+
+
+def show_one(console: Console, setting: Setting) -> None:
+    default = "the default" if setting.value == setting.default else f"default {_shown(setting.default)}"
+    console.print(f"{setting.name} = [bold]{_shown(setting.value)}[/bold] ({default})")
+    console.print(setting.meaning, markup=False)
+
+
+def show_changed(console: Console, changed: Changed) -> None:
+    for name, after in changed.after.items():
+        before = changed.before[name]
+        if before == after:
+            console.print(f"{name} is {_shown(after)} already")
+        else:
+            console.print(f"{name} = [bold]{_shown(after)}[/bold] (was {_shown(before)})")
+    if changed.before != changed.after:
+        console.print(
+            "It takes effect with the next step. Put it into cdk.json, too: a deployment that changes any of"
+            " these settings writes all of them anew",
+            style="dim",
+        )
+
+
+def _shown(value: Any) -> str:
+    return escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _check_name(name: str) -> None:
+    known = [field.name for field in fields(Tuning)]
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"do you mean {close[0]}?" if close else "`labelloop settings show` lists them"
+    if name in settings_docs.meanings(settings_docs.Settings):
+        hint = "a deployment changes it: put it into cdk.json, and `npx cdk deploy`"
+    raise CommandError(f"{name} is no setting that can be changed here: {hint}", exit_code=2)
+
+
+def _value(name: str, text: str) -> Any:
+    """What a text stands for. Whether the setting can have such a value is checked with all others."""
+    if name in CHOICES or name in TEXTS:
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text  # which is refused with what is expected of this setting
+
+
+def _read(deployment: Deployment, version: int | None = None) -> tuple[dict[str, Any], int]:
+    """The document and its version; it may have values that cannot be used, for those can be mended."""
+    name = deployment.tuning_parameter + ("" if version is None else f":{version}")
+    parameter = deployment.ssm.get_parameter(Name=name)["Parameter"]
+    try:
+        document = json.loads(parameter["Value"])
+    except json.JSONDecodeError as error:
+        raise CommandError(_not_usable(name, f"it is not JSON: {error}")) from error
+    if not isinstance(document, dict):
+        raise CommandError(_not_usable(name, "it has to be a JSON object"))
+    return document, parameter["Version"]
+
+
+def _not_usable(parameter: str, why: str) -> str:
+    return (
+        f"the SSM parameter {parameter} cannot be used: {why}. Write an earlier version of it again:"
+        f" `aws ssm get-parameter-history --name {parameter.partition(':')[0]}` shows them"
+    )
+
+
+def _edited(document: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """The document with the changes.
+
+    Raises:
+        CommandError: it could not be used with them.
+    """
+    edited = {**document, **changes}
+    edited = {name: value for name, value in edited.items() if value is not UNSET}
+    try:
+        Tuning.from_dict(edited)
+    except TuningError as error:
+        raise CommandError(f"nothing is changed: {error}", exit_code=2) from error
+    return edited
+
+
+def _write(deployment: Deployment, document: Mapping[str, Any]) -> int:
+    """Write the document: its version.
+
+    Raises:
+        CommandError: it has too many characters for a parameter.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    if len(text.encode()) > MAX_CHARACTERS:
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    if len(text.encode()) > MAX_CHARACTERS:
+        raise CommandError(
+            f"nothing is changed: the settings would have {len(text.encode())} bytes, and a parameter takes"
+            f" {MAX_CHARACTERS}. `labelloop settings unset` those that have their default"
+        )
+    answer = deployment.ssm.put_parameter(Name=deployment.tuning_parameter, Value=text, Overwrite=True)
+    return answer["Version"]
+
+
+def _values(document: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
+    """Of the settings that are changed, with defaults for those that the document lacks."""
+    defaults = Tuning().as_dict()
+    return {name: document.get(name, defaults.get(name)) for name in changes}
