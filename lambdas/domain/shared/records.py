@@ -18,6 +18,10 @@ LeaseName = Literal["retrain", "promote"]
 Outcome = Literal["running", "promoted", "rejected", "skipped", "failed"]
 """How a run ended, or that it has not."""
 VersionState = Literal["training", "trained", "challenger", "champion", "retired", "rejected", "failed"]
+BatchState = Literal["waking", "running", "merging", "done", "cancelled", "failed"]
+"""How far a batch is. One whose images are still being counted or sent has no record yet."""
+LIVE_BATCH_STATES: frozenset[BatchState] = frozenset({"waking", "running", "merging"})
+"""States of a batch that keeps its model version running."""
 
 
 @dataclass(frozen=True)
@@ -266,6 +270,52 @@ class DatasetSync:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Many images that one model version is asked about, by one state machine execution at a time."""
+
+    id: str
+    """Its name."""
+    source: str = ""
+    """What its images were listed from, as whoever made it wrote that."""
+    created_by: str = ""
+    version: str = ""
+    """Name of the model version that answers for all of it; empty until its first execution chose one."""
+    version_arn: str = ""
+    state: BatchState = "waking"
+    total: int = 0
+    """Images that it has."""
+    answered: int = 0
+    """Images with a line in the results so far, those that failed included."""
+    failed: int = 0
+    """Of these the images that could not be looked at, each for the reason in its line."""
+    units: int = 0
+    """Inference units that its version is started with; 0: as the settings say."""
+    started_units: int = 0
+    """Inference units that it has started its version with; 0: that ran already."""
+    review_limit: int = 0
+    """Unsure images that are proposed for review at most."""
+    proposed: int = 0
+    """Those that were."""
+    coco: bool = False
+    """Its results are wanted in the format COCO as well."""
+    created_at: str = ""
+    started_at: str = ""
+    """When its last execution began; a resumed batch has had several."""
+    ended_at: str = ""
+    execution_arn: str = ""
+    """Its last execution; of a batch that ended it is that one."""
+    waits_for: str = ""
+    """What it cannot go on without, such as a free model slot of the account."""
+    reason: str = ""
+    """Why it failed or was cancelled, in a sentence, and what helps."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it keeps its model version running."""
+        return self.state in LIVE_BATCH_STATES
+
+
+@dataclass(frozen=True)
 class Incident:
     """That something is wrong, since when, and that people were told."""
 
@@ -326,6 +376,7 @@ AnyRecord = (
     | WaitingImage
     | LedgerEntry
     | LedgerHead
+    | Batch
 )
 Record = TypeVar(
     "Record",
@@ -340,6 +391,7 @@ Record = TypeVar(
     LedgerEntry,
     LedgerHead,
     Incident,
+    Batch,
 )
 
 

@@ -28,6 +28,7 @@ from lambdas.domain.shared.dynamodb import (
 )
 from lambdas.domain.shared.records import (
     AnyRecord,
+    Batch,
     Champion,
     DatasetSync,
     Incident,
@@ -329,6 +330,41 @@ class LoopState:
                 return after
             wait_after(attempt)
         raise ServingChangedError("others keep changing the record of the champion's running")
+
+    # Batches
+
+    def batch(self, id: str) -> Batch | None:
+        """The batch of that name; None if it was never started."""
+        item = self._get("BATCH", id)
+        return records.read(Batch, item) if item else None
+
+    def batches(self) -> list[Batch]:
+        """Every batch, newest first."""
+        batches = [records.read(Batch, item) for item in self._all("BATCH")]
+        return sorted(batches, key=lambda batch: batch.created_at, reverse=True)
+
+    def begin_batch(self, batch: Batch, before: Batch | None) -> bool:
+        """Record that an execution works on a batch from now on: False if another one was ahead.
+
+        Args:
+            before: the batch as its last execution left it; None if this is the first one.
+        """
+        expected = {"execution_arn": before.execution_arn if before else None}
+        return self._take(self._put_action("BATCH", batch.id, batch, expected))
+
+    def update_batch(self, id: str, execution_arn: str, **members: Any) -> bool:
+        """Write members of a batch: False, with nothing written, if it is not this execution's any more."""
+        expected = {"execution_arn": execution_arn}
+        return self._take(self._update_action("BATCH", id, members, expected))
+
+    def count_answers(self, id: str, *, answered: int, failed: int) -> None:
+        """Count images of a batch that have an answer now."""
+        self._table.update_item(
+            Key={"kind": "BATCH", "id": id},
+            UpdateExpression="ADD answered :answered, failed :failed",
+            ConditionExpression="attribute_exists(id)",
+            ExpressionAttributeValues={":answered": answered, ":failed": failed},
+        )
 
     # Images that wait for a champion
 

@@ -1,0 +1,201 @@
+"""The files of a batch in the data bucket: their names, and the lines that its input and results consist of.
+
+    batches/<name>/source.json              what it was made from (written by who made it)
+    batches/<name>/input/part-00000.jsonl   its images, PART_LINES a part
+    batches/<name>/results/part-00000.jsonl one line for each image of the part of that name
+    batches/<name>/summaries/part-00000.json what these lines come to
+    batches/<name>/map/                     what Step Functions writes about the workers
+    batches/<name>/manifest.json, summary.json
+
+A part of the input is what one worker answers for at a time, and its results are one object of the same name:
+so whoever does a part twice writes the same object, and a part that has all of its lines is not asked about
+again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+PREFIX = "batches/"
+PART_LINES = 100
+"""Images of a part of the input; the last one may have fewer."""
+MAX_NAME_LETTERS = 48
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+_PART = "part-{:05d}.jsonl"
+
+
+class BatchNameError(ValueError):
+    """A batch cannot have this name."""
+
+
+class InputLineError(ValueError):
+    """A line of a batch's input names no image."""
+
+
+@dataclass(frozen=True)
+class InputLine:
+    """An image that a batch asks about."""
+
+    id: str
+    """Its position in the batch, from 0 on, as text."""
+    bucket: str
+    key: str
+    version_id: str = ""
+    """Of the object; empty: whichever is the newest when it is asked about."""
+
+
+@dataclass(frozen=True)
+class ResultLine:
+    """What the model version saw in an image of a batch, or why it saw nothing."""
+
+    id: str
+    bucket: str
+    key: str
+    status: Literal["detected", "failed"]
+    labels: tuple[dict[str, Any], ...] = ()
+    """Each with `label`, `confidence` in percent and, from a detection model, `box`: left, top, width and
+    height as shares of the image."""
+    width: int | None = None
+    """Of the image upright, in pixels; None if it could not be read."""
+    height: int | None = None
+    error: str = ""
+    """A short name of what went wrong, such as NoSuchKey."""
+    reason: str = ""
+    """What went wrong and what helps, in a sentence."""
+    version_id: str = ""
+
+
+@dataclass(frozen=True)
+class BatchRequest:
+    """What the state machine `batch` is started with, once all parts of the input are written.
+
+    Its members are the execution's input. To resume a batch `batch` alone is enough: what else is not given
+    is taken from the batch's record.
+    """
+
+    batch: str
+    """The batch's name."""
+    source: str = ""
+    created_by: str = ""
+    total: int = 0
+    """Images of the input."""
+    version: str = ""
+    """Name of the model version that is to answer; empty: the champion of the moment."""
+    units: int = 0
+    """Inference units to start it with; 0: as the settings say. One that runs already keeps its units."""
+    review_limit: int = 0
+    coco: bool = False
+
+    @property
+    def input(self) -> str:
+        """The execution's input."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value})
+
+
+def check_name(name: str) -> str:
+    """The name, which becomes part of keys and of executions' names.
+
+    Raises:
+        BatchNameError: it cannot be used.
+    """
+    if len(name) > MAX_NAME_LETTERS or not _NAME.fullmatch(name):
+        raise BatchNameError(
+            f"{name!r} cannot name a batch: use up to {MAX_NAME_LETTERS} small letters, digits and hyphens,"
+            " with a letter or digit at both ends"
+        )
+    return name
+
+
+def folder(name: str) -> str:
+    """The prefix of all of a batch's objects."""
+    return f"{PREFIX}{name}/"
+
+
+def source_key(name: str) -> str:
+    """The key of what a batch was made from."""
+    return f"{folder(name)}source.json"
+
+
+def input_prefix(name: str) -> str:
+    """The prefix of the parts of a batch's input, and of nothing else."""
+    return f"{folder(name)}input/"
+
+
+def input_key(name: str, number: int) -> str:
+    """The key of a part of the input, counted from 0."""
+    return f"{input_prefix(name)}{_PART.format(number)}"
+
+
+def results_prefix(name: str) -> str:
+    """The prefix of the shards of a batch's results, and of nothing else."""
+    return f"{folder(name)}results/"
+
+
+def result_key(name: str, input_key: str) -> str:
+    """The key of the results for a part of the input."""
+    return f"{results_prefix(name)}{_base(input_key)}"
+
+
+def summaries_prefix(name: str) -> str:
+    """The prefix of the shards' summaries, and of nothing else."""
+    return f"{folder(name)}summaries/"
+
+
+def summary_key(name: str, input_key: str) -> str:
+    """The key of the summary of a part's results."""
+    return f"{summaries_prefix(name)}{_base(input_key).removesuffix('.jsonl')}.json"
+
+
+def _base(key: str) -> str:
+    return key.rsplit("/", 1)[-1]
+
+
+def input_lines(text: str) -> Iterator[InputLine]:
+    """The images that a part of the input names.
+
+    Raises:
+        InputLineError: a line names none.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield _input_line(line, number)
+
+
+def _input_line(line: str, number: int) -> InputLine:
+    try:
+        values = json.loads(line)
+        named = InputLine(
+            id=values["id"],
+            bucket=values["bucket"],
+            key=values["key"],
+            version_id=values.get("version_id") or "",
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputLineError(f"line {number} names no image: {line[:200]}") from error
+    if not all(isinstance(value, str) for value in asdict(named).values()):
+        raise InputLineError(f"line {number} names no image: {line[:200]}")
+    return named
+
+
+def result_lines(text: str) -> list[ResultLine]:
+    """The results that a shard holds."""
+    return [_result_line(json.loads(line)) for line in text.split("\n") if line.strip()]
+
+
+def _result_line(values: dict[str, Any]) -> ResultLine:
+    values["labels"] = tuple(values.get("labels", ()))
+    return ResultLine(**values)
+
+
+def as_text(lines: Iterable[InputLine | ResultLine]) -> str:
+    """The lines as JSON Lines; what is empty or unknown is left out, but a result always has its labels."""
+    return "".join(json.dumps(_as_json(line), ensure_ascii=False) + "\n" for line in lines)
+
+
+def _as_json(line: InputLine | ResultLine) -> dict[str, Any]:
+    kept = {name: value for name, value in asdict(line).items() if value not in ("", None, ())}
+    return kept | ({"labels": list(line.labels)} if isinstance(line, ResultLine) else {})
