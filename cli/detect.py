@@ -19,7 +19,8 @@ from rich.table import Table
 from cli import drawing, serving
 from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.annotations import image_references
-from lambdas.domain.detect import detection, unusable_images
+from lambdas.domain.detect import champion, unusable_images
+from lambdas.domain.detect.champion import NoChampionError, Question
 from lambdas.domain.images import exif
 from lambdas.domain.images.opening import open_image
 
@@ -107,10 +108,11 @@ def ask_about(
     """
     targets = _Targets(out) if out else None
     used_at = -math.inf
+    question = Question(min_confidence, deployment.tuning().label_thresholds, asks_twice=True)
     for path, name in chosen:
         try:
             body = _read(path)
-            version, labels = ask(deployment, body, min_confidence)
+            version, labels = ask(deployment, body, question)
             if time.monotonic() - used_at > USE_SECONDS:
                 used_at = time.monotonic()
                 serving.note_use(deployment)
@@ -127,9 +129,9 @@ def ask_about(
 
 
 def ask(
-    deployment: Deployment, body: bytes, min_confidence: float | None = None
+    deployment: Deployment, body: bytes, question: Question = champion.PLAIN
 ) -> tuple[str, list[dict[str, Any]]]:
-    """Ask the champion about an image: its version name and its labels.
+    """Ask the champion about an image: its version name, and its labels from `min_confidence` on, if given.
 
     If it is replaced meanwhile, the new champion answers.
 
@@ -138,20 +140,20 @@ def ask(
         UnusableImageError: Rekognition does not accept the image.
     """
     try:
-        champion, labels = detection.ask(
-            deployment.rekognition, deployment.loop_state, {"Bytes": body}, min_confidence=min_confidence
-        )
-    except detection.NoChampionError as error:
+        answer = champion.ask(deployment.rekognition, deployment.loop_state, {"Bytes": body}, question)
+    except NoChampionError as error:
         raise DeploymentError(f"{error}; {_way_out(deployment)}") from error
     except ClientError as error:
-        answer = error.response["Error"]
+        problem = error.response["Error"]
         if unusable_images.is_unusable(error):
             helps = unusable_images.help_with(body)
-            raise UnusableImageError(f"{helps} ({answer['Code']}: {answer['Message']})") from error
-        if answer["Code"] == "InternalServerError":
-            raise UnusableImageError(f"Rekognition failed on it: {answer['Message']}") from error
+            raise UnusableImageError(f"{helps} ({problem['Code']}: {problem['Message']})") from error
+        if problem["Code"] == "InternalServerError":
+            raise UnusableImageError(f"Rekognition failed on it: {problem['Message']}") from error
         raise
-    return champion.version_name, labels
+    minimum = question.min_confidence
+    labels = list(answer.labels) if minimum is None else answer.from_confidence(minimum)
+    return answer.version_name, labels
 
 
 def _way_out(deployment: Deployment) -> str:

@@ -6,6 +6,7 @@ chooses one and `-c <setting>=<value>` overrides a single setting of it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -207,6 +208,8 @@ def _convert(key: str, value: Any, default: Any) -> Any:
     """Context given with -c arrives as text; the default's type says what it has to become."""
     if default is None:
         return _amount(key, value)
+    if isinstance(default, dict):
+        return _mapping(key, value)
     if not isinstance(value, str) or isinstance(default, str):
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
@@ -221,6 +224,16 @@ def _convert(key: str, value: Any, default: Any) -> Any:
         return type(default)(value)
     except ValueError:
         raise SettingsError(f"{key}={value!r}: expected {type(default).__name__}") from None
+
+
+def _mapping(key: str, value: Any) -> Any:
+    """An object: in cdk.json as it stands, on the command line as JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise SettingsError(f"{key}={value!r}: expected a JSON object") from None
+    return value
 
 
 def _amount(key: str, value: Any) -> float | None:

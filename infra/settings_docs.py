@@ -88,6 +88,8 @@ def _value(name: str, default: Any) -> str:
     """What the setting can be."""
     if name in CHOICES:
         return ", ".join(f"`{choice}`" for choice in CHOICES[name])
+    if isinstance(default, dict):
+        return "object: a number, 0 to 100, by label"
     if name in AMOUNTS:
         return "number above 0, or `null`"
     if isinstance(default, float):

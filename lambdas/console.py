@@ -146,11 +146,12 @@ def detect_try(caller: Caller, id: str) -> responses.Detections:
     result = tryit.ask(
         s.rekognition, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
     )
+    answer = result.answer
     return responses.Detections(
-        model_version=result.model_version,
-        model_version_arn=result.model_version_arn,
-        thresholds=result.thresholds,
-        labels=[_detection(label, result) for label in result.labels],
+        model_version=answer.version_name,
+        model_version_arn=answer.version_arn,
+        thresholds=dict(answer.thresholds),
+        labels=[_detection(label, result) for label in answer.from_confidence(0)],
         width=result.width,
         height=result.height,
         url=http.presigned_url(tryit.key(id)),
@@ -206,7 +207,7 @@ def _seen(id: str, caller: Caller) -> Seen | None:
         )
     except ApiError:
         return None
-    return Seen(result.confident, result.model_version)
+    return Seen(result.answer.labels, result.answer.version_name)
 
 
 def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detection:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import sqs_batch
 from lambdas.domain.detect import detection
+from lambdas.domain.detect.champion import PLAIN
 from lambdas.domain.detect.detection import Detected
 from lambdas.domain.review import proposals
 from lambdas.domain.shared import clock
@@ -60,7 +61,7 @@ def _detect(message: Mapping[str, Any]) -> str:
         arrived_at=arrived_at,
         version_id=version_id,
         failures=event.get("failures", 0) + sqs_batch.failures_before(message),
-        min_confidence=proposals.min_confidence(tuning) if tuning else None,
+        question=proposals.question(tuning) if tuning else PLAIN,
     )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
     _record_metrics(detected.outcome, arrived_at)

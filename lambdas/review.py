@@ -126,20 +126,24 @@ def _opener() -> Opener:
 
 def _ask_champion(image: CatalogueImage) -> Seen | None:
     """What the champion sees, to be drawn in advance; None if none runs, or cannot be asked just now."""
-    from lambdas.domain.detect import detection
+    from lambdas.domain.detect import champion
+    from lambdas.domain.detect.champion import NoChampionError, Question
     from lambdas.domain.review.task_opening import Seen
 
     s = services()
     try:
-        champion, labels = detection.ask(
-            s.rekognition, s.loop_state, {"S3Object": {"Bucket": s.bucket, "Name": image.key}}
+        answer = champion.ask(
+            s.rekognition,
+            s.loop_state,
+            {"S3Object": {"Bucket": s.bucket, "Name": image.key}},
+            Question(label_thresholds=s.tuning().label_thresholds),
         )
-    except detection.NoChampionError:
+    except NoChampionError:
         return None
     except ClientError:
         logger.exception("the champion could not be asked; the task is opened without suggestions")
         return None
-    return Seen(labels, champion.version_name)
+    return Seen(answer.labels, answer.version_name)
 
 
 # The state machine

@@ -139,4 +139,4 @@ def test_without_the_thresholds_the_model_decides_what_counts(
 
     monkeypatch.setattr(deployment.world.fake, "detect_custom_labels", detect)
     assert gateway.ask(f"POST /api/try/{TRIED}/detection").document["thresholds"] == {}
-    assert asked == [0, None]
+    assert asked == [None]

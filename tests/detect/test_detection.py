@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas import detect as handler
-from lambdas.domain.detect import detection
+from lambdas.domain.detect import champion, detection
+from lambdas.domain.detect.champion import Question
 from lambdas.domain.detect.detection import Detected
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Champion, ModelVersion, Serving
@@ -400,7 +401,7 @@ def test_what_a_threshold_leaves_out_is_told_and_the_result_is_what_it_was(world
     plain = detect(world)
     before = result(world)
     assert plain.left_out == ()
-    detected = detect(world, min_confidence=50.0)
+    detected = detect(world, question=Question(50.0))
     assert (detected.labels, result(world)) == (plain.labels, before)
     assert [label["confidence"] for label in detected.labels] == [99, 20]
     assert [label["confidence"] for label in detected.left_out] == [97, 60]
@@ -413,7 +414,7 @@ def test_what_a_threshold_leaves_out_is_told_and_the_result_is_what_it_was(world
 def test_where_a_threshold_is_not_known_there_is_the_answer_alone(world: World) -> None:
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT, known=False)
-    detected = detect(world, min_confidence=50.0)
+    detected = detect(world, question=Question(50.0))
     assert ([label["confidence"] for label in detected.labels], detected.left_out) == ([99], ())
     assert len(world.fake.called("detect_custom_labels")) == 1
 
@@ -422,7 +423,7 @@ def test_a_label_that_was_not_evaluated_is_judged_by_the_service_itself(world: W
     put(world)
     serve(world, {"cat": 0.98, "dog": 0.9}, *CONFIDENT)
     world.loop_state.update_version(ModelVersion("v1", labels=scores({"cat": 0.98})))
-    detected = detect(world, min_confidence=20.0)
+    detected = detect(world, question=Question(20.0))
     assert ([label["confidence"] for label in detected.labels], detected.left_out) == ([99], ())
 
 
@@ -449,13 +450,77 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
             return {"CustomLabels": by_thresholds(thresholds, detections, request.get("MinConfidence"))}
 
     rekognition, loop_state = cast(Any, Rekognition()), cast(Any, Records())
-    _, (plain, _) = detection._detect_with_thresholds(rekognition, loop_state, {}, None)
-    _, (labels, left_out) = detection._detect_with_thresholds(rekognition, loop_state, {}, min_confidence)
+    plain = champion.ask(rekognition, loop_state, {}).labels
+    answer = champion.ask(rekognition, loop_state, {}, Question(min_confidence))
+    labels, left_out = answer.labels, answer.left_out
     # As near as confidences are given.
     sure = [seen for seen in labels if abs(seen["confidence"] - 100 * thresholds[seen["label"]]) > 0.001]
     assert [seen for seen in plain if seen in sure] == sure
     assert all(seen in labels for seen in plain)
     assert all(min_confidence <= seen["confidence"] < 100 * thresholds[seen["label"]] for seen in left_out)
+
+
+# What the deployment sets in place of the model's own thresholds
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("given", "counts"), [({"cat": 50}, [99, 97, 60, 20]), ({"cat": 99}, [99, 20]), ({"dog": 21}, [99])]
+)
+def test_a_threshold_of_the_deployment_comes_before_the_model_s_own(
+    given: dict[str, float], counts: list[float], known: bool, world: World
+) -> None:
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.015}, *CONFIDENT, known=known)
+    detected = detect(world, question=Question(label_thresholds=given))
+    assert [label["confidence"] for label in detected.labels] == counts
+    assert detected.left_out == ()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_they_leave_out_is_of_interest_all_the_same(known: bool, world: World) -> None:
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.015}, *CONFIDENT, known=known)
+    detected = detect(world, question=Question(50, {"cat": 98}))
+    assert [label["confidence"] for label in detected.left_out] == [97, 60]
+
+
+def test_a_threshold_of_a_label_that_the_version_has_not_changes_nothing(world: World) -> None:
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.015}, *CONFIDENT)
+    assert detect(world, question=Question(label_thresholds={"bird": 1})).labels == detect(world).labels
+
+
+def test_the_settings_thresholds_reach_the_answer(world: World) -> None:
+    world.tune(label_thresholds={"cat": 50}, review_route="none")
+    put(world)
+    serve(world, {"cat": 0.98, "dog": 0.5}, *CONFIDENT)
+    assert handle(message(0, KEY)) == []
+    assert [label["confidence"] for label in result(world)["labels"]] == [99, 97, 60]
+
+
+# A given version
+
+
+def given_version(world: World, name: str) -> ModelVersion:
+    return ModelVersion(name, arn=world.fake.versions[name]["ProjectVersionArn"])
+
+
+def test_a_version_is_asked_though_it_is_not_the_champion(world: World) -> None:
+    world.champion("v1")
+    world.champion("v2")
+    version = given_version(world, "v1")
+    answer = champion.ask_version(world.fake.client, version, {"Bytes": b"jpeg"})
+    assert (answer.version_name, answer.version_arn) == ("v1", version.arn)
+
+
+@pytest.mark.parametrize("status", ["STOPPED", "STOPPING", ""])
+def test_a_version_that_does_not_run_has_no_successor(status: str, world: World) -> None:
+    world.champion("v1", status=status or "RUNNING")
+    version = given_version(world, "v1") if status else ModelVersion("v1")
+    world.champion("v2")
+    with pytest.raises(champion.VersionNotServingError, match="v1"):
+        champion.ask_version(world.fake.client, version, {"Bytes": b"jpeg"})
 
 
 # The handler

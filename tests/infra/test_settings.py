@@ -36,6 +36,12 @@ def test_an_environment_changes_what_it_names() -> None:
     assert embedded.tuning.burst_quiet_seconds == 3
 
 
+def test_an_object_is_json_on_the_command_line() -> None:
+    assert settings(label_thresholds='{"cat": 80}').tuning.label_thresholds == {"cat": 80}
+    in_file = {"default": {"label_thresholds": {"cat": 80}}}
+    assert read({"environments": in_file}.get).tuning.label_thresholds == {"cat": 80}
+
+
 def test_an_amount_is_a_number_or_nothing() -> None:
     assert settings(monthly_budget_usd="100").tuning.monthly_budget_usd == 100.0
     assert settings(monthly_budget_usd="null").tuning.monthly_budget_usd is None
@@ -78,6 +84,8 @@ def test_context_text_becomes_the_setting_s_type() -> None:
         ({"retain_data": "perhaps"}, "true or false"),
         ({"min_new_images": "many"}, "expected int"),
         ({"min_new_images": "0"}, "1 or more"),
+        ({"label_thresholds": "cat"}, "label_thresholds='cat': expected a JSON object"),
+        ({"label_thresholds": '{"cat": 101}'}, "label_thresholds: cat=101"),
         ({"min_f1": "1.5"}, "between 0 and 1"),
         ({"monthly_budget_usd": "0"}, "null for no budget"),
         ({"monthly_budget_usd": "-1"}, "monthly_budget_usd=-1.0: expected an amount of USD above 0"),

@@ -75,4 +75,4 @@ def test_a_larger_share_samples_what_a_smaller_one_did() -> None:
 def test_what_is_left_out_is_asked_for_only_where_it_is_looked_at(
     tuning: Tuning, floor: float | None
 ) -> None:
-    assert proposals.min_confidence(tuning) == floor
+    assert proposals.question(tuning).min_confidence == floor

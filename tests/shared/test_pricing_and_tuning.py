@@ -90,6 +90,10 @@ def test_the_defaults_are_usable_and_go_through_json() -> None:
         ({"shadow_test_images": 0}, "shadow_test_images=0"),
         ({"resend_event_after_seconds": 0}, "resend_event_after_seconds=0"),
         ({"min_f2": 0.5, "a": 1}, "unknown settings: a, min_f2"),
+        ({"label_thresholds": 50}, "label_thresholds=50: expected an object"),
+        ({"label_thresholds": {"cat": 101}}, "label_thresholds: cat=101: expected a number between 0"),
+        ({"label_thresholds": {"cat": True}}, "label_thresholds: cat=True"),
+        ({"label_thresholds": {"cat": float("nan")}}, "label_thresholds: cat=nan"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(values: dict[str, Any], named: str) -> None:
@@ -106,7 +110,7 @@ def test_what_is_no_json_object_is_refused(document: str) -> None:
 WHOLE_NUMBERS = [
     field.name
     for field in fields(Tuning)
-    if "f1" not in field.name and field.name not in {*CHOICES, *LIMITS, *AMOUNTS, *FLAGS}
+    if "f1" not in field.name and field.name not in {*CHOICES, *LIMITS, *AMOUNTS, *FLAGS, "label_thresholds"}
 ]
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from lambdas.domain.console import serving
-from lambdas.domain.detect import detection, unusable_images
+from lambdas.domain.detect import champion, unusable_images
+from lambdas.domain.detect.champion import Answer, NoChampionError, Question
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.state import LoopState
-from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.shared.tuning import Tuning, or_defaults
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -30,21 +31,10 @@ PREFIX = "try/"
 class TryResult:
     """What the champion sees on an image, and the size of that in pixels, upright."""
 
-    model_version: str
-    model_version_arn: str
-    labels: list[dict[str, Any]]
-    """As custom_labels.detect gives them: whatever the model sees, if the thresholds are known."""
-    thresholds: dict[str, float]
-    """Confidence (percent) from which on a label counts by the model; empty if not known of every label."""
+    answer: Answer
+    """With whatever the model sees, if the thresholds are known."""
     width: int
     height: int
-
-    @property
-    def confident(self) -> list[dict[str, Any]]:
-        """The labels from the model's own thresholds on, which is what it answers by itself."""
-        return [
-            label for label in self.labels if label["confidence"] >= self.thresholds.get(label["label"], 0)
-        ]
 
 
 def new_id() -> str:
@@ -84,15 +74,10 @@ def ask(
     """
     facts = _facts(s3, bucket, key(id))
     image: ImageTypeDef = {"S3Object": {"Bucket": bucket, "Name": key(id)}}
+    question = Question(min_confidence=0, label_thresholds=or_defaults(tuning).label_thresholds)
     try:
-        champion, labels = detection.ask(rekognition, loop_state, image, min_confidence=0)
-        thresholds = detection.thresholds(loop_state, champion)
-        if any(label["label"] not in thresholds for label in labels):
-            thresholds.clear()
-        if not thresholds:
-            # Only the model itself knows then which of them count.
-            champion, labels = detection.ask(rekognition, loop_state, image)
-    except detection.NoChampionError as error:
+        answer = champion.ask(rekognition, loop_state, image, question)
+    except NoChampionError as error:
         raise serving.asleep(loop_state, tuning(), str(error), tell) from error
     except ClientError as error:
         # The image was read a moment ago, and looked at.
@@ -101,9 +86,7 @@ def ask(
             raise
         raise ApiError(422, "bad_image", error.response["Error"]["Message"]) from error
     tell("use")
-    return TryResult(
-        champion.version_name, champion.version_arn, labels, thresholds, facts.width, facts.height
-    )
+    return TryResult(answer, facts.width, facts.height)
 
 
 def _facts(s3: S3Client, bucket: str, key: str) -> image_files.ImageFacts:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from lambdas.domain.detect.champion import Question
 from lambdas.domain.detect.detection import Detected
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.tuning import Tuning
@@ -18,13 +19,10 @@ if TYPE_CHECKING:
     from lambdas.domain.review.desk.task import Reason
 
 
-def min_confidence(tuning: Tuning) -> float | None:
-    """Confidence (percent) from which what the champion leaves out is of interest; None if nothing is."""
-    return (
-        tuning.review_min_confidence
-        if tuning.review_route != "none" and tuning.review_confidence_threshold
-        else None
-    )
+def question(tuning: Tuning) -> Question:
+    """What to ask the champion of an image: what counts, and what it leaves out that is of interest."""
+    is_of_interest = tuning.review_route != "none" and tuning.review_confidence_threshold
+    return Question(tuning.review_min_confidence if is_of_interest else None, tuning.label_thresholds)
 
 
 def worth_review(detected: Detected, name: str, tuning: Tuning) -> Reason | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -78,6 +78,9 @@ class Tuning:
     min_test_images_per_label: int = 2
     """Test images that each label must have to pass the evaluation gate. Fewer prove nothing about a
     label."""
+    label_thresholds: Mapping[str, float] = field(default_factory=dict)
+    """Confidence (percent) from which on a label's detections count, by label, such as `{"scratch": 80}`. A
+    label that is not named has the threshold that the model itself found for it."""
     shadow_test_images: int = 100
     """Test images that the shadow gate sends to the endpoints of challenger and champion. The more there are,
     the smaller a difference it can tell from chance; all have to be answered within 15 minutes."""
@@ -162,8 +165,8 @@ class Tuning:
     table's."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check(field.name, getattr(self, field.name))
+        for member in fields(self):
+            _check(member.name, getattr(self, member.name))
         for name in (
             "min_new_images",
             "poll_seconds",
@@ -204,7 +207,7 @@ class Tuning:
                 f"serving_hours={self.serving_hours!r}, serving_time_zone={self.serving_time_zone!r}: {error}"
             ) from error
 
-    def as_dict(self) -> dict[str, int | float | str | None]:
+    def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
@@ -214,7 +217,7 @@ class Tuning:
         Raises:
             TuningError: a name is unknown or a value cannot be used.
         """
-        known = {field.name for field in fields(cls)}
+        known = {member.name for member in fields(cls)}
         if unknown := set(values) - known:
             raise TuningError(f"unknown settings: {', '.join(sorted(unknown))}")
         return cls(**values)
@@ -257,15 +260,29 @@ def _check(name: str, value: object) -> None:
     elif name in TEXTS:
         if not isinstance(value, str):
             raise TuningError(f"{name}={value!r}: expected text")
+    elif name == "label_thresholds":
+        _check_thresholds(value)
     elif name in LIMITS or "f1" in name:
         maximum = LIMITS.get(name, 1)
-        # NaN is not between anything.
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= maximum:
+        if not _is_between(value, maximum):
             raise TuningError(f"{name}={value!r}: expected a number between 0 and {maximum}")
     elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise TuningError(f"{name}={value!r}: expected a whole number, 0 or more")
     elif value > (maximum := MAXIMA.get(name, MAX_NUMBER)):
         raise TuningError(f"{name} is too large: expected {maximum} or less")
+
+
+def _is_between(value: object, maximum: float) -> bool:
+    """Whether it is a number from 0 to the maximum; NaN is not between anything."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= maximum
+
+
+def _check_thresholds(value: object) -> None:
+    if not isinstance(value, dict):
+        raise TuningError(f"label_thresholds={value!r}: expected an object with a percentage for each label")
+    for label, percent in value.items():
+        if not isinstance(label, str) or not _is_between(percent, 100):
+            raise TuningError(f"label_thresholds: {label}={percent!r}: expected a number between 0 and 100")
 
 
 def _check_amount(name: str, value: object) -> None:

@@ -1,0 +1,1 @@
+"""Detection for applications: who they are, what they ask, and what they were answered."""
