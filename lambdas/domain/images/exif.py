@@ -16,6 +16,16 @@ QUARTER_TURNS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
 
 _TAG = 0x0112
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""How to put upright what has this EXIF orientation: names of Pillow's transpositions."""
 
 
 def orientation(image: Image) -> int:
@@ -26,3 +36,11 @@ def orientation(image: Image) -> int:
     except Exception:  # noqa: BLE001
         return 1
     return value if value in range(1, 9) else 1
+
+
+def upright(image: Image, turn: int) -> Image:
+    """The image put upright, which its orientation says how to."""
+    # Imported here, because most of a cold start's events need no decoder.
+    from PIL.Image import Transpose  # noqa: PLC0415
+
+    return image.transpose(Transpose[_TURNS[turn]]) if turn in _TURNS else image

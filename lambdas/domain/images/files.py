@@ -147,7 +147,7 @@ def _decode(data: bytes, format: Format) -> tuple[int, int, str]:
         ) from error
     # A decoder may raise anything when bytes are hostile.
     except Exception as error:
-        raise _broken(data, format, error) from error
+        raise broken(data[-TAIL_BYTES:], format, error) from error
 
 
 def is_whole(tail: bytes, format: Format) -> bool:
@@ -169,6 +169,11 @@ def check_header(image: ImageFile) -> None:
         raise UnusableImageError(
             "too_elongated", f"{size}; Custom Labels takes up to {MAX_ASPECT_RATIO}:1: crop it"
         )
+    check_still(image)
+
+
+def check_still(image: ImageFile) -> None:
+    """Raise UnusableImageError if an opened image moves."""
     # A JPEG of several pictures (MPO, as phones write) is an ordinary JPEG to every other decoder.
     if image.format == "PNG" and getattr(image, "is_animated", False):
         raise UnusableImageError(
@@ -176,12 +181,13 @@ def check_header(image: ImageFile) -> None:
         )
 
 
-def _broken(data: bytes, format: Format, error: Exception) -> UnusableImageError:
+def broken(tail: bytes, format: Format, error: Exception) -> UnusableImageError:
+    """Why a file cannot be decoded: it ends too early by its last TAIL_BYTES, or the decoder's error."""
     from PIL import UnidentifiedImageError  # noqa: PLC0415
 
     # Pillow's message of this error names the object that the bytes are in.
     cause = "its header cannot be read" if isinstance(error, UnidentifiedImageError) else str(error)
-    if not is_whole(data[-TAIL_BYTES:], format):
+    if not is_whole(tail, format):
         return UnusableImageError("truncated", f"the {format} file ends too early ({cause}); upload it again")
     return UnusableImageError(
         "corrupt", f"the {format} file cannot be decoded ({cause}); save and upload it again"

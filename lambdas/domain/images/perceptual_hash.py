@@ -10,31 +10,19 @@ hashes images as they are stored: this one turns them upright first, and keeps 1
 from __future__ import annotations
 
 from PIL import Image
-from PIL.Image import Resampling, Transpose
+from PIL.Image import Resampling
 
 from lambdas.domain.images import exif
 
 _SIDE = 8
-_TURNS = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
-"""How to put upright what has this EXIF orientation."""
 
 
 def of_image(image: Image.Image) -> str:
     """16 hex digits; of a decoded image as it is seen, turned as its EXIF orientation says."""
     turn = exif.orientation(image)
     size = (_SIDE, _SIDE + 1) if turn in exif.QUARTER_TURNS else (_SIDE + 1, _SIDE)
-    small = _grey(image).resize(size, Resampling.BOX)
-    if turn in _TURNS:
-        small = small.transpose(_TURNS[turn])
-    pixels = small.tobytes()
+    small = grey(image).resize(size, Resampling.BOX)
+    pixels = exif.upright(small, turn).tobytes()
     value = 0
     for row in range(_SIDE):
         for column in range(_SIDE):
@@ -43,7 +31,8 @@ def of_image(image: Image.Image) -> str:
     return f"{value:016x}"
 
 
-def _grey(image: Image.Image) -> Image.Image:
+def grey(image: Image.Image) -> Image.Image:
+    """The image in 8 bits of grey."""
     if image.mode.startswith("I"):
         # Pillow cuts 16 bits off at 255 where it is not told to scale them.
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
