@@ -1,11 +1,13 @@
 """The files of a batch in the data bucket: their names, and the lines that its input and results consist of.
 
     batches/<name>/source.json              what it was made from (written by who made it)
+    batches/<name>/images/                  images that were uploaded for it from a folder
     batches/<name>/input/part-00000.jsonl   its images, PART_LINES a part
     batches/<name>/results/part-00000.jsonl one line for each image of the part of that name
     batches/<name>/summaries/part-00000.json what these lines come to
     batches/<name>/map/                     what Step Functions writes about the workers
-    batches/<name>/manifest.json, summary.json
+    batches/<name>/manifest.json, summary.json the shards, and what they come to
+    batches/<name>/coco/                    the results in COCO's format, where they were wanted so
 
 A part of the input is what one worker answers for at a time, and its results are one object of the same name:
 so whoever does a part twice writes the same object, and a part that has all of its lines is not asked about
@@ -148,6 +150,26 @@ def summaries_prefix(name: str) -> str:
 def summary_key(name: str, input_key: str) -> str:
     """The key of the summary of a part's results."""
     return f"{summaries_prefix(name)}{_base(input_key).removesuffix('.jsonl')}.json"
+
+
+def images_prefix(name: str) -> str:
+    """The prefix of images that were uploaded for a batch from a folder of somebody's machine."""
+    return f"{folder(name)}images/"
+
+
+def manifest_key(name: str) -> str:
+    """The key of the list of a batch's shards, written once it has ended."""
+    return f"{folder(name)}manifest.json"
+
+
+def total_key(name: str) -> str:
+    """The key of what a whole batch comes to, written once it has ended."""
+    return f"{folder(name)}summary.json"
+
+
+def coco_key(name: str, document: str) -> str:
+    """The key of a document of the results in COCO's format."""
+    return f"{folder(name)}coco/{document}"
 
 
 def _base(key: str) -> str:
