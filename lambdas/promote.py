@@ -12,6 +12,7 @@ from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock, polling
 from lambdas.domain.shared.records import Outcome
 from lambdas.domain.shared.state import FencedState
+from lambdas.domain.shared.tuning import or_defaults
 from lambdas.services import services, variable
 
 logger = Logger()
@@ -65,10 +66,14 @@ def _fenced(event: OfVersion) -> FencedState:
     return services().loop_state.fenced(promote=event["holder"], retrain=event["run"])
 
 
+def _waited(event: Waits) -> float:
+    """Seconds that the promotion has waited for what is looked at."""
+    return clock.seconds_between(event["since"], clock.now()) if "since" in event else 0.0
+
+
 def _next_look(event: Waits) -> int:
     """Seconds until the next look at what the promotion waits for."""
-    waited = clock.seconds_between(event["since"], clock.now()) if "since" in event else 0.0
-    return polling.next_look(waited, services().tuning().poll_seconds)
+    return polling.next_look(_waited(event), or_defaults(services().tuning).poll_seconds)
 
 
 @logger.inject_lambda_context
@@ -120,13 +125,17 @@ def wake_champion(event: OfVersionOrRollback, context: LambdaContext) -> dict[st
 @logger.inject_lambda_context
 def watch_start(event: WatchStart, context: LambdaContext) -> dict[str, Any]:
     """Whether the challenger runs by now, and the champion if it is starting to be compared with."""
-    s, fenced = services(), _fenced(event)
-    fenced.check()
-    version = promotion.started_challenger(s.rekognition, fenced, s.project_arn, event["version"])
-    status, message = version.status, version.message or version.status
-    if not event["rollback"] and promotion.champion_starts(s.rekognition, fenced, s.project_arn):
-        status, message = ("STARTING", "the champion starts") if status == "RUNNING" else (status, message)
-    return {"status": status, "message": message, "wait_seconds": _next_look(event)}
+    s = services()
+    start = promotion.look_at_start(
+        s.rekognition,
+        _fenced(event),
+        project_arn=s.project_arn,
+        name=event["version"],
+        rollback=event["rollback"],
+        waited_seconds=_waited(event),
+        tuning=s.tuning(),
+    )
+    return {"status": start.status, "message": start.message, "wait_seconds": _next_look(event)}
 
 
 @logger.inject_lambda_context
@@ -161,7 +170,9 @@ def switch(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
 def stop_other_versions(event: StopOtherVersions, context: LambdaContext) -> dict[str, Any]:
     """Stop every version but the champion; call again until they have stopped."""
     s = services()
-    stopped = promotion.stop_other_versions(s.rekognition, s.loop_state, s.project_arn, event["holder"])
+    stopped = promotion.stop_other_versions(
+        s.rekognition, s.loop_state, s.project_arn, event["holder"], or_defaults(s.tuning)
+    )
     return {"ready": stopped, "wait_seconds": 0 if stopped else _next_look(event)}
 
 

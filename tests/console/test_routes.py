@@ -785,6 +785,13 @@ def test_a_version_that_was_not_trained_to_its_end_is_not_gone_back_to(
     assert (refused.status, refused.message) == (409, "v0 cannot be started: it is TRAINING_FAILED")
 
 
+def test_a_version_whose_endpoint_has_died_is_gone_back_to(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    deployment.world.fake.versions["v0"]["Status"] = "FAILED"
+    assert gateway.ask("POST /api/admin/rollbacks", {"version": "v0"}, who=ANN).status < 300
+
+
 def test_promotions_of_runs_are_no_rollbacks(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     executions, machines = deployment.executions, deployment.world.machines
     executions.start_execution(stateMachineArn=machines["promote"], name="run-1", input='{"version": "v1"}')

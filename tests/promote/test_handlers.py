@@ -93,6 +93,40 @@ def test_a_challenger_that_somebody_stopped_has_not_started(world: World) -> Non
     assert call(promote.watch_start, version="v1", rollback=False)["status"] == "STOPPED"
 
 
+def test_a_challenger_whose_start_hangs_is_given_up(world: World) -> None:
+    world.tune(start_timeout_seconds=600)
+    world.version("v1", "STARTING", state="challenger", started_at=clock.in_seconds(-601))
+    watched = {
+        since: call(promote.watch_start, version="v1", rollback=False, since=clock.in_seconds(-since))
+        for since in (590, 601)
+    }
+    assert watched[590]["status"] == "STARTING"
+    assert watched[601]["status"] == "TIMED_OUT"
+    assert "STARTING still after 10 min" in watched[601]["message"]
+    assert "start_timeout_seconds" in watched[601]["message"]
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(601, False), (590, True)])
+def test_a_promotion_ends_without_waiting_for_a_start_that_hangs(
+    seconds: int, waits: bool, world: World
+) -> None:
+    """Meanwhile nobody looks after the champion; the sweeper stops what starts at last."""
+    world.tune(start_timeout_seconds=600)
+    world.champion("old")
+    world.version("v1", "STARTING", state="challenger", started_at=clock.in_seconds(-seconds))
+    world.fake.fail_next("stop_project_version", "ResourceInUseException")
+    assert call(promote.stop_other_versions, holder="h")["ready"] is not waits
+    world.version("v2", "RUNNING")
+    assert not call(promote.stop_other_versions, holder="h")["ready"], "another has to stop"
+
+
+def test_versions_are_stopped_though_the_settings_are_unusable(world: World) -> None:
+    world.version("v1", "RUNNING")
+    world.tune_by("no JSON")
+    assert call(promote.stop_other_versions, holder="h") == {"ready": False, "wait_seconds": 60}
+    assert world.fake.statuses() == {"v1": "STOPPING"}
+
+
 def test_a_challenger_waits_while_the_account_runs_as_many_models_as_it_may(world: World) -> None:
     world.version("v1")
     world.fake.fail_next("start_project_version", "LimitExceededException")
@@ -178,12 +212,45 @@ def test_a_worse_challenger_does_not_replace_a_champion_that_sleeps(world: World
         assert call(promote.shadow_evaluate, version="new", rollback=False)["passed"] is False
 
 
-def test_a_champion_that_cannot_be_woken_keeps_nobody_from_going_on(world: World) -> None:
+def test_where_another_model_cannot_run_what_is_known_of_the_champion_has_to_do(world: World) -> None:
     sleeps(world, 0)
     world.fake.fail_next("start_project_version", "LimitExceededException")
+    with pytest.raises(NotYetError, match="a running model to stop"):
+        wake(world)
+    sleeps(world, 39)
+    world.fake.fail_next("start_project_version", "LimitExceededException")
     assert wake(world) == ""
+
+
+def test_a_champion_that_starts_for_too_long_is_not_waited_for(world: World) -> None:
+    world.tune(start_timeout_seconds=600)
+    sleeps(world, 0)
+    wake(world)
+    world.fake.versions["new"]["Status"] = "RUNNING"
+    for seconds, status in ((590, "STARTING"), (601, "RUNNING")):
+        since = clock.in_seconds(-seconds)
+        assert call(promote.watch_start, version="new", rollback=False, since=since)["status"] == status
+
+
+@pytest.mark.parametrize(("is_there", "passed"), [(True, False), (False, True)])
+def test_a_challenger_does_not_replace_a_champion_that_nothing_is_known_of(
+    is_there: bool, passed: bool, world: World
+) -> None:
+    """Unless Rekognition has that no more: it will never serve again."""
+    truth = sleeps(world, 0)
+    world.fake.versions["new"]["Status"] = "RUNNING"
+    world.fake.finds = lambda _, key: [label(truth[key])]
+    if not is_there:
+        del world.fake.versions["old"]
+    verdict = call(promote.shadow_evaluate, version="new", rollback=False)
+    assert verdict["passed"] is passed
+    assert ("nothing is known that the challenger could be compared with" in verdict["reason"]) is is_there
+
+
+def test_a_champion_whose_endpoint_has_died_is_woken(world: World) -> None:
+    sleeps(world, 0)
     world.fake.versions["old"]["Status"] = "FAILED"
-    assert wake(world) == ""
+    assert wake(world)
 
 
 def test_a_champion_that_is_just_stopping_is_woken_once_it_has_stopped(world: World) -> None:

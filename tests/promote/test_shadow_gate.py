@@ -31,11 +31,12 @@ def beside(
     champion: Scores | None = None,
     earlier: tuple[Rival, ...] = (),
     is_running: bool = True,
+    is_gone: bool = False,
 ) -> Verdict:
     """The verdict on a challenger beside a champion."""
     mine = challenger or scores(shadow.f1 if shadow else 0.9)
     answers = ChampionAnswers(
-        Rival("v1", shadow, evaluation), champion or scores(0), mine, is_running=is_running
+        Rival("v1", shadow, evaluation), champion or scores(0), mine, is_running=is_running, is_gone=is_gone
     )
     return judge(mine, answers, earlier, TUNING)
 
@@ -112,12 +113,24 @@ def test_a_champion_that_does_not_run_is_a_rival_by_what_it_answered() -> None:
 
 
 @pytest.mark.parametrize(("f1", "passed"), [(0.8, True), (0.79, False)])
-def test_beside_a_champion_that_nothing_is_known_of_the_challenger_needs_the_first_one_s_f1(
-    f1: float, passed: bool
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_beside_a_champion_that_cannot_be_asked_the_challenger_needs_the_first_one_s_f1(
+    f1: float, passed: bool, is_gone: bool
 ) -> None:
-    verdict = beside(None, challenger=scores(f1), is_running=False)
+    """Be it that Rekognition has it no more, or that their evaluations can be compared."""
+    evaluation = None if is_gone else compared(0.9, 0.9)
+    verdict = beside(None, evaluation, challenger=scores(f1), is_running=False, is_gone=is_gone)
     assert verdict.passed is passed
     assert "its answers on these images are not known" in verdict.reasons[0]
+
+
+def test_nothing_replaces_a_champion_that_it_could_not_be_compared_with() -> None:
+    verdict = beside(None, None, challenger=scores(0.99), is_running=False)
+    assert not verdict.passed
+    (reason,) = verdict.reasons
+    assert reason.startswith("the champion v1 does not run; nothing is known")
+    assert "`labelloop start`" in reason
+    assert "`labelloop rollback`" in reason
 
 
 @pytest.mark.parametrize("measure", ["shadow", "evaluation"])

@@ -43,6 +43,17 @@ def test_one_that_is_to_run_always_is_started(status: str) -> None:
     assert (decision.act, decision.wanted, decision.is_down) == ("start", True, True)
 
 
+def test_people_hear_of_a_start_that_hangs() -> None:
+    begun = Serving(state="awake", start_asked_at=NOW)
+    late = Tuning().start_timeout_seconds + 1
+    assert not decided("STARTING", begun, now=at(late - 1)).is_down
+    decision = decided("STARTING", begun, now=at(late))
+    assert (decision.act, decision.wanted, decision.is_down) == ("none", True, True)
+    assert "STARTING still after 60 min 01 s (start_timeout_seconds)" in decision.reason
+    assert not decided("RUNNING", begun, now=at(late)).is_down
+    assert not decided("STARTING", Serving(state="awake"), now=at(late)).is_down, "nobody knows since when"
+
+
 @pytest.mark.parametrize("status", ["STARTING", "RUNNING", "STOPPING", "DELETING", "NEW_TO_US", ""])
 def test_what_cannot_be_started_is_not(status: str) -> None:
     assert decided(status).act == "none"

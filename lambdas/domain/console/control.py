@@ -28,8 +28,8 @@ ROLLBACK = "rollback"
 """The trigger of a run that is a rollback."""
 _MAX_LISTED = 200
 """Promotions among which rollbacks are looked for, the newest first."""
-_STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "RUNNING", "STARTING", "STOPPING"}
-"""https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html"""
+_STARTABLE = {*custom_labels.STARTABLE, *custom_labels.BUSY}
+"""States of a version that runs, or will once it is started."""
 
 
 class ControlError(ApiError):

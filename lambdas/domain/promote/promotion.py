@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
@@ -133,6 +133,46 @@ def champion_starts(rekognition: RekognitionClient, loop_state: LoopState, proje
     return version is not None and version.status == "STARTING"
 
 
+@dataclass(frozen=True)
+class StartStatus:
+    """How the start of a challenger stands: RUNNING, STARTING, or another status if it came to nothing."""
+
+    status: str
+    message: str
+
+
+def look_at_start(
+    rekognition: RekognitionClient,
+    loop_state: FencedState,
+    *,
+    project_arn: str,
+    name: str,
+    rollback: bool,
+    waited_seconds: float,
+    tuning: Tuning,
+) -> StartStatus:
+    """Whether a challenger runs by now, and the champion if it is starting to be compared with.
+
+    Neither is waited for without end: a challenger that starts for longer than `start_timeout_seconds` has
+    failed, and without a champion that does the promotion goes on.
+
+    Raises:
+        CustomLabelsError: the project has no version of that name.
+        LeaseLostError: the promotion has ended meanwhile.
+    """
+    loop_state.check()
+    version = started_challenger(rekognition, loop_state, project_arn, name)
+    is_late = waited_seconds > tuning.start_timeout_seconds
+    if version.status == "STARTING" and is_late:
+        took = clock.duration(waited_seconds)
+        return StartStatus("TIMED_OUT", f"it is STARTING still after {took} (start_timeout_seconds)")
+    if version.status != "RUNNING" or rollback or not champion_starts(rekognition, loop_state, project_arn):
+        return StartStatus(version.status, version.message or version.status)
+    if is_late:
+        return StartStatus("RUNNING", "the champion does not start in time")
+    return StartStatus("STARTING", "the champion starts")
+
+
 def promote(rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str) -> str:
     """Make a version the champion and retire the one before it, in one write: what changed, in words.
 
@@ -181,11 +221,13 @@ def _stop(rekognition: RekognitionClient, version: Version) -> None:
 
 
 def stop_other_versions(
-    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, holder: str
+    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, holder: str, tuning: Tuning
 ) -> bool:
-    """At the end of a promotion stop every version but the champion: whether they have stopped.
+    """At the end of a promotion stop every version but the champion: whether that is done.
 
     A promotion that does not have the lease, or not any more, has nothing to stop: what runs is another's.
+    What starts cannot be stopped before it runs. For a start that hangs the promotion does not wait, as
+    nobody looks after the champion meanwhile: the sweeper stops it once it runs.
 
     Args:
         holder: the promotion's execution.
@@ -195,8 +237,13 @@ def stop_other_versions(
         lease = loop_state.lease("promote")
         return lease is not None and lease.holder == holder and not serves(loop_state, version)
 
+    def hangs(version: Version) -> bool:
+        record = loop_state.version(version.name) if version.status == "STARTING" else None
+        since = record.started_at if record else None
+        return bool(since) and clock.seconds_between(since, clock.now()) > tuning.start_timeout_seconds
+
     _book(rekognition, loop_state, project_arn)
-    return not stop_versions(rekognition, project_arn, may_stop)
+    return all(hangs(version) for version in stop_versions(rekognition, project_arn, may_stop))
 
 
 def _book(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> None:

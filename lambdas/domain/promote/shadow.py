@@ -107,13 +107,14 @@ def wake_champion(
     compared on fewer images, or on none. Once the promotion has ended the step serve puts it to sleep again.
 
     Raises:
-        NotYetError: it is stopping, and can be started once it has stopped.
+        NotYetError: it is stopping, and can be started once it has stopped; or the account runs as many
+            models as it may, and the champion has answered nothing before.
     """
     champion, record = loop_state.champion(), loop_state.version(name)
     if rollback or champion is None or record is None or champion.version_name == name:
         return ""
     version = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
-    if version is None or version.status not in ("STOPPED", "STOPPING", "TRAINING_COMPLETED"):
+    if version is None or version.status not in {*custom_labels.STARTABLE, "STOPPING"}:
         return ""
     tests = shadow_images(s3, bucket, str(record.snapshot), tuning.shadow_test_images)
     known = shadow_answers.read(s3, bucket, champion.version_name)
@@ -128,6 +129,8 @@ def wake_champion(
     try:
         custom_labels.start(rekognition, version, tuning.min_inference_units)
     except LimitReachedError:
+        if missing == len(tests):
+            raise
         # The account runs as many models as it may: what is known of the champion has to do.
         return ""
     return f"{missing} of {len(tests)} test images that {champion.version_name} was never asked about"
@@ -199,7 +202,11 @@ class _Rivals:
             _compared(self._evaluation_pairs(champion.version_name)),
         )
         return ChampionAnswers(
-            rival, _scores(shared, known), _scores(shared, self.answers), is_running=answers is not None
+            rival,
+            _scores(shared, known),
+            _scores(shared, self.answers),
+            is_running=answers is not None,
+            is_gone=champion.version_name not in self._described,
         )
 
     def earlier(self) -> list[Rival]:

@@ -31,6 +31,8 @@ class ChampionAnswers:
     challenger: Scores
     """On the same images."""
     is_running: bool
+    is_gone: bool = False
+    """Rekognition has no such version any more: it will never serve again."""
 
 
 def judge(
@@ -42,8 +44,10 @@ def judge(
     chance explains; nor worse than the champion both here and by its training's evaluation, be that chance or
     not; nor below the champion by more than the tolerances, which are for images that are too few to tell.
 
-    Without a champion the challenger is held to the evaluation gate's overall F1: its endpoint has to do
-    what its training promised.
+    Without a champion, or with one that Rekognition has no more, the challenger is held to the evaluation
+    gate's overall F1: its endpoint has to do what its training promised. So it is beside a champion that
+    could not be asked, if their trainings' evaluations can be compared. Where nothing at all is known of the
+    champion the challenger is rejected: nobody knows which of the two is better, and the champion can serve.
 
     Args:
         champion: None if there is none.
@@ -87,6 +91,11 @@ def _beside_champion(
     else:
         failed, notes = _alone(challenger, tuning, f"{asleep}its answers on these images are not known")
         failures += failed
+    if not (shadow or evaluation or champion.is_gone):
+        failures.append(
+            f"{asleep}nothing is known that the challenger could be compared with it by: `labelloop start`"
+            " starts it for the next run, `labelloop rollback` makes the challenger serve all the same"
+        )
     notes.append(there or "the evaluations of both have no test image in common that is labelled the same")
     return failures, notes
 

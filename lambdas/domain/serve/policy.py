@@ -20,15 +20,13 @@ from datetime import timedelta
 from typing import Literal
 
 from lambdas.domain.detect.backlog import Backlog
+from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import clock, opening_hours
 from lambdas.domain.shared.records import Serving
 from lambdas.domain.shared.tuning import Tuning
 
 Act = Literal["none", "start", "wake", "sleep", "stop"]
 """`wake` and `sleep` change the record alone; `start` and `stop` ask Rekognition as well."""
-STARTABLE = {"STOPPED", "TRAINING_COMPLETED", "FAILED"}
-"""States in which a version can be started:
-https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html"""
 START_SECONDS = 20 * 60
 """What a start takes, until some were measured: a restart takes 10 to 20 minutes.
 https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/running-model.html"""
@@ -84,7 +82,7 @@ def decide(tuning: Tuning | None, facts: Facts, now: str) -> Decision:
         return Decision("none", wanted, f"{reason}; a promotion is under way, after which that is seen to")
     if not wanted:
         return _down(tuning, facts, reason, now)
-    return _up(facts, reason, now, units_wanted(tuning, facts, now) if tuning else 1)
+    return _up(tuning or Tuning(), facts, reason, now, units_wanted(tuning, facts, now) if tuning else 1)
 
 
 def _wanted(tuning: Tuning | None, facts: Facts, now: str) -> tuple[bool, str]:
@@ -199,19 +197,31 @@ def _most_units(tuning: Tuning) -> int:
     return max(tuning.min_inference_units, tuning.max_inference_units)
 
 
-def _up(facts: Facts, reason: str, now: str, units: int) -> Decision:
+def _up(tuning: Tuning, facts: Facts, reason: str, now: str, units: int) -> Decision:
     """What leads to a champion that runs."""
     serving = facts.serving
     if facts.status in ("RUNNING", "STARTING"):
-        return Decision("none" if serving.state == "awake" else "wake", True, reason)
+        hangs = _hangs(tuning, facts, now)
+        act: Act = "none" if serving.state == "awake" else "wake"
+        return Decision(act, True, f"{reason}{hangs}", is_down=bool(hangs))
     is_down = serving.state == "awake" and (not serving.start_asked_at or facts.status == "FAILED")
     if not facts.status:
         return Decision("none", True, "Rekognition has no such version", is_down=True)
-    if facts.status not in STARTABLE:
+    if facts.status not in custom_labels.STARTABLE:
         return Decision("none", True, f"{reason}; it is {facts.status}, and cannot be started yet", is_down)
     if serving.retry_at and clock.seconds_between(now, serving.retry_at) > 0:
         return Decision("none", True, f"{reason}; its last start has failed, the next is due later", is_down)
     return Decision("start", True, reason, is_down, units)
+
+
+def _hangs(tuning: Tuning, facts: Facts, now: str) -> str:
+    """What is to be said of a start that takes too long; nothing of any other."""
+    if facts.status != "STARTING" or not facts.serving.start_asked_at:
+        return ""
+    took = clock.seconds_between(facts.serving.start_asked_at, now)
+    if took <= tuning.start_timeout_seconds:
+        return ""
+    return f"; it is STARTING still after {clock.duration(took)} (start_timeout_seconds)"
 
 
 def _down(tuning: Tuning | None, facts: Facts, reason: str, now: str) -> Decision:

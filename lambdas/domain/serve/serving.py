@@ -32,7 +32,7 @@ logger = Logger(child=True)
 DOWN, WAITING = "champion", "waiting"
 """Incidents: the champion should serve and does not; images wait, and nothing wakes it."""
 _DOWN_NOW = (
-    "It is started again; images under detect/ wait for it, and are answered once it serves."
+    "LabelLoop goes on to start it; images under detect/ wait for it, and are answered once it serves."
     " `labelloop status` shows how it stands, and `labelloop rollback` goes back to an older version."
 )
 _WAITING_NOW = (

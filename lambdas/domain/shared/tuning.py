@@ -66,6 +66,10 @@ class Tuning:
     poll_seconds: int = 60
     """Seconds between two looks at something that takes its time: a training, a starting model, open
     reviews."""
+    start_timeout_seconds: int = 3600
+    """Seconds that a model version may take to start; AWS says 10 to 20 minutes. A promotion gives up a
+    challenger that takes longer, and waits no longer for a champion that does; of one that is to serve people
+    are told."""
     resend_event_after_seconds: int = 900
     """Seconds after which the event of an object under incoming/ counts as lost, and is sent again."""
     min_training_images: int = 10
@@ -170,6 +174,7 @@ class Tuning:
         for name in (
             "min_new_images",
             "poll_seconds",
+            "start_timeout_seconds",
             "resend_event_after_seconds",
             "min_inference_units",
             "max_inference_units",
