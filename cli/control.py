@@ -19,6 +19,7 @@ from lambdas.domain.costs import forecast
 from lambdas.domain.retrain import holds, runs, waiting
 from lambdas.domain.shared import clock, pricing, records
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.tuning import Tuning
 
 EXIT_CODES = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
 
@@ -73,16 +74,14 @@ def _check_budget(deployment: Deployment) -> None:
         raise CommandError(f"nothing was started: {reason}. `labelloop costs` shows what cost how much")
 
 
-def forecast_words(deployment: Deployment) -> str:
+def forecast_words(deployment: Deployment, tuning: Tuning) -> str:
     """What a training is going to cost, with as many images as the last one."""
-    tuning = deployment.tuning()
     prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
     return forecast.training(deployment.loop_state.runs(), None, prices, tuning.min_inference_units).text
 
 
-def serving_words(deployment: Deployment, asked: str = "") -> str:
+def serving_words(deployment: Deployment, tuning: Tuning, asked: str = "") -> str:
     """What the champion is going to cost, by what a person has just asked for or else by its policy."""
-    tuning = deployment.tuning()
     prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
     return forecast.serving_words(tuning, prices, asked)
 

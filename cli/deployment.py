@@ -132,6 +132,10 @@ class DeploymentError(CommandError):
     """The deployment cannot be found or used; the message says what to do."""
 
 
+class SettingsError(DeploymentError):
+    """The settings in force cannot be used."""
+
+
 @dataclass(frozen=True)
 class Deployment:
     """A deployment: its name, its resources, and clients to reach them."""
@@ -231,13 +235,13 @@ class Deployment:
         """The thresholds and intervals that are in force.
 
         Raises:
-            DeploymentError: the parameter's values cannot be used.
+            SettingsError: the parameter's values cannot be used.
         """
         parameter = self.ssm.get_parameter(Name=self.tuning_parameter)
         try:
             return Tuning.from_json(parameter["Parameter"]["Value"])
         except TuningError as error:
-            raise DeploymentError(
+            raise SettingsError(
                 f"the settings in the SSM parameter {self.tuning_parameter} cannot be used: {error}."
                 " Correct them with `labelloop settings set` or `unset`"
             ) from error

@@ -209,7 +209,8 @@ def train(session: Session, wait: bool, force: bool) -> None:
     deployment, console = session.deployment(), session.out.console
     run, started = control.train(deployment, force=force)
     if started:
-        console.print(f"Run {run.id} has started: {control.forecast_words(deployment)}", markup=False)
+        words = control.forecast_words(deployment, deployment.tuning())
+        console.print(f"Run {run.id} has started: {words}", markup=False)
     else:
         console.print(f"Run {run.id} is under way already{'; it is followed here' if wait else ''}")
     if not wait:
@@ -371,7 +372,8 @@ def start(session: Session, why: str) -> None:
     document = session.wait_for("Starting the champion", lambda: serving.ask(deployment, "start", why))
     session.print_result(document, lambda: serving.show(console, document))
     if not session.out.as_json and document["wanted"] and not document["trouble"]:
-        console.print(f"It costs {control.serving_words(deployment, 'start')}", markup=False)
+        words = control.serving_words(deployment, deployment.tuning(), "start")
+        console.print(f"It costs {words}", markup=False)
 
 
 @command(app, "report")

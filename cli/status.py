@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import control, costs, following, formatting, serving
-from cli.deployment import Deployment
+from cli.deployment import Deployment, SettingsError
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
 from lambdas.domain.costs import budget, unowned
@@ -40,12 +40,13 @@ def gather(deployment: Deployment) -> dict[str, Any]:
     own, for boto3's tables are not made to be shared.
     """
     deployment.connect()
-    tuning, progress = deployment.tuning(), deployment.loop_state.known_progress()
+    tuning, unusable = _settings(deployment)
+    progress = deployment.loop_state.known_progress()
     with ThreadPoolExecutor() as pool:
         parts = [
             pool.submit(_of_catalogue, deployment, progress, tuning),
-            pool.submit(_of_loop, deployment),
-            pool.submit(_running, deployment),
+            pool.submit(_of_loop, deployment, tuning),
+            pool.submit(_running, deployment, tuning),
             pool.submit(_queues, deployment),
             pool.submit(_rejected, deployment),
             pool.submit(lambda: {"open_reviews": deployment.reviews.count("open")}),
@@ -54,10 +55,19 @@ def gather(deployment: Deployment) -> dict[str, Any]:
             "deployment": deployment.name,
             "console": deployment.console_address,
             "bucket": deployment.bucket,
+            "unusable_settings": unusable,
         }
         for part in parts:
             status |= part.result()
     return status
+
+
+def _settings(deployment: Deployment) -> tuple[Tuning, str]:
+    """The settings, and why they cannot be used: then their defaults stand for them."""
+    try:
+        return deployment.tuning(), ""
+    except SettingsError as error:
+        return Tuning(), str(error)
 
 
 def _of_catalogue(deployment: Deployment, progress: Progress, tuning: Tuning) -> dict[str, Any]:
@@ -75,7 +85,7 @@ def _of_catalogue(deployment: Deployment, progress: Progress, tuning: Tuning) ->
     }
 
 
-def _of_loop(deployment: Deployment) -> dict[str, Any]:
+def _of_loop(deployment: Deployment, tuning: Tuning) -> dict[str, Any]:
     runs, summary = deployment.loop_state.runs(), serving.summary(deployment.loop_state)
     is_stopped = summary is not None and summary["asked"] == "stop"
     return {
@@ -85,16 +95,15 @@ def _of_loop(deployment: Deployment) -> dict[str, Any]:
         "serving": summary,
         "waiting_images": deployment.loop_state.count_waiting(MAX_COUNTED),
         "differences": _differences(deployment),
-        "spent_this_month": _spent(deployment),
+        "spent_this_month": _spent(deployment, tuning),
         "unowned": _unowned(deployment),
-        "serving_costs": control.serving_words(deployment, "stop" if is_stopped else ""),
-        "next_training": control.forecast_words(deployment),
+        "serving_costs": control.serving_words(deployment, tuning, "stop" if is_stopped else ""),
+        "next_training": control.forecast_words(deployment, tuning),
     }
 
 
-def _spent(deployment: Deployment) -> dict[str, Any]:
+def _spent(deployment: Deployment, tuning: Tuning) -> dict[str, Any]:
     """What this month has cost by the ledger, beside its budget, and what the next training will."""
-    tuning = deployment.tuning()
     month = budget.spending(deployment.loop_state, tuning, clock.now())
     held = holds.why_held(
         deployment.loop_state, tuning, clock.now(), adds_usd=deployment.loop_state.known_progress().needs_usd
@@ -168,9 +177,9 @@ def _champion(deployment: Deployment) -> dict[str, Any] | None:
     }
 
 
-def _running(deployment: Deployment) -> dict[str, Any]:
+def _running(deployment: Deployment, tuning: Tuning) -> dict[str, Any]:
     """Versions that cost money now. The inference units are those that each was started with."""
-    prices = pricing.prices(deployment.project_arn.split(":")[3], deployment.tuning())
+    prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
     pages = deployment.rekognition.get_paginator("describe_project_versions").paginate(
         ProjectArn=deployment.project_arn
     )
@@ -234,8 +243,11 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("deployment", f"{status['deployment']}, drop images into s3://{status['bucket']}/incoming/"),
         ("console", status["console"]),
-        ("images", _images_words(status)),
     ]
+    if status["unusable_settings"]:
+        words = f"{status['unusable_settings']}. What follows takes the defaults for them"
+        rows.append(("settings", f"[red]{escape(words)}[/red]"))
+    rows.append(("images", _images_words(status)))
     rows += [
         ("", escape(f"conflict: {conflict['image']}: {conflict['reason']}"))
         for conflict in status["conflicts"]

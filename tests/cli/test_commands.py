@@ -501,10 +501,23 @@ def test_what_aws_refuses_is_told_in_one_line(cli: Cli, monkeypatch: pytest.Monk
 
 def test_tuning_that_cannot_be_used_is_told(cli: Cli) -> None:
     boto3.client("ssm").put_parameter(Name="/parts/tuning", Value='{"min_f1": 2}', Overwrite=True)
-    result = cli("status")
+    result = cli("train")
     assert result.exit_code == 1
     assert "SSM parameter /parts/tuning cannot be used: min_f1=2" in result.stderr
     assert "labelloop settings set" in result.stderr
+
+
+def test_status_shows_the_rest_while_the_settings_cannot_be_used(history: Cli) -> None:
+    """Whoever has broken them looks there first, and then the champion may well be in trouble, too."""
+    assert history.json("status")["unusable_settings"] == ""
+    boto3.client("ssm").put_parameter(Name="/parts/tuning", Value='{"min_f1": 2}', Overwrite=True)
+    document = history.json("status")
+    assert "/parts/tuning cannot be used: min_f1=2" in document["unusable_settings"]
+    assert document["champion"]["version"] == V1
+    shown = " ".join(history("status").stdout.split())
+    assert "settings the settings in the SSM parameter /parts/tuning cannot be used: min_f1=2" in shown
+    assert "What follows takes the defaults" in shown
+    assert "50 more start a run" in shown
 
 
 def test_whoever_stops_watching_does_not_stop_the_run(
