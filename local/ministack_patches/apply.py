@@ -8,6 +8,7 @@ import cryptography  # noqa: F401
 from local.ministack_patches import (
     cdn_origins,
     cloudfront_function_timeout,
+    distributed_map,
     dynamodb_leading_keys,
     event_versions,
     iam_resource_types,
@@ -36,6 +37,7 @@ def apply_patches() -> None:
     cloudfront_function_timeout.apply_patch()
     index_queries.apply_patch()
     task_tokens.apply_patch()
+    distributed_map.apply_patch()
     cdn_origins.apply_patch()
     missing_routes.apply_patch()
     lambda_code.apply_patch()

@@ -290,15 +290,30 @@ class Executions:
             execution = json.loads(value)
             if execution["status"] == "RUNNING":
                 _abort(execution)
-                self.cut_off.append(execution)
+                # That a Map Run's children have ended is said by the end of the execution that it belongs to.
+                if "mapRunArn" not in execution:
+                    self.cut_off.append(execution)
             executions._data[tuple(key.split(_SEPARATOR))] = execution
         state["executions"] = executions
+        for run in state["map_runs"]._data.values() if "map_runs" in state else ():
+            if run["status"] == "RUNNING":
+                _abort_map_run(run)
 
 
 def _as_json(value: Any) -> Any:
     from ministack.core.persistence import _json_default  # noqa: PLC0415 reads the environment
 
     return _json_default(value)
+
+
+def _abort_map_run(run: dict[str, Any]) -> None:
+    """End a Map Run whose execution was ended, as Step Functions does."""
+    from ministack.core.responses import now_iso  # noqa: PLC0415 reads the environment
+
+    run |= {"status": "ABORTED", "stopDate": now_iso()}
+    for counts in (run["itemCounts"], run["executionCounts"]):
+        counts["aborted"] += counts["running"]
+        counts["running"] = 0
 
 
 def _abort(execution: dict[str, Any]) -> None:
