@@ -126,7 +126,7 @@ def wake_champion(event: OfVersionOrRollback, context: LambdaContext) -> dict[st
 def watch_start(event: WatchStart, context: LambdaContext) -> dict[str, Any]:
     """Whether the challenger runs by now, and the champion if it is starting to be compared with."""
     s = services()
-    start = promotion.look_at_start(
+    looked = promotion.look_at_start(
         s.rekognition,
         _fenced(event),
         project_arn=s.project_arn,
@@ -135,7 +135,7 @@ def watch_start(event: WatchStart, context: LambdaContext) -> dict[str, Any]:
         waited_seconds=_waited(event),
         tuning=s.tuning(),
     )
-    return {"status": start.status, "message": start.message, "wait_seconds": _next_look(event)}
+    return {"status": looked.status, "message": looked.message, "wait_seconds": _next_look(event)}
 
 
 @logger.inject_lambda_context

@@ -14,6 +14,7 @@ from lambdas.domain.review.desk.labels import InvalidLabelError, LabelDefinition
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared.errors import ApiError
 from tests.fixtures.deployment import World
+from tests.fixtures.sleeping import sleeps
 
 CHANGES: list[Mapping[str, Any]] = [
     {"colour": "#112233"},
@@ -107,7 +108,7 @@ def test_a_change_of_nothing_changes_nothing(world: World) -> None:
 
 
 def test_a_change_that_always_meets_others_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lambdas.domain.shared.dynamodb.time.sleep", lambda seconds: None)
+    sleeps(monkeypatch)
     labels.put(table(world), "cat", {})
     numbers = iter("abcdefghijklm")
     call = BaseClient._make_api_call  # pyrefly: ignore[missing-attribute]

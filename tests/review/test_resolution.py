@@ -27,6 +27,7 @@ from tests.fixtures.reviews import (
     labelled,
     submit_answer,
 )
+from tests.fixtures.sleeping import sleeps
 
 DOG = {"label": "dog", "left": 50, "top": 40, "width": 30, "height": 20}
 
@@ -108,7 +109,7 @@ def test_an_image_that_is_written_all_the_time_is_an_error_and_no_loss(
     reviews: Reviews, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = answered(reviews, reviews.task())
-    monkeypatch.setattr("lambdas.domain.shared.dynamodb.time.sleep", lambda _: None)
+    sleeps(monkeypatch)
     with monkeypatch.context() as busy:
         before_each_transaction(busy, lambda times: relabelled(reviews, task, "cat" if times % 2 else "dog"))
         with pytest.raises(TaskBusyError, match=task.id):

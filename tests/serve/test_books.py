@@ -67,5 +67,6 @@ def test_where_things_are_quick_the_second_look_is_too(world: World, monkeypatch
 
 def test_whoever_asks_for_a_start_is_not_kept_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.champion("v1", "STARTING")
-    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it waits"))
+    slept = sleeps(monkeypatch)
     handler.handle({"request": "start", "by": "Ann"}, context())
+    assert not slept
