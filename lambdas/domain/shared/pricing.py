@@ -8,7 +8,7 @@ taken, and is said to be an estimate. Settings replace both. The bill is what co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from lambdas.domain.shared.records import LedgerEntry
 from lambdas.domain.shared.tuning import Tuning
@@ -65,3 +65,58 @@ def prices(region: str, tuning: Tuning) -> Prices:
         inference_per_unit_hour=known.inference_per_unit_hour if inference is None else inference,
         is_estimate=known.is_estimate and (training is None or inference is None),
     )
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What is billed by use: requests, state transitions and the time of functions."""
+
+    transitions: float = 0
+    """State transitions of standard workflows."""
+    function_requests: float = 0
+    function_gb_seconds: float = 0
+    s3_puts: float = 0
+    """PUT, COPY, POST and LIST requests."""
+    s3_gets: float = 0
+    """GET, HEAD and all other requests."""
+    queue_requests: float = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            **{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
+        )
+
+
+@dataclass(frozen=True)
+class UsagePrices:
+    """Prices of us-east-1 in USD of what is billed by use, without any free tier, as of AS_OF.
+
+    Other Regions differ by some percent, and all of it is small beside inference units. The pages of S3 and
+    SQS fill their tables in by script: these prices are as https://c3x.dev/blog/s3-request-fees-explained and
+    https://cloudburn.io/blog/amazon-sqs-pricing (March 2026) quote them.
+    """
+
+    transition: float = 0.025 / 1000
+    """https://aws.amazon.com/step-functions/pricing/"""
+    function_request: float = 0.20 / 1e6
+    function_gb_second: float = 0.00001667
+    """https://docs.aws.amazon.com/whitepapers/latest/how-aws-pricing-works/lambda.html : of x86_64, which is
+    the dearer architecture."""
+    s3_put: float = 0.005 / 1000
+    s3_get: float = 0.0004 / 1000
+    """https://aws.amazon.com/s3/pricing/"""
+    queue_request: float = 0.40 / 1e6
+    """https://aws.amazon.com/sqs/pricing/"""
+
+    def usd(self, usage: Usage) -> dict[str, float]:
+        """What it costs, by what is billed."""
+        return {
+            "transitions": usage.transitions * self.transition,
+            "functions": usage.function_requests * self.function_request
+            + usage.function_gb_seconds * self.function_gb_second,
+            "s3": usage.s3_puts * self.s3_put + usage.s3_gets * self.s3_get,
+            "queues": usage.queue_requests * self.queue_request,
+        }
+
+
+USAGE_PRICES = UsagePrices()

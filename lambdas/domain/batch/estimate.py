@@ -1,0 +1,92 @@
+"""What a batch is going to cost, and how long it will take, at how many inference units: pure arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from lambdas.domain.batch import files
+from lambdas.domain.serve.policy import IMAGES_PER_SECOND, START_SECONDS
+from lambdas.domain.shared.pricing import USAGE_PRICES, Prices, Usage
+from lambdas.domain.shared.records import Serving
+
+WORKERS_PER_UNIT = 1
+"""Functions at once for each inference unit."""
+WORKER_GB = 0.5
+"""Memory of a worker, in GB."""
+MACHINE_TRANSITIONS = 60
+"""State transitions of one execution beside those of the map: two looks a minute while the version starts."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A batch at a number of inference units."""
+
+    units: int
+    seconds: float
+    """From its start to its end, the version's start included."""
+    units_usd: float
+    use_usd: float
+    """Requests, state transitions and functions."""
+
+    @property
+    def usd(self) -> float:
+        return self.units_usd + self.use_usd
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a batch comes to at each number of inference units, and what that goes by."""
+
+    images: int
+    unit_rate: float
+    """Images that an inference unit answers in a second."""
+    is_measured: bool
+    """Whether that rate was measured here; else nobody knows it yet."""
+    start_seconds: float
+    """What the version's start takes; 0 if it runs."""
+    options: tuple[Option, ...]
+
+
+def make(
+    images: int, uploads: int, serving: Serving, prices: Prices, units: Sequence[int], *, runs: bool
+) -> Estimate:
+    """Reckon what a batch comes to.
+
+    Args:
+        uploads: images that have to be sent to the bucket first.
+        units: the numbers of inference units to compare.
+        runs: the version runs already, with those units.
+    """
+    rate = serving.unit_rate or IMAGES_PER_SECOND
+    start = 0.0 if runs else fmean(serving.start_seconds or [START_SECONDS])
+    used = sum(USAGE_PRICES.usd(usage(images, uploads, rate)).values())
+    options = tuple(
+        Option(
+            count,
+            round(start + images / (rate * count), 1),
+            round(prices.inference_usd(images / (rate * count), count), 2),
+            round(used, 4),
+        )
+        for count in units
+    )
+    return Estimate(images, rate, bool(serving.unit_rate), start, options)
+
+
+def usage(images: int, uploads: int, unit_rate: float) -> Usage:
+    """What is billed by use for a batch that is not interrupted.
+
+    Of each image one reading by the worker and one by Rekognition. Of each part of the input its writing and
+    reading, a look for earlier results, and the writing and reading of its shard's summary beside the shard.
+    A child execution of a Distributed Map is a transition, as is its one state:
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-transitions.html
+    """
+    parts = -(-images // files.PART_LINES)
+    return Usage(
+        transitions=MACHINE_TRANSITIONS + 2 * parts,
+        function_requests=MACHINE_TRANSITIONS + parts,
+        function_gb_seconds=WORKER_GB * WORKERS_PER_UNIT * images / unit_rate,
+        s3_puts=uploads + 3 * parts + 2 * parts / 1000 + 3,
+        s3_gets=2 * images + 3 * parts,
+    )
