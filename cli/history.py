@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -147,10 +148,13 @@ class VersionEntry:
     """Whether it serves."""
     snapshot_location: str = ""
     """Where in S3 the snapshot is that it was trained on."""
+    label_thresholds: Mapping[str, float] | None = None
+    """Percent by label: what the deployment sets in place of the model's own thresholds; None in a list."""
 
     def as_dict(self) -> dict[str, Any]:
         location = {"snapshot_location": self.snapshot_location} if self.snapshot_location else {}
-        return {**self.version.as_dict(), "champion": self.champion, **location}
+        given = {} if self.label_thresholds is None else {"label_thresholds": dict(self.label_thresholds)}
+        return {**self.version.as_dict(), "champion": self.champion, **location, **given}
 
 
 def version(deployment: Deployment, name: str) -> ModelVersion:
@@ -177,10 +181,11 @@ def versions(deployment: Deployment) -> list[VersionEntry]:
 
 
 def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
-    """The version with where its snapshot is and whether it serves."""
+    """The version with where its snapshot is, whether it serves, and the deployment's thresholds."""
     champion = deployment.loop_state.champion()
     serves = champion is not None and champion.version_name == version.id
-    return VersionEntry(version, serves, f"s3://{deployment.bucket}/datasets/{version.snapshot or ''}/")
+    location = f"s3://{deployment.bucket}/datasets/{version.snapshot or ''}/"
+    return VersionEntry(version, serves, location, deployment.tuning().label_thresholds)
 
 
 def show_versions(console: Console, entries: Sequence[VersionEntry]) -> None:
@@ -224,22 +229,41 @@ def show_version(console: Console, entry: VersionEntry) -> None:
     ]
     _facts(console, facts)
     _verdicts(console, version.verdicts)
-    show_labels(console, version.labels)
+    show_labels(console, version.labels, entry.label_thresholds or {})
 
 
-def show_labels(console: Console, labels: Sequence[LabelScore]) -> None:
-    """Metrics of each label, as the training's evaluation gave them."""
+def show_labels(
+    console: Console, labels: Sequence[LabelScore], thresholds: Mapping[str, float] = MappingProxyType({})
+) -> None:
+    """Metrics of each label, as the training's evaluation gave them.
+
+    Args:
+        thresholds: percent by label, where the deployment sets another than the model's own.
+    """
     if not labels:
         return
     table = Table(box=None, pad_edge=False, title="Labels", title_justify="left", title_style="bold")
     table.add_column("label", overflow="fold")
-    for column in ("F1", "precision", "recall", "test images"):
+    for column in ("F1", "precision", "recall", "test images", "threshold"):
         table.add_column(column, justify="right")
     for label in labels:
         numbers = [f"{number:.3f}" for number in (label.f1, label.precision, label.recall)]
-        table.add_row(escape(label.label), *numbers, str(label.test_images))
+        table.add_row(
+            escape(label.label),
+            *numbers,
+            str(label.test_images),
+            _threshold(label, thresholds.get(label.label)),
+        )
     console.print()
     console.print(table)
+
+
+def _threshold(label: LabelScore, given: float | None) -> str:
+    """From which confidence on the label's detections count; and the model's own, if that is not it."""
+    own = "" if label.threshold is None else f"{100 * label.threshold:.1f} %"
+    if given is None:
+        return own
+    return f"{given:.1f} % set" + (f" (own: {own})" if own else "")
 
 
 def _state(entry: VersionEntry) -> str:

@@ -21,6 +21,8 @@ from cli.output import CommandError
 from infra import settings_docs
 from lambdas.domain.shared.tuning import CHOICES, TEXTS, Tuning, TuningError
 
+LABELS = "label_thresholds"
+"""The setting that has a value for each label: `label_thresholds.bolt` is that of bolt."""
 UNSET = object()
 """The change of a setting that gets its default again."""
 MAX_CHARACTERS = 4096
@@ -50,9 +52,11 @@ class Changed:
 
     before: dict[str, Any]
     after: dict[str, Any]
+    unknown_labels: tuple[str, ...] = ()
+    """Labels that were given a threshold, and that the champion does not have."""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"before": self.before, "after": self.after}
+        return {"before": self.before, "after": self.after, "unknown_labels": list(self.unknown_labels)}
 
 
 def all_of(deployment: Deployment) -> list[Setting]:
@@ -72,7 +76,7 @@ def one(deployment: Deployment, name: str) -> Setting:
         CommandError: there is none.
     """
     _check_name(name)
-    return next(setting for setting in all_of(deployment) if setting.name == name)
+    return next(setting for setting in all_of(deployment) if setting.name == name.partition(".")[0])
 
 
 def parse(pairs: Sequence[str]) -> dict[str, Any]:
@@ -121,7 +125,8 @@ def change(deployment: Deployment, changes: Changes) -> Changed:
         (document, _theirs), version = _read(deployment, written - 1), written
     else:
         raise CommandError("others are changing the settings all the time: look at `labelloop settings show`")
-    return Changed(_values(document, changes), _values(edited, changes))
+    after = _values(edited, changes)
+    return Changed(_values(document, changes), after, _unknown_labels(deployment, edited, after))
 
 
 def show_all(console: Console, settings: Sequence[Setting]) -> None:
@@ -146,11 +151,18 @@ def show_one(console: Console, setting: Setting) -> None:
 
 def show_changed(console: Console, changed: Changed) -> None:
     for name, after in changed.after.items():
-        before = changed.before[name]
-        if before == after:
-            console.print(f"{name} is {_shown(after)} already")
+        before, shown = _shown(changed.before[name], name), _shown(after, name)
+        if before == shown:
+            console.print(f"{escape(name)} is {shown} already")
         else:
-            console.print(f"{name} = [bold]{_shown(after)}[/bold] (was {_shown(before)})")
+            console.print(f"{escape(name)} = [bold]{shown}[/bold] (was {before})")
+    if changed.unknown_labels:
+        labels = ", ".join(changed.unknown_labels)
+        console.print(
+            f"The champion has no label {labels}: `labelloop versions VERSION` lists its labels",
+            style="yellow",
+            markup=False,
+        )
     if changed.before != changed.after:
         console.print(
             "It takes effect with the next step. Put it into cdk.json, too: a deployment that changes any of"
@@ -159,13 +171,15 @@ def show_changed(console: Console, changed: Changed) -> None:
         )
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, name: str = "") -> str:
+    if value is None and name.startswith(f"{LABELS}."):
+        return "the model's own"
     return escape(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def _check_name(name: str) -> None:
     known = [field.name for field in fields(Tuning)]
-    if name in known:
+    if name in known or name.removeprefix(f"{LABELS}.") not in ("", name):
         return
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"do you mean {close[0]}?" if close else "`labelloop settings show` lists them"
@@ -210,8 +224,17 @@ def _edited(document: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     Raises:
         CommandError: it could not be used with them.
     """
-    edited = {**document, **changes}
-    edited = {name: value for name, value in edited.items() if value is not UNSET}
+    edited = dict(document)
+    for name, value in changes.items():
+        setting, _, label = name.partition(".")
+        values, key = edited, setting
+        if label:
+            values, key = dict(edited.get(setting) or {}), label
+            edited[setting] = values
+        if value is UNSET:
+            values.pop(key, None)
+        else:
+            values[key] = value
     try:
         Tuning.from_dict(edited)
     except TuningError as error:
@@ -239,5 +262,20 @@ def _write(deployment: Deployment, document: Mapping[str, Any]) -> int:
 
 def _values(document: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
     """Of the settings that are changed, with defaults for those that the document lacks."""
-    defaults = Tuning().as_dict()
-    return {name: document.get(name, defaults.get(name)) for name in changes}
+    known: dict[str, Any] = {**Tuning().as_dict(), **document}
+    return {
+        name: (known.get(setting) or {}).get(label) if label else known.get(setting)
+        for name in changes
+        for setting, _, label in [name.partition(".")]
+    }
+
+
+def _unknown_labels(
+    deployment: Deployment, document: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Labels that the change names, and that the champion does not have; none if there is no champion."""
+    given = [label for label in document.get(LABELS) or {} if f"{LABELS}.{label}" in after or LABELS in after]
+    champion = deployment.loop_state.champion() if given else None
+    version = deployment.loop_state.version(champion.version_name) if champion else None
+    known = {score.label for score in version.labels} if version else set(given)
+    return tuple(label for label in given if label not in known)

@@ -75,11 +75,14 @@ def read_run(caller: Caller, run: str) -> responses.Run:
 def list_versions(caller: Caller) -> responses.ModelVersions:
     """The latest model versions, newest first."""
     from lambdas.contract import responses
+    from lambdas.domain.shared import tuning
 
     state = services().loop_state
     champion = state.champion()
-    documents = [_version(version, champion) for version in state.versions()[:MAX_LISTED]]
-    return responses.ModelVersions(versions=documents)
+    return responses.ModelVersions(
+        versions=[_version(version, champion) for version in state.versions()[:MAX_LISTED]],
+        label_thresholds=dict(tuning.or_defaults(services().tuning).label_thresholds),
+    )
 
 
 @app.get("/api/costs")

@@ -241,7 +241,7 @@ function sendPicture(response: ServerResponse, n: number): void {
 const counts = { open: 0, claimed: 0, done: 0, given_back: 0, deleted: 0 }
 const nothingYet: Record<string, unknown> = {
   '/runs': { runs: [] },
-  '/versions': { versions: [] },
+  '/versions': { versions: [], label_thresholds: {} },
   '/costs': noCosts,
   '/labels': { labels: [] },
   '/admin/tasks': { tasks: [], counts, cursor: null },

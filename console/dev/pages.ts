@@ -180,7 +180,7 @@ export function pagesAnswer(url: URL): Answer | null {
   if (url.pathname === '/api/admin/rollbacks') return ok({ id: 'rollback-20261124T101500000Z' })
   if (url.pathname.endsWith('/cancellation')) return { status: 204 }
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })
-  if (first === 'versions') return ok(id ? versions().find(({ name }) => name === id) : { versions: versions() })
+  if (first === 'versions') return ok({ versions: versions(), label_thresholds: { sack: 80 } })
   if (first === 'costs') return ok(costs(url.searchParams.get('by') ?? 'day'))
   if (first !== 'try') return null
   if (last === 'detection') return ok(detection)

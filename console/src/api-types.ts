@@ -540,6 +540,10 @@ export interface components {
      */
     ModelVersions: {
       versions: components["schemas"]["ModelVersion"][];
+      /** @description Percent by label: the setting `label_thresholds`, in place of the models' own. */
+      label_thresholds: {
+        [key: string]: number;
+      };
     };
     /**
      * OpenedTask

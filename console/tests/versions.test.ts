@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelVersion } from '../src/api'
 import { axisOf, barLength, heightOf, linePath, linePoints, span } from '../src/charts/geometry'
-import { differenceText, measured, newestFirst, shortName, weakestFirst } from '../src/versions/compare'
+import { differenceText, measured, newestFirst, shortName, thresholdText, weakestFirst } from '../src/versions/compare'
 
 const version = (name: string, created_at: string, champion = false) => ({ name, created_at, champion }) as ModelVersion
 const label = (name: string, f1: number) => ({ label: name, f1, precision: 1, recall: 1, test_images: 5, threshold: null })
@@ -26,6 +26,14 @@ describe('versions', () => {
     [0.9, null, ''],
   ])('%s beside %s is "%s"', (f1, champion, text) => {
     expect(differenceText(f1, champion)).toBe(text)
+  })
+  it('have the thresholds that the deployment sets, else their own', () => {
+    const cone = { ...label('cone', 0.8), threshold: 0.461 }
+    expect(thresholdText(cone, { sack: 80 })).toBe('from 46 %')
+    expect(thresholdText(cone, { cone: 80 })).toBe('from 80 %, set here; the model\u2019s own: 46 %')
+    expect(thresholdText(cone, { cone: 0 })).toMatch(/^from 0 %/)
+    expect(thresholdText(label('cone', 0.8), {})).toBe('')
+    expect(thresholdText(label('cone', 0.8), { cone: 80 })).toBe('from 80 %, set here')
   })
   it('have a precision only once a sample was reviewed; 0 is one', () => {
     expect(measured(null)).toBeNull()

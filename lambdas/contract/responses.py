@@ -395,6 +395,10 @@ class ModelVersions(Response):
     """The latest model versions, newest first."""
 
     versions: list[ModelVersion]
+    label_thresholds: Annotated[
+        dict[str, float],
+        Meta(description="Percent by label: the setting `label_thresholds`, in place of the models' own."),
+    ]
 
 
 class ServingChange(Response):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import ANY, patch
@@ -15,7 +16,7 @@ from cli.main import app
 from lambdas.domain.catalogue import pending
 from lambdas.domain.shared.annotation import Annotation
 from lambdas.domain.shared.records import Outcome, Run, RunStep
-from tests.fixtures.cli import BEGAN, EXECUTION, V1, V2, Cli, client_error
+from tests.fixtures.cli import BEGAN, EXECUTION, LABELS, V1, V2, Cli, client_error
 
 # status
 
@@ -255,6 +256,21 @@ def test_a_version_by_name_or_number(history: Cli, name: str) -> None:
         "datasets/bbbbbbbbbbbbbbbb/",
     ):
         assert expected in shown
+
+
+def test_a_version_is_shown_with_the_thresholds_of_its_labels(history: Cli) -> None:
+    scored = (replace(LABELS[0], threshold=0.4213), replace(LABELS[1], threshold=None))
+    version = history.loop_state.version(V2)
+    assert version
+    history.loop_state.update_version(replace(version, labels=scored))
+    history("settings", "set", "label_thresholds.nut", "70")
+    shown = [line.split() for line in history("versions", V2).stdout.splitlines()]
+    assert ["bolt", "0.950", "0.970", "0.930", "9", "42.1", "%"] in shown
+    assert ["nut", "0.810", "0.800", "0.820", "8", "70.0", "%", "set"] in shown
+    history("settings", "set", "label_thresholds.bolt", "80")
+    assert "80.0 % set (own: 42.1 %)" in history("versions", V2).stdout
+    assert history.json("versions", V2)["label_thresholds"] == {"bolt": 80, "nut": 70}
+    assert "label_thresholds" not in history.json("versions")[0]
 
 
 def test_an_unknown_version(history: Cli) -> None:

@@ -66,8 +66,30 @@ def test_a_setting_gets_its_default_again(cli: Cli) -> None:
     assert cli.json("settings", "unset", "min_new_images") == {
         "before": {"min_new_images": 20},
         "after": {"min_new_images": 50},
+        "unknown_labels": [],
     }
     assert document() == {}
+
+
+def test_a_label_gets_a_threshold_of_its_own(cli: Cli) -> None:
+    shown = cli("settings", "set", "label_thresholds.bolt", "80", "label_thresholds.m.4", "60.5").stdout
+    assert "label_thresholds.bolt = 80 (was the model's own)" in shown
+    assert document()["label_thresholds"] == {"bolt": 80, "m.4": 60.5}
+    assert (
+        "label_thresholds.bolt is 80 already" in cli("settings", "set", "label_thresholds.bolt", "80").stdout
+    )
+    cli("settings", "unset", "label_thresholds.bolt")
+    assert document()["label_thresholds"] == {"m.4": 60.5}
+    cli("settings", "set", "label_thresholds", '{"nut": 70}')
+    assert document()["label_thresholds"] == {"nut": 70}
+    assert '{"nut": 70}' in cli("settings", "show", "label_thresholds").stdout
+
+
+def test_a_label_that_the_champion_does_not_have_is_named(history: Cli) -> None:
+    set_blot = ("settings", "set", "label_thresholds.blot", "80")
+    assert "The champion has no label blot" in history(*set_blot).stdout
+    assert history.json(*set_blot)["unknown_labels"] == ["blot"]
+    assert history.json("settings", "set", "label_thresholds.bolt", "80")["unknown_labels"] == []
 
 
 def test_what_is_so_already_is_not_written(cli: Cli) -> None:
@@ -90,6 +112,11 @@ def test_what_is_so_already_is_not_written(cli: Cli) -> None:
         (["set", "min_f1", "1", "min_f1", "0"], "min_f1 is given twice"),
         (["set", "minf1", "1"], "do you mean min_f1?"),
         (["set", "retain_data", "false"], "a deployment changes it"),
+        (["set", "label_thresholds.bolt", "101"], "bolt=101: expected a number between 0 and 100"),
+        (["set", "label_thresholds.bolt", "high"], "bolt='high': expected a number"),
+        (["set", "label_thresholds", "80"], "expected an object with a percentage for each label"),
+        (["set", "label_thresholds.", "80"], "is no setting"),
+        (["set", "min_f1.bolt", "0.5"], "is no setting"),
         (["unset", "colour"], "`labelloop settings show` lists them"),
         (["unset", "min_f1", "colour"], "colour is no setting"),
     ],

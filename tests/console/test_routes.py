@@ -20,6 +20,8 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.records import Run, RunStep
 from lambdas.domain.shared.scores import LabelScore
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.services import services
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
 from tests.fixtures.console_deployment import BOX, TRIED, ConsoleDeployment, entered
 from tests.fixtures.images import GIF, picture
@@ -170,7 +172,9 @@ CASES = {
         each="accounts",
         of_each={"name", "training_hours", "training_usd", "unit_hours", "units_usd", "usd"},
     ),
-    "GET /api/versions": Case("/api/versions", members={"versions"}, each="versions", of_each=VERSION),
+    "GET /api/versions": Case(
+        "/api/versions", members={"versions", "label_thresholds"}, each="versions", of_each=VERSION
+    ),
     "GET /api/serving": Case(
         "/api/serving",
         members={"champion", "status", "state", "since", "reason", "trouble", "asked", "policy"}
@@ -695,6 +699,17 @@ def test_what_never_existed(deployment: ConsoleDeployment, gateway: Gateway) -> 
     for route in ("/api/runs/run-9", "/api/runs/..", "/api/runs/%25"):
         refused = gateway.ask(f"GET {route}")
         assert (refused.status, refused.code) == (404, "not_found"), route
+
+
+def test_versions_come_with_the_thresholds_that_the_deployment_sets(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gateway.ask("GET /api/versions").document["label_thresholds"] == {}
+    monkeypatch.setitem(vars(services()), "tuning", lambda: Tuning(label_thresholds={"cat": 80}))
+    assert gateway.ask("GET /api/versions").document["label_thresholds"] == {"cat": 80}
+    monkeypatch.setitem(vars(services()), "tuning", lambda: Tuning.from_json("{"))
+    answer = gateway.ask("GET /api/versions").document
+    assert answer["versions"] and answer["label_thresholds"] == {}
 
 
 def test_costs_are_summed_up_in_three_ways_and_no_other(

@@ -1,5 +1,6 @@
 /** The order of model versions and labels, and the difference between two versions. */
 import type { LabelScore, ModelVersion, ProductionPrecision } from '../api'
+import { percent } from '../ui/format'
 
 export function newestFirst(versions: ModelVersion[]): ModelVersion[] {
   return [...versions].sort((a, b) => b.created_at.localeCompare(a.created_at))
@@ -24,6 +25,14 @@ export function differenceText(f1: number | null, champion: number | null): stri
   if (Math.abs(difference) < 0.0005) return 'same as the champion'
   const sign = difference > 0 ? '+' : '\u2212'
   return `${sign}${Math.abs(difference).toFixed(3)} compared with the champion`
+}
+
+/** From which confidence on detections of the label count, and whose decision that is; empty if it is not known. */
+export function thresholdText({ label, threshold }: LabelScore, set: Record<string, number>): string {
+  const own = threshold === null ? '' : percent(threshold)
+  const chosen = set[label]
+  if (chosen === undefined) return own && `from ${own}`
+  return `from ${percent(chosen / 100)}, set here${own && `; the model\u2019s own: ${own}`}`
 }
 
 export interface Measured {

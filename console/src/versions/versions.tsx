@@ -11,7 +11,7 @@ import { isAdministrator } from '../session'
 import '../runs/runs.css'
 import { statusOf, trainingText } from '../runs/wording'
 import { Badge, Button, EmptyState, number, PageHeader, percent } from '../ui'
-import { canServe, differenceText, measured, newestFirst, shortName, weakestFirst } from './compare'
+import { canServe, differenceText, measured, newestFirst, shortName, thresholdText, weakestFirst } from './compare'
 import { ServingCard } from './serving'
 import './versions.css'
 
@@ -26,7 +26,7 @@ export default function Versions() {
         lead="Each run trains a version. The champion is the one in production; another version replaces it unless the test images show that it is worse."
       />
       <WhenLoaded of={loaded} label="Loading the model versions">
-        {({ versions }) =>
+        {({ versions, label_thresholds }) =>
           versions.length === 0 ? (
             <EmptyState title="No model versions yet" action={<Link href="/runs">Go to the runs</Link>}>
               The first run trains the first version. It starts automatically once enough images are labelled.
@@ -34,7 +34,7 @@ export default function Versions() {
           ) : (
             <div class="stack">
               <ServingCard />
-              <VersionList versions={newestFirst(versions)} />
+              <VersionList versions={newestFirst(versions)} thresholds={label_thresholds} />
             </div>
           )
         }
@@ -43,7 +43,10 @@ export default function Versions() {
   )
 }
 
-function VersionList({ versions }: { versions: ModelVersion[] }) {
+/** Percent by label: those of the deployment. */
+type Thresholds = Record<string, number>
+
+function VersionList({ versions, thresholds }: { versions: ModelVersion[]; thresholds: Thresholds }) {
   const champion = versions.find((version) => version.champion) ?? null
   return (
     <div class="stack">
@@ -52,7 +55,7 @@ function VersionList({ versions }: { versions: ModelVersion[] }) {
       )}
       {versions.length > 1 && <Overview versions={versions} />}
       {versions.map((version) => (
-        <VersionCard key={version.name} version={version} champion={champion} />
+        <VersionCard key={version.name} version={version} champion={champion} thresholds={thresholds} />
       ))}
     </div>
   )
@@ -79,7 +82,13 @@ function Overview({ versions }: { versions: ModelVersion[] }) {
   )
 }
 
-function VersionCard({ version, champion }: { version: ModelVersion; champion: ModelVersion | null }) {
+interface Shown {
+  version: ModelVersion
+  champion: ModelVersion | null
+  thresholds: Thresholds
+}
+
+function VersionCard({ version, champion, thresholds }: Shown) {
   const status = statusOf(version)
   const difference = version.champion ? '' : differenceText(version.f1, champion?.f1 ?? null)
   return (
@@ -103,7 +112,7 @@ function VersionCard({ version, champion }: { version: ModelVersion; champion: M
         {isAdministrator() && canServe(version) && <RollBack version={version} />}
       </div>
       <div class="versions-body">
-        <Labels version={version} champion={champion} />
+        <Labels version={version} champion={champion} thresholds={thresholds} />
         <div class="stack">
           <Production version={version} />
           <section>
@@ -140,7 +149,7 @@ function RollBack({ version: { name } }: { version: ModelVersion }) {
   )
 }
 
-function Labels({ version, champion }: { version: ModelVersion; champion: ModelVersion | null }) {
+function Labels({ version, champion, thresholds }: Shown) {
   const [all, setAll] = useState(false)
   const labels = weakestFirst(version.labels)
   if (labels.length === 0)
@@ -152,7 +161,7 @@ function Labels({ version, champion }: { version: ModelVersion; champion: ModelV
       <h3>Labels, weakest first</h3>
       <p class="muted versions-legend">
         Precision is the share of detections that are correct, recall the share of objects that are detected. F1 combines
-        both.
+        both. Below each label is its threshold: the confidence from which on detections of it count.
         {rival && ' The line across an F1 bar marks the champion.'}
       </p>
       <table class="versions-labels">
@@ -167,20 +176,23 @@ function Labels({ version, champion }: { version: ModelVersion; champion: ModelV
           </tr>
         </thead>
         <tbody>
-          {(all ? labels : labels.slice(0, SHOWN_LABELS)).map(({ label, f1, precision, recall }) => (
-            <tr key={label}>
-              <th scope="row">{label}</th>
+          {(all ? labels : labels.slice(0, SHOWN_LABELS)).map((score) => (
+            <tr key={score.label}>
+              <th scope="row">
+                {score.label}
+                <span class="muted versions-threshold">{thresholdText(score, thresholds)}</span>
+              </th>
               <td>
-                {number(f1, 2)}
-                <Bar value={f1} mark={before.get(label)} />
+                {number(score.f1, 2)}
+                <Bar value={score.f1} mark={before.get(score.label)} />
               </td>
               <td>
-                {number(precision, 2)}
-                <Bar value={precision} series="second" />
+                {number(score.precision, 2)}
+                <Bar value={score.precision} series="second" />
               </td>
               <td>
-                {number(recall, 2)}
-                <Bar value={recall} series="third" />
+                {number(score.recall, 2)}
+                <Bar value={score.recall} series="third" />
               </td>
             </tr>
           ))}
