@@ -97,7 +97,7 @@ class _Waiting:
 
 
 class _Listener:
-    """One thread that fails every task that was not heard of in time."""
+    """One thread that fails every task that was not heard of in time, for as long as any waits."""
 
     def __init__(self, stepfunctions: Any) -> None:
         self._stepfunctions = stepfunctions
@@ -117,12 +117,17 @@ class _Listener:
             self._waiting.pop(token, None)
 
     def _run(self) -> None:
-        while True:
-            time.sleep(LOOK_SECONDS)
-            with self._lock:
-                waiting = list(self._waiting.items())
+        while waiting := self._waiting_tasks():
             for token, task in waiting:
                 self._look(token, task)
+            time.sleep(LOOK_SECONDS)
+
+    def _waiting_tasks(self) -> list[tuple[str, _Waiting]]:
+        """All that wait; if none does, the next one gets a thread of its own."""
+        with self._lock:
+            if not self._waiting:
+                self._thread = None
+            return list(self._waiting.items())
 
     def _look(self, token: str, task: _Waiting) -> None:
         waiting = task.context.run(self._stepfunctions._task_tokens.get, token)

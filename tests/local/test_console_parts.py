@@ -245,6 +245,19 @@ def test_a_task_that_was_answered_does_not_fail(tokens: tuple[StepFunctions, Any
     assert task.look_after(100) is None
 
 
+def test_nobody_listens_once_no_task_waits(
+    tokens: tuple[StepFunctions, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_tokens, "LOOK_SECONDS", 0.001)
+    listener = tokens[1]._listener
+    for _ in range(2):
+        listener.listen("t", 60.0)
+        thread = listener._thread
+        listener.forget("t")
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 # The client
 
 
