@@ -1,0 +1,106 @@
+"""Access tokens of applications: whether a token is good, and whose it is.
+
+What has to hold of a token of Cognito's:
+https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
+One that an application got by its client credentials has no `aud`; its `client_id` says whose it is, and its
+`scope` what for: https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-the-access-token.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from lambdas.domain.applications.directory import SCOPE
+
+MAX_BYTES = 8 * 1024
+"""Of a token. API Gateway takes 10,240 bytes of headers:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
+LEEWAY_SECONDS = 30
+"""By which the clocks may differ of who gave a token and who reads it."""
+_HELP = "get one at the token endpoint with the client credentials that `labelloop apps add` printed"
+
+
+class TokenError(ValueError):
+    """A token that is not taken; the message says why, and what helps."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a good token says."""
+
+    client_id: str
+    expires_at: int
+    """Seconds since 1970."""
+
+
+class Verifier:
+    """Says of tokens whether they are good: of this issuer, in time, and for this API.
+
+    Args:
+        fetch: gets the issuer's JSON Web Key Set, anew at each call.
+    """
+
+    def __init__(self, issuer: str, fetch: Callable[[], Mapping[str, Any]]) -> None:
+        self._issuer, self._fetch = issuer, fetch
+        self._keys = KeySet([])
+        self._fetched_at = 0.0
+
+    def verify(self, token: str, now: float) -> Claims:
+        """What the token says, if it is good.
+
+        Args:
+            now: seconds since 1970.
+
+        Raises:
+            TokenError: it is not.
+        """
+        if not token:
+            raise TokenError(f"this needs an access token as `Authorization: Bearer TOKEN`: {_HELP}")
+        if len(token) > MAX_BYTES:
+            raise TokenError(f"the token has over {MAX_BYTES} bytes; {_HELP}")
+        claims = self._claims(token, now)
+        if claims.get("iss") != self._issuer:
+            raise TokenError(f"the token is of another issuer; {_HELP}")
+        if claims.get("token_use") != "access":
+            raise TokenError(f"this is an ID token; an access token is needed: {_HELP}")
+        if not _is_number(claims.get("exp")) or claims["exp"] <= now - LEEWAY_SECONDS:
+            raise TokenError(f"the token has expired; {_HELP}")
+        if SCOPE not in str(claims.get("scope", "")).split():
+            raise TokenError(f"the token has not the scope {SCOPE}: it is of no application; {_HELP}")
+        return Claims(str(claims.get("client_id", "")), int(claims["exp"]))
+
+    def _claims(self, token: str, now: float) -> Mapping[str, Any]:
+        """The claims of a token that the issuer has signed.
+
+        An issuer may have new keys at any time. They are fetched anew for a token whose key is not known, but
+        not for each: anybody can make such tokens.
+        """
+        try:
+            return self._decoded(token)
+        except (JoseError, ValueError) as error:
+            if now - self._fetched_at < _REFETCH_SECONDS:
+                raise TokenError(f"the token is not signed by this deployment; {_HELP}") from error
+        self._keys = KeySet.import_key_set({"keys": list(self._fetch()["keys"])})
+        self._fetched_at = now
+        try:
+            return self._decoded(token)
+        except (JoseError, ValueError) as error:
+            raise TokenError(f"the token is not signed by this deployment; {_HELP}") from error
+
+    def _decoded(self, token: str) -> Mapping[str, Any]:
+        # Nothing but what Cognito signs with: a token could name HMAC, or none.
+        claims: Mapping[str, Any] = jwt.decode(token, self._keys, algorithms=["RS256"]).claims
+        return claims
+
+
+_REFETCH_SECONDS = 60
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
