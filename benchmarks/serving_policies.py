@@ -8,8 +8,13 @@ model runs and, to be on the safe side, while it stops; not while it starts.
 
 - `demand`, `hours`: `decide` of lambdas/domain/serve/policy.py, with the record that it is given on AWS.
 - clairvoyant: the cheapest schedule that answers every image within the limit, found by an exact dynamic
-  programme that knows all images, and what each start will take. Like the step serve it runs for a minute
-  after the last answer, so that no detection is cut off; what it would cost without that is told as well.
+  programme that knows all images, and what each start will take. It runs for a minute after the last answer,
+  as the step serve does: a detection that was begun before may take as long as SDKs wait for its answer, 60
+  seconds, and an image whose detection is cut off waits for the next start, beyond the limit.
+  https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html
+- oracle: the same without that minute. It knows when each detection ends, which nobody who stops a model can:
+  Rekognition does not say what is under way, and SQS counts messages only to a minute:
+  https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 - always on: what the sample of continuous improvement with Amazon A2I does, which starts a model once it is
   trained and leaves it running:
   https://aws.amazon.com/blogs/machine-learning/part1-automate-continuous-model-improvement-with-amazon-rekognition-custom-labels-and-amazon-a2i/
@@ -296,14 +301,15 @@ def measure(seed: int = 1) -> None:
     print(f"{DAYS} days, one unit, images wait {LIMIT} minutes at most; USD, and times the cheapest schedule")
     for name, make in TRACES.items():
         trace = make(seed)
-        least, undrained = clairvoyant(trace), clairvoyant(trace, drain=0)
+        least, oracle = clairvoyant(trace), clairvoyant(trace, drain=0)
         share = f"{least / len(trace.images):.1%} of the time"
         print(f"  {name}: {len(trace.minutes):,} images; the cheapest schedule runs {share}")
         rows = {"always, A2I sample": always_on(trace), "batch sample": batch_sample(trace)}
         if name == "office hours":
             rows["hours"] = by_policy(trace, hours)
         rows |= {"demand": by_policy(trace, demand), "cheapest schedule": Outcome(least, 0, LIMIT)}
+        rows["oracle"] = Outcome(oracle, 0, LIMIT)
         for policy_name, outcome in rows.items():
-            cost = f"{outcome.usd():9.2f} USD {outcome.unit_minutes / least:7.2f}"
+            times = f"{outcome.unit_minutes / least:7.2f}, of the oracle {outcome.unit_minutes / oracle:7.2f}"
+            cost = f"{outcome.usd():9.2f} USD {times}"
             print(f"    {policy_name:20}{cost}, waits of {outcome.longest_wait} minutes at most")
-        print(f"    without the minute after the last answer: {Outcome(undrained, 0, LIMIT).usd():.2f} USD")

@@ -12,6 +12,7 @@ from lambdas.domain.serve.policy import Decision, Facts, decide
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Serving
 from lambdas.domain.shared.tuning import Tuning
+from lambdas.services import Services
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -41,6 +42,14 @@ def test_without_a_champion_there_is_nothing_to_do() -> None:
 def test_one_that_is_to_run_always_is_started(status: str) -> None:
     decision = decided(status)
     assert (decision.act, decision.wanted, decision.is_down) == ("start", True, True)
+
+
+def test_a_champion_is_drained_for_as_long_as_a_detection_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html"""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    for client in ("detector", "rekognition"):
+        config = getattr(Services(), client).meta.config
+        assert config.read_timeout <= Tuning().drain_seconds
 
 
 def test_people_hear_of_a_start_that_hangs() -> None:

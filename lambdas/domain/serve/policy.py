@@ -34,7 +34,7 @@ TURN_SECONDS = 60
 """Between two decisions."""
 DRAIN_TURNS = 2
 """Of the schedule, from the one that puts it to sleep to the one that may stop it: at least a minute, also
-where a clock is set forward in between."""
+where a clock is set forward in between. Nobody says which detections are under way."""
 IMAGES_PER_SECOND = 1.0
 """What an inference unit answers, until it was measured: AWS says that it depends on model and images."""
 

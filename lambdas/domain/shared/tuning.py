@@ -103,7 +103,8 @@ class Tuning:
     waits in time, and Rekognition adds more while there are more detections. As many as min_inference_units,
     or more."""
     drain_seconds: int = 60
-    """Seconds between the switch and the stop of the old champion: longer than a detection takes."""
+    """Seconds between the switch and the stop of the old champion, and before one that sleeps is stopped: as
+    long as a detection may take that was begun before. SDKs wait for its answer for 60 seconds."""
     serving_policy: str = "idle"
     """When the champion runs: always; hours (in serving_hours); idle (until it was not used for
     serving_idle_seconds, then again once somebody starts it); demand (images under detect/ wake it, and it
