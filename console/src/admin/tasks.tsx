@@ -1,9 +1,10 @@
 /** The review tasks by state: who has claimed them, how they ended, and actions on them. */
+import type { ComponentChildren } from 'preact'
 import { useRef, useState } from 'preact/hooks'
 import { getAdminTasks, type AdminTask, type AdminTasks } from '../api'
 import { useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { Badge, Button, duration, EmptyState, PageHeader, Table, timeOfDay, when, type Column } from '../ui'
+import { Badge, Button, Choices, duration, EmptyState, PageHeader, Table, timeOfDay, when, type Column } from '../ui'
 import './admin.css'
 import { AssignDialog, DeleteDialog, ReopenDialog, TaskDialog } from './taskdialogs'
 import { firstPages, type Listed } from './taskpages'
@@ -73,21 +74,13 @@ interface FiltersProps {
   onChoose: (filter: Filter) => void
 }
 function Filters({ chosen, counts, onChoose }: FiltersProps) {
-  return (
-    <div class="admin-filters" role="group" aria-label="Filter by state">
-      {filters.map(([filter, text]) => (
-        <button
-          key={filter}
-          type="button"
-          class="admin-filter"
-          aria-pressed={chosen === filter}
-          onClick={() => onChoose(filter)}
-        >
-          {text} {counts && <span class="admin-count">{countText(counts[filter])}</span>}
-        </button>
-      ))}
-    </div>
-  )
+  const choices = filters.map(([filter, text]): [Filter, ComponentChildren] => [
+    filter,
+    <>
+      {text} {counts && <span class="admin-count">{countText(counts[filter])}</span>}
+    </>,
+  ])
+  return <Choices label="Filter by state" choices={choices} chosen={chosen} onChoose={onChoose} />
 }
 
 interface TaskListProps {

@@ -5,7 +5,7 @@ import { Columns } from '../charts/columns'
 import { Link } from '../router'
 import { useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { EmptyState, number, PageHeader, Table, usd, when, type Column } from '../ui'
+import { Choices, EmptyState, number, PageHeader, Table, usd, when, type Column } from '../ui'
 import { chartOf, monthText, runningText, type Grouping } from './sums'
 import './costs.css'
 
@@ -25,18 +25,8 @@ export default function CostsPage() {
         title="Costs"
         lead="Every training and every hour that a model version runs, as Rekognition bills them. Storage, functions and the rest are not counted; the bill is what counts. A unit-hour is an hour of one inference unit."
       />
-      <div class="row costs-groupings" role="group" aria-label="Summed up">
-        {groupings.map(([grouping, text]) => (
-          <button
-            key={grouping}
-            type="button"
-            class="costs-grouping"
-            aria-pressed={grouping === by}
-            onClick={() => setBy(grouping)}
-          >
-            {text}
-          </button>
-        ))}
+      <div class="costs-groupings">
+        <Choices label="Summed up" choices={groupings} chosen={by} onChoose={setBy} />
       </div>
       <WhenLoaded of={loaded} label="Loading the costs">
         {(costs) =>

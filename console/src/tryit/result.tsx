@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks'
 import { reviewTry, type Detections } from '../api'
 import { Bar } from '../charts/bars'
 import { problem } from '../runs/loaded'
-import { Button, number, Swatch, toast } from '../ui'
+import { Button, Choices, number, Swatch, toast } from '../ui'
 import type { Attempt } from './attempt'
 import {
   colourOf,
@@ -80,13 +80,7 @@ export function Results({ attempt, colours }: { attempt: Attempt; colours: Map<s
           <h2 id="try-detections" class="visually-hidden">
             Detections
           </h2>
-          <div class="try-views" role="group" aria-label="Show as">
-            {views.map(([name, text]) => (
-              <button key={name} type="button" class="try-view" aria-pressed={view === name} onClick={() => setView(name)}>
-                {text}
-              </button>
-            ))}
-          </div>
+          <Choices label="Show as" choices={views} chosen={view} onChoose={setView} />
           {view !== 'code' && <Confidence detection={detection} />}
           {view === 'list' && <DetectionList detection={detection} colours={colours} />}
           {view === 'json' && <AsJson detection={detection} labels={visibleLabels(detection)} />}

@@ -16,6 +16,26 @@ export function Button({ kind = 'plain', type = 'button', shortcut, children, ..
   )
 }
 
+interface ChoicesProps<Name extends string> {
+  /** What is chosen, for screen readers. */
+  label: string
+  choices: readonly (readonly [Name, ComponentChildren])[]
+  chosen: Name
+  onChoose: (name: Name) => void
+}
+/** A row of buttons, of which one is pressed. */
+export function Choices<Name extends string>({ label, choices, chosen, onChoose }: ChoicesProps<Name>) {
+  return (
+    <div class="choices" role="group" aria-label={label}>
+      {choices.map(([name, text]) => (
+        <button key={name} type="button" class="choice" aria-pressed={name === chosen} onClick={() => onChoose(name)}>
+          {text}
+        </button>
+      ))}
+    </div>
+  )
+}
+
 interface FieldProps {
   label: string
   hint?: string

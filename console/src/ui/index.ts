@@ -1,5 +1,5 @@
 export { Badge, EmptyState, PageHeader, Spinner } from './display'
-export { Button, Field } from './controls'
+export { Button, Choices, Field } from './controls'
 export { Dialog } from './dialog'
 export { Swatch } from './swatch'
 export { Table, type Column } from './table'
