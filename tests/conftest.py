@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from typing import Any
 
 import pytest
-from botocore.loaders import Loader
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from tests.fixtures import remembered
 
 # How long an example takes says more of the machine than of the code. What decides whether a change lands has
 # to say the same twice; at a desk every run draws other examples.
@@ -24,17 +25,7 @@ settings.load_profile("labelloop")
 # Deployed functions get it from the stack; without it they would refuse to give their metrics.
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "LabelLoop/tests")
 
-_make_loader = Loader.__init__
-_SERVICE_MODELS: dict[Any, Any] = {}
-
-
-def _make_sharing_loader(loader: Loader, *args: Any, **kwargs: Any) -> None:
-    """Share what botocore's loaders have read: every session of a test would parse the same models again."""
-    _make_loader(loader, *args, **kwargs)
-    vars(loader)["_cache"] = _SERVICE_MODELS
-
-
-Loader.__init__ = _make_sharing_loader  # pyrefly: ignore[bad-assignment, method-assign]
+remembered.remember_botocores()
 
 FOLDERS = {
     "tests/endtoend/": "embedded",
@@ -57,6 +48,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder, mark in FOLDERS.items():
             if file.startswith(folder):
                 item.add_marker(mark)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays: to look through it for garbage every while took a tenth of the time."""
+    remembered.remember_motos()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 class ByDeployment(LoadScopeScheduling):
