@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -14,6 +14,9 @@ from lambdas.domain.shared.records import Outcome
 from lambdas.domain.shared.state import FencedState
 from lambdas.domain.shared.tuning import or_defaults
 from lambdas.services import services, variable
+
+if TYPE_CHECKING:
+    from lambdas.domain.promote.shadow import Trial
 
 logger = Logger()
 
@@ -66,6 +69,23 @@ def _fenced(event: OfVersion) -> FencedState:
     return services().loop_state.fenced(promote=event["holder"], retrain=event["run"])
 
 
+def _trial(event: OfVersionOrRollback) -> Trial:
+    # Here, as the other functions of this file would wait for its import.
+    from lambdas.domain.promote.shadow import Trial
+
+    s = services()
+    return Trial(
+        s.rekognition,
+        s.s3,
+        _fenced(event),
+        project_arn=s.project_arn,
+        bucket=s.bucket,
+        name=event["version"],
+        rollback=event["rollback"],
+        tuning=s.tuning(),
+    )
+
+
 def _waited(event: Waits) -> float:
     """Seconds that the promotion has waited for what is looked at."""
     return clock.seconds_between(event["since"], clock.now()) if "since" in event else 0.0
@@ -105,19 +125,7 @@ def start(event: Start, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def wake_champion(event: OfVersionOrRollback, context: LambdaContext) -> dict[str, Any]:
     """Start a champion that sleeps, if the challenger cannot be compared with what it has answered before."""
-    from lambdas.domain.promote import shadow
-
-    s = services()
-    why = shadow.wake_champion(
-        s.rekognition,
-        s.s3,
-        _fenced(event),
-        project_arn=s.project_arn,
-        bucket=s.bucket,
-        name=event["version"],
-        rollback=event["rollback"],
-        tuning=s.tuning(),
-    )
+    why = _trial(event).wake_champion()
     logger.info("champion", extra={"woken_for": why})
     return {"woken_for": why}
 
@@ -141,20 +149,7 @@ def watch_start(event: WatchStart, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def shadow_evaluate(event: OfVersionOrRollback, context: LambdaContext) -> dict[str, Any]:
     """The shadow gate: detections of challenger and champion on the same test images."""
-    # Here, as the other functions of this file would wait for its import.
-    from lambdas.domain.promote import shadow
-
-    s = services()
-    verdict = shadow.evaluate_challenger(
-        s.rekognition,
-        s.s3,
-        _fenced(event),
-        project_arn=s.project_arn,
-        bucket=s.bucket,
-        name=event["version"],
-        rollback=event["rollback"],
-        tuning=s.tuning(),
-    )
+    verdict = _trial(event).evaluate()
     return {"passed": verdict.passed, "reason": verdict.reason}
 
 

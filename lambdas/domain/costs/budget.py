@@ -48,11 +48,11 @@ def spending(loop_state: LoopState, tuning: Tuning, at: str) -> MonthSpending:
     return MonthSpending(at[:7], accounts.month_usd(loop_state, at[:7], tuning), tuning.monthly_budget_usd)
 
 
-def check(loop_state: LoopState, tuning: Tuning, at: str, *, adds_usd: float) -> BudgetVerdict:
+def check(loop_state: LoopState, tuning: Tuning, at: str, *, adds_usd: float = 0) -> BudgetVerdict:
     """Whether something that costs so much may be started now.
 
     Args:
-        adds_usd: what it is expected to cost within the month.
+        adds_usd: what it is expected to cost within the month, if that is known.
     """
     if tuning.monthly_budget_usd is None:
         return BudgetVerdict(True)

@@ -76,7 +76,7 @@ def start_challenger(
         LeaseLostError: the promotion has ended meanwhile; what was started is stopped again.
     """
     version = version_named(rekognition, project_arn, name)
-    verdict = budget.check(loop_state, tuning, clock.now(), adds_usd=0)
+    verdict = budget.check(loop_state, tuning, clock.now())
     if not verdict.allowed and version.status not in BUSY:
         raise OverBudgetError(
             f"{name} was not started: {verdict.reason}; `labelloop rollback {name}` promotes it then"

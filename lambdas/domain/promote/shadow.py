@@ -28,7 +28,7 @@ from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.scores import Scores, Verdict
-from lambdas.domain.shared.state import FencedState, LoopState
+from lambdas.domain.shared.state import FencedState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.domain.snapshot.split import BACKGROUND
@@ -52,88 +52,84 @@ class ShadowImage:
         return self.truth.labels or (BACKGROUND,)
 
 
-def evaluate_challenger(
-    rekognition: RekognitionClient,
-    s3: S3Client,
-    loop_state: FencedState,
-    *,
-    project_arn: str,
-    bucket: str,
-    name: str,
-    rollback: bool,
-    tuning: Tuning,
-) -> Verdict:
-    """The shadow gate's verdict on a running version, recorded with its scores.
+@dataclass(frozen=True)
+class Trial:
+    """A challenger that is tried beside the champion before it may serve."""
 
-    Args:
-        rollback: a person wants this version to serve; it only has to answer.
+    rekognition: RekognitionClient
+    s3: S3Client
+    loop_state: FencedState
+    project_arn: str
+    bucket: str
+    name: str
+    """The challenger's."""
+    rollback: bool
+    """A person wants this version to serve; it only has to answer."""
+    tuning: Tuning
 
-    Raises:
-        CustomLabelsError: no run of this deployment has trained the version.
-    """
-    challenger = promotion.version_named(rekognition, project_arn, name)
-    record = loop_state.version(name)
-    if record is None:
-        raise CustomLabelsError(
-            f"{name} was not trained by a run of this deployment: no snapshot to test it on"
-        )
-    tests = shadow_images(s3, bucket, str(record.snapshot), tuning.shadow_test_images)
-    answers = ask(rekognition, challenger.arn, tests)
-    shadow_answers.keep(s3, bucket, name, answers)
-    scores = _scores(tests, answers)
-    if rollback:
-        verdict = shadow_gate.judge_rollback(scores)
-    else:
-        rivals = _Rivals(rekognition, s3, loop_state, project_arn, bucket, challenger, tests, answers)
-        verdict = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), tuning)
-    loop_state.update_version(ModelVersion(name, shadow=scores, verdicts=(*record.verdicts, verdict)))
-    return verdict
+    def wake_champion(self) -> str:
+        """Start a champion that does not run, if the challenger needs its answers: why it was, or nothing.
 
+        What it has answered about just these test images before will do as well; otherwise the two would be
+        compared on fewer images, or on none. Once the promotion has ended the step serve puts it to sleep
+        again.
 
-def wake_champion(
-    rekognition: RekognitionClient,
-    s3: S3Client,
-    loop_state: FencedState,
-    *,
-    project_arn: str,
-    bucket: str,
-    name: str,
-    rollback: bool,
-    tuning: Tuning,
-) -> str:
-    """Start a champion that does not run, if the challenger needs its answers: why it was, or nothing.
+        Raises:
+            NotYetError: it is stopping, and can be started once it has stopped; or the account runs as many
+                models as it may, and the champion has answered nothing before.
+        """
+        champion, record = self.loop_state.champion(), self.loop_state.version(self.name)
+        if self.rollback or champion is None or record is None or champion.version_name == self.name:
+            return ""
+        version = custom_labels.describe_version(self.rekognition, self.project_arn, champion.version_name)
+        if version is None or version.status not in {*custom_labels.STARTABLE, "STOPPING"}:
+            return ""
+        tests = self._images(record)
+        known = shadow_answers.read(self.s3, self.bucket, champion.version_name)
+        missing = sum(test.key not in known for test in tests)
+        if not missing:
+            return ""
+        if version.status == "STOPPING":
+            raise NotYetError(f"{champion.version_name} is STOPPING, and cannot be started yet")
+        if not budget.check(self.loop_state, self.tuning, clock.now()).allowed:
+            return ""
+        self.loop_state.check()
+        try:
+            custom_labels.start(self.rekognition, version, self.tuning.min_inference_units)
+        except LimitReachedError:
+            if missing == len(tests):
+                raise
+            # The account runs as many models as it may: what is known of the champion has to do.
+            return ""
+        return f"{missing} of {len(tests)} test images that {champion.version_name} was never asked about"
 
-    What it has answered about just these test images before will do as well; otherwise the two would be
-    compared on fewer images, or on none. Once the promotion has ended the step serve puts it to sleep again.
+    def evaluate(self) -> Verdict:
+        """The shadow gate's verdict on the challenger, which runs, recorded with its scores.
 
-    Raises:
-        NotYetError: it is stopping, and can be started once it has stopped; or the account runs as many
-            models as it may, and the champion has answered nothing before.
-    """
-    champion, record = loop_state.champion(), loop_state.version(name)
-    if rollback or champion is None or record is None or champion.version_name == name:
-        return ""
-    version = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
-    if version is None or version.status not in {*custom_labels.STARTABLE, "STOPPING"}:
-        return ""
-    tests = shadow_images(s3, bucket, str(record.snapshot), tuning.shadow_test_images)
-    known = shadow_answers.read(s3, bucket, champion.version_name)
-    missing = sum(test.key not in known for test in tests)
-    if not missing:
-        return ""
-    if version.status == "STOPPING":
-        raise NotYetError(f"{champion.version_name} is STOPPING, and cannot be started yet")
-    if not budget.check(loop_state, tuning, clock.now(), adds_usd=0).allowed:
-        return ""
-    loop_state.check()
-    try:
-        custom_labels.start(rekognition, version, tuning.min_inference_units)
-    except LimitReachedError:
-        if missing == len(tests):
-            raise
-        # The account runs as many models as it may: what is known of the champion has to do.
-        return ""
-    return f"{missing} of {len(tests)} test images that {champion.version_name} was never asked about"
+        Raises:
+            CustomLabelsError: no run of this deployment has trained the version.
+        """
+        challenger = promotion.version_named(self.rekognition, self.project_arn, self.name)
+        record = self.loop_state.version(self.name)
+        if record is None:
+            raise CustomLabelsError(
+                f"{self.name} was not trained by a run of this deployment: no snapshot to test it on"
+            )
+        tests = self._images(record)
+        answers = ask(self.rekognition, challenger.arn, tests)
+        shadow_answers.keep(self.s3, self.bucket, self.name, answers)
+        scores = _scores(tests, answers)
+        if self.rollback:
+            verdict = shadow_gate.judge_rollback(scores)
+        else:
+            rivals = _Rivals(self, challenger, tests, answers)
+            verdict = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), self.tuning)
+        verdicts = (*record.verdicts, verdict)
+        self.loop_state.update_version(ModelVersion(self.name, shadow=scores, verdicts=verdicts))
+        return verdict
+
+    def _images(self, record: ModelVersion) -> list[ShadowImage]:
+        return shadow_images(self.s3, self.bucket, str(record.snapshot), self.tuning.shadow_test_images)
 
 
 def shadow_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> list[ShadowImage]:
@@ -176,11 +172,7 @@ def _scores(tests: Sequence[ShadowImage], answers: Answers) -> Scores:
 class _Rivals:
     """The versions that a challenger is held against: the champion, and those that served before it."""
 
-    rekognition: RekognitionClient
-    s3: S3Client
-    loop_state: LoopState
-    project_arn: str
-    bucket: str
+    trial: Trial
     challenger: Version
     tests: Sequence[ShadowImage]
     answers: Answers
@@ -188,13 +180,13 @@ class _Rivals:
 
     def champion(self) -> ChampionAnswers | None:
         """The champion, asked about the same images if it runs, else by what it answered before."""
-        champion = self.loop_state.champion()
+        champion = self.trial.loop_state.champion()
         if champion is None or champion.version_arn == self.challenger.arn:
             return None
-        answers = ask_champion(self.rekognition, champion.version_arn, self.tests)
+        answers = ask_champion(self.trial.rekognition, champion.version_arn, self.tests)
         if answers:
-            shadow_answers.keep(self.s3, self.bucket, champion.version_name, answers)
-        known = answers or shadow_answers.read(self.s3, self.bucket, champion.version_name)
+            shadow_answers.keep(self.trial.s3, self.trial.bucket, champion.version_name, answers)
+        known = answers or shadow_answers.read(self.trial.s3, self.trial.bucket, champion.version_name)
         shared = [test for test in self.tests if test.key in known]
         rival = Rival(
             champion.version_name,
@@ -213,7 +205,10 @@ class _Rivals:
         """Of the versions that served last, other than the champion and the challenger: the one that is best
         on the shadow images, and the one that is best by its evaluation."""
         names = self._served_before()
-        shadow = {name: self._shadow_pairs(shadow_answers.read(self.s3, self.bucket, name)) for name in names}
+        shadow = {
+            name: self._shadow_pairs(shadow_answers.read(self.trial.s3, self.trial.bucket, name))
+            for name in names
+        }
         evaluation = {name: self._evaluation_pairs(name) for name in names}
         rivals = []
         if best := _best(shadow):
@@ -225,9 +220,9 @@ class _Rivals:
     def _served_before(self) -> list[str]:
         """Names of the versions that served last and could serve again: those that were not deleted, and
         that nobody has rolled back from."""
-        champion = self.loop_state.champion()
+        champion = self.trial.loop_state.champion()
         others = {self.challenger.name, champion.version_name if champion else ""}
-        return lineage.served_before(self.loop_state.versions(), among=self._described, besides=others)
+        return lineage.served_before(self.trial.loop_state.versions(), among=self._described, besides=others)
 
     def _shadow_pairs(self, answers: Answers) -> Pairs:
         shared = [test for test in self.tests if test.key in answers]
@@ -236,18 +231,19 @@ class _Rivals:
 
     def _evaluation_pairs(self, name: str) -> Pairs:
         version = self._described.get(name)
-        evaluated = evaluation_images.read(self.s3, version) if version else {}
+        evaluated = evaluation_images.read(self.trial.s3, version) if version else {}
         return evaluation_images.shared(self._evaluated, evaluated)
 
     @cached_property
     def _evaluated(self) -> Evaluated:
-        return evaluation_images.read(self.s3, self.challenger)
+        return evaluation_images.read(self.trial.s3, self.challenger)
 
     @cached_property
     def _described(self) -> dict[str, Version]:
         """The project's versions, by name."""
         return {
-            version.name: version for version in custom_labels.versions(self.rekognition, self.project_arn)
+            version.name: version
+            for version in custom_labels.versions(self.trial.rekognition, self.trial.project_arn)
         }
 
 
