@@ -151,6 +151,36 @@ def test_every_alarm_is_sent_and_says_where_it_is_explained() -> None:
         assert alarm["AlarmDescription"].endswith(f"What to do: docs/troubleshooting.md, {name}")
 
 
+AT_ONCE = (">=", 1, 300, 1, "notBreaching")
+"""In the first five minutes in which there is one."""
+GOES_OFF = {
+    "dead-letters": ("Maximum", AT_ONCE),
+    "queue-old": ("Maximum", (">=", 7200, 300, 3, "notBreaching")),
+    "failing": ("Sum", (">=", 3, 300, 2, "notBreaching")),
+    "serve-failed": ("Sum", (">=", 1, 60, 5, "notBreaching")),
+    "serve-silent": ("Sum", ("<", 1, 300, 3, "breaching")),
+    "failed": ("Sum", AT_ONCE),
+}
+"""When alarms go off, by the ends of their names, as the runbook says: the statistic, and what it has to be
+for how many periods of how many seconds. Where nothing is measured, nothing is wrong, but for the one that
+hears of silence."""
+_COMPARED = {"GreaterThanOrEqualToThreshold": ">=", "LessThanThreshold": "<"}
+
+
+def test_alarms_go_off_when_the_runbook_says() -> None:
+    for name, alarm in alarms().items():
+        statistic, when = next(when for end, when in GOES_OFF.items() if name.endswith(end))
+        assert alarm["Statistic"] == statistic, name
+        assert alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]) == alarm["EvaluationPeriods"], name
+        assert when == (
+            _COMPARED[alarm["ComparisonOperator"]],
+            alarm["Threshold"],
+            alarm["Period"],
+            alarm["EvaluationPeriods"],
+            alarm["TreatMissingData"],
+        ), name
+
+
 def test_the_runbook_has_a_line_for_every_alarm_and_for_no_other() -> None:
     rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \| ([^|]+) \|$", runbook(), re.MULTILINE)
     named = [name for names, _, _ in rows for name in re.findall(r"`([a-z-]+)`", names)]

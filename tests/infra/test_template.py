@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cfnlint.api import lint
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from infra.permissions import WILDCARD_REASONS
+from infra.settings import Settings
 from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 
 LINTED_REGIONS = ["us-east-1", "eu-west-1"]
@@ -33,12 +35,79 @@ def test_buckets_are_private_encrypted_versioned_and_tls_only(template: Template
     assert len(buckets) == 3
     for name, bucket in buckets.items():
         properties = bucket["Properties"]
-        assert properties["BucketEncryption"]
-        assert all(properties["PublicAccessBlockConfiguration"].values())
+        (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+        assert properties["PublicAccessBlockConfiguration"] == dict.fromkeys(NOT_PUBLIC, True)
+        assert properties["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
         if not _is_site(name):
             assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
-            assert properties["LifecycleConfiguration"]["Rules"]
     assert_tls_only(template, "AWS::S3::BucketPolicy", len(buckets))
+
+
+NOT_PUBLIC = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html"""
+FORGOTTEN = {
+    ("Data", "try/", "ExpirationInDays"): 1,
+    ("Data", "rejected/", "ExpirationInDays"): 180,
+    ("Data", "", "NoncurrentVersionExpiration.NoncurrentDays"): 30,
+    ("Data", "", "AbortIncompleteMultipartUpload.DaysAfterInitiation"): 7,
+    ("AccessLogs", "", "ExpirationInDays"): 90,
+    ("AccessLogs", "", "NoncurrentVersionExpiration.NoncurrentDays"): 1,
+}
+"""After how many days S3 deletes what, as docs/architecture.md says: all else is kept."""
+
+
+def test_buckets_forget_just_what_is_said_when_it_is_said(template: Template) -> None:
+    forgotten = {}
+    for name, bucket in of_type(template, "AWS::S3::Bucket").items():
+        short = "AccessLogs" if "AccessLogs" in name else "Data"
+        for rule in bucket["Properties"].get("LifecycleConfiguration", {}).get("Rules", []):
+            assert rule["Status"] == "Enabled"
+            for path, days in _days(rule):
+                forgotten[short, rule.get("Prefix", ""), path] = days
+    assert forgotten == FORGOTTEN
+
+
+def _days(rule: dict[str, Any], before: str = "") -> Iterator[tuple[str, int]]:
+    """The numbers of a lifecycle rule, by where they stand."""
+    for key, value in rule.items():
+        if isinstance(value, dict):
+            yield from _days(value, f"{key}.")
+        elif isinstance(value, int):
+            yield f"{before}{key}", value
+
+
+def test_only_s3_writes_access_logs_and_only_of_these_buckets(template: Template) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html"""
+    (policy,) = (
+        policy["Properties"]["PolicyDocument"]["Statement"]
+        for name, policy in of_type(template, "AWS::S3::BucketPolicy").items()
+        if "AccessLogs" in name
+    )
+    logged = set()
+    for statement in (statement for statement in policy if statement["Effect"] == "Allow"):
+        assert (statement["Action"], statement["Principal"]) == (
+            "s3:PutObject",
+            {"Service": "logging.s3.amazonaws.com"},
+        )
+        source = statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::GetAtt"][0]
+        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+        bucket = template.to_json()["Resources"][source]["Properties"]["LoggingConfiguration"]
+        assert statement["Resource"]["Fn::Join"][1][1] == f"/{bucket['LogFilePrefix']}*"
+        logged.add(source)
+    assert len(logged) == len(of_type(template, "AWS::S3::Bucket")) - 1
+
+
+def test_browsers_may_get_and_put_images_and_nothing_else(template: Template) -> None:
+    """The links are signed, so that any origin may use them."""
+    rules = [
+        rule
+        for bucket in of_type(template, "AWS::S3::Bucket").values()
+        for rule in bucket["Properties"].get("CorsConfiguration", {}).get("CorsRules", [])
+    ]
+    assert rules == [
+        {"AllowedHeaders": ["content-type"], "AllowedMethods": ["GET", "PUT"], "AllowedOrigins": ["*"]}
+    ]
 
 
 def _is_site(name: str) -> bool:
@@ -54,13 +123,25 @@ def test_queues_and_topic_are_tls_only(template: Template) -> None:
 def assert_tls_only(template: Template, type: str, count: int) -> None:
     policies = of_type(template, type)
     assert len(policies) == count
-    for policy in policies.values():
-        statements = policy["Properties"]["PolicyDocument"]["Statement"]
-        assert any(
-            statement["Effect"] == "Deny"
-            and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-            for statement in statements
+    for name, policy in policies.items():
+        (denied,) = (
+            statement
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Deny"
         )
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert denied["Principal"] in ("*", {"AWS": "*"}), name
+        assert denied["Action"] in ("s3:*", "sqs:*", "sns:Publish"), name
+        assert _list(denied["Resource"]) == _all_of(type, policy["Properties"]), name
+
+
+def _all_of(type: str, policy: dict[str, Any]) -> list[Any]:
+    """The resource that a policy is attached to; of a bucket also what lies in it."""
+    if type == "AWS::S3::BucketPolicy":
+        bucket = {"Fn::GetAtt": [policy["Bucket"]["Ref"], "Arn"]}
+        return [bucket, {"Fn::Join": ["", [bucket, "/*"]]}]
+    (attached,) = policy.get("Queues") or policy["Topics"]
+    return [attached] if "Topics" in policy else [{"Fn::GetAtt": [attached["Ref"], "Arn"]}]
 
 
 def test_every_queue_that_is_read_has_a_dead_letter_queue(template: Template) -> None:
@@ -74,6 +155,96 @@ def test_every_queue_that_is_read_has_a_dead_letter_queue(template: Template) ->
         assert "RedrivePolicy" in queue["Properties"] or name in dead_letters
         assert queue["Properties"]["SqsManagedSseEnabled"]
         assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert queue["Properties"].get("RedrivePolicy", {}).get("maxReceiveCount", 5) == 5, name
+
+
+def test_a_message_that_fails_comes_again_alone_and_soon(template: Template) -> None:
+    """One whose function was killed is hidden for no longer than six times that function's timeout:
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
+    resources = template.to_json()["Resources"]
+    for name, source in of_type(template, "AWS::Lambda::EventSourceMapping").items():
+        properties = source["Properties"]
+        assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+        assert properties.get("Enabled", True)
+        assert 1 <= properties["BatchSize"] <= 10, name
+        function = resources[properties["FunctionName"]["Ref"]]["Properties"]
+        queue = resources[properties["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        assert queue["VisibilityTimeout"] <= 6 * function["Timeout"], name
+
+
+LONG = {
+    "lambdas.register.handle_annotations": 900,
+    "lambdas.rekognition_project.handle": 900,
+    "lambdas.retrain.snapshot": 900,
+    "lambdas.retrain.check_data": 900,
+    "lambdas.promote.shadow_evaluate": 900,
+    "lambdas.sweep.handle": 900,
+}
+"""Seconds of functions that may take as long as Lambda lets them."""
+API_SECONDS = 29
+"""API Gateway waits for 30: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
+ONE_CPU = {"lambdas.register.handle", "lambdas.register.handle_annotations", "lambdas.retrain.snapshot"}
+"""Functions that calculate: 1,769 MB are one processor.
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+
+
+def test_functions_have_the_time_and_the_memory_that_their_work_takes(template: Template) -> None:
+    functions = [f["Properties"] for f in of_type(template, "AWS::Lambda::Function").values()]
+    seconds = {function["Handler"]: function["Timeout"] for function in functions}
+    assert {entry: seconds[entry] for entry in LONG} == LONG
+    api = {
+        entry
+        for entry in seconds
+        if entry.startswith(("lambdas.desk.", "lambdas.admin.", "lambdas.console."))
+    }
+    assert {seconds[entry] for entry in api} == {API_SECONDS}
+    assert all(60 <= seconds[entry] <= 900 for entry in {*seconds} - api - {*LONG})
+    megabytes = {function["Handler"]: function["MemorySize"] for function in functions}
+    assert all(size >= 512 for size in megabytes.values())
+    assert {megabytes[entry] for entry in ONE_CPU} == {1769}
+
+
+def test_each_role_is_taken_by_the_service_that_uses_it_and_no_other(template: Template) -> None:
+    uses = {
+        "AWS::Lambda::Function": ("lambda.amazonaws.com", "Role"),
+        "AWS::StepFunctions::StateMachine": ("states.amazonaws.com", "RoleArn"),
+    }
+    users: dict[str, str] = {}
+    for type, (service, key) in uses.items():
+        for resource in of_type(template, type).values():
+            users[resource["Properties"][key]["Fn::GetAtt"][0]] = service
+    for rule in of_type(template, "AWS::Events::Rule").values():
+        for target in rule["Properties"]["Targets"]:
+            if "RoleArn" in target:
+                users[target["RoleArn"]["Fn::GetAtt"][0]] = "events.amazonaws.com"
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert statement == {
+            "Action": "sts:AssumeRole",
+            "Effect": "Allow",
+            "Principal": {"Service": users[name]},
+        }, name
+
+
+def test_what_goes_by_schedule_goes_and_broken_executions_are_heard_of(template: Template) -> None:
+    rules = of_type(template, "AWS::Events::Rule")
+    assert {rule["Properties"]["State"] for rule in rules.values()} == {"ENABLED"}
+    schedules = {name: rule["Properties"].get("ScheduleExpression") for name, rule in rules.items()}
+    rates = {name.rstrip("0123456789ABCDEF"): rate for name, rate in schedules.items() if rate}
+    settings = Settings()
+    assert rates == {
+        "ServeSchedule": "rate(1 minute)",
+        "SweepSchedule": settings.sweep_schedule,
+        "ReviewSchedule": settings.sweep_schedule,
+        "RetrainSchedule": settings.retrain_schedule,
+    }
+    (broken,) = (rule["Properties"] for name, rule in rules.items() if name.startswith("SweepBroken"))
+    pattern = broken["EventPattern"]["detail"]
+    assert pattern["status"] == ["FAILED", "TIMED_OUT", "ABORTED"]
+    watched = {
+        json.dumps(arn).rpartition(":stateMachine:")[2].rstrip('"]}') for arn in pattern["stateMachineArn"]
+    }
+    assert watched >= {"labelloop-retrain", "labelloop-promote"}
 
 
 def test_functions_run_on_python_3_13_with_tracing_and_their_own_log_group(template: Template) -> None:
@@ -171,6 +342,7 @@ def test_every_function_writes_just_the_items_that_it_has_to(template: Template)
 def test_tables_are_on_demand_with_point_in_time_recovery(template: Template) -> None:
     for table in of_type(template, "AWS::DynamoDB::Table").values():
         assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+        assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
         recovery = table["Properties"]["PointInTimeRecoverySpecification"]
         assert recovery["PointInTimeRecoveryEnabled"] is True
 
