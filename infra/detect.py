@@ -9,6 +9,9 @@ from infra.handler import Handler
 from infra.rekognition_project import RekognitionProject
 from infra.step import SharedResources, Step
 
+MEMORY_MB = 1280
+"""What an image of 100 million pixels needs (lambdas/domain/images/tiles.py, max_pixels)."""
+
 
 class Detect(Step):
     """The function that asks the champion, and the queue that events about new images go through."""
@@ -24,6 +27,7 @@ class Detect(Step):
             entry="lambdas.detect.handle",
             description="Asks the champion about each image under detect/",
             timeout=60,
+            memory=MEMORY_MB,
             environment=self.loop_state.environment,
         )
         self.loop_state.grant_get(handler)
@@ -40,6 +44,7 @@ class Detect(Step):
             name="detect",
             pattern=self.data_bucket.created_under("detect/"),
             handler=handler,
-            batch_size=5,
+            # The whole minute is for one image, which may have a hundred tiles.
+            batch_size=1,
             max_concurrency=self.deployment.settings.detect_concurrency,
         )

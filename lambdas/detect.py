@@ -18,7 +18,7 @@ from lambdas.domain.review import proposals
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.metrics import count, gauge, with_metrics
-from lambdas.services import services, variable
+from lambdas.services import services, tiling, variable
 from lambdas.sqs_batch import BatchResponse
 
 logger = Logger()
@@ -62,6 +62,7 @@ def _detect(message: Mapping[str, Any]) -> str:
         version_id=version_id,
         failures=event.get("failures", 0) + sqs_batch.failures_before(message),
         question=proposals.question(tuning) if tuning else PLAIN,
+        tiling=tiling(tuning),
     )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
     _record_metrics(detected.outcome, arrived_at)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
+    from lambdas.domain.images.tiles import Tiling
     from lambdas.domain.review.desk.tasks import ReviewTable
     from lambdas.domain.shared.state import LoopState
     from lambdas.domain.shared.tuning import Tuning
@@ -36,6 +37,8 @@ TUNING_SECONDS = 3
 """How old the settings may be that a function works with. Parameter Store answers 40 requests a second, to
 all functions and everything else in the account: read for each image they would be throttled.
 https://docs.aws.amazon.com/general/latest/gr/ssm.html"""
+
+_MUCH_MEMORY_MB = 10_240
 
 
 class MissingEnvironmentError(RuntimeError):
@@ -146,6 +149,23 @@ class Services:
     @cached_property
     def _dynamodb(self) -> DynamoDBServiceResource:
         return boto3.resource("dynamodb", config=RETRIES)
+
+
+def tiling(tuning: Tuning | None, *, tile: bool | None = None) -> Tiling:
+    """How this function cuts images that are too large for Rekognition: as large ones as its memory holds.
+
+    Args:
+        tuning: the settings; None: they cannot be read, and their defaults are taken.
+        tile: True cuts smaller images as well, False none.
+    """
+    from lambdas.domain.images import tiles
+    from lambdas.domain.shared.tuning import Tuning
+
+    settings = tuning or Tuning()
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html ; elsewhere there is no limit.
+    memory_mb = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", _MUCH_MEMORY_MB))
+    most = tiles.max_pixels(memory_mb)
+    return tiles.Tiling(settings.tile_side, settings.tile_overlap, tile, most)
 
 
 def variable(name: str) -> str:

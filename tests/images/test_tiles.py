@@ -11,7 +11,7 @@ from PIL import Image
 
 from lambdas.domain.images import exif, tiles
 from lambdas.domain.images.files import MAX_BYTES, UnusableImageError
-from lambdas.domain.images.tiles import Tile
+from lambdas.domain.images.tiles import Tile, Tiling
 from tests.fixtures.images import GIF, bomb_png, encoded, picture
 
 sizes = st.integers(64, 12_000)
@@ -22,7 +22,7 @@ sizes = st.integers(64, 12_000)
 def test_what_is_no_larger_than_the_overlap_lies_whole_in_a_tile(
     width: int, height: int, side: int, share: float, place: st.DataObject
 ) -> None:
-    plan = tiles.plan(width, height, tile=True, side=side, overlap=int(side * share))
+    plan = tiles.plan(width, height, tiling=Tiling(side, int(side * share), tile=True))
     if plan is None:
         assert max(width, height) <= side
         return
@@ -49,9 +49,9 @@ def test_tiles_cover_the_image_evenly() -> None:
 def test_images_that_rekognition_takes_are_cut_on_request_alone() -> None:
     assert tiles.plan(4096, 4096) is None
     assert tiles.plan(4097, 100) is not None
-    assert tiles.plan(4096, 4096, tile=True) is not None
-    assert tiles.plan(8000, 6000, tile=False) is None
-    assert tiles.plan(1280, 1280, tile=True) is None
+    assert tiles.plan(4096, 4096, tiling=Tiling(tile=True)) is not None
+    assert tiles.plan(8000, 6000, tiling=Tiling(tile=False)) is None
+    assert tiles.plan(1280, 1280, tiling=Tiling(tile=True)) is None
 
 
 def test_an_image_of_too_many_bytes_is_encoded_anew() -> None:
@@ -70,7 +70,7 @@ def test_a_panorama_has_no_overview_that_rekognition_would_refuse() -> None:
 @pytest.mark.parametrize(("side", "overlap"), [(63, 0), (4097, 0), (640, 640), (640, -1)])
 def test_impossible_tiles_are_refused(side: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="expected 64 to 4096"):
-        tiles.plan(8000, 6000, side=side, overlap=overlap)
+        tiles.plan(8000, 6000, tiling=Tiling(side, overlap))
 
 
 def _noise(width: int, height: int) -> Image.Image:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.images import tiles
-from lambdas.domain.images.tiles import Tile, TilePlan
+from lambdas.domain.images.tiles import Tile, TilePlan, Tiling
 from lambdas.domain.shared import merging
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.boxes import iou
@@ -17,7 +17,7 @@ SIDE, OVERLAP = 200, 60
 
 
 def _plan(width: int = 700, height: int = 500) -> TilePlan:
-    plan = tiles.plan(width, height, tile=True, side=SIDE, overlap=OVERLAP)
+    plan = tiles.plan(width, height, tiling=Tiling(SIDE, OVERLAP, tile=True))
     assert plan
     return plan
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.rekognition import custom_labels, tiled_detection
+from lambdas.domain.rekognition.tiled_detection import TiledImage
 from lambdas.domain.shared.records import Champion, ModelVersion
 from lambdas.domain.shared.state import LoopState
 
@@ -48,6 +49,8 @@ class Answer:
     """What the thresholds keep from the labels, though it is as sure as was asked for."""
     thresholds: Thresholds = field(default_factory=dict)
     """From which on labels count; empty if that is not known of every label."""
+    detections: int = 1
+    """Images that the version was asked about for this answer: of a large one all tiles, and its overview."""
 
     def from_confidence(self, minimum: float) -> list[Label]:
         """Everything that is as sure as that, whatever the thresholds say; the surest first.
@@ -82,7 +85,10 @@ PLAIN = Question()
 
 
 def ask(
-    rekognition: RekognitionClient, loop_state: LoopState, image: ImageTypeDef, question: Question = PLAIN
+    rekognition: RekognitionClient,
+    loop_state: LoopState,
+    image: ImageTypeDef | TiledImage,
+    question: Question = PLAIN,
 ) -> Answer:
     """What the champion sees; if it was replaced between being named and being asked, the new one.
 
@@ -100,7 +106,10 @@ def ask(
 
 
 def ask_version(
-    rekognition: RekognitionClient, version: ModelVersion, image: ImageTypeDef, question: Question = PLAIN
+    rekognition: RekognitionClient,
+    version: ModelVersion,
+    image: ImageTypeDef | TiledImage,
+    question: Question = PLAIN,
 ) -> Answer:
     """What a given version sees, whether it is the champion or not.
 
@@ -138,7 +147,7 @@ class _Version:
 
 
 def _answer(
-    rekognition: RekognitionClient, version: _Version, image: ImageTypeDef, question: Question
+    rekognition: RekognitionClient, version: _Version, image: ImageTypeDef | TiledImage, question: Question
 ) -> Answer:
     """The labels that count, and what the thresholds leave out.
 
@@ -146,24 +155,34 @@ def _answer(
     It needs the model's own threshold of every label that has none of the deployment's.
     """
 
+    detections = 0
+
     def detect(*lowest: float) -> list[Label]:
+        nonlocal detections
         minimum = math.floor(min(lowest)) if lowest else None
-        return custom_labels.detect(rekognition, version.arn, image, min_confidence=minimum)
+        seen = tiled_detection.detect(rekognition, version.arn, image, min_confidence=minimum)
+        detections += seen.count
+        return seen.labels
+
+    def answer(labels: list[Label], seen: list[Label], counts: Thresholds) -> Answer:
+        left_out = _left_out(seen, labels, question)
+        return Answer(version.name, version.arn, tuple(labels), left_out, counts, detections)
 
     if version.thresholds and question.lowest:
         counts = {**version.thresholds, **question.label_thresholds}
         seen = detect(*counts.values(), *question.lowest)
         if all(label["label"] in counts for label in seen):
-            labels = [label for label in seen if label["confidence"] >= counts[label["label"]]]
-            return Answer(version.name, version.arn, tuple(labels), _left_out(seen, labels, question), counts)
+            return answer(
+                [each for each in seen if each["confidence"] >= counts[each["label"]]], seen, counts
+            )
     if not question.label_thresholds and not (question.asks_twice and question.lowest):
-        return Answer(version.name, version.arn, tuple(detect()))
+        return answer(detect(), [], {})
     # Only the model itself knows which of the labels count that the deployment has no threshold for.
     given, seen = question.label_thresholds, detect(*question.lowest)
     labels = [label for label in detect() if label["label"] not in given]
     labels += [label for label in seen if label["confidence"] >= given.get(label["label"], math.inf)]
     labels.sort(key=_surest_first)
-    return Answer(version.name, version.arn, tuple(labels), _left_out(seen, labels, question))
+    return answer(labels, seen, {})
 
 
 def _left_out(seen: list[Label], labels: list[Label], question: Question) -> tuple[Label, ...]:

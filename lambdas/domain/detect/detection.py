@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.detect import champion, unusable_images
+from lambdas.domain.detect import any_size, champion, unusable_images
 from lambdas.domain.detect.champion import NoChampionError, Question
-from lambdas.domain.images.files import MAX_BYTES
+from lambdas.domain.images import tiles
+from lambdas.domain.images.files import MAX_BYTES, UnusableImageError
+from lambdas.domain.images.tiles import Tiling
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.manifests import MAX_KEY_BYTES
@@ -72,6 +74,7 @@ def detect_object(
     version_id: str | None = None,
     failures: int = 0,
     question: Question = champion.PLAIN,
+    tiling: Tiling = tiles.DEFAULT,
 ) -> Detected:
     """Ask the champion about an image in the bucket and write its answer under results/.
 
@@ -84,6 +87,7 @@ def detect_object(
             one's result stays.
         failures: how often it could not be answered before, though a champion ran.
         question: what to tell of the image.
+        tiling: how an image is cut that is too large for Rekognition.
 
     Raises:
         NoChampionError: no champion runs, and this image has failed too often to wake one.
@@ -115,27 +119,39 @@ def detect_object(
         return Detected("waiting", target)
 
     try:
-        answer = champion.ask(rekognition, loop_state, {"S3Object": image}, question)
+        answer = any_size.ask_about(
+            lambda image: champion.ask(rekognition, loop_state, image, question), s3, image, tiling
+        )
     except NoChampionError as error:
         return wait(str(error))
-    except ClientError as error:
-        if error.response["Error"]["Code"] in custom_labels.THROTTLED:
+    except (UnusableImageError, ClientError) as error:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in custom_labels.THROTTLED:
             return wait("more images came than the champion's inference units answer; this one waits")
-        if not unusable_images.is_unusable(error):
-            raise
-        problem = error.response["Error"]
-        data = _read(s3, bucket, key, version_id)
-        if not unusable_images.is_at_fault(error, data):
-            raise NotAccessibleError(
-                f"Rekognition could not access {key}, though nothing is wrong with it and this function can"
-                f" read it: look at the policy of the bucket and of its key ({problem['Message']})"
-            ) from error
-        helps = unusable_images.help_with(data)
-        there = write(error=problem["Code"], reason=problem["Message"], help=helps)
+        there = write(**_problem(s3, bucket, key, version_id, error))
         return Detected("unusable" if there else "gone", target)
-    if not write(model_version=answer.version_name, labels=answer.labels):
+    tiled = {} if answer.detections == 1 else {"detections": answer.detections}
+    if not write(model_version=answer.version_name, labels=answer.labels, **tiled):
         return Detected("gone", target)
     return Detected("detected", target, answer.labels, answer.version_name, answer.left_out)
+
+
+def _problem(
+    s3: S3Client, bucket: str, key: str, version_id: str | None, error: UnusableImageError | ClientError
+) -> dict[str, str]:
+    """Why nobody can be asked about an image, and what helps; raises the error if that is not its fault."""
+    if isinstance(error, UnusableImageError):
+        return {"error": error.reason, "reason": error.detail, "help": unusable_images.HELP}
+    if not unusable_images.is_unusable(error):
+        raise error
+    problem = error.response["Error"]
+    data = _read(s3, bucket, key, version_id)
+    if not unusable_images.is_at_fault(error, data):
+        raise NotAccessibleError(
+            f"Rekognition could not access {key}, though nothing is wrong with it and this function can"
+            f" read it: look at the policy of the bucket and of its key ({problem['Message']})"
+        ) from error
+    helps = unusable_images.help_with(data)
+    return {"error": problem["Code"], "reason": problem["Message"], "help": helps}
 
 
 def _waiting_image(key: str, version_id: str | None, arrived_at: str, failures: int) -> WaitingImage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from botocore.exceptions import ClientError
 
 from lambdas.domain.images import files as image_files
+from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
 
 CODES = {
@@ -25,9 +26,10 @@ over from its caller: https://docs.aws.amazon.com/rekognition/latest/APIReferenc
 HELP = (
     f"save it as a JPEG or PNG file of {image_files.MIN_SIDE} to {image_files.MAX_SIDE} pixels each way,"
     f" no side {image_files.MAX_ASPECT_RATIO} times the other, of up to"
-    f" {image_files.MAX_BYTES // 1024**2} MB"
+    f" {image_files.MAX_BYTES // 1024**2} MB; a larger one is cut into tiles, if it has up to"
+    f" {tiles.MAX_PIXELS // 1_000_000} million pixels and {tiles.MAX_FILE_BYTES // 1024**2} MB"
 )
-"""What Custom Labels takes."""
+"""What Custom Labels takes, and what is made of larger images."""
 
 
 def is_unusable(error: ClientError) -> bool:

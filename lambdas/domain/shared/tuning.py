@@ -46,8 +46,14 @@ MAX_USD = 1e9
 """Of amounts: more than anybody means, and less than arithmetic trips over."""
 MAX_COUNTED_WAITING = 5000
 """Waiting images are counted no further than to this."""
-MAXIMA = {"min_hours_between_trainings": 87_600, "serving_wait_images": MAX_COUNTED_WAITING}
+MAXIMA = {
+    "min_hours_between_trainings": 87_600,
+    "serving_wait_images": MAX_COUNTED_WAITING,
+    "tile_side": 4096,
+}
 """The most that a whole number may be where that is less. Hours: of ten years."""
+MIN_TILE_SIDE = 64
+"""https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html , as the 4096 of MAXIMA."""
 MAX_REVIEW_WORKERS = 9
 """https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HumanTaskConfig.html ; what follows from the
 answers of one task is one transaction, and DynamoDB takes 100 items in one."""
@@ -155,6 +161,14 @@ class Tuning:
     review_wait_seconds: int = 4 * 3600
     """Seconds that a run waits at most for open review tasks. 0: it does not wait."""
 
+    tile_side: int = 1280
+    """Pixels, each way, of the tiles that images are cut into which are too large for Rekognition: those of
+    more than 4,096 pixels or 15 MB. Custom Labels scales larger tiles down, and small objects with them."""
+    tile_overlap: int = 256
+    """Pixels by which tiles overlap: as large as the objects that are to be seen whole, less than tile_side.
+    Larger objects are looked for in the whole image, scaled down. The greater it is, the more tiles there
+    are, and each is a detection."""
+
     monthly_budget_usd: float | None = None
     """USD that trainings and running models may cost in a month (UTC). People hear of it at 50, 80 and 100
     percent; once it is used up, or would be, nothing is started. `null`: there is no budget."""
@@ -200,6 +214,12 @@ class Tuning:
             raise TuningError(
                 f"review_heartbeat_seconds={self.review_heartbeat_seconds}: expected less than"
                 f" review_timeout_seconds={self.review_timeout_seconds}"
+            )
+        if self.tile_side < MIN_TILE_SIDE:
+            raise TuningError(f"tile_side={self.tile_side}: expected {MIN_TILE_SIDE} pixels or more")
+        if self.tile_overlap >= self.tile_side:
+            raise TuningError(
+                f"tile_overlap={self.tile_overlap}: expected less than tile_side={self.tile_side}"
             )
         if self.max_inference_units < self.min_inference_units:
             raise TuningError(
