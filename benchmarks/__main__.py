@@ -22,6 +22,7 @@ from benchmarks import (
     review,
     serving_policies,
     synth,
+    tiling,
 )
 
 ALL = {
@@ -39,6 +40,7 @@ ALL = {
     "engine_learning": engine_learning.measure,
     "engine_datasets": engine_datasets.measure,
     "engine_serving": engine_serving.measure,
+    "tiling": tiling.measure,
 }
 
 

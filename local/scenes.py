@@ -1,8 +1,9 @@
 """Pictures that the project makes itself, with their labels: for demos, tests and benchmarks.
 
-Everything is drawn from a seed, so the same call gives the same pixels and boxes. Two kinds:
+Everything is drawn from a seed, so the same call gives the same pixels and boxes. Three kinds:
 
 - `detection_scenes`: machine parts strewn over a workbench, each with its box;
+- `large_scenes`: the same on a bench so large that its parts are small;
 - `classification_scenes`: a parts tray seen from above, one label for the whole picture.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 DETECTION_LABELS = ("bolt", "gear", "nut", "washer")
 CLASSIFICATION_LABELS = ("assembled", "damaged", "empty")
@@ -77,6 +78,23 @@ def detection_scenes(count: int, seed: int, sizes: Sequence[tuple[int, int]] = S
         yield Scene(f"parts-{seed}-{number:04d}", image, labels, boxes)
 
 
+def large_scenes(
+    count: int,
+    seed: int,
+    *,
+    size: tuple[int, int] = (8000, 6000),
+    parts: int = 400,
+    sides: tuple[int, int] = (30, 60),
+) -> Iterator[Scene]:
+    """`count` scenes of a bench so large that its parts are small: each part's longer side is between
+    `sides`, in pixels."""
+    for number in range(count):
+        random = np.random.default_rng((seed, 3, number))
+        image, boxes = _large_bench(random, size, parts, sides)
+        labels = tuple(sorted({box.label for box in boxes}))
+        yield Scene(f"bench-{seed}-{number:04d}", image, labels, boxes)
+
+
 def classification_scenes(count: int, seed: int) -> Iterator[Scene]:
     """`count` scenes of a parts tray that is "assembled", "damaged" or "empty", in turn."""
     for number in range(count):
@@ -133,6 +151,42 @@ def _bench_with_parts(
             _paste(canvas, mask, box, _metal(random, label), light)
             boxes.append(box)
     return _photograph(random, canvas), tuple(boxes)
+
+
+def _large_bench(
+    random: np.random.Generator, size: tuple[int, int], parts: int, sides: tuple[int, int]
+) -> tuple[Image.Image, tuple[SceneBox, ...]]:
+    """The bench is a quarter of it each way, mirrored, so that it takes no more memory than the picture."""
+    width, height = size
+    piece = _photograph(random, _bench(random, -(-width // 4), -(-height // 4)))
+    picture = Image.new("RGB", size)
+    for row in range(4):
+        for column in range(4):
+            turned = ImageOps.mirror(piece) if column % 2 else piece
+            turned = ImageOps.flip(turned) if row % 2 else turned
+            picture.paste(turned, (column * piece.width, row * piece.height))
+    light, boxes = float(random.uniform(0, 2 * math.pi)), list[SceneBox]()
+    while len(boxes) < parts:
+        label = DETECTION_LABELS[random.integers(len(DETECTION_LABELS))]
+        mask = _reduced(_part(random, label, float(random.uniform(*sides))))
+        box = _placed(random, mask, width, height, label) if sides[0] <= max(mask.shape) <= sides[1] else None
+        if box and all(_overlap(box, other) < 0.12 for other in boxes):
+            _paste_into(picture, mask, box, _metal(random, label), light)
+            boxes.append(box)
+    return picture, tuple(boxes)
+
+
+def _paste_into(picture: Image.Image, mask: Floats, box: SceneBox, colour: Floats, light: float) -> None:
+    """Lay a thing into a picture, of which only its surroundings become floats."""
+    margin = 12
+    left, top = max(0, box.left - margin), max(0, box.top - margin)
+    corner = (
+        min(picture.width, box.left + box.width + margin),
+        min(picture.height, box.top + box.height + margin),
+    )
+    here = np.asarray(picture.crop((left, top, *corner)), np.float32).copy()
+    _paste(here, mask, replace(box, left=box.left - left, top=box.top - top), colour, light)
+    picture.paste(Image.fromarray(np.clip(here, 0, 255).astype(np.uint8)), (left, top))
 
 
 def _tray(random: np.random.Generator, label: str) -> Image.Image:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
@@ -27,6 +28,7 @@ from lambdas.domain.images.files import (
 )
 from lambdas.domain.images.opening import MAX_PIXELS, open_file
 from lambdas.domain.shared.annotation import TRAINING_SIDE
+from lambdas.domain.shared.boxes import Rectangle
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -247,14 +249,27 @@ def _too_large(what: str, max_pixels: int) -> UnusableImageError:
     )
 
 
-def cut(image: LargeImage, tile: Tile) -> bytes:
-    """A tile as a JPEG file that DetectCustomLabels takes as bytes."""
-    part = image.pixels.crop(_as_stored(image, tile))
-    return _encode(exif.upright(_plain(part), image.turn), image.pixels.info.get("icc_profile"))
+def cut(
+    image: LargeImage, tile: Tile, *, hidden: Sequence[Rectangle] = (), shown: Sequence[Rectangle] = ()
+) -> bytes:
+    """A tile as a JPEG file that DetectCustomLabels takes as bytes.
+
+    Args:
+        hidden: what of it is painted over, in pixels of the tile.
+        shown: what is not, though it lies there too.
+    """
+    part = exif.upright(_plain(image.pixels.crop(_as_stored(image, tile))), image.turn)
+    return _encode(_painted(part, hidden, shown), image.pixels.info.get("icc_profile"))
 
 
-def overview(image: LargeImage, size: tuple[int, int]) -> bytes:
-    """The whole image scaled down to a size, as a JPEG file that DetectCustomLabels takes as bytes."""
+def overview(
+    image: LargeImage,
+    size: tuple[int, int],
+    *,
+    hidden: Sequence[Rectangle] = (),
+    shown: Sequence[Rectangle] = (),
+) -> bytes:
+    """The whole image scaled down to a size, as `cut` gives a tile."""
     from PIL.Image import Resampling  # noqa: PLC0415
 
     stored = size[::-1] if image.turn in exif.QUARTER_TURNS else size
@@ -262,8 +277,28 @@ def overview(image: LargeImage, size: tuple[int, int]) -> bytes:
     if pixels.mode not in ("RGB", "L", "RGBA", "CMYK"):
         # Palettes and bits cannot be averaged. They have a byte for each pixel, so that this is bounded.
         pixels = _plain(pixels)
-    small = pixels.resize(stored, Resampling.BOX)
-    return _encode(exif.upright(_plain(small), image.turn), image.pixels.info.get("icc_profile"))
+    small = exif.upright(_plain(pixels.resize(stored, Resampling.BOX)), image.turn)
+    return _encode(_painted(small, hidden, shown), image.pixels.info.get("icc_profile"))
+
+
+def _painted(image: Image, hidden: Sequence[Rectangle], shown: Sequence[Rectangle]) -> Image:
+    """The image with some of it in its own mean colour."""
+    from PIL.Image import Resampling  # noqa: PLC0415
+
+    if not hidden:
+        return image
+    painted, mean = image.copy(), image.resize((1, 1), Resampling.BOX)
+    for area in hidden:
+        left, top, right, bottom = _corners(area)
+        painted.paste(mean.resize((right - left, bottom - top)), (left, top))
+    for area in shown:
+        painted.paste(image.crop(_corners(area)), _corners(area))
+    return painted
+
+
+def _corners(area: Rectangle) -> tuple[int, int, int, int]:
+    left, top = round(area.left), round(area.top)
+    return left, top, left + round(area.width), top + round(area.height)
 
 
 def _upright_size(image: Image) -> tuple[int, int]:
