@@ -51,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     # What ends this process leaves no stack behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with tempfile.TemporaryDirectory() as folder:
+    # A deployment that is interrupted may write on for a moment.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         stack = embedded.start(home, port=asked.port, variables=VARIABLES)
         try:

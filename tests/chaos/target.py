@@ -226,6 +226,15 @@ class Target:
         return dict.fromkeys(self.loop.run_names(), 1)
 
 
+def grows(count: Callable[[], int], enough: int, seconds: float) -> None:
+    """Wait until a number that is costly to count is reached, or has not grown for so many seconds."""
+    reached, deadline = count(), time.monotonic() + seconds
+    while reached < enough and time.monotonic() < deadline:
+        time.sleep(5)
+        if (now := count()) > reached:
+            reached, deadline = now, time.monotonic() + seconds
+
+
 def waits(look: Callable[[], bool], seconds: float) -> bool:
     """Wait until something that is costly to look at is so; whether it was so in time."""
     deadline = time.monotonic() + seconds

@@ -93,6 +93,7 @@ def test_only_s3_writes_access_logs_and_only_of_these_buckets(template: Template
         source = statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::GetAtt"][0]
         assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
         bucket = template.to_json()["Resources"][source]["Properties"]["LoggingConfiguration"]
+        assert "AccessLogs" in bucket["DestinationBucketName"]["Ref"]
         assert statement["Resource"]["Fn::Join"][1][1] == f"/{bucket['LogFilePrefix']}*"
         logged.add(source)
     assert len(logged) == len(of_type(template, "AWS::S3::Bucket")) - 1
