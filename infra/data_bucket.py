@@ -24,6 +24,7 @@ WHY_WILDCARDS = {
     "training/": "the output of a training is named by its model version",
     "evaluations/": "the answers of a model version about test images are named by it",
     "detect/": "people put images to detect under any key",
+    "batches/": "what a batch reads and writes lies under its name",
     "results/": "the result of a detection is named by its image",
     "try/": "images to try the model on are named when they are sent",
     "reviews/": "the output of human loops and labeling jobs lies under their names and dates",
@@ -33,6 +34,7 @@ WHY_WILDCARDS = {
 }
 """Why permissions on objects have a wildcard, for each prefix: how the objects are named."""
 
+_ANYWHERE = "a batch may ask about any image of the data bucket"
 REKOGNITION_READS = ("s3:GetObject", "s3:GetObjectAcl", "s3:GetObjectTagging", "s3:GetObjectVersion")
 REKOGNITION_LOOKS = ("s3:ListBucket", "s3:GetBucketAcl", "s3:GetBucketLocation")
 
@@ -135,6 +137,20 @@ class DataBucket(Construct):
         """
         self._grant(grantee, REKOGNITION_READS, prefixes)
         grantee.allow(*REKOGNITION_LOOKS, on=[self.bucket.bucket_arn])
+
+    def grant_rekognition_read_everything(self, grantee: Handler) -> None:
+        """Allow to read any object, and to have Rekognition read it: a batch may ask about any image."""
+        everything = self.bucket.arn_for_objects("*")
+        grantee.allow(*REKOGNITION_READS, on=[everything], why=_ANYWHERE)
+        grantee.allow(*REKOGNITION_LOOKS, on=[self.bucket.bucket_arn])
+
+    def grant_write_map_results(self, grantee: Permissions, *prefixes: str) -> None:
+        """Allow the result writer of a Distributed Map to write objects under prefixes of WHY_WILDCARDS.
+
+        https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
+        """
+        actions = ("s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload")
+        self._grant(grantee, actions, prefixes)
 
     def grant_put(self, grantee: Handler | Permissions, *prefixes: str) -> None:
         """Allow to write objects under prefixes of WHY_WILDCARDS."""

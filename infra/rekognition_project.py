@@ -26,7 +26,7 @@ class RekognitionProject(Construct):
         super().__init__(scope, id)
         self._deployment = deployment
         name = deployment.settings.name
-        machines = [deployment.state_machine_arn(step) for step in ("retrain", "promote", "review")]
+        machines = [deployment.state_machine_arn(step) for step in ("retrain", "promote", "batch", "review")]
         handler = Handler(
             self,
             "Project",

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra import embedded, lambda_asset
 from infra.alarm import Alarm
+from infra.batch import Batch
 from infra.budget import Budget
 from infra.console import Console
 from infra.dashboard import Dashboard
@@ -64,6 +65,7 @@ class LabelLoopStack(cdk.Stack):
             review.grant_propose(handler)
         promote = Promote(self, "Promote", shared, project=project, detect=detect)
         serve = Serve(self, "Serve", shared, project=project, detect=detect, console_address=console.address)
+        batch = Batch(self, "Batch", shared, project=project, review=review, console_address=console.address)
         sweep = Sweep(
             self,
             "Sweep",
@@ -73,11 +75,12 @@ class LabelLoopStack(cdk.Stack):
             review=review,
             retrain=retrain,
             promote=promote,
+            batch=batch,
             detect=detect,
             console_address=console.address,
         )
         project.stop_models_before(
-            loop_state, health, register, review, retrain, detect, promote, serve, sweep, console
+            loop_state, health, register, review, retrain, detect, promote, serve, batch, sweep, console
         )
 
         if not settings.embedded and settings.tuning.monthly_budget_usd and settings.notification_email:
@@ -88,7 +91,7 @@ class LabelLoopStack(cdk.Stack):
             "Dashboard",
             deployment,
             queues=[*register.queues, *review.queues, detect.event_queue],
-            workflows=[retrain.workflow, promote.workflow, review.workflow],
+            workflows=[retrain.workflow, promote.workflow, batch.workflow, review.workflow],
             handlers=[
                 *(queue.handler for queue in (*register.queues, *review.queues, detect.event_queue)),
                 review.collector,
@@ -117,6 +120,7 @@ class LabelLoopStack(cdk.Stack):
             "ProjectArn": project.arn,
             "RetrainMachineArn": retrain.workflow.arn,
             "PromoteMachineArn": promote.workflow.arn,
+            "BatchMachineArn": batch.workflow.arn,
             "ServeFunction": serve.handler.function.function_name,
             "NotificationTopicArn": loop_state.topic.topic_arn,
             "RegisterQueueUrl": register.event_queue.queue.queue_url,

@@ -8,6 +8,7 @@ from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from infra.alarm import Alarm
+from infra.batch import Batch
 from infra.deployment import NAMED_AT_START, executions_of
 from infra.detect import Detect
 from infra.promote import Promote
@@ -32,17 +33,18 @@ class Sweep(Step):
         review: Review,
         retrain: Retrain,
         promote: Promote,
+        batch: Batch,
         detect: Detect,
         console_address: str,
     ) -> None:
         super().__init__(scope, id, shared)
-        machines = [retrain.workflow.arn, promote.workflow.arn]
+        machines = [retrain.workflow.arn, promote.workflow.arn, batch.workflow.arn]
         handler = self.make_handler(
             "Sweep",
             "lambdas.sweep.handle",
             "Gives leases of dead executions back and stops models that nobody needs",
             timeout=900,
-            writes=["LEASE", "RUN", "VERSION", "PROGRESS", "NOTICE", "LEDGER", "INCIDENT"],
+            writes=["LEASE", "RUN", "VERSION", "PROGRESS", "NOTICE", "LEDGER", "INCIDENT", "BATCH", "HOLD"],
             environment={
                 "CATALOGUE_TABLE": register.catalogue.table_name,
                 "REGISTER_QUEUE_URLS": register.queue_urls,
@@ -90,7 +92,7 @@ class Sweep(Step):
         events.Rule(
             self,
             "Broken",
-            description="A run or promotion that could not end by itself",
+            description="A run, promotion or batch that could not end by itself",
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],

@@ -21,7 +21,7 @@ ABSENT = {
     "StateMachineDoesNotExist",
 }
 """Codes by which services say that there is nothing of a name."""
-MACHINES = ("retrain", "promote", "review")
+MACHINES = ("retrain", "promote", "batch", "review")
 """State machines of a deployment, called <name>-<step>; their logs are called by them, too."""
 
 

@@ -18,9 +18,10 @@ from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 
 LINTED_REGIONS = ["us-east-1", "eu-west-1"]
 """The one that is first to have what is new, and one of the others: each takes seconds."""
-JSONATA_NUMBERS = {"TimeoutSeconds", "HeartbeatSeconds"}
+JSONATA_NUMBERS = {"TimeoutSeconds", "HeartbeatSeconds", "MaxConcurrency"}
 """May be expressions, which the linter does not know:
-https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html"""
+https://docs.aws.amazon.com/step-functions/latest/dg/state-task.html
+https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html"""
 Resources = dict[str, dict[str, Any]]
 
 
@@ -267,7 +268,9 @@ def test_who_tells_of_a_run_knows_where_people_see_it(template: Template) -> Non
     """The console is made before them: an address in the other direction would be a circle."""
     functions = of_type(template, "AWS::Lambda::Function")
     names = {name for name, function in functions.items() if "CONSOLE_ADDRESS" in _variables(function)}
-    assert sorted(name.rstrip("0123456789ABCDEF") for name in names) == [
+    of_batches = {name for name in names if name.startswith("Batch")}
+    assert {name.rstrip("0123456789ABCDEF") for name in of_batches} == {"BatchFinishFunction"}
+    assert sorted(name.rstrip("0123456789ABCDEF") for name in names - of_batches) == [
         "RetrainReportFunction",
         "ServeFunction",
         "SweepFunction",
@@ -330,6 +333,7 @@ def test_every_function_writes_just_the_items_that_it_has_to(template: Template)
     # A run that is redriven takes its lease again, at whatever step it goes on.
     resumed = {"snapshot", "check_data", "sync_datasets", "train", "watch_training", "evaluate"}
     assert leases - {f"lambdas.retrain.{step}" for step in resumed} == {
+        "lambdas.batch.wake",
         "lambdas.promote.take_lease",
         "lambdas.promote.finish",
         "lambdas.retrain.take_lease",
@@ -351,7 +355,7 @@ def test_tables_are_on_demand_with_point_in_time_recovery(template: Template) ->
 def test_state_machines_come_from_their_files_in_jsonata(template: Template) -> None:
     machines = of_type(template, "AWS::StepFunctions::StateMachine")
     names = {machine["Properties"]["StateMachineName"] for machine in machines.values()}
-    assert names == {"labelloop-retrain", "labelloop-promote", "labelloop-review"}
+    assert names == {"labelloop-retrain", "labelloop-promote", "labelloop-batch", "labelloop-review"}
     for machine in machines.values():
         properties = machine["Properties"]
         definition = json.loads(properties["DefinitionString"])

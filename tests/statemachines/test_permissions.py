@@ -27,6 +27,17 @@ OBSERVABILITY = {
 }
 """Logs: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html ; traces:
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html"""
+MAP = {
+    "states:StartExecution",
+    "states:DescribeExecution",
+    "states:StopExecution",
+    "s3:ListBucket",
+    "s3:PutObject",
+    "s3:GetObject",
+    "s3:ListMultipartUploadParts",
+    "s3:AbortMultipartUpload",
+}
+"""https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html"""
 Statements = list[dict[str, Any]]
 
 
@@ -112,12 +123,26 @@ def test_retrain_may_run_promote_and_wait_for_it(resources: dict[str, dict[str, 
         assert ":rule/StepFunctionsGetEventsForStepFunctionsExecutionRule" in rule
 
 
+def test_a_batch_may_run_children_of_its_own_and_write_beside_its_results(
+    resources: dict[str, dict[str, Any]],
+) -> None:
+    allowed = statements(resources, machine_named(resources, "batch"))
+    (itself,) = granted(allowed, "states:StartExecution")
+    assert ":stateMachine:labelloop-batch" in itself
+    executions = itself.replace(":stateMachine:labelloop-batch", ":execution:labelloop-batch:*")
+    assert granted(allowed, "states:StopExecution") == [executions]
+    (written,) = granted(allowed, "s3:PutObject")
+    assert "/batches/*" in written
+
+
 @pytest.mark.parametrize("step", state_machines.NAMES)
 def test_it_may_do_nothing_else(step: str, resources: dict[str, dict[str, Any]]) -> None:
     expected = {"lambda:InvokeFunction"} | OBSERVABILITY
     if NESTED in state_machines.substitutions(step):
         expected |= {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}
         expected |= {"events:PutTargets", "events:PutRule", "events:DescribeRule"}
+    if state_machines.children(step):
+        expected |= MAP
     allowed = statements(resources, machine_named(resources, step))
     assert all(statement["Effect"] == "Allow" and "NotAction" not in statement for statement in allowed)
     assert {action for statement in allowed for action in as_list(statement["Action"])} == expected

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fixtures import batch_paths
 from tests.fixtures.scripted_stack import execution_name
 from tests.fixtures.second_interpreter import Interpreter, interpreter
 from tests.fixtures.state_machine_paths import PATHS, USUAL
@@ -13,7 +14,7 @@ from tests.fixtures.state_machine_paths import PATHS, USUAL
 
 @pytest.fixture(scope="module")
 def second() -> Iterator[Interpreter]:
-    with interpreter(USUAL) as raised:
+    with interpreter(USUAL | batch_paths.USUAL) as raised:
         yield raised
 
 
@@ -32,5 +33,21 @@ def executions(second: Interpreter) -> dict[str, str]:
 def test_path(name: str, second: Interpreter, executions: dict[str, str]) -> None:
     path = PATHS[name]
     status, visited = second.end(executions[name])
+    assert visited == path.visited
+    assert status == ("SUCCEEDED" if path.succeeds else "FAILED")
+
+
+@pytest.fixture(scope="module")
+def batches(second: Interpreter) -> dict[str, str]:
+    return {
+        name: second.begin("batch", f"batch-{number}", path.script, {"batch": f"batch-{number}"})
+        for number, (name, path) in enumerate(batch_paths.PATHS.items())
+    }
+
+
+@pytest.mark.parametrize("name", batch_paths.PATHS)
+def test_batch(name: str, second: Interpreter, batches: dict[str, str]) -> None:
+    path = batch_paths.PATHS[name]
+    status, visited = second.end(batches[name])
     assert visited == path.visited
     assert status == ("SUCCEEDED" if path.succeeds else "FAILED")

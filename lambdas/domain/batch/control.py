@@ -111,7 +111,7 @@ def resume(
         raise BatchStateError(
             f"{order.batch} is done, and nothing is left to ask: `labelloop batch results {order.batch}`"
         )
-    if batch and batch.is_live and _runs(stepfunctions, batch):
+    if batch and batch.is_live and is_running(stepfunctions, batch.execution_arn):
         raise BatchStateError(f"{order.batch} goes on already: `labelloop batch show {order.batch} --wait`")
     version = batch.version if batch and batch.version else order.version
     return start(stepfunctions, machine_arn, replace(order, version=version, units=units or order.units))
@@ -129,9 +129,10 @@ def cancel(stepfunctions: SFNClient, batch: Batch, by: str) -> None:
     stepfunctions.stop_execution(executionArn=batch.execution_arn, error=CANCELLED, cause=f"by {by}")
 
 
-def _runs(stepfunctions: SFNClient, batch: Batch) -> bool:
+def is_running(stepfunctions: SFNClient, execution_arn: str) -> bool:
+    """Whether an execution goes on."""
     try:
-        status = stepfunctions.describe_execution(executionArn=batch.execution_arn)["status"]
+        status = stepfunctions.describe_execution(executionArn=execution_arn)["status"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
             return False

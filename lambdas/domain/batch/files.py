@@ -6,6 +6,7 @@
     batches/<name>/results/part-00000.jsonl one line for each image of the part of that name
     batches/<name>/summaries/part-00000.json what these lines come to
     batches/<name>/map/                     what Step Functions writes about the workers
+    batches/<name>/review/<id>              copies of images that are proposed for review
     batches/<name>/manifest.json, summary.json the shards, and what they come to
     batches/<name>/coco/                    the results in COCO's format, where they were wanted so
 
@@ -69,33 +70,6 @@ class ResultLine:
     reason: str = ""
     """What went wrong and what helps, in a sentence."""
     version_id: str = ""
-
-
-@dataclass(frozen=True)
-class BatchRequest:
-    """What the state machine `batch` is started with, once all parts of the input are written.
-
-    Its members are the execution's input. To resume a batch `batch` alone is enough: what else is not given
-    is taken from the batch's record.
-    """
-
-    batch: str
-    """The batch's name."""
-    source: str = ""
-    created_by: str = ""
-    total: int = 0
-    """Images of the input."""
-    version: str = ""
-    """Name of the model version that is to answer; empty: the champion of the moment."""
-    units: int = 0
-    """Inference units to start it with; 0: as the settings say. One that runs already keeps its units."""
-    review_limit: int = 0
-    coco: bool = False
-
-    @property
-    def input(self) -> str:
-        """The execution's input."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value})
 
 
 def check_name(name: str) -> str:
@@ -170,6 +144,11 @@ def total_key(name: str) -> str:
 def coco_key(name: str, document: str) -> str:
     """The key of a document of the results in COCO's format."""
     return f"{folder(name)}coco/{document}"
+
+
+def review_key(name: str, id: str) -> str:
+    """The key of the copy of an image that is proposed for review."""
+    return f"{folder(name)}review/{id}"
 
 
 def _base(key: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -136,14 +136,29 @@ def count(lines: Iterable[ResultLine]) -> Counts:
     )
 
 
-def write_shard(s3: S3Client, bucket: str, name: str, input_key: str, lines: Sequence[ResultLine]) -> Shard:
+def write_shard(
+    s3: S3Client,
+    bucket: str,
+    name: str,
+    input_key: str,
+    lines: Sequence[ResultLine],
+    *,
+    condition: Mapping[str, str] | None = None,
+) -> Shard:
     """Write the results for a part of the input, and then what they come to.
 
     Done twice it writes the same two objects.
+
+    Args:
+        condition: IfMatch or IfNoneMatch, without which nothing is written.
+
+    Raises:
+        botocore.exceptions.ClientError: S3 failed, or the condition does not hold.
     """
+    unless: Any = condition or {}
     key = files.result_key(name, input_key)
     body = files.as_text(lines).encode()
-    etag = s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=_JSON_LINES)["ETag"]
+    etag = s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=_JSON_LINES, **unless)["ETag"]
     shard = _shard(key, body, etag, lines)
     s3.put_object(
         Bucket=bucket,

@@ -94,7 +94,7 @@ def start_challenger(
         loop_state.check()
     except LeaseLostError:
         # Whoever has the lease now stops what is not its own; without anybody nobody would before a sweep.
-        if loop_state.lease("promote") is None and not serves(loop_state, version):
+        if loop_state.lease("promote") is None and not is_needed(loop_state, version):
             started = replace(version, status="STARTING")
             _stop(rekognition, started)
         raise
@@ -122,6 +122,11 @@ def serves(loop_state: LoopState, version: Version) -> bool:
     """Whether the version is the champion now."""
     champion = loop_state.champion()
     return champion is not None and champion.version_arn == version.arn
+
+
+def is_needed(loop_state: LoopState, version: Version) -> bool:
+    """Whether the version is to go on running: it is the champion, or a batch asks it."""
+    return serves(loop_state, version) or loop_state.hold_on(version.arn) is not None
 
 
 def champion_starts(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> bool:
@@ -235,7 +240,7 @@ def stop_other_versions(
 
     def may_stop(version: Version) -> bool:
         lease = loop_state.lease("promote")
-        return lease is not None and lease.holder == holder and not serves(loop_state, version)
+        return lease is not None and lease.holder == holder and not is_needed(loop_state, version)
 
     def hangs(version: Version) -> bool:
         record = loop_state.version(version.name) if version.status == "STARTING" else None

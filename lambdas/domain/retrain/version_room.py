@@ -29,8 +29,8 @@ def make_room(
     """Delete the oldest version that nobody needs, if it is for want of room that no training can begin: what
     is waited for then; empty if there is room enough.
 
-    The champion stays, the version before it, those that a challenger is held against, and all that this
-    deployment has not trained. https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-delete-model.html
+    The champion stays, the version before it, those that a batch asks or a challenger is held against, and
+    all that this deployment has not trained. https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-delete-model.html
     """
     if len(limit.holders) >= custom_labels.max_trainings(rekognition.meta.region_name):
         return ""
@@ -68,7 +68,8 @@ def _unneeded(loop_state: FencedState, described: set[str]) -> list[ModelVersion
     """The versions that may go, the oldest first."""
     records, champion = loop_state.versions(), loop_state.champion()
     serving = {champion.version_name, champion.previous_version_name} if champion else set()
-    needed = {*serving, *lineage.served_before(records, among=described, besides=serving)}
+    held = {hold.version for hold in loop_state.holds()}
+    needed = {*serving, *held, *lineage.served_before(records, among=described, besides=serving)}
     unneeded = [
         record
         for record in records

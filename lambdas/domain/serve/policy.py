@@ -1,6 +1,6 @@
 """Whether the champion is to run now, and what has to be done about it: a pure function of what is known.
 
-The policies, all of which a person's stop overrides:
+The policies, all of which a person's stop overrides, which itself waits for the end of a batch:
 
 - `always`: it runs.
 - `hours`: it runs in the opening hours, and is started early enough to serve when they begin.
@@ -53,6 +53,10 @@ class Facts:
     """The month's budget is used up, and is to stop the champion."""
     is_promoting: bool = False
     """A promotion is under way; it needs the champion as it is."""
+    batch: str = ""
+    """Name of a batch that asks it; it goes on until that ends, whatever the policy, or a person, says."""
+    batch_units: int = 0
+    """Inference units that the batch wants it to be started with."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,13 @@ def decide(tuning: Tuning | None, facts: Facts, now: str) -> Decision:
 
 def _wanted(tuning: Tuning | None, facts: Facts, now: str) -> tuple[bool, str]:
     """Whether the champion is to run, and why."""
+    if facts.batch and not facts.is_over_budget:
+        return True, f"the batch {facts.batch} asks it"
+    return _wanted_besides(tuning, facts, now)
+
+
+def _wanted_besides(tuning: Tuning | None, facts: Facts, now: str) -> tuple[bool, str]:
+    """The same where no batch asks it."""
     serving = facts.serving
     if serving.asked == "stop":
         why = f": {serving.asked_why}" if serving.asked_why else ""
@@ -190,7 +201,9 @@ def units_wanted(tuning: Tuning, facts: Facts, now: str) -> int:
     waited = clock.seconds_between(backlog.since, now) if backlog.since else 0
     left = tuning.serving_wait_seconds - waited - start_seconds(facts.serving)
     needed = _answering_seconds(backlog.images, 1, facts.serving) / max(left, 5 * TURN_SECONDS)
-    return min(_most_units(tuning), max(tuning.min_inference_units, math.ceil(needed)))
+    return max(
+        facts.batch_units, min(_most_units(tuning), max(tuning.min_inference_units, math.ceil(needed)))
+    )
 
 
 def _most_units(tuning: Tuning) -> int:

@@ -149,6 +149,7 @@ class Server:
         version = _version_of(champion, versions)
         waiting = backlog.measure(self.loop_state, self.sqs, self.detect_queue_url)
         images = self.loop_state.used_images()
+        hold = self.loop_state.hold_on(version.arn) if version else None
         serving = self.loop_state.change_serving(
             lambda before: changes.seen(before, version, images, waiting, is_scheduled=begins_turn)
         )
@@ -159,6 +160,8 @@ class Server:
             backlog=waiting,
             is_over_budget=tuning is not None and budget.stops_champion(self.loop_state, tuning, clock.now()),
             is_promoting=is_promoting,
+            batch=hold.id if hold else "",
+            batch_units=hold.units if hold else 0,
         )
 
     def _act(self, decision: Decision, tuning: Tuning | None) -> Decision:

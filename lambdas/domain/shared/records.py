@@ -316,6 +316,23 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """That a model version is to go on running, as a batch asks it; its id is the batch's name.
+
+    It is there from a batch's beginning to its end, and is taken away by the sweeper where an execution could
+    not do so.
+    """
+
+    id: str
+    version: str
+    version_arn: str
+    execution_arn: str
+    since: str
+    units: int = 1
+    """Inference units that the version is started with."""
+
+
+@dataclass(frozen=True)
 class Incident:
     """That something is wrong, since when, and that people were told."""
 
@@ -377,6 +394,7 @@ AnyRecord = (
     | LedgerEntry
     | LedgerHead
     | Batch
+    | Hold
 )
 Record = TypeVar(
     "Record",
@@ -392,6 +410,7 @@ Record = TypeVar(
     LedgerHead,
     Incident,
     Batch,
+    Hold,
 )
 
 

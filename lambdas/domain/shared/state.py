@@ -31,6 +31,7 @@ from lambdas.domain.shared.records import (
     Batch,
     Champion,
     DatasetSync,
+    Hold,
     Incident,
     Lease,
     LeaseName,
@@ -343,28 +344,70 @@ class LoopState:
         batches = [records.read(Batch, item) for item in self._all("BATCH")]
         return sorted(batches, key=lambda batch: batch.created_at, reverse=True)
 
-    def begin_batch(self, batch: Batch, before: Batch | None) -> bool:
-        """Record that an execution works on a batch from now on: False if another one was ahead.
+    def begin_batch(self, batch: Batch, hold: Hold, before: Batch | None) -> bool:
+        """Record that an execution works on a batch from now on, and holds its version: both, or nothing.
 
         Args:
             before: the batch as its last execution left it; None if this is the first one.
+
+        Returns:
+            False if another execution was ahead.
         """
         expected = {"execution_arn": before.execution_arn if before else None}
-        return self._take(self._put_action("BATCH", batch.id, batch, expected))
+        record = self._put_action("BATCH", batch.id, batch, expected)
+        return not self._transact([record, self._put_action("HOLD", hold.id, hold, {})])
 
     def update_batch(self, id: str, execution_arn: str, **members: Any) -> bool:
         """Write members of a batch: False, with nothing written, if it is not this execution's any more."""
         expected = {"execution_arn": execution_arn}
         return self._take(self._update_action("BATCH", id, members, expected))
 
+    def end_batch(self, id: str, execution_arn: str, **members: Any) -> bool:
+        """Record how an execution's work on a batch has ended, and let go of its version: both, or nothing.
+
+        Returns:
+            False if the batch is not this execution's any more.
+        """
+        record = self._update_action("BATCH", id, members, {"execution_arn": execution_arn})
+        return not self._transact([record, {"Delete": self._key("HOLD", id)}])
+
+    def release_hold(self, id: str, execution_arn: str) -> bool:
+        """Let go of a batch's version: False if this execution does not hold it."""
+        mine = Attr("execution_arn").eq(execution_arn)
+        return delete_if(self._table, {"kind": "HOLD", "id": id}, mine)
+
+    def holds(self) -> list[Hold]:
+        """Model versions that go on running for a batch."""
+        query = {"KeyConditionExpression": Key("kind").eq("HOLD"), "ConsistentRead": True}
+        return [
+            records.read(Hold, item) for page in query_pages(self._table, query) for item in page["Items"]
+        ]
+
+    def hold_on(self, version_arn: str) -> Hold | None:
+        """The hold of a batch on a model version, the one with the most units; None if nobody holds it."""
+        holds = [hold for hold in self.holds() if hold.version_arn == version_arn]
+        return max(holds, key=lambda hold: hold.units, default=None)
+
     def count_answers(self, id: str, *, answered: int, failed: int) -> None:
-        """Count images of a batch that have an answer now."""
+        """Count images of a batch that have an answer now; merging its results sets right what was missed."""
         self._table.update_item(
             Key={"kind": "BATCH", "id": id},
             UpdateExpression="ADD answered :answered, failed :failed",
             ConditionExpression="attribute_exists(id)",
             ExpressionAttributeValues={":answered": answered, ":failed": failed},
         )
+
+    def take_proposal(self, id: str) -> bool:
+        """Count an unsure image of a batch that is proposed for review: False if it has as many as it may."""
+        action = {
+            "Update": {
+                **self._key("BATCH", id),
+                "UpdateExpression": "ADD proposed :one",
+                "ConditionExpression": "review_limit > :none AND proposed < review_limit",
+                "ExpressionAttributeValues": {":one": 1, ":none": 0},
+            }
+        }
+        return self._take(action)
 
     # Images that wait for a champion
 

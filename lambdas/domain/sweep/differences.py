@@ -67,7 +67,8 @@ def differences(
     champion = loop_state.champion()
     if not is_promotion(promotes) or any(dead.lease.id == "promote" for dead in ended):
         different += champion_differs(champion, loop_state.serving(), versions)
-        different += _running_for_nobody(champion, versions.values())
+        held = {hold.version_arn for hold in loop_state.holds()}
+        different += _running_for_nobody(champion, held, versions.values())
     different += [
         Difference("version", before.id, f"{before.id} is recorded as {before.state}; {after.reason or ''}")
         for before, after in unsettled(loop_state, versions)
@@ -172,9 +173,12 @@ def _is_new(record: ModelVersion) -> bool:
     return clock.seconds_between(record.created_at, clock.now()) < MAX_UNDESCRIBED_SECONDS
 
 
-def _running_for_nobody(champion: Champion | None, versions: Iterable[Version]) -> Iterator[Difference]:
+def _running_for_nobody(
+    champion: Champion | None, held: set[str], versions: Iterable[Version]
+) -> Iterator[Difference]:
+    needed = held | ({champion.version_arn} if champion else set())
     for version in versions:
-        if version.status in BUSY and not (champion and champion.version_arn == version.arn):
+        if version.status in BUSY and version.arn not in needed:
             text = f"{version.name} is {version.status}, costs money and is not the champion"
             yield Difference("running", version.name, text)
 

@@ -22,14 +22,14 @@ def by_name(rekognition: RekognitionClient, project_arn: str) -> dict[str, Versi
 
 
 def stop_for_nobody(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> list[Version]:
-    """Stop what runs and is not the champion: those that are still not stopped.
+    """Stop what runs, is not the champion and is asked by no batch: those that are still not stopped.
 
     While a promotion is under way its state machine takes care of that itself.
     """
 
     def may_stop(version: Version) -> bool:
         # In this order: a promotion that ended in between has its champion in the second answer.
-        return loop_state.lease("promote") is None and not promotion.serves(loop_state, version)
+        return loop_state.lease("promote") is None and not promotion.is_needed(loop_state, version)
 
     return promotion.stop_versions(rekognition, project_arn, may_stop)
 

@@ -17,7 +17,7 @@ from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, or_defaults
-from lambdas.domain.sweep import differences, leases, lost_events, models
+from lambdas.domain.sweep import batches, differences, leases, lost_events, models
 from lambdas.domain.sweep.reviews import Reconciled
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Sweeper:
         return (
             self._ledger,
             self._leases,
+            self._batches,
             self._models,
             self._dead_letters,
             self._lost_events,
@@ -120,6 +121,18 @@ class Sweeper:
             "leases": [name for name, is_given_back in given_back.items() if is_given_back],
             "runs": [run.id for run in [*completed, *unbegun]],
         }
+
+    def _batches(self) -> dict[str, Any]:
+        """Batches that nobody works on any more hold no model version."""
+        ended = batches.end_dead(
+            self.rekognition,
+            self.stepfunctions,
+            self.loop_state,
+            self.notifier,
+            self.project_arn,
+            tuning=or_defaults(self.tuning),
+        )
+        return {"batches": ended}
 
     def _models(self) -> dict[str, Any]:
         stopped = models.stop_for_nobody(self.rekognition, self.loop_state, self.project_arn)

@@ -1,0 +1,258 @@
+"""A worker's share of a batch: it asks the batch's version about the images of one part of the input.
+
+Whatever is answered is kept, however the function ends but by being killed; what has a line in the results is
+not asked again. So a part can be done twice, also at once, and nothing is lost or written over.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.batch import files, results
+from lambdas.domain.batch.files import InputLine, ResultLine
+from lambdas.domain.detect import champion, unusable_images
+from lambdas.domain.detect.champion import Answer, Question
+from lambdas.domain.images import files as image_files
+from lambdas.domain.images import tiles
+from lambdas.domain.images.files import UnusableImageError
+from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.shared.records import ModelVersion
+from lambdas.domain.shared.state import LoopState
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_s3 import S3Client
+
+THREADS = 4
+"""Requests at once of a worker: about what keeps one inference unit busy."""
+HEADER_BYTES = 64 * 1024
+"""Read of each image to know its size; a JPEG's stands behind its Exif block, which has less than this."""
+_FIRST_PAUSE, _LAST_PAUSE = 0.5, 8.0
+"""Seconds to wait after the endpoint had no time for an image."""
+_ANY = "*"
+
+
+class UnfinishedPartError(RuntimeError):
+    """Images of a part have no answer yet, as the time was over; whoever does it again goes on with them."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was done for a part of the input."""
+
+    images: int
+    asked: int
+    """Images that had no answer before."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Asks one model version about images.
+
+    Args:
+        propose: proposes an image for review if its answer is worth one; called for each that is answered.
+        deadline: `time.monotonic()` at which to begin no more requests.
+    """
+
+    rekognition: RekognitionClient
+    s3: S3Client
+    loop_state: LoopState
+    bucket: str
+    version: ModelVersion
+    question: Question
+    propose: Callable[[InputLine, Answer], None]
+    deadline: float
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def answer_part(self, name: str, input_key: str) -> Part:
+        """Answer for all images of a part of the input, and write its results.
+
+        Raises:
+            VersionNotServingError: the version does not run.
+            UnfinishedPartError: there was no time for all.
+            botocore.exceptions.ClientError: a service failed. What was answered until then is written.
+        """
+        lines = self._input(input_key)
+        known, _ = self._results(name, input_key)
+        missing = [line for line in lines if line.id not in known]
+        failures: list[Exception] = []
+        answers = self._answers(missing, failures)
+        if answers:
+            self._write(name, input_key, lines, answers)
+        if failures:
+            raise failures[0]
+        if len(answers) < len(missing):
+            left = len(missing) - len(answers)
+            raise UnfinishedPartError(f"there was no time for {left} of {len(lines)} images of {input_key}")
+        return Part(len(lines), len(answers))
+
+    def _input(self, input_key: str) -> list[InputLine]:
+        body = self.s3.get_object(Bucket=self.bucket, Key=input_key)["Body"].read()
+        return list(files.input_lines(body.decode()))
+
+    def _results(self, name: str, input_key: str) -> tuple[dict[str, ResultLine], dict[str, str]]:
+        """The results that are there by their ids, and what holds of the object until somebody changes it."""
+        try:
+            opened = self.s3.get_object(Bucket=self.bucket, Key=files.result_key(name, input_key))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchKey":
+                raise
+            return {}, {"IfNoneMatch": _ANY}
+        lines = files.result_lines(opened["Body"].read().decode())
+        return {line.id: line for line in lines}, {"IfMatch": opened["ETag"]}
+
+    def _write(
+        self, name: str, input_key: str, lines: Sequence[InputLine], answers: Sequence[ResultLine]
+    ) -> None:
+        """Add answers to a part's results; another worker's answers to the same images stay as they are."""
+        while True:
+            known, unchanged = self._results(name, input_key)
+            new = [answer for answer in answers if answer.id not in known]
+            if not new:
+                return
+            merged = known | {answer.id: answer for answer in new}
+            ordered = [merged[line.id] for line in lines if line.id in merged]
+            try:
+                results.write_shard(self.s3, self.bucket, name, input_key, ordered, condition=unchanged)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _CHANGED:
+                    raise
+                continue
+            failed = sum(answer.status == "failed" for answer in new)
+            self.loop_state.count_answers(name, answered=len(new), failed=failed)
+            return
+
+    def _answers(self, lines: Sequence[InputLine], failures: list[Exception]) -> list[ResultLine]:
+        """Answers to the images; of those that fail for no fault of theirs there is none."""
+
+        def answer(line: InputLine) -> ResultLine | None:
+            if self._stopped.is_set():
+                return None
+            try:
+                return self._answer(line)
+            except Exception as error:  # noqa: BLE001 raised again once what was answered is written
+                failures.append(error)
+                self._stopped.set()
+                return None
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            return [result for result in pool.map(answer, lines) if result is not None]
+
+    def _answer(self, line: InputLine) -> ResultLine | None:
+        """The line of an image's result; None if the time is over."""
+        try:
+            width, height = self._size(line)
+            answer = self._ask(line)
+        except UnusableImageError as error:
+            return _failed(line, error.reason, error.detail)
+        except ClientError as error:
+            reason = self._why(line, error)
+            if reason is None:
+                raise
+            return _failed(line, *reason)
+        if answer is None:
+            return None
+        self.propose(line, answer)
+        return ResultLine(
+            line.id,
+            line.bucket,
+            line.key,
+            "detected",
+            labels=answer.labels,
+            width=width,
+            height=height,
+            version_id=line.version_id,
+        )
+
+    def _size(self, line: InputLine) -> tuple[int, int]:
+        """Width and height of the image upright, by its beginning, or by all of it if that says nothing.
+
+        Raises:
+            UnusableImageError: it is no image that a model can be asked about.
+            botocore.exceptions.ClientError: it is not there, or may not be read.
+        """
+        try:
+            return tiles.size_of(BytesIO(self._bytes(line, HEADER_BYTES)))
+        except UnusableImageError:
+            return tiles.size_of(BytesIO(self._bytes(line)))
+
+    def _bytes(self, line: InputLine, most: int = 0) -> bytes:
+        optional: Any = {"VersionId": line.version_id} if line.version_id else {}
+        if most:
+            optional["Range"] = f"bytes=0-{most - 1}"
+        opened = self.s3.get_object(Bucket=line.bucket, Key=line.key, **optional)
+        if not most:
+            image_files.check_bytes(opened["ContentLength"])
+        return opened["Body"].read()
+
+    def _ask(self, line: InputLine) -> Answer | None:
+        """The version's answer; None if it had no time before the deadline."""
+        named = {"Bucket": line.bucket, "Name": line.key}
+        image: Any = {"S3Object": named | ({"Version": line.version_id} if line.version_id else {})}
+        pause = _FIRST_PAUSE
+        while time.monotonic() < self.deadline and not self._stopped.is_set():
+            try:
+                return champion.ask_version(self.rekognition, self.version, image, self.question)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in custom_labels.THROTTLED:
+                    raise
+            # Rekognition gives each inference unit what it can answer; nobody waits as long as another.
+            time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 no secret
+            pause = min(2 * pause, _LAST_PAUSE)
+        return None
+
+    def _why(self, line: InputLine, error: ClientError) -> tuple[str, str] | None:
+        """Why an image has no answer and what helps, if it is not for a service that failed."""
+        code = error.response["Error"]["Code"]
+        where = f"s3://{line.bucket}/{line.key}"
+        if code in _GONE:
+            return "NoSuchKey", f"{where} is not there any more; put it back, and make a batch of it"
+        if code == "InvalidRange":
+            return "empty", "the file has no content; upload it again"
+        if code in _DENIED:
+            return "AccessDenied", (
+                f"LabelLoop may not read {where}: name its bucket in the setting batch_buckets, deploy, and"
+                " look at the bucket's policy and key"
+            )
+        if not unusable_images.is_unusable(error):
+            return None
+        data = self._bytes_or_none(line)
+        if not unusable_images.is_at_fault(error, data):
+            return "NotAccessible", (
+                f"Rekognition may not read {where}, though LabelLoop may: look at the policies of its bucket"
+                " and key"
+            )
+        return code, f"{error.response['Error']['Message']}: {unusable_images.help_with(data)}"
+
+    def _bytes_or_none(self, line: InputLine) -> bytes | None:
+        try:
+            return self._bytes(line)
+        except UnusableImageError:
+            return None
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                return None
+            raise
+
+
+_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
+_DENIED = frozenset({"AccessDenied", "403", "AllAccessDisabled", "InvalidObjectState"})
+"""Objects of archives are in none of the states that can be read:
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
+_CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
+
+
+def _failed(line: InputLine, error: str, reason: str) -> ResultLine:
+    return ResultLine(
+        line.id, line.bucket, line.key, "failed", error=error, reason=reason, version_id=line.version_id
+    )

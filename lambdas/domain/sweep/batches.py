@@ -1,0 +1,63 @@
+"""Batches whose execution has ended without completing their record: each is ended, and lets go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.batch import control, ending
+from lambdas.domain.retrain.notification import Notifier
+from lambdas.domain.shared.records import BatchState, Hold
+from lambdas.domain.shared.state import LoopState
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.sweep.differences import why_ended
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition import RekognitionClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+def end_dead(
+    rekognition: RekognitionClient,
+    stepfunctions: SFNClient,
+    loop_state: LoopState,
+    notifier: Notifier,
+    project_arn: str,
+    *,
+    tuning: Tuning,
+) -> list[str]:
+    """End the batches whose execution has ended, and give back what they held: their names.
+
+    A version that is just starting is stopped by who stops what runs for nobody.
+    """
+    ended: list[str] = []
+    for name, execution_arn in _at_work(loop_state):
+        why = why_ended(stepfunctions, execution_arn)
+        if why is None:
+            continue
+        ending.release(rekognition, loop_state, project_arn, name, execution_arn, tuning=tuning)
+        state = _state(stepfunctions, execution_arn)
+        reason = f"cancelled {why}" if state == "cancelled" else why
+        ending.finish(loop_state, notifier, name, execution_arn, state=state, reason=reason)
+        ended.append(name)
+    return ended
+
+
+def _at_work(loop_state: LoopState) -> list[tuple[str, str]]:
+    """Batches that are on record as going on, each with its execution."""
+    held: list[Hold] = loop_state.holds()
+    live = {(batch.id, batch.execution_arn) for batch in loop_state.batches() if batch.is_live}
+    return sorted(live | {(hold.id, hold.execution_arn) for hold in held})
+
+
+def _state(stepfunctions: SFNClient, execution_arn: str) -> BatchState:
+    """Cancelled if a person has stopped it, failed if it ended in another way."""
+    try:
+        execution = stepfunctions.describe_execution(executionArn=execution_arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+            return "failed"
+        raise
+    is_cancelled = execution["status"] == "ABORTED" and execution.get("error") == control.CANCELLED
+    return "cancelled" if is_cancelled else "failed"

@@ -1,0 +1,208 @@
+"""How a batch ends, by itself or by force: nothing runs on for nobody, and everybody knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lambdas.domain.batch import ending, start
+from lambdas.domain.promote import promotion
+from lambdas.domain.retrain.notification import Notifier
+from lambdas.domain.serve import policy
+from lambdas.domain.serve.policy import Facts
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import Batch, Serving
+from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.sweep import batches, differences, models
+from tests.fixtures.batches import EXECUTION, NAME, PART, begin, put_images, worker
+from tests.fixtures.deployment import BUCKET, CONSOLE, PROJECT, TOPIC, World
+
+
+@pytest.fixture
+def night(world: World) -> World:
+    """A batch of a version that is not the champion, and runs for it."""
+    world.champion("v2")
+    world.version("v1", "RUNNING", state="retired")
+    put_images(world, 3)
+    begin(world, version="v1", total=3)
+    return world
+
+
+def record(world: World) -> Batch:
+    batch = world.loop_state.batch(NAME)
+    assert batch is not None
+    return batch
+
+
+def give_back(world: World, **tuning: Any) -> bool:
+    settings = Tuning.from_dict(tuning)
+    return ending.release(world.fake.client, world.loop_state, PROJECT, NAME, EXECUTION, tuning=settings)
+
+
+def notifier(world: World) -> Notifier:
+    return Notifier(world.sns, world.events, TOPIC, "pets", CONSOLE)
+
+
+def finish(world: World, state: Any = "done", reason: str = "") -> str:
+    return ending.finish(world.loop_state, notifier(world), NAME, EXECUTION, state=state, reason=reason)
+
+
+def stop_for_nobody(world: World) -> list[str]:
+    return [version.name for version in models.stop_for_nobody(world.fake.client, world.loop_state, PROJECT)]
+
+
+def merged(world: World, *, missing: int = -1, idle: int = 0) -> ending.Merged:
+    return ending.merge(
+        world.s3, world.loop_state, BUCKET, NAME, EXECUTION, missing_before=missing, idle_rounds=idle
+    )
+
+
+def test_a_held_version_goes_on_beside_the_champion(night: World) -> None:
+    holder = "arn:promotion"
+    night.loop_state.take_lease("promote", holder)
+    assert promotion.stop_other_versions(
+        night.fake.client, night.loop_state, PROJECT, holder, tuning=Tuning()
+    )
+    night.loop_state.release_lease("promote", holder)
+    assert stop_for_nobody(night) == []
+    assert night.fake.statuses()["v1"] == "RUNNING"
+    assert not differences.differences(night.fake.client, night.stepfunctions, night.loop_state, PROJECT)
+
+
+def test_it_is_stopped_when_the_batch_ends(night: World) -> None:
+    assert give_back(night)
+    assert night.fake.statuses() == {"v1": "STOPPING", "v2": "RUNNING"}
+    assert night.loop_state.holds() == []
+    # Also if this function had been killed in between.
+    assert give_back(night)
+
+
+def test_a_version_that_just_starts_is_waited_for(night: World) -> None:
+    night.fake.versions["v1"]["Status"] = "STARTING"
+    assert not give_back(night)
+    night.fake.finish()
+    assert give_back(night)
+    assert night.fake.statuses()["v1"] == "STOPPING"
+
+
+def test_a_version_that_another_batch_asks_goes_on(night: World) -> None:
+    start.take_hold(
+        night.s3,
+        night.loop_state,
+        BUCKET,
+        start.Order(_other_batch(night), version="v1", total=1),
+        "arn:other",
+        tuning=Tuning(),
+        is_alive=lambda execution: True,
+    )
+    assert give_back(night)
+    assert night.fake.statuses()["v1"] == "RUNNING"
+
+
+def _other_batch(world: World) -> str:
+    world.s3.put_object(Bucket=BUCKET, Key="batches/noon/input/part-00000.jsonl", Body=b"{}")
+    return "noon"
+
+
+def test_the_champion_is_left_to_the_step_serve_unless_it_has_more_units(world: World) -> None:
+    world.champion("v1", "STOPPED")
+    put_images(world, 1)
+    begin(world, units=1)
+    start.wake(world.fake.client, world.loop_state, PROJECT, NAME, EXECUTION, tuning=Tuning())
+    world.fake.finish()
+    give_back(world)
+    assert world.fake.statuses()["v1"] == "RUNNING"
+
+
+def test_a_champion_with_the_batchs_units_is_stopped(world: World) -> None:
+    world.champion("v1", "STOPPED")
+    put_images(world, 1)
+    begin(world, units=4)
+    start.wake(world.fake.client, world.loop_state, PROJECT, NAME, EXECUTION, tuning=Tuning())
+    world.fake.finish()
+    give_back(world)
+    assert world.fake.statuses()["v1"] == "STOPPING"
+
+
+def test_rounds_go_on_while_they_bring_answers(night: World) -> None:
+    nothing = merged(night)
+    assert (nothing.missing, nothing.again, nothing.complete) == (3, True, False)
+    idle = [merged(night, missing=3, idle=rounds) for rounds in (0, 1, 2)]
+    assert [(each.again, each.idle_rounds) for each in idle] == [(True, 1), (True, 2), (False, 3)]
+    worker(night).answer_part(NAME, PART)
+    done = merged(night, missing=3, idle=2)
+    assert (done.complete, done.again, done.missing) == (True, False, 0)
+    assert (record(night).answered, record(night).failed, record(night).state) == (3, 0, "merging")
+
+
+def test_the_end_is_recorded_and_told_once(night: World) -> None:
+    assert finish(night, "failed", 'Runtime: {"errorMessage": "no budget"}') == "Runtime: no budget"
+    finish(night, "failed", "again")
+    assert (record(night).state, record(night).reason) == ("failed", "Runtime: no budget")
+    assert record(night).ended_at
+    (letter,) = night.received("people")
+    assert letter["Subject"] == "LabelLoop pets: batch night failed"
+    assert "`labelloop batch resume night`" in letter["Message"]
+
+
+def test_an_execution_that_was_refused_ends_nothing_of_the_other(night: World) -> None:
+    ending.finish(
+        night.loop_state, notifier(night), NAME, "arn:refused", state="failed", reason="under way already"
+    )
+    assert record(night).is_live
+    assert ending.release(night.fake.client, night.loop_state, PROJECT, NAME, "arn:refused", tuning=Tuning())
+    assert night.fake.statuses()["v1"] == "RUNNING"
+
+
+class Stopped:
+    """Step Functions, where every execution was stopped by ann."""
+
+    def __init__(self, error: str) -> None:
+        self.error = error
+
+    def describe_execution(self, executionArn: str) -> dict[str, str]:
+        return {"status": "ABORTED", "error": self.error, "cause": "by ann"}
+
+
+@pytest.mark.parametrize(("error", "state"), [("Cancelled", "cancelled"), ("", "failed")])
+def test_the_sweeper_ends_a_batch_whose_execution_is_dead(error: str, state: str, world: World) -> None:
+    world.champion("v2")
+    world.version("v1", "RUNNING", state="retired")
+    put_images(world, 3)
+    begin(world, version="v1", total=3)
+    stepfunctions: Any = Stopped(error)
+
+    def sweep() -> list[str]:
+        return batches.end_dead(
+            world.fake.client,
+            stepfunctions,
+            world.loop_state,
+            notifier(world),
+            PROJECT,
+            tuning=Tuning(),
+        )
+
+    assert sweep() == [NAME]
+    assert (record(world).state, record(world).is_live) == (state, False)
+    assert "by ann" in record(world).reason
+    assert world.loop_state.holds() == []
+    assert world.fake.statuses()["v1"] == "STOPPING"
+    assert sweep() == []
+
+
+def test_the_champion_stays_awake_for_a_batch_and_no_longer() -> None:
+    sleepy = Serving(asked="stop", asked_by="ann")
+    now = clock.now()
+    held = Facts("v1", "RUNNING", sleepy, batch="night")
+    decision = policy.decide(Tuning(), held, now)
+    assert (decision.act, decision.wanted, decision.reason) == ("none", True, "the batch night asks it")
+    assert not policy.decide(Tuning(), Facts("v1", "RUNNING", sleepy), now).wanted
+    assert not policy.decide(
+        Tuning(), Facts("v1", "RUNNING", sleepy, batch="night", is_over_budget=True), now
+    ).wanted
+
+
+def test_a_champion_that_falls_over_is_started_with_the_batchs_units() -> None:
+    decision = policy.decide(Tuning(), Facts("v1", "STOPPED", batch="night", batch_units=4), clock.now())
+    assert (decision.act, decision.units) == ("start", 4)
