@@ -8,7 +8,7 @@ two writes, no state is lost, and one that is still the image's own is not shown
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr
@@ -16,6 +16,7 @@ from boto3.dynamodb.conditions import Attr
 from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.shared.annotation import Box, Kind
 from lambdas.domain.shared.dynamodb import get_item, put_if
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -29,7 +30,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.htm
 _ATTEMPTS = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class PastLabels:
     """The labels that an image had, and how it came to them. Boxes in pixels."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Literal
 
 from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import LedgerEntry, Run
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -16,7 +17,7 @@ from lambdas.domain.shared.tuning import Tuning
 Grouping = Literal["day", "month", "version"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Account:
     """What a day, a month or a version came to: trainings in hours, running models in hours of one unit."""
 
@@ -31,7 +32,7 @@ class Account:
         return round(self.training_usd + self.units_usd, 4)
 
 
-@dataclass(frozen=True)
+@frozen
 class Running:
     """A model version that runs, and what it costs."""
 

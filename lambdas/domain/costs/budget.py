@@ -7,9 +7,9 @@ https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_payments
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lambdas.domain.costs import accounts
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
@@ -17,7 +17,7 @@ PERCENTS = (50, 80, 100)
 """Of the budget, at which people hear of it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class BudgetVerdict:
     """Whether something may be started, and if not, why."""
 
@@ -25,7 +25,7 @@ class BudgetVerdict:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class MonthSpending:
     """What a month has cost so far, beside its budget."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from statistics import median
 
 from lambdas.domain.shared import clock, opening_hours
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.records import Run, SnapshotSummary
 from lambdas.domain.shared.tuning import Tuning
@@ -20,7 +20,7 @@ _LATEST = 5
 """Trainings that a forecast goes by."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Forecast:
     """What a run's training and its shadow gate are expected to cost."""
 

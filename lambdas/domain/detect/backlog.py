@@ -14,9 +14,9 @@ The way of an image that comes while the champion sleeps, or before there is one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import MAX_COUNTED_WAITING
 
@@ -34,7 +34,7 @@ _ATTRIBUTES: tuple[QueueAttributeNameType, ...] = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Backlog:
     """The images under detect/ that are not answered yet."""
 

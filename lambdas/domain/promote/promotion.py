@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
@@ -22,6 +22,7 @@ from lambdas.domain.rekognition.custom_labels import (
 )
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Champion, ModelVersion, Outcome, Run
 from lambdas.domain.shared.state import FencedState, LeaseLostError, LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -138,7 +139,7 @@ def champion_starts(rekognition: RekognitionClient, loop_state: LoopState, proje
     return version is not None and version.status == "STARTING"
 
 
-@dataclass(frozen=True)
+@frozen
 class StartStatus:
     """How the start of a challenger stands: RUNNING, STARTING, or another status if it came to nothing."""
 

@@ -22,12 +22,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import groupby
 
 from lambdas.domain.catalogue.sources import History, Reference, Upload
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Annotation
+from lambdas.domain.shared.frozen import frozen
 
 MAX_UPLOADS = 100
 """Uploads of one key whose order is remembered: the first, which tells whether annotations come before their
@@ -41,7 +42,7 @@ _CLOCKS_DIFFER_SECONDS = 60
 """What the clocks of S3 and of a function may differ by."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Version:
     """An object version as S3 lists it."""
 
@@ -51,7 +52,7 @@ class Version:
     """Whether a delete marker lies over it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Statement:
     """What a key's history says about an image: its label is this annotation's, or open because of it."""
 
@@ -159,7 +160,7 @@ def _settled(upload: Upload) -> bool:
 # Whose an annotation is
 
 
-@dataclass(frozen=True)
+@frozen
 class _Run:
     """Uploads of one content that follow each other, or of several whose order nobody knows."""
 

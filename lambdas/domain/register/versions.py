@@ -9,12 +9,12 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import sources
 from lambdas.domain.register.matching import Version
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,7 +28,7 @@ _ALWAYS = "9"
 """Later than any time."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Listed:
     """A version of an object, as S3 lists it."""
 

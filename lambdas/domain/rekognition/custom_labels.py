@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.scores import LabelScore, Scores
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class LimitReachedError(NotYetError):
         self.holders = tuple(holders)
 
 
-@dataclass(frozen=True)
+@frozen
 class Version:
     """A model version as Rekognition describes it."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Run
 from lambdas.domain.shared.state import LoopState
 
@@ -30,7 +30,7 @@ class NotificationError(RuntimeError):
     """EventBridge refused an event; it is tried again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Notifier:
     """Says how runs have ended: to people by SNS, to machines by EventBridge."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Run, RunStep
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ _SUMMARY = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """A step of a run. Seconds: so far, of one that is under way; None of one that was not entered."""
 

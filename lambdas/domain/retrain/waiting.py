@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.shared import clock, polling
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MAX_WORK_SECONDS = 900
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 
-@dataclass(frozen=True)
+@frozen
 class Wait:
     """Whether there is nothing more to wait for, and if there is, how long to wait before looking again."""
 
@@ -32,7 +32,7 @@ class Wait:
     wait_seconds: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Unregistered:
     """About how many files have been dropped and are not registered yet."""
 

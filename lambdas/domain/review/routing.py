@@ -7,7 +7,7 @@ with a reason that people can read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -22,6 +22,7 @@ from lambdas.domain.review.workforce import a2i, ground_truth
 from lambdas.domain.review.workforce.a2i import LoopChange
 from lambdas.domain.review.workforce.errors import RouteError
 from lambdas.domain.review.workforce.ground_truth import JobSettings, JobStatus, Unanswered
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,7 +35,7 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Routes:
     """Whom to ask, and where to keep their answers."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from lambdas.domain.review.desk.task import Reason, Suggestion, Suggestions, Tas
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Kind
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _MAX_JOB_IMAGES = 200
 """Images of one labeling job: whoever starts it or reads it does so in one run of a function."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Seen:
     """What a model version sees in an image, as custom_labels.detect gives it."""
 

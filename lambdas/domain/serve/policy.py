@@ -15,13 +15,14 @@ Where somebody asks for it, by a start or at the console, it runs until it was i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Literal
 
 from lambdas.domain.detect.backlog import Backlog
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import clock, opening_hours
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Serving
 from lambdas.domain.shared.tuning import Tuning
 
@@ -39,7 +40,7 @@ IMAGES_PER_SECOND = 1.0
 """What an inference unit answers, until it was measured: AWS says that it depends on model and images."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Facts:
     """What is known when it is decided about the champion."""
 
@@ -59,7 +60,7 @@ class Facts:
     """Inference units that the batch wants it to be started with."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Decision:
     """What is to be done, whether the champion is to run, and why."""
 

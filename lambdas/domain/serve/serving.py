@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
@@ -19,6 +19,7 @@ from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve import changes, policy
 from lambdas.domain.serve.policy import Decision, Facts
 from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Champion, Serving
 from lambdas.domain.shared.state import FencedState, LoopState, is_promotion
 from lambdas.domain.shared.tuning import Tuning
@@ -41,7 +42,7 @@ _WAITING_NOW = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class _Record:
     """The record of the champion's running, as it is changed by who has decided about it."""
 
@@ -63,7 +64,7 @@ class _Record:
         return changes.is_asked_the_same(self.decided_on, serving)
 
 
-@dataclass(frozen=True)
+@frozen
 class Server:
     """Looks after a deployment's champion."""
 

@@ -6,9 +6,10 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
+
+from lambdas.domain.shared.frozen import frozen
 
 RESAMPLES = 1000
 MIN_IMAGES = 5
@@ -31,7 +32,7 @@ ImageCounts = Mapping[str, Counts]
 """Of one image, by label."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """The F1s of two model versions on the same images, and between which bounds their difference lies."""
 

@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from itertools import pairwise
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
+
+# Most functions that read the settings look at no hours: each would wait for this import.
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY_MINUTES = 24 * 60
@@ -90,6 +94,8 @@ def parse(hours: str, time_zone: str) -> OpeningHours:
     Raises:
         OpeningHoursError: they cannot be read, overlap, or the time zone is not known.
     """
+    from zoneinfo import ZoneInfo  # noqa: PLC0415
+
     try:
         zone = ZoneInfo(time_zone)
     except (KeyError, ValueError, OSError) as error:

@@ -8,8 +8,9 @@ taken, and is said to be an estimate. Settings replace both. The bill is what co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import LedgerEntry
 from lambdas.domain.shared.tuning import Tuning
 
@@ -18,7 +19,7 @@ AS_OF = "2026-11-28"
 """When the table below was last compared with its sources."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Prices:
     """The prices of a Region, in USD."""
 
@@ -67,7 +68,7 @@ def prices(region: str, tuning: Tuning) -> Prices:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class Usage:
     """What is billed by use: requests, state transitions and the time of functions."""
 
@@ -87,7 +88,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class UsagePrices:
     """Prices of us-east-1 in USD of what is billed by use, without any free tier, as of AS_OF.
 

@@ -6,12 +6,14 @@ Whatever a crash left half written can be read: a member that was not written ye
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any, Literal, TypeVar
 
-# At run time too: the HTTP API's document is made of the members' types.
 from lambdas.domain.shared.annotation import Kind
 from lambdas.domain.shared.dynamodb import from_item, to_item
+
+# At run time too: the HTTP API's document is made of the members' types.
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.scores import LabelScore, Scores, Verdict
 
 LeaseName = Literal["retrain", "promote"]
@@ -24,7 +26,7 @@ LIVE_BATCH_STATES: frozenset[BatchState] = frozenset({"waking", "running", "merg
 """States of a batch that keeps its model version running."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RunStep:
     """A state of the run's execution, and the seconds that were spent in it."""
 
@@ -32,7 +34,7 @@ class RunStep:
     seconds: float
 
 
-@dataclass(frozen=True)
+@frozen
 class SnapshotSummary:
     """A snapshot's content in numbers: images by dataset, and of each label."""
 
@@ -53,7 +55,7 @@ class SnapshotSummary:
     test_backgrounds: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """A run of the loop, from a burst of new images to a verdict on the model trained on them."""
 
@@ -101,7 +103,7 @@ class Run:
         return _document(self)
 
 
-@dataclass(frozen=True)
+@frozen
 class ModelVersion:
     """A model version, from the beginning of its training; its id is its name in Rekognition."""
 
@@ -132,7 +134,7 @@ class ModelVersion:
         return _document(self)
 
 
-@dataclass(frozen=True)
+@frozen
 class Lease:
     """A lock, so that one run or one promotion at a time goes on; its holder is an execution's ARN."""
 
@@ -141,7 +143,7 @@ class Lease:
     since: str
 
 
-@dataclass(frozen=True)
+@frozen
 class WaitingImage:
     """An image under detect/ that found no champion; it is asked about again once one serves.
 
@@ -161,7 +163,7 @@ class WaitingImage:
     """Names this very time that it was kept; another one of the same image has another name."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Champion:
     """The model version that serves."""
 
@@ -172,7 +174,7 @@ class Champion:
     previous_version_name: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class ServingChange:
     """Something that was decided about the champion's running: by whom, when and why."""
 
@@ -184,7 +186,7 @@ class ServingChange:
     why: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Serving:
     """Whether the champion is to run: what a person has said about it, and what the loop has made of it.
 
@@ -230,7 +232,7 @@ class Serving:
     """The last ones, newest last."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Progress:
     """How far the loop has come: what was changed after `cutoff` has not been trained on.
 
@@ -251,7 +253,7 @@ class Progress:
         return f"images-{self.ticket}"
 
 
-@dataclass(frozen=True)
+@frozen
 class DatasetSync:
     """What the project's dataset holds: a snapshot (empty: nobody knows), or something on the way to another.
 
@@ -269,7 +271,7 @@ class DatasetSync:
     """When Rekognition had last updated it before these were sent."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Batch:
     """Many images that one model version is asked about, by one state machine execution at a time."""
 
@@ -315,7 +317,7 @@ class Batch:
         return self.state in LIVE_BATCH_STATES
 
 
-@dataclass(frozen=True)
+@frozen
 class Hold:
     """That a model version is to go on running, as a batch asks it; its id is the batch's name.
 
@@ -332,7 +334,7 @@ class Hold:
     """Inference units that the version is started with."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Incident:
     """That something is wrong, since when, and that people were told."""
 
@@ -341,7 +343,7 @@ class Incident:
     text: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class LedgerEntry:
     """Something that Rekognition bills: a model version's units while it ran, or its training.
 
@@ -364,7 +366,7 @@ class LedgerEntry:
         return f"{month}#{self.what}#{self.since}#{self.version}"
 
 
-@dataclass(frozen=True)
+@frozen
 class LedgerHead:
     """The end of the ledger: what is under way, as of the last look at Rekognition."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
+
+from lambdas.domain.shared.frozen import frozen
 
 Gate = Literal["evaluation", "shadow", "rollback"]
 
 
-@dataclass(frozen=True)
+@frozen
 class LabelScore:
     """How well one label is found; f1, precision and recall between 0 and 1."""
 
@@ -24,7 +26,7 @@ class LabelScore:
         return asdict(self)
 
 
-@dataclass(frozen=True)
+@frozen
 class Scores:
     """How well a model version does on test images."""
 
@@ -35,7 +37,7 @@ class Scores:
         return {"f1": self.f1, "labels": [label.as_dict() for label in self.labels]}
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """A gate's decision and, in words, each of its reasons."""
 

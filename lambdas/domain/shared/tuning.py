@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from lambdas.domain.shared import opening_hours
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.opening_hours import OpeningHoursError
 
 logger = Logger(child=True)
@@ -59,7 +60,7 @@ MAX_REVIEW_WORKERS = 9
 answers of one task is one transaction, and DynamoDB takes 100 items in one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Tuning:
     """The loop's thresholds and intervals: F1s and shares between 0 and 1, durations in seconds."""
 

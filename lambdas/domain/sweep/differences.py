@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import ClientError
@@ -13,6 +12,7 @@ from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import BUSY, MAX_UNDESCRIBED_SECONDS, Version
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Champion, Lease, LeaseName, ModelVersion, Serving
 from lambdas.domain.shared.state import (
     CLOSED,
@@ -34,7 +34,7 @@ _UNSETTLED = ("training", "trained", "challenger")
 _UNJUDGED = "its run ended before a gate judged it"
 
 
-@dataclass(frozen=True)
+@frozen
 class Difference:
     """Something that is not as it should be, and the sweeper puts right or raises an alarm about."""
 
@@ -45,7 +45,7 @@ class Difference:
     """A sentence without a full stop."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ended:
     """A lease whose holder's execution has ended, and why that did."""
 

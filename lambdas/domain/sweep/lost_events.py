@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from lambdas.domain.register.versions import Listed
 from lambdas.domain.retrain import waiting
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.dynamodb import get_item
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -35,7 +35,7 @@ class UnsentError(RuntimeError):
     """Events could not be sent again; the next sweep tries all of them once more."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Resent:
     """What was found under incoming/."""
 
@@ -45,7 +45,7 @@ class Resent:
     """Objects that lie there for a day, though their events were sent again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Memory:
     """How far the sweeps before came.
 

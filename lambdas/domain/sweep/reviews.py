@@ -22,6 +22,7 @@ from lambdas.domain.review.routing import Routes
 from lambdas.domain.review.task_opening import Opener
 from lambdas.domain.review.workforce.a2i import LoopChange
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -48,7 +49,7 @@ class Reconciled:
     """Tasks and batches that could not be reconciled; the others were."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Progress:
     """How far the review of a task with a token has come."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -15,6 +15,7 @@ from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, or_defaults
 from lambdas.domain.sweep import batches, differences, leases, lost_events, models
@@ -32,7 +33,7 @@ logger = Logger(child=True)
 _POLL_SECONDS = 5
 
 
-@dataclass(frozen=True)
+@frozen
 class Sweeper:
     """A deployment's sweeper, with the clients and the names that its parts need."""
 

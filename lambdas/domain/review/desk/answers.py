@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from lambdas.domain.review.desk.limits import MAX_REASON, Verdict
 from lambdas.domain.review.desk.task import Answer, Task
 from lambdas.domain.shared import clock, manifests
 from lambdas.domain.shared.annotation import Annotation, Box
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
 
 MAX_SECONDS = 24 * 3600
 _SHOWN = 60
@@ -26,7 +26,7 @@ class InvalidAnswerError(ApiError):
         super().__init__(self.status, "bad_answer", message, field)
 
 
-@dataclass(frozen=True)
+@frozen
 class Submission:
     """What a reviewer sends about a task, not yet checked against it. Boxes in whole pixels of the upright
     image; the seconds that the reviewer took."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain, islice
 
@@ -19,6 +19,7 @@ from lambdas.domain.review.desk.task import Answer, Claim, Route, Task, finished
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
 
 ON_THE_DESK: tuple[Route, ...] = ("builtin",)
 """Other routes ask people elsewhere; on the embedded stack the desk is their worker portal too
@@ -66,7 +67,7 @@ class TaskGoneError(DeskError):
     code = "gone"
 
 
-@dataclass(frozen=True)
+@frozen
 class Reviewer:
     """Who asks: the subject of the token, and the name that people know."""
 

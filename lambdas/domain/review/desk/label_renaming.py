@@ -9,7 +9,7 @@ it later: then the renaming is taken again.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from lambdas.domain.review.desk.labels import InvalidLabelError, LabelDefinition
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import annotation
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -34,7 +35,7 @@ MAX_RELABELLED = 100
 _CURSOR = re.compile(r"(labelled|excluded)(?::(image#[0-9a-f]{64}))?")
 
 
-@dataclass(frozen=True)
+@frozen
 class Renamed:
     """What one part of a renaming has done."""
 

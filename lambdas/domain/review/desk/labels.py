@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from lambdas.domain.shared.dynamodb import (
     wait_after,
 )
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -60,7 +61,7 @@ class InvalidLabelError(ApiError):
         super().__init__(422, "bad_label", message, field)
 
 
-@dataclass(frozen=True)
+@frozen
 class LabelDefinition:
     """A label as the desk offers it."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from lambdas.domain.review.desk.limits import State, Verdict
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box, Kind
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
 
 Reason = Literal["unlabelled", "low_confidence", "sample", "requested"]
 Route = Literal["builtin", "a2i", "groundtruth"]
@@ -23,7 +24,7 @@ class TaskBusyError(ApiError):
         super().__init__(503, "busy", message)
 
 
-@dataclass(frozen=True)
+@frozen
 class Suggestion:
     """An object or a label that the champion sees, for reviewers to correct.
 
@@ -43,7 +44,7 @@ class Suggestion:
         return Box(self.label, self.left, self.top, self.width, self.height)
 
 
-@dataclass(frozen=True)
+@frozen
 class Suggestions:
     """What the champion sees on an image."""
 
@@ -51,7 +52,7 @@ class Suggestions:
     labels: tuple[Suggestion, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Claim:
     """A reviewer's claim."""
 
@@ -61,7 +62,7 @@ class Claim:
     kind: ClaimKind = "claimed"
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """One reviewer's answer about the image. Boxes in whole pixels of the upright image."""
 
@@ -85,7 +86,7 @@ class Answer:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Task:
     """An image to be looked at by people. Width and height in pixels."""
 

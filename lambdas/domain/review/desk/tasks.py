@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from lambdas.domain.review.desk.task import (
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.dynamodb import query_pages
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -47,7 +48,7 @@ _ATTEMPTS = 30
 _TASK, _CURRENT = "task", "current"
 
 
-@dataclass(frozen=True)
+@frozen
 class OpenCounts:
     """The open tasks as one reviewer sees them."""
 

@@ -13,16 +13,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 from lambdas.domain.review.desk.limits import Verdict
 from lambdas.domain.review.desk.task import Answer
 from lambdas.domain.shared import boxes as shared_boxes
 from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Consolidated:
     """The result for an image."""
 
@@ -32,7 +32,7 @@ class Consolidated:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Disagreement:
     """One more reviewer has to decide; if there is none, the answers have come to nothing."""
 

@@ -8,15 +8,15 @@ inference").
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from lambdas.domain.review.desk.task import Suggestions
 from lambdas.domain.review.results.consolidation import Consolidated
 from lambdas.domain.shared import boxes as shared_boxes
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.intervals import wilson
 
 
-@dataclass(frozen=True)
+@frozen
 class Precision:
     """Share of the detections that reviewers confirmed, from 0 to 1, and the interval that it lies in."""
 
@@ -37,7 +37,7 @@ class Precision:
         return wilson(self.confirmed / detections, detections) if detections else None
 
 
-@dataclass(frozen=True)
+@frozen
 class Tally:
     """Detections of one image by label: confirmed, false, and what the model missed."""
 

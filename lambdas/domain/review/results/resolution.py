@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -27,6 +27,7 @@ from lambdas.domain.shared.dynamodb import (
     cancellation_reasons,
     wait_after,
 )
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _GONE_WHEN_READ_AGAIN = PASSING | {UNMET}
 """Reasons of a cancelled transaction after which all is read again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Resolver:
     """Does what follows from answers, as the settings say."""
 

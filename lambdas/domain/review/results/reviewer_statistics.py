@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +11,10 @@ from boto3.dynamodb.conditions import Key
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.review.results.precision import Precision
 from lambdas.domain.shared.dynamodb import query_pages
+from lambdas.domain.shared.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Reviewed:
     """What one reviewer has done.
 

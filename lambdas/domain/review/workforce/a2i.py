@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
@@ -20,6 +19,7 @@ from lambdas.domain.review.workforce import worker_answers, worker_image, worker
 from lambdas.domain.review.workforce.errors import RouteError, bucket_and_key, get_object
 from lambdas.domain.review.workforce.worker_answers import WorkerAnswer, WorkerAnswerError
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -52,7 +52,7 @@ class NoAnswersError(RouteError):
     """Nobody answered, or no answer can be used."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LoopChange:
     """What became of a human loop."""
 
@@ -69,7 +69,7 @@ class LoopChange:
         return self.status not in {"InProgress", "Stopping"}
 
 
-@dataclass(frozen=True)
+@frozen
 class LoopAnswers:
     """The answers of a human loop's workers."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.domain.review.workforce import worker_template
 from lambdas.domain.review.workforce.errors import RouteError
+from lambdas.domain.shared.frozen import frozen
 
 MAX_TASK_COUNT = 3
 """Workers who are asked about one image: HumanLoopConfig in the API's model."""
@@ -22,7 +22,7 @@ _TITLE, _DESCRIPTION = "Say what is on an image", "Draw boxes, or choose labels,
 _POLL_SECONDS = 2.0
 
 
-@dataclass(frozen=True)
+@frozen
 class FlowDefinition:
     """The properties of a flow definition."""
 

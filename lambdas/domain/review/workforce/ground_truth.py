@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
@@ -24,6 +23,7 @@ from lambdas.domain.review.workforce.errors import RouteError, bucket_and_key, g
 from lambdas.domain.review.workforce.worker_answers import WorkerAnswer, WorkerAnswerError
 from lambdas.domain.shared import clock, manifests
 from lambdas.domain.shared.annotation import Kind
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,7 +68,7 @@ _TITLES: Mapping[Kind, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class JobSettings:
     """How a deployment asks Ground Truth."""
 
@@ -86,7 +86,7 @@ class JobSettings:
     """After which an image that nobody labelled is given back."""
 
 
-@dataclass(frozen=True)
+@frozen
 class JobStatus:
     """How a labeling job stands."""
 
@@ -97,7 +97,7 @@ class JobStatus:
     """Why it failed or was stopped; empty otherwise."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Unanswered:
     """A task that its job brought no answer of."""
 

@@ -8,10 +8,10 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HumanTaskConfig.ht
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lambdas.domain.review.workforce.errors import RouteError
 from lambdas.domain.shared.annotation import Kind
+from lambdas.domain.shared.frozen import frozen
 
 ACCOUNTS: Mapping[str, str] = {
     "ap-northeast-1": "477331159723",
@@ -33,7 +33,7 @@ NAMES: Mapping[Kind, str] = {"detection": "BoundingBox", "classification": "Imag
 """The task type: an image of LabelLoop's can have several image-level labels."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Functions:
     """ARNs of the functions before and after the workers."""
 

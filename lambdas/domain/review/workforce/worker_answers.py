@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/sms-ui-template-crowd-image-clas
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from lambdas.domain.annotations import box_parsing, entries
@@ -19,6 +18,7 @@ from lambdas.domain.review.workforce.errors import RouteError
 from lambdas.domain.shared import annotation as shared_annotation
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import Box, Kind
+from lambdas.domain.shared.frozen import frozen
 
 NOTHING = "None of these labels"
 """The category of a classification by which a worker says that no label fits: workers have to choose one.
@@ -41,7 +41,7 @@ class WorkerAnswerError(ValueError):
     """One worker's answer cannot be used; says why."""
 
 
-@dataclass(frozen=True)
+@frozen
 class WorkerAnswer:
     """What is on an image. Boxes in whole pixels of the image upright."""
 
