@@ -15,7 +15,7 @@ from pathlib import Path
 from local import embedded
 from local.scenes import classification_scenes
 from tests.chaos.attacks import VARIABLES, Attacker, strike
-from tests.chaos.tally import table
+from tests.chaos.tally import Tally, table
 from tests.chaos.target import Target
 from tests.fixtures.deployed_loop import Loop, until
 
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # A deployment that is interrupted may write on for a moment.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
+        home, tallies = Path(folder), dict[str, Tally]()
         stack = embedded.start(home, port=asked.port, variables=VARIABLES)
         try:
             embedded.deploy(stack, name="chaos", context=SETTINGS)
@@ -61,14 +61,14 @@ def main(arguments: list[str] | None = None) -> int:
             _prepare(target)
             attacker = Attacker(target, random.Random(asked.seed))  # noqa: S311 not for secrets
             kinds = tuple(asked.only) if asked.only else None
-            tallies = strike(target, attacker.attacks(kinds, asked.objects), asked.minutes * 60)
+            strike(target, attacker.attacks(kinds, asked.objects), asked.minutes * 60, tallies)
         finally:
+            # Also of attacks that somebody breaks off.
+            _say(
+                "\n".join([*table(tallies.values()), *(line for t in tallies.values() for line in t.details)])
+            )
             embedded.stop(home)
-    _say("\n".join(table(tallies)))
-    for tally in tallies:
-        for line in tally.details:
-            _say(line)
-    return int(any(tally.failed for tally in tallies))
+    return int(any(tally.failed for tally in tallies.values()))
 
 
 def _prepare(target: Target) -> None:

@@ -350,11 +350,12 @@ class Attacker:
         with ThreadPoolExecutor(4) as threads:
             list(threads.map(lambda place: loop.put(f"{prefix}/{place}.jpg", bodies[place]), range(count)))
 
-        grows(lambda: len(self._registered() & hashes), count, REGISTER_SECONDS)
+        # What is registered lies there no more; to read the catalogue each time would keep the stack busy.
+        grows(lambda: count - len(loop.keys(prefix)), count, REGISTER_SECONDS)
         registered = self._registered()
         if missing := len(hashes - registered):
             tally.report("lost", MANY, f"{missing} of {count}", missing)
-        left = self._target.loop.keys(prefix)
+        left = loop.keys(prefix)
         if len(left) > missing:
             tally.report("wrong", MANY, f"{len(left)} objects lie under {prefix} still")
         return True
@@ -368,12 +369,15 @@ class Attacker:
         return {identity.removeprefix("image#") for identity in ids if identity.startswith("image#")}
 
 
-def strike(target: Target, attacks: list[Attack], seconds: float) -> list[Tally]:
-    """Make the attacks one after the other, as long as there is time: what came of each kind.
+def strike(target: Target, attacks: list[Attack], seconds: float, tallies: dict[str, Tally]) -> None:
+    """Make the attacks one after the other, as long as there is time.
 
     Many objects are put when the time is over.
+
+    Args:
+        tallies: what has come of each kind, to be completed.
     """
-    tallies = {attack.kind: Tally(attack.kind) for attack in attacks}
+    tallies |= {attack.kind: Tally(attack.kind) for attack in attacks}
     deadline = time.monotonic() + seconds
     for attack in attacks:
         if time.monotonic() > deadline and attack.kind != MANY:
@@ -394,7 +398,6 @@ def strike(target: Target, attacks: list[Attack], seconds: float) -> list[Tally]
         tally.tried += struck
         reached = "" if struck else " (not reached)"
         print(f"{time.monotonic() - began:5.0f} s  {attack.kind}: {attack.name}{reached}", flush=True)  # noqa: T201
-    return list(tallies.values())
 
 
 VARIABLES = {"LABELLOOP_ENGINE_FAULTS": "1", "LABELLOOP_TRAINING_STEPS": "5", "SFN_WAIT_SCALE": "0.3"}

@@ -22,6 +22,7 @@ from lambdas.domain.shared.records import Run
 from local import embedded
 from local.scenes import CLASSIFICATION_LABELS, Scene, classification_scenes
 from tests.chaos.attacks import Attacker, strike
+from tests.chaos.tally import Tally
 from tests.chaos.target import Target
 from tests.fixtures.deployed_loop import Loop, until
 
@@ -480,9 +481,10 @@ def test_attacks_are_put_right_by_one_sweep(loop: Loop) -> None:
     attacker = Attacker(target, random.Random(1), rollbacks=1)  # noqa: S311 not for secrets
     attacks = [attack for attack in attacker.attacks(tuple(CHAOS)) if attack.name == CHAOS[attack.kind]]
     assert len(attacks) == len(CHAOS)
-    tallies = strike(target, attacks, seconds=600)
-    assert [tally.tried for tally in tallies] == [1] * len(CHAOS)
-    assert [detail for tally in tallies for detail in tally.details] == []
+    tallies: dict[str, Tally] = {}
+    strike(target, attacks, 600, tallies)
+    assert [tally.tried for tally in tallies.values()] == [1] * len(CHAOS)
+    assert [detail for tally in tallies.values() for detail in tally.details] == []
 
 
 def test_destroying_the_stack_stops_every_model(loop: Loop) -> None:
