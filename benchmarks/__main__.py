@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from benchmarks import (
+    comparisons,
     data,
     engine_datasets,
     engine_learning,
@@ -35,6 +36,7 @@ ALL = {
     "registration": registration.measure,
     "data": data.measure,
     "review": review.measure,
+    "comparisons": comparisons.measure,
     "gates": gates.measure,
     "serving_policies": serving_policies.measure,
     "engine_learning": engine_learning.measure,

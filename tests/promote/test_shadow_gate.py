@@ -92,9 +92,9 @@ def test_a_second_version_that_is_worse_by_both_measures_is_rejected_with_its_fi
     assert not verdict.passed
     assert verdict.reasons == (
         "worse than the champion by both measures: F1 0.837 through the endpoint, 0.047 below the"
-        " champion's 0.884 on the same 40 images (95 % interval -0.108 to +0.012); F1 0.864 by its"
-        " training's evaluation, 0.063 below the champion's 0.927 on the 41 test images of both trainings"
-        " (95 % interval -0.130 to +0.010)",
+        " champion's 0.884 on the same 40 images (the true difference is between -0.108 and +0.012);"
+        " F1 0.864 by its training's evaluation, 0.063 below the champion's 0.927 on the 41 test images of"
+        " both trainings (the true difference is between -0.130 and +0.010)",
     )
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import random
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import NormalDist
+from dataclasses import field, replace
 from typing import NamedTuple
 
+from lambdas.domain.shared import resampling
 from lambdas.domain.shared.frozen import frozen
+from lambdas.domain.shared.needed_images import needed_images
 
-RESAMPLES = 1000
 MIN_IMAGES = 5
-"""Fewer images give no interval: with four of them it would have to reach beyond what resampling can show."""
-CONFIDENCE = 0.95
-_SEED = 20260101
+"""Fewer images tell nothing: an interval of four would have to reach beyond what resampling shows."""
+_MEASURES = 2
+"""By which a version may be refused as worse: its training's evaluation, and its endpoint."""
+_NAMED = 3
+"""Labels that are named as missing images; the others are added up."""
 _LEAST_DIFFERENCE = 1e-9
 """Below it two F1s are the same, and the sums were only added in another order."""
 
@@ -33,14 +33,33 @@ ImageCounts = Mapping[str, Counts]
 
 
 @frozen
+class Rates:
+    """How often a decision may be wrong, and from which difference on it is."""
+
+    wrong_promotion: float = 0.05
+    """Of versions that are worse by `margin` or more, the share that may pass as no worse."""
+    wrong_refusal: float = 0.05
+    """Of versions that are no worse, the share that may be refused as worse."""
+    margin: float = 0.02
+    """Difference of F1s that does not matter."""
+
+
+@frozen
 class Comparison:
-    """The F1s of two model versions on the same images, and between which bounds their difference lies."""
+    """The F1s of two model versions on the same images, and what is sure of their difference."""
 
     images: int
     f1: float
     other_f1: float
     interval: tuple[float, float] | None
-    """In which the true difference of the F1s lies with 95 % certainty; None of fewer than MIN_IMAGES."""
+    """Bounds of the true difference: above the first with the confidence 1 - wrong_promotion, and below the
+    second with 1 - wrong_refusal / 2, as two measures may refuse. None of fewer than MIN_IMAGES."""
+    confidence: float = 0.0
+    """That the version is worse than the other one if it was measured so, else that it is better."""
+    rates: Rates = field(default_factory=Rates)
+    needed: Mapping[str, int] = field(default_factory=dict)
+    """How many more test images of which labels would settle it if the difference is what was measured, most
+    first; nothing where it is settled, or more than MAX_NEEDED would be needed."""
 
     @property
     def difference(self) -> float:
@@ -57,6 +76,43 @@ class Comparison:
         """Whether the version's F1 is lower by more than chance explains."""
         return self.is_worse and self.interval is not None and self.interval[1] < 0
 
+    @property
+    def is_surely_better(self) -> bool:
+        """Whether the version's F1 is higher by more than chance explains."""
+        return self.interval is not None and self.interval[0] > 0
+
+    @property
+    def is_surely_no_worse(self) -> bool:
+        """Whether the version's F1 is surely not lower by the margin or more."""
+        return self.is_surely_better or (self.interval is not None and self.interval[0] > -self.rates.margin)
+
+    @property
+    def conclusion(self) -> str:
+        """What can be told, in words, such as "better with 97 % confidence"."""
+        rates = self.rates
+        if self.is_surely_worse:
+            sure = max(self.confidence, 1 - rates.wrong_refusal / _MEASURES)
+            return f"worse with {_percent(sure)} confidence"
+        if self.is_surely_better:
+            return f"better with {_percent(max(self.confidence, 1 - rates.wrong_promotion))} confidence"
+        if self.is_surely_no_worse:
+            sure = _percent(1 - rates.wrong_promotion)
+            return f"no worse than {rates.margin:.3g} with {sure} confidence"
+        return ": ".join(filter(None, ("too few test images to tell", self.needed_in_words)))
+
+    @property
+    def needed_in_words(self) -> str:
+        """Such as "about 60 more of `hex-nut` would settle it"; empty where nothing is needed or known."""
+        if not self.needed:
+            return ""
+        named = [f"{count} more of `{label}`" for label, count in self.needed.items()]
+        if others := sum(list(self.needed.values())[_NAMED:]):
+            named[_NAMED:] = [f"{others} of other labels"]
+        first = ", ".join(named[:-1])
+        return (
+            f"about {first} and {named[-1]} would settle it" if first else f"about {named[0]} would settle it"
+        )
+
     def in_words(self, where: str, other: str, images: str) -> str:
         """The figures in one sentence.
 
@@ -72,7 +128,7 @@ class Comparison:
             relation = f"{abs(self.difference):.3f} {below} {other} {self.other_f1:.3f}"
         interval = "too few for an interval"
         if self.interval is not None:
-            interval = f"95 % interval {self.interval[0]:+.3f} to {self.interval[1]:+.3f}"
+            interval = f"the true difference is between {self.interval[0]:+.3f} and {self.interval[1]:+.3f}"
         return f"F1 {self.f1:.3f} {where}, {relation} on {images} ({interval})"
 
 
@@ -90,83 +146,51 @@ def f1(counts: Iterable[ImageCounts]) -> float:
     return sum(f1s) / len(f1s) if f1s else 0.0
 
 
-def compare(version: Sequence[ImageCounts], other: Sequence[ImageCounts], *, best_of: int = 1) -> Comparison:
+def compare(
+    version: Sequence[ImageCounts],
+    other: Sequence[ImageCounts],
+    *,
+    rates: Rates | None = None,
+    best_of: int = 1,
+    seed: str = "",
+) -> Comparison:
     """Compare two versions by what they saw on the same images, image by image.
-
-    The interval is a bootstrap's: images are drawn anew with replacement, each with what both versions saw
-    on it, so that an image that is hard for both says nothing about their difference. Its percentiles are
-    widened for few images, as in T. Hesterberg, 2015, "What Teachers Should Know About the Bootstrap"
-    (https://doi.org/10.1080/00031305.2015.1089789), section 5.3. The same images give the same interval.
 
     Args:
         version, other: the counts of one version each, in the same order of images.
+        rates: how sure the comparison has to be.
         best_of: among how many versions the other one was chosen because it is so good on these images. By
-            chance alone the best of many looks better than it is, and the interval is widened for that, as
-            Bonferroni does.
+            chance alone the best of many looks better than it is, and is held to a rate that is divided by
+            their number, as Bonferroni does.
+        seed: of the resampling, such as the snapshot's id: the same seed and counts give the same comparison.
     """
+    rates = rates or Rates()
     pairs = list(zip(version, other, strict=True))
-    interval = _interval(pairs, best_of) if len(pairs) >= MIN_IMAGES else None
-    return Comparison(len(pairs), f1(version), f1(other), interval)
-
-
-def _interval(pairs: Sequence[tuple[ImageCounts, ImageCounts]], best_of: int) -> tuple[float, float]:
-    count, draw = len(pairs), random.Random(_SEED)  # noqa: S311 nothing secret
-    labels = sorted({label for pair in pairs for image in pair for label in image})
-    places = {label: 6 * number for number, label in enumerate(labels)}
-    # Most images are alike in what is right and wrong on them: they are counted before they are added.
-    images = [_places(pair, places) for pair in pairs]
-    differences = []
-    for _ in range(RESAMPLES):
-        sums = [0] * (6 * len(labels))
-        for image, times in Counter(draw.choices(images, k=count)).items():
-            for place, value in image:
-                sums[place] += times * value
-        differences.append(_difference(sums))
-    differences.sort()
-    low = math.floor(_tail(count, best_of) * RESAMPLES)
-    return differences[low], differences[RESAMPLES - 1 - low]
-
-
-def _places(pair: tuple[ImageCounts, ImageCounts], places: Mapping[str, int]) -> tuple[tuple[int, int], ...]:
-    """What is not 0 of the counts of two versions on an image, with its place among the sums: each label has
-    six, three of either version."""
-    return tuple(
-        sorted(
-            (places[label] + 3 * number + place, value)
-            for number, image in enumerate(pair)
-            for label, counts in image.items()
-            for place, value in enumerate(counts)
-            if value
+    measured = f1(version), f1(other)
+    if len(pairs) < MIN_IMAGES or not resampling.rarest(pairs):
+        return Comparison(len(pairs), *measured, None, rates=rates)
+    differences = resampling.resample(pairs, seed)
+    interval = (
+        differences.at_least(rates.wrong_promotion),
+        differences.at_most(rates.wrong_refusal / _MEASURES / best_of),
+    )
+    compared = Comparison(len(pairs), *measured, interval, rates=rates)
+    confidence = differences.confidence_of_better()
+    if compared.is_worse:
+        confidence = max(0.0, 1 - best_of * (1 - differences.confidence_of_worse()))
+    needed: Mapping[str, int] = {}
+    if not (compared.is_surely_worse or compared.is_surely_no_worse):
+        needed = needed_images(
+            pairs,
+            difference=compared.difference,
+            margin=rates.margin,
+            wrong_promotion=rates.wrong_promotion,
+            wrong_refusal=rates.wrong_refusal,
         )
-    )
+    return replace(compared, confidence=confidence, needed=needed)
 
 
-def _difference(sums: Sequence[int]) -> float:
-    total, labels = 0.0, 0
-    for start in range(0, len(sums), 6):
-        right, wrong, missed, other_right, other_wrong, other_missed = sums[start : start + 6]
-        if right + missed:
-            labels += 1
-            total += right / (2 * right + wrong + missed)
-            total -= other_right / (2 * other_right + other_wrong + other_missed)
-    return 2 * total / labels if labels else 0.0
-
-
-def _tail(images: int, best_of: int) -> float:
-    """The share of the resamples that lies beyond either end of the interval."""
-    normal = NormalDist()
-    student = _student(normal.inv_cdf(1 - (1 - CONFIDENCE) / 2 / best_of), images - 1)
-    return normal.cdf(-student * math.sqrt(images / (images - 1)))
-
-
-def _student(z: float, freedom: int) -> float:
-    """The quantile of Student's distribution for the normal one's, by the expansion of Fisher and Cornish.
-
-    M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 26.7.5.
-    """
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+def _percent(share: float) -> str:
+    """Rounded down: 99.9 % is the most that is said."""
+    percent = min(999, int(share * 1000 + 1e-6)) / 10
+    return f"{percent:.1f} %" if percent > 99 else f"{int(percent)} %"
