@@ -15,7 +15,7 @@ from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.review import proposals
 from lambdas.domain.shared import clock, polling
 from lambdas.domain.shared.records import BatchState
-from lambdas.services import services, variable
+from lambdas.services import services, tiling, variable
 
 logger = Logger()
 _RESERVE_SECONDS = 60
@@ -109,6 +109,7 @@ def answer_part(event: AnswerPart, context: LambdaContext) -> dict[str, Any]:
         version=version,
         question=proposals.question(tuning),
         propose=Proposer(s.sqs, s.s3, s.loop_state, s.bucket, variable("REVIEW_QUEUE_URL"), batch, tuning),
+        tiling=tiling(tuning),
         deadline=time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS,
     )
     part = worker.answer_part(batch.id, event["part"])

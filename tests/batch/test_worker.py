@@ -109,6 +109,18 @@ def test_an_image_that_the_model_does_not_take_is_a_line(night: World) -> None:
     assert "save it as a JPEG or PNG file" in line.reason
 
 
+def test_an_image_that_is_too_large_is_asked_about_in_tiles(night: World) -> None:
+    put_part(night, [InputLine("0", BUCKET, "pictures/0.jpg")])
+    night.s3.put_object(Bucket=BUCKET, Key="pictures/0.jpg", Body=picture(size=(4200, 70)))
+    night.fake.fail_next("detect_custom_labels", "ImageTooLargeException")
+    worker(night).answer_part(NAME, PART)
+    (line,) = results(night)
+    assert (line.status, line.width, line.height) == ("detected", 4200, 70)
+    _, *of_tiles = night.fake.called("detect_custom_labels")
+    assert len(of_tiles) > 1
+    assert all("Bytes" in call["Image"] for call in of_tiles)
+
+
 def test_a_bucket_that_may_not_be_read_is_a_line_that_says_what_helps(night: World) -> None:
     class Denied:
         def __getattr__(self, name: str) -> Any:

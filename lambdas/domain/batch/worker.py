@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,12 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.batch import files, results
 from lambdas.domain.batch.files import InputLine, ResultLine
-from lambdas.domain.detect import champion, unusable_images
+from lambdas.domain.detect import any_size, champion, unusable_images
 from lambdas.domain.detect.champion import Answer, Question
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
+from lambdas.domain.images.tiles import Tiling
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.state import LoopState
@@ -55,11 +57,21 @@ class Part:
 
 
 @dataclass(frozen=True)
+class _Size:
+    """Of an image upright, in pixels, and of its file."""
+
+    width: int
+    height: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Worker:
     """Asks one model version about images.
 
     Args:
         propose: proposes an image for review if its answer is worth one; called for each that is answered.
+        tiling: how images are cut that are too large for Rekognition.
         deadline: `time.monotonic()` at which to begin no more requests.
     """
 
@@ -70,8 +82,10 @@ class Worker:
     version: ModelVersion
     question: Question
     propose: Callable[[InputLine, Answer], None]
+    tiling: Tiling
     deadline: float
     _stopped: threading.Event = field(default_factory=threading.Event)
+    _large: threading.Lock = field(default_factory=threading.Lock)
 
     def answer_part(self, name: str, input_key: str) -> Part:
         """Answer for all images of a part of the input, and write its results.
@@ -150,8 +164,8 @@ class Worker:
     def _answer(self, line: InputLine) -> ResultLine | None:
         """The line of an image's result; None if the time is over."""
         try:
-            width, height = self._size(line)
-            answer = self._ask(line)
+            size = self._size(line)
+            answer = self._ask(line, size)
         except UnusableImageError as error:
             return _failed(line, error.reason, error.detail)
         except ClientError as error:
@@ -168,40 +182,47 @@ class Worker:
             line.key,
             "detected",
             labels=answer.labels,
-            width=width,
-            height=height,
+            width=size.width,
+            height=size.height,
             version_id=line.version_id,
         )
 
-    def _size(self, line: InputLine) -> tuple[int, int]:
-        """Width and height of the image upright, by its beginning, or by all of it if that says nothing.
+    def _size(self, line: InputLine) -> _Size:
+        """How large the image is, by its beginning, or by all of it if that says nothing.
 
         Raises:
             UnusableImageError: it is no image that a model can be asked about.
             botocore.exceptions.ClientError: it is not there, or may not be read.
         """
+        version: Any = {"VersionId": line.version_id} if line.version_id else {}
+        beginning = f"bytes=0-{HEADER_BYTES - 1}"
+        opened = self.s3.get_object(Bucket=line.bucket, Key=line.key, Range=beginning, **version)
+        size_bytes = int(opened["ContentRange"].rpartition("/")[2])
+        body = opened["Body"].read()
         try:
-            return tiles.size_of(BytesIO(self._bytes(line, HEADER_BYTES)))
+            return _Size(*tiles.size_of(BytesIO(body)), size_bytes)
         except UnusableImageError:
-            return tiles.size_of(BytesIO(self._bytes(line)))
+            if size_bytes == len(body):
+                raise
+        return _Size(*tiles.size_of(BytesIO(self._bytes(line))), size_bytes)
 
-    def _bytes(self, line: InputLine, most: int = 0) -> bytes:
-        optional: Any = {"VersionId": line.version_id} if line.version_id else {}
-        if most:
-            optional["Range"] = f"bytes=0-{most - 1}"
-        opened = self.s3.get_object(Bucket=line.bucket, Key=line.key, **optional)
-        if not most:
-            image_files.check_bytes(opened["ContentLength"])
+    def _bytes(self, line: InputLine) -> bytes:
+        version: Any = {"VersionId": line.version_id} if line.version_id else {}
+        opened = self.s3.get_object(Bucket=line.bucket, Key=line.key, **version)
+        image_files.check_bytes(opened["ContentLength"])
         return opened["Body"].read()
 
-    def _ask(self, line: InputLine) -> Answer | None:
+    def _ask(self, line: InputLine, size: _Size) -> Answer | None:
         """The version's answer; None if it had no time before the deadline."""
-        named = {"Bucket": line.bucket, "Name": line.key}
-        image: Any = {"S3Object": named | ({"Version": line.version_id} if line.version_id else {})}
+        image: Any = {"Bucket": line.bucket, "Name": line.key}
+        image |= {"Version": line.version_id} if line.version_id else {}
+        plan = tiles.plan(size.width, size.height, size_bytes=size.bytes, tiling=self.tiling)
         pause = _FIRST_PAUSE
         while time.monotonic() < self.deadline and not self._stopped.is_set():
             try:
-                return champion.ask_version(self.rekognition, self.version, image, self.question)
+                # Of images that are cut into tiles one at a time is in memory.
+                with self._large if plan else nullcontext():
+                    return any_size.ask_about(self._ask_version, self.s3, image, self.tiling)
             except ClientError as error:
                 if error.response["Error"]["Code"] not in custom_labels.THROTTLED:
                     raise
@@ -209,6 +230,9 @@ class Worker:
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 no secret
             pause = min(2 * pause, _LAST_PAUSE)
         return None
+
+    def _ask_version(self, image: Any) -> Answer:
+        return champion.ask_version(self.rekognition, self.version, image, self.question)
 
     def _why(self, line: InputLine, error: ClientError) -> tuple[str, str] | None:
         """Why an image has no answer and what helps, if it is not for a service that failed."""
