@@ -64,9 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
             strike(target, attacker.attacks(kinds, asked.objects), asked.minutes * 60, tallies)
         finally:
             # Also of attacks that somebody breaks off.
-            _say(
-                "\n".join([*table(tallies.values()), *(line for t in tallies.values() for line in t.details)])
-            )
+            details = [line for tally in tallies.values() for line in tally.details]
+            _say("\n".join([*table(tallies.values()), *details]))
             embedded.stop(home)
     return int(any(tally.failed for tally in tallies.values()))
 
