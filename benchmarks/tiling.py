@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ from learning import Example, Model
 from local import scenes
 from local.scenes import Scene
 
-TRAIN, THRESHOLDS, TEST = 8, 3, 2
+TRAIN, THRESHOLDS, TEST = 32, 8, 2
 """Scenes to learn from, to find thresholds with, and to find the objects of."""
-SMALLER, PARTS = (4200, 3200), 110
-"""Those to learn from are smaller, so that they show more benches in as many tiles."""
+SMALLER, PARTS = (2176, 1664), 40
+"""Those to learn from are smaller, and with more parts: so many benches are seen in few tiles."""
 TILING = Tiling(side=640, overlap=128)
 SECONDS = 480
 """What the training may take."""
@@ -64,10 +64,10 @@ def _trained(seconds: float) -> tuple[Model, dict[str, float]]:
         train, test = (
             [
                 example
-                for scene in scenes.large_scenes(count, seed)
+                for scene in scenes.large_scenes(count, seed, size=SMALLER, parts=PARTS)
                 for example in _examples(scene, Path(folder))
             ]
-            for count, seed in ((TRAIN, 1), (1, 3))
+            for count, seed in ((TRAIN, 1), (THRESHOLDS, 3))
         )
         began = time.monotonic()
         model = learning.train("detection", train, budget_seconds=seconds, seed=1)
@@ -85,7 +85,8 @@ def _trained(seconds: float) -> tuple[Model, dict[str, float]]:
 def _examples(scene: Scene, folder: Path) -> list[Example]:
     """The tiles of a scene as registration cuts and labels them."""
     image = _opened(scene)
-    plan = _plan(image, TILING.overlap)
+    plan = tiles.plan(image.width, image.height, tiling=replace(TILING, tile=True))
+    assert plan
     boxes = [Box(box.label, box.left, box.top, box.width, box.height) for box in scene.boxes]
     examples = []
     for number, tile in enumerate(tile_labels.labelled_tiles(plan, boxes).tiles):

@@ -18,6 +18,7 @@ WHY_WILDCARDS = {
     "incoming/": "people put files under any key",
     "incoming/annotations/": "the parts of a converted annotation file lie beside it, under any key",
     "images/": "registered images are named by their content",
+    "originals/": "registered images that are cut into tiles are named by their content",
     "annotations/": "registered annotation files are named by their content",
     "rejected/": "rejected files are named by the key that they came under",
     "datasets/": "snapshots are named by their content",

@@ -63,11 +63,14 @@ class Register(Step):
         )
 
     def _annotation_queue(self) -> EventQueue:
-        description = "Takes annotation files that arrive under incoming/annotations/"
+        description = "Takes annotation files that arrive under incoming/annotations/, and images to be cut"
         handler = self._handler("Annotations", "handle_annotations", description, CONVERSION_SECONDS)
         self._set_storage(handler)
-        self.data_bucket.grant_put(handler, "rejected/", "annotations/", "incoming/annotations/")
-        return EventQueue(
+        self.data_bucket.grant_put(
+            handler, "rejected/", "annotations/", "incoming/annotations/", "images/", "originals/"
+        )
+        self.data_bucket.grant_read(handler, "originals/")
+        queue = EventQueue(
             self,
             "AnnotationQueue",
             self.deployment,
@@ -79,6 +82,9 @@ class Register(Step):
             # Six times the timeout would hide a file for 90 minutes whose function was killed.
             visibility_seconds=CONVERSION_SECONDS + 60,
         )
+        # What is to be cut again it tells itself.
+        queue.grant_send(handler)
+        return queue
 
     def _handler(self, id: str, function: str, description: str, timeout: int = 60) -> Handler:
         """A function that registers what lies under incoming/, and asks for a run."""

@@ -61,7 +61,7 @@ class LabelLoopStack(cdk.Stack):
             console_address=console.address,
         )
         detect = Detect(self, "Detect", shared, project=project)
-        for handler in (register.event_queue.handler, detect.handler):
+        for handler in (register.event_queue.handler, register.annotation_queue.handler, detect.handler):
             review.grant_propose(handler)
         promote = Promote(self, "Promote", shared, project=project, detect=detect)
         serve = Serve(self, "Serve", shared, project=project, detect=detect, console_address=console.address)

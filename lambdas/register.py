@@ -1,7 +1,8 @@
 """register: each object created under incoming/ goes into the catalogue, or to rejected/ with a reason.
 
 SQS delivers S3's events, which EventBridge sent on; records that fail alone are delivered again. Annotation
-files, which may take minutes, go on to a queue and a function of their own.
+files and images that are to be cut into tiles, which may take minutes, go on to a queue and a function of
+their own.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from lambdas import sqs_batch
-from lambdas.domain.register import annotation_files, arrivals, registration
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.register import annotation_files, arrivals, originals, registration
 from lambdas.domain.register.arrivals import Arrival, Outcome
+from lambdas.domain.register.originals import Cutting
 from lambdas.metrics import count, with_metrics
-from lambdas.services import services, variable
+from lambdas.services import services, tiling, variable
 from lambdas.sqs_batch import BatchResponse
 
 if TYPE_CHECKING:
@@ -31,20 +35,22 @@ _COUNTED = {
     "rejected": "ObjectsRejected",
 }
 """Metrics, by what has become of an object."""
+_MAX_CUT = 10_000
+"""Originals that one annotation file has cut anew."""
 
 
 @logger.inject_lambda_context
 @with_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
-    """Register a batch of images, and send annotation files on: the messages to deliver again."""
+    """Register a batch of images, and send on what takes longer: the messages to deliver again."""
     return _handle(event, _register_or_send_on)
 
 
 @logger.inject_lambda_context
 @with_metrics
 def handle_annotations(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
-    """Take an annotation file: the messages to deliver again."""
-    return _handle(event, _register)
+    """Take an annotation file, or a large image: the messages to deliver again."""
+    return _handle(event, _register_any_size)
 
 
 def _handle(event: dict[str, Any], register: Callable[[str], Outcome]) -> BatchResponse:
@@ -60,14 +66,45 @@ def _handle(event: dict[str, Any], register: Callable[[str], Outcome]) -> BatchR
 def _register_or_send_on(body: str) -> Outcome:
     key = _arrival(body).key
     if not annotation_files.is_annotation_file(key):
-        return _register(body)
+        outcome = _register(body)
+        if outcome.kind != "oversized":
+            return outcome
     services().sqs.send_message(QueueUrl=variable("ANNOTATIONS_QUEUE_URL"), MessageBody=body)
     return Outcome("sent_on", key)
 
 
-def _register(body: str) -> Outcome:
+def _register_any_size(body: str) -> Outcome:
+    tuning = services().tuning()
+    cutting = Cutting(tiling(tuning), tuning.tile_min_visible)
+    message = json.loads(body)
+    if sha256 := message.get("cut"):
+        return _cut(sha256, cutting)
+    outcome = _register(body, cutting)
+    # While the message is not done with, so that nothing that is to be cut is forgotten.
+    if outcome.kind == "annotated":
+        _have_originals_cut()
+    return outcome
+
+
+def _cut(sha256: str, cutting: Cutting) -> Outcome:
+    """Cut an original again, whose labels have changed."""
+    aws = services()
+    cut = originals.recut(aws.s3, aws.catalogue, aws.bucket, sha256, cutting)
+    logger.info("original cut", extra={"original": sha256, "labels_changed": cut.labels_changed})
+    return Outcome("cut", "", sha256=sha256, unlabelled=cut.unlabelled, labels_changed=cut.labels_changed)
+
+
+def _have_originals_cut() -> None:
+    """Have the originals cut whose labels have changed; twice is no more than once."""
+    uncut = islice(catalogue_images.ids(services().catalogue, "uncut"), _MAX_CUT)
+    for id in uncut:
+        body = json.dumps({"cut": id.removeprefix(catalogue_images.image_id(""))})
+        services().sqs.send_message(QueueUrl=variable("QUEUE_URL"), MessageBody=body)
+
+
+def _register(body: str, cutting: Cutting | None = None) -> Outcome:
     try:
-        outcome = registration.register_object(services().s3, services().catalogue, _arrival(body))
+        outcome = registration.register_object(services().s3, services().catalogue, _arrival(body), cutting)
     except Exception:
         count("ObjectsFailed")
         raise
@@ -110,9 +147,7 @@ def _delete_registered(outcomes: list[Outcome]) -> None:
 
 def _propose(outcomes: list[Outcome]) -> None:
     """Have images without labels reviewed; if that fails, the collector finds them."""
-    hashes = [
-        outcome.sha256 for outcome in outcomes if outcome.kind == "registered" and not outcome.labels_changed
-    ]
+    hashes = [sha256 for outcome in outcomes for sha256 in outcome.unlabelled]
     if not hashes:
         return
     # Here, as not every batch has images to review, nor changes labels.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 
 from lambdas.domain.annotations.types import LabelledBox
-from lambdas.domain.images import exif
+from lambdas.domain.images import exif, tiles
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import Format, UnusableImageError
 from lambdas.domain.images.opening import open_image
@@ -64,29 +65,43 @@ def check(read: Callable[[int], bytes], size: int, tail: bytes | None) -> ImageI
     """
     if size == 0:
         raise UnusableImageError("empty", "the file has no content")
-    image_files.check_bytes(size)
+    tiles.check_bytes(size)
     head = read(HEAD_BYTES)
     format = image_files.format_of(head)
     try:
-        info = _header(head, format)
+        info = _header(head, format, size)
     except _NoHeaderError:
         whole = read(size)
-        image_files.inspect(whole)
-        return _header(whole, format)
+        _decode(whole)
+        return _header(whole, format, size)
     if tail is not None and not image_files.is_whole(tail, format):
-        image_files.inspect(read(size))
+        _decode(read(size))
     return info
+
+
+def _decode(data: bytes) -> None:
+    """Raise UnusableImageError unless it is a whole image, to be trained with as it is or in tiles."""
+    try:
+        image_files.inspect(data)
+    except UnusableImageError as error:
+        if error.reason not in tiles.TOO_LARGE:
+            raise
+        tiles.load(BytesIO(data))
 
 
 class _NoHeaderError(Exception):
     """The bytes hold no complete header of an image."""
 
 
-def _header(data: bytes, format: Format) -> ImageInfo:
+def _header(data: bytes, format: Format, size: int) -> ImageInfo:
     try:
         with open_image(data, (format,)) as image:
-            image_files.check_header(image)
             width, height = image.size
+            if size > image_files.MAX_BYTES or max(width, height) > image_files.MAX_SIDE:
+                tiles.check_size(width, height)
+                image_files.check_still(image)
+            else:
+                image_files.check_header(image)
             orientation = exif.orientation(image)
     except UnusableImageError:
         raise

@@ -23,7 +23,6 @@ FENCE = ("lambdas.domain.shared.state", "FencedState._fence")
 RELEASING = {"lambdas.retrain.report", "lambdas.promote.finish"}
 """Functions that give a lease back within a transaction; for others it is only looked at."""
 IMPOSSIBLE = {
-    ("lambdas.register.handle_annotations", "sqs:SendMessage"): "only images are proposed for review",
     ("lambdas.review.start_job", "dynamodb:PutItem"): "it reads tasks, and opens none",
     ("lambdas.retrain.count_open_reviews", "dynamodb:PutItem"): "it counts tasks, and opens none",
 }
@@ -31,8 +30,6 @@ IMPOSSIBLE = {
 
 SET_BY_LAMBDA = {"AWS_REGION"}
 """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime"""
-UNSET = {"lambdas.register.handle_annotations": {"REVIEW_QUEUE_URL"}}
-"""Variables of calls that cannot happen."""
 IDLE = {("lambdas.review.watch_job", "REVIEW_TABLE"), ("lambdas.review.watch_job", "CATALOGUE_TABLE")}
 """Variables that a function reads for what it shares with others, and whose resources it leaves alone."""
 
@@ -149,7 +146,7 @@ def test_every_variable_that_a_function_cannot_do_without_is_set() -> None:
         entry: reachable_calls.variables_of(entry) - function.variables.keys() - SET_BY_LAMBDA
         for entry, function in functions().items()
     }
-    assert {entry: names for entry, names in unset.items() if names} == UNSET
+    assert {entry: names for entry, names in unset.items() if names} == {}
 
 
 def test_a_function_may_do_something_with_each_resource_that_it_asks_for() -> None:

@@ -17,6 +17,7 @@ from tests.fixtures.deployment import context
 from tests.fixtures.images import picture
 from tests.fixtures.incoming import BUCKET, DataBucket
 from tests.fixtures.metrics import published
+from tests.register.test_originals import SEAM, large, line, objects, original, tiles
 
 
 @pytest.fixture
@@ -189,3 +190,32 @@ def test_an_annotation_file_goes_on_to_a_function_of_its_own(
     response = lambdas.register.handle_annotations({"Records": event["Records"][:1]}, context())
     assert response == {"batchItemFailures": []}
     assert data_bucket.keys("incoming/") == []
+
+
+def test_a_large_image_is_cut_where_there_is_time_and_again_once_it_is_labelled(
+    data_bucket: DataBucket, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = services().sqs.create_queue(QueueName="annotations")["QueueUrl"]
+    monkeypatch.setenv("ANNOTATIONS_QUEUE_URL", url)
+    monkeypatch.setenv("QUEUE_URL", url)
+    monkeypatch.setenv("REVIEW_QUEUE_URL", services().sqs.create_queue(QueueName="review")["QueueUrl"])
+
+    def handle_next() -> str:
+        """What the function for annotation files is sent."""
+        [taken] = services().sqs.receive_message(QueueUrl=url)["Messages"]
+        services().sqs.delete_message(QueueUrl=url, ReceiptHandle=taken["ReceiptHandle"])
+        event: dict[str, Any] = sqs_event(data_bucket.put("incoming/unused", b""))
+        event["Records"][0]["body"] = taken["Body"]
+        assert not lambdas.register.handle_annotations(event, context())["batchItemFailures"]
+        return taken["Body"]
+
+    key = "incoming/annotations/large.png"
+    assert handle(sqs_event(data_bucket.put(key, large(SEAM)))) == []
+    assert key in handle_next()
+    assert not tiles(data_bucket)
+    manifest = json.dumps(line(SEAM)).encode()
+    assert handle(sqs_event(data_bucket.put("incoming/annotations/large.manifest", manifest))) == []
+    handle_next()
+    assert json.loads(handle_next()) == {"cut": original(data_bucket).sha256}
+    assert SEAM in objects(tiles(data_bucket))
+    assert len(asked) == 2, "an annotation has come, and then there are other tiles"

@@ -14,6 +14,7 @@ from PIL import Image
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending, snapshot_rows, sources
 from lambdas.domain.images import files as image_files
+from lambdas.domain.images import tiles
 from lambdas.domain.register import arrivals as register_arrivals
 from lambdas.domain.register import registration
 from lambdas.domain.register.arrivals import Arrival, Outcome
@@ -280,6 +281,7 @@ def test_too_many_bytes_are_rejected_without_being_read(
     data_bucket: DataBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.response.StreamingBody.read", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr(tiles, "MAX_FILE_BYTES", 15 * 1024 * 1024)
     outcome = data_bucket.upload("incoming/labeled/cat/a.jpg", bytes(15 * 1024 * 1024 + 1))
     assert outcome.reason == "too_many_bytes"
 

@@ -186,6 +186,16 @@ def test_near_duplicates_are_in_one_dataset(world: World) -> None:
 
 
 @pytest.mark.long
+def test_tiles_of_one_image_are_in_one_dataset_and_no_near_duplicates(world: World) -> None:
+    """The report would complain of them, as they look alike by their hashes and have other labels."""
+    world.images("cat", 40)
+    tiles = [world.image(f"tile {n}", "cat", looks=LOOKS, origin=f"whole#{n},0,9,9") for n in range(10)]
+    made = make(world)
+    assert len({world.splits()[name] for name in tiles}) == 1
+    assert set(groups(world, made).values()) == {""}
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_near_duplicate_that_comes_later_takes_the_dataset_that_there_is(world: World, gone: bool) -> None:
     """Also that of an image that is out of the dataset at present, for it may come back."""

@@ -205,6 +205,11 @@ def _update(table: Table, sha256: str, change: Callable[[CatalogueImage], Catalo
     def changed(image: CatalogueImage | None) -> CatalogueImage:
         if image is None:
             raise CatalogueError(f"there is no {catalogue_images.image_id(sha256)}")
+        if image.is_original:
+            raise CatalogueError(
+                f"{image.id} is too large to be trained with, and its {len(image.tiles)} tiles are images of"
+                " their own: change those, or upload an annotation of the whole image"
+            )
         return change(image)
 
     return catalogue_images.update_image(table, sha256, changed)

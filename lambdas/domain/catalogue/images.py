@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
 
-Status = Literal["unlabelled", "labelled", "conflict", "excluded"]
+Status = Literal["unlabelled", "labelled", "conflict", "excluded", "uncut", "original"]
 STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict", "excluded")
+"""Of images that can be trained with. An original, which is too large for that, is `uncut` until there are
+tiles of it as its labels ask for: those are trained with (lambdas/domain/register/originals.py)."""
 Origin = Literal["", "folder", "annotation", "person"]
+ORIGINALS = "originals/"
 IMAGE_KEY = re.compile(r"images/([0-9a-f]{64})\.(?:jpg|png)")
 
 _ATTEMPTS = 50
@@ -71,7 +74,16 @@ class CatalogueImage:
     """Who last excluded, restored or relabelled it by hand."""
     requested_dataset_type: RequestedDatasetType = ""
     """The dataset that somebody asked for; empty if nobody did."""
+    origin: str = ""
+    """Of a tile: its original's SHA-256, `#`, and left, top, width and height of what it shows of it."""
+    tiles: tuple[str, ...] = ()
+    """Of an original: the content hashes of its tiles."""
     revision: int = 0
+
+    @property
+    def is_original(self) -> bool:
+        """Whether it is too large to be trained with, and is cut into tiles."""
+        return self.key.startswith(ORIGINALS)
 
     @property
     def id(self) -> str:
@@ -109,6 +121,7 @@ class CatalogueImage:
             kind=self.kind or "detection",
             labels=self.label_names,
             requested_dataset_type=self.requested_dataset_type,
+            is_tile=bool(self.origin),
             entry=entry,
         )
 
@@ -132,7 +145,12 @@ def image_id(sha256: str) -> str:
 
 
 def unless_excluded(image: CatalogueImage, status: Status) -> Status:
-    """The status that labels give an image; one that a person excluded stays so until it is restored."""
+    """The status that labels give an image; one that a person excluded stays so until it is restored.
+
+    An original that has other labels is to be cut anew.
+    """
+    if image.is_original and status != "conflict":
+        return "uncut"
     return "excluded" if image.status == "excluded" else status
 
 
@@ -319,6 +337,8 @@ def as_item(image: CatalogueImage) -> dict[str, Any]:
     item = {name: value for name, value in asdict(image).items() if value not in ("", None, (), frozenset())}
     if image.status == "labelled":
         item[snapshot_rows.ATTRIBUTE] = image.row().encode()
+    if image.tiles:
+        item["tiles"] = list(image.tiles)
     item |= {"id": image.id, "labels": list(image.labels), "boxes": [asdict(box) for box in image.boxes]}
     for strings in ("sources", "folder_labels"):
         if strings in item:
@@ -333,6 +353,7 @@ def _image(item: dict[str, Any]) -> CatalogueImage:
     for strings in ("sources", "folder_labels"):
         values[strings] = frozenset(values.get(strings, ()))
     values["labels"] = tuple(values.get("labels", ()))
+    values["tiles"] = tuple(values.get("tiles", ()))
     values["boxes"] = tuple(box_of(box) for box in values.get("boxes", ()))
     return CatalogueImage(**values)
 

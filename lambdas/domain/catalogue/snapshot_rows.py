@@ -48,6 +48,8 @@ class Row:
     requested_dataset_type: RequestedDatasetType
     entry: str
     """Its line of a manifest, with another bucket."""
+    is_tile: bool = False
+    """Whether it is a part of a larger image, whose perceptual hash it has."""
 
     @property
     def sha256(self) -> str:
@@ -68,6 +70,7 @@ class Row:
             self.kind,
             self.labels,
             self.requested_dataset_type,
+            self.is_tile,
         )
         return json.dumps(head, ensure_ascii=False, separators=(",", ":")) + "\n" + self.entry
 
@@ -75,8 +78,8 @@ class Row:
 def decode(text: str) -> Row:
     """The row that `Row.encode` made this text of."""
     head, _, entry = text.partition("\n")
-    key, width, height, hash, changed_at, kind, labels, dataset_type = json.loads(head)
-    return Row(key, width, height, hash, changed_at, kind, tuple(labels), dataset_type, entry)
+    key, width, height, hash, changed_at, kind, labels, dataset_type, is_tile = json.loads(head)
+    return Row(key, width, height, hash, changed_at, kind, tuple(labels), dataset_type, entry, is_tile)
 
 
 def usual_kind(table: Table) -> Kind | None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """Of an image that is cut; it is kept in /tmp, of which a function has 512 MB:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html"""
+TOO_LARGE = {"too_large", "too_many_bytes"}
+"""Why an image (UnusableImageError.reason) is not taken as it is, though it may be cut."""
 SIDE = TRAINING_SIDE
 """Of a tile, in pixels: the largest that Custom Labels does not scale down."""
 OVERLAP = SIDE // 5
@@ -229,6 +231,16 @@ def _tail(file: IO[bytes]) -> bytes:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - image_files.TAIL_BYTES))
     return file.read()
+
+
+def check_bytes(size: int) -> None:
+    """Raise UnusableImageError if a file of so many bytes is too large to be cut."""
+    if size > MAX_FILE_BYTES:
+        raise UnusableImageError(
+            "too_many_bytes",
+            f"{size} bytes; images of up to {MAX_FILE_BYTES // 1024**2} MB are cut into tiles: save it"
+            " smaller, as a JPEG file for example, or cut it into parts",
+        )
 
 
 def check_size(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:

@@ -485,7 +485,7 @@ def _label(
     def annotated(image: CatalogueImage | None) -> CatalogueImage:
         if image is None:
             raise CatalogueError(f"{catalogue_images.image_id(sha256)} has a source but is not there")
-        fitting, problems[:] = manifests.fit(annotation, image.width, image.height)
+        fitting, problems[:] = manifests.fit(annotation, image.width, image.height, is_cut=image.is_original)
         if problems and not fitting.boxes:
             raise BrokenLineError(reference.line, *problems[0])
         return _annotated(image, fitting, reference.order)

@@ -27,7 +27,16 @@ PARTS = ".parts/"
 _ONE_COPY = TransferConfig(multipart_threshold=5 * 1024**3, multipart_chunksize=1024**3, use_threads=False)
 
 OutcomeKind = Literal[
-    "registered", "duplicate", "annotated", "converted", "rejected", "gone", "ignored", "sent_on"
+    "registered",
+    "duplicate",
+    "annotated",
+    "converted",
+    "rejected",
+    "gone",
+    "ignored",
+    "sent_on",
+    "oversized",
+    "cut",
 ]
 
 
@@ -62,13 +71,16 @@ class Outcome:
     registered, duplicate: an image, new or known. annotated: an annotation file whose good lines were taken.
     converted: one that was made into manifests of its own, which have their own events. rejected: moved
     under rejected/. gone: deleted before its turn came. ignored: nothing to register. sent_on: to the
-    function for annotation files.
+    function for annotation files. oversized: an image that is to be sent there to be cut. cut: an original
+    whose labels have changed.
     """
 
     kind: OutcomeKind
     key: str
     sha256: str = ""
     reason: str = ""
+    unlabelled: tuple[str, ...] = ()
+    """Content hashes of new images that nothing is known of."""
     labels_changed: int = 0
     """Images that there is now more, less or something else to train with."""
     pending: int = 0

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.catalogue.images import CatalogueImage
-from lambdas.domain.images import exif
+from lambdas.domain.catalogue.images import ORIGINALS, CatalogueImage
+from lambdas.domain.images import exif, tiles
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import ImageFacts, UnusableImageError
 from lambdas.domain.images.opening import open_image
-from lambdas.domain.register import annotation_files, annotation_matching, arrivals, rejections
+from lambdas.domain.register import annotation_files, annotation_matching, arrivals, originals, rejections
 from lambdas.domain.register.arrivals import (
     ANNOTATIONS,
     INCOMING,
@@ -29,6 +29,7 @@ from lambdas.domain.register.arrivals import (
     GoneError,
     Outcome,
 )
+from lambdas.domain.register.originals import Cutting
 from lambdas.domain.shared import annotation, clock
 
 if TYPE_CHECKING:
@@ -40,8 +41,11 @@ MAX_SOURCES = 100
 """Names remembered of an image that is dropped again and again; an item has to stay below 400 KB."""
 
 
-def register_object(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
+def register_object(s3: S3Client, table: Table, arrival: Arrival, cutting: Cutting | None = None) -> Outcome:
     """Register one object of the data bucket.
+
+    Args:
+        cutting: how images that are too large to be trained with are cut; None: they are `oversized`.
 
     Raises:
         botocore.exceptions.ClientError: S3 or DynamoDB failed; the event has to be delivered again.
@@ -51,7 +55,7 @@ def register_object(s3: S3Client, table: Table, arrival: Arrival) -> Outcome:
     try:
         arrival, opened = arrivals.open_object(s3, arrival)
         with closing(opened["Body"]):
-            return _register(s3, table, arrival, opened)
+            return _register(s3, table, arrival, opened, cutting)
     except GoneError:
         changed = annotation_matching.add_gone(s3, table, arrival)
         return Outcome("gone", arrival.key, labels_changed=changed)
@@ -67,20 +71,33 @@ def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> Catalogue
     arrival, opened = arrivals.open_object(s3, arrival)
     with closing(opened["Body"]):
         facts = _inspect(arrival, opened)
-    _store(s3, arrival, facts)
+    _store(s3, arrival, facts, facts.key)
     change = catalogue_images.update_image(
-        table, facts.sha256, lambda known: _with_source(known or _new(facts), arrival.key, None)
+        table, facts.sha256, lambda known: _with_source(known or _new(facts, facts.key), arrival.key, None)
     )
     return change.after
 
 
-def _register(s3: S3Client, table: Table, arrival: Arrival, opened: GetObjectOutputTypeDef) -> Outcome:
+def _register(
+    s3: S3Client,
+    table: Table,
+    arrival: Arrival,
+    opened: GetObjectOutputTypeDef,
+    cutting: Cutting | None,
+) -> Outcome:
     if annotation_files.is_annotation_file(arrival.key):
         return annotation_files.register(s3, table, arrival, opened)
     at = clock.to_iso(opened["LastModified"])
     try:
         folder_label = _folder_label(arrival.key)
-        facts = _inspect(arrival, opened)
+        try:
+            facts = _inspect(arrival, opened)
+        except UnusableImageError as error:
+            if error.reason not in tiles.TOO_LARGE:
+                raise
+            if cutting is None:
+                return Outcome("oversized", arrival.key)
+            return _register_original(s3, table, arrival, at, folder_label, cutting)
     except UnusableImageError as error:
         changed = annotation_matching.add_lost(s3, table, arrival, at)
         outcome = rejections.reject(s3, arrival, error.reason, error.detail)
@@ -107,32 +124,52 @@ def _folder_label(key: str) -> str | None:
 
 
 def _register_image(  # noqa: PLR0917 clients, and all that is known of the object
-    s3: S3Client, table: Table, arrival: Arrival, at: str, folder_label: str | None, facts: ImageFacts
+    s3: S3Client,
+    table: Table,
+    arrival: Arrival,
+    at: str,
+    folder_label: str | None,
+    facts: ImageFacts,
+    key: str = "",
 ) -> Outcome:
-    _store(s3, arrival, facts)
+    key = key or facts.key
+    _store(s3, arrival, facts, key)
     change = catalogue_images.update_image(
         table,
         facts.sha256,
-        lambda known: _with_source(known or _new(facts), arrival.key, folder_label),
+        lambda known: _with_source(known or _new(facts, key), arrival.key, folder_label),
         probably_new=True,
     )
     annotated = annotation_matching.add_image(s3, table, arrival, at, facts)
+    changed = change.labels_changed + annotated
     return Outcome(
         "duplicate" if change.before else "registered",
         arrival.key,
         sha256=facts.sha256,
-        labels_changed=change.labels_changed + annotated,
+        unlabelled=() if change.before or changed else (facts.sha256,),
+        labels_changed=changed,
         to_delete=arrival,
     )
 
 
-def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts) -> None:
+def _register_original(  # noqa: PLR0917 clients, and all that is known of the object
+    s3: S3Client, table: Table, arrival: Arrival, at: str, folder_label: str | None, cutting: Cutting
+) -> Outcome:
+    """Register an image that is too large to be trained with, and its tiles."""
+    with originals.opened(s3, arrival, cutting) as (facts, image):
+        key = originals.key_of(facts)
+        outcome = _register_image(s3, table, arrival, at, folder_label, facts, key)
+        cut = originals.cut(s3, table, arrival.bucket, facts.sha256, image, cutting)
+    return replace(outcome, unlabelled=cut.unlabelled, labels_changed=cut.labels_changed)
+
+
+def _store(s3: S3Client, arrival: Arrival, facts: ImageFacts, key: str) -> None:
     """Put the image under its content address, unless it lies there already."""
     try:
         s3.copy_object(
             CopySource=arrival.version,  # pyrefly: ignore[bad-argument-type]
             Bucket=arrival.bucket,
-            Key=facts.key,
+            Key=key,
             ContentType=facts.content_type,
             MetadataDirective="REPLACE",
             TaggingDirective="REPLACE",
@@ -173,10 +210,11 @@ def _upright(facts: ImageFacts, data: bytes) -> ImageFacts:
     return replace(facts, width=facts.height, height=facts.width) if turned else facts
 
 
-def _new(facts: ImageFacts) -> CatalogueImage:
+def _new(facts: ImageFacts, key: str) -> CatalogueImage:
     return CatalogueImage(
         sha256=facts.sha256,
-        key=facts.key,
+        key=key,
+        status="uncut" if key.startswith(ORIGINALS) else "unlabelled",
         width=facts.width,
         height=facts.height,
         format=facts.format,

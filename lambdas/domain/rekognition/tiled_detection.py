@@ -169,11 +169,6 @@ def download(s3: S3Client, image: Any, file: IO[bytes]) -> int | None:
         raise
     with opened["Body"] as body:
         size = opened["ContentLength"]
-        if size > tiles.MAX_FILE_BYTES:
-            raise UnusableImageError(
-                "too_many_bytes",
-                f"{size} bytes; images of up to {tiles.MAX_FILE_BYTES // 1024**2} MB are cut into tiles: save"
-                " it smaller, as a JPEG file for example, or cut it into parts",
-            )
+        tiles.check_bytes(size)
         shutil.copyfileobj(body, file)
     return size

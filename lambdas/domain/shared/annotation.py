@@ -14,6 +14,9 @@ RequestedDatasetType = Literal["", "TRAIN", "TEST"]
 MAX_LABELS_PER_IMAGE = 50
 MAX_BOXES_PER_IMAGE = 50
 """Both: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
+MAX_BOXES_PER_ORIGINAL = 1000
+"""Of an image that is cut into tiles, of which each may have MAX_BOXES_PER_IMAGE; an item of the catalogue
+holds no more than 400 KB."""
 MAX_LABEL_CHARACTERS = 255
 """Rekognition's API model, shape DatasetLabel."""
 TRAINING_SIDE = 1280

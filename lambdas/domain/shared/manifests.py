@@ -18,6 +18,7 @@ from typing import Any
 
 from lambdas.domain.shared.annotation import (
     MAX_BOXES_PER_IMAGE,
+    MAX_BOXES_PER_ORIGINAL,
     MAX_LABELS_PER_IMAGE,
     TRAINING_SIDE,
     Annotation,
@@ -133,9 +134,19 @@ def check_fits(annotation: Annotation, width: int, height: int) -> tuple[str, st
     return problems[0] if problems else None
 
 
-def fit(annotation: Annotation, width: int, height: int) -> tuple[Annotation, list[tuple[str, str]]]:
+def fit(
+    annotation: Annotation, width: int, height: int, *, is_cut: bool = False
+) -> tuple[Annotation, list[tuple[str, str]]]:
     """The annotation with those of its boxes that can be on an image of this size, and what is wrong with
-    each of the others (reason, detail); with all of them, if they were drawn on an image of another size."""
+    each of the others (reason, detail); with all of them, if they were drawn on an image of another size.
+
+    Args:
+        is_cut: whether the image is cut into tiles, so that it is neither scaled down nor are all of its
+            boxes on one image.
+    """
+    if len(annotation.boxes) > MAX_BOXES_PER_IMAGE and not is_cut:
+        detail = f"{len(annotation.boxes)} boxes; up to {MAX_BOXES_PER_IMAGE} on an image are taken"
+        return replace(annotation, boxes=()), [("too_many_boxes", detail)]
     if annotation.image_size and annotation.image_size != (width, height):
         drawn_width, drawn_height = annotation.image_size
         detail = (
@@ -147,7 +158,7 @@ def fit(annotation: Annotation, width: int, height: int) -> tuple[Annotation, li
     boxes: list[Box] = []
     for box in annotation.boxes:
         try:
-            _check_box(box, width, height)
+            _check_box(box, width, height, is_cut=is_cut)
             boxes.append(box)
         except _BrokenError as error:
             problems.append((error.reason, error.detail))
@@ -199,9 +210,11 @@ def _annotation(line: Mapping[str, Any]) -> tuple[Annotation, list[_BrokenError]
     drawn = [box for attribute in boxed for box in _drawn(attribute.value, attribute.metadata)]
     size = _image_size(attributes)
     boxes, bad = _boxes(drawn, size)
-    if len(boxes) > MAX_BOXES_PER_IMAGE:
+    if len(boxes) > MAX_BOXES_PER_ORIGINAL:
         raise _BrokenError(
-            "too_many_boxes", f"{len(boxes)} boxes; up to {MAX_BOXES_PER_IMAGE} on an image are taken"
+            "too_many_boxes",
+            f"{len(boxes)} boxes; up to {MAX_BOXES_PER_IMAGE} on an image are taken, and up to"
+            f" {MAX_BOXES_PER_ORIGINAL} on one that is cut into tiles",
         )
     return Annotation(bucket, key, "detection", boxes=boxes, image_size=size, **more), bad
 
@@ -375,13 +388,13 @@ def _one_size(value: Any) -> tuple[int, int]:
     return width, height
 
 
-def _check_box(box: Box, width: int, height: int) -> None:
+def _check_box(box: Box, width: int, height: int, *, is_cut: bool = False) -> None:
     where = f"{box.label}: left {box.left}, top {box.top}, {box.width} x {box.height}"
     if box.left < 0 or box.top < 0 or box.left + box.width > width or box.top + box.height > height:
         raise _BrokenError(
             "box_outside", f"{where} reaches out of the image, which is {width} x {height} pixels"
         )
-    scale = min(1.0, TRAINING_SIDE / max(width, height))
+    scale = 1.0 if is_cut else min(1.0, TRAINING_SIDE / max(width, height))
     if box.width * scale <= 1 or box.height * scale <= 1:
         raise _BrokenError(
             "box_too_small", f"{where}: Custom Labels needs more than 1 x 1 pixels after scaling down"

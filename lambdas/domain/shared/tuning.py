@@ -32,6 +32,7 @@ LIMITS = {
     "review_min_confidence": 100,
     "review_sample_rate": 1,
     "review_iou": 1,
+    "tile_min_visible": 1,
 }
 """The most that a share or a percentage may be; an F1 is 1 at most."""
 AMOUNTS = ("monthly_budget_usd", "training_usd_per_hour", "inference_usd_per_unit_hour")
@@ -169,6 +170,9 @@ class Tuning:
     """Pixels by which tiles overlap: as large as the objects that are to be seen whole, less than tile_side.
     Larger objects are looked for in the whole image, scaled down. The greater it is, the more tiles there
     are, and each is a detection."""
+    tile_min_visible: float = 0.5
+    """Share of a labelled box that has to lie in a tile for the tile to be trained with it. Where less of an
+    object shows, it is painted over, as it is neither that object nor background."""
 
     monthly_budget_usd: float | None = None
     """USD that trainings and running models may cost in a month (UTC). People hear of it at 50, 80 and 100

@@ -142,9 +142,11 @@ def _both(digests: Mapping[DatasetType, Hash]) -> str:
 
 def _image_line(row: Row) -> str:
     """The line of an image beside its entry: nothing in it would be written otherwise by json."""
+    # Tiles of one image are kept together as near-duplicates are, and are none.
+    group = '"group": ""' if row.is_tile else '"group":""'
     return (
         f'{{"key":"{row.key}","width":{row.width},"height":{row.height},'
-        f'"perceptual_hash":"{row.perceptual_hash}","group":"","changed_at":"{row.changed_at}"}}\n'
+        f'"perceptual_hash":"{row.perceptual_hash}",{group},"changed_at":"{row.changed_at}"}}\n'
     )
 
 
