@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from benchmarks import (
+    batches,
     comparisons,
     data,
     engine_datasets,
@@ -38,6 +39,7 @@ ALL = {
     "review": review.measure,
     "comparisons": comparisons.measure,
     "gates": gates.measure,
+    "batches": batches.measure,
     "serving_policies": serving_policies.measure,
     "engine_learning": engine_learning.measure,
     "engine_datasets": engine_datasets.measure,

@@ -18,6 +18,7 @@ from typing import Any
 from lambdas.domain.catalogue import images as catalogue_images
 from local import embedded
 from local.scenes import Scene, classification_scenes
+from tests.chaos.batch_attacks import BatchAttacker
 from tests.chaos.image_attacks import FAULTS, ImageAttacker
 from tests.chaos.tally import Tally
 from tests.chaos.target import Target, grows
@@ -72,6 +73,7 @@ class Attacker:
             "champion killed": lambda: self._one("champion killed", self._kill_champion),
             "trainer killed": lambda: self._one("trainer killed", self._kill_trainer),
             "stack killed": self._stack_killed,
+            "batch attacked": lambda: self._listed("batch attacked", BatchAttacker(self._target).attacks()),
             "events lost, doubled, shuffled": lambda: self._one(
                 "events lost, doubled, shuffled", self._shuffle_events
             ),
