@@ -135,12 +135,30 @@ def test_without_budget_nothing_is_started(ready: World) -> None:
     assert not ready.fake.called("start_project_version")
 
 
-def test_a_version_that_is_gone_or_cannot_be_started_is_said(ready: World) -> None:
+def test_a_start_that_fails_is_said(ready: World) -> None:
     begin(ready)
     wake(ready)
     ready.fake.versions["v1"] |= {"Status": "FAILED", "StatusMessage": "out of capacity"}
+    # It may be described as it was before.
+    assert wake(ready).waits_for == "v1 to start"
+    ready.loop_state.update_batch(NAME, EXECUTION, start_asked_at="2026-01-01T00:00:00.000000Z")
     with pytest.raises(VersionUnavailableError, match=r"out of capacity.*batch resume night"):
         wake(ready)
+    assert len(ready.fake.called("start_project_version")) == 1
+
+
+def test_a_version_that_falls_over_is_started_again(ready: World) -> None:
+    begin(ready, units=2)
+    wake(ready)
+    ready.fake.finish()
+    assert wake(ready).runs
+    ready.fake.versions["v1"]["Status"] = "FAILED"
+    assert wake(ready).waits_for == "v1 to start"
+    assert len(ready.fake.called("start_project_version")) == 2
+
+
+def test_a_version_that_is_gone_is_said(ready: World) -> None:
+    begin(ready)
     del ready.fake.versions["v1"]
     with pytest.raises(VersionUnavailableError, match="no model version v1 any more"):
         wake(ready)

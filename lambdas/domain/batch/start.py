@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+_DESCRIBED_LATE_SECONDS = 120
+"""How long after its start a version may be described as it was before."""
+
+
 class BatchRefusedError(RuntimeError):
     """A batch cannot begin; the message says what helps."""
 
@@ -155,7 +159,7 @@ def wake(
             f" {batch.answered} images; create a batch of another name to have another version answer for all"
         )
     if version.status == "RUNNING":
-        loop_state.update_batch(name, execution_arn, state="running", waits_for="")
+        loop_state.update_batch(name, execution_arn, state="running", waits_for="", start_asked_at="")
         return Awake(True, workers=max(version.inference_units, version.max_inference_units) + 1)
     waits_for = _started(rekognition, loop_state, batch, version, tuning)
     loop_state.update_batch(name, execution_arn, state="waking", waits_for=waits_for)
@@ -180,7 +184,9 @@ def _started(
     """Start the version if it can be started now: what is waited for."""
     if version.status not in custom_labels.STARTABLE:
         return f"{version.name}, which is {version.status}"
-    if version.status == "FAILED" and batch.started_units:
+    if version.status == "FAILED" and batch.start_asked_at:
+        if clock.seconds_between(batch.start_asked_at, clock.now()) < _DESCRIBED_LATE_SECONDS:
+            return f"{version.name} to start"
         raise VersionUnavailableError(
             f"{version.name} could not be started: {version.message or version.status};"
             f" `labelloop batch resume {batch.id}` tries it again"
@@ -192,16 +198,21 @@ def _started(
         return "the promotion under way to end"
     try:
         # First, so that whoever comes after a crash knows whose units these are.
-        if not loop_state.update_batch(batch.id, batch.execution_arn, started_units=units):
-            raise BatchLostError(f"batch {batch.id} is not this execution's any more")
+        _note_start(loop_state, batch, units, clock.now())
         custom_labels.start(rekognition, version, units, max(units, tuning.max_inference_units))
-    except LimitReachedError as error:
-        return error.waits_for
     except NotYetError as error:
-        return str(error)
+        # Nothing was started, so what is described as failed has failed before.
+        _note_start(loop_state, batch, batch.started_units, "")
+        return error.waits_for if isinstance(error, LimitReachedError) else str(error)
     finally:
         loop_state.release_lease("promote", holder)
     return f"{version.name} to start"
+
+
+def _note_start(loop_state: LoopState, batch: Batch, units: int, asked_at: str) -> None:
+    noted = {"started_units": units, "start_asked_at": asked_at}
+    if not loop_state.update_batch(batch.id, batch.execution_arn, **noted):
+        raise BatchLostError(f"batch {batch.id} is not this execution's any more")
 
 
 def _check_budget(loop_state: LoopState, version: Version, units: int, tuning: Tuning) -> None:

@@ -294,6 +294,8 @@ class Batch:
     """Inference units that its version is started with; 0: as the settings say."""
     started_units: int = 0
     """Inference units that it has started its version with; 0: that ran already."""
+    start_asked_at: str = ""
+    """When it has asked for that start; empty once its version was seen running."""
     review_limit: int = 0
     """Unsure images that are proposed for review at most."""
     proposed: int = 0
