@@ -311,6 +311,27 @@ def show_versions(session: Session, version: str) -> None:
         )
 
 
+@command(app, "diff")
+@click.argument("first")
+@click.argument("second")
+def show_difference(session: Session, first: str, second: str) -> None:
+    """Show what differs in the data of two model versions.
+
+    FIRST and SECOND are names or numbers of model versions. The snapshots that they were trained with are
+    compared: how many images came, went, were labelled otherwise, drawn otherwise or moved to the other
+    dataset; then how many objects of each label; then each image.
+
+    Example: labelloop diff v2 v3
+    """
+    from cli import differences
+
+    deployment = session.deployment()
+    document = session.wait_for(
+        "Comparing the snapshots", lambda: differences.between(deployment, first, second)
+    )
+    session.print_result(document.as_dict(), lambda: differences.show(session.out.console, document))
+
+
 @command(app, "rollback")
 @click.argument("version")
 @wait_option
