@@ -152,6 +152,7 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
     world.end_execution(begin(world))
     assert handle() == {
         "leases": ["retrain"],
+        "batches": [],
         "runs": ["a"],
         "stopped": [],
         "settled": {},
