@@ -35,7 +35,7 @@ TRAIN, THRESHOLDS, TEST = 32, 8, 2
 SMALLER, PARTS = (2176, 1664), 40
 """Those to learn from are smaller, and with more parts: so many benches are seen in few tiles."""
 TILING = Tiling(side=640, overlap=128)
-SECONDS = 480
+SECONDS = 900
 """What the training may take."""
 MIN_F1 = 0.95
 

@@ -1,14 +1,15 @@
-"""The command `labelloop detect`: ask the champion about images on this machine."""
+"""The command `labelloop detect`: ask the champion about images and clips on this machine."""
 
 from __future__ import annotations
 
 import glob
+import io
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from PIL import Image
@@ -21,8 +22,15 @@ from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.annotations import image_references
 from lambdas.domain.detect import champion, unusable_images
 from lambdas.domain.detect.champion import NoChampionError, Question
-from lambdas.domain.images import exif
+from lambdas.domain.images import exif, tiles
+from lambdas.domain.images import files as image_files
 from lambdas.domain.images.opening import open_image
+from lambdas.domain.images.tiles import Tiling
+from lambdas.domain.rekognition import tiled_detection
+from lambdas.domain.rekognition.tiled_detection import TiledImage
+
+if TYPE_CHECKING:
+    from mypy_boto3_rekognition.type_defs import ImageTypeDef
 
 MAX_BYTES = 4 * 1024 * 1024
 """Size of an image that is sent to DetectCustomLabels as bytes, by botocore's model of that operation."""
@@ -31,6 +39,8 @@ _DECODER_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombErro
 """What Pillow raises for files that it cannot read or write."""
 
 
+CLIP_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+"""Of the files that are read as clips."""
 USE_SECONDS = 60
 """Between two times that the step serve is told that the champion is used."""
 
@@ -48,12 +58,19 @@ class Answer:
     labels: tuple[dict[str, Any], ...] = ()
     """With `box` in shares of the image's width and height, and `box_pixels` in pixels of it upright."""
     drawn: Path | None = None
+    frames: int = 0
+    """Of a clip, those that were looked at; the champion was asked about those that look different."""
+    asked: int = 0
+    lines: Path | None = None
+    """Where the answers about a clip's frames are."""
     error: str = ""
     """Why the image was not answered or, of one that was, not drawn."""
 
     def as_dict(self) -> dict[str, Any]:
         document: dict[str, Any] = {"image": str(self.path)}
-        if self.version:
+        if self.lines:
+            document |= {"frames": self.frames, "asked": self.asked, "answers": str(self.lines)}
+        elif self.version:
             document |= {"model_version": self.version, "labels": list(self.labels)}
         if self.drawn:
             document["drawn"] = str(self.drawn)
@@ -84,7 +101,12 @@ def _is_image(path: Path, folder: Path) -> bool:
     """Whether a file in the folder is called like an image, and is none of those that macOS puts beside."""
     parts = path.relative_to(folder).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and image_references.is_image(path.name)
+    return not hidden and (image_references.is_image(path.name) or is_clip(path))
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is called like a clip."""
+    return path.suffix.lower() in CLIP_SUFFIXES
 
 
 def _expanded(argument: str) -> list[Path]:
@@ -100,19 +122,30 @@ def ask_about(
     *,
     min_confidence: float | None = None,
     out: Path | None = None,
+    tile: bool | None = None,
+    rate: float = 1.0,
 ) -> Iterator[Answer]:
     """The champion's answer about each image, in order. With `out`, a copy with the boxes is written there.
+
+    Args:
+        tile: True cuts images into tiles that Rekognition takes as they are, too, False none.
+        rate: frames of a clip to look at in each second.
 
     Raises:
         DeploymentError: no version serves.
     """
     targets = _Targets(out) if out else None
     used_at = -math.inf
-    question = Question(min_confidence, deployment.tuning().label_thresholds, asks_twice=True)
+    tuning = deployment.tuning()
+    question = Question(min_confidence, tuning.label_thresholds, asks_twice=True)
+    tiling = Tiling(tuning.tile_side, tuning.tile_overlap, tile)
     for path, name in chosen:
+        if is_clip(path):
+            yield _ask_about_clip(deployment, path, question, tiling, out, rate)
+            continue
         try:
             body = _read(path)
-            version, labels = ask(deployment, body, question)
+            version, labels = ask(deployment, body, question, tiling)
             if time.monotonic() - used_at > USE_SECONDS:
                 used_at = time.monotonic()
                 serving.note_use(deployment)
@@ -125,11 +158,47 @@ def ask_about(
             drawn = targets.draw(body, labels, name) if targets else None
         except UnusableImageError as error:
             problem = str(error)
-        yield Answer(path, version, tuple(labels), drawn, problem)
+        yield Answer(path, version, tuple(labels), drawn, error=problem)
+
+
+def _ask_about_clip(  # noqa: PLR0917 the clip, and how to ask about it
+    deployment: Deployment, path: Path, question: Question, tiling: Tiling, out: Path | None, rate: float
+) -> Answer:
+    # Imported here, because FFmpeg is of no use for images.
+    from cli import clips  # noqa: PLC0415
+
+    if out is None:
+        return Answer(path, error="the answers about a clip's frames go into a folder: name one with --out")
+
+    def ask_about_frame(body: bytes) -> tuple[str, list[dict[str, Any]]]:
+        version, labels = ask(deployment, body, question, tiling)
+        return version, _with_pixels(body, labels)
+
+    try:
+        answer = clips.detect(path, ask_about_frame, out, rate=rate)
+    except (clips.UnusableClipError, UnusableImageError) as error:
+        return Answer(path, error=str(error))
+    finally:
+        serving.note_use(deployment)
+    return Answer(path, frames=answer.frames, asked=answer.asked, lines=answer.lines, drawn=answer.drawn)
+
+
+def _as_asked(body: bytes, tiling: Tiling) -> ImageTypeDef | TiledImage:
+    """An image file as Rekognition is asked about it, cut into tiles if it is too large."""
+    try:
+        tiled = tiled_detection.open_file(io.BytesIO(body), len(body), tiling)
+    except image_files.UnusableImageError as error:
+        raise UnusableImageError(error.detail) from error
+    if tiled is None and len(body) > MAX_BYTES:
+        raise UnusableImageError(
+            f"{len(body) / 1024**2:.1f} MB: more than 4 MB cannot be sent; put it under detect/ in the"
+            " bucket, its answer comes under results/, or have it cut into tiles with --tile"
+        )
+    return tiled or {"Bytes": body}
 
 
 def ask(
-    deployment: Deployment, body: bytes, question: Question = champion.PLAIN
+    deployment: Deployment, body: bytes, question: Question = champion.PLAIN, tiling: Tiling = tiles.DEFAULT
 ) -> tuple[str, list[dict[str, Any]]]:
     """Ask the champion about an image: its version name, and its labels from `min_confidence` on, if given.
 
@@ -140,7 +209,8 @@ def ask(
         UnusableImageError: Rekognition does not accept the image.
     """
     try:
-        answer = champion.ask(deployment.rekognition, deployment.loop_state, {"Bytes": body}, question)
+        image = _as_asked(body, tiling)
+        answer = champion.ask(deployment.rekognition, deployment.loop_state, image, question)
     except NoChampionError as error:
         raise DeploymentError(f"{error}; {_way_out(deployment)}") from error
     except ClientError as error:
@@ -174,11 +244,6 @@ def _read(path: Path) -> bytes:
         raise UnusableImageError(error.strerror or str(error)) from error
     if not body:
         raise UnusableImageError("the file is empty; save the image anew")
-    if len(body) > MAX_BYTES:
-        raise UnusableImageError(
-            f"{len(body) / 1024**2:.1f} MB: more than 4 MB cannot be sent; put it under detect/ in the"
-            " bucket, its answer comes under results/"
-        )
     return body
 
 
@@ -242,13 +307,15 @@ def show(console: Console, answers: Sequence[Answer]) -> None:
         for row, cells in enumerate(_rows(answer)):
             table.add_row("" if row else escape(str(answer.path)), *cells)
     console.print(table)
-    failed = sum(not answer.version for answer in answers)
+    failed = sum(not answer.version and not answer.lines for answer in answers)
     if failed:
         console.print(f"{failed} of {len(answers)} could not be answered", style="red")
 
 
 def _rows(answer: Answer) -> list[tuple[str, ...]]:
     error = [(f"[red]{escape(answer.error)}[/red]",)] if answer.error else []
+    if answer.lines:
+        return [(f"{answer.frames} frames, {answer.asked} asked about: see {escape(str(answer.lines))}",)]
     if not answer.version:
         return list(error)
     objects = [

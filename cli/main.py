@@ -242,11 +242,33 @@ def train(session: Session, wait: bool, force: bool) -> None:
     type=click.FloatRange(0, 100),
     help="Leave out detections below this confidence, in percent. Without it, the model's thresholds count.",
 )
-def detect(session: Session, images: Sequence[str], out: Path | None, min_confidence: float | None) -> None:
-    """Run the champion on images of this machine.
+@click.option(
+    "--tile/--no-tile",
+    default=None,
+    help="Cut images into tiles, in which small objects are seen better; each is a detection. Without it,"
+    " those are cut that Rekognition does not take.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.01, 120),
+    default=1.0,
+    show_default=True,
+    help="Frames of a clip to look at in each second.",
+)
+def detect(  # noqa: PLR0917 what the command line has
+    session: Session,
+    images: Sequence[str],
+    out: Path | None,
+    min_confidence: float | None,
+    tile: bool | None,
+    rate: float,
+) -> None:
+    """Run the champion on images and clips of this machine.
 
-    An IMAGE is a JPEG or PNG file, a folder of them, or a pattern. One that cannot be used does not stop the
-    others; the exit code is 1 then.
+    An IMAGE is a JPEG or PNG file, a clip (MP4, MOV, MKV, AVI, WebM), a folder of them, or a pattern. One
+    that cannot be used does not stop the others; the exit code is 1 then. Of a clip's frames in a row that
+    look alike one is asked about; the answers, as JSON Lines, and the clip with the boxes drawn in go to
+    --out.
 
     Example: labelloop detect photos/ 'more/**/*.png' --out seen
     """
@@ -255,7 +277,9 @@ def detect(session: Session, images: Sequence[str], out: Path | None, min_confid
 
     deployment, console = session.deployment(), session.out.console
     chosen = detection.images(images)
-    asked = detection.ask_about(deployment, chosen, min_confidence=min_confidence, out=out)
+    asked = detection.ask_about(
+        deployment, chosen, min_confidence=min_confidence, out=out, tile=tile, rate=rate
+    )
     answers = progress.counted(console, "Running the champion", asked, len(chosen))
     drawn = [answer for answer in answers if answer.drawn]
     session.print_result([answer.as_dict() for answer in answers], lambda: detection.show(console, answers))

@@ -271,7 +271,7 @@ def cut(
         shown: what is not, though it lies there too.
     """
     part = exif.upright(_plain(image.pixels.crop(_as_stored(image, tile))), image.turn)
-    return _encode(_painted(part, hidden, shown), image.pixels.info.get("icc_profile"))
+    return encode(_painted(part, hidden, shown), image.pixels.info.get("icc_profile"))
 
 
 def overview(
@@ -290,7 +290,7 @@ def overview(
         # Palettes and bits cannot be averaged. They have a byte for each pixel, so that this is bounded.
         pixels = _plain(pixels)
     small = exif.upright(_plain(pixels.resize(stored, Resampling.BOX)), image.turn)
-    return _encode(_painted(small, hidden, shown), image.pixels.info.get("icc_profile"))
+    return encode(_painted(small, hidden, shown), image.pixels.info.get("icc_profile"))
 
 
 def _painted(image: Image, hidden: Sequence[Rectangle], shown: Sequence[Rectangle]) -> Image:
@@ -344,8 +344,8 @@ def _plain(image: Image) -> Image:
     return image if image.mode in ("RGB", "L") else image.convert("RGB")
 
 
-def _encode(image: Image, profile: bytes | None) -> bytes:
-    """As a JPEG file of MAX_TILE_BYTES at most, with as little loss as that allows.
+def encode(image: Image, profile: bytes | None = None) -> bytes:
+    """An image as a JPEG file of MAX_TILE_BYTES at most, with as little loss as that allows.
 
     It is always JPEG: a model is asked about just such tiles as it was trained with, wherever they are from.
     """
