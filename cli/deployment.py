@@ -58,6 +58,8 @@ OUTPUTS = {
     "annotation_dead_letters_url": "AnnotationDeadLettersUrl",
     "detect_dead_letters_url": "DetectDeadLettersUrl",
     "serve_function": "ServeFunction",
+    "batch_machine_arn": "BatchMachineArn",
+    "batch_buckets": "BatchBuckets",
 }
 """Which output of the stack each attribute of a Deployment is read from."""
 
@@ -157,6 +159,9 @@ class Deployment:
     annotation_dead_letters_url: str
     detect_dead_letters_url: str
     serve_function: str
+    batch_machine_arn: str
+    batch_buckets: str
+    """Names of the buckets that batches may read, with commas between."""
 
     @classmethod
     def find(cls, name: str) -> Deployment:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import datasets
+from cli.batch_commands import batches
 from cli.image_commands import images_group
 from cli.session import CONTEXT, INTERRUPTED, Commands, Session, command
 from cli.settings_commands import settings_group
@@ -69,6 +70,7 @@ def app(context: click.Context, name: str, as_json: bool) -> None:
     labelloop train --wait                train now, and show the progress
     labelloop costs --by month            show what trainings and running models have cost
     labelloop detect photos/ --out seen/  run the model on images
+    labelloop batch create s3://photos/   run the model on very many images
     labelloop --name parts runs --json    print JSON, for programs
 
     \b
@@ -443,6 +445,7 @@ def show_report(session: Session, snapshot: str, save: Path | None, open_page: b
         click.launch(document["page"])
 
 
+app.add_command(batches)
 app.add_command(images_group)
 app.add_command(settings_group)
 app.add_command(users)

@@ -29,7 +29,7 @@ class Meter:
     """Counts files and their bytes, and shows nothing."""
 
     def __init__(self, total: int | None = None) -> None:
-        self.done = self.bytes = 0
+        self.done = self.bytes = self._before = 0
         self.total = total
         self._began = time.monotonic()
 
@@ -37,21 +37,27 @@ class Meter:
         """Say how many there are, now that it is known."""
         self.total = total
 
-    def advance(self, size: int = 0) -> None:
-        self.done += 1
+    def begin_at(self, done: int) -> None:
+        """Say how many were done before, which says nothing of how fast they are done now."""
+        self.done = self._before = done
+        self._began = time.monotonic()
+
+    def advance(self, size: int = 0, count: int = 1) -> None:
+        self.done += count
         self.bytes += size
 
     def text(self) -> str:
         """How far it is: 120 of 400, 30 %, 14/s, 2.1 MB/s, about 20 s left."""
-        if not self.done:
-            return ""
+        done = self.done - self._before
+        if not done:
+            return f"{self.done} of {self.total}" if self.done and self.total else ""
         seconds = max(time.monotonic() - self._began, 1e-3)
-        rate = f"{self.done / seconds:.0f}/s" + (
+        rate = f"{done / seconds:.{0 if done >= seconds else 1}f}/s" + (
             f", {self.bytes / seconds / 1e6:.1f} MB/s" if self.bytes else ""
         )
         if self.total is None:
             return f"{self.done}, {rate}"
-        left = seconds / self.done * (self.total - self.done) if self.done < self.total else None
+        left = seconds / done * (self.total - self.done) if self.done < self.total else None
         return f"{self.done} of {self.total}, {rate}, {formatting.progress(self.done / self.total, left)}"
 
 
@@ -66,9 +72,13 @@ class _Bar(Meter):
             super().expect(total)
             self._progress.update(self._task, total=total)
 
-    def advance(self, size: int = 0) -> None:
-        super().advance(size)
-        self._progress.advance(self._task)
+    def begin_at(self, done: int) -> None:
+        super().begin_at(done)
+        self._progress.update(self._task, completed=done)
+
+    def advance(self, size: int = 0, count: int = 1) -> None:
+        super().advance(size, count)
+        self._progress.advance(self._task, count)
 
 
 class _Lines(Meter):
@@ -77,8 +87,8 @@ class _Lines(Meter):
         self._console, self._what = console, what
         self._printed_at = self._began
 
-    def advance(self, size: int = 0) -> None:
-        super().advance(size)
+    def advance(self, size: int = 0, count: int = 1) -> None:
+        super().advance(size, count)
         now = time.monotonic()
         # The last line only follows on others: what takes seconds needs none.
         at_end = self.done == self.total and self._printed_at > self._began

@@ -183,7 +183,8 @@ class HttpApi(Step):
         promote = self.deployment.state_machine_arn("promote")
         handler.allow("states:StartExecution", on=[self._review.machine_arn, promote])
         runs = executions_of(self.deployment.state_machine_arn("retrain"))
-        handler.allow("states:StopExecution", on=[runs], why=NAMED_AT_START)
+        batches = executions_of(self.deployment.state_machine_arn("batch"))
+        handler.allow("states:StopExecution", on=[runs, batches], why=NAMED_AT_START)
         self._project.grant_describe_versions(handler)
         handler.allow("lambda:InvokeFunction", on=[self.deployment.function_arn("serve")])
         return handler
@@ -196,6 +197,8 @@ class HttpApi(Step):
         self.data_bucket.grant_rekognition_read(handler, "try/")
         self.data_bucket.grant_put(handler, "try/", "images/")
         self.data_bucket.grant_read(handler, "datasets/")
+        summaries = self.data_bucket.bucket.arn_for_objects("batches/*/summary.json")
+        handler.allow("s3:GetObject", on=[summaries], why="a batch has whatever name people give")
         promote = self.deployment.state_machine_arn("promote")
         runs = executions_of(self.deployment.state_machine_arn("retrain"))
         handler.allow("states:GetExecutionHistory", on=[runs], why=NAMED_AT_START)

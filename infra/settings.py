@@ -32,6 +32,11 @@ RETENTION_DAYS = (
 )
 # fmt: on
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+MAX_BATCH_BUCKETS = 20
+"""An inline policy has 10,240 letters at most, for all that a role may do:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 MIN_CONCURRENCY, MAX_CONCURRENCY = 2, 1000
 """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html"""
 MAX_RETRY_SECONDS = 900
@@ -82,6 +87,9 @@ class Settings:
     detect_concurrency: int = 2
     """Detect functions that run at once at most, each with a batch of up to 5 images under detect/. 2 to
     1000. What the champion's inference units cannot answer Rekognition throttles."""
+    batch_buckets: str = ""
+    """Names of buckets beside the data bucket whose images batches may read, with commas between them. They
+    have to lie in the deployment's Region, as Rekognition reads no others. Empty: none."""
     a2i_workteam_arn: str = ""
     """ARN of a private work team, for review_route a2i. The human task UI and the flow definition are made
     with the stack."""
@@ -109,6 +117,7 @@ class Settings:
             value = getattr(self, setting)
             if not MIN_CONCURRENCY <= value <= MAX_CONCURRENCY:
                 raise SettingsError(f"{setting}={value}: expected {MIN_CONCURRENCY} to {MAX_CONCURRENCY}")
+        self._check_batch_buckets()
         if self.a2i_workteam_arn and self.a2i_flow_definition_arn:
             raise SettingsError("a2i_workteam_arn and a2i_flow_definition_arn: give one of them")
         for setting, kind in (
@@ -132,6 +141,23 @@ class Settings:
             raise SettingsError(
                 f"review_heartbeat_seconds={heartbeat}: expected more than passes between two sweeps,"
                 f" sweep_schedule={self.sweep_schedule!r}"
+            )
+
+    @property
+    def other_batch_buckets(self) -> list[str]:
+        """The buckets of `batch_buckets`, each once."""
+        names = [name.strip() for name in self.batch_buckets.split(",")]
+        return list(dict.fromkeys(name for name in names if name))
+
+    def _check_batch_buckets(self) -> None:
+        for bucket in self.other_batch_buckets:
+            if not _BUCKET.fullmatch(bucket):
+                raise SettingsError(
+                    f"batch_buckets={self.batch_buckets!r}: {bucket!r} is no name of a bucket"
+                )
+        if len(self.other_batch_buckets) > MAX_BATCH_BUCKETS:
+            raise SettingsError(
+                f"batch_buckets: {MAX_BATCH_BUCKETS} at most, as they are named in one policy"
             )
 
     def _check_name(self) -> None:

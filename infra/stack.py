@@ -10,6 +10,7 @@ from constructs import Construct
 from infra import embedded, lambda_asset
 from infra.alarm import Alarm
 from infra.batch import Batch
+from infra.batch_table import BatchTable, database_name
 from infra.budget import Budget
 from infra.console import Console
 from infra.dashboard import Dashboard
@@ -44,6 +45,7 @@ class LabelLoopStack(cdk.Stack):
         deployment = Deployment(self, settings, code)
 
         data_bucket = DataBucket(self, "Data", deployment)
+        BatchTable(self, "BatchTable", deployment, data_bucket=data_bucket)
         loop_state = LoopState(self, "LoopState", deployment)
         health = Health(self, "Health", name=settings.name, loop_state=loop_state)
         shared = SharedResources(deployment, data_bucket, loop_state)
@@ -65,7 +67,15 @@ class LabelLoopStack(cdk.Stack):
             review.grant_propose(handler)
         promote = Promote(self, "Promote", shared, project=project, detect=detect)
         serve = Serve(self, "Serve", shared, project=project, detect=detect, console_address=console.address)
-        batch = Batch(self, "Batch", shared, project=project, review=review, console_address=console.address)
+        batch = Batch(
+            self,
+            "Batch",
+            shared,
+            project=project,
+            review=review,
+            console_address=console.address,
+            other_buckets=settings.other_batch_buckets,
+        )
         sweep = Sweep(
             self,
             "Sweep",
@@ -122,6 +132,8 @@ class LabelLoopStack(cdk.Stack):
             "PromoteMachineArn": promote.workflow.arn,
             "BatchMachineArn": batch.workflow.arn,
             "ServeFunction": serve.handler.function.function_name,
+            "BatchDatabase": database_name(settings.name),
+            "BatchBuckets": ",".join([data_bucket.bucket.bucket_name, *settings.other_batch_buckets]),
             "NotificationTopicArn": loop_state.topic.topic_arn,
             "RegisterQueueUrl": register.event_queue.queue.queue_url,
             "RegisterDeadLettersUrl": register.event_queue.dead_letters.queue_url,

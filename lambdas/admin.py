@@ -148,6 +148,15 @@ def cancel_run(caller: Caller, run: str) -> None:
     control.cancel_run(s.stepfunctions, s.loop_state, run, caller.name)
 
 
+@app.post("/api/admin/batches/{batch}/cancellation")
+def cancel_batch(caller: Caller, batch: str) -> None:
+    """Cancel a batch: what has an answer stays, and its inference units are given back."""
+    from lambdas.domain.console import batches
+
+    s = services()
+    batches.cancel(s.stepfunctions, s.loop_state, batch, caller.name)
+
+
 @app.post("/api/admin/rollbacks")
 def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRollback:
     """Begin to make an older model version the champion; the champion serves until then."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lambdas.domain.retrain.steps import Follower, Step
     from lambdas.domain.retrain.training_progress import TrainingProgress
     from lambdas.domain.review.task_opening import Seen
-    from lambdas.domain.shared.records import Champion, ModelVersion, Run
+    from lambdas.domain.shared.records import Batch, Champion, ModelVersion, Run
 
 logger = Logger()
 app = http.Api(REVIEWERS, ADMINISTRATORS)
@@ -105,6 +105,33 @@ def read_costs(caller: Caller, by: str = "day") -> responses.Costs:
         usd_per_hour=made.usd_per_hour,
         prices=responses.Prices(region=region, **vars(made.prices)),
         as_of=made.as_of,
+    )
+
+
+@app.get("/api/batches")
+def list_batches(caller: Caller) -> responses.Batches:
+    """The latest batches of images, newest first."""
+    from lambdas.contract import responses
+
+    batches = services().loop_state.batches()[:MAX_LISTED]
+    return responses.Batches(batches=[responses.BatchLine(**_batch_line(batch)) for batch in batches])
+
+
+@app.get("/api/batches/{batch}")
+def read_batch(caller: Caller, batch: str) -> responses.Batch:
+    """A batch: how far it is, and what it has come to."""
+    from lambdas.contract import responses
+    from lambdas.domain.console import batches
+
+    s = services()
+    record = batches.one(s.loop_state, batch)
+    summary = batches.summary(s.s3, s.bucket, record)
+    return responses.Batch(
+        **_batch_line(record),
+        units=record.started_units,
+        review_limit=record.review_limit,
+        proposed=record.proposed,
+        summary=_batch_summary(summary) if summary else None,
     )
 
 
@@ -188,6 +215,43 @@ def review_try(caller: Caller, id: str) -> responses.OpenedTask:
         image.sha256
     )
     return responses.OpenedTask(task=task.id if task else "")
+
+
+def _batch_line(batch: Batch) -> dict[str, Any]:
+    return {
+        "name": batch.id,
+        "state": batch.state,
+        "source": batch.source,
+        "total": batch.total,
+        "answered": batch.answered,
+        "failed": batch.failed,
+        "version": batch.version,
+        "created_by": batch.created_by,
+        "created_at": batch.created_at,
+        "started_at": batch.started_at,
+        "ended_at": batch.ended_at,
+        "waits_for": batch.waits_for,
+        "reason": batch.reason,
+    }
+
+
+def _batch_summary(summary: Mapping[str, Any]) -> responses.BatchSummary:
+    from lambdas.contract import responses
+    from lambdas.domain.console.batches import MAX_LABELS
+
+    labels = [
+        responses.BatchLabel(label=each["label"], objects=each["objects"], images=each["images"])
+        for each in summary["labels"][:MAX_LABELS]
+    ]
+    return responses.BatchSummary(
+        detected=summary["detected"],
+        failed=summary["failed"],
+        without_objects=summary["without_objects"],
+        missing=summary["missing"],
+        labels=labels,
+        histogram=summary["histogram"],
+        failures=[responses.BatchFailure(**each) for each in summary["failures"][:MAX_LABELS]],
+    )
 
 
 def _tell_serve(caller: Caller) -> Callable[[ServingRequest], None]:

@@ -242,6 +242,7 @@ const counts = { open: 0, claimed: 0, done: 0, given_back: 0, deleted: 0 }
 const nothingYet: Record<string, unknown> = {
   '/runs': { runs: [] },
   '/versions': { versions: [], label_thresholds: {} },
+  '/batches': { batches: [] },
   '/costs': noCosts,
   '/labels': { labels: [] },
   '/admin/tasks': { tasks: [], counts, cursor: null },

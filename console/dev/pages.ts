@@ -107,6 +107,64 @@ const versions = () => [
   version(4, 0.861, { status: 'retired' }),
 ]
 
+const batch = (name: string, rest: object) => ({
+  name,
+  state: 'done',
+  source: `s3://cameras/${name}/`,
+  total: 250_000,
+  answered: 250_000,
+  failed: 41,
+  version: 'v6-0123456789ab',
+  created_by: 'Rosa (command line)',
+  created_at: ago(300),
+  started_at: ago(300),
+  ended_at: ago(30),
+  waits_for: '',
+  reason: '',
+  ...rest,
+})
+const running = { state: 'running', answered: 61_200, failed: 12, ended_at: '' }
+const batches = () => [
+  batch('night-shift', running),
+  batch('hall-2', { state: 'waking', answered: 0, failed: 0, ended_at: '', waits_for: 'a free model slot of the account' }),
+  batch('2026-11', {}),
+  batch('a-name-that-is-as-long-as-the-names-of-batches-may', {
+    state: 'failed',
+    answered: 1200,
+    reason: 'v6-0123456789ab could not be started: the account has no more inference units; labelloop batch resume tries it again',
+  }),
+]
+const batchOf = (name: string) => ({
+  ...(batches().find((one) => one.name === name) ?? batch(name, {})),
+  units: 2,
+  review_limit: 500,
+  proposed: 87,
+  summary:
+    name === 'night-shift'
+      ? null
+      : {
+          detected: 249_959,
+          failed: 41,
+          without_objects: 81_022,
+          missing: 0,
+          labels: [
+            { label: 'crate', objects: 301_211, images: 140_120 },
+            { label: 'forklift', objects: 20_014, images: 18_000 },
+            { label: 'a label of many words that says very exactly what kind of object it is about', objects: 3, images: 3 },
+          ],
+          histogram: [...Array<number>(9).fill(0), 310, 800, 1900, 3100, 6000, 9000, 15_000, 22_000, 41_000, 82_000, 140_118],
+          failures: [
+            {
+              error: 'InvalidImageFormatException',
+              images: 40,
+              reason: 'save it as a JPEG or PNG file of 64 to 4096 pixels each way',
+              examples: ['s3://cameras/2026-11/a-key-with-many-parts/2026-11-28T10-15-00.123456-camera-12.jpg'],
+            },
+            { error: 'NoSuchKey', images: 1, reason: 'it was deleted', examples: ['s3://cameras/2026-11/b.jpg'] },
+          ],
+        },
+})
+
 const day = (before: number) => new Date(Date.now() - before * 86_400_000).toISOString().slice(0, 10)
 const costAccount = (name: string, training_usd: number, units_usd: number) => ({
   name,
@@ -181,6 +239,7 @@ export function pagesAnswer(url: URL): Answer | null {
   if (url.pathname.endsWith('/cancellation')) return { status: 204 }
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })
   if (first === 'versions') return ok({ versions: versions(), label_thresholds: { sack: 80 } })
+  if (first === 'batches') return ok(id ? batchOf(id) : { batches: batches() })
   if (first === 'costs') return ok(costs(url.searchParams.get('by') ?? 'day'))
   if (first !== 'try') return null
   if (last === 'detection') return ok(detection)

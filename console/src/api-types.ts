@@ -73,6 +73,10 @@ export interface paths {
     /** Cancel a run: it ends as failed, and the champion stays. A training that has begun goes on. */
     post: operations["cancel_run"];
   };
+  "/api/admin/batches/{batch}/cancellation": {
+    /** Cancel a batch: what has an answer stays, and its inference units are given back. */
+    post: operations["cancel_batch"];
+  };
   "/api/admin/rollbacks": {
     /** Begin to make an older model version the champion; the champion serves until then. */
     post: operations["begin_rollback"];
@@ -108,6 +112,14 @@ export interface paths {
   "/api/costs": {
     /** What trainings and running models have cost; `by` is `day`, `month` or `version`. */
     get: operations["read_costs"];
+  };
+  "/api/batches": {
+    /** The latest batches of images, newest first. */
+    get: operations["list_batches"];
+  };
+  "/api/batches/{batch}": {
+    /** A batch: how far it is, and what it has come to. */
+    get: operations["read_batch"];
   };
   "/api/serving": {
     /** Whether the champion runs and is to run, who said so and why, and what waits for it. */
@@ -309,6 +321,119 @@ export interface components {
     AssignmentRequest: {
       /** @description The reviewer's subject; empty, the task is freed. */
       reviewer: string;
+    };
+    /**
+     * Batch
+     * @description A batch, and what it has come to.
+     */
+    Batch: {
+      name: string;
+      /** @enum {unknown} */
+      state: "cancelled" | "done" | "failed" | "merging" | "running" | "waking";
+      /** @description What its images were listed from. */
+      source: string;
+      /** @description Images that it has. */
+      total: number;
+      /** @description Those that have an answer, failed ones included. */
+      answered: number;
+      /** @description Those that could not be looked at. */
+      failed: number;
+      /** @description The model version that answers for all of it. */
+      version: string;
+      created_by: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      created_at: string;
+      /** @description When its last execution began. */
+      started_at: string;
+      /** @description Empty while it goes on. */
+      ended_at: string;
+      /** @description What it cannot go on without; empty otherwise. */
+      waits_for: string;
+      /** @description Why it failed or was cancelled. */
+      reason: string;
+      /** @description Inference units that it has started; 0: its version ran already. */
+      units: number;
+      review_limit: number;
+      /** @description Unsure images that went to review. */
+      proposed: number;
+      /** @description Null before its results were brought together. */
+      summary: components["schemas"]["BatchSummary"] | null;
+    };
+    /**
+     * BatchFailure
+     * @description Images that could not be looked at for one kind of reason.
+     */
+    BatchFailure: {
+      /** @description A short name of what went wrong. */
+      error: string;
+      images: number;
+      /** @description Of the first of them: what went wrong and what helps. */
+      reason: string;
+      examples: string[];
+    };
+    /**
+     * BatchLabel
+     * @description How often a label was seen.
+     */
+    BatchLabel: {
+      label: string;
+      objects: number;
+      images: number;
+    };
+    /**
+     * BatchLine
+     * @description A batch of images, in a line.
+     */
+    BatchLine: {
+      name: string;
+      /** @enum {unknown} */
+      state: "cancelled" | "done" | "failed" | "merging" | "running" | "waking";
+      /** @description What its images were listed from. */
+      source: string;
+      /** @description Images that it has. */
+      total: number;
+      /** @description Those that have an answer, failed ones included. */
+      answered: number;
+      /** @description Those that could not be looked at. */
+      failed: number;
+      /** @description The model version that answers for all of it. */
+      version: string;
+      created_by: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      created_at: string;
+      /** @description When its last execution began. */
+      started_at: string;
+      /** @description Empty while it goes on. */
+      ended_at: string;
+      /** @description What it cannot go on without; empty otherwise. */
+      waits_for: string;
+      /** @description Why it failed or was cancelled. */
+      reason: string;
+    };
+    /**
+     * BatchSummary
+     * @description What a batch has come to.
+     */
+    BatchSummary: {
+      /** @description Images that were looked at. */
+      detected: number;
+      failed: number;
+      without_objects: number;
+      /** @description Images without an answer. */
+      missing: number;
+      /** @description The most frequent first, 100 at most. */
+      labels: components["schemas"]["BatchLabel"][];
+      /** @description Objects by their confidence, from 0 to 100 percent. */
+      histogram: number[];
+      /** @description The most frequent first, 100 at most. */
+      failures: components["schemas"]["BatchFailure"][];
+    };
+    /**
+     * Batches
+     * @description The latest batches, newest first.
+     */
+    Batches: {
+      batches: components["schemas"]["BatchLine"][];
     };
     /**
      * ClaimRequest
@@ -1362,6 +1487,26 @@ export interface operations {
       };
     };
   };
+  /** Cancel a batch: what has an answer stays, and its inference units are given back. */
+  cancel_batch: {
+    parameters: {
+      path: {
+        batch: string;
+      };
+    };
+    responses: {
+      /** @description Done. */
+      204: {
+        content: never;
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
   /** Begin to make an older model version the champion; the champion serves until then. */
   begin_rollback: {
     requestBody: {
@@ -1548,6 +1693,45 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["Costs"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** The latest batches of images, newest first. */
+  list_batches: {
+    responses: {
+      /** @description The latest batches, newest first. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Batches"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** A batch: how far it is, and what it has come to. */
+  read_batch: {
+    parameters: {
+      path: {
+        batch: string;
+      };
+    };
+    responses: {
+      /** @description A batch, and what it has come to. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Batch"];
         };
       };
       /** @description An error. */

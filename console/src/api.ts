@@ -30,6 +30,10 @@ export type Run = Schemas['Run']
 export type LabelScore = Schemas['LabelScore']
 export type ProductionPrecision = Schemas['ProductionPrecision']
 export type ModelVersion = Schemas['ModelVersion']
+export type BatchLine = Schemas['BatchLine']
+export type BatchLabel = Schemas['BatchLabel']
+export type BatchFailure = Schemas['BatchFailure']
+export type Batch = Schemas['Batch']
 export type Costs = Schemas['Costs']
 export type Serving = Schemas['Serving']
 export type CostAccount = Schemas['CostAccount']
@@ -184,6 +188,9 @@ export const startRollback = (version: string) =>
   call<Schemas['StartedRollback']>('POST', '/admin/rollbacks', { version })
 export const getServing = () => call<Serving>('GET', '/serving')
 export const askOfChampion = (request: 'start' | 'stop') => call<void>('POST', '/admin/serving', { request })
+export const getBatches = () => call<Schemas['Batches']>('GET', '/batches')
+export const getBatch = (batch: string) => call<Batch>('GET', `/batches/${id(batch)}`)
+export const cancelBatch = (batch: string) => call<void>('POST', `/admin/batches/${id(batch)}/cancellation`)
 export const getCosts = (by: Costs['by']) => call<Costs>('GET', `/costs?by=${by}`)
 export const getVersions = () => call<Schemas['ModelVersions']>('GET', '/versions')
 export const startTry = (contentType: string, size: number) =>

@@ -12,6 +12,8 @@ const routes: Route[] = [
   { pattern: '/runs', title: 'Runs', load: () => import('./runs/runs') },
   { pattern: '/runs/:id', title: 'Run', load: () => import('./runs/run') },
   { pattern: '/versions', title: 'Model versions', load: () => import('./versions/versions') },
+  { pattern: '/batches', title: 'Batches', load: () => import('./batches/batches') },
+  { pattern: '/batches/:name', title: 'Batch', load: () => import('./batches/batch') },
   { pattern: '/costs', title: 'Costs', load: () => import('./costs/costs') },
   { pattern: '/try', title: 'Try it', load: () => import('./tryit/tryit') },
   { pattern: '/admin/tasks', title: 'Tasks', load: () => import('./admin/tasks'), administrators: true },
@@ -85,6 +87,7 @@ const places: [string, string][] = [
   ['/review', 'Review'],
   ['/runs', 'Runs'],
   ['/versions', 'Model versions'],
+  ['/batches', 'Batches'],
   ['/costs', 'Costs'],
   ['/try', 'Try it'],
 ]

@@ -16,7 +16,7 @@ from lambdas.domain.review.desk.limits import State
 from lambdas.domain.review.desk.limits import Verdict as AnswerVerdict
 from lambdas.domain.review.desk.task import Reason
 from lambdas.domain.shared.annotation import Kind
-from lambdas.domain.shared.records import Outcome, SnapshotSummary, VersionState
+from lambdas.domain.shared.records import BatchState, Outcome, SnapshotSummary, VersionState
 from lambdas.domain.shared.scores import LabelScore, Verdict
 
 Timestamp = Annotated[str, Meta(description="UTC, as in 2026-01-31T12:00:00.000000Z.")]
@@ -359,6 +359,72 @@ class Costs(Response):
     usd_per_hour: float
     prices: Prices
     as_of: Annotated[str, Meta(description="The last look at Rekognition; empty before the first one.")]
+
+
+class BatchLine(Response):
+    """A batch of images, in a line."""
+
+    name: str
+    state: BatchState
+    source: Annotated[str, Meta(description="What its images were listed from.")]
+    total: Annotated[int, Meta(description="Images that it has.")]
+    answered: Annotated[int, Meta(description="Those that have an answer, failed ones included.")]
+    failed: Annotated[int, Meta(description="Those that could not be looked at.")]
+    version: Annotated[str, Meta(description="The model version that answers for all of it.")]
+    created_by: str
+    created_at: Timestamp
+    started_at: Annotated[str, Meta(description="When its last execution began.")]
+    ended_at: Annotated[str, Meta(description="Empty while it goes on.")]
+    waits_for: Annotated[str, Meta(description="What it cannot go on without; empty otherwise.")]
+    reason: Annotated[str, Meta(description="Why it failed or was cancelled.")]
+
+
+class Batches(Response):
+    """The latest batches, newest first."""
+
+    batches: list[BatchLine]
+
+
+class BatchLabel(Response):
+    """How often a label was seen."""
+
+    label: str
+    objects: int
+    images: int
+
+
+class BatchFailure(Response):
+    """Images that could not be looked at for one kind of reason."""
+
+    error: Annotated[str, Meta(description="A short name of what went wrong.")]
+    images: int
+    reason: Annotated[str, Meta(description="Of the first of them: what went wrong and what helps.")]
+    examples: list[str]
+
+
+class BatchSummary(Response):
+    """What a batch has come to."""
+
+    detected: Annotated[int, Meta(description="Images that were looked at.")]
+    failed: int
+    without_objects: int
+    missing: Annotated[int, Meta(description="Images without an answer.")]
+    labels: Annotated[list[BatchLabel], Meta(description="The most frequent first, 100 at most.")]
+    histogram: Annotated[list[int], Meta(description="Objects by their confidence, from 0 to 100 percent.")]
+    failures: Annotated[list[BatchFailure], Meta(description="The most frequent first, 100 at most.")]
+
+
+class Batch(BatchLine):
+    """A batch, and what it has come to."""
+
+    units: Annotated[
+        int, Meta(description="Inference units that it has started; 0: its version ran already.")
+    ]
+    review_limit: int
+    proposed: Annotated[int, Meta(description="Unsure images that went to review.")]
+    summary: Annotated[
+        BatchSummary | None, Meta(description="Null before its results were brought together.")
+    ]
 
 
 class ProductionPrecision(Response):

@@ -24,6 +24,7 @@ from lambdas.domain.shared.tuning import Tuning
 from lambdas.services import services
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
 from tests.fixtures.console_deployment import BOX, TRIED, ConsoleDeployment, entered
+from tests.fixtures.deployment import BUCKET
 from tests.fixtures.images import GIF, picture
 from tests.fixtures.metrics import published
 
@@ -57,6 +58,10 @@ RUN = {
     "version",
     "f1",
     "estimated_usd",
+}
+BATCH = {
+    *("name", "state", "source", "total", "answered", "failed", "version"),
+    *("created_by", "created_at", "started_at", "ended_at", "waits_for", "reason"),
 }
 VERSION = {
     "name",
@@ -139,6 +144,9 @@ CASES = {
     "POST /api/admin/runs/{run}/cancellation": Case(
         "/api/admin/runs/run-2/cancellation", status=204, who=ANN
     ),
+    "POST /api/admin/batches/{batch}/cancellation": Case(
+        "/api/admin/batches/night/cancellation", status=204, who=ANN
+    ),
     "POST /api/admin/rollbacks": Case("/api/admin/rollbacks", {"version": "v0"}, members={"id"}, who=ANN),
     "POST /api/admin/serving": Case(
         "/api/admin/serving", {"request": "stop", "why": "holidays"}, status=204, who=ANN
@@ -165,6 +173,10 @@ CASES = {
         members=RUN
         | {"steps", "verdicts", "snapshot", "images", "training", "report_url"}
         | {"forecast_usd", "usd_per_hour"},
+    ),
+    "GET /api/batches": Case("/api/batches", members={"batches"}, each="batches", of_each=BATCH),
+    "GET /api/batches/{batch}": Case(
+        "/api/batches/night", members=BATCH | {"units", "review_limit", "proposed", "summary"}
     ),
     "GET /api/costs": Case(
         "/api/costs?by=version",
@@ -769,6 +781,38 @@ def test_a_run_is_cancelled_by_name(deployment: ConsoleDeployment, gateway: Gate
     assert (ended.status, ended.message) == (409, "the run has ended already")
     assert gateway.ask("POST /api/admin/runs/run-9/cancellation", who=ANN).status == 404
     assert len(deployment.executions.stopped) == 1
+
+
+def test_a_batch_is_cancelled_once(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    route = "POST /api/admin/batches/night/cancellation"
+    assert gateway.ask(route, who=ANN).status == 204
+    (stopped,) = deployment.executions.stopped
+    assert (stopped["executionArn"], stopped["cause"]) == ("one", "by ann")
+    deployment.batch(state="cancelled", ended_at="2026-11-28T10:00:00.000000Z")
+    again = gateway.ask(route, who=ANN)
+    assert again.status == 409
+    assert again.message.startswith("night has ended at 2026-11-28T10:00:00.000000Z: cancelled")
+    assert gateway.ask(route.replace("night", "day"), who=ANN).status == 404
+    assert len(deployment.executions.stopped) == 1
+
+
+def test_a_batch_says_what_it_has_come_to(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    assert gateway.ask("GET /api/batches/night").document["summary"] is None
+    failure = {"error": "NoSuchKey", "images": 1, "reason": "it was deleted", "examples": ["s3://a/b.jpg"]}
+    summary = {
+        "detected": 2,
+        "failed": 1,
+        "without_objects": 1,
+        "missing": 0,
+        "labels": [{"label": "cat", "objects": 3, "images": 1, "histogram": [0] * 20}],
+        "histogram": [0] * 19 + [3],
+        "failures": [failure],
+    }
+    s3 = deployment.world.s3
+    s3.put_object(Bucket=BUCKET, Key="batches/night/summary.json", Body=json.dumps(summary).encode())
+    document = gateway.ask("GET /api/batches/night").document["summary"]
+    assert document == {**summary, "labels": [{"label": "cat", "objects": 3, "images": 1}]}
+    assert gateway.ask("GET /api/batches/day").status == 404
 
 
 def test_a_rollback_is_begun_and_listed_with_who_asked_for_it(

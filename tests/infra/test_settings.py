@@ -42,6 +42,16 @@ def test_an_object_is_json_on_the_command_line() -> None:
     assert read({"environments": in_file}.get).tuning.label_thresholds == {"cat": 80}
 
 
+def test_other_buckets_are_named_with_commas_between() -> None:
+    named = settings(batch_buckets=" cameras, night.shift ,cameras,")
+    assert named.other_batch_buckets == ["cameras", "night.shift"]
+    assert settings().other_batch_buckets == []
+    with pytest.raises(SettingsError, match="'s3://x' is no name of a bucket"):
+        settings(batch_buckets="cameras,s3://x")
+    with pytest.raises(SettingsError, match="batch_buckets: 20 at most"):
+        settings(batch_buckets=",".join(f"bucket-{number}" for number in range(21)))
+
+
 def test_an_amount_is_a_number_or_nothing() -> None:
     assert settings(monthly_budget_usd="100").tuning.monthly_budget_usd == 100.0
     assert settings(monthly_budget_usd="null").tuning.monthly_budget_usd is None

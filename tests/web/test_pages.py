@@ -143,13 +143,14 @@ def look(request: pytest.FixtureRequest) -> Look:
 def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
     page = site.page(**look.settings())
     problems = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
-    assert len(problems) == 28
+    assert len(problems) == 31
     assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
 NOTHING_YET = {
     "Runs": "No runs yet",
     "Model versions": "No model versions yet",
+    "Batches": "No batches yet",
     "Costs": "No costs yet",
     "Tasks": "No open tasks",
     "Reviewers": "No reviewers yet",
@@ -252,6 +253,17 @@ def models(page: Page) -> Iterator[str]:
     yield "versions"
     page.get_by_role("button", name="Roll back to").first.click()
     yield from in_dialog(page, "going back to a version")
+    go(page, "Batches")
+    expect(page.get_by_role("table", name="Batches")).to_be_visible()
+    yield "batches"
+    page.get_by_role("link", name="night-shift").click()
+    expect(page.get_by_text("61,200 of 250,000 images have an answer, 24 %")).to_be_visible()
+    page.get_by_role("button", name="Cancel the batch").click()
+    yield from in_dialog(page, "cancelling a batch")
+    page.get_by_role("link", name="All batches").click()
+    page.get_by_role("link", name="2026-11", exact=True).click()
+    expect(page.get_by_role("img", name="Objects by confidence")).to_be_visible()
+    yield "a batch that is done"
     go(page, "Costs")
     expect(page.get_by_role("img", name="Costs, the latest last")).to_be_visible()
     yield "costs"

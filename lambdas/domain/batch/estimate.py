@@ -11,10 +11,8 @@ from lambdas.domain.serve.policy import IMAGES_PER_SECOND, START_SECONDS
 from lambdas.domain.shared.pricing import USAGE_PRICES, Prices, Usage
 from lambdas.domain.shared.records import Serving
 
-WORKERS_PER_UNIT = 1
-"""Functions at once for each inference unit."""
-WORKER_GB = 0.5
-"""Memory of a worker, in GB."""
+WORKER_GB = 1.0
+"""Memory of a worker; there is one for each inference unit, and one more."""
 MACHINE_TRANSITIONS = 60
 """State transitions of one execution beside those of the map: two looks a minute while the version starts."""
 
@@ -61,21 +59,20 @@ def make(
     """
     rate = serving.unit_rate or IMAGES_PER_SECOND
     start = 0.0 if runs else fmean(serving.start_seconds or [START_SECONDS])
-    used = sum(USAGE_PRICES.usd(usage(images, uploads, rate)).values())
     options = tuple(
         Option(
             count,
             round(start + images / (rate * count), 1),
             round(prices.inference_usd(images / (rate * count), count), 2),
-            round(used, 4),
+            round(sum(USAGE_PRICES.usd(usage(images, uploads, rate, count)).values()), 4),
         )
         for count in units
     )
     return Estimate(images, rate, bool(serving.unit_rate), start, options)
 
 
-def usage(images: int, uploads: int, unit_rate: float) -> Usage:
-    """What is billed by use for a batch that is not interrupted.
+def usage(images: int, uploads: int, unit_rate: float, units: int) -> Usage:
+    """What is billed by use for a batch that is not interrupted, at this number of inference units.
 
     Of each image one reading by the worker and one by Rekognition. Of each part of the input its writing and
     reading, a look for earlier results, and the writing and reading of its shard's summary beside the shard.
@@ -86,7 +83,7 @@ def usage(images: int, uploads: int, unit_rate: float) -> Usage:
     return Usage(
         transitions=MACHINE_TRANSITIONS + 2 * parts,
         function_requests=MACHINE_TRANSITIONS + parts,
-        function_gb_seconds=WORKER_GB * WORKERS_PER_UNIT * images / unit_rate,
+        function_gb_seconds=WORKER_GB * (units + 1) * images / (unit_rate * units),
         s3_puts=uploads + 3 * parts + 2 * parts / 1000 + 3,
         s3_gets=2 * images + 3 * parts,
     )

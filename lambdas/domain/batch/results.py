@@ -169,15 +169,24 @@ def write_shard(
     return shard
 
 
-def merge(s3: S3Client, bucket: str, name: str, *, total: int, version: str) -> Summary:
-    """Bring the shards of a batch together: write its manifest.json and its summary.json.
+@dataclass(frozen=True)
+class Gathered:
+    """The shards of a batch, without what their lines come to, and what all of them come to."""
 
-    It reads a small object for each shard, a thousand a second or so: 10^6 images take seconds, 10^7 a
-    minute or two, and the manifest has some 250 bytes a shard, which is what memory is needed for.
+    summary: Summary
+    shards: tuple[dict[str, Any], ...]
+    missing_parts: tuple[str, ...]
+    """The first parts of the input that have no results."""
+
+
+def gather(s3: S3Client, bucket: str, name: str, total: int) -> Gathered:
+    """What the shards of a batch come to, as far as there are any.
+
+    It reads a small object for each shard, some hundreds a second: 10^6 images take less than a minute, 10^7
+    less than ten, and a shard takes some 300 bytes of memory.
 
     Args:
         total: images of the batch. Those without a line are counted as missing.
-        version: name of the model version that was asked.
     """
     counts, shards, missing = Counts(), list[dict[str, Any]](), list[str]()
     for part, shard in zip(_parts(name, total), _shards(s3, bucket, name, total), strict=True):
@@ -188,15 +197,28 @@ def merge(s3: S3Client, bucket: str, name: str, *, total: int, version: str) -> 
         lines = shard.counts.lines
         shards.append({"key": shard.key, "lines": lines, "bytes": shard.bytes, "sha256": shard.sha256})
     summary = Summary(counts, len(shards), max(0, total - counts.lines))
+    return Gathered(summary, tuple(shards), tuple(missing[:MAX_MISSING_NAMED]))
+
+
+def merge(s3: S3Client, bucket: str, name: str, *, total: int, version: str) -> Summary:
+    """Bring the shards of a batch together: write its manifest.json and its summary.json.
+
+    Args:
+        total: images of the batch. Those without a line are counted as missing.
+        version: name of the model version that was asked.
+    """
+    gathered = gather(s3, bucket, name, total)
     heading = {"batch": name, "model_version": version, "images": total, "at": clock.now()}
-    manifest = {**heading, "format": "jsonl", "lines": counts.lines, "shards": shards}
+    lines = gathered.summary.counts.lines
+    manifest = {**heading, "format": "jsonl", "lines": lines, "shards": gathered.shards}
     _write(s3, bucket, files.manifest_key(name), manifest)
-    _write(s3, bucket, files.total_key(name), {**heading, **document(summary, missing)})
-    return summary
+    _write(s3, bucket, files.total_key(name), {**heading, **document(gathered)})
+    return gathered.summary
 
 
-def document(summary: Summary, missing_parts: Sequence[str] = ()) -> dict[str, Any]:
-    """The summary as summary.json has it: lists, the most frequent first."""
+def document(gathered: Gathered) -> dict[str, Any]:
+    """What a batch comes to as summary.json has it: lists, the most frequent first."""
+    summary = gathered.summary
     counts = summary.counts
     labels = sorted(counts.labels.items(), key=lambda item: (-item[1].objects, item[0]))
     failures = sorted(counts.failures.items(), key=lambda item: (-item[1].images, item[0]))
@@ -205,7 +227,7 @@ def document(summary: Summary, missing_parts: Sequence[str] = ()) -> dict[str, A
         "failed": counts.failed,
         "without_objects": counts.without_objects,
         "missing": summary.missing,
-        "missing_parts": list(missing_parts[:MAX_MISSING_NAMED]),
+        "missing_parts": list(gathered.missing_parts),
         "shards": summary.shards,
         "labels": [{"label": label, **asdict(each)} for label, each in labels],
         "histogram": list(sum((each for _, each in labels), LabelCount()).histogram),
