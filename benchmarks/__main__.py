@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from benchmarks import (
+    batch_costs,
     batches,
     comparisons,
     data,
@@ -39,6 +40,7 @@ ALL = {
     "review": review.measure,
     "comparisons": comparisons.measure,
     "gates": gates.measure,
+    "batch_costs": batch_costs.measure,
     "batches": batches.measure,
     "serving_policies": serving_policies.measure,
     "engine_learning": engine_learning.measure,

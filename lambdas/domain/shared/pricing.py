@@ -100,9 +100,11 @@ class UsagePrices:
     transition: float = 0.025 / 1000
     """https://aws.amazon.com/step-functions/pricing/"""
     function_request: float = 0.20 / 1e6
-    function_gb_second: float = 0.00001667
-    """https://docs.aws.amazon.com/whitepapers/latest/how-aws-pricing-works/lambda.html : of x86_64, which is
-    the dearer architecture."""
+    """https://docs.aws.amazon.com/whitepapers/latest/how-aws-pricing-works/lambda.html"""
+    function_gb_second: float = 0.0000133334
+    """Of arm64, which functions run on unless `architecture` says otherwise, as
+    https://cloudchipr.com/blog/aws-lambda-pricing quotes it: the whitepaper above has that of x86_64 alone,
+    0.00001667."""
     s3_put: float = 0.005 / 1000
     s3_get: float = 0.0004 / 1000
     """https://aws.amazon.com/s3/pricing/"""
