@@ -117,6 +117,7 @@ class Batch(Step):
         )
         self.data_bucket.grant_read(handler, "batches/")
         self.data_bucket.grant_put(handler, "batches/")
+        self.data_bucket.grant_abort_uploads(handler, "batches/")
         self.data_bucket.grant_list(handler)
         return handler
 

@@ -22,7 +22,7 @@ from cli.output import CommandError
 from cli.progress import meter
 from cli.session import INTERRUPTED, Session
 from cli.user import user
-from lambdas.domain.batch import control, estimate, files
+from lambdas.domain.batch import coco, control, estimate, files
 from lambdas.domain.batch.control import Order
 from lambdas.domain.batch.estimate import Estimate, Option
 from lambdas.domain.batch.files import BatchNameError
@@ -189,6 +189,12 @@ def _count(console: Console, source: Source, spool: Spool, options: Options) -> 
         raise CommandError(
             f"{formatting.count(remarks.bad_count, 'entry', 'entries')} of {source.where} cannot be used:"
             f" {named}{more}. Correct them, or leave them out with --skip-bad-lines",
+            exit_code=2,
+        )
+    if options.coco and spool.count > coco.MAX_IMAGES:
+        raise CommandError(
+            f"--coco is for up to {coco.MAX_IMAGES:,} images, not {spool.count:,}: leave it out, and"
+            " fetch them at the end with `labelloop batch results NAME --to FOLDER --format coco`",
             exit_code=2,
         )
     if not spool.count:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.batch import ending, start
+from lambdas.domain.batch import coco, ending, files, start
 from lambdas.domain.promote import promotion
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve import policy
@@ -134,6 +134,18 @@ def test_rounds_go_on_while_they_bring_answers(night: World) -> None:
     done = merged(night, missing=3, idle=2)
     assert (done.complete, done.again, done.missing) == (True, False, 0)
     assert (record(night).answered, record(night).failed, record(night).state) == (3, 0, "merging")
+
+
+def test_coco_is_written_once_nothing_is_missing(world: World) -> None:
+    world.champion("v1")
+    put_images(world, 1)
+    begin(world, coco=True)
+    key = files.coco_key(NAME, coco.RESULTS)
+    assert not merged(world).complete
+    assert key not in set(world.keys())
+    worker(world).answer_part(NAME, PART)
+    assert merged(world).complete
+    assert {key, files.coco_key(NAME, coco.IMAGES)} <= set(world.keys())
 
 
 def test_the_end_is_recorded_and_told_once(night: World) -> None:

@@ -23,6 +23,11 @@ PART_BYTES = 8 * 1024 * 1024
 """Of an upload in parts. S3 takes 5 MB or more for each but the last, and 10,000 of them: 80 GB in all.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 
+MAX_IMAGES = 2_000_000
+"""That one function writes in a fraction of its 15 minutes: with three objects an image 10^6 of them took a
+processor 53 s, and a function of 1 GB has about half of one. More are fetched by `labelloop batch results`.
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+
 Write = Callable[[str], Any]
 """Takes the next piece of a document."""
 

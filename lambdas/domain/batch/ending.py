@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from lambdas.domain.batch import results
+from lambdas.domain.batch import coco, results
 from lambdas.domain.batch.start import own_batch
 from lambdas.domain.costs import ledger
 from lambdas.domain.promote import promotion
@@ -68,6 +68,11 @@ def merge(
     loop_state.update_batch(name, execution_arn, state="merging")
     summary = results.merge(s3, bucket, name, total=batch.total, version=batch.version)
     counts = summary.counts
+    if batch.coco and not summary.missing and batch.total <= coco.MAX_IMAGES:
+        version = loop_state.version(batch.version)
+        trained = [score.label for score in version.labels] if version else []
+        categories = coco.category_ids([*trained, *counts.labels])
+        coco.upload(s3, bucket, name, results.lines(s3, bucket, name, batch.total), categories)
     loop_state.update_batch(name, execution_arn, answered=counts.lines, failed=counts.failed)
     is_idle = summary.missing >= missing_before >= 0
     idle = idle_rounds + 1 if is_idle else 0

@@ -180,6 +180,15 @@ def test_what_cannot_be_created_says_what_helps(cameras: Cli, arguments: list[st
     assert "Contents" not in cameras.s3.list_objects_v2(Bucket=DATA, Prefix="batches/")
 
 
+def test_coco_is_refused_where_the_function_could_not_write_it(
+    cameras: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lambdas.domain.batch.coco.MAX_IMAGES", 2)
+    result = cameras("batch", "create", "s3://cameras/night/", "--coco", "--yes")
+    assert result.exit_code == 2
+    assert "--coco is for up to 2 images, not 3" in result.output
+
+
 def test_only_other_objects_are_named(cameras: Cli) -> None:
     cameras.s3.put_object(Bucket="cameras", Key="day/notes.txt", Body=b"1")
     assert "only 1 .txt" in cameras("batch", "create", "s3://cameras/day/").output
