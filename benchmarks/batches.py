@@ -7,8 +7,10 @@ parts of one image each. https://github.com/aws-samples/amazon-rekognition-custo
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import struct
 import sys
 import threading
 import time
@@ -17,8 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import Image
+
 from benchmarks.embedded_stack import deployed
-from benchmarks.ingestion import files_of
 from lambdas.domain.batch import control, files
 from lambdas.domain.batch.control import Order
 from lambdas.domain.batch.files import InputLine
@@ -118,7 +121,7 @@ class Batches:
 
     def put_images(self, count: int) -> list[str]:
         """Put images into the bucket: their keys."""
-        named = [(f"pictures/{name}", body) for name, body in files_of(count)]
+        named = list(_pictures(count))
         with ThreadPoolExecutor(CLIENTS) as pool:
             list(pool.map(lambda image: self.loop.put(*image), named))
         return [key for key, _ in named]
@@ -200,6 +203,17 @@ class Batches:
     def _results(self, name: str, number: int) -> str:
         key = files.result_key(name, files.input_key(name, number))
         return str(self.loop.s3.get_object(Bucket=self.loop.bucket, Key=key)["Body"].read().decode())
+
+
+def _pictures(count: int) -> Iterator[tuple[str, bytes]]:
+    """Keys and JPEGs of some 200 kB that differ in a short comment, as cameras write one at the beginning."""
+    body = io.BytesIO()
+    Image.effect_noise((720, 540), 60).convert("RGB").save(body, "JPEG", quality=75)
+    picture = body.getvalue()
+    for number in range(count):
+        comment = f"{number:08d}".encode()
+        segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
+        yield f"pictures/{number:05d}.jpg", picture[:2] + segment + picture[2:]
 
 
 def _chunks(lines: Iterator[InputLine], size: int) -> Iterator[list[InputLine]]:
