@@ -1,4 +1,7 @@
-"""Makes docs/openapi.json and docs/api.md from the handlers of the HTTP API: `python -m infra.api_docs`.
+"""Makes the documents and the pages of the HTTP APIs from their handlers: `python -m infra.api_docs`.
+
+The console's are docs/openapi.json and docs/api.md; the applications' docs/detection-api.md and
+lambdas/contract/detections.openapi.json, which they can ask for.
 
 The routes are those that the handlers register, the schemas are the models of their requests and responses
 (lambdas/contract/), the words are docstrings: the document cannot promise anything else than the code does.
@@ -11,21 +14,27 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import msgspec
 
-from lambdas import admin, console, desk
-from lambdas.contract.responses import ErrorResponse
+from lambdas import admin, applications, console, desk
+from lambdas.contract.base import ErrorResponse
+from lambdas.contract.detections import DetectionRequest
+from lambdas.domain.applications.detections import MAX_IMAGE_BYTES, MAX_KEY, MAX_UPLOAD_BYTES
+from lambdas.domain.applications.directory import APPLICATION_SECONDS, SCOPE
 from lambdas.http import Operation
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "openapi.json"
 PAGE = ROOT / "docs" / "api.md"
 FUNCTIONS: dict[str, ModuleType] = {"desk": desk, "admin": admin, "console": console}
+DETECTION_DOCUMENT = applications.OPENAPI
+DETECTION_PAGE = ROOT / "docs" / "detection-api.md"
 _REFERENCE = "#/components/schemas/{name}"
 _HEAD = """# The HTTP API
 
@@ -55,6 +64,51 @@ people that says what to do and, where a member of the request is wrong, that me
 """
 
 
+_DETECTION_HEAD = (Path(__file__).parent / "detection_api_head.md").read_text()
+"""The beginning of the applications' page, with limits to be filled in."""
+_LIMITS = {
+    "scope": SCOPE,
+    "application_seconds": APPLICATION_SECONDS,
+    "max_image_bytes": f"{MAX_IMAGE_BYTES:,}",
+    "max_upload_bytes": f"{MAX_UPLOAD_BYTES:,}",
+    "max_key": MAX_KEY,
+}
+
+
+@dataclass(frozen=True)
+class Described:
+    """An API, and where it is described."""
+
+    functions: Mapping[str, ModuleType]
+    document: Path
+    page: Path
+    title: str
+    description: str
+    head: str
+    schemes: Mapping[str, Any]
+    """The ways to be somebody, by their names."""
+
+
+CONSOLE = Described(
+    FUNCTIONS,
+    DOCUMENT,
+    PAGE,
+    "LabelLoop",
+    "The review desk, its administration, runs and model versions.",
+    _HEAD,
+    {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+)
+DETECTION = Described(
+    {"applications": applications},
+    DETECTION_DOCUMENT,
+    DETECTION_PAGE,
+    "LabelLoop detection",
+    "What the champion sees on images, for applications.",
+    _DETECTION_HEAD.format(**_LIMITS),
+    {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+)
+
+
 class UndocumentedError(ValueError):
     """A function of a route has no docstring, so the document cannot say what it does."""
 
@@ -62,51 +116,53 @@ class UndocumentedError(ValueError):
 # The OpenAPI document
 
 
-def document() -> dict[str, Any]:
-    """The whole document, as docs/openapi.json has to be (https://spec.openapis.org/oas/v3.1.0)."""
+def document(api: Described = CONSOLE) -> dict[str, Any]:
+    """The whole document, as its file has to be (https://spec.openapis.org/oas/v3.1.0)."""
     paths: dict[str, dict[str, Any]] = {}
-    for function, operation in operations():
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(function, operation)
+    for function, operation in operations(api):
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(
+            function, operation, list(api.functions[function].app.groups)
+        )
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "LabelLoop",
-            "version": "1",
-            "description": "The review desk, its administration, runs and model versions.",
-        },
-        "security": [{"token": []}],
+        "info": {"title": api.title, "version": "1", "description": api.description},
+        "security": [{name: []} for name in api.schemes],
         "paths": paths,
         "components": {
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
-            "schemas": dict(sorted(_schemas().items())),
+            "securitySchemes": dict(api.schemes),
+            "schemas": dict(sorted(_schemas(api).items())),
         },
     }
 
 
-def operations() -> Iterator[tuple[str, Operation]]:
+def operations(api: Described = CONSOLE) -> Iterator[tuple[str, Operation]]:
     """Every route, with the name of the function that answers it."""
-    for name, module in FUNCTIONS.items():
+    for name, module in api.functions.items():
         for operation in module.app.operations:
             yield name, operation
 
 
-def _operation(function: str, operation: Operation) -> dict[str, Any]:
+def _operation(function: str, operation: Operation, groups: list[str]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.function.__name__,
         "summary": _summary(operation),
         "tags": [function],
-        "x-groups": list(FUNCTIONS[function].app.groups),
     }
+    if groups:
+        described["x-groups"] = groups
     if parameters := _parameters(operation):
         described["parameters"] = parameters
     if operation.body:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
+    if _takes_image(operation):
+        described["requestBody"] = {"required": True, "content": _image_content()}
     returned = operation.types["return"]
-    succeeded = (
-        {"204": {"description": "Done."}}
-        if returned is type(None)
-        else {"200": {"description": _text(returned), "content": _content(returned)}}
-    )
+    succeeded: dict[str, Any] = {"204": {"description": "Done."}}
+    if _is_model(returned):
+        succeeded = {"200": {"description": _text(returned), "content": _content(returned)}}
+    elif returned is not type(None):
+        content = {"application/json": {"schema": {"type": "object"}}}
+        succeeded = {"200": {"description": "A JSON object.", "content": content}}
     failed = {"description": "An error.", "content": _content(ErrorResponse)}
     return described | {"responses": {**succeeded, "default": failed}}
 
@@ -127,18 +183,46 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "query", "schema": {**msgspec.json.schema(annotated[name]), "default": default}}
         for name, default in operation.query.items()
     ]
-    return in_path + in_query
+    in_header: list[dict[str, Any]] = []
+    if _takes_image(operation):
+        schema = {"type": "string", "maxLength": MAX_KEY}
+        in_header = [{"name": "Idempotency-Key", "in": "header", "schema": schema}]
+    return in_path + in_query + _options(operation) + in_header
+
+
+def _options(operation: Operation) -> list[dict[str, Any]]:
+    """The parameters of a query string that has a model."""
+    if operation.options is None:
+        return []
+    schemas = msgspec.json.schema_components([operation.options])[1]
+    (properties,) = (schema["properties"] for schema in schemas.values())
+    return [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+
+
+def _takes_image(operation: Operation) -> bool:
+    """Whether the body is an image, or the key of one."""
+    return "sent" in operation.function.__annotations__
+
+
+def _image_content() -> dict[str, Any]:
+    image = {"schema": {"type": "string", "format": "binary"}}
+    return {"image/jpeg": image, "image/png": image, **_content(DetectionRequest)}
+
+
+def _is_model(returned: Any) -> bool:
+    return isinstance(returned, type) and issubclass(returned, msgspec.Struct)
 
 
 def _content(model: type) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=model.__name__)}}}
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(api: Described) -> dict[str, Any]:
     models: list[Any] = [ErrorResponse]
-    for _, operation in operations():
+    for _, operation in operations(api):
         models += [operation.body] if operation.body else []
-        models += [operation.types["return"]] if operation.types["return"] is not type(None) else []
+        models += [DetectionRequest] if _takes_image(operation) else []
+        models += [operation.types["return"]] if _is_model(operation.types["return"]) else []
     schemas = msgspec.json.schema_components(models, ref_template=_REFERENCE)[1]
     for schema in schemas.values():
         if "additionalProperties" not in schema:
@@ -156,30 +240,35 @@ def _text(documented: Any) -> str:
 # The page
 
 
-def page() -> str:
-    """The whole page, as docs/api.md has to be."""
-    api = document()
-    parts = [_HEAD]
-    for function, module in FUNCTIONS.items():
-        parts.append(f"\n## {_text(module).rstrip('.')}\n\nGroups: {', '.join(module.app.groups)}.\n")
-        for path, methods in api["paths"].items():
+def page(api: Described = CONSOLE) -> str:
+    """The whole page, as its file has to be."""
+    described = document(api)
+    parts = [api.head]
+    for function, module in api.functions.items():
+        groups = f"\nGroups: {', '.join(module.app.groups)}.\n" if module.app.groups else ""
+        parts.append(f"\n## {_text(module).rstrip('.')}\n{groups}")
+        for path, methods in described["paths"].items():
             parts += [
                 _route(method, path, route) for method, route in methods.items() if function in route["tags"]
             ]
     parts.append("\n## Documents\n")
-    parts += [_schema(name, schema) for name, schema in api["components"]["schemas"].items()]
+    parts += [_schema(name, schema) for name, schema in described["components"]["schemas"].items()]
     return "".join(parts)
 
 
 def _route(method: str, path: str, route: dict[str, Any]) -> str:
     lines = [f"\n### {method.upper()} {path}\n", route["summary"], ""]
     for parameter in route.get("parameters", []):
-        if parameter["in"] == "query":
+        if parameter["in"] != "path":
+            schema = parameter["schema"]
+            meaning = f". {_meaning(schema)}" if "description" in schema else ""
             lines.append(
-                f"- query `{parameter['name']}`: {_type(parameter['schema'])}{_default(parameter['schema'])}"
+                f"- {parameter['in']} `{parameter['name']}`: {_type(schema)}{_default(schema)}{meaning}"
             )
     if "requestBody" in route:
-        lines.append(f"- sends {_type(route['requestBody']['content']['application/json']['schema'])}")
+        content = route["requestBody"]["content"]
+        image = "the image (`image/jpeg`, `image/png`), or " if "image/jpeg" in content else ""
+        lines.append(f"- sends {image}{_type(content['application/json']['schema'])}")
     (status,) = set(route["responses"]) - {"default"}
     response = route["responses"][status].get("content", {}).get("application/json", {}).get("schema")
     lines.append(f"- answers {status}" + (f", {_type(response)}" if response else ""))
@@ -222,9 +311,10 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _default(schema: dict[str, Any]) -> str:
-    return f", else `{json.dumps(schema['default'])}`" if schema.get("default") not in (None, "") else ""
+    return f", else `{json.dumps(schema['default'])}`" if schema.get("default") not in (None, "", []) else ""
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(json.dumps(document(), indent=2) + "\n")
-    PAGE.write_text(page())
+    for api in (CONSOLE, DETECTION):
+        api.document.write_text(json.dumps(document(api), indent=2) + "\n")
+        api.page.write_text(page(api))

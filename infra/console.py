@@ -25,7 +25,7 @@ class Console(Construct):
         review: Review,
     ) -> None:
         super().__init__(scope, id)
-        user_pool = UserPool(self, "People", shared.deployment)
+        self.user_pool = user_pool = UserPool(self, "People", shared.deployment)
         self.api = api = HttpApi(self, "Api", shared, project=project, review=review)
         site = ConsoleSite(self, "Site", shared, user_pool=user_pool, api_host=api.host)
         client = user_pool.add_page(site.address)

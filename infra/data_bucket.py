@@ -26,6 +26,7 @@ WHY_WILDCARDS = {
     "evaluations/": "the answers of a model version about test images are named by it",
     "detect/": "people put images to detect under any key",
     "batches/": "what a batch reads and writes lies under its name",
+    "applications/": "images of applications are named when they are sent",
     "results/": "the result of a detection is named by its image",
     "try/": "images to try the model on are named when they are sent",
     "reviews/": "the output of human loops and labeling jobs lies under their names and dates",
@@ -86,6 +87,12 @@ class DataBucket(Construct):
                     id="abort-broken-uploads", abort_incomplete_multipart_upload_after=cdk.Duration.days(7)
                 ),
                 s3.LifecycleRule(id="forget-tried", prefix="try/", expiration=cdk.Duration.days(1)),
+                s3.LifecycleRule(
+                    id="forget-detections",
+                    prefix="applications/",
+                    # A day longer than the table remembers them: what is on record can be reviewed.
+                    expiration=cdk.Duration.days(deployment.settings.detection_days + 1),
+                ),
                 s3.LifecycleRule(id="forget-rejected", prefix="rejected/", expiration=cdk.Duration.days(180)),
             ],
             # A page of any origin may use a presigned URL: the URL is the secret, not the page. The worker

@@ -8,6 +8,7 @@
 - Presigned URLs name the bucket in their path.
 - The console is at http://<distribution>.cloudfront.localhost:<port>/, people sign in at the embedded stack's
   own page, and images come from its S3: all over plain HTTP, which browsers accept for this machine.
+- The detection API is asked by a path of the embedded stack, and user pools have their keys there.
 - There is no AWS Budget: nothing is billed.
 
 docs/embedded.md lists these, and where the embedded services themselves differ from AWS.
@@ -16,6 +17,7 @@ docs/embedded.md lists these, and where the embedded services themselves differ 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudfront as cloudfront
@@ -24,6 +26,9 @@ from aws_cdk import aws_s3 as s3
 from infra import lambda_asset
 from infra.deployment import Deployment
 from infra.settings import Settings
+
+if TYPE_CHECKING:
+    from infra.user_pool import UserPool
 
 
 def synthesizer(settings: Settings) -> cdk.IStackSynthesizer:
@@ -69,6 +74,17 @@ def sign_in_host(deployment: Deployment, domain_prefix: str) -> str:
     if deployment.settings.embedded:
         return _endpoint()
     return f"https://{domain_prefix}.auth.{deployment.stack.region}.amazoncognito.com"
+
+
+def api_address(settings: Settings, api_id: str, address: str) -> str:
+    """The address of an HTTP API: here below the embedded stack's own, which every machine can resolve."""
+    return f"{_endpoint()}/_aws/execute-api/{api_id}/$default" if settings.embedded else address
+
+
+def jwks_address(settings: Settings, user_pool: UserPool) -> str:
+    """Where the public keys of a user pool are."""
+    issuer = f"{_endpoint()}/{user_pool.pool.user_pool_id}" if settings.embedded else user_pool.issuer
+    return f"{issuer}/.well-known/jwks.json"
 
 
 def worker_portal(settings: Settings) -> dict[str, str]:

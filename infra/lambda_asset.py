@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "lambdas"
 REQUIREMENTS = SOURCE / "requirements.txt"
 BUILD = ROOT / ".build"
-PACKED = frozenset({".py", ".jinja", ".css"})
-"""Of `lambdas/`: the code, and the templates and styles that it renders."""
+PACKED = frozenset({".py", ".jinja", ".css", ".json"})
+"""Of `lambdas/`: the code, and the templates, styles and documents that it gives out."""
 
 PYTHON = "3.13"
 HERE = "here"

@@ -183,7 +183,9 @@ class Retrain(Step):
 
     def _evaluate(self) -> Handler:
         description = "The evaluation gate: judges the training's own evaluation"
-        handler = self._handler("Evaluate", "evaluate", description, timeout=300, writes=["RUN", "VERSION"])
+        handler = self._handler(
+            "Evaluate", "evaluate", description, timeout=300, writes=["RUN", "VERSION", "CLASSES"]
+        )
         self._project.grant_describe_versions(handler)
         self.data_bucket.grant_read(handler, "training/", "datasets/")
         self.data_bucket.grant_list(handler)

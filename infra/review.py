@@ -157,7 +157,7 @@ class Review(Step):
     def _proposals(self) -> EventQueue:
         handler = self._handler("Propose", "propose", "Opens tasks for images that are proposed")
         self.grant_open(handler)
-        self.data_bucket.grant_read_versions(handler, "detect/", "batches/")
+        self.data_bucket.grant_read_versions(handler, "detect/", "applications/", "batches/")
         self.data_bucket.grant_put(handler, "images/")
         self._grant_count_unregistered(handler)
         queue = EventQueue(

@@ -44,6 +44,9 @@ MAX_RETRY_SECONDS = 900
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html"""
 
 
+MAX_DETECTION_DAYS = 3650
+
+
 class SettingsError(ValueError):
     """A setting is unknown or its value cannot be used; the message says which and why."""
 
@@ -90,6 +93,8 @@ class Settings:
     batch_buckets: str = ""
     """Names of buckets beside the data bucket whose images batches may read, with commas between them. They
     have to lie in the deployment's Region, as Rekognition reads no others. Empty: none."""
+    detection_days: int = 30
+    """Days for which what applications asked and were answered is kept, with the images. 1 to 3650."""
     a2i_workteam_arn: str = ""
     """ARN of a private work team, for review_route a2i. The human task UI and the flow definition are made
     with the stack."""
@@ -118,6 +123,10 @@ class Settings:
             if not MIN_CONCURRENCY <= value <= MAX_CONCURRENCY:
                 raise SettingsError(f"{setting}={value}: expected {MIN_CONCURRENCY} to {MAX_CONCURRENCY}")
         self._check_batch_buckets()
+        if not 1 <= self.detection_days <= MAX_DETECTION_DAYS:
+            raise SettingsError(
+                f"detection_days={self.detection_days}: expected 1 to {MAX_DETECTION_DAYS} days"
+            )
         if self.a2i_workteam_arn and self.a2i_flow_definition_arn:
             raise SettingsError("a2i_workteam_arn and a2i_flow_definition_arn: give one of them")
         for setting, kind in (

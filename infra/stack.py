@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra import embedded, lambda_asset
 from infra.alarm import Alarm
+from infra.applications import Applications
 from infra.batch import Batch
 from infra.batch_table import BatchTable, database_name
 from infra.budget import Budget
@@ -76,6 +77,9 @@ class LabelLoopStack(cdk.Stack):
             console_address=console.address,
             other_buckets=settings.other_batch_buckets,
         )
+        applications = Applications(
+            self, "Applications", shared, project=project, review=review, user_pool=console.user_pool
+        )
         sweep = Sweep(
             self,
             "Sweep",
@@ -90,7 +94,18 @@ class LabelLoopStack(cdk.Stack):
             console_address=console.address,
         )
         project.stop_models_before(
-            loop_state, health, register, review, retrain, detect, promote, serve, batch, sweep, console
+            loop_state,
+            health,
+            register,
+            review,
+            retrain,
+            detect,
+            promote,
+            serve,
+            batch,
+            sweep,
+            console,
+            applications,
         )
 
         if not settings.embedded and settings.tuning.monthly_budget_usd and settings.notification_email:
@@ -108,6 +123,7 @@ class LabelLoopStack(cdk.Stack):
                 *console.api.handlers.values(),
                 serve.handler,
                 sweep.handler,
+                applications.handler,
             ],
             detect=detect.handler,
             api=console.api,
@@ -124,6 +140,10 @@ class LabelLoopStack(cdk.Stack):
             "TuningParameter": loop_state.tuning.parameter_name,
             "ConsoleAddress": console.address,
             "UserPoolId": console.pool.user_pool_id,
+            "ApplicationsTable": applications.table.table_name,
+            "DetectionsTable": applications.detections.table_name,
+            "DetectionApiAddress": applications.address,
+            "TokenAddress": applications.token_address,
             "ReviewTable": review.table.table_name,
             "ReviewMachineArn": review.machine_arn,
             "ReviewDeadLettersUrl": review.event_queue.dead_letters.queue_url,

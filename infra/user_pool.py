@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra import embedded
 from infra.deployment import Deployment
+from lambdas.domain.applications.directory import RESOURCE_SERVER, SCOPE_NAME
 
 GROUPS = {
     "reviewers": "Say what is on images",
@@ -46,6 +47,21 @@ class UserPool(Construct):
             refresh_token_validity=cdk.Duration.days(7),
             enable_token_revocation=True,
             prevent_user_existence_errors=True,
+        )
+
+    def add_resource_server(self) -> None:
+        """Give the pool the scope that tokens of applications have."""
+        cognito.CfnUserPoolResourceServer(
+            self,
+            "ResourceServer",
+            user_pool_id=self.pool.user_pool_id,
+            identifier=RESOURCE_SERVER,
+            name="LabelLoop",
+            scopes=[
+                cognito.CfnUserPoolResourceServer.ResourceServerScopeTypeProperty(
+                    scope_name=SCOPE_NAME, scope_description="Ask for detections"
+                )
+            ],
         )
 
     def _pool(self) -> cognito.UserPool:

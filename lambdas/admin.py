@@ -181,9 +181,9 @@ def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRo
 def ask_of_champion(caller: Caller, body: ServingRequest) -> None:
     """Start the champion, or put it to sleep until somebody starts it: within a minute or two, and after a
     promotion under way."""
-    from lambdas.domain.console import serving
+    from lambdas.domain.serve import requests
 
-    serving.send(services().functions, variable("SERVE_FUNCTION"), body.request, caller.name, body.why)
+    requests.send(services().functions, variable("SERVE_FUNCTION"), body.request, caller.name, body.why)
 
 
 @app.put("/api/admin/labels")

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from lambdas.contract import responses
     from lambdas.contract.requests import TryRequest
-    from lambdas.domain.console.serving import Request as ServingRequest
     from lambdas.domain.console.tryit import TryResult
     from lambdas.domain.retrain.steps import Follower, Step
     from lambdas.domain.retrain.training_progress import TrainingProgress
     from lambdas.domain.review.task_opening import Seen
+    from lambdas.domain.serve.requests import Request as ServingRequest
     from lambdas.domain.shared.records import Batch, Champion, ModelVersion, Run
 
 logger = Logger()
@@ -256,9 +256,9 @@ def _batch_summary(summary: Mapping[str, Any]) -> responses.BatchSummary:
 
 def _tell_serve(caller: Caller) -> Callable[[ServingRequest], None]:
     """What asks the step serve for something on behalf of the caller."""
-    from lambdas.domain.console import serving
+    from lambdas.domain.serve import requests
 
-    return lambda request: serving.send(
+    return lambda request: requests.send(
         services().functions, variable("SERVE_FUNCTION"), request, caller.name
     )
 

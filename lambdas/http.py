@@ -13,6 +13,7 @@ more (docs/decisions/0008-request-models-in-msgspec.md).
 from __future__ import annotations
 
 import base64
+import importlib
 import inspect
 import json
 import re
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -27,7 +29,7 @@ from lambdas.domain.shared.errors import ApiError
 from lambdas.services import services
 
 if TYPE_CHECKING:
-    from lambdas.contract.requests import Request
+    from lambdas.contract.base import Request
     from lambdas.domain.review.desk.desk import Reviewer
 
 REVIEWERS, ADMINISTRATORS = "reviewers", "administrators"
@@ -73,13 +75,16 @@ class Operation:
     """A route and the function that answers it.
 
     The function takes the caller, the segments of the path by their names, `body` if it reads one, and every
-    other argument from the query string. It returns the document of the response, or None: no content.
+    other argument from the query string: in `options` if there is a model of it. It returns the document of
+    the response, or None: no content.
     """
 
     method: str
     path: str
     """With segments that vary in braces, as API Gateway writes them."""
     function: Callable[..., Any]
+    contract: tuple[str, str] = ("lambdas.contract.requests", "lambdas.contract.responses")
+    """The modules of the models of what is sent, and of what is answered."""
 
     def segments(self, path: str) -> dict[str, str] | None:
         """The segments of a path that vary, by their names; None if the path is not this route's."""
@@ -97,19 +102,24 @@ class Operation:
     @cached_property
     def body(self) -> type[Request] | None:
         """The model of the body. The models are imported for the first request that has one."""
-        name = self.function.__annotations__.get("body")
+        return self._model("body")
+
+    @cached_property
+    def options(self) -> type[Request] | None:
+        """The model of the query string."""
+        return self._model("options")
+
+    def _model(self, argument: str) -> type[Request] | None:
+        name = self.function.__annotations__.get(argument)
         if name is None:
             return None
-        from lambdas.contract import requests
-
-        model: type[Request] = getattr(requests, name)
+        model: type[Request] = getattr(importlib.import_module(self.contract[0]), name)
         return model
 
     @property
     def types(self) -> dict[str, Any]:
         """Of the function's arguments, and of what it returns."""
-        from lambdas.contract import requests, responses
-
+        requests, responses = map(importlib.import_module, self.contract)
         models = {**vars(requests), "responses": responses}
         return get_type_hints(self.function, localns=models, include_extras=True)
 
@@ -119,12 +129,18 @@ class Operation:
         return {
             name: argument.default
             for name, argument in inspect.signature(self.function).parameters.items()
-            if name not in ("caller", "body") and f"{{{name}}}" not in self.path
+            if name not in _NOT_IN_QUERY and f"{{{name}}}" not in self.path
         }
+
+
+_NOT_IN_QUERY = ("caller", "body", "options", "sent", "idempotency_key")
+"""Arguments that come from elsewhere."""
 
 
 class Api:
     """The routes of one function, for callers of these groups. Every error has one shape."""
+
+    contract = Operation.contract
 
     def __init__(self, *groups: str) -> None:
         self.groups = groups
@@ -152,20 +168,42 @@ class Api:
 
     def _route(self, method: str, path: str) -> Callable[[Function], Function]:
         def register(function: Function) -> Function:
-            self.operations.append(Operation(method, path, function))
+            self.operations.append(Operation(method, path, function, self.contract))
             return function
 
         return register
 
     def _answer(self, event: Event) -> Any:
-        operation, segments = self._routed(event["requestContext"]["http"]["method"], read_path(event))
-        arguments: dict[str, Any] = {"caller": read_caller(event, self.groups), **segments}
+        operation, segments = self._routed(event["requestContext"]["http"]["method"], self.path(event))
+        return operation.function(**{**self.arguments(operation, event), **segments})
+
+    def path(self, event: Event) -> str:
+        """The path that the routes know."""
+        return read_path(event)
+
+    def caller(self, event: Event) -> Any:
+        """Who asks.
+
+        Raises:
+            ApiError: it is nobody who may.
+        """
+        return read_caller(event, self.groups)
+
+    def arguments(self, operation: Operation, event: Event) -> dict[str, Any]:
+        """What the operation's function takes, but for the segments of the path.
+
+        Raises:
+            ApiError: the request is not as it has to be.
+        """
+        arguments: dict[str, Any] = {"caller": self.caller(event)}
         query = event.get("queryStringParameters") or {}
         for name, default in operation.query.items():
             arguments[name] = query.get(name) or default
+        if operation.options:
+            arguments["options"] = read_options(event, operation.options)
         if operation.body:
             arguments["body"] = read_body(event, operation.body)
-        return operation.function(**arguments)
+        return arguments
 
     def _routed(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         """The operation of a request, and the varying segments of its path.
@@ -228,8 +266,23 @@ def read_body(event: Event, model: type[Body]) -> Body:
     return validate(_decoded(text, bool(event.get("isBase64Encoded"))), model)
 
 
-def validate(members: dict[str, Any], model: type[Body]) -> Body:
+def read_options(event: Event, model: type[Body]) -> Body:
+    """The query string. A member of several values is repeated: API Gateway joins them by commas elsewhere.
+
+    Raises:
+        ApiError: it is not as the model has it.
+    """
+    given = parse_qs(str(event.get("rawQueryString") or ""), keep_blank_values=True)
+    several = {field.encode_name for field in msgspec.structs.fields(model) if field.default_factory is list}
+    values = {name: texts if name in several else texts[-1] for name, texts in given.items()}
+    return validate(values, model, strict=False)
+
+
+def validate(members: dict[str, Any], model: type[Body], *, strict: bool = True) -> Body:
     """The members as the model has them.
+
+    Args:
+        strict: whether numbers are numbers, not text.
 
     Raises:
         ApiError: a member is unknown, missing or of another form; its field is the member's path.
@@ -241,7 +294,7 @@ def validate(members: dict[str, Any], model: type[Body]) -> Body:
         if field.required and name not in members:
             raise ApiError(422, model.error_code, f"{name} is missing", name)
     try:
-        return msgspec.convert(members, model)
+        return msgspec.convert(members, model, strict=strict)
     except msgspec.ValidationError as error:
         raise _invalid(str(error), model) from error
 
@@ -332,6 +385,9 @@ def _error_response(error: ApiError) -> HttpResponse:
     if error.field:
         detail["field"] = error.field
     response = json_response({"error": detail}, error.status)
+    if error.status == 401:
+        # https://www.rfc-editor.org/rfc/rfc6750#section-3
+        response["headers"]["WWW-Authenticate"] = "Bearer"
     if error.retry_after:
         response["headers"]["Retry-After"] = str(error.retry_after)
     return response

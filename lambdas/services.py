@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
+    from lambdas.domain.applications.recent_state import RecentState
     from lambdas.domain.images.tiles import Tiling
     from lambdas.domain.review.desk.tasks import ReviewTable
     from lambdas.domain.shared.state import LoopState
@@ -76,6 +77,12 @@ class Services:
         return boto3.client("rekognition", config=Config(retries={"mode": "standard", "max_attempts": 3}))
 
     @cached_property
+    def prompt_detector(self) -> RekognitionClient:
+        """Asks the champion for somebody who waits: API Gateway does for 30 seconds at most."""
+        config = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=2, read_timeout=20)
+        return boto3.client("rekognition", config=config)
+
+    @cached_property
     def stepfunctions(self) -> SFNClient:
         return boto3.client("stepfunctions", config=RETRIES)
 
@@ -102,6 +109,20 @@ class Services:
     @cached_property
     def catalogue(self) -> Table:
         return self._dynamodb.Table(variable("CATALOGUE_TABLE"))
+
+    @cached_property
+    def applications(self) -> Table:
+        return self._dynamodb.Table(variable("APPLICATIONS_TABLE"))
+
+    @cached_property
+    def detections(self) -> Table:
+        return self._dynamodb.Table(variable("DETECTIONS_TABLE"))
+
+    @cached_property
+    def recent_state(self) -> RecentState:
+        from lambdas.domain.applications.recent_state import RecentState
+
+        return RecentState(self._dynamodb.Table(variable("LOOP_STATE_TABLE")))
 
     @cached_property
     def loop_state(self) -> LoopState:

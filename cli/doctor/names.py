@@ -201,7 +201,7 @@ def _fixed(account: Account) -> Iterable[tuple[str, Callable[[], bool]]]:
 def log_groups(name: str) -> list[str]:
     """Log groups of a deployment that have fixed names."""
     machines = [f"/aws/vendedlogs/states/{name}-{step}" for step in MACHINES]
-    return [*machines, f"/aws/vendedlogs/apis/{name}-console"]
+    return [*machines, *(f"/aws/vendedlogs/apis/{name}-{api}" for api in ("console", "detection"))]
 
 
 def cloudfront_names(name: str, region: str) -> dict[str, str]:
@@ -277,7 +277,10 @@ def kept(account: Account, mine: Collection[str] = ()) -> list[str]:
     return left_behind(account.name, buckets, tables, mine)
 
 
-_BUCKETS, _TABLES = "databucket|dataaccesslogs|consolesite", "LoopStateLoop|RegisterCatalogue|ReviewTasks"
+_BUCKETS, _TABLES = (
+    "databucket|dataaccesslogs|consolesite",
+    ("LoopStateLoop|RegisterCatalogue|ReviewTasks|ApplicationsD(irectory|etections)"),
+)
 """How the names of what a stack keeps go on after the stack's own; a test holds them to the template."""
 
 

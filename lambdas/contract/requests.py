@@ -7,10 +7,11 @@ what the tables hold, the domain checks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from lambdas.contract.base import Request
 from lambdas.domain.images.files import MAX_BYTES
 from lambdas.domain.review.desk.limits import (
     MAX_CLAIMS,
@@ -25,18 +26,13 @@ if TYPE_CHECKING:
     from lambdas.domain.review.desk.answers import Submission
 
 
-class Request(Struct, forbid_unknown_fields=True):
-    """The body of a request: a JSON object with no other members than these."""
-
-    error_code: ClassVar[str] = "bad_request"
-    """The code of the error where a member is not as it has to be."""
-
-
 class ClaimRequest(Request):
     """How many tasks a reviewer wants."""
 
     count: Annotated[int, Meta(ge=1, le=MAX_CLAIMS)] = 1
-    held: Annotated[list[str], Meta(description="Ids of tasks at hand, which are not claimed again.")] = []
+    held: Annotated[list[str], Meta(description="Ids of tasks at hand, which are not claimed again.")] = (
+        field(default_factory=list)
+    )
 
 
 class AnswerBox(Struct, forbid_unknown_fields=True):
@@ -52,11 +48,11 @@ class AnswerBox(Struct, forbid_unknown_fields=True):
 class AnswerRequest(Request):
     """A reviewer's answer: boxes or labels, as the task asks, where the verdict is `labelled`."""
 
-    error_code: ClassVar[str] = "bad_answer"
+    error_code = "bad_answer"
 
     verdict: Verdict
-    boxes: Annotated[list[AnswerBox], Meta(max_length=MAX_BOXES_PER_IMAGE)] = []
-    labels: Annotated[list[str], Meta(max_length=MAX_LABELS_PER_IMAGE)] = []
+    boxes: Annotated[list[AnswerBox], Meta(max_length=MAX_BOXES_PER_IMAGE)] = field(default_factory=list)
+    labels: Annotated[list[str], Meta(max_length=MAX_LABELS_PER_IMAGE)] = field(default_factory=list)
     reason: Annotated[str, Meta(max_length=MAX_REASON)] = ""
     seconds: Annotated[int | float, Meta(description="Time that the answer took the reviewer.")] = 0
     correction: Annotated[
@@ -76,7 +72,7 @@ class AnswerRequest(Request):
 class SkipRequest(Request):
     """Why a reviewer does not want a task."""
 
-    error_code: ClassVar[str] = "bad_answer"
+    error_code = "bad_answer"
 
     reason: Annotated[str, Meta(max_length=MAX_REASON)] = ""
 
@@ -103,7 +99,7 @@ class ServingRequest(Request):
 class LabelChange(Request):
     """What changes about a label; members that are missing do not change."""
 
-    error_code: ClassVar[str] = "bad_label"
+    error_code = "bad_label"
 
     colour: Annotated[str, Meta(description="`#rrggbb`; empty, one is chosen.")] | UnsetType = UNSET
     key: Annotated[str, Meta(description="Of the keyboard; empty, one is chosen.")] | UnsetType = UNSET
@@ -121,7 +117,7 @@ class LabelChange(Request):
 class RenameRequest(Request):
     """What a label is called from now on."""
 
-    error_code: ClassVar[str] = "bad_label"
+    error_code = "bad_label"
 
     name: Annotated[str, Meta(description="If there is such a label, the two become one.")]
     cursor: Annotated[str, Meta(max_length=200, description="What the part before gave; empty at first.")] = (
@@ -132,7 +128,7 @@ class RenameRequest(Request):
 class TryRequest(Request):
     """The image that is about to be sent to try the champion on."""
 
-    error_code: ClassVar[str] = "bad_image"
+    error_code = "bad_image"
 
     content_type: Literal["image/jpeg", "image/png"]
     size: Annotated[int, Meta(ge=1, le=MAX_BYTES, description="In bytes.")]

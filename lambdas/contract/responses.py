@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
+from lambdas.contract.base import Response, Timestamp
 from lambdas.contract.requests import AnswerBox
 from lambdas.domain.retrain.steps import Step
 from lambdas.domain.retrain.training_progress import TrainingProgress
@@ -18,27 +19,6 @@ from lambdas.domain.review.desk.task import Reason
 from lambdas.domain.shared.annotation import Kind
 from lambdas.domain.shared.records import BatchState, Outcome, SnapshotSummary, VersionState
 from lambdas.domain.shared.scores import LabelScore, Verdict
-
-Timestamp = Annotated[str, Meta(description="UTC, as in 2026-01-31T12:00:00.000000Z.")]
-
-
-class Response(Struct, forbid_unknown_fields=True):
-    """A document with all of its members, and no others."""
-
-
-class ErrorDetail(Response):
-    """Why a request was refused."""
-
-    code: Annotated[str, Meta(description="For programs.")]
-    message: Annotated[str, Meta(description="For people: what to do.")]
-    field: Annotated[str, Meta(description="The member that is wrong.")] | UnsetType = UNSET
-
-
-class ErrorResponse(Response):
-    """The one shape of every error."""
-
-    error: ErrorDetail
-
 
 # The review desk
 

@@ -202,9 +202,19 @@ def test_the_page_is_told_where_people_sign_in(template: Template) -> None:
 # The HTTP API
 
 
+def of_api(template: Template, type: str) -> Resources:
+    """Those of the console's API; applications have one of their own (test_applications.py)."""
+    (api,) = [name for name in of_type(template, "AWS::ApiGatewayV2::Api") if name.startswith("ConsoleApi")]
+    return {
+        name: properties
+        for name, properties in of_type(template, type).items()
+        if name == api or properties.get("ApiId") == {"Ref": api}
+    }
+
+
 def test_every_route_needs_a_token_and_there_is_no_other(template: Template) -> None:
     (authorizer,) = of_type(template, "AWS::ApiGatewayV2::Authorizer")
-    routes = of_type(template, "AWS::ApiGatewayV2::Route").values()
+    routes = of_api(template, "AWS::ApiGatewayV2::Route").values()
     assert sorted(route["RouteKey"] for route in routes) == sorted(
         route for some in ROUTES.values() for route in some
     )
@@ -214,7 +224,7 @@ def test_every_route_needs_a_token_and_there_is_no_other(template: Template) -> 
 
 
 def test_a_route_leads_to_its_own_function(template: Template) -> None:
-    integrations = of_type(template, "AWS::ApiGatewayV2::Integration")
+    integrations = of_api(template, "AWS::ApiGatewayV2::Integration")
     functions = of_type(template, "AWS::Lambda::Function")
     entry = {
         route["RouteKey"]: functions[
@@ -222,7 +232,7 @@ def test_a_route_leads_to_its_own_function(template: Template) -> None:
                 "Fn::GetAtt"
             ][0]
         ]["Handler"]
-        for route in of_type(template, "AWS::ApiGatewayV2::Route").values()
+        for route in of_api(template, "AWS::ApiGatewayV2::Route").values()
     }
     assert entry == {route: f"lambdas.{name}.handle" for name, some in ROUTES.items() for route in some}
     assert {integration["PayloadFormatVersion"] for integration in integrations.values()} == {"2.0"}
@@ -239,7 +249,7 @@ def test_the_authorizer_takes_tokens_of_this_pools_page_alone(template: Template
 
 
 def test_every_route_is_throttled_and_logged(template: Template) -> None:
-    (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage").values()
+    (stage,) = of_api(template, "AWS::ApiGatewayV2::Stage").values()
     limits = stage["DefaultRouteSettings"]
     assert 0 < limits["ThrottlingRateLimit"] <= limits["ThrottlingBurstLimit"] <= 1000
     assert "RouteSettings" not in stage, "none has limits of its own"
@@ -248,7 +258,8 @@ def test_every_route_is_throttled_and_logged(template: Template) -> None:
 
 
 def test_no_other_origin_is_let_in(template: Template) -> None:
-    assert "CorsConfiguration" not in only(template, "AWS::ApiGatewayV2::Api")
+    (api,) = of_api(template, "AWS::ApiGatewayV2::Api").values()
+    assert "CorsConfiguration" not in api
 
 
 # People

@@ -82,6 +82,8 @@ def test_context_text_becomes_the_setting_s_type() -> None:
         ({"architecture": "sparc"}, "arm64 or x86_64"),
         ({"log_retention_days": "91"}, "log_retention_days=91: use one of 1, 3, 5"),
         ({"log_retention_days": "-5"}, "log_retention_days=-5"),
+        ({"detection_days": "0"}, "detection_days=0: expected 1 to 3650"),
+        ({"detection_days": "3651"}, "detection_days=3651"),
         ({"retry_seconds": "-1"}, "retry_seconds=-1: expected 0 to 900"),
         ({"retry_seconds": "901"}, "retry_seconds=901"),
         ({"detect_concurrency": "1"}, "detect_concurrency=1: expected 2 to 1000"),

@@ -27,7 +27,15 @@ _HELP = "get one at the token endpoint with the client credentials that `labello
 
 
 class TokenError(ValueError):
-    """A token that is not taken; the message says why, and what helps."""
+    """A token that is not taken; the message says why, and what helps.
+
+    Args:
+        status: of the response; 403 for a good token that is for something else.
+    """
+
+    def __init__(self, message: str, status: int = 401) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class Verifier:
         if not _is_number(claims.get("exp")) or claims["exp"] <= now - LEEWAY_SECONDS:
             raise TokenError(f"the token has expired; {_HELP}")
         if SCOPE not in str(claims.get("scope", "")).split():
-            raise TokenError(f"the token has not the scope {SCOPE}: it is of no application; {_HELP}")
+            raise TokenError(f"the token has not the scope {SCOPE}: it is of no application; {_HELP}", 403)
         return Claims(str(claims.get("client_id", "")), int(claims["exp"]))
 
     def _claims(self, token: str, now: float) -> Mapping[str, Any]:

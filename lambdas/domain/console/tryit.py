@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.console import serving
 from lambdas.domain.detect import champion, unusable_images
 from lambdas.domain.detect.champion import Answer, NoChampionError, Question
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
+from lambdas.domain.serve import requests
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, or_defaults
@@ -61,7 +61,7 @@ def ask(
     id: str,
     *,
     tuning: Callable[[], Tuning],
-    tell: Callable[[serving.Request], None],
+    tell: Callable[[requests.Request], None],
 ) -> TryResult:
     """What the champion sees in the image, also with less confidence than its own thresholds ask for.
 
@@ -78,7 +78,7 @@ def ask(
     try:
         answer = champion.ask(rekognition, loop_state, image, question)
     except NoChampionError as error:
-        raise serving.asleep(loop_state, tuning(), str(error), tell) from error
+        raise requests.asleep(loop_state, tuning(), str(error), tell) from error
     except ClientError as error:
         # The image was read a moment ago, and looked at.
         is_unreadable = error.response["Error"]["Code"] == unusable_images.UNREADABLE

@@ -157,7 +157,12 @@ def is_whole(tail: bytes, format: Format) -> bool:
 
 def check_header(image: ImageFile) -> None:
     """Raise UnusableImageError if an opened image, its pixels not decoded, cannot be trained with."""
-    width, height = image.size
+    check_size(*image.size)
+    check_still(image)
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise UnusableImageError if Custom Labels takes no image of so many pixels each way."""
     size = f"{width} x {height} pixels"
     if max(width, height) > MAX_SIDE:
         raise UnusableImageError(
@@ -169,7 +174,6 @@ def check_header(image: ImageFile) -> None:
         raise UnusableImageError(
             "too_elongated", f"{size}; Custom Labels takes up to {MAX_ASPECT_RATIO}:1: crop it"
         )
-    check_still(image)
 
 
 def check_still(image: ImageFile) -> None:

@@ -39,6 +39,9 @@ NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
 THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException"}
 """Errors of DetectCustomLabels that more inference units, or time, would have spared.
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html"""
+PASSING = {"InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"}
+"""Errors of Rekognition itself, which the next request need not meet.
+https://docs.aws.amazon.com/rekognition/latest/APIReference/CommonErrors.html"""
 BUSY = {"STARTING", "RUNNING", "STOPPING"}
 """States in which a version costs money, or may still do so in a moment."""
 STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "FAILED", "COPYING_COMPLETED"}

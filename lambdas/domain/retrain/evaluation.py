@@ -56,6 +56,7 @@ def evaluate(
         verdicts=(verdict,),
         state="trained" if verdict.passed else "rejected",
     )
+    loop_state.number_classes(score.label for score in scores.labels)
     loop_state.update_run(run)
     loop_state.update_version(evaluated)
     return verdict

@@ -116,3 +116,22 @@ def propose_detection(
     }
     sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": proposal}))
     return True
+
+
+def propose_wrong(
+    sqs: SQSClient, queue_url: str, detected: Detected, *, key: str, version_id: str | None, why: str
+) -> None:
+    """Propose an image of which somebody says that the champion's answer is wrong.
+
+    Args:
+        why: who says so, for the people who review it.
+    """
+    proposal = {
+        "key": key,
+        "version_id": version_id,
+        "labels": list(detected.labels),
+        "model_version": detected.model_version,
+        "reason": "requested",
+        "why": why,
+    }
+    sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": proposal}))

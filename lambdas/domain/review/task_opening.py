@@ -83,6 +83,8 @@ class Opener:
         reason: Reason,
         kind: Kind,
         seen: Seen | None,
+        *,
+        why: str = "",
     ) -> Task | None:
         """Open a task for the image; None if it has one, or had one only just now.
 
@@ -93,7 +95,7 @@ class Opener:
         """
         seen_by = seen.version if seen else ""
         suggested = suggestions(seen.labels, image, kind) if seen else Suggestions()
-        return self._open(image, reason, kind, suggested, suggested_by=seen_by)
+        return self._open(image, reason, kind, suggested, suggested_by=seen_by, why=why)
 
     def _open(
         self,
@@ -175,20 +177,30 @@ class Opener:
                     opened += self.open(image, "unlabelled", kind, seen) is not None
         return opened
 
-    def open_detected(self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen) -> Task | None:
+    def open_detected(
+        self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen, *, why: str = ""
+    ) -> Task | None:
         """Open a task for an image that the champion was asked about; None without room, or if labelled.
+
+        One that somebody asks for waits in the catalogue then, until a collection finds room for it.
+
+        Args:
+            why: the reason in words; empty: what it is in general.
 
         Raises:
             GoneError: the image is not there any more.
             UnusableImageError: it cannot be trained with.
         """
-        if self.room() <= 0:
+        is_full = self.room() <= 0
+        if is_full and reason != "requested":
             return None
         # All else that opens tasks has no use for it.
         from lambdas.domain.register import registration
 
         image = registration.register_in_place(s3, self._images, arrival)
-        return self.open(image, reason, self.kind(), seen) if image.status == "unlabelled" else None
+        if is_full or image.status != "unlabelled":
+            return None
+        return self.open(image, reason, self.kind(), seen, why=why)
 
     def collect(self, ask: Ask, labels_may_follow: LabelsMayFollow = lambda image: False) -> int:
         """Open tasks for unlabelled images that have none, as far as there is room: how many.

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 
 def now() -> str:
     """The present moment as the tables hold it."""
     return to_iso(datetime.now(UTC))
+
+
+def seconds() -> float:
+    """The present moment in seconds since 1970, as DynamoDB and tokens have it."""
+    return time.time()
 
 
 def to_iso(moment: datetime) -> str:

@@ -5,7 +5,7 @@ Whatever a crash left half written can be read: a member that was not written ye
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, field, fields
 from typing import Any, Literal, TypeVar
 
@@ -337,6 +337,22 @@ class Hold:
 
 
 @frozen
+class ClassIds:
+    """The number that each label has for programs: the same in every version, and never another label's."""
+
+    revision: int = 0
+    """Of the item, for writes that two callers make at once; 0: it was never written."""
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    def with_labels(self, labels: Iterable[str]) -> ClassIds:
+        """The same with the next numbers for those of the labels that have none."""
+        new = sorted(set(labels) - set(self.numbers))
+        first = max(self.numbers.values(), default=-1) + 1
+        numbered = {label: first + position for position, label in enumerate(new)}
+        return ClassIds(self.revision, {**self.numbers, **numbered}) if new else self
+
+
+@frozen
 class Incident:
     """That something is wrong, since when, and that people were told."""
 
@@ -399,6 +415,7 @@ AnyRecord = (
     | LedgerHead
     | Batch
     | Hold
+    | ClassIds
 )
 Record = TypeVar(
     "Record",
@@ -412,6 +429,7 @@ Record = TypeVar(
     WaitingImage,
     LedgerEntry,
     LedgerHead,
+    ClassIds,
     Incident,
     Batch,
     Hold,

@@ -30,6 +30,7 @@ from lambdas.domain.shared.records import (
     AnyRecord,
     Batch,
     Champion,
+    ClassIds,
     DatasetSync,
     Hold,
     Incident,
@@ -45,7 +46,7 @@ from lambdas.domain.shared.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
@@ -76,6 +77,10 @@ class ChampionChangedError(RuntimeError):
 
 class ServingChangedError(RuntimeError):
     """Others kept changing the record of the champion's running; nothing was changed."""
+
+
+class ClassesChangedError(RuntimeError):
+    """Others kept numbering labels; nothing was changed."""
 
 
 class LeaseLostError(RuntimeError):
@@ -235,6 +240,12 @@ class LoopState:
         """
         moved = self._put_action("LEDGER", _HEAD, head, {"revision": head.revision - 1 or None})
         return not self._transact([moved, *(self._put_action("LEDGER", e.id, e, {}) for e in entries)])
+
+    # Classes
+
+    def class_ids(self) -> ClassIds:
+        """The number of every label that a version was ever evaluated on."""
+        return records.read(ClassIds, self._get("CLASSES", "labels") or {})
 
     # Effects that happen once
 
@@ -562,6 +573,22 @@ class FencedState(LoopState):
     def update_version(self, version: ModelVersion) -> None:
         """Write the members of the version that are set; those on record already stay as they are."""
         self._update("VERSION", version.id, records.attributes(version))
+
+    def number_classes(self, labels: Iterable[str]) -> ClassIds:
+        """Give those of the labels a number that have none: the numbers of all."""
+        named = list(labels)
+        for attempt in range(TRANSACTION_ATTEMPTS):
+            before = self.class_ids()
+            after = before.with_labels(named)
+            if after == before:
+                return before
+            after = replace(after, revision=before.revision + 1)
+            if self._write(
+                self._put_action("CLASSES", "labels", after, {"revision": before.revision or None})
+            ):
+                return after
+            wait_after(attempt)
+        raise ClassesChangedError("others keep numbering labels")
 
     def version_number(self, run_id: str) -> int:
         """The number of the version this run trains: the same however often it is asked for."""

@@ -1,0 +1,221 @@
+"""What applications asked and were answered, how often they ask, and which idempotency keys they have used.
+
+The table's items are keyed by (`application`, `id`), and are all forgotten in time (`expires_at`):
+
+- a detection: `id` is 32 hexadecimal digits that begin with the time, so that they are in the order of time;
+- `rate#<minute>`: the requests that were counted in a minute;
+- `key#<hash>`: the detection that an idempotency key stands for. It is written before the champion is asked,
+  and deleted if nothing comes of it.
+
+DynamoDB deletes what has expired within days, so that it is left out here at once.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from boto3.dynamodb.conditions import Attr, Key
+from botocore.exceptions import ClientError
+
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.dynamodb import delete_if, is_condition_failure, put_if, query_pages
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+ID_DIGITS = 32
+_TIME_DIGITS = 12
+_AFTER_EVERY_ID = "g"
+WINDOW_SECONDS = 60
+"""In which requests are counted."""
+CLAIM_SECONDS = 35
+"""After which a request that has left no detection behind was killed: longer than the function may run."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What an application was answered about an image."""
+
+    application: str
+    id: str
+    at: str
+    model_version: str
+    key: str
+    """Where the image lies in the data bucket."""
+    version_id: str
+    """Of that object; empty if the bucket gave none."""
+    width: int
+    """Of the image upright, in pixels."""
+    height: int
+    labels: tuple[dict[str, Any], ...]
+    """As custom_labels.detect returns them, each with its `class_id`."""
+    feedback: str = ""
+    """What the application says of it: `wrong`, or nothing."""
+    note: str = ""
+    """What it adds to that."""
+    expires_at: int = 0
+    """When it is forgotten, in seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That an idempotency key was used before: for which request, and for which detection."""
+
+    detection: str
+    digest: str
+    """Of the request."""
+    claimed_at: int
+    """Seconds since 1970."""
+
+
+def new_id(now: float) -> str:
+    """An id for a detection: later ones are greater."""
+    return f"{int(now * 1000):0{_TIME_DIGITS}x}{secrets.token_hex((ID_DIGITS - _TIME_DIGITS) // 2)}"
+
+
+def is_id(text: str) -> bool:
+    """Whether a detection could have this id."""
+    return len(text) == ID_DIGITS and all(character in "0123456789abcdef" for character in text)
+
+
+class Records:
+    """The table of detections."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    # Detections
+
+    def keep(self, detection: Detection) -> None:
+        """Write a detection."""
+        answer = json.dumps(detection.labels, separators=(",", ":")).encode()
+        # Boxes of hundreds of objects would be an item too large, and as decimals slow to write.
+        item = {**asdict(detection), "labels": zlib.compress(answer, 1)}
+        self._table.put_item(Item={name: value for name, value in item.items() if value not in ("", 0)})
+
+    def get(self, application: str, id: str) -> Detection | None:
+        """The detection of this id, if the application has one."""
+        if not is_id(id):
+            return None
+        item: Any = self._table.get_item(Key={"application": application, "id": id}, ConsistentRead=True).get(
+            "Item"
+        )
+        return _read(item) if item and int(item["expires_at"]) > clock.seconds() else None
+
+    def between(self, application: str, since: str = "", until: str = "") -> Iterator[Detection]:
+        """The detections of an application, newest first.
+
+        Args:
+            since, until: times as of clock.now(); empty: whenever.
+        """
+        first = _first_id(since) if since else "0"
+        last = _first_id(until) if until else _AFTER_EVERY_ID
+        query = {
+            "KeyConditionExpression": Key("application").eq(application) & Key("id").between(first, last),
+            "ScanIndexForward": False,
+        }
+        for page in query_pages(self._table, query):
+            yield from (_read(item) for item in page["Items"] if int(item["expires_at"]) > clock.seconds())
+
+    def applications(self) -> Iterator[str]:
+        """Whoever has asked for a detection: names of applications, in any order, each once."""
+        seen: set[str] = set()
+        page: Any = self._table.scan(ProjectionExpression="application")
+        while True:
+            new = {str(item["application"]) for item in page["Items"]} - seen
+            seen |= new
+            yield from sorted(new)
+            if "LastEvaluatedKey" not in page:
+                return
+            page = self._table.scan(
+                ProjectionExpression="application", ExclusiveStartKey=page["LastEvaluatedKey"]
+            )
+
+    def note_feedback(self, detection: Detection, feedback: str, note: str) -> None:
+        """Record what the application says of a detection."""
+        self._table.update_item(
+            Key={"application": detection.application, "id": detection.id},
+            UpdateExpression="SET feedback = :feedback, note = :note",
+            ExpressionAttributeValues={":feedback": feedback, ":note": note},
+        )
+
+    # Rates
+
+    def count_request(self, application: str, rate: int, now: float) -> bool:
+        """Count a request in the current minute: False if the application has made as many as it may."""
+        window = int(now // WINDOW_SECONDS)
+        try:
+            self._table.update_item(
+                Key={"application": application, "id": f"rate#{window}"},
+                UpdateExpression="SET expires_at = :expires_at ADD requests :one",
+                ConditionExpression="attribute_not_exists(requests) OR requests < :rate",
+                ExpressionAttributeValues={
+                    ":expires_at": (window + 2) * WINDOW_SECONDS,
+                    ":one": 1,
+                    ":rate": rate,
+                },
+            )
+        except ClientError as error:
+            if not is_condition_failure(error):
+                raise
+            return False
+        return True
+
+    # Idempotency keys
+
+    def claim(self, application: str, key: str, claim: Claim, expires_at: int) -> Claim | None:
+        """Take an idempotency key for a request: None if it is this request's now, else who has it."""
+        item = {"application": application, "id": _key_id(key), "expires_at": expires_at, **asdict(claim)}
+        # One that has expired is nobody's, deleted or not.
+        is_free = Attr("id").not_exists() | Attr("expires_at").lte(claim.claimed_at)
+        if put_if(self._table, item, is_free):
+            return None
+        taken: Any = self._table.get_item(
+            Key={"application": application, "id": item["id"]}, ConsistentRead=True
+        ).get("Item")
+        if taken is None:
+            # Given back meanwhile.
+            return self.claim(application, key, claim, expires_at)
+        earlier = Claim(taken["detection"], taken["digest"], int(taken["claimed_at"]))
+        if self._was_killed(application, earlier, claim.claimed_at) and put_if(
+            self._table, item, Attr("detection").eq(earlier.detection)
+        ):
+            return None
+        return earlier
+
+    def _was_killed(self, application: str, claim: Claim, now: int) -> bool:
+        """Whether a request has a key that it left no detection for, long after it came."""
+        return now - claim.claimed_at > CLAIM_SECONDS and self.get(application, claim.detection) is None
+
+    def release(self, application: str, key: str, detection_id: str) -> None:
+        """Give an idempotency key back that this request has taken and nothing came of."""
+        delete_if(
+            self._table,
+            {"application": application, "id": _key_id(key)},
+            Attr("detection").eq(detection_id),
+        )
+
+
+def _read(item: Any) -> Detection:
+    values: Any = {field.name: item[field.name] for field in fields(Detection) if field.name in item}
+    for name in ("width", "height", "expires_at"):
+        values[name] = int(values[name])
+    values["labels"] = tuple(json.loads(zlib.decompress(bytes(values["labels"]))))
+    values.setdefault("version_id", "")
+    return Detection(**values)
+
+
+def _first_id(time: str) -> str:
+    """Before the ids of all detections from this time on."""
+    return f"{int(clock.parse(time).timestamp() * 1000):0{_TIME_DIGITS}x}"
+
+
+def _key_id(key: str) -> str:
+    return f"key#{hashlib.sha256(key.encode()).hexdigest()}"
