@@ -19,6 +19,7 @@ from local.ministack_patches import (
     missing_routes,
     refreshed_token_auth_time,
     refreshed_token_groups,
+    request_bodies,
     root_signatures,
     self_sign_up,
     sqs_batch_actions,
@@ -43,5 +44,6 @@ def apply_patches() -> None:
     lambda_code.apply_patch()
     root_signatures.apply_patch()
     self_sign_up.apply_patch()
+    request_bodies.apply_patch()
     listed_keys.apply_patch()
     event_versions.apply_patch()
