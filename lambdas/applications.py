@@ -205,7 +205,7 @@ def desk() -> Desk:
             sqs=s.sqs,
             state=s.loop_state,
             recent=s.recent_state,
-            records=Records(s.detections),
+            records=Records(s.detection_table),
             executor=ThreadPoolExecutor(_WORKERS),
             bucket=s.bucket,
             review_queue_url=variable("REVIEW_QUEUE_URL"),
@@ -223,7 +223,7 @@ def _tell_serve(by: str, request: requests.Request) -> None:
 @cache
 def known_callers() -> Callers:
     """Who has asked before."""
-    table = services().applications
+    table = services().application_table
     return Callers(Verifier(variable("ISSUER"), _fetch_keys), lambda client: application_of(table, client))
 
 

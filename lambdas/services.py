@@ -111,11 +111,11 @@ class Services:
         return self._dynamodb.Table(variable("CATALOGUE_TABLE"))
 
     @cached_property
-    def applications(self) -> Table:
+    def application_table(self) -> Table:
         return self._dynamodb.Table(variable("APPLICATIONS_TABLE"))
 
     @cached_property
-    def detections(self) -> Table:
+    def detection_table(self) -> Table:
         return self._dynamodb.Table(variable("DETECTIONS_TABLE"))
 
     @cached_property
