@@ -189,7 +189,7 @@ def test_services_write_to_log_groups_that_need_no_resource_policy(resources: Re
     written += [
         s["AccessLogSettings"]["DestinationArn"] for _, s in of_type(resources, "AWS::ApiGatewayV2::Stage")
     ]
-    assert len(written) == 5
+    assert len(written) == 6
     for arn in written:
         group = resources[arn["Fn::GetAtt"][0]]["Properties"]
         assert group["LogGroupName"].startswith(VENDED_LOGS)
