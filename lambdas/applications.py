@@ -28,7 +28,7 @@ from lambdas.domain.serve import requests
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import Event, HttpResponse, Operation
-from lambdas.services import services, variable
+from lambdas.services import services, tiling, variable
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -89,6 +89,7 @@ def detect(
         min_confidence=None if options.min_confidence is UNSET else options.min_confidence,
         labels=tuple(options.labels),
         max_results=None if options.max_results is UNSET else options.max_results,
+        tile={"on": True, "off": False}.get(options.tile),
     )
     detection = desk().ask(caller, sent, wanted, idempotency_key)
     logger.info("detected", extra={"application": caller.id, "detection": detection.id})
@@ -210,6 +211,7 @@ def desk() -> Desk:
             bucket=s.bucket,
             review_queue_url=variable("REVIEW_QUEUE_URL"),
             tuning=s.tuning,
+            tiling=lambda tuning, tile: tiling(tuning, tile=tile),
             tell=_tell_serve,
             forget_after_days=int(variable("FORGET_AFTER_DAYS")),
         )

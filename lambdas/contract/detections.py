@@ -51,6 +51,13 @@ class DetectionOptions(Request):
     max_results: (
         Annotated[int, Meta(ge=1, le=10_000, description="The surest ones alone. Else all.")] | UnsetType
     ) = UNSET
+    tile: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="`on` cuts the image into tiles, so that small objects in it are seen; each is a paid"
+            " detection. `auto` does so if the image is larger than Rekognition takes."
+        ),
+    ] = "auto"
 
 
 class FeedbackRequest(Request):

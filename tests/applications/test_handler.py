@@ -152,6 +152,36 @@ def test_an_image_that_cannot_be_used_costs_nothing_and_says_why(
     assert asked.world.keys() == []
 
 
+def large(width: int = 4200, height: int = 1300) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (width, height)).save(file, "JPEG", quality=20)
+    return file.getvalue()
+
+
+def test_an_image_larger_than_rekognition_takes_is_asked_about_in_tiles(asked: Asked) -> None:
+    asked.world.fake.finds = lambda version, key: [label("cat", 99.0, (0.4, 0.4, 0.1, 0.1))]
+    document = asked.detect(large()).document
+    assert document["image"] == {"width": 4200, "height": 1300}
+    assert len(asked.world.fake.called("detect_custom_labels")) > 4
+    assert len(document["labels"]) > 1, "one in each tile"
+    answer = asked.detect(large(), "tile=off")
+    assert (answer.status, "4200 x 1300" in answer.message) == (422, True)
+
+
+def test_an_upload_is_cut_as_well_and_a_small_image_if_that_is_wanted(asked: Asked) -> None:
+    asked.world.fake.finds = lambda version, key: [label("cat", 99.0, (0.4, 0.4, 0.1, 0.1))]
+    assert len(asked.detect(upload(asked, large())).document["labels"]) > 1
+    small = large(1500, 700)
+    assert len(asked.detect(small).document["labels"]) == 1
+    assert len(asked.detect(small, "tile=on").document["labels"]) > 1
+
+
+def test_an_image_of_more_tiles_than_a_request_has_time_for_is_refused(asked: Asked) -> None:
+    answer = asked.detect(large(15_000, 6_000))
+    assert (answer.status, "tiles" in answer.message) == (422, True)
+    assert asked.world.fake.called("detect_custom_labels") == []
+
+
 def test_a_bomb_is_known_by_its_header(asked: Asked) -> None:
     file = BytesIO()
     Image.new("1", (16_000, 16_000)).save(file, "PNG")

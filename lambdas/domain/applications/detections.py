@@ -29,7 +29,9 @@ from lambdas.domain.detect.detection import Detected
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.images.tiles import Tiling
+from lambdas.domain.rekognition import custom_labels, tiled_detection
+from lambdas.domain.rekognition.tiled_detection import TiledImage
 from lambdas.domain.review import proposals
 from lambdas.domain.serve import requests
 from lambdas.domain.shared import clock
@@ -51,6 +53,9 @@ Less than Lambda lets through, which calls a function with up to 6 MB (6,291,456
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 MAX_UPLOAD_BYTES = image_files.MAX_BYTES
+MAX_TILES = 80
+"""That a request has time for, in API Gateway's 30 seconds: four at once, of a second or so each. An image of
+8,000 x 6,000 pixels has 49 of the usual size."""
 MAX_KEY = 200
 """Characters of an idempotency key."""
 BUSY_SECONDS = 1
@@ -78,6 +83,9 @@ class Options:
     """Only these; none: all."""
     max_results: int | None = None
     """The surest ones alone."""
+    tile: bool | None = None
+    """True: in tiles, so that small objects are seen; False: whole; None: in tiles if Rekognition does not
+    take the image whole."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class Services:
     bucket: str
     review_queue_url: str
     tuning: Callable[[], Tuning]
+    tiling: Callable[[Tuning, bool | None], Tiling]
+    """How images are cut, by the settings and what the application wants."""
     tell: Callable[[str, requests.Request], None]
     """Tells the step serve that an application uses the champion, or waits for it."""
     forget_after_days: int
@@ -107,6 +117,8 @@ class _Image:
     data: bytes | None = None
     """None of one that was uploaded."""
     version_id: str = ""
+    tiling: Tiling | None = None
+    """How it is cut; None of one that is asked about whole."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,8 @@ class Desk:
         self._check_labels(options.labels)
         id = records.new_id(now)
         counted = self._start(self._s.records.count_request, application.id, application.rate, now)
-        image = self._image(application, sent, id)
+        tiling = self._s.tiling(self._tuning(), options.tile)
+        image = self._image(application, sent, id, tiling)
         digest = _digest(sent, options) if idempotency_key else ""
         request = _Request(application, id, now, image, options, digest)
         claimed = self._claim(request, idempotency_key) if idempotency_key else None
@@ -296,14 +309,14 @@ class Desk:
 
     # The image
 
-    def _image(self, application: Application, sent: bytes | str, id: str) -> _Image:
+    def _image(self, application: Application, sent: bytes | str, id: str, tiling: Tiling) -> _Image:
         if isinstance(sent, str):
-            return self._uploaded(application, sent)
+            return self._uploaded(application, sent, tiling)
         if len(sent) > MAX_IMAGE_BYTES:
             raise too_large()
-        return _measured(sent, storage.image_key(application.id, id), len(sent))
+        return _measured(sent, storage.image_key(application.id, id), len(sent), tiling)
 
-    def _uploaded(self, application: Application, key: str) -> _Image:
+    def _uploaded(self, application: Application, key: str, tiling: Tiling) -> _Image:
         if not storage.is_upload(application.id, key):
             raise _no_upload()
         try:
@@ -314,12 +327,12 @@ class Desk:
             beginning = opened["Body"].read()
             version_id = opened.get("VersionId", "")
             try:
-                image = _measured(beginning, key, size)
+                image = _measured(beginning, key, size, tiling)
             except ApiError:
                 if size <= len(beginning) or size > MAX_UPLOAD_BYTES:
                     raise
                 whole = self._s.s3.get_object(Bucket=self._s.bucket, Key=key)
-                image = _measured(whole["Body"].read(), key, size)
+                image = _measured(whole["Body"].read(), key, size, tiling)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise _no_upload() from error
@@ -367,13 +380,32 @@ class Desk:
         return self._s.s3.get_object(Bucket=self._s.bucket, Key=image.key)["Body"].read()
 
     def _ask_champion(self, image: _Image, question: Question) -> Answer:
-        asked: Any = {"Bytes": image.data}
-        if image.data is None:
-            version = {"Version": image.version_id} if image.version_id else {}
-            asked = {"S3Object": {"Bucket": self._s.bucket, "Name": image.key, **version}}
-        return self._of_the_present(asked, question)
+        return self._of_the_present(self._whole_or_tiled(image), question)
 
-    def _of_the_present(self, image: ImageTypeDef, question: Question) -> Answer:
+    def _whole_or_tiled(self, image: _Image) -> ImageTypeDef | TiledImage:
+        """The image as it is asked about.
+
+        Raises:
+            ApiError: it has to be cut, and cannot be.
+        """
+        version = {"Version": image.version_id} if image.version_id else {}
+        lies: Any = {"Bucket": self._s.bucket, "Name": image.key, **version}
+        if image.tiling is None:
+            return {"S3Object": lies} if image.data is None else {"Bytes": image.data}
+        try:
+            tiled = (
+                tiled_detection.open_object(self._s.s3, lies, image.tiling)
+                if image.data is None
+                else tiled_detection.open_file(BytesIO(image.data), len(image.data), image.tiling)
+            )
+        except UnusableImageError as error:
+            raise _bad_image(error.detail) from error
+        if tiled is None:
+            # What can be cut by its header, and is none once it is read.
+            raise _bad_image("it cannot be decoded; save and upload it again")
+        return tiled
+
+    def _of_the_present(self, image: ImageTypeDef | TiledImage, question: Question) -> Answer:
         """The champion's answer, also if it was replaced or woken since the state was read."""
         try:
             return champion.ask(self._s.rekognition, self._s.recent, image, question)
@@ -506,15 +538,24 @@ def _chosen(answer: Answer, options: Options) -> list[dict[str, Any]]:
     return labels[: options.max_results]
 
 
-def _measured(data: bytes, key: str, size: int) -> _Image:
-    """The image with its size, by its header alone: its pixels are Rekognition's to decode."""
+def _measured(data: bytes, key: str, size: int, tiling: Tiling) -> _Image:
+    """The image with its size, by its header alone: its pixels are Rekognition's to decode, or the tiles'."""
     try:
         image_files.check_bytes(size)
         width, height = tiles.size_of(BytesIO(data))
-        image_files.check_size(width, height)
+        plan = tiles.plan(width, height, size_bytes=size, tiling=tiling)
+        if plan is None:
+            image_files.check_size(width, height)
+        else:
+            tiles.check_size(width, height, tiling.max_pixels)
     except UnusableImageError as error:
         raise _bad_image(error.detail) from error
-    return _Image(width, height, key, data)
+    if plan and plan.detections > MAX_TILES:
+        raise _bad_image(
+            f"{width} x {height} pixels are {plan.detections} tiles, and a request has time for {MAX_TILES}:"
+            " put it under detect/, or cut it into parts"
+        )
+    return _Image(width, height, key, data, tiling=tiling if plan else None)
 
 
 def _bad_image(why: str) -> ApiError:
