@@ -47,6 +47,10 @@ OUTPUTS = {
     "loop_state_table": "LoopStateTable",
     "review_table": "ReviewTable",
     "tuning_parameter": "TuningParameter",
+    "applications_table": "ApplicationsTable",
+    "detections_table": "DetectionsTable",
+    "detection_api_address": "DetectionApiAddress",
+    "token_address": "TokenAddress",
     "project_arn": "ProjectArn",
     "user_pool_id": "UserPoolId",
     "console_address": "ConsoleAddress",
@@ -148,6 +152,10 @@ class Deployment:
     loop_state_table: str
     review_table: str
     tuning_parameter: str
+    applications_table: str
+    detections_table: str
+    detection_api_address: str
+    token_address: str
     project_arn: str
     user_pool_id: str
     console_address: str
@@ -210,6 +218,14 @@ class Deployment:
     @cached_property
     def catalogue(self) -> Table:
         return session().resource("dynamodb", config=CONFIG).Table(self.catalogue_table)
+
+    @cached_property
+    def applications(self) -> Table:
+        return session().resource("dynamodb", config=CONFIG).Table(self.applications_table)
+
+    @cached_property
+    def detections(self) -> Table:
+        return session().resource("dynamodb", config=CONFIG).Table(self.detections_table)
 
     @cached_property
     def cognito(self) -> CognitoIdentityProviderClient:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import datasets
+from cli.application_commands import apps
 from cli.batch_commands import batches
+from cli.detection_commands import detections_group
 from cli.image_commands import images_group
 from cli.session import CONTEXT, INTERRUPTED, Commands, Session, command
 from cli.settings_commands import settings_group
@@ -446,6 +448,8 @@ def show_report(session: Session, snapshot: str, save: Path | None, open_page: b
 
 
 app.add_command(batches)
+app.add_command(apps)
+app.add_command(detections_group)
 app.add_command(images_group)
 app.add_command(settings_group)
 app.add_command(users)

@@ -37,7 +37,8 @@ FOLDERS = {
 
 
 TOGETHER = {
-    f"tests/endtoend/{file}": "parts" for file in ("test_console.py", "test_desk.py", "test_workers.py")
+    f"tests/endtoend/{file}": "parts"
+    for file in ("test_applications.py", "test_console.py", "test_desk.py", "test_workers.py")
 }
 """Files that share a deployment. Of all others, each is given to a worker as a whole."""
 

@@ -44,8 +44,8 @@ PARTS = {
     "groundtruth_workteam_arn": WORKTEAM,
 }
 """Boxes around parts, and everybody who may be asked about them."""
-IN_ORDER = ("test_loop.py", "test_desk.py", "test_console.py", "test_workers.py")
-"""The desk is used before there is a champion, and the last three share a deployment."""
+IN_ORDER = ("test_loop.py", "test_desk.py", "test_console.py", "test_workers.py", "test_applications.py")
+"""The desk is used before there is a champion, and the last four share a deployment."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

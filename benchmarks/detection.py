@@ -1,0 +1,133 @@
+"""What the detection API adds to the engine's own answers, with one client and with four."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+
+from benchmarks.embedded_stack import deployed
+from labelloop.client import Client, Retries
+from lambdas.domain.applications.directory import MAX_RATE, Directory
+from local.scenes import detection_scenes
+from tests.fixtures.deployed_loop import Loop, until
+
+CONTEXT = {
+    "min_new_images": "100000",
+    "min_f1": "0",
+    "min_label_f1": "0",
+    "min_test_images_per_label": "1",
+    "shadow_test_images": "2",
+    "f1_tolerance": "1",
+    "label_f1_tolerance": "1",
+    # What goes to review is work of other functions, on the same processors.
+    "review_confidence_threshold": "0",
+    "review_min_confidence": "100",
+    "review_sample_rate": "0",
+}
+TRAINED, ASKED = 30, 16
+ROUNDS, REQUESTS = 3, 100
+"""Each way in turn, so that what else the machine does strikes both; the middle round counts."""
+BUSY = 4
+ADDED_LIMIT_MS, SHARE_LIMIT = 15, 0.8
+
+Ask = Callable[[bytes], object]
+
+
+def measure() -> None:
+    with deployed("detection", CONTEXT) as loop:
+        arn = _champion(loop)
+        images = [scene.jpeg() for scene in detection_scenes(ASKED, seed=3)]
+        size = statistics.mean(map(len, images)) / 1000
+        print(f"JPEGs of {size:.0f} kB, functions warm, no image goes to review")
+        with _client(loop) as client:
+            direct, through = _direct(loop, arn), client.detect
+            for ask in (direct, through):
+                _latencies(ask, images, 2 * BUSY, BUSY)
+            _one_client(direct, through, images)
+            _many_clients(direct, through, images)
+
+
+def _one_client(direct: Ask, through: Ask, images: list[bytes]) -> None:
+    rounds = [(_p50(direct, images), _p50(through, images)) for _ in range(ROUNDS)]
+    own, whole = sorted(rounds, key=lambda both: both[1] - both[0])[ROUNDS // 2]
+    print(f"1 client, p50 of {REQUESTS} images; limit {ADDED_LIMIT_MS} ms more")
+    print(f"  DetectCustomLabels {own:.1f} ms, API {whole:.1f} ms: {whole - own:.1f} ms more")
+
+
+def _many_clients(direct: Ask, through: Ask, images: list[bytes]) -> None:
+    rounds = [(_rate(direct, images), _rate(through, images)) for _ in range(ROUNDS)]
+    own, whole = sorted(rounds, key=lambda both: both[1] / both[0])[ROUNDS // 2]
+    print(
+        f"{BUSY} clients, {2 * REQUESTS} images;"
+        f" limit {SHARE_LIMIT:.0%} of {BUSY} threads that call DetectCustomLabels"
+    )
+    print(f"  DetectCustomLabels {own:.1f} images/s, API {whole:.1f} images/s: {whole / own:.0%}")
+
+
+def _p50(ask: Ask, images: list[bytes]) -> float:
+    """Milliseconds."""
+    return 1000 * statistics.median(_latencies(ask, images, REQUESTS, 1))
+
+
+def _rate(ask: Ask, images: list[bytes]) -> float:
+    """Images a second."""
+    began = time.perf_counter()
+    _latencies(ask, images, 2 * REQUESTS, BUSY)
+    return 2 * REQUESTS / (time.perf_counter() - began)
+
+
+def _latencies(ask: Ask, images: list[bytes], requests: int, clients: int) -> list[float]:
+    """Seconds of each request."""
+
+    def timed(image: bytes) -> float:
+        began = time.perf_counter()
+        ask(image)
+        return time.perf_counter() - began
+
+    with ThreadPoolExecutor(clients) as pool:
+        return list(pool.map(timed, islice(cycle(images), requests)))
+
+
+# What is asked
+
+
+def _champion(loop: Loop) -> str:
+    """The ARN of a version that serves."""
+    loop.drop_by_manifest(detection_scenes(TRAINED, seed=1), "scenes")
+    until(lambda: len(loop.images()) == TRAINED, 300, "the images are registered")
+    run = loop.retrain("champion", force=True)
+    assert run.outcome == "promoted", run.reason
+    champion = loop.loop_state.champion()
+    assert champion
+    return champion.version_arn
+
+
+def _direct(loop: Loop, arn: str) -> Ask:
+    """DetectCustomLabels, with a client for each thread."""
+    own = threading.local()
+
+    def ask(image: bytes) -> object:
+        if not hasattr(own, "client"):
+            own.client = loop.client("rekognition")
+        return own.client.detect_custom_labels(ProjectVersionArn=arn, Image={"Bytes": image})
+
+    return ask
+
+
+def _client(loop: Loop) -> Client:
+    """A client for a new application, which fails rather than tries again."""
+    directory = Directory(
+        loop.client("cognito-idp"), loop._table("ApplicationsTable"), loop.outputs["UserPoolId"]
+    )
+    credentials = directory.add("benchmark", MAX_RATE)
+    return Client(
+        loop.outputs["DetectionApiAddress"],
+        token_url=loop.outputs["TokenAddress"],
+        client_id=credentials.client_id,
+        client_secret=credentials.client_secret,
+        retries=Retries(0),
+    )
