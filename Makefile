@@ -15,7 +15,7 @@ REVIEW ?= script
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
-.PHONY: help demo check test up down bench bench-data bench-engine bench-review pictures chaos locks browser setup setup-dev clean format
+.PHONY: help demo check test up down bench bench-data bench-detect bench-engine bench-review pictures chaos locks browser setup setup-dev clean format
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -44,6 +44,9 @@ bench-data: setup-dev  ## Import, registration and snapshots of 250,000 images
 bench-engine: setup-dev  ## How well the engine learns and how fast it answers (DATA=folder of datasets)
 	@$(BIN)/python -m benchmarks.engine_learning $(if $(DATA),--data $(DATA))
 	@$(BIN)/python -m benchmarks.engine_serving
+
+bench-detect: setup-dev  ## How fast applications are answered, and what tiles find
+	@$(BIN)/python -m benchmarks detection tiling
 
 bench-review: setup-dev browser  ## How fast the review desk goes on, and 20 reviewers at once
 	@$(BIN)/python -m benchmarks review

@@ -12,6 +12,7 @@ from benchmarks import (
     batches,
     comparisons,
     data,
+    detection,
     engine_datasets,
     engine_learning,
     engine_serving,
@@ -46,6 +47,7 @@ ALL = {
     "engine_learning": engine_learning.measure,
     "engine_datasets": engine_datasets.measure,
     "engine_serving": engine_serving.measure,
+    "detection": detection.measure,
     "tiling": tiling.measure,
 }
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from lambdas.domain.applications.records import Detection, Records
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -20,6 +19,7 @@ from rich.table import Table
 from cli import drawing, formatting
 from cli.deployment import Deployment
 from cli.output import CommandError
+from lambdas.domain.applications.records import Detection, Records
 from lambdas.domain.shared import clock
 
 LABELS_SHOWN = 4

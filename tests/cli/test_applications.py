@@ -8,10 +8,10 @@ from typing import Any
 
 import boto3
 import pytest
-from lambdas.domain.applications.records import Detection, Records
 from PIL import Image
 
 from lambdas.domain.applications import records
+from lambdas.domain.applications.records import Detection, Records
 from lambdas.domain.shared import clock
 from tests.fixtures.cli import Cli
 from tests.fixtures.images import picture

@@ -39,7 +39,8 @@ def labelloop(loop: Loop, *arguments: str) -> Any:
     environment = os.environ | loop.stack.environment
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+    document: Any = json.loads(run.stdout)
+    return document
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def client(variables: dict[str, str]) -> Client:
 def snippets(language: str, containing: str) -> str:
     """The snippets of the page with this text in them."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    chosen = [block for block in blocks if containing in block]
+    chosen: list[str] = [block for block in blocks if containing in block]
     assert chosen, containing
     return "\n".join(chosen)
 
