@@ -45,8 +45,8 @@ bench-engine: setup-dev  ## How well the engine learns and how fast it answers (
 	@$(BIN)/python -m benchmarks.engine_learning $(if $(DATA),--data $(DATA))
 	@$(BIN)/python -m benchmarks.engine_serving
 
-bench-detect: setup-dev  ## How fast applications are answered, and what tiles find
-	@$(BIN)/python -m benchmarks detection tiling
+bench-detect: setup-dev  ## How fast applications and batches are answered, and what tiles find
+	@$(BIN)/python -m benchmarks detection batches tiling
 
 bench-review: setup-dev browser  ## How fast the review desk goes on, and 20 reviewers at once
 	@$(BIN)/python -m benchmarks review
