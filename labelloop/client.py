@@ -274,7 +274,7 @@ def _options(
         "min_confidence": min_confidence,
         "labels": chosen,
         "max_results": max_results,
-        "tile": tile,
+        "tile": None if tile is None else "on" if tile else "off",
     }
 
 

@@ -169,7 +169,7 @@ def test_an_image_is_asked_about(caller: Caller, api: Api) -> None:
         ("labels", "bolt"),
         ("labels", "nut"),
         ("max_results", "5"),
-        ("tile", "true"),
+        ("tile", "on"),
     ]
     assert detection.id == "d-1" and detection.model_version == "v3-0123456789abcdef"
     assert (detection.width, detection.height) == (640, 480)
