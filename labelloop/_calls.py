@@ -127,8 +127,8 @@ def get(id: str, retries: Retries) -> Call[Detection]:
 
 def feedback(id: str, note: str, retries: Retries) -> Call[Detection]:
     """Say that a detection is wrong."""
-    said = {"verdict": "wrong", "note": note}
-    request = Request("POST", f"{DETECTIONS}/{quote(id, safe='')}/feedback", json=said)
+    body = {"verdict": "wrong", "note": note}
+    request = Request("POST", f"{DETECTIONS}/{quote(id, safe='')}/feedback", json=body)
     return Detection.from_json(_document((yield from send(request, retries))))
 
 

@@ -22,7 +22,7 @@ from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.images import ORIGINALS, CatalogueImage, Change
 from lambdas.domain.images import files as image_files
-from lambdas.domain.images import perceptual_hash, tile_labels, tiles
+from lambdas.domain.images import tile_labels, tiles
 from lambdas.domain.images.files import ImageFacts
 from lambdas.domain.images.tile_labels import LabelledTile, LabelledTiles
 from lambdas.domain.images.tiles import LargeImage, Tile, TilePlan, Tiling
@@ -92,6 +92,9 @@ def opened(s3: S3Client, arrival: Arrival, cutting: Cutting) -> Iterator[tuple[I
 
 
 def _facts(file: IO[bytes], image: LargeImage) -> ImageFacts:
+    # It brings the decoder, which an event without an image does not wait for.
+    from lambdas.domain.images import perceptual_hash  # noqa: PLC0415
+
     file.seek(0)
     beginning = file.read(16)
     file.seek(0)
