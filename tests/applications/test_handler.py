@@ -387,6 +387,19 @@ def test_who_asks_too_often_is_told_when_to_come_again(asked: Asked, monkeypatch
     assert asked.detect(IMAGE).status == 200, "the next minute"
 
 
+def test_requests_that_are_refused_are_counted_like_others(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "seconds", lambda: 1_800_000_020.0)
+    monkeypatch.setattr("tests.fixtures.applications.time.time", lambda: 1_800_000_000)
+    asked.table.update_item(
+        Key={"id": LINE}, UpdateExpression="SET rate = :two", ExpressionAttributeValues={":two": 2}
+    )
+    tried = [asked.detect(b"no image"), asked.detect(IMAGE, "labels=lion"), asked.detect("no/upload")]
+    assert [answer.status for answer in tried] == [422, 422, 429]
+    assert asked.detect(IMAGE, "labels=lion").status == 429
+
+
 # Idempotency
 
 

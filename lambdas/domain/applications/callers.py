@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lambdas.domain.applications.directory import APPLICATION_SECONDS, Application
-from lambdas.domain.applications.tokens import Claims, TokenError, Verifier
+from lambdas.domain.applications.tokens import RETRY_SECONDS, Claims, TokenError, Verifier
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 
 MAX_KEPT = 1000
 """Tokens that a function remembers, and applications."""
+
+_CODES = {401: "invalid_token", 403: "insufficient_scope", 503: "failed"}
+"""Of errors, by the status of the response."""
 
 
 class Callers:
@@ -40,8 +43,8 @@ class Callers:
         try:
             claims = self._verified(token.strip() if scheme.lower() == "bearer" else "", now)
         except TokenError as error:
-            code = "insufficient_scope" if error.status == 403 else "invalid_token"
-            raise ApiError(error.status, code, str(error)) from error
+            retry_after = RETRY_SECONDS if error.status == 503 else 0
+            raise ApiError(error.status, _CODES[error.status], str(error), retry_after=retry_after) from error
         application = self._application(claims.client_id, now)
         if application is None:
             raise ApiError(

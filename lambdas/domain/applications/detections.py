@@ -158,11 +158,16 @@ class Desk:
         now = clock.seconds()
         self._check_rate(application, now)
         _check_key(idempotency_key)
-        self._check_labels(options.labels)
         id = records.new_id(now)
         counted = self._start(self._s.records.count_request, application.id, application.rate, now)
-        tiling = self._s.tiling(self._tuning(), options.tile)
-        image = self._image(application, sent, id, tiling)
+        try:
+            self._check_labels(options.labels)
+            image = self._image(application, sent, id, self._s.tiling(self._tuning(), options.tile))
+        except ApiError:
+            # What is refused costs as well, and is counted like others.
+            if not counted.result():
+                raise self._too_many(application, now) from None
+            raise
         digest = _digest(sent, options) if idempotency_key else ""
         request = _Request(application, id, now, image, options, digest)
         claimed = self._claim(request, idempotency_key) if idempotency_key else None

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aws_lambda_powertools import Logger
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from lambdas.domain.applications.directory import SCOPE
@@ -23,6 +23,10 @@ MAX_BYTES = 8 * 1024
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html"""
 LEEWAY_SECONDS = 30
 """By which the clocks may differ of who gave a token and who reads it."""
+RETRY_SECONDS = 5
+"""After which keys that could not be fetched are fetched again."""
+_REFETCH_SECONDS = 60
+logger = Logger(child=True)
 _HELP = "get one at the token endpoint with the client credentials that `labelloop apps add` printed"
 
 
@@ -30,7 +34,7 @@ class TokenError(ValueError):
     """A token that is not taken; the message says why, and what helps.
 
     Args:
-        status: of the response; 403 for a good token that is for something else.
+        status: of the response; 403 for a good token that is for something else, 503 if nobody can say now.
     """
 
     def __init__(self, message: str, status: int = 401) -> None:
@@ -56,8 +60,8 @@ class Verifier:
 
     def __init__(self, issuer: str, fetch: Callable[[], Mapping[str, Any]]) -> None:
         self._issuer, self._fetch = issuer, fetch
-        self._keys = KeySet([])
-        self._fetched_at = 0.0
+        self._keys, self._are_newest = KeySet([]), False
+        self._next_fetch_at = 0.0
 
     def verify(self, token: str, now: float) -> Claims:
         """What the token says, if it is good.
@@ -91,23 +95,44 @@ class Verifier:
         """
         try:
             return self._decoded(token)
-        except (JoseError, ValueError) as error:
-            if now - self._fetched_at < _REFETCH_SECONDS:
-                raise TokenError(f"the token is not signed by this deployment; {_HELP}") from error
-        self._keys = KeySet.import_key_set({"keys": list(self._fetch()["keys"])})
-        self._fetched_at = now
+        except _UnsignedError as error:
+            if now < self._next_fetch_at:
+                raise self._refusal() from error
+        self._fetch_keys(now)
         try:
             return self._decoded(token)
-        except (JoseError, ValueError) as error:
-            raise TokenError(f"the token is not signed by this deployment; {_HELP}") from error
+        except _UnsignedError as error:
+            raise self._refusal() from error
+
+    def _fetch_keys(self, now: float) -> None:
+        """Replace the keys by the issuer's; those that there are stay if it does not answer."""
+        self._next_fetch_at, self._are_newest = now + RETRY_SECONDS, False
+        try:
+            keys = KeySet.import_key_set({"keys": list(self._fetch()["keys"])})
+        except Exception as error:
+            logger.exception("the issuer's keys could not be fetched")
+            raise self._refusal() from error
+        self._keys = keys
+        self._next_fetch_at, self._are_newest = now + _REFETCH_SECONDS, True
+
+    def _refusal(self) -> TokenError:
+        """Of a token that is signed by none of the keys; by older ones than there are nobody can say so."""
+        if self._are_newest:
+            return TokenError(f"the token is not signed by this deployment; {_HELP}")
+        return TokenError("the keys that tokens are checked with cannot be read; try again in a moment", 503)
 
     def _decoded(self, token: str) -> Mapping[str, Any]:
-        # Nothing but what Cognito signs with: a token could name HMAC, or none.
-        claims: Mapping[str, Any] = jwt.decode(token, self._keys, algorithms=["RS256"]).claims
+        try:
+            # Nothing but what Cognito signs with: a token could name HMAC, or none.
+            claims: Mapping[str, Any] = jwt.decode(token, self._keys, algorithms=["RS256"]).claims
+        except Exception as error:
+            # Anybody may send anything, and the decoder raises more than errors of its own about it.
+            raise _UnsignedError from error
         return claims
 
 
-_REFETCH_SECONDS = 60
+class _UnsignedError(ValueError):
+    """A token that none of the keys has signed, or none at all."""
 
 
 def _is_number(value: Any) -> bool:
