@@ -49,7 +49,7 @@ class Dashboard(Construct):
             self._graph("Images under detect/", self._sums("detect", without=("AnswerSeconds",))),
             self._graph("From arrival to answer, seconds", self._seconds()),
             self._graph("Answer of the detect function, milliseconds", [_p95(detect)]),
-            self._graph("Answer of the HTTP API, milliseconds", [api.latency("p50"), api.latency("p95")]),
+            self._graph("Answer of the HTTP API, milliseconds", [api.latency("p95")]),
             self._graph("Errors of functions", [_errors(handler) for handler in handlers]),
             self._graph(
                 "Errors of the HTTP API, failed executions",

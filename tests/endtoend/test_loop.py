@@ -334,6 +334,13 @@ def jpeg(width: int, height: int, **options: Any) -> bytes:
     return body.getvalue()
 
 
+def bits(width: int, height: int) -> bytes:
+    """A PNG file of pixels that have a bit each, so that many take little."""
+    body = io.BytesIO()
+    Image.new("1", (width, height)).save(body, "PNG")
+    return body.getvalue()
+
+
 def gif() -> bytes:
     body = io.BytesIO()
     frames = [Image.new("P", (80, 80), colour) for colour in (1, 2)]
@@ -347,7 +354,7 @@ UNUSABLE = {
     "not-an-image.jpg": (b"I am a letter", "not_an_image"),
     "animated.gif": (gif(), "unsupported_format"),
     "63-pixels.jpg": (jpeg(63, 200), "too_small"),
-    "4097-pixels.jpg": (jpeg(4097, 300), "too_large"),
+    "120-megapixels.png": (bits(20_000, 6_000), "too_large"),
 }
 
 

@@ -49,6 +49,7 @@ NOT_PUBLIC = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "Restr
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html"""
 FORGOTTEN = {
     ("Data", "try/", "ExpirationInDays"): 1,
+    ("Data", "applications/", "ExpirationInDays"): 31,
     ("Data", "rejected/", "ExpirationInDays"): 180,
     ("Data", "", "NoncurrentVersionExpiration.NoncurrentDays"): 30,
     ("Data", "", "AbortIncompleteMultipartUpload.DaysAfterInitiation"): 7,
@@ -197,7 +198,7 @@ def test_functions_have_the_time_and_the_memory_that_their_work_takes(template: 
     api = {
         entry
         for entry in seconds
-        if entry.startswith(("lambdas.desk.", "lambdas.admin.", "lambdas.console."))
+        if entry.startswith(("lambdas.desk.", "lambdas.admin.", "lambdas.console.", "lambdas.applications."))
     }
     assert {seconds[entry] for entry in api} == {API_SECONDS}
     assert all(60 <= seconds[entry] <= 900 for entry in {*seconds} - api - {*LONG})
