@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdas.domain.batch import coco, ending, files, start
 from lambdas.domain.promote import promotion
@@ -12,11 +14,12 @@ from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve import policy
 from lambdas.domain.serve.policy import Facts
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import Batch, Serving
+from lambdas.domain.shared.records import Batch, Hold, Serving
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep import batches, differences, models
 from tests.fixtures.batches import EXECUTION, NAME, PART, begin, put_images, worker
 from tests.fixtures.deployment import BUCKET, CONSOLE, PROJECT, TOPIC, World
+from tests.fixtures.rekognition import error as fails
 
 
 @pytest.fixture
@@ -167,6 +170,15 @@ def test_an_execution_that_was_refused_ends_nothing_of_the_other(night: World) -
     assert night.fake.statuses()["v1"] == "RUNNING"
 
 
+def test_a_hold_goes_with_the_execution_that_has_it(night: World) -> None:
+    """Also if the batch is another execution's, or is not on record: its version would run for ever."""
+    hold = night.loop_state.holds()[0]
+    another = replace(record(night), execution_arn="arn:another")
+    assert night.loop_state.begin_batch(another, hold, record(night))
+    assert give_back(night)
+    assert night.loop_state.holds() == []
+
+
 class Stopped:
     """Step Functions, where every execution was stopped by ann."""
 
@@ -201,6 +213,27 @@ def test_the_sweeper_ends_a_batch_whose_execution_is_dead(error: str, state: str
     assert world.loop_state.holds() == []
     assert world.fake.statuses()["v1"] == "STOPPING"
     assert sweep() == []
+
+
+def test_a_batch_that_cannot_be_ended_keeps_the_sweeper_from_no_other(world: World) -> None:
+    class Gone(Stopped):
+        def describe_execution(self, executionArn: str) -> dict[str, str]:
+            if executionArn == "arn:first":
+                raise fails("AccessDeniedException")
+            return super().describe_execution(executionArn)
+
+    world.champion("v2")
+    put_images(world, 3)
+    begin(world, total=3)
+    first = replace(record(world), id="a-first", execution_arn="arn:first")
+    hold = Hold("a-first", first.version, first.version_arn, "arn:first", clock.now(), 1)
+    assert world.loop_state.begin_batch(first, hold, None)
+    stepfunctions: Any = Gone("")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        batches.end_dead(
+            world.fake.client, stepfunctions, world.loop_state, notifier(world), PROJECT, tuning=Tuning()
+        )
+    assert not record(world).is_live
 
 
 def test_the_champion_stays_awake_for_a_batch_and_no_longer() -> None:

@@ -136,6 +136,89 @@ def test_a_bucket_that_may_not_be_read_is_a_line_that_says_what_helps(night: Wor
     assert "batch_buckets" in results(night)[1].reason
 
 
+class OneFails:
+    """S3, but for one object."""
+
+    def __init__(self, s3: Any, key: str, code: str, status: int) -> None:
+        self._s3, self._key = s3, key
+        self._error = {"Error": {"Code": code, "Message": f"is {code}"}}
+        self._status = {"ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._s3, name)
+
+    def get_object(self, **request: Any) -> Any:
+        if request["Key"] == self._key:
+            response: Any = {**self._error, **self._status}
+            raise ClientError(response, "GetObject")
+        return self._s3.get_object(**request)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        # The id of a version that is none, an object of a customer's own key, a deleted version, a key of KMS
+        # that is gone, a bucket elsewhere.
+        ("InvalidArgument", 400),
+        ("InvalidRequest", 400),
+        ("MethodNotAllowed", 405),
+        ("KMS.DisabledException", 400),
+        ("PermanentRedirect", 301),
+    ],
+)
+def test_what_s3_does_not_give_is_a_line(code: str, status: int, night: World) -> None:
+    s3 = OneFails(night.s3, "pictures/1.jpg", code, status)
+    worker(night, s3=s3).answer_part(NAME, PART)
+    assert [line.status for line in results(night)] == ["detected", "failed", *["detected"] * 3]
+    line = results(night)[1]
+    assert (line.error, line.reason) == (code, f"S3 does not give s3://{BUCKET}/pictures/1.jpg: is {code}")
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("SlowDown", 503),
+        ("InternalError", 500),
+        ("RequestTimeout", 400),
+        ("ExpiredToken", 400),
+        ("ThrottlingException", 400),
+        ("RequestTimeTooSkewed", 403),
+    ],
+)
+def test_what_s3_does_not_give_for_a_moment_keeps_no_other_image_waiting(
+    code: str, status: int, night: World
+) -> None:
+    s3 = OneFails(night.s3, "pictures/0.jpg", code, status)
+    with pytest.raises(ClientError, match=code):
+        worker(night, s3=s3).answer_part(NAME, PART)
+    assert [line.id for line in results(night)] == ["1", "2", "3", "4"]
+    worker(night).answer_part(NAME, PART)
+    assert [line.id for line in results(night)] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_worker_gives_up_while_a_service_fails(night: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_part(night, [InputLine(str(number), BUCKET, "pictures/0.jpg") for number in range(100)])
+    with pytest.raises(ClientError, match="SlowDown"):
+        worker(night, s3=OneFails(night.s3, "pictures/0.jpg", "SlowDown", 503)).answer_part(NAME, PART)
+    failing = SimpleNamespace(calls=0)
+
+    def fail(**request: Any) -> Any:
+        failing.calls += 1
+        raise error("InternalServerError")
+
+    monkeypatch.setattr(night.fake, "detect_custom_labels", fail)
+    with pytest.raises(ClientError, match="InternalServerError"):
+        worker(night).answer_part(NAME, PART)
+    assert 10 <= failing.calls < 20
+
+
+@pytest.mark.parametrize("line", [InputLine("0", "no bucket!", "a.jpg"), InputLine("0", BUCKET, "")])
+def test_what_can_be_the_name_of_no_object_is_a_line(line: InputLine, night: World) -> None:
+    put_part(night, [line, InputLine("1", BUCKET, "pictures/1.jpg")])
+    worker(night).answer_part(NAME, PART)
+    assert [(line.id, line.error) for line in results(night)] == [("0", "not_a_key"), ("1", "")]
+
+
 def test_an_older_version_of_an_object_is_asked_about(night: World) -> None:
     night.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     old = night.s3.put_object(Bucket=BUCKET, Key="pictures/0.jpg", Body=picture(9))["VersionId"]

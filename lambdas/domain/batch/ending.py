@@ -94,10 +94,10 @@ def release(
     to stop; but if it has more units than that would start it with, it is stopped here, and started again by
     that step if it is to run.
     """
+    loop_state.release_hold(name, execution_arn)
     batch = loop_state.batch(name)
     if batch is None or batch.execution_arn != execution_arn:
         return True
-    loop_state.release_hold(name, execution_arn)
     version = custom_labels.describe_version(rekognition, project_arn, batch.version)
     if version is None or not _is_to_stop(loop_state, batch, version, tuning):
         return True

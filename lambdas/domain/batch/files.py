@@ -193,10 +193,15 @@ def _result_line(values: dict[str, Any]) -> ResultLine:
 
 
 def as_text(lines: Iterable[InputLine | ResultLine]) -> str:
-    """The lines as JSON Lines; what is empty or unknown is left out, but a result always has its labels."""
+    """The lines as JSON Lines; what is empty or unknown is left out, but for what each line has to have."""
     return "".join(json.dumps(_as_json(line), ensure_ascii=False) + "\n" for line in lines)
 
 
+_ALWAYS = ("id", "bucket", "key")
+
+
 def _as_json(line: InputLine | ResultLine) -> dict[str, Any]:
-    kept = {name: value for name, value in asdict(line).items() if value not in ("", None, ())}
+    kept = {
+        name: value for name, value in asdict(line).items() if name in _ALWAYS or value not in ("", None, ())
+    }
     return kept | ({"labels": list(line.labels)} if isinstance(line, ResultLine) else {})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -40,6 +41,7 @@ class Proposer:
     queue_url: str
     batch: Batch
     tuning: Tuning
+    _copying: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, line: InputLine, answer: Answer) -> None:
         """Propose the image if its answer is worth a review, and the batch has not proposed enough yet."""
@@ -61,5 +63,7 @@ class Proposer:
 
     def _copy(self, line: InputLine, key: str) -> None:
         version: Any = {"VersionId": line.version_id} if line.version_id else {}
-        image = self.s3.get_object(Bucket=line.bucket, Key=line.key, **version)["Body"].read()
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=image)
+        # An image that is cut into tiles may have hundreds of megabytes: one at a time is in memory.
+        with self._copying:
+            image = self.s3.get_object(Bucket=line.bucket, Key=line.key, **version)["Body"].read()
+            self.s3.put_object(Bucket=self.bucket, Key=key, Body=image)

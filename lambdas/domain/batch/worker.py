@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from lambdas.domain.batch import files, results
 from lambdas.domain.batch.files import InputLine, ResultLine
 from lambdas.domain.detect import any_size, champion, unusable_images
-from lambdas.domain.detect.champion import Answer, Question
+from lambdas.domain.detect.champion import Answer, Question, VersionNotServingError
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
@@ -40,6 +40,8 @@ HEADER_BYTES = 64 * 1024
 """Read of each image to know its size; a JPEG's stands behind its Exif block, which has less than this."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.5, 8.0
 """Seconds to wait after the endpoint had no time for an image."""
+_MAX_FAILURES = 10
+"""After which a worker gives up: a service fails, not one image's request."""
 _ANY = "*"
 
 
@@ -155,7 +157,8 @@ class Worker:
                 return self._answer(line)
             except Exception as error:  # noqa: BLE001 raised again once what was answered is written
                 failures.append(error)
-                self._stopped.set()
+                if isinstance(error, VersionNotServingError) or len(failures) >= _MAX_FAILURES:
+                    self._stopped.set()
                 return None
 
         with ThreadPoolExecutor(THREADS) as pool:
@@ -168,6 +171,8 @@ class Worker:
             answer = self._ask(line, size)
         except UnusableImageError as error:
             return _failed(line, error.reason, error.detail)
+        except ParamValidationError as error:
+            return _failed(line, "not_a_key", f"no object of S3 is called like this: {error}")
         except ClientError as error:
             reason = self._why(line, error)
             if reason is None:
@@ -248,7 +253,8 @@ class Worker:
                 " look at the bucket's policy and key"
             )
         if not unusable_images.is_unusable(error):
-            return None
+            said = error.response["Error"].get("Message", code)
+            return (code, f"S3 does not give {where}: {said}") if _is_of_object(error) else None
         data = self._bytes_or_none(line)
         if not unusable_images.is_at_fault(error, data):
             return "NotAccessible", (
@@ -274,6 +280,25 @@ _DENIED = frozenset({"AccessDenied", "403", "AllAccessDisabled", "InvalidObjectS
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
 _CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html"""
+
+_PASSING = frozenset(
+    {"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"}
+    | {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
+)
+"""Errors of a status that says that the request is wrong, which the next one need not meet:
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html"""
+_OF_OBJECT = frozenset({301, 400, 404, 405, 410, 412, 416})
+"""Status of what S3 does not give, however often it is asked: for the id of a version that is none, for a
+deleted version, of a bucket elsewhere, encrypted with its owner's key or with one that is gone.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList"""
+
+
+def _is_of_object(error: ClientError) -> bool:
+    """Whether S3 refuses an object for what it is, and not for a moment."""
+    if error.operation_name != "GetObject":
+        return False
+    code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return status in _OF_OBJECT and code not in _PASSING and "Throttl" not in code
 
 
 def _failed(line: InputLine, error: str, reason: str) -> ResultLine:

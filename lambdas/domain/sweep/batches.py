@@ -32,15 +32,21 @@ def end_dead(
     A version that is just starting is stopped by who stops what runs for nobody.
     """
     ended: list[str] = []
+    failures: list[Exception] = []
     for name, execution_arn in _at_work(loop_state):
-        why = why_ended(stepfunctions, execution_arn)
-        if why is None:
-            continue
-        ending.release(rekognition, loop_state, project_arn, name, execution_arn, tuning=tuning)
-        state = _state(stepfunctions, execution_arn)
-        reason = f"cancelled {why}" if state == "cancelled" else why
-        ending.finish(loop_state, notifier, name, execution_arn, state=state, reason=reason)
-        ended.append(name)
+        try:
+            why = why_ended(stepfunctions, execution_arn)
+            if why is None:
+                continue
+            ending.release(rekognition, loop_state, project_arn, name, execution_arn, tuning=tuning)
+            state = _state(stepfunctions, execution_arn)
+            reason = f"cancelled {why}" if state == "cancelled" else why
+            ending.finish(loop_state, notifier, name, execution_arn, state=state, reason=reason)
+            ended.append(name)
+        except Exception as error:  # noqa: BLE001 raised again once the other batches are ended
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return ended
 
 
