@@ -20,6 +20,7 @@ from PIL import Image
 
 from cli import drawing
 from lambdas.domain.images import perceptual_hash, tiles
+from lambdas.domain.images.files import MIN_SIDE
 from lambdas.domain.snapshot.near_duplicates import DISTANCE, is_flat
 
 Ask = Callable[[bytes], tuple[str, list[dict[str, Any]]]]
@@ -97,6 +98,7 @@ def detect(path: Path, ask: Ask, out: Path, *, rate: float = 1.0) -> ClipAnswer:
         answers = stack.enter_context(lines.open("w", encoding="utf-8"))
         writer = stack.enter_context(_Writer(drawn, rate))
         for frame in frames(path, rate):
+            _check_size(frame.image)
             looked_at += 1
             hash = int(perceptual_hash.of_image(frame.image), 16)
             if last is None or not _look_alike(hash, last):
@@ -108,6 +110,15 @@ def detect(path: Path, ask: Ask, out: Path, *, rate: float = 1.0) -> ClipAnswer:
     if not looked_at:
         raise UnusableClipError("there is no frame in it")
     return ClipAnswer(looked_at, asked, lines, drawn)
+
+
+def _check_size(image: Image.Image) -> None:
+    """Raise UnusableClipError for a frame that neither Custom Labels takes nor FFmpeg writes."""
+    if min(image.size) < MIN_SIDE:
+        raise UnusableClipError(
+            f"its frames have {image.width} x {image.height} pixels; Custom Labels takes {MIN_SIDE} each way"
+            " or more"
+        )
 
 
 def _look_alike(one: int, other: int) -> bool:

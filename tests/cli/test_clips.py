@@ -82,6 +82,19 @@ def test_what_is_no_clip_is_refused(tmp_path: Path, data: bytes, why: str) -> No
         clips.detect(path, Champion().ask, tmp_path / "seen")
 
 
+def test_a_clip_whose_frames_no_model_takes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("rawvideo", rate=Fraction(4))
+        stream.width, stream.height, stream.pix_fmt = 1, 64, "rgb24"
+        container.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (1, 64)))))
+        container.mux(stream.encode())
+    champion = Champion()
+    with pytest.raises(UnusableClipError, match="1 x 64 pixels"):
+        clips.detect(path, champion.ask, tmp_path / "seen")
+    assert champion.asked == []
+
+
 def test_a_clip_is_not_overwritten_by_its_drawing(clip: Path) -> None:
     with pytest.raises(UnusableClipError, match="choose another folder"):
         clips.detect(clip, Champion().ask, clip.parent)

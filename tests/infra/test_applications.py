@@ -56,6 +56,32 @@ def test_the_pool_has_the_scope_that_tokens_need(template: Template) -> None:
     assert [scope["ScopeName"] for scope in server["Scopes"]] == [SCOPE_NAME]
 
 
+def test_the_console_s_api_takes_no_token_of_an_application(template: Template) -> None:
+    """Its routes take tokens of the page's client alone, which gets none with the applications' scope.
+
+    API Gateway holds a token without `aud` against the audience by its `client_id`:
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+    """
+    (page,) = of_type(template, "AWS::Cognito::UserPoolClient")
+    (authorizer,) = of_type(template, "AWS::ApiGatewayV2::Authorizer")
+    made = of_type(template, "AWS::ApiGatewayV2::Authorizer")[authorizer]
+    assert made["AuthorizerType"] == "JWT"
+    assert made["JwtConfiguration"]["Audience"] == [{"Ref": page}]
+    client = of_type(template, "AWS::Cognito::UserPoolClient")[page]
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert not [scope for scope in client["AllowedOAuthScopes"] if RESOURCE_SERVER in text(scope)]
+    of_applications = of_api(template, "AWS::ApiGatewayV2::Route")
+    others = [
+        route
+        for name, route in of_type(template, "AWS::ApiGatewayV2::Route").items()
+        if name not in of_applications
+    ]
+    assert others
+    assert {(route["AuthorizationType"], route["AuthorizerId"]["Ref"]) for route in others} == {
+        ("JWT", authorizer)
+    }
+
+
 def statements(template: Template) -> list[dict[str, Any]]:
     return [
         statement
