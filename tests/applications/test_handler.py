@@ -530,6 +530,21 @@ def test_what_passes_can_be_tried_again(code: str, means: str, asked: Asked) -> 
     assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, means, "1")
 
 
+def test_a_large_image_is_not_waited_for_longer_than_the_application_waits(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tile would be asked about again for half a minute, when API Gateway has long given up."""
+    waited: list[float] = []
+    monkeypatch.setattr("lambdas.domain.rekognition.tiled_detection.time.sleep", waited.append)
+    clock_of = "lambdas.domain.rekognition.tiled_detection.time.monotonic"
+    began = time.monotonic()
+    monkeypatch.setattr(clock_of, lambda: began + sum(waited))
+    asked.world.fake.fail_next("detect_custom_labels", *["ProvisionedThroughputExceededException"] * 300)
+    answer = asked.detect(large())
+    assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "busy", "1")
+    assert 0 < sum(waited) <= 10
+
+
 @pytest.mark.parametrize("failure", [ReadTimeoutError, ConnectTimeoutError])
 def test_a_connection_that_fails_can_be_tried_again(failure: Any, asked: Asked) -> None:
     def fails(**_: Any) -> Any:

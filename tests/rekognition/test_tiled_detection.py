@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections import deque
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -88,6 +90,17 @@ def test_a_version_that_has_no_time_for_long_fails(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
         tiled_detection.detect(fake.client, arn, tiled([INSIDE]))
     assert len(fake.calls) == MAX_THROTTLED + 1, "the overview fails before any tile is asked about"
+
+
+def test_nobody_is_more_patient_than_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept = sleeps(monkeypatch)
+    fake, arn = running()
+    fake.failures["detect_custom_labels"] = deque([error("ProvisionedThroughputExceededException")] * 100)
+    image = replace(tiled([INSIDE]), patient_until=time.monotonic() + 1.9)
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+        tiled_detection.detect(fake.client, arn, image)
+    # The pauses are 0.5 to 1 seconds and twice as long each; they take no time here.
+    assert 1 <= len(slept) <= 2
 
 
 def test_no_tile_is_asked_about_after_one_has_failed() -> None:

@@ -67,6 +67,9 @@ USE_SECONDS = 60
 _WAIT_SECONDS = 20
 """How long a request waits for one with the same idempotency key that is under way."""
 _LOOK_SECONDS = 0.1
+_PATIENT_SECONDS = 10
+"""After which a tile that the inference units have no time for is not asked about again: API Gateway waits 30
+for all of them, and then says nothing of when to come again."""
 _HEADER_BYTES = 256 * 1024
 """Of an uploaded image, that its size is read from; of one with more before its size all is read."""
 
@@ -408,7 +411,7 @@ class Desk:
         if tiled is None:
             # What can be cut by its header, and is none once it is read.
             raise _bad_image("it cannot be decoded; save and upload it again")
-        return tiled
+        return replace(tiled, patient_until=time.monotonic() + _PATIENT_SECONDS)
 
     def _of_the_present(self, image: ImageTypeDef | TiledImage, question: Question) -> Answer:
         """The champion's answer, also if it was replaced or woken since the state was read."""

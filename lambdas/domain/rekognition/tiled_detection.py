@@ -6,6 +6,7 @@ version is judged by what it will answer.
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import tempfile
@@ -40,6 +41,8 @@ class TiledImage:
 
     image: LargeImage
     plan: TilePlan
+    patient_until: float = math.inf
+    """`time.monotonic()` from which on nothing is waited for that the inference units have no time for."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,14 @@ def detect(
         return Detections(ask(image), 1)
     plan, overview = image.plan, None
     if plan.overview:
-        overview = _patiently(lambda: ask({"Bytes": tiles.overview(image.image, plan.overview or (0, 0))}))
+        overview = _patiently(
+            lambda: ask({"Bytes": tiles.overview(image.image, plan.overview or (0, 0))}), image.patient_until
+        )
         if any("box" not in label for label in overview):
             return Detections(overview, 1)
-    answers = _each(lambda tile: ask({"Bytes": tiles.cut(image.image, tile)}), plan.tiles)
+    answers = _each(
+        lambda tile: ask({"Bytes": tiles.cut(image.image, tile)}), plan.tiles, image.patient_until
+    )
     if len(plan.tiles) == 1:
         return Detections(answers[0], 1)
     size = (plan.width, plan.height)
@@ -88,7 +95,7 @@ def detect(
 
 
 def _each(
-    ask: Callable[[tiles.Tile], list[dict[str, Any]]], parts: tuple[tiles.Tile, ...]
+    ask: Callable[[tiles.Tile], list[dict[str, Any]]], parts: tuple[tiles.Tile, ...], until: float
 ) -> list[list[dict[str, Any]]]:
     """The answer about each tile, a few at once. After one that fails no further one is begun."""
     # Imported here, because most images are not cut.
@@ -100,7 +107,7 @@ def _each(
         if errors:
             return []
         try:
-            return _patiently(lambda: ask(tile))
+            return _patiently(lambda: ask(tile), until)
         except Exception as error:
             errors.append(error)
             raise
@@ -109,15 +116,17 @@ def _each(
         return list(threads.map(ask_unless_failed, parts))
 
 
-def _patiently(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The answer, asked for again while the inference units have no time."""
+def _patiently(ask: Callable[[], list[dict[str, Any]]], until: float) -> list[dict[str, Any]]:
+    """The answer, asked for again while the inference units have no time and there is some left here."""
     for failures in range(MAX_THROTTLED):
         try:
             return ask()
         except ClientError as error:
-            if error.response["Error"]["Code"] not in custom_labels.THROTTLED:
+            pause = 2**failures * random.uniform(0.5, 1)  # noqa: S311 no secret
+            is_throttled = error.response["Error"]["Code"] in custom_labels.THROTTLED
+            if not is_throttled or time.monotonic() + pause > until:
                 raise
-            time.sleep(2**failures * random.uniform(0.5, 1))  # noqa: S311 no secret
+            time.sleep(pause)
     return ask()
 
 
