@@ -107,14 +107,19 @@ def remove(deployment: Deployment, name: str) -> None:
 
 
 def show_access(console: Console, access: Access) -> None:
-    """What the developer needs, as lines for a shell."""
-    console.print(f"Give the developer of {access.credentials.application} these lines:\n")
+    """Print what the developer needs, as lines for a shell, which can read all of it."""
+    console.print(f"# Give the developer of {access.credentials.application} these lines:\n", soft_wrap=True)
     for name, value in access.variables.items():
         console.print(f"export {name}={shlex.quote(value)}", markup=False, soft_wrap=True)
-    console.print("\nThe secret is shown this once: `labelloop apps rotate` gives another one if it is lost.")
+    console.print(
+        "\n# The secret is shown this once: `labelloop apps rotate` gives another one if it is lost.",
+        soft_wrap=True,
+    )
     if until := access.credentials.previous_until:
-        console.print(f"The secret before it stays good until {formatting.moment(until)}.")
-    console.print("docs/applications.md shows what to call, with curl, Python and JavaScript.")
+        console.print(f"# The secret before it stays good until {formatting.moment(until)}.", soft_wrap=True)
+    console.print(
+        "# docs/applications.md shows what to call, with curl, Python and JavaScript.", soft_wrap=True
+    )
 
 
 def show_all(console: Console, applications: Sequence[Application]) -> None:

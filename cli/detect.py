@@ -28,6 +28,7 @@ from lambdas.domain.images.opening import open_image
 from lambdas.domain.images.tiles import Tiling
 from lambdas.domain.rekognition import tiled_detection
 from lambdas.domain.rekognition.tiled_detection import TiledImage
+from lambdas.domain.shared import boxes
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition.type_defs import ImageTypeDef
@@ -262,11 +263,8 @@ def _with_pixels(body: bytes, labels: list[dict[str, Any]]) -> list[dict[str, An
                 width, height = height, width
     except _DECODER_ERRORS as error:
         raise UnusableImageError(f"its size cannot be read: {error}") from error
-    sides = {"left": width, "top": height, "width": width, "height": height}
     return [
-        {**label, "box_pixels": {name: round(label["box"][name] * size) for name, size in sides.items()}}
-        if "box" in label
-        else label
+        {**label, "box_pixels": boxes.in_pixels(label["box"], width, height)} if "box" in label else label
         for label in labels
     ]
 

@@ -49,7 +49,7 @@ def find(  # noqa: PLR0917 one for each option
     listed = session.wait_for("Reading the detections", lambda: detections.find(deployment, query))
     session.print_result(
         [detections.as_dict(deployment, one) for one in listed],
-        lambda: detections.show_list(session.out.console, listed, limit),
+        lambda: detections.show_list(session.out.console, listed, query),
     )
 
 

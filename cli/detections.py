@@ -20,9 +20,10 @@ from cli import drawing, formatting
 from cli.deployment import Deployment
 from cli.output import CommandError
 from lambdas.domain.applications.records import Detection, Records
-from lambdas.domain.shared import clock
+from lambdas.domain.shared import boxes, clock
 
 LABELS_SHOWN = 4
+_NONE = "No detection: `labelloop apps add NAME` lets an application ask for some"
 _AGO = re.compile(r"(\d{1,5})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
@@ -116,9 +117,9 @@ def draw(deployment: Deployment, detection: Detection, path: Path | None) -> Pat
     return target
 
 
-def show_list(console: Console, detections: Sequence[Detection], limit: int) -> None:
+def show_list(console: Console, detections: Sequence[Detection], query: Query) -> None:
     if not detections:
-        console.print("No detection: `labelloop apps add NAME` lets an application ask for some")
+        console.print(_NONE if query == Query(limit=query.limit) else "No detection is like that")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("at", "application", "version"):
@@ -136,8 +137,8 @@ def show_list(console: Console, detections: Sequence[Detection], limit: int) -> 
             detection.id,
         )
     console.print(table)
-    if len(detections) == limit:
-        console.print(f"\nThe newest {limit}: --limit shows more, --since, --label and --below choose")
+    if len(detections) == query.limit:
+        console.print(f"\nThe newest {query.limit}: --limit shows more, --since, --label and --below choose")
 
 
 def show(console: Console, document: dict[str, Any]) -> None:
@@ -169,11 +170,10 @@ def _show_labels(console: Console, document: dict[str, Any]) -> None:
     table.add_column("label", overflow="fold")
     for column in ("confidence", "left", "top", "width", "height"):
         table.add_column(column, justify="right")
-    sizes = {"left": "width", "top": "height", "width": "width", "height": "height"}
     for label in document["labels"]:
         box = label.get("box")
-        pixels = [str(round(box[side] * document[size])) for side, size in sizes.items()] if box else []
-        table.add_row(escape(label["label"]), f"{label['confidence']:.1f}", *pixels)
+        sides = boxes.in_pixels(box, document["width"], document["height"]).values() if box else ()
+        table.add_row(escape(label["label"]), f"{label['confidence']:.1f}", *map(str, sides))
     console.print()
     console.print(table)
 

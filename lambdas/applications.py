@@ -25,7 +25,7 @@ from lambdas.domain.applications.directory import Application, application_of
 from lambdas.domain.applications.records import Records
 from lambdas.domain.applications.tokens import Verifier
 from lambdas.domain.serve import requests
-from lambdas.domain.shared import clock
+from lambdas.domain.shared import boxes, clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import Event, HttpResponse, Operation
 from lambdas.services import services, tiling, variable
@@ -151,7 +151,9 @@ def _label(label: Mapping[str, Any], detection: Detection) -> responses.Detected
         class_id=label["class_id"],
         confidence=label["confidence"],
         box=responses.ShareBox(**box) if box else UNSET,
-        box_pixels=responses.PixelBox(**detections.in_pixels(box, detection)) if box else UNSET,
+        box_pixels=responses.PixelBox(**boxes.in_pixels(box, detection.width, detection.height))
+        if box
+        else UNSET,
     )
 
 

@@ -19,6 +19,7 @@ from cli.output import CommandError
 from cli.progress import Meter
 from lambdas.domain.batch import coco, files, results
 from lambdas.domain.batch.files import ResultLine
+from lambdas.domain.shared import boxes
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -192,8 +193,6 @@ def _cells(label: dict[str, Any], line: ResultLine) -> dict[str, Any]:
     if box := label.get("box"):
         cells |= {f"box_{side}": box[side] for side in _BOX}
         if line.width and line.height:
-            sizes = (line.width, line.height) * 2
-            cells |= {
-                f"box_{side}_pixels": round(box[side] * size) for side, size in zip(_BOX, sizes, strict=True)
-            }
+            pixels = boxes.in_pixels(box, line.width, line.height)
+            cells |= {f"box_{side}_pixels": size for side, size in pixels.items()}
     return cells

@@ -55,6 +55,8 @@ def test_an_application_gets_the_lines_that_its_developer_needs(shops: Cli) -> N
         f"export LABELLOOP_CLIENT_SECRET={secret}",
     ]
     assert "shown this once" in shown
+    others = [line for line in shown.splitlines() if line and line not in lines]
+    assert all(line.startswith("# ") for line in others), "a shell cannot read it as it is"
     assert (listed["id"], listed["rate"]) == ("cameras", 1200)
     assert secret not in shops("apps", "list").output + json.dumps(listed)
     assert ["cameras", "1200"] in [line.split()[:2] for line in shops("apps", "list").stdout.splitlines()]
@@ -181,7 +183,7 @@ def test_detections_are_listed_for_people(asked: Cli) -> None:
     first, second = (line for line in shown.splitlines() if "v3-0123456789abcdef" in line)
     assert "wrong" in first and NEW.id in first and "cameras" in first
     assert "bolt 62.5" in second and "robots" in second
-    assert "No detection" in asked("detections", "find", "--label", "screw").stdout
+    assert asked("detections", "find", "--label", "screw").stdout == "No detection is like that\n"
 
 
 @pytest.mark.parametrize("since", ["yesterday", "5w", "", "999999d"])

@@ -108,7 +108,7 @@ def test_the_command_answers_about_images_and_clips(cli: Cli, clip: Path, tmp_pa
     (answer,) = cli.json("detect", str(clip), "--out", str(out), "--rate", "2")
     assert (answer["frames"], answer["asked"]) == (20, 2)
     line = json.loads(Path(answer["answers"]).read_text().splitlines()[0])
-    assert line["labels"][0]["box_pixels"] == {"left": 40, "top": 30, "width": 81, "height": 61}
+    assert line["labels"][0]["box_pixels"] == {"left": 40, "top": 30, "width": 82, "height": 62}
     assert Path(answer["drawn"]).stat().st_size
     assert "20 frames, 2 asked about" in cli("detect", str(clip), "--out", str(out), "--rate", "2").stdout
     (answer,) = cli.json("detect", str(clip), exit_code=1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.domain.shared.annotation import Box
-from lambdas.domain.shared.boxes import RelativeBox, iou
+from lambdas.domain.shared.boxes import RelativeBox, in_pixels, iou
 
 RATIO = (0.1, 0.1, 0.4, 0.4)
 BOXES = st.builds(Box, st.just("bolt"), *[st.integers(0, 60)] * 2, *[st.integers(1, 60)] * 2)
@@ -38,6 +38,22 @@ def test_intersection_over_union_is_that_of_coco(one: Box, other: Box) -> None:
 )
 def test_boxes_that_touch_or_lie_apart_share_nothing(other: Box, expected: float) -> None:
     assert iou(Box("bolt", 100, 100, 120, 90), other) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        # 141.5 to 208.2 of 480, 102.6 to 162.1 of 360: the sides are rounded, not the size.
+        ((0.2948, 0.285, 0.139, 0.1654), (142, 103, 66, 59)),
+        ((0.5, 0.5, 0.6, 0.6), (240, 180, 240, 180)),
+        ((-0.1, 0, 0.2, 1), (0, 0, 48, 360)),
+    ],
+)
+def test_boxes_in_pixels_have_rounded_sides_inside_the_image(
+    box: tuple[float, ...], expected: tuple[int, ...]
+) -> None:
+    shares = dict(zip(("left", "top", "width", "height"), box, strict=True))
+    assert tuple(in_pixels(shares, 480, 360).values()) == expected
 
 
 def relative(ratios: tuple[float, ...]) -> RelativeBox:

@@ -514,17 +514,6 @@ def too_large() -> ApiError:
     )
 
 
-def in_pixels(box: Mapping[str, float], detection: Detection) -> dict[str, int]:
-    """A box in shares of a detection's image, in whole pixels of it; none lies outside."""
-    width, height = detection.width, detection.height
-    left, top = (
-        min(max(round(box[side] * size), 0), size) for side, size in (("left", width), ("top", height))
-    )
-    right = min(max(round((box["left"] + box["width"]) * width), left), width)
-    bottom = min(max(round((box["top"] + box["height"]) * height), top), height)
-    return {"left": left, "top": top, "width": right - left, "height": bottom - top}
-
-
 def _question(tuning: Tuning, options: Options) -> Question:
     """What people may want to review, and what the application wants to know."""
     question = proposals.question(tuning)

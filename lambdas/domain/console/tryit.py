@@ -15,6 +15,7 @@ from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.register import registration
 from lambdas.domain.serve import requests
+from lambdas.domain.shared import boxes
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, or_defaults
@@ -105,11 +106,4 @@ def _facts(s3: S3Client, bucket: str, key: str) -> image_files.ImageFacts:
 def box_in_pixels(label: Mapping[str, Any], result: TryResult) -> dict[str, int] | None:
     """Where the label's object is on the image that was tried; None if it is a label of the whole image."""
     box = label.get("box")
-    if not box:
-        return None
-    return {
-        "left": round(box["left"] * result.width),
-        "top": round(box["top"] * result.height),
-        "width": round(box["width"] * result.width),
-        "height": round(box["height"] * result.height),
-    }
+    return boxes.in_pixels(box, result.width, result.height) if box else None

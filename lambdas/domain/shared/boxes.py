@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +31,19 @@ class Rectangle(Protocol):
     def width(self) -> float: ...
     @property
     def height(self) -> float: ...
+
+
+def in_pixels(box: Mapping[str, float], width: int, height: int) -> dict[str, int]:
+    """A box in shares of an image, in whole pixels of it; none lies outside.
+
+    Sides that two boxes share stay shared, as it is the sides that are rounded.
+    """
+    left, top = (
+        min(max(round(box[side] * size), 0), size) for side, size in (("left", width), ("top", height))
+    )
+    right = min(max(round((box["left"] + box["width"]) * width), left), width)
+    bottom = min(max(round((box["top"] + box["height"]) * height), top), height)
+    return {"left": left, "top": top, "width": right - left, "height": bottom - top}
 
 
 def iou(a: Rectangle, b: Rectangle) -> float:
