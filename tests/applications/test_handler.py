@@ -168,6 +168,27 @@ def test_an_image_larger_than_rekognition_takes_is_asked_about_in_tiles(asked: A
     assert (answer.status, "4200 x 1300" in answer.message) == (422, True)
 
 
+def test_each_tile_counts_as_a_request(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a paid detection: a rate that bounds requests alone would not bound what they cost."""
+    monkeypatch.setattr(clock, "seconds", lambda: 1_800_000_020.0)
+    monkeypatch.setattr("tests.fixtures.applications.time.time", lambda: 1_800_000_000)
+    asked.table.update_item(
+        Key={"id": LINE}, UpdateExpression="SET rate = :three", ExpressionAttributeValues={":three": 3}
+    )
+    assert asked.detect(large()).status == 200
+    paid = len(asked.world.fake.called("detect_custom_labels"))
+    assert asked.detect(large()).status == 429
+    assert len(asked.world.fake.called("detect_custom_labels")) == paid
+
+
+def test_feedback_on_what_is_forgotten_meanwhile_leaves_nothing(asked: Asked) -> None:
+    asked.detect(large(300, 300))
+    table = handler.desk()._s.records
+    (detection,) = table.between(LINE)
+    table.note_feedback(replace(detection, id="0" * 32), "wrong", "")
+    assert list(table.between(LINE)) == [detection]
+
+
 def test_an_upload_is_cut_as_well_and_a_small_image_if_that_is_wanted(asked: Asked) -> None:
     asked.world.fake.finds = lambda version, key: [label("cat", 99.0, (0.4, 0.4, 0.1, 0.1))]
     assert len(asked.detect(upload(asked, large())).document["labels"]) > 1

@@ -122,6 +122,8 @@ class _Image:
     version_id: str = ""
     tiling: Tiling | None = None
     """How it is cut; None of one that is asked about whole."""
+    detections: int = 1
+    """That it takes, each of which is paid for."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,8 @@ class Desk:
     def _answered(
         self, request: _Request, counted: Future[bool], claimed: Future[Claim | None] | None
     ) -> Detection:
+        if request.image.detections > 1 and not (counted.result() and self._count_tiles(request)):
+            raise self._too_many(request.application, request.now)
         stored = self._store(request.image)
         answered = self._start(self._answer, request)
         if not counted.result():
@@ -254,6 +258,11 @@ class Desk:
         self._check_rate(application, now)
         if not self._s.records.count_request(application.id, application.rate, now):
             raise self._too_many(application, now)
+
+    def _count_tiles(self, request: _Request) -> bool:
+        """Count an image in tiles as so many requests, before it is paid for as so many."""
+        application, more = request.application, request.image.detections - 1
+        return self._s.records.count_request(application.id, application.rate, request.now, number=more)
 
     def _check_rate(self, application: Application, now: float) -> None:
         if self._full.get(application.id) == _window(now):
@@ -552,7 +561,9 @@ def _measured(data: bytes, key: str, size: int, tiling: Tiling) -> _Image:
             f"{width} x {height} pixels are {plan.detections} tiles, and a request has time for {MAX_TILES}:"
             " put it under detect/, or cut it into parts"
         )
-    return _Image(width, height, key, data, tiling=tiling if plan else None)
+    if plan is None:
+        return _Image(width, height, key, data)
+    return _Image(width, height, key, data, tiling=tiling, detections=plan.detections)
 
 
 def _bad_image(why: str) -> ApiError:

@@ -139,26 +139,35 @@ class Records:
             )
 
     def note_feedback(self, detection: Detection, feedback: str, note: str) -> None:
-        """Record what the application says of a detection."""
-        self._table.update_item(
-            Key={"application": detection.application, "id": detection.id},
-            UpdateExpression="SET feedback = :feedback, note = :note",
-            ExpressionAttributeValues={":feedback": feedback, ":note": note},
-        )
+        """Record what the application says of a detection, unless that is forgotten by now."""
+        try:
+            self._table.update_item(
+                Key={"application": detection.application, "id": detection.id},
+                UpdateExpression="SET feedback = :feedback, note = :note",
+                ConditionExpression="attribute_exists(id)",
+                ExpressionAttributeValues={":feedback": feedback, ":note": note},
+            )
+        except ClientError as error:
+            if not is_condition_failure(error):
+                raise
 
     # Rates
 
-    def count_request(self, application: str, rate: int, now: float) -> bool:
-        """Count a request in the current minute: False if the application has made as many as it may."""
+    def count_request(self, application: str, rate: int, now: float, *, number: int = 1) -> bool:
+        """Count a request in the current minute: False if the application has made as many as it may.
+
+        Args:
+            number: as how many requests it counts.
+        """
         window = int(now // WINDOW_SECONDS)
         try:
             self._table.update_item(
                 Key={"application": application, "id": f"rate#{window}"},
-                UpdateExpression="SET expires_at = :expires_at ADD requests :one",
+                UpdateExpression="SET expires_at = :expires_at ADD requests :number",
                 ConditionExpression="attribute_not_exists(requests) OR requests < :rate",
                 ExpressionAttributeValues={
                     ":expires_at": (window + 2) * WINDOW_SECONDS,
-                    ":one": 1,
+                    ":number": number,
                     ":rate": rate,
                 },
             )
