@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cli.number_range import NumberRange
 from cli.session import CONTEXT, Group, Session, command
 
 apps = Group(
@@ -73,7 +74,7 @@ def change_rate(session: Session, application: str, rate: int) -> None:
 @_name
 @click.option(
     "--overlap",
-    type=click.FloatRange(min=0),
+    type=NumberRange(min=0),
     default=24.0,
     show_default=True,
     help="Hours for which the old secret stays good, so that nothing fails meanwhile. 0: not at all.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from cli.number_range import NumberRange
 from cli.session import CONTEXT, Group, Session, command
 
 detections_group = Group(
@@ -22,7 +23,7 @@ detections_group = Group(
 @click.option("--label", "-l", help="Only those with this label.")
 @click.option(
     "--below",
-    type=click.FloatRange(0, 100),
+    type=NumberRange(0, 100),
     help="Only those with a label (or the one of --label) below this confidence, in percent.",
 )
 @click.option(

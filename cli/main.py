@@ -18,6 +18,7 @@ from cli.application_commands import apps
 from cli.batch_commands import batches
 from cli.detection_commands import detections_group
 from cli.image_commands import images_group
+from cli.number_range import NumberRange
 from cli.session import CONTEXT, INTERRUPTED, Commands, Session, command
 from cli.settings_commands import settings_group
 from cli.users import users
@@ -148,7 +149,7 @@ def show_costs(session: Session, by: Grouping) -> None:
 @click.option("--yes", "-y", is_flag=True, help="Begin without asking.")
 @click.option(
     "--cap-usd",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     default=5.0,
     show_default=True,
     help="End once this much is spent, by its own estimate.",
@@ -243,7 +244,7 @@ def train(session: Session, wait: bool, force: bool) -> None:
 )
 @click.option(
     "--min-confidence",
-    type=click.FloatRange(0, 100),
+    type=NumberRange(0, 100),
     help="Leave out detections below this confidence, in percent. Without it, the model's thresholds count.",
 )
 @click.option(
@@ -254,7 +255,7 @@ def train(session: Session, wait: bool, force: bool) -> None:
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0.01, 120),
+    type=NumberRange(0.01, 120),
     default=1.0,
     show_default=True,
     help="Frames of a clip to look at in each second.",

@@ -85,6 +85,10 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
     Raises:
         CommandError: a value is missing, is no value at all, or a name is given twice.
     """
+    for pair in pairs[::2]:
+        name, equals, value = pair.partition("=")
+        if equals:
+            raise CommandError(f"write `labelloop settings set {name} {value}`, without the =", exit_code=2)
     if len(pairs) % 2:
         raise CommandError(f"{pairs[-1]} has no value: give SETTING VALUE, in pairs", exit_code=2)
     changes: dict[str, Any] = {}

@@ -109,6 +109,8 @@ def test_what_is_so_already_is_not_written(cli: Cli) -> None:
         (["set", "serving_hours", "Mon 25:00-26:00"], "serving_hours='Mon 25:00-26:00'"),
         (["set", "min_f1", "0.5", "serving_policy", "sometimes"], "one of always, hours"),
         (["set", "min_f1"], "min_f1 has no value"),
+        (["set", "min_f1=0.5"], "write `labelloop settings set min_f1 0.5`"),
+        (["set", "min_f1=0.5", "min_label_f1=0.5"], "write `labelloop settings set min_f1 0.5`"),
         (["set", "min_f1", "1", "min_f1", "0"], "min_f1 is given twice"),
         (["set", "minf1", "1"], "do you mean min_f1?"),
         (["set", "retain_data", "false"], "a deployment changes it"),
