@@ -13,10 +13,8 @@ from infra.rekognition_project import RekognitionProject
 from infra.review import Review
 from infra.step import SharedResources, Step
 from infra.workflow import Workflow
+from lambdas.domain.batch.estimate import WORKER_MEMORY_MB
 
-WORKER_MEMORY_MB = 1769
-"""A worker waits most of the time; so much it needs to cut an image of 100 million pixels into tiles, one at
-a time. It is one whole processor: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 _ANY_KEY = "a batch may ask about any object of a bucket that batch_buckets names"
 
 

@@ -11,8 +11,10 @@ from lambdas.domain.serve.policy import IMAGES_PER_SECOND, START_SECONDS
 from lambdas.domain.shared.pricing import USAGE_PRICES, Prices, Usage
 from lambdas.domain.shared.records import Serving
 
-WORKER_GB = 1.0
-"""Memory of a worker; there is one for each inference unit, and one more."""
+WORKER_MEMORY_MB = 1769
+"""Of a worker; there is one for each inference unit, and one more. It waits most of the time; so much it
+needs to cut an image of 100 million pixels into tiles, one at a time. It is one whole processor:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 MACHINE_TRANSITIONS = 60
 """State transitions of one execution beside those of the map: two looks a minute while the version starts."""
 
@@ -83,7 +85,7 @@ def usage(images: int, uploads: int, unit_rate: float, units: int) -> Usage:
     return Usage(
         transitions=MACHINE_TRANSITIONS + 2 * parts,
         function_requests=MACHINE_TRANSITIONS + parts,
-        function_gb_seconds=WORKER_GB * (units + 1) * images / (unit_rate * units),
+        function_gb_seconds=WORKER_MEMORY_MB / 1024 * (units + 1) * images / (unit_rate * units),
         s3_puts=uploads + 3 * parts + 2 * parts / 1000 + 3,
         s3_gets=2 * images + 3 * parts,
     )
