@@ -9,12 +9,12 @@ import aws_cdk as cdk
 from aws_cdk import Acknowledgment, Validations
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import embedded
 from infra.alarm import Alarm
-from infra.handler import VENDED_LOGS, Handler, log_group_of
+from infra.gateway import integrate, make_http_api
+from infra.handler import Handler
 from infra.rekognition_project import RekognitionProject
 from infra.review import Review
 from infra.step import SharedResources, Step
@@ -49,7 +49,14 @@ class Applications(Step):
         self.table = make_table(self, "Directory", self.deployment, partition_key="id")
         self.detections = self._detections()
         user_pool.add_resource_server()
-        self._api = self._http_api()
+        self._api = make_http_api(
+            self,
+            self.deployment,
+            name="detection",
+            description="What applications ask: detections, uploads, feedback",
+            caller="$context.identity.userArn",
+            rate=1000,
+        )
         region = self.deployment.stack.region
         self.address = embedded.api_address(
             self.deployment.settings,
@@ -117,62 +124,9 @@ class Applications(Step):
 
     # The API
 
-    def _http_api(self) -> apigateway.CfnApi:
-        name = self.deployment.named("detection")
-        api = apigateway.CfnApi(
-            self,
-            "Api",
-            name=name,
-            protocol_type="HTTP",
-            description="What applications ask: detections, uploads, feedback",
-        )
-        logs = log_group_of(self, self.deployment, name=f"{VENDED_LOGS}apis/{name}")
-        apigateway.CfnStage(
-            self,
-            "Stage",
-            api_id=api.ref,
-            stage_name="$default",
-            auto_deploy=True,
-            access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
-                destination_arn=logs.log_group_arn,
-                format=json.dumps(
-                    {
-                        "requestId": "$context.requestId",
-                        "at": "$context.requestTime",
-                        "route": "$context.routeKey",
-                        "status": "$context.status",
-                        "who": "$context.identity.userArn",
-                        "milliseconds": "$context.responseLatency",
-                        "error": "$context.error.message",
-                    }
-                ),
-            ),
-            default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
-                throttling_rate_limit=1000, throttling_burst_limit=2000
-            ),
-        )
-        return api
-
     def _add_routes(self) -> None:
         """Add every route twice: for tokens, and for the signatures of callers of AWS."""
-        integration = apigateway.CfnIntegration(
-            self,
-            "Integration",
-            api_id=self._api.ref,
-            integration_type="AWS_PROXY",
-            integration_uri=self.handler.arn,
-            payload_format_version="2.0",
-        )
-        lambda_.CfnPermission(
-            self,
-            "Permission",
-            action="lambda:InvokeFunction",
-            function_name=self.handler.arn,
-            principal="apigateway.amazonaws.com",
-            source_arn=self.deployment.stack.format_arn(
-                service="execute-api", resource=self._api.ref, resource_name="*/*"
-            ),
-        )
+        integration = integrate(self, self.deployment, self._api, self.handler)
         for number, route in enumerate(detection_routes()):
             method, _, path = route.partition(" ")
             for kind, key, authorization in (

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import aws_cdk as cdk
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import embedded
 from infra.alarm import Alarm
 from infra.deployment import NAMED_AT_START, executions_of
-from infra.handler import VENDED_LOGS, Handler, log_group_of
+from infra.gateway import integrate, make_http_api
+from infra.handler import Handler
 from infra.rekognition_project import RekognitionProject
 from infra.review import Review
 from infra.routes import ROUTES
@@ -43,7 +41,14 @@ class HttpApi(Step):
         }
         super().__init__(scope, id, shared, environment)
         self._project, self._review = project, review
-        self._api = self._http_api()
+        self._api = make_http_api(
+            self,
+            self.deployment,
+            name="console",
+            description="What the console asks; every route needs a token",
+            caller="$context.authorizer.claims.sub",
+            rate=200,
+        )
         self.handlers = {"desk": self._desk(), "admin": self._admin(), "console": self._console()}
         for name, handler in self.handlers.items():
             # Not by responses of 5xx: that a task or the champion is busy for a moment is none to mend.
@@ -73,7 +78,8 @@ class HttpApi(Step):
             ),
         )
         for name, routes in ROUTES.items():
-            target = self._integration(name, self.handlers[name])
+            handler = self.handlers[name]
+            target = integrate(self, self.deployment, self._api, handler, prefix=name.capitalize())
             for number, route in enumerate(routes):
                 apigateway.CfnRoute(
                     self,
@@ -84,43 +90,6 @@ class HttpApi(Step):
                     authorizer_id=authorizer.ref,
                     target=f"integrations/{target.ref}",
                 )
-
-    def _http_api(self) -> apigateway.CfnApi:
-        api = apigateway.CfnApi(
-            self,
-            "Api",
-            name=self.deployment.named("console"),
-            protocol_type="HTTP",
-            description="What the console asks; every route needs a token",
-        )
-        logs = log_group_of(
-            self, self.deployment, name=f"{VENDED_LOGS}apis/{self.deployment.named('console')}"
-        )
-        apigateway.CfnStage(
-            self,
-            "Stage",
-            api_id=api.ref,
-            stage_name="$default",
-            auto_deploy=True,
-            access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
-                destination_arn=logs.log_group_arn,
-                format=json.dumps(
-                    {
-                        "requestId": "$context.requestId",
-                        "at": "$context.requestTime",
-                        "route": "$context.routeKey",
-                        "status": "$context.status",
-                        "who": "$context.authorizer.claims.sub",
-                        "milliseconds": "$context.responseLatency",
-                        "error": "$context.error.message",
-                    }
-                ),
-            ),
-            default_route_settings=apigateway.CfnStage.RouteSettingsProperty(
-                throttling_rate_limit=200, throttling_burst_limit=400
-            ),
-        )
-        return api
 
     def responses(self, status: str) -> cloudwatch.IMetric:
         """How many responses had a status of 4xx or 5xx."""
@@ -140,27 +109,6 @@ class HttpApi(Step):
             period=cdk.Duration.minutes(5),
             label=label,
         )
-
-    def _integration(self, name: str, handler: Handler) -> apigateway.CfnIntegration:
-        integration = apigateway.CfnIntegration(
-            self,
-            f"{name.capitalize()}Integration",
-            api_id=self._api.ref,
-            integration_type="AWS_PROXY",
-            integration_uri=handler.arn,
-            payload_format_version="2.0",
-        )
-        lambda_.CfnPermission(
-            self,
-            f"{name.capitalize()}Permission",
-            action="lambda:InvokeFunction",
-            function_name=handler.arn,
-            principal="apigateway.amazonaws.com",
-            source_arn=self.deployment.stack.format_arn(
-                service="execute-api", resource=self._api.ref, resource_name="*/*"
-            ),
-        )
-        return integration
 
     # The functions
 
