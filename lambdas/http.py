@@ -26,6 +26,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
 from lambdas.services import services
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Body = TypeVar("Body", bound="Request")
 
 
-@dataclass(frozen=True)
+@frozen
 class Caller:
     """Who the token is of."""
 

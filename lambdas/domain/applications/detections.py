@@ -11,7 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,6 +36,7 @@ from lambdas.domain.review import proposals
 from lambdas.domain.serve import requests
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
@@ -76,7 +77,7 @@ _HEADER_BYTES = 256 * 1024
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True)
+@frozen
 class Options:
     """How an application wants its answer."""
 
@@ -91,7 +92,7 @@ class Options:
     take the image whole."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Services:
     """What a detection needs."""
 
@@ -112,7 +113,7 @@ class Services:
     forget_after_days: int
 
 
-@dataclass(frozen=True)
+@frozen
 class _Image:
     width: int
     height: int
@@ -126,7 +127,7 @@ class _Image:
     """That it takes, each of which is paid for."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Request:
     application: Application
     id: str

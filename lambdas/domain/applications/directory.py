@@ -15,7 +15,7 @@ application. Functions look clients up by `application_of`.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from boto3.dynamodb.conditions import Attr
 
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.dynamodb import put_if
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -52,7 +53,7 @@ class ApplicationError(ValueError):
     """What was asked of an application cannot be done; the message says why, and what helps."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Application:
     """An application that may ask for detections."""
 
@@ -68,7 +69,7 @@ class Application:
     previous_until: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Credentials:
     """What an application signs in with. The secret is nowhere else: whoever loses it rotates."""
 

@@ -18,7 +18,7 @@ import json
 import secrets
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Attr, Key
@@ -26,6 +26,7 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.dynamodb import delete_if, is_condition_failure, put_if, query_pages
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -39,7 +40,7 @@ CLAIM_SECONDS = 35
 """After which a request that has left no detection behind was killed: longer than the function may run."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Detection:
     """What an application was answered about an image."""
 
@@ -64,7 +65,7 @@ class Detection:
     """When it is forgotten, in seconds since 1970."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Claim:
     """That an idempotency key was used before: for which request, and for which detection."""
 

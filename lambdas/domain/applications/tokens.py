@@ -9,7 +9,6 @@ One that an application got by its client credentials has no `aud`; its `client_
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -17,6 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from lambdas.domain.applications.directory import SCOPE
+from lambdas.domain.shared.frozen import frozen
 
 MAX_BYTES = 8 * 1024
 """Of a token. API Gateway takes 10,240 bytes of headers:
@@ -42,7 +42,7 @@ class TokenError(ValueError):
         self.status = status
 
 
-@dataclass(frozen=True)
+@frozen
 class Claims:
     """What a good token says."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.batch import files
 from lambdas.domain.batch.files import ResultLine
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,7 +32,7 @@ Write = Callable[[str], Any]
 """Takes the next piece of a document."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Written:
     """What of the lines could be said in COCO's format, and what could not."""
 

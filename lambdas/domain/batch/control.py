@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.domain.batch import files
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Batch
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class BatchStateError(RuntimeError):
     """What was asked for cannot be done with a batch in this state; the message says what can."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Order:
     """What a batch was ordered with; its source.json, and the input of each of its executions."""
 

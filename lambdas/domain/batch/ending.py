@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
@@ -17,6 +17,7 @@ from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Batch, BatchState
 from lambdas.domain.shared.state import LoopState, is_promotion
 from lambdas.domain.shared.tuning import Tuning
@@ -31,7 +32,7 @@ MAX_ROUNDS = 3
 """Rounds in a row that may pass without an answer more, before the batch fails."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Merged:
     """What a round of the workers has left undone, and whether another one is worth it."""
 

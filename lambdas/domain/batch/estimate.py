@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from lambdas.domain.batch import files
 from lambdas.domain.serve.policy import IMAGES_PER_SECOND, START_SECONDS
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.pricing import USAGE_PRICES, Prices, Usage
 from lambdas.domain.shared.records import Serving
 
@@ -19,7 +19,7 @@ MACHINE_TRANSITIONS = 60
 """State transitions of one execution beside those of the map: two looks a minute while the version starts."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Option:
     """A batch at a number of inference units."""
 
@@ -35,7 +35,7 @@ class Option:
         return self.units_usd + self.use_usd
 
 
-@dataclass(frozen=True)
+@frozen
 class Estimate:
     """What a batch comes to at each number of inference units, and what that goes by."""
 

@@ -20,8 +20,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal
+
+from lambdas.domain.shared.frozen import frozen
 
 PREFIX = "batches/"
 PART_LINES = 100
@@ -39,7 +41,7 @@ class InputLineError(ValueError):
     """A line of a batch's input names no image."""
 
 
-@dataclass(frozen=True)
+@frozen
 class InputLine:
     """An image that a batch asks about."""
 
@@ -51,7 +53,7 @@ class InputLine:
     """Of the object; empty: whichever is the newest when it is asked about."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ResultLine:
     """What the model version saw in an image of a batch, or why it saw nothing."""
 

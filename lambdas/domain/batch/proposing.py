@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -14,6 +14,7 @@ from lambdas.domain.batch.files import InputLine
 from lambdas.domain.detect.champion import Answer
 from lambdas.domain.detect.detection import Detected
 from lambdas.domain.review import proposals
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Batch
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True)
+@frozen
 class Proposer:
     """Proposes images of a batch for review, as those under detect/ are.
 

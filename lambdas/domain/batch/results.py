@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from lambdas.domain.batch import files
 from lambdas.domain.batch.files import ResultLine
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,7 +41,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-@dataclass(frozen=True)
+@frozen
 class LabelCount:
     """How often a label was seen: its objects, the images with one or more, and the objects by confidence."""
 
@@ -53,7 +54,7 @@ class LabelCount:
         return LabelCount(self.objects + other.objects, self.images + other.images, bins)
 
 
-@dataclass(frozen=True)
+@frozen
 class Failures:
     """Images that could not be looked at for one kind of reason, with the words about the first of them."""
 
@@ -67,7 +68,7 @@ class Failures:
         return Failures(self.images + other.images, self.reason or other.reason, examples)
 
 
-@dataclass(frozen=True)
+@frozen
 class Counts:
     """What lines of results come to in numbers."""
 
@@ -91,7 +92,7 @@ class Counts:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Shard:
     """One object of results: which one it is, and what its lines come to."""
 
@@ -103,7 +104,7 @@ class Shard:
     counts: Counts
 
 
-@dataclass(frozen=True)
+@frozen
 class Summary:
     """What a whole batch comes to."""
 
@@ -169,7 +170,7 @@ def write_shard(
     return shard
 
 
-@dataclass(frozen=True)
+@frozen
 class Gathered:
     """The shards of a batch, without what their lines come to, and what all of them come to."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambdas.domain.batch import files
@@ -13,6 +12,7 @@ from lambdas.domain.promote.promotion import OverBudgetError
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import LimitReachedError, NotYetError, Version
 from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Batch, Hold, ModelVersion
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -38,7 +38,7 @@ class VersionUnavailableError(RuntimeError):
     """The batch's model version cannot be brought to run."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Awake:
     """Whether the batch's version runs by now, and how many workers may ask it at a time."""
 

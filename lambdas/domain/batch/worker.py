@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.images.tiles import Tiling
 from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.state import LoopState
 
@@ -49,7 +50,7 @@ class UnfinishedPartError(RuntimeError):
     """Images of a part have no answer yet, as the time was over; whoever does it again goes on with them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """What was done for a part of the input."""
 
@@ -58,7 +59,7 @@ class Part:
     """Images that had no answer before."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Size:
     """Of an image upright, in pixels, and of its file."""
 
@@ -67,7 +68,7 @@ class _Size:
     bytes: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Worker:
     """Asks one model version about images.
 

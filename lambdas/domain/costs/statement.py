@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from lambdas.domain.costs import accounts, budget
 from lambdas.domain.costs.accounts import Account, Grouping, Running
 from lambdas.domain.costs.budget import MonthSpending
 from lambdas.domain.shared import pricing
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
 
-@dataclass(frozen=True)
+@frozen
 class Statement:
     """What trainings and running models have cost, and what goes on to cost."""
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from lambdas.domain.rekognition import custom_labels, tiled_detection
 from lambdas.domain.rekognition.tiled_detection import TiledImage
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Champion, ModelVersion
 from lambdas.domain.shared.state import LoopState
 
@@ -37,7 +38,7 @@ class VersionNotServingError(RuntimeError):
     """The version that was to be asked does not run, or is deleted."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """What a model version sees on an image."""
 
@@ -62,7 +63,7 @@ class Answer:
         return sorted(seen, key=_surest_first)
 
 
-@dataclass(frozen=True)
+@frozen
 class Question:
     """What to tell of an image."""
 
@@ -138,7 +139,7 @@ def thresholds(version: ModelVersion | None) -> dict[str, float]:
     return known if len(known) == len(evaluated) else {}
 
 
-@dataclass(frozen=True)
+@frozen
 class _Version:
     name: str
     arn: str

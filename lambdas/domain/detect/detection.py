@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -16,6 +15,7 @@ from lambdas.domain.images.files import MAX_BYTES, UnusableImageError
 from lambdas.domain.images.tiles import Tiling
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.manifests import MAX_KEY_BYTES
 from lambdas.domain.shared.records import WaitingImage
 from lambdas.domain.shared.state import LoopState
@@ -34,7 +34,7 @@ class NotAccessibleError(RuntimeError):
     """Rekognition may not read an image, or cannot; the image is not at fault, and is tried again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Detected:
     """What became of an image: `detected`, `unusable`, `waiting` for a champion, `gone`, `answered` before.
 

@@ -10,10 +10,10 @@ person sees it move, a model sees one frame, and boxes would belong to neither.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lambdas.domain.shared.errors import UnusableInputError
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -54,7 +54,7 @@ class UnusableImageError(UnusableInputError):
     """These bytes are no image that can be trained with."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageFacts:
     """A usable image. Width and height in pixels, as stored (an EXIF orientation is not applied)."""
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
@@ -29,6 +28,7 @@ from lambdas.domain.images.files import (
 from lambdas.domain.images.opening import MAX_PIXELS, open_file
 from lambdas.domain.shared.annotation import TRAINING_SIDE
 from lambdas.domain.shared.boxes import Rectangle
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,7 +52,7 @@ _QUALITIES = (95, 90, 80, 65, 45, 25)
 """Of JPEG, from that of a usual tile down to what the noisiest one needs to stay below the limit."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Tiling:
     """Which images are cut, and how."""
 
@@ -67,7 +67,7 @@ class Tiling:
 DEFAULT = Tiling()
 
 
-@dataclass(frozen=True)
+@frozen
 class Tile:
     """A part of an image, in pixels of the image upright."""
 
@@ -85,7 +85,7 @@ class Tile:
         return self.top + self.height
 
 
-@dataclass(frozen=True)
+@frozen
 class TilePlan:
     """How an image is cut. Sizes in pixels, of the image upright.
 
@@ -107,7 +107,7 @@ class TilePlan:
         return len(self.tiles) + (self.overview is not None)
 
 
-@dataclass(frozen=True)
+@frozen
 class LargeImage:
     """An image that was decoded to be cut. Width and height in pixels, upright."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lambdas.domain.shared import comparison
 from lambdas.domain.shared.boxes import RelativeBox, iou
 from lambdas.domain.shared.comparison import Counts, ImageCounts
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.scores import LabelScore, Scores
 
 MIN_IOU = 0.5
@@ -23,7 +23,7 @@ Detections = Sequence[Mapping[str, Any]]
 """What a version sees on an image, as custom_labels.detect returns it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class GroundTruth:
     """What a test image shows: boxes, or labels of the whole image."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from lambdas.domain.rekognition.evaluation_images import Evaluated, Pairs
 from lambdas.domain.shared import clock, comparison, lineage, manifests
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Comparison
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.scores import Scores, Verdict
 from lambdas.domain.shared.state import FencedState
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True)
+@frozen
 class ShadowImage:
     """A test image in the data bucket and what it truly shows."""
 
@@ -52,7 +52,7 @@ class ShadowImage:
         return self.truth.labels or (BACKGROUND,)
 
 
-@dataclass(frozen=True)
+@frozen
 class Trial:
     """A challenger that is tried beside the champion before it may serve."""
 
@@ -168,7 +168,7 @@ def _scores(tests: Sequence[ShadowImage], answers: Answers) -> Scores:
     return score((test.truth, answers[test.key]) for test in tests)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Rivals:
     """The versions that a challenger is held against: the champion, and those that served before it."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lambdas.domain.rekognition import evaluation_images
 from lambdas.domain.shared.comparison import Comparison
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.scores import Scores, Verdict
 from lambdas.domain.shared.tuning import Tuning
 
 
-@dataclass(frozen=True)
+@frozen
 class Rival:
     """A version that serves or has served, and how the challenger compares with it on the same images."""
 
@@ -22,7 +22,7 @@ class Rival:
     """By their trainings' evaluations; None if no test image was in both with the same labels."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ChampionAnswers:
     """The champion as a rival, asked about the shadow images now or, where it does not run, some time ago."""
 

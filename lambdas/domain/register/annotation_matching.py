@@ -10,7 +10,7 @@ updates can be repeated, and come in any order: the latest annotation counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -29,6 +29,7 @@ from lambdas.domain.register.versions import Versions
 from lambdas.domain.shared import clock, manifests
 from lambdas.domain.shared.annotation import Annotation
 from lambdas.domain.shared.dynamodb import batch_get
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.manifests import BrokenLineError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _ATTEMPTS = 50
 """Writers that can be at one key at once before one of them gives up, to be delivered again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Taken:
     """What became of an annotation."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +11,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,7 +41,7 @@ OutcomeKind = Literal[
 ]
 
 
-@dataclass(frozen=True)
+@frozen
 class Arrival:
     """An object that was created: what the S3 event says. The key as it is, not URL-encoded."""
 
@@ -64,7 +65,7 @@ class Arrival:
         return f"{clock.to_iso(modified)}#{self.sequencer}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """What became of an object.
 

@@ -12,7 +12,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -30,6 +30,7 @@ from lambdas.domain.register import arrivals, rejections
 from lambdas.domain.register.arrivals import Arrival
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -43,7 +44,7 @@ _ATTEMPTS = 5
 """Times that an original is cut anew because its labels have changed meanwhile."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Cutting:
     """How originals are cut, and which parts of objects their tiles have."""
 
@@ -51,7 +52,7 @@ class Cutting:
     min_visible: float = tile_labels.MIN_VISIBLE
 
 
-@dataclass(frozen=True)
+@frozen
 class Cut:
     """What became of an original."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from botocore.exceptions import ClientError
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.rekognition.custom_labels import AT_A_LIMIT, MAX_UPDATE_BYTES
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import DatasetSync
 from lambdas.domain.shared.state import FencedState
 from lambdas.domain.snapshot import files as snapshot_files
@@ -51,7 +51,7 @@ class RemovedError(ValueError):
     """
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """How far the datasets are: whether they hold the snapshot, why Rekognition cannot make one of them of
     it, and for what it has to wait; empty if it can, and need not."""
@@ -61,7 +61,7 @@ class Step:
     waits_for: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Datasets:
     """The project's two datasets in Rekognition."""
 

@@ -7,11 +7,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.shared.comparison import Comparison, Counts, ImageCounts
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,7 +28,7 @@ Truth = tuple[Any, ...]
 """What an image was labelled with; two are equal if nobody has labelled it otherwise in between."""
 
 
-@dataclass(frozen=True)
+@frozen
 class EvaluatedImage:
     """A test image as it was labelled, and how right the version was about it."""
 

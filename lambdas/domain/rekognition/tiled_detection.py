@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -22,6 +21,7 @@ from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.images.tiles import LargeImage, TilePlan, Tiling
 from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import merging
+from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -35,7 +35,7 @@ MAX_THROTTLED = 5
 answers about the other tiles would be lost, and paid again."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TiledImage:
     """An image that is asked about in tiles."""
 
@@ -45,7 +45,7 @@ class TiledImage:
     """`time.monotonic()` from which on nothing is waited for that the inference units have no time for."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Detections:
     """What a version sees on an image."""
 

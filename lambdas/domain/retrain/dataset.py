@@ -5,7 +5,7 @@ Apart from the other steps, as its imports take longer than all of theirs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
@@ -15,6 +15,7 @@ from lambdas.domain.costs.forecast import Forecast
 from lambdas.domain.report import of_snapshot
 from lambdas.domain.retrain import holds
 from lambdas.domain.shared import clock, pricing
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Run, SnapshotSummary
 from lambdas.domain.shared.state import FencedState, LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 logger = Logger(child=True)
 
 
-@dataclass(frozen=True)
+@frozen
 class TakenSnapshot:
     """A run's snapshot, and why it is not worth a report and a training; empty if it is."""
 

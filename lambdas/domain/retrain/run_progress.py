@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from lambdas.domain.retrain.steps import STEPS
 from lambdas.domain.retrain.training_progress import TRAINING, step_seconds, training_progress
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Run
 
 PROMOTION = "promote"
 """The step of a run (steps.STEPS) in which its promotion is."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RunProgress:
     """The share of a run that is done, from 0 to 1, and the seconds left; None where nothing tells."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdas.domain.costs import budget
@@ -17,6 +17,7 @@ from lambdas.domain.rekognition.custom_labels import (
 from lambdas.domain.rekognition.dataset_sync import Datasets, Step
 from lambdas.domain.retrain import version_room
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import ModelVersion, Run
 from lambdas.domain.shared.state import FencedState, LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -40,7 +41,7 @@ def sync_datasets(datasets: Datasets, run_id: str, snapshot_id: str) -> Step:
     return step
 
 
-@dataclass(frozen=True)
+@frozen
 class Begun:
     """A version, and why its training has not begun; empty if it has."""
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
 from lambdas.domain.retrain.steps import STEPS
+from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Run
 
 TRAINING = "train the model"
@@ -29,7 +29,7 @@ _PERCENT = re.compile(r"being trained: (\d{1,3}) ?%")
 Basis = Literal["service", "earlier_runs", "none"]
 
 
-@dataclass(frozen=True)
+@frozen
 class TrainingProgress:
     """How far a training is. Seconds so far and left, and the share that is done, from 0 to 1."""
 

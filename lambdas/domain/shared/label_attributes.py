@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lambdas.domain.shared.errors import UnusableInputError
+from lambdas.domain.shared.frozen import frozen
 
 CLASSIFICATION_TYPE = "groundtruth/image-classification"
 MULTILABEL_TYPE = "groundtruth/image-classification-multilabel"
@@ -42,7 +42,7 @@ class LabelAttributeError(UnusableInputError):
     """A line's attributes say no labels, or not which."""
 
 
-@dataclass(frozen=True)
+@frozen
 class LabelAttribute:
     """What one labeling job says of an image."""
 

@@ -18,6 +18,8 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from lambdas.domain.shared.frozen import frozen
+
 # Most functions that read the settings look at no hours: each would wait for this import.
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -44,7 +46,7 @@ class Span:
         return f"{DAYS[self.day]} {_clock(self.begin)}-{_clock(self.end)}"
 
 
-@dataclass(frozen=True)
+@frozen
 class OpeningHours:
     """The hours of a week in which something is open."""
 

@@ -12,7 +12,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ from lambdas.domain.review.desk.desk import Reviewer
 from lambdas.domain.review.desk.task import Answer, Route, Task, TaskBusyError
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.review.workforce import a2i, ground_truth, worker_answers
+from lambdas.domain.shared.frozen import frozen
 
 _SECONDS = 10
 _MAX_WORK = 1000
@@ -30,7 +31,7 @@ _MAX_WORK = 1000
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-@dataclass(frozen=True)
+@frozen
 class Portal:
     """The queue of workers' forms on the embedded stack."""
 
