@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from learning.data import Canvas
+from portable.images import Canvas
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,7 @@ from learning.metrics import measure
 from learning.network import Backbone, for_learning
 from learning.symmetry import Change, Symmetry
 from learning.types import Evaluation, Example, Prediction
-
-MAX_PREDICTIONS = 100
-MIN_CONFIDENCE = 1.0
+from portable.model import ranked
 
 _FIRST_SIDE = 128
 _LARGEST_SIDE = 224
@@ -121,11 +119,10 @@ def classify(
 ) -> list[tuple[Prediction, ...]]:
     """What normalised images (batch, 3, h, w) show: the surest label first, at most 100, none under 1 %."""
     with torch.inference_mode():
-        logits = network(images)
-        scores = logits.softmax(1) if exclusive else logits.sigmoid()
-    predictions = []
-    for row in scores.cpu().tolist():
-        ranked = sorted(zip(row, labels, strict=True), key=lambda pair: (-pair[0], pair[1]))
-        surest = [Prediction(label, round(100 * score, 4)) for score, label in ranked[:MAX_PREDICTIONS]]
-        predictions.append(tuple(each for each in surest if each.confidence >= MIN_CONFIDENCE))
-    return predictions
+        scores = probabilities(network(images), exclusive=exclusive).cpu().numpy()
+    return [tuple(Prediction(seen.label, seen.confidence) for seen in ranked(row, labels)) for row in scores]
+
+
+def probabilities(logits: torch.Tensor, *, exclusive: bool) -> torch.Tensor:
+    """How probable each label is, 0 to 1, where they rule each other out or not."""
+    return logits.softmax(1) if exclusive else logits.sigmoid()

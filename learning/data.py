@@ -3,110 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import Image
 
 from learning.types import Box, Example
-
-setattr(PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_MEMORY)  # noqa: B010 typed as a constant
-"""A long text in an image says nothing about its pixels."""
+from portable.images import GREY, Canvas, Pixels, fit, read, read_side, to_canvas
 
 STRIDE = 32
 """Canvas sides are multiples of this, so that every level of the networks fits."""
-GREY = 128
-"""What fills the canvas beside an image."""
 CACHE_BYTES = 1 << 30
-_ON_ITS_SIDE = (5, 6, 7, 8)
-"""EXIF orientations that swap width and height."""
 DECODERS = 4
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """The networks' input, in pixels."""
-
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How an image lies in a canvas: an image's x is at `x * scale + left`, y at `y * scale + top`."""
-
-    scale: float
-    left: int
-    top: int
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """The image as RGB, turned as its EXIF orientation says; transparency is dropped.
-
-    16-bit greyscale is brought to 8 bits, which Pillow alone would clip.
-    """
-    turned = image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
-    if turned.mode.startswith("I") or turned.mode == "F":
-        values = np.asarray(turned, np.float32)
-        turned = Image.fromarray(
-            np.clip(values / (257 if values.max() > 255 else 1), 0, 255).astype(np.uint8)
-        )
-    if turned.mode != "RGB":
-        return turned.convert("RGB")
-    turned.load()
-    return turned
-
-
-def read(source: Path | IO[bytes], side: int | None = None) -> tuple[Image.Image, tuple[int, int]]:
-    """An upright image, and the upright width and height that the file has.
-
-    With `side`, a large JPEG may come smaller than its file, but its longer side no smaller than `side`.
-
-    Raises:
-        ValueError: the file is no image that can be read.
-    """
-    with _opened(source) as (image, whole):
-        if side is not None:
-            width, height = image.size
-            share = side / max(width, height)
-            image.draft("RGB", (int(width * share), int(height * share)))
-        return upright(image), whole
-
-
-def size(path: Path) -> tuple[int, int]:
-    """The upright width and height of an image file, from its header alone.
-
-    Raises:
-        ValueError: the file is no image that can be read.
-    """
-    with _opened(path) as (_, whole):
-        return whole
-
-
-@contextmanager
-def _opened(source: Path | IO[bytes]) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
-    """An image that is not decoded yet, and its upright width and height.
-
-    Raises:
-        ValueError: the file is no image that can be read, as far as that shows while it is open.
-    """
-    try:
-        with Image.open(source) as image:
-            width, height = image.size
-            turned = _orientation(image) in _ON_ITS_SIDE
-            yield image, (height, width) if turned else (width, height)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{source} cannot be read as an image: {error}") from error
-
-
-def _orientation(image: Image.Image) -> int:
-    return int(image.getexif().get(0x0112, 1))
 
 
 def canvas_for(sizes: Sequence[tuple[int, int]], side: int) -> Canvas:
@@ -123,28 +33,14 @@ def finer_side(canvas: Canvas, largest: int) -> int | None:
     return finer if finer >= side * 1.2 else None
 
 
-def fit(width: float, height: float, canvas: Canvas) -> Fit:
-    """Where an image of this size lies in the canvas: as large as it can, in the middle."""
-    scale = min(canvas.width / width, canvas.height / height)
-    left = (canvas.width - round(width * scale)) // 2
-    top = (canvas.height - round(height * scale)) // 2
-    return Fit(scale, left, top)
-
-
-def read_side(canvas: Canvas) -> int:
-    """The longer side in pixels that an image must be read with to look good in the canvas."""
-    return 2 * max(canvas.width, canvas.height)
-
-
-def to_canvas(image: Image.Image, canvas: Canvas) -> torch.Tensor:
+def canvas_tensor(image: Image.Image, canvas: Canvas) -> torch.Tensor:
     """An upright image in the canvas, as bytes of shape (3, height, width)."""
-    place = fit(image.width, image.height, canvas)
-    wide = min(canvas.width, max(1, round(image.width * place.scale)))
-    tall = min(canvas.height, max(1, round(image.height * place.scale)))
-    small = image.resize((wide, tall), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    filled = np.full((canvas.height, canvas.width, 3), GREY, np.uint8)
-    filled[place.top : place.top + tall, place.left : place.left + wide] = np.asarray(small)
-    return torch.from_numpy(filled).permute(2, 0, 1).contiguous()
+    return channels_first(to_canvas(image, canvas))
+
+
+def channels_first(pixels: Pixels) -> torch.Tensor:
+    """Pixels (height, width, 3) as a tensor (3, height, width)."""
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def normalised(pixels: torch.Tensor) -> torch.Tensor:
@@ -186,7 +82,7 @@ class Images:
 
     def _decode(self, path: Path) -> torch.Tensor:
         image, _ = read(path, side=read_side(self.canvas))
-        return to_canvas(image, self.canvas)
+        return canvas_tensor(image, self.canvas)
 
 
 def boxes_in_canvas(boxes: Sequence[Box], size: tuple[int, int], canvas: Canvas) -> tuple[Box, ...]:

@@ -21,28 +21,18 @@ from torch import nn
 from torch.nn import functional
 
 from learning import augment
-from learning.boxes import Sides, iou
-from learning.data import (
-    Canvas,
-    boxes_in_canvas,
-    fit,
-    multiple,
-    normalised,
-    read_side,
-    to_canvas,
-)
+from learning.data import boxes_in_canvas, canvas_tensor, multiple, normalised
 from learning.learner import ImageLearner
 from learning.metrics import measure
 from learning.network import Backbone, convolution
 from learning.types import Box, Evaluation, Example, Prediction
+from portable.images import Canvas, from_canvas, read_side
+from portable.model import MAX_PREDICTIONS, separate
 
 CELLS = (8, 4)
 """Pixels of the canvas to a cell of the heat map, both ways: usually, and where boxes stay small."""
 REACH = 0.54
 """The share of a box, around its centre, whose cells learn the box."""
-MAX_PREDICTIONS = 100
-MIN_CONFIDENCE = 1.0
-
 _SIDES = (192, 1280)
 _MIN_WINDOW = 192
 _WANTED_BOX = 32
@@ -50,7 +40,6 @@ _SMALL_BOX = 20
 _SMALLEST_VISIBLE = 0.35
 _WINDOW = 3.0
 _ELSEWHERE = 0.15
-_SAME_THING = 0.45
 _TOP = 48
 _BOX_WEIGHT = 5.0
 _MIN_CONFUSION = 0.03
@@ -161,7 +150,7 @@ class DetectorLearner(ImageLearner):
         proposals: list[tuple[Prediction, ...]] = []
         for start in range(0, len(images), self._at_once):
             chunk = images[start : start + self._at_once]
-            pixels = normalised(torch.stack([to_canvas(image, self.canvas) for image, _ in chunk]))
+            pixels = normalised(torch.stack([canvas_tensor(image, self.canvas) for image, _ in chunk]))
             for (_, whole), proposed in zip(chunk, propose(network, pixels.to(self.device)), strict=True):
                 moved = [on_image(proposal, whole, self.canvas) for proposal in proposed]
                 proposals.append(tuple(proposal for proposal in moved if proposal))
@@ -199,7 +188,7 @@ class DetectorLearner(ImageLearner):
             with torch.inference_mode():
                 logits, distances = network(images)
                 predictions += _predictions(torch.sigmoid(logits), distances, self.labels, images.shape[3])
-                proposals += _predictions(_anything(logits), distances, ("",), images.shape[3])
+                proposals += _predictions(anything(logits), distances, ("",), images.shape[3])
             truth += [Example(self.examples[i].path, boxes=self._boxes[i]) for i in chunk]
         unlabelled = [
             replace(example, boxes=tuple(replace(box, label="") for box in example.boxes))
@@ -248,28 +237,54 @@ def propose(network: nn.Module, images: torch.Tensor) -> list[tuple[Prediction, 
     """Where the network sees anything, whatever it is: as `detect`, with the empty label."""
     with torch.inference_mode():
         logits, distances = network(images)
-        return _predictions(_anything(logits), distances, ("",), images.shape[3])
+        return _predictions(anything(logits), distances, ("",), images.shape[3])
 
 
-def _anything(logits: torch.Tensor) -> torch.Tensor:
+def anything(logits: torch.Tensor) -> torch.Tensor:
     """The heat of there being anything (batch, 1, h, w)."""
     return 1 - (1 - torch.sigmoid(logits)).prod(1, keepdim=True)
+
+
+def peaks(
+    heat: torch.Tensor, distances: torch.Tensor, cell: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The hottest cells of each image, the hottest first: their heat (batch, cells), the numbers of their
+    labels (batch, cells), and their boxes' left, top, right and bottom in canvas pixels (batch, cells, 4)."""
+    high, wide = heat.shape[2:]
+    heat = heat * (heat == functional.max_pool2d(heat, 3, 1, 1))
+    scores, places = heat.flatten(1).topk(min(2 * MAX_PREDICTIONS, heat.shape[1] * high * wide))
+    numbers, cells = places // (high * wide), places % (high * wide)
+    sides = distances.flatten(2).gather(2, cells[:, None].expand(-1, 4, -1))
+    x, y = (cells % wide + 0.5) * cell, (cells // wide + 0.5) * cell
+    left, top, right, bottom = sides.unbind(1)
+    return scores, numbers, torch.stack([x - left, y - top, x + right, y + bottom], 2)
 
 
 def _predictions(
     heat: torch.Tensor, distances: torch.Tensor, labels: Sequence[str], width: int
 ) -> list[tuple[Prediction, ...]]:
-    heat = heat * (heat == functional.max_pool2d(heat, 3, 1, 1))
-    scores, places = heat.flatten(1).topk(min(2 * MAX_PREDICTIONS, heat[0].numel()))
-    cells = heat.shape[2] * heat.shape[3]
-    sides = distances.flatten(2).gather(2, (places % cells)[:, None].expand(-1, 4, -1))
-    grid = (heat.shape[2], heat.shape[3], width // heat.shape[3])
-    return [
-        _separate(score, place, side, labels, grid)
-        for score, place, side in zip(
-            scores.cpu().numpy(), places.cpu().numpy(), sides.cpu().numpy(), strict=True
+    cell = width // heat.shape[3]
+    canvas = Canvas(width, heat.shape[2] * cell)
+    images = [part.cpu().numpy() for part in peaks(heat, distances, cell)]
+    predictions = []
+    for scores, numbers, corners in zip(*images, strict=True):
+        confidences, kept, boxes = separate(scores, numbers, corners, canvas)
+        seen = zip(kept.tolist(), confidences.tolist(), boxes.tolist(), strict=True)
+        predictions.append(
+            tuple(
+                Prediction(labels[number], confidence, Box(labels[number], *box))
+                for number, confidence, box in seen
+            )
         )
-    ]
+    return predictions
+
+
+def on_image(seen: Prediction, size: tuple[int, int], canvas: Canvas) -> Prediction | None:
+    """A prediction moved from the canvas onto the image of this size; None if it lies beside it."""
+    if seen.box is None:
+        return seen
+    box = from_canvas((seen.box.left, seen.box.top, seen.box.width, seen.box.height), size, canvas)
+    return Prediction(seen.label, seen.confidence, Box(seen.label, *box)) if box else None
 
 
 def targets(
@@ -337,60 +352,6 @@ def _box_loss(distances: torch.Tensor, sides: torch.Tensor, weight: torch.Tensor
     general = shared / union.clamp(min=1e-6) - (around - union) / around.clamp(min=1e-6)
     loss: torch.Tensor = ((1 - general) * share).sum() / share.sum()
     return loss
-
-
-def _separate(
-    scores: Floats,
-    places: NDArray[np.int64],
-    sides: Floats,
-    labels: Sequence[str],
-    grid: tuple[int, int, int],
-) -> tuple[Prediction, ...]:
-    """One image's predictions from its hottest cells, without those that a surer one of the label covers."""
-    high, wide, pixels = grid
-    confidences = np.round(100 * scores.astype(float), 4)
-    seen = confidences >= MIN_CONFIDENCE
-    confidences, numbers, cells = confidences[seen], *np.divmod(places[seen], high * wide)
-    rows, columns = np.divmod(cells, wide)
-    left, top, right, bottom = sides[:, seen].astype(float)
-    x, y = (columns + 0.5) * pixels, (rows + 0.5) * pixels
-    left, top = np.maximum(0.0, x - left), np.maximum(0.0, y - top)
-    right, bottom = np.minimum(wide * pixels, x + right), np.minimum(high * pixels, y + bottom)
-    boxes = np.stack([left, top, right - left, bottom - top], 1)
-    kept = _without_duplicates(boxes, numbers)[:MAX_PREDICTIONS]
-    return tuple(
-        Prediction(labels[number], confidence, Box(labels[number], *box))
-        for number, confidence, box in zip(
-            numbers[kept].tolist(), confidences[kept].tolist(), boxes[kept].tolist(), strict=True
-        )
-    )
-
-
-def _without_duplicates(boxes: Sides, numbers: NDArray[np.int64]) -> list[int]:
-    """Which boxes, the surest first, no surer one of the same label covers (non-maximum suppression)."""
-    covers = (iou(boxes, boxes) >= _SAME_THING) & (numbers[:, None] == numbers[None])
-    alive = np.ones(len(numbers), bool)
-    kept = []
-    for index in range(len(numbers)):
-        if alive[index]:
-            kept.append(index)
-            alive &= ~covers[index]
-    return kept
-
-
-def on_image(seen: Prediction, size: tuple[int, int], canvas: Canvas) -> Prediction | None:
-    """A prediction moved from the canvas onto the image of this size; None if it lies beside it."""
-    if seen.box is None:
-        return seen
-    place = fit(*size, canvas)
-    left = max(0.0, (seen.box.left - place.left) / place.scale)
-    top = max(0.0, (seen.box.top - place.top) / place.scale)
-    right = min(float(size[0]), (seen.box.left + seen.box.width - place.left) / place.scale)
-    bottom = min(float(size[1]), (seen.box.top + seen.box.height - place.top) / place.scale)
-    if right - left < 1 or bottom - top < 1:
-        return None
-    box = Box(seen.label, left, top, right - left, bottom - top)
-    return Prediction(seen.label, seen.confidence, box)
 
 
 def _replaced(

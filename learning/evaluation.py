@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from learning import threads
 from learning.metrics import measure
-from learning.model import Model
-from learning.types import Evaluation, Example
+from learning.types import Evaluation, Example, Prediction, Task
+
+
+class Predictor(Protocol):
+    """A model, in PyTorch or exported. Threads may share one."""
+
+    @property
+    def task(self) -> Task: ...
+    def predict_file(self, source: Path, /) -> list[Prediction]: ...
 
 
 def evaluate(
-    model: Model, examples: Sequence[Example], *, progress: Callable[[float], None] = lambda _: None
+    model: Predictor, examples: Sequence[Example], *, progress: Callable[[float], None] = lambda _: None
 ) -> Evaluation:
     """The model's figures on test examples. As in serving, one thread predicts an image.
 

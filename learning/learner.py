@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 import torch
 
-from learning.data import Canvas, Images, canvas_for, finer_side, size
+from learning.data import Images, canvas_for, finer_side
 from learning.types import Example
 from learning.validation_split import split_validation
+from portable.images import Canvas, size
 
 
 class ImageLearner(ABC):

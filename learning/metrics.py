@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from learning.boxes import iou, sides_of
+from learning.boxes import sides_of
 from learning.types import Box, Evaluation, Example, LabelMetrics, Prediction, Task
+from portable.boxes import iou
 
 MATCHING_IOU = 0.5
 """The least overlap of a prediction with the box that it matches. Custom Labels' documentation does not say

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,24 +14,18 @@ from PIL import Image
 from torch import nn
 
 from learning.classifier import ClassifierNetwork, classify
-from learning.data import Canvas, normalised, read, read_side, to_canvas, upright
+from learning.data import canvas_tensor, normalised
 from learning.detector import DetectorNetwork, detect, on_image, propose
 from learning.network import for_serving
-from learning.second_stage import MAX_PROPOSALS, MIN_PROPOSAL_CONFIDENCE, classify_proposals, crop
+from learning.second_stage import classify_proposals, crop_tensor
 from learning.types import Prediction, Task
+from portable.facts import SecondStage
+from portable.images import Canvas, read, read_side, upright
+from portable.model import MAX_PROPOSALS, MIN_PROPOSAL_CONFIDENCE
 
 _WEIGHTS = "weights.pt"
 _FACTS = "model.json"
 _SECOND_STAGE = "second_stage."
-
-
-@dataclass(frozen=True)
-class SecondStage:
-    """A detector's second stage: crops of `side` pixels, from images whose longer side is `detail` pixels or
-    more, as far as they have so many."""
-
-    side: int
-    detail: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +96,12 @@ class Model:
         image, size = read(source, side=max(read_side(canvas), second_stage.detail if second_stage else 0))
         return self._predict(image, size), size
 
+    def networks(self) -> tuple[nn.Module, nn.Module | None]:
+        """Copies of the network and of the second stage, if there is one, in the processors' memory."""
+        network, second = (copy.deepcopy(each).cpu() if each else None for each in self._networks)
+        assert network  # noqa: S101 - every model has one
+        return network, second
+
     def with_facts(self, facts: Facts) -> Model:
         """A model of the same networks with other facts."""
         return Model(facts, *self._networks)
@@ -142,7 +143,7 @@ class Model:
         return cls(facts, network.to(device()), second.to(device()) if second else None)
 
     def _predict(self, image: Image.Image, size: tuple[int, int]) -> list[Prediction]:
-        pixels = normalised(to_canvas(image, self.facts.canvas)[None].to(self._device))
+        pixels = normalised(canvas_tensor(image, self.facts.canvas)[None].to(self._device))
         if self.task == "classification":
             return list(classify(self._network, pixels, self.labels, exclusive=self.facts.exclusive)[0])
         if self.facts.second_stage is None or self._second_stage is None:
@@ -150,7 +151,7 @@ class Model:
         proposals = self._on_image(propose(self._network, pixels)[0], size)
         sure = [each for each in proposals if each.confidence >= MIN_PROPOSAL_CONFIDENCE][:MAX_PROPOSALS]
         scale, side = image.width / size[0], self.facts.second_stage.side
-        crops = [crop(image, scale, proposal.box, side) for proposal in sure if proposal.box]
+        crops = [crop_tensor(image, scale, proposal.box, side) for proposal in sure if proposal.box]
         if not crops:
             return []
         pixels = torch.stack(crops).to(self._device)

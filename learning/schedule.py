@@ -19,11 +19,11 @@ import torch
 from torch import nn
 
 from learning import threads
-from learning.data import Canvas
 from learning.optimizer import Optimizer
 from learning.replicas import Replicas, parts
 from learning.types import Evaluation, Progress
 from learning.validation_split import Labelled
+from portable.images import Canvas
 
 WARMUP_STEPS = 20
 UNTIMED_STEPS = 4

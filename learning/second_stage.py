@@ -7,7 +7,6 @@ their labels from far fewer of them, from the image's own pixels, in a small par
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -15,29 +14,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat, zip_longest
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import nn
 from torch.nn import functional
 
 from learning import augment
-from learning.boxes import iou, sides_of
+from learning.boxes import sides_of
 from learning.classifier import ClassifierNetwork
-from learning.data import CACHE_BYTES, DECODERS, GREY, Canvas, normalised, read, size
+from learning.data import CACHE_BYTES, DECODERS, channels_first, normalised
 from learning.metrics import measure
 from learning.network import for_learning
 from learning.symmetry import Change, Symmetry
 from learning.types import Box, Evaluation, Example, Prediction
+from portable.boxes import iou
+from portable.images import CROP_MARGIN, Canvas, crop, read, size
+from portable.model import MAX_PROPOSALS, MIN_PROPOSAL_CONFIDENCE, Proposal, classified
 
-MARGIN = 1.1
-"""How much more than the box a crop shows."""
 AROUND = 1.5
 """How much more than a crop is kept for learning, so that it can be moved and turned."""
-MAX_PROPOSALS = 32
-"""Boxes of an image that are classified, the surest first."""
-MIN_PROPOSAL_CONFIDENCE = 10.0
-"""Confidence of a box worth classifying."""
 
 _SIDES = (48, 112)
 _BACKGROUND_IOU = 0.3
@@ -59,14 +54,14 @@ _MAX_DETAIL = 4096
 def side_for(examples: Sequence[Example]) -> int:
     """The side of crops in pixels, so that the usual box need not be enlarged."""
     longest = [max(box.width, box.height) for example in examples for box in example.boxes]
-    usual = MARGIN * statistics.median(longest) if longest else _SIDES[0]
+    usual = CROP_MARGIN * statistics.median(longest) if longest else _SIDES[0]
     return min(_SIDES[1], max(_SIDES[0], round(usual / 16) * 16))
 
 
 def detail_for(examples: Sequence[Example], side: int) -> int:
     """The longer side in pixels that images must be read with, so that most crops are not enlarged."""
     wanted = [
-        max(whole) * min(1.0, side / (MARGIN * max(box.width, box.height)))
+        max(whole) * min(1.0, side / (CROP_MARGIN * max(box.width, box.height)))
         for example in examples[:_MAX_IMAGES]
         if example.boxes
         for whole in [size(example.path)]
@@ -77,30 +72,9 @@ def detail_for(examples: Sequence[Example], side: int) -> int:
     return min(_MAX_DETAIL, round(statistics.quantiles(wanted, n=10, method="inclusive")[-1]))
 
 
-def crop(image: Image.Image, scale: float, box: Box, side: int, around: float = 1.0) -> torch.Tensor:
-    """The square about a box, as bytes of shape (3, side, side); grey beside the image.
-
-    Args:
-        scale: the image's pixels for each pixel that the box counts.
-        around: how much more than the crop is shown.
-    """
-    half = max(box.width, box.height) / 2 * MARGIN * around * scale
-    x, y = (box.left + box.width / 2) * scale, (box.top + box.height / 2) * scale
-    # Image.transform takes single pixels, so what is larger is made smaller first.
-    shrink = max(1, int(2 * half / side))
-    left, top = math.floor(x - half), math.floor(y - half)
-    right, bottom = math.ceil(x + half) + 1, math.ceil(y + half) + 1
-    inside = (max(0, left), max(0, top), min(image.width, right), min(image.height, bottom))
-    if inside[2] <= inside[0] or inside[3] <= inside[1]:
-        return torch.full((3, side, side), GREY, dtype=torch.uint8)
-    part = Image.new("RGB", (right - left, bottom - top), (GREY, GREY, GREY))
-    part.paste(image.crop(inside), (inside[0] - left, inside[1] - top))
-    if shrink > 1:
-        part = part.reduce(shrink)
-    frame = [(edge - corner) / shrink for edge, corner in zip((x - half, y - half), (left, top), strict=True)]
-    extent = (frame[0], frame[1], frame[0] + 2 * half / shrink, frame[1] + 2 * half / shrink)
-    square = part.transform((side, side), Image.Transform.EXTENT, extent, Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+def crop_tensor(image: Image.Image, scale: float, box: Box, side: int, around: float = 1.0) -> torch.Tensor:
+    """The square about a box, as bytes of shape (3, side, side); `portable.images.crop` says of what."""
+    return channels_first(crop(image, scale, (box.left, box.top, box.width, box.height), side, around))
 
 
 def classify_proposals(
@@ -111,21 +85,21 @@ def classify_proposals(
 ) -> tuple[Prediction, ...]:
     """The proposals with the labels that their crops (boxes, 3, side, side; bytes) show, the surest first.
 
-    A proposal's confidence becomes the geometric mean of how sure it is that there is something, and of how
-    sure the second stage is of what it is; what shows background sinks by that.
+    `portable.model.classified` says how sure.
     """
     if not proposals:
         return ()
     with torch.inference_mode():
-        shares = network(normalised(crops)).softmax(1)[:, : len(labels)].cpu()
-    predictions = []
-    for proposal, row in zip(proposals, shares.tolist(), strict=True):
-        assert proposal.box is not None  # noqa: S101 - only a detector proposes
-        share = max(row)
-        label = labels[row.index(share)]
-        box = Box(label, proposal.box.left, proposal.box.top, proposal.box.width, proposal.box.height)
-        predictions.append(Prediction(label, round(math.sqrt(proposal.confidence * 100 * share), 4), box))
-    return tuple(sorted(predictions, key=lambda prediction: -prediction.confidence))
+        scores = network(normalised(crops)).softmax(1).cpu().numpy()
+    places = [
+        Proposal(0, seen.confidence, (seen.box.left, seen.box.top, seen.box.width, seen.box.height))
+        for seen in proposals
+        if seen.box
+    ]
+    return tuple(
+        Prediction(labels[seen.number], seen.confidence, Box(labels[seen.number], *seen.box))
+        for seen in classified(places, scores)
+    )
 
 
 @dataclass(frozen=True)
@@ -270,16 +244,16 @@ class SecondStageLearner:
     ) -> _ImageCrops:
         image, (width, _) = read
         scale = image.width / width
-        boxes = [crop(image, scale, box, self._big, AROUND) for box in example.boxes]
+        boxes = [crop_tensor(image, scale, box, self._big, AROUND) for box in example.boxes]
         surest = sorted(proposals, key=lambda proposal: -proposal.confidence)[:MAX_PROPOSALS]
         wrong = _without_objects([proposal.box for proposal in surest if proposal.box], example.boxes)
-        background = crop(image, scale, wrong[0], self._big, AROUND) if wrong else None
+        background = crop_tensor(image, scale, wrong[0], self._big, AROUND) if wrong else None
         if index not in self._validation:
             return _ImageCrops(boxes, background, None)
         sure = tuple(
             proposal for proposal in surest if proposal.confidence >= MIN_PROPOSAL_CONFIDENCE and proposal.box
         )
-        crops = [crop(image, scale, proposal.box, self.side) for proposal in sure if proposal.box]
+        crops = [crop_tensor(image, scale, proposal.box, self.side) for proposal in sure if proposal.box]
         empty = torch.zeros(0, 3, self.side, self.side, dtype=torch.uint8)
         proposed = _Proposed(example, sure, torch.stack(crops) if crops else empty)
         return _ImageCrops(boxes, background, proposed)

@@ -16,11 +16,12 @@ from learning import threads
 from learning.classifier import ClassifierLearner
 from learning.detector import DetectorLearner
 from learning.evaluation import evaluate
-from learning.model import Facts, Model, SecondStage, device
+from learning.model import Facts, Model, device
 from learning.schedule import MAX_STEPS, TrainingSchedule
 from learning.second_stage import SecondStageLearner
 from learning.types import Example, Progress, Task
 from learning.validation_split import MAX_VALIDATION
+from portable.facts import SecondStage
 
 USED_SHARE = 0.96
 """The share of the time that steps may fill."""

@@ -8,7 +8,7 @@ from learning import (
     Box,
     augment,
 )
-from learning.data import Canvas
+from portable.images import Canvas
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait
 

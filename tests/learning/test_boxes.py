@@ -8,7 +8,8 @@ import pytest
 from learning import (
     Box,
 )
-from learning.boxes import iou, sides_of
+from learning.boxes import sides_of
+from portable.boxes import iou
 
 
 def test_the_overlap_of_known_boxes() -> None:

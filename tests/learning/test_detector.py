@@ -12,8 +12,8 @@ from learning import (
     Example,
     detector,
 )
-from learning.data import Canvas
 from learning.detector import DetectorLearner
+from portable.images import Canvas
 from tests.fixtures.learning import seeded
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from learning.data import Canvas
 from learning.model import Facts, networks_for
 from learning.network import for_serving
+from portable.images import Canvas
 from tests.fixtures.learning import seeded
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait

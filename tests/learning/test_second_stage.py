@@ -17,8 +17,9 @@ from learning import (
     data,
     second_stage,
 )
-from learning.data import GREY, Canvas
-from learning.model import Facts, SecondStage, networks_for
+from learning.model import Facts, networks_for
+from portable.facts import SecondStage
+from portable.images import GREY, Canvas
 from tests.fixtures.learning import seeded
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait
@@ -36,7 +37,7 @@ def marked() -> Image.Image:
 
 
 def test_a_crop_shows_the_box_in_its_middle(marked: Image.Image) -> None:
-    pixels = second_stage.crop(marked, 1.0, Box("square", 100, 60, 40, 40), 44).numpy()
+    pixels = second_stage.crop_tensor(marked, 1.0, Box("square", 100, 60, 40, 40), 44).numpy()
     assert pixels.shape == (3, 44, 44)
     ys, xs = np.nonzero(pixels[0] > 200)
     # The margin of a tenth leaves two pixels on each side.
@@ -45,23 +46,23 @@ def test_a_crop_shows_the_box_in_its_middle(marked: Image.Image) -> None:
 
 def test_a_crop_of_a_smaller_image_shows_the_same(marked: Image.Image) -> None:
     half = marked.resize((100, 80))
-    whole = second_stage.crop(marked, 1.0, Box("square", 100, 60, 40, 40), 22).float()
-    small = second_stage.crop(half, 0.5, Box("square", 100, 60, 40, 40), 22).float()
+    whole = second_stage.crop_tensor(marked, 1.0, Box("square", 100, 60, 40, 40), 22).float()
+    small = second_stage.crop_tensor(half, 0.5, Box("square", 100, 60, 40, 40), 22).float()
     assert (whole - small).abs().mean() < 12
 
 
 def test_what_lies_beside_the_image_is_grey(marked: Image.Image) -> None:
-    corner = second_stage.crop(marked, 1.0, Box("corner", -20, -20, 40, 40), 40)
+    corner = second_stage.crop_tensor(marked, 1.0, Box("corner", -20, -20, 40, 40), 40)
     assert corner[:, 2, 2].tolist() == [GREY] * 3
     assert corner[:, 37, 37].tolist() == [0] * 3
-    assert (second_stage.crop(marked, 1.0, Box("away", 900, 900, 10, 10), 16) == GREY).all()
+    assert (second_stage.crop_tensor(marked, 1.0, Box("away", 900, 900, 10, 10), 16) == GREY).all()
 
 
 @pytest.mark.parametrize(
     "box", [Box("flat", 0, 0, 200, 2), Box("dot", 50, 50, 1, 1), Box("all", 0, 0, 200, 160)]
 )
 def test_a_crop_of_any_box_has_its_size(marked: Image.Image, box: Box) -> None:
-    assert second_stage.crop(marked, 1.0, box, 48, second_stage.AROUND).shape == (3, 48, 48)
+    assert second_stage.crop_tensor(marked, 1.0, box, 48, second_stage.AROUND).shape == (3, 48, 48)
 
 
 def test_crops_are_as_large_as_boxes_usually_are() -> None:

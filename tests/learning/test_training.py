@@ -18,12 +18,12 @@ from learning import (
     Prediction,
     Progress,
     Task,
-    data,
     evaluate,
     train,
 )
 from learning.detector import DetectorLearner
 from local import scenes
+from portable.images import size
 from tests.fixtures.learning import written
 
 import torch  # isort: skip - after the library, which sets how torch's threads wait
@@ -92,7 +92,7 @@ def test_progress_rises_to_the_end(detection: Trained) -> None:
 
 def test_predictions_are_sorted_bounded_and_inside_the_image(detection: Trained) -> None:
     for example, predictions in zip(detection.examples, detection.evaluation.predictions, strict=True):
-        width, height = data.size(example.path)
+        width, height = size(example.path)
         confidences = [prediction.confidence for prediction in predictions]
         assert confidences == sorted(confidences, reverse=True)
         assert len(predictions) <= 100

@@ -1,7 +1,8 @@
 """The child process of a running model: `python -m local.engine.serving.child DIRECTORY FILE_DESCRIPTOR`.
 
-It looks at several images at once, each in one thread: an image is too little work for PyTorch's own threads,
-which take longer for it and more of the processors' time, most of all on a busy machine.
+It looks at several images at once, each in one thread: an image is too little work for several, which take
+longer for it and more of the processors' time, most of all on a busy machine. ONNX Runtime runs the model, in
+less time and memory than PyTorch, which is loaded for versions alone that were not exported.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from local.engine import children
 from local.engine.serving.detections import Detection
 from local.engine.serving.framing import receive, send
+from portable import PortableModel
+from portable.facts import MODEL_FILE
 
 if TYPE_CHECKING:
     from learning import Prediction
@@ -52,9 +55,24 @@ def serve(engine: socket.socket, predict: Callable[[bytes], list[Detection]]) ->
 
 
 def load(directory: Path) -> Callable[[bytes], list[Detection]]:
-    """The trained model of a version's directory, as a function of an image's bytes."""
-    from learning import Model  # noqa: PLC0415 - torch is loaded where a model is
+    """The trained model of a version's directory, as a function of an image's bytes.
 
+    A version that was not exported is loaded with PyTorch.
+
+    Raises:
+        ValueError: there is no model that can be loaded.
+    """
+    if (directory / "model" / MODEL_FILE).exists():
+        exported = PortableModel.load(directory / "model")
+        return lambda body: [Detection(**vars(seen)) for seen in exported.predict(body)]
+    return _load_with_torch(directory)
+
+
+def _load_with_torch(directory: Path) -> Callable[[bytes], list[Detection]]:
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded
+    from learning import Model, threads  # noqa: PLC0415 - a large import, for a few models alone
+
+    sys.setswitchinterval(threads.SWITCH_SECONDS)
     model = Model.load(directory / "model")
 
     def predict(body: bytes) -> list[Detection]:
@@ -72,11 +90,6 @@ def _detection(prediction: Prediction, width: int, height: int) -> Detection:
 
 def main(directory: Path, fd: int) -> None:
     """Answer for the model in a version's directory; end as soon as the engine is gone."""
-    # Read when torch is loaded.
-    os.environ["OMP_NUM_THREADS"] = "1"
-    from learning import threads  # noqa: PLC0415
-
-    sys.setswitchinterval(threads.SWITCH_SECONDS)
     children.end_with_parent()
     serve(socket.socket(fileno=fd), load(directory))
 

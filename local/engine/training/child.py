@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import learning
+from learning.export import export_checked
 from learning.metrics import Judged, judge
 from learning.types import Box, Evaluation, Example, Progress, Task
 from local.engine import children
@@ -47,9 +48,8 @@ def run(directory: Path, budget: Budget) -> None:
         seed=SEED,
         progress=reporter.learning,
     )
-    (directory / "model").mkdir(exist_ok=True)
     model.save(directory / "model")
-    evaluation = learning.evaluate(model, test, progress=reporter.testing)
+    evaluation = export_checked(model, directory / "model", test, progress=reporter.testing)
     write_evaluation(directory, model.task, train, test, evaluation, thresholds=model.facts.thresholds)
 
 
