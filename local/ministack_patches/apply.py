@@ -11,6 +11,8 @@ from local.ministack_patches import (
     distributed_map,
     dynamodb_leading_keys,
     event_versions,
+    function_logs,
+    iam_policies,
     iam_resource_types,
     iam_wildcards,
     index_queries,
@@ -29,6 +31,7 @@ from local.ministack_patches import (
 
 def apply_patches() -> None:
     """Put every patch on; to be called before the first request."""
+    iam_policies.apply_patch()
     iam_wildcards.apply_patch()
     iam_resource_types.apply_patch()
     dynamodb_leading_keys.apply_patch()
@@ -42,6 +45,7 @@ def apply_patches() -> None:
     cdn_origins.apply_patch()
     missing_routes.apply_patch()
     lambda_code.apply_patch()
+    function_logs.apply_patch()
     root_signatures.apply_patch()
     self_sign_up.apply_patch()
     request_bodies.apply_patch()

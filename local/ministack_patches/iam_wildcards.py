@@ -7,7 +7,11 @@ MiniStack: its patterns' `.` matches no line break.
 
 from __future__ import annotations
 
+import functools
 import re
+
+_KEPT = 4096
+"""Patterns, as many as MiniStack keeps: Python keeps 512, and a deployment has more."""
 
 
 def apply_patch() -> None:
@@ -16,6 +20,7 @@ def apply_patch() -> None:
 
     original = iam_evaluator._fnmatch_compile
 
+    @functools.lru_cache(_KEPT)
     def compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
         expression = original(pattern, ignore_case)
         return re.compile(expression.pattern, expression.flags | re.DOTALL)

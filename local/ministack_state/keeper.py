@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from local.ministack_state.changed import SLOW, Changed
 from local.ministack_state.database import NOTE, RUNNING, SERVICE, Change, Database
 from local.ministack_state.owed import Owed
 from local.ministack_state.records import Executions, Items, Messages, Records
@@ -29,15 +30,6 @@ logger = logging.getLogger("labelloop.state")
 FLUSH_SECONDS = 1.0
 """How often what changed with nobody waiting for an answer is written."""
 SLOW_SECONDS = 30.0
-SLOW = frozenset({"cloudformation", "cloudwatch", "cloudwatch_logs"})
-"""Services written only so often, but for stacks that somebody asks about."""
-_READS = ("BatchGet", "Describe", "Get", "Head", "List", "Lookup", "Query", "Receive", "Scan", "Search")
-_HEADERS = (b"authorization", b"x-amz-target")
-_OF_RECORDS = {
-    "dynamodb": ("Item", "Items"),
-    "sqs": ("Message", "MessageBatch", "MessageVisibility", "MessageVisibilityBatch"),
-}
-"""How operations end that change nothing but records."""
 _SLOW_WRITTEN, _UPLOADS = "slow written", "uploads"
 _TRIES = 100
 
@@ -70,7 +62,7 @@ class Keeper:
         self._written: dict[str, bytes] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._services = _services_by_scope(app.SERVICE_REGISTRY)
+        self._changed = Changed(app)
         self._cut_off: tuple[str, ...] = ()
         self._code = _Code(lambda_svc)
         app.load_state = self.load
@@ -125,24 +117,7 @@ class Keeper:
 
     def settle(self, scope: Mapping[str, Any]) -> None:
         """Write what a request has changed; to be called before it is answered."""
-        self._flush(self._changed_by(scope))
-
-    def _changed_by(self, scope: Mapping[str, Any]) -> set[str]:
-        """The services whose state, beside records, a request may have changed."""
-        headers = {name: value for name, value in scope.get("headers", []) if name.lower() in _HEADERS}
-        operation = headers.get(b"x-amz-target", b"").rpartition(b".")[2].decode("latin-1")
-        if operation.startswith(_READS) or (not operation and scope["method"] in ("GET", "HEAD")):
-            return set()
-        signed = headers.get(b"authorization", b"") + scope["query_string"].replace(b"%2F", b"/")
-        credential = signed.partition(b"Credential=")[2].split(b"/")
-        name = credential[3].decode("latin-1") if len(credential) > 3 else ""
-        if name == "cloudformation":
-            return set(self._app._build_persistence_save_dict()) - (SLOW - {"cloudformation"})
-        if name == "s3" and "/" in scope["path"].strip("/") and b"uploads" not in scope["query_string"]:
-            return set()  # objects are files, which S3 has written already
-        if operation.endswith(_OF_RECORDS.get(name, ())):
-            return set()
-        return self._services.get(name, set()) if name else {"cognito"}
+        self._flush(self._changed.by(scope))
 
     def _flush_for_ever(self) -> None:
         slow_at = 0.0
@@ -203,16 +178,6 @@ class Keeper:
         """Uploads in parts that are not complete: MiniStack keeps their parts in memory."""
         uploads = list(self._s3._multipart_uploads._data.values())
         return sorted(f"s3://{upload['bucket']}/{upload['key']}" for upload in uploads)
-
-
-def _services_by_scope(registry: Mapping[str, Any]) -> dict[str, set[str]]:
-    """The names of MiniStack's states, by the name of the service in a signature."""
-    services: dict[str, set[str]] = {}
-    for name, config in registry.items():
-        states = {config.get("state_key", config["module"]), *config.get("sub_modules", ())}
-        for alias in (name, *config.get("aliases", ())):
-            services.setdefault(alias, set()).update(states)
-    return services
 
 
 class _Code:

@@ -34,3 +34,11 @@ def test_case_is_ignored_where_ministack_ignores_it(evaluator: Any) -> None:
     iam_wildcards.apply_patch()
     assert evaluator._fnmatch_compile("S3:Get*", True).match("s3:getobject")
     assert not evaluator._fnmatch_compile("S3:Get*", False).match("s3:getobject")
+
+
+def test_a_pattern_is_compiled_once(evaluator: Any) -> None:
+    iam_wildcards.apply_patch()
+    compiled = evaluator._fnmatch_compile("images/*.jpg", False)
+    for number in range(600):  # more than Python keeps
+        evaluator._fnmatch_compile(f"images/{number}/*", False)
+    assert evaluator._fnmatch_compile("images/*.jpg", False) is compiled
