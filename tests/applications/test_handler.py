@@ -299,6 +299,23 @@ def test_no_application_sees_another_s(asked: Asked) -> None:
     assert [(answer.status, answer.code) for answer in answers] == [(404, "not_found")] * 3
 
 
+def test_no_application_sees_what_one_of_its_name_was_answered_that_was_removed(asked: Asked) -> None:
+    id = asked.detect(IMAGE).document["id"]
+    before = int(clock.seconds()) - 10
+    asked.records.claim(LINE, "a", Claim(id, "of another request", before), before + 1000)
+    asked.table.update_item(
+        Key={"id": LINE},
+        UpdateExpression="SET created_at = :now",
+        ExpressionAttributeValues={":now": clock.now()},
+    )
+    handler.known_callers.cache_clear()
+    assert asked.ask(f"GET /v1/detections/{id}").status == 404
+    assert asked.ask(f"POST /v1/detections/{id}/feedback", {"verdict": "wrong"}).status == 404
+    other = asked.detect(IMAGE, headers={"Idempotency-Key": "a"})
+    assert other.status == 200
+    assert asked.ask(f"GET /v1/detections/{other.document['id']}").status == 200
+
+
 @pytest.mark.parametrize(
     "key",
     [

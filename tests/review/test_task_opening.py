@@ -250,6 +250,32 @@ def test_detections_that_are_not_reviewed(reviews: Reviews) -> None:
         propose()
 
 
+def test_who_says_that_a_detection_is_wrong_is_heard_where_the_image_is_labelled(reviews: Reviews) -> None:
+    version = put(reviews, picture(1))
+    s3, images = reviews.world.s3, reviews.world.catalogue
+
+    def wrong(**tuning: Any) -> Task | None:
+        opener = reviews.opener(**tuning)
+        return opener.open_detected(s3, arrived(version), "requested", seen(), why="shop says so")
+
+    first = wrong()
+    assert first is not None
+    assert wrong() is None, "its task is open"
+    curation.relabel(images, first.image, "classification", ("cat",), (), "somebody")
+    desk.delete(reviews.table, first.id, "Dot")
+    assert wrong(review_route="none") is None
+    # Nothing else ever looks at a labelled image: it is not left until there is room.
+    full = reviews.image("b")
+    reviews.opener().open(full, "unlabelled", "detection", None)
+    again = wrong(review_open_limit=1)
+    assert again is not None
+    assert (again.reason, again.why, again.kind) == ("requested", "shop says so", "classification")
+    assert [label.label for label in again.suggestions.labels] == ["cat"]
+    desk.delete(reviews.table, again.id, "Dot")
+    curation.exclude(images, first.image, "somebody")
+    assert wrong() is None
+
+
 # While uploads go on
 
 

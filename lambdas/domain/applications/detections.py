@@ -248,7 +248,8 @@ class Desk:
 
     def _get(self, application: Application, id: str) -> Detection:
         detection = self._s.records.get(application.id, id)
-        if detection is None:
+        # An application of this name that was removed before may have been another one.
+        if detection is None or detection.at < application.created_at:
             raise ApiError(404, "not_found", f"this application has no detection {id[:ID_SHOWN]}")
         return detection
 
@@ -301,8 +302,14 @@ class Desk:
 
     def _claim(self, request: _Request, key: str) -> Future[Claim | None]:
         claim = Claim(request.id, request.digest, int(request.now))
-        expires_at = self._expires_at(request.now)
-        return self._start(self._s.records.claim, request.application.id, key, claim, expires_at)
+        return self._start(
+            self._s.records.claim,
+            request.application.id,
+            key,
+            claim,
+            self._expires_at(request.now),
+            since=_seconds(request.application.created_at),
+        )
 
     def _repeat(self, request: _Request, earlier: Claim) -> Detection:
         """The answer to the request that had the idempotency key first, once there is one."""
@@ -598,6 +605,11 @@ def _digest(sent: bytes | str, options: Options) -> str:
     hashed = hashlib.sha256(sent.encode() if isinstance(sent, str) else sent)
     hashed.update(repr(options).encode())
     return hashed.hexdigest()
+
+
+def _seconds(time: str) -> int:
+    """A time in seconds since 1970; 0 if there is none."""
+    return int(clock.parse(time).timestamp()) if time else 0
 
 
 def _window(now: float) -> int:

@@ -180,11 +180,18 @@ class Records:
 
     # Idempotency keys
 
-    def claim(self, application: str, key: str, claim: Claim, expires_at: int) -> Claim | None:
-        """Take an idempotency key for a request: None if it is this request's now, else who has it."""
+    def claim(
+        self, application: str, key: str, claim: Claim, expires_at: int, *, since: int = 0
+    ) -> Claim | None:
+        """Take an idempotency key for a request: None if it is this request's now, else who has it.
+
+        Args:
+            since: when the application was added, in seconds since 1970. What was claimed before is nobody's.
+        """
         item = {"application": application, "id": _key_id(key), "expires_at": expires_at, **asdict(claim)}
         # One that has expired is nobody's, deleted or not.
         is_free = Attr("id").not_exists() | Attr("expires_at").lte(claim.claimed_at)
+        is_free |= Attr("claimed_at").lt(since)
         if put_if(self._table, item, is_free):
             return None
         taken: Any = self._table.get_item(
@@ -192,7 +199,7 @@ class Records:
         ).get("Item")
         if taken is None:
             # Given back meanwhile.
-            return self.claim(application, key, claim, expires_at)
+            return self.claim(application, key, claim, expires_at, since=since)
         earlier = Claim(taken["detection"], taken["digest"], int(taken["claimed_at"]))
         if self._was_killed(application, earlier, claim.claimed_at) and put_if(
             self._table, item, Attr("detection").eq(earlier.detection)

@@ -34,6 +34,8 @@ WHY: Mapping[Reason, str] = {
     "sample": "a random sample of what the model is sure of",
     "requested": "somebody asked for a review",
 }
+_LABELLED = ("labelled", "conflict")
+"""Statuses of images that people, or files, have said something about."""
 _MAX_COLLECTED = 2000
 """Unlabelled images that one collection goes through; the next goes on from there."""
 _MAX_JOB_IMAGES = 200
@@ -145,11 +147,14 @@ class Opener:
         image = catalogue_images.get_image(self._images, finished.image)
         if image is None:
             raise TaskGoneError("the image is not in the catalogue any more")
-        kind = image.kind or finished.kind
-        task = self._open(image, "requested", kind, _labels_of(image, kind), why=f"reopened by {by}")
+        task = self._open_again(image, image.kind or finished.kind, f"reopened by {by}")
         if task is None:
             raise DeskError("this image is being reviewed already: its open task is under Tasks")
         return task
+
+    def _open_again(self, image: CatalogueImage, kind: Kind, why: str) -> Task | None:
+        """Open a task for an image that has labels, to have them corrected."""
+        return self._open(image, "requested", kind, _labels_of(image, kind), why=why)
 
     @property
     def in_batches(self) -> bool:
@@ -182,7 +187,9 @@ class Opener:
     ) -> Task | None:
         """Open a task for an image that the champion was asked about; None without room, or if labelled.
 
-        One that somebody asks for waits in the catalogue then, until a collection finds room for it.
+        One that somebody asks for waits in the catalogue then, until a collection finds room for it; if the
+        image is labelled, where no collection looks, it is opened in any case, with the labels to be
+        corrected. An image that a person excluded is not reviewed.
 
         Args:
             why: the reason in words; empty: what it is in general.
@@ -198,6 +205,8 @@ class Opener:
         from lambdas.domain.register import registration
 
         image = registration.register_in_place(s3, self._images, arrival)
+        if reason == "requested" and image.status in _LABELLED and self._tuning.review_route != "none":
+            return self._open_again(image, image.kind or self.kind(), why)
         if is_full or image.status != "unlabelled":
             return None
         return self.open(image, reason, self.kind(), seen, why=why)
