@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cli.number_range import NumberRange
-from cli.session import CONTEXT, Group, Session, command
+from cli.session import CONTEXT, Group, Session, command, draws
 
 detections_group = Group(
     "detections",
@@ -56,13 +56,7 @@ def find(  # noqa: PLR0917 one for each option
 
 @command(detections_group, "show")
 @click.argument("detection")
-@click.option(
-    "--save",
-    "-o",
-    type=click.Path(path_type=Path),
-    help="File to write the image to, with its boxes drawn in.",
-)
-@click.option("--open", "open_image", is_flag=True, help="Open the image, with its boxes drawn in.")
+@draws
 def show(session: Session, detection: str, save: Path | None, open_image: bool) -> None:
     """Show a detection: what was asked, and what was answered.
 

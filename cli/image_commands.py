@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import click
 
-from cli.session import CONTEXT, Group, Session, command
+from cli.session import CONTEXT, Group, Session, command, draws
 
 ImageStatus = Literal["unlabelled", "labelled", "conflict", "excluded"]
 """The statuses of the catalogue, which is not imported for the sake of --help."""
@@ -62,13 +62,7 @@ def find(  # noqa: PLR0917 one for each option
 
 @command(images_group, "show")
 @click.argument("image")
-@click.option(
-    "--save",
-    "-o",
-    type=click.Path(path_type=Path),
-    help="File to write the image to, with its boxes drawn in.",
-)
-@click.option("--open", "open_image", is_flag=True, help="Open the image, with its boxes drawn in.")
+@draws
 def show(session: Session, image: str, save: Path | None, open_image: bool) -> None:
     """Show everything on record about an image.
 

@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -125,6 +126,21 @@ def command(group: click.Group, name: str) -> Callable[[Function], click.Command
         return added
 
     return made
+
+
+def draws(function: Function) -> Function:
+    """Give a command the options `save` and `open_image`, for an image that is shown with its boxes."""
+    save = click.option(
+        "--save",
+        "-o",
+        type=click.Path(path_type=Path),
+        help="File to write the image to, with its boxes drawn in.",
+    )
+    return save(
+        click.option("--open", "open_image", is_flag=True, help="Open the image, with its boxes drawn in.")(
+            function
+        )
+    )
 
 
 def _shared_options() -> list[click.Parameter]:

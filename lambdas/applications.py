@@ -59,7 +59,9 @@ class DetectionApi(http.Api):
 
     def caller(self, event: Event) -> Application:
         if _is_signed(event):
-            return callers.of_aws(event["requestContext"]["authorizer"]["iam"])
+            return callers.of_aws(
+                event["requestContext"]["authorizer"]["iam"], desk().tuning().aws_caller_rate
+            )
         return known_callers().of_token(_header(event, "authorization"))
 
     def arguments(self, operation: Operation, event: Event) -> dict[str, Any]:

@@ -229,6 +229,12 @@ def test_a_body_that_is_neither_an_image_nor_json_is_refused(
     assert (answer.status, answer.code) == (415, "unsupported_type")
 
 
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "image/webp", ""])
+def test_bytes_that_are_an_image_are_one_whatever_their_type_says(content_type: str, asked: Asked) -> None:
+    """API Gateway hands on what is no text as bytes; curl says that it sends a form."""
+    assert asked.detect(IMAGE, headers={"content-type": content_type}).status == 200
+
+
 @pytest.mark.parametrize("body", [{}, {"key": 1}, {"key": "x", "more": 1}, [], None])
 def test_json_that_is_not_a_key_is_refused(body: Any, asked: Asked) -> None:
     assert asked.ask("POST /v1/detections", body).status in (400, 422)
@@ -374,15 +380,26 @@ def test_an_application_that_was_removed_is_let_in_no_more(
     assert "removed" in answer.message
 
 
-def test_a_caller_of_aws_is_its_role_or_user(asked: Asked) -> None:
-    def iam(arn: str) -> dict[str, Any]:
-        context = {
-            "stage": "$default",
-            "http": {"method": "POST", "path": "/iam/v1/detections"},
-            "authorizer": {"iam": {"userArn": arn, "accountId": "123456789012"}},
-        }
-        return {"rawPath": "/iam/v1/detections", "requestContext": context}
+def iam(arn: str) -> dict[str, Any]:
+    """What API Gateway says of a request that somebody of AWS has signed."""
+    context = {
+        "stage": "$default",
+        "http": {"method": "POST", "path": "/iam/v1/detections"},
+        "authorizer": {"iam": {"userArn": arn, "accountId": "123456789012"}},
+    }
+    return {"rawPath": "/iam/v1/detections", "requestContext": context}
 
+
+def test_how_often_callers_of_aws_may_ask_is_a_setting(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked.world.tune(aws_caller_rate=2)
+    monkeypatch.setattr(clock, "seconds", lambda: 1_800_000_020.0)
+    line = iam("arn:aws:sts::123456789012:assumed-role/Line/monday")
+    answers = [asked.ask("POST /iam/v1/detections", IMAGE, event=line) for _ in range(3)]
+    assert [answer.status for answer in answers] == [200, 200, 429]
+    assert "2 requests a minute" in answers[-1].message
+
+
+def test_a_caller_of_aws_is_its_role_or_user(asked: Asked) -> None:
     def asked_as(arn: str) -> str:
         return str(asked.ask("POST /iam/v1/detections", IMAGE, event=iam(arn)).document["id"])
 

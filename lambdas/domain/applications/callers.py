@@ -75,11 +75,12 @@ class Callers:
         return application
 
 
-def of_aws(iam: Mapping[str, Any]) -> Application:
+def of_aws(iam: Mapping[str, Any], rate: int) -> Application:
     """Somebody whom API Gateway has authenticated by a signature: a role, whoever has taken it, or a user.
 
     Args:
         iam: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+        rate: requests a minute that each may make.
 
     Raises:
         ApiError: it does not say who.
@@ -91,7 +92,7 @@ def of_aws(iam: Mapping[str, Any]) -> Application:
     if who.startswith("assumed-role/"):
         # The session's name is whatever its caller wants.
         who = "role/" + who.split("/")[1]
-    return Application(f"aws:{account}:{who}")
+    return Application(f"aws:{account}:{who}", rate)
 
 
 def _make_room(kept: dict[str, Any]) -> None:

@@ -168,7 +168,7 @@ class Desk:
         counted = self._start(self._s.records.count_request, application.id, application.rate, now)
         try:
             self._check_labels(options.labels)
-            image = self._image(application, sent, id, self._s.tiling(self._tuning(), options.tile))
+            image = self._image(application, sent, id, self._s.tiling(self.tuning(), options.tile))
         except ApiError:
             # What is refused costs as well, and is counted like others.
             if not counted.result():
@@ -376,7 +376,7 @@ class Desk:
     # The answer
 
     def _answer(self, request: _Request) -> Answer:
-        tuning = self._tuning()
+        tuning = self.tuning()
         try:
             return self._ask_champion(request.image, _question(tuning, request.options))
         except NoChampionError as error:
@@ -444,7 +444,7 @@ class Desk:
         )
         return ApiError(503, error.code, str(error), retry_after=error.retry_after or ASLEEP_SECONDS)
 
-    def _tuning(self) -> Tuning:
+    def tuning(self) -> Tuning:
         """The settings; images are answered whether they can be read or not."""
         try:
             return self._s.tuning()
@@ -486,7 +486,7 @@ class Desk:
 
     def _propose(self, detection: Detection, answer: Answer) -> None:
         try:
-            tuning = self._tuning()
+            tuning = self.tuning()
             floor = tuning.review_min_confidence
             unsure = tuple(label for label in answer.left_out if label["confidence"] >= floor)
             if proposals.question(tuning).min_confidence is None:

@@ -52,6 +52,7 @@ MAXIMA = {
     "min_hours_between_trainings": 87_600,
     "serving_wait_images": MAX_COUNTED_WAITING,
     "tile_side": 4096,
+    "aws_caller_rate": 60_000,
 }
 """The most that a whole number may be where that is less. Hours: of ten years."""
 MIN_TILE_SIDE = 64
@@ -163,6 +164,10 @@ class Tuning:
     review_wait_seconds: int = 4 * 3600
     """Seconds that a run waits at most for open review tasks. 0: it does not wait."""
 
+    aws_caller_rate: int = 600
+    """Requests a minute that a role or user of AWS may make to the detection API, 60000 at most; an image in
+    tiles counts as many as it has tiles. Of applications `labelloop apps rate` says how many."""
+
     tile_side: int = 1280
     """Pixels, each way, of the tiles that images are cut into which are too large for Rekognition: those of
     more than 4,096 pixels or 15 MB. Custom Labels scales larger tiles down, and small objects with them."""
@@ -202,6 +207,7 @@ class Tuning:
             "serving_wait_seconds",
             "shadow_test_images",
             "review_open_limit",
+            "aws_caller_rate",
             "review_workers_per_task",
             "review_claim_seconds",
             "review_timeout_seconds",
