@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import drawing, formatting
+from cli import applications, drawing, formatting
 from cli.deployment import Deployment
 from cli.output import CommandError
 from lambdas.domain.applications.records import Detection, Records
@@ -61,7 +61,7 @@ def query(
 def find(deployment: Deployment, query: Query) -> list[Detection]:
     """The newest detections that match."""
     records = Records(deployment.detections)
-    names = [query.application] if query.application else sorted(records.applications())
+    names = [query.application] if query.application else _callers(deployment)
     by_application = [records.between(name, since=query.since) for name in names]
     newest = heapq.merge(*by_application, key=lambda detection: detection.id, reverse=True)
     return list(islice(filter(query.matches, newest), query.limit))
@@ -74,12 +74,18 @@ def get(deployment: Deployment, id: str) -> Detection:
         CommandError: there is none, or none any more.
     """
     records = Records(deployment.detections)
-    for application in records.applications():
+    for application in _callers(deployment):
         if detection := records.get(application, id):
             return detection
     raise CommandError(
         f"there is no detection {id}, or it is forgotten by now; `labelloop detections find` lists them"
     )
+
+
+def _callers(deployment: Deployment) -> list[str]:
+    """Whoever may ask for detections, or has."""
+    known = {application.id for application in applications.read_all(deployment)}
+    return sorted(known | set(Records(deployment.detections).callers()))
 
 
 def as_dict(deployment: Deployment, detection: Detection) -> dict[str, Any]:

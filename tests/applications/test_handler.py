@@ -700,7 +700,24 @@ def test_detections_are_listed_newest_first_between_two_moments(asked: Asked) ->
     assert list(asked.records.between(LINE, since=clock.in_seconds(60))) == []
     assert list(asked.records.between(LINE, until=clock.in_seconds(-60))) == []
     assert len(list(asked.records.between(LINE, clock.in_seconds(-60), clock.in_seconds(60)))) == 3
-    assert list(asked.records.applications()) == [LINE]
+    assert list(asked.records.callers()) == [LINE]
+
+
+def test_who_has_asked_is_known_without_reading_what_they_asked(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[str] = []
+    note = records.Records.note_caller
+
+    def noting(table: Any, application: str, *more: Any) -> None:
+        noted.append(application)
+        note(table, application, *more)
+
+    monkeypatch.setattr(records.Records, "note_caller", noting)
+    for who in (LINE, SHOP, LINE):
+        assert asked.detect(IMAGE, who=who).status == 200
+    assert noted == [LINE, SHOP], "once a minute each"
+    assert list(asked.records.callers()) == [LINE, SHOP]
 
 
 def test_what_has_expired_is_not_there(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

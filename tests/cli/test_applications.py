@@ -151,6 +151,7 @@ def asked(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
     table = Records(boto3.resource("dynamodb").Table("detections"))
     for detection in (OLD, LATER, NEW):
         table.keep(detection)
+        table.note_caller(detection.application, 0, detection.expires_at)
     table.count_request("cameras", 100, 0)
     return cli
 

@@ -64,7 +64,7 @@ BUSY_SECONDS = 1
 ASLEEP_SECONDS = 900
 """After which to try again where nobody knows when the champion wakes."""
 USE_SECONDS = 60
-"""Between two times that the step serve is told that the champion is used."""
+"""Between two times that it is noted who asks, and that the step serve is told that the champion is used."""
 _WAIT_SECONDS = 20
 """How long a request waits for one with the same idempotency key that is under way."""
 _LOOK_SECONDS = 0.1
@@ -148,6 +148,8 @@ class Desk:
         self._full: dict[str, int] = {}
         """Applications that may ask no more in a minute: that minute."""
         self._told_at = 0.0
+        self._noted: dict[str, float] = {}
+        """When it was last noted that an application asks."""
 
     def ask(
         self, application: Application, sent: bytes | str, options: Options, idempotency_key: str = ""
@@ -504,14 +506,21 @@ class Desk:
             logger.exception("could not propose a detection for review")
 
     def _note_use(self, request: _Request) -> None:
-        by = request.application.id
-        if request.now - self._told_at < USE_SECONDS:
-            return
-        self._told_at = request.now
+        by, now = request.application.id, request.now
+        if now - self._noted.get(by, 0.0) >= USE_SECONDS:
+            self._noted[by] = now
+            # Longer than what it is answered.
+            until = self._expires_at(now) + records.DAY_SECONDS
+            self._if_possible(self._s.records.note_caller, by, now, until)
+        if now - self._told_at >= USE_SECONDS:
+            self._told_at = now
+            self._if_possible(self._s.tell, by, "use")
+
+    def _if_possible(self, function: Callable[..., Any], *arguments: Any) -> None:
         try:
-            self._s.tell(by, "use")
+            function(*arguments)
         except Exception:
-            logger.exception("could not tell that the champion is used")
+            logger.exception("could not note that the champion is used")
 
     def _start(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Future[Any]:
         return self._s.executor.submit(function, *arguments, **named)

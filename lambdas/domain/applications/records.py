@@ -3,9 +3,12 @@
 The table's items are keyed by (`application`, `id`), and are all forgotten in time (`expires_at`):
 
 - a detection: `id` is 32 hexadecimal digits that begin with the time, so that they are in the order of time;
-- `rate#<minute>`: the requests that were counted in a minute;
+- `rate#<minute>`: the requests that were counted in a minute, kept for a day;
 - `key#<hash>`: the detection that an idempotency key stands for. It is written before the champion is asked,
   and deleted if nothing comes of it.
+
+Under `#callers` each of those who have ever asked has an item, so that they are known without reading all of
+their detections.
 
 DynamoDB deletes what has expired within days, so that it is left out here at once.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
@@ -36,6 +39,9 @@ _TIME_DIGITS = 12
 _AFTER_EVERY_ID = "g"
 WINDOW_SECONDS = 60
 """In which requests are counted."""
+DAY_SECONDS = 24 * 3600
+_CALLERS = "#callers"
+"""Names of applications begin with a letter."""
 CLAIM_SECONDS = 35
 """After which a request that has left no detection behind was killed: longer than the function may run."""
 
@@ -125,19 +131,18 @@ class Records:
         for page in query_pages(self._table, query):
             yield from (_read(item) for item in page["Items"] if int(item["expires_at"]) > clock.seconds())
 
-    def applications(self) -> Iterator[str]:
-        """Whoever has asked for a detection: names of applications, in any order, each once."""
-        seen: set[str] = set()
-        page: Any = self._table.scan(ProjectionExpression="application")
-        while True:
-            new = {str(item["application"]) for item in page["Items"]} - seen
-            seen |= new
-            yield from sorted(new)
-            if "LastEvaluatedKey" not in page:
-                return
-            page = self._table.scan(
-                ProjectionExpression="application", ExclusiveStartKey=page["LastEvaluatedKey"]
-            )
+    def note_caller(self, application: str, now: float, expires_at: int) -> None:
+        """Record that an application asks for detections."""
+        self._table.put_item(
+            Item={"application": _CALLERS, "id": application, "asked_at": int(now), "expires_at": expires_at}
+        )
+
+    def callers(self) -> Iterator[str]:
+        """Whoever has asked for a detection that is not forgotten yet, by name."""
+        for page in query_pages(
+            self._table, {"KeyConditionExpression": Key("application").eq(_CALLERS), "ConsistentRead": True}
+        ):
+            yield from (str(item["id"]) for item in page["Items"])
 
     def note_feedback(self, detection: Detection, feedback: str, note: str) -> None:
         """Record what the application says of a detection, unless that is forgotten by now."""
@@ -167,7 +172,7 @@ class Records:
                 UpdateExpression="SET expires_at = :expires_at ADD requests :number",
                 ConditionExpression="attribute_not_exists(requests) OR requests < :rate",
                 ExpressionAttributeValues={
-                    ":expires_at": (window + 2) * WINDOW_SECONDS,
+                    ":expires_at": (window + 2) * WINDOW_SECONDS + DAY_SECONDS,
                     ":number": number,
                     ":rate": rate,
                 },
