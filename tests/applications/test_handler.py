@@ -600,6 +600,24 @@ def test_a_large_image_is_not_waited_for_longer_than_the_application_waits(
     assert 0 < sum(waited) <= 10
 
 
+def test_an_image_whose_tiles_take_too_long_is_given_up_in_time(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    for module in ("applications.detections", "rekognition.tiled_detection"):
+        monkeypatch.setattr(f"lambdas.domain.{module}.time.monotonic", lambda: now[0])
+
+    def slowly(version: str, key: str) -> list[Any]:
+        now[0] += 10
+        return []
+
+    asked.world.fake.finds = slowly
+    answer = asked.detect(large())
+    assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "busy", "1")
+    assert "put the image under detect/" in answer.message
+    assert len(asked.world.fake.called("detect_custom_labels")) <= 7, "of those under way each is waited for"
+
+
 @pytest.mark.parametrize("failure", [ReadTimeoutError, ConnectTimeoutError])
 def test_a_connection_that_fails_can_be_tried_again(failure: Any, asked: Asked) -> None:
     def fails(**_: Any) -> Any:

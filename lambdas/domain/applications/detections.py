@@ -31,7 +31,7 @@ from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.images.tiles import Tiling
 from lambdas.domain.rekognition import custom_labels, tiled_detection
-from lambdas.domain.rekognition.tiled_detection import TiledImage
+from lambdas.domain.rekognition.tiled_detection import TiledImage, UnansweredTilesError
 from lambdas.domain.review import proposals
 from lambdas.domain.serve import requests
 from lambdas.domain.shared import clock
@@ -71,6 +71,8 @@ _LOOK_SECONDS = 0.1
 _PATIENT_SECONDS = 10
 """After which a tile that the inference units have no time for is not asked about again: API Gateway waits 30
 for all of them, and then says nothing of when to come again."""
+_TILES_SECONDS = 22
+"""After which no further tile is begun, for the same reason: one under way has some seconds left."""
 _HEADER_BYTES = 256 * 1024
 """Of an uploaded image, that its size is read from; of one with more before its size all is read."""
 
@@ -383,6 +385,14 @@ class Desk:
             return self._ask_champion(request.image, _question(tuning, request.options))
         except NoChampionError as error:
             raise self._asleep(request.application, tuning, str(error)) from error
+        except UnansweredTilesError as error:
+            raise ApiError(
+                503,
+                "busy",
+                f"{error} in the time that a request has; try again in a second, or put the image under"
+                " detect/",
+                retry_after=BUSY_SECONDS,
+            ) from error
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in custom_labels.THROTTLED:
@@ -430,7 +440,8 @@ class Desk:
         if tiled is None:
             # What can be cut by its header, and is none once it is read.
             raise _bad_image("it cannot be decoded; save and upload it again")
-        return replace(tiled, patient_until=time.monotonic() + _PATIENT_SECONDS)
+        now = time.monotonic()
+        return replace(tiled, patient_until=now + _PATIENT_SECONDS, until=now + _TILES_SECONDS)
 
     def _of_the_present(self, image: ImageTypeDef | TiledImage, question: Question) -> Answer:
         """The champion's answer, also if it was replaced or woken since the state was read."""

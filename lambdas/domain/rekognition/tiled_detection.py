@@ -43,6 +43,12 @@ class TiledImage:
     plan: TilePlan
     patient_until: float = math.inf
     """`time.monotonic()` from which on nothing is waited for that the inference units have no time for."""
+    until: float = math.inf
+    """`time.monotonic()` from which on no tile is begun."""
+
+
+class UnansweredTilesError(RuntimeError):
+    """There was no time to ask about all tiles."""
 
 
 @frozen
@@ -69,6 +75,7 @@ def detect(
     a version that has answered with such a label is not asked about the tiles.
 
     Raises:
+        UnansweredTilesError: there was no time for all tiles.
         botocore.exceptions.ClientError: Rekognition takes the image not, or has no time for it.
     """
 
@@ -84,9 +91,7 @@ def detect(
         )
         if any("box" not in label for label in overview):
             return Detections(overview, 1)
-    answers = _each(
-        lambda tile: ask({"Bytes": tiles.cut(image.image, tile)}), plan.tiles, image.patient_until
-    )
+    answers = _each(lambda tile: ask({"Bytes": tiles.cut(image.image, tile)}), image)
     if len(plan.tiles) == 1:
         return Detections(answers[0], 1)
     size = (plan.width, plan.height)
@@ -94,9 +99,7 @@ def detect(
     return Detections(merged, plan.detections)
 
 
-def _each(
-    ask: Callable[[tiles.Tile], list[dict[str, Any]]], parts: tuple[tiles.Tile, ...], until: float
-) -> list[list[dict[str, Any]]]:
+def _each(ask: Callable[[tiles.Tile], list[dict[str, Any]]], image: TiledImage) -> list[list[dict[str, Any]]]:
     """The answer about each tile, a few at once. After one that fails no further one is begun."""
     # Imported here, because most images are not cut.
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
@@ -107,13 +110,15 @@ def _each(
         if errors:
             return []
         try:
-            return _patiently(lambda: ask(tile), until)
+            if time.monotonic() > image.until:
+                raise UnansweredTilesError(f"there was no time for all {len(image.plan.tiles)} tiles")
+            return _patiently(lambda: ask(tile), image.patient_until)
         except Exception as error:
             errors.append(error)
             raise
 
     with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(ask_unless_failed, parts))
+        return list(threads.map(ask_unless_failed, image.plan.tiles))
 
 
 def _patiently(ask: Callable[[], list[dict[str, Any]]], until: float) -> list[dict[str, Any]]:
