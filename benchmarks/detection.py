@@ -21,8 +21,7 @@ CONTEXT = {
     "min_label_f1": "0",
     "min_test_images_per_label": "1",
     "shadow_test_images": "2",
-    "f1_tolerance": "1",
-    "label_f1_tolerance": "1",
+    "f1_margin": "1",
     # What goes to review is work of other functions, on the same processors.
     "review_confidence_threshold": "0",
     "review_min_confidence": "100",

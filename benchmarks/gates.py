@@ -1,145 +1,141 @@
-"""How often the gates let a challenger pass, by how good it truly is, which only a simulation knows."""
+"""How often the gates promote a challenger, by how good it truly is, which only a simulation knows.
+
+Test images, models and their true F1s are those of benchmarks/comparisons.py. A training's evaluation is of
+all test images, the shadow evaluation of those that the settings allow; a model says the same of an image in
+both.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
+from benchmarks import comparisons
+from benchmarks.comparisons import SKILL, Images, skill_of, true_f1
 from lambdas.domain.promote import shadow_gate
 from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
+from lambdas.domain.retrain import evaluation_gate
 from lambdas.domain.shared import comparison
-from lambdas.domain.shared.comparison import Counts, ImageCounts
-from lambdas.domain.shared.scores import Scores
+from lambdas.domain.shared.comparison import Comparison, ImageCounts, Rates
+from lambdas.domain.shared.scores import LabelScore, Scores
 from lambdas.domain.shared.tuning import Tuning
 
-LABELS = ("bolt", "nut", "washer")
-SKILL = 0.9
-"""Share of the objects that the champion sees, and of its detections that are right."""
-TRIALS = 200
+IMAGES = (20, 100, 1000)
+TRIALS, FEWER_TRIALS = 1000, 150
 LINEAGES = 20
+TOLERANCE = 0.05
+"""Of F1, by which alone challengers were judged before 0.2.0."""
+RULES = ("keep", "better", "tolerance")
+_FLOORS: Mapping[str, Any] = {"min_f1": 0.0, "min_label_f1": 0.0, "min_test_images_per_label": 0}
+"""Gates that only compare."""
+_RATES = Rates.of(Tuning())
+
+Seen = Sequence[ImageCounts]
 
 
 @dataclass(frozen=True)
-class SimulatedImage:
-    """A test image with one object; how hard it is, from 0 to 1, is so for every model."""
+class Trial:
+    """What a challenger and the champion see, and those that served before."""
 
-    label: str
-    difficulty: float
+    tested: Images
+    mine: Seen
+    champion: Seen
+    earlier: Sequence[Seen] = ()
 
+    def passes(self, rule: str) -> bool:
+        """Whether both gates let the challenger pass, with the setting undecided or by the tolerance."""
+        if rule == "tolerance":
+            mine, theirs = self._shadow(self.mine), self._shadow(self.champion)
+            return comparison.f1(mine) - comparison.f1(theirs) >= -TOLERANCE
+        tuning = Tuning(undecided=rule, **_FLOORS)
+        scored = Scores(1, tuple(LabelScore(label, 1, 1, 1, 1) for label in comparisons.LABELS))
+        labels = {image.label: 1 for image in self.tested}
+        if not evaluation_gate.judge(scored, labels, tuning, self._evaluation).passed:
+            return False
+        return shadow_gate.judge(scored, self._answers, self._best_earlier, tuning).verdict.passed
 
-def simulated_images(draw: random.Random, count: int) -> list[SimulatedImage]:
-    """Test images with the labels in turn."""
-    return [SimulatedImage(LABELS[i % len(LABELS)], draw.betavariate(2, 2)) for i in range(count)]
+    @cached_property
+    def _evaluation(self) -> Comparison:
+        return comparison.compare(self.mine, self.champion, rates=_RATES)
 
+    @cached_property
+    def _answers(self) -> ChampionAnswers:
+        mine, theirs = self._shadow(self.mine), self._shadow(self.champion)
+        rival = Rival("v1", comparison.compare(mine, theirs, rates=_RATES), self._evaluation)
+        labels = comparison.compare_labels(mine, theirs, rates=_RATES)
+        return ChampionAnswers(rival, labels, is_running=True)
 
-def see(draw: random.Random, images: Sequence[SimulatedImage], skill: float) -> list[ImageCounts]:
-    """What a model of that skill gets right on each image, gets wrong, and misses."""
-    return [_see_one(draw, image, skill) for image in images]
+    @cached_property
+    def _best_earlier(self) -> list[Rival]:
+        """The best of the earlier versions, through its endpoint and by its evaluation."""
+        if not self.earlier:
+            return []
+        count = len(self.earlier)
+        best = max(self.earlier, key=comparison.f1)
+        best_shadow = max(map(self._shadow, self.earlier), key=comparison.f1)
+        shadow = comparison.compare(self._shadow(self.mine), best_shadow, rates=_RATES, best_of=count)
+        evaluation = comparison.compare(self.mine, best, rates=_RATES, best_of=count)
+        return [Rival("v0", shadow, None), Rival("v0", None, evaluation)]
 
-
-def _see_one(draw: random.Random, image: SimulatedImage, skill: float) -> ImageCounts:
-    chance = skill + 1.6 * skill * (1 - skill) * (0.5 - image.difficulty)
-    sees = draw.random() < chance
-    counts = {image.label: Counts(right=int(sees), missed=int(not sees))}
-    if draw.random() > chance:
-        label = draw.choice(LABELS)
-        right, wrong, missed = counts.get(label, Counts())
-        counts[label] = Counts(right, wrong + 1, missed)
-    return counts
-
-
-def passes(draw: random.Random, images: int, skill: float, earlier: int = 0) -> bool:
-    """Whether a challenger of that skill passes the shadow gate beside a champion of SKILL.
-
-    The evaluations are of the same images as the shadow evaluation, and independent of it: a training tests
-    at thresholds of its own.
-
-    Args:
-        earlier: versions of SKILL that served before the champion.
-    """
-    tested = simulated_images(draw, images)
-    mine, my_evaluation = see(draw, tested, skill), see(draw, tested, skill)
-
-    def best_of(versions: int) -> Rival:
-        shadows = [see(draw, tested, SKILL) for _ in range(versions)]
-        evaluations = [see(draw, tested, SKILL) for _ in range(versions)]
-        return Rival(
-            "v1",
-            comparison.compare(mine, max(shadows, key=comparison.f1), best_of=versions),
-            comparison.compare(my_evaluation, max(evaluations, key=comparison.f1), best_of=versions),
-        )
-
-    champion = best_of(1)
-    if champion.evaluation and champion.evaluation.is_surely_worse:
-        return False
-    scores = Scores(comparison.f1(mine), ())
-    answers = ChampionAnswers(champion, scores, scores, is_running=True)
-    others = [best_of(earlier)] if earlier else []
-    return shadow_gate.judge(scores, answers, others, Tuning()).passed
+    @staticmethod
+    def _shadow(seen: Seen) -> Seen:
+        return seen[: Tuning().shadow_test_images]
 
 
-def rate(images: int, skill: float, *, trials: int = TRIALS, earlier: int = 0, seed: int = 1) -> float:
-    """The share of challengers of that skill that pass."""
-    draw = random.Random(seed)  # noqa: S311 nothing secret
-    return sum(passes(draw, images, skill, earlier) for _ in range(trials)) / trials
+def shares(images: int, skill: float, *, trials: int = FEWER_TRIALS, earlier: int = 0) -> dict[str, float]:
+    """The share that each rule promotes of challengers of that skill, each beside a champion of SKILL."""
+    draw = random.Random(1)  # noqa: S311 nothing secret
+    passed = Counter[str]()
+    for _ in range(trials):
+        trial = _trial(draw, images, skill, earlier)
+        passed.update(rule for rule in RULES if trial.passes(rule))
+    return {rule: passed[rule] / trials for rule in RULES}
 
 
-def lineage(draw: random.Random, *, by_tolerance: bool, images: int = 100, challengers: int = 25) -> float:
+def _trial(draw: random.Random, images: int, skill: float, earlier: int) -> Trial:
+    tested = comparisons.drawn_images(draw, images)
+    mine, champion, *others = (
+        comparisons.see(draw, tested, one) for one in (skill, SKILL, *[SKILL] * earlier)
+    )
+    return Trial(tested, mine, champion, others)
+
+
+def lineage(draw: random.Random, rule: str, *, images: int = 100, challengers: int = 25) -> float:
     """The skill of the champion that is left after so many challengers, which are a little worse on average
-    than the first champion.
-
-    Args:
-        by_tolerance: let pass whatever is not more than f1_tolerance below the champion, and nothing else.
-    """
-    tested = simulated_images(draw, images)
-    served = [(SKILL, see(draw, tested, SKILL), see(draw, tested, SKILL))]
+    than the first champion."""
+    tested = comparisons.drawn_images(draw, images)
+    served = [(SKILL, comparisons.see(draw, tested, SKILL))]
     for _ in range(challengers):
         skill = min(0.99, draw.gauss(SKILL - 0.02, 0.03))
-        mine, my_evaluation = see(draw, tested, skill), see(draw, tested, skill)
-        _, shadow, evaluation = served[-1]
-        champion = Rival(
-            "v1", comparison.compare(mine, shadow), comparison.compare(my_evaluation, evaluation)
-        )
-        scores = Scores(comparison.f1(mine), ())
-        if by_tolerance:
-            passed = bool(champion.shadow and champion.shadow.difference >= -Tuning().f1_tolerance)
-        else:
-            earlier = _best_of(mine, my_evaluation, [version[1:] for version in served[-11:-1]])
-            answers = ChampionAnswers(champion, scores, scores, is_running=True)
-            passed = shadow_gate.judge(scores, answers, earlier, Tuning()).passed
-        if passed:
-            served.append((skill, mine, my_evaluation))
+        seen = comparisons.see(draw, tested, skill)
+        earlier = [other for _, other in served[-11:-1]]
+        if Trial(tested, seen, served[-1][1], earlier).passes(rule):
+            served.append((skill, seen))
     return served[-1][0]
 
 
-def _best_of(
-    mine: Sequence[ImageCounts],
-    my_evaluation: Sequence[ImageCounts],
-    earlier: Sequence[tuple[Sequence[ImageCounts], Sequence[ImageCounts]]],
-) -> list[Rival]:
-    """The earlier version that is best through its endpoint, and the one that is by its evaluation."""
-    if not earlier:
-        return []
-    shadow = max((shadow for shadow, _ in earlier), key=comparison.f1)
-    evaluation = max((evaluation for _, evaluation in earlier), key=comparison.f1)
-    count = len(earlier)
-    return [
-        Rival("v0", comparison.compare(mine, shadow, best_of=count), None),
-        Rival("v0", None, comparison.compare(my_evaluation, evaluation, best_of=count)),
-    ]
-
-
 def measure() -> None:
-    """Challengers as good as the champion, better and worse, with few images and many."""
-    print(f"share of simulated challengers that are promoted; the champion sees {SKILL:.0%} of the objects")
-    skills = (0.95, 0.9, 0.85, 0.8, 0.7)
-    print("  test images    " + "".join(f"sees {skill:.0%}   " for skill in skills))
-    for images in (10, 30, 100):
-        rates = "".join(f"{rate(images, skill):8.0%}   " for skill in skills)
-        print(f"  {images:11d}    {rates}")
-    print(f"  as good as the champion and ten before it, 100 images: {rate(100, SKILL, earlier=10):.0%}")
-    for by_tolerance, rule in ((True, "a tolerance alone"), (False, "the gates")):
+    """Challengers that are worse, as good as the champion and better, with few images and many."""
+    margin = Tuning().f1_margin
+    print(
+        f"share of simulated challengers that are promoted; F1 of the champion {true_f1(SKILL):.3f};"
+        f" {TRIALS} where worse by the margin, else {FEWER_TRIALS}"
+    )
+    print("  test images   F1 truly" + "".join(f"{rule:>12s}" for rule in RULES))
+    for images in IMAGES:
+        for difference in (-0.1, -margin, 0.0, 0.05, 0.1):
+            trials = TRIALS if difference == -margin else FEWER_TRIALS
+            promoted = shares(images, skill_of(true_f1(SKILL) + difference), trials=trials)
+            figures = "".join(f"{share:12.1%}" for share in promoted.values())
+            print(f"  {images:11d}   {difference:+8.2f}{figures}", flush=True)
+    for rule in RULES:
         draw = random.Random(2)  # noqa: S311 nothing secret
-        left = sum(lineage(draw, by_tolerance=by_tolerance) for _ in range(LINEAGES)) / LINEAGES
-        print(f"  after 25 challengers that see 88 % on average the champion sees, by {rule}: {left:.1%}")
+        left = [lineage(draw, rule) for _ in range(LINEAGES)]
+        print(
+            "  after 25 challengers that see 88 % on average the champion sees,"
+            f" by {rule}: {sum(left) / LINEAGES:.1%}, {min(left):.1%} in the worst of {LINEAGES} series"
+        )

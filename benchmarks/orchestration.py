@@ -17,8 +17,7 @@ CONTEXT = {
     "min_label_f1": "0",
     "min_test_images_per_label": "1",
     "shadow_test_images": "3",
-    "f1_tolerance": "1",
-    "label_f1_tolerance": "1",
+    "f1_margin": "1",
 }
 
 

@@ -36,8 +36,7 @@ TUNING = {
     "min_f1": "0.55",
     "min_label_f1": "0.3",
     "shadow_test_images": "40",
-    "f1_tolerance": "0.2",
-    "label_f1_tolerance": "0.4",
+    "f1_margin": "0.1",
 }
 TRAINING_STEPS = "200"
 """Steps of a training at most, so that the demo is short. Steps and not seconds, because on a busy machine

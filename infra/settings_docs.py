@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings
-from lambdas.domain.shared.tuning import AMOUNTS, CHOICES, LIMITS, Tuning
+from lambdas.domain.shared.tuning import AMOUNTS, CHOICES, LIMITS, MIN_RATE, RATES, Tuning
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "settings.md"
@@ -92,6 +92,8 @@ def _value(name: str, default: Any) -> str:
         return "object: a number, 0 to 100, by label"
     if name in AMOUNTS:
         return "number above 0, or `null`"
+    if name in RATES:
+        return f"number, {MIN_RATE} to {LIMITS[name]}"
     if isinstance(default, float):
         return f"number, 0 to {LIMITS.get(name, 1)}"
     return _VALUES.get(name) or _TYPES[type(default)]

@@ -27,8 +27,7 @@ SETTINGS = {
     "min_test_images_per_label": "1",
     "min_f1": "0",  # what the models are worth does not matter
     "min_label_f1": "0",
-    "f1_tolerance": "1",
-    "label_f1_tolerance": "1",
+    "f1_margin": "1",
     "shadow_test_images": "2",
     "review_sample_rate": "0",
     "review_wait_seconds": "0",

@@ -318,6 +318,7 @@ def test_shadow_evaluate_holds_the_challenger_against_the_champion(
 ) -> None:
     made = snapshot_of_cats_and_dogs(world)
     truth = truths(world, made)
+    world.tune(undecided="better")
     world.champion("old")
     world.version("new", "RUNNING", snapshot=made, verdicts=(Verdict("evaluation", True, ()),))
     right = {"old": champion_is_right, "new": challenger_is_right}
@@ -414,7 +415,8 @@ def test_shadow_evaluate_holds_the_challenger_against_a_champion_that_does_not_r
     world.fake.finds = lambda version, key: [label("fox" if key in wrong else truth[key])]
     answer = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
     assert not answer["passed"]
-    assert answer["reason"].startswith("the champion old does not run; F1")
+    assert answer["reason"].startswith("worse with 99")
+    assert "; the champion old does not run; F1" in answer["reason"]
     assert f"the champion's 1.000 on the same {len(truth)} images" in answer["reason"]
 
 
@@ -440,6 +442,7 @@ def test_versions_cannot_get_worse_step_by_step(world: World) -> None:
 
 @pytest.mark.parametrize("why", ["deleted", "rolled back from"])
 def test_a_version_that_cannot_or_should_not_serve_again_is_no_obstacle(why: str, world: World) -> None:
+    world.tune(undecided="better")
     truth = forty_images(world)
     rolled_back = (Verdict("rollback", True, ()),) if why == "rolled back from" else ()
     world.champion(
@@ -459,6 +462,7 @@ def test_a_version_that_cannot_or_should_not_serve_again_is_no_obstacle(why: str
 
 
 def test_only_the_versions_that_served_last_are_looked_at(world: World) -> None:
+    world.tune(undecided="better")
     truth = forty_images(world)
     retired(world, "best", "2026-01-01T00:00:00.000000Z")
     kept(world, "best", truth)

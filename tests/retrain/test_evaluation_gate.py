@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lambdas.domain.retrain.evaluation_gate import judge
+from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.scores import LabelScore, Scores, Verdict
 from lambdas.domain.shared.tuning import Tuning
 
-TUNING = Tuning(
-    min_f1=0.8,
-    min_label_f1=0.5,
-    min_test_images_per_label=2,
-    f1_tolerance=0.05,
-    label_f1_tolerance=0.25,
-)
+TUNING = Tuning(min_f1=0.8, min_label_f1=0.5, min_test_images_per_label=2, shadow_test_images=40)
 
 
 def scores(f1: float, **labels: float) -> Scores:
@@ -51,3 +48,42 @@ def test_every_reason_is_given() -> None:
         "fox",
         "fox",
     ]
+
+
+def beside(
+    interval: tuple[float, float], *, images: int = 41, labels: int = 2, undecided: str = "keep"
+) -> Verdict:
+    """The verdict on a version that is measured 0.01 below the champion."""
+    champion = Comparison(images, 0.89, 0.9, interval, 0.97, labels=labels)
+    return judge(
+        scores(0.9, cat=1, dog=1), {"cat": 9, "dog": 9}, replace(TUNING, undecided=undecided), champion
+    )
+
+
+def test_what_is_surely_worse_than_the_champion_is_not_started() -> None:
+    verdict = beside((-0.2, -0.01), images=5)
+    assert not verdict.passed
+    assert verdict.reasons[0] == "worse with 97 % confidence"
+    assert "0.010 below the champion's 0.900 on the 5 test images of both trainings" in verdict.reasons[1]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "passed"),
+    [
+        pytest.param(41, 2, False, id="the shadow gate has fewer images"),
+        pytest.param(40, 2, True, id="the shadow gate has as many"),
+        pytest.param(41, 1, True, id="the shadow gate has a label more"),
+    ],
+)
+@pytest.mark.parametrize("undecided", ["keep", "better"])
+def test_what_the_shadow_gate_could_tell_no_more_about_is_not_started(
+    images: int, labels: int, passed: bool, undecided: str
+) -> None:
+    """That would decide by this same evaluation, and costs hours of two endpoints."""
+    verdict = beside((-0.2, 0.2), images=images, labels=labels, undecided=undecided)
+    assert verdict.passed is passed
+    assert passed or "too few test images to tell" in verdict.reasons[0]
+
+
+def test_what_is_surely_no_worse_goes_on_to_the_shadow_gate() -> None:
+    assert beside((-0.015, 0.2)).passed

@@ -57,12 +57,15 @@ def test_few_images_do_not_tell_a_difference_from_chance(missed: int, surely: bo
     assert compared.is_surely_worse is surely
 
 
-def test_very_few_images_give_no_interval() -> None:
+def test_very_few_images_say_nothing_of_the_difference() -> None:
     compared = comparison.compare([MISSED] * 4, [RIGHT] * 4)
-    assert compared.interval is None
+    assert compared.interval == (-1, 1)
     assert not compared.is_surely_worse
     words = compared.in_words("here", "theirs", "4 images")
-    assert words == "F1 0.000 here, 1.000 below theirs 1.000 on 4 images (too few for an interval)"
+    assert words == (
+        "F1 0.000 here, 1.000 below theirs 1.000 on 4 images"
+        " (the true difference is between -1.000 and +1.000)"
+    )
 
 
 def test_the_best_of_many_has_to_be_better_by_more() -> None:
@@ -71,11 +74,30 @@ def test_the_best_of_many_has_to_be_better_by_more() -> None:
     assert not comparison.compare(mine, theirs, best_of=20).is_surely_worse
 
 
+def test_each_label_is_compared_by_itself_and_all_of_them_keep_the_rate() -> None:
+    dog_right, dog_missed = {"dog": Counts(right=1)}, {"dog": Counts(missed=1)}
+    theirs = [RIGHT] * 40 + [dog_right] * 40
+    mine = [RIGHT] * 40 + [dog_missed] * 12 + [dog_right] * 28
+    labels = comparison.compare_labels(mine, theirs, rates=Rates())
+    assert labels["dog"].is_surely_worse and labels["dog"].images == 40
+    assert not labels["cat"].is_worse
+    many = [{f"label {number}": Counts(right=1)} for number in range(200)]
+    missed = [RIGHT] * 34 + [MISSED] * 6
+    alone = comparison.compare_labels(missed, [RIGHT] * 40, rates=Rates())
+    among_many = comparison.compare_labels(missed + many, [RIGHT] * 40 + many, rates=Rates())
+    assert alone["cat"].is_surely_worse and not among_many["cat"].is_surely_worse
+
+
+def test_what_is_seen_where_nothing_is_counts_against_its_label() -> None:
+    mine, theirs = [RIGHT] * 40 + [FALSE] * 20, [RIGHT] * 40 + [NOTHING] * 20
+    labels = comparison.compare_labels(mine, theirs, rates=Rates())
+    assert labels["cat"].is_surely_worse and labels["cat"].images == 60
+
+
 def test_the_interval_is_the_same_each_time_and_holds_the_difference() -> None:
     mine, theirs = [RIGHT, RIGHT, MISSED, FALSE] * 10, [RIGHT, MISSED, RIGHT, NOTHING] * 10
     compared = comparison.compare(mine, theirs)
     assert compared == comparison.compare(mine, theirs)
-    assert compared.interval is not None
     assert compared.interval[0] < compared.difference < compared.interval[1]
 
 
@@ -88,7 +110,6 @@ def test_the_seed_and_nothing_else_makes_the_resamples() -> None:
 def test_versions_that_differ_on_no_image_may_differ_all_the_same() -> None:
     """With 20 images of one label that both see, one in ten objects may be missed by either."""
     compared = comparison.compare([RIGHT] * 20, [RIGHT] * 20)
-    assert compared.interval is not None
     assert compared.interval[0] < -0.05
     assert not compared.is_surely_no_worse
     assert comparison.compare([RIGHT] * 1000, [RIGHT] * 1000).is_surely_no_worse
@@ -98,8 +119,6 @@ def test_a_label_with_few_objects_says_little() -> None:
     many = [{"cat": Counts(right=1)}] * 20 + [{"dog": Counts(right=1)}] * 20
     few = [{"cat": Counts(right=1)}] * 39 + [{"dog": Counts(right=1)}]
     wide, narrow = (comparison.compare(images, images).interval for images in (few, many))
-    assert wide is not None
-    assert narrow is not None
     assert wide[0] < 2 * narrow[0]
 
 
@@ -129,7 +148,7 @@ def test_the_label_that_leaves_it_open_is_named_with_how_many_images_would_settl
     nut_right, nut_missed = {"nut": Counts(right=1)}, {"nut": Counts(missed=1)}
     mine = [RIGHT] * 200 + [nut_right, nut_missed] * 10
     theirs = [RIGHT] * 200 + [nut_right] * 12 + [nut_right, nut_missed] * 4
-    compared = comparison.compare(mine, theirs, rates=Rates(margin=0.05))
+    compared = comparison.compare(mine, theirs, rates=Rates(wrong_refusal=0.05, margin=0.05))
     assert next(iter(compared.needed)) == "nut"
     assert f"about {compared.needed['nut']} more of `nut`" in compared.conclusion
     assert compared.conclusion.endswith("would settle it")

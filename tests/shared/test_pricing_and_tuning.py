@@ -48,7 +48,10 @@ def test_the_defaults_are_usable_and_go_through_json() -> None:
     ("values", "named"),
     [
         ({"min_f1": 1.5}, "min_f1=1.5"),
-        ({"label_f1_tolerance": 2}, "label_f1_tolerance=2"),
+        ({"f1_margin": 2}, "f1_margin=2"),
+        ({"wrong_promotion_rate": 0}, "wrong_promotion_rate=0: expected 0.01 or more"),
+        ({"wrong_refusal_rate": 0.6}, "wrong_refusal_rate=0.6: expected a number between 0 and 0.5"),
+        ({"undecided": "coin"}, "undecided='coin': one of keep, better"),
         ({"burst_quiet_seconds": -1}, "burst_quiet_seconds=-1"),
         ({"min_new_images": "50"}, "min_new_images='50'"),
         ({"min_new_images": True}, "min_new_images=True"),

@@ -46,7 +46,7 @@ export default function Runs() {
     <div class="page">
       <PageHeader
         title="Runs"
-        lead="A run makes a snapshot of the catalogue, trains a model on it, and puts it into production unless it is worse than the one that is. Rollbacks are listed for 90 days."
+        lead="A run makes a snapshot of the catalogue, trains a model on it, and puts it into production if both gates let it pass. Rollbacks are listed for 90 days."
       />
       <WhenLoaded of={loaded} label="Loading the runs">
         {({ runs }) =>

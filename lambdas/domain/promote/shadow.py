@@ -24,7 +24,7 @@ from lambdas.domain.rekognition.custom_labels import (
 from lambdas.domain.rekognition.evaluation_images import Evaluated, Pairs
 from lambdas.domain.shared import clock, comparison, lineage, manifests
 from lambdas.domain.shared.boxes import RelativeBox
-from lambdas.domain.shared.comparison import Comparison
+from lambdas.domain.shared.comparison import Comparison, Rates
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.scores import Scores, Verdict
@@ -123,7 +123,7 @@ class Trial:
             verdict = shadow_gate.judge_rollback(scores)
         else:
             rivals = _Rivals(self, challenger, tests, answers)
-            verdict = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), self.tuning)
+            verdict = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), self.tuning).verdict
         verdicts = (*record.verdicts, verdict)
         self.loop_state.update_version(ModelVersion(self.name, shadow=scores, verdicts=verdicts))
         return verdict
@@ -187,16 +187,15 @@ class _Rivals:
         if answers:
             shadow_answers.keep(self.trial.s3, self.trial.bucket, champion.version_name, answers)
         known = answers or shadow_answers.read(self.trial.s3, self.trial.bucket, champion.version_name)
-        shared = [test for test in self.tests if test.key in known]
+        pairs = self._shadow_pairs(known)
         rival = Rival(
             champion.version_name,
-            _compared(self._shadow_pairs(known)),
-            _compared(self._evaluation_pairs(champion.version_name)),
+            self._compared(pairs),
+            self._compared(self._evaluation_pairs(champion.version_name)),
         )
         return ChampionAnswers(
             rival,
-            _scores(shared, known),
-            _scores(shared, self.answers),
+            comparison.compare_labels(*pairs, rates=self._rates, seed=self.challenger.name),
             is_running=answers is not None,
             is_gone=champion.version_name not in self._described,
         )
@@ -212,9 +211,9 @@ class _Rivals:
         evaluation = {name: self._evaluation_pairs(name) for name in names}
         rivals = []
         if best := _best(shadow):
-            rivals.append(Rival(best, _compared(shadow[best], best_of=len(names)), None))
+            rivals.append(Rival(best, self._compared(shadow[best], best_of=len(names)), None))
         if best := _best(evaluation):
-            rivals.append(Rival(best, None, _compared(evaluation[best], best_of=len(names))))
+            rivals.append(Rival(best, None, self._compared(evaluation[best], best_of=len(names))))
         return rivals
 
     def _served_before(self) -> list[str]:
@@ -234,6 +233,15 @@ class _Rivals:
         evaluated = evaluation_images.read(self.trial.s3, version) if version else {}
         return evaluation_images.shared(self._evaluated, evaluated)
 
+    def _compared(self, pairs: Pairs, best_of: int = 1) -> Comparison | None:
+        """The comparison; None if there is no image."""
+        seed = self.challenger.name
+        return comparison.compare(*pairs, rates=self._rates, best_of=best_of, seed=seed) if pairs[0] else None
+
+    @property
+    def _rates(self) -> Rates:
+        return Rates.of(self.trial.tuning)
+
     @cached_property
     def _evaluated(self) -> Evaluated:
         return evaluation_images.read(self.trial.s3, self.challenger)
@@ -245,11 +253,6 @@ class _Rivals:
             version.name: version
             for version in custom_labels.versions(self.trial.rekognition, self.trial.project_arn)
         }
-
-
-def _compared(pairs: Pairs, best_of: int = 1) -> Comparison | None:
-    """The comparison; None if there is no image."""
-    return comparison.compare(*pairs, best_of=best_of) if pairs[0] else None
 
 
 def _best(pairs: Mapping[str, Pairs]) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import field
 
 from lambdas.domain.rekognition import evaluation_images
+from lambdas.domain.shared import decision
 from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.scores import Scores, Verdict
@@ -27,22 +29,28 @@ class ChampionAnswers:
     """The champion as a rival, asked about the shadow images now or, where it does not run, some time ago."""
 
     rival: Rival
-    scores: Scores
-    challenger: Scores
-    """On the same images."""
+    labels: Mapping[str, Comparison]
+    """Of each label by itself, through the endpoints."""
     is_running: bool
     is_gone: bool = False
     """Rekognition has no such version any more: it will never serve again."""
 
 
+@frozen
+class Judgement:
+    """The gate's verdict, and of which labels more test images would have settled it."""
+
+    verdict: Verdict
+    needed: Mapping[str, int] = field(default_factory=dict)
+
+
 def judge(
     challenger: Scores, champion: ChampionAnswers | None, earlier: Sequence[Rival], tuning: Tuning
-) -> Verdict:
+) -> Judgement:
     """The shadow gate's verdict on a challenger, from what it and others see on the same test images.
 
-    It must not be worse than the champion, or than the best of the versions that served before, by more than
-    chance explains; nor worse than the champion both here and by its training's evaluation, be that chance or
-    not; nor below the champion by more than the tolerances, which are for images that are too few to tell.
+    Beside the champion it is as shared/decision.py decides; and no label by itself must be surely worse, nor
+    the whole surely worse than the best of the versions that served before.
 
     Without a champion, or with one that Rekognition has no more, the challenger is held to the evaluation
     gate's overall F1: its endpoint has to do what its training promised. So it is beside a champion that
@@ -53,12 +61,13 @@ def judge(
         champion: None if there is none.
         earlier: of the versions that have served before it, the best here and the best by its evaluation.
     """
+    needed: Mapping[str, int] = {}
     if champion is None:
         failures, notes = _alone(challenger, tuning, "no champion yet")
     else:
-        failures, notes = _beside_champion(challenger, champion, tuning)
+        failures, notes, needed = _beside_champion(challenger, champion, tuning)
     failures += _beside_earlier(earlier)
-    return Verdict("shadow", not failures, tuple(failures or notes))
+    return Judgement(Verdict("shadow", not failures, tuple(failures or notes)), needed)
 
 
 def judge_rollback(scores: Scores) -> Verdict:
@@ -68,36 +77,38 @@ def judge_rollback(scores: Scores) -> Verdict:
 
 def _beside_champion(
     challenger: Scores, champion: ChampionAnswers, tuning: Tuning
-) -> tuple[list[str], list[str]]:
-    """Why the challenger must not replace the champion, and what is to be said if it may."""
+) -> tuple[list[str], list[str], Mapping[str, int]]:
+    """Why the challenger must not replace the champion, what is to be said if it may, and which test images
+    would settle what is undecided."""
     rival = champion.rival
-    shadow, evaluation = rival.shadow, rival.evaluation
     asleep = "" if champion.is_running else f"the champion {rival.name} does not run; "
-    here = _shadow_words(shadow, "the champion's") if shadow else ""
-    there = evaluation_images.in_words(evaluation, "the champion's") if evaluation else ""
-    failures = []
-    if shadow and shadow.is_surely_worse:
-        failures.append(f"{asleep}{here}: worse, by more than chance explains")
-    if evaluation and evaluation.is_surely_worse:
-        failures.append(f"{there}: worse, by more than chance explains")
-    if not failures and shadow and evaluation and shadow.is_worse and evaluation.is_worse:
-        failures.append(f"{asleep}worse than the champion by both measures: {here}; {there}")
-    if not failures and shadow and shadow.difference < -tuning.f1_tolerance:
-        failures.append(f"{asleep}{here}: more than {tuning.f1_tolerance:.3f} below (f1_tolerance)")
-    failures += _labels_below(champion.challenger, champion.scores, tuning)
-    if shadow:
-        chance = ": too few images to say that it is worse" if shadow.is_worse else ""
-        notes = [f"{asleep}{here}{chance}"]
-    else:
-        failed, notes = _alone(challenger, tuning, f"{asleep}its answers on these images are not known")
-        failures += failed
-    if not (shadow or evaluation or champion.is_gone):
+    figures = []
+    if rival.shadow:
+        figures.append(asleep + _shadow_words(rival.shadow, "the champion's"))
+    figures.append(
+        evaluation_images.in_words(rival.evaluation, "the champion's")
+        if rival.evaluation
+        else "the evaluations of both have no test image in common that is labelled the same"
+    )
+    failures: list[str] = []
+    notes: list[str] = []
+    decided = decision.decide(rival.shadow, rival.evaluation, tuning.undecided)
+    if decided:
+        (notes if decided.passed else failures).extend([decided.why, *figures])
+    elif not champion.is_gone:
         failures.append(
             f"{asleep}nothing is known that the challenger could be compared with it by: `labelloop start`"
             " starts it for the next run, `labelloop rollback` makes the challenger serve all the same"
         )
-    notes.append(there or "the evaluations of both have no test image in common that is labelled the same")
-    return failures, notes
+    if not rival.shadow:
+        failed, passed = _alone(challenger, tuning, f"{asleep}its answers on these images are not known")
+        failures += failed
+        notes += passed
+    for label, compared in champion.labels.items():
+        if compared.is_surely_worse:
+            words = _shadow_words(compared, "the champion's")
+            failures.append(f"{label}: {compared.conclusion}: {words}")
+    return failures, notes, decided.needed if decided else {}
 
 
 def _alone(challenger: Scores, tuning: Tuning, why: str) -> tuple[list[str], list[str]]:
@@ -108,18 +119,8 @@ def _alone(challenger: Scores, tuning: Tuning, why: str) -> tuple[list[str], lis
     return ([], [words]) if passed else ([words], [])
 
 
-def _labels_below(challenger: Scores, champion: Scores, tuning: Tuning) -> list[str]:
-    before = {label.label: label.f1 for label in champion.labels}
-    return [
-        f"{label.label}: F1 {label.f1:.3f} is {before[label.label] - label.f1:.3f} below the champion's"
-        f" {before[label.label]:.3f}, more than {tuning.label_f1_tolerance:.3f} (label_f1_tolerance)"
-        for label in challenger.labels
-        if label.label in before and label.f1 < before[label.label] - tuning.label_f1_tolerance
-    ]
-
-
 def _beside_earlier(earlier: Sequence[Rival]) -> list[str]:
-    """Why an earlier version should rather serve: that of the best one, if it is better beyond chance."""
+    """Why an earlier version should rather serve: that of the best one, if it is surely better."""
     failures = []
     for rival in earlier:
         whose = f"that of the earlier version {rival.name},"
@@ -129,7 +130,7 @@ def _beside_earlier(earlier: Sequence[Rival]) -> list[str]:
         ):
             if compared and compared.is_surely_worse:
                 failures.append(
-                    f"{words(compared, whose)}: worse, by more than chance explains;"
+                    f"{compared.conclusion}: {words(compared, whose)};"
                     f" `labelloop rollback {rival.name}` makes that one serve again"
                 )
     return failures

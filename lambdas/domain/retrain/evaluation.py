@@ -8,7 +8,7 @@ from lambdas.domain.rekognition import custom_labels, evaluation_images
 from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import evaluation_gate, training
 from lambdas.domain.shared import comparison
-from lambdas.domain.shared.comparison import Comparison
+from lambdas.domain.shared.comparison import Comparison, Rates
 from lambdas.domain.shared.records import ModelVersion, Run
 from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.shared.state import FencedState, LoopState
@@ -40,7 +40,7 @@ def evaluate(
     version = training.describe(rekognition, project_arn, name)
     scores = custom_labels.scores(s3, version)
     snapshot = snapshots.read(s3, bucket, snapshot_id)
-    beside = _beside_champion(rekognition, s3, loop_state, project_arn, version)
+    beside = _beside_champion(rekognition, s3, loop_state, version, project_arn=project_arn, tuning=tuning)
     verdict = evaluation_gate.judge(scores, snapshot.test_labels, tuning, beside)
     run = Run(
         run_id,
@@ -63,7 +63,13 @@ def evaluate(
 
 
 def _beside_champion(
-    rekognition: RekognitionClient, s3: S3Client, loop_state: LoopState, project_arn: str, version: Version
+    rekognition: RekognitionClient,
+    s3: S3Client,
+    loop_state: LoopState,
+    version: Version,
+    *,
+    project_arn: str,
+    tuning: Tuning,
 ) -> Comparison | None:
     """How the version's evaluation compares with the champion's; None if they have no image in common."""
     champion = loop_state.champion()
@@ -75,4 +81,4 @@ def _beside_champion(
     mine, others = evaluation_images.shared(
         evaluation_images.read(s3, version), evaluation_images.read(s3, described)
     )
-    return comparison.compare(mine, others) if mine else None
+    return comparison.compare(mine, others, rates=Rates.of(tuning), seed=version.name) if mine else None

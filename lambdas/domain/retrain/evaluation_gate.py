@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lambdas.domain.rekognition import evaluation_images
+from lambdas.domain.shared import decision
 from lambdas.domain.shared.comparison import Comparison
+from lambdas.domain.shared.decision import Decision
 from lambdas.domain.shared.scores import Scores, Verdict
 from lambdas.domain.shared.tuning import Tuning
 
@@ -15,8 +17,8 @@ def judge(
 ) -> Verdict:
     """The evaluation gate's verdict on the scores of a training's own evaluation.
 
-    A version that is worse than the champion by more than chance explains is not even started. Whether one
-    that only looks worse may serve is for the shadow gate to say.
+    A version that is surely worse than the champion is not even started. Nor is one that the shadow gate
+    could tell no more about, as it would decide by this same evaluation.
 
     Args:
         test_images: images of each label in the test dataset.
@@ -24,8 +26,9 @@ def judge(
     """
     failures = []
     beside = [evaluation_images.in_words(champion, "the champion's")] if champion else []
-    if champion and champion.is_surely_worse:
-        failures.append(f"{beside[0]}: worse, by more than chance explains")
+    decided = _decided_already(champion, test_images, tuning)
+    if decided and not decided.passed:
+        failures += [decided.why, *beside]
     if scores.f1 < tuning.min_f1:
         failures.append(f"overall F1 {scores.f1:.3f} is below {tuning.min_f1:.3f}")
     scored = {label.label: label for label in scores.labels}
@@ -38,3 +41,14 @@ def judge(
             failures.append(f"{name}: F1 {scored[name].f1:.3f} is below {tuning.min_label_f1:.3f}")
     passed = f"overall F1 {scores.f1:.3f}, every label {tuning.min_label_f1:.3f} or more"
     return Verdict("evaluation", not failures, tuple(failures) or (passed, *beside))
+
+
+def _decided_already(
+    champion: Comparison | None, test_images: Mapping[str, int], tuning: Tuning
+) -> Decision | None:
+    """What the shadow gate would decide by the evaluation, whatever it sees; None if it may see otherwise."""
+    decided = decision.decide(None, champion, tuning.undecided)
+    if champion is None or champion.is_surely_worse:
+        return decided
+    sees_most = champion.images > tuning.shadow_test_images and champion.labels >= len(test_images)
+    return decided if sees_most else None

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lambdas.domain.shared import resampling
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.needed_images import needed_images
 
+if TYPE_CHECKING:
+    from lambdas.domain.shared.tuning import Tuning
+
 MIN_IMAGES = 5
 """Fewer images tell nothing: an interval of four would have to reach beyond what resampling shows."""
-_MEASURES = 2
-"""By which a version may be refused as worse: its training's evaluation, and its endpoint."""
+_TESTS = 3
+"""By which a version may be refused as worse: by its training's evaluation, through its endpoint, and of a
+single label through its endpoint."""
+ANY_DIFFERENCE = (-1.0, 1.0)
+"""Bounds of the true difference of two F1s of which nothing is known."""
 _NAMED = 3
 """Labels that are named as missing images; the others are added up."""
 _LEAST_DIFFERENCE = 1e-9
@@ -38,10 +44,16 @@ class Rates:
 
     wrong_promotion: float = 0.05
     """Of versions that are worse by `margin` or more, the share that may pass as no worse."""
-    wrong_refusal: float = 0.05
-    """Of versions that are no worse, the share that may be refused as worse."""
+    wrong_refusal: float = 0.2
+    """Of versions that are no worse, the share that may be refused as worse; and that may be left undecided
+    by as many images as are said to be needed."""
     margin: float = 0.02
     """Difference of F1s that does not matter."""
+
+    @classmethod
+    def of(cls, tuning: Tuning) -> Rates:
+        """Those that the settings ask for."""
+        return cls(tuning.wrong_promotion_rate, tuning.wrong_refusal_rate, tuning.f1_margin)
 
 
 @frozen
@@ -51,12 +63,14 @@ class Comparison:
     images: int
     f1: float
     other_f1: float
-    interval: tuple[float, float] | None
+    interval: tuple[float, float] = ANY_DIFFERENCE
     """Bounds of the true difference: above the first with the confidence 1 - wrong_promotion, and below the
-    second with 1 - wrong_refusal / 2, as two measures may refuse. None of fewer than MIN_IMAGES."""
+    second with 1 - wrong_refusal / 3, as three tests may refuse."""
     confidence: float = 0.0
     """That the version is worse than the other one if it was measured so, else that it is better."""
     rates: Rates = field(default_factory=Rates)
+    labels: int = 0
+    """That the images truly show."""
     needed: Mapping[str, int] = field(default_factory=dict)
     """How many more test images of which labels would settle it if the difference is what was measured, most
     first; nothing where it is settled, or more than MAX_NEEDED would be needed."""
@@ -74,24 +88,24 @@ class Comparison:
     @property
     def is_surely_worse(self) -> bool:
         """Whether the version's F1 is lower by more than chance explains."""
-        return self.is_worse and self.interval is not None and self.interval[1] < 0
+        return self.is_worse and self.interval[1] < 0
 
     @property
     def is_surely_better(self) -> bool:
         """Whether the version's F1 is higher by more than chance explains."""
-        return self.interval is not None and self.interval[0] > 0
+        return self.interval[0] > 0
 
     @property
     def is_surely_no_worse(self) -> bool:
         """Whether the version's F1 is surely not lower by the margin or more."""
-        return self.is_surely_better or (self.interval is not None and self.interval[0] > -self.rates.margin)
+        return self.is_surely_better or self.interval[0] >= -self.rates.margin
 
     @property
     def conclusion(self) -> str:
         """What can be told, in words, such as "better with 97 % confidence"."""
         rates = self.rates
         if self.is_surely_worse:
-            sure = max(self.confidence, 1 - rates.wrong_refusal / _MEASURES)
+            sure = max(self.confidence, 1 - rates.wrong_refusal / _TESTS)
             return f"worse with {_percent(sure)} confidence"
         if self.is_surely_better:
             return f"better with {_percent(max(self.confidence, 1 - rates.wrong_promotion))} confidence"
@@ -126,10 +140,11 @@ class Comparison:
         else:
             below = "below" if self.is_worse else "above"
             relation = f"{abs(self.difference):.3f} {below} {other} {self.other_f1:.3f}"
-        interval = "too few for an interval"
-        if self.interval is not None:
-            interval = f"the true difference is between {self.interval[0]:+.3f} and {self.interval[1]:+.3f}"
-        return f"F1 {self.f1:.3f} {where}, {relation} on {images} ({interval})"
+        low, high = self.interval
+        return (
+            f"F1 {self.f1:.3f} {where}, {relation} on {images}"
+            f" (the true difference is between {low:+.3f} and {high:+.3f})"
+        )
 
 
 def f1(counts: Iterable[ImageCounts]) -> float:
@@ -166,15 +181,17 @@ def compare(
     """
     rates = rates or Rates()
     pairs = list(zip(version, other, strict=True))
-    measured = f1(version), f1(other)
-    if len(pairs) < MIN_IMAGES or not resampling.rarest(pairs):
-        return Comparison(len(pairs), *measured, None, rates=rates)
+    compared = Comparison(
+        len(pairs), f1(version), f1(other), rates=rates, labels=len(resampling.objects(pairs))
+    )
+    if len(pairs) < MIN_IMAGES or not compared.labels:
+        return compared
     differences = resampling.resample(pairs, seed)
     interval = (
         differences.at_least(rates.wrong_promotion),
-        differences.at_most(rates.wrong_refusal / _MEASURES / best_of),
+        differences.at_most(rates.wrong_refusal / _TESTS / best_of),
     )
-    compared = Comparison(len(pairs), *measured, interval, rates=rates)
+    compared = replace(compared, interval=interval)
     confidence = differences.confidence_of_better()
     if compared.is_worse:
         confidence = max(0.0, 1 - best_of * (1 - differences.confidence_of_worse()))
@@ -188,6 +205,26 @@ def compare(
             wrong_refusal=rates.wrong_refusal,
         )
     return replace(compared, confidence=confidence, needed=needed)
+
+
+def compare_labels(
+    version: Sequence[ImageCounts], other: Sequence[ImageCounts], *, rates: Rates, seed: str = ""
+) -> dict[str, Comparison]:
+    """The same for each label by itself, on the images on which something of it is or was seen.
+
+    One of many labels looks worse by chance alone, so that all of them together are held to the rate.
+    """
+    pairs = list(zip(version, other, strict=True))
+    labels = sorted(resampling.objects(pairs))
+    compared = {}
+    for label in labels:
+        shown = [(mine, theirs) for mine, theirs in pairs if label in mine or label in theirs]
+        mine, theirs = (
+            [{label: image[label]} if label in image else {} for image in side]
+            for side in zip(*shown, strict=True)
+        )
+        compared[label] = compare(mine, theirs, rates=rates, best_of=len(labels), seed=seed)
+    return compared
 
 
 def _percent(share: float) -> str:

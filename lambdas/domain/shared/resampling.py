@@ -87,13 +87,19 @@ def resample(pairs: Pairs, seed: str) -> Differences:
     return Differences(len(pairs), lower, upper)
 
 
-def rarest(pairs: Pairs) -> str:
-    """The label with the fewest objects; empty if there is no object at all."""
-    objects = Counter[str]()
+def objects(pairs: Pairs) -> dict[str, int]:
+    """How many objects of each label the images truly show; no label without any."""
+    counts = Counter[str]()
     for image, _ in pairs:
         for label, (right, _, missed) in image.items():
-            objects[label] += right + missed
-    return min(filter(objects.get, objects), key=lambda label: (objects[label], label), default="")
+            counts[label] += right + missed
+    return {label: count for label, count in counts.items() if count}
+
+
+def rarest(pairs: Pairs) -> str:
+    """The label with the fewest objects; empty if there is no object at all."""
+    counts = objects(pairs)
+    return min(counts, key=lambda label: (counts[label], label), default="")
 
 
 def unseen(label: str) -> Pairs:

@@ -25,6 +25,7 @@ CHOICES = {
     "serving_policy": ("always", "hours", "idle", "demand", "never"),
     "review_route": ("builtin", "a2i", "groundtruth", "none"),
     "review_kind": ("auto", "detection", "classification"),
+    "undecided": ("keep", "better"),
 }
 """Values of the settings that are words."""
 LIMITS = {
@@ -33,8 +34,14 @@ LIMITS = {
     "review_sample_rate": 1,
     "review_iou": 1,
     "tile_min_visible": 1,
+    "wrong_promotion_rate": 0.5,
+    "wrong_refusal_rate": 0.5,
 }
 """The most that a share or a percentage may be; an F1 is 1 at most."""
+RATES = ("wrong_promotion_rate", "wrong_refusal_rate")
+"""Settings that are rates of wrong decisions."""
+MIN_RATE = 0.01
+"""Of wrong decisions: the gates' resamples are too few to tell smaller rates."""
 AMOUNTS = ("monthly_budget_usd", "training_usd_per_hour", "inference_usd_per_unit_hour")
 """Settings that are amounts of USD, or null."""
 FLAGS = ("budget_stops_champion",)
@@ -94,16 +101,23 @@ class Tuning:
     label_thresholds: Mapping[str, float] = field(default_factory=dict)
     """Confidence (percent) from which on a label's detections count, by label, such as `{"scratch": 80}`. A
     label that is not named has the threshold that the model itself found for it."""
+    wrong_promotion_rate: float = 0.05
+    """Of challengers whose F1 is truly lower than the champion's by f1_margin or more, the share that is
+    promoted at most. It holds with undecided keep."""
+    wrong_refusal_rate: float = 0.2
+    """Of challengers that are truly as good as the champion or better, the share that is rejected as worse at
+    most, and that is left undecided with as many test images as the gates then ask for."""
+    f1_margin: float = 0.02
+    """Difference of F1s that is not worth rejecting a challenger for. The smaller it is, the more test images
+    are needed to tell."""
+    undecided: str = "keep"
+    """What happens where the test images are too few to tell: keep (the champion stays until there are
+    enough) or better (that version serves which is measured better, the challenger if there is no
+    difference). With keep, wrong_promotion_rate holds however few the images are; better changes versions
+    sooner, and wrongly more often."""
     shadow_test_images: int = 100
     """Test images that the shadow gate sends to the endpoints of challenger and champion. The more there are,
     the smaller a difference it can tell from chance; all have to be answered within 15 minutes."""
-    f1_tolerance: float = 0.05
-    """How far the challenger's overall F1 may lie below the champion's to pass the shadow gate where the
-    images are too few to tell the difference from chance. A difference that chance does not explain is not
-    tolerated, however small."""
-    label_f1_tolerance: float = 0.25
-    """How far the challenger's F1 of a label may lie below the champion's to pass the shadow gate. It is
-    wider than f1_tolerance because a label has few images, which make its F1 jump."""
     min_inference_units: int = 1
     """Inference units that a model version is started with, at least. Each costs money by the hour; the quota
     is 5 for a model unless AWS has raised it."""
@@ -215,6 +229,9 @@ class Tuning:
         ):
             if getattr(self, name) < 1:
                 raise TuningError(f"{name}={getattr(self, name)!r}: expected 1 or more")
+        for name in RATES:
+            if getattr(self, name) < MIN_RATE:
+                raise TuningError(f"{name}={getattr(self, name)!r}: expected {MIN_RATE} or more")
         if self.review_workers_per_task > MAX_REVIEW_WORKERS:
             raise TuningError(
                 f"review_workers_per_task={self.review_workers_per_task}:"
