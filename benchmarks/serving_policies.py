@@ -33,7 +33,7 @@ from itertools import accumulate
 from unittest import mock
 
 from lambdas.domain.detect.backlog import Backlog
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.serve import changes, policy
 from lambdas.domain.serve.policy import Facts
 from lambdas.domain.shared import clock, pricing

@@ -105,11 +105,10 @@ def rollback(deployment: Deployment, name: str) -> tuple[str, FollowedPromotion]
     version = history.version(deployment, name).id
     try:
         arn = control.begin_rollback(
-            deployment.rekognition,
+            deployment.engine,
             deployment.stepfunctions,
             deployment.loop_state,
             machine_arn=deployment.promote_machine_arn,
-            project_arn=deployment.project_arn,
             version=version,
             by=user(),
         )

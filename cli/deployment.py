@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_stepfunctions import SFNClient
 
+    from lambdas.domain.engines.port import Engine
     from lambdas.domain.review.desk.tasks import ReviewTable
 
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=5)
@@ -198,6 +199,13 @@ class Deployment:
     @cached_property
     def rekognition(self) -> RekognitionClient:
         return session().client("rekognition", config=CONFIG)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """What trains, starts and stops its model versions."""
+        from lambdas.domain.engines.rekognition.engine import RekognitionEngine
+
+        return RekognitionEngine(self.rekognition, self.project_arn)
 
     @cached_property
     def stepfunctions(self) -> SFNClient:

@@ -22,12 +22,12 @@ from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.annotations import image_references
 from lambdas.domain.detect import champion, unusable_images
 from lambdas.domain.detect.champion import NoChampionError, Question
+from lambdas.domain.engines import tiled_detection
+from lambdas.domain.engines.tiled_detection import TiledImage
 from lambdas.domain.images import exif, tiles
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.opening import open_image
 from lambdas.domain.images.tiles import Tiling
-from lambdas.domain.rekognition import tiled_detection
-from lambdas.domain.rekognition.tiled_detection import TiledImage
 from lambdas.domain.shared import boxes
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def ask(
     """
     try:
         image = _as_asked(body, tiling)
-        answer = champion.ask(deployment.rekognition, deployment.loop_state, image, question)
+        answer = champion.ask(deployment.engine, deployment.loop_state, image, question)
     except NoChampionError as error:
         raise DeploymentError(f"{error}; {_way_out(deployment)}") from error
     except ClientError as error:

@@ -30,8 +30,8 @@ def annotate(image: bytes | Image.Image, detections: Sequence[dict[str, Any]]) -
     """A copy of an image with its detections drawn in, upright and as RGB.
 
     Args:
-        detections: as lambdas.domain.rekognition.custom_labels.detect returns them: label, confidence (0 to
-            100) and, from a detection model, a box in ratios of the upright image. Those without a box are
+        detections: as `Detector.detect_labels` returns them: label, confidence (0 to 100) and,
+            from a detection model, a box in ratios of the upright image. Those without a box are
             listed at the top.
     """
     upright = _upright(image)

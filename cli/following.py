@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from cli.deployment import Deployment
-from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.run_progress import PROMOTION, RunProgress, promotion_progress, run_progress
 from lambdas.domain.retrain.steps import PAGE_EVENTS, STEPS
@@ -187,9 +186,7 @@ class FollowedRun:
         if record is None or not record.version:
             return ""
         name = record.version
-        version = custom_labels.describe_version(
-            self._deployment.rekognition, self._deployment.project_arn, name
-        )
+        version = self._deployment.engine.describe_version(name)
         return f"{name}: {version.message or version.status}" if version else name
 
     def earlier_runs(self) -> list[Run]:

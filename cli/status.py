@@ -18,8 +18,8 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
 from lambdas.domain.costs import budget, unowned
 from lambdas.domain.detect.backlog import MAX_COUNTED
+from lambdas.domain.engines.port import BUSY
 from lambdas.domain.register.rejections import REJECTED
-from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import holds, requests, steps, waiting
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.records import Progress, Run
@@ -179,29 +179,23 @@ def _champion(deployment: Deployment) -> dict[str, Any] | None:
 
 def _running(deployment: Deployment, tuning: Tuning) -> dict[str, Any]:
     """Versions that cost money now. The inference units are those that each was started with."""
-    prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
-    pages = deployment.rekognition.get_paginator("describe_project_versions").paginate(
-        ProjectArn=deployment.project_arn
-    )
-    versions = [version for page in pages for version in page["ProjectVersionDescriptions"]]
+    prices = pricing.prices(deployment.engine.region, tuning)
     running = [
         {
-            "version": version["ProjectVersionArn"].split("/")[3],
-            "status": version["Status"],
-            "inference_units": version.get("MinInferenceUnits", 1),
-            "usd_per_hour": prices.inference_usd(3600, version.get("MinInferenceUnits", 1)),
+            "version": version.name,
+            "status": version.status,
+            "inference_units": version.inference_units,
+            "usd_per_hour": prices.inference_usd(3600, version.inference_units),
         }
-        for version in versions
-        if version["Status"] in custom_labels.BUSY
+        for version in deployment.engine.list_versions()
+        if version.status in BUSY
     ]
     return {"running": running, "usd_per_hour": round(sum(each["usd_per_hour"] for each in running), 2)}
 
 
 def _differences(deployment: Deployment) -> list[str]:
     """What is not as it should be, and the next sweep puts right or raises an alarm about."""
-    different = differences.differences(
-        deployment.rekognition, deployment.stepfunctions, deployment.loop_state, deployment.project_arn
-    )
+    different = differences.differences(deployment.engine, deployment.stepfunctions, deployment.loop_state)
     return [difference.text for difference in different]
 
 

@@ -166,11 +166,10 @@ def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRo
 
     s = services()
     execution = control.begin_rollback(
-        s.rekognition,
+        s.engine,
         s.stepfunctions,
         s.loop_state,
         machine_arn=variable("PROMOTE_MACHINE_ARN"),
-        project_arn=s.project_arn,
         version=body.version,
         by=caller.name,
     )

@@ -205,7 +205,7 @@ def desk() -> Desk:
     s = services()
     return Desk(
         Services(
-            rekognition=s.prompt_detector,
+            detector=s.prompt_detector,
             s3=s.s3,
             sqs=s.sqs,
             state=s.loop_state,

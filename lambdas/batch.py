@@ -78,9 +78,7 @@ def _is_alive(execution_arn: str) -> bool:
 def wake(event: Wake, context: LambdaContext) -> dict[str, Any]:
     """Bring the batch's version to run; call again until it does."""
     s, tuning = services(), services().tuning()
-    awake = start.wake(
-        s.rekognition, s.loop_state, s.project_arn, event["batch"], event["execution"], tuning=tuning
-    )
+    awake = start.wake(s.engine, s.loop_state, event["batch"], event["execution"], tuning=tuning)
     waited = clock.seconds_between(event["since"], clock.now())
     return {
         "runs": awake.runs,
@@ -102,7 +100,7 @@ def answer_part(event: AnswerPart, context: LambdaContext) -> dict[str, Any]:
     if version is None:
         raise start.VersionUnavailableError(f"{batch.version} is not on record any more")
     worker = Worker(
-        rekognition=s.detector,
+        detector=s.detector,
         s3=s.s3,
         loop_state=s.loop_state,
         bucket=s.bucket,
@@ -142,9 +140,7 @@ def merge(event: Merge, context: LambdaContext) -> dict[str, Any]:
 def release(event: Release, context: LambdaContext) -> dict[str, Any]:
     """Let go of the batch's version, and stop it if it is of use to nobody; call again until that is done."""
     s, tuning = services(), services().tuning()
-    done = ending.release(
-        s.rekognition, s.loop_state, s.project_arn, event["batch"], event["execution"], tuning=tuning
-    )
+    done = ending.release(s.engine, s.loop_state, event["batch"], event["execution"], tuning=tuning)
     waited = clock.seconds_between(event["since"], clock.now())
     return {"done": done, "wait_seconds": polling.next_look(waited, tuning.poll_seconds)}
 

@@ -94,7 +94,7 @@ def read_costs(caller: Caller, by: str = "day") -> responses.Costs:
     if by not in ("day", "month", "version"):
         raise ApiError(422, "bad_request", "by is day, month or version", "by")
     s = services()
-    region = s.project_arn.split(":")[3]
+    region = s.engine.region
     made = statement.make(s.loop_state, s.tuning(), region, by, clock.now())
     return responses.Costs(
         by=made.by,
@@ -142,7 +142,7 @@ def read_serving(caller: Caller) -> responses.Serving:
     from lambdas.domain.console import serving
 
     s = services()
-    return responses.Serving(**serving.document(s.rekognition, s.loop_state, s.project_arn, s.tuning()))
+    return responses.Serving(**serving.document(s.engine, s.loop_state, s.tuning()))
 
 
 @app.post("/api/try")
@@ -174,7 +174,7 @@ def detect_try(caller: Caller, id: str) -> responses.Detections:
 
     s = services()
     result = tryit.ask(
-        s.rekognition, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
+        s.patient_detector, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
     )
     answer = result.answer
     return responses.Detections(
@@ -270,7 +270,7 @@ def _seen(id: str, caller: Caller) -> Seen | None:
     s = services()
     try:
         result = tryit.ask(
-            s.rekognition, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
+            s.patient_detector, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
         )
     except ApiError:
         return None
@@ -316,7 +316,6 @@ earlier_runs = TtlCache(_runs, 60)
 
 def _training(run: Run, passed: Sequence[Step]) -> TrainingProgress | None:
     """How far the run's training is; None if it is at another step."""
-    from lambdas.domain.rekognition import custom_labels
     from lambdas.domain.retrain import training_progress
 
     step = next((step for step in passed if step.name == training_progress.TRAINING), None)
@@ -325,7 +324,7 @@ def _training(run: Run, passed: Sequence[Step]) -> TrainingProgress | None:
     s = services()
     version = None
     if run.version:
-        version = custom_labels.describe_version(s.rekognition, s.project_arn, run.version)
+        version = s.engine.describe_version(run.version)
     message = version.message if version else ""
     return training_progress.training_progress(step.seconds or 0.0, message, earlier_runs())
 

@@ -75,10 +75,9 @@ def _trial(event: OfVersionOrRollback) -> Trial:
 
     s = services()
     return Trial(
-        s.rekognition,
+        s.engine,
         s.s3,
         _fenced(event),
-        project_arn=s.project_arn,
         bucket=s.bucket,
         name=event["version"],
         rollback=event["rollback"],
@@ -112,9 +111,8 @@ def start(event: Start, context: LambdaContext) -> dict[str, Any]:
     """Begin to start the challenger; call again until that has begun."""
     s, tuning = services(), services().tuning()
     waits_for = promotion.start_challenger(
-        s.rekognition,
+        s.engine,
         _fenced(event),
-        project_arn=s.project_arn,
         name=event["version"],
         run=event["run"],
         tuning=tuning,
@@ -135,9 +133,8 @@ def watch_start(event: WatchStart, context: LambdaContext) -> dict[str, Any]:
     """Whether the challenger runs by now, and the champion if it is starting to be compared with."""
     s = services()
     looked = promotion.look_at_start(
-        s.rekognition,
+        s.engine,
         _fenced(event),
-        project_arn=s.project_arn,
         name=event["version"],
         rollback=event["rollback"],
         waited_seconds=_waited(event),
@@ -157,7 +154,7 @@ def shadow_evaluate(event: OfVersionOrRollback, context: LambdaContext) -> dict[
 def switch(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     """Make the challenger the champion, in one write."""
     s = services()
-    reason = promotion.promote(s.rekognition, _fenced(event), s.project_arn, event["version"])
+    reason = promotion.promote(s.engine, _fenced(event), event["version"])
     return {"reason": reason, "wait_seconds": s.tuning().drain_seconds}
 
 
@@ -165,9 +162,7 @@ def switch(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
 def stop_other_versions(event: StopOtherVersions, context: LambdaContext) -> dict[str, Any]:
     """Stop every version but the champion; call again until they have stopped."""
     s = services()
-    stopped = promotion.stop_other_versions(
-        s.rekognition, s.loop_state, s.project_arn, event["holder"], or_defaults(s.tuning)
-    )
+    stopped = promotion.stop_other_versions(s.engine, s.loop_state, event["holder"], or_defaults(s.tuning))
     return {"ready": stopped, "wait_seconds": 0 if stopped else _next_look(event)}
 
 

@@ -9,8 +9,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas import custom_resource
+from lambdas.domain.engines.rekognition import custom_labels, project
+from lambdas.domain.engines.rekognition.engine import RekognitionEngine
 from lambdas.domain.promote import shutdown
-from lambdas.domain.rekognition import project
 from lambdas.services import services
 
 logger = Logger()
@@ -40,15 +41,20 @@ def _do(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         return {}
     remaining = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     stopped = shutdown.close(
-        s.rekognition,
+        lambda: _engine(name),
         s.stepfunctions,
         s.loop_state,
-        name,
         event["ResourceProperties"]["MachineArns"],
         deadline=time.monotonic() + remaining,
     )
     logger.info("closed", extra={"stopped": stopped})
     return {}
+
+
+def _engine(name: str) -> RekognitionEngine | None:
+    rekognition = services().rekognition
+    project_arn = custom_labels.find_project(rekognition, name)
+    return RekognitionEngine(rekognition, project_arn) if project_arn else None
 
 
 def _has_it(event: dict[str, Any]) -> bool:

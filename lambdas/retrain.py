@@ -142,12 +142,11 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
 @logger.inject_lambda_context
 def sync_datasets(event: Sync, context: LambdaContext) -> dict[str, Any]:
     """Bring the project's datasets a step closer to the snapshot; call again until ready."""
-    from lambdas.domain.rekognition.dataset_sync import Datasets
     from lambdas.domain.retrain import training
 
-    s, waited = services(), _waited(event)
-    datasets = Datasets(s.rekognition, s.s3, _fenced(event), s.project_arn, s.bucket, waited)
-    step = training.sync_datasets(datasets, runs.run_id(event["run"]), event["snapshot"])
+    s, waited, loop_state = services(), _waited(event), _fenced(event)
+    datasets = s.engine.datasets(s.s3, loop_state, s.bucket, waited)
+    step = training.sync_datasets(datasets, loop_state, runs.run_id(event["run"]), event["snapshot"])
     wait_seconds = polling.next_look(waited, s.tuning().poll_seconds)
     return {"ready": step.ready, "error": step.error, "wait_seconds": wait_seconds}
 
@@ -159,9 +158,8 @@ def train(event: Sync, context: LambdaContext) -> dict[str, Any]:
 
     s, waited = services(), _waited(event)
     begun = training.begin_training(
-        s.rekognition,
+        s.engine,
         _fenced(event),
-        project_arn=s.project_arn,
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),
         snapshot_id=event["snapshot"],
@@ -182,9 +180,7 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     from lambdas.domain.retrain import training
 
     s, waited = services(), _waited(event)
-    version = training.watch_training(
-        s.rekognition, _fenced(event), s.project_arn, event["version"], waited_seconds=waited
-    )
+    version = training.watch_training(s.engine, _fenced(event), event["version"], waited_seconds=waited)
     return {
         "status": version.status,
         "message": f"{version.name}: {version.message or version.status}",
@@ -199,10 +195,9 @@ def evaluate(event: Evaluate, context: LambdaContext) -> dict[str, Any]:
 
     s = services()
     verdict = evaluation.evaluate(
-        s.rekognition,
+        s.engine,
         s.s3,
         _fenced(event),
-        project_arn=s.project_arn,
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),
         name=event["version"],

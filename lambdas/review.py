@@ -134,7 +134,7 @@ def _ask_champion(image: CatalogueImage) -> Seen | None:
     s = services()
     try:
         answer = champion.ask(
-            s.rekognition,
+            s.patient_detector,
             s.loop_state,
             {"S3Object": {"Bucket": s.bucket, "Name": image.key}},
             Question(label_thresholds=s.tuning().label_thresholds),

@@ -32,11 +32,10 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS")
     )
     server = Server(
-        s.rekognition,
+        s.engine,
         s.sqs,
         s.loop_state,
         notifier,
-        s.project_arn,
         s.bucket,
         variable("DETECT_QUEUE_URL"),
         s.tuning,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from lambdas.domain.applications.recent_state import RecentState
+    from lambdas.domain.engines.port import Detector, Engine
     from lambdas.domain.images.tiles import Tiling
     from lambdas.domain.review.desk.tasks import ReviewTable
     from lambdas.domain.shared.state import LoopState
@@ -72,15 +73,27 @@ class Services:
         return boto3.client("rekognition", config=RETRIES)
 
     @cached_property
-    def detector(self) -> RekognitionClient:
-        """Asks the champion about a batch of images, which has a minute: what is throttled for long waits."""
-        return boto3.client("rekognition", config=Config(retries={"mode": "standard", "max_attempts": 3}))
+    def engine(self) -> Engine:
+        """Trains, starts and stops the model versions."""
+        from lambdas.domain.engines.rekognition.engine import RekognitionEngine
+
+        return RekognitionEngine(self.rekognition, variable("PROJECT_ARN"))
 
     @cached_property
-    def prompt_detector(self) -> RekognitionClient:
+    def patient_detector(self) -> Detector:
+        """Asks the champion about an image, and waits out what is throttled."""
+        return _detector(RETRIES)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """Asks the champion about a batch of images, which has a minute: what is throttled for long waits."""
+        return _detector(Config(retries={"mode": "standard", "max_attempts": 3}))
+
+    @cached_property
+    def prompt_detector(self) -> Detector:
         """Asks the champion for somebody who waits: API Gateway does for 30 seconds at most."""
-        config = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=2, read_timeout=20)
-        return boto3.client("rekognition", config=config)
+        retries: Any = {"mode": "standard", "max_attempts": 2}
+        return _detector(Config(retries=retries, connect_timeout=2, read_timeout=20))
 
     @cached_property
     def stepfunctions(self) -> SFNClient:
@@ -148,10 +161,6 @@ class Services:
     def bucket(self) -> str:
         return variable("DATA_BUCKET")
 
-    @property
-    def project_arn(self) -> str:
-        return variable("PROJECT_ARN")
-
     @cached_property
     def tuning(self) -> TtlCache[Tuning]:
         """The settings as they were some seconds ago at most; to be called.
@@ -170,6 +179,12 @@ class Services:
     @cached_property
     def _dynamodb(self) -> DynamoDBServiceResource:
         return boto3.resource("dynamodb", config=RETRIES)
+
+
+def _detector(config: Config) -> Detector:
+    from lambdas.domain.engines.rekognition.engine import RekognitionDetector
+
+    return RekognitionDetector(boto3.client("rekognition", config=config))
 
 
 def tiling(tuning: Tuning | None, *, tile: bool | None = None) -> Tiling:

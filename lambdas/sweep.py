@@ -29,7 +29,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Runs by schedule, and whenever a state machine of the loop ends other than by itself."""
     s = services()
     sweeper = Sweeper(
-        rekognition=s.rekognition,
+        engine=s.engine,
         s3=s.s3,
         sqs=s.sqs,
         stepfunctions=s.stepfunctions,
@@ -38,7 +38,6 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         notifier=Notifier(
             s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS")
         ),
-        project_arn=s.project_arn,
         bucket=s.bucket,
         register_queue_urls=variable("REGISTER_QUEUE_URLS").split(),
         retrain_machine_arn=variable("RETRAIN_MACHINE_ARN"),

@@ -27,15 +27,14 @@ from lambdas.domain.batch.control import Order
 from lambdas.domain.batch.estimate import Estimate, Option
 from lambdas.domain.batch.files import BatchNameError
 from lambdas.domain.costs import budget
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import MAX_INFERENCE_UNITS
+from lambdas.domain.engines.rekognition.custom_labels import MAX_INFERENCE_UNITS
 from lambdas.domain.shared import clock, pricing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from rich.console import Console
 
-    from lambdas.domain.rekognition.custom_labels import Version
+    from lambdas.domain.engines.port import Version
 
 
 @dataclass(frozen=True)
@@ -239,12 +238,12 @@ def _plan(deployment: Deployment, source: Source, spool: Spool, order: Order) ->
     uploads = spool.count if source.kind == "folder" else 0
     champion = state.champion()
     name = order.version or (champion.version_name if champion else "")
-    version = custom_labels.describe_version(deployment.rekognition, deployment.project_arn, name)
+    version = deployment.engine.describe_version(name)
     if version is None:
         raise CommandError(
             f"Rekognition has no model version {name} any more: `labelloop versions` lists them"
         )
-    prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
+    prices = pricing.prices(deployment.engine.region, tuning)
     wanted = order.units or tuning.min_inference_units
     runs = version.status == "RUNNING"
     units: Sequence[int] = (

@@ -90,9 +90,7 @@ def look_at_drift(account: Account) -> Findings:
     if not _outputs(account):
         return []
     deployment = Deployment.find(account.name)
-    different = differences.differences(
-        deployment.rekognition, deployment.stepfunctions, deployment.loop_state, deployment.project_arn
-    )
+    different = differences.differences(deployment.engine, deployment.stepfunctions, deployment.loop_state)
     return judge_drift([each.text for each in different])
 
 

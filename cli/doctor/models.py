@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import formatting
 from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, fine, hurts, unseen
-from lambdas.domain.rekognition.custom_labels import BUSY
+from lambdas.domain.engines.port import BUSY
 from lambdas.domain.shared import pricing
 from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.tuning import Tuning

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from cli.doctor.account import Account
 from cli.doctor.findings import Finding, Findings, State, fails, fine, hurts
 from infra.settings import Settings, SettingsError
-from lambdas.domain.rekognition.project import TAG
+from lambdas.domain.engines.rekognition.project import TAG
 
 ABSENT = {
     "ParameterNotFound",

@@ -13,9 +13,9 @@ from cli.doctor import names
 from cli.doctor.account import Account
 from cli.output import CommandError
 from cli.selftest.probe import UnansweredError, until
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import BUSY, Version
-from lambdas.domain.rekognition.project import TAG
+from lambdas.domain.engines.port import BUSY, Version
+from lambdas.domain.engines.rekognition import custom_labels
+from lambdas.domain.engines.rekognition.project import TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient

@@ -34,7 +34,7 @@ from cli.selftest.loop import IMAGES, Loop
 from cli.selftest.probe import Answer, Verdict
 from cli.selftest.spending import Spending
 from cli.selftest.stack import PROJECT, Cdk, selftest_name
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.engines.rekognition import custom_labels
 from lambdas.domain.shared import pricing
 from lambdas.domain.shared.records import Run
 

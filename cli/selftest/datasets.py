@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from cli.selftest.probe import Probe, UnansweredError, error_of, until
-from lambdas.domain.rekognition.project import TAG
+from lambdas.domain.engines.rekognition.project import TAG
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.manifests import classification_entry, detection_entry, entry_line

@@ -19,8 +19,7 @@ from cli.selftest.probe import Answer, Probe, T, put, until
 from cli.selftest.runs import RunBench
 from cli.selftest.spending import CountingDisplay, Spending
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError, Version
+from lambdas.domain.engines.port import BUSY, EngineError, Version
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.manifests import detection_entry, entry_line
@@ -111,11 +110,9 @@ class Loop:
         return run.record()
 
     def _version(self, run: Run) -> Version:
-        version = custom_labels.describe_version(
-            self.deployment.rekognition, self.deployment.project_arn, str(run.version)
-        )
+        version = self.deployment.engine.describe_version(str(run.version))
         if version is None:
-            raise CustomLabelsError(f"the run {run.outcome} without a model version: {run.reason}")
+            raise EngineError(f"the run {run.outcome} without a model version: {run.reason}")
         return version
 
     def _detect(self, body: bytes) -> dict[str, Any]:
@@ -170,7 +167,7 @@ class Loop:
         return "yes" if result.get("model_version") == run.version else f"the detection: {result}"
 
     def _is_idle(self, run: Run) -> bool:
-        return self._version(run).status not in custom_labels.BUSY
+        return self._version(run).status not in BUSY
 
 
 def _plain(size: tuple[int, int]) -> Image.Image:

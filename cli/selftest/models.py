@@ -10,14 +10,14 @@ from PIL import Image
 
 from cli.selftest.datasets import turned_left
 from cli.selftest.probe import NO_ERROR, Probe, UnansweredError, error_of
-from lambdas.domain.rekognition import custom_labels, evaluation_images
+from lambdas.domain.engines import evaluation_files, evaluation_images
 from lambdas.domain.shared.boxes import iou
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.rekognition.custom_labels import Version
+    from lambdas.domain.engines.port import Version
     from local.scenes import Scene
 
 SAME_BOX = 0.5
@@ -88,7 +88,7 @@ def _jpeg(image: Image.Image) -> bytes:
 
 def _evaluation_members(bench: ModelBench) -> str:
     """Whether both files of the evaluation can be read as the guide has them."""
-    scores = custom_labels.scores(bench.s3, bench.version)
+    scores = evaluation_files.scores(bench.s3, bench.version)
     images = evaluation_images.read(bench.s3, bench.version)
     judged = [image for image in images.values() if image.truth]
     if not scores.labels:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
-    from lambdas.domain.rekognition.custom_labels import Version
+    from lambdas.domain.engines.port import Version
     from lambdas.domain.shared.annotation import DatasetType
     from lambdas.domain.shared.records import Run
 

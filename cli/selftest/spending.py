@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from cli.following import Display, Phase
 from cli.output import CommandError
-from lambdas.domain.rekognition.custom_labels import BUSY, Version
+from lambdas.domain.engines.port import BUSY, Version
 from lambdas.domain.retrain.run_progress import RunProgress
 from lambdas.domain.shared.pricing import Prices
 

@@ -590,8 +590,8 @@ def test_a_large_image_is_not_waited_for_longer_than_the_application_waits(
 ) -> None:
     """Each tile would be asked about again for half a minute, when API Gateway has long given up."""
     waited: list[float] = []
-    monkeypatch.setattr("lambdas.domain.rekognition.tiled_detection.time.sleep", waited.append)
-    clock_of = "lambdas.domain.rekognition.tiled_detection.time.monotonic"
+    monkeypatch.setattr("lambdas.domain.engines.tiled_detection.time.sleep", waited.append)
+    clock_of = "lambdas.domain.engines.tiled_detection.time.monotonic"
     began = time.monotonic()
     monkeypatch.setattr(clock_of, lambda: began + sum(waited))
     asked.world.fake.fail_next("detect_custom_labels", *["ProvisionedThroughputExceededException"] * 300)

@@ -18,7 +18,7 @@ from lambdas.domain.shared.records import Batch, Hold, Serving
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep import batches, differences, models
 from tests.fixtures.batches import EXECUTION, NAME, PART, begin, put_images, worker
-from tests.fixtures.deployment import BUCKET, CONSOLE, PROJECT, TOPIC, World
+from tests.fixtures.deployment import BUCKET, CONSOLE, TOPIC, World
 from tests.fixtures.rekognition import error as fails
 
 
@@ -40,7 +40,7 @@ def record(world: World) -> Batch:
 
 def give_back(world: World, **tuning: Any) -> bool:
     settings = Tuning.from_dict(tuning)
-    return ending.release(world.fake.client, world.loop_state, PROJECT, NAME, EXECUTION, tuning=settings)
+    return ending.release(world.fake.engine, world.loop_state, NAME, EXECUTION, tuning=settings)
 
 
 def notifier(world: World) -> Notifier:
@@ -52,7 +52,7 @@ def finish(world: World, state: Any = "done", reason: str = "") -> str:
 
 
 def stop_for_nobody(world: World) -> list[str]:
-    return [version.name for version in models.stop_for_nobody(world.fake.client, world.loop_state, PROJECT)]
+    return [version.name for version in models.stop_for_nobody(world.fake.engine, world.loop_state)]
 
 
 def merged(world: World, *, missing: int = -1, idle: int = 0) -> ending.Merged:
@@ -64,13 +64,11 @@ def merged(world: World, *, missing: int = -1, idle: int = 0) -> ending.Merged:
 def test_a_held_version_goes_on_beside_the_champion(night: World) -> None:
     holder = "arn:promotion"
     night.loop_state.take_lease("promote", holder)
-    assert promotion.stop_other_versions(
-        night.fake.client, night.loop_state, PROJECT, holder, tuning=Tuning()
-    )
+    assert promotion.stop_other_versions(night.fake.engine, night.loop_state, holder, tuning=Tuning())
     night.loop_state.release_lease("promote", holder)
     assert stop_for_nobody(night) == []
     assert night.fake.statuses()["v1"] == "RUNNING"
-    assert not differences.differences(night.fake.client, night.stepfunctions, night.loop_state, PROJECT)
+    assert not differences.differences(night.fake.engine, night.stepfunctions, night.loop_state)
 
 
 def test_it_is_stopped_when_the_batch_ends(night: World) -> None:
@@ -112,7 +110,7 @@ def test_the_champion_is_left_to_the_step_serve_unless_it_has_more_units(world: 
     world.champion("v1", "STOPPED")
     put_images(world, 1)
     begin(world, units=1)
-    start.wake(world.fake.client, world.loop_state, PROJECT, NAME, EXECUTION, tuning=Tuning())
+    start.wake(world.fake.engine, world.loop_state, NAME, EXECUTION, tuning=Tuning())
     world.fake.finish()
     give_back(world)
     assert world.fake.statuses()["v1"] == "RUNNING"
@@ -122,7 +120,7 @@ def test_a_champion_with_the_batchs_units_is_stopped(world: World) -> None:
     world.champion("v1", "STOPPED")
     put_images(world, 1)
     begin(world, units=4)
-    start.wake(world.fake.client, world.loop_state, PROJECT, NAME, EXECUTION, tuning=Tuning())
+    start.wake(world.fake.engine, world.loop_state, NAME, EXECUTION, tuning=Tuning())
     world.fake.finish()
     give_back(world)
     assert world.fake.statuses()["v1"] == "STOPPING"
@@ -166,7 +164,7 @@ def test_an_execution_that_was_refused_ends_nothing_of_the_other(night: World) -
         night.loop_state, notifier(night), NAME, "arn:refused", state="failed", reason="under way already"
     )
     assert record(night).is_live
-    assert ending.release(night.fake.client, night.loop_state, PROJECT, NAME, "arn:refused", tuning=Tuning())
+    assert ending.release(night.fake.engine, night.loop_state, NAME, "arn:refused", tuning=Tuning())
     assert night.fake.statuses()["v1"] == "RUNNING"
 
 
@@ -199,11 +197,10 @@ def test_the_sweeper_ends_a_batch_whose_execution_is_dead(error: str, state: str
 
     def sweep() -> list[str]:
         return batches.end_dead(
-            world.fake.client,
+            world.fake.engine,
             stepfunctions,
             world.loop_state,
             notifier(world),
-            PROJECT,
             tuning=Tuning(),
         )
 
@@ -230,9 +227,7 @@ def test_a_batch_that_cannot_be_ended_keeps_the_sweeper_from_no_other(world: Wor
     assert world.loop_state.begin_batch(first, hold, None)
     stepfunctions: Any = Gone("")
     with pytest.raises(ClientError, match="AccessDenied"):
-        batches.end_dead(
-            world.fake.client, stepfunctions, world.loop_state, notifier(world), PROJECT, tuning=Tuning()
-        )
+        batches.end_dead(world.fake.engine, stepfunctions, world.loop_state, notifier(world), tuning=Tuning())
     assert not record(world).is_live
 
 

@@ -11,7 +11,7 @@ from lambdas.domain.batch.start import BatchLostError, BatchRefusedError, Versio
 from lambdas.domain.promote.promotion import OverBudgetError
 from lambdas.domain.shared.tuning import Tuning
 from tests.fixtures.batches import EXECUTION, NAME, begin, put_images
-from tests.fixtures.deployment import PROJECT, World
+from tests.fixtures.deployment import World
 
 SECOND = EXECUTION.replace("night-1", "night-2")
 
@@ -25,9 +25,7 @@ def ready(world: World) -> World:
 
 
 def wake(world: World, execution: str = EXECUTION, **tuning: Any) -> start.Awake:
-    return start.wake(
-        world.fake.client, world.loop_state, PROJECT, NAME, execution, tuning=Tuning.from_dict(tuning)
-    )
+    return start.wake(world.fake.engine, world.loop_state, NAME, execution, tuning=Tuning.from_dict(tuning))
 
 
 def test_it_pins_the_champion_of_the_moment(ready: World) -> None:

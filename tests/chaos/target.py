@@ -149,9 +149,7 @@ class Target:
 
     def differences(self) -> list[str]:
         loop = self.loop
-        different = differences(
-            loop.rekognition, loop.stepfunctions, loop.loop_state, loop.outputs["ProjectArn"]
-        )
+        different = differences(loop.engine, loop.stepfunctions, loop.loop_state)
         return [difference.text for difference in different]
 
     def settle(self, tally: Tally, attack: str) -> None:

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from lambdas.domain.costs import ledger
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.shared import clock
 from tests.fixtures.cli import V1, V2, Cli, version_arn
 

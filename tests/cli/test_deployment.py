@@ -8,12 +8,12 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoR
 
 from cli import deployment
 from cli.deployment import OUTPUTS, Deployment, DeploymentError, explain
-from tests.fixtures.cli import AWS, PROJECT, Cli, FakeAws, client_error
+from tests.fixtures.cli import AWS, Cli, FakeAws, client_error
 
 
 def test_a_deployment_is_what_its_stack_says(cli: Cli) -> None:
     deployment = Deployment.find("parts")
-    assert (deployment.name, deployment.bucket, deployment.project_arn) == ("parts", "parts-data", PROJECT)
+    assert (deployment.name, deployment.bucket, deployment.project_arn) == ("parts", "parts-data")
     assert deployment.tuning().min_new_images == 20
     assert deployment.loop_state.champion() is None
 

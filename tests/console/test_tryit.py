@@ -49,7 +49,7 @@ class Store:
 def ask(store: Store) -> Any:
     s = services()
     return tryit.ask(
-        s.rekognition,
+        s.patient_detector,
         cast(Any, store),
         s.loop_state,
         BUCKET,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lambdas.domain.costs import accounts, budget, ledger
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import LedgerEntry, Run
 from lambdas.domain.shared.tuning import Tuning

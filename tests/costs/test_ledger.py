@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.costs import ledger
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import LedgerEntry, LedgerHead
 from tests.fixtures.deployment import World

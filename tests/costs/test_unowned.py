@@ -6,16 +6,16 @@ import pytest
 
 from lambdas import sweep as handler
 from lambdas.domain.costs import unowned
-from lambdas.domain.rekognition.project import TAG
+from lambdas.domain.engines.rekognition.project import TAG
 from lambdas.domain.shared.tuning import Tuning
-from tests.fixtures.deployment import PROJECT, World, context
+from tests.fixtures.deployment import World, context
 from tests.fixtures.rekognition import ELSEWHERE
 
 MONDAY = "2026-11-23T10:00:00.000000Z"
 
 
 def named(world: World) -> list[str]:
-    return [version.name for version in unowned.running(world.fake.client, PROJECT)]
+    return [version.name for version in world.fake.engine.list_unowned()]
 
 
 @pytest.mark.parametrize(("status", "is_named"), [("RUNNING", True), ("STARTING", True), ("STOPPED", False)])
@@ -36,7 +36,7 @@ def test_people_hear_of_them_once_a_day_and_again_if_they_come_back(world: World
     letters: list[str] = []
 
     def tell(at: str) -> bool:
-        versions = unowned.running(world.fake.client, PROJECT)
+        versions = world.fake.engine.list_unowned()
         return unowned.tell(
             world.loop_state, versions, Tuning(), at, lambda subject, text: letters.append(text)
         )

@@ -18,6 +18,7 @@ from lambdas import detect as handler
 from lambdas.domain.detect import champion, detection
 from lambdas.domain.detect.champion import Question
 from lambdas.domain.detect.detection import Detected
+from lambdas.domain.engines.rekognition.engine import RekognitionDetector
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Champion, ModelVersion, Serving
 from lambdas.domain.shared.scores import LabelScore
@@ -37,7 +38,7 @@ def put(world: World, key: str = KEY) -> None:
 
 def detect(world: World, key: str = KEY, **how: Any) -> Detected:
     return detection.detect_object(
-        world.fake.client, world.s3, world.loop_state, BUCKET, key, arrived_at=ARRIVED, **how
+        world.fake.engine, world.s3, world.loop_state, BUCKET, key, arrived_at=ARRIVED, **how
     )
 
 
@@ -449,7 +450,7 @@ def test_one_request_tells_the_answer_and_what_it_leaves_out(
         def detect_custom_labels(self, **request: Any) -> dict[str, Any]:
             return {"CustomLabels": by_thresholds(thresholds, detections, request.get("MinConfidence"))}
 
-    rekognition, loop_state = cast(Any, Rekognition()), cast(Any, Records())
+    rekognition, loop_state = RekognitionDetector(cast(Any, Rekognition())), cast(Any, Records())
     plain = champion.ask(rekognition, loop_state, {}).labels
     answer = champion.ask(rekognition, loop_state, {}, Question(min_confidence))
     labels, left_out = answer.labels, answer.left_out
@@ -510,7 +511,7 @@ def test_a_version_is_asked_though_it_is_not_the_champion(world: World) -> None:
     world.champion("v1")
     world.champion("v2")
     version = given_version(world, "v1")
-    answer = champion.ask_version(world.fake.client, version, {"Bytes": b"jpeg"})
+    answer = champion.ask_version(world.fake.engine, version, {"Bytes": b"jpeg"})
     assert (answer.version_name, answer.version_arn) == ("v1", version.arn)
 
 
@@ -520,7 +521,7 @@ def test_a_version_that_does_not_run_has_no_successor(status: str, world: World)
     version = given_version(world, "v1") if status else ModelVersion("v1")
     world.champion("v2")
     with pytest.raises(champion.VersionNotServingError, match="v1"):
-        champion.ask_version(world.fake.client, version, {"Bytes": b"jpeg"})
+        champion.ask_version(world.fake.engine, version, {"Bytes": b"jpeg"})
 
 
 # The handler

@@ -38,7 +38,7 @@ def serve(world: World) -> SeeingRekognition:
 
 def detect(world: World, fake: SeeingRekognition, **how: Any) -> Detected:
     return detection.detect_object(
-        fake.client,
+        fake.engine,
         world.s3,
         world.loop_state,
         BUCKET,
@@ -119,7 +119,7 @@ def test_thresholds_hold_for_large_images(world: World) -> None:
     put(world, large(BOX))
     question = Question(min_confidence=50, label_thresholds={"bolt": 95})
     answer = any_size.ask_about(
-        lambda image: champion.ask(fake.client, world.loop_state, image, question),
+        lambda image: champion.ask(fake.engine, world.loop_state, image, question),
         world.s3,
         {"Bucket": BUCKET, "Name": KEY},
         tiles.DEFAULT,

@@ -20,7 +20,7 @@ from cli.selftest.models import ModelBench
 from cli.selftest.probe import Verdict, put
 from cli.selftest.runs import RunBench
 from infra.routes import ROUTES
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.engines.rekognition import custom_labels
 from lambdas.domain.review.desk.task import Suggestion, Task
 from lambdas.domain.shared.annotation import Box
 from local.people import Person

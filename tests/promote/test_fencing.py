@@ -13,7 +13,7 @@ from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run
 from lambdas.domain.shared.state import FencedState, LeaseLostError
-from tests.fixtures.deployment import PROJECT, World, context
+from tests.fixtures.deployment import World, context
 from tests.fixtures.sweeping import sweep
 
 Sleeper = Callable[[str, Callable[[], Any]], None]
@@ -144,7 +144,7 @@ def test_a_function_that_stops_versions_stops_none_of_the_next_promotion(
     def meanwhile() -> None:
         world.loop_state.release_lease("promote", first)
         world.loop_state.take_lease("promote", "another")
-        promotion.promote(world.fake.client, world.loop_state, PROJECT, "next")
+        promotion.promote(world.fake.engine, world.loop_state, "next")
 
     asleep_before("stop_project_version", meanwhile)
     call(promote.stop_other_versions, holder=first)

@@ -9,9 +9,9 @@ import pytest
 
 from lambdas import promote
 from lambdas.domain.costs import ledger
+from lambdas.domain.engines.port import EngineError, NotYetError
 from lambdas.domain.promote import shadow_answers
 from lambdas.domain.promote.promotion import OverBudgetError
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError, NotYetError
 from lambdas.domain.shared import clock, lineage
 from lambdas.domain.shared.records import ModelVersion, WaitingImage
 from lambdas.domain.shared.scores import Verdict
@@ -306,7 +306,7 @@ def test_nothing_is_started_once_the_budget_is_used_up(world: World) -> None:
     "handler", [promote.start, promote.watch_start, promote.shadow_evaluate, promote.switch]
 )
 def test_an_unknown_version_is_named(handler: Any, world: World) -> None:
-    with pytest.raises(CustomLabelsError, match="no model version v9"):
+    with pytest.raises(EngineError, match="no model version v9"):
         call(handler, version="v9", run="", rollback=False)
 
 
@@ -487,7 +487,7 @@ def test_shadow_evaluate_can_be_called_again(world: World) -> None:
 
 def test_shadow_evaluate_of_a_version_that_the_loop_did_not_train_says_so(world: World) -> None:
     world.fake.add_version("handmade", "RUNNING")
-    with pytest.raises(CustomLabelsError, match="handmade"):
+    with pytest.raises(EngineError, match="handmade"):
         call(promote.shadow_evaluate, version="handmade", run="", rollback=False)
 
 

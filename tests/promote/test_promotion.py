@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lambdas.domain.engines.port import EngineError
 from lambdas.domain.promote import promotion, redrive
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError
-from tests.fixtures.deployment import PROJECT, World
+from tests.fixtures.deployment import World
 
 STATUSES = [
     "TRAINING_IN_PROGRESS",
@@ -28,20 +27,20 @@ STATUSES = [
 
 def stop_all(world: World) -> list[str]:
     pending = promotion.stop_versions(
-        world.fake.client, PROJECT, lambda version: not promotion.serves(world.loop_state, version)
+        world.fake.engine, lambda version: not promotion.serves(world.loop_state, version)
     )
     return [version.name for version in pending]
 
 
 def promote(world: World, name: str) -> str:
-    return promotion.promote(world.fake.client, world.loop_state, PROJECT, name)
+    return promotion.promote(world.fake.engine, world.loop_state, name)
 
 
 def test_a_version_is_found_by_its_name(world: World) -> None:
     arn = world.fake.add_version("v1", "RUNNING")
-    assert promotion.version_named(world.fake.client, PROJECT, "v1").arn == arn
-    with pytest.raises(CustomLabelsError, match="no model version v2"):
-        promotion.version_named(world.fake.client, PROJECT, "v2")
+    assert promotion.version_named(world.fake.engine, "v1").arn == arn
+    with pytest.raises(EngineError, match="no model version v2"):
+        promotion.version_named(world.fake.engine, "v2")
 
 
 def test_a_switch_can_be_done_again(world: World) -> None:
@@ -58,7 +57,7 @@ def test_a_switch_can_be_done_again(world: World) -> None:
 def test_a_version_that_has_stopped_since_it_was_tested_does_not_serve(world: World) -> None:
     champion = world.champion("v1")
     world.version("v2", "FAILED", state="challenger")
-    with pytest.raises(CustomLabelsError, match="v2 does not run any more: FAILED"):
+    with pytest.raises(EngineError, match="v2 does not run any more: FAILED"):
         promote(world, "v2")
     assert world.loop_state.champion() == champion
 
@@ -117,7 +116,7 @@ def test_other_errors_are_raised(world: World) -> None:
 
 @pytest.mark.parametrize(("status", "started"), [("STARTING", 0), ("RUNNING", 0), ("STOPPED", 1)])
 def test_what_runs_is_not_started_again(status: str, started: int, world: World) -> None:
-    custom_labels.start(world.fake.client, world.version("v1", status), 2)
+    world.fake.engine.start_version(world.version("v1", status), 2)
     assert len(world.fake.called("start_project_version")) == started
     assert all(request["MinInferenceUnits"] == 2 for request in world.fake.called("start_project_version"))
 

@@ -74,7 +74,7 @@ def test_backgrounds_are_in_the_sample_and_what_is_seen_there_is_wrong(world: Wo
     assert sorted(test.truth.labels for test in images) == [(), (), ("cat",)]
     version = world.version("v1", "RUNNING")
     world.fake.finds = lambda name, key: [label("cat", box=(0.1, 0.1, 0.5, 0.5))]
-    scores = shadow._scores(images, shadow.ask(world.fake.client, version.arn, images))
+    scores = shadow._scores(images, shadow.ask(world.fake.engine, version.arn, images))
     assert (scores.f1, scores.labels[0].precision) == (pytest.approx(1 / 2), pytest.approx(1 / 3))
 
 
@@ -95,7 +95,7 @@ def test_a_version_is_scored_by_what_it_finds(world: World) -> None:
     version = world.version("v1", "RUNNING")
     world.fake.finds = lambda name, key: [label("cat")]
     tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
-    scores = shadow._scores(tests, shadow.ask(world.fake.client, version.arn, tests))
+    scores = shadow._scores(tests, shadow.ask(world.fake.engine, version.arn, tests))
     assert {entry.label: entry.f1 for entry in scores.labels} == {"cat": pytest.approx(2 / 3), "dog": 0}
     asked = [request["Image"]["S3Object"] for request in world.fake.called("detect_custom_labels")]
     assert asked == [{"Bucket": BUCKET, "Name": f"images/{number}.jpg"} for number in range(2)]
@@ -106,13 +106,13 @@ def test_a_champion_that_does_not_run_does_not_answer(status: str, world: World)
     put_tests(world, ("cat",))
     tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
     champion = world.version("v1", status)
-    assert shadow.ask_champion(world.fake.client, champion.arn, tests) is None
+    assert shadow.ask_champion(world.fake.engine, champion.arn, tests) is None
 
 
 def test_a_champion_that_was_deleted_does_not_answer(world: World) -> None:
     put_tests(world, ("cat",))
     tests = shadow.shadow_images(world.s3, BUCKET, "s", 30)
-    assert shadow.ask_champion(world.fake.client, "arn:gone", tests) is None
+    assert shadow.ask_champion(world.fake.engine, "arn:gone", tests) is None
 
 
 def test_any_other_error_is_raised(world: World) -> None:
@@ -121,4 +121,4 @@ def test_any_other_error_is_raised(world: World) -> None:
     champion = world.version("v1", "RUNNING")
     world.fake.fail_next("detect_custom_labels", "AccessDeniedException")
     with pytest.raises(ClientError, match="AccessDenied"):
-        shadow.ask_champion(world.fake.client, champion.arn, tests)
+        shadow.ask_champion(world.fake.engine, champion.arn, tests)

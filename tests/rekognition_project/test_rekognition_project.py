@@ -13,19 +13,18 @@ from typing import Any
 import pytest
 
 from lambdas import rekognition_project
+from lambdas.domain.engines.rekognition import project
+from lambdas.domain.engines.rekognition.project import TAG, ProjectRefusedError
 from lambdas.domain.promote import shutdown
 from lambdas.domain.promote.shutdown import StillRunningError
-from lambdas.domain.rekognition import project
-from lambdas.domain.rekognition.project import TAG, ProjectRefusedError
 from tests.fixtures.deployment import PROJECT, World, context
 
 
 def close(world: World, *, seconds: float = 5, name: str = "pets") -> list[str]:
     return shutdown.close(
-        world.fake.client,
+        lambda: world.fake.engine if name in world.fake.projects else None,
         world.stepfunctions,
         world.loop_state,
-        name,
         list(world.machines.values()),
         deadline=time.monotonic() + seconds,
         poll_seconds=0.01,

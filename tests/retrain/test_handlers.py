@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from lambdas import retrain
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError
+from lambdas.domain.engines.port import EngineError
 from lambdas.domain.retrain import requests
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run
@@ -283,7 +283,7 @@ def test_watch_training_notes_a_failed_training(world: World) -> None:
 
 @pytest.mark.parametrize("handler", [retrain.watch_training, retrain.evaluate])
 def test_a_version_that_somebody_deleted_is_an_error(handler: Any, world: World) -> None:
-    with pytest.raises(CustomLabelsError, match="v1 was deleted"):
+    with pytest.raises(EngineError, match="v1 was deleted"):
         call(handler, run=":a", version="v1", snapshot="s")
 
 
@@ -352,7 +352,7 @@ def test_evaluate_refuses_a_label_that_the_evaluation_forgot(world: World) -> No
 def test_evaluate_without_an_evaluation_says_so(world: World) -> None:
     made = snapshot(world)
     world.fake.add_version("v1", "TRAINING_COMPLETED")
-    with pytest.raises(CustomLabelsError, match="v1 has no evaluation"):
+    with pytest.raises(EngineError, match="v1 has no evaluation"):
         call(retrain.evaluate, run=the_run(world), version="v1", snapshot=made)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lambdas import retrain
 from lambdas.domain.costs import ledger
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.retrain import holds, requests, runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import ModelVersion, Run, SnapshotSummary

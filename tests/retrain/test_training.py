@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from lambdas import promote, retrain
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError, NotYetError
-from lambdas.domain.retrain import version_room
+from lambdas.domain.engines.port import EngineError, NotYetError
+from lambdas.domain.engines.rekognition import custom_labels
 from lambdas.domain.shared import clock, lineage, polling
 from lambdas.domain.shared.records import ModelVersion, VersionState
 from lambdas.domain.shared.state import LeaseLostError
@@ -64,7 +64,7 @@ def test_what_is_in_use_is_waited_for_to_a_limit(world: World) -> None:
 
 
 def fill(world: World, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(version_room, "MAX_VERSIONS", count)
+    monkeypatch.setattr(custom_labels, "MAX_VERSIONS", count)
 
 
 def old(world: World, name: str, state: str, status: str = "STOPPED", **facts: Any) -> None:
@@ -189,7 +189,7 @@ def test_a_version_is_not_missed_right_after_its_training_began(world: World) ->
     watched = {"run": run, "version": version}
     answer = call(retrain.watch_training, **watched, since=clock.in_seconds(-60))
     assert (answer["status"], answer["message"]) == ("TRAINING_IN_PROGRESS", f"{version}: not described yet")
-    with pytest.raises(CustomLabelsError, match="was deleted"):
+    with pytest.raises(EngineError, match="was deleted"):
         call(retrain.watch_training, **watched, since=clock.in_seconds(-HOUR))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lambdas.domain.detect.backlog import Backlog
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.serve import changes
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Serving

@@ -12,8 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lambdas.domain.detect.backlog import Backlog
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import STARTABLE, Version
 from lambdas.domain.serve import changes, policy
 from lambdas.domain.serve.policy import Facts
 from lambdas.domain.shared import clock
@@ -113,7 +112,7 @@ class World:
             has_failed = self.status == "FAILED"
             self.serving = changes.starting(self.serving, decision.reason, has_failed=has_failed)
             self._may_be_killed()
-            assert self.status in custom_labels.STARTABLE, "only what does not run can be started"
+            assert self.status in STARTABLE, "only what does not run can be started"
             self.status, self.ready_at = "STARTING", self.passed + START_MINUTES * 60
         elif decision.act == "stop":
             self._may_be_killed()
@@ -199,6 +198,6 @@ def test_what_a_person_has_put_to_sleep_is_never_started(events: list[tuple[str,
         world.is_promoting = False
         before = world.status
         world.turn()
-        assert not (before in custom_labels.STARTABLE and world.status == "STARTING")
+        assert not (before in STARTABLE and world.status == "STARTING")
     assert world.status in ("STOPPED", "FAILED")
     assert replace(world.serving, asked="stop") == world.serving

@@ -47,8 +47,8 @@ def test_one_that_is_to_run_always_is_started(status: str) -> None:
 def test_a_champion_is_drained_for_as_long_as_a_detection_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     """https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html"""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    for client in ("detector", "rekognition"):
-        config = getattr(Services(), client).meta.config
+    for detector in ("detector", "patient_detector"):
+        config = getattr(Services(), detector).rekognition.meta.config
         assert config.read_timeout <= Tuning().drain_seconds
 
 

@@ -18,7 +18,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run
 from lambdas.domain.sweep import differences
 from lambdas.domain.sweep.sweeper import Sweeper
-from tests.fixtures.deployment import PROJECT, World, context
+from tests.fixtures.deployment import World, context
 from tests.fixtures.rekognition import FakeRekognition
 
 LONGEST = 16
@@ -137,7 +137,7 @@ def _assert_all_is_well(world: World, moment: int) -> None:
     outcome = world.run_record().outcome
     assert (outcome == "promoted") == (champion.version_name == "new"), moment
     assert len(world.received("people")) == len(world.received("machines")) == 1, moment
-    compared = differences.differences(world.fake.client, world.stepfunctions, world.loop_state, PROJECT)
+    compared = differences.differences(world.fake.engine, world.stepfunctions, world.loop_state)
     assert compared == [], moment
 
 

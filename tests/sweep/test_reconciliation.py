@@ -17,7 +17,7 @@ from lambdas.domain.shared.records import Run, VersionState
 from lambdas.domain.snapshot import snapshots
 from lambdas.domain.sweep import differences
 from lambdas.services import services
-from tests.fixtures.deployment import BUCKET, PROJECT, World, context
+from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.serving import serve
 from tests.fixtures.sleeping import sleeps
 from tests.fixtures.sweeping import Swept, sweep
@@ -34,7 +34,7 @@ def begin(world: World, name: str = "a") -> str:
 
 
 def differing(world: World) -> list[str]:
-    different = differences.differences(world.fake.client, world.stepfunctions, world.loop_state, PROJECT)
+    different = differences.differences(world.fake.engine, world.stepfunctions, world.loop_state)
     return [difference.text for difference in different]
 
 

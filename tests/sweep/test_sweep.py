@@ -15,7 +15,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Run
 from lambdas.domain.sweep import lost_events, models, reviews
 from lambdas.domain.sweep.reviews import Reconciled
-from tests.fixtures.deployment import BUCKET, PROJECT, World, context
+from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.metrics import published
 from tests.fixtures.sweeping import Swept, sweep
 
@@ -100,7 +100,7 @@ def test_a_promotion_that_crashed_leaves_no_challenger(world: World) -> None:
 def test_a_promotion_that_crashed_after_its_switch_leaves_the_new_champion(world: World) -> None:
     world.champion("old")
     world.version("new", "RUNNING", state="challenger")
-    promotion.promote(world.fake.client, world.loop_state, PROJECT, "new")
+    promotion.promote(world.fake.engine, world.loop_state, "new")
     arn = world.execution("promote", "p")
     world.loop_state.take_lease("promote", arn)
     world.end_execution(arn)

@@ -26,12 +26,13 @@ from lambdas.domain.applications.records import Claim, Detection, Records
 from lambdas.domain.detect import champion, unusable_images
 from lambdas.domain.detect.champion import Answer, NoChampionError, Question
 from lambdas.domain.detect.detection import Detected
+from lambdas.domain.engines import tiled_detection
+from lambdas.domain.engines.port import PASSING, THROTTLED
+from lambdas.domain.engines.tiled_detection import TiledImage, UnansweredTilesError
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.images.tiles import Tiling
-from lambdas.domain.rekognition import custom_labels, tiled_detection
-from lambdas.domain.rekognition.tiled_detection import TiledImage, UnansweredTilesError
 from lambdas.domain.review import proposals
 from lambdas.domain.serve import requests
 from lambdas.domain.shared import clock
@@ -41,10 +42,10 @@ from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
-    from mypy_boto3_rekognition.type_defs import ImageTypeDef
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+
+    from lambdas.domain.engines.port import Detector, Image
 
 MAX_IMAGE_BYTES = 4 * 1024 * 1024
 """Of an image in the body of a request: what DetectCustomLabels takes as bytes, by botocore's model of it.
@@ -98,7 +99,7 @@ class Options:
 class Services:
     """What a detection needs."""
 
-    rekognition: RekognitionClient
+    detector: Detector
     s3: S3Client
     sqs: SQSClient
     state: LoopState
@@ -395,14 +396,14 @@ class Desk:
             ) from error
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code in custom_labels.THROTTLED:
+            if code in THROTTLED:
                 raise ApiError(
                     503,
                     "busy",
                     "more images come than the champion's inference units answer; try again in a second",
                     retry_after=BUSY_SECONDS,
                 ) from error
-            if code in custom_labels.PASSING:
+            if code in PASSING:
                 raise _failed() from error
             if not unusable_images.is_unusable(error):
                 raise
@@ -419,7 +420,7 @@ class Desk:
     def _ask_champion(self, image: _Image, question: Question) -> Answer:
         return self._of_the_present(self._whole_or_tiled(image), question)
 
-    def _whole_or_tiled(self, image: _Image) -> ImageTypeDef | TiledImage:
+    def _whole_or_tiled(self, image: _Image) -> Image | TiledImage:
         """The image as it is asked about.
 
         Raises:
@@ -443,13 +444,13 @@ class Desk:
         now = time.monotonic()
         return replace(tiled, patient_until=now + _PATIENT_SECONDS, until=now + _TILES_SECONDS)
 
-    def _of_the_present(self, image: ImageTypeDef | TiledImage, question: Question) -> Answer:
+    def _of_the_present(self, image: Image | TiledImage, question: Question) -> Answer:
         """The champion's answer, also if it was replaced or woken since the state was read."""
         try:
-            return champion.ask(self._s.rekognition, self._s.recent, image, question)
+            return champion.ask(self._s.detector, self._s.recent, image, question)
         except NoChampionError:
             self._s.recent.forget()
-            return champion.ask(self._s.rekognition, self._s.state, image, question)
+            return champion.ask(self._s.detector, self._s.state, image, question)
 
     def _asleep(self, application: Application, tuning: Tuning, message: str) -> ApiError:
         error = requests.asleep(
@@ -637,5 +638,5 @@ def _window(now: float) -> int:
 
 
 def _plain(label: Mapping[str, Any]) -> dict[str, Any]:
-    """A label as custom_labels.detect returned it."""
+    """A label as Detector.detect_labels returned it."""
     return {name: value for name, value in label.items() if name != "class_id"}

@@ -62,7 +62,7 @@ class Detection:
     """Of the image upright, in pixels."""
     height: int
     labels: tuple[dict[str, Any], ...]
-    """As custom_labels.detect returns them, each with its `class_id`."""
+    """As Detector.detect_labels returns them, each with its `class_id`."""
     feedback: str = ""
     """What the application says of it: `wrong`, or nothing."""
     note: str = ""

@@ -11,9 +11,8 @@ from botocore.exceptions import ClientError
 from lambdas.domain.batch import coco, results
 from lambdas.domain.batch.start import own_batch
 from lambdas.domain.costs import ledger
+from lambdas.domain.engines.port import Version
 from lambdas.domain.promote import promotion
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
@@ -23,8 +22,9 @@ from lambdas.domain.shared.state import LoopState, is_promotion
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Engine
 
 logger = Logger(child=True)
 
@@ -81,9 +81,8 @@ def merge(
 
 
 def release(
-    rekognition: RekognitionClient,
+    engine: Engine,
     loop_state: LoopState,
-    project_arn: str,
     name: str,
     execution_arn: str,
     *,
@@ -99,12 +98,12 @@ def release(
     batch = loop_state.batch(name)
     if batch is None or batch.execution_arn != execution_arn:
         return True
-    version = custom_labels.describe_version(rekognition, project_arn, batch.version)
+    version = engine.describe_version(batch.version)
     if version is None or not _is_to_stop(loop_state, batch, version, tuning):
         return True
-    _book(rekognition, loop_state, project_arn)
+    _book(engine, loop_state)
     try:
-        custom_labels.stop(rekognition, version)
+        engine.stop_version(version)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceInUseException":
             raise
@@ -121,10 +120,10 @@ def _is_to_stop(loop_state: LoopState, batch: Batch, version: Version, tuning: T
     return not is_promotion(loop_state.lease("promote"))
 
 
-def _book(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> None:
+def _book(engine: Engine, loop_state: LoopState) -> None:
     """Book what runs before it is stopped; that must keep nothing from being stopped."""
     try:
-        ledger.observe(loop_state, custom_labels.versions(rekognition, project_arn), clock.now())
+        ledger.observe(loop_state, engine.list_versions(), clock.now())
     except Exception:
         logger.exception("the ledger was not kept")
 

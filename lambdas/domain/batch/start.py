@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from lambdas.domain.batch import files
 from lambdas.domain.batch.control import Order
 from lambdas.domain.costs import budget
+from lambdas.domain.engines.port import STARTABLE, LimitReachedError, NotYetError, Version
 from lambdas.domain.promote.promotion import OverBudgetError
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import LimitReachedError, NotYetError, Version
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Batch, Hold, ModelVersion
@@ -18,8 +17,9 @@ from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Engine
 
 
 _DESCRIBED_LATE_SECONDS = 120
@@ -132,9 +132,8 @@ def _check_input(s3: S3Client, bucket: str, batch: Batch) -> None:
 
 
 def wake(
-    rekognition: RekognitionClient,
+    engine: Engine,
     loop_state: LoopState,
-    project_arn: str,
     name: str,
     execution_arn: str,
     *,
@@ -149,10 +148,10 @@ def wake(
         BatchLostError: the batch is not this execution's any more.
         VersionUnavailableError: the version is gone, or cannot be started.
         OverBudgetError: the month's budget does not let it be started.
-        custom_labels.InferenceUnitsError: the account may not have so many inference units.
+        InferenceUnitsError: the account may not have so many inference units.
     """
     batch = own_batch(loop_state, name, execution_arn)
-    version = custom_labels.describe_version(rekognition, project_arn, batch.version)
+    version = engine.describe_version(batch.version)
     if version is None:
         raise VersionUnavailableError(
             f"Rekognition has no model version {batch.version} any more, which answered for the first"
@@ -161,7 +160,7 @@ def wake(
     if version.status == "RUNNING":
         loop_state.update_batch(name, execution_arn, state="running", waits_for="", start_asked_at="")
         return Awake(True, workers=max(version.inference_units, version.max_inference_units) + 1)
-    waits_for = _started(rekognition, loop_state, batch, version, tuning)
+    waits_for = _started(engine, loop_state, batch, version, tuning)
     loop_state.update_batch(name, execution_arn, state="waking", waits_for=waits_for)
     return Awake(False, waits_for)
 
@@ -178,11 +177,9 @@ def own_batch(loop_state: LoopState, name: str, execution_arn: str) -> Batch:
     return batch
 
 
-def _started(
-    rekognition: RekognitionClient, loop_state: LoopState, batch: Batch, version: Version, tuning: Tuning
-) -> str:
+def _started(engine: Engine, loop_state: LoopState, batch: Batch, version: Version, tuning: Tuning) -> str:
     """Start the version if it can be started now: what is waited for."""
-    if version.status not in custom_labels.STARTABLE:
+    if version.status not in STARTABLE:
         return f"{version.name}, which is {version.status}"
     if version.status == "FAILED" and batch.start_asked_at:
         if clock.seconds_between(batch.start_asked_at, clock.now()) < _DESCRIBED_LATE_SECONDS:
@@ -199,7 +196,7 @@ def _started(
     try:
         # First, so that whoever comes after a crash knows whose units these are.
         _note_start(loop_state, batch, units, clock.now())
-        custom_labels.start(rekognition, version, units, max(units, tuning.max_inference_units))
+        engine.start_version(version, units, max(units, tuning.max_inference_units))
     except NotYetError as error:
         # Nothing was started, so what is described as failed has failed before.
         _note_start(loop_state, batch, batch.started_units, "")

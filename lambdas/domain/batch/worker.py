@@ -22,18 +22,19 @@ from lambdas.domain.batch import files, results
 from lambdas.domain.batch.files import InputLine, ResultLine
 from lambdas.domain.detect import any_size, champion, unusable_images
 from lambdas.domain.detect.champion import Answer, Question, VersionNotServingError
+from lambdas.domain.engines.port import THROTTLED
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.images.tiles import Tiling
-from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Detector
 
 THREADS = 4
 """Requests at once of a worker: about what keeps one inference unit busy."""
@@ -78,7 +79,7 @@ class Worker:
         deadline: `time.monotonic()` at which to begin no more requests.
     """
 
-    rekognition: RekognitionClient
+    detector: Detector
     s3: S3Client
     loop_state: LoopState
     bucket: str
@@ -230,7 +231,7 @@ class Worker:
                 with self._large if plan else nullcontext():
                     return any_size.ask_about(self._ask_version, self.s3, image, self.tiling)
             except ClientError as error:
-                if error.response["Error"]["Code"] not in custom_labels.THROTTLED:
+                if error.response["Error"]["Code"] not in THROTTLED:
                     raise
             # Rekognition gives each inference unit what it can answer; nobody waits as long as another.
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 no secret
@@ -238,7 +239,7 @@ class Worker:
         return None
 
     def _ask_version(self, image: Any) -> Answer:
-        return champion.ask_version(self.rekognition, self.version, image, self.question)
+        return champion.ask_version(self.detector, self.version, image, self.question)
 
     def _why(self, line: InputLine, error: ClientError) -> tuple[str, str] | None:
         """Why an image has no answer and what helps, if it is not for a service that failed."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.engines.port import BUSY, STARTABLE
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
@@ -21,14 +21,15 @@ from lambdas.domain.shared.records import Outcome, Run
 from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from lambdas.domain.engines.port import Engine
 
 ROLLBACK = "rollback"
 """The trigger of a run that is a rollback."""
 _MAX_LISTED = 200
 """Promotions among which rollbacks are looked for, the newest first."""
-_STARTABLE = {*custom_labels.STARTABLE, *custom_labels.BUSY}
+_STARTABLE = {*STARTABLE, *BUSY}
 """States of a version that runs, or will once it is started."""
 
 
@@ -54,12 +55,11 @@ def cancel_run(stepfunctions: SFNClient, loop_state: LoopState, id: str, by: str
 
 
 def begin_rollback(
-    rekognition: RekognitionClient,
+    engine: Engine,
     stepfunctions: SFNClient,
     loop_state: LoopState,
     *,
     machine_arn: str,
-    project_arn: str,
     version: str,
     by: str,
 ) -> str:
@@ -69,7 +69,7 @@ def begin_rollback(
         ApiError: there is no such version, it serves already, or was not trained to its end.
     """
     known = loop_state.version(version)
-    described = custom_labels.describe_version(rekognition, project_arn, version) if known else None
+    described = engine.describe_version(version) if known else None
     if described is None:
         raise ApiError(422, "unknown_version", f"there is no model version {version[:80]}", "version")
     champion = loop_state.champion()

@@ -21,9 +21,9 @@ from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, or_defaults
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
-    from mypy_boto3_rekognition.type_defs import ImageTypeDef
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Detector, Image
 
 PREFIX = "try/"
 
@@ -55,7 +55,7 @@ def key(id: str) -> str:
 
 
 def ask(
-    rekognition: RekognitionClient,
+    detector: Detector,
     s3: S3Client,
     loop_state: LoopState,
     bucket: str,
@@ -74,10 +74,10 @@ def ask(
         ApiError: the image did not come, is none, or no champion runs.
     """
     facts = _facts(s3, bucket, key(id))
-    image: ImageTypeDef = {"S3Object": {"Bucket": bucket, "Name": key(id)}}
+    image: Image = {"S3Object": {"Bucket": bucket, "Name": key(id)}}
     question = Question(min_confidence=0, label_thresholds=or_defaults(tuning).label_thresholds)
     try:
-        answer = champion.ask(rekognition, loop_state, image, question)
+        answer = champion.ask(detector, loop_state, image, question)
     except NoChampionError as error:
         raise requests.asleep(loop_state, tuning(), str(error), tell) from error
     except ClientError as error:

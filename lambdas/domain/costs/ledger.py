@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import LedgerEntry, LedgerHead
 from lambdas.domain.shared.state import LoopState

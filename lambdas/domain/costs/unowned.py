@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from lambdas.domain.rekognition import custom_labels, project
-from lambdas.domain.rekognition.custom_labels import BUSY, Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
+    pass
 
 INCIDENT = "unowned"
 """That models run which no deployment owns."""
 _AGAIN = timedelta(days=1)
-
-
-def running(rekognition: RekognitionClient, project_arn: str) -> list[Version]:
-    """What runs in projects of the account that no deployment has made, or taken over."""
-    unowned: list[Version] = []
-    for page in rekognition.get_paginator("describe_projects").paginate():
-        for described in page["ProjectDescriptions"]:
-            arn = described["ProjectArn"]
-            # A project may be deleted while it is looked at.
-            with suppress(rekognition.exceptions.ResourceNotFoundException):
-                busy = [one for one in custom_labels.versions(rekognition, arn) if one.status in BUSY]
-                if busy and arn != project_arn and not _is_tagged(rekognition, arn):
-                    unowned += busy
-    return unowned
-
-
-def _is_tagged(rekognition: RekognitionClient, arn: str) -> bool:
-    return project.TAG in rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"]
 
 
 def tell(

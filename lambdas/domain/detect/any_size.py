@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from lambdas.domain.detect import unusable_images
-from lambdas.domain.rekognition import tiled_detection
-from lambdas.domain.rekognition.tiled_detection import TiledImage
+from lambdas.domain.engines import tiled_detection
+from lambdas.domain.engines.tiled_detection import TiledImage
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition.type_defs import ImageTypeDef
     from mypy_boto3_s3 import S3Client
 
+    from lambdas.domain.engines.port import Image
     from lambdas.domain.images.tiles import Tiling
 
 T = TypeVar("T")
 
 
-def ask_about(ask: Callable[[ImageTypeDef | TiledImage], T], s3: S3Client, image: Any, tiling: Tiling) -> T:
+def ask_about(ask: Callable[[Image | TiledImage], T], s3: S3Client, image: Any, tiling: Tiling) -> T:
     """What `ask` makes of an object of S3, or of its tiles.
 
     Args:

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.rekognition import custom_labels, tiled_detection
-from lambdas.domain.rekognition.tiled_detection import TiledImage
+from lambdas.domain.engines import tiled_detection
+from lambdas.domain.engines.port import NOT_SERVING
+from lambdas.domain.engines.tiled_detection import TiledImage
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Champion, ModelVersion
 from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
-    from mypy_boto3_rekognition.type_defs import ImageTypeDef
+    from lambdas.domain.engines.port import Detector, Image
 
 Label = dict[str, Any]
-"""As custom_labels.detect returns it."""
+"""As Detector.detect_labels returns it."""
 Thresholds = Mapping[str, float]
 """Confidence (percent) from which on detections count, by label."""
 
@@ -86,9 +86,9 @@ PLAIN = Question()
 
 
 def ask(
-    rekognition: RekognitionClient,
+    detector: Detector,
     loop_state: LoopState,
-    image: ImageTypeDef | TiledImage,
+    image: Image | TiledImage,
     question: Question = PLAIN,
 ) -> Answer:
     """What the champion sees; if it was replaced between being named and being asked, the new one.
@@ -101,15 +101,15 @@ def ask(
     def answer(champion: Champion) -> Answer:
         own = thresholds(loop_state.version(champion.version_name)) if question.lowest else {}
         version = _Version(champion.version_name, champion.version_arn, own)
-        return _answer(rekognition, version, image, question)
+        return _answer(detector, version, image, question)
 
     return _with_champion(loop_state, answer)
 
 
 def ask_version(
-    rekognition: RekognitionClient,
+    detector: Detector,
     version: ModelVersion,
-    image: ImageTypeDef | TiledImage,
+    image: Image | TiledImage,
     question: Question = PLAIN,
 ) -> Answer:
     """What a given version sees, whether it is the champion or not.
@@ -122,9 +122,9 @@ def ask_version(
         raise VersionNotServingError(f"{version.id} was never trained to its end")
     try:
         asked = _Version(version.id, version.arn, thresholds(version))
-        return _answer(rekognition, asked, image, question)
+        return _answer(detector, asked, image, question)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in custom_labels.NOT_SERVING:
+        if error.response["Error"]["Code"] not in NOT_SERVING:
             raise
         raise VersionNotServingError(f"{version.id} is not running") from error
 
@@ -147,9 +147,7 @@ class _Version:
     """The model's own; empty: they are not known."""
 
 
-def _answer(
-    rekognition: RekognitionClient, version: _Version, image: ImageTypeDef | TiledImage, question: Question
-) -> Answer:
+def _answer(detector: Detector, version: _Version, image: Image | TiledImage, question: Question) -> Answer:
     """The labels that count, and what the thresholds leave out.
 
     One request tells both: a second one would take half of the endpoint's throughput, which is what costs.
@@ -161,7 +159,7 @@ def _answer(
     def detect(*lowest: float) -> list[Label]:
         nonlocal detections
         minimum = math.floor(min(lowest)) if lowest else None
-        seen = tiled_detection.detect(rekognition, version.arn, image, min_confidence=minimum)
+        seen = tiled_detection.detect(detector, version.arn, image, min_confidence=minimum)
         detections += seen.count
         return seen.labels
 
@@ -202,7 +200,7 @@ def _with_champion(loop_state: LoopState, ask: Callable[[Champion], Answer]) -> 
     try:
         return ask(champion)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in custom_labels.NOT_SERVING:
+        if error.response["Error"]["Code"] not in NOT_SERVING:
             raise
         successor = _serving(loop_state)
         if successor == champion:
@@ -210,7 +208,7 @@ def _with_champion(loop_state: LoopState, ask: Callable[[Champion], Answer]) -> 
     try:
         return ask(successor)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in custom_labels.NOT_SERVING:
+        if error.response["Error"]["Code"] not in NOT_SERVING:
             raise
         raise NoChampionError(f"the champion {successor.version_name} is not running") from error
 

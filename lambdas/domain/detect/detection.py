@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.detect import any_size, champion, unusable_images
 from lambdas.domain.detect.champion import NoChampionError, Question
+from lambdas.domain.engines.port import THROTTLED
 from lambdas.domain.images import tiles
 from lambdas.domain.images.files import MAX_BYTES, UnusableImageError
 from lambdas.domain.images.tiles import Tiling
-from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.manifests import MAX_KEY_BYTES
@@ -21,8 +21,9 @@ from lambdas.domain.shared.records import WaitingImage
 from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Detector
 
 
 MAX_FAILURES = 5
@@ -64,7 +65,7 @@ def result_key(key: str) -> str:
 
 
 def detect_object(
-    rekognition: RekognitionClient,
+    detector: Detector,
     s3: S3Client,
     loop_state: LoopState,
     bucket: str,
@@ -120,12 +121,12 @@ def detect_object(
 
     try:
         answer = any_size.ask_about(
-            lambda image: champion.ask(rekognition, loop_state, image, question), s3, image, tiling
+            lambda image: champion.ask(detector, loop_state, image, question), s3, image, tiling
         )
     except NoChampionError as error:
         return wait(str(error))
     except (UnusableImageError, ClientError) as error:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in custom_labels.THROTTLED:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLED:
             return wait("more images came than the champion's inference units answer; this one waits")
         there = write(**_problem(s3, bucket, key, version_id, error))
         return Detected("unusable" if there else "gone", target)

@@ -11,15 +11,8 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from lambdas.domain.costs import budget, ledger
+from lambdas.domain.engines.port import BUSY, STARTABLE, EngineError, LimitReachedError, NotYetError, Version
 from lambdas.domain.promote.redrive import send_waiting
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import (
-    BUSY,
-    CustomLabelsError,
-    LimitReachedError,
-    NotYetError,
-    Version,
-)
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
@@ -28,8 +21,9 @@ from lambdas.domain.shared.state import FencedState, LeaseLostError, LoopState
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_sqs import SQSClient
+
+    from lambdas.domain.engines.port import Engine
 
 
 logger = Logger(child=True)
@@ -44,23 +38,22 @@ class OverBudgetError(RuntimeError):
     """No version is started, as the month's budget is used up."""
 
 
-def version_named(rekognition: RekognitionClient, project_arn: str, name: str) -> Version:
+def version_named(engine: Engine, name: str) -> Version:
     """The version of that name.
 
     Raises:
-        CustomLabelsError: the project has none.
+        EngineError: the project has none.
     """
-    version = custom_labels.describe_version(rekognition, project_arn, name)
+    version = engine.describe_version(name)
     if version is None:
-        raise CustomLabelsError(f"the project has no model version {name}")
+        raise EngineError(f"the project has no model version {name}")
     return version
 
 
 def start_challenger(
-    rekognition: RekognitionClient,
+    engine: Engine,
     loop_state: FencedState,
     *,
-    project_arn: str,
     name: str,
     run: str,
     tuning: Tuning,
@@ -76,7 +69,7 @@ def start_challenger(
         OverBudgetError: the month's budget is used up; the version stays as it is.
         LeaseLostError: the promotion has ended meanwhile; what was started is stopped again.
     """
-    version = version_named(rekognition, project_arn, name)
+    version = version_named(engine, name)
     verdict = budget.check(loop_state, tuning, clock.now())
     if not verdict.allowed and version.status not in BUSY:
         raise OverBudgetError(
@@ -86,7 +79,7 @@ def start_challenger(
     loop_state.update_version(ModelVersion(name, state="challenger", started_at=clock.now()))
     waits_for = ""
     try:
-        custom_labels.start(rekognition, version, tuning.min_inference_units, tuning.max_inference_units)
+        engine.start_version(version, tuning.min_inference_units, tuning.max_inference_units)
     except NotYetError as error:
         waits_for = error.waits_for if isinstance(error, LimitReachedError) else str(error)
     try:
@@ -97,22 +90,20 @@ def start_challenger(
         # Whoever has the lease now stops what is not its own; without anybody nobody would before a sweep.
         if loop_state.lease("promote") is None and not is_needed(loop_state, version):
             started = replace(version, status="STARTING")
-            _stop(rekognition, started)
+            _stop(engine, started)
         raise
     return waits_for
 
 
-def started_challenger(
-    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, name: str
-) -> Version:
+def started_challenger(engine: Engine, loop_state: LoopState, name: str) -> Version:
     """A challenger that was begun to be started, as Rekognition describes it; starting for a while, if it is
     described as it was before that.
 
     Raises:
-        CustomLabelsError: the project has none of that name.
+        EngineError: the project has none of that name.
     """
-    version, record = version_named(rekognition, project_arn, name), loop_state.version(name)
-    if record and record.started_at and version.status in custom_labels.STARTABLE:
+    version, record = version_named(engine, name), loop_state.version(name)
+    if record and record.started_at and version.status in STARTABLE:
         late = _FAILED_LATE_SECONDS if version.status == "FAILED" else _DESCRIBED_LATE_SECONDS
         if clock.seconds_between(record.started_at, clock.now()) < late:
             return replace(version, status="STARTING")
@@ -130,12 +121,12 @@ def is_needed(loop_state: LoopState, version: Version) -> bool:
     return serves(loop_state, version) or loop_state.hold_on(version.arn) is not None
 
 
-def champion_starts(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> bool:
+def champion_starts(engine: Engine, loop_state: LoopState) -> bool:
     """Whether the champion is on its way to run."""
     champion = loop_state.champion()
     if champion is None:
         return False
-    version = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
+    version = engine.describe_version(champion.version_name)
     return version is not None and version.status == "STARTING"
 
 
@@ -148,10 +139,9 @@ class StartStatus:
 
 
 def look_at_start(
-    rekognition: RekognitionClient,
+    engine: Engine,
     loop_state: FencedState,
     *,
-    project_arn: str,
     name: str,
     rollback: bool,
     waited_seconds: float,
@@ -163,44 +153,42 @@ def look_at_start(
     failed, and without a champion that does the promotion goes on.
 
     Raises:
-        CustomLabelsError: the project has no version of that name.
+        EngineError: the project has no version of that name.
         LeaseLostError: the promotion has ended meanwhile.
     """
     loop_state.check()
-    version = started_challenger(rekognition, loop_state, project_arn, name)
+    version = started_challenger(engine, loop_state, name)
     is_late = waited_seconds > tuning.start_timeout_seconds
     if version.status == "STARTING" and is_late:
         took = clock.duration(waited_seconds)
         return StartStatus("TIMED_OUT", f"it is STARTING still after {took} (start_timeout_seconds)")
-    if version.status != "RUNNING" or rollback or not champion_starts(rekognition, loop_state, project_arn):
+    if version.status != "RUNNING" or rollback or not champion_starts(engine, loop_state):
         return StartStatus(version.status, version.message or version.status)
     if is_late:
         return StartStatus("RUNNING", "the champion does not start in time")
     return StartStatus("STARTING", "the champion starts")
 
 
-def promote(rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, name: str) -> str:
+def promote(engine: Engine, loop_state: FencedState, name: str) -> str:
     """Make a version the champion and retire the one before it, in one write: what changed, in words.
 
     Doing it again changes nothing, so that a retried step cannot lose the previous champion.
 
     Raises:
-        CustomLabelsError: the version has stopped since it was tested; the champion stays.
+        EngineError: the version has stopped since it was tested; the champion stays.
     """
-    version = version_named(rekognition, project_arn, name)
+    version = version_named(engine, name)
     old = loop_state.champion()
     if old and old.version_arn == version.arn:
         loop_state.check()
         return f"{name} serves"
     if version.status != "RUNNING":
-        raise CustomLabelsError(f"{name} does not run any more: {version.status} {version.message}".strip())
+        raise EngineError(f"{name} does not run any more: {version.status} {version.message}".strip())
     loop_state.switch_champion(old, version.arn, name)
     return f"{name} serves instead of {old.version_name}" if old else f"{name} serves"
 
 
-def stop_versions(
-    rekognition: RekognitionClient, project_arn: str, may_stop: Callable[[Version], bool]
-) -> list[Version]:
+def stop_versions(engine: Engine, may_stop: Callable[[Version], bool]) -> list[Version]:
     """Stop running versions: those that are still not stopped.
 
     A version that is starting cannot be stopped before it runs, so it is among those.
@@ -208,27 +196,23 @@ def stop_versions(
     Args:
         may_stop: whether a version is to be stopped; called right before, for what serves may have changed.
     """
-    pending = [
-        v for v in custom_labels.versions(rekognition, project_arn) if v.status in BUSY and may_stop(v)
-    ]
+    pending = [v for v in engine.list_versions() if v.status in BUSY and may_stop(v)]
     for version in pending:
         if may_stop(version):
-            _stop(rekognition, version)
+            _stop(engine, version)
     return pending
 
 
-def _stop(rekognition: RekognitionClient, version: Version) -> None:
+def _stop(engine: Engine, version: Version) -> None:
     """Stop a version, if it is not just starting."""
     try:
-        custom_labels.stop(rekognition, version)
+        engine.stop_version(version)
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceInUseException":
             raise
 
 
-def stop_other_versions(
-    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, holder: str, tuning: Tuning
-) -> bool:
+def stop_other_versions(engine: Engine, loop_state: LoopState, holder: str, tuning: Tuning) -> bool:
     """At the end of a promotion stop every version but the champion: whether that is done.
 
     A promotion that does not have the lease, or not any more, has nothing to stop: what runs is another's.
@@ -248,17 +232,17 @@ def stop_other_versions(
         since = record.started_at if record else None
         return bool(since) and clock.seconds_between(since, clock.now()) > tuning.start_timeout_seconds
 
-    _book(rekognition, loop_state, project_arn)
-    return all(hangs(version) for version in stop_versions(rekognition, project_arn, may_stop))
+    _book(engine, loop_state)
+    return all(hangs(version) for version in stop_versions(engine, may_stop))
 
 
-def _book(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> None:
+def _book(engine: Engine, loop_state: LoopState) -> None:
     """Book what runs before it is stopped: a challenger may have run for less than a minute.
 
     That must keep nothing from being stopped; the step serve keeps the books as well.
     """
     try:
-        ledger.observe(loop_state, custom_labels.versions(rekognition, project_arn), clock.now())
+        ledger.observe(loop_state, engine.list_versions(), clock.now())
     except Exception:
         logger.exception("the ledger was not kept")
 

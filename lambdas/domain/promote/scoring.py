@@ -20,7 +20,7 @@ from lambdas.domain.shared.scores import LabelScore, Scores
 MIN_IOU = 0.5
 
 Detections = Sequence[Mapping[str, Any]]
-"""What a version sees on an image, as custom_labels.detect returns it."""
+"""What a version sees on an image, as Detector.detect_labels returns it."""
 
 
 @frozen

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain.costs import budget
-from lambdas.domain.promote import promotion, shadow_answers, shadow_gate
-from lambdas.domain.promote.scoring import GroundTruth, count, score
-from lambdas.domain.promote.shadow_answers import Answers
-from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
-from lambdas.domain.rekognition import custom_labels, evaluation_images
-from lambdas.domain.rekognition.custom_labels import (
-    CustomLabelsError,
+from lambdas.domain.engines import evaluation_images
+from lambdas.domain.engines.evaluation_images import Evaluated, Pairs
+from lambdas.domain.engines.port import (
+    NOT_SERVING,
+    STARTABLE,
+    EngineError,
     LimitReachedError,
     NotYetError,
     Version,
 )
-from lambdas.domain.rekognition.evaluation_images import Evaluated, Pairs
+from lambdas.domain.promote import promotion, shadow_answers, shadow_gate
+from lambdas.domain.promote.scoring import GroundTruth, count, score
+from lambdas.domain.promote.shadow_answers import Answers
+from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
 from lambdas.domain.shared import clock, comparison, lineage, manifests
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Comparison, Rates
@@ -34,8 +36,9 @@ from lambdas.domain.snapshot import files as snapshot_files
 from lambdas.domain.snapshot.split import BACKGROUND
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Engine
 
 
 @frozen
@@ -56,10 +59,9 @@ class ShadowImage:
 class Trial:
     """A challenger that is tried beside the champion before it may serve."""
 
-    rekognition: RekognitionClient
+    engine: Engine
     s3: S3Client
     loop_state: FencedState
-    project_arn: str
     bucket: str
     name: str
     """The challenger's."""
@@ -81,8 +83,8 @@ class Trial:
         champion, record = self.loop_state.champion(), self.loop_state.version(self.name)
         if self.rollback or champion is None or record is None or champion.version_name == self.name:
             return ""
-        version = custom_labels.describe_version(self.rekognition, self.project_arn, champion.version_name)
-        if version is None or version.status not in {*custom_labels.STARTABLE, "STOPPING"}:
+        version = self.engine.describe_version(champion.version_name)
+        if version is None or version.status not in {*STARTABLE, "STOPPING"}:
             return ""
         tests = self._images(record)
         known = shadow_answers.read(self.s3, self.bucket, champion.version_name)
@@ -95,7 +97,7 @@ class Trial:
             return ""
         self.loop_state.check()
         try:
-            custom_labels.start(self.rekognition, version, self.tuning.min_inference_units)
+            self.engine.start_version(version, self.tuning.min_inference_units)
         except LimitReachedError:
             if missing == len(tests):
                 raise
@@ -107,16 +109,16 @@ class Trial:
         """The shadow gate's verdict on the challenger, which runs, recorded with its scores.
 
         Raises:
-            CustomLabelsError: no run of this deployment has trained the version.
+            EngineError: no run of this deployment has trained the version.
         """
-        challenger = promotion.version_named(self.rekognition, self.project_arn, self.name)
+        challenger = promotion.version_named(self.engine, self.name)
         record = self.loop_state.version(self.name)
         if record is None:
-            raise CustomLabelsError(
+            raise EngineError(
                 f"{self.name} was not trained by a run of this deployment: no snapshot to test it on"
             )
         tests = self._images(record)
-        answers = ask(self.rekognition, challenger.arn, tests)
+        answers = ask(self.engine, challenger.arn, tests)
         shadow_answers.keep(self.s3, self.bucket, self.name, answers)
         scores = _scores(tests, answers)
         if self.rollback:
@@ -142,24 +144,20 @@ def shadow_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> li
     return _spread(_first_of_each_label((_test_image(line) for line in lines), count), count)
 
 
-def ask(rekognition: RekognitionClient, version_arn: str, tests: Sequence[ShadowImage]) -> Answers:
+def ask(engine: Engine, version_arn: str, tests: Sequence[ShadowImage]) -> Answers:
     """What a running version sees on the test images."""
     return {
-        test.key: custom_labels.detect(
-            rekognition, version_arn, {"S3Object": {"Bucket": test.bucket, "Name": test.key}}
-        )
+        test.key: engine.detect_labels(version_arn, {"S3Object": {"Bucket": test.bucket, "Name": test.key}})
         for test in tests
     }
 
 
-def ask_champion(
-    rekognition: RekognitionClient, version_arn: str, tests: Sequence[ShadowImage]
-) -> Answers | None:
+def ask_champion(engine: Engine, version_arn: str, tests: Sequence[ShadowImage]) -> Answers | None:
     """What the champion sees on the test images; None if it does not run."""
     try:
-        return ask(rekognition, version_arn, tests)
+        return ask(engine, version_arn, tests)
     except ClientError as error:
-        if error.response["Error"]["Code"] in custom_labels.NOT_SERVING:
+        if error.response["Error"]["Code"] in NOT_SERVING:
             return None
         raise
 
@@ -183,7 +181,7 @@ class _Rivals:
         champion = self.trial.loop_state.champion()
         if champion is None or champion.version_arn == self.challenger.arn:
             return None
-        answers = ask_champion(self.trial.rekognition, champion.version_arn, self.tests)
+        answers = ask_champion(self.trial.engine, champion.version_arn, self.tests)
         if answers:
             shadow_answers.keep(self.trial.s3, self.trial.bucket, champion.version_name, answers)
         known = answers or shadow_answers.read(self.trial.s3, self.trial.bucket, champion.version_name)
@@ -249,10 +247,7 @@ class _Rivals:
     @cached_property
     def _described(self) -> dict[str, Version]:
         """The project's versions, by name."""
-        return {
-            version.name: version
-            for version in custom_labels.versions(self.trial.rekognition, self.trial.project_arn)
-        }
+        return {version.name: version for version in self.trial.engine.list_versions()}
 
 
 def _best(pairs: Mapping[str, Pairs]) -> str | None:

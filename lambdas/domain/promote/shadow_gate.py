@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from lambdas.domain.rekognition import evaluation_images
+from lambdas.domain.engines import evaluation_images
 from lambdas.domain.shared import decision
 from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.frozen import frozen

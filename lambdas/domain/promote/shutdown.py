@@ -1,18 +1,18 @@
-"""The end of the Rekognition project: no model outlives the stack."""
+"""The end of a deployment: no model outlives the stack."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from lambdas.domain.promote import promotion
-from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared.state import CLOSED
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_stepfunctions import SFNClient
 
+    from lambdas.domain.engines.port import Engine
     from lambdas.domain.shared.state import LoopState
 
 CAUSE = "the stack is being destroyed"
@@ -23,18 +23,18 @@ class StillRunningError(RuntimeError):
 
 
 def close(
-    rekognition: RekognitionClient,
+    find_engine: Callable[[], Engine | None],
     stepfunctions: SFNClient,
     loop_state: LoopState,
-    name: str,
     machine_arns: list[str],
     *,
     deadline: float,
     poll_seconds: float = 5,
 ) -> list[str]:
-    """End every run and stop every model version of the project: the names of those stopped.
+    """End every run and stop every model version of the deployment: the names of those stopped.
 
     Args:
+        find_engine: the deployment's; None if it has none any more.
         deadline: `time.monotonic()` at which to give up.
 
     Raises:
@@ -43,23 +43,21 @@ def close(
     """
     lease = loop_state.lease("promote")
     loop_state.close()
-    project_arn = custom_labels.find_project(rekognition, name)
+    engine = find_engine()
     _end_runs(stepfunctions, machine_arns)
-    if project_arn is None:
+    if engine is None:
         return []
-    stopped = _stop_all(rekognition, project_arn, deadline, poll_seconds)
+    stopped = _stop_all(engine, deadline, poll_seconds)
     if lease and lease.holder != CLOSED:
         # A function that had it a moment ago may just have started a version, which is described late.
         time.sleep(poll_seconds)
-        stopped |= _stop_all(rekognition, project_arn, deadline, poll_seconds)
+        stopped |= _stop_all(engine, deadline, poll_seconds)
     return sorted(stopped)
 
 
-def _stop_all(
-    rekognition: RekognitionClient, project_arn: str, deadline: float, poll_seconds: float
-) -> set[str]:
+def _stop_all(engine: Engine, deadline: float, poll_seconds: float) -> set[str]:
     stopped: set[str] = set()
-    while pending := promotion.stop_versions(rekognition, project_arn, lambda version: True):
+    while pending := promotion.stop_versions(engine, lambda version: True):
         stopped |= {version.name for version in pending}
         if time.monotonic() + poll_seconds > deadline:
             still = ", ".join(f"{version.name} ({version.status})" for version in pending)

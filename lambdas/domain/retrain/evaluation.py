@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lambdas.domain.rekognition import custom_labels, evaluation_images
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines import evaluation_files, evaluation_images
+from lambdas.domain.engines.port import Version
 from lambdas.domain.retrain import evaluation_gate, training
 from lambdas.domain.shared import comparison
 from lambdas.domain.shared.comparison import Comparison, Rates
@@ -16,16 +16,16 @@ from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.snapshot import snapshots
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Engine
 
 
 def evaluate(
-    rekognition: RekognitionClient,
+    engine: Engine,
     s3: S3Client,
     loop_state: FencedState,
     *,
-    project_arn: str,
     bucket: str,
     run_id: str,
     name: str,
@@ -35,12 +35,12 @@ def evaluate(
     """The evaluation gate's verdict on a trained version, recorded with the training's scores.
 
     Raises:
-        CustomLabelsError: the version was deleted, or has no evaluation.
+        EngineError: the version was deleted, or has no evaluation.
     """
-    version = training.describe(rekognition, project_arn, name)
-    scores = custom_labels.scores(s3, version)
+    version = training.describe(engine, name)
+    scores = evaluation_files.scores(s3, version)
     snapshot = snapshots.read(s3, bucket, snapshot_id)
-    beside = _beside_champion(rekognition, s3, loop_state, version, project_arn=project_arn, tuning=tuning)
+    beside = _beside_champion(engine, s3, loop_state, version, tuning)
     verdict = evaluation_gate.judge(scores, snapshot.test_labels, tuning, beside)
     run = Run(
         run_id,
@@ -63,19 +63,13 @@ def evaluate(
 
 
 def _beside_champion(
-    rekognition: RekognitionClient,
-    s3: S3Client,
-    loop_state: LoopState,
-    version: Version,
-    *,
-    project_arn: str,
-    tuning: Tuning,
+    engine: Engine, s3: S3Client, loop_state: LoopState, version: Version, tuning: Tuning
 ) -> Comparison | None:
     """How the version's evaluation compares with the champion's; None if they have no image in common."""
     champion = loop_state.champion()
     if champion is None or champion.version_arn == version.arn:
         return None
-    described = custom_labels.describe_version(rekognition, project_arn, champion.version_name)
+    described = engine.describe_version(champion.version_name)
     if described is None:
         return None
     mine, others = evaluation_images.shared(

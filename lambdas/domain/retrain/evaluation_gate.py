@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lambdas.domain.rekognition import evaluation_images
+from lambdas.domain.engines import evaluation_images
 from lambdas.domain.shared import decision
 from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.decision import Decision

@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdas.domain.costs import budget
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import (
+from lambdas.domain.engines.port import (
     MAX_UNDESCRIBED_SECONDS,
-    CustomLabelsError,
+    Datasets,
+    EngineError,
     LimitReachedError,
     NotYetError,
+    Step,
     Version,
 )
-from lambdas.domain.rekognition.dataset_sync import Datasets, Step
 from lambdas.domain.retrain import version_room
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
@@ -23,21 +23,21 @@ from lambdas.domain.shared.state import FencedState, LoopState
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
+    from lambdas.domain.engines.port import Engine
 
 _MAX_IN_USE_SECONDS = 3600
 """Datasets that changed, or a version that was just begun, are in use for minutes."""
 
 
-def sync_datasets(datasets: Datasets, run_id: str, snapshot_id: str) -> Step:
-    """Bring the project's datasets a step closer to the snapshot; to be called until they are ready."""
+def sync_datasets(datasets: Datasets, loop_state: FencedState, run_id: str, snapshot_id: str) -> Step:
+    """Bring the engine's datasets a step closer to the snapshot; to be called until they are ready."""
     step = datasets.sync(snapshot_id)
     if step.ready:
-        datasets.loop_state.update_run(Run(run_id, flagged_entries=datasets.flagged(), waits_for=""))
+        loop_state.update_run(Run(run_id, flagged_entries=datasets.flagged(), waits_for=""))
     elif step.waits_for:
-        datasets.loop_state.update_run(Run(run_id, waits_for=step.waits_for))
+        loop_state.update_run(Run(run_id, waits_for=step.waits_for))
     elif step.error:
-        datasets.loop_state.update_run(Run(run_id, stopped=True))
+        loop_state.update_run(Run(run_id, stopped=True))
     return step
 
 
@@ -53,10 +53,9 @@ class Begun:
 
 
 def begin_training(
-    rekognition: RekognitionClient,
+    engine: Engine,
     loop_state: FencedState,
     *,
-    project_arn: str,
     bucket: str,
     run_id: str,
     snapshot_id: str,
@@ -75,8 +74,8 @@ def begin_training(
         LeaseLostError: the run has ended meanwhile. The sweeper records how its training ends.
         NotYetError: the datasets or the version have been in use for too long.
     """
-    name = _version_name(rekognition, loop_state, project_arn, run_id, snapshot_id)
-    if held := _over_budget(rekognition, loop_state, project_arn, run_id, name, tuning):
+    name = _version_name(engine, loop_state, run_id, snapshot_id)
+    if held := _over_budget(engine, loop_state, run_id, name, tuning):
         loop_state.update_run(Run(run_id, waits_for="", held=True))
         loop_state.update_version(ModelVersion(name, state="failed", reason=held))
         return Begun(name, held=held)
@@ -84,15 +83,13 @@ def begin_training(
         # Of one that waited for a slot, too: whoever misses it in Rekognition has to know how new it is.
         loop_state.update_version(ModelVersion(name, created_at=clock.now()))
     try:
-        version = custom_labels.train(
-            rekognition,
-            project_arn,
+        version = engine.train_version(
             name,
             bucket=bucket,
             tags={"labelloop:snapshot": snapshot_id, "labelloop:run": run_id},
         )
     except LimitReachedError as limit:
-        waits_for = version_room.make_room(rekognition, loop_state, project_arn, limit) or limit.waits_for
+        waits_for = version_room.make_room(engine, loop_state, limit) or limit.waits_for
         loop_state.update_run(Run(run_id, waits_for=waits_for))
         return Begun(name, waits_for)
     except NotYetError as error:
@@ -106,10 +103,9 @@ def begin_training(
     return Begun(name)
 
 
-def _over_budget(  # noqa: PLR0917 clients, and which training
-    rekognition: RekognitionClient,
+def _over_budget(
+    engine: Engine,
     loop_state: FencedState,
-    project_arn: str,
     run_id: str,
     name: str,
     tuning: Tuning,
@@ -120,14 +116,13 @@ def _over_budget(  # noqa: PLR0917 clients, and which training
     verdict = budget.check(loop_state, tuning, clock.now(), adds_usd=expected)
     if verdict.allowed or _is_begun(loop_state, name):
         return ""
-    is_described = custom_labels.describe_version(rekognition, project_arn, name) is not None
+    is_described = engine.describe_version(name) is not None
     return "" if is_described else verdict.reason
 
 
 def _version_name(
-    rekognition: RekognitionClient,
+    engine: Engine,
     loop_state: FencedState,
-    project_arn: str,
     run_id: str,
     snapshot_id: str,
 ) -> str:
@@ -136,7 +131,7 @@ def _version_name(
     run = loop_state.run(run_id)
     if run and run.version:
         return run.version
-    if left := _left_behind(rekognition, loop_state, project_arn, snapshot_id):
+    if left := _left_behind(engine, loop_state, snapshot_id):
         loop_state.update_version(replace(left, run=run_id, state="training", reason=""))
         loop_state.update_run(Run(run_id, version=left.id))
         return left.id
@@ -149,9 +144,7 @@ def _version_name(
     return name
 
 
-def _left_behind(
-    rekognition: RekognitionClient, loop_state: LoopState, project_arn: str, snapshot_id: str
-) -> ModelVersion | None:
+def _left_behind(engine: Engine, loop_state: LoopState, snapshot_id: str) -> ModelVersion | None:
     """A version of this snapshot that no gate has judged, as its run has ended, while its training goes on or
     is complete: it was paid for.
 
@@ -159,16 +152,15 @@ def _left_behind(
     """
     for record in loop_state.versions():
         if record.snapshot == snapshot_id and record.state in ("training", "trained") and not record.verdicts:
-            version = custom_labels.describe_version(rekognition, project_arn, record.id)
+            version = engine.describe_version(record.id)
             if version and version.status in ("TRAINING_IN_PROGRESS", "TRAINING_COMPLETED"):
                 return record
     return None
 
 
 def watch_training(
-    rekognition: RekognitionClient,
+    engine: Engine,
     loop_state: FencedState,
-    project_arn: str,
     name: str,
     waited_seconds: float = 0,
 ) -> Version:
@@ -178,12 +170,12 @@ def watch_training(
         waited_seconds: how long ago the training began: right after that it need not be described yet.
 
     Raises:
-        CustomLabelsError: the version was deleted.
+        EngineError: the version was deleted.
     """
-    version = custom_labels.describe_version(rekognition, project_arn, name)
+    version = engine.describe_version(name)
     if version is None and waited_seconds < MAX_UNDESCRIBED_SECONDS and _is_begun(loop_state, name):
         return Version("", name, "TRAINING_IN_PROGRESS", "not described yet", None, None, 0)
-    version = version or describe(rekognition, project_arn, name)
+    version = version or describe(engine, name)
     if version.status == "TRAINING_FAILED":
         loop_state.update_version(ModelVersion(name, state="failed", reason=version.message))
     return version
@@ -194,13 +186,13 @@ def _is_begun(loop_state: LoopState, name: str) -> bool:
     return bool(record and record.arn)
 
 
-def describe(rekognition: RekognitionClient, project_arn: str, name: str) -> Version:
+def describe(engine: Engine, name: str) -> Version:
     """A run's version as Rekognition describes it.
 
     Raises:
-        CustomLabelsError: it was deleted.
+        EngineError: it was deleted.
     """
-    version = custom_labels.describe_version(rekognition, project_arn, name)
+    version = engine.describe_version(name)
     if version is None:
-        raise CustomLabelsError(f"model version {name} was deleted")
+        raise EngineError(f"model version {name} was deleted")
     return version

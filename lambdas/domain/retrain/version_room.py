@@ -4,38 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import LimitReachedError, Version
+from lambdas.domain.engines.port import DELETABLE, LimitReachedError
 from lambdas.domain.shared import clock, lineage
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.state import FencedState
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
+    from lambdas.domain.engines.port import Engine
 
-MAX_VERSIONS = 100
-"""Quota "Maximum number of Amazon Rekognition Custom Labels models per project", unless AWS has raised it.
-
-https://docs.aws.amazon.com/general/latest/gr/rekognition.html
-"""
 _OVER = ("rejected", "failed", "retired")
 
 
-def make_room(
-    rekognition: RekognitionClient, loop_state: FencedState, project_arn: str, limit: LimitReachedError
-) -> str:
+def make_room(engine: Engine, loop_state: FencedState, limit: LimitReachedError) -> str:
     """Delete the oldest version that nobody needs, if it is for want of room that no training can begin: what
     is waited for then; empty if there is room enough.
 
     The champion stays, the version before it, those that a batch asks or a challenger is held against, and
     all that this deployment has not trained. https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/tm-delete-model.html
     """
-    if len(limit.holders) >= custom_labels.max_trainings(rekognition.meta.region_name):
+    if len(limit.holders) >= engine.max_trainings:
         return ""
-    versions = {version.name: version for version in custom_labels.versions(rekognition, project_arn)}
-    if len(versions) < MAX_VERSIONS:
+    versions = {version.name: version for version in engine.list_versions()}
+    if len(versions) < engine.max_versions:
         return ""
     if deleting := [name for name, version in versions.items() if version.status == "DELETING"]:
         return f"room for another model version: {deleting[0]} is being deleted"
@@ -45,23 +35,14 @@ def make_room(
         version = versions[record.id]
         # Conditional: nobody may be about to promote it again.
         deleted = ModelVersion(record.id, deleted_at=clock.now())
-        if version.status in custom_labels.DELETABLE and loop_state.settle_version(deleted, record):
+        if version.status in DELETABLE and loop_state.settle_version(deleted, record):
             loop_state.check()
-            _delete(rekognition, version)
+            engine.delete_version(version)
             return f"room for another model version: {record.id}, the oldest that is not needed, is deleted"
     return (
         f"room for another model version: LabelLoop may delete none of the project's {len(versions)}."
         " Delete those that you do not need, in Rekognition's console"
     )
-
-
-def _delete(rekognition: RekognitionClient, version: Version) -> None:
-    """Delete a version; nothing if that is under way already and was described otherwise."""
-    try:
-        rekognition.delete_project_version(ProjectVersionArn=version.arn)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("ResourceInUseException", "ResourceNotFoundException"):
-            raise
 
 
 def _unneeded(loop_state: FencedState, described: set[str]) -> list[ModelVersion]:

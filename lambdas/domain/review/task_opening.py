@@ -44,7 +44,7 @@ _MAX_JOB_IMAGES = 200
 
 @frozen
 class Seen:
-    """What a model version sees in an image, as custom_labels.detect gives it."""
+    """What a model version sees in an image, as Detector.detect_labels gives it."""
 
     labels: Sequence[Mapping[str, Any]]
     version: str

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from lambdas.domain.detect.backlog import Backlog
-from lambdas.domain.rekognition.custom_labels import Version
+from lambdas.domain.engines.port import Version
 from lambdas.domain.serve.policy import DRAIN_TURNS, TURN_SECONDS
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.records import Serving, ServingChange

@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import Literal
 
 from lambdas.domain.detect.backlog import Backlog
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.engines.port import STARTABLE
 from lambdas.domain.shared import clock, opening_hours
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Serving
@@ -221,7 +221,7 @@ def _up(tuning: Tuning, facts: Facts, reason: str, now: str, units: int) -> Deci
     is_down = serving.state == "awake" and (not serving.start_asked_at or facts.status == "FAILED")
     if not facts.status:
         return Decision("none", True, "Rekognition has no such version", is_down=True)
-    if facts.status not in custom_labels.STARTABLE:
+    if facts.status not in STARTABLE:
         return Decision("none", True, f"{reason}; it is {facts.status}, and cannot be started yet", is_down)
     if serving.retry_at and clock.seconds_between(now, serving.retry_at) > 0:
         return Decision("none", True, f"{reason}; its last start has failed, the next is due later", is_down)

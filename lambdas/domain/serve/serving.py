@@ -12,9 +12,8 @@ from aws_lambda_powertools import Logger
 
 from lambdas.domain.costs import budget
 from lambdas.domain.detect import backlog
+from lambdas.domain.engines.port import InferenceUnitsError, NotYetError, Version
 from lambdas.domain.promote import redrive
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import InferenceUnitsError, NotYetError, Version
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.serve import changes, policy
 from lambdas.domain.serve.policy import Decision, Facts
@@ -25,8 +24,9 @@ from lambdas.domain.shared.state import FencedState, LoopState, is_promotion
 from lambdas.domain.shared.tuning import Tuning
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_sqs import SQSClient
+
+    from lambdas.domain.engines.port import Engine
 
 logger = Logger(child=True)
 
@@ -68,11 +68,10 @@ class _Record:
 class Server:
     """Looks after a deployment's champion."""
 
-    rekognition: RekognitionClient
+    engine: Engine
     sqs: SQSClient
     loop_state: LoopState
     notifier: Notifier
-    project_arn: str
     bucket: str
     detect_queue_url: str
     tuning: Callable[[], Tuning]
@@ -82,7 +81,7 @@ class Server:
 
     def look(self) -> list[Version]:
         """The project's model versions as Rekognition has them now."""
-        return custom_labels.versions(self.rekognition, self.project_arn)
+        return self.engine.list_versions()
 
     def serve(self, versions: list[Version]) -> Decision:
         """Decide about the champion and act on it: the decision.
@@ -209,7 +208,7 @@ class Server:
             self._start(record, decision, version, tuning or Tuning())
         elif decision.act == "stop" and record.is_as_decided():
             record.fenced.check()
-            custom_labels.stop(self.rekognition, version)
+            self.engine.stop_version(version)
 
     def _start(self, record: _Record, decision: Decision, version: Version, tuning: Tuning) -> None:
         region, now = version.arn.split(":")[3], clock.now()
@@ -225,7 +224,7 @@ class Server:
             return
         record.fenced.check()
         try:
-            custom_labels.start(self.rekognition, version, decision.units, tuning.max_inference_units)
+            self.engine.start_version(version, decision.units, tuning.max_inference_units)
         except (NotYetError, InferenceUnitsError) as error:
             trouble = str(error)
             record.change(lambda before: replace(before, trouble=trouble))

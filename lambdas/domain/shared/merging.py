@@ -26,7 +26,7 @@ BORDER_SHARE = 0.005
 pixel, and 0.5 percent are 6 pixels of a tile of 1,280."""
 
 Labels = Sequence[Mapping[str, Any]]
-"""As custom_labels.detect returns them."""
+"""As Detector.detect_labels returns them."""
 
 
 @dataclass(frozen=True)

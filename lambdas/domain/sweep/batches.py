@@ -14,16 +14,16 @@ from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.sweep.differences import why_ended
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from lambdas.domain.engines.port import Engine
 
 
 def end_dead(
-    rekognition: RekognitionClient,
+    engine: Engine,
     stepfunctions: SFNClient,
     loop_state: LoopState,
     notifier: Notifier,
-    project_arn: str,
     *,
     tuning: Tuning,
 ) -> list[str]:
@@ -38,7 +38,7 @@ def end_dead(
             why = why_ended(stepfunctions, execution_arn)
             if why is None:
                 continue
-            ending.release(rekognition, loop_state, project_arn, name, execution_arn, tuning=tuning)
+            ending.release(engine, loop_state, name, execution_arn, tuning=tuning)
             state = _state(stepfunctions, execution_arn)
             reason = f"cancelled {why}" if state == "cancelled" else why
             ending.finish(loop_state, notifier, name, execution_arn, state=state, reason=reason)

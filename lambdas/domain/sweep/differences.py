@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.engines.port import BUSY, MAX_UNDESCRIBED_SECONDS, Version
 from lambdas.domain.promote import promotion
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import BUSY, MAX_UNDESCRIBED_SECONDS, Version
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
@@ -24,8 +23,9 @@ from lambdas.domain.shared.state import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from lambdas.domain.engines.port import Engine
 
 LEASES: tuple[LeaseName, ...] = ("retrain", "promote")
 FALLS_ASLEEP_SECONDS = 600
@@ -54,16 +54,14 @@ class Ended:
     why: str
 
 
-def differences(
-    rekognition: RekognitionClient, stepfunctions: SFNClient, loop_state: LoopState, project_arn: str
-) -> list[Difference]:
+def differences(engine: Engine, stepfunctions: SFNClient, loop_state: LoopState) -> list[Difference]:
     """Everything that differs; nothing of a deployment that is being destroyed."""
     promotes = loop_state.lease("promote")
     if promotes and promotes.holder == CLOSED:
         return []
     ended = [lease for name in LEASES if (lease := ended_lease(stepfunctions, loop_state, name))]
     different = [Difference("lease", dead.lease.id, _of_lease(dead)) for dead in ended]
-    versions = {version.name: version for version in custom_labels.versions(rekognition, project_arn)}
+    versions = {version.name: version for version in engine.list_versions()}
     champion = loop_state.champion()
     if not is_promotion(promotes) or any(dead.lease.id == "promote" for dead in ended):
         different += champion_differs(champion, loop_state.serving(), versions)

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lambdas.domain.engines.port import Version
 from lambdas.domain.promote import promotion
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.sweep import differences
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
+    from lambdas.domain.engines.port import Engine
 
 
-def by_name(rekognition: RekognitionClient, project_arn: str) -> dict[str, Version]:
+def by_name(engine: Engine) -> dict[str, Version]:
     """The project's versions as Rekognition has them now."""
-    return {version.name: version for version in custom_labels.versions(rekognition, project_arn)}
+    return {version.name: version for version in engine.list_versions()}
 
 
-def stop_for_nobody(rekognition: RekognitionClient, loop_state: LoopState, project_arn: str) -> list[Version]:
+def stop_for_nobody(engine: Engine, loop_state: LoopState) -> list[Version]:
     """Stop what runs, is not the champion and is asked by no batch: those that are still not stopped.
 
     While a promotion is under way its state machine takes care of that itself.
@@ -31,7 +30,7 @@ def stop_for_nobody(rekognition: RekognitionClient, loop_state: LoopState, proje
         # In this order: a promotion that ended in between has its champion in the second answer.
         return loop_state.lease("promote") is None and not promotion.is_needed(loop_state, version)
 
-    return promotion.stop_versions(rekognition, project_arn, may_stop)
+    return promotion.stop_versions(engine, may_stop)
 
 
 def settle(loop_state: LoopState, versions: Mapping[str, Version]) -> list[ModelVersion]:

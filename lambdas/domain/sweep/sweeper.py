@@ -11,7 +11,6 @@ from aws_lambda_powertools import Logger
 
 from lambdas.domain.costs import ledger, unowned
 from lambdas.domain.promote.redrive import redrive, renew
-from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.retrain import requests
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
@@ -23,10 +22,11 @@ from lambdas.domain.sweep.reviews import Reconciled
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
+
+    from lambdas.domain.engines.port import Engine
 
 logger = Logger(child=True)
 
@@ -37,14 +37,13 @@ _POLL_SECONDS = 5
 class Sweeper:
     """A deployment's sweeper, with the clients and the names that its parts need."""
 
-    rekognition: RekognitionClient
+    engine: Engine
     s3: S3Client
     sqs: SQSClient
     stepfunctions: SFNClient
     catalogue: Table
     loop_state: LoopState
     notifier: Notifier
-    project_arn: str
     bucket: str
     register_queue_urls: Sequence[str]
     """Events about files go to the first; all hold such as are not registered yet."""
@@ -96,13 +95,13 @@ class Sweeper:
         )
 
     def _ledger(self) -> dict[str, Any]:
-        versions = custom_labels.versions(self.rekognition, self.project_arn)
+        versions = self.engine.list_versions()
         ledger.observe(self.loop_state, versions, clock.now())
         return {}
 
     def _unowned(self) -> dict[str, Any]:
         """Models that run outside any deployment are named, and left alone."""
-        versions = unowned.running(self.rekognition, self.project_arn)
+        versions = self.engine.list_unowned()
         told = unowned.tell(
             self.loop_state, versions, or_defaults(self.tuning), clock.now(), self.notifier.warn
         )
@@ -126,18 +125,17 @@ class Sweeper:
     def _batches(self) -> dict[str, Any]:
         """Batches that nobody works on any more hold no model version."""
         ended = batches.end_dead(
-            self.rekognition,
+            self.engine,
             self.stepfunctions,
             self.loop_state,
             self.notifier,
-            self.project_arn,
             tuning=or_defaults(self.tuning),
         )
         return {"batches": ended}
 
     def _models(self) -> dict[str, Any]:
-        stopped = models.stop_for_nobody(self.rekognition, self.loop_state, self.project_arn)
-        settled = models.settle(self.loop_state, models.by_name(self.rekognition, self.project_arn))
+        stopped = models.stop_for_nobody(self.engine, self.loop_state)
+        settled = models.settle(self.loop_state, models.by_name(self.engine))
         return {
             "stopped": [version.name for version in stopped],
             "settled": {version.id: version.state for version in settled},
@@ -146,7 +144,7 @@ class Sweeper:
     def _dead_letters(self) -> dict[str, Any]:
         """Dead letters of detection get another chance while the champion serves; until then none is lost."""
         champion = self.loop_state.champion()
-        versions = models.by_name(self.rekognition, self.project_arn)
+        versions = models.by_name(self.engine)
         if self.loop_state.lease("promote") or not differences.is_serving(champion, versions):
             return {"renewed": renew(self.sqs, self.detect_dead_letters_url)}
         return {"redriven": redrive(self.sqs, self.detect_dead_letters_url, self.detect_queue_url)}
@@ -156,7 +154,7 @@ class Sweeper:
         until = time.monotonic() + (self.waits_seconds if self.ended_execution else 0)
         stopped: set[str] = set()
         while time.monotonic() < until:
-            pending = models.stop_for_nobody(self.rekognition, self.loop_state, self.project_arn)
+            pending = models.stop_for_nobody(self.engine, self.loop_state)
             stopped |= {version.name for version in pending}
             if not any(version.status == "STARTING" for version in pending):
                 break

@@ -15,7 +15,7 @@ from cli.doctor.findings import Findings, State
 from cli.doctor.machine import Machine
 from cli.doctor.models import Model
 from cli.doctor.names import Project
-from lambdas.domain.rekognition.project import TAG
+from lambdas.domain.engines.rekognition.project import TAG
 
 FINE, HURTS, FAILS, UNSEEN = State
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -30,8 +30,8 @@ from cli.selftest.models import Region
 from cli.selftest.probe import Answer, Probe, UnansweredError, Verdict, error_of, put
 from cli.selftest.spending import CapReachedError, Spending, usd_per_second
 from infra import settings
-from lambdas.domain.rekognition.custom_labels import Version
-from lambdas.domain.rekognition.project import TAG
+from lambdas.domain.engines.port import Version
+from lambdas.domain.engines.rekognition.project import TAG
 from lambdas.domain.shared.pricing import Prices
 from lambdas.domain.shared.records import Run, RunStep
 from tests.fixtures.cli import client_error

@@ -11,7 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from lambdas.domain.rekognition import custom_labels
+from lambdas.domain.engines.evaluation_files import scores as read_scores
+from lambdas.domain.engines.port import Version
 from local.engine.access.s3 import NoObjectError, ObjectTooLargeError, S3Objects
 from local.engine.manifests import lines as manifest_lines
 from local.engine.training import evaluation_files
@@ -281,10 +282,10 @@ def s3_objects() -> S3Objects:
 def test_the_application_reads_the_summary(s3: Any) -> None:
     summary = evaluation_summary(EVALUATION, ["CAP", "WATCH"], ARN, ENDED)
     where = output(s3_objects()).put_json(training_output.EVALUATION_SUMMARY, summary)["S3Object"]
-    version = custom_labels.Version(
+    version = Version(
         ARN, "v0", "TRAINING_COMPLETED", "", EVALUATION["f1"], (where["Bucket"], where["Name"]), 60
     )
-    scores = custom_labels.scores(s3, version)
+    scores = read_scores(s3, version)
     assert scores.f1 == EVALUATION["f1"]
     assert [(label.label, label.recall, label.test_images) for label in scores.labels] == [
         ("CAP", 0.9769230769230769, 390),

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.rekognition import custom_labels, evaluation_images
-from lambdas.domain.rekognition.evaluation_images import Evaluated
+from lambdas.domain.engines import evaluation_images
+from lambdas.domain.engines.evaluation_images import Evaluated
 from lambdas.domain.shared import comparison
 from lambdas.domain.shared.comparison import Counts
 from local.engine.manifests import lines as manifest_lines
 from local.engine.manifests.lines import Task
 from local.engine.training import evaluation_files
-from tests.fixtures.deployment import BUCKET, PROJECT, World
+from tests.fixtures.deployment import BUCKET, World
 
 ENDED = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 BOX = {"left": 10, "top": 10, "width": 50, "height": 50}
@@ -68,7 +68,7 @@ def evaluated(
     world.s3.put_object(Bucket=BUCKET, Key=key, Body="\n".join(written).encode())
     asset = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": key}}}
     world.fake.add_version(version, "TRAINING_COMPLETED", TestingDataResult={"Output": {"Assets": [asset]}})
-    described = custom_labels.describe_version(world.fake.client, PROJECT, version)
+    described = world.fake.engine.describe_version(version)
     assert described is not None
     return evaluation_images.read(world.s3, described)
 
@@ -118,7 +118,7 @@ def test_a_line_of_another_form_is_left_out(world: World) -> None:
     ]
     lines = [json.dumps(without_details), "[]", "{", "", '{"source-ref": 3}', written]
     world.s3.put_object(Bucket=BUCKET, Key=key, Body="\n".join(lines).encode())
-    version = custom_labels.describe_version(world.fake.client, PROJECT, "v1")
+    version = world.fake.engine.describe_version("v1")
     assert version is not None
     images = evaluation_images.read(world.s3, version)
     assert images[f"s3://{BUCKET}/images/a.jpg"].counts == {"cat": Counts(right=1)}
@@ -130,7 +130,7 @@ def test_versions_without_an_evaluation_have_nothing_in_common(world: World) -> 
     asset = {"GroundTruthManifest": {"S3Object": {"Bucket": BUCKET, "Name": "gone"}}}
     world.fake.add_version("v2", "TRAINING_COMPLETED", TestingDataResult={"Output": {"Assets": [asset]}})
     for name in ("v1", "v2"):
-        version = custom_labels.describe_version(world.fake.client, PROJECT, name)
+        version = world.fake.engine.describe_version(name)
         assert version is not None
         assert evaluation_images.read(world.s3, version) == {}
     assert evaluation_images.shared({}, {}) == ([], [])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.rekognition.custom_labels import CustomLabelsError
+from lambdas.domain.engines.port import EngineError
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
@@ -21,7 +21,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_rekognit
 """
 
 
-class ProjectRefusedError(CustomLabelsError):
+class ProjectRefusedError(EngineError):
     """The account has a project of the deployment's name that the deployment must not use."""
 
 
@@ -62,6 +62,11 @@ def ensure_project(rekognition: RekognitionClient, name: str, *, may_adopt: bool
             )
         rekognition.tag_resource(ResourceArn=arn, Tags={TAG: name})
     return arn
+
+
+def is_tagged(rekognition: RekognitionClient, arn: str) -> bool:
+    """Whether a deployment has made the project, or taken it over."""
+    return TAG in rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"]
 
 
 def _described(rekognition: RekognitionClient, name: str) -> ProjectDescriptionTypeDef | None:

@@ -16,17 +16,17 @@ from typing import IO, TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.engines.port import THROTTLED
 from lambdas.domain.images import tiles
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.images.tiles import LargeImage, TilePlan, Tiling
-from lambdas.domain.rekognition import custom_labels
 from lambdas.domain.shared import merging
 from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition import RekognitionClient
-    from mypy_boto3_rekognition.type_defs import ImageTypeDef
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Detector, Image, Label
 
 THREADS = 4
 """Tiles of one image that are asked about at once. One inference unit does not answer more any sooner."""
@@ -55,17 +55,17 @@ class UnansweredTilesError(RuntimeError):
 class Detections:
     """What a version sees on an image."""
 
-    labels: list[dict[str, Any]]
-    """As custom_labels.detect returns them."""
+    labels: list[Label]
+    """As Detector.detect_labels returns them."""
     count: int
     """Images that it was asked about for that, tiles and overview: each takes of the inference units' time,
     which is what costs."""
 
 
 def detect(
-    rekognition: RekognitionClient,
+    detector: Detector,
     version_arn: str,
-    image: ImageTypeDef | TiledImage,
+    image: Image | TiledImage,
     *,
     min_confidence: float | None = None,
 ) -> Detections:
@@ -79,8 +79,8 @@ def detect(
         botocore.exceptions.ClientError: Rekognition takes the image not, or has no time for it.
     """
 
-    def ask(data: ImageTypeDef) -> list[dict[str, Any]]:
-        return custom_labels.detect(rekognition, version_arn, data, min_confidence=min_confidence)
+    def ask(data: Image) -> list[Label]:
+        return detector.detect_labels(version_arn, data, min_confidence=min_confidence)
 
     if not isinstance(image, TiledImage):
         return Detections(ask(image), 1)
@@ -99,14 +99,14 @@ def detect(
     return Detections(merged, plan.detections)
 
 
-def _each(ask: Callable[[tiles.Tile], list[dict[str, Any]]], image: TiledImage) -> list[list[dict[str, Any]]]:
+def _each(ask: Callable[[tiles.Tile], list[Label]], image: TiledImage) -> list[list[Label]]:
     """The answer about each tile, a few at once. After one that fails no further one is begun."""
     # Imported here, because most images are not cut.
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
     errors: list[Exception] = []
 
-    def ask_unless_failed(tile: tiles.Tile) -> list[dict[str, Any]]:
+    def ask_unless_failed(tile: tiles.Tile) -> list[Label]:
         if errors:
             return []
         try:
@@ -121,14 +121,14 @@ def _each(ask: Callable[[tiles.Tile], list[dict[str, Any]]], image: TiledImage) 
         return list(threads.map(ask_unless_failed, image.plan.tiles))
 
 
-def _patiently(ask: Callable[[], list[dict[str, Any]]], until: float) -> list[dict[str, Any]]:
+def _patiently(ask: Callable[[], list[Label]], until: float) -> list[Label]:
     """The answer, asked for again while the inference units have no time and there is some left here."""
     for failures in range(MAX_THROTTLED):
         try:
             return ask()
         except ClientError as error:
             pause = 2**failures * random.uniform(0.5, 1)  # noqa: S311 no secret
-            is_throttled = error.response["Error"]["Code"] in custom_labels.THROTTLED
+            is_throttled = error.response["Error"]["Code"] in THROTTLED
             if not is_throttled or time.monotonic() + pause > until:
                 raise
             time.sleep(pause)

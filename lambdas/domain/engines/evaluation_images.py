@@ -16,7 +16,7 @@ from lambdas.domain.shared.frozen import frozen
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.rekognition.custom_labels import Version
+    from lambdas.domain.engines.port import Version
 
 MAX_IMAGES = 1000
 """Of an evaluation that are read: enough to tell models apart, and read in seconds."""

@@ -3,16 +3,21 @@ trained, started, stopped and asked. Nothing here waits; what takes long is star
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from lambdas.domain.engines.port import (
+    BUSY,
+    EngineError,
+    InferenceUnitsError,
+    LimitReachedError,
+    NotYetError,
+    Version,
+)
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.frozen import frozen
-from lambdas.domain.shared.scores import LabelScore, Scores
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
         ImageTypeDef,
         ProjectVersionDescriptionTypeDef,
     )
-    from mypy_boto3_s3 import S3Client
 
     from lambdas.domain.shared.annotation import DatasetType
 
@@ -34,22 +38,6 @@ MAX_UPDATE_BYTES = 3_700_000
 "The size of Changes must be less than 5MB" does not say which of the two is counted:
 https://docs.aws.amazon.com/rekognition/latest/APIReference/API_UpdateDatasetEntries.html
 """
-NOT_SERVING = {"ResourceNotReadyException", "ResourceNotFoundException"}
-"""Errors of a version that was stopped, or deleted since."""
-THROTTLED = {"ProvisionedThroughputExceededException", "ThrottlingException", "LimitExceededException"}
-"""Errors of DetectCustomLabels that more inference units, or time, would have spared.
-https://docs.aws.amazon.com/rekognition/latest/APIReference/API_DetectCustomLabels.html"""
-PASSING = {"InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"}
-"""Errors of Rekognition itself, which the next request need not meet.
-https://docs.aws.amazon.com/rekognition/latest/APIReference/CommonErrors.html"""
-BUSY = {"STARTING", "RUNNING", "STOPPING"}
-"""States in which a version costs money, or may still do so in a moment."""
-STARTABLE = {"TRAINING_COMPLETED", "STOPPED", "FAILED", "COPYING_COMPLETED"}
-"""States from which a version is started."""
-DELETABLE = {*STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"}
-"""States in which a version neither runs nor trains, so that DeleteProjectVersion takes it."""
-MAX_UNDESCRIBED_SECONDS = 900
-"""A version that is not described so long after its training began was deleted."""
 AT_A_LIMIT = {"LimitExceededException", "ServiceQuotaExceededException"}
 """Errors of an account that has used a quota up. They do not say which."""
 _MAX_TRAININGS = {"ap-southeast-2": 1}
@@ -58,58 +46,12 @@ not 2."""
 MAX_RUNNING_MODELS = 2
 """Quota "Maximum number of concurrently running Amazon Rekognition Custom Labels models per account"."""
 MAX_INFERENCE_UNITS = 5
-"""Quota "Maximum inference units per started model". AWS raises both on request.
+"""Quota "Maximum inference units per started model". AWS raises all of them on request.
 
 https://docs.aws.amazon.com/general/latest/gr/rekognition.html
 """
-
-
-class CustomLabelsError(RuntimeError):
-    """Rekognition could not do what the loop needs; the message holds its reason."""
-
-
-class NotYetError(CustomLabelsError):
-    """Rekognition cannot do it now, and will be able to once something else has ended: try again later."""
-
-
-class InferenceUnitsError(CustomLabelsError):
-    """A model was to be started with more inference units than the account's quota has."""
-
-
-class LimitReachedError(NotYetError):
-    """A quota of the account is used up.
-
-    Args:
-        waits_for: what has to become free, and why it is not, to be read after "waits for".
-        holders: names of the versions that use the quota, of any project in the account.
-    """
-
-    def __init__(self, waits_for: str, holders: Sequence[str] = ()) -> None:
-        super().__init__(f"waits for {waits_for}")
-        self.waits_for = waits_for
-        self.holders = tuple(holders)
-
-
-@frozen
-class Version:
-    """A model version as Rekognition describes it."""
-
-    arn: str
-    name: str
-    status: str
-    message: str
-    f1: float | None
-    summary: tuple[str, str] | None
-    """Bucket and key of the evaluation summary."""
-    billable_seconds: int
-    inference_units: int = 1
-    """That it was last started with."""
-    max_inference_units: int = 0
-    """To which Rekognition may add units by itself; 0: it adds none."""
-    tested: tuple[str, str] | None = None
-    """Bucket and key of the evaluation of each test image."""
-    training_began_at: str = ""
-    training_ended_at: str = ""
+MAX_VERSIONS = 100
+"""Quota "Maximum number of Amazon Rekognition Custom Labels models per project"."""
 
 
 # Projects
@@ -118,6 +60,12 @@ class Version:
 def find_project(rekognition: RekognitionClient, name: str) -> str | None:
     projects = rekognition.describe_projects(ProjectNames=[name])["ProjectDescriptions"]
     return projects[0]["ProjectArn"] if projects else None
+
+
+def projects(rekognition: RekognitionClient) -> Iterator[str]:
+    """ARNs of every Custom Labels project that the account has in this Region."""
+    for page in rekognition.get_paginator("describe_projects").paginate():
+        yield from (project["ProjectArn"] for project in page["ProjectDescriptions"])
 
 
 # Datasets
@@ -189,11 +137,10 @@ def versions(rekognition: RekognitionClient, project_arn: str) -> list[Version]:
 
 def account_versions(rekognition: RekognitionClient) -> Iterator[Version]:
     """Every version of every Custom Labels project that the account has in this Region: they share quotas."""
-    for page in rekognition.get_paginator("describe_projects").paginate():
-        for project in page["ProjectDescriptions"]:
-            # It may have been deleted since.
-            with suppress(rekognition.exceptions.ResourceNotFoundException):
-                yield from versions(rekognition, project["ProjectArn"])
+    for project_arn in projects(rekognition):
+        # It may have been deleted since.
+        with suppress(rekognition.exceptions.ResourceNotFoundException):
+            yield from versions(rekognition, project_arn)
 
 
 def train(
@@ -275,7 +222,7 @@ def _no_training_slot(rekognition: RekognitionClient, error: ClientError) -> Lim
 
 def _no_endpoint(
     rekognition: RekognitionClient, version: Version, inference_units: int, error: ClientError
-) -> CustomLabelsError:
+) -> EngineError:
     """Which quota it is: that of models if the account runs others, or that of inference units."""
     running = [
         each.name for each in account_versions(rekognition) if each.status in BUSY and each.arn != version.arn
@@ -296,6 +243,15 @@ def _message(error: ClientError) -> str:
     return error.response["Error"].get("Message", "") or str(error)
 
 
+def delete(rekognition: RekognitionClient, version: Version) -> None:
+    """Begin to delete a version; nothing if that is under way already and was described otherwise."""
+    try:
+        rekognition.delete_project_version(ProjectVersionArn=version.arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("ResourceInUseException", "ResourceNotFoundException"):
+            raise
+
+
 def stop(rekognition: RekognitionClient, version: Version) -> None:
     """Begin to stop a running version; nothing if it does not run.
 
@@ -303,22 +259,6 @@ def stop(rekognition: RekognitionClient, version: Version) -> None:
     """
     if version.status in ("STARTING", "RUNNING"):
         rekognition.stop_project_version(ProjectVersionArn=version.arn)
-
-
-def scores(s3: S3Client, version: Version) -> Scores:
-    """The training's evaluation, from the summary file Rekognition leaves in S3.
-
-    Format: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-summary-file-api.html
-
-    Raises:
-        CustomLabelsError: there is no evaluation.
-    """
-    if version.f1 is None or version.summary is None:
-        raise CustomLabelsError(f"{version.name} has no evaluation: {version.status} {version.message}")
-    bucket, key = version.summary
-    summary = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
-    labels = tuple(_label_score(result) for result in summary["LabelEvaluationResults"])
-    return Scores(f1=version.f1, labels=labels)
 
 
 def detect(
@@ -372,15 +312,3 @@ def _tested(description: ProjectVersionDescriptionTypeDef) -> tuple[str, str] | 
     assets = description.get("TestingDataResult", {}).get("Output", {}).get("Assets", [])
     file = assets[0].get("GroundTruthManifest", {}).get("S3Object") if assets else None
     return (file["Bucket"], file["Name"]) if file else None
-
-
-def _label_score(result: Mapping[str, Any]) -> LabelScore:
-    metrics = result["Metrics"]
-    return LabelScore(
-        label=result["Label"],
-        f1=metrics.get("F1Score") or 0.0,
-        precision=metrics.get("Precision") or 0.0,
-        recall=metrics.get("Recall") or 0.0,
-        test_images=result.get("NumberOfTestingImages", 0),
-        threshold=metrics.get("Threshold"),
-    )

@@ -10,13 +10,14 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.domain.rekognition import dataset_sync
-from lambdas.domain.rekognition.dataset_sync import RemovedError, Step
+from lambdas.domain.engines.port import Step
+from lambdas.domain.engines.rekognition import dataset_sync
+from lambdas.domain.engines.rekognition.dataset_sync import RemovedError
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.snapshot import snapshots
 from lambdas.domain.snapshot.snapshots import Snapshot
-from tests.fixtures.deployment import BUCKET, PROJECT, World
+from tests.fixtures.deployment import BUCKET, World
 
 
 def make(world: World) -> Snapshot:
@@ -24,7 +25,7 @@ def make(world: World) -> Snapshot:
 
 
 def step(world: World, snapshot: Snapshot) -> Step:
-    datasets = dataset_sync.Datasets(world.fake.client, world.s3, world.loop_state, PROJECT, BUCKET)
+    datasets = world.fake.engine.datasets(world.s3, world.loop_state, BUCKET)
     return datasets.sync(snapshot.id)
 
 
@@ -376,9 +377,7 @@ def test_a_dataset_that_stays_in_use_is_an_error_in_the_end(world: World) -> Non
     made = make(world)
     world.fake.fail_next("create_dataset", *["ResourceAlreadyExistsException"] * 3)
     assert not sync(world, made)
-    datasets = dataset_sync.Datasets(
-        world.fake.client, world.s3, world.loop_state, PROJECT, BUCKET, waited_seconds=7 * 3600
-    )
+    datasets = world.fake.engine.datasets(world.s3, world.loop_state, BUCKET, waited_seconds=7 * 3600)
     with pytest.raises(ClientError, match="AlreadyExists"):
         datasets.sync(made.id)
 

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import (
-    InferenceUnitsError,
-    LimitReachedError,
-    NotYetError,
-    Version,
-)
+from lambdas.domain.engines.port import InferenceUnitsError, LimitReachedError, NotYetError, Version
+from lambdas.domain.engines.rekognition import custom_labels
 from tests.fixtures.deployment import BUCKET, PROJECT, World
 
 

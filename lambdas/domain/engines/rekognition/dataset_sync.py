@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import AT_A_LIMIT, MAX_UPDATE_BYTES
+from lambdas.domain.engines.port import Step
+from lambdas.domain.engines.rekognition import custom_labels
+from lambdas.domain.engines.rekognition.custom_labels import AT_A_LIMIT, MAX_UPDATE_BYTES
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import DatasetSync
@@ -52,17 +53,7 @@ class RemovedError(ValueError):
 
 
 @frozen
-class Step:
-    """How far the datasets are: whether they hold the snapshot, why Rekognition cannot make one of them of
-    it, and for what it has to wait; empty if it can, and need not."""
-
-    ready: bool
-    error: str = ""
-    waits_for: str = ""
-
-
-@frozen
-class Datasets:
+class RekognitionDatasets:
     """The project's two datasets in Rekognition."""
 
     rekognition: RekognitionClient

@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from lambdas.domain.engines import tiled_detection
+from lambdas.domain.engines.tiled_detection import MAX_THROTTLED, TiledImage
 from lambdas.domain.images.tiles import Tiling
-from lambdas.domain.rekognition import tiled_detection
-from lambdas.domain.rekognition.tiled_detection import MAX_THROTTLED, TiledImage
 from lambdas.domain.shared.annotation import Box
 from tests.fixtures.coloured_objects import SeeingRekognition, scene
 from tests.fixtures.images import encoded
@@ -49,7 +49,7 @@ def pixels(labels: list[dict[str, Any]]) -> dict[str, list[int]]:
 
 def test_objects_of_all_tiles_are_found_once_and_whole() -> None:
     fake, arn = running()
-    seen = tiled_detection.detect(fake.client, arn, tiled([SEAM, INSIDE]))
+    seen = tiled_detection.detect(fake.engine, arn, tiled([SEAM, INSIDE]))
     places = pixels(seen.labels)
     assert len(seen.labels) == 2
     assert places["bolt"] == pytest.approx([1240, 100, 60, 50], abs=3)
@@ -60,7 +60,7 @@ def test_objects_of_all_tiles_are_found_once_and_whole() -> None:
 
 def test_an_object_larger_than_the_overlap_is_the_overviews() -> None:
     fake, arn = running()
-    seen = tiled_detection.detect(fake.client, arn, tiled([LARGE]))
+    seen = tiled_detection.detect(fake.engine, arn, tiled([LARGE]))
     assert len(seen.labels) == 1
     assert pixels(seen.labels)["nut"] == pytest.approx([1500, 20, 1300, 260], abs=6)
 
@@ -68,7 +68,7 @@ def test_an_object_larger_than_the_overlap_is_the_overviews() -> None:
 def test_a_version_with_labels_of_the_whole_image_is_asked_once() -> None:
     fake, arn = running()
     fake.whole_label = "damaged"
-    seen = tiled_detection.detect(fake.client, arn, tiled([INSIDE]))
+    seen = tiled_detection.detect(fake.engine, arn, tiled([INSIDE]))
     assert (seen.count, fake.sizes) == (1, [(1280, 91)])
     assert seen.labels == [{"label": "damaged", "confidence": 90.0}]
 
@@ -78,7 +78,7 @@ def test_a_throttled_tile_is_asked_about_again(monkeypatch: pytest.MonkeyPatch) 
     fake, arn = running()
     throttled = error("ProvisionedThroughputExceededException")
     fake.failures["detect_custom_labels"] = deque([throttled] * 4)
-    assert len(tiled_detection.detect(fake.client, arn, tiled([INSIDE])).labels) == 1
+    assert len(tiled_detection.detect(fake.engine, arn, tiled([INSIDE])).labels) == 1
     assert len(slept) == 4
 
 
@@ -88,7 +88,7 @@ def test_a_version_that_has_no_time_for_long_fails(monkeypatch: pytest.MonkeyPat
     throttled = error("ProvisionedThroughputExceededException")
     fake.failures["detect_custom_labels"] = deque([throttled] * 100)
     with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
-        tiled_detection.detect(fake.client, arn, tiled([INSIDE]))
+        tiled_detection.detect(fake.engine, arn, tiled([INSIDE]))
     assert len(fake.calls) == MAX_THROTTLED + 1, "the overview fails before any tile is asked about"
 
 
@@ -98,7 +98,7 @@ def test_nobody_is_more_patient_than_there_is_time(monkeypatch: pytest.MonkeyPat
     fake.failures["detect_custom_labels"] = deque([error("ProvisionedThroughputExceededException")] * 100)
     image = replace(tiled([INSIDE]), patient_until=time.monotonic() + 1.9)
     with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
-        tiled_detection.detect(fake.client, arn, image)
+        tiled_detection.detect(fake.engine, arn, image)
     # The pauses are 0.5 to 1 seconds and twice as long each; they take no time here.
     assert 1 <= len(slept) <= 2
 
@@ -114,7 +114,7 @@ def test_no_tile_is_asked_about_after_one_has_failed() -> None:
 
     fake.finds = lambda version, key: stop() or []
     with pytest.raises(ClientError, match="ResourceNotReady"):
-        tiled_detection.detect(fake.client, arn, image)
+        tiled_detection.detect(fake.engine, arn, image)
     assert len(fake.calls) < 20
 
 

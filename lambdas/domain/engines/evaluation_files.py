@@ -1,0 +1,43 @@
+"""The scores of a training's own evaluation, from the files that it leaves in S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lambdas.domain.engines.port import EngineError
+from lambdas.domain.shared.scores import LabelScore, Scores
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Version
+
+
+def scores(s3: S3Client, version: Version) -> Scores:
+    """The training's evaluation, from the summary file that it leaves in S3.
+
+    Format: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/im-summary-file-api.html
+
+    Raises:
+        EngineError: there is no evaluation.
+    """
+    if version.f1 is None or version.summary is None:
+        raise EngineError(f"{version.name} has no evaluation: {version.status} {version.message}")
+    bucket, key = version.summary
+    summary = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+    labels = tuple(_label_score(result) for result in summary["LabelEvaluationResults"])
+    return Scores(f1=version.f1, labels=labels)
+
+
+def _label_score(result: Mapping[str, Any]) -> LabelScore:
+    metrics = result["Metrics"]
+    return LabelScore(
+        label=result["Label"],
+        f1=metrics.get("F1Score") or 0.0,
+        precision=metrics.get("Precision") or 0.0,
+        recall=metrics.get("Recall") or 0.0,
+        test_images=result.get("NumberOfTestingImages", 0),
+        threshold=metrics.get("Threshold"),
+    )
