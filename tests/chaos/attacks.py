@@ -57,7 +57,7 @@ class Attacker:
     def __init__(self, target: Target, chance: random.Random, *, rollbacks: float = 0.5) -> None:
         self._target, self._random, self._rollbacks = target, chance, rollbacks
         self._number = 0
-        self._images = ImageAttacker(target, chance)
+        self._images, self._batches = ImageAttacker(target, chance), BatchAttacker(target)
 
     def attacks(self, kinds: tuple[str, ...] | None = None, objects: int = 10_000) -> list[Attack]:
         """All attacks of these kinds, in the order in which they should be made."""
@@ -73,7 +73,7 @@ class Attacker:
             "champion killed": lambda: self._one("champion killed", self._kill_champion),
             "trainer killed": lambda: self._one("trainer killed", self._kill_trainer),
             "stack killed": self._stack_killed,
-            "batch attacked": lambda: self._listed("batch attacked", BatchAttacker(self._target).attacks()),
+            "batch attacked": lambda: self._listed("batch attacked", self._batches.attacks()),
             "events lost, doubled, shuffled": lambda: self._one(
                 "events lost, doubled, shuffled", self._shuffle_events
             ),
@@ -192,6 +192,7 @@ class Attacker:
                     name,
                     lambda tally, m=machine, f=function, n=name: self._fail(tally, n, m, f, kind, times),
                 )
+        yield from self._listed(row, self._batches.failing(kind, times))
 
     def _fail(  # noqa: PLR0917
         self, tally: Tally, name: str, machine: str, function: str, kind: str, times: int

@@ -46,6 +46,26 @@ class BatchAttacker:
         }.items():
             yield name, lambda tally, n=name, s=strike: self._strike(tally, n, s)
 
+    def failing(self, kind: str, times: int) -> Iterator[tuple[str, Callable[[Tally], bool]]]:
+        """An attack for each function that the state machine of batches calls."""
+        for state, function in self._target.functions_of("BatchMachineArn").items():
+            yield f"Batch's {state}", lambda tally, s=state, f=function: self._fail(tally, s, f, kind, times)
+
+    def _fail(self, tally: Tally, state: str, function: str, kind: str, times: int) -> bool:
+        """Make a batch while a function of its machine fails; it is done once the function works again."""
+        order = self._order()
+        self._target.fault(function, kind, times)
+        try:
+            arn = self._start(order)
+            until(lambda: self._target.has_ended(arn), BATCH_SECONDS, f"{order.batch} ends")
+            struck = self._target.struck() > 0
+        finally:
+            self._target.clear_faults()
+        self._target.settle(tally, f"Batch's {state}")
+        self._until_done(order)
+        self._check(tally, f"Batch's {state}", order)
+        return struck
+
     def _strike(self, tally: Tally, name: str, strike: Callable[[Batch], bool]) -> bool:
         """Begin a batch, attack it once some of its images are answered, and look at it once it is done."""
         order = self._order()

@@ -28,7 +28,7 @@ FAULTS = {
     "image function fails always": ("fails", 1000),
     "image function times out": ("times out", 1),
 }
-ELSEWHERE = ("Project", "Site", "FlowDefinition", "Custom", "Job", "ApiAdmin", "ApiConsole")
+ELSEWHERE = ("Project", "Site", "FlowDefinition", "Custom", "Job", "ApiAdmin", "ApiConsole", "Applications")
 """Parts of the names of functions that deploy, that work for Ground Truth, or that no image waits for."""
 LABEL = CLASSIFICATION_LABELS[0]
 """What the reviewer answers, whatever is on the image."""
@@ -70,7 +70,7 @@ class ImageAttacker:
         """The functions that an image comes to between upload and label, or answer."""
         of_machines = {
             name
-            for machine in ("RetrainMachineArn", "PromoteMachineArn")
+            for machine in ("RetrainMachineArn", "PromoteMachineArn", "BatchMachineArn")
             for name in self._target.functions_of(machine).values()
         }
         return {

@@ -51,14 +51,8 @@ class Target:
 
     def functions_of(self, machine: str) -> dict[str, str]:
         """Names of the functions that a state machine's Task states call, by the states' names."""
-        arns = {name.rpartition(":")[2]: state for state, name in self._tasks(machine)}
+        arns = {name.rpartition(":")[2]: state for state, name in _functions(self.states(machine))}
         return {state: name for name, state in arns.items() if name in self.functions.values()}
-
-    def _tasks(self, machine: str) -> Iterator[tuple[str, str]]:
-        for state, definition in self.states(machine).items():
-            function = definition.get("Arguments", {}).get("FunctionName", "")
-            if function:
-                yield state, function
 
     def states(self, machine: str) -> dict[str, Any]:
         """The states of a state machine as it is deployed."""
@@ -222,6 +216,14 @@ class Target:
 
     def runs(self) -> dict[str, int]:
         return dict.fromkeys(self.loop.run_names(), 1)
+
+
+def _functions(states: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The states that call a function, those within a map too."""
+    for state, definition in states.items():
+        if function := definition.get("Arguments", {}).get("FunctionName"):
+            yield state, function
+        yield from _functions(definition.get("ItemProcessor", {}).get("States", {}))
 
 
 def grows(count: Callable[[], int], enough: int, seconds: float) -> None:
