@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -24,7 +25,8 @@ from learning import augment
 from learning.data import boxes_in_canvas, canvas_tensor, multiple, normalised
 from learning.learner import ImageLearner
 from learning.metrics import measure
-from learning.network import Backbone, convolution
+from learning.network import Backbone, convolution, for_learning
+from learning.trunk import FROZEN_BLOCKS, Trunk, load_weights
 from learning.types import Box, Evaluation, Example, Prediction
 from portable.images import Canvas, from_canvas, read_side
 from portable.model import MAX_PREDICTIONS, separate
@@ -70,13 +72,12 @@ class DetectorNetwork(nn.Module):
 
     reach: torch.Tensor
 
-    def __init__(self, labels: int, cell: int, reach: float = 20.0) -> None:
+    def __init__(self, labels: int, cell: int, reach: float = 20.0, *, pretrained: bool = False) -> None:
         super().__init__()
         self.cell = cell
-        self.backbone = Backbone()
-        self.sides = nn.ModuleList(
-            nn.Conv2d(width, _TOP, 1) for width in Backbone.widths[CELLS[::-1].index(cell) :]
-        )
+        self.backbone = Trunk() if pretrained else Backbone()
+        widths = self.backbone.widths[CELLS[::-1].index(cell) :]
+        self.sides = nn.ModuleList(nn.Conv2d(width, _TOP, 1) for width in widths)
         self.smooth = convolution(_TOP, _TOP)
         self.heat = nn.Sequential(convolution(_TOP, _TOP), _last(labels, -4.0))
         self.distances = nn.Sequential(convolution(_TOP, _TOP), _last(4, 0.0))
@@ -108,7 +109,13 @@ class DetectorLearner(ImageLearner):
     """Images of a batch; less where many labels or large images would take too much memory."""
     increases_resolution_early = True
 
-    def __init__(self, examples: Sequence[Example], labels: tuple[str, ...], device: torch.device) -> None:
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        labels: tuple[str, ...],
+        device: torch.device,
+        weights: Path | None = None,
+    ) -> None:
         super().__init__(examples, labels, device, _SIDES)
         shares = _box_shares(examples, self._sizes)
         quarters = statistics.quantiles(shares, n=4, method="inclusive") if len(shares) > 1 else shares * 3
@@ -116,7 +123,12 @@ class DetectorLearner(ImageLearner):
         self.cell = CELLS[0] if usual * self._largest >= _SMALL_BOX else CELLS[1]
         self._use(min(self._largest, max(_SIDES[0], round(_WANTED_BOX / usual))))
         reach = statistics.median(shares) * max(self.canvas.width, self.canvas.height) / 2
-        self.network: nn.Module = DetectorNetwork(len(labels), self.cell, reach).to(device)
+        self.pretrained = weights is not None
+        network = DetectorNetwork(len(labels), self.cell, reach, pretrained=self.pretrained)
+        self.network: nn.Module = for_learning(network, device)
+        if weights and isinstance(network.backbone, Trunk):
+            load_weights(weights, network.backbone)
+            network.backbone.freeze(FROZEN_BLOCKS)
         self._unlabelled_f1 = 0.0
         """The F1 of the images last evaluated, if labels did not count."""
 

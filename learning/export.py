@@ -19,6 +19,7 @@ from learning.detector import anything, peaks
 from learning.evaluation import evaluate
 from learning.metrics import measure
 from learning.model import Model
+from learning.trunk import LICENSE as TRUNK_LICENSE
 from learning.types import Box, Evaluation, Example, Prediction, Task
 from portable.facts import METADATA_KEY, MODEL_FILE, SECOND_STAGE_FILE, PortableFacts
 from portable.images import Canvas, read, read_side
@@ -51,7 +52,7 @@ def export(model: Model, folder: Path) -> None:
         canvas=facts.canvas,
         thresholds=dict(facts.thresholds),
         second_stage=facts.second_stage,
-        license=LICENSE,
+        license=f"{LICENSE} {TRUNK_LICENSE}" if facts.pretrained else LICENSE,
     )
     entry = graph.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, portable.to_json()

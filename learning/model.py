@@ -34,7 +34,8 @@ class Facts:
 
     `thresholds` are the assumed thresholds on its own training images, 0 to 1; `evaluate` gives the ones on
     test images. `exclusive`: whether an image has exactly one of the labels. `cell`: pixels of the canvas to
-    a cell of a detector's heat map.
+    a cell of a detector's heat map. `pretrained`: whether the networks stand on the trunk that had seen
+    ImageNet, or on a small backbone that has learned from these images alone.
     """
 
     task: Task
@@ -47,6 +48,7 @@ class Facts:
     steps: int
     thresholds: Mapping[str, float] = field(default_factory=dict)
     second_stage: SecondStage | None = None
+    pretrained: bool = False
 
 
 class Model:
@@ -178,8 +180,9 @@ def networks_for(facts: Facts) -> tuple[nn.Module, nn.Module | None]:
     """Untrained networks: the detector or classifier, and the second stage if there is one."""
     labels = len(facts.labels)
     if facts.task == "classification":
-        return ClassifierNetwork(labels), None
-    return DetectorNetwork(labels, facts.cell), ClassifierNetwork(labels + 1) if facts.second_stage else None
+        return ClassifierNetwork(labels, pretrained=facts.pretrained), None
+    second = ClassifierNetwork(labels + 1, pretrained=facts.pretrained) if facts.second_stage else None
+    return DetectorNetwork(labels, facts.cell, pretrained=facts.pretrained), second
 
 
 def device() -> torch.device:

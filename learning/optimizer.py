@@ -11,11 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import nn
 
+from learning.trunk import Head, Trunk
+
 RATE = 2.5e-3
 """The learning rate of AdamW."""
 WEIGHT_DECAY = 0.02
 TURN = 0.05
 """How long Muon's step is, as a share of the length of the layer's weights."""
+GENTLE = 0.15
+"""The learning rate of AdamW for weights that have learned before, as a share of that for others."""
 MOMENTUM = 0.9
 MAX_GRADIENT_NORM = 10.0
 _MIN_CHANNELS = 8
@@ -27,21 +31,34 @@ class Optimizer:
 
     def __init__(self, network: nn.Module) -> None:
         self._all = [weight for weight in network.parameters() if weight.requires_grad]
+        trained = {
+            id(weight)
+            for part in network.modules()
+            if isinstance(part, (Trunk, Head))
+            for weight in part.parameters()
+        }
+        gentle = [weight for weight in self._all if id(weight) in trained]
         # The largest first, so that no thread is left alone with one of them.
         self._matrices = sorted(
-            (weight for weight in self._all if weight.ndim == 4 and weight.shape[0] > _MIN_CHANNELS),
+            (
+                weight
+                for weight in self._all
+                if weight.ndim == 4 and weight.shape[0] > _MIN_CHANNELS and id(weight) not in trained
+            ),
             key=lambda weight: -weight.numel(),
         )
-        chosen = {id(weight) for weight in self._matrices}
+        chosen = trained | {id(weight) for weight in self._matrices}
         others = [weight for weight in self._all if id(weight) not in chosen]
-        self._others = torch.optim.AdamW(others, lr=RATE, weight_decay=WEIGHT_DECAY, fused=True)
+        self._rates = [RATE, *([GENTLE * RATE] if gentle else [])]
+        groups = [{"params": others}, *([{"params": gentle}] if gentle else [])]
+        self._others = torch.optim.AdamW(groups, lr=RATE, weight_decay=WEIGHT_DECAY, fused=True)
         self._moments = [torch.zeros_like(weight) for weight in self._matrices]
 
     def step(self, rate: float, pool: ThreadPoolExecutor) -> None:
         """Take one step, `rate` (0 to 1) of the usual length."""
         nn.utils.clip_grad_norm_(self._all, MAX_GRADIENT_NORM)
-        for group in self._others.param_groups:
-            group["lr"] = RATE * rate
+        for group, own in zip(self._others.param_groups, self._rates, strict=True):
+            group["lr"] = own * rate
         self._others.step()
         list(
             pool.map(lambda weight, moment: _turn(weight, moment, TURN * rate), self._matrices, self._moments)

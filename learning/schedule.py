@@ -121,7 +121,7 @@ class TrainingSchedule:
         self._progress = progress
         self._began, self._ends, self._max_steps = began, ends, max_steps
         self._started = time.monotonic()
-        self._training, self.validation = learner.split_validation(self._random)
+        self.training, self.validation = learner.split_validation(self._random)
         self._repeats = repeats(learner)
         self._queue: list[int] = []
         self._parts = parts(learner.batch, learner.device)
@@ -157,7 +157,7 @@ class TrainingSchedule:
 
     def _learn_at_full_rate(self, pool: ThreadPoolExecutor) -> None:
         """Learn until nothing gets better or can, or the time is needed for the decay."""
-        every = max(15, min(150, round(2 * len(self._training) / self.learner.batch)))
+        every = max(15, min(150, round(2 * len(self.training) / self.learner.batch)))
         best_step, good, coarse = 0, 0, -1.0
         while not self._must_decay():
             self._learn(min(1.0, (self.step + 1) / WARMUP_STEPS), pool)
@@ -211,7 +211,7 @@ class TrainingSchedule:
         """Learn from all images while the rate falls from full to nothing."""
         self.averaged = copy.deepcopy(self.averaged)
         self._averages = []
-        self._training = list(range(len(self.learner)))
+        self.training = list(range(len(self.learner)))
         self._queue = []
         wanted, done = min(self._decay_steps(), self.steps_left), 0
         rate, rise = min(1.0, (self.step + 1) / WARMUP_STEPS), self.fraction
@@ -253,9 +253,9 @@ class TrainingSchedule:
 
     def _order(self) -> list[int]:
         """Every image that is learned from, those of rare labels more than once."""
-        wanted = torch.tensor([self._repeats[index] for index in self._training])
+        wanted = torch.tensor([self._repeats[index] for index in self.training])
         times = (wanted + torch.rand(len(wanted), generator=self._random)).floor().long()
-        indices = torch.tensor(self._training).repeat_interleave(times)
+        indices = torch.tensor(self.training).repeat_interleave(times)
         order: list[int] = indices[torch.randperm(len(indices), generator=self._random)].tolist()
         return order
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat, zip_longest
+from pathlib import Path
 
 import torch
 from PIL import Image
@@ -21,7 +22,7 @@ from torch.nn import functional
 
 from learning import augment
 from learning.boxes import sides_of
-from learning.classifier import ClassifierNetwork
+from learning.classifier import ClassifierNetwork, load_into
 from learning.data import CACHE_BYTES, DECODERS, channels_first, normalised
 from learning.metrics import measure
 from learning.network import for_learning
@@ -151,13 +152,17 @@ class SecondStageLearner:
         report: Callable[[], None],
         device: torch.device,
         random: torch.Generator,
+        weights: Path | None = None,
     ) -> None:
         self.labels = labels
         self.device = device
         self.side = side_for(examples)
         self.detail = detail_for(examples, self.side)
         self.symmetry = Symmetry()
-        self.network: nn.Module = for_learning(ClassifierNetwork(len(labels) + 1), device)
+        network = ClassifierNetwork(len(labels) + 1, pretrained=weights is not None)
+        if weights:
+            load_into(network, weights)
+        self.network: nn.Module = for_learning(network, device)
         self._big = round(AROUND * self.side)
         self._regions: list[str | None] = []
         self._crops: list[torch.Tensor] = []

@@ -6,9 +6,11 @@ what they are, another one in which a classifier learns to tell its boxes apart:
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -16,8 +18,9 @@ from learning import threads
 from learning.classifier import ClassifierLearner
 from learning.detector import DetectorLearner
 from learning.evaluation import evaluate
+from learning.frozen_head import FrozenHead
 from learning.model import Facts, Model, device
-from learning.schedule import MAX_STEPS, TrainingSchedule
+from learning.schedule import MAX_STEPS, Learner, TrainingSchedule
 from learning.second_stage import SecondStageLearner
 from learning.types import Example, Progress, Task
 from learning.validation_split import MAX_VALIDATION
@@ -25,6 +28,12 @@ from portable.facts import SecondStage
 
 USED_SHARE = 0.96
 """The share of the time that steps may fill."""
+FEATURES_SHARE = 0.45
+"""The share of the time that a pretrained trunk may look at a classifier's images before it learns."""
+FINE_TUNED_BELOW = 0.95
+"""The F1 of a last layer, on images that it was not fitted to, below which the trunk learns as well."""
+MIN_FINE_TUNED_IMAGES = 40
+"""Of fewer, those held back could not tell whether that has helped."""
 READING_SHARE = 0.3
 """The share of the time left that reading images for the second stage may take."""
 
@@ -36,12 +45,17 @@ def train(
     budget_seconds: float,
     max_steps: int | None = None,
     seed: int,
+    weights: Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Model:
     """Train a model of the labels in the examples, within `budget_seconds` and `max_steps`.
 
     Training ends earlier where it stops getting better. Reading the images comes out of the same time, and is
     not cut short.
+
+    With the weights of a pretrained trunk (`learning.trunk`), networks stand on that. A classifier then
+    learns its last layer alone, unless more helps on images that were held back. Without, all is learned
+    from these images.
 
     On processors of one kind, the same examples, seed and number of threads give the same model, as long as
     time cuts nothing short: neither the schedule nor validation, which has its share. On a CUDA device the
@@ -55,37 +69,89 @@ def train(
     labels = _labels(task, examples)
     torch.set_num_threads(threads.max_threads())
     began = time.monotonic()
-    ends = began + USED_SHARE * budget_seconds
+    limits = _Limits(began, began + USED_SHARE * budget_seconds, max_steps or MAX_STEPS, seed, progress)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        learner: ClassifierLearner | DetectorLearner
         if task == "classification":
-            learner = ClassifierLearner(examples, labels, device())
+            model = _classifier(ClassifierLearner(examples, labels, device(), weights), limits)
         else:
-            learner = DetectorLearner(examples, labels, device())
-        schedule = TrainingSchedule(
-            learner,
-            began=began,
-            ends=ends,
-            max_steps=max_steps or MAX_STEPS,
-            seed=seed,
-            progress=progress,
-        )
-        schedule.run()
-        model = Model(_facts(task, learner, schedule), learner.network)
-        if isinstance(learner, DetectorLearner) and schedule.ready_for_second_stage:
-            model = _with_second_stage(model, learner, schedule, began=began, ends=ends, progress=progress)
+            model = _detector(DetectorLearner(examples, labels, device(), weights), limits, weights)
     return _with_thresholds(model, examples)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What a training may spend: when it began and must end, of the monotonic clock, and its steps."""
+
+    began: float
+    ends: float
+    max_steps: int
+    seed: int
+    progress: Callable[[Progress], None]
+
+    def schedule(self, learner: Learner, fraction: float = 0.0) -> TrainingSchedule:
+        return TrainingSchedule(
+            learner,
+            began=self.began,
+            ends=self.ends,
+            max_steps=self.max_steps,
+            seed=self.seed,
+            progress=self.progress,
+            fraction=fraction,
+        )
+
+    def report(self, fraction: float, f1: float | None, message: str) -> None:
+        """Report progress before any step."""
+        self.progress(Progress(fraction, 0, 0.0, time.monotonic() - self.began, None, f1, message))
+
+    def generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.seed)
+
+
+def _classifier(learner: ClassifierLearner, limits: _Limits) -> Model:
+    """A classifier: a last layer on a pretrained trunk if that is good, else all of it learns."""
+    if not learner.pretrained:
+        schedule = limits.schedule(learner)
+        schedule.run()
+        return Model(_facts("classification", learner, schedule), learner.network)
+    limits.report(0.0, None, "started")
+    spent = limits.began + FEATURES_SHARE * (limits.ends - limits.began)
+    frozen = FrozenHead(
+        learner,
+        until=spent,
+        report=lambda share: limits.report(FEATURES_SHARE * share, None, "looking at images"),
+        random=limits.generator(),
+    )
+    kept = copy.deepcopy(learner.network)
+    frozen.fit(kept)
+    model = Model(_facts("classification", learner, None, limits.seed), kept)
+    if frozen.f1 < FINE_TUNED_BELOW and len(learner) >= MIN_FINE_TUNED_IMAGES:
+        schedule = limits.schedule(learner, FEATURES_SHARE)
+        frozen.fit(learner.network, schedule.training)
+        before = learner.evaluate(learner.network, schedule.validation).f1
+        schedule.run()
+        if schedule.best_f1 > before:
+            return Model(_facts("classification", learner, schedule), learner.network)
+    limits.report(1.0, frozen.f1, "done")
+    return model
+
+
+def _detector(learner: DetectorLearner, limits: _Limits, weights: Path | None) -> Model:
+    """A detector, with a second stage where it confuses labels."""
+    schedule = limits.schedule(learner)
+    schedule.run()
+    model = Model(_facts("detection", learner, schedule), learner.network)
+    if schedule.ready_for_second_stage:
+        return _with_second_stage(model, learner, schedule, limits, weights)
+    return model
 
 
 def _with_second_stage(
     model: Model,
     detector: DetectorLearner,
     schedule: TrainingSchedule,
-    *,
-    began: float,
-    ends: float,
-    progress: Callable[[Progress], None],
+    limits: _Limits,
+    weights: Path | None,
 ) -> Model:
     """The detector with a second stage, learned in what is left of the time, if that is better."""
     detector.forget_images()
@@ -96,20 +162,14 @@ def _with_second_stage(
         lambda images: detector.proposals(schedule.averaged, images),
         schedule.validation,
         read_side=detector.read_side,
-        until=now + READING_SHARE * (ends - now),
+        until=now + READING_SHARE * (limits.ends - now),
         report=lambda: schedule.report("cropping boxes"),
         device=detector.device,
-        random=torch.Generator().manual_seed(schedule.seed),
+        random=limits.generator(),
+        weights=weights,
     )
-    second = TrainingSchedule(
-        learner,
-        began=began,
-        ends=ends,
-        max_steps=schedule.steps_left,
-        seed=schedule.seed,
-        progress=progress,
-        fraction=schedule.fraction,
-    )
+    left = replace(limits, max_steps=schedule.steps_left)
+    second = left.schedule(learner, schedule.fraction)
     second.run()
     if not _is_better(second, schedule):
         return model
@@ -126,16 +186,22 @@ def _is_better(second: TrainingSchedule, first: TrainingSchedule) -> bool:
     return second.best_f1 > first.best_f1
 
 
-def _facts(task: Task, learner: ClassifierLearner | DetectorLearner, schedule: TrainingSchedule) -> Facts:
+def _facts(
+    task: Task,
+    learner: ClassifierLearner | DetectorLearner,
+    schedule: TrainingSchedule | None,
+    seed: int = 0,
+) -> Facts:
     return Facts(
         task=task,
         labels=learner.labels,
         canvas=learner.canvas,
         exclusive=isinstance(learner, ClassifierLearner) and learner.exclusive,
         cell=learner.cell if isinstance(learner, DetectorLearner) else 0,
-        seed=schedule.seed,
-        epochs=round(schedule.epoch, 2),
-        steps=schedule.step,
+        seed=schedule.seed if schedule else seed,
+        epochs=round(schedule.epoch, 2) if schedule else 1.0,
+        steps=schedule.step if schedule else 0,
+        pretrained=learner.pretrained,
     )
 
 

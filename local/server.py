@@ -9,6 +9,7 @@ Environment, read when the server starts:
                                 MiniStack's root credential; the engine reads and writes S3 with it
     LABELLOOP_TRAINING_SECONDS, LABELLOOP_TRAINING_STEPS
                                 what learning may spend (see `Budget.from_environment`)
+    LABELLOOP_PRETRAINED        what it begins with (see `learning.trunk.chosen_weights`)
     LABELLOOP_ENGINE_FAULTS     1: tests may POST faults of Rekognition to /_labelloop/faults and of functions
                                 to /_labelloop/functions, GET them, and DELETE them all (see `faults` and
                                 `function_faults`)

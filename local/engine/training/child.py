@@ -18,6 +18,7 @@ from typing import Any
 import learning
 from learning.export import export_checked
 from learning.metrics import Judged, judge
+from learning.trunk import chosen_weights
 from learning.types import Box, Evaluation, Example, Progress, Task
 from local.engine import children
 from local.engine.training import metrics, progress
@@ -26,6 +27,8 @@ from local.engine.training.budget import Budget
 SEED = 20240607
 """The seed of every training: the same datasets and the same time give the same model, as far as arithmetic
 allows."""
+WEIGHTS_VARIABLE = "LABELLOOP_PRETRAINED"
+"""The variable that says what learning begins with, as `learning.trunk.chosen_weights` reads it."""
 REPORT_SECONDS = 0.5
 """How long, at least, lies between two reports of progress."""
 
@@ -46,6 +49,7 @@ def run(directory: Path, budget: Budget) -> None:
         budget_seconds=budget.seconds,
         max_steps=budget.steps,
         seed=SEED,
+        weights=chosen_weights(os.environ.get(WEIGHTS_VARIABLE, "")),
         progress=reporter.learning,
     )
     model.save(directory / "model")
