@@ -1,4 +1,5 @@
-"""Builds the Lambda functions' code asset without Docker: `lambdas/` and every package it needs.
+"""Builds the Lambda functions' code assets without Docker: `lambdas/` and every package it needs, and for the
+serving function `serving/`, `portable/` and theirs.
 
 Compiled packages are taken as wheels for the functions' platform, never for the machine that builds.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "lambdas"
 REQUIREMENTS = SOURCE / "requirements.txt"
+SERVING_REQUIREMENTS = ROOT / "serving" / "requirements.txt"
 BUILD = ROOT / ".build"
 PACKED = frozenset({".py", ".jinja", ".css", ".json"})
 """Of `lambdas/`: the code, and the templates, styles and documents that it gives out."""
@@ -53,6 +55,9 @@ SERVICES = frozenset(
 """The services that the functions call. botocore describes over 400; the others' descriptions are left out,
 which makes the asset a third of its size and every cold start shorter."""
 
+TOOLS = frozenset({"onnxruntime/tools", "onnxruntime/transformers", "onnxruntime/quantization"})
+"""Folders of the serving function's packages that change models, and run none."""
+
 
 def build(platform: str) -> Path:
     """Folder that holds the asset for `platform`, one of PLATFORMS.
@@ -60,32 +65,50 @@ def build(platform: str) -> Path:
     Raises:
         RuntimeError: pip could not get a package for the platform; its message is included.
     """
-    packages = _packages(platform)
-    sources = sorted(path for path in SOURCE.rglob("*") if path.suffix in PACKED)
-    key = digest(packages.name, *(f"{path.relative_to(SOURCE)}\0{path.read_text()}" for path in sources))
+    return _built("lambda", platform, [SOURCE], REQUIREMENTS, _leave_out_unused)
+
+
+def build_serving(platform: str) -> Path:
+    """Folder that holds the serving function's asset: `serving/`, `portable/` and the packages of these.
+
+    Raises:
+        RuntimeError: pip could not get a package for the platform; its message is included.
+    """
+    sources = [ROOT / "serving", ROOT / "portable"]
+    return _built("serving", platform, sources, SERVING_REQUIREMENTS, _leave_out_tools)
+
+
+def _built(
+    name: str, platform: str, folders: list[Path], requirements: Path, leave_out: Callable[[Path], None]
+) -> Path:
+    packages = _packages(platform, requirements, leave_out)
+    sources = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in PACKED)
+    key = digest(packages.name, *(f"{path.relative_to(ROOT)}\0{path.read_text()}" for path in sources))
 
     def fill(asset: Path) -> None:
         shutil.copytree(packages, asset, copy_function=_link)
         for path in sources:
-            target = asset / path.relative_to(SOURCE.parent)
+            target = asset / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         if platform == HERE:
-            _compile(asset / SOURCE.name)
+            for folder in folders:
+                _compile(asset / folder.name)
 
-    return made(BUILD / f"lambda-{platform}-{key}", fill)
+    return made(BUILD / f"{name}-{platform}-{key}", fill)
 
 
-def _packages(platform: str) -> Path:
-    """The packages of requirements.txt, installed once for each content of that file."""
+def _packages(platform: str, requirements: Path, leave_out: Callable[[Path], None]) -> Path:
+    """The packages of a lock, installed once for each content of it."""
 
     def fill(packages: Path) -> None:
-        _pip_install(packages, platform)
-        _leave_out_unused(packages)
+        _pip_install(packages, platform, requirements)
+        leave_out(packages)
+        shutil.rmtree(packages / "bin", ignore_errors=True)
         if platform == HERE:
             _compile(packages)
 
-    key = digest(REQUIREMENTS.read_text(), sys.version, *sorted(SERVICES))
+    key = digest(requirements.read_text(), sys.version, *sorted(SERVICES), *sorted(TOOLS))
     return made(BUILD / f"packages-{platform}-{key}", fill)
 
 
@@ -106,10 +129,10 @@ def digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
-def _pip_install(target: Path, platform: str) -> None:
+def _pip_install(target: Path, platform: str, requirements: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--no-compile", "--only-binary=:all:", "--target", str(target)]
-    command += ["--require-hashes", "--requirement", str(REQUIREMENTS)]
+    command += ["--require-hashes", "--requirement", str(requirements)]
     if platform != HERE:
         command += ["--python-version", PYTHON, "--implementation", "cp"]
         command += [part for tag in PLATFORMS[platform] for part in ("--platform", tag)]
@@ -122,7 +145,11 @@ def _leave_out_unused(packages: Path) -> None:
     for service in (packages / "botocore" / "data").iterdir():
         if service.is_dir() and service.name not in SERVICES:
             shutil.rmtree(service)
-    shutil.rmtree(packages / "bin", ignore_errors=True)
+
+
+def _leave_out_tools(packages: Path) -> None:
+    for path in TOOLS:
+        shutil.rmtree(packages / path)
 
 
 def _compile(folder: Path) -> None:

@@ -21,6 +21,8 @@ LOCKS = {
     "requirements-dev.txt": "requirements-dev.in",
 }
 """Each lock with its input, in this order: a lock leaves out what one before it has."""
+SERVING_LOCK, SERVING_INPUT = "serving/requirements.txt", "serving/requirements.in"
+"""Of the serving function's asset, which has nothing else in it: whole by itself."""
 TORCH_LOCK = "requirements-torch.txt"
 """PyTorch as PyPI has it, on Linux with what it needs of graphics cards."""
 TORCH = re.compile(r"torch|triton|(cuda|nvidia)-.*")
@@ -37,7 +39,7 @@ _HEAD = "# Made by `python -m infra.locks` from {source}; change that instead.\n
 
 def main(arguments: list[str]) -> None:
     """Write every lock anew."""
-    kept: list[str] = [] if "--upgrade" in arguments else [*LOCKS, TORCH_LOCK]
+    kept: list[str] = [] if "--upgrade" in arguments else [*LOCKS, SERVING_LOCK, TORCH_LOCK]
     blocks = [packages((ROOT / lock).read_text()) for lock in kept if (ROOT / lock).exists()]
     locked = "\n".join(block for named in blocks for block in named.values())
     locked = _compile("requirements-dev.in", locked, "--generate-hashes")
@@ -50,6 +52,8 @@ def main(arguments: list[str]) -> None:
         _write(lock, source, above, own)
         written |= named
         above = f"-r {lock}\n"
+    serving = packages(_compile(SERVING_INPUT, locked))
+    _write(SERVING_LOCK, SERVING_INPUT, "", {name: everything[name] for name in serving})
     torch = {name: block for name, block in everything.items() if TORCH.fullmatch(name)}
     _write(TORCH_LOCK, "requirements.in", "", torch)
     version = torch["torch"].partition("==")[2].split()[0]

@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from infra.locks import CPU_LOCK, LOCKS, TORCH_LOCK, packages
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("cli", "demo", "infra", "labelloop", "lambdas", "learning", "local", "portable")
+PACKAGES = ("cli", "demo", "infra", "labelloop", "lambdas", "learning", "local", "portable", "serving")
 """Of the project, tests and benchmarks left out."""
 
 

@@ -38,7 +38,10 @@ def test_compiled_modules_are_for_the_platform_and_python_3_13(built: tuple[str,
 
 def test_compiled_libraries_need_no_newer_glibc_than_lambda_has(built: tuple[str, Path]) -> None:
     """Amazon Linux 2023, below the Python 3.13 runtime, has glibc 2.34."""
-    _, asset = built
+    _check_glibc(built[1])
+
+
+def _check_glibc(asset: Path) -> None:
     for library in [*asset.rglob("*.so"), *asset.rglob("*.so.*")]:
         needed = re.findall(rb"GLIBC_2\.(\d+)", library.read_bytes())
         assert all(int(minor) <= 34 for minor in needed), library
@@ -153,3 +156,26 @@ def test_time_zones_are_known_where_the_system_has_none(built: tuple[str, Path])
     _, asset = built
     for zone in ("UTC", "Europe/Zurich", "America/New_York"):
         assert (asset / "tzdata" / "zoneinfo" / zone).read_bytes().startswith(b"TZif")
+
+
+@pytest.fixture(scope="module", params=sorted(MACHINES))
+def serving(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """The serving function's asset."""
+    return request.param, lambda_asset.build_serving(request.param)
+
+
+def test_the_serving_function_has_what_it_needs_for_its_platform(serving: tuple[str, Path]) -> None:
+    platform, asset = serving
+    for part in ("onnxruntime_pybind11_state", "_imaging", "_multiarray_umath"):
+        (module,) = (path for path in asset.rglob("*.so") if path.name.startswith(f"{part}.cpython-313-"))
+        assert struct.unpack("<H", module.read_bytes()[18:20])[0] == MACHINES[platform]
+    assert (asset / "portable" / "model.py").exists()
+    assert (asset / "serving" / "function.py").exists()
+    assert not (asset / "lambdas").exists()
+    _check_glibc(asset)
+
+
+def test_the_serving_function_fits_into_lambda(serving: tuple[str, Path]) -> None:
+    """250 MB unzipped: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    size = sum(file.stat().st_size for file in serving[1].rglob("*") if file.is_file())
+    assert size < 200 * 1024**2
