@@ -340,6 +340,28 @@ def show_versions(session: Session, version: str) -> None:
         )
 
 
+@command(app, "export-model")
+@click.argument("version")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), required=True, help="Folder, empty or not there yet."
+)
+def export_model(session: Session, version: str, folder: Path) -> None:
+    """Write a model version as files that run anywhere.
+
+    VERSION is the name or number of a model version. The folder gets its model in ONNX form, with labels and
+    thresholds in it, run_model.py, which needs ONNX Runtime, numpy and Pillow alone, and its evaluation.
+    Amazon Rekognition gives no models away.
+
+    Example: labelloop export-model v3 --to model
+    """
+    from cli import history, model_files
+
+    deployment = session.deployment()
+    chosen = history.version(deployment, version)
+    document = session.wait_for("Fetching the model", lambda: model_files.export(deployment, chosen, folder))
+    session.print_result(document, lambda: model_files.show(session.out.console, document))
+
+
 @command(app, "diff")
 @click.argument("first")
 @click.argument("second")

@@ -43,6 +43,7 @@ from local.engine.api import CustomLabelsApi
 from local.engine.errors import InternalServerError, RekognitionError, RequestEntityTooLargeException
 from local.engine.lag import Lag, reads_from_environment
 from local.engine.quotas import MAX_BODY_BYTES, Quotas
+from local.engine.serving import exported
 from local.engine.serving.endpoint import LocalEndpoints
 from local.engine.storage.store import Store
 from local.engine.throttle import Throttle
@@ -146,6 +147,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     elif scope["type"] == "http" and scope["path"] == FUNCTION_FAULTS_PATH:
         asked = scope["method"], await _body(receive), engine().function_faults, function_faults.parse
         await _answer(send, *_fault(*asked))
+    elif scope["type"] == "http" and scope["path"].startswith(exported.PATH):
+        await _answer(send, *await _exported_model(scope["path"].removeprefix(exported.PATH)))
     elif scope["type"] == "http" and scope["path"].startswith(workers.PATH):
         await _answer(send, *await _workers(scope, await _body(receive)))
     elif scope["type"] == "http" and (asked := sagemaker_http.operation_of(scope)):
@@ -237,6 +240,14 @@ def _parse(operation: str, body: bytes) -> dict[str, Any] | RekognitionError:
 
 def _call(operation: str, request: dict[str, Any], caller: authorization.MiniStackCaller) -> bytes:
     return shapes.dump_answer(operation, engine().api.call(operation, request, caller))
+
+
+async def _exported_model(version_arn: str) -> tuple[int, dict[str, str], bytes]:
+    archive = functools.partial(exported.archive, engine().state, version_arn)
+    body = await asyncio.get_running_loop().run_in_executor(engine().threads, archive)
+    if body is None:
+        return 404, {"content-type": "text/plain"}, b"There is no exported model of this version"
+    return 200, {"content-type": "application/zip"}, body
 
 
 async def _workers(scope: Scope, body: bytes) -> tuple[int, dict[str, str], bytes]:

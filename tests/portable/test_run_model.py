@@ -1,0 +1,45 @@
+"""The script that an exported model comes with: alone with the model, it sees what the model sees."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from learning.export import export
+from learning.model import Facts
+from portable import PortableModel
+from tests.portable.test_model import KINDS, model_of
+
+SCRIPT = Path(__file__).parents[2] / "portable" / "run_model.py"
+
+
+@pytest.mark.parametrize("facts", KINDS.values(), ids=KINDS)
+def test_the_script_sees_what_the_model_sees(facts: Facts, tmp_path: Path) -> None:
+    export(model_of(facts), tmp_path)
+    shutil.copy(SCRIPT, tmp_path)
+    pixels = np.random.default_rng(1).integers(0, 255, (20, 26, 3), np.uint8)
+    Image.fromarray(pixels).resize((260, 200)).save(tmp_path / "image.png")
+    command = [sys.executable, "-I", "run_model.py", "image.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    seen = json.loads(done.stdout)["seen"]
+    expected = PortableModel.load(tmp_path).predict(tmp_path / "image.png")
+    assert len(expected) >= 2
+    assert [label for label, _, _ in seen][:2] == [each.label for each in expected][:2]
+    for (_, score, box), ours in zip(seen[:2], expected[:2], strict=True):
+        assert 100 * score == pytest.approx(ours.confidence, abs=0.5)
+        if ours.box:
+            left, top, width, height = ours.box
+            ratios = [260 * left, 200 * top, 260 * (left + width), 200 * (top + height)]
+            assert box == pytest.approx(ratios, abs=0.5)
+
+
+def test_the_script_is_short() -> None:
+    lines = [line for line in SCRIPT.read_text().splitlines() if line.strip()]
+    assert len(lines) <= 45
