@@ -76,7 +76,7 @@ $(VENV)/bin/python:
 	  { echo "LabelLoop needs Python 3.11 or later; set PYTHON=... to one"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: requirements.txt requirements-torch.txt requirements-torch-cpu.txt lambdas/requirements.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.installed: requirements.txt requirements-torch.txt requirements-torch-cpu.txt lambdas/requirements.txt lambdas/requirements-video.txt pyproject.toml | $(VENV)/bin/python
 	@echo "Setting up the virtual environment (once; some minutes)"
 	@$(BIN)/pip install $(PIP) $(LOCKED) -r requirements.txt
 	@# PyTorch's build for processors where pip is offered it: PyPI has not.

@@ -62,6 +62,7 @@ OUTPUTS = {
     "annotation_queue_url": "AnnotationQueueUrl",
     "annotation_dead_letters_url": "AnnotationDeadLettersUrl",
     "detect_dead_letters_url": "DetectDeadLettersUrl",
+    "video_dead_letters_url": "VideoDeadLettersUrl",
     "serve_function": "ServeFunction",
     "batch_machine_arn": "BatchMachineArn",
     "batch_buckets": "BatchBuckets",
@@ -167,6 +168,7 @@ class Deployment:
     annotation_queue_url: str
     annotation_dead_letters_url: str
     detect_dead_letters_url: str
+    video_dead_letters_url: str
     serve_function: str
     batch_machine_arn: str
     batch_buckets: str

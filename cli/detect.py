@@ -6,7 +6,7 @@ import glob
 import io
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,21 +17,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import drawing, serving
+from cli import serving
 from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.annotations import image_references
 from lambdas.domain.detect import champion, unusable_images
 from lambdas.domain.detect.champion import NoChampionError, Question
 from lambdas.domain.engines import tiled_detection
 from lambdas.domain.engines.tiled_detection import TiledImage
-from lambdas.domain.images import exif, tiles
+from lambdas.domain.images import clips, drawing, exif, tiles
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.opening import open_image
 from lambdas.domain.images.tiles import Tiling
 from lambdas.domain.shared import boxes
 
 if TYPE_CHECKING:
-    from mypy_boto3_rekognition.type_defs import ImageTypeDef
+    from lambdas.domain.engines.port import Image as AskedImage
 
 MAX_BYTES = 4 * 1024 * 1024
 """Size of an image that is sent to DetectCustomLabels as bytes, by botocore's model of that operation."""
@@ -40,8 +40,6 @@ _DECODER_ERRORS = (OSError, ValueError, SyntaxError, Image.DecompressionBombErro
 """What Pillow raises for files that it cannot read or write."""
 
 
-CLIP_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
-"""Of the files that are read as clips."""
 USE_SECONDS = 60
 """Between two times that the step serve is told that the champion is used."""
 
@@ -102,12 +100,7 @@ def _is_image(path: Path, folder: Path) -> bool:
     """Whether a file in the folder is called like an image, and is none of those that macOS puts beside."""
     parts = path.relative_to(folder).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and (image_references.is_image(path.name) or is_clip(path))
-
-
-def is_clip(path: Path) -> bool:
-    """Whether a file is called like a clip."""
-    return path.suffix.lower() in CLIP_SUFFIXES
+    return not hidden and (image_references.is_image(path.name) or clips.is_called_clip(path.name))
 
 
 def _expanded(argument: str) -> list[Path]:
@@ -141,7 +134,7 @@ def ask_about(
     question = Question(min_confidence, tuning.label_thresholds, asks_twice=True)
     tiling = Tiling(tuning.tile_side, tuning.tile_overlap, tile)
     for path, name in chosen:
-        if is_clip(path):
+        if clips.is_called_clip(path.name):
             yield _ask_about_clip(deployment, path, question, tiling, out, rate)
             continue
         try:
@@ -166,25 +159,36 @@ def _ask_about_clip(  # noqa: PLR0917 the clip, and how to ask about it
     deployment: Deployment, path: Path, question: Question, tiling: Tiling, out: Path | None, rate: float
 ) -> Answer:
     # Imported here, because FFmpeg is of no use for images.
-    from cli import clips  # noqa: PLC0415
+    from cli.clips import detect  # noqa: PLC0415
+    from lambdas.domain.video.frames import UnusableClipError  # noqa: PLC0415
 
     if out is None:
         return Answer(path, error="the answers about a clip's frames go into a folder: name one with --out")
 
-    def ask_about_frame(body: bytes) -> tuple[str, list[dict[str, Any]]]:
-        version, labels = ask(deployment, body, question, tiling)
-        return version, _with_pixels(body, labels)
+    def ask_about_frame(picture: Image.Image) -> tuple[str, list[dict[str, Any]]]:
+        image = tiled_detection.of_picture(picture, tiling)
+        version, labels = _ask(deployment, image, question, lambda: unusable_images.HELP)
+        return version, [_in_pixels(label, *picture.size) for label in labels]
 
     try:
-        answer = clips.detect(path, ask_about_frame, out, rate=rate)
-    except (clips.UnusableClipError, UnusableImageError) as error:
+        answer = detect(path, ask_about_frame, out, rate=rate)
+    except UnusableClipError as error:
+        return Answer(path, error=error.detail)
+    except UnusableImageError as error:
         return Answer(path, error=str(error))
     finally:
         serving.note_use(deployment)
-    return Answer(path, frames=answer.frames, asked=answer.asked, lines=answer.lines, drawn=answer.drawn)
+    return Answer(
+        path,
+        frames=answer.frames,
+        asked=answer.asked,
+        lines=answer.lines,
+        drawn=answer.drawn,
+        error=answer.broken,
+    )
 
 
-def _as_asked(body: bytes, tiling: Tiling) -> ImageTypeDef | TiledImage:
+def _as_asked(body: bytes, tiling: Tiling) -> AskedImage | TiledImage:
     """An image file as Rekognition is asked about it, cut into tiles if it is too large."""
     try:
         tiled = tiled_detection.open_file(io.BytesIO(body), len(body), tiling)
@@ -209,16 +213,20 @@ def ask(
         DeploymentError: no version serves.
         UnusableImageError: Rekognition does not accept the image.
     """
+    return _ask(deployment, _as_asked(body, tiling), question, lambda: unusable_images.help_with(body))
+
+
+def _ask(
+    deployment: Deployment, image: AskedImage | TiledImage, question: Question, help: Callable[[], str]
+) -> tuple[str, list[dict[str, Any]]]:
     try:
-        image = _as_asked(body, tiling)
         answer = champion.ask(deployment.engine, deployment.loop_state, image, question)
     except NoChampionError as error:
         raise DeploymentError(f"{error}; {_way_out(deployment)}") from error
     except ClientError as error:
         problem = error.response["Error"]
         if unusable_images.is_unusable(error):
-            helps = unusable_images.help_with(body)
-            raise UnusableImageError(f"{helps} ({problem['Code']}: {problem['Message']})") from error
+            raise UnusableImageError(f"{help()} ({problem['Code']}: {problem['Message']})") from error
         if problem["Code"] == "InternalServerError":
             raise UnusableImageError(f"Rekognition failed on it: {problem['Message']}") from error
         raise
@@ -263,10 +271,14 @@ def _with_pixels(body: bytes, labels: list[dict[str, Any]]) -> list[dict[str, An
                 width, height = height, width
     except _DECODER_ERRORS as error:
         raise UnusableImageError(f"its size cannot be read: {error}") from error
-    return [
-        {**label, "box_pixels": boxes.in_pixels(label["box"], width, height)} if "box" in label else label
-        for label in labels
-    ]
+    return [_in_pixels(label, width, height) for label in labels]
+
+
+def _in_pixels(label: dict[str, Any], width: int, height: int) -> dict[str, Any]:
+    """A label with its box, if it has one, in pixels as well."""
+    if "box" not in label:
+        return label
+    return {**label, "box_pixels": boxes.in_pixels(label["box"], width, height)}
 
 
 class _Targets:
@@ -313,7 +325,8 @@ def show(console: Console, answers: Sequence[Answer]) -> None:
 def _rows(answer: Answer) -> list[tuple[str, ...]]:
     error = [(f"[red]{escape(answer.error)}[/red]",)] if answer.error else []
     if answer.lines:
-        return [(f"{answer.frames} frames, {answer.asked} asked about: see {escape(str(answer.lines))}",)]
+        seen = f"{answer.frames} frames, {answer.asked} asked about: see {escape(str(answer.lines))}"
+        return [(seen,), *error]
     if not answer.version:
         return list(error)
     objects = [

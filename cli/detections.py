@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import applications, drawing, formatting
+from cli import applications, formatting
 from cli.deployment import Deployment
 from cli.output import CommandError
 from lambdas.domain.applications.records import Detection, Records
+from lambdas.domain.images import drawing
 from lambdas.domain.shared import boxes, clock
 
 LABELS_SHOWN = 4

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import drawing, formatting
+from cli import formatting
 from cli.deployment import Deployment
 from cli.output import CommandError
 from cli.user import user
@@ -24,6 +24,7 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.errors import CatalogueError
 from lambdas.domain.catalogue.history import PastLabels
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Status
+from lambdas.domain.images import drawing
 from lambdas.domain.review.desk import labels as desk_labels
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import Annotation, Box, DatasetType, Kind, clean_label

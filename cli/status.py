@@ -206,6 +206,7 @@ def _queues(deployment: Deployment) -> dict[str, Any]:
             "register": _waiting(deployment, deployment.register_dead_letters_url),
             "annotations": _waiting(deployment, deployment.annotation_dead_letters_url),
             "detect": _waiting(deployment, deployment.detect_dead_letters_url),
+            "video": _waiting(deployment, deployment.video_dead_letters_url),
         },
     }
 

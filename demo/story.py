@@ -15,13 +15,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli import detect, drawing, formatting, history, status
+from cli import detect, formatting, history, status
 from cli.deployment import Deployment
 from demo import drops, review, watch
 from demo.traffic import Traffic
 from demo.watch import NotAsPromisedError
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.detect.detection import result_key
+from lambdas.domain.images import drawing
 from lambdas.domain.shared.records import Run
 from local import embedded
 from local.scenes import Scene, classification_scenes, detection_scenes, mislabelled

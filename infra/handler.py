@@ -31,6 +31,7 @@ class Handler(Construct):
         timeout: seconds.
         memory: megabytes.
         name: physical name, where others name it before it exists; empty: CloudFormation's.
+        code: its code asset; None: that of all functions.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Handler(Construct):
         timeout: int = 60,
         memory: int = 512,
         name: str = "",
+        code: lambda_.Code | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.timeout = timeout
@@ -56,7 +58,7 @@ class Handler(Construct):
             "Function",
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=ARCHITECTURES[deployment.settings.architecture],
-            code=deployment.code,
+            code=code or deployment.code,
             handler=entry,
             description=description,
             function_name=name or None,

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,11 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "lambdas"
 REQUIREMENTS = SOURCE / "requirements.txt"
 SERVING_REQUIREMENTS = ROOT / "serving" / "requirements.txt"
+VIDEO_REQUIREMENTS = SOURCE / "requirements-video.txt"
+"""FFmpeg, of 100 MB, for the one function that has use for it. A function and what it needs may have 250 MB:
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+VIDEO = (SOURCE / "video.py", SOURCE / "domain" / "video")
+"""What imports it."""
 BUILD = ROOT / ".build"
 PACKED = frozenset({".py", ".jinja", ".css", ".json"})
 """Of `lambdas/`: the code, and the templates, styles and documents that it gives out."""
@@ -59,13 +64,18 @@ TOOLS = frozenset({"onnxruntime/tools", "onnxruntime/transformers", "onnxruntime
 """Folders of the serving function's packages that change models, and run none."""
 
 
-def build(platform: str) -> Path:
+def build(platform: str, *, with_video: bool = False) -> Path:
     """Folder that holds the asset for `platform`, one of PLATFORMS.
+
+    Args:
+        with_video: the asset of the function for clips, with FFmpeg.
 
     Raises:
         RuntimeError: pip could not get a package for the platform; its message is included.
     """
-    return _built("lambda", platform, [SOURCE], REQUIREMENTS, _leave_out_unused)
+    requirements = [REQUIREMENTS, VIDEO_REQUIREMENTS] if with_video else [REQUIREMENTS]
+    without = () if with_video else VIDEO
+    return _built("lambda", platform, [SOURCE], requirements, _leave_out_unused, without)
 
 
 def build_serving(platform: str) -> Path:
@@ -75,18 +85,26 @@ def build_serving(platform: str) -> Path:
         RuntimeError: pip could not get a package for the platform; its message is included.
     """
     sources = [ROOT / "serving", ROOT / "portable"]
-    return _built("serving", platform, sources, SERVING_REQUIREMENTS, _leave_out_tools)
+    return _built("serving", platform, sources, [SERVING_REQUIREMENTS], _leave_out_tools)
 
 
-def _built(
-    name: str, platform: str, folders: list[Path], requirements: Path, leave_out: Callable[[Path], None]
+def _built(  # noqa: PLR0917 what goes into an asset
+    name: str,
+    platform: str,
+    folders: list[Path],
+    requirements: list[Path],
+    leave_out: Callable[[Path], None],
+    without: Sequence[Path] = (),
 ) -> Path:
-    packages = _packages(platform, requirements, leave_out)
-    sources = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in PACKED)
-    key = digest(packages.name, *(f"{path.relative_to(ROOT)}\0{path.read_text()}" for path in sources))
+    packages = [_packages(platform, lock, leave_out) for lock in requirements]
+    every = (path for folder in folders for path in folder.rglob("*") if path.suffix in PACKED)
+    sources = sorted(path for path in every if not any(path.is_relative_to(left_out) for left_out in without))
+    names = [folder.name for folder in packages]
+    key = digest(*names, *(f"{path.relative_to(ROOT)}\0{path.read_text()}" for path in sources))
 
     def fill(asset: Path) -> None:
-        shutil.copytree(packages, asset, copy_function=_link)
+        for folder in packages:
+            shutil.copytree(folder, asset, copy_function=_link, dirs_exist_ok=True)
         for path in sources:
             target = asset / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +160,7 @@ def _pip_install(target: Path, platform: str, requirements: Path) -> None:
 
 
 def _leave_out_unused(packages: Path) -> None:
-    for service in (packages / "botocore" / "data").iterdir():
+    for service in (packages / "botocore" / "data").glob("*"):
         if service.is_dir() and service.name not in SERVICES:
             shutil.rmtree(service)
 

@@ -15,12 +15,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+FUNCTIONS = "lambdas/"
 LOCKS = {
     "lambdas/requirements.txt": "lambdas/requirements.in",
+    "lambdas/requirements-video.txt": "lambdas/requirements-video.in",
     "requirements.txt": "requirements.in",
     "requirements-dev.txt": "requirements-dev.in",
 }
-"""Each lock with its input, in this order: a lock leaves out what one before it has."""
+"""Each lock with its input, in this order: a lock leaves out what one before it has. Those of functions are
+installed for themselves, the others with all that stand before them."""
 SERVING_LOCK, SERVING_INPUT = "serving/requirements.txt", "serving/requirements.in"
 """Of the serving function's asset, which has nothing else in it: whole by itself."""
 TORCH_LOCK = "requirements-torch.txt"
@@ -49,9 +52,9 @@ def main(arguments: list[str]) -> None:
     for lock, source in LOCKS.items():
         named = packages(_compile(source, locked)).keys() - written
         own = {name: everything[name] for name in named if not TORCH.fullmatch(name)}
-        _write(lock, source, above, own)
+        _write(lock, source, "" if lock.startswith(FUNCTIONS) else above, own)
         written |= named
-        above = f"-r {lock}\n"
+        above = f"{above}-r {lock}\n" if lock.startswith(FUNCTIONS) else f"-r {lock}\n"
     serving = packages(_compile(SERVING_INPUT, locked))
     _write(SERVING_LOCK, SERVING_INPUT, "", {name: everything[name] for name in serving})
     torch = {name: block for name, block in everything.items() if TORCH.fullmatch(name)}

@@ -11,6 +11,7 @@ from infra.alarm import Alarm
 from infra.detect import Detect
 from infra.rekognition_project import RekognitionProject
 from infra.step import SharedResources, Step
+from infra.video import Video
 
 _PERIODS = 5
 """Minutes in a row in which it fails before somebody hears of it: the next one does what one left undone."""
@@ -30,6 +31,7 @@ class Serve(Step):
         *,
         project: RekognitionProject,
         detect: Detect,
+        video: Video,
         console_address: str,
     ) -> None:
         super().__init__(scope, id, shared)
@@ -41,6 +43,7 @@ class Serve(Step):
             writes=["LEASE", "LEDGER", "SERVING", "INCIDENT"],
             environment={
                 "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
+                "VIDEO_QUEUE_URL": video.event_queue.queue.queue_url,
                 "PROJECT_ARN": project.arn,
                 "TOPIC_ARN": self.loop_state.topic.topic_arn,
                 "CONSOLE_ADDRESS": console_address,
@@ -51,6 +54,7 @@ class Serve(Step):
         project.grant_start(handler)
         project.grant_stop(handler)
         detect.event_queue.grant_count(handler)
+        video.event_queue.grant_count(handler)
         detect.event_queue.grant_send(handler)
         self.loop_state.grant_end_waiting(handler)
         self.alarms = [

@@ -90,6 +90,9 @@ class Settings:
     detect_concurrency: int = 2
     """Detect functions that run at once at most, each with a batch of up to 5 images under detect/. 2 to
     1000. What the champion's inference units cannot answer Rekognition throttles."""
+    video_concurrency: int = 2
+    """Functions that work on clips under detect/ at once at most, each on one clip. 2 to 1000. They come on
+    top of the others where clips are put there; see detect_concurrency."""
     batch_buckets: str = ""
     """Names of buckets beside the data bucket whose images batches may read, with commas between them. They
     have to lie in the deployment's Region, as Rekognition reads no others. Empty: none."""
@@ -118,7 +121,7 @@ class Settings:
             raise SettingsError(
                 f"retry_seconds={self.retry_seconds}: expected 0 to {MAX_RETRY_SECONDS} seconds"
             )
-        for setting in ("register_concurrency", "detect_concurrency"):
+        for setting in ("register_concurrency", "detect_concurrency", "video_concurrency"):
             value = getattr(self, setting)
             if not MIN_CONCURRENCY <= value <= MAX_CONCURRENCY:
                 raise SettingsError(f"{setting}={value}: expected {MIN_CONCURRENCY} to {MAX_CONCURRENCY}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings
-from lambdas.domain.shared.tuning import AMOUNTS, CHOICES, LIMITS, MIN_RATE, RATES, Tuning
+from lambdas.domain.shared.tuning import AMOUNTS, CHOICES, FREQUENCIES, LIMITS, MIN_RATE, RATES, Tuning
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "settings.md"
@@ -90,8 +90,9 @@ def _value(name: str, default: Any) -> str:
         return ", ".join(f"`{choice}`" for choice in CHOICES[name])
     if isinstance(default, dict):
         return "object: a number, 0 to 100, by label"
-    if name in AMOUNTS:
-        return "number above 0, or `null`"
+    if name in FREQUENCIES or name in AMOUNTS:
+        most = FREQUENCIES.get(name)
+        return f"number above 0, {most} at most" if most else "number above 0, or `null`"
     if name in RATES:
         return f"number, {MIN_RATE} to {LIMITS[name]}"
     if isinstance(default, float):

@@ -29,6 +29,7 @@ from infra.serve import Serve
 from infra.settings import Settings
 from infra.step import SharedResources
 from infra.sweep import Sweep
+from infra.video import Video
 
 
 class LabelLoopStack(cdk.Stack):
@@ -43,6 +44,7 @@ class LabelLoopStack(cdk.Stack):
         )
         platform = embedded.platform(settings)
         code = lambda_.Code.from_asset(str(lambda_asset.build(platform)))
+        with_video = lambda_.Code.from_asset(str(lambda_asset.build(platform, with_video=True)))
         deployment = Deployment(self, settings, code)
 
         data_bucket = DataBucket(self, "Data", deployment)
@@ -63,11 +65,21 @@ class LabelLoopStack(cdk.Stack):
             review=review,
             console_address=console.address,
         )
+        video = Video(self, "Video", shared, project=project, code=with_video)
         detect = Detect(self, "Detect", shared, project=project)
-        for handler in (register.event_queue.handler, register.annotation_queue.handler, detect.handler):
-            review.grant_propose(handler)
+        video.grant_send(detect.handler)
+        for queue in (*register.queues, detect.event_queue, video.event_queue):
+            review.grant_propose(queue.handler)
         promote = Promote(self, "Promote", shared, project=project, detect=detect)
-        serve = Serve(self, "Serve", shared, project=project, detect=detect, console_address=console.address)
+        serve = Serve(
+            self,
+            "Serve",
+            shared,
+            project=project,
+            detect=detect,
+            video=video,
+            console_address=console.address,
+        )
         batch = Batch(
             self,
             "Batch",
@@ -91,6 +103,7 @@ class LabelLoopStack(cdk.Stack):
             promote=promote,
             batch=batch,
             detect=detect,
+            video=video,
             console_address=console.address,
         )
         project.stop_models_before(
@@ -100,6 +113,7 @@ class LabelLoopStack(cdk.Stack):
             review,
             retrain,
             detect,
+            video,
             promote,
             serve,
             batch,
@@ -115,10 +129,12 @@ class LabelLoopStack(cdk.Stack):
             self,
             "Dashboard",
             deployment,
+            # With the queue of clips it would have too many metrics to be free; that one has alarms.
             queues=[*register.queues, *review.queues, detect.event_queue],
             workflows=[retrain.workflow, promote.workflow, batch.workflow, review.workflow],
             handlers=[
-                *(queue.handler for queue in (*register.queues, *review.queues, detect.event_queue)),
+                *(queue.handler for queue in (*register.queues, *review.queues)),
+                detect.handler,
                 review.collector,
                 *console.api.handlers.values(),
                 serve.handler,
@@ -160,6 +176,7 @@ class LabelLoopStack(cdk.Stack):
             "AnnotationQueueUrl": register.annotation_queue.queue.queue_url,
             "AnnotationDeadLettersUrl": register.annotation_queue.dead_letters.queue_url,
             "DetectDeadLettersUrl": detect.event_queue.dead_letters.queue_url,
+            "VideoDeadLettersUrl": video.event_queue.dead_letters.queue_url,
         }
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)

@@ -17,6 +17,7 @@ from infra.rekognition_project import RekognitionProject
 from infra.retrain import Retrain
 from infra.review import Review
 from infra.step import SharedResources, Step
+from infra.video import Video
 
 
 class Sweep(Step):
@@ -35,6 +36,7 @@ class Sweep(Step):
         promote: Promote,
         batch: Batch,
         detect: Detect,
+        video: Video,
         console_address: str,
     ) -> None:
         super().__init__(scope, id, shared)
@@ -50,6 +52,8 @@ class Sweep(Step):
                 "REGISTER_QUEUE_URLS": register.queue_urls,
                 "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
                 "DETECT_DEAD_LETTERS_URL": detect.event_queue.dead_letters.queue_url,
+                "VIDEO_QUEUE_URL": video.event_queue.queue.queue_url,
+                "VIDEO_DEAD_LETTERS_URL": video.event_queue.dead_letters.queue_url,
                 "PROJECT_ARN": project.arn,
                 "TOPIC_ARN": self.loop_state.topic.topic_arn,
                 "RETRAIN_MACHINE_ARN": retrain.workflow.arn,
@@ -71,6 +75,7 @@ class Sweep(Step):
         project.grant_describe_owners(handler)
         project.grant_stop(handler)
         detect.event_queue.grant_redrive(handler)
+        video.event_queue.grant_redrive(handler)
         review.grant_reconcile(handler)
         handler.allow("states:StartExecution", on=[retrain.workflow.arn])
         handler.allow(

@@ -66,9 +66,18 @@ def _detect(message: Mapping[str, Any]) -> str:
     )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
     _record_metrics(detected.outcome, arrived_at)
+    if detected.outcome == "clip":
+        _hand_over(message, event)
     if tuning and detected.outcome == "detected":
         _propose(key, version_id, detected, tuning)
     return detected.outcome
+
+
+def _hand_over(message: Mapping[str, Any], event: dict[str, Any]) -> None:
+    """Leave a clip to the step video."""
+    failures = event.get("failures", 0) + sqs_batch.failures_before(message)
+    body = json.dumps({**event, "failures": failures})
+    services().sqs.send_message(QueueUrl=variable("VIDEO_QUEUE_URL"), MessageBody=body)
 
 
 def _record_metrics(outcome: str, arrived_at: str) -> None:

@@ -38,6 +38,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         notifier,
         s.bucket,
         variable("DETECT_QUEUE_URL"),
+        variable("VIDEO_QUEUE_URL"),
         s.tuning,
         is_scheduled="request" not in event,
     )

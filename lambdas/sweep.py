@@ -43,8 +43,10 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         retrain_machine_arn=variable("RETRAIN_MACHINE_ARN"),
         tuning=s.tuning,
         reconcile_reviews=_reconcile_reviews,
-        detect_queue_url=variable("DETECT_QUEUE_URL"),
-        detect_dead_letters_url=variable("DETECT_DEAD_LETTERS_URL"),
+        detection_queues=[
+            (variable("DETECT_DEAD_LETTERS_URL"), variable("DETECT_QUEUE_URL")),
+            (variable("VIDEO_DEAD_LETTERS_URL"), variable("VIDEO_QUEUE_URL")),
+        ],
         ended_execution=event.get("detail", {}).get("executionArn", ""),
         waits_seconds=context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS,
     )

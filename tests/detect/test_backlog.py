@@ -37,7 +37,7 @@ def send(world: World) -> int:
 
 
 def measure(world: World) -> Backlog:
-    return backlog.measure(world.loop_state, world.sqs, world.queues["detect"])
+    return backlog.measure(world.loop_state, world.sqs, world.queues["detect"], world.queues["video"])
 
 
 @pytest.mark.parametrize("status", ["STOPPED", "STARTING", ""])
@@ -50,6 +50,11 @@ def test_an_image_waits_for_a_champion_without_failing(status: str, world: World
     come(world, later, sooner)
     assert measure(world) == Backlog(2, 0, "2026-01-01T10:00:00.000000Z")
     assert world.received("dead-letters") == world.received("detect") == []
+
+
+def test_clips_that_are_being_answered_are_counted_for_themselves(world: World) -> None:
+    world.sqs.send_message(QueueUrl=world.queues["video"], MessageBody="{}")
+    assert measure(world) == Backlog(0, 0, clips=1)
 
 
 def test_an_event_that_comes_twice_waits_once(world: World) -> None:

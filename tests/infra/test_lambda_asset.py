@@ -18,14 +18,39 @@ MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}
 """ELF machine numbers of the functions' processors."""
 
 
+MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
+"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+
 @pytest.fixture(scope="module", params=sorted(MACHINES))
 def built(request: pytest.FixtureRequest) -> tuple[str, Path]:
     return request.param, lambda_asset.build(request.param)
 
 
-def test_compiled_modules_are_for_the_platform_and_python_3_13(built: tuple[str, Path]) -> None:
+@pytest.fixture(scope="module", params=sorted(MACHINES))
+def with_video(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """The asset of the function for clips."""
+    return request.param, lambda_asset.build(request.param, with_video=True)
+
+
+def test_an_asset_is_as_small_as_lambda_asks(with_video: tuple[str, Path]) -> None:
+    _, asset = with_video
+    size = sum(path.stat().st_size for path in asset.rglob("*") if path.is_file())
+    assert size <= 0.75 * MAX_UNZIPPED_BYTES, "with room for what packages grow by"
+
+
+def test_only_the_function_for_clips_has_ffmpeg(
+    built: tuple[str, Path], with_video: tuple[str, Path]
+) -> None:
+    for name in ("av", "av.libs", "lambdas/video.py", "lambdas/domain/video"):
+        assert not (built[1] / name).exists()
+        assert (with_video[1] / name).exists()
+    assert (with_video[1] / "lambdas" / "services.py").exists()
+
+
+def test_compiled_modules_are_for_the_platform_and_python_3_13(with_video: tuple[str, Path]) -> None:
     """Or for the stable ABI, which every later Python has: https://docs.python.org/3/c-api/stable.html"""
-    platform, asset = built
+    platform, asset = with_video
     modules = list(asset.rglob("*.so"))
     assert any("_imaging." in module.name for module in modules)
     for module in modules:
@@ -36,9 +61,9 @@ def test_compiled_modules_are_for_the_platform_and_python_3_13(built: tuple[str,
         assert struct.unpack("<H", header[18:20])[0] == MACHINES[platform], library
 
 
-def test_compiled_libraries_need_no_newer_glibc_than_lambda_has(built: tuple[str, Path]) -> None:
+def test_compiled_libraries_need_no_newer_glibc_than_lambda_has(with_video: tuple[str, Path]) -> None:
     """Amazon Linux 2023, below the Python 3.13 runtime, has glibc 2.34."""
-    _check_glibc(built[1])
+    _check_glibc(with_video[1])
 
 
 def _check_glibc(asset: Path) -> None:
@@ -47,11 +72,17 @@ def _check_glibc(asset: Path) -> None:
         assert all(int(minor) <= 34 for minor in needed), library
 
 
-def test_every_requirement_is_in_it_at_its_pinned_version(built: tuple[str, Path]) -> None:
-    _, asset = built
-    blocks = locks.packages(lambda_asset.REQUIREMENTS.read_text())
-    pinned = {name: block.partition("==")[2].split()[0] for name, block in blocks.items()}
-    assert {_canonical(name): version for name, version in pinned.items()} == _bundled(asset)
+def test_every_requirement_is_in_it_at_its_pinned_version(
+    built: tuple[str, Path], with_video: tuple[str, Path]
+) -> None:
+    pinned = _pinned(lambda_asset.REQUIREMENTS)
+    assert pinned == _bundled(built[1])
+    assert pinned | _pinned(lambda_asset.VIDEO_REQUIREMENTS) == _bundled(with_video[1])
+
+
+def _pinned(lock: Path) -> dict[str, str]:
+    blocks = locks.packages(lock.read_text())
+    return {_canonical(name): block.partition("==")[2].split()[0] for name, block in blocks.items()}
 
 
 def _bundled(asset: Path) -> dict[str, str]:
@@ -65,7 +96,14 @@ def _canonical(name: str) -> str:
 
 def test_every_import_of_the_handlers_is_in_it_or_in_python(built: tuple[str, Path]) -> None:
     """Also the imports of what was bundled: nothing that a pin forgot can be missing at run time."""
-    _, asset = built
+    _check_imports(built[1])
+
+
+def test_every_import_of_the_function_for_clips_is_in_its_asset(with_video: tuple[str, Path]) -> None:
+    _check_imports(with_video[1])
+
+
+def _check_imports(asset: Path) -> None:
     for distribution in importlib.metadata.distributions(path=[str(asset)]):
         for requirement in distribution.requires or []:
             if "extra ==" in requirement or "python_version <" in requirement:
@@ -113,6 +151,13 @@ def test_the_asset_alone_runs_every_client_that_the_functions_use() -> None:
     assert output.startswith(str(lambda_asset.build(lambda_asset.HERE)))
 
 
+def test_the_asset_for_clips_alone_runs_its_function() -> None:
+    output = _run_with_the_asset_alone(
+        "import av\nfrom lambdas import video\nprint(av.__file__)", with_video=True
+    )
+    assert output.startswith(str(lambda_asset.build(lambda_asset.HERE, with_video=True)))
+
+
 def test_the_asset_alone_renders_a_dataset_report() -> None:
     """With its template and its style."""
     output = _run_with_the_asset_alone(
@@ -126,10 +171,10 @@ def test_the_asset_alone_renders_a_dataset_report() -> None:
     assert ".verdict.good" in output
 
 
-def _run_with_the_asset_alone(script: str) -> str:
+def _run_with_the_asset_alone(script: str, *, with_video: bool = False) -> str:
     """The output of a script that sees the asset for this interpreter, and nothing of the virtual
     environment."""
-    asset = lambda_asset.build(lambda_asset.HERE)
+    asset = lambda_asset.build(lambda_asset.HERE, with_video=with_video)
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(asset)!r})\n{script}"],
         capture_output=True,

@@ -547,7 +547,9 @@ def test_queues_leave_room_for_people_in_a_new_account(template: Template) -> No
     most = {
         entry: mapping["ScalingConfig"]["MaximumConcurrency"] for entry, mapping in mappings(template).items()
     }
-    most.pop("lambdas.review.loop_finished", None)
+    # These come on top, while A2I's answers come, or clips: docs/architecture.md.
+    for entry in ("lambdas.review.loop_finished", "lambdas.video.handle"):
+        most.pop(entry, None)
     assert sum(most.values()) <= 8, most
 
 

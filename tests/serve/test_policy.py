@@ -195,6 +195,15 @@ def test_demand_sleeps_once_what_waited_is_answered() -> None:
     assert act(Backlog(0, 0)) == act(Backlog(0, 30)) == "sleep", "what is on its way is answered meanwhile"
 
 
+@pytest.mark.parametrize("policy", ["demand", "idle"])
+def test_it_does_not_sleep_over_a_clip(policy: str) -> None:
+    """It would have to be started again for the rest."""
+    used = Serving(used_at=at(-9000))
+    decision = decided("RUNNING", used, policy=policy, backlog=Backlog(0, 0, clips=1))
+    assert (decision.act, decision.wanted) == ("none", True)
+    assert "1 clip is being answered" in decision.reason
+
+
 @pytest.mark.parametrize(("waited", "act"), [(0, "none"), (3000, "none"), (3479, "wake"), (9000, "wake")])
 def test_what_comes_while_it_falls_asleep_waits_for_the_next_start_unless_it_cannot(
     waited: int, act: str

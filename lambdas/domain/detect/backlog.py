@@ -36,7 +36,7 @@ _ATTRIBUTES: tuple[QueueAttributeNameType, ...] = (
 
 @frozen
 class Backlog:
-    """The images under detect/ that are not answered yet."""
+    """The images and clips under detect/ that are not answered yet."""
 
     waiting: int
     """Found no champion. MAX_COUNTED stands for as many or more."""
@@ -44,6 +44,8 @@ class Backlog:
     """Messages of the queue, about: on their way, being answered, or to be tried again."""
     since: str = ""
     """When the oldest came of those that found no champion; empty if none waits."""
+    clips: int = 0
+    """Clips that are being answered, each of which takes minutes; those that wait are among `waiting`."""
 
     @property
     def images(self) -> int:
@@ -51,14 +53,18 @@ class Backlog:
         return self.waiting + self.queued
 
 
-def measure(loop_state: LoopState, sqs: SQSClient, queue_url: str) -> Backlog:
-    """What waits under detect/ now. It costs one request to SQS and two or more to DynamoDB.
+def measure(loop_state: LoopState, sqs: SQSClient, queue_url: str, video_queue_url: str) -> Backlog:
+    """What waits under detect/ now. It costs two requests to SQS and two or more to DynamoDB.
 
     Neither knows of an event that EventBridge has not delivered yet. Numbers of messages are approximate:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
     """
-    attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(_ATTRIBUTES))["Attributes"]
-    queued = sum(int(attributes[name]) for name in _ATTRIBUTES)
+    queued, clips = _messages(sqs, queue_url), _messages(sqs, video_queue_url)
     oldest = loop_state.waiting_images(1)
     waiting = loop_state.count_waiting(MAX_COUNTED) if oldest else 0
-    return Backlog(waiting, queued, oldest[0].arrived_at if oldest else "")
+    return Backlog(waiting, queued, oldest[0].arrived_at if oldest else "", clips)
+
+
+def _messages(sqs: SQSClient, queue_url: str) -> int:
+    attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(_ATTRIBUTES))["Attributes"]
+    return sum(int(attributes[name]) for name in _ATTRIBUTES)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from lambdas.domain.detect import any_size, champion, unusable_images
-from lambdas.domain.detect.champion import NoChampionError, Question
+from lambdas.domain.detect.champion import Answer, NoChampionError, Question
 from lambdas.domain.engines.port import THROTTLED
-from lambdas.domain.images import tiles
-from lambdas.domain.images.files import MAX_BYTES, UnusableImageError
+from lambdas.domain.engines.tiled_detection import TiledImage
+from lambdas.domain.images import clips, tiles
+from lambdas.domain.images.files import MAX_BYTES, UnusableImageError, format_of
 from lambdas.domain.images.tiles import Tiling
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
@@ -23,7 +24,7 @@ from lambdas.domain.shared.state import LoopState
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.engines.port import Detector
+    from lambdas.domain.engines.port import Detector, Image
 
 
 MAX_FAILURES = 5
@@ -39,7 +40,8 @@ class NotAccessibleError(RuntimeError):
 class Detected:
     """What became of an image: `detected`, `unusable`, `waiting` for a champion, `gone`, `answered` before.
 
-    The last is for an event that comes twice, the second time while the champion sleeps.
+    The last is for an event that comes twice, the second time while the champion sleeps. And `clip` is what
+    the step video has to answer.
     """
 
     outcome: str
@@ -50,18 +52,20 @@ class Detected:
     """What the thresholds keep from the answer, though it is as sure as was asked for."""
 
 
-def result_key(key: str) -> str:
+def result_key(key: str, ending: str = ".json") -> str:
     """The key of an image's result: for detect/a/b.jpg it is results/a/b.jpg.json.
+
+    A clip has several, with endings of their own.
 
     It is longer than the image's by some bytes. Where S3 does not take so many, the end of the name is
     replaced by ~ and the first 16 digits of the SHA-256 of the image's key.
     """
-    whole = f"results/{key.removeprefix('detect/')}.json"
+    whole = f"results/{key.removeprefix('detect/')}{ending}"
     if len(whole.encode()) <= MAX_KEY_BYTES:
         return whole
-    ending = f"~{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-    beginning = whole.encode()[: MAX_KEY_BYTES - len(ending)]
-    return beginning.decode(errors="ignore") + ending
+    cut = f"~{hashlib.sha256(key.encode()).hexdigest()[:16]}{ending}"
+    beginning = whole.encode()[: MAX_KEY_BYTES - len(cut)]
+    return beginning.decode(errors="ignore") + cut
 
 
 def detect_object(
@@ -78,6 +82,9 @@ def detect_object(
     tiling: Tiling = tiles.DEFAULT,
 ) -> Detected:
     """Ask the champion about an image in the bucket and write its answer under results/.
+
+    What the object is its first bytes say, whatever it is called; they are looked at if it is called like a
+    clip, or if Rekognition does not take it.
 
     Without a champion that runs, or has time, the image waits in the loop's state:
     lambdas/domain/detect/backlog.py.
@@ -96,10 +103,18 @@ def detect_object(
         botocore.exceptions.ClientError: another service failed, or a permission is missing.
     """
     target = result_key(key)
-    if key.endswith("/") and not _size(s3, bucket, key):
-        # What consoles make of a new folder.
-        return Detected("gone", target)
+    if outcome := _without_asking(s3, bucket, key, version_id):
+        return Detected(outcome, target)
     image: Any = {"Bucket": bucket, "Name": key} | ({"Version": version_id} if version_id else {})
+
+    def ask(image: Image | TiledImage) -> Answer:
+        try:
+            return champion.ask(detector, loop_state, image, question)
+        except ClientError as error:
+            is_refused = unusable_images.is_unusable(error) and not isinstance(image, TiledImage)
+            if is_refused and clips.is_clip(_beginning(s3, bucket, key, version_id)):
+                raise _ClipError from error
+            raise
 
     def write(**result: Any) -> bool:
         """Write the result, unless another image has come since; whether there is any."""
@@ -116,13 +131,13 @@ def detect_object(
             return Detected("gone", target)
         if failures >= MAX_FAILURES:
             raise NoChampionError(f"{reason}; {failures} times before it could not be answered")
-        loop_state.keep_waiting(_waiting_image(key, version_id, arrived_at, failures))
+        loop_state.keep_waiting(waiting_image(key, version_id, arrived_at, failures))
         return Detected("waiting", target)
 
     try:
-        answer = any_size.ask_about(
-            lambda image: champion.ask(detector, loop_state, image, question), s3, image, tiling
-        )
+        answer = any_size.ask_about(ask, s3, image, tiling)
+    except _ClipError:
+        return Detected("clip", target)
     except NoChampionError as error:
         return wait(str(error))
     except (UnusableImageError, ClientError) as error:
@@ -131,9 +146,46 @@ def detect_object(
         there = write(**_problem(s3, bucket, key, version_id, error))
         return Detected("unusable" if there else "gone", target)
     tiled = {} if answer.detections == 1 else {"detections": answer.detections}
-    if not write(model_version=answer.version_name, labels=answer.labels, **tiled):
-        return Detected("gone", target)
-    return Detected("detected", target, answer.labels, answer.version_name, answer.left_out)
+    there = write(model_version=answer.version_name, labels=answer.labels, **tiled)
+    detected = Detected("detected", target, answer.labels, answer.version_name, answer.left_out)
+    return detected if there else Detected("gone", target)
+
+
+def _without_asking(s3: S3Client, bucket: str, key: str, version_id: str | None) -> str:
+    """What becomes of an object that is known to be no image by its name; empty of any other."""
+    if key.endswith("/") and not _size(s3, bucket, key):
+        # What consoles make of a new folder.
+        return "gone"
+    if clips.is_called_clip(key) and not _is_image(_beginning(s3, bucket, key, version_id)):
+        # Also one that is broken: the step video says what is wrong with clips.
+        return "clip"
+    return ""
+
+
+class _ClipError(Exception):
+    """The object is a clip."""
+
+
+def _beginning(s3: S3Client, bucket: str, key: str, version_id: str | None) -> bytes:
+    """The object's first bytes; nothing if it is empty, or was deleted."""
+    version: Any = {"VersionId": version_id} if version_id else {}
+    try:
+        opened = s3.get_object(
+            Bucket=bucket, Key=key, Range=f"bytes=0-{clips.BEGINNING_BYTES - 1}", **version
+        )
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (404, 416):
+            return b""
+        raise
+    return opened["Body"].read()
+
+
+def _is_image(beginning: bytes) -> bool:
+    try:
+        format_of(beginning)
+    except UnusableImageError:
+        return False
+    return True
 
 
 def _problem(
@@ -155,7 +207,8 @@ def _problem(
     return {"error": problem["Code"], "reason": problem["Message"], "help": helps}
 
 
-def _waiting_image(key: str, version_id: str | None, arrived_at: str, failures: int) -> WaitingImage:
+def waiting_image(key: str, version_id: str | None, arrived_at: str, failures: int) -> WaitingImage:
+    """What is kept of an image, or a clip, that waits for a champion."""
     name = hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()[:16]
     return WaitingImage(f"{arrived_at}#{name}", arrived_at, key, version_id or "", failures=failures)
 

@@ -12,12 +12,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from lambdas.domain.engines.port import THROTTLED
-from lambdas.domain.images import tiles
+from lambdas.domain.images import exif, tiles
 from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.images.tiles import LargeImage, TilePlan, Tiling
 from lambdas.domain.shared import merging
@@ -25,8 +25,11 @@ from lambdas.domain.shared.frozen import frozen
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from PIL.Image import Image as Picture
 
     from lambdas.domain.engines.port import Detector, Image, Label
+
+T = TypeVar("T")
 
 THREADS = 4
 """Tiles of one image that are asked about at once. One inference unit does not answer more any sooner."""
@@ -86,7 +89,7 @@ def detect(
         return Detections(ask(image), 1)
     plan, overview = image.plan, None
     if plan.overview:
-        overview = _patiently(
+        overview = patiently(
             lambda: ask({"Bytes": tiles.overview(image.image, plan.overview or (0, 0))}), image.patient_until
         )
         if any("box" not in label for label in overview):
@@ -112,7 +115,7 @@ def _each(ask: Callable[[tiles.Tile], list[Label]], image: TiledImage) -> list[l
         try:
             if time.monotonic() > image.until:
                 raise UnansweredTilesError(f"there was no time for all {len(image.plan.tiles)} tiles")
-            return _patiently(lambda: ask(tile), image.patient_until)
+            return patiently(lambda: ask(tile), image.patient_until)
         except Exception as error:
             errors.append(error)
             raise
@@ -121,7 +124,7 @@ def _each(ask: Callable[[tiles.Tile], list[Label]], image: TiledImage) -> list[l
         return list(threads.map(ask_unless_failed, image.plan.tiles))
 
 
-def _patiently(ask: Callable[[], list[Label]], until: float) -> list[Label]:
+def patiently(ask: Callable[[], T], until: float = math.inf) -> T:
     """The answer, asked for again while the inference units have no time and there is some left here."""
     for failures in range(MAX_THROTTLED):
         try:
@@ -133,6 +136,15 @@ def _patiently(ask: Callable[[], list[Label]], until: float) -> list[Label]:
                 raise
             time.sleep(pause)
     return ask()
+
+
+def of_picture(picture: Picture, tiling: Tiling, patient_until: float = math.inf) -> Image | TiledImage:
+    """A decoded picture as it is asked about: as a JPEG file, or cut into tiles if it is too large."""
+    plan = tiles.plan(picture.width, picture.height, tiling=tiling)
+    if plan is None:
+        return {"Bytes": tiles.encode(picture.convert("RGB"))}
+    large = LargeImage(picture, exif.UPRIGHT, picture.width, picture.height)
+    return TiledImage(large, plan, patient_until)
 
 
 def open_file(file: IO[bytes], size_bytes: int, tiling: Tiling) -> TiledImage | None:

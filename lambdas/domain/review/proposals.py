@@ -25,6 +25,11 @@ def question(tuning: Tuning) -> Question:
     return Question(tuning.review_min_confidence if is_of_interest else None, tuning.label_thresholds)
 
 
+def name_of(key: str, version_id: str | None) -> str:
+    """Hexadecimal digits that stand for an image of the bucket."""
+    return hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()
+
+
 def worth_review(detected: Detected, name: str, tuning: Tuning) -> Reason | None:
     """Why an image that the champion was asked about should be reviewed; None if it should not.
 
@@ -101,8 +106,7 @@ def propose_detection(
     """
     if tuning.review_route == "none":
         return False
-    name = hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()
-    reason = worth_review(detected, name, tuning)
+    reason = worth_review(detected, name_of(key, version_id), tuning)
     if reason is None:
         return False
     # A sample tells how right the answers are; of what the champion is unsure, people see the rest, too.

@@ -141,12 +141,25 @@ def _in_use(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
         return True, f"not idle for {_idle(tuning)} yet (serving_policy is idle)"
     if facts.status == "RUNNING" and facts.backlog.images:
         return True, f"{facts.backlog.images} images are being answered"
+    if facts.status == "RUNNING" and facts.backlog.clips:
+        return True, _clips(facts.backlog)
     return False, f"idle for {_idle(tuning)} or more (serving_policy is idle)"
 
 
 def _in_demand(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
     """Once what waited is answered it sleeps, though more may come: to let that wait for the next start costs
     less than to run until then."""
+    backlog = facts.backlog
+    if facts.serving.state == "awake" and backlog.clips:
+        return True, f"{_clips(backlog)} (serving_policy is demand)"
+    return _in_demand_of_images(tuning, facts, now)
+
+
+def _clips(backlog: Backlog) -> str:
+    return "1 clip is being answered" if backlog.clips == 1 else f"{backlog.clips} clips are being answered"
+
+
+def _in_demand_of_images(tuning: Tuning, facts: Facts, now: str) -> tuple[bool, str]:
     backlog = facts.backlog
     count = "1 image waits" if backlog.images == 1 else f"{backlog.images} images wait"
     if facts.serving.state == "awake":

@@ -74,6 +74,7 @@ class Server:
     notifier: Notifier
     bucket: str
     detect_queue_url: str
+    video_queue_url: str
     tuning: Callable[[], Tuning]
     """Reads the settings."""
     is_scheduled: bool
@@ -147,7 +148,7 @@ class Server:
         """What is known now; what was seen is put on record."""
         champion = self.loop_state.champion()
         version = _version_of(champion, versions)
-        waiting = backlog.measure(self.loop_state, self.sqs, self.detect_queue_url)
+        waiting = backlog.measure(self.loop_state, self.sqs, self.detect_queue_url, self.video_queue_url)
         images = self.loop_state.used_images()
         hold = self.loop_state.hold_on(version.arn) if version else None
         serving = self.loop_state.change_serving(

@@ -42,6 +42,8 @@ RATES = ("wrong_promotion_rate", "wrong_refusal_rate")
 """Settings that are rates of wrong decisions."""
 MIN_RATE = 0.01
 """Of wrong decisions: the gates' resamples are too few to tell smaller rates."""
+FREQUENCIES = {"clip_frames_per_second": 60}
+"""The most that a number above 0 may be that is no share."""
 AMOUNTS = ("monthly_budget_usd", "training_usd_per_hour", "inference_usd_per_unit_hour")
 """Settings that are amounts of USD, or null."""
 FLAGS = ("budget_stops_champion",)
@@ -162,6 +164,9 @@ class Tuning:
     """Share of the other images under detect/ that is reviewed, to know how right the model is."""
     review_open_limit: int = 1000
     """Review tasks that are open at once at most. The other images wait in the catalogue."""
+    review_clip_frames: int = 20
+    """Frames of one clip under detect/ that are proposed for review at most, spread over the clip. 0: none
+    is."""
     review_workers_per_task: int = 1
     """Reviewers who are asked about each image, 1 to 9. Where they disagree, further ones are asked."""
     review_iou: float = 0.5
@@ -192,6 +197,10 @@ class Tuning:
     tile_min_visible: float = 0.5
     """Share of a labelled box that has to lie in a tile for the tile to be trained with it. Where less of an
     object shows, it is painted over, as it is neither that object nor background."""
+
+    clip_frames_per_second: float = 1.0
+    """Frames of a clip under detect/ that are looked at in each second of it. Of those in a row that look
+    alike the champion is asked about one."""
 
     monthly_budget_usd: float | None = None
     """USD that trainings and running models may cost in a month (UTC). People hear of it at 50, 80 and 100
@@ -305,6 +314,8 @@ def _check(name: str, value: object) -> None:
     """Whether a setting can have this value, by itself."""
     if name in AMOUNTS:
         _check_amount(name, value)
+    elif name in FREQUENCIES:
+        _check_frequency(name, value)
     elif name in FLAGS:
         if not isinstance(value, bool):
             raise TuningError(f"{name}={value!r}: expected true or false")
@@ -317,9 +328,7 @@ def _check(name: str, value: object) -> None:
     elif name == "label_thresholds":
         _check_thresholds(value)
     elif name in LIMITS or "f1" in name:
-        maximum = LIMITS.get(name, 1)
-        if not _is_between(value, maximum):
-            raise TuningError(f"{name}={value!r}: expected a number between 0 and {maximum}")
+        _check_share(name, value)
     elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise TuningError(f"{name}={value!r}: expected a whole number, 0 or more")
     elif value > (maximum := MAXIMA.get(name, MAX_NUMBER)):
@@ -329,6 +338,17 @@ def _check(name: str, value: object) -> None:
 def _is_between(value: object, maximum: float) -> bool:
     """Whether it is a number from 0 to the maximum; NaN is not between anything."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= maximum
+
+
+def _check_share(name: str, value: object) -> None:
+    maximum = LIMITS.get(name, 1)
+    if not _is_between(value, maximum):
+        raise TuningError(f"{name}={value!r}: expected a number between 0 and {maximum}")
+
+
+def _check_frequency(name: str, value: object) -> None:
+    if not _is_between(value, FREQUENCIES[name]) or not value:
+        raise TuningError(f"{name}={value!r}: expected a number above 0, {FREQUENCIES[name]} at most")
 
 
 def _check_thresholds(value: object) -> None:

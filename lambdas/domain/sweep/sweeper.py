@@ -51,8 +51,8 @@ class Sweeper:
     tuning: Callable[[], Tuning]
     """Reads the settings; where they are unusable, the parts that need none work all the same."""
     reconcile_reviews: Callable[[], Reconciled]
-    detect_queue_url: str
-    detect_dead_letters_url: str
+    detection_queues: Sequence[tuple[str, str]]
+    """URLs of dead letters of detection, of images and clips, each with that of the queue they came from."""
     ended_execution: str = ""
     """The one whose end this sweep was called for."""
     waits_seconds: float = 0
@@ -146,8 +146,8 @@ class Sweeper:
         champion = self.loop_state.champion()
         versions = models.by_name(self.engine)
         if self.loop_state.lease("promote") or not differences.is_serving(champion, versions):
-            return {"renewed": renew(self.sqs, self.detect_dead_letters_url)}
-        return {"redriven": redrive(self.sqs, self.detect_dead_letters_url, self.detect_queue_url)}
+            return {"renewed": sum(renew(self.sqs, dead) for dead, _ in self.detection_queues)}
+        return {"redriven": sum(redrive(self.sqs, dead, queue) for dead, queue in self.detection_queues)}
 
     def _starting(self) -> dict[str, Any]:
         """Stop what an execution that has ended was starting as soon as it runs, if that is soon enough."""

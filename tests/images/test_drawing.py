@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cli import drawing
+from lambdas.domain.images import drawing
 
 ORIENTATION = 0x0112
 GREY = (128, 128, 128)
