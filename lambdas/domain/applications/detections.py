@@ -170,20 +170,22 @@ class Desk:
         self._check_rate(application, now)
         _check_key(idempotency_key)
         id = records.new_id(now)
-        counted = self._start(self._s.records.count_request, application.id, application.rate, now)
         try:
             self._check_labels(options.labels)
             image = self._image(application, sent, id, self._s.tiling(self.tuning(), options.tile))
         except ApiError:
             # What is refused costs as well, and is counted like others.
-            if not counted.result():
+            if not self._s.records.count_request(application.id, application.rate, now):
                 raise self._too_many(application, now) from None
             raise
         digest = _digest(sent, options) if idempotency_key else ""
         request = _Request(application, id, now, image, options, digest)
+        # First, as it takes the longest; but an image in tiles is counted before it is paid for as so many.
+        answered = self._start(self._answer, request) if image.detections == 1 else None
+        counted = self._start(self._s.records.count_request, application.id, application.rate, now)
         claimed = self._claim(request, idempotency_key) if idempotency_key else None
         try:
-            return self._answered(request, counted, claimed)
+            return self._answered(request, answered, counted, claimed)
         except BaseException:
             if claimed:
                 # Not before it is taken.
@@ -192,12 +194,16 @@ class Desk:
             raise
 
     def _answered(
-        self, request: _Request, counted: Future[bool], claimed: Future[Claim | None] | None
+        self,
+        request: _Request,
+        answered: Future[Answer] | None,
+        counted: Future[bool],
+        claimed: Future[Claim | None] | None,
     ) -> Detection:
-        if request.image.detections > 1 and not (counted.result() and self._count_tiles(request)):
+        if answered is None and not (counted.result() and self._count_tiles(request)):
             raise self._too_many(request.application, request.now)
         stored = self._store(request.image)
-        answered = self._start(self._answer, request)
+        answered = answered or self._start(self._answer, request)
         if not counted.result():
             raise self._too_many(request.application, request.now)
         if claimed and (earlier := claimed.result()):
@@ -292,7 +298,7 @@ class Desk:
         """
         if not labels:
             return
-        known = self._s.recent.class_ids().numbers
+        known = self._s.recent.numbers(labels)
         if not set(labels) <= set(known):
             known = self._s.state.class_ids().numbers
         if unknown := sorted(set(labels) - set(known)):
@@ -481,9 +487,7 @@ class Desk:
         )
 
     def _numbered(self, labels: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
-        if not labels:
-            return ()
-        numbers: Mapping[str, int] = self._s.recent.class_ids().numbers
+        numbers = self._s.recent.numbers(label["label"] for label in labels)
         return tuple({**label, "class_id": numbers.get(label["label"])} for label in labels)
 
     def _expires_at(self, now: float) -> int:
@@ -493,10 +497,10 @@ class Desk:
 
     def _finish(self, request: _Request, detection: Detection, answer: Answer) -> None:
         """Keep the detection; the rest is done as well as can be: the answer stands without it."""
-        others = [self._start(self._propose, detection, answer), self._start(self._note_use, request)]
-        self._s.records.keep(detection)
-        for other in others:
-            other.result()
+        kept = self._start(self._s.records.keep, detection)
+        self._propose(detection, answer)
+        self._note_use(request)
+        kept.result()
 
     def _propose(self, detection: Detection, answer: Answer) -> None:
         try:

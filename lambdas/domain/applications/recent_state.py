@@ -8,7 +8,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.state import LoopState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
     from mypy_boto3_dynamodb.service_resource import Table
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SECONDS = 1.0
 """How old it may be. A champion that was replaced, or has been put to sleep, answers for a minute longer."""
+LASTING_SECONDS = 60.0
+"""How old what does not change may be: the thresholds of a version, and the numbers that labels have."""
 
 
 class RecentState(LoopState):
@@ -40,13 +42,20 @@ class RecentState(LoopState):
 
     def version(self, id: str) -> ModelVersion | None:
         read = super().version
-        return self._recent(f"version {id}", lambda: read(id))
+        kept = self._recent(f"version {id}", lambda: read(id), LASTING_SECONDS)
+        # One that is not known, or not evaluated, may be by now.
+        return kept if kept and kept.labels else self._recent(f"version {id}", lambda: read(id))
 
     def class_ids(self) -> ClassIds:
         return self._recent("class_ids", super().class_ids)
 
-    def _recent(self, name: str, read: Callable[[], T]) -> T:
+    def numbers(self, labels: Iterable[str]) -> Mapping[str, int]:
+        """The numbers of labels, as far as they have any: read anew only if one has none."""
+        known = self._recent("class_ids", super().class_ids, LASTING_SECONDS).numbers
+        return known if set(labels) <= set(known) else self.class_ids().numbers
+
+    def _recent(self, name: str, read: Callable[[], T], seconds: float = SECONDS) -> T:
         kept = self._kept.get(name)
-        if kept is None or not 0 <= clock.seconds() - kept[0] < SECONDS:
+        if kept is None or not 0 <= clock.seconds() - kept[0] < seconds:
             kept = self._kept[name] = (clock.seconds(), read())
         return kept[1]

@@ -104,7 +104,7 @@ class Records:
         """Write a detection."""
         answer = json.dumps(detection.labels, separators=(",", ":")).encode()
         # Boxes of hundreds of objects would be an item too large, and as decimals slow to write.
-        item = {**asdict(detection), "labels": zlib.compress(answer, 1)}
+        item = {**vars(detection), "labels": zlib.compress(answer, 1)}
         self._table.put_item(Item={name: value for name, value in item.items() if value not in ("", 0)})
 
     def get(self, application: str, id: str) -> Detection | None:
