@@ -15,6 +15,8 @@ from infra.step import SharedResources, Step
 from infra.workflow import Workflow
 from lambdas.domain.batch.estimate import WORKER_MEMORY_MB
 
+_MERGE_MEMORY_MB = 1769
+"""One whole processor: https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
 _ANY_KEY = "a batch may ask about any object of a bucket that batch_buckets names"
 
 
@@ -111,7 +113,7 @@ class Batch(Step):
             "Brings the results of a batch together",
             writes=["BATCH"],
             timeout=900,
-            memory=WORKER_MEMORY_MB,
+            memory=_MERGE_MEMORY_MB,
         )
         self.data_bucket.grant_read(handler, "batches/")
         self.data_bucket.grant_put(handler, "batches/")

@@ -251,7 +251,15 @@ def _plan(deployment: Deployment, source: Source, spool: Spool, order: Order) ->
         if runs
         else sorted({*range(1, max(MAX_INFERENCE_UNITS, tuning.max_inference_units) + 1), wanted})
     )
-    made = estimate.make(spool.count, uploads, state.serving(), prices, units, runs=runs)
+    made = estimate.make(
+        spool.count,
+        uploads,
+        state.serving(),
+        prices,
+        units,
+        runs=runs,
+        batch_rate=estimate.measured_rate(state.batches(), name),
+    )
     chosen = next((option for option in made.options if option.units == wanted), made.options[0])
     verdict = budget.check(state, tuning, clock.now(), adds_usd=chosen.units_usd)
     warnings = [f"it may not get to its end: {verdict.reason}"] if not verdict.allowed else []

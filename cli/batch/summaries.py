@@ -42,7 +42,7 @@ _COLUMNS = (
 def stored(deployment: Deployment, name: str) -> dict[str, Any] | None:
     """What a batch came to as it was written at its end; None before that."""
     try:
-        answer = deployment.s3.get_object(Bucket=deployment.bucket, Key=files.total_key(name))
+        answer = deployment.s3.get_object(Bucket=deployment.bucket, Key=files.summary_key(name))
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
             return None
@@ -160,7 +160,8 @@ def _save_coco(
     summary = results.gather(deployment.s3, deployment.bucket, batch.id, batch.total).summary
     version = deployment.loop_state.version(batch.version)
     trained = [score.label for score in version.labels] if version else []
-    categories = coco.category_ids([*trained, *summary.counts.labels])
+    numbers = deployment.loop_state.class_ids().numbers
+    categories = coco.category_ids([*trained, *summary.counts.labels], numbers)
     targets = [folder / coco.IMAGES, folder / coco.RESULTS]
     with ExitStack() as stack:
         images, detections = (stack.enter_context(_Target(target)) for target in targets)

@@ -137,6 +137,23 @@ def test_rounds_go_on_while_they_bring_answers(night: World) -> None:
     assert (record(night).answered, record(night).failed, record(night).state) == (3, 0, "merging")
 
 
+def test_how_quick_its_units_were_is_on_record_for_the_next_estimates(
+    night: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = clock.in_seconds(-100)
+    beginning = {"asks_since": since, "asks_units": 2, "answered_before": 50}
+    night.loop_state.update_batch(NAME, EXECUTION, **beginning, answered=449)
+    monkeypatch.setattr(ending, "MIN_MEASURED", 400)
+    assert merged(night) and record(night).unit_rate == 0, "of too few nobody can tell"
+    monkeypatch.setattr(ending, "MIN_MEASURED", 399)
+    night.loop_state.update_batch(NAME, EXECUTION, **beginning, answered=449)
+    assert merged(night)
+    assert record(night).unit_rate == pytest.approx(399 / 100 / 2, rel=0.05)
+    night.loop_state.update_batch(NAME, EXECUTION, answered=450)
+    rate = record(night).unit_rate
+    assert merged(night) and record(night).unit_rate == rate, "later rounds wait for single images"
+
+
 def test_coco_is_written_once_nothing_is_missing(world: World) -> None:
     world.champion("v1")
     put_images(world, 1)

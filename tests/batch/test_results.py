@@ -94,7 +94,7 @@ def test_a_batch_is_merged_from_what_its_shards_come_to(s3: Any) -> None:
 
     summary = results.merge(s3, BUCKET, "night", total=files.PART_LINES + 2, version="v1-a")
     assert (summary.counts.lines, summary.missing, summary.shards) == (102, 0, 2)
-    document = read(s3, files.total_key("night"))
+    document = read(s3, files.summary_key("night"))
     assert (document["images"], document["detected"], document["failed"]) == (102, 101, 1)
     assert [(each["label"], each["objects"]) for each in document["labels"]] == [("bolt", 100)]
     assert document["histogram"][18] == 100
@@ -115,7 +115,7 @@ def test_parts_without_results_are_missing_and_named(s3: Any) -> None:
     write(s3, [detected(0)])
     summary = results.merge(s3, BUCKET, "night", total=2 * files.PART_LINES, version="v1-a")
     assert summary.missing == 2 * files.PART_LINES - 1
-    assert read(s3, files.total_key("night"))["missing_parts"] == [files.input_key("night", 1)]
+    assert read(s3, files.summary_key("night"))["missing_parts"] == [files.input_key("night", 1)]
 
 
 def test_a_shard_is_counted_anew_if_its_summary_is_of_another_content(s3: Any) -> None:
@@ -128,7 +128,7 @@ def test_a_shard_is_counted_anew_if_its_summary_is_of_another_content(s3: Any) -
 
 def test_a_shard_without_a_summary_is_counted(s3: Any) -> None:
     write(s3, [detected(0), failed(1)])
-    s3.delete_object(Bucket=BUCKET, Key=files.summary_key("night", files.input_key("night", 0)))
+    s3.delete_object(Bucket=BUCKET, Key=files.shard_summary_key("night", files.input_key("night", 0)))
     assert results.merge(s3, BUCKET, "night", total=2, version="v1-a").counts.lines == 2
 
 
@@ -141,7 +141,7 @@ def test_lines_are_read_in_the_order_of_the_input(s3: Any) -> None:
 def test_a_coco_library_reads_the_results(tmp_path: Any) -> None:
     lines = [detected(0, ("nut", 61.0), ("bolt", 90.5)), failed(1), detected(2)]
     with (tmp_path / "images.json").open("w") as images, (tmp_path / "results.json").open("w") as detections:
-        categories = coco.category_ids(["nut", "bolt"])
+        categories = coco.category_ids(["nut", "bolt"], {"nut": 4})
         written = coco.write("night", lines, categories, images.write, detections.write)
     assert (written.images, written.detections, written.failed, written.without_box) == (2, 2, 1, 0)
 

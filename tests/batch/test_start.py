@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.batch import start
+from lambdas.domain.batch import estimate, start
 from lambdas.domain.batch.start import BatchLostError, BatchRefusedError, VersionUnavailableError
+from lambdas.domain.batch.worker import THREADS
 from lambdas.domain.promote.promotion import OverBudgetError
 from lambdas.domain.shared.tuning import Tuning
 from tests.fixtures.batches import EXECUTION, NAME, begin, put_images
@@ -105,11 +106,33 @@ def test_a_version_that_runs_keeps_its_units(ready: World) -> None:
     ready.fake.versions["v1"] |= {"Status": "RUNNING", "MinInferenceUnits": 2}
     begin(ready, units=5)
     awake = wake(ready)
-    assert (awake.runs, awake.workers) == (True, 3)
+    assert (awake.runs, awake.workers) == (True, 2)
     assert not ready.fake.called("start_project_version")
     batch = ready.loop_state.batch(NAME)
     assert batch is not None
     assert (batch.state, batch.started_units) == ("running", 0)
+
+
+def test_what_its_rate_is_reckoned_with_is_noted_once(ready: World) -> None:
+    ready.fake.versions["v1"] |= {"Status": "RUNNING", "MinInferenceUnits": 2}
+    begin(ready)
+    wake(ready)
+    first = ready.loop_state.batch(NAME)
+    wake(ready)
+    assert first and first == ready.loop_state.batch(NAME)
+    assert first.asks_since and first.asks_units == 2
+    ready.fake.versions["v1"] |= {"MaxInferenceUnits": 4}
+    begin(ready, "arn:another")
+    wake(ready, "arn:another")
+    batch = ready.loop_state.batch(NAME)
+    assert batch and batch.asks_units == 0, "nobody knows how many there will be"
+
+
+@pytest.mark.parametrize(("units", "workers"), [(1, 2), (2, 2), (3, 2), (4, 3), (5, 3), (10, 6)])
+def test_workers_keep_the_units_busy(units: int, workers: int) -> None:
+    assert estimate.workers(units) == workers
+    at_once = (workers - 1) * THREADS  # while one of them takes its next part
+    assert at_once >= 2.6 * units
 
 
 def test_a_quota_that_is_used_up_is_waited_for(ready: World) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lambdas.domain.batch import files
 from lambdas.domain.batch import worker as worker_module
 from lambdas.domain.batch.files import InputLine
 from lambdas.domain.batch.worker import UnfinishedPartError
@@ -210,6 +211,21 @@ def test_a_worker_gives_up_while_a_service_fails(night: World, monkeypatch: pyte
     with pytest.raises(ClientError, match="InternalServerError"):
         worker(night).answer_part(NAME, PART)
     assert 10 <= failing.calls < 20
+
+
+def test_a_line_that_names_no_image_fails_alone(night: World) -> None:
+    lines = files.as_text(
+        [InputLine("0", BUCKET, "pictures/0.jpg"), InputLine("1", BUCKET, "pictures/1.jpg")]
+    )
+    body = lines.encode() + b"pictures/2.jpg\xff\n"
+    night.s3.put_object(Bucket=BUCKET, Key=PART, Body=body)
+    worker(night).answer_part(NAME, PART)
+    first, second, bad = results(night)
+    assert (first.status, second.status) == ("detected", "detected")
+    assert (bad.id, bad.status, bad.error) == ("part-00000.jsonl:3", "failed", "not_a_line")
+    assert "pictures/2.jpg" in bad.reason
+    worker(night).answer_part(NAME, PART)
+    assert len(results(night)) == 3, "it has its answer"
 
 
 @pytest.mark.parametrize("line", [InputLine("0", "no bucket!", "a.jpg"), InputLine("0", BUCKET, "")])

@@ -8,7 +8,7 @@ brings the two together. Both are written while the lines are read, so that memo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.batch import files
@@ -44,9 +44,18 @@ class Written:
     """Detections that were left out: labels of a whole image, and boxes in an image of unknown size."""
 
 
-def category_ids(labels: Iterable[str]) -> dict[str, int]:
-    """An id from 1 on for each label, in the order of their names."""
-    return {label: number for number, label in enumerate(sorted(set(labels)), start=1)}
+def category_ids(labels: Iterable[str], numbers: Mapping[str, int]) -> dict[str, int]:
+    """An id for each label, in the order of the ids.
+
+    Args:
+        numbers: those that labels have for good (`ClassIds`). A label that has none, as no version was
+            evaluated on it, gets one behind them.
+    """
+    wanted = set(labels)
+    known = sorted((numbers[label], label) for label in wanted if label in numbers)
+    first = max(numbers.values(), default=-1) + 1
+    new = enumerate(sorted(wanted - set(numbers)), start=first)
+    return {label: id for id, label in [*known, *new]}
 
 
 def write(

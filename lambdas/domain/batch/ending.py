@@ -16,6 +16,7 @@ from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.dynamodb import to_item
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.records import Batch, BatchState
 from lambdas.domain.shared.state import LoopState, is_promotion
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 logger = Logger(child=True)
 
+MIN_MEASURED = 300
+"""Images from which on it counts how quickly they were answered: parts of the input for three workers."""
 MAX_ROUNDS = 3
 """Rounds in a row that may pass without an answer more, before the batch fails."""
 
@@ -66,18 +69,30 @@ def merge(
         BatchLostError: the batch is not this execution's any more.
     """
     batch = own_batch(loop_state, name, execution_arn)
-    loop_state.update_batch(name, execution_arn, state="merging")
+    # Of the first round: those after it wait for single images.
+    rate = batch.unit_rate or _unit_rate(batch)
+    loop_state.update_batch(name, execution_arn, state="merging", unit_rate=to_item(rate))
     summary = results.merge(s3, bucket, name, total=batch.total, version=batch.version)
     counts = summary.counts
     if batch.coco and not summary.missing and batch.total <= coco.MAX_IMAGES:
         version = loop_state.version(batch.version)
         trained = [score.label for score in version.labels] if version else []
-        categories = coco.category_ids([*trained, *counts.labels])
+        numbers = loop_state.class_ids().numbers
+        categories = coco.category_ids([*trained, *counts.labels], numbers)
         coco.upload(s3, bucket, name, results.lines(s3, bucket, name, batch.total), categories)
     loop_state.update_batch(name, execution_arn, answered=counts.lines, failed=counts.failed)
     is_idle = summary.missing >= missing_before >= 0
     idle = idle_rounds + 1 if is_idle else 0
     return Merged(summary.missing, again=bool(summary.missing) and idle < MAX_ROUNDS, idle_rounds=idle)
+
+
+def _unit_rate(batch: Batch) -> float:
+    """Images that an inference unit has answered in a second; 0 if they were too few to tell."""
+    answered = batch.answered - batch.answered_before
+    if not batch.asks_since or not batch.asks_units or answered < MIN_MEASURED:
+        return 0.0
+    seconds = clock.seconds_between(batch.asks_since, clock.now())
+    return round(answered / max(seconds, 1.0) / batch.asks_units, 3)
 
 
 def release(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from lambdas.domain.batch import files
 from lambdas.domain.serve.policy import IMAGES_PER_SECOND, START_SECONDS
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.pricing import USAGE_PRICES, Prices, Usage
-from lambdas.domain.shared.records import Serving
+from lambdas.domain.shared.records import Batch, Serving
 
-WORKER_MEMORY_MB = 1769
-"""Of a worker; there is one for each inference unit, and one more. It waits most of the time; so much it
-needs to cut an image of 100 million pixels into tiles, one at a time. It is one whole processor:
-https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+WORKER_MEMORY_MB = 1204
+"""Of a worker, which waits most of the time and is paid for it: no more than it takes to cut an image of 100
+million pixels into tiles, one at a time."""
+LAST_BATCHES = 3
+"""By whose rates the next one is estimated."""
 MACHINE_TRANSITIONS = 60
 """State transitions of one execution beside those of the map: two looks a minute while the version starts."""
 
@@ -49,17 +50,41 @@ class Estimate:
     options: tuple[Option, ...]
 
 
+def measured_rate(batches: Iterable[Batch], version: str) -> float:
+    """Images that an inference unit answered in a second, by the last batches that were large enough to tell.
+
+    Those of the same model version come first: rates depend on the model as they do on images.
+
+    Args:
+        batches: newest first.
+
+    Returns:
+        0.0 if none tells.
+    """
+    rates = [(batch.version == version, batch.unit_rate) for batch in batches if batch.unit_rate]
+    own = [rate for is_own, rate in rates if is_own]
+    return fmean((own or [rate for _, rate in rates])[:LAST_BATCHES] or [0.0])
+
+
 def make(
-    images: int, uploads: int, serving: Serving, prices: Prices, units: Sequence[int], *, runs: bool
+    images: int,
+    uploads: int,
+    serving: Serving,
+    prices: Prices,
+    units: Sequence[int],
+    *,
+    runs: bool,
+    batch_rate: float = 0.0,
 ) -> Estimate:
     """Reckon what a batch comes to.
 
     Args:
+        batch_rate: images that an inference unit answered in a second in earlier batches; 0: there are none.
         uploads: images that have to be sent to the bucket first.
         units: the numbers of inference units to compare.
         runs: the version runs already, with those units.
     """
-    rate = serving.unit_rate or IMAGES_PER_SECOND
+    rate = batch_rate or serving.unit_rate or IMAGES_PER_SECOND
     start = 0.0 if runs else fmean(serving.start_seconds or [START_SECONDS])
     options = tuple(
         Option(
@@ -70,7 +95,15 @@ def make(
         )
         for count in units
     )
-    return Estimate(images, rate, bool(serving.unit_rate), start, options)
+    return Estimate(images, rate, bool(batch_rate or serving.unit_rate), start, options)
+
+
+def workers(units: int) -> int:
+    """Workers that keep so many inference units busy, also while one of them takes its next part.
+
+    One has eight requests under way: four for a unit, or nearly three while another is away.
+    """
+    return max(2, -(-(units + 1) // 2))
 
 
 def usage(images: int, uploads: int, unit_rate: float, units: int) -> Usage:
@@ -82,10 +115,11 @@ def usage(images: int, uploads: int, unit_rate: float, units: int) -> Usage:
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-transitions.html
     """
     parts = -(-images // files.PART_LINES)
+    seconds = images / (unit_rate * units)
     return Usage(
         transitions=MACHINE_TRANSITIONS + 2 * parts,
         function_requests=MACHINE_TRANSITIONS + parts,
-        function_gb_seconds=WORKER_MEMORY_MB / 1024 * (units + 1) * images / (unit_rate * units),
+        function_gb_seconds=WORKER_MEMORY_MB / 1024 * workers(units) * seconds,
         s3_puts=uploads + 3 * parts + 2 * parts / 1000 + 3,
         s3_gets=2 * images + 3 * parts,
     )

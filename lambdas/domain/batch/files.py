@@ -29,16 +29,14 @@ PREFIX = "batches/"
 PART_LINES = 100
 """Images of a part of the input; the last one may have fewer."""
 MAX_NAME_LETTERS = 48
+MAX_BAD_TEXT = 200
+"""Letters of a line that names no image, in what is said of it."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _PART = "part-{:05d}.jsonl"
 
 
 class BatchNameError(ValueError):
     """A batch cannot have this name."""
-
-
-class InputLineError(ValueError):
-    """A line of a batch's input names no image."""
 
 
 @frozen
@@ -54,11 +52,22 @@ class InputLine:
 
 
 @frozen
+class BadLine:
+    """A line of a batch's input that names no image, as people may write one."""
+
+    id: str
+    """Of the result that says so: the part and the line's number in it."""
+    text: str
+    """Its beginning."""
+
+
+@frozen
 class ResultLine:
     """What the model version saw in an image of a batch, or why it saw nothing."""
 
     id: str
     bucket: str
+    """Empty, as the key is, of a line of the input that named no image."""
     key: str
     status: Literal["detected", "failed"]
     labels: tuple[dict[str, Any], ...] = ()
@@ -118,14 +127,14 @@ def result_key(name: str, input_key: str) -> str:
     return f"{results_prefix(name)}{_base(input_key)}"
 
 
-def summaries_prefix(name: str) -> str:
+def shard_summaries_prefix(name: str) -> str:
     """The prefix of the shards' summaries, and of nothing else."""
     return f"{folder(name)}summaries/"
 
 
-def summary_key(name: str, input_key: str) -> str:
+def shard_summary_key(name: str, input_key: str) -> str:
     """The key of the summary of a part's results."""
-    return f"{summaries_prefix(name)}{_base(input_key).removesuffix('.jsonl')}.json"
+    return f"{shard_summaries_prefix(name)}{_base(input_key).removesuffix('.jsonl')}.json"
 
 
 def images_prefix(name: str) -> str:
@@ -138,7 +147,7 @@ def manifest_key(name: str) -> str:
     return f"{folder(name)}manifest.json"
 
 
-def total_key(name: str) -> str:
+def summary_key(name: str) -> str:
     """The key of what a whole batch comes to, written once it has ended."""
     return f"{folder(name)}summary.json"
 
@@ -157,18 +166,22 @@ def _base(key: str) -> str:
     return key.rsplit("/", 1)[-1]
 
 
-def input_lines(text: str) -> Iterator[InputLine]:
-    """The images that a part of the input names.
-
-    Raises:
-        InputLineError: a line names none.
-    """
+def input_lines(input_key: str, text: str) -> Iterator[InputLine | BadLine]:
+    """The images that a part of the input names. A line with the id of one before it names none."""
+    ids: set[str] = set()
     for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield _input_line(line, number)
+        if not line.strip():
+            continue
+        named = _input_line(line)
+        if named is None or named.id in ids:
+            yield BadLine(f"{_base(input_key)}:{number}", line[:MAX_BAD_TEXT])
+            continue
+        ids.add(named.id)
+        yield named
 
 
-def _input_line(line: str, number: int) -> InputLine:
+def _input_line(line: str) -> InputLine | None:
+    """The image that a line names; None if it names none."""
     try:
         values = json.loads(line)
         named = InputLine(
@@ -177,11 +190,9 @@ def _input_line(line: str, number: int) -> InputLine:
             key=values["key"],
             version_id=values.get("version_id") or "",
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputLineError(f"line {number} names no image: {line[:200]}") from error
-    if not all(isinstance(value, str) for value in asdict(named).values()):
-        raise InputLineError(f"line {number} names no image: {line[:200]}")
-    return named
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return named if all(isinstance(value, str) for value in asdict(named).values()) else None
 
 
 def result_lines(text: str) -> list[ResultLine]:

@@ -121,7 +121,8 @@ def count(lines: Iterable[ResultLine]) -> Counts:
         counted["lines"] += 1
         if line.status == "failed":
             counted["failed"] += 1
-            failure = Failures(1, line.reason, (f"s3://{line.bucket}/{line.key}",))
+            where = f"s3://{line.bucket}/{line.key}" if line.key else line.id
+            failure = Failures(1, line.reason, (where,))
             failures[line.error] = failures.get(line.error, Failures()) + failure
             continue
         counted["detected"] += 1
@@ -163,7 +164,7 @@ def write_shard(
     shard = _shard(key, body, etag, lines)
     s3.put_object(
         Bucket=bucket,
-        Key=files.summary_key(name, input_key),
+        Key=files.shard_summary_key(name, input_key),
         Body=json.dumps(asdict(shard), ensure_ascii=False).encode(),
         ContentType="application/json",
     )
@@ -213,7 +214,7 @@ def merge(s3: S3Client, bucket: str, name: str, *, total: int, version: str) -> 
     lines = gathered.summary.counts.lines
     manifest = {**heading, "format": "jsonl", "lines": lines, "shards": gathered.shards}
     _write(s3, bucket, files.manifest_key(name), manifest)
-    _write(s3, bucket, files.total_key(name), {**heading, **document(gathered)})
+    _write(s3, bucket, files.summary_key(name), {**heading, **document(gathered)})
     return gathered.summary
 
 
@@ -280,7 +281,7 @@ def _shards(s3: S3Client, bucket: str, name: str, total: int) -> Iterator[Shard 
         key = files.result_key(name, part)
         if key not in etags:
             return None
-        summary = _read(s3, bucket, files.summary_key(name, part))
+        summary = _read(s3, bucket, files.shard_summary_key(name, part))
         shard = _read_shard(summary) if summary is not None else None
         return shard if shard and shard.etag == etags[key] else _counted_anew(s3, bucket, key)
 

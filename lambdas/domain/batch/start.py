@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lambdas.domain.batch import files
+from lambdas.domain.batch import estimate, files
 from lambdas.domain.batch.control import Order
 from lambdas.domain.costs import budget
 from lambdas.domain.engines.port import STARTABLE, LimitReachedError, NotYetError, Version
@@ -158,11 +158,26 @@ def wake(
             f" {batch.answered} images; create a batch of another name to have another version answer for all"
         )
     if version.status == "RUNNING":
-        loop_state.update_batch(name, execution_arn, state="running", waits_for="", start_asked_at="")
-        return Awake(True, workers=max(version.inference_units, version.max_inference_units) + 1)
+        units = max(version.inference_units, version.max_inference_units)
+        noted = {"state": "running", "waits_for": "", "start_asked_at": ""}
+        loop_state.update_batch(name, execution_arn, **noted, **_beginning(batch, version))
+        return Awake(True, workers=estimate.workers(units))
     waits_for = _started(engine, loop_state, batch, version, tuning)
     loop_state.update_batch(name, execution_arn, state="waking", waits_for=waits_for)
     return Awake(False, waits_for)
+
+
+def _beginning(batch: Batch, version: Version) -> dict[str, Any]:
+    """When its workers begin, and with what, for the rate that they come to. Called again it stays."""
+    if batch.asks_since:
+        return {}
+    # With units that come and go by themselves nobody knows how many there were.
+    is_fixed = version.max_inference_units <= version.inference_units
+    return {
+        "asks_since": clock.now(),
+        "asks_units": version.inference_units if is_fixed else 0,
+        "answered_before": batch.answered,
+    }
 
 
 def own_batch(loop_state: LoopState, name: str, execution_arn: str) -> Batch:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError, ParamValidationError
 
 from lambdas.domain.batch import files, results
-from lambdas.domain.batch.files import InputLine, ResultLine
+from lambdas.domain.batch.files import BadLine, InputLine, ResultLine
 from lambdas.domain.detect import any_size, champion, unusable_images
 from lambdas.domain.detect.champion import Answer, Question, VersionNotServingError
 from lambdas.domain.engines.port import THROTTLED
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from lambdas.domain.engines.port import Detector
 
-THREADS = 4
-"""Requests at once of a worker: about what keeps one inference unit busy."""
+THREADS = 8
+"""Requests at once of a worker: about what keeps two inference units busy (`estimate.workers`)."""
 HEADER_BYTES = 64 * 1024
 """Read of each image to know its size; a JPEG's stands behind its Exif block, which has less than this."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.5, 8.0
@@ -113,9 +113,9 @@ class Worker:
             raise UnfinishedPartError(f"there was no time for {left} of {len(lines)} images of {input_key}")
         return Part(len(lines), len(answers))
 
-    def _input(self, input_key: str) -> list[InputLine]:
+    def _input(self, input_key: str) -> list[InputLine | BadLine]:
         body = self.s3.get_object(Bucket=self.bucket, Key=input_key)["Body"].read()
-        return list(files.input_lines(body.decode()))
+        return list(files.input_lines(input_key, body.decode(errors="replace")))
 
     def _results(self, name: str, input_key: str) -> tuple[dict[str, ResultLine], dict[str, str]]:
         """The results that are there by their ids, and what holds of the object until somebody changes it."""
@@ -129,7 +129,7 @@ class Worker:
         return {line.id: line for line in lines}, {"IfMatch": opened["ETag"]}
 
     def _write(
-        self, name: str, input_key: str, lines: Sequence[InputLine], answers: Sequence[ResultLine]
+        self, name: str, input_key: str, lines: Sequence[InputLine | BadLine], answers: Sequence[ResultLine]
     ) -> None:
         """Add answers to a part's results; another worker's answers to the same images stay as they are."""
         while True:
@@ -149,10 +149,12 @@ class Worker:
             self.loop_state.count_answers(name, answered=len(new), failed=failed)
             return
 
-    def _answers(self, lines: Sequence[InputLine], failures: list[Exception]) -> list[ResultLine]:
+    def _answers(self, lines: Sequence[InputLine | BadLine], failures: list[Exception]) -> list[ResultLine]:
         """Answers to the images; of those that fail for no fault of theirs there is none."""
 
-        def answer(line: InputLine) -> ResultLine | None:
+        def answer(line: InputLine | BadLine) -> ResultLine | None:
+            if isinstance(line, BadLine):
+                return _bad_line(line)
             if self._stopped.is_set():
                 return None
             try:
@@ -301,6 +303,14 @@ def _is_of_object(error: ClientError) -> bool:
         return False
     code, status = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
     return status in _OF_OBJECT and code not in _PASSING and "Throttl" not in code
+
+
+def _bad_line(line: BadLine) -> ResultLine:
+    reason = (
+        f"this line of the input names no image: {line.text!r}; it has to be a JSON object with `bucket`,"
+        " `key` and an `id` that no other line has"
+    )
+    return ResultLine(line.id, "", "", "failed", error="not_a_line", reason=reason)
 
 
 def _failed(line: InputLine, error: str, reason: str) -> ResultLine:

@@ -36,7 +36,7 @@ def one(loop_state: LoopState, name: str) -> Batch:
 def summary(s3: S3Client, bucket: str, batch: Batch) -> dict[str, Any] | None:
     """What a batch has come to; None before its results were brought together."""
     try:
-        body = s3.get_object(Bucket=bucket, Key=files.total_key(batch.id))["Body"].read()
+        body = s3.get_object(Bucket=bucket, Key=files.summary_key(batch.id))["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
             return None

@@ -296,6 +296,14 @@ class Batch:
     """Inference units that it has started its version with; 0: that ran already."""
     start_asked_at: str = ""
     """When it has asked for that start; empty once its version was seen running."""
+    asks_since: str = ""
+    """When the workers of its last execution began."""
+    asks_units: int = 0
+    """Inference units that its version had then; 0: as many as Rekognition saw fit."""
+    answered_before: int = 0
+    """Images that had a line in the results then."""
+    unit_rate: float = 0.0
+    """Images that an inference unit answered in a second; 0: it were too few to tell."""
     review_limit: int = 0
     """Unsure images that are proposed for review at most."""
     proposed: int = 0
