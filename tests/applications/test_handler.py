@@ -604,7 +604,7 @@ def test_an_image_whose_tiles_take_too_long_is_given_up_in_time(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    for module in ("applications.detections", "rekognition.tiled_detection"):
+    for module in ("applications.detections", "engines.tiled_detection"):
         monkeypatch.setattr(f"lambdas.domain.{module}.time.monotonic", lambda: now[0])
 
     def slowly(version: str, key: str) -> list[Any]:
