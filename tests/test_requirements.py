@@ -19,7 +19,18 @@ from packaging.requirements import Requirement
 from infra.locks import CPU_LOCK, LOCKS, TORCH_LOCK, packages
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("cli", "demo", "infra", "labelloop", "lambdas", "learning", "local", "portable", "serving")
+PACKAGES = (
+    "cli",
+    "demo",
+    "infra",
+    "labelloop",
+    "lambdas",
+    "learning",
+    "local",
+    "portable",
+    "serving",
+    "training_job",
+)
 """Of the project, tests and benchmarks left out."""
 
 

@@ -30,6 +30,9 @@ class RequestEntityTooLargeException(SageMakerError):
 class ResourceInUse(SageMakerError): ...
 
 
+class ResourceLimitExceeded(SageMakerError): ...
+
+
 class ResourceNotFound(SageMakerError):
     """A resource of SageMaker is not there."""
 

@@ -53,6 +53,13 @@ class Objects(Protocol):
             AccessError: the object is not there, or the role may not read it.
         """
 
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """Keys of the objects below a prefix.
+
+        Raises:
+            AccessError: the role may not list the bucket, or there is no such bucket.
+        """
+
     def put(self, bucket: str, key: str, body: bytes) -> None:
         """Write the object.
 
@@ -139,6 +146,13 @@ class S3:
             return self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except (ClientError, BotoCoreError) as error:
             raise AccessError(f"s3://{bucket}/{key}: {error}") from error
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        try:
+            return [listed["Key"] for page in pages for listed in page.get("Contents", [])]
+        except (ClientError, BotoCoreError) as error:
+            raise AccessError(f"s3://{bucket}/{prefix}: {error}") from error
 
     def put(self, bucket: str, key: str, body: bytes) -> None:
         try:

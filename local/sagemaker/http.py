@@ -39,6 +39,7 @@ _NAMED = {
     "HumanTaskUi": ("human-task-ui", "HumanTaskUiName"),
     "HumanLoop": ("human-loop", "HumanLoopName"),
     "LabelingJob": ("labeling-job", "LabelingJobName"),
+    "TrainingJob": ("training-job", "TrainingJobName"),
 }
 
 Reply = tuple[int, dict[str, str], bytes]

@@ -18,6 +18,7 @@ from local.sagemaker.ground_truth.labeling_jobs import LabelingJobs
 from local.sagemaker.host import Caller, Host
 from local.sagemaker.protocol import A2I
 from local.sagemaker.store import Resource, Store, Work
+from local.sagemaker.training.jobs import TrainingJobs
 from local.sagemaker.workers.queue import WorkerQueue
 
 logger = logging.getLogger("labelloop.sagemaker")
@@ -37,7 +38,8 @@ class SageMaker:
         flows = FlowDefinitions(self._store)
         self._loops = HumanLoops(self._store, host, flows)
         self._jobs = LabelingJobs(self._store, host)
-        self._parts = {A2I: (self._loops,), "sagemaker": (flows, self._jobs)}
+        self._trainings = TrainingJobs(self._store, host, state)
+        self._parts = {A2I: (self._loops,), "sagemaker": (flows, self._jobs, self._trainings)}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sagemaker", daemon=True)
         self.queue = WorkerQueue(self._store, host, self._answered)
@@ -48,6 +50,7 @@ class SageMaker:
 
     def close(self) -> None:
         self._ended.set()
+        self._trainings.close()
         if self._thread.is_alive():
             self._thread.join()
         self._store.close()
@@ -60,7 +63,8 @@ class SageMaker:
         part = next((part for part in self._parts[service] if hasattr(part, name)), None)
         if part is None:
             raise UnknownOperationException(
-                f"{operation} is not emulated: only human loops, what they need, and labeling jobs are"
+                f"{operation} is not emulated: only human loops and what they need, labeling jobs and"
+                " training jobs are"
             )
         answer: dict[str, Any] = getattr(part, name)(request, caller)
         return answer

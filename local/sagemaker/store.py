@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["human-task-ui", "flow-definition", "human-loop", "labeling-job"]
+Kind = Literal["human-task-ui", "flow-definition", "human-loop", "labeling-job", "training-job"]
 WorkState = Literal["waiting", "answered", "expired", "stopped"]
 
 _TABLES = """
@@ -142,10 +142,15 @@ class Store:
         query = "SELECT * FROM resources WHERE kind=? AND account=? AND region=? ORDER BY created, name"
         return [_resource(row) for row in self._rows(query, kind, account, region)]
 
+    def all_of(self, kind: Kind) -> list[Resource]:
+        """The resources of a kind, whosever they are."""
+        return [_resource(row) for row in self._rows("SELECT * FROM resources WHERE kind=?", kind)]
+
     def unresolved(self) -> list[Resource]:
         """Loops and jobs that wait for no worker any more, and those whose last event was not sent yet."""
         query = (
-            "SELECT * FROM resources r WHERE event_sent=0 OR (status='InProgress' AND NOT EXISTS ("
+            "SELECT * FROM resources r WHERE event_sent=0 OR (status='InProgress'"
+            " AND kind <> 'training-job' AND NOT EXISTS ("
             " SELECT 1 FROM work w WHERE w.kind=r.kind AND w.account=r.account AND w.region=r.region"
             " AND w.name=r.name AND w.state='waiting')) ORDER BY created, name"
         )

@@ -12,9 +12,9 @@ from lambdas.domain.engines import evaluation_images
 from lambdas.domain.engines.evaluation_images import Evaluated
 from lambdas.domain.shared import comparison
 from lambdas.domain.shared.comparison import Counts
+from learning import evaluation_files
 from local.engine.manifests import lines as manifest_lines
 from local.engine.manifests.lines import Task
-from local.engine.training import evaluation_files
 from tests.fixtures.deployment import BUCKET, World
 
 ENDED = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

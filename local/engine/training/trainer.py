@@ -23,12 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from learning import evaluation_files
 from local.engine import children
 from local.engine.access.s3 import Objects
 from local.engine.manifests.errors import CANNOT_WRITE_OUTPUT
 from local.engine.model_directory import version_directory
 from local.engine.storage.store import Store
-from local.engine.training import evaluation_files, progress
+from local.engine.training import progress
 from local.engine.training.budget import Budget
 from local.engine.training.data import ManifestFileError, TrainingData
 from local.engine.training.output import (

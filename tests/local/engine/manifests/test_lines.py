@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learning.evaluation_files import training_snapshot
 from local.engine.manifests import lines as manifest_lines
 from local.engine.manifests.errors import MESSAGES, problem
-from local.engine.training.evaluation_files import training_snapshot
 from tests.fixtures.engine import boxed, classified
 
 Change = Callable[[dict[str, Any]], object]

@@ -13,11 +13,11 @@ from moto import mock_aws
 
 from lambdas.domain.engines.evaluation_files import scores as read_scores
 from lambdas.domain.engines.port import Version
+from learning import evaluation_files
+from learning.evaluation_files import evaluation_summary, training_snapshot
 from local.engine.access.s3 import NoObjectError, ObjectTooLargeError, S3Objects
 from local.engine.manifests import lines as manifest_lines
-from local.engine.training import evaluation_files
 from local.engine.training import output as training_output
-from local.engine.training.evaluation_files import evaluation_summary, training_snapshot
 from local.engine.training.output import CannotWriteError, Output
 from tests.fixtures.engine import BUCKET, MemoryObjects, boxed, classified
 

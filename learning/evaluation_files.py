@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from local.engine.manifests.lines import Line, Task
+from learning.types import Task
 
 TRAINING_JOB = "rekognition-custom-labels-training-job"
 EVALUATION_JOB = "rekognition-custom-labels-evaluation-job"
@@ -19,6 +19,21 @@ EVALUATION_JOB = "rekognition-custom-labels-evaluation-job"
 _TRAINING, _EVALUATION = "rekognition-custom-labels-training", "rekognition-custom-labels-evaluation"
 _DETAILS = "rekognition-custom-labels-evaluation-details"
 _CLASSIFICATION, _DETECTION = "groundtruth/image-classification", "groundtruth/object-detection"
+
+
+class Line(Protocol):
+    """A line of a manifest that can be used."""
+
+    @property
+    def source_ref(self) -> str:
+        """The image's location."""
+        ...
+
+    @property
+    def annotated(self) -> Mapping[str, Any]:
+        """The line as JSON."""
+        ...
+
 
 Judged = Mapping[str, Any]
 """A prediction on a test image, or a truth that none matches: `label`, `confidence` (0 to 100), `present` (in

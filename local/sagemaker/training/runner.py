@@ -1,0 +1,247 @@
+"""Runs training jobs: data fetched with the job's role, a script in a child process, what it leaves put away.
+
+The folders are those of a container, below a folder of the job:
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local.engine import children
+from local.sagemaker.host import AccessError, Host, Objects
+from local.sagemaker.store import Resource
+from local.sagemaker.workers.queue import bucket_and_key
+
+logger = logging.getLogger("labelloop.training_jobs")
+
+LOOK_SECONDS = 0.2
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far a job is: its status, its secondary status, and what else is to be noted."""
+
+    status: str
+    secondary: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class JobFailedError(Exception):
+    """The job has failed; the message is its FailureReason."""
+
+
+class Runner:
+    """Runs jobs one after the other.
+
+    Args:
+        note: writes down what has become of a job.
+    """
+
+    def __init__(self, host: Host, folder: Path, note: Callable[[Resource, Outcome], None]) -> None:
+        self._host, self._folder, self._note = host, folder, note
+        self._waiting: queue.Queue[Resource | None] = queue.Queue()
+        self._stopped: set[str] = set()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Resource) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="training-jobs", daemon=True)
+            self._thread.start()
+        self._waiting.put(job)
+
+    def stop(self, job: Resource) -> None:
+        self._stopped.add(job.arn)
+
+    def close(self) -> None:
+        self._ended.set()
+        self._waiting.put(None)
+        if self._thread:
+            self._thread.join(10)
+
+    def _work(self) -> None:
+        while (job := self._waiting.get()) is not None and not self._ended.is_set():
+            try:
+                self._run(job)
+            except Exception as error:
+                logger.exception("training job %s", job.name)
+                self._end(job, "Failed", f"InternalServerError: the emulation failed: {error!r}")
+
+    def _run(self, job: Resource) -> None:
+        folder = self._folder / job.name
+        shutil.rmtree(folder, ignore_errors=True)
+        request = job.body["request"]
+        try:
+            objects = self._host.objects(request["RoleArn"], job.region)
+            self._note(job, Outcome("InProgress", "Downloading"))
+            _fetch(request, objects, folder / "ml")
+            self._note(job, Outcome("InProgress", "Training", {"began": time.time()}))
+            secondary = self._train(job, folder)
+            self._note(job, Outcome("InProgress", "Uploading"))
+            artifacts = _put_away(job, objects, folder / "ml")
+            status = "Completed" if secondary == "Completed" else "Stopped"
+            facts = {"artifacts": artifacts, "ended": time.time()}
+            self._note(job, Outcome(status, secondary, facts))
+        except (AccessError, ValueError) as error:
+            self._end(job, "Failed", f"ClientError: {error}")
+        except JobFailedError as error:
+            self._end(job, "Failed", str(error))
+        finally:
+            shutil.rmtree(folder / "ml", ignore_errors=True)
+
+    def _end(self, job: Resource, status: str, reason: str) -> None:
+        facts = {"failure_reason": reason[:1024], "ended": time.time()}
+        self._note(job, Outcome(status, status, facts))
+
+    def _train(self, job: Resource, folder: Path) -> str:
+        """Run the script to its end: the secondary status that it comes to.
+
+        Raises:
+            JobFailedError: the script has failed.
+        """
+        request, log = job.body["request"], folder / "training.log"
+        child = _started(job, folder / "ml", log)
+        until = time.monotonic() + request["StoppingCondition"].get("MaxRuntimeInSeconds", 86_400)
+        try:
+            while child.poll() is None:
+                if self._ended.is_set():
+                    raise JobFailedError("InternalServerError: the embedded stack was ended")
+                if job.arn in self._stopped:
+                    return "Stopped"
+                if time.monotonic() > until:
+                    return "MaxRuntimeExceeded"
+                try:
+                    child.wait(LOOK_SECONDS)
+                except subprocess.TimeoutExpired:
+                    continue
+        finally:
+            code = children.end(child, seconds=0.5)
+        if code != 0:
+            failure = folder / "ml" / "output" / "failure"
+            why = failure.read_text(errors="replace") if failure.exists() else children.last_words(log)
+            raise JobFailedError(f"AlgorithmError: {why.strip()}, exit code: {code}")
+        return "Completed"
+
+
+def _started(job: Resource, ml: Path, log: Path) -> subprocess.Popen[bytes]:
+    request = job.body["request"]
+    parameters = {name: json.loads(value) for name, value in request["HyperParameters"].items()}
+    program = ml / "code" / str(parameters.pop("sagemaker_program"))
+    arguments = [
+        part
+        for name, value in sorted(parameters.items())
+        if not name.startswith("sagemaker_")
+        for part in (f"--{name}", str(value))
+    ]
+    if not program.is_file():
+        raise JobFailedError(f"ClientError: there is no {program.name} in sagemaker_submit_directory")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "local.sagemaker.training.container", str(program), *arguments],
+            cwd=_ROOT,
+            env=_environment(job, ml),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _environment(job: Resource, ml: Path) -> dict[str, str]:
+    """The variables that AWS's container has, and none of the embedded stack's: its keys least of all.
+
+    https://github.com/aws/sagemaker-training-toolkit/blob/master/ENVIRONMENT_VARIABLES.md
+    """
+    request = job.body["request"]
+    channels = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        **request.get("Environment", {}),
+        "TRAINING_JOB_NAME": job.name,
+        "TRAINING_JOB_ARN": job.arn,
+        "SM_MODEL_DIR": str(ml / "model"),
+        "SM_OUTPUT_DIR": str(ml / "output"),
+        "SM_OUTPUT_DATA_DIR": str(ml / "output" / "data"),
+        "SM_INPUT_DIR": str(ml / "input"),
+        "SM_CHANNELS": json.dumps(channels),
+        "SM_NUM_GPUS": "0",
+        "SM_NUM_CPUS": str(os.cpu_count() or 1),
+        **{f"SM_CHANNEL_{name.upper()}": str(ml / "input" / "data" / name) for name in channels},
+    }
+
+
+def _fetch(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
+    """Bring the script's source and every channel's objects into the container's folders."""
+    for folder in ("model", "output/data", "code", "input/data"):
+        (ml / folder).mkdir(parents=True, exist_ok=True)
+    source = json.loads(request["HyperParameters"]["sagemaker_submit_directory"])
+    with tarfile.open(fileobj=io.BytesIO(objects.get(*bucket_and_key(source)))) as archive:
+        archive.extractall(ml / "code", filter="data")
+    for channel in request.get("InputDataConfig", []):
+        folder = ml / "input" / "data" / channel["ChannelName"]
+        folder.mkdir(parents=True, exist_ok=True)
+        count = 0
+        for uri, name in _objects_of(channel["DataSource"]["S3DataSource"], objects):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(objects.get(*bucket_and_key(uri)))
+            count += 1
+        if not count:
+            raise ValueError(f"no S3 objects found under the channel {channel['ChannelName']}")
+
+
+def _objects_of(source: Mapping[str, Any], objects: Objects) -> Iterator[tuple[str, str]]:
+    """URIs of a channel's objects, and where each lies in the channel's folder."""
+    uri = source["S3Uri"]
+    if source["S3DataType"] == "S3Prefix":
+        bucket, prefix = bucket_and_key(uri)
+        for key in objects.keys(bucket, prefix):
+            if not key.endswith("/"):
+                yield f"s3://{bucket}/{key}", key.removeprefix(prefix).lstrip("/") or key.rpartition("/")[2]
+        return
+    document = json.loads(objects.get(*bucket_and_key(uri)))
+    if not isinstance(document, list) or not document or not isinstance(document[0], dict):
+        raise ValueError(f"{uri} is no manifest: a list whose first element has the prefix")
+    prefix = document[0]["prefix"]
+    if not prefix.startswith("s3://"):
+        raise ValueError(f"{uri}: the prefix has to be an S3 URI")
+    for suffix in document[1:]:
+        yield f"{prefix}{suffix}", str(suffix)
+
+
+def _put_away(job: Resource, objects: Objects, ml: Path) -> str:
+    """Write what the script has left to S3: the URI of the model's files, or of the one that they are in."""
+    output = job.body["request"]["OutputDataConfig"]
+    base = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output"
+    if output.get("CompressionType", "GZIP") == "NONE":
+        for part, folder in (("model", ml / "model"), ("data", ml / "output" / "data")):
+            for file in sorted(folder.rglob("*")):
+                if file.is_file():
+                    target = f"{base}/{part}/{file.relative_to(folder).as_posix()}"
+                    objects.put(*bucket_and_key(target), file.read_bytes())
+        return f"{base}/model/"
+    for part, folder in (("model", ml / "model"), ("output", ml / "output" / "data")):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+            for file in sorted(folder.iterdir()):
+                archive.add(file, file.name)
+        objects.put(*bucket_and_key(f"{base}/{part}.tar.gz"), packed.getvalue())
+    return f"{base}/model.tar.gz"

@@ -1,0 +1,239 @@
+"""Training jobs: what is refused, what the script finds, and what becomes of what it leaves."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.sagemaker.protocol import SAGEMAKER
+from tests.fixtures.sagemaker import BUCKET, ROLE, Bench, Caller
+
+SOURCE = "code/source.tar.gz"
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+folder = Path(os.environ["SM_CHANNEL_IMAGES"])
+found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+manifests = sorted(path.name for path in Path(os.environ["SM_CHANNEL_MANIFESTS"]).iterdir())
+keys = sorted(name for name in os.environ if name.startswith(("AWS_", "LABELLOOP_")))
+said = {"images": found, "manifests": manifests, "arguments": sys.argv[1:], "keys": keys}
+(Path(os.environ["SM_MODEL_DIR"]) / "model.onnx").write_text(json.dumps(said))
+"""
+
+
+def packed(**files: str) -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name.replace("__", "."))
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return target.getvalue()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    world = made.world
+    world.files[BUCKET, SOURCE] = packed(train__py=SCRIPT)
+    world.files[BUCKET, "datasets/s1/train.manifest"] = b"{}"
+    world.files[BUCKET, "datasets/s1/test.manifest"] = b"{}"
+    world.files[BUCKET, "datasets/s10/other.manifest"] = b"{}"
+    for name in ("a", "b", "c"):
+        world.files[BUCKET, f"images/{name}.jpg"] = b"jpeg"
+    manifest = [{"prefix": f"s3://{BUCKET}/"}, "images/a.jpg", "images/c.jpg"]
+    world.files[BUCKET, "datasets/s1/images.manifest"] = json.dumps(manifest).encode()
+    yield made
+    made.service.close()
+
+
+def request(name: str = "parts-v1", **more: Any) -> dict[str, Any]:
+    def channel(name: str, kind: str, key: str) -> dict[str, Any]:
+        source = {"S3DataType": kind, "S3Uri": f"s3://{BUCKET}/{key}"}
+        return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+    parameters = {
+        "sagemaker_program": "train.py",
+        "sagemaker_submit_directory": f"s3://{BUCKET}/{SOURCE}",
+        "version": "v1",
+        "seconds": 5,
+    }
+    return {
+        "TrainingJobName": name,
+        "RoleArn": ROLE,
+        "AlgorithmSpecification": {"TrainingImage": "pytorch-training:2.9.0", "TrainingInputMode": "File"},
+        "HyperParameters": {key: json.dumps(value) for key, value in parameters.items()},
+        "InputDataConfig": [
+            channel("images", "ManifestFile", "datasets/s1/images.manifest"),
+            channel("manifests", "S3Prefix", "datasets/s1/"),
+        ],
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/training", "CompressionType": "NONE"},
+        "ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        **more,
+    }
+
+
+def ended(bench: Bench, name: str = "parts-v1") -> dict[str, Any]:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        job: dict[str, Any] = bench.sagemaker.describe_training_job(TrainingJobName=name)
+        if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
+            return job
+        time.sleep(0.05)
+    raise AssertionError(job)
+
+
+def code(call: Callable[..., Any], **asked: Any) -> str:
+    with pytest.raises(ClientError) as raised:
+        call(**asked)
+    return str(raised.value.response["Error"]["Code"])
+
+
+def test_a_script_finds_its_data_and_what_it_leaves_is_put_away(bench: Bench) -> None:
+    arn = bench.sagemaker.create_training_job(**request())["TrainingJobArn"]
+    assert arn.endswith(":training-job/parts-v1")
+    job = ended(bench)
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Completed", "Completed"), job
+    assert job["BillableTimeInSeconds"] >= 1
+    folder = job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert folder == f"s3://{BUCKET}/training/parts-v1/output/model/"
+    said = json.loads(bench.world.files[BUCKET, "training/parts-v1/output/model/model.onnx"])
+    assert said == {
+        "images": ["images/a.jpg", "images/c.jpg"],
+        "manifests": ["images.manifest", "test.manifest", "train.manifest"],
+        "arguments": ["--seconds", "5", "--version", "v1"],
+        "keys": [],
+    }
+    passed = [each["Status"] for each in job["SecondaryStatusTransitions"]]
+    assert passed == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+
+
+def test_what_a_script_leaves_is_packed_unless_asked_otherwise(bench: Bench) -> None:
+    output = {"S3OutputPath": f"s3://{BUCKET}/training"}
+    bench.sagemaker.create_training_job(**request(OutputDataConfig=output))
+    packed_uri = ended(bench)["ModelArtifacts"]["S3ModelArtifacts"]
+    assert packed_uri == f"s3://{BUCKET}/training/parts-v1/output/model.tar.gz"
+    body = io.BytesIO(bench.world.files[BUCKET, "training/parts-v1/output/model.tar.gz"])
+    with tarfile.open(fileobj=body) as archive:
+        assert archive.getnames() == ["model.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("raise ValueError('no image shows a label')", "no image shows a label"),
+        (
+            "import os, sys; open(os.environ['SM_OUTPUT_DIR'] + '/failure', 'w').write('said'); sys.exit(3)",
+            "AlgorithmError: said, exit code: 3",
+        ),
+    ],
+)
+def test_a_script_that_fails_says_why(bench: Bench, script: str, reason: str) -> None:
+    bench.world.files[BUCKET, SOURCE] = packed(train__py=script)
+    bench.sagemaker.create_training_job(**request())
+    job = ended(bench)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert reason in job["FailureReason"]
+    assert not job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def test_packages_that_are_not_installed_are_named(bench: Bench) -> None:
+    source = packed(train__py="", requirements__txt="numpy\nno-such-package==1.0 --hash=sha256:0\n")
+    bench.world.files[BUCKET, SOURCE] = source
+    bench.sagemaker.create_training_job(**request())
+    assert "no-such-package==1.0" in ended(bench)["FailureReason"]
+
+
+@pytest.mark.parametrize("gone", [SOURCE, "datasets/s1/images.manifest", "images/a.jpg"])
+def test_data_that_is_not_there_fails_the_job(bench: Bench, gone: str) -> None:
+    del bench.world.files[BUCKET, gone]
+    bench.sagemaker.create_training_job(**request())
+    job = ended(bench)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("ClientError")
+    assert gone in job["FailureReason"]
+
+
+def test_a_job_is_stopped_and_ends_when_its_time_is_over(bench: Bench) -> None:
+    bench.world.files[BUCKET, SOURCE] = packed(train__py="import time; time.sleep(60)")
+    bench.sagemaker.create_training_job(**request())
+    bench.sagemaker.stop_training_job(TrainingJobName="parts-v1")
+    job = ended(bench)
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert code(bench.sagemaker.stop_training_job, TrainingJobName="parts-v1") == "ValidationException"
+    bench.sagemaker.create_training_job(**request("parts-v2", StoppingCondition={"MaxRuntimeInSeconds": 1}))
+    job = ended(bench, "parts-v2")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+
+def test_a_job_that_ran_when_the_stack_ended_has_failed(bench: Bench, tmp_path: Path) -> None:
+    bench.world.files[BUCKET, SOURCE] = packed(train__py="import time; time.sleep(60)")
+    bench.sagemaker.create_training_job(**request())
+    after = bench.again()
+    assert "embedded stack" in ended(after)["FailureReason"]
+    after.service.close()
+
+
+REFUSED: list[dict[str, Any]] = [
+    {"TrainingJobName": "-v1"},
+    {"TrainingJobName": "v" * 64},
+    {"AlgorithmSpecification": {"TrainingInputMode": "File"}},
+    {"ResourceConfig": {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1}},
+    {"ResourceConfig": {"InstanceType": "m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50}},
+    {"EnableManagedSpotTraining": True},
+    {
+        "EnableManagedSpotTraining": True,
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 59},
+    },
+    {"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90}},
+    {"HyperParameters": {"sagemaker_program": '"train.py"'}},
+]
+
+
+@pytest.mark.parametrize("more", REFUSED)
+def test_what_sagemaker_would_not_take_is_refused(bench: Bench, more: dict[str, Any]) -> None:
+    assert code(bench.sagemaker.create_training_job, **request(**more)) == "ValidationException"
+    assert not bench.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+
+
+def test_a_name_is_used_once_and_machines_are_few(bench: Bench) -> None:
+    bench.world.files[BUCKET, SOURCE] = packed(train__py="import time; time.sleep(60)")
+    bench.sagemaker.create_training_job(**request())
+    assert code(bench.sagemaker.create_training_job, **request()) == "ResourceInUse"
+    assert code(bench.sagemaker.create_training_job, **request("parts-v2")) == "ResourceLimitExceeded"
+    bench.sagemaker.stop_training_job(TrainingJobName="parts-v1")
+    ended(bench)
+    bench.sagemaker.create_training_job(**request("parts-v2"))
+    bench.sagemaker.stop_training_job(TrainingJobName="parts-v2")
+
+
+def test_who_may_not_pass_the_role_begins_nothing(bench: Bench) -> None:
+    stranger = bench.client(SAGEMAKER, Caller(passes_roles=False))
+    assert code(stranger.create_training_job, **request()) == "AccessDeniedException"
+
+
+def test_jobs_are_listed_page_by_page(bench: Bench) -> None:
+    for number in range(3):
+        bench.sagemaker.create_training_job(**request(f"parts-v{number}"))
+        ended(bench, f"parts-v{number}")
+    bench.sagemaker.create_training_job(**request("other-v1"))
+    ended(bench, "other-v1")
+    listed: list[list[str]] = []
+    more: dict[str, str] = {}
+    while True:
+        page = bench.sagemaker.list_training_jobs(NameContains="parts-", MaxResults=2, **more)
+        listed.append([job["TrainingJobName"] for job in page["TrainingJobSummaries"]])
+        if "NextToken" not in page:
+            break
+        more = {"NextToken": page["NextToken"]}
+    assert listed == [["parts-v2", "parts-v1"], ["parts-v0"]]
+    assert code(bench.sagemaker.describe_training_job, TrainingJobName="nothing") == "ValidationException"
