@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -101,6 +102,15 @@ class ClassifierLearner(ImageLearner):
     def truth(self, indices: Sequence[int]) -> torch.Tensor:
         """Which labels these examples show, 0 or 1 (batch, labels)."""
         return self._truth[list(indices)]
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here, beside the network."""
+        return {**super().state(), "symmetry": self.symmetry.allowed}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        super().load_state(state)
+        self.symmetry.allowed = list(state["symmetry"])
 
     def labels_of(self, index: int) -> set[str]:
         """The labels that an example shows."""

@@ -12,7 +12,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -131,6 +131,15 @@ class DetectorLearner(ImageLearner):
             network.backbone.freeze(FROZEN_BLOCKS)
         self._unlabelled_f1 = 0.0
         """The F1 of the images last evaluated, if labels did not count."""
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here, beside the network."""
+        return {**super().state(), "unlabelled_f1": self._unlabelled_f1}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        super().load_state(state)
+        self._unlabelled_f1 = state["unlabelled_f1"]
 
     def labels_of(self, index: int) -> set[str]:
         """The labels that an example shows, not counting boxes beside the image."""

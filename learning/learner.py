@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -51,6 +52,15 @@ class ImageLearner(ABC):
         self._use(side)
         return True
 
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here, beside the network."""
+        return {"side": self._side}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        if state["side"] != self._side:
+            self._use(state["side"])
+
     @abstractmethod
     def labels_of(self, index: int) -> set[str]:
         """The labels that an example shows."""
@@ -61,4 +71,5 @@ class ImageLearner(ABC):
 
     def _use(self, side: int) -> None:
         """Show images in a canvas with this longer side from now on."""
+        self._side = side
         self._images = Images(self.examples, canvas_for(self._sizes, side))

@@ -7,6 +7,7 @@ These small networks learn from a few hundred steps what takes AdamW alone about
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import nn
@@ -53,6 +54,16 @@ class Optimizer:
         groups = [{"params": others}, *([{"params": gentle}] if gentle else [])]
         self._others = torch.optim.AdamW(groups, lr=RATE, weight_decay=WEIGHT_DECAY, fused=True)
         self._moments = [torch.zeros_like(weight) for weight in self._matrices]
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here."""
+        return {"others": self._others.state_dict(), "moments": self._moments}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._others.load_state_dict(state["others"])
+        for moment, kept in zip(self._moments, state["moments"], strict=True):
+            moment.copy_(kept)
 
     def step(self, rate: float, pool: ThreadPoolExecutor) -> None:
         """Take one step, `rate` (0 to 1) of the usual length."""

@@ -39,6 +39,15 @@ class Replicas:
         self._networks = [network, *(copy.deepcopy(network, dict(shared)) for _ in range(count - 1))]
         self._randoms = [torch.Generator().manual_seed(seed + number) for number in range(count)]
 
+    def state(self) -> list[torch.Tensor]:
+        """The states of the parts' chance; the weights are the network's."""
+        return [random.get_state() for random in self._randoms]
+
+    def load_state(self, state: Sequence[torch.Tensor]) -> None:
+        """Go on from a state."""
+        for random, kept in zip(self._randoms, state, strict=True):
+            random.set_state(kept)
+
     def learn(self, loss: Loss, indices: Sequence[int], pool: ThreadPoolExecutor) -> float:
         """Leave the gradient of the batch's mean loss in the weights' `grad`, and return that loss."""
         count = min(len(self._networks), len(indices))

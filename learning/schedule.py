@@ -13,7 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -61,6 +62,22 @@ MAX_VALIDATION_SHARE = 0.15
 """The share of the time that validation may take."""
 
 
+_PLAIN = (
+    "step",
+    "best_f1",
+    "ready_for_second_stage",
+    "fraction",
+    "training",
+    "validation",
+    "_queue",
+    "_times",
+    "_validation_seconds",
+    "_losses",
+    "_f1",
+)
+"""The attributes of a schedule that are numbers, or lists of them."""
+
+
 class Learner(Protocol):
     """What the schedule needs to know of a task."""
 
@@ -88,6 +105,33 @@ class Learner(Protocol):
     def increase_resolution(self) -> bool:
         """Go on with a higher resolution; False if there is none."""
 
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here, beside the network."""
+
+    def load_state(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass
+class _FullRate:
+    """What learning at the full rate has come to: the step of the best F1, how often in a row that was good,
+    and the best F1 of the resolution before, -1 at the first."""
+
+    best_step: int = 0
+    good: int = 0
+    coarse: float = -1.0
+
+
+@dataclass
+class _Decay:
+    """How far the decay is: the steps wanted and done, the rate that it began at, and the fractions of the
+    training at its beginning and end."""
+
+    wanted: int
+    rate: float
+    rise: float
+    end: float
+    done: int = 0
+
 
 class TrainingSchedule:
     """One training, from a network that knows nothing to one that has learned what it can.
@@ -96,6 +140,7 @@ class TrainingSchedule:
         began, ends: when the whole training began and must end, of the monotonic clock.
         max_steps: how many the schedule may take.
         fraction: the share of the whole training that lies behind.
+        checkpoint: called whenever the schedule could go on from its `state`.
     """
 
     def __init__(
@@ -108,8 +153,12 @@ class TrainingSchedule:
         progress: Callable[[Progress], None],
         max_steps: int,
         fraction: float = 0.0,
+        checkpoint: Callable[[TrainingSchedule], None] = lambda _: None,
     ) -> None:
         self.learner = learner
+        self._checkpoint = checkpoint
+        self._full_rate = _FullRate()
+        self._falling: _Decay | None = None
         self.step = 0
         self.best_f1 = 0.0
         """The best F1 of images that the network had not learned from."""
@@ -120,6 +169,7 @@ class TrainingSchedule:
         self._random = torch.Generator().manual_seed(seed)
         self._progress = progress
         self._began, self._ends, self._max_steps = began, ends, max_steps
+        self._learned_seconds = 0.0
         self._started = time.monotonic()
         self.training, self.validation = learner.split_validation(self._random)
         self._repeats = repeats(learner)
@@ -150,49 +200,54 @@ class TrainingSchedule:
         """Train the learner's network."""
         self.report("started", now=True)
         with threads.pool(self._parts) as pool:
-            self._learn_at_full_rate(pool)
-            self._decay(0.5 if self.ready_for_second_stage else 1.0, pool)
+            if self._falling is None:
+                self._learn_at_full_rate(pool)
+                self._falling = self._begin_decay(0.5 if self.ready_for_second_stage else 1.0)
+            self._decay(self._falling, pool)
         self.learner.network.eval()
         self.report(f"done after {self.step} steps", now=True)
 
     def _learn_at_full_rate(self, pool: ThreadPoolExecutor) -> None:
         """Learn until nothing gets better or can, or the time is needed for the decay."""
         every = max(15, min(150, round(2 * len(self.training) / self.learner.batch)))
-        best_step, good, coarse = 0, 0, -1.0
+        now = self._full_rate
         while not self._must_decay():
+            self._checkpoint(self)
             self._learn(min(1.0, (self.step + 1) / WARMUP_STEPS), pool)
             self.fraction = max(self.fraction, 0.75 * self._share_spent())
             self.report(f"step {self.step}")
             if self.step % every or self._validation_seconds > MAX_VALIDATION_SHARE * (
-                time.monotonic() - self._started
+                self._learned_seconds + time.monotonic() - self._started
             ):
                 continue
             evaluation = self._validate()
-            good = good + 1 if evaluation.f1 >= GOOD_F1 else 0
+            now.good = now.good + 1 if evaluation.f1 >= GOOD_F1 else 0
             if evaluation.f1 > self.best_f1 + MIN_IMPROVEMENT:
-                best_step = self.step
+                now.best_step = self.step
             self.best_f1 = max(self.best_f1, evaluation.f1)
             unlearnable = self.best_f1 < EARLY_STOP_F1 and self._shown_enough(EARLY_STOP_EPOCHS)
-            if good >= 2 or unlearnable:
+            if now.good >= 2 or unlearnable:
                 return
             if self._shown_enough(COARSE_EPOCHS):
                 self.ready_for_second_stage = self.learner.is_ready_for_second_stage(
                     evaluation, self._share_spent()
                 )
-            over = self.step - best_step >= max(PATIENCE_STEPS, 5 * every, PATIENCE_SHARE * self.step)
+            over = self.step - now.best_step >= max(PATIENCE_STEPS, 5 * every, PATIENCE_SHARE * self.step)
             early = (
-                self.learner.increases_resolution_early and coarse < 0 and self._shown_enough(COARSE_EPOCHS)
+                self.learner.increases_resolution_early
+                and now.coarse < 0
+                and self._shown_enough(COARSE_EPOCHS)
             )
             if not self.ready_for_second_stage and self.best_f1 < POOR_F1 and (over or early):
                 # A resolution that brings nothing is no reason for a still higher one.
                 if (
-                    self.best_f1 > coarse + MIN_FINER_IMPROVEMENT
+                    self.best_f1 > now.coarse + MIN_FINER_IMPROVEMENT
                     and self._share_spent() < FINER_UNTIL
                     and self._increase_resolution()
                 ):
-                    coarse, best_step = self.best_f1, self.step
+                    now.coarse, now.best_step = self.best_f1, self.step
                     continue
-                coarse = max(coarse, 0.0)
+                now.coarse = max(now.coarse, 0.0)
             if over or self.ready_for_second_stage:
                 return
 
@@ -207,26 +262,61 @@ class TrainingSchedule:
     def _shown_enough(self, epochs: float) -> bool:
         return self.step >= MIN_STEPS and self.epoch >= epochs
 
-    def _decay(self, end: float, pool: ThreadPoolExecutor) -> None:
-        """Learn from all images while the rate falls from full to nothing."""
+    def _begin_decay(self, end: float) -> _Decay:
+        """From now on learn from all images. The training is done to the share `end` after it."""
         self.averaged = copy.deepcopy(self.averaged)
         self._averages = []
         self.training = list(range(len(self.learner)))
         self._queue = []
-        wanted, done = min(self._decay_steps(), self.steps_left), 0
-        rate, rise = min(1.0, (self.step + 1) / WARMUP_STEPS), self.fraction
-        end = max(end, rise)
+        wanted = min(self._decay_steps(), self.steps_left)
+        rate = min(1.0, (self.step + 1) / WARMUP_STEPS)
+        return _Decay(wanted, rate, self.fraction, max(end, self.fraction))
+
+    def _decay(self, now: _Decay, pool: ThreadPoolExecutor) -> None:
+        """Learn while the rate falls from full to nothing."""
         while True:
             # Where the machine is slower than it was, the decay is steeper.
             left = int((self._ends - time.monotonic()) / self._step_seconds())
-            steps = min(wanted, done + left)
-            if done >= steps:
-                self.fraction = end
+            steps = min(now.wanted, now.done + left)
+            if now.done >= steps:
+                self.fraction = now.end
                 return
-            self._learn(rate * (1 - done / steps), pool)
-            done += 1
-            self.fraction = max(self.fraction, rise + (end - rise) * done / steps)
-            self.report(f"step {self.step}, rate decaying, {steps - done} steps to go")
+            self._checkpoint(self)
+            self._learn(now.rate * (1 - now.done / steps), pool)
+            now.done += 1
+            self.fraction = max(self.fraction, now.rise + (now.end - now.rise) * now.done / steps)
+            self.report(f"step {self.step}, rate decaying, {steps - now.done} steps to go")
+
+    def state(self) -> dict[str, Any]:
+        """All that `load_state` needs to go on from here, exactly."""
+        return {
+            "plain": {name: getattr(self, name) for name in _PLAIN},
+            "learned_seconds": self._learned_seconds + time.monotonic() - self._started,
+            "full_rate": asdict(self._full_rate),
+            "falling": asdict(self._falling) if self._falling else None,
+            "random": self._random.get_state(),
+            "network": self.learner.network.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self._optimizer.state(),
+            "replicas": self._replicas.state(),
+            "learner": self.learner.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state of a schedule that was made in the same way, with the same number of threads."""
+        for name, value in state["plain"].items():
+            setattr(self, name, value)
+        self._learned_seconds = state["learned_seconds"]
+        self._full_rate = _FullRate(**state["full_rate"])
+        self._falling = _Decay(**state["falling"]) if state["falling"] else None
+        if self._falling:
+            self._averages = []
+        self._random.set_state(state["random"])
+        self.learner.load_state(state["learner"])
+        self.learner.network.load_state_dict(state["network"])
+        self.averaged.load_state_dict(state["averaged"])
+        self._optimizer.load_state(state["optimizer"])
+        self._replicas.load_state(state["replicas"])
 
     def _learn(self, rate: float, pool: ThreadPoolExecutor) -> None:
         started = time.monotonic()

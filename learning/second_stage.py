@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat, zip_longest
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -197,6 +198,14 @@ class SecondStageLearner:
     def increase_resolution(self) -> bool:
         """Change nothing: crops have one resolution only."""
         return False
+
+    def state(self) -> dict[str, Any]:
+        """What `load_state` needs to go on from here, beside the network and the crops."""
+        return {"symmetry": self.symmetry.allowed}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.symmetry.allowed = list(state["symmetry"])
 
     def labels_of(self, index: int) -> set[str]:
         """The label of a crop; none of one that shows background."""

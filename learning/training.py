@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from learning import threads
+from learning import checkpoint, threads
+from learning.checkpoint import Checkpoints
 from learning.classifier import ClassifierLearner
 from learning.detector import DetectorLearner
 from learning.evaluation import evaluate
@@ -46,6 +48,8 @@ def train(
     max_steps: int | None = None,
     seed: int,
     weights: Path | None = None,
+    checkpoints: Path | None = None,
+    checkpoint_seconds: float = checkpoint.SECONDS,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Model:
     """Train a model of the labels in the examples, within `budget_seconds` and `max_steps`.
@@ -61,6 +65,10 @@ def train(
     time cuts nothing short: neither the schedule nor validation, which has its share. On a CUDA device the
     last digits may differ.
 
+    With a folder for `checkpoints`, what is learned is written down there every so many seconds. Called with
+    the same arguments after a kill, the training goes on from the last checkpoint and comes to the same
+    model; the time in between does not count.
+
     Sets the number of threads of PyTorch for the whole process.
 
     Raises:
@@ -68,29 +76,50 @@ def train(
     """
     labels = _labels(task, examples)
     torch.set_num_threads(threads.max_threads())
-    began = time.monotonic()
-    limits = _Limits(began, began + USED_SHARE * budget_seconds, max_steps or MAX_STEPS, seed, progress)
+    kept = None
+    if checkpoints:
+        settings = (budget_seconds, max_steps, seed, weights and weights.name, threads.max_threads())
+        training = checkpoint.fingerprint(task, examples, *settings)
+        kept = Checkpoints(checkpoints, training, checkpoint_seconds)
+    state = kept.load() if kept else None
+    began = time.monotonic() - (state["seconds"] if state else 0.0)
+    ends = began + USED_SHARE * budget_seconds
+    limits = _Limits(began, ends, max_steps or MAX_STEPS, seed, progress, kept, state)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if task == "classification":
             model = _classifier(ClassifierLearner(examples, labels, device(), weights), limits)
         else:
             model = _detector(DetectorLearner(examples, labels, device(), weights), limits, weights)
-    return _with_thresholds(model, examples)
+    model = _with_thresholds(model, examples)
+    if kept:
+        kept.clear()
+    return model
 
 
 @dataclass(frozen=True)
 class _Limits:
-    """What a training may spend: when it began and must end, of the monotonic clock, and its steps."""
+    """What a training may spend: when it began and must end, of the monotonic clock, and its steps; its
+    checkpoints, and the one that it goes on from."""
 
     began: float
     ends: float
     max_steps: int
     seed: int
     progress: Callable[[Progress], None]
+    checkpoints: Checkpoints | None
+    state: Mapping[str, Any] | None
 
-    def schedule(self, learner: Learner, fraction: float = 0.0) -> TrainingSchedule:
-        return TrainingSchedule(
+    def schedule(
+        self, learner: Learner, fraction: float = 0.0, first: TrainingSchedule | None = None
+    ) -> TrainingSchedule:
+        """A schedule, gone on with if the training was killed in it.
+
+        Args:
+            first: the schedule before it, which has ended.
+        """
+        name = "second" if first else "first"
+        schedule = TrainingSchedule(
             learner,
             began=self.began,
             ends=self.ends,
@@ -98,7 +127,16 @@ class _Limits:
             seed=self.seed,
             progress=self.progress,
             fraction=fraction,
+            checkpoint=lambda now: self._save({name: now, **({"first": first} if first else {})}),
         )
+        if self.state and name in self.state:
+            schedule.load_state(self.state[name])
+        return schedule
+
+    def _save(self, schedules: Mapping[str, TrainingSchedule]) -> None:
+        if self.checkpoints and self.checkpoints.due:
+            states = {name: schedule.state() for name, schedule in schedules.items()}
+            self.checkpoints.save({"seconds": time.monotonic() - self.began, **states})
 
     def report(self, fraction: float, f1: float | None, message: str) -> None:
         """Report progress before any step."""
@@ -126,9 +164,11 @@ def _classifier(learner: ClassifierLearner, limits: _Limits) -> Model:
     frozen.fit(kept)
     model = Model(_facts("classification", learner, None, limits.seed), kept)
     if frozen.f1 < FINE_TUNED_BELOW and len(learner) >= MIN_FINE_TUNED_IMAGES:
+        training, validation = learner.split_validation(limits.generator())
+        frozen.fit(learner.network, training)
+        before = learner.evaluate(learner.network, validation).f1
+        # It splits the images in the same way, since its seed is the same.
         schedule = limits.schedule(learner, FEATURES_SHARE)
-        frozen.fit(learner.network, schedule.training)
-        before = learner.evaluate(learner.network, schedule.validation).f1
         schedule.run()
         if schedule.best_f1 > before:
             return Model(_facts("classification", learner, schedule), learner.network)
@@ -169,7 +209,7 @@ def _with_second_stage(
         weights=weights,
     )
     left = replace(limits, max_steps=schedule.steps_left)
-    second = left.schedule(learner, schedule.fraction)
+    second = left.schedule(learner, schedule.fraction, first=schedule)
     second.run()
     if not _is_better(second, schedule):
         return model

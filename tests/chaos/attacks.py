@@ -403,7 +403,12 @@ def strike(target: Target, attacks: list[Attack], seconds: float, tallies: dict[
         print(f"{time.monotonic() - began:5.0f} s  {attack.kind}: {attack.name}{reached}", flush=True)  # noqa: T201
 
 
-VARIABLES = {"LABELLOOP_ENGINE_FAULTS": "1", "LABELLOOP_TRAINING_STEPS": "5", "SFN_WAIT_SCALE": "0.3"}
+VARIABLES = {
+    "LABELLOOP_ENGINE_FAULTS": "1",
+    "LABELLOOP_TRAINING_STEPS": "5",
+    "LABELLOOP_PRETRAINED": "none",
+    "SFN_WAIT_SCALE": "0.3",
+}
 """For the stack: faults, and models that learn nothing."""
 
 

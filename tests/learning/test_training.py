@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from learning import (
     evaluate,
     train,
 )
+from learning.checkpoint import Checkpoints, fingerprint
 from learning.detector import DetectorLearner
+from learning.schedule import TrainingSchedule
 from local import scenes
 from portable.images import size
 from tests.fixtures.learning import written
@@ -166,6 +169,10 @@ def test_a_short_budget_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert 7 < progress[-1].seconds <= 8
 
 
+class KilledError(Exception):
+    """Stands for a kill: nothing after it is done."""
+
+
 # Schedules cut short: few steps, whatever the machine
 
 FEW = 5
@@ -267,7 +274,8 @@ def test_a_box_beside_the_image_is_passed_over(tmp_path: Path) -> None:
 def test_a_detector_that_confuses_labels_takes_a_second_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Few steps: what counts is that both schedules are run, and what they leave."""
+    """Few steps: what counts is that both schedules are run, and what they leave. Killed in the second one,
+    the training goes on there."""
     monkeypatch.setattr("learning.schedule.MIN_STEPS", 0)
     monkeypatch.setattr("learning.schedule.COARSE_EPOCHS", 0)
     monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
@@ -275,10 +283,33 @@ def test_a_detector_that_confuses_labels_takes_a_second_stage(
     monkeypatch.setattr("learning.training._is_better", lambda *_: True)
     examples = written(scenes.detection_scenes(24, 1), tmp_path)
     progress: list[Progress] = []
-    model = train("detection", examples, budget_seconds=120, max_steps=40, seed=1, progress=progress.append)
+
+    def kill(state: Progress) -> None:
+        progress.append(state)
+        if "started" in state.message and state.fraction > 0:
+            raise KilledError
+
+    def learned(report: Callable[[Progress], None]) -> Model:
+        folder = tmp_path / "checkpoints"
+        return train(
+            "detection",
+            examples,
+            budget_seconds=120,
+            max_steps=40,
+            seed=1,
+            checkpoints=folder,
+            checkpoint_seconds=0,
+            progress=report,
+        )
+
+    with pytest.raises(KilledError):
+        learned(kill)
+    killed = len(progress)
+    model = learned(progress.append)
     assert model.facts.second_stage is not None
-    fractions = [state.fraction for state in progress]
+    fractions = [state.fraction for state in progress[killed:]]
     assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert min(state.step for state in progress[killed:] if "decaying" not in state.message) == 0
     assert all(isinstance(prediction, Prediction) for prediction in model.predict_file(examples[0].path))
 
 
@@ -334,3 +365,59 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"not an image")
     with pytest.raises(ValueError, match=r"broken\.jpg cannot be read"):
         train("classification", [Example(path, ("a",))], budget_seconds=5, seed=1)
+
+
+# Trainings that are killed
+
+
+@pytest.mark.parametrize("killed_at", [2, 4], ids=["at the full rate", "in the decay"])
+def test_a_killed_training_comes_to_the_same_model(
+    killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("learning.schedule.MIN_DECAY_STEPS", 2)
+    examples = written(scenes.classification_scenes(9, 1), tmp_path / "images")
+    kept = tmp_path / "checkpoints"
+
+    def kill(progress: Progress) -> None:
+        if progress.step == killed_at:
+            raise KilledError
+
+    monkeypatch.setattr(TrainingSchedule, "report", reported_at_every_step)
+
+    def learned(report: Callable[[Progress], None], folder: Path | None) -> torch.Tensor:
+        model = train(
+            "classification",
+            examples,
+            budget_seconds=600,
+            max_steps=FEW,
+            seed=1,
+            checkpoints=folder,
+            checkpoint_seconds=0,
+            progress=report,
+        )
+        return torch.cat([value.flatten().float() for value in model.networks()[0].state_dict().values()])
+
+    with pytest.raises(KilledError):
+        learned(kill, kept)
+    steps: list[int] = []
+    resumed = learned(lambda progress: steps.append(progress.step), kept)
+    assert steps[0] == killed_at - 1
+    assert torch.equal(resumed, learned(lambda _: None, None))
+    assert not list(kept.iterdir()), "an ended training needs no checkpoint"
+
+
+def reported_at_every_step(schedule: TrainingSchedule, message: str, *, now: bool = False) -> None:
+    schedule._progress(Progress(schedule.fraction, schedule.step, 0.0, 0.0, None, None, message))
+
+
+def test_a_checkpoint_of_another_training_is_passed_over(tmp_path: Path) -> None:
+    ours, theirs = Checkpoints(tmp_path, "ours"), Checkpoints(tmp_path, "theirs")
+    assert ours.load() is None
+    theirs.save({"seconds": 1.0})
+    assert ours.load() is None and (theirs.load() or {})["seconds"] == 1.0
+    (tmp_path / "checkpoint.pt").write_bytes((tmp_path / "checkpoint.pt").read_bytes()[:100])
+    assert theirs.load() is None
+    (one,) = written(scenes.classification_scenes(1, 1), tmp_path / "images")
+    moved = replace(one, path=Path("/elsewhere") / one.path.name)
+    assert fingerprint("detection", [one], 1) == fingerprint("detection", [moved], 1)
+    assert fingerprint("detection", [one], 1) != fingerprint("detection", [one], 2)
