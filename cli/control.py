@@ -14,11 +14,12 @@ from cli.output import CommandError
 from cli.user import user
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
-from lambdas.domain.console import control
+from lambdas.domain.console import approval, control
 from lambdas.domain.costs import forecast
 from lambdas.domain.retrain import holds, runs, waiting
 from lambdas.domain.shared import clock, pricing, records
 from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.records import ApprovalDecision
 from lambdas.domain.shared.tuning import Tuning
 
 EXIT_CODES = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
@@ -115,6 +116,22 @@ def rollback(deployment: Deployment, name: str) -> tuple[str, FollowedPromotion]
     except ApiError as error:
         raise DeploymentError(f"{error}; `labelloop versions` shows the others") from error
     return version, FollowedPromotion(deployment, arn)
+
+
+def decide(deployment: Deployment, name: str, decision: ApprovalDecision, why: str) -> dict[str, str]:
+    """Approve or decline a version that waits for it: what was decided about which.
+
+    Raises:
+        DeploymentError: there is no such version, or it does not wait (any more).
+    """
+    version = history.version(deployment, name).id
+    try:
+        approval.answer(
+            deployment.stepfunctions, deployment.loop_state, version, decision, by=user(), why=why
+        )
+    except ApiError as error:
+        raise DeploymentError(str(error)) from error
+    return {"version": version, "decision": decision, "by": user(), "why": why}
 
 
 def verdict(promotion: FollowedPromotion) -> dict[str, Any]:

@@ -36,6 +36,8 @@ PROMOTE_PHASES = {
     "WatchStart": "start the challenger",
     "WaitForStart": "start the challenger",
     "ShadowEvaluate": "shadow gate",
+    "AskApproval": "wait for approval",
+    "Decide": "record the approval",
     "Switch": "switch the champion",
     "Drain": "drain the old champion",
     "StopOtherVersions": "stop all but the champion",

@@ -14,6 +14,7 @@ from rich.table import Table
 from cli import formatting
 from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.console import control
+from lambdas.domain.promote.approval import approval_words
 from lambdas.domain.retrain import notification
 from lambdas.domain.shared.records import ModelVersion, Run, RunStep, SnapshotSummary
 from lambdas.domain.shared.scores import LabelScore, Verdict
@@ -219,6 +220,7 @@ def show_version(console: Console, entry: VersionEntry) -> None:
         ("state", _state(entry)),
         ("reason", escape(version.reason or "")),
         ("F1", formatting.f1(version.f1)),
+        ("approval", escape(approval_words(version.approval)) if version.approval else ""),
         ("F1 through the endpoint", formatting.f1(version.shadow.f1 if version.shadow else None)),
         ("created", formatting.moment(version.created_at)),
         ("promoted", formatting.moment(version.promoted_at)),

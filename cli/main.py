@@ -411,6 +411,47 @@ def rollback(session: Session, version: str, wait: bool) -> None:
     raise click.exceptions.Exit(control.exit_code(str(verdict["outcome"])))
 
 
+@command(app, "approve")
+@click.argument("version")
+@click.option("--reason", default="", help="Reason, for the record.")
+def approve(session: Session, version: str, reason: str) -> None:
+    """Let a model version that waits for approval become the champion.
+
+    VERSION is its name or number. `labelloop status` shows what waits, where the setting approval is
+    on_promotion. The version is started again and takes over once it runs, which takes 10 to 20 minutes.
+
+    Example: labelloop approve v4 --reason "finds the new screws"
+    """
+    from cli import control
+
+    decided = control.decide(session.deployment(), version, "approved", reason)
+    session.print_result(
+        decided,
+        lambda: session.out.console.print(
+            f"Approved: {decided['version']} is started, and becomes the champion once it runs"
+        ),
+    )
+
+
+@command(app, "decline")
+@click.argument("version")
+@click.option("--reason", required=True, help="Reason, for the record and for whoever trained it.")
+def decline(session: Session, version: str, reason: str) -> None:
+    """Keep a model version that waits for approval from becoming the champion.
+
+    VERSION is its name or number. The champion stays; `labelloop rollback` can still make the version serve.
+
+    Example: labelloop decline v4 --reason "misses scratches on black parts"
+    """
+    from cli import control
+
+    decided = control.decide(session.deployment(), version, "declined", reason)
+    session.print_result(
+        decided,
+        lambda: session.out.console.print(f"Declined: the champion stays instead of {decided['version']}"),
+    )
+
+
 @command(app, "stop")
 @click.option("--why", default="", help="Reason, for the record and for who sees it in the status.")
 def stop(session: Session, why: str) -> None:

@@ -92,6 +92,10 @@ def _of_loop(deployment: Deployment, tuning: Tuning) -> dict[str, Any]:
         "run": _run(deployment, runs),
         "promotion": _promotion(deployment, runs),
         "champion": _champion(deployment),
+        "approvals": [
+            {"version": pending.id, "asked_at": pending.asked_at, "deadline": pending.deadline}
+            for pending in deployment.loop_state.approvals()
+        ],
         "serving": summary,
         "waiting_images": deployment.loop_state.count_waiting(MAX_COUNTED),
         "differences": _differences(deployment),
@@ -255,6 +259,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("champion", _champion_words(status)),
     ]
     rows += _serving_words(status)
+    rows += [("approval", _approval_words(pending)) for pending in status["approvals"]]
     rows += [("running", text) for text in _running_words(status)]
     rows += [("differs", f"[yellow]{escape(text)}[/yellow]") for text in status["differences"]]
     if status["unowned"]:
@@ -327,6 +332,14 @@ def _champion_words(status: dict[str, Any]) -> str:
         return "none yet: the first version that passes both gates"
     f1 = f", F1 {formatting.f1(champion['f1'])}" if champion["f1"] is not None else ""
     return f"[green]{champion['version']}[/green] since {formatting.moment(champion['since'])}{f1}"
+
+
+def _approval_words(pending: Mapping[str, str]) -> str:
+    version = pending["version"]
+    return (
+        f"[yellow]{version} waits for it until {clock.minute(pending['deadline'])}[/yellow]:"
+        f" `labelloop approve {version}` or `labelloop decline {version} --reason TEXT`"
+    )
 
 
 def _serving_words(status: dict[str, Any]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from infra.deployment import Deployment
 from infra.handler import Handler
 from infra.table import make_table
 
-_DELETED = ("LEASE", "INCIDENT", "NOTICE", "HOLD")
+_DELETED = ("LEASE", "INCIDENT", "NOTICE", "HOLD", "APPROVAL")
 """Kinds of items that are deleted in time."""
 
 

@@ -24,13 +24,14 @@ class Promote(Step):
         *,
         project: RekognitionProject,
         detect: Detect,
+        console_address: str,
     ) -> None:
         environment = {
             "PROJECT_ARN": project.arn,
             "DETECT_QUEUE_URL": detect.event_queue.queue.queue_url,
         }
         super().__init__(scope, id, shared, environment)
-        self._project, self._detect = project, detect
+        self._project, self._detect, self._console_address = project, detect, console_address
         handlers = {
             "TakeLease": self._handler(
                 "TakeLease", "take_lease", "Lets one promotion at a time go on", writes=["LEASE", "RUN"]
@@ -39,6 +40,10 @@ class Promote(Step):
             "WakeChampion": self._wake_champion(),
             "WatchStart": self._watching("WatchStart", "watch_start", "Looks whether a model runs"),
             "ShadowEvaluate": self._shadow_evaluate(),
+            "AskApproval": self._ask_approval(),
+            "Decide": self._handler(
+                "Decide", "decide", "Records a person's decision", writes=["VERSION", "RUN", "APPROVAL"]
+            ),
             "Switch": self._watching(
                 "Switch", "switch", "Makes a model version the champion", writes=["CHAMPION", "VERSION"]
             ),
@@ -86,6 +91,18 @@ class Promote(Step):
         self.data_bucket.grant_rekognition_read(handler, "images/")
         self.data_bucket.grant_read(handler, "datasets/", "training/", "evaluations/")
         self.data_bucket.grant_put(handler, "evaluations/")
+        return handler
+
+    def _ask_approval(self) -> Handler:
+        handler = self._handler(
+            "AskApproval",
+            "ask_approval",
+            "Asks people whether a model version may serve",
+            writes=["LEASE", "VERSION", "RUN", "APPROVAL"],
+        )
+        handler.function.add_environment("TOPIC_ARN", self.loop_state.topic.topic_arn)
+        handler.function.add_environment("CONSOLE_ADDRESS", self._console_address)
+        handler.allow("sns:Publish", on=[self.loop_state.topic.topic_arn])
         return handler
 
     def _stop_other_versions(self) -> Handler:

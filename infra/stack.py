@@ -70,7 +70,9 @@ class LabelLoopStack(cdk.Stack):
         video.grant_send(detect.handler)
         for queue in (*register.queues, detect.event_queue, video.event_queue):
             review.grant_propose(queue.handler)
-        promote = Promote(self, "Promote", shared, project=project, detect=detect)
+        promote = Promote(
+            self, "Promote", shared, project=project, detect=detect, console_address=console.address
+        )
         serve = Serve(
             self,
             "Serve",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from lambdas.contract import responses
     from lambdas.contract.requests import (
+        ApprovalRequest,
         AssignmentRequest,
         LabelChange,
         RenameRequest,
@@ -174,6 +175,15 @@ def begin_rollback(caller: Caller, body: RollbackRequest) -> responses.StartedRo
         by=caller.name,
     )
     return responses.StartedRollback(id=runs.run_id(execution))
+
+
+@app.post("/api/admin/versions/{version}/approval")
+def decide_about_version(caller: Caller, version: str, body: ApprovalRequest) -> None:
+    """Approve or decline a version that waits for it: it is promoted, or the champion stays."""
+    from lambdas.domain.console import approval
+
+    s = services()
+    approval.answer(s.stepfunctions, s.loop_state, version, body.decision, by=caller.name, why=body.why)
 
 
 @app.post("/api/admin/serving")

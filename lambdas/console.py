@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lambdas.domain.retrain.training_progress import TrainingProgress
     from lambdas.domain.review.task_opening import Seen
     from lambdas.domain.serve.requests import Request as ServingRequest
-    from lambdas.domain.shared.records import Batch, Champion, ModelVersion, Run
+    from lambdas.domain.shared.records import Batch, Champion, ModelVersion, PendingApproval, Run
 
 logger = Logger()
 app = http.Api(REVIEWERS, ADMINISTRATORS)
@@ -78,9 +78,9 @@ def list_versions(caller: Caller) -> responses.ModelVersions:
     from lambdas.domain.shared import tuning
 
     state = services().loop_state
-    champion = state.champion()
+    champion, pending = state.champion(), {approval.id: approval for approval in state.approvals()}
     return responses.ModelVersions(
-        versions=[_version(version, champion) for version in state.versions()[:MAX_LISTED]],
+        versions=[_version(version, champion, pending) for version in state.versions()[:MAX_LISTED]],
         label_thresholds=dict(tuning.or_defaults(services().tuning).label_thresholds),
     )
 
@@ -289,13 +289,15 @@ def _detection(label: Mapping[str, Any], result: TryResult) -> responses.Detecti
     )
 
 
-def _version(version: ModelVersion, champion: Champion | None) -> responses.ModelVersion:
+def _version(
+    version: ModelVersion, champion: Champion | None, pending: Mapping[str, PendingApproval]
+) -> responses.ModelVersion:
     from lambdas.contract import responses
     from lambdas.domain.console import versions
     from lambdas.domain.review.results import reviewer_statistics
 
     precision = reviewer_statistics.precision_of(services().reviews, version.id)
-    return responses.ModelVersion(**versions.document(version, champion, precision))
+    return responses.ModelVersion(**versions.document(version, champion, precision, pending.get(version.id)))
 
 
 @cache

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.domain.promote import promotion
+from lambdas.domain.promote import approval, promotion
 from lambdas.domain.retrain import runs
+from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared import clock, polling
-from lambdas.domain.shared.records import Outcome
+from lambdas.domain.shared.records import ApprovalDecision, Outcome
 from lambdas.domain.shared.state import FencedState
 from lambdas.domain.shared.tuning import or_defaults
 from lambdas.services import services, variable
@@ -57,6 +58,19 @@ class WatchStart(OfVersionOrRollback, Waits):
 
 class StopOtherVersions(OfHolder, Waits):
     pass
+
+
+class AskApproval(OfVersion):
+    seconds: int
+    """Until the deadline."""
+    token: str
+
+
+class Decide(OfVersion):
+    decision: ApprovalDecision | Literal[""]
+    """Empty: the deadline has passed."""
+    by: str
+    why: str
 
 
 class Finish(OfVersion):
@@ -147,7 +161,42 @@ def watch_start(event: WatchStart, context: LambdaContext) -> dict[str, Any]:
 def shadow_evaluate(event: OfVersionOrRollback, context: LambdaContext) -> dict[str, Any]:
     """The shadow gate: detections of challenger and champion on the same test images."""
     verdict = _trial(event).evaluate()
-    return {"passed": verdict.passed, "reason": verdict.reason}
+    asks = verdict.passed and not event["rollback"]
+    approval_seconds = approval.seconds(services().tuning()) if asks else 0
+    return {"passed": verdict.passed, "reason": verdict.reason, "approval_seconds": approval_seconds}
+
+
+@logger.inject_lambda_context
+def ask_approval(event: AskApproval, context: LambdaContext) -> dict[str, Any]:
+    """Ask people whether a version may serve, and give the promotion's lease back until they have said."""
+    s = services()
+    approval.ask(
+        s.loop_state,
+        Notifier(s.sns, s.events, variable("TOPIC_ARN"), variable("DEPLOYMENT"), variable("CONSOLE_ADDRESS")),
+        holder=event["holder"],
+        name=event["version"],
+        run=event["run"],
+        token=event["token"],
+        waits_seconds=event["seconds"],
+    )
+    return {}
+
+
+@logger.inject_lambda_context
+def decide(event: Decide, context: LambdaContext) -> dict[str, Any]:
+    """Record what people have decided about a version, or what follows from the deadline."""
+    s = services()
+    decided = approval.decide(
+        s.loop_state,
+        holder=event["holder"],
+        name=event["version"],
+        run=event["run"],
+        decision=event["decision"] or None,
+        by=event["by"],
+        why=event["why"],
+        tuning=s.tuning(),
+    )
+    return {"approved": decided.approved, "reason": decided.reason}
 
 
 @logger.inject_lambda_context

@@ -91,11 +91,17 @@ const version = (n: number, f1: number | null, rest: Record<string, unknown>) =>
   created_at: ago(1440 * (9 - n)),
   champion: false,
   verdicts: [],
+  approval: null,
   labels: f1 === null ? [] : labels(f1 + 0.05),
   production_precision: null,
   ...rest,
 })
 const versions = () => [
+  version(8, 0.921, {
+    status: 'pending',
+    verdicts,
+    approval: { decision: null, by: '', why: '', at: null, asked_at: ago(50), deadline: ago(-4200) },
+  }),
   version(7, 0.912, { status: 'rejected', verdicts }),
   version(6, 0.897, {
     champion: true,
@@ -235,6 +241,7 @@ export function pagesAnswer(url: URL): Answer | null {
   const [, , first, id = '', last] = url.pathname.split('/')
   if (url.pathname === '/api/admin/serving') return { status: 204 }
   if (first === 'serving') return ok(serving('awake'))
+  if (url.pathname.endsWith('/approval')) return { status: 204 }
   if (url.pathname === '/api/admin/rollbacks') return ok({ id: 'rollback-20261124T101500000Z' })
   if (url.pathname.endsWith('/cancellation')) return { status: 204 }
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })

@@ -81,6 +81,10 @@ export interface paths {
     /** Begin to make an older model version the champion; the champion serves until then. */
     post: operations["begin_rollback"];
   };
+  "/api/admin/versions/{version}/approval": {
+    /** Approve or decline a version that waits for it: it is promoted, or the champion stays. */
+    post: operations["decide_about_version"];
+  };
   "/api/admin/serving": {
     /** Start the champion, or put it to sleep until somebody starts it: within a minute or two, and after a promotion under way. */
     post: operations["ask_of_champion"];
@@ -313,6 +317,35 @@ export interface components {
      */
     AnsweredTasks: {
       tasks: components["schemas"]["AnsweredTask"][];
+    };
+    /**
+     * Approval
+     * @description What was asked and decided about a version that had passed the gates.
+     */
+    Approval: {
+      /** @description Null while it waits for an administrator. */
+      decision: ("approved" | "declined") | null;
+      /** @description Empty: nobody had decided at the deadline. */
+      by: string;
+      why: string;
+      /** @description When it was decided. */
+      at: string | null;
+      asked_at: string;
+      /** @description Until when it waits; null once it was decided. */
+      deadline: string | null;
+    };
+    /**
+     * ApprovalRequest
+     * @description What an administrator says of a version that has passed the gates.
+     */
+    ApprovalRequest: {
+      /** @enum {unknown} */
+      decision: "approved" | "declined";
+      /**
+       * @description For the record; a version that is declined needs one.
+       * @default
+       */
+      why?: string;
     };
     /**
      * AssignmentRequest
@@ -646,7 +679,7 @@ export interface components {
      */
     ModelVersion: {
       name: string;
-      status: ("challenger" | "champion" | "failed" | "rejected" | "retired" | "trained" | "training") | "unknown";
+      status: ("challenger" | "champion" | "failed" | "pending" | "rejected" | "retired" | "trained" | "training") | "unknown";
       /** @description Why it was rejected or has failed. */
       reason: string | null;
       f1: number | null;
@@ -655,6 +688,8 @@ export interface components {
       snapshot: string | null;
       run: string | null;
       verdicts: components["schemas"]["Verdict"][];
+      /** @description Null where nobody was asked. */
+      approval: components["schemas"]["Approval"] | null;
       labels: components["schemas"]["LabelScore"][];
       /** @description Null before a sample was reviewed. */
       production_precision: components["schemas"]["ProductionPrecision"] | null;
@@ -1520,6 +1555,31 @@ export interface operations {
         content: {
           "application/json": components["schemas"]["StartedRollback"];
         };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Approve or decline a version that waits for it: it is promoted, or the champion stays. */
+  decide_about_version: {
+    parameters: {
+      path: {
+        version: string;
+      };
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ApprovalRequest"];
+      };
+    };
+    responses: {
+      /** @description Done. */
+      204: {
+        content: never;
       };
       /** @description An error. */
       default: {

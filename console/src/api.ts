@@ -186,6 +186,8 @@ export const getLabelImages = (label: string) =>
 export const cancelRun = (run: string) => call<void>('POST', `/admin/runs/${id(run)}/cancellation`)
 export const startRollback = (version: string) =>
   call<Schemas['StartedRollback']>('POST', '/admin/rollbacks', { version })
+export const decideAboutVersion = (version: string, decision: 'approved' | 'declined', why: string) =>
+  call<void>('POST', `/admin/versions/${id(version)}/approval`, { decision, why })
 export const getServing = () => call<Serving>('GET', '/serving')
 export const askOfChampion = (request: 'start' | 'stop') => call<void>('POST', '/admin/serving', { request })
 export const getBatches = () => call<Schemas['Batches']>('GET', '/batches')

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelVersion } from '../src/api'
 import { axisOf, barLength, heightOf, linePath, linePoints, span } from '../src/charts/geometry'
-import { differenceText, measured, newestFirst, shortName, thresholdText, weakestFirst } from '../src/versions/compare'
+import { decisionText, differenceText, measured, newestFirst, shortName, thresholdText, weakestFirst } from '../src/versions/compare'
 
 const version = (name: string, created_at: string, champion = false) => ({ name, created_at, champion }) as ModelVersion
 const label = (name: string, f1: number) => ({ label: name, f1, precision: 1, recall: 1, test_images: 5, threshold: null })
@@ -10,6 +10,11 @@ describe('versions', () => {
   it('come with the newest first, whichever is the champion', () => {
     const all = [version('old', '2026-01-01'), version('best', '2026-01-02', true), version('new', '2026-01-03')]
     expect(newestFirst(all).map(({ name }) => name)).toEqual(['new', 'best', 'old'])
+  })
+  it('say who has decided about them', () => {
+    const asked = { by: 'Ann', why: 'misses nuts' }
+    expect(decisionText({ ...asked, decision: 'declined' })).toBe('Declined by Ann: misses nuts')
+    expect(decisionText({ decision: 'approved', by: '', why: '' })).toBe('Approved as nobody had decided in time')
   })
   it('are called by their number where there is little room', () => {
     expect([shortName('v12-0123456789ab'), shortName('mine-v2'), shortName('v3')]).toEqual(['v12', 'mine-v2', 'v3'])

@@ -89,6 +89,15 @@ class RollbackRequest(Request):
     version: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,255}$")]
 
 
+class ApprovalRequest(Request):
+    """What an administrator says of a version that has passed the gates."""
+
+    decision: Literal["approved", "declined"]
+    why: Annotated[
+        str, Meta(max_length=500, description="For the record; a version that is declined needs one.")
+    ] = ""
+
+
 class ServingRequest(Request):
     """What is wanted of the champion."""
 

@@ -419,6 +419,19 @@ class ProductionPrecision(Response):
     high: float
 
 
+class Approval(Response):
+    """What was asked and decided about a version that had passed the gates."""
+
+    decision: Annotated[
+        Literal["approved", "declined"] | None, Meta(description="Null while it waits for an administrator.")
+    ]
+    by: Annotated[str, Meta(description="Empty: nobody had decided at the deadline.")]
+    why: str
+    at: Annotated[str | None, Meta(description="When it was decided.")]
+    asked_at: str
+    deadline: Annotated[str | None, Meta(description="Until when it waits; null once it was decided.")]
+
+
 class ModelVersion(Response):
     """How good a model version was at its evaluation, and is in production."""
 
@@ -431,6 +444,7 @@ class ModelVersion(Response):
     snapshot: str | None
     run: str | None
     verdicts: tuple[Verdict, ...]
+    approval: Annotated[Approval | None, Meta(description="Null where nobody was asked.")]
     labels: tuple[LabelScore, ...]
     production_precision: Annotated[
         ProductionPrecision | None, Meta(description="Null before a sample was reviewed.")

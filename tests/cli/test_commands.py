@@ -14,8 +14,9 @@ from click.testing import CliRunner
 
 from cli.main import app
 from lambdas.domain.catalogue import pending
+from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Annotation
-from lambdas.domain.shared.records import Outcome, Run, RunStep
+from lambdas.domain.shared.records import Approval, ModelVersion, Outcome, PendingApproval, Run, RunStep
 from tests.fixtures.cli import BEGAN, EXECUTION, LABELS, V1, V2, Cli, client_error
 
 # status
@@ -463,6 +464,57 @@ def test_rollback_to_a_champion_that_was_stopped_starts_it(history: Cli) -> None
 def test_rollback_to_nothing(trainable: Cli) -> None:
     assert trainable("rollback", "v7").exit_code == 1
     assert trainable("rollback").exit_code == 2
+
+
+# approve and decline
+
+
+def wait_for_approval(history: Cli) -> None:
+    holder = EXECUTION.format(name="promote", id="manual-two")
+    pending = PendingApproval(
+        V2,
+        token="waits",
+        execution=holder,
+        run="",
+        champion=V1,
+        asked_at=clock.now(),
+        deadline="9999-01-31T12:00:00.000000Z",
+    )
+    history.loop_state.ask_approval(pending, ModelVersion(V2, state="pending"))
+
+
+def test_what_waits_for_approval_is_in_the_status_and_can_be_approved(history: Cli) -> None:
+    assert history.json("status")["approvals"] == []
+    wait_for_approval(history)
+    shown = history("status").stdout
+    assert f"{V2} waits for it until 9999-01-31 12:00 UTC" in shown
+    assert f"`labelloop approve {V2}`" in " ".join(shown.split())
+    document = history.json("approve", "v2", "--reason", "finds nuts")
+    assert document == {"version": V2, "decision": "approved", "by": ANY, "why": "finds nuts"}
+    (decided,) = history.fake.decided
+    assert decided == {"token": "waits", "decision": "approved", "by": ANY, "why": "finds nuts"}
+    assert "(command line)" in decided["by"] or decided["by"] == "command line"
+
+
+def test_a_version_is_declined_with_a_reason(history: Cli) -> None:
+    wait_for_approval(history)
+    assert history("decline", "v2").exit_code == 2
+    assert history("decline", "v2", "--reason", " ").exit_code == 1
+    shown = history("decline", "2", "--reason", "misses nuts")
+    assert "the champion stays" in shown.stdout
+    (decided,) = history.fake.decided
+    assert (decided["decision"], decided["why"]) == ("declined", "misses nuts")
+
+
+def test_a_version_that_does_not_wait_is_not_decided_about(history: Cli) -> None:
+    result = history("approve", "v1")
+    assert result.exit_code == 1
+    assert "does not wait for approval" in result.stderr
+    approval = Approval("declined", "ann", clock.now(), "misses nuts")
+    history.loop_state.update_version(ModelVersion(V2, approval=approval))
+    assert "declined by ann: misses nuts" in history("approve", "v2").stderr
+    assert "declined by ann: misses nuts" in history("versions", "v2").stdout
+    assert history.fake.decided == []
 
 
 # What holds for all

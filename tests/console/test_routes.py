@@ -73,6 +73,7 @@ VERSION = {
     "snapshot",
     "run",
     "verdicts",
+    "approval",
     "labels",
     "production_precision",
 }
@@ -148,6 +149,9 @@ CASES = {
         "/api/admin/batches/night/cancellation", status=204, who=ANN
     ),
     "POST /api/admin/rollbacks": Case("/api/admin/rollbacks", {"version": "v0"}, members={"id"}, who=ANN),
+    "POST /api/admin/versions/{version}/approval": Case(
+        "/api/admin/versions/v2/approval", {"decision": "approved"}, status=204, who=ANN
+    ),
     "POST /api/admin/serving": Case(
         "/api/admin/serving", {"request": "stop", "why": "holidays"}, status=204, who=ANN
     ),
@@ -834,6 +838,29 @@ def test_a_rollback_is_begun_and_listed_with_who_asked_for_it(
     deployment.executions.described[arn] = execution | ended
     (rollback, *_) = gateway.ask("GET /api/runs").document["runs"]
     assert (rollback["outcome"], rollback["reason"]) == ("promoted", "v0 serves instead of v1")
+
+
+def test_an_administrator_decides_about_a_version_that_waits(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    asked = {version["name"]: version for version in gateway.ask("GET /api/versions").document["versions"]}
+    assert asked["v2"]["status"] == "pending"
+    assert asked["v2"]["approval"]["decision"] is None
+    assert "waits" not in json.dumps(asked), "the token of the execution is shown to nobody"
+    route = "POST /api/admin/versions/v2/approval"
+    refused = gateway.ask(route, {"decision": "declined"}, who=ANN)
+    assert (refused.status, refused.document["error"]["field"]) == (422, "why")
+    assert gateway.ask(route, {"decision": "declined", "why": "misses nuts"}, who=ANN).status == 204
+    ((token, output),) = deployment.executions.outcomes
+    assert (token, json.loads(output)) == (
+        "waits",
+        {"decision": "declined", "by": "ann", "why": "misses nuts"},
+    )
+    again = gateway.ask(route, {"decision": "approved"}, who=ANN)
+    assert (again.status, "just now" in str(again.message)) == (409, True)
+    assert (
+        gateway.ask("POST /api/admin/versions/v9/approval", {"decision": "approved"}, who=ANN).status == 404
+    )
 
 
 def test_a_version_that_was_not_trained_to_its_end_is_not_gone_back_to(

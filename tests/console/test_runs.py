@@ -15,7 +15,7 @@ from lambdas.domain.console import versions
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.retrain.steps import STEPS, Follower, Step
 from lambdas.domain.review.results.precision import Precision
-from lambdas.domain.shared.records import Champion, ModelVersion, Run, RunStep
+from lambdas.domain.shared.records import Approval, Champion, ModelVersion, Run, RunStep
 from tests.fixtures.console_deployment import Histories, entered
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -196,7 +196,7 @@ def test_a_run_that_the_sweeper_ended_is_read_from_its_execution() -> None:
 
 def document(version: ModelVersion, *, champion: str = "", counts: tuple[int, ...] = (0, 0, 0, 0)) -> Any:
     serves = Champion("arn", champion, "") if champion else None
-    return versions.document(version, serves, Precision(*counts))
+    return versions.document(version, serves, Precision(*counts), None)
 
 
 def test_a_version_of_which_little_is_known() -> None:
@@ -206,6 +206,20 @@ def test_a_version_of_which_little_is_known() -> None:
         None,
         (),
         (),
+        None,
+    )
+
+
+def test_what_was_decided_about_a_version_is_shown() -> None:
+    approval = Approval(
+        "declined", "ann", "2026-01-02T03:04:05.000000Z", "misses nuts", "2026-01-01T03:04:05.000000Z"
+    )
+    assert document(ModelVersion("v1"))["approval"] is None
+    shown = document(ModelVersion("v1", approval=approval))["approval"]
+    assert (shown["decision"], shown["by"], shown["why"], shown["deadline"]) == (
+        "declined",
+        "ann",
+        "misses nuts",
         None,
     )
 

@@ -272,6 +272,7 @@ def test_who_tells_of_a_run_knows_where_people_see_it(template: Template) -> Non
     of_batches = {name for name in names if name.startswith("Batch")}
     assert {name.rstrip("0123456789ABCDEF") for name in of_batches} == {"BatchFinishFunction"}
     assert sorted(name.rstrip("0123456789ABCDEF") for name in names - of_batches) == [
+        "PromoteAskApprovalFunction",
         "RetrainReportFunction",
         "ServeFunction",
         "SweepFunction",
@@ -337,6 +338,8 @@ def test_every_function_writes_just_the_items_that_it_has_to(template: Template)
         "lambdas.batch.wake",
         "lambdas.promote.take_lease",
         "lambdas.promote.finish",
+        # Gives it back while people think.
+        "lambdas.promote.ask_approval",
         "lambdas.retrain.take_lease",
         "lambdas.retrain.report",
         "lambdas.serve.handle",

@@ -8,11 +8,18 @@ import pytest
 
 from tests.fixtures import state_machines
 from tests.fixtures.scripted_stack import NESTED, Fails, Played, Stage
-from tests.fixtures.state_machine_paths import PATHS, REPORTERS
+from tests.fixtures.state_machine_paths import PATHS, REPORTERS, Path
 
 USUAL_PATH = {"retrain": PATHS["retrain promotes"], "promote": PATHS["promote switches"]}
+APPROVED = PATHS["promote is approved"]
+OF_APPROVAL = ("AskApproval", "Decide")
+"""Tasks that the usual path does not come to."""
 BOOM = Fails("it broke")
 Ends = dict[tuple[str, str], Played]
+
+
+def path_of(state: str, machine: str) -> Path:
+    return APPROVED if state in OF_APPROVAL else USUAL_PATH[machine]
 
 
 def every_task() -> list[tuple[str, str]]:
@@ -36,7 +43,7 @@ def broken(stage: Stage) -> Ends:
         (machine, state): stage.begin(
             machine,
             f"{machine}-broken-{state}",
-            {f"{machine}-{part_of(machine, state)}": [BOOM]},
+            {**path_of(state, machine).script, f"{machine}-{part_of(machine, state)}": [BOOM]},
             {"version": f"{machine}-broken-{state}"},
         )
         for machine, state in every_task()
@@ -51,7 +58,7 @@ def slow(stage: Stage) -> Iterator[Ends]:
     for machine, state in every_task():
         variant = stage.with_sleeper(machine, part_of(machine, state))
         name = f"{machine}-slow-{state}"
-        begun[machine, state] = stage.begin(variant, name, {}, {"version": name})
+        begun[machine, state] = stage.begin(variant, name, path_of(state, machine).script, {"version": name})
     yield {task: stage.end(arn) for task, arn in begun.items()}
 
 
@@ -76,16 +83,22 @@ def test_a_task_that_fails_once(machine: str, state: str, stage: Stage) -> None:
     """A Retry makes up for it: nothing else is different."""
     name, function = f"{machine}-once-{state}", f"{machine}-{part_of(machine, state)}"
     usual = stage.director.usual[function]
-    played = stage.end(stage.begin(machine, name, {function: [BOOM, usual]}, {"version": name}))
+    path = path_of(state, machine)
+    script = {**path.script, function: [BOOM, usual]}
+    played = stage.end(stage.begin(machine, name, script, {"version": name}))
     assert played.status == "SUCCEEDED"
-    assert played.visited == USUAL_PATH[machine].visited
+    assert played.visited == path.visited
     calls = played.calls_of(function)
     assert len(calls) == 2
+    for call in calls:
+        # Each attempt has a token of its own.
+        assert ("token" in call) is (state == "AskApproval")
+        call.pop("token", None)
     assert calls[0] == calls[1]
 
 
 def assert_ended_as_promised(machine: str, state: str, played: Played, error: str, cause: str) -> None:
-    usual = USUAL_PATH[machine].visited
+    usual = path_of(state, machine).visited
     before = usual[: usual.index(state) + 1]
     if state == REPORTERS[machine]:
         # Nobody is left to say so: the sweeper makes up for it.

@@ -13,7 +13,7 @@ from lambdas import sweep as handler
 from lambdas.domain.promote import redrive
 from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import Run, VersionState
+from lambdas.domain.shared.records import ModelVersion, PendingApproval, Run, VersionState
 from lambdas.domain.snapshot import snapshots
 from lambdas.domain.sweep import differences
 from lambdas.services import services
@@ -108,6 +108,57 @@ def test_a_challenger_that_nobody_promotes_is_settled(world: World) -> None:
     world.version("v2", "STOPPED", state="challenger")
     world.loop_state.take_lease("promote", world.execution("promote", "p"))
     assert sweep(world) == Swept(), "a promotion is under way"
+
+
+def wait_for_approval(world: World, **facts: Any) -> str:
+    """A version of a run waits for its approval: the execution that waits."""
+    world.champion("v0")
+    holder = world.execution("promote", "p")
+    world.version("v1", "STOPPED", **facts)
+    pending = PendingApproval(
+        "v1",
+        token="t",
+        execution=holder,
+        run="",
+        champion="v0",
+        asked_at=clock.now(),
+        deadline=clock.in_seconds(60),
+        told=True,
+    )
+    world.loop_state.ask_approval(pending, ModelVersion("v1", state="pending"))
+    return holder
+
+
+def test_a_version_that_waits_for_approval_is_left_alone(world: World) -> None:
+    """Though no promotion has the lease, and its run may have ended."""
+    wait_for_approval(world)
+    handle()
+    assert sweep(world) == Swept()
+    assert world.loop_state.approval("v1") is not None
+    assert world.version_record("v1").state == "pending"
+
+
+def test_nobody_is_asked_about_a_version_whose_promotion_has_ended(world: World) -> None:
+    holder = wait_for_approval(world)
+    world.end_execution(holder)
+    assert differing(world) == ["v1 waits for approval, and its promotion has ended: the execution aborted"]
+    handle()
+    assert world.loop_state.approval("v1") is None
+    version = world.version_record("v1")
+    assert (version.state, version.reason) == (
+        "failed",
+        "not approved before its promotion ended: the execution aborted",
+    )
+    assert differing(world) == []
+
+
+def test_people_hear_of_a_version_that_nobody_could_be_told_about(world: World) -> None:
+    holder = wait_for_approval(world)
+    world.loop_state.update_approval(holder, "v1", told=False)
+    handle()
+    handle()
+    (letter,) = world.received("people")
+    assert "waits for approval" in letter["Message"]
 
 
 def test_a_version_that_a_promotion_takes_up_meanwhile_is_left_to_it(

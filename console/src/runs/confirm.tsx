@@ -11,13 +11,15 @@ interface ConfirmDialogProps {
   back?: string
   /** Of the button: `danger` where something is lost by it. */
   kind?: 'danger' | 'primary'
+  /** Whether all is said that it needs. */
+  ready?: boolean
   onAct: () => Promise<unknown>
   /** Said once the API has accepted it. */
   done: string
   onClose: (hasActed: boolean) => void
   children: ComponentChildren
 }
-export function ConfirmDialog({ title, act, back = 'Cancel', kind = 'danger', onAct, done, onClose, children }: ConfirmDialogProps) {
+export function ConfirmDialog({ title, act, back = 'Cancel', kind = 'danger', ready = true, onAct, done, onClose, children }: ConfirmDialogProps) {
   const [busy, setBusy] = useState(false)
   function run() {
     setBusy(true)
@@ -35,7 +37,7 @@ export function ConfirmDialog({ title, act, back = 'Cancel', kind = 'danger', on
   const actions = (
     <>
       <Button onClick={() => onClose(false)}>{back}</Button>
-      <Button kind={kind} disabled={busy} onClick={run}>
+      <Button kind={kind} disabled={busy || !ready} onClick={run}>
         {act}
       </Button>
     </>

@@ -124,6 +124,7 @@ export const gateTitle = (gate: string): string => gates[gate] ?? `Gate ${gate}`
 const statuses: Record<string, StateText> = {
   champion: { text: 'Champion', tone: 'good', meaning: 'In production.' },
   challenger: { text: 'Challenger', tone: 'info', meaning: 'Being compared with the champion.' },
+  pending: { text: 'Waits for approval', tone: 'warn', meaning: 'It has passed the gates.' },
   retired: { text: 'Retired', tone: 'neutral', meaning: 'Was in production before.' },
   rejected: { text: 'Rejected', tone: 'warn', meaning: 'It did not pass a gate.' },
   failed: { text: 'Failed', tone: 'bad', meaning: 'Its training or its promotion failed.' },

@@ -6,9 +6,16 @@ export function newestFirst(versions: ModelVersion[]): ModelVersion[] {
   return [...versions].sort((a, b) => b.created_at.localeCompare(a.created_at))
 }
 
+type Approval = NonNullable<ModelVersion['approval']>
+/** Who has decided what about a version, and why. */
+export function decisionText({ decision, by, why }: Pick<Approval, 'decision' | 'by' | 'why'>): string {
+  const what = decision === 'approved' ? 'Approved' : 'Declined'
+  return `${what} ${by ? `by ${by}` : 'as nobody had decided in time'}${why ? `: ${why}` : ''}`
+}
+
 /** Whether the version can be gone back to: it was trained to its end, and does not serve. */
 export const canServe = ({ champion, f1, status }: ModelVersion): boolean =>
-  !champion && f1 !== null && !['training', 'challenger'].includes(status)
+  !champion && f1 !== null && !['training', 'challenger', 'pending'].includes(status)
 
 /** `v7` of `v7-0123456789ab`, whose second part is its snapshot; another name as it is. */
 export const shortName = (name: string): string => /^v\d+(?=-)/.exec(name)?.[0] ?? name

@@ -12,6 +12,7 @@ import '../runs/runs.css'
 import { statusOf, trainingText } from '../runs/wording'
 import { Badge, Button, EmptyState, number, PageHeader, percent } from '../ui'
 import { canServe, differenceText, measured, newestFirst, shortName, thresholdText, weakestFirst } from './compare'
+import { ApprovalSection } from './approval'
 import { ServingCard } from './serving'
 import './versions.css'
 
@@ -23,7 +24,7 @@ export default function Versions() {
     <div class="page">
       <PageHeader
         title="Model versions"
-        lead="Each run trains a version. The champion is the one in production; another version replaces it unless the test images show that it is worse."
+        lead="Each run trains a version. The champion is the one in production; another version replaces it if both gates let it pass."
       />
       <WhenLoaded of={loaded} label="Loading the model versions">
         {({ versions, label_thresholds }) =>
@@ -119,6 +120,7 @@ function VersionCard({ version, champion, thresholds }: Shown) {
             <h3>Gates</h3>
             <Gates verdicts={version.verdicts} />
           </section>
+          <ApprovalSection version={version} />
         </div>
       </div>
     </article>

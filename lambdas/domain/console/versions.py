@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from lambdas.domain.review.results.precision import Precision
-from lambdas.domain.shared.records import Champion, ModelVersion
+from lambdas.domain.shared.records import Approval, Champion, ModelVersion, PendingApproval
 
 
-def document(version: ModelVersion, champion: Champion | None, precision: Precision) -> dict[str, Any]:
+def document(
+    version: ModelVersion, champion: Champion | None, precision: Precision, pending: PendingApproval | None
+) -> dict[str, Any]:
     """A model version: how good it was at its evaluation, and is in production."""
     return {
         "name": version.id,
@@ -20,9 +23,18 @@ def document(version: ModelVersion, champion: Champion | None, precision: Precis
         "snapshot": version.snapshot,
         "run": version.run,
         "verdicts": version.verdicts,
+        "approval": approval_document(version.approval, pending),
         "labels": version.labels,
         "production_precision": _precision(precision),
     }
+
+
+def approval_document(approval: Approval | None, pending: PendingApproval | None) -> dict[str, Any] | None:
+    """What was decided about a version, or that it waits; None where nobody was asked."""
+    if pending:
+        asked = {"asked_at": pending.asked_at, "deadline": pending.deadline}
+        return {"decision": None, "by": "", "why": "", "at": None, **asked}
+    return None if approval is None else {**asdict(approval), "deadline": None}
 
 
 def _precision(precision: Precision) -> dict[str, Any] | None:

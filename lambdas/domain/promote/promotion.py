@@ -298,7 +298,7 @@ def settle(
     """
     if champion and champion.version_name == version.id:
         return ModelVersion(version.id, state="champion")
-    if version.state != "challenger" or outcome == "promoted":
+    if version.state not in ("challenger", "pending") or outcome == "promoted":
         return None
     if outcome == "rejected":
         return ModelVersion(version.id, state="rejected", reason=reason)

@@ -31,6 +31,11 @@ def in_seconds(seconds: float) -> str:
     return to_iso(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
+def minute(moment: str) -> str:
+    """A moment for people, such as 2026-01-31 09:30 UTC."""
+    return parse(moment).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def duration(seconds: float) -> str:
     """A duration for people, in a fitting unit: 0.4 s, 38 s, 4 min 05 s, 30 min, 2 h 10 min."""
     if seconds < 10:

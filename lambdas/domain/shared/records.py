@@ -19,7 +19,11 @@ from lambdas.domain.shared.scores import LabelScore, Scores, Verdict
 LeaseName = Literal["retrain", "promote"]
 Outcome = Literal["running", "promoted", "rejected", "skipped", "failed"]
 """How a run ended, or that it has not."""
-VersionState = Literal["training", "trained", "challenger", "champion", "retired", "rejected", "failed"]
+VersionState = Literal[
+    "training", "trained", "challenger", "pending", "champion", "retired", "rejected", "failed"
+]
+"""A pending version has passed the gates, and waits for a person's approval."""
+ApprovalDecision = Literal["approved", "declined"]
 BatchState = Literal["waking", "running", "merging", "done", "cancelled", "failed"]
 """How far a batch is. One whose images are still being counted or sent has no record yet."""
 LIVE_BATCH_STATES: frozenset[BatchState] = frozenset({"waking", "running", "merging"})
@@ -104,6 +108,36 @@ class Run:
 
 
 @frozen
+class Approval:
+    """What a person has decided about a version that had passed the gates, or what its deadline did."""
+
+    decision: ApprovalDecision
+    by: str
+    """Empty: nobody had decided at the deadline."""
+    at: str
+    why: str = ""
+    asked_at: str = ""
+
+
+@frozen
+class PendingApproval:
+    """That a version waits for a person to approve it; its id is the version's name."""
+
+    id: str
+    token: str
+    """Of the execution that waits. Whoever has it can let that go on, so it is shown to nobody."""
+    execution: str
+    run: str
+    """The execution of the run that the promotion belongs to; empty if there is none."""
+    champion: str
+    """The version that it was compared with; empty if there was none."""
+    asked_at: str
+    deadline: str
+    told: bool = False
+    """Whether people have got their letter."""
+
+
+@frozen
 class ModelVersion:
     """A model version, from the beginning of its training; its id is its name in Rekognition."""
 
@@ -125,6 +159,10 @@ class ModelVersion:
     f1: float | None = None
     shadow: Scores | None = None
     """Scores through its endpoint, on the shadow images."""
+    approval: Approval | None = None
+    """Where a person was asked."""
+    needed_images: Mapping[str, int] | None = None
+    """Of which labels about how many more test images would have settled whether it is better."""
     hours: float | None = None
     labels: tuple[LabelScore, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -424,6 +462,7 @@ AnyRecord = (
     | Batch
     | Hold
     | ClassIds
+    | PendingApproval
 )
 Record = TypeVar(
     "Record",
@@ -441,6 +480,7 @@ Record = TypeVar(
     Incident,
     Batch,
     Hold,
+    PendingApproval,
 )
 
 
@@ -491,6 +531,10 @@ def _scores(value: Mapping[str, Any]) -> Scores:
     return Scores(value["f1"], _label_scores(value["labels"]))
 
 
+def _approval(value: Mapping[str, Any]) -> Approval:
+    return Approval(**_known(Approval, value))
+
+
 def _verdicts(values: list[Mapping[str, Any]]) -> tuple[Verdict, ...]:
     return tuple(Verdict(value["gate"], value["passed"], tuple(value["reasons"])) for value in values)
 
@@ -516,6 +560,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {
+    "approval": _approval,
     "booked": tuple,
     "changes": _changes,
     "start_seconds": tuple,

@@ -39,6 +39,7 @@ from lambdas.domain.shared.records import (
     LedgerEntry,
     LedgerHead,
     ModelVersion,
+    PendingApproval,
     Progress,
     Run,
     Serving,
@@ -214,6 +215,32 @@ class LoopState:
         no_promotion = {**self._key("LEASE", "promote"), **_condition({"holder": None})}
         settled = self._update_action("VERSION", version.id, attributes, {"state": before.state})
         return not self._transact([{"ConditionCheck": no_promotion}, settled])
+
+    # Approvals
+
+    def approval(self, version: str) -> PendingApproval | None:
+        """What is asked about a version; None if nobody is asked about it."""
+        item = self._get("APPROVAL", version)
+        return records.read(PendingApproval, item) if item else None
+
+    def approvals(self) -> list[PendingApproval]:
+        """Everything that people are asked to approve, oldest first."""
+        pending = [records.read(PendingApproval, item) for item in self._all("APPROVAL")]
+        return sorted(pending, key=lambda approval: approval.asked_at)
+
+    def update_approval(self, execution: str, version: str, **members: Any) -> bool:
+        """Write members of what is asked about a version: False if this execution does not ask about it."""
+        return self._take(self._update_action("APPROVAL", version, members, {"execution": execution}))
+
+    def drop_approval(self, pending: PendingApproval, version: ModelVersion) -> bool:
+        """Ask no more about a version whose promotion has ended, and record what has become of it: False if
+        that has happened already."""
+        settled = self._update_action("VERSION", version.id, records.attributes(version))
+        return not self._transact([self._delete_approval(pending), settled])
+
+    def _delete_approval(self, pending: PendingApproval) -> dict[str, Any]:
+        expected = _condition({"execution": pending.execution})
+        return {"Delete": {**self._key("APPROVAL", pending.id), **expected}}
 
     # The ledger
 
@@ -631,6 +658,19 @@ class FencedState(LoopState):
         """Record what has become of a promotion's version, and give the lease back, all at once."""
         record = version and self._update_action("VERSION", version.id, records.attributes(version))
         self._write(*([record] if record else []), released="promote")
+
+    # Approvals
+
+    def ask_approval(self, pending: PendingApproval, version: ModelVersion) -> None:
+        """Record that people are asked about a version, and give the promotion's lease back, all at once."""
+        asked = self._put_action("APPROVAL", pending.id, pending, {})
+        recorded = self._update_action("VERSION", version.id, records.attributes(version))
+        self._write(asked, recorded, released="promote")
+
+    def end_approval(self, pending: PendingApproval, version: ModelVersion) -> bool:
+        """Record what was decided, and ask no more: False if that has happened already."""
+        recorded = self._update_action("VERSION", version.id, records.attributes(version))
+        return self._write(self._delete_approval(pending), recorded)
 
     # Datasets
 

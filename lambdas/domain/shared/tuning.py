@@ -26,6 +26,8 @@ CHOICES = {
     "review_route": ("builtin", "a2i", "groundtruth", "none"),
     "review_kind": ("auto", "detection", "classification"),
     "undecided": ("keep", "better"),
+    "approval": ("none", "on_promotion"),
+    "approval_at_deadline": ("decline", "approve"),
 }
 """Values of the settings that are words."""
 LIMITS = {
@@ -61,6 +63,7 @@ MAXIMA = {
     "min_hours_between_trainings": 87_600,
     "serving_wait_images": MAX_COUNTED_WAITING,
     "tile_side": 4096,
+    "approval_deadline_hours": 336,
     "aws_caller_rate": 60_000,
 }
 """The most that a whole number may be where that is less. Hours: of ten years."""
@@ -117,6 +120,15 @@ class Tuning:
     enough) or better (that version serves which is measured better, the challenger if there is no
     difference). With keep, wrong_promotion_rate holds however few the images are; better changes versions
     sooner, and wrongly more often."""
+    approval: str = "none"
+    """Whether a person decides about each version that has passed the gates: on_promotion (it is stopped, and
+    an administrator approves or declines it) or none. A rollback needs no approval."""
+    approval_deadline_hours: int = 72
+    """Hours that a version waits at most for its approval, 336 at most. Its run waits with it, so that no
+    other one trains meanwhile."""
+    approval_at_deadline: str = "decline"
+    """What happens to a version that nobody has decided about in time: decline (the champion stays) or
+    approve (it is promoted)."""
     shadow_test_images: int = 100
     """Test images that the shadow gate sends to the endpoints of challenger and champion. The more there are,
     the smaller a difference it can tell from chance; all have to be answered within 15 minutes."""
@@ -224,6 +236,7 @@ class Tuning:
             "poll_seconds",
             "start_timeout_seconds",
             "resend_event_after_seconds",
+            "approval_deadline_hours",
             "min_inference_units",
             "max_inference_units",
             "serving_idle_seconds",

@@ -12,7 +12,7 @@ from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
-from lambdas.domain.shared.records import Champion, Lease, LeaseName, ModelVersion, Serving
+from lambdas.domain.shared.records import Champion, Lease, LeaseName, ModelVersion, PendingApproval, Serving
 from lambdas.domain.shared.state import (
     CLOSED,
     SERVE,
@@ -68,6 +68,12 @@ def differences(engine: Engine, stepfunctions: SFNClient, loop_state: LoopState)
         held = {hold.version_arn for hold in loop_state.holds()}
         different += _running_for_nobody(champion, held, versions.values())
     different += [
+        Difference(
+            "version", pending.id, f"{pending.id} waits for approval, and its promotion has ended: {why}"
+        )
+        for pending, why in dead_approvals(stepfunctions, loop_state)
+    ]
+    different += [
         Difference("version", before.id, f"{before.id} is recorded as {before.state}; {after.reason or ''}")
         for before, after in unsettled(loop_state, versions)
     ]
@@ -85,6 +91,14 @@ def ended_lease(stepfunctions: SFNClient, loop_state: LoopState, name: LeaseName
         return None if why is None else Ended(lease, execution, why)
     why = why_ended(stepfunctions, execution)
     return None if why is None else Ended(lease, execution, why)
+
+
+def dead_approvals(stepfunctions: SFNClient, loop_state: LoopState) -> Iterator[tuple[PendingApproval, str]]:
+    """What is asked about versions whose promotion has ended, and why that did."""
+    for pending in loop_state.approvals():
+        why = why_ended(stepfunctions, pending.execution)
+        if why is not None:
+            yield pending, why
 
 
 def why_ended(stepfunctions: SFNClient, execution_arn: str) -> str | None:

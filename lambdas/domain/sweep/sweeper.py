@@ -17,7 +17,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning, or_defaults
-from lambdas.domain.sweep import batches, differences, leases, lost_events, models
+from lambdas.domain.sweep import approvals, batches, differences, leases, lost_events, models
 from lambdas.domain.sweep.reviews import Reconciled
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Sweeper:
         return (
             self._ledger,
             self._leases,
+            self._approvals,
             self._batches,
             self._models,
             self._dead_letters,
@@ -121,6 +122,10 @@ class Sweeper:
             "leases": [name for name, is_given_back in given_back.items() if is_given_back],
             "runs": [run.id for run in [*completed, *unbegun]],
         }
+
+    def _approvals(self) -> dict[str, Any]:
+        """Nobody is asked to approve what can not be promoted any more."""
+        return {"approvals": approvals.reconcile(self.stepfunctions, self.loop_state, self.notifier)}
 
     def _batches(self) -> dict[str, Any]:
         """Batches that nobody works on any more hold no model version."""
