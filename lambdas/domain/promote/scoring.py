@@ -11,13 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lambdas.domain.shared import comparison
-from lambdas.domain.shared.boxes import RelativeBox, iou
+from lambdas.domain.shared import boxes, comparison
+from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Counts, ImageCounts
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.scores import LabelScore, Scores
-
-MIN_IOU = 0.5
 
 Detections = Sequence[Mapping[str, Any]]
 """What a version sees on an image, as Detector.detect_labels returns it."""
@@ -60,17 +58,12 @@ def count(truth: GroundTruth, detections: Detections) -> ImageCounts:
 def _count_boxes(
     truth: GroundTruth, detections: Detections, right: Counter[str], wrong: Counter[str], missed: Counter[str]
 ) -> None:
-    open_boxes = list(truth.boxes)
-    for detection in sorted(detections, key=lambda d: -d["confidence"]):
-        box = _box(detection)
-        candidates = [true for true in open_boxes if true.label == box.label]
-        best = max(candidates, key=lambda true: iou(true, box), default=None)
-        if best is not None and iou(best, box) >= MIN_IOU:
-            open_boxes.remove(best)
-            right[box.label] += 1
-        else:
-            wrong[box.label] += 1
-    missed.update(true.label for true in open_boxes)
+    seen = [_box(detection) for detection in sorted(detections, key=lambda d: -d["confidence"])]
+    overlaps = [[boxes.iou(true, box) for true in truth.boxes] for box in seen]
+    taken = boxes.taken([true.label for true in truth.boxes], [box.label for box in seen], overlaps)
+    for box, true in zip(seen, taken, strict=True):
+        (wrong if true is None else right)[box.label] += 1
+    missed.update(true.label for number, true in enumerate(truth.boxes) if number not in taken)
 
 
 def _box(detection: Mapping[str, Any]) -> RelativeBox:

@@ -8,6 +8,10 @@ from typing import Protocol
 
 from lambdas.domain.shared.annotation import Box
 
+MIN_IOU = 0.5
+"""From which intersection over union on a detection is on an object. Custom Labels' documentation does not
+say how much it asks for; this is what PASCAL VOC has made usual."""
+
 
 @dataclass(frozen=True)
 class RelativeBox:
@@ -54,6 +58,30 @@ def iou(a: Rectangle, b: Rectangle) -> float:
         return 0.0
     shared = width * height
     return shared / (a.width * a.height + b.width * b.height - shared)
+
+
+def taken(
+    truths: Sequence[str], detections: Sequence[str], overlaps: Sequence[Sequence[float]]
+) -> list[int | None]:
+    """The true box that each detection has found, by its position; None of a detection that is wrong.
+
+    The surest detection first, each takes the free box of its label that it lies on best, if well enough. So
+    what a detection is does not depend on those with less confidence.
+
+    Args:
+        truths: the labels of the true boxes.
+        detections: the labels of the detections, the surest first.
+        overlaps: of each detection with each true box.
+    """
+    free = dict.fromkeys(range(len(truths)))
+    positions: list[int | None] = []
+    for label, row in zip(detections, overlaps, strict=True):
+        candidates = [truth for truth in free if truths[truth] == label and row[truth] >= MIN_IOU]
+        best = max(candidates, key=row.__getitem__, default=None)
+        if best is not None:
+            del free[best]
+        positions.append(best)
+    return positions
 
 
 def matches(firsts: Sequence[Box], seconds: Sequence[Box], min_iou: float) -> list[tuple[int, int]]:

@@ -15,10 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lambdas.domain.shared.boxes import Rectangle, iou
+from lambdas.domain.shared.boxes import MIN_IOU, Rectangle, iou
 
-MIN_IOU = 0.5
-"""From which on two boxes are of one object: what detections and true boxes are matched by as well."""
 MIN_COVERED = 0.8
 """Share of a box that was cut off, from which on it is a part of the other one."""
 BORDER_SHARE = 0.005
