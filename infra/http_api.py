@@ -144,7 +144,7 @@ class HttpApi(Step):
         self._project.grant_detect(handler)
         self.data_bucket.grant_rekognition_read(handler, "try/")
         self.data_bucket.grant_put(handler, "try/", "images/")
-        self.data_bucket.grant_read(handler, "datasets/")
+        self.data_bucket.grant_read(handler, "datasets/", "training/", "evaluations/")
         summaries = self.data_bucket.bucket.arn_for_objects("batches/*/summary.json")
         handler.allow("s3:GetObject", on=[summaries], why="a batch has whatever name people give")
         promote = self.deployment.state_machine_arn("promote")

@@ -14,6 +14,7 @@ from lambdas import http
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
+from lambdas.review_documents import offered_labels
 from lambdas.services import services, variable
 from lambdas.ttl_cache import TtlCache
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from lambdas.contract import responses
-    from lambdas.contract.requests import TryRequest
+    from lambdas.contract.requests import ComparisonOptions, EvaluationOptions, MistakeOptions, TryRequest
+    from lambdas.domain.console.evaluations import Evaluated, Evaluations
     from lambdas.domain.console.tryit import TryResult
     from lambdas.domain.retrain.steps import Follower, Step
     from lambdas.domain.retrain.training_progress import TrainingProgress
@@ -33,6 +35,8 @@ logger = Logger()
 app = http.Api(REVIEWERS, ADMINISTRATORS)
 MAX_LISTED = 100
 """Runs and versions that are listed."""
+PAGE = 24
+"""Mistakes and changed images of a page, each with its picture."""
 
 
 @logger.inject_lambda_context
@@ -75,13 +79,91 @@ def read_run(caller: Caller, run: str) -> responses.Run:
 def list_versions(caller: Caller) -> responses.ModelVersions:
     """The latest model versions, newest first."""
     from lambdas.contract import responses
-    from lambdas.domain.shared import tuning
 
     state = services().loop_state
     champion, pending = state.champion(), {approval.id: approval for approval in state.approvals()}
     return responses.ModelVersions(
         versions=[_version(version, champion, pending) for version in state.versions()[:MAX_LISTED]],
-        label_thresholds=dict(tuning.or_defaults(services().tuning).label_thresholds),
+        label_thresholds=_label_thresholds(),
+    )
+
+
+@app.get("/api/versions/{version}/evaluation")
+def read_evaluation(caller: Caller, version: str, options: EvaluationOptions) -> responses.VersionEvaluation:
+    """What a version was evaluated to: curves, confusions, F1 by object size."""
+    from lambdas import evaluation_documents
+    from lambdas.domain.evaluation import matching, measures
+
+    evaluated, thresholds = _judged_by(version, options)
+    evaluation = evaluated.evaluation
+    judged = matching.judge_all(evaluation, thresholds)
+    return evaluation_documents.evaluation(
+        evaluated,
+        thresholds,
+        judged,
+        curves=measures.curves(evaluation),
+        deployment=_label_thresholds(),
+        renamed={label.label: label.renamed_to for label in offered_labels() if label.renamed_to},
+    )
+
+
+@app.get("/api/versions/{version}/mistakes")
+def list_mistakes(caller: Caller, version: str, options: MistakeOptions) -> responses.Mistakes:
+    """A page of what a version got wrong on its test images, or of what it found."""
+    from lambdas import evaluation_documents
+    from lambdas.contract import responses
+    from lambdas.domain.evaluation import matching, mistakes
+
+    evaluated, thresholds = _judged_by(version, options)
+    judged = matching.judge_all(evaluated.evaluation, thresholds)
+    chosen = mistakes.mistakes(judged, evaluation_documents.wanted(options))
+    page = chosen[options.offset : options.offset + PAGE]
+    images = evaluation_documents.images([mistake.image for mistake in page])
+    return responses.Mistakes(
+        mistakes=[evaluation_documents.mistake(one, images[one.image.key]) for one in page],
+        total=len(chosen),
+        next=_next(options.offset, len(chosen)),
+    )
+
+
+@app.get("/api/versions/{version}/images/{image}")
+def read_evaluated_image(
+    caller: Caller, version: str, image: str, options: EvaluationOptions
+) -> responses.JudgedImage:
+    """A test image with all that is on it, and all that the version saw."""
+    from lambdas import evaluation_documents
+    from lambdas.contract import responses
+    from lambdas.domain.evaluation import matching
+
+    evaluated, thresholds = _judged_by(version, options)
+    tested = next((one for one in evaluated.evaluation.images if one.sha256 == image), None)
+    if tested is None:
+        raise ApiError(404, "not_found", f"the evaluation has no image {image[:80]}")
+    judged = matching.judge(tested, thresholds)
+    return responses.JudgedImage(
+        image=evaluation_documents.images([tested])[tested.key],
+        judged=[evaluation_documents.judged(tested, one) for one in judged],
+    )
+
+
+@app.get("/api/versions/{version}/comparison")
+def compare_versions(caller: Caller, version: str, options: ComparisonOptions) -> responses.VersionComparison:
+    """Two versions side by side: on which test images one is better or worse than the other."""
+    from lambdas import evaluation_documents
+    from lambdas.contract.requests import EvaluationOptions
+    from lambdas.domain.evaluation import side_by_side
+
+    mine, thresholds = _judged_by(version, EvaluationOptions())
+    theirs, other_thresholds = _judged_by(options.other, EvaluationOptions())
+    compared = side_by_side.compare(mine.evaluation, theirs.evaluation, thresholds, other_thresholds)
+    changes = compared.better if options.change == "better" else compared.worse
+    page = changes[options.offset : options.offset + PAGE]
+    return evaluation_documents.comparison(
+        (version, options.other),
+        compared,
+        page,
+        (thresholds, other_thresholds),
+        next_offset=_next(options.offset, len(changes)),
     )
 
 
@@ -215,6 +297,34 @@ def review_try(caller: Caller, id: str) -> responses.OpenedTask:
         image.sha256
     )
     return responses.OpenedTask(task=task.id if task else "")
+
+
+@cache
+def evaluations() -> Evaluations:
+    """Remembers the evaluations that were read last."""
+    from lambdas.domain.console.evaluations import Evaluations
+
+    s = services()
+    return Evaluations(s.s3, s.rekognition, s.project_arn, s.bucket)
+
+
+def _judged_by(version: str, options: EvaluationOptions) -> tuple[Evaluated, dict[str, float]]:
+    """A version's evaluation, and the threshold of each label."""
+    from lambdas.domain.console.evaluations import chosen_thresholds, read_thresholds
+
+    given = read_thresholds(options.threshold)
+    evaluated = evaluations().read(services().loop_state, version, options.source)
+    return evaluated, chosen_thresholds(evaluated, _label_thresholds(), given)
+
+
+def _label_thresholds() -> dict[str, float]:
+    from lambdas.domain.shared import tuning
+
+    return dict(tuning.or_defaults(services().tuning).label_thresholds)
+
+
+def _next(offset: int, total: int) -> int | None:
+    return offset + PAGE if offset + PAGE < total else None
 
 
 def _batch_line(batch: Batch) -> dict[str, Any]:

@@ -113,6 +113,22 @@ export interface paths {
     /** The latest model versions, newest first. */
     get: operations["list_versions"];
   };
+  "/api/versions/{version}/evaluation": {
+    /** What a version was evaluated to: curves, confusions, F1 by object size. */
+    get: operations["read_evaluation"];
+  };
+  "/api/versions/{version}/mistakes": {
+    /** A page of what a version got wrong on its test images, or of what it found. */
+    get: operations["list_mistakes"];
+  };
+  "/api/versions/{version}/images/{image}": {
+    /** A test image with all that is on it, and all that the version saw. */
+    get: operations["read_evaluated_image"];
+  };
+  "/api/versions/{version}/comparison": {
+    /** Two versions side by side: on which test images one is better or worse than the other. */
+    get: operations["compare_versions"];
+  };
   "/api/costs": {
     /** What trainings and running models have cost; `by` is `day`, `month` or `version`. */
     get: operations["read_costs"];
@@ -469,6 +485,17 @@ export interface components {
       batches: components["schemas"]["BatchLine"][];
     };
     /**
+     * ChangedImage
+     * @description A test image as two versions saw it.
+     */
+    ChangedImage: {
+      image: components["schemas"]["EvaluatedImage"];
+      mistakes: number;
+      other_mistakes: number;
+      judged: components["schemas"]["JudgedObject"][];
+      other_judged: components["schemas"]["JudgedObject"][];
+    };
+    /**
      * ClaimRequest
      * @description How many tasks a reviewer wants.
      */
@@ -524,6 +551,16 @@ export interface components {
       prices: components["schemas"]["Prices"];
       /** @description The last look at Rekognition; empty before the first one. */
       as_of: string;
+    };
+    /**
+     * CurvePoint
+     * @description What is right, wrong and missed from a threshold (percent) up to that of the next point.
+     */
+    CurvePoint: {
+      threshold: number;
+      right: number;
+      wrong: number;
+      missed: number;
     };
     /**
      * DetectedBox
@@ -582,6 +619,49 @@ export interface components {
       error: components["schemas"]["ErrorDetail"];
     };
     /**
+     * EvaluatedImage
+     * @description A test image. Width and height in pixels of the upright image; 0 if they are not known.
+     */
+    EvaluatedImage: {
+      /** @description SHA-256. */
+      image: string;
+      /** @description Of the image, for minutes; empty if it is not kept here. */
+      url: string;
+      width: number;
+      height: number;
+      /**
+       * @description What became of it since the evaluation.
+       * @enum {unknown}
+       */
+      state: "" | "relabelled" | "withdrawn";
+    };
+    /**
+     * EvaluatedLabel
+     * @description How a version does on a label. Thresholds in percent; counts at the threshold that is judged by.
+     */
+    EvaluatedLabel: {
+      label: string;
+      /** @description What the label is called now; empty if the same. */
+      renamed_to: string;
+      /** @description From which on detections count here. */
+      threshold: number;
+      /** @description Below it nothing is known of the version's detections. */
+      floor: number;
+      /** @description The model's; null if it is not known. */
+      own_threshold: number | null;
+      /** @description The deployment's; null if it has none. */
+      deployment_threshold: number | null;
+      /** @description True objects of it in the test images. */
+      objects: number;
+      right: number;
+      wrong: number;
+      missed: number;
+      /** @description Null where no test image shows it. */
+      f1: number | null;
+      /** @description By ascending threshold. */
+      curve: components["schemas"]["CurvePoint"][];
+    };
+    /**
      * GivenAnswer
      * @description An answer about a task. Boxes in whole pixels of the upright image.
      */
@@ -596,6 +676,26 @@ export interface components {
       reason: string;
       /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
       at: string;
+    };
+    /**
+     * JudgedImage
+     * @description A test image with all that is on it and all that was seen.
+     */
+    JudgedImage: {
+      image: components["schemas"]["EvaluatedImage"];
+      judged: components["schemas"]["JudgedObject"][];
+    };
+    /**
+     * JudgedObject
+     * @description A true object, a detection, or both that belong together, and what that is judged to be.
+     */
+    JudgedObject: {
+      /** @enum {unknown} */
+      judgement: "background" | "confusion" | "duplicate" | "loose" | "missed" | "right";
+      truth: components["schemas"]["MistakenObject"] | null;
+      detection: components["schemas"]["MistakenDetection"] | null;
+      /** @description Intersection over union of both. */
+      overlap: number;
     };
     /**
      * Label
@@ -664,6 +764,15 @@ export interface components {
       labels: components["schemas"]["Label"][];
     };
     /**
+     * MatrixCell
+     * @description How many objects of one label were taken for another; an empty label stands for nothing there.
+     */
+    MatrixCell: {
+      truth: string;
+      detected: string;
+      count: number;
+    };
+    /**
      * Me
      * @description Who is signed in, and to which deployment.
      */
@@ -672,6 +781,44 @@ export interface components {
       name: string;
       groups: string[];
       deployment: string;
+    };
+    /**
+     * Mistake
+     * @description A mistake of a version.
+     */
+    Mistake: {
+      /** @enum {unknown} */
+      kind: "confusion" | "false_positive" | "loose" | "missed" | "right";
+      size: ("large" | "medium" | "small") | null;
+      image: components["schemas"]["EvaluatedImage"];
+      judged: components["schemas"]["JudgedObject"];
+    };
+    /**
+     * MistakenDetection
+     * @description A detection, with its confidence in percent; its box is null if it is of the whole image.
+     */
+    MistakenDetection: {
+      label: string;
+      confidence: number;
+      box: components["schemas"]["DetectedBox"] | null;
+    };
+    /**
+     * MistakenObject
+     * @description An object that an image is labelled with; its box is null if the label is of the whole image.
+     */
+    MistakenObject: {
+      label: string;
+      box: components["schemas"]["DetectedBox"] | null;
+    };
+    /**
+     * Mistakes
+     * @description A page of the mistakes of a version, what it was surest of first.
+     */
+    Mistakes: {
+      mistakes: components["schemas"]["Mistake"][];
+      total: number;
+      /** @description The offset of the next page; null after the last. */
+      next: number | null;
     };
     /**
      * ModelVersion
@@ -939,6 +1086,19 @@ export interface components {
       why?: string;
     };
     /**
+     * SizeScore
+     * @description How a version does on objects of a size.
+     */
+    SizeScore: {
+      /** @enum {unknown} */
+      size: "large" | "medium" | "small";
+      right: number;
+      wrong: number;
+      missed: number;
+      /** @description Null where there was nothing to find. */
+      f1: number | null;
+    };
+    /**
      * SkipRequest
      * @description Why a reviewer does not want a task.
      */
@@ -1132,6 +1292,53 @@ export interface components {
       gate: "evaluation" | "rollback" | "shadow";
       passed: boolean;
       reasons: string[];
+    };
+    /**
+     * VersionComparison
+     * @description Two versions on the test images of both, each by its own thresholds or the deployment's.
+     */
+    VersionComparison: {
+      version: string;
+      other: string;
+      /** @description Of both, labelled the same. */
+      images: number;
+      /** @description Of both, but labelled otherwise in between: not compared. */
+      relabelled: number;
+      f1: number | null;
+      other_f1: number | null;
+      /** @description Images with fewer mistakes. */
+      better: number;
+      /** @description Images with more mistakes. */
+      worse: number;
+      /** @description A page of them, the greatest changes first. */
+      changes: components["schemas"]["ChangedImage"][];
+      /** @description The offset of the next page; null after the last. */
+      next: number | null;
+    };
+    /**
+     * VersionEvaluation
+     * @description What a model version was evaluated to.
+     */
+    VersionEvaluation: {
+      version: string;
+      /** @enum {unknown} */
+      source: "endpoint" | "training";
+      /** @enum {unknown} */
+      kind: "classification" | "detection";
+      /** @description Test images that the figures are of. */
+      images: number;
+      /** @description Whether the evaluation has more, which were not read. */
+      has_more: boolean;
+      /** @description Of the evaluation file; it is cut off, or of another form. */
+      unread_lines: number;
+      /** @description Mean of the labels' at the thresholds judged by. */
+      f1: number | null;
+      /** @description By the training, at the model's own thresholds. */
+      own_f1: number | null;
+      labels: components["schemas"]["EvaluatedLabel"][];
+      matrix: components["schemas"]["MatrixCell"][];
+      /** @description Empty where labels are of whole images. */
+      sizes: components["schemas"]["SizeScore"][];
     };
   };
   responses: never;
@@ -1731,6 +1938,120 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["ModelVersions"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** What a version was evaluated to: curves, confusions, F1 by object size. */
+  read_evaluation: {
+    parameters: {
+      query?: {
+        threshold?: string[];
+        source?: "" | "endpoint" | "training";
+      };
+      path: {
+        version: string;
+      };
+    };
+    responses: {
+      /** @description What a model version was evaluated to. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["VersionEvaluation"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** A page of what a version got wrong on its test images, or of what it found. */
+  list_mistakes: {
+    parameters: {
+      query?: {
+        threshold?: string[];
+        source?: "" | "endpoint" | "training";
+        kind?: ("confusion" | "false_positive" | "loose" | "missed" | "right")[];
+        label?: string;
+        truth?: string;
+        detected?: string;
+        size?: "" | "large" | "medium" | "small";
+        min_confidence?: number;
+        max_confidence?: number;
+        offset?: number;
+      };
+      path: {
+        version: string;
+      };
+    };
+    responses: {
+      /** @description A page of the mistakes of a version, what it was surest of first. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Mistakes"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** A test image with all that is on it, and all that the version saw. */
+  read_evaluated_image: {
+    parameters: {
+      query?: {
+        threshold?: string[];
+        source?: "" | "endpoint" | "training";
+      };
+      path: {
+        version: string;
+        image: string;
+      };
+    };
+    responses: {
+      /** @description A test image with all that is on it and all that was seen. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["JudgedImage"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Two versions side by side: on which test images one is better or worse than the other. */
+  compare_versions: {
+    parameters: {
+      query?: {
+        other?: string;
+        change?: "better" | "worse";
+        offset?: number;
+      };
+      path: {
+        version: string;
+      };
+    };
+    responses: {
+      /** @description Two versions on the test images of both, each by its own thresholds or the deployment's. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["VersionComparison"];
         };
       };
       /** @description An error. */

@@ -25,6 +25,9 @@ from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, MAX_LABELS_PER
 if TYPE_CHECKING:
     from lambdas.domain.review.desk.answers import Submission
 
+MAX_THRESHOLDS = 250
+"""Labels of a model: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
+
 
 class ClaimRequest(Request):
     """How many tasks a reviewer wants."""
@@ -141,3 +144,57 @@ class TryRequest(Request):
 
     content_type: Literal["image/jpeg", "image/png"]
     size: Annotated[int, Meta(ge=1, le=MAX_BYTES, description="In bytes.")]
+
+
+_Thresholds = Annotated[
+    list[str],
+    Meta(
+        max_length=MAX_THRESHOLDS,
+        description="Confidence (percent) from which on a label's detections count, as in `bolt:80`; repeat"
+        " the parameter for each label. Else the deployment's `label_thresholds`, or the model's own.",
+    ),
+]
+_Source = Annotated[
+    Literal["", "training", "endpoint"],
+    Meta(
+        description="The training's own evaluation, or the images that the shadow gate asked the endpoint"
+        " about. Else the training's, if it is known."
+    ),
+]
+
+
+class EvaluationOptions(Request):
+    """What a version is judged by, in the query string."""
+
+    threshold: _Thresholds = field(default_factory=list)
+    source: _Source = ""
+
+
+class MistakeOptions(EvaluationOptions):
+    """Which mistakes are wanted, in the query string."""
+
+    kind: Annotated[
+        list[Literal["false_positive", "missed", "confusion", "loose", "right"]],
+        Meta(max_length=5, description="Repeat the parameter for each. Else every mistake."),
+    ] = field(default_factory=list)
+    label: Annotated[str, Meta(description="Of the object or of the detection.")] = ""
+    truth: Annotated[str, Meta(description="The object's label; empty: where no object is.")] | UnsetType = (
+        UNSET
+    )
+    detected: Annotated[str, Meta(description="The detection's label; empty: where none is.")] | UnsetType = (
+        UNSET
+    )
+    size: Literal["", "small", "medium", "large"] = ""
+    min_confidence: Annotated[float, Meta(ge=0, le=100, description="Of the detection, in percent.")] = 0
+    max_confidence: Annotated[float, Meta(ge=0, le=100, description="Of the detection, in percent.")] = 100
+    offset: Annotated[int, Meta(ge=0, description="How many to pass over.")] = 0
+
+
+class ComparisonOptions(Request):
+    """Which two versions are compared, in the query string."""
+
+    other: Annotated[str, Meta(description="The version to compare with.")]
+    change: Annotated[
+        Literal["better", "worse"], Meta(description="Whose images are listed: improved or worsened ones.")
+    ] = "worse"
+    offset: Annotated[int, Meta(ge=0, description="How many images to pass over.")] = 0

@@ -549,3 +549,153 @@ class OpenedTask(Response):
     """The review task of the image."""
 
     task: str
+
+
+# What versions were evaluated to
+
+
+class CurvePoint(Response):
+    """What is right, wrong and missed from a threshold (percent) up to that of the next point."""
+
+    threshold: float
+    right: int
+    wrong: int
+    missed: int
+
+
+class EvaluatedLabel(Response):
+    """How a version does on a label. Thresholds in percent; counts at the threshold that is judged by."""
+
+    label: str
+    renamed_to: Annotated[str, Meta(description="What the label is called now; empty if the same.")]
+    threshold: Annotated[float, Meta(description="From which on detections count here.")]
+    floor: Annotated[float, Meta(description="Below it nothing is known of the version's detections.")]
+    own_threshold: Annotated[float | None, Meta(description="The model's; null if it is not known.")]
+    deployment_threshold: Annotated[float | None, Meta(description="The deployment's; null if it has none.")]
+    objects: Annotated[int, Meta(description="True objects of it in the test images.")]
+    right: int
+    wrong: int
+    missed: int
+    f1: Annotated[float | None, Meta(description="Null where no test image shows it.")]
+    curve: Annotated[list[CurvePoint], Meta(description="By ascending threshold.")]
+
+
+class MatrixCell(Response):
+    """How many objects of one label were taken for another; an empty label stands for nothing there."""
+
+    truth: str
+    detected: str
+    count: int
+
+
+class SizeScore(Response):
+    """How a version does on objects of a size."""
+
+    size: Literal["small", "medium", "large"]
+    right: int
+    wrong: int
+    missed: int
+    f1: Annotated[float | None, Meta(description="Null where there was nothing to find.")]
+
+
+class VersionEvaluation(Response):
+    """What a model version was evaluated to."""
+
+    version: str
+    source: Literal["training", "endpoint"]
+    kind: Kind
+    images: Annotated[int, Meta(description="Test images that the figures are of.")]
+    has_more: Annotated[bool, Meta(description="Whether the evaluation has more, which were not read.")]
+    unread_lines: Annotated[
+        int, Meta(description="Of the evaluation file; it is cut off, or of another form.")
+    ]
+    f1: Annotated[float | None, Meta(description="Mean of the labels' at the thresholds judged by.")]
+    own_f1: Annotated[float | None, Meta(description="By the training, at the model's own thresholds.")]
+    labels: list[EvaluatedLabel]
+    matrix: list[MatrixCell]
+    sizes: Annotated[list[SizeScore], Meta(description="Empty where labels are of whole images.")]
+
+
+class MistakenObject(Response):
+    """An object that an image is labelled with; its box is null if the label is of the whole image."""
+
+    label: str
+    box: DetectedBox | None
+
+
+class MistakenDetection(Response):
+    """A detection, with its confidence in percent; its box is null if it is of the whole image."""
+
+    label: str
+    confidence: float
+    box: DetectedBox | None
+
+
+class JudgedObject(Response):
+    """A true object, a detection, or both that belong together, and what that is judged to be."""
+
+    judgement: Literal["right", "confusion", "loose", "duplicate", "background", "missed"]
+    truth: MistakenObject | None
+    detection: MistakenDetection | None
+    overlap: Annotated[float, Meta(description="Intersection over union of both.")]
+
+
+class EvaluatedImage(Response):
+    """A test image. Width and height in pixels of the upright image; 0 if they are not known."""
+
+    image: Annotated[str, Meta(description="SHA-256.")]
+    url: Annotated[str, Meta(description="Of the image, for minutes; empty if it is not kept here.")]
+    width: int
+    height: int
+    state: Annotated[
+        Literal["", "withdrawn", "relabelled"], Meta(description="What became of it since the evaluation.")
+    ]
+
+
+class Mistake(Response):
+    """A mistake of a version."""
+
+    kind: Literal["false_positive", "missed", "confusion", "loose", "right"]
+    size: Literal["small", "medium", "large"] | None
+    image: EvaluatedImage
+    judged: JudgedObject
+
+
+class Mistakes(Response):
+    """A page of the mistakes of a version, what it was surest of first."""
+
+    mistakes: list[Mistake]
+    total: int
+    next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]
+
+
+class JudgedImage(Response):
+    """A test image with all that is on it and all that was seen."""
+
+    image: EvaluatedImage
+    judged: list[JudgedObject]
+
+
+class ChangedImage(Response):
+    """A test image as two versions saw it."""
+
+    image: EvaluatedImage
+    mistakes: int
+    other_mistakes: int
+    judged: list[JudgedObject]
+    other_judged: list[JudgedObject]
+
+
+class VersionComparison(Response):
+    """Two versions on the test images of both, each by its own thresholds or the deployment's."""
+
+    version: str
+    other: str
+    images: Annotated[int, Meta(description="Of both, labelled the same.")]
+    relabelled: Annotated[int, Meta(description="Of both, but labelled otherwise in between: not compared.")]
+    f1: float | None
+    other_f1: float | None
+    better: Annotated[int, Meta(description="Images with fewer mistakes.")]
+    worse: Annotated[int, Meta(description="Images with more mistakes.")]
+    changes: Annotated[list[ChangedImage], Meta(description="A page of them, the greatest changes first.")]
+    next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]

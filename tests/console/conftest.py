@@ -34,6 +34,7 @@ def deployment(kept_deployment: ConsoleDeployment) -> ConsoleDeployment:
     for cache in caches:
         cache.clear()
     desk._remember.cache_clear()
+    console.evaluations.cache_clear()
     kept_deployment.restore()
     return kept_deployment
 

@@ -191,6 +191,31 @@ CASES = {
     "GET /api/versions": Case(
         "/api/versions", members={"versions", "label_thresholds"}, each="versions", of_each=VERSION
     ),
+    "GET /api/versions/{version}/evaluation": Case(
+        "/api/versions/v1/evaluation",
+        members={"version", "source", "kind", "images", "has_more", "unread_lines", "f1", "own_f1"}
+        | {"labels", "matrix", "sizes"},
+        each="labels",
+        of_each={"label", "renamed_to", "threshold", "floor", "own_threshold", "deployment_threshold"}
+        | {"objects", "right", "wrong", "missed", "f1", "curve"},
+    ),
+    "GET /api/versions/{version}/mistakes": Case(
+        "/api/versions/v1/mistakes",
+        members={"mistakes", "total", "next"},
+        each="mistakes",
+        of_each={"kind", "size", "image", "judged"},
+    ),
+    "GET /api/versions/{version}/images/{image}": Case(
+        "/api/versions/v1/images/{open_image}",
+        members={"image", "judged"},
+        each="judged",
+        of_each={"judgement", "truth", "detection", "overlap"},
+    ),
+    "GET /api/versions/{version}/comparison": Case(
+        "/api/versions/v1/comparison?other=v0",
+        members={"version", "other", "images", "relabelled", "f1", "other_f1", "better", "worse"}
+        | {"changes", "next"},
+    ),
     "GET /api/serving": Case(
         "/api/serving",
         members={"champion", "status", "state", "since", "reason", "trouble", "asked", "policy"}
@@ -208,7 +233,8 @@ CASES = {
 def request_of(route: str, deployment: ConsoleDeployment) -> str:
     """The valid request of the route, with its method."""
     tasks = {name: getattr(deployment, name).id for name in ("open", "mine", "others", "done")}
-    return f"{route.partition(' ')[0]} {CASES[route].address.format(**tasks)}"
+    image = deployment.open.image
+    return f"{route.partition(' ')[0]} {CASES[route].address.format(**tasks, open_image=image)}"
 
 
 def test_every_route_has_its_case() -> None:
@@ -305,6 +331,7 @@ def test_links_are_short_lived_and_of_one_object(deployment: ConsoleDeployment, 
         "GET /api/labels": lambda path: path.endswith(f"/{deployment.open.key}"),
         "GET /api/runs/{run}": lambda path: path.endswith("/datasets/s1/report.html"),
         "POST /api/try/{id}/detection": lambda path: path.endswith(f"/try/{TRIED}"),
+        "GET /api/versions/{version}/mistakes": lambda path: path.endswith(f"/{deployment.open.key}"),
     }
     for route, is_its_own in given.items():
         addresses = links(gateway.ask(request_of(route, deployment), CASES[route].body).document)
