@@ -91,7 +91,19 @@ class Stage:
         elif route.request.url.endswith("/labels"):
             for label in body["labels"]:
                 label["retired"] = False
+        elif "/mistakes" in route.request.url:
+            for mistake in body["mistakes"]:
+                self._mistake(mistake)
         route.fulfill(response=response, json=body)
+
+    def _mistake(self, mistake: dict[str, Any]) -> None:
+        """Put a confusion on a part of its picture."""
+        image, judged = mistake["image"], mistake["judged"]
+        image.update(width=SIZE[0], height=SIZE[1], state="")
+        label, box = next(self._seen(int(image["url"].rpartition("/")[2])))
+        box.pop("confidence")
+        judged["truth"] |= {"label": label, "box": box}
+        judged["detection"]["box"] = {**box, "left": box["left"] + 6, "width": box["width"] - 3}
 
     def _seen(self, number: int) -> Iterator[tuple[str, dict[str, float]]]:
         """Labels and boxes of a scene as a model sees them: a few pixels off, and more or less sure."""
@@ -136,6 +148,17 @@ def _versions(page: Page, stage: Stage) -> None:
     expect(page.get_by_role("article").first).to_be_visible()
 
 
+def _evaluation(page: Page, stage: Stage) -> None:
+    expect(page.get_by_role("img", name="Precision over recall")).to_be_visible()
+
+
+def _mistakes(page: Page, stage: Stage) -> None:
+    pictures = page.locator(".eval-card img")
+    expect(pictures).to_have_count(8)
+    for picture in pictures.all():
+        picture.evaluate("image => image.decode()")
+
+
 def _detection(page: Page, stage: Stage) -> None:
     file = FilePayload(name="bench.jpg", mimeType="image/jpeg", buffer=stage.scene(TRIED).jpeg())
     page.locator("input[type=file]").first.set_input_files(file)
@@ -155,6 +178,8 @@ SHOTS = {
     "review-desk": Shot("review", _review_desk, photograph=True),
     "run": Shot("runs/run-20261123-0006", _run, photograph=False),
     "versions": Shot("versions", _versions, photograph=False),
+    "evaluation": Shot("versions/v7-0123456789ab?label=cone", _evaluation, photograph=False),
+    "mistakes": Shot("versions/v7-0123456789ab?view=mistakes&kind=confusion", _mistakes, photograph=True),
     "detection": Shot("try", _detection, photograph=True),
 }
 

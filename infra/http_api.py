@@ -38,6 +38,7 @@ class HttpApi(Step):
             "RETRAIN_MACHINE_ARN": shared.deployment.state_machine_arn("retrain"),
             "PROMOTE_MACHINE_ARN": shared.deployment.state_machine_arn("promote"),
             "SERVE_FUNCTION": shared.deployment.named("serve"),
+            "THRESHOLD_FUNCTION": shared.deployment.named("thresholds"),
         }
         super().__init__(scope, id, shared, environment)
         self._project, self._review = project, review
@@ -134,7 +135,8 @@ class HttpApi(Step):
         batches = executions_of(self.deployment.state_machine_arn("batch"))
         handler.allow("states:StopExecution", on=[runs, batches], why=NAMED_AT_START)
         self._project.grant_describe_versions(handler)
-        handler.allow("lambda:InvokeFunction", on=[self.deployment.function_arn("serve")])
+        asked = [self.deployment.function_arn("serve"), self.deployment.function_arn("thresholds")]
+        handler.allow("lambda:InvokeFunction", on=asked)
         return handler
 
     def _console(self) -> Handler:

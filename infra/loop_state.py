@@ -58,6 +58,12 @@ class LoopState(Construct):
         handler.allow("ssm:GetParameter", on=[self.tuning.parameter_arn])
         handler.allow("dynamodb:GetItem", on=[self.table.table_arn])
 
+    def grant_tune(self, handler: Handler) -> None:
+        """Allow to change the tuning, on top of what others change."""
+        arn = self.tuning.parameter_arn
+        handler.allow("ssm:GetParameter", "ssm:PutParameter", on=[arn])
+        handler.allow("ssm:GetParameter", on=[f"{arn}:*"], why="a version of a parameter is named behind it")
+
     def grant_read(self, handler: Handler) -> None:
         """Allow to read the tuning and the loop's state."""
         self.grant_get(handler)

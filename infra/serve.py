@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.alarm import Alarm
 from infra.detect import Detect
+from infra.handler import Handler
 from infra.rekognition_project import RekognitionProject
 from infra.step import SharedResources, Step
 from infra.video import Video
@@ -49,6 +50,7 @@ class Serve(Step):
                 "CONSOLE_ADDRESS": console_address,
             },
         )
+        self._thresholds()
         self.loop_state.grant_notify(handler)
         project.grant_describe_versions(handler)
         project.grant_start(handler)
@@ -85,3 +87,16 @@ class Serve(Step):
             schedule=events.Schedule.rate(cdk.Duration.minutes(1)),
             targets=[target],  # pyrefly: ignore[bad-argument-type]
         )
+
+    def _thresholds(self) -> None:
+        """The function that writes one setting: those that face the internet write none."""
+        handler = Handler(
+            self,
+            "Thresholds",
+            self.deployment,
+            entry="lambdas.serve.set_threshold",
+            description="Sets from which confidence on a label's detections count, as an administrator asks",
+            name=self.deployment.named("thresholds"),
+            environment={"TUNING_PARAMETER": self.loop_state.tuning.parameter_name},
+        )
+        self.loop_state.grant_tune(handler)

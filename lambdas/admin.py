@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         RenameRequest,
         RollbackRequest,
         ServingRequest,
+        ThresholdRequest,
     )
     from lambdas.domain.review.desk.desk import Reviewer
     from lambdas.domain.review.desk.labels import LabelDefinition
@@ -193,6 +194,18 @@ def ask_of_champion(caller: Caller, body: ServingRequest) -> None:
     from lambdas.domain.serve import requests
 
     requests.send(services().functions, variable("SERVE_FUNCTION"), body.request, caller.name, body.why)
+
+
+@app.put("/api/admin/thresholds")
+def put_threshold(caller: Caller, body: ThresholdRequest, label: LabelName = "") -> responses.LabelThresholds:
+    """Set from which confidence on detections of a label count in this deployment."""
+    from lambdas.contract import responses
+    from lambdas.domain.serve import requests
+
+    name, function = _label_name(label), variable("THRESHOLD_FUNCTION")
+    changed = requests.set_threshold(services().functions, function, name, body.percent, caller.name)
+    services().tuning.clear()
+    return responses.LabelThresholds(label_thresholds=changed)
 
 
 @app.put("/api/admin/labels")

@@ -305,7 +305,7 @@ def evaluations() -> Evaluations:
     from lambdas.domain.console.evaluations import Evaluations
 
     s = services()
-    return Evaluations(s.s3, s.rekognition, s.project_arn, s.bucket)
+    return Evaluations(s.s3, s.engine, s.bucket)
 
 
 def _judged_by(version: str, options: EvaluationOptions) -> tuple[Evaluated, dict[str, float]]:

@@ -11,8 +11,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.domain.costs import accounts, budget, ledger
 from lambdas.domain.retrain.notification import Notifier
+from lambdas.domain.serve import thresholds
 from lambdas.domain.serve.serving import Server
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.metrics import gauge, with_metrics
@@ -56,6 +58,22 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not request and ledger.is_changing(versions):
         _look_again(server, context, min(ledger.SECOND_LOOK_SECONDS, s.tuning().poll_seconds / 2))
     return {"act": decision.act, "wanted": decision.wanted, "reason": decision.reason}
+
+
+@logger.inject_lambda_context
+def set_threshold(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Sets the deployment's threshold of a `label` to `percent`; null takes it away.
+
+    Functions that face the internet ask for it, and may not write settings. It answers `label_thresholds` as
+    they are then, or the `error` that refuses it.
+    """
+    label, percent = str(event["label"]), event["percent"]
+    try:
+        changed = thresholds.set_threshold(services().ssm, variable("TUNING_PARAMETER"), label, percent)
+    except ApiError as error:
+        return {"error": {"status": error.status, "code": error.code, "message": str(error)}}
+    logger.info("label threshold", label=label, percent=percent, by=str(event.get("by", "")))
+    return {"label_thresholds": changed}
 
 
 def _measure(loop_state: LoopState, tuning: Tuning) -> None:

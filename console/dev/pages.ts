@@ -1,5 +1,6 @@
 /** Runs, model versions and the try-it page. */
 import { ago, ok, failure, type Answer } from './answers.ts'
+import { evaluationAnswer } from './evaluations.ts'
 
 const stepNames = [
   'wait for uploads to end',
@@ -245,6 +246,8 @@ export function pagesAnswer(url: URL): Answer | null {
   if (url.pathname === '/api/admin/rollbacks') return ok({ id: 'rollback-20261124T101500000Z' })
   if (url.pathname.endsWith('/cancellation')) return { status: 204 }
   if (first === 'runs') return id ? runOf(id) : ok({ runs: runs() })
+  if (url.pathname === '/api/admin/thresholds') return ok({ label_thresholds: {} })
+  if (first === 'versions' && id) return evaluationAnswer(url)
   if (first === 'versions') return ok({ versions: versions(), label_thresholds: { sack: 80 } })
   if (first === 'batches') return ok(id ? batchOf(id) : { batches: batches() })
   if (first === 'costs') return ok(costs(url.searchParams.get('by') ?? 'day'))

@@ -89,6 +89,10 @@ export interface paths {
     /** Start the champion, or put it to sleep until somebody starts it: within a minute or two, and after a promotion under way. */
     post: operations["ask_of_champion"];
   };
+  "/api/admin/thresholds": {
+    /** Set from which confidence on detections of a label count in this deployment. */
+    put: operations["put_threshold"];
+  };
   "/api/admin/labels": {
     /** Define a label, or change its definition. */
     put: operations["put_label"];
@@ -757,6 +761,16 @@ export interface components {
       threshold: number | null;
     };
     /**
+     * LabelThresholds
+     * @description From which confidence on detections count in this deployment.
+     */
+    LabelThresholds: {
+      /** @description Percent by label, of those that are set. */
+      label_thresholds: {
+        [key: string]: number;
+      };
+    };
+    /**
      * Labels
      * @description Every label, retired ones last.
      */
@@ -1238,6 +1252,14 @@ export interface components {
      */
     Tasks: {
       tasks: components["schemas"]["Task"][];
+    };
+    /**
+     * ThresholdRequest
+     * @description From which confidence on detections of a label count.
+     */
+    ThresholdRequest: {
+      /** @description Null: from the model's own threshold on. */
+      percent: number | null;
     };
     /**
      * TrainingProgress
@@ -1807,6 +1829,33 @@ export interface operations {
       /** @description Done. */
       204: {
         content: never;
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Set from which confidence on detections of a label count in this deployment. */
+  put_threshold: {
+    parameters: {
+      query?: {
+        label?: string;
+      };
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ThresholdRequest"];
+      };
+    };
+    responses: {
+      /** @description From which confidence on detections count in this deployment. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["LabelThresholds"];
+        };
       };
       /** @description An error. */
       default: {

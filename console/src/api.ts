@@ -30,6 +30,16 @@ export type Run = Schemas['Run']
 export type LabelScore = Schemas['LabelScore']
 export type ProductionPrecision = Schemas['ProductionPrecision']
 export type ModelVersion = Schemas['ModelVersion']
+export type VersionEvaluation = Schemas['VersionEvaluation']
+export type EvaluatedLabel = Schemas['EvaluatedLabel']
+export type EvaluatedImage = Schemas['EvaluatedImage']
+export type CurvePoint = Schemas['CurvePoint']
+export type MatrixCell = Schemas['MatrixCell']
+export type JudgedObject = Schemas['JudgedObject']
+export type Mistake = Schemas['Mistake']
+export type Mistakes = Schemas['Mistakes']
+export type ChangedImage = Schemas['ChangedImage']
+export type VersionComparison = Schemas['VersionComparison']
 export type BatchLine = Schemas['BatchLine']
 export type BatchLabel = Schemas['BatchLabel']
 export type BatchFailure = Schemas['BatchFailure']
@@ -188,6 +198,9 @@ export const startRollback = (version: string) =>
   call<Schemas['StartedRollback']>('POST', '/admin/rollbacks', { version })
 export const decideAboutVersion = (version: string, decision: 'approved' | 'declined', why: string) =>
   call<void>('POST', `/admin/versions/${id(version)}/approval`, { decision, why })
+/** Percent from which on detections of a label count in this deployment; null: from the model's own threshold on. */
+export const putThreshold = (label: string, percent: number | null) =>
+  call<Schemas['LabelThresholds']>('PUT', `/admin/thresholds?label=${id(label)}`, { percent })
 export const getServing = () => call<Serving>('GET', '/serving')
 export const askOfChampion = (request: 'start' | 'stop') => call<void>('POST', '/admin/serving', { request })
 export const getBatches = () => call<Schemas['Batches']>('GET', '/batches')
@@ -195,6 +208,15 @@ export const getBatch = (batch: string) => call<Batch>('GET', `/batches/${id(bat
 export const cancelBatch = (batch: string) => call<void>('POST', `/admin/batches/${id(batch)}/cancellation`)
 export const getCosts = (by: Costs['by']) => call<Costs>('GET', `/costs?by=${by}`)
 export const getVersions = () => call<Schemas['ModelVersions']>('GET', '/versions')
+/** `query` is that of the API: thresholds, filters, an offset. */
+export const getEvaluation = (version: string, query: URLSearchParams) =>
+  call<VersionEvaluation>('GET', `/versions/${id(version)}/evaluation?${query.toString()}`)
+export const getMistakes = (version: string, query: URLSearchParams) =>
+  call<Mistakes>('GET', `/versions/${id(version)}/mistakes?${query.toString()}`)
+export const getEvaluatedImage = (version: string, image: string, query: URLSearchParams) =>
+  call<Schemas['JudgedImage']>('GET', `/versions/${id(version)}/images/${id(image)}?${query.toString()}`)
+export const getComparison = (version: string, query: URLSearchParams) =>
+  call<VersionComparison>('GET', `/versions/${id(version)}/comparison?${query.toString()}`)
 export const startTry = (contentType: string, size: number) =>
   call<TryUpload>('POST', '/try', { content_type: contentType, size })
 export const detectTry = (image: string) => call<Detections>('POST', `/try/${id(image)}/detection`)

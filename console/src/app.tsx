@@ -12,6 +12,7 @@ const routes: Route[] = [
   { pattern: '/runs', title: 'Runs', load: () => import('./runs/runs') },
   { pattern: '/runs/:id', title: 'Run', load: () => import('./runs/run') },
   { pattern: '/versions', title: 'Model versions', load: () => import('./versions/versions') },
+  { pattern: '/versions/:name', title: 'Evaluation', load: () => import('./evaluation/evaluation') },
   { pattern: '/batches', title: 'Batches', load: () => import('./batches/batches') },
   { pattern: '/batches/:name', title: 'Batch', load: () => import('./batches/batch') },
   { pattern: '/costs', title: 'Costs', load: () => import('./costs/costs') },

@@ -5,19 +5,25 @@ import { useEffect, useState } from 'preact/hooks'
 import { EmptyState, Spinner } from './ui'
 
 export const path = signal(location.pathname)
+/** The query string, with its question mark: where a page keeps what it shows, so that a link leads to just that. */
+export const search = signal(location.search)
+
+function follow(): void {
+  path.value = location.pathname
+  search.value = location.search
+}
 
 /** Opens a page of the console. */
 export function go(to: string, replace = false): void {
   if (to === location.pathname + location.search) return
   if (replace) history.replaceState(null, '', to)
   else history.pushState(null, '', to)
-  path.value = location.pathname
-  window.scrollTo(0, 0)
+  const stays = path.value === location.pathname
+  follow()
+  if (!stays) window.scrollTo(0, 0)
 }
 
-window.addEventListener('popstate', () => {
-  path.value = location.pathname
-})
+window.addEventListener('popstate', follow)
 
 interface LinkProps {
   href: string
@@ -27,14 +33,15 @@ interface LinkProps {
 
 /** A link that opens without reloading the page; opening it in a new tab works as usual. */
 export function Link({ href, class: className, children }: LinkProps) {
-  function follow(event: MouseEvent) {
+  function open(event: MouseEvent) {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
     event.preventDefault()
     go(href)
   }
-  const active = path.value === href || path.value.startsWith(`${href}/`)
+  const to = href.replace(/\?.*/, '')
+  const active = (path.value === to && (to === href || path.value + search.value === href)) || path.value.startsWith(`${href}/`)
   return (
-    <a href={href} class={className} onClick={follow} aria-current={active ? 'page' : undefined}>
+    <a href={href} class={className} onClick={open} aria-current={active ? 'page' : undefined}>
       {children}
     </a>
   )

@@ -146,6 +146,15 @@ class TryRequest(Request):
     size: Annotated[int, Meta(ge=1, le=MAX_BYTES, description="In bytes.")]
 
 
+class ThresholdRequest(Request):
+    """From which confidence on detections of a label count."""
+
+    percent: Annotated[
+        Annotated[float, Meta(ge=0, le=100)] | None,
+        Meta(description="Null: from the model's own threshold on."),
+    ]
+
+
 _Thresholds = Annotated[
     list[str],
     Meta(

@@ -461,6 +461,14 @@ class ModelVersions(Response):
     ]
 
 
+class LabelThresholds(Response):
+    """From which confidence on detections count in this deployment."""
+
+    label_thresholds: Annotated[
+        dict[str, float], Meta(description="Percent by label, of those that are set.")
+    ]
+
+
 class ServingChange(Response):
     """Something that was decided about the champion's running."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 from urllib.parse import quote
@@ -144,7 +145,7 @@ def test_a_file_that_is_gone(deployment: ConsoleDeployment, gateway: Gateway) ->
 def test_a_version_without_an_evaluation(deployment: ConsoleDeployment, gateway: Gateway) -> None:
     fake = deployment.world.fake
     fake.add_version("imported", "TRAINING_COMPLETED")
-    assert "Rekognition has no evaluation of this version" in refused(gateway, "imported")
+    assert "the engine has no evaluation of this version" in refused(gateway, "imported")
     file = {"S3Object": {"Bucket": "elsewhere", "Name": "tested.json"}}
     elsewhere = {"Output": {"Assets": [{"GroundTruthManifest": file}]}}
     fake.add_version("copied", "TRAINING_COMPLETED", TestingDataResult=elsewhere)
@@ -178,3 +179,33 @@ def test_the_gates_own_answers_where_the_training_has_left_none(
 def test_a_threshold_that_is_none(threshold: str, deployment: ConsoleDeployment, gateway: Gateway) -> None:
     answer = gateway.ask(f"GET /api/versions/v1/evaluation?threshold={quote(threshold)}")
     assert (answer.status, answer.document["error"]["field"]) == (422, "threshold")
+
+
+# The threshold that an administrator chooses
+
+
+def test_a_chosen_threshold_holds_for_the_deployment(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    asked = gateway.ask("PUT /api/admin/thresholds?label=cat", {"percent": 60}, who=ANN)
+    assert asked.document == {"label_thresholds": {"cat": 60}}
+    assert deployment.invoked == [
+        ("pets-thresholds", "RequestResponse", {"label": "cat", "percent": 60, "by": "ann"})
+    ]
+    assert gateway.ask("GET /api/versions").document["label_thresholds"] == {"cat": 60}
+    taken = gateway.ask("PUT /api/admin/thresholds?label=cat", {"percent": None}, who=ANN)
+    assert taken.document == {"label_thresholds": {}}
+
+
+def test_a_threshold_that_is_refused(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    bodies: list[dict[str, Any]] = [{"percent": 101}, {"percent": "60"}, {}]
+    for body in bodies:
+        assert gateway.ask("PUT /api/admin/thresholds?label=cat", body, who=ANN).status == 422
+    assert gateway.ask("PUT /api/admin/thresholds", {"percent": 60}, who=ANN).status == 422
+
+
+def test_a_threshold_that_could_not_be_written(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = {"FunctionError": "Unhandled", "Payload": io.BytesIO(b"{}")}
+    monkeypatch.setattr(deployment, "invoke", lambda **_: failed)
+    refused = gateway.ask("PUT /api/admin/thresholds?label=cat", {"percent": 60}, who=ANN)
+    assert (refused.status, refused.code) == (503, "busy")

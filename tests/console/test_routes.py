@@ -155,6 +155,9 @@ CASES = {
     "POST /api/admin/serving": Case(
         "/api/admin/serving", {"request": "stop", "why": "holidays"}, status=204, who=ANN
     ),
+    "PUT /api/admin/thresholds": Case(
+        "/api/admin/thresholds?label=cat", {"percent": 62.5}, members={"label_thresholds"}, who=ANN
+    ),
     "PUT /api/admin/labels": Case(
         "/api/admin/labels?label=cat", {"colour": "#aa2233", "key": "c"}, members=LABEL, who=ANN
     ),

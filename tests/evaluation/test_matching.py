@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lambdas.domain.evaluation import measures
 from lambdas.domain.evaluation.matching import counts, judge, judge_all
 from lambdas.domain.evaluation.measures import Cell, CurvePoint, SizeCounts
-from lambdas.domain.evaluation.mistakes import Wanted, mistakes
+from lambdas.domain.evaluation.mistakes import KINDS, Wanted, mistakes
 from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, TrueObject
 from lambdas.domain.promote import scoring
 from lambdas.domain.promote.scoring import GroundTruth
@@ -118,8 +118,7 @@ def test_curve_matrix_and_counts_are_of_one_mind(
             assert sum(cell.count for cell in cells if cell.detected == curve.label) == right + wrong
         assert sum(size.right for size in sizes) == sum(counts[0] for counts in counted.values())
         for cell in cells:
-            kinds = frozenset({"false_positive", "missed", "confusion", "loose", "right"})
-            wanted = Wanted(kinds, truth=cell.truth, detected=cell.detected)
+            wanted = Wanted(frozenset(KINDS), truth=cell.truth, detected=cell.detected)
             assert len(mistakes(judged, wanted)) == cell.count
 
 

@@ -143,7 +143,7 @@ def look(request: pytest.FixtureRequest) -> Look:
 def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
     page = site.page(**look.settings())
     problems = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
-    assert len(problems) == 31
+    assert len(problems) == 36
     assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
@@ -253,6 +253,7 @@ def models(page: Page) -> Iterator[str]:
     yield "versions"
     page.get_by_role("button", name="Roll back to").first.click()
     yield from in_dialog(page, "going back to a version")
+    yield from evaluation(page)
     go(page, "Batches")
     expect(page.get_by_role("table", name="Batches")).to_be_visible()
     yield "batches"
@@ -285,6 +286,23 @@ def models(page: Page) -> Iterator[str]:
     chosen.set_input_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"?"})
     expect(page.get_by_role("alert")).to_contain_text("not a JPEG or PNG image")
     expect(page.locator(".try-image")).to_have_count(0)
+
+
+def evaluation(page: Page) -> Iterator[str]:
+    page.get_by_role("link", name="Evaluation of v7").click()
+    page.get_by_role("button", name="cone", exact=True).click()
+    expect(page.get_by_role("img", name="Precision over recall of cone")).to_be_visible()
+    yield "an evaluation"
+    page.get_by_role("button", name="Use the model\u2019s own again").click()
+    yield from in_dialog(page, "leaving a threshold to the model")
+    page.get_by_role("button", name="Mistakes", exact=True).click()
+    expect(page.get_by_role("heading", name="in all, the surest first")).to_be_visible()
+    yield "mistakes"
+    page.get_by_role("button", name="at 94 %").click()
+    yield from in_dialog(page, "a mistake")
+    page.get_by_role("button", name="Side by side").click()
+    expect(page.get_by_text("On the 118 test images of both")).to_be_visible()
+    yield "two versions side by side"
 
 
 def administration(page: Page) -> Iterator[str]:

@@ -7,10 +7,12 @@ interface DialogProps {
   children: ComponentChildren
   /** The buttons at the foot. */
   actions?: ComponentChildren
+  /** As wide as the window: for pictures. */
+  wide?: boolean
 }
 
 /** A modal dialog: the browser's own, so focus stays inside, Escape closes, and focus returns. */
-export function Dialog({ title, onClose, children, actions }: DialogProps) {
+export function Dialog({ title, onClose, children, actions, wide = false }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null)
   const heading = useId()
   useEffect(() => {
@@ -26,7 +28,7 @@ export function Dialog({ title, onClose, children, actions }: DialogProps) {
     }
   }, [])
   return (
-    <dialog ref={element} class="dialog" aria-labelledby={heading} onCancel={onClose}>
+    <dialog ref={element} class={wide ? 'dialog dialog-wide' : 'dialog'} aria-labelledby={heading} onCancel={onClose}>
       <h2 id={heading}>{title}</h2>
       <div class="dialog-body">{children}</div>
       {actions && <div class="dialog-actions">{actions}</div>}

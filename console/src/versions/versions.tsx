@@ -110,6 +110,13 @@ function VersionCard({ version, champion, thresholds }: Shown) {
           <strong>{number(version.f1, 3)}</strong> <span class="muted">overall F1</span>
           {difference && <span class="versions-difference">{difference}</span>}
         </p>
+        {version.f1 !== null && (
+          <p class="versions-act">
+            <Link class="button" href={`/versions/${encodeURIComponent(version.name)}`}>
+              Evaluation<span class="visually-hidden"> of {version.name}</span>
+            </Link>
+          </p>
+        )}
         {isAdministrator() && canServe(version) && <RollBack version={version} />}
       </div>
       <div class="versions-body">

@@ -12,8 +12,6 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.evaluation import reading
 from lambdas.domain.evaluation.records import Evaluation, Source, TestImage, TrueObject
 from lambdas.domain.promote import shadow_answers
-from lambdas.domain.rekognition import custom_labels
-from lambdas.domain.rekognition.custom_labels import Version
 from lambdas.domain.shared import boxes
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.records import ModelVersion
@@ -22,8 +20,9 @@ from lambdas.domain.snapshot import files as snapshot_files
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
-    from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
+
+    from lambdas.domain.engines.port import Engine, Version
 
 ImageState = Literal["", "withdrawn", "relabelled"]
 """What became of a test image since: it is in no dataset any more, or is labelled otherwise."""
@@ -53,9 +52,8 @@ class Evaluated:
 class Evaluations:
     """Reads evaluations, and remembers the last ones: those of a training do not change."""
 
-    def __init__(self, s3: S3Client, rekognition: RekognitionClient, project_arn: str, bucket: str) -> None:
-        self._s3, self._rekognition = s3, rekognition
-        self._project_arn, self._bucket = project_arn, bucket
+    def __init__(self, s3: S3Client, engine: Engine, bucket: str) -> None:
+        self._s3, self._engine, self._bucket = s3, engine, bucket
         self._kept: dict[str, Evaluated] = {}
 
     def read(self, loop_state: LoopState, name: str, source: Source | Literal[""] = "") -> Evaluated:
@@ -70,7 +68,7 @@ class Evaluations:
         if source != "endpoint" and (kept := self._kept.get(name)):
             return kept
         record = loop_state.version(name)
-        version = custom_labels.describe_version(self._rekognition, self._project_arn, name)
+        version = self._engine.describe_version(name)
         if record is None and version is None:
             raise ApiError(404, "not_found", f"there is no model version {name[:80]}")
         own = {
@@ -79,10 +77,10 @@ class Evaluations:
             if score.threshold is not None
         }
         f1 = version.f1 if version else None
+        if f1 is None and record:
+            f1 = record.f1
         if source != "endpoint" and (evaluation := self._of_training(version, own)):
-            return self._keep(
-                Evaluated(name, evaluation, own, f1 if f1 is not None else record and record.f1)
-            )
+            return self._keep(Evaluated(name, evaluation, own, f1))
         if source != "training" and (evaluation := self._of_endpoint(record, name, own)):
             return Evaluated(name, evaluation, own, None)
         raise NoEvaluationError(_why_none(record, version, self._bucket, source))
@@ -125,12 +123,12 @@ def _why_none(
     if source == "endpoint":
         return "the shadow gate has not asked this version about test images"
     if version is None:
-        return "Rekognition has this version no more, and its evaluation is not kept here"
+        return "the engine has this version no more, and its evaluation is not kept here"
     reasons = {
         "this version is being trained; its evaluation comes with the end of the training": (
             version.status == "TRAINING_IN_PROGRESS"
         ),
-        f"Rekognition has no evaluation of this version: it is {version.status}": version.tested is None,
+        f"the engine has no evaluation of this version: it is {version.status}": version.tested is None,
         "this version was not trained by this deployment, and its evaluation lies in another bucket": (
             version.tested is not None and version.tested[0] != bucket
         ),

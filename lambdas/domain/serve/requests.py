@@ -31,6 +31,29 @@ def send(functions: Any, function_name: str, request: Request, by: str, why: str
     functions.invoke(FunctionName=function_name, InvocationType="Event", Payload=payload)
 
 
+def set_threshold(
+    functions: Any, function_name: str, label: str, percent: float | None, by: str
+) -> dict[str, float]:
+    """Have the deployment's threshold of a label set, in percent: those of all labels then.
+
+    Args:
+        functions: a client of Lambda.
+        by: who asks.
+
+    Raises:
+        ApiError: it is refused, or could not be done.
+    """
+    payload = json.dumps({"label": label, "percent": percent, "by": by}).encode()
+    answer = functions.invoke(FunctionName=function_name, InvocationType="RequestResponse", Payload=payload)
+    document = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        raise ApiError(503, "busy", "the threshold could not be set; try again")
+    if error := document.get("error"):
+        raise ApiError(error["status"], error["code"], error["message"])
+    changed: dict[str, float] = document["label_thresholds"]
+    return changed
+
+
 def asleep(loop_state: LoopState, tuning: Tuning, message: str, tell: Callable[[Request], None]) -> ApiError:
     """The error of who finds the champion asleep; with the serving policy demand it is woken for them.
 
