@@ -63,9 +63,14 @@ class FrozenHead:
         """The F1 of images that a head had not been fitted to."""
 
     def fit(self, network: nn.Module, indices: Sequence[int] | None = None) -> None:
-        """Give the network the layer that fits the images of these indices; all that were read if None."""
+        """Give the network the layer that fits the images of these indices; all that were read if None.
+
+        Of images that were not read for want of time it learns nothing.
+        """
         chosen = set(self._indices if indices is None else indices)
         rows = [row for row, index in enumerate(self._indices) if index in chosen]
+        if not rows:
+            return
         layer = self._fitted(rows)
         assert isinstance(network, ClassifierNetwork)  # noqa: S101 - the learner's own, or a copy
         network.head[1].load_state_dict(layer.state_dict())

@@ -158,7 +158,8 @@ def _classifier(learner: ClassifierLearner, limits: _Limits) -> Model:
         learner,
         until=spent,
         report=lambda share: limits.report(FEATURES_SHARE * share, None, "looking at images"),
-        random=limits.generator(),
+        # Not the chance that splits images: where time is short, only validation images would be read.
+        random=torch.Generator().manual_seed(limits.seed + 1),
     )
     kept = copy.deepcopy(learner.network)
     frozen.fit(kept)
