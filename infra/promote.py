@@ -85,7 +85,7 @@ class Promote(Step):
     def _shadow_evaluate(self) -> Handler:
         description = "Tests challenger and champion on the same images"
         handler = self._watching(
-            "ShadowEvaluate", "shadow_evaluate", description, writes=["VERSION"], timeout=900
+            "ShadowEvaluate", "shadow_evaluate", description, writes=["VERSION", "NEEDED"], timeout=900
         )
         self._project.grant_detect(handler)
         self.data_bucket.grant_rekognition_read(handler, "images/")

@@ -184,7 +184,7 @@ class Retrain(Step):
     def _evaluate(self) -> Handler:
         description = "The evaluation gate: judges the training's own evaluation"
         handler = self._handler(
-            "Evaluate", "evaluate", description, timeout=300, writes=["RUN", "VERSION", "CLASSES"]
+            "Evaluate", "evaluate", description, timeout=300, writes=["RUN", "VERSION", "CLASSES", "NEEDED"]
         )
         self._project.grant_describe_versions(handler)
         self.data_bucket.grant_read(handler, "training/", "datasets/")

@@ -16,12 +16,23 @@ from lambdas.domain.detect.champion import PLAIN
 from lambdas.domain.detect.detection import Detected
 from lambdas.domain.review import proposals
 from lambdas.domain.shared import clock
+from lambdas.domain.shared.records import NeededImages
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.metrics import count, gauge, with_metrics
 from lambdas.services import services, tiling, variable
 from lambdas.sqs_batch import BatchResponse
+from lambdas.ttl_cache import TtlCache
 
 logger = Logger()
+_NEEDED_SECONDS = 60
+"""For which a function believes what test images are needed."""
+
+
+def _read_needed() -> NeededImages:
+    return services().loop_state.needed_images()
+
+
+_needed_images = TtlCache(_read_needed, _NEEDED_SECONDS)
 _COUNTED = {"detected": "ImagesDetected", "unusable": "ImagesUnusable", "waiting": "ImagesWaiting"}
 """Metrics, by what has become of an image."""
 
@@ -100,6 +111,9 @@ def _propose(key: str, version_id: str | None, detected: Detected, tuning: Tunin
     """Have it reviewed if it is worth it; the answer stands whether that succeeds or not."""
     try:
         queue = variable("REVIEW_QUEUE_URL")
-        proposals.propose_detection(services().sqs, queue, detected, tuning, key=key, version_id=version_id)
+        needed = _needed_images().counts
+        proposals.propose_detection(
+            services().sqs, queue, detected, tuning, key=key, version_id=version_id, needed=needed
+        )
     except Exception:
         logger.exception("could not propose a detection for review")

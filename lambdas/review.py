@@ -85,8 +85,12 @@ def _propose(body: str) -> None:
     arrival = Arrival(services().bucket, proposal["key"], proposal.get("version_id"), 0, "")
     seen = Seen(proposal["labels"], proposal["model_version"])
     try:
-        why = proposal.get("why", "")
-        task = opener.open_detected(services().s3, arrival, proposal["reason"], seen, why=why)
+        if proposal["reason"] == "needed":
+            needed = services().loop_state.needed_images()
+            task = opener.open_needed(services().s3, arrival, seen, needed)
+        else:
+            why = proposal.get("why", "")
+            task = opener.open_detected(services().s3, arrival, proposal["reason"], seen, why=why)
     except (GoneError, UnusableImageError) as error:
         logger.info("not reviewed", extra={"key": proposal["key"], "reason": str(error)})
     else:

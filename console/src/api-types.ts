@@ -180,7 +180,7 @@ export interface components {
       /** @enum {unknown} */
       kind: "classification" | "detection";
       /** @enum {unknown} */
-      reason: "low_confidence" | "requested" | "sample" | "unlabelled";
+      reason: "low_confidence" | "needed" | "requested" | "sample" | "unlabelled";
       /** @description The reason in words, or why it was given back. */
       why: string;
       /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
@@ -212,7 +212,7 @@ export interface components {
       /** @enum {unknown} */
       kind: "classification" | "detection";
       /** @enum {unknown} */
-      reason: "low_confidence" | "requested" | "sample" | "unlabelled";
+      reason: "low_confidence" | "needed" | "requested" | "sample" | "unlabelled";
       /** @description The reason in words, or why it was given back. */
       why: string;
       /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
@@ -307,7 +307,7 @@ export interface components {
       /** @enum {unknown} */
       kind: "classification" | "detection";
       /** @enum {unknown} */
-      reason: "low_confidence" | "requested" | "sample" | "unlabelled";
+      reason: "low_confidence" | "needed" | "requested" | "sample" | "unlabelled";
       /** @description The reason in words, or why it was given back. */
       why: string;
       /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
@@ -1197,7 +1197,7 @@ export interface components {
       /** @enum {unknown} */
       kind: "classification" | "detection";
       /** @enum {unknown} */
-      reason: "low_confidence" | "requested" | "sample" | "unlabelled";
+      reason: "low_confidence" | "needed" | "requested" | "sample" | "unlabelled";
       /** @description The reason in words, or why it was given back. */
       why: string;
       /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */

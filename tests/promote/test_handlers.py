@@ -334,6 +334,23 @@ def test_shadow_evaluate_holds_the_challenger_against_the_champion(
     assert version.shadow is not None and version.shadow.f1 == challenger_is_right
 
 
+def test_what_the_shadow_gate_cannot_tell_without_is_on_record_until_it_can(world: World) -> None:
+    truth = forty_images(world)
+    world.champion("old")
+    world.version("new", "RUNNING")
+    wrong = {"old": set(list(truth)[:8]), "new": set(list(truth)[8:14])}
+    world.fake.finds = lambda version, key: [label("fox" if key in wrong[version] else truth[key])]
+    answer = call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)
+    assert not answer["passed"]
+    needed = world.loop_state.needed_images()
+    assert needed.version == "new"
+    assert set(needed.counts) == {"cat", "dog"}
+    assert f"about {needed.counts['cat']} more of `cat`" in answer["reason"]
+    wrong["old"] = set(truth)
+    assert call(promote.shadow_evaluate, version="new", run=RUN, rollback=False)["passed"]
+    assert world.loop_state.needed_images().counts == {}
+
+
 @pytest.mark.parametrize(("f1", "passed"), [(1, True), (0, False)])
 def test_shadow_evaluate_without_a_champion_asks_for_the_evaluation_gate_s_f1(
     f1: int, passed: bool, world: World

@@ -78,6 +78,14 @@ def test_too_few_images_are_asked_for() -> None:
     )
 
 
+def test_the_limit_of_the_shadow_images_is_named_where_it_keeps_the_gate_from_telling() -> None:
+    limit = "the gate asks about 100 test images at most (shadow_test_images)"
+    reached, not_reached = (
+        beside(compared(0.89, 0.88, images=images, needed={"nut": 9})).verdict for images in (100, 99)
+    )
+    assert limit in reached.reasons and limit not in not_reached.reasons
+
+
 def test_nothing_is_asked_for_where_it_is_settled() -> None:
     settled = compared(0.92, 0.88, BETTER)
     assert beside(settled).needed == {}

@@ -49,6 +49,15 @@ def test_what_the_champion_is_unsure_of_is_reviewed(
     assert proposals.worth_review(detected, name(0), tuning) == why
 
 
+def test_images_of_a_label_that_test_images_are_needed_of_are_asked_about() -> None:
+    """What the champion is unsure of, and the sample, are what they were."""
+    tuning = Tuning(review_sample_rate=0)
+    assert proposals.worth_review(detected(99.0), name(0), tuning, {"cat"}) == "needed"
+    assert proposals.worth_review(detected(99.0), name(0), tuning, {"dog"}) is None
+    assert proposals.worth_review(detected(9.0), name(0), tuning, {"cat"}) == "low_confidence"
+    assert proposals.worth_review(detected(99.0), name(0), Tuning(review_sample_rate=1), {"cat"}) == "sample"
+
+
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 1.0])
 def test_the_sample_is_the_share_that_is_asked_for(share: float) -> None:
     """Within four standard deviations of as many throws."""

@@ -211,3 +211,14 @@ def test_what_an_empty_or_unusable_image_leads_to(reviews: Reviews) -> None:
     }
     assert (images["empty"].status, images["empty"].label_names) == ("labelled", ())
     assert (images["dark"].status, images["dark"].changed_by) == ("excluded", "review by Ann: dark")
+
+
+@pytest.mark.parametrize(("reason", "dataset_type"), [("needed", "TEST"), ("sample", "")])
+def test_what_is_needed_to_compare_versions_becomes_a_test_image(
+    reason: Any, dataset_type: str, reviews: Reviews
+) -> None:
+    task = answered(reviews, reviews.task(reason=reason), ANN, CAT)
+    reviews.resolver().resolve(task.id)
+    image = reviews.image_of(task)
+    assert [box.label for box in image.boxes] == ["cat"]
+    assert image.requested_dataset_type == dataset_type

@@ -22,6 +22,7 @@ from lambdas.domain.review.results import reviewer_statistics
 from lambdas.domain.review.task_opening import Seen
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Box
+from lambdas.domain.shared.records import NeededImages
 from tests.fixtures.deployment import BUCKET, context
 from tests.fixtures.images import picture
 from tests.fixtures.rekognition import label
@@ -248,6 +249,29 @@ def test_detections_that_are_not_reviewed(reviews: Reviews) -> None:
     s3.delete_object(Bucket=BUCKET, Key=KEY)
     with pytest.raises(GoneError):
         propose()
+
+
+def test_as_many_test_images_are_asked_about_as_are_needed(reviews: Reviews) -> None:
+    """By the event of an image under detect/ on which the champion sees a label that they are needed of."""
+    reviews.world.loop_state.record_needed(NeededImages("v2", {"cat": 2}))
+    sees = {"labels": [{"label": "cat", "confidence": 99.0, "box": None}], "model_version": "v1"}
+    for number in range(3):
+        version = put(reviews, picture(number), f"detect/{number}.jpg")
+        proposal = {"key": f"detect/{number}.jpg", "version_id": version, "reason": "needed", **sees}
+        event = {"Records": [{"messageId": "1", "body": json.dumps({"detection": proposal})}]}
+        assert handlers.propose(event, context()) == {"batchItemFailures": []}
+    tasks = open_tasks(reviews)
+    assert len(tasks) == 2
+    assert {(task.reason, task.why) for task in tasks} == {
+        ("needed", "test images of cat are needed to compare v2 with the champion")
+    }
+
+
+def test_once_versions_are_decided_about_no_test_images_are_asked_for(reviews: Reviews) -> None:
+    version = put(reviews, picture(1))
+    opener, s3 = reviews.opener(), reviews.world.s3
+    for needed in (NeededImages("v2"), NeededImages("v2", {"dog": 9})):
+        assert opener.open_needed(s3, arrived(version), seen(("cat", 99.0, WHOLE)), needed) is None
 
 
 def test_who_says_that_a_detection_is_wrong_is_heard_where_the_image_is_labelled(reviews: Reviews) -> None:

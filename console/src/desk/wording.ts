@@ -6,6 +6,7 @@ const reasons: Record<string, string> = {
   low_confidence: 'Low confidence',
   sample: 'Random sample',
   requested: 'Requested',
+  needed: 'Needed test image',
 }
 export const reasonText = (reason: string): string => reasons[reason] ?? reason
 

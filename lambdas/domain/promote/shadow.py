@@ -28,7 +28,7 @@ from lambdas.domain.shared import clock, comparison, lineage, manifests
 from lambdas.domain.shared.boxes import RelativeBox
 from lambdas.domain.shared.comparison import Comparison, Rates
 from lambdas.domain.shared.frozen import frozen
-from lambdas.domain.shared.records import ModelVersion
+from lambdas.domain.shared.records import ModelVersion, NeededImages
 from lambdas.domain.shared.scores import Scores, Verdict
 from lambdas.domain.shared.state import FencedState
 from lambdas.domain.shared.tuning import Tuning
@@ -125,7 +125,9 @@ class Trial:
             verdict = shadow_gate.judge_rollback(scores)
         else:
             rivals = _Rivals(self, challenger, tests, answers)
-            verdict = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), self.tuning).verdict
+            judged = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), self.tuning)
+            verdict = judged.verdict
+            self.loop_state.record_needed(NeededImages(self.name, judged.needed))
         verdicts = (*record.verdicts, verdict)
         self.loop_state.update_version(ModelVersion(self.name, shadow=scores, verdicts=verdicts))
         return verdict
@@ -135,8 +137,8 @@ class Trial:
 
 
 def shadow_images(s3: S3Client, bucket: str, snapshot_id: str, count: int) -> list[ShadowImage]:
-    """Up to `count` images of a snapshot's test dataset, every label and backgrounds among them as far as
-    that goes.
+    """Up to `count` images of a snapshot's test dataset: of every label as many, and of backgrounds, as far
+    as that goes. Where F1 is the mean of the labels' F1s, these decide most.
 
     The manifest is in the order of content hashes, which is as good as shuffled and always the same.
     """

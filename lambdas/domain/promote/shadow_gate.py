@@ -95,6 +95,11 @@ def _beside_champion(
     decided = decision.decide(rival.shadow, rival.evaluation, tuning.undecided)
     if decided:
         (notes if decided.passed else failures).extend([decided.why, *figures])
+        if decided.needed and rival.shadow and rival.shadow.images >= tuning.shadow_test_images:
+            limit = (
+                f"the gate asks about {tuning.shadow_test_images} test images at most (shadow_test_images)"
+            )
+            (notes if decided.passed else failures).append(limit)
     elif not champion.is_gone:
         failures.append(
             f"{asleep}nothing is known that the challenger could be compared with it by: `labelloop start`"

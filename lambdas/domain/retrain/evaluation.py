@@ -9,7 +9,7 @@ from lambdas.domain.engines.port import Version
 from lambdas.domain.retrain import evaluation_gate, training
 from lambdas.domain.shared import comparison
 from lambdas.domain.shared.comparison import Comparison, Rates
-from lambdas.domain.shared.records import ModelVersion, Run
+from lambdas.domain.shared.records import ModelVersion, NeededImages, Run
 from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.shared.state import FencedState, LoopState
 from lambdas.domain.shared.tuning import Tuning
@@ -56,6 +56,8 @@ def evaluate(
         verdicts=(verdict,),
         state="trained" if verdict.passed else "rejected",
     )
+    if beside and not verdict.passed:
+        loop_state.record_needed(NeededImages(name, beside.needed))
     loop_state.number_classes(score.label for score in scores.labels)
     loop_state.update_run(run)
     loop_state.update_version(evaluated)

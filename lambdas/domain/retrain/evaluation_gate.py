@@ -29,6 +29,11 @@ def judge(
     decided = _decided_already(champion, test_images, tuning)
     if decided and not decided.passed:
         failures += [decided.why, *beside]
+        if decided.needed:
+            failures.append(
+                f"with shadow_test_images above {tuning.shadow_test_images} the shadow gate decides, also by"
+                " test images that are newer than the champion"
+            )
     if scores.f1 < tuning.min_f1:
         failures.append(f"overall F1 {scores.f1:.3f} is below {tuning.min_f1:.3f}")
     scored = {label.label: label for label in scores.labels}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from lambdas.domain.detect.champion import Question
@@ -30,7 +30,7 @@ def name_of(key: str, version_id: str | None) -> str:
     return hashlib.sha256(f"{key}\0{version_id or ''}".encode()).hexdigest()
 
 
-def worth_review(detected: Detected, name: str, tuning: Tuning) -> Reason | None:
+def worth_review(detected: Detected, name: str, tuning: Tuning, needed: Container[str] = ()) -> Reason | None:
     """Why an image that the champion was asked about should be reviewed; None if it should not.
 
     The champion is unsure of what it answers with little confidence, and of what its own threshold leaves
@@ -40,6 +40,8 @@ def worth_review(detected: Detected, name: str, tuning: Tuning) -> Reason | None
 
     Args:
         name: hexadecimal digits that stand for the image.
+        needed: labels that more test images are needed of. Images on which the champion sees one are asked
+            about; that it misses some is to its own good, so a challenger has to be the better for it.
     """
     if detected.left_out or any(
         label["confidence"] < tuning.review_confidence_threshold for label in detected.labels
@@ -47,6 +49,8 @@ def worth_review(detected: Detected, name: str, tuning: Tuning) -> Reason | None
         return "low_confidence"
     if int(name[:8], 16) / 0x1_0000_0000 < tuning.review_sample_rate:
         return "sample"
+    if any(label["label"] in needed for label in detected.labels):
+        return "needed"
     return None
 
 
@@ -97,16 +101,24 @@ def propose_images(
 
 
 def propose_detection(
-    sqs: SQSClient, queue_url: str, detected: Detected, tuning: Tuning, *, key: str, version_id: str | None
+    sqs: SQSClient,
+    queue_url: str,
+    detected: Detected,
+    tuning: Tuning,
+    *,
+    key: str,
+    version_id: str | None,
+    needed: Container[str] = (),
 ) -> bool:
     """Propose an image that the champion was asked about, if what it saw is worth a review: whether it was.
 
     Args:
         key, version_id: where the image lies, under detect/. Under one key there may come many images.
+        needed: labels that more test images are needed of.
     """
     if tuning.review_route == "none":
         return False
-    reason = worth_review(detected, name_of(key, version_id), tuning)
+    reason = worth_review(detected, name_of(key, version_id), tuning, needed)
     if reason is None:
         return False
     # A sample tells how right the answers are; of what the champion is unsure, people see the rest, too.

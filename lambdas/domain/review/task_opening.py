@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from lambdas.domain.register.arrivals import Arrival
+    from lambdas.domain.shared.records import NeededImages
 
 WHY: Mapping[Reason, str] = {
     "unlabelled": "it has no labels yet",
     "low_confidence": "the model is not sure of what it detects",
     "sample": "a random sample of what the model is sure of",
     "requested": "somebody asked for a review",
+    "needed": "a test image that is needed to compare model versions",
 }
 _LABELLED = ("labelled", "conflict")
 """Statuses of images that people, or files, have said something about."""
@@ -181,6 +183,20 @@ class Opener:
                     seen = None if self.in_batches else ask(image)
                     opened += self.open(image, "unlabelled", kind, seen) is not None
         return opened
+
+    def open_needed(self, s3: S3Client, arrival: Arrival, seen: Seen, needed: NeededImages) -> Task | None:
+        """Open a task for a test image that is needed to compare versions; None once there are enough of it.
+
+        Raises:
+            GoneError: the image is not there any more.
+            UnusableImageError: it cannot be trained with.
+        """
+        labels = sorted({str(label["label"]) for label in seen.labels} & set(needed.counts))
+        for label in labels:
+            if self._table.take_needed(needed.version, label, needed.counts[label]):
+                why = f"test images of {label} are needed to compare {needed.version} with the champion"
+                return self.open_detected(s3, arrival, "needed", seen, why=why)
+        return None
 
     def open_detected(
         self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen, *, why: str = ""

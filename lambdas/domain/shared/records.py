@@ -138,6 +138,16 @@ class PendingApproval:
 
 
 @frozen
+class NeededImages:
+    """Test images that the gates could not decide without; no counts: the last challenger was decided."""
+
+    version: str = ""
+    """The challenger that they were undecided about."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """About how many more of each label would have settled it."""
+
+
+@frozen
 class ModelVersion:
     """A model version, from the beginning of its training; its id is its name in Rekognition."""
 
@@ -161,8 +171,6 @@ class ModelVersion:
     """Scores through its endpoint, on the shadow images."""
     approval: Approval | None = None
     """Where a person was asked."""
-    needed_images: Mapping[str, int] | None = None
-    """Of which labels about how many more test images would have settled whether it is better."""
     hours: float | None = None
     labels: tuple[LabelScore, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -463,6 +471,7 @@ AnyRecord = (
     | Hold
     | ClassIds
     | PendingApproval
+    | NeededImages
 )
 Record = TypeVar(
     "Record",
@@ -481,6 +490,7 @@ Record = TypeVar(
     Batch,
     Hold,
     PendingApproval,
+    NeededImages,
 )
 
 

@@ -39,6 +39,7 @@ from lambdas.domain.shared.records import (
     LedgerEntry,
     LedgerHead,
     ModelVersion,
+    NeededImages,
     PendingApproval,
     Progress,
     Run,
@@ -215,6 +216,12 @@ class LoopState:
         no_promotion = {**self._key("LEASE", "promote"), **_condition({"holder": None})}
         settled = self._update_action("VERSION", version.id, attributes, {"state": before.state})
         return not self._transact([{"ConditionCheck": no_promotion}, settled])
+
+    # Test images
+
+    def needed_images(self) -> NeededImages:
+        """The test images that the last challenger was not decided about for want of."""
+        return records.read(NeededImages, self._get("NEEDED", "test-images") or {})
 
     # Approvals
 
@@ -658,6 +665,12 @@ class FencedState(LoopState):
         """Record what has become of a promotion's version, and give the lease back, all at once."""
         record = version and self._update_action("VERSION", version.id, records.attributes(version))
         self._write(*([record] if record else []), released="promote")
+
+    # Test images
+
+    def record_needed(self, needed: NeededImages) -> None:
+        """Record which test images the gates could not decide without."""
+        self._write(self._put_action("NEEDED", "test-images", needed, {}))
 
     # Approvals
 

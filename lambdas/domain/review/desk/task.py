@@ -11,7 +11,7 @@ from lambdas.domain.shared.annotation import Box, Kind
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.frozen import frozen
 
-Reason = Literal["unlabelled", "low_confidence", "sample", "requested"]
+Reason = Literal["unlabelled", "low_confidence", "sample", "requested", "needed"]
 Route = Literal["builtin", "a2i", "groundtruth"]
 ClaimKind = Literal["claimed", "handed_on"]
 """Whether the reviewer has still to answer, or the answer is on its way (worker_portal.py)."""

@@ -76,6 +76,20 @@ class ReviewTable:
         current = self._get(f"image#{sha256}", _CURRENT)
         return self.get(str(current["task"])) if current else None
 
+    def take_needed(self, version: str, label: str, limit: int) -> bool:
+        """Count an image that is asked about as versions cannot be compared without: False if there are as
+        many as are needed of its label."""
+        try:
+            self.table.update_item(
+                Key={"id": f"needed#{version}", "part": label},
+                UpdateExpression="ADD asked :one",
+                ConditionExpression="attribute_not_exists(asked) OR asked < :limit",
+                ExpressionAttributeValues={":one": 1, ":limit": limit},
+            )
+        except self.table.meta.client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
     def open_task(self, new: Task, *, again_before: str = "") -> Task | None:
         """Open a task for its image, unless it has one that is open, or one that was finished after
         `again_before`.

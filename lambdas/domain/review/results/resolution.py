@@ -189,6 +189,9 @@ def relabelled(image: CatalogueImage, task: Task, result: Consolidated) -> Catal
     by = "review by " + ", ".join(sorted({answer.name for answer in task.answers}))
     if result.verdict == "unusable":
         return curation.excluded(image, f"{by}: {result.reason or 'unusable'}")
+    if task.reason == "needed" and not image.requested_dataset_type:
+        # Asked for to compare versions with, which one that has learned from it would not tell.
+        image = replace(image, requested_dataset_type="TEST")
     if result.verdict == "nothing":
         return curation.marked_empty(image, task.kind, by)
     return curation.relabelled(image, task.kind, result.labels, result.boxes, by)
