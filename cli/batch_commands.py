@@ -146,7 +146,8 @@ def cancel(session: Session, batch: str) -> None:
 
     deployment = session.deployment()
     try:
-        control.cancel(deployment.stepfunctions, showing.one(deployment, batch), user())
+        one = showing.one(deployment, batch)
+        control.cancel(deployment.stepfunctions, deployment.batch_machine_arn, one, user())
     except BatchStateError as error:
         raise CommandError(str(error)) from error
     session.print_result(

@@ -41,11 +41,12 @@ class Batch(Step):
         super().__init__(scope, id, shared, {"PROJECT_ARN": project.arn})
         self._project, self._review = project, review
         self._machine_arn = self.deployment.state_machine_arn("batch")
+        self.merge = self._merge()
         handlers = {
             "TakeHold": self._take_hold(),
             "Wake": self._wake(),
             "AnswerPart": self._answer_part(other_buckets),
-            "Merge": self._merge(),
+            "Merge": self.merge,
             "Release": self._release(),
             "Finish": self._finish(console_address),
         }

@@ -37,6 +37,7 @@ class HttpApi(Step):
             "PROJECT_ARN": project.arn,
             "RETRAIN_MACHINE_ARN": shared.deployment.state_machine_arn("retrain"),
             "PROMOTE_MACHINE_ARN": shared.deployment.state_machine_arn("promote"),
+            "BATCH_MACHINE_ARN": shared.deployment.state_machine_arn("batch"),
             "SERVE_FUNCTION": shared.deployment.named("serve"),
             "THRESHOLD_FUNCTION": shared.deployment.named("thresholds"),
         }
@@ -134,6 +135,7 @@ class HttpApi(Step):
         runs = executions_of(self.deployment.state_machine_arn("retrain"))
         batches = executions_of(self.deployment.state_machine_arn("batch"))
         handler.allow("states:StopExecution", on=[runs, batches], why=NAMED_AT_START)
+        handler.allow("states:ListExecutions", on=[self.deployment.state_machine_arn("batch")])
         self._project.grant_describe_versions(handler)
         asked = [self.deployment.function_arn("serve"), self.deployment.function_arn("thresholds")]
         handler.allow("lambda:InvokeFunction", on=asked)

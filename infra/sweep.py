@@ -70,6 +70,7 @@ class Sweep(Step):
                 "RETRAIN_MACHINE_ARN": retrain.workflow.arn,
                 "REVIEW_MACHINE_ARN": review.machine_arn,
                 "CONSOLE_ADDRESS": console_address,
+                "BATCH_MERGE_FUNCTION": batch.merge.function.function_name,
             },
         )
         self.handler = handler
@@ -89,6 +90,7 @@ class Sweep(Step):
         video.event_queue.grant_redrive(handler)
         review.grant_reconcile(handler)
         handler.allow("states:StartExecution", on=[retrain.workflow.arn])
+        handler.allow("lambda:InvokeFunction", on=[batch.merge.function.function_arn])
         handler.allow(
             "states:DescribeExecution",
             "states:GetExecutionHistory",

@@ -156,7 +156,7 @@ def cancel_batch(caller: Caller, batch: str) -> None:
     from lambdas.domain.console import batches
 
     s = services()
-    batches.cancel(s.stepfunctions, s.loop_state, batch, caller.name)
+    batches.cancel(s.stepfunctions, variable("BATCH_MACHINE_ARN"), s.loop_state, batch, caller.name)
 
 
 @app.post("/api/admin/rollbacks")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import fields
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -47,6 +47,12 @@ class Merge(OfBatch):
     missing: int
     """Images without an answer after the round before; -1: there was none."""
     idle_rounds: int
+
+
+class Summarise(OfBatch):
+    """Of a batch that was ended before its end."""
+
+    ended: Literal[True]
 
 
 class Release(OfBatch):
@@ -116,9 +122,12 @@ def answer_part(event: AnswerPart, context: LambdaContext) -> dict[str, Any]:
 
 
 @logger.inject_lambda_context
-def merge(event: Merge, context: LambdaContext) -> dict[str, Any]:
+def merge(event: Merge | Summarise, context: LambdaContext) -> dict[str, Any]:
     """Bring the results together, and see whether images have no answer yet."""
     s = services()
+    if "ended" in event:
+        done = ending.summarise(s.s3, s.loop_state, s.bucket, event["batch"], event["execution"])
+        return {"summarised": done}
     merged = ending.merge(
         s.s3,
         s.loop_state,

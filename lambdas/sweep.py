@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -42,6 +43,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         register_queue_urls=variable("REGISTER_QUEUE_URLS").split(),
         retrain_machine_arn=variable("RETRAIN_MACHINE_ARN"),
         tuning=s.tuning,
+        summarise_batch=_summarise_batch,
         reconcile_reviews=_reconcile_reviews,
         detection_queues=[
             (variable("DETECT_DEAD_LETTERS_URL"), variable("DETECT_QUEUE_URL")),
@@ -51,6 +53,13 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         waits_seconds=context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS,
     )
     return sweeper.sweep()
+
+
+def _summarise_batch(name: str, execution_arn: str) -> None:
+    payload = json.dumps({"batch": name, "execution": execution_arn, "ended": True})
+    services().functions.invoke(
+        FunctionName=variable("BATCH_MERGE_FUNCTION"), InvocationType="Event", Payload=payload.encode()
+    )
 
 
 def _reconcile_reviews() -> Reconciled:

@@ -22,6 +22,7 @@ class StepFunctions:
 
     def __init__(self, **statuses: str) -> None:
         self.statuses, self.started, self.stopped = statuses, list[Any](), list[Any]()
+        self.running: list[str] = []
 
     def start_execution(self, **given: Any) -> Any:
         self.started.append(given)
@@ -31,6 +32,10 @@ class StepFunctions:
         if executionArn not in self.statuses:
             raise ClientError({"Error": {"Code": "ExecutionDoesNotExist"}}, "DescribeExecution")
         return {"status": self.statuses[executionArn]}
+
+    def list_executions(self, *, stateMachineArn: str, statusFilter: str, maxResults: int) -> Any:
+        assert (stateMachineArn, statusFilter) == ("machine", "RUNNING")
+        return {"executions": [{"name": name, "executionArn": f"arn:{name}"} for name in self.running]}
 
     def stop_execution(self, **given: Any) -> Any:
         self.stopped.append(given)
@@ -103,9 +108,18 @@ def test_what_cannot_be_resumed_says_why(order: Order, batch: Batch | None, word
 
 def test_a_live_batch_is_cancelled_once() -> None:
     functions: Any = StepFunctions()
-    control.cancel(functions, Batch("night", state="running", execution_arn="one"), "rita")
+    control.cancel(functions, "machine", Batch("night", state="running", execution_arn="one"), "rita")
     assert functions.stopped == [{"executionArn": "one", "error": "Cancelled", "cause": "by rita"}]
     ended = Batch("night", state="cancelled", execution_arn="one", ended_at="2026-11-28T10:00:00.000000Z")
     with pytest.raises(BatchStateError, match=r"has ended at 2026.*: cancelled; there is nothing to cancel"):
-        control.cancel(functions, ended, "rita")
+        control.cancel(functions, "machine", ended, "rita")
     assert len(functions.stopped) == 1
+
+
+def test_a_batch_that_was_just_resumed_is_cancelled_though_its_record_does_not_say_so_yet() -> None:
+    functions: Any = StepFunctions()
+    stamp = "20261128T100000000000"
+    functions.running = [f"night-{stamp}", f"night-2-{stamp}", f"the-night-{stamp}"]
+    ended = Batch("night", state="cancelled", execution_arn="one", ended_at="2026-11-28T10:00:00.000000Z")
+    control.cancel(functions, "machine", ended, "rita")
+    assert [stopped["executionArn"] for stopped in functions.stopped] == [f"arn:night-{stamp}"]

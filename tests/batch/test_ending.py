@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -211,6 +212,7 @@ def test_the_sweeper_ends_a_batch_whose_execution_is_dead(error: str, state: str
     put_images(world, 3)
     begin(world, version="v1", total=3)
     stepfunctions: Any = Stopped(error)
+    ended: list[tuple[str, ...]] = []
 
     def sweep() -> list[str]:
         return batches.end_dead(
@@ -219,14 +221,32 @@ def test_the_sweeper_ends_a_batch_whose_execution_is_dead(error: str, state: str
             world.loop_state,
             notifier(world),
             tuning=Tuning(),
+            summarise=lambda *told: ended.append(told),
         )
 
     assert sweep() == [NAME]
+    assert ended == [(NAME, EXECUTION)]
     assert (record(world).state, record(world).is_live) == (state, False)
     assert "by ann" in record(world).reason
     assert world.loop_state.holds() == []
     assert world.fake.statuses()["v1"] == "STOPPING"
     assert sweep() == []
+
+
+def test_what_a_batch_has_that_was_cancelled_is_brought_together(night: World) -> None:
+    worker(night).answer_part(NAME, PART)
+    night.loop_state.update_batch(NAME, EXECUTION, answered=1)
+
+    def summarise() -> bool:
+        return ending.summarise(night.s3, night.loop_state, BUCKET, NAME, EXECUTION)
+
+    assert not summarise(), "its execution does that"
+    finish(night, "cancelled", "by ann")
+    assert summarise()
+    assert (record(night).answered, record(night).state) == (3, "cancelled")
+    assert json.loads(night.read(files.summary_key(NAME)))["detected"] == 3
+    begin(night, "arn:another", total=3)
+    assert not summarise(), "another execution goes on with it"
 
 
 def test_a_batch_that_cannot_be_ended_keeps_the_sweeper_from_no_other(world: World) -> None:
@@ -244,7 +264,14 @@ def test_a_batch_that_cannot_be_ended_keeps_the_sweeper_from_no_other(world: Wor
     assert world.loop_state.begin_batch(first, hold, None)
     stepfunctions: Any = Gone("")
     with pytest.raises(ClientError, match="AccessDenied"):
-        batches.end_dead(world.fake.engine, stepfunctions, world.loop_state, notifier(world), tuning=Tuning())
+        batches.end_dead(
+            world.fake.engine,
+            stepfunctions,
+            world.loop_state,
+            notifier(world),
+            tuning=Tuning(),
+            summarise=lambda *told: None,
+        )
     assert not record(world).is_live
 
 

@@ -115,7 +115,8 @@ class BatchAttacker:
         return bool(pids)
 
     def _cancel(self, batch: Batch) -> bool:
-        control.cancel(self._target.loop.stepfunctions, batch, "an attack")
+        loop = self._target.loop
+        control.cancel(loop.stepfunctions, loop.outputs["BatchMachineArn"], batch, "an attack")
         return True
 
     def _until_done(self, order: Order) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
 
+_MAX_LISTED = 1000
+"""Of running batches, the newest; as many as one call lists."""
 CANCELLED = "Cancelled"
 """The error that a cancelled batch's execution was stopped with; its cause says by whom."""
 
@@ -118,16 +121,27 @@ def resume(
     return start(stepfunctions, machine_arn, replace(order, version=version, units=units or order.units))
 
 
-def cancel(stepfunctions: SFNClient, batch: Batch, by: str) -> None:
+def cancel(stepfunctions: SFNClient, machine_arn: str, batch: Batch, by: str) -> None:
     """Stop a batch. Its results so far stay, and it can be resumed.
 
     Raises:
         BatchStateError: it has ended already.
     """
-    if not batch.is_live:
+    executions = [batch.execution_arn] if batch.is_live else _begun(stepfunctions, machine_arn, batch.id)
+    if not executions:
         when = f" at {batch.ended_at}" if batch.ended_at else ""
         raise BatchStateError(f"{batch.id} has ended{when}: {batch.state}; there is nothing to cancel")
-    stepfunctions.stop_execution(executionArn=batch.execution_arn, error=CANCELLED, cause=f"by {by}")
+    for execution in executions:
+        stepfunctions.stop_execution(executionArn=execution, error=CANCELLED, cause=f"by {by}")
+
+
+def _begun(stepfunctions: SFNClient, machine_arn: str, name: str) -> list[str]:
+    """Executions that go on with a batch, and that its record does not know yet: it was just resumed."""
+    own = re.compile(re.escape(name) + r"-\d{8}T\d{12}")
+    executions = stepfunctions.list_executions(
+        stateMachineArn=machine_arn, statusFilter="RUNNING", maxResults=_MAX_LISTED
+    )["executions"]
+    return [execution["executionArn"] for execution in executions if own.fullmatch(execution["name"])]
 
 
 def is_running(stepfunctions: SFNClient, execution_arn: str) -> bool:

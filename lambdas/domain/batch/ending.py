@@ -95,6 +95,18 @@ def _unit_rate(batch: Batch) -> float:
     return round(answered / max(seconds, 1.0) / batch.asks_units, 3)
 
 
+def summarise(s3: S3Client, loop_state: LoopState, bucket: str, name: str, execution_arn: str) -> bool:
+    """Bring together what a batch has that was ended before its end: whether that was done.
+
+    It is not for one that another execution goes on with.
+    """
+    batch = loop_state.batch(name)
+    if batch is None or batch.execution_arn != execution_arn or batch.is_live:
+        return False
+    counts = results.merge(s3, bucket, name, total=batch.total, version=batch.version).counts
+    return loop_state.update_batch(name, execution_arn, answered=counts.lines, failed=counts.failed)
+
+
 def release(
     engine: Engine,
     loop_state: LoopState,

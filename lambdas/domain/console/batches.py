@@ -45,13 +45,13 @@ def summary(s3: S3Client, bucket: str, batch: Batch) -> dict[str, Any] | None:
     return document
 
 
-def cancel(stepfunctions: SFNClient, loop_state: LoopState, name: str, by: str) -> None:
+def cancel(stepfunctions: SFNClient, machine_arn: str, loop_state: LoopState, name: str, by: str) -> None:
     """Stop a batch. What has an answer stays.
 
     Raises:
         ApiError: there is no such batch, or it has ended.
     """
     try:
-        control.cancel(stepfunctions, one(loop_state, name), by)
+        control.cancel(stepfunctions, machine_arn, one(loop_state, name), by)
     except BatchStateError as error:
         raise ApiError(409, "conflict", str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -26,10 +27,14 @@ def end_dead(
     notifier: Notifier,
     *,
     tuning: Tuning,
+    summarise: Callable[[str, str], None],
 ) -> list[str]:
     """End the batches whose execution has ended, and give back what they held: their names.
 
     A version that is just starting is stopped by who stops what runs for nobody.
+
+    Args:
+        summarise: has the results so far of a batch brought together, by its name and execution.
     """
     ended: list[str] = []
     failures: list[Exception] = []
@@ -42,6 +47,7 @@ def end_dead(
             state = _state(stepfunctions, execution_arn)
             reason = f"cancelled {why}" if state == "cancelled" else why
             ending.finish(loop_state, notifier, name, execution_arn, state=state, reason=reason)
+            summarise(name, execution_arn)
             ended.append(name)
         except Exception as error:  # noqa: BLE001 raised again once the other batches are ended
             failures.append(error)

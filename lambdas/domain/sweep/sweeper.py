@@ -50,6 +50,8 @@ class Sweeper:
     retrain_machine_arn: str
     tuning: Callable[[], Tuning]
     """Reads the settings; where they are unusable, the parts that need none work all the same."""
+    summarise_batch: Callable[[str, str], None]
+    """Has the results so far of an ended batch brought together, by its name and execution."""
     reconcile_reviews: Callable[[], Reconciled]
     detection_queues: Sequence[tuple[str, str]]
     """URLs of dead letters of detection, of images and clips, each with that of the queue they came from."""
@@ -135,6 +137,7 @@ class Sweeper:
             self.loop_state,
             self.notifier,
             tuning=or_defaults(self.tuning),
+            summarise=self.summarise_batch,
         )
         return {"batches": ended}
 
