@@ -86,7 +86,7 @@ def get(deployment: Deployment, id: str) -> Detection:
 def _callers(deployment: Deployment) -> list[str]:
     """Whoever may ask for detections, or has."""
     known = {application.id for application in applications.read_all(deployment)}
-    return sorted(known | set(Records(deployment.detections).callers()))
+    return sorted({*known, *Records(deployment.detections).callers()})
 
 
 def as_dict(deployment: Deployment, detection: Detection) -> dict[str, Any]:

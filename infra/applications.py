@@ -67,6 +67,13 @@ class Applications(Step):
         self.handler = self._handler(project, review, user_pool)
         self._add_routes()
 
+    def grant_show(self, handler: Handler) -> None:
+        """Let a function show who may ask, and how much they do."""
+        handler.function.add_environment("APPLICATIONS_TABLE", self.table.table_name)
+        handler.function.add_environment("DETECTIONS_TABLE", self.detections.table_name)
+        handler.allow("dynamodb:Scan", on=[self.table.table_arn])
+        handler.allow("dynamodb:Query", on=[self.detections.table_arn])
+
     def _detections(self) -> dynamodb.Table:
         table = make_table(self, "Detections", self.deployment, partition_key="application", sort_key="id")
         cfn = table.node.default_child

@@ -94,6 +94,7 @@ class LabelLoopStack(cdk.Stack):
         applications = Applications(
             self, "Applications", shared, project=project, review=review, user_pool=console.user_pool
         )
+        applications.grant_show(console.api.handlers["admin"])
         sweep = Sweep(
             self,
             "Sweep",

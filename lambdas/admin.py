@@ -141,6 +141,32 @@ def list_reviewers(caller: Caller) -> responses.Reviewers:
     return responses.Reviewers(reviewers=[responses.Reviewer(**asdict(reviewer)) for reviewer in statistics])
 
 
+@app.get("/api/admin/applications")
+def list_applications(caller: Caller) -> responses.Applications:
+    """Who may ask the detection API, how often, and how much they do."""
+    from lambdas.contract import responses
+    from lambdas.domain.applications.records import Records
+    from lambdas.domain.console import applications
+
+    s = services()
+    lines = applications.listed(s.application_table, Records(s.detection_table), s.tuning().aws_caller_rate)
+    return responses.Applications(
+        applications=[
+            responses.ApplicationLine(
+                name=line.name,
+                kind=line.kind,
+                rate=line.rate,
+                created_at=line.created_at,
+                asked_at=line.asked_at,
+                requests_last_hour=line.use.last_hour,
+                requests_last_day=line.use.last_day,
+                full_minutes=line.use.full_minutes,
+            )
+            for line in lines
+        ]
+    )
+
+
 @app.post("/api/admin/runs/{run}/cancellation")
 def cancel_run(caller: Caller, run: str) -> None:
     """Cancel a run: it ends as failed, and the champion stays. A training that has begun goes on."""

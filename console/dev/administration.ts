@@ -120,6 +120,33 @@ function change(method: string, id: string, body: Record<string, unknown>): Answ
   return ok(changed)
 }
 
+const application = (name: string, members: Record<string, unknown>) => ({
+  name,
+  kind: 'application',
+  rate: 600,
+  created_at: new Date(Date.now() - 20 * 86_400_000).toISOString(),
+  asked_at: new Date(Date.now() - 40_000).toISOString(),
+  requests_last_hour: 0,
+  requests_last_day: 0,
+  full_minutes: 0,
+  ...members,
+})
+const applications = () => [
+  application('shop-cameras', { rate: 1200, requests_last_hour: 61_200, requests_last_day: 912_345, full_minutes: 31 }),
+  application('aws:123456789012:role/a-role-with-a-long-name-that-is-assumed-by-a-line', {
+    kind: 'aws',
+    created_at: '',
+    requests_last_hour: 12,
+    requests_last_day: 288,
+  }),
+  application('robots', { asked_at: '' }),
+  application('a-name-of-forty-letters-that-was-removed', {
+    kind: 'removed',
+    rate: 0,
+    created_at: '',
+    asked_at: new Date(Date.now() - 3 * 86_400_000).toISOString(),
+  }),
+]
 const reviewers = [
   { reviewer: 'sub-Ben', name: 'Ben', answered: 214, corrected: 4, skipped: 3, agreement: 0.934, compared: 61, seconds_per_answer: 6.2 },
   { reviewer: 'sub-Chiara', name: 'Chiara', answered: 1208, corrected: 31, skipped: 40, agreement: 0.71, compared: 1, seconds_per_answer: 74 },
@@ -132,6 +159,7 @@ export function administrationAnswer(method: string, url: URL, body: Record<stri
   const path = url.pathname
   if (path === '/api/admin/tasks') return list(url.searchParams)
   if (path === '/api/admin/reviewers') return ok({ reviewers })
+  if (path === '/api/admin/applications') return ok({ applications: applications() })
   const label = url.searchParams.get('label') ?? ''
   if (path === '/api/admin/labels/images') return ok(labelImages(label))
   if (path === '/api/admin/labels/renaming') return ok(renameLabel(label, body))

@@ -247,6 +247,7 @@ const nothingYet: Record<string, unknown> = {
   '/labels': { labels: [] },
   '/admin/tasks': { tasks: [], counts, cursor: null },
   '/admin/reviewers': { reviewers: [] },
+  '/admin/applications': { applications: [] },
 }
 
 function apiAnswer(method: string, url: URL, body: Record<string, unknown>): Answer {

@@ -69,6 +69,10 @@ export interface paths {
     /** Everybody who has been at the desk, and what they have done. */
     get: operations["list_reviewers"];
   };
+  "/api/admin/applications": {
+    /** Who may ask the detection API, how often, and how much they do. */
+    get: operations["list_applications"];
+  };
   "/api/admin/runs/{run}/cancellation": {
     /** Cancel a run: it ends as failed, and the champion stays. A training that has begun goes on. */
     post: operations["cancel_run"];
@@ -337,6 +341,36 @@ export interface components {
      */
     AnsweredTasks: {
       tasks: components["schemas"]["AnsweredTask"][];
+    };
+    /**
+     * ApplicationLine
+     * @description Who may ask the detection API, and how much it does.
+     */
+    ApplicationLine: {
+      name: string;
+      /**
+       * @description `aws`: a role or user that signs; `removed`: it may not ask any more.
+       * @enum {unknown}
+       */
+      kind: "application" | "aws" | "removed";
+      /** @description Requests a minute that it may make. */
+      rate: number;
+      /** @description Empty of those that nobody has added. */
+      created_at: string;
+      /** @description The last request, to the minute; empty: none is on record. */
+      asked_at: string;
+      /** @description An image in tiles counts as many. */
+      requests_last_hour: number;
+      requests_last_day: number;
+      /** @description Of the last day, minutes with all the requests that it may make: more were refused. */
+      full_minutes: number;
+    };
+    /**
+     * Applications
+     * @description Who may ask the detection API, or has asked: those that have asked last first, 100 at most.
+     */
+    Applications: {
+      applications: components["schemas"]["ApplicationLine"][];
     };
     /**
      * Approval
@@ -1721,6 +1755,23 @@ export interface operations {
       200: {
         content: {
           "application/json": components["schemas"]["Reviewers"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Who may ask the detection API, how often, and how much they do. */
+  list_applications: {
+    responses: {
+      /** @description Who may ask the detection API, or has asked: those that have asked last first, 100 at most. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["Applications"];
         };
       };
       /** @description An error. */

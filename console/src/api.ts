@@ -40,6 +40,7 @@ export type Mistake = Schemas['Mistake']
 export type Mistakes = Schemas['Mistakes']
 export type ChangedImage = Schemas['ChangedImage']
 export type VersionComparison = Schemas['VersionComparison']
+export type ApplicationLine = Schemas['ApplicationLine']
 export type BatchLine = Schemas['BatchLine']
 export type BatchLabel = Schemas['BatchLabel']
 export type BatchFailure = Schemas['BatchFailure']
@@ -203,6 +204,7 @@ export const putThreshold = (label: string, percent: number | null) =>
   call<Schemas['LabelThresholds']>('PUT', `/admin/thresholds?label=${id(label)}`, { percent })
 export const getServing = () => call<Serving>('GET', '/serving')
 export const askOfChampion = (request: 'start' | 'stop') => call<void>('POST', '/admin/serving', { request })
+export const getApplications = () => call<Schemas['Applications']>('GET', '/admin/applications')
 export const getBatches = () => call<Schemas['Batches']>('GET', '/batches')
 export const getBatch = (batch: string) => call<Batch>('GET', `/batches/${id(batch)}`)
 export const cancelBatch = (batch: string) => call<void>('POST', `/admin/batches/${id(batch)}/cancellation`)

@@ -19,6 +19,12 @@ const routes: Route[] = [
   { pattern: '/try', title: 'Try it', load: () => import('./tryit/tryit') },
   { pattern: '/admin/tasks', title: 'Tasks', load: () => import('./admin/tasks'), administrators: true },
   { pattern: '/admin/reviewers', title: 'Reviewers', load: () => import('./admin/reviewers'), administrators: true },
+  {
+    pattern: '/admin/applications',
+    title: 'Applications',
+    load: () => import('./admin/applications'),
+    administrators: true,
+  },
   { pattern: '/admin/labels', title: 'Labels', load: () => import('./admin/labels'), administrators: true },
 ]
 
@@ -96,6 +102,7 @@ const administration: [string, string][] = [
   ['/admin/tasks', 'Tasks'],
   ['/admin/reviewers', 'Reviewers'],
   ['/admin/labels', 'Labels'],
+  ['/admin/applications', 'Applications'],
 ]
 
 function Header() {

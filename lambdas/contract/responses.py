@@ -359,6 +359,33 @@ class BatchLine(Response):
     reason: Annotated[str, Meta(description="Why it failed or was cancelled.")]
 
 
+class ApplicationLine(Response):
+    """Who may ask the detection API, and how much it does."""
+
+    name: str
+    kind: Annotated[
+        Literal["application", "aws", "removed"],
+        Meta(description="`aws`: a role or user that signs; `removed`: it may not ask any more."),
+    ]
+    rate: Annotated[int, Meta(description="Requests a minute that it may make.")]
+    created_at: Annotated[str, Meta(description="Empty of those that nobody has added.")]
+    asked_at: Annotated[str, Meta(description="The last request, to the minute; empty: none is on record.")]
+    requests_last_hour: Annotated[int, Meta(description="An image in tiles counts as many.")]
+    requests_last_day: int
+    full_minutes: Annotated[
+        int,
+        Meta(
+            description="Of the last day, minutes with all the requests that it may make: more were refused."
+        ),
+    ]
+
+
+class Applications(Response):
+    """Who may ask the detection API, or has asked: those that have asked last first, 100 at most."""
+
+    applications: list[ApplicationLine]
+
+
 class Batches(Response):
     """The latest batches, newest first."""
 

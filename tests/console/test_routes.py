@@ -142,6 +142,22 @@ CASES = {
             "seconds_per_answer",
         },
     ),
+    "GET /api/admin/applications": Case(
+        "/api/admin/applications",
+        members={"applications"},
+        who=ANN,
+        each="applications",
+        of_each={
+            "name",
+            "kind",
+            "rate",
+            "created_at",
+            "asked_at",
+            "requests_last_hour",
+            "requests_last_day",
+            "full_minutes",
+        },
+    ),
     "POST /api/admin/runs/{run}/cancellation": Case(
         "/api/admin/runs/run-2/cancellation", status=204, who=ANN
     ),
@@ -828,6 +844,18 @@ def test_a_batch_is_cancelled_once(deployment: ConsoleDeployment, gateway: Gatew
     assert again.message.startswith("night has ended at 2026-11-28T10:00:00.000000Z: cancelled")
     assert gateway.ask(route.replace("night", "day"), who=ANN).status == 404
     assert len(deployment.executions.stopped) == 1
+
+
+def test_applications_say_how_much_they_ask(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    shop, line = gateway.ask("GET /api/admin/applications", who=ANN).document["applications"]
+    assert (shop["name"], shop["kind"], shop["rate"]) == ("shop", "application", 2)
+    assert (shop["requests_last_hour"], shop["requests_last_day"], shop["full_minutes"]) == (2, 2, 1)
+    assert clock.parse(shop["asked_at"]) > clock.parse(line["asked_at"])
+    assert (line["name"], line["kind"], line["rate"]) == ("aws:123456789012:role/Line", "aws", 600)
+    assert (line["requests_last_hour"], line["full_minutes"]) == (2, 0)
+    services().application_table.delete_item(Key={"id": "shop"})
+    removed, _ = gateway.ask("GET /api/admin/applications", who=ANN).document["applications"]
+    assert (removed["name"], removed["kind"], removed["rate"]) == ("shop", "removed", 0)
 
 
 def test_a_batch_says_what_it_has_come_to(deployment: ConsoleDeployment, gateway: Gateway) -> None:

@@ -94,13 +94,7 @@ class Directory:
 
     def all(self) -> list[Application]:
         """Every application, by name."""
-        page: Any = self._table.scan(ConsistentRead=True)
-        items = page["Items"]
-        while "LastEvaluatedKey" in page:
-            page = self._table.scan(ConsistentRead=True, ExclusiveStartKey=page["LastEvaluatedKey"])
-            items += page["Items"]
-        applications = [_read(item) for item in items if not str(item["id"]).startswith(_CLIENT)]
-        return sorted(applications, key=lambda application: application.id)
+        return applications_in(self._table)
 
     def get(self, name: str) -> Application:
         """The application of this name.
@@ -251,6 +245,17 @@ class Directory:
     def _forget_client(self, client_id: str) -> None:
         self._table.delete_item(Key={"id": f"{_CLIENT}{client_id}"})
         self._delete_client(client_id)
+
+
+def applications_in(table: Table) -> list[Application]:
+    """Every application of the table, by name."""
+    page: Any = table.scan(ConsistentRead=True)
+    items = page["Items"]
+    while "LastEvaluatedKey" in page:
+        page = table.scan(ConsistentRead=True, ExclusiveStartKey=page["LastEvaluatedKey"])
+        items += page["Items"]
+    applications = [_read(item) for item in items if not str(item["id"]).startswith(_CLIENT)]
+    return sorted(applications, key=lambda application: application.id)
 
 
 def application_of(table: Table, client_id: str) -> Application | None:

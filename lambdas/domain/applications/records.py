@@ -72,6 +72,16 @@ class Detection:
 
 
 @frozen
+class Use:
+    """How many requests an application has made, an image in tiles counted as many."""
+
+    last_hour: int
+    last_day: int
+    full_minutes: int
+    """Minutes of the last day in which it made as many as it may: what came beyond was refused."""
+
+
+@frozen
 class Claim:
     """That an idempotency key was used before: for which request, and for which detection."""
 
@@ -137,12 +147,15 @@ class Records:
             Item={"application": _CALLERS, "id": application, "asked_at": int(now), "expires_at": expires_at}
         )
 
-    def callers(self) -> Iterator[str]:
-        """Whoever has asked for a detection that is not forgotten yet, by name."""
-        for page in query_pages(
-            self._table, {"KeyConditionExpression": Key("application").eq(_CALLERS), "ConsistentRead": True}
-        ):
-            yield from (str(item["id"]) for item in page["Items"])
+    def callers(self) -> dict[str, int]:
+        """Whoever has asked for a detection that is not forgotten yet, by name.
+
+        Returns:
+            when each has asked last, to the minute, in seconds since 1970.
+        """
+        query = {"KeyConditionExpression": Key("application").eq(_CALLERS), "ConsistentRead": True}
+        pages = query_pages(self._table, query)
+        return {str(item["id"]): int(item["asked_at"]) for page in pages for item in page["Items"]}
 
     def note_feedback(self, detection: Detection, feedback: str, note: str) -> None:
         """Record what the application says of a detection, unless that is forgotten by now."""
@@ -182,6 +195,29 @@ class Records:
                 raise
             return False
         return True
+
+    def use(self, application: str, rate: int, now: float) -> Use:
+        """How much an application has asked in the last day.
+
+        Args:
+            rate: requests a minute that it may make.
+        """
+        window = int(now // WINDOW_SECONDS)
+        first = window - DAY_SECONDS // WINDOW_SECONDS + 1
+        query = {
+            "KeyConditionExpression": Key("application").eq(application)
+            & Key("id").between(f"rate#{first}", f"rate#{window}"),
+            "ProjectionExpression": "id, requests",
+        }
+        items = [item for page in query_pages(self._table, query) for item in page["Items"]]
+        counts: dict[int, int] = {
+            int(str(item["id"]).partition("#")[2]): int(item["requests"]) for item in items
+        }
+        return Use(
+            last_hour=sum(count for minute, count in counts.items() if minute > window - 60),
+            last_day=sum(counts.values()),
+            full_minutes=sum(count >= rate for count in counts.values()),
+        )
 
     # Idempotency keys
 
