@@ -571,6 +571,45 @@ def test_no_request_fails_while_the_champion_is_replaced(asked: Asked) -> None:
     assert asked.detect(IMAGE).document["model_version"] == "v2"
 
 
+def test_no_request_fails_that_reads_the_champion_just_before_it_is_replaced(asked: Asked) -> None:
+    """Neither by a promotion nor by the rollback after it."""
+    detect, fake = asked.world.fake.detect_custom_labels, asked.world.fake
+    for old, new in (("v1", "v2"), ("v2", "v1")):
+        assert asked.detect(IMAGE).document["model_version"] == old
+
+        def replaced(*, old: str = old, new: str = new, **request: Any) -> Any:
+            """The champion changes between being read and being asked."""
+            if fake.versions[old]["Status"] == "RUNNING":
+                asked.world.champion(new)
+                fake.versions[old]["Status"] = "STOPPED"
+            return detect(**request)
+
+        fake.__dict__["detect_custom_labels"] = replaced
+        assert asked.detect(IMAGE).document["model_version"] == new
+        del fake.__dict__["detect_custom_labels"]
+
+
+def test_no_request_fails_under_load_while_champions_change(asked: Asked, one_call_at_a_time: None) -> None:
+    stopped = Event()
+
+    def change() -> None:
+        for old, new in (("v1", "v2"), ("v2", "v1"), ("v1", "v3")) * 3:
+            asked.world.champion(new)
+            asked.world.fake.versions[old]["Status"] = "STOPPED"
+        stopped.set()
+
+    def ask(_: int) -> list[int]:
+        statuses: list[int] = []
+        while not stopped.is_set() or len(statuses) < 3:
+            statuses.append(asked.detect(IMAGE).status)
+        return statuses
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(ask, number) for number in range(3)]
+        pool.submit(change).result()
+        assert {status for each in asking for status in each.result()} == {200}
+
+
 @pytest.mark.parametrize(
     ("code", "means"),
     [
