@@ -1,13 +1,20 @@
-"""What the detection API adds to the engine's own answers, with one client and with four."""
+"""What the detection API adds to the engine's own answers, with one client and with four.
+
+`python -m benchmarks.detection 40` makes fewer requests. Processor time tells more than the clock where the
+machine has other work.
+"""
 
 from __future__ import annotations
 
+import os
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
+from pathlib import Path
 
 from benchmarks.embedded_stack import deployed
 from labelloop.client import Client, Retries
@@ -36,7 +43,7 @@ ADDED_LIMIT_MS, SHARE_LIMIT = 15, 0.8
 Ask = Callable[[bytes], object]
 
 
-def measure() -> None:
+def measure(requests: int = REQUESTS) -> None:
     with deployed("detection", CONTEXT) as loop:
         arn = _champion(loop)
         images = [scene.jpeg() for scene in detection_scenes(ASKED, seed=3)]
@@ -46,37 +53,67 @@ def measure() -> None:
             direct, through = _direct(loop, arn), client.detect
             for ask in (direct, through):
                 _latencies(ask, images, 2 * BUSY, BUSY)
-            _one_client(direct, through, images)
-            _many_clients(direct, through, images)
+            _one_client(direct, through, images, requests)
+            _many_clients(direct, through, images, requests)
+            _processors(loop, direct, through, images, requests)
 
 
-def _one_client(direct: Ask, through: Ask, images: list[bytes]) -> None:
-    rounds = [(_p50(direct, images), _p50(through, images)) for _ in range(ROUNDS)]
+def _one_client(direct: Ask, through: Ask, images: list[bytes], requests: int) -> None:
+    rounds = [(_p50(direct, images, requests), _p50(through, images, requests)) for _ in range(ROUNDS)]
     own, whole = sorted(rounds, key=lambda both: both[1] - both[0])[ROUNDS // 2]
-    print(f"1 client, p50 of {REQUESTS} images; limit {ADDED_LIMIT_MS} ms more")
+    print(f"1 client, p50 of {requests} images; limit {ADDED_LIMIT_MS} ms more")
     print(f"  DetectCustomLabels {own:.1f} ms, API {whole:.1f} ms: {whole - own:.1f} ms more")
 
 
-def _many_clients(direct: Ask, through: Ask, images: list[bytes]) -> None:
-    rounds = [(_rate(direct, images), _rate(through, images)) for _ in range(ROUNDS)]
+def _many_clients(direct: Ask, through: Ask, images: list[bytes], requests: int) -> None:
+    rounds = [(_rate(direct, images, requests), _rate(through, images, requests)) for _ in range(ROUNDS)]
     own, whole = sorted(rounds, key=lambda both: both[1] / both[0])[ROUNDS // 2]
     print(
-        f"{BUSY} clients, {2 * REQUESTS} images;"
+        f"{BUSY} clients, {2 * requests} images;"
         f" limit {SHARE_LIMIT:.0%} of {BUSY} threads that call DetectCustomLabels"
     )
     print(f"  DetectCustomLabels {own:.1f} images/s, API {whole:.1f} images/s: {whole / own:.0%}")
 
 
-def _p50(ask: Ask, images: list[bytes]) -> float:
+def _processors(loop: Loop, direct: Ask, through: Ask, images: list[bytes], requests: int) -> None:
+    print(
+        f"processor time of a request, one client, {requests} images, ms; what the stack does by itself too"
+    )
+    for name, ask in (("DetectCustomLabels", direct), ("API", through)):
+        before = _spent(loop.stack.pid)
+        _latencies(ask, images, requests, 1)
+        after = _spent(loop.stack.pid)
+        spent = {what: 1000 * (after[what] - before[what]) / requests for what in after}
+        parts = ", ".join(f"{what} {milliseconds:.1f}" for what, milliseconds in spent.items())
+        print(f"  {name} {sum(spent.values()):.1f}: {parts}")
+
+
+def _spent(server: int) -> dict[str, float]:
+    """Seconds of processors that the client, the stack's server, its functions and the model have had."""
+    spent = {"client": sum(os.times()[:2]), "server": 0.0, "functions": 0.0, "model": 0.0}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            facts = (process / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended
+        parent, group = int(facts[1]), int(facts[2])
+        if server in (parent, group):
+            # Models and trainings have groups of their own.
+            what = "server" if process.name == str(server) else "functions" if group == server else "model"
+            spent[what] += (int(facts[11]) + int(facts[12])) / os.sysconf("SC_CLK_TCK")
+    return spent
+
+
+def _p50(ask: Ask, images: list[bytes], requests: int) -> float:
     """Milliseconds."""
-    return 1000 * statistics.median(_latencies(ask, images, REQUESTS, 1))
+    return 1000 * statistics.median(_latencies(ask, images, requests, 1))
 
 
-def _rate(ask: Ask, images: list[bytes]) -> float:
+def _rate(ask: Ask, images: list[bytes], requests: int) -> float:
     """Images a second."""
     began = time.perf_counter()
-    _latencies(ask, images, 2 * REQUESTS, BUSY)
-    return 2 * REQUESTS / (time.perf_counter() - began)
+    _latencies(ask, images, 2 * requests, BUSY)
+    return 2 * requests / (time.perf_counter() - began)
 
 
 def _latencies(ask: Ask, images: list[bytes], requests: int, clients: int) -> list[float]:
@@ -130,3 +167,7 @@ def _client(loop: Loop) -> Client:
         client_secret=credentials.client_secret,
         retries=Retries(0),
     )
+
+
+if __name__ == "__main__":
+    measure(int(sys.argv[1]) if len(sys.argv) > 1 else REQUESTS)
