@@ -21,8 +21,9 @@ from lambdas.domain.shared import clock, pricing, records
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.records import ApprovalDecision
 from lambdas.domain.shared.tuning import Tuning
+from lambdas.domain.snapshot import snapshots
 
-EXIT_CODES = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
+EXIT_CODES = {"promoted": 0, "rejected": 3, "trained": 0, "skipped": 3, "failed": 1}
 
 
 def train(deployment: Deployment, *, force: bool) -> tuple[FollowedRun, bool]:
@@ -43,6 +44,41 @@ def train(deployment: Deployment, *, force: bool) -> tuple[FollowedRun, bool]:
         input=json.dumps(given),
     )["executionArn"]
     return FollowedRun(deployment, arn), True
+
+
+def reproduce(deployment: Deployment, name: str, *, promote: bool) -> tuple[str, FollowedRun]:
+    """The full name of a version, and the run that trains its snapshot again.
+
+    Args:
+        promote: let the gates promote the new version, as they would that of any other run.
+
+    Raises:
+        CommandError: the version's snapshot is not known or gone, a run is under way, or the budget does not
+            allow a training.
+    """
+    version = history.version(deployment, name)
+    if not version.snapshot:
+        raise CommandError(f"{version.id} was not trained by this deployment: its snapshot is not known")
+    try:
+        snapshots.read(deployment.s3, deployment.bucket, version.snapshot)
+    except deployment.s3.exceptions.NoSuchKey as error:
+        where = f"s3://{deployment.bucket}/datasets/{version.snapshot}/"
+        raise CommandError(f"the snapshot that {version.id} was trained with is gone: {where}") from error
+    if run := following.under_way(deployment):
+        raise CommandError(f"run {run.id} is under way: reproduce {version.id} once it has ended")
+    _check_budget(deployment)
+    given = {
+        "trigger": "manual",
+        "started_by": user(),
+        "snapshot": version.snapshot,
+        "promotes": promote,
+    }
+    arn = deployment.stepfunctions.start_execution(
+        stateMachineArn=deployment.retrain_machine_arn,
+        name=runs.execution_name("reproduce"),
+        input=json.dumps(given),
+    )["executionArn"]
+    return version.id, FollowedRun(deployment, arn)
 
 
 def _check_enough(deployment: Deployment) -> None:

@@ -29,11 +29,23 @@ class VersionDifference:
     second: ModelVersion
     snapshots: SnapshotDifference
 
+    @property
+    def settings(self) -> dict[str, list[Any]] | None:
+        """Settings that differed when the versions were judged, before and after; None: not known."""
+        before, after = self.first.settings, self.second.settings
+        if before is None or after is None:
+            return None
+        names = sorted({*before, *after})
+        return {
+            name: [before.get(name), after.get(name)] for name in names if before.get(name) != after.get(name)
+        }
+
     def as_dict(self) -> dict[str, Any]:
         return {
             "versions": [self.first.id, self.second.id],
             "snapshots": [self.first.snapshot, self.second.snapshot],
             "f1": [self.first.f1, self.second.f1],
+            "settings": self.settings,
             **self.snapshots.as_dict(),
         }
 
@@ -62,6 +74,8 @@ def show(console: Console, between_versions: VersionDifference) -> None:
     first, second, snapshots = between_versions.first, between_versions.second, between_versions.snapshots
     for version, images in ((first, snapshots.before), (second, snapshots.after)):
         console.print(f"{version.id}: snapshot {version.snapshot}, {count(images, 'image')}", markup=False)
+    for name, (before, after) in (between_versions.settings or {}).items():
+        console.print(f"setting {name}: {before} -> {after}", markup=False)
     if not snapshots.images:
         console.print("Both have the same images with the same labels.")
         return

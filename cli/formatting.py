@@ -7,7 +7,13 @@ from typing import Any
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.scores import Verdict
 
-OUTCOME_STYLES = {"promoted": "green", "rejected": "yellow", "skipped": "dim", "failed": "red"}
+OUTCOME_STYLES = {
+    "promoted": "green",
+    "rejected": "yellow",
+    "trained": "green",
+    "skipped": "dim",
+    "failed": "red",
+}
 STATE_STYLES = {"champion": "bold green", "rejected": "yellow", "failed": "red"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -14,10 +14,13 @@ from rich.table import Table
 from cli import formatting
 from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.console import control
+from lambdas.domain.costs import accounts
+from lambdas.domain.costs.accounts import Account
 from lambdas.domain.promote.approval import approval_words
 from lambdas.domain.retrain import notification
 from lambdas.domain.shared.records import ModelVersion, Run, RunStep, SnapshotSummary
 from lambdas.domain.shared.scores import LabelScore, Verdict
+from lambdas.domain.snapshot import snapshots
 
 MAX_LISTED = 1000
 """Runs and rollbacks that are listed."""
@@ -151,11 +154,25 @@ class VersionEntry:
     """Where in S3 the snapshot is that it was trained on."""
     label_thresholds: Mapping[str, float] | None = None
     """Percent by label: what the deployment sets in place of the model's own thresholds; None in a list."""
+    images: SnapshotSummary | None = None
+    """What its snapshot holds; None in a list, or if its files are gone."""
+    started_by: str = ""
+    """Who started the run that trained it; empty if nobody did."""
+    account: Account | None = None
+    """What its training and its running have cost; None in a list, or if nothing is on record."""
 
     def as_dict(self) -> dict[str, Any]:
         location = {"snapshot_location": self.snapshot_location} if self.snapshot_location else {}
         given = {} if self.label_thresholds is None else {"label_thresholds": dict(self.label_thresholds)}
-        return {**self.version.as_dict(), "champion": self.champion, **location, **given}
+        known = {} if self.label_thresholds is None else self._lineage()
+        return {**self.version.as_dict(), "champion": self.champion, **location, **given, **known}
+
+    def _lineage(self) -> dict[str, Any]:
+        return {
+            "images": asdict(self.images) if self.images else None,
+            "started_by": self.started_by or None,
+            "cost": {**asdict(self.account), "usd": self.account.usd} if self.account else None,
+        }
 
 
 def version(deployment: Deployment, name: str) -> ModelVersion:
@@ -186,7 +203,27 @@ def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
     champion = deployment.loop_state.champion()
     serves = champion is not None and champion.version_name == version.id
     location = f"s3://{deployment.bucket}/datasets/{version.snapshot or ''}/"
-    return VersionEntry(version, serves, location, deployment.tuning().label_thresholds)
+    run = deployment.loop_state.run(version.run) if version.run else None
+    tuning = deployment.tuning()
+    entries = [entry for entry in accounts.entries(deployment.loop_state) if entry.version == version.id]
+    return VersionEntry(
+        version,
+        serves,
+        location,
+        tuning.label_thresholds,
+        images=_snapshot_summary(deployment, version),
+        started_by=(run.started_by or "") if run else "",
+        account=next(iter(accounts.accounts(entries, "version", tuning)), None),
+    )
+
+
+def _snapshot_summary(deployment: Deployment, version: ModelVersion) -> SnapshotSummary | None:
+    if not version.snapshot:
+        return None
+    try:
+        return snapshots.read(deployment.s3, deployment.bucket, version.snapshot).summary()
+    except deployment.s3.exceptions.NoSuchKey:
+        return None
 
 
 def show_versions(console: Console, entries: Sequence[VersionEntry]) -> None:
@@ -226,12 +263,24 @@ def show_version(console: Console, entry: VersionEntry) -> None:
         ("promoted", formatting.moment(version.promoted_at)),
         ("retired", formatting.moment(version.retired_at)),
         ("trained on", entry.snapshot_location),
+        ("images", _images(entry.images)),
         ("by run", version.run or ""),
+        ("started by", escape(entry.started_by)),
+        ("has cost", _account_words(entry.account)),
         ("ARN", version.arn or ""),
     ]
     _facts(console, facts)
     _verdicts(console, version.verdicts)
     show_labels(console, version.labels, entry.label_thresholds or {})
+
+
+def _account_words(account: Account | None) -> str:
+    if account is None:
+        return ""
+    return (
+        f"{formatting.usd(account.usd)} USD: {account.training_hours:.2f} h of training,"
+        f" {account.unit_hours:.2f} h of an inference unit"
+    )
 
 
 def show_labels(

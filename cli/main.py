@@ -383,6 +383,37 @@ def show_difference(session: Session, first: str, second: str) -> None:
     session.print_result(document.as_dict(), lambda: differences.show(session.out.console, document))
 
 
+@command(app, "reproduce")
+@click.argument("version")
+@click.option("--promote", is_flag=True, help="Let the gates promote the new version, as after any run.")
+@wait_option
+def reproduce(session: Session, version: str, promote: bool, wait: bool) -> None:
+    """Train a model version again: a new version, from the same images with the same labels.
+
+    VERSION is the name or number of a model version. Its snapshot is trained on again, whatever has changed
+    since; the evaluation gate judges it. Without --promote it does not serve, whatever the gate says. What is
+    new in the catalogue waits for the next run. Trainings begin from random numbers: the F1 comes out a
+    little different. It costs as any training does.
+
+    Example: labelloop reproduce v3 --wait
+    """
+    from cli import control, history
+
+    deployment, console = session.deployment(), session.out.console
+    name, run = control.reproduce(deployment, version, promote=promote)
+    words = control.forecast_words(deployment, deployment.tuning())
+    console.print(f"Run {run.id} trains {name} again: {words}", markup=False)
+    if not wait:
+        session.print_result(
+            {"id": run.id, "execution": run.execution.arn, "reproduces": name},
+            lambda: console.print(f"`labelloop runs {run.id}` shows how it ended"),
+        )
+        return
+    record = _follow_run(session, run)
+    session.print_result({**record.as_dict(), "reproduces": name}, lambda: history.show_run(console, record))
+    raise click.exceptions.Exit(control.exit_code(str(record.outcome)))
+
+
 @command(app, "rollback")
 @click.argument("version")
 @wait_option

@@ -41,6 +41,8 @@ class TakeLease(OfRun):
 
 class TakeSnapshot(OfRun):
     force: bool
+    snapshot: NotRequired[str]
+    """An earlier one that is trained on again; empty: a new one is made."""
 
 
 class OfSnapshot(OfRun):
@@ -122,7 +124,13 @@ def snapshot(event: TakeSnapshot, context: LambdaContext) -> dict[str, Any]:
 
     s, run = services(), runs.run_id(event["run"])
     taken = dataset.take_snapshot(
-        s.catalogue, s.s3, _fenced(event), bucket=s.bucket, run_id=run, force=event["force"]
+        s.catalogue,
+        s.s3,
+        _fenced(event),
+        bucket=s.bucket,
+        run_id=run,
+        force=event["force"],
+        given=event.get("snapshot", ""),
     )
     return {"id": taken.id, "enough": not taken.reason, "reason": taken.reason}
 

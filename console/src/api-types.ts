@@ -1023,7 +1023,7 @@ export interface components {
       /** @description The person who started it; null if nobody did. */
       started_by: string | null;
       /** @enum {unknown} */
-      outcome: "failed" | "promoted" | "rejected" | "running" | "skipped";
+      outcome: "failed" | "promoted" | "rejected" | "running" | "skipped" | "trained";
       /** @description Of a run under way: what it waits for. */
       reason: string | null;
       started_at: string;
@@ -1056,7 +1056,7 @@ export interface components {
       /** @description The person who started it; null if nobody did. */
       started_by: string | null;
       /** @enum {unknown} */
-      outcome: "failed" | "promoted" | "rejected" | "running" | "skipped";
+      outcome: "failed" | "promoted" | "rejected" | "running" | "skipped" | "trained";
       /** @description Of a run under way: what it waits for. */
       reason: string | null;
       started_at: string;

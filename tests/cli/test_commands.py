@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import ANY, patch
@@ -16,7 +16,17 @@ from cli.main import app
 from lambdas.domain.catalogue import pending
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Annotation
-from lambdas.domain.shared.records import Approval, ModelVersion, Outcome, PendingApproval, Run, RunStep
+from lambdas.domain.shared.records import (
+    Approval,
+    LedgerEntry,
+    LedgerHead,
+    ModelVersion,
+    Outcome,
+    PendingApproval,
+    Run,
+    RunStep,
+)
+from lambdas.domain.snapshot.snapshots import Snapshot
 from tests.fixtures.cli import BEGAN, EXECUTION, LABELS, V1, V2, Cli, client_error
 
 # status
@@ -347,7 +357,7 @@ def test_train_does_not_start_a_second_run(trainable: Cli) -> None:
     assert "under way already" in trainable("train").stdout
 
 
-OUTCOMES: dict[Outcome, int] = {"promoted": 0, "rejected": 3, "skipped": 3, "failed": 1}
+OUTCOMES: dict[Outcome, int] = {"promoted": 0, "rejected": 3, "trained": 0, "skipped": 3, "failed": 1}
 
 
 @pytest.mark.parametrize(("outcome", "exit_code"), OUTCOMES.items())
@@ -464,6 +474,68 @@ def test_rollback_to_a_champion_that_was_stopped_starts_it(history: Cli) -> None
 def test_rollback_to_nothing(trainable: Cli) -> None:
     assert trainable("rollback", "v7").exit_code == 1
     assert trainable("rollback").exit_code == 2
+
+
+# reproduce
+
+
+def put_snapshot(cli: Cli, id: str) -> None:
+    snapshot = Snapshot(
+        id,
+        kind="detection",
+        train_images=40,
+        test_images=10,
+        train_labels={"bolt": 40},
+        test_labels={"bolt": 10},
+        left_out={},
+        cutoff="",
+    )
+    body = json.dumps(asdict(snapshot)).encode()
+    cli.s3.put_object(Bucket="parts-data", Key=f"datasets/{id}/snapshot.json", Body=body)
+
+
+@pytest.mark.parametrize(("options", "promotes"), [([], False), (["--promote"], True)])
+def test_reproduce_trains_the_snapshot_of_a_version(options: list[str], promotes: bool, history: Cli) -> None:
+    put_snapshot(history, "aaaaaaaaaaaaaaaa")
+    document = history.json("reproduce", "v1", *options)
+    assert document["reproduces"] == V1
+    (started,) = history.fake.started
+    assert started["machine"].endswith(":parts-retrain")
+    assert started["input"] == {
+        "trigger": "manual",
+        "started_by": ANY,
+        "snapshot": "aaaaaaaaaaaaaaaa",
+        "promotes": promotes,
+    }
+
+
+def test_what_can_not_be_reproduced_says_why(history: Cli) -> None:
+    assert (
+        "the snapshot that v1-aaaaaaaaaaaaaaaa was trained with is gone" in history("reproduce", "v1").stderr
+    )
+    put_snapshot(history, "aaaaaaaaaaaaaaaa")
+    under_way(history, "images-three", [("WaitForBurst", 0)])
+    assert "run images-three is under way" in history("reproduce", "v1").stderr
+    history.loop_state.update_version(ModelVersion("imported", number=7))
+    assert "was not trained by this deployment" in history("reproduce", "imported").stderr
+    assert history.fake.started == []
+
+
+def test_a_version_s_lineage_says_what_it_was_trained_on_by_whom_and_what_it_cost(history: Cli) -> None:
+    put_snapshot(history, "aaaaaaaaaaaaaaaa")
+    entry = LedgerEntry(
+        "training", V1, "us-east-1", "2026-01-31T12:00:00.000000Z", "2026-01-31T14:00:00.000000Z", 7200
+    )
+    history.loop_state.write_ledger(LedgerHead(revision=1), [entry])
+    history.loop_state.update_run(Run(str(history.loop_state.version(V1).run), started_by="ann"))  # pyrefly: ignore[missing-attribute]
+    document = history.json("versions", "v1")
+    assert document["images"]["train_labels"] == {"bolt": 40}
+    assert document["started_by"] == "ann"
+    assert document["cost"]["training_hours"] == 2
+    shown = history("versions", "v1").stdout
+    assert "40 to train with, 10 to test with" in shown
+    assert "2.00 h of training" in shown
+    assert history.json("versions", "v2")["images"] is None
 
 
 # approve and decline

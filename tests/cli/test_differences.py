@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from lambdas.domain.shared.records import ModelVersion
 from tests.fixtures.cli import V1, V2, Cli
 
 CLASSIFIED = {"type": "groundtruth/image-classification", "human-annotated": "yes", "confidence": 1}
@@ -47,6 +48,15 @@ def test_diff_tells_what_came_went_and_changed(compared: Cli) -> None:
     assert "1 came, 1 went, 1 relabelled" in shown
     assert "bolt -> [nut]" in shown
     assert "images/kept.jpg" not in shown
+
+
+def test_settings_that_differed_are_told(compared: Cli) -> None:
+    assert compared.json("diff", "v1", "v2")["settings"] is None, "of older versions they are not known"
+    for name, f1 in ((V1, 0.7), (V2, 0.8)):
+        settings = {"min_f1": f1, "undecided": "keep"}
+        compared.loop_state.update_version(ModelVersion(name, settings=settings))
+    assert compared.json("diff", "v1", "v2")["settings"] == {"min_f1": [0.7, 0.8]}
+    assert "setting min_f1: 0.7 -> 0.8" in compared("diff", "v1", "v2").stdout
 
 
 def test_a_version_differs_in_nothing_from_itself(compared: Cli) -> None:

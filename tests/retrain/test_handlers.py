@@ -124,6 +124,24 @@ def test_snapshot_says_whether_it_is_worth_a_training(world: World) -> None:
     assert run.cutoff is not None and run.cutoff > STARTED
 
 
+def test_an_earlier_snapshot_can_be_trained_on_again(world: World) -> None:
+    """What has changed since counts for the next run: the cutoff stays."""
+    arn = begun(world)
+    world.images("cat", 20)
+    world.images("dog", 20)
+    made = call(retrain.snapshot, run=arn, force=False)["id"]
+    world.images("fox", 10)
+    world.version("v1", state="champion", snapshot=made)
+    begin = world.run_record().cutoff
+    answer = call(retrain.snapshot, run=arn, force=False, snapshot=made)
+    assert answer == {"id": made, "enough": True, "reason": ""}
+    run = world.run_record()
+    assert (run.snapshot, run.cutoff) == (made, begin)
+    assert run.images is not None and "fox" not in run.images.train_labels
+    with pytest.raises(world.s3.exceptions.NoSuchKey):
+        call(retrain.snapshot, run=arn, force=False, snapshot="0123456789abcdef")
+
+
 def test_snapshot_trains_the_same_content_only_if_forced(world: World) -> None:
     made = snapshot(world)
     arn = world.run_record().execution

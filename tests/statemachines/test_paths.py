@@ -72,7 +72,7 @@ def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
             {**step, "trigger": "images", "started_by": "ann", "started_at": started_at},
         ),
         ("retrain-CountOpenReviews", {"run": run, "started_at": started_at}),
-        ("retrain-Snapshot", {**step, "force": True}),
+        ("retrain-Snapshot", {**step, "force": True, "snapshot": ""}),
         ("retrain-CheckData", {**step, "snapshot": "5a4b"}),
         ("retrain-SyncDatasets", {**step, "snapshot": "5a4b"}),
         ("retrain-Train", {**step, "snapshot": "5a4b"}),

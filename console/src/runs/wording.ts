@@ -18,6 +18,7 @@ const outcomes: Record<string, StateText> = {
     tone: 'warn',
     meaning: 'The new model did not pass a gate, and does not go into production.',
   },
+  trained: { text: 'Trained again', tone: 'good', meaning: 'A version was reproduced, and was not to be promoted.' },
   skipped: {
     text: 'Skipped',
     tone: 'neutral',

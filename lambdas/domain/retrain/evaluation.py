@@ -55,6 +55,7 @@ def evaluate(
         labels=scores.labels,
         verdicts=(verdict,),
         state="trained" if verdict.passed else "rejected",
+        settings=tuning.as_dict(),
     )
     if beside and not verdict.passed:
         loop_state.record_needed(NeededImages(name, beside.needed))

@@ -17,8 +17,8 @@ from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.scores import LabelScore, Scores, Verdict
 
 LeaseName = Literal["retrain", "promote"]
-Outcome = Literal["running", "promoted", "rejected", "skipped", "failed"]
-"""How a run ended, or that it has not."""
+Outcome = Literal["running", "promoted", "rejected", "trained", "skipped", "failed"]
+"""How a run ended, or that it has not. Trained: a version was trained again, and was not to be promoted."""
 VersionState = Literal[
     "training", "trained", "challenger", "pending", "champion", "retired", "rejected", "failed"
 ]
@@ -171,6 +171,8 @@ class ModelVersion:
     """Scores through its endpoint, on the shadow images."""
     approval: Approval | None = None
     """Where a person was asked."""
+    settings: Mapping[str, Any] | None = None
+    """The tuning when its evaluation was judged."""
     hours: float | None = None
     labels: tuple[LabelScore, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
