@@ -35,9 +35,17 @@ def _answer(message: Mapping[str, Any], deadline: float) -> None:
     created = event["detail"]
     s, settings = services(), tuning.or_defaults(services().tuning)
 
-    def propose(detected: Detected, key: str) -> bool:
-        queue = variable("REVIEW_QUEUE_URL")
-        return proposals.propose_detection(s.sqs, queue, detected, settings, key=key, version_id=None)
+    def propose(detected: Detected, key: str, version_id: str | None) -> bool:
+        return proposals.propose_detection(
+            s.sqs,
+            variable("REVIEW_QUEUE_URL"),
+            detected,
+            settings,
+            key=key,
+            version_id=version_id,
+            # A frame that a function looks at again is written anew, and decided about as before.
+            name=proposals.name_of(key, None),
+        )
 
     answerer = Answerer(
         s.detector,

@@ -19,6 +19,7 @@ from lambdas.domain.shared.tuning import Tuning
 from lambdas.domain.video import answering, frames
 from lambdas.domain.video.answering import Answered, Answerer
 from lambdas.domain.video.frames import Clip
+from lambdas.domain.video.progress import Progress
 from tests.fixtures.clips import clip_bytes, scenes, write_sound
 from tests.fixtures.deployment import BUCKET, World
 from tests.fixtures.rekognition import label
@@ -45,9 +46,10 @@ class Stack:
         self.put(data)
 
     def put(self, data: bytes) -> None:
-        self.version = self.world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=data).get("VersionId")
+        put = self.world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=data)
+        self.version, self.etag = put.get("VersionId"), put["ETag"]
 
-    def propose(self, detected: Detected, key: str) -> bool:
+    def propose(self, detected: Detected, key: str, version_id: str | None) -> bool:
         self.proposed.append((key, detected))
         return True
 
@@ -301,6 +303,28 @@ def test_another_clip_under_the_key_is_another_clip(stack: Stack, tmp_path: Path
     assert (stack.document["frames"], len(stack.lines), len(stack.annotated())) == (2, 1, 2)
     stack.version = first
     assert stack.answer().outcome == ("replaced" if first else "answered")
+
+
+def test_a_clip_that_is_replaced_while_its_function_works_is_gone_on_with(
+    stack: Stack, data: bytes, tmp_path: Path
+) -> None:
+    """The function of the one before may write its answers in between: those are of another clip."""
+    first, finds, is_nested = stack.version, stack.world.fake.finds, False
+    stack.put(clip_bytes(tmp_path, scenes()[:8]))
+    second = stack.version
+
+    def overtaken(version: str, key: str) -> list[dict[str, Any]]:
+        nonlocal is_nested
+        if not is_nested:
+            is_nested = True
+            earlier = Progress(KEY, first or "the first clip's", 1.0, status="answered")
+            stack.world.s3.put_object(Bucket=BUCKET, Key=RESULT, Body=earlier.as_json().encode())
+        return finds(version, key)
+
+    stack.world.fake.finds = overtaken
+    assert stack.answer().outcome == "continued"
+    assert stack.answer().outcome == "answered"
+    assert (stack.document["version_id"], stack.document["frames"]) == (second or stack.etag, 2)
 
 
 def test_a_deleted_clip_is_gone(stack: Stack) -> None:

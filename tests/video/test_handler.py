@@ -40,12 +40,16 @@ def handle(*events: dict[str, Any], seconds: float = 900) -> list[str]:
 
 
 def test_a_clip_is_answered_counted_and_its_unsure_frames_proposed(world: World) -> None:
+    world.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     assert handle(EVENT) == []
     assert world.loop_state.used_images() == 2
     proposals = [message["detection"] for message in world.received("review")]
     assert [proposal["key"] for proposal in proposals] == [
         "results/door.mp4.frames/000000000.jpg",
         "results/door.mp4.frames/000000020.jpg",
+    ]
+    assert [proposal["version_id"] for proposal in proposals] == [
+        world.s3.head_object(Bucket=BUCKET, Key=proposal["key"])["VersionId"] for proposal in proposals
     ]
     assert {proposal["reason"] for proposal in proposals} == {"low_confidence"}
     assert world.received("video") == []

@@ -109,16 +109,18 @@ def propose_detection(
     key: str,
     version_id: str | None,
     needed: Container[str] = (),
+    name: str = "",
 ) -> bool:
     """Propose an image that the champion was asked about, if what it saw is worth a review: whether it was.
 
     Args:
-        key, version_id: where the image lies, under detect/. Under one key there may come many images.
+        key, version_id: where the image lies. Under one key there may come many images.
         needed: labels that more test images are needed of.
+        name: hexadecimal digits that stand for the image; by default those of its key and version.
     """
     if tuning.review_route == "none":
         return False
-    reason = worth_review(detected, name_of(key, version_id), tuning, needed)
+    reason = worth_review(detected, name or name_of(key, version_id), tuning, needed)
     if reason is None:
         return False
     # A sample tells how right the answers are; of what the champion is unsure, people see the rest, too.

@@ -9,7 +9,8 @@ For detect/a/b.mp4 that is:
 
 A function works on a clip until its time is over, and writes what it has; the next one goes on there. So a
 function that is killed has done nothing, and what it did is done again. Each object is written on the
-condition that nobody has written it meanwhile: of two functions that work on the same, one gives up.
+condition that nobody has written it meanwhile: of two functions that work on the same, one gives up. If what
+the other wrote is about an earlier upload under the key, the clip is gone on with.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ _PART = "new.mp4"
 _MP4, _JSON, _JSON_LINES = "video/mp4", "application/json", "application/x-ndjson"
 
 Outcome = Literal["answered", "unusable", "continued", "waiting", "gone", "replaced", "overtaken"]
-Propose = Callable[[Detected, str], bool]
-"""Proposes a frame that lies under a key for review, if it is worth it: whether it was."""
+Propose = Callable[[Detected, str, str | None], bool]
+"""Proposes a frame for review that lies under a key in a version, if it is worth it: whether it was."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,16 @@ class Answerer:
             return run.go_on(version_id, arrived_at, failures)
         except OvertakenError as error:
             logger.info("overtaken", extra={"key": key, "reason": str(error)})
-            return Answered("overtaken", result)
+            return Answered("overtaken" if self._is_documented(clip) else "continued", result)
+
+    def _is_documented(self, clip: _Object) -> bool:
+        """Whether the document is about this upload of the clip: whoever wrote it goes on with it."""
+        document = StoredObject(self.s3, self.data_bucket, detection.result_key(clip.key))
+        try:
+            known = progress.read(document.read().decode() or "{}")
+        except OvertakenError:
+            return False
+        return known is not None and known.version_id == clip.identity
 
     def _look_up(self, key: str) -> _Object | None:
         try:
@@ -341,10 +351,11 @@ class _Run:
             if proposals.worth_review(detected, proposals.name_of(key, None), tuning) is None:
                 return
             body = tiles.encode(picture.convert("RGB"))
-            self._with.s3.put_object(
+            put = self._with.s3.put_object(
                 Bucket=self._with.data_bucket, Key=key, Body=body, ContentType="image/jpeg"
             )
-            if self._with.propose(detected, key):
+            # Another clip under this one's key has other frames under these keys.
+            if self._with.propose(detected, key, put.get("VersionId")):
                 self.progress.proposed += 1
         except Exception:
             logger.exception("could not propose a frame for review")
