@@ -152,6 +152,26 @@ def test_nobody_is_asked_about_a_version_whose_promotion_has_ended(world: World)
     assert differing(world) == []
 
 
+def test_a_version_that_waits_is_not_settled_with_another_promotion_that_has_ended(world: World) -> None:
+    wait_for_approval(world)
+    rollback = world.execution("promote", "rollback")
+    world.loop_state.take_lease("promote", rollback)
+    world.end_execution(rollback)
+    handle()
+    assert world.loop_state.lease("promote") is None
+    assert world.version_record("v1").state == "pending"
+
+
+def test_a_version_that_serves_since_stays_the_champion_once_nobody_is_asked_about_it(world: World) -> None:
+    """A rollback has made it serve before its dead approval was swept."""
+    holder = wait_for_approval(world)
+    world.end_execution(holder)
+    world.champion("v1")
+    handle()
+    assert world.loop_state.approval("v1") is None
+    assert world.version_record("v1").state == "champion"
+
+
 def test_people_hear_of_a_version_that_nobody_could_be_told_about(world: World) -> None:
     holder = wait_for_approval(world)
     world.loop_state.update_approval(holder, "v1", told=False)

@@ -241,9 +241,13 @@ class LoopState:
 
     def drop_approval(self, pending: PendingApproval, version: ModelVersion) -> bool:
         """Ask no more about a version whose promotion has ended, and record what has become of it: False if
-        that has happened already."""
-        settled = self._update_action("VERSION", version.id, records.attributes(version))
-        return not self._transact([self._delete_approval(pending), settled])
+        that has happened already.
+
+        Of a version that does not wait any more, as another promotion has taken it up, nothing is recorded.
+        """
+        attributes, delete = records.attributes(version), self._delete_approval(pending)
+        settled = self._update_action("VERSION", version.id, attributes, {"state": "pending"})
+        return not self._transact([delete, settled]) or not self._transact([delete])
 
     def _delete_approval(self, pending: PendingApproval) -> dict[str, Any]:
         expected = _condition({"execution": pending.execution})

@@ -48,7 +48,11 @@ def give_back_promotion(stepfunctions: SFNClient, loop_state: LoopState) -> bool
 
     def settle(ended: Ended, holder: str) -> None:
         fenced, champion = loop_state.fenced(promote=holder), loop_state.champion()
+        # Those are another promotion's, or are settled once nobody is asked about them any more.
+        asked = {pending.id for pending in loop_state.approvals()}
         for version in loop_state.versions():
+            if version.id in asked:
+                continue
             settled = promotion.settle(version, champion, "failed", runs.readable(ended.why))
             if settled and settled.state != version.state:
                 fenced.update_version(settled)
