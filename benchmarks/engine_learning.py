@@ -1,17 +1,21 @@
 """How well the embedded engine learns, label by label, in how much time.
 
 On generated images, and on every dataset in the folder --data: each in a folder of its own,
-with a train and a test part, as Pascal VOC or as a folder for each label.
+with a train and a test part, as Pascal VOC or as a folder for each label. `--weights none` learns from
+nothing, as a peer with the same time. Seconds are those of the clock, and beside them those of the
+processors, which other programs hardly change.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import resource
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ from lambdas.domain.annotations import folders, voc
 from lambdas.domain.annotations.format_detection import detect_format
 from lambdas.domain.annotations.types import ImageAnnotation, LabelledBox
 from learning import Box, Example, Progress, Task
+from learning.trunk import chosen_weights
 from local import scenes
 from local.engine.training import progress, trainer
 from local.engine.training.budget import Budget
@@ -35,6 +40,8 @@ GENERATED_SECONDS = 90
 TRAIN, TEST = 150, 50
 LIMITS = {"parts": 0.95, "trays": 0.95, "cards": 0.75, "clothing": 0.80}
 """The F1 to reach, where one is set."""
+FEW, FEW_SECONDS = (5, 10), 60
+"""Images a label, of datasets for whole images, and the seconds for learning from so few."""
 MANY, MANY_SECONDS = 20_000, 120
 """Small images for the question of scale, a fifth of them to test with, and the seconds for learning."""
 SMALL = (320, 240)
@@ -57,16 +64,25 @@ def measure(
     shares: Sequence[float] = (0.25, 1.0),
     seed: int = 1,
     errors: Path | None = None,
+    weights: str = "",
 ) -> None:
     """Train on every dataset within each share of the time that it may take at most; pictures of what is
-    wrong after the last of them are left in the folder `errors`."""
+    wrong after the last of them are left in the folder `errors`.
+
+    Args:
+        weights: what learning begins with, as `learning.trunk.chosen_weights` reads it.
+    """
+    begin = chosen_weights(weights)
+    print(f"learning begins with {begin.name if begin else 'nothing'}")
     with tempfile.TemporaryDirectory() as folder:
         for generated in _generated(Path(folder)):
-            _measure(generated, GENERATED_SECONDS, shares, seed, errors)
+            _measure(generated, GENERATED_SECONDS, shares, seed=seed, weights=begin, errors=errors)
         for path in sorted(data.iterdir()) if data else ():
             if path.is_dir():
                 real = _read(path)
-                _measure(real, SECONDS[real.task], shares, seed, errors)
+                _measure(real, SECONDS[real.task], shares, seed=seed, weights=begin, errors=errors)
+                for count in FEW if real.task == "classification" else ():
+                    _measure(_few(real, count, seed), FEW_SECONDS, [1.0], seed=seed, weights=begin)
     print(
         "No figures of other detectors or classifiers on just these images and splits were found published."
     )
@@ -134,19 +150,41 @@ def _write_job(path: Path, *, train: Sequence[Example], test: Sequence[Example])
     path.write_text(json.dumps({"task": "detection", "train": documents(train), "test": documents(test)}))
 
 
+def _few(data: Dataset, count: int, seed: int) -> Dataset:
+    """So many images of each label to learn from, and all to test with."""
+    shuffled = random.Random(seed).sample(data.train, len(data.train))  # noqa: S311 - no secret
+    chosen: dict[str, list[Example]] = defaultdict(list)
+    for example in shuffled:
+        if len(chosen[example.labels[0]]) < count:
+            chosen[example.labels[0]].append(example)
+    train = [example for label in sorted(chosen) for example in chosen[label]]
+    return Dataset(f"{data.name}, {count} images a label", data.task, train, data.test)
+
+
 def _measure(
-    data: Dataset, seconds: int, shares: Sequence[float], seed: int, errors: Path | None = None
+    data: Dataset,
+    seconds: int,
+    shares: Sequence[float],
+    *,
+    seed: int,
+    weights: Path | None,
+    errors: Path | None = None,
 ) -> None:
     limit = f", to reach {LIMITS[data.name]:.2f}" if data.name in LIMITS else ""
     images = f"{len(data.train)} images to learn from, {len(data.test)} to test with"
     print(f"{data.name}: {data.task}, {images}{limit}", flush=True)
     for share in shares:
         watched: list[Progress] = []
-        began = time.monotonic()
+        began, spent = time.monotonic(), time.process_time()
         model = learning.train(
-            data.task, data.train, budget_seconds=share * seconds, seed=seed, progress=watched.append
+            data.task,
+            data.train,
+            budget_seconds=share * seconds,
+            seed=seed,
+            weights=weights,
+            progress=watched.append,
         )
-        took = time.monotonic() - began
+        took, spent = time.monotonic() - began, time.process_time() - spent
         result = learning.evaluate(model, data.test)
         shown = model.facts.epochs * len(data.train)
         facts = f"input {model.facts.canvas.width} x {model.facts.canvas.height}"
@@ -154,7 +192,8 @@ def _measure(
         print(
             f"  within {share * seconds / 60:.1f} min: F1 {result.f1:.3f}"
             f" (precision {result.precision:.3f}, recall {result.recall:.3f})"
-            f" after {took:.0f} s, {model.facts.steps} steps; {facts}; {shown / took:.0f} images/s",
+            f" after {took:.0f} s ({spent:.0f} s of the processors), {model.facts.steps} steps; {facts};"
+            f" {shown / took:.0f} images/s",
             flush=True,
         )
         _print_minutes(watched)
@@ -228,6 +267,11 @@ def main() -> None:
         "--shares", type=float, nargs="+", default=(0.25, 1.0), help="of the time that a training may take"
     )
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--weights",
+        default="",
+        help='a file of weights to begin with, or "none" (the package\'s if not given)',
+    )
     parser.add_argument("--errors", type=Path, help="a folder for pictures of the errors that remain")
     parser.add_argument(
         "--scale", type=int, nargs="?", const=MANY, metavar="IMAGES", help="a training of many images instead"
@@ -239,7 +283,7 @@ def main() -> None:
     if arguments.scale:
         scale(arguments.scale, arguments.scale_seconds)
     else:
-        measure(arguments.data, arguments.shares, arguments.seed, arguments.errors)
+        measure(arguments.data, arguments.shares, arguments.seed, arguments.errors, arguments.weights)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import argparse
 import io
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -20,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import torch
 from PIL import Image
 
-from learning import Model
 from local import embedded, scenes
 from local.embedded import REGION, Running, stack_in
 from local.engine.model_directory import version_directory
 from local.engine.serving import child as serving_child
+from portable import PortableModel
+from portable.images import read, to_canvas
 from tests.fixtures.engine import BUCKET, boxed
 
 REQUESTS = 10_000
@@ -91,9 +93,13 @@ class Serving:
         (started,) = set(_model_processes(self._stack)) - before
         return started
 
-    def model(self, arn: str) -> Model:
+    def model(self, arn: str) -> PortableModel:
         """The version's model, in this process."""
-        return Model.load(version_directory(self._engine, arn) / "model")
+        return PortableModel.load(self.folder(arn))
+
+    def folder(self, arn: str) -> Path:
+        """The folder of the version's model."""
+        return version_directory(self._engine, arn) / "model"
 
     def predict(self, arn: str) -> Callable[[bytes], Any]:
         """What the version's process does with an image's bytes, in this process."""
@@ -157,7 +163,6 @@ def measure(requests: int = REQUESTS, training_seconds: int = TRAINING_SECONDS) 
 
 
 def _alone(serving: Serving, arn: str, process: int) -> None:
-    torch.set_num_threads(1)  # as the version's process does
     model, predict = serving.model(arn), serving.predict(arn)
     forward = _forward(model, serving.images)
     rounds = []
@@ -174,6 +179,7 @@ def _alone(serving: Serving, arn: str, process: int) -> None:
     forwards, predicts, ones, many = zip(*rounds, strict=True)
     single, busy = _middle(ones), _middle(many)
     network, whole = statistics.median(forwards), statistics.median(predicts)
+    _cold(serving.folder(arn), serving.images[0])
     canvas = model.facts.canvas
     print(f"  network alone:  {network:6.1f} ms, input {canvas.width} x {canvas.height}")
     print(f"  bytes to boxes: {whole:6.1f} ms, in the benchmark's process")
@@ -223,26 +229,52 @@ def _beside(serving: Serving, first: str, second: str) -> None:
     print(f"    {busy.per_second:.1f} with {BUSY} clients at the second one ({statistics.median(other):.1f})")
 
 
-def _forward(model: Model, images: Sequence[bytes]) -> Callable[[int], object]:
-    """The forward passes of the model's networks on what `predict` gives them of an image."""
-    networks = [part for part in vars(model).values() if isinstance(part, torch.nn.Module)]
-    passes: list[list[tuple[torch.nn.Module, Any]]] = []
-    hooks = [
-        network.register_forward_pre_hook(lambda network, given: passes[-1].append((network, given)))
-        for network in networks
-    ]
-    for image in images:
-        passes.append([])
-        model.predict(Image.open(io.BytesIO(image)))
-    for hook in hooks:
-        hook.remove()
-    assert all(passes)
+def _forward(model: PortableModel, images: Sequence[bytes]) -> Callable[[int], object]:
+    """The first of the model's graphs on what `predict` gives it of an image."""
+    canvas = model.facts.canvas
+    pixels = [to_canvas(read(io.BytesIO(image))[0], canvas)[None] for image in images]
+    return lambda number: model.graph.run(pixels[number % len(pixels)])
 
-    def forward(number: int) -> object:
-        with torch.inference_mode():
-            return [network(*given) for network, given in passes[number % len(passes)]]
 
-    return forward
+COLD = """
+import time
+began = time.process_time()
+import sys
+from pathlib import Path
+folder, image = Path(sys.argv[2]), Path(sys.argv[3]).read_bytes()
+if sys.argv[1] == "PyTorch":
+    import io, torch
+    torch.set_num_threads(1)
+    from learning import Model
+    model = Model.load(folder)
+    predict = lambda: model.predict_file(io.BytesIO(image))
+else:
+    from portable import PortableModel
+    model = PortableModel.load(folder)
+    predict = lambda: model.predict(image)
+loaded = time.process_time()
+predict()
+times = []
+for _ in range(50):
+    start = time.process_time()
+    predict()
+    times.append(time.process_time() - start)
+lines = Path("/proc/self/status").read_text().splitlines()
+memory = next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+print(f"{loaded - began:.2f} s, then {1000 * sorted(times)[25]:.1f} ms an image; {memory:.0f} MB")
+"""
+"""A process that loads a model and answers, with one thread. It counts the processor's time."""
+
+
+def _cold(folder: Path, image: bytes) -> None:
+    """What a process of its own takes to import and load the model, and for an image, by both ways."""
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+        file.write(image)
+        file.flush()
+        for runtime in ("PyTorch", "ONNX Runtime"):
+            command = [sys.executable, "-c", COLD, runtime, str(folder), file.name]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            print(f"  imported and loaded, {runtime}: {done.stdout.strip()}")
 
 
 def _milliseconds(work: Callable[[int], object]) -> float:

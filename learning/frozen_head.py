@@ -83,6 +83,8 @@ class FrozenHead:
 
     def _cross_validated(self) -> float:
         count = len(self._indices)
+        if not self._truth.any():
+            return 0.0
         scores = torch.zeros_like(self._truth)
         for fold in range(min(FOLDS, count)):
             held = set(range(fold, count, FOLDS))

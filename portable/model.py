@@ -70,7 +70,7 @@ class PortableModel:
 
     def __init__(self, facts: PortableFacts, graph: Graph, second_stage: Graph | None = None) -> None:
         self.facts = facts
-        self._graph = graph
+        self.graph = graph
         self._second_stage = second_stage
 
     @property
@@ -111,7 +111,7 @@ class PortableModel:
 
     def predict_upright(self, image: Image.Image, size: tuple[int, int]) -> list[Prediction]:
         """What the model sees in an upright image, whose file has this width and height."""
-        outputs = self._graph.run(to_canvas(image, self.facts.canvas)[None])
+        outputs = self.graph.run(to_canvas(image, self.facts.canvas)[None])
         if self.facts.task == "classification":
             return ranked(outputs["scores"], self.labels)
         proposals = on_image(outputs["scores"], outputs["numbers"], outputs["boxes"], size, self.facts.canvas)

@@ -62,6 +62,13 @@ def test_a_head_tells_apart_what_lies_apart(exclusive: bool) -> None:
     assert head_of(Learner(45, 0.0, exclusive=exclusive)).f1 < 0.65
 
 
+def test_images_without_labels_tell_nothing() -> None:
+    learner = Learner(20, 0.5, exclusive=False)
+    learner.examples = [Example(Path("image"))] * 20
+    learner._truth = torch.zeros(20, 3)
+    assert head_of(learner).f1 == 0
+
+
 def test_a_network_gets_the_layer() -> None:
     learner = Learner(45, 0.5)
     network = ClassifierNetwork(3, pretrained=True)
