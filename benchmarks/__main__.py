@@ -27,6 +27,7 @@ from benchmarks import (
     serving_policies,
     synth,
     tiling,
+    wrong_labels,
 )
 
 ALL = {
@@ -49,6 +50,7 @@ ALL = {
     "engine_serving": engine_serving.measure,
     "detection": detection.measure,
     "tiling": tiling.measure,
+    "wrong_labels": wrong_labels.measure,
 }
 
 

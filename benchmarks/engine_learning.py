@@ -79,7 +79,7 @@ def measure(
             _measure(generated, GENERATED_SECONDS, shares, seed=seed, weights=begin, errors=errors)
         for path in sorted(data.iterdir()) if data else ():
             if path.is_dir():
-                real = _read(path)
+                real = read(path)
                 _measure(real, SECONDS[real.task], shares, seed=seed, weights=begin, errors=errors)
                 for count in FEW if real.task == "classification" else ():
                     _measure(_few(real, count, seed), FEW_SECONDS, [1.0], seed=seed, weights=begin)
@@ -220,18 +220,18 @@ def _generated(folder: Path) -> Iterable[Dataset]:
     yield Dataset(
         "parts",
         "detection",
-        _written(scenes.detection_scenes(TRAIN, 1), folder / "parts-train"),
-        _written(scenes.detection_scenes(TEST, 2), folder / "parts-test"),
+        written(scenes.detection_scenes(TRAIN, 1), folder / "parts-train"),
+        written(scenes.detection_scenes(TEST, 2), folder / "parts-test"),
     )
     yield Dataset(
         "trays",
         "classification",
-        _written(scenes.classification_scenes(TRAIN, 1), folder / "trays-train"),
-        _written(scenes.classification_scenes(TEST, 2), folder / "trays-test"),
+        written(scenes.classification_scenes(TRAIN, 1), folder / "trays-train"),
+        written(scenes.classification_scenes(TEST, 2), folder / "trays-test"),
     )
 
 
-def _written(drawn: Iterable[scenes.Scene], folder: Path) -> list[Example]:
+def written(drawn: Iterable[scenes.Scene], folder: Path) -> list[Example]:
     folder.mkdir()
     examples = []
     for scene in drawn:
@@ -241,7 +241,7 @@ def _written(drawn: Iterable[scenes.Scene], folder: Path) -> list[Example]:
     return examples
 
 
-def _read(root: Path) -> Dataset:
+def read(root: Path) -> Dataset:
     reader = voc.read if detect_format(root).format == "voc" else folders.read
     images = [entry for entry in reader(root) if isinstance(entry, ImageAnnotation) and entry.kind]
     examples = {

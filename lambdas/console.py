@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from lambdas.contract import responses
-    from lambdas.contract.requests import ComparisonOptions, EvaluationOptions, MistakeOptions, TryRequest
+    from lambdas.contract.requests import (
+        ComparisonOptions,
+        EvaluationOptions,
+        MistakeOptions,
+        SuspectOptions,
+        TryRequest,
+    )
     from lambdas.domain.console.evaluations import Evaluated, Evaluations
     from lambdas.domain.console.tryit import TryResult
     from lambdas.domain.retrain.steps import Follower, Step
@@ -103,7 +109,7 @@ def read_evaluation(caller: Caller, version: str, options: EvaluationOptions) ->
         judged,
         curves=measures.curves(evaluation),
         deployment=_label_thresholds(),
-        renamed={label.label: label.renamed_to for label in offered_labels() if label.renamed_to},
+        renamed=_renamed(),
     )
 
 
@@ -118,7 +124,7 @@ def list_mistakes(caller: Caller, version: str, options: MistakeOptions) -> resp
     judged = matching.judge_all(evaluated.evaluation, thresholds)
     chosen = mistakes.mistakes(judged, evaluation_documents.wanted(options))
     page = chosen[options.offset : options.offset + PAGE]
-    images = evaluation_documents.images([mistake.image for mistake in page])
+    images = evaluation_documents.images([mistake.image for mistake in page], _renamed())
     return responses.Mistakes(
         mistakes=[evaluation_documents.mistake(one, images[one.image.key]) for one in page],
         total=len(chosen),
@@ -141,7 +147,7 @@ def read_evaluated_image(
         raise ApiError(404, "not_found", f"the evaluation has no image {image[:80]}")
     judged = matching.judge(tested, thresholds)
     return responses.JudgedImage(
-        image=evaluation_documents.images([tested])[tested.key],
+        image=evaluation_documents.images([tested], _renamed())[tested.key],
         judged=[evaluation_documents.judged(tested, one) for one in judged],
     )
 
@@ -163,7 +169,22 @@ def compare_versions(caller: Caller, version: str, options: ComparisonOptions) -
         compared,
         page,
         (thresholds, other_thresholds),
+        renamed=_renamed(),
         next_offset=_next(options.offset, len(changes)),
+    )
+
+
+@app.get("/api/wrong-labels")
+def list_suspects(caller: Caller, options: SuspectOptions) -> responses.Suspects:
+    """Labels of test images that a version contradicts, the likeliest to be wrong first."""
+    from lambdas import evaluation_documents
+    from lambdas.domain.console import wrong_labels
+
+    s = services()
+    evaluated = wrong_labels.evaluated(evaluations(), s.loop_state, options.version)
+    accused = wrong_labels.open_suspects(evaluated, s.reviews, s.catalogue, _renamed())
+    return evaluation_documents.suspects(
+        accused, options.offset, PAGE, next_offset=_next(options.offset, len(accused.suspects))
     )
 
 
@@ -321,6 +342,11 @@ def _label_thresholds() -> dict[str, float]:
     from lambdas.domain.shared import tuning
 
     return dict(tuning.or_defaults(services().tuning).label_thresholds)
+
+
+def _renamed() -> dict[str, str]:
+    """What labels are called now that had other names."""
+    return {label.label: label.renamed_to for label in offered_labels() if label.renamed_to}
 
 
 def _next(offset: int, total: int) -> int | None:

@@ -11,6 +11,7 @@ from lambdas import http
 from lambdas.contract import responses
 from lambdas.domain.console import evaluations
 from lambdas.domain.evaluation import matching, measures
+from lambdas.domain.evaluation.matching import Judged
 from lambdas.domain.evaluation.mistakes import Wanted
 from lambdas.domain.shared.comparison import Counts
 from lambdas.services import services
@@ -18,11 +19,12 @@ from lambdas.services import services
 if TYPE_CHECKING:
     from lambdas.contract.requests import MistakeOptions
     from lambdas.domain.console.evaluations import Evaluated
-    from lambdas.domain.evaluation.matching import Judged
+    from lambdas.domain.console.wrong_labels import OpenSuspects
     from lambdas.domain.evaluation.measures import CurvePoint, JudgedImages, LabelCurve
     from lambdas.domain.evaluation.mistakes import Mistake
     from lambdas.domain.evaluation.records import Detection, TestImage, Thresholds, TrueObject
     from lambdas.domain.evaluation.side_by_side import ImageChange, SideBySide
+    from lambdas.domain.evaluation.suspects import Suspect
 
 
 _KEPT_HERE = "images/"
@@ -103,9 +105,9 @@ def wanted(options: MistakeOptions) -> Wanted:
     )
 
 
-def images(tested: Sequence[TestImage]) -> dict[str, responses.EvaluatedImage]:
+def images(tested: Sequence[TestImage], renamed: Mapping[str, str]) -> dict[str, responses.EvaluatedImage]:
     """Test images by their keys, with links to them and what became of them."""
-    states = evaluations.states(services().catalogue, tested)
+    states = evaluations.states(services().catalogue, tested, renamed)
     return {
         image.key: responses.EvaluatedImage(
             image=image.sha256,
@@ -144,10 +146,11 @@ def comparison(
     page: Sequence[ImageChange],
     thresholds: tuple[Thresholds, Thresholds],
     *,
+    renamed: Mapping[str, str],
     next_offset: int | None,
 ) -> responses.VersionComparison:
     """Two versions side by side, with a page of the images that changed."""
-    shown = images([change.image for change in page])
+    shown = images([change.image for change in page], renamed)
     return responses.VersionComparison(
         version=names[0],
         other=names[1],
@@ -168,6 +171,45 @@ def comparison(
             for change in page
         ],
         next=next_offset,
+    )
+
+
+def suspects(
+    accused: OpenSuspects, offset: int, count: int, *, next_offset: int | None
+) -> responses.Suspects:
+    """A page of the labels that a version contradicts."""
+    page = accused.suspects[offset : offset + count]
+    return responses.Suspects(
+        version=accused.version,
+        suspects=[_suspect(one) for one in page],
+        total=len(accused.suspects),
+        checked=accused.checked,
+        next=next_offset,
+    )
+
+
+def _suspect(one: Suspect) -> responses.Suspect:
+    image, truth = one.image, one.truth
+    shown = responses.EvaluatedImage(
+        image.sha256,
+        http.presigned_url(image.key) if image.key.startswith(_KEPT_HERE) else "",
+        image.width,
+        image.height,
+        "",
+    )
+    together = judged(image, Judged("confusion", truth, one.detection))
+    return responses.Suspect(
+        id=one.id,
+        accusation=one.accusation,
+        suspicion=round(one.suspicion, 4),
+        image=shown,
+        before=together.truth,
+        after=together.detection,
+        others=[
+            responses.MistakenObject(other.label, _box(image, other))
+            for other in image.truths
+            if other is not truth
+        ],
     )
 
 

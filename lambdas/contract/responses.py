@@ -734,3 +734,40 @@ class VersionComparison(Response):
     worse: Annotated[int, Meta(description="Images with more mistakes.")]
     changes: Annotated[list[ChangedImage], Meta(description="A page of them, the greatest changes first.")]
     next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]
+
+
+class Suspect(Response):
+    """A label that a version contradicts."""
+
+    id: str
+    accusation: Annotated[
+        Literal["wrong_label", "missing", "loose", "nothing_there"],
+        Meta(description="What the version says against it."),
+    ]
+    suspicion: Annotated[float, Meta(description="How likely it is wrong, between 0 and 1.")]
+    image: EvaluatedImage
+    before: Annotated[MistakenObject | None, Meta(description="As it is labelled; null: nothing is.")]
+    after: Annotated[
+        MistakenDetection | None, Meta(description="As the version sees it; null: it sees nothing.")
+    ]
+    others: Annotated[list[MistakenObject], Meta(description="The other labels of the image.")]
+
+
+class Suspects(Response):
+    """Labels that a version contradicts and nobody has checked, the likeliest to be wrong first."""
+
+    version: str
+    suspects: list[Suspect]
+    total: int
+    checked: Annotated[int, Meta(description="Those that it contradicts as well, and somebody has checked.")]
+    next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]
+
+
+class LabelCheck(Response):
+    """What somebody has said about a label that a version contradicts."""
+
+    suspect: str
+    image: str
+    verdict: Literal["accepted", "rejected"]
+    by: str
+    at: Timestamp

@@ -23,11 +23,12 @@ from lambdas.domain.shared.scores import LabelScore
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.services import services
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
-from tests.fixtures.console_deployment import BOX, TRIED, ConsoleDeployment, entered
+from tests.fixtures.console_deployment import BOX, CHECKED, TRIED, ConsoleDeployment, entered
 from tests.fixtures.deployment import BUCKET
 from tests.fixtures.images import GIF, picture
 from tests.fixtures.metrics import published
 
+SUSPECT = "a" * 24
 TASK = {
     "id",
     "image",
@@ -235,6 +236,22 @@ CASES = {
         members={"version", "other", "images", "relabelled", "f1", "other_f1", "better", "worse"}
         | {"changes", "next"},
     ),
+    "GET /api/wrong-labels": Case(
+        "/api/wrong-labels?version=v1",
+        members={"version", "suspects", "total", "checked", "next"},
+    ),
+    "PUT /api/wrong-labels/{suspect}": Case(
+        f"/api/wrong-labels/{SUSPECT}",
+        {
+            "verdict": "rejected",
+            "image": "0" * 64,
+            "before": {"label": "cat", "box": None},
+            "after": None,
+            "version": "v1",
+        },
+        members={"suspect", "image", "verdict", "by", "at"},
+    ),
+    "DELETE /api/wrong-labels/{suspect}": Case(f"/api/wrong-labels/{CHECKED}", status=204),
     "GET /api/serving": Case(
         "/api/serving",
         members={"champion", "status", "state", "since", "reason", "trouble", "asked", "policy"}

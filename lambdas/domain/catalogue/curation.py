@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from lambdas.domain.catalogue import history, snapshot_rows, sources, split_ledger
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.catalogue.errors import CatalogueError
+from lambdas.domain.catalogue.errors import CatalogueError, StaleLabelsError
 from lambdas.domain.catalogue.history import PastLabels
 from lambdas.domain.catalogue.images import STATUSES, CatalogueImage, Change, Status
-from lambdas.domain.shared import clock
-from lambdas.domain.shared.annotation import Box, DatasetType, Kind
+from lambdas.domain.shared import clock, manifests
+from lambdas.domain.shared.annotation import Annotation, Box, DatasetType, Kind
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -163,6 +163,40 @@ def marked_empty(image: CatalogueImage, kind: Kind, by: str) -> CatalogueImage:
     """
     empty = relabelled(image, kind, (), (), by)
     return replace(empty, kind=kind, status=catalogue_images.unless_excluded(image, "labelled"))
+
+
+def correct(table: Table, sha256: str, before: str | Box | None, after: str | Box | None, by: str) -> Change:
+    """Put one label or box of an image in the place of another; the others stay.
+
+    Args:
+        before: None adds `after`.
+        after: None takes `before` away.
+
+    Raises:
+        StaleLabelsError: the image does not have `before`.
+        CatalogueError: there is no such image, or `after` cannot be on it.
+    """
+    return _update(table, sha256, lambda image: corrected(image, before, after, by))
+
+
+def corrected(
+    image: CatalogueImage, before: str | Box | None, after: str | Box | None, by: str
+) -> CatalogueImage:
+    """The image as `correct` makes it."""
+    kind: Kind = "detection" if isinstance(after if before is None else before, Box) else "classification"
+    held: list[str | Box] = [*(image.boxes if kind == "detection" else image.labels)]
+    if after is not None and after in held and before not in held:
+        return image
+    if image.kind != kind or (before is not None and before not in held):
+        raise StaleLabelsError(f"{image.id} is labelled otherwise by now")
+    place = len(held) if before is None else held.index(before)
+    held[place : place + 1] = [] if after is None else [after]
+    labels = tuple(label for label in held if isinstance(label, str))
+    boxes = tuple(box for box in held if isinstance(box, Box))
+    annotation = Annotation("", image.key, kind, labels, boxes)
+    if boxes and (problem := manifests.check_fits(annotation, image.width, image.height)):
+        raise CatalogueError(problem[1])
+    return relabelled(image, kind, labels, boxes, by) if held else marked_empty(image, kind, by)
 
 
 def past_labels(table: Table, image: CatalogueImage) -> list[PastLabels]:

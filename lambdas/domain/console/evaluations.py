@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.images import MAX_BATCH
 from lambdas.domain.evaluation import reading
 from lambdas.domain.evaluation.records import Evaluation, Source, TestImage, TrueObject
 from lambdas.domain.promote import shadow_answers
@@ -176,17 +177,23 @@ def chosen_thresholds(
 # What became of the images
 
 
-def states(table: Table, images: Sequence[TestImage]) -> dict[str, ImageState]:
-    """What became of test images since, by their keys."""
+def states(table: Table, images: Sequence[TestImage], renamed: Mapping[str, str]) -> dict[str, ImageState]:
+    """What became of test images since, by their keys.
+
+    Args:
+        renamed: what labels are called now that had other names; that alone changes no image.
+    """
     ids = [catalogue_images.image_id(image.sha256) for image in images]
-    now = {image.sha256: image for image in catalogue_images.get_images(table, list(dict.fromkeys(ids)))}
+    wanted = list(dict.fromkeys(ids))
+    batches = (wanted[start : start + MAX_BATCH] for start in range(0, len(wanted), MAX_BATCH))
+    now = {image.sha256: image for batch in batches for image in catalogue_images.get_images(table, batch)}
     known: dict[str, ImageState] = {}
     for image in images:
         record = now.get(image.sha256)
         if record is None or record.status == "excluded":
             known[image.key] = "withdrawn"
         else:
-            known[image.key] = "" if _shows(record) == _truth(image) else "relabelled"
+            known[image.key] = "" if _shows(record) == _truth(image, renamed) else "relabelled"
     return known
 
 
@@ -205,10 +212,10 @@ def _shows(image: catalogue_images.CatalogueImage) -> list[tuple[object, ...]]:
     )
 
 
-def _truth(image: TestImage) -> list[tuple[object, ...]]:
-    return sorted((_as_labelled(image, truth) for truth in image.truths), key=str)
+def _truth(image: TestImage, renamed: Mapping[str, str]) -> list[tuple[object, ...]]:
+    return sorted((_as_labelled(image, truth, renamed) for truth in image.truths), key=str)
 
 
-def _as_labelled(image: TestImage, truth: TrueObject) -> tuple[object, ...]:
-    sides = pixels(image, truth.box)
-    return (truth.label, *sides.values()) if sides else (truth.label,)
+def _as_labelled(image: TestImage, truth: TrueObject, renamed: Mapping[str, str]) -> tuple[object, ...]:
+    sides, label = pixels(image, truth.box), renamed.get(truth.label, truth.label)
+    return (label, *sides.values()) if sides else (label,)

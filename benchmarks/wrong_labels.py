@@ -1,0 +1,234 @@
+"""How soon planted label errors are shown to whoever looks through what a model version contradicts.
+
+Five percent of all boxes get another label, five percent are taken away, in the images to learn from as in
+those to test with. A detector learns from them, and its evaluation of the test images is what is looked at.
+`--simulated` asks a detector of known quality instead, that nobody has to train.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.engine_learning import Dataset, read, written
+from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, TrueObject
+from lambdas.domain.evaluation.suspects import Suspect, suspects
+from lambdas.domain.shared.boxes import RelativeBox, iou
+from learning import Box, Example
+from local import scenes
+from portable import images
+
+WRONG, MISSING = 0.05, 0.05
+SHOWN = (0.05, 0.1, 0.2)
+"""Shares of what is shown that are looked at; 0.1 is the one that counts."""
+WANTED = 0.8
+"""Of the planted errors that are to be found in the first tenth."""
+TRAIN, TEST = 150, 60
+SECONDS = 90
+"""That a training may take."""
+SIMULATED = 400
+
+
+@dataclass(frozen=True)
+class Planted:
+    """An error that was planted: a box with a wrong label, or one that was taken away."""
+
+    image: str
+    box: RelativeBox
+    """As it truly is."""
+    is_missing: bool
+
+
+@dataclass(frozen=True)
+class Noisy:
+    """An image with planted errors."""
+
+    example: Example
+    planted: tuple[Planted, ...]
+
+
+def plant(examples: Iterable[Example], labels: Sequence[str], seed: int) -> Iterator[Noisy]:
+    """The images with errors in their boxes."""
+    draw = random.Random(seed)  # noqa: S311 not for secrets
+    for example in examples:
+        size = _size(example.path)
+        boxes: list[Box] = []
+        planted: list[Planted] = []
+        for box in example.boxes:
+            chance = draw.random()
+            if chance < WRONG:
+                boxes.append(
+                    replace(box, label=draw.choice([label for label in labels if label != box.label]))
+                )
+            if chance < WRONG + MISSING:
+                planted.append(Planted(str(example.path), _relative(box, size), chance >= WRONG))
+            else:
+                boxes.append(box)
+        shown = tuple(sorted({box.label for box in boxes}))
+        yield Noisy(Example(example.path, shown, tuple(boxes)), tuple(planted))
+
+
+def recalls(evaluation: Evaluation, planted: Sequence[Planted]) -> dict[float, float]:
+    """The share of the planted errors in the first part of what is shown: accused labels, then all others."""
+    accused = suspects(evaluation)
+    objects = sum(len(image.truths) for image in evaluation.images)
+    missing = sum(suspect.truth is None for suspect in accused)
+    shown = objects + missing
+    by_image: dict[str, list[Planted]] = {}
+    for error in planted:
+        by_image.setdefault(error.image, []).append(error)
+    caught: list[int] = []
+    for number, suspect in enumerate(accused, start=1):
+        errors = by_image.get(suspect.image.key, [])
+        if error := next((error for error in errors if _is_of(suspect, error)), None):
+            errors.remove(error)
+            caught.append(number)
+    return {part: sum(number <= part * shown for number in caught) / len(planted) for part in SHOWN}
+
+
+def _is_of(suspect: Suspect, error: Planted) -> bool:
+    """Whether the accusation leads to the error: it is on the object."""
+    accused = suspect.truth or suspect.detection
+    box = accused.box if accused else None
+    if box is None or (suspect.truth is None) is not error.is_missing:
+        return False
+    return iou(box, error.box) >= 0.5
+
+
+# A detector of known quality
+
+
+def simulated(seed: int, quality: float) -> tuple[Evaluation, list[Planted]]:
+    """What a detector sees of generated scenes, of which it finds the share `quality`, and so often sees
+    something where nothing is, or another label; surer of what is right than of what is wrong."""
+    draw = random.Random(seed)  # noqa: S311 not for secrets
+    labels = scenes.DETECTION_LABELS
+    images: list[TestImage] = []
+    planted: list[Planted] = []
+    for number in range(SIMULATED):
+        key = f"images/{number}.jpg"
+        true = [_placed(draw, draw.choice(labels)) for _ in range(draw.randint(2, 7))]
+        seen = []
+        for box in true:
+            if draw.random() < quality:
+                label = box.label if draw.random() < quality else draw.choice(labels)
+                seen.append(_seen(draw, _shaken(draw, box), label, label == box.label))
+            if draw.random() > quality:
+                seen.append(_seen(draw, _placed(draw, draw.choice(labels)), draw.choice(labels), False))
+        noisy = []
+        for box in true:
+            chance = draw.random()
+            if chance < WRONG:
+                wrong = draw.choice([label for label in labels if label != box.label])
+                noisy.append(TrueObject(wrong, replace(box, label=wrong)))
+            elif chance >= WRONG + MISSING:
+                noisy.append(TrueObject(box.label, box))
+            if chance < WRONG + MISSING:
+                planted.append(Planted(key, box, chance >= WRONG))
+        seen.sort(key=lambda detection: -detection.confidence)
+        images.append(TestImage(key, 1000, 1000, tuple(noisy), tuple(seen)))
+    return Evaluation("training", "detection", tuple(images), dict.fromkeys(labels, 0.3)), planted
+
+
+def _placed(draw: random.Random, label: str) -> RelativeBox:
+    width, height = draw.uniform(0.05, 0.15), draw.uniform(0.05, 0.15)
+    return RelativeBox(label, draw.uniform(0, 1 - width), draw.uniform(0, 1 - height), width, height)
+
+
+def _shaken(draw: random.Random, box: RelativeBox) -> RelativeBox:
+    return replace(box, left=box.left + draw.gauss(0, 0.005), top=box.top + draw.gauss(0, 0.005))
+
+
+def _seen(draw: random.Random, box: RelativeBox, label: str, is_right: bool) -> Detection:
+    confidence = 0.3 + 0.7 * (draw.betavariate(8, 1.5) if is_right else draw.betavariate(1.5, 4))
+    return Detection(label, confidence, replace(box, label=label))
+
+
+# A detector that learns from the errors
+
+
+def trained(dataset: Dataset, seconds: int, seed: int) -> tuple[Evaluation, list[Planted], float]:
+    """The evaluation of a detector that has learned from images with planted errors; and its F1 by them."""
+    import learning  # noqa: PLC0415 - PyTorch takes seconds, and not everybody needs it
+
+    labels = sorted({box.label for example in dataset.train for box in example.boxes})
+    train = [noisy.example for noisy in plant(dataset.train, labels, seed)]
+    test = list(plant(dataset.test, labels, seed + 1))
+    model = learning.train("detection", train, budget_seconds=seconds, seed=seed)
+    result = learning.evaluate(model, [noisy.example for noisy in test])
+    floors = {label.label: label.assumed_threshold for label in result.labels}
+    images = []
+    for noisy, predictions in zip(test, result.predictions, strict=True):
+        size = _size(noisy.example.path)
+        seen = [
+            Detection(one.label, one.confidence / 100, _relative(one.box, size))
+            for one in predictions
+            if one.box and one.confidence / 100 >= floors.get(one.label, 1.0)
+        ]
+        seen.sort(key=lambda detection: -detection.confidence)
+        truths = tuple(TrueObject(box.label, _relative(box, size)) for box in noisy.example.boxes)
+        images.append(TestImage(str(noisy.example.path), *size, truths, tuple(seen)))
+    evaluation = Evaluation("training", "detection", tuple(images), floors)
+    return evaluation, [error for noisy in test for error in noisy.planted], result.f1
+
+
+def _size(path: Path) -> tuple[int, int]:
+    return images.size(path)
+
+
+def _relative(box: Box, size: tuple[int, int]) -> RelativeBox:
+    width, height = size
+    return RelativeBox(box.label, box.left / width, box.top / height, box.width / width, box.height / height)
+
+
+def _print(name: str, evaluation: Evaluation, planted: Sequence[Planted]) -> None:
+    shares = recalls(evaluation, planted)
+    verdict = "reached" if shares[0.1] >= WANTED else "NOT reached"
+    figures = ", ".join(f"{share:.0%} in the first {part:.0%}" for part, share in shares.items())
+    print(f"{name}: {len(planted)} planted errors, {len(accused := suspects(evaluation))} accused; {figures}")
+    kinds = {
+        kind: sum(one.accusation == kind for one in accused)
+        for kind in sorted({s.accusation for s in accused})
+    }
+    print(f"  {kinds}; {WANTED:.0%} in the first tenth is {verdict}", flush=True)
+
+
+def measure(data: Path | None = None, seconds: int = SECONDS, seed: int = 1) -> None:
+    """Of detectors of known quality, and of one that learns from the errors; also of a given dataset."""
+    measure_simulated(seed)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        train = written(scenes.detection_scenes(TRAIN, 1), folder / "train")
+        test = written(scenes.detection_scenes(TEST, 2), folder / "test")
+        datasets = [Dataset("parts", "detection", train, test)]
+        datasets += [read(data)] if data else []
+        for dataset in datasets:
+            evaluation, planted, f1 = trained(dataset, seconds, seed)
+            _print(f"{dataset.name}, F1 {f1:.3f} by the labels with errors", evaluation, planted)
+
+
+def measure_simulated(seed: int = 1) -> None:
+    """Of detectors of known quality, which nobody has to train."""
+    for quality in (0.9, 0.95, 0.98):
+        _print(f"simulated, finds {quality:.0%}", *simulated(seed, quality))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.wrong_labels", description=__doc__)
+    parser.add_argument("--simulated", action="store_true", help="detectors of known quality alone")
+    parser.add_argument("--data", type=Path, help="a dataset with a train and a test part as well")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="that a training may take")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    if arguments.simulated:
+        measure_simulated(arguments.seed)
+    else:
+        measure(arguments.data, arguments.seconds, arguments.seed)
+
+
+if __name__ == "__main__":
+    main()
