@@ -12,7 +12,7 @@ from lambdas.domain.console import approval as console_approval
 from lambdas.domain.promote import approval
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
-from lambdas.domain.shared.records import ApprovalDecision, ModelVersion, Run
+from lambdas.domain.shared.records import Approval, ApprovalDecision, ModelVersion, Run
 from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.shared.state import LeaseLostError
 from tests.fixtures.deployment import World, context
@@ -107,6 +107,13 @@ def test_a_decision_is_recorded_with_who_when_and_why(decision: str, approved: b
     assert world.loop_state.approvals() == []
     assert world.run_record().waits_for == ""
     assert decide("declined" if approved else "approved", "ben") == answer, "a step is taken twice"
+
+
+def test_a_version_that_was_approved_before_is_not_approved_by_that(world: World) -> None:
+    """What this promotion asks was taken back, as the sweeper does."""
+    earlier = Approval("approved", "ann", clock.now(), promotion="an earlier one")
+    world.loop_state.update_version(ModelVersion("v2", approval=earlier))
+    assert decide() == {"approved": False, "reason": "nobody was asked about v2"}
 
 
 @pytest.mark.parametrize(("setting", "approved"), [("decline", False), ("approve", True)])
@@ -250,4 +257,6 @@ def test_the_run_of_a_version_that_waits_says_so_in_words(world: World) -> None:
     pending = world.loop_state.approval("v2")
     assert pending is not None
     assert approval.in_words(pending) == Run("a", waits_for=approval.in_words(pending)).waits_for
-    assert approval.in_words(pending).endswith("`labelloop approve v2` or `labelloop decline v2`")
+    assert approval.in_words(pending).endswith(
+        "`labelloop approve v2` or `labelloop decline v2 --reason TEXT`"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from lambdas.domain.review.results.precision import Precision
@@ -34,7 +33,10 @@ def approval_document(approval: Approval | None, pending: PendingApproval | None
     if pending:
         asked = {"asked_at": pending.asked_at, "deadline": pending.deadline}
         return {"decision": None, "by": "", "why": "", "at": None, **asked}
-    return None if approval is None else {**asdict(approval), "deadline": None}
+    if approval is None:
+        return None
+    names = ("decision", "by", "why", "at", "asked_at")
+    return {**{name: getattr(approval, name) for name in names}, "deadline": None}
 
 
 def _precision(precision: Precision) -> dict[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aws_lambda_powertools import Logger
 
 from lambdas.domain.retrain import runs
@@ -88,7 +90,7 @@ def in_words(pending: PendingApproval) -> str:
     """What is waited for, and how it is given."""
     return (
         f"the approval of {pending.id} until {clock.minute(pending.deadline)}:"
-        f" `labelloop approve {pending.id}` or `labelloop decline {pending.id}`"
+        f" `labelloop approve {pending.id}` or `labelloop decline {pending.id} --reason TEXT`"
     )
 
 
@@ -115,14 +117,14 @@ def decide(
     pending = loop_state.approval(name)
     if pending and pending.execution == holder:
         at_deadline: ApprovalDecision = "approved" if tuning.approval_at_deadline == "approve" else "declined"
-        approval = Approval(decision or at_deadline, by, clock.now(), why, pending.asked_at)
+        approval = Approval(decision or at_deadline, by, clock.now(), why, pending.asked_at, holder)
         approval = _unless_replaced(loop_state, pending, approval)
         fenced.end_approval(pending, ModelVersion(name, state="challenger", approval=approval))
     if run:
         fenced.update_run(Run(runs.run_id(run), waits_for=""))
     fenced.check()
     record = loop_state.version(name)
-    if record is None or record.approval is None:
+    if record is None or record.approval is None or record.approval.promotion != holder:
         return Decided(False, f"nobody was asked about {name}")
     return Decided(record.approval.decision == "approved", approval_words(record.approval))
 
@@ -143,7 +145,7 @@ def _unless_replaced(loop_state: LoopState, pending: PendingApproval, approval: 
         f"approved by {approval.by or 'the deadline'}, but {serving or 'no version'} has become the champion"
         f" since, and {pending.id} was not compared with it; `labelloop rollback {pending.id}` makes it serve"
     )
-    return Approval("declined", "labelloop", approval.at, why, approval.asked_at)
+    return replace(approval, decision="declined", by="labelloop", why=why)
 
 
 def _letter(loop_state: LoopState, console: str, pending: PendingApproval) -> str:
@@ -153,6 +155,6 @@ def _letter(loop_state: LoopState, console: str, pending: PendingApproval) -> st
     for verdict in record.verdicts if record else ():
         lines.append(f"Gate {verdict.gate}: {verdict.reason}")
     lines.append(f"Approve or decline it: {console}versions")
-    lines.append(f"On the command line: labelloop approve {pending.id}, labelloop decline {pending.id}")
+    lines.append(f"Or: labelloop approve {pending.id}, labelloop decline {pending.id} --reason TEXT")
     lines.append(f"It does not run and costs nothing until {clock.minute(pending.deadline)}, the deadline.")
     return "\n".join(lines)

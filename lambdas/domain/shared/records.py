@@ -117,6 +117,8 @@ class Approval:
     at: str
     why: str = ""
     asked_at: str = ""
+    promotion: str = ""
+    """The execution that has asked: a version may be asked about again."""
 
 
 @frozen
