@@ -249,6 +249,31 @@ def test_what_a_batch_has_that_was_cancelled_is_brought_together(night: World) -
     assert not summarise(), "another execution goes on with it"
 
 
+def test_a_champion_that_starts_with_a_dead_batchs_units_is_stopped_once_it_runs(world: World) -> None:
+    """It would run on with four units for nobody, as the step serve has no eye for their number."""
+    world.champion("v1", "STOPPED")
+    put_images(world, 1)
+    begin(world, units=4)
+    start.wake(world.fake.engine, world.loop_state, NAME, EXECUTION, tuning=Tuning())
+    stepfunctions: Any = Stopped("Cancelled")
+
+    def sweep() -> list[str]:
+        return batches.end_dead(
+            world.fake.engine,
+            stepfunctions,
+            world.loop_state,
+            notifier(world),
+            tuning=Tuning(),
+            summarise=lambda name, execution: None,
+        )
+
+    assert world.fake.statuses()["v1"] == "STARTING"
+    assert sweep() == []
+    world.fake.finish()
+    assert sweep() == [NAME]
+    assert world.fake.statuses()["v1"] == "STOPPING"
+
+
 def test_a_batch_that_cannot_be_ended_keeps_the_sweeper_from_no_other(world: World) -> None:
     class Gone(Stopped):
         def describe_execution(self, executionArn: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain.batch import control, ending
+from lambdas.domain.promote import promotion
 from lambdas.domain.retrain.notification import Notifier
 from lambdas.domain.shared.records import BatchState, Hold
 from lambdas.domain.shared.state import LoopState
@@ -31,7 +32,8 @@ def end_dead(
 ) -> list[str]:
     """End the batches whose execution has ended, and give back what they held: their names.
 
-    A version that is just starting is stopped by who stops what runs for nobody.
+    A version that is just starting is stopped by who stops what runs for nobody. The champion is nobody's
+    but the batch's to stop where it has more units than it needs: such a batch is ended by a later sweep.
 
     Args:
         summarise: has the results so far of a batch brought together, by its name and execution.
@@ -43,7 +45,9 @@ def end_dead(
             why = why_ended(stepfunctions, execution_arn)
             if why is None:
                 continue
-            ending.release(engine, loop_state, name, execution_arn, tuning=tuning)
+            is_released = ending.release(engine, loop_state, name, execution_arn, tuning=tuning)
+            if not is_released and promotion.champion_starts(engine, loop_state):
+                continue
             state = _state(stepfunctions, execution_arn)
             reason = f"cancelled {why}" if state == "cancelled" else why
             ending.finish(loop_state, notifier, name, execution_arn, state=state, reason=reason)
