@@ -39,7 +39,7 @@ TUNING = {
     "shadow_test_images": "40",
     "f1_margin": "0.1",
 }
-TRAINING_STEPS = "200"
+TRAINING_STEPS = "100"
 """Steps of a training at most, so that the demo is short. Steps and not seconds, because on a busy machine
 they take longer and lead to the same model."""
 
