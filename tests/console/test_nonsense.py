@@ -132,6 +132,7 @@ MEMBERS = {
     "POST /api/tasks/{task}/skip": ["reason"],
     "PUT /api/admin/tasks/{task}/assignment": ["reviewer"],
     "POST /api/admin/rollbacks": ["version"],
+    "POST /api/admin/versions/{version}/approval": ["decision", "why"],
     "POST /api/admin/serving": ["request", "why"],
     "PUT /api/admin/labels": ["colour", "key", "instruction", "examples", "retired"],
     "POST /api/admin/labels/renaming": ["name", "cursor"],
