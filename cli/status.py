@@ -18,7 +18,6 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
 from lambdas.domain.costs import budget, unowned
 from lambdas.domain.detect.backlog import MAX_COUNTED
-from lambdas.domain.engines.port import BUSY
 from lambdas.domain.register.rejections import REJECTED
 from lambdas.domain.retrain import holds, requests, steps, waiting
 from lambdas.domain.shared import clock, pricing
@@ -192,7 +191,7 @@ def _running(deployment: Deployment, tuning: Tuning) -> dict[str, Any]:
             "usd_per_hour": prices.inference_usd(3600, version.inference_units),
         }
         for version in deployment.engine.list_versions()
-        if version.status in BUSY
+        if version.is_busy
     ]
     return {"running": running, "usd_per_hour": round(sum(each["usd_per_hour"] for each in running), 2)}
 

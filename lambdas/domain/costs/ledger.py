@@ -111,7 +111,7 @@ def _units(
     before: LedgerHead, versions: Sequence[Version], at: str
 ) -> tuple[tuple[LedgerEntry, ...], list[LedgerEntry]]:
     """What runs now, and what has ended: that of months that are over, too."""
-    running = {version.name: version for version in versions if version.status in BILLED}
+    running = {version.name: version for version in versions if _is_billed(version)}
     middle = _middle(before.at or at, at)
     ended: list[LedgerEntry] = []
     under_way: list[LedgerEntry] = []
@@ -129,6 +129,10 @@ def _units(
         ended += over
         under_way.append(last)
     return tuple(under_way), [entry for entry in ended if entry.seconds]
+
+
+def _is_billed(version: Version) -> bool:
+    return version.status in BILLED and not version.is_always_on
 
 
 def _units_of(version: Version) -> int:

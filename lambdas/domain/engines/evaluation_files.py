@@ -23,12 +23,13 @@ def scores(s3: S3Client, version: Version) -> Scores:
     Raises:
         EngineError: there is no evaluation.
     """
-    if version.f1 is None or version.summary is None:
+    if version.summary is None or (version.f1 is None and not version.is_always_on):
         raise EngineError(f"{version.name} has no evaluation: {version.status} {version.message}")
     bucket, key = version.summary
     summary = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+    f1 = summary["AggregatedEvaluationResults"]["F1Score"] if version.f1 is None else version.f1
     labels = tuple(_label_score(result) for result in summary["LabelEvaluationResults"])
-    return Scores(f1=version.f1, labels=labels)
+    return Scores(f1=f1, labels=labels)
 
 
 def _label_score(result: Mapping[str, Any]) -> LabelScore:

@@ -10,7 +10,7 @@ Services fail with botocore's ClientError. The codes that the loop knows are Ama
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lambdas.domain.shared.frozen import frozen
 
@@ -35,6 +35,10 @@ DELETABLE = {*STARTABLE, "TRAINING_FAILED", "COPYING_FAILED"}
 """States in which a version neither runs nor trains, so that it can be deleted."""
 MAX_UNDESCRIBED_SECONDS = 900
 """A version that is not described so long after its training began was deleted."""
+
+EngineName = Literal["rekognition", "serverless"]
+SERVERLESS_SUFFIX = "-serverless"
+"""Ends the names of versions of the engine `serverless`, and of no others."""
 
 Image = Mapping[str, Any]
 """An image that is asked about: its `Bytes`, or an `S3Object` of Bucket, Name and, where known, Version."""
@@ -89,6 +93,19 @@ class Version:
     """Bucket and key of the evaluation of each test image."""
     training_began_at: str = ""
     training_ended_at: str = ""
+    is_always_on: bool = False
+    """Whether it answers from the end of its training on, and costs nothing while nobody asks it: there is
+    nothing to start, to stop, or to pay by the hour."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it costs money by the hour, or may still do so in a moment."""
+        return self.status in BUSY and not self.is_always_on
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether its training is complete, and it was not started yet as far as it has to be."""
+        return self.status == "TRAINING_COMPLETED" or (self.is_always_on and self.status == "RUNNING")
 
 
 @frozen
@@ -142,6 +159,18 @@ class Engine(Detector, Protocol):
         self, s3: S3Client, loop_state: FencedState, bucket: str, waited_seconds: float = 0
     ) -> Datasets:
         """What it trains on; `waited_seconds`: how long the run has waited for that."""
+        ...
+
+    def named(self, name: str) -> Engine:
+        """The engine of this EngineName; the deployment's usual one if it is empty.
+
+        Raises:
+            EngineError: the deployment has none of that name.
+        """
+        ...
+
+    def version_name(self, number: int, snapshot_id: str) -> str:
+        """What a version of its own is called."""
         ...
 
     def describe_version(self, name: str) -> Version | None:
@@ -201,3 +230,8 @@ class Engine(Detector, Protocol):
     def max_versions(self) -> int:
         """Versions that a deployment may have, unless AWS has raised the quota."""
         ...
+
+
+def engine_of(version_arn: str) -> EngineName:
+    """Which engine a version is of."""
+    return "serverless" if ":sagemaker:" in version_arn else "rekognition"

@@ -196,7 +196,7 @@ def stop_versions(engine: Engine, may_stop: Callable[[Version], bool]) -> list[V
     Args:
         may_stop: whether a version is to be stopped; called right before, for what serves may have changed.
     """
-    pending = [v for v in engine.list_versions() if v.status in BUSY and may_stop(v)]
+    pending = [v for v in engine.list_versions() if v.is_busy and may_stop(v)]
     for version in pending:
         if may_stop(version):
             _stop(engine, version)

@@ -136,7 +136,7 @@ def _version_name(
         loop_state.update_run(Run(run_id, version=left.id))
         return left.id
     number = loop_state.version_number(run_id)
-    name = f"v{number}-{snapshot_id}"
+    name = engine.version_name(number, snapshot_id)
     loop_state.update_version(
         ModelVersion(name, number=number, snapshot=snapshot_id, run=run_id, state="training")
     )
@@ -153,7 +153,7 @@ def _left_behind(engine: Engine, loop_state: LoopState, snapshot_id: str) -> Mod
     for record in loop_state.versions():
         if record.snapshot == snapshot_id and record.state in ("training", "trained") and not record.verdicts:
             version = engine.describe_version(record.id)
-            if version and version.status in ("TRAINING_IN_PROGRESS", "TRAINING_COMPLETED"):
+            if version and (version.status == "TRAINING_IN_PROGRESS" or version.is_trained):
                 return record
     return None
 
@@ -178,7 +178,8 @@ def watch_training(
     version = version or describe(engine, name)
     if version.status == "TRAINING_FAILED":
         loop_state.update_version(ModelVersion(name, state="failed", reason=version.message))
-    return version
+    # What is always on runs from then on: the run goes on with what it was waiting for.
+    return replace(version, status="TRAINING_COMPLETED") if version.is_trained else version
 
 
 def _is_begun(loop_state: LoopState, name: str) -> bool:

@@ -54,6 +54,8 @@ class Facts:
     """The month's budget is used up, and is to stop the champion."""
     is_promoting: bool = False
     """A promotion is under way; it needs the champion as it is."""
+    is_always_on: bool = False
+    """It costs nothing while nobody asks it, so that nothing is gained by putting it to sleep."""
     batch: str = ""
     """Name of a batch that asks it; it goes on until that ends, whatever the policy, or a person, says."""
     batch_units: int = 0
@@ -94,6 +96,8 @@ def _wanted(tuning: Tuning | None, facts: Facts, now: str) -> tuple[bool, str]:
     """Whether the champion is to run, and why."""
     if facts.batch and not facts.is_over_budget:
         return True, f"the batch {facts.batch} asks it"
+    if facts.is_always_on and facts.serving.asked != "stop":
+        return True, "it costs nothing while nobody asks it"
     return _wanted_besides(tuning, facts, now)
 
 
@@ -258,7 +262,7 @@ def _down(tuning: Tuning | None, facts: Facts, reason: str, now: str) -> Decisio
         return Decision("sleep", False, reason)
     if facts.status == "STARTING":
         return Decision("none", False, f"{reason}; it is STARTING, and is stopped once it runs")
-    if facts.status != "RUNNING":
+    if facts.status != "RUNNING" or facts.is_always_on:
         return Decision("none", False, reason)
     drain = (tuning or Tuning()).drain_seconds
     asleep = clock.seconds_between(serving.since, now)

@@ -161,6 +161,7 @@ class Server:
             backlog=waiting,
             is_over_budget=tuning is not None and budget.stops_champion(self.loop_state, tuning, clock.now()),
             is_promoting=is_promoting,
+            is_always_on=version is not None and version.is_always_on,
             batch=hold.id if hold else "",
             batch_units=hold.units if hold else 0,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.engines.port import BUSY, MAX_UNDESCRIBED_SECONDS, Version
+from lambdas.domain.engines.port import MAX_UNDESCRIBED_SECONDS, Version
 from lambdas.domain.promote import promotion
 from lambdas.domain.retrain import runs
 from lambdas.domain.shared import clock
@@ -133,7 +133,7 @@ def champion_differs(
         if version and version.status in ("RUNNING", "STARTING"):
             return []
         return [Difference("champion", name, f"{name} is the champion and does not serve: {status}")]
-    if version.status != "RUNNING" or _falls_asleep(serving):
+    if version.status != "RUNNING" or version.is_always_on or _falls_asleep(serving):
         return []
     return [Difference("champion", name, f"{name} is {status} and costs money, though it is to sleep")]
 
@@ -190,7 +190,7 @@ def _running_for_nobody(
 ) -> Iterator[Difference]:
     needed = held | ({champion.version_arn} if champion else set())
     for version in versions:
-        if version.status in BUSY and version.arn not in needed:
+        if version.is_busy and version.arn not in needed:
             text = f"{version.name} is {version.status}, costs money and is not the champion"
             yield Difference("running", version.name, text)
 

@@ -7,14 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from lambdas.domain.engines.port import BUSY
+from lambdas.domain.engines.port import BUSY, EngineError
 from lambdas.domain.engines.rekognition import custom_labels, project
 
 if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.engines.port import Image, Label, Version
+    from lambdas.domain.engines.port import Engine, Image, Label, Version
     from lambdas.domain.engines.rekognition.dataset_sync import RekognitionDatasets
     from lambdas.domain.shared.state import FencedState
 
@@ -52,6 +52,23 @@ class RekognitionEngine(RekognitionDetector):
         from lambdas.domain.engines.rekognition.dataset_sync import RekognitionDatasets  # noqa: PLC0415
 
         return RekognitionDatasets(self.rekognition, s3, loop_state, self.project_arn, bucket, waited_seconds)
+
+    def named(self, name: str) -> Engine:
+        """This engine, if it is the one that is meant.
+
+        Raises:
+            EngineError: another is meant, which the deployment does not have.
+        """
+        if name not in ("", "rekognition"):
+            raise EngineError(
+                f"this deployment has no engine {name}: deploy it with the setting engine=both or"
+                f" engine={name}"
+            )
+        return self
+
+    def version_name(self, number: int, snapshot_id: str) -> str:
+        """What a version is called."""
+        return f"v{number}-{snapshot_id}"
 
     def describe_version(self, name: str) -> Version | None:
         """The version of that name; None if the project has none."""

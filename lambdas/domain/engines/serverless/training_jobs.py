@@ -1,0 +1,211 @@
+"""Trainings as SageMaker training jobs: begun, described and listed.
+
+A model version's job is called after the deployment and the version. SageMaker forgets no job.
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from lambdas.domain.engines.port import SERVERLESS_SUFFIX, EngineError, LimitReachedError, Version
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.frozen import frozen
+
+SUMMARY_FILE, TESTED_FILE = "evaluation.json", "evaluation.manifest"
+"""What the script leaves beside the model."""
+VOLUME_GB = 50
+"""For the images, which are 250,000 at most, and the container."""
+_NOT_FOUND = ("ValidationException", "ResourceNotFound")
+"""What DescribeTrainingJob fails with where there is no such job: its model has ResourceNotFound, and what
+comes is a ValidationException: https://github.com/aws/aws-sdk/issues/165"""
+_STATUSES = {
+    "InProgress": "TRAINING_IN_PROGRESS",
+    "Stopping": "TRAINING_IN_PROGRESS",
+    # From then on it can be asked: there is nothing to start.
+    "Completed": "RUNNING",
+    "Failed": "TRAINING_FAILED",
+    "Stopped": "TRAINING_FAILED",
+    "Deleting": "DELETING",
+}
+_ENDED = ("Completed", "Failed", "Stopped")
+
+
+@frozen
+class TrainingSettings:
+    """How the deployment trains."""
+
+    deployment: str
+    role_arn: str
+    """Of the jobs."""
+    image: str
+    """AWS's container for PyTorch."""
+    source: str
+    """URI of the script's source, as a tar archive."""
+    instance_type: str
+    seconds: int
+    """That the learning may take."""
+    is_spot: bool
+    bucket: str
+
+
+def job_name(deployment: str, version: str) -> str:
+    """The name of a version's training job: 63 characters at most, for any deployment's name."""
+    return f"{deployment}-{version.removesuffix(SERVERLESS_SUFFIX)}"
+
+
+def begin(
+    sagemaker: Any, settings: TrainingSettings, name: str, snapshot_id: str, images_manifest: str
+) -> Version:
+    """Begin the training of a version.
+
+    Args:
+        images_manifest: URI of the list of the snapshot's images.
+
+    Raises:
+        LimitReachedError: the account has no such machine free for a training.
+        EngineError: a job of this name was begun for something else.
+    """
+    try:
+        created = sagemaker.create_training_job(**_request(settings, name, snapshot_id, images_manifest))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceLimitExceeded":
+            # The message names the quota, and how to have it raised.
+            raise LimitReachedError(f"a machine to train on: {_message(error)}") from error
+        if error.response["Error"]["Code"] == "ResourceInUse":
+            raise EngineError(
+                f"the training job {job_name(settings.deployment, name)} exists already"
+            ) from error
+        raise
+    return Version(created["TrainingJobArn"], name, "TRAINING_IN_PROGRESS", "", None, None, 0)
+
+
+def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_manifest: str) -> dict[str, Any]:
+    # What the learning takes beside its own time: to read, test, export, and to install packages.
+    runtime = 2 * settings.seconds + 3600
+    stopping = {"MaxRuntimeInSeconds": runtime}
+    if settings.is_spot:
+        stopping["MaxWaitTimeInSeconds"] = runtime + 24 * 3600
+    parameters = {
+        "sagemaker_program": "train.py",
+        "sagemaker_submit_directory": settings.source,
+        "version": name,
+        "seconds": settings.seconds,
+    }
+    return {
+        "TrainingJobName": job_name(settings.deployment, name),
+        "RoleArn": settings.role_arn,
+        "AlgorithmSpecification": {"TrainingImage": settings.image, "TrainingInputMode": "File"},
+        # As the toolkit in the container reads them, each is a JSON document.
+        "HyperParameters": {key: json.dumps(value) for key, value in parameters.items()},
+        "InputDataConfig": [
+            _channel("images", "ManifestFile", images_manifest),
+            _channel("manifests", "S3Prefix", f"s3://{settings.bucket}/datasets/{snapshot_id}/"),
+        ],
+        "OutputDataConfig": {
+            "S3OutputPath": f"s3://{settings.bucket}/training",
+            "CompressionType": "NONE",
+        },
+        "ResourceConfig": {
+            "InstanceType": settings.instance_type,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": VOLUME_GB,
+        },
+        "StoppingCondition": stopping,
+        "EnableManagedSpotTraining": settings.is_spot,
+    }
+
+
+def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
+
+
+def describe(sagemaker: Any, deployment: str, name: str) -> Version | None:
+    """The version of that name; None if there is none."""
+    try:
+        return _version(
+            sagemaker.describe_training_job(TrainingJobName=job_name(deployment, name)), deployment
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _NOT_FOUND:
+            return None
+        raise
+
+
+@lru_cache(maxsize=1000)
+def model_folder(sagemaker: Any, job: str) -> str:
+    """URI of the folder in which a job has left its model, by the job's own word.
+
+    Raises:
+        botocore.exceptions.ClientError: there is no such job.
+    """
+    described = sagemaker.describe_training_job(TrainingJobName=job)
+    return str(described["ModelArtifacts"]["S3ModelArtifacts"]).rstrip("/")
+
+
+def versions(sagemaker: Any, deployment: str) -> Iterator[Version]:
+    """Every version of the deployment, the newest first.
+
+    What has ended is described once in a function's life: it changes no more.
+    """
+    own = re.compile(rf"{re.escape(deployment)}-v\d+-[0-9a-f]+")
+    pages = sagemaker.get_paginator("list_training_jobs").paginate(NameContains=f"{deployment}-v")
+    for page in pages:
+        for job in page["TrainingJobSummaries"]:
+            if own.fullmatch(job["TrainingJobName"]):
+                name = job["TrainingJobName"].removeprefix(f"{deployment}-")
+                read = _ended if job["TrainingJobStatus"] in _ENDED else describe
+                if version := read(sagemaker, deployment, name):
+                    yield version
+
+
+@lru_cache(maxsize=1000)
+def _ended(sagemaker: Any, deployment: str, name: str) -> Version | None:
+    return describe(sagemaker, deployment, name)
+
+
+def _version(described: Any, deployment: str) -> Version:
+    status, secondary = described["TrainingJobStatus"], described["SecondaryStatus"]
+    artifacts = described["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").rstrip("/")
+    bucket, _, prefix = artifacts.partition("/")
+    is_trained = status == "Completed"
+    return Version(
+        arn=described["TrainingJobArn"],
+        name=described["TrainingJobName"].removeprefix(f"{deployment}-") + SERVERLESS_SUFFIX,
+        status=_STATUSES[status],
+        message=described.get("FailureReason", "") or _words(secondary),
+        f1=None,
+        summary=(bucket, f"{prefix}/{SUMMARY_FILE}") if is_trained else None,
+        tested=(bucket, f"{prefix}/{TESTED_FILE}") if is_trained else None,
+        billable_seconds=described.get("BillableTimeInSeconds", 0) if is_trained else 0,
+        training_began_at=_iso(described.get("TrainingStartTime") or described["CreationTime"]),
+        training_ended_at=_iso(described.get("TrainingEndTime")),
+        is_always_on=True,
+    )
+
+
+def _words(secondary: str) -> str:
+    words = {
+        "Starting": "waits for a machine",
+        "Pending": "waits for a machine",
+        "Interrupted": "the spot machine was taken away; it begins anew on another",
+        "MaxRuntimeExceeded": "it took longer than it may, and was stopped",
+        "MaxWaitTimeExceeded": "no spot machine came for it in time",
+        "Stopped": "the training job was stopped",
+    }
+    return words.get(secondary, "" if secondary == "Completed" else secondary.lower())
+
+
+def _iso(moment: Any) -> str:
+    return clock.to_iso(moment) if moment else ""
+
+
+def _message(error: ClientError) -> str:
+    return error.response["Error"].get("Message", "") or str(error)

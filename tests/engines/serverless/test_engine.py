@@ -1,0 +1,278 @@
+"""The engine `serverless`: training jobs as versions, the serving function's answers, both engines as one."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lambdas.domain.engines.both import Detectors, Engines
+from lambdas.domain.engines.port import EngineError, LimitReachedError, NotYetError, Version
+from lambdas.domain.engines.serverless import training_jobs
+from lambdas.domain.engines.serverless.detector import ServerlessDetector
+from lambdas.domain.engines.serverless.engine import ServerlessDatasets, ServerlessEngine
+from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
+from tests.fixtures.rekognition import FakeRekognition, label
+from tests.fixtures.sagemaker import BUCKET, ROLE, Bench, World
+from tests.local.sagemaker.training.test_jobs import SOURCE, packed
+
+SNAPSHOT = "0123456789abcdef"
+NAME = f"v7-{SNAPSHOT}-serverless"
+TAGS = {"labelloop:snapshot": SNAPSHOT, "labelloop:run": "r"}
+SETTINGS = TrainingSettings(
+    deployment="parts",
+    role_arn=ROLE,
+    image="763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker",
+    source=f"s3://{BUCKET}/{SOURCE}",
+    instance_type="ml.m5.xlarge",
+    seconds=60,
+    is_spot=True,
+    bucket=BUCKET,
+)
+
+
+class Paged:
+    """The emulation's client with a paginator."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.described = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def describe_training_job(self, **request: Any) -> Any:
+        self.described += 1
+        return self._client.describe_training_job(**request)
+
+    def get_paginator(self, operation: str) -> Paged:
+        assert operation == "list_training_jobs"
+        return self
+
+    def paginate(self, **request: Any) -> Iterator[Any]:
+        page = self._client.list_training_jobs(MaxResults=1, **request)
+        yield page
+        while "NextToken" in page:
+            page = self._client.list_training_jobs(MaxResults=1, NextToken=page["NextToken"], **request)
+            yield page
+
+
+class Functions:
+    """Lambda, with a serving function that answers as it is told to."""
+
+    def __init__(self, **answer: Any) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.answer: Any = answer
+        self.failure: dict[str, Any] = {}
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:
+        assert FunctionName == "parts-serving"
+        self.asked.append(json.loads(Payload))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return {"Payload": io.BytesIO(json.dumps(self.answer).encode()), **self.failure}
+
+
+class Signer:
+    def generate_presigned_url(self, operation: str, Params: dict[str, str], ExpiresIn: int) -> str:
+        assert operation == "get_object"
+        version = f"?version={Params['VersionId']}" if "VersionId" in Params else ""
+        return f"https://{Params['Bucket']}/{Params['Key']}{version}"
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    training_jobs._ended.cache_clear()
+    training_jobs.model_folder.cache_clear()
+    made = Bench(tmp_path)
+    made.world.files[BUCKET, SOURCE] = packed(train__py="")
+    for name in ("train", "test"):
+        line = json.dumps({"source-ref": f"s3://{BUCKET}/images/a.png"})
+        made.world.files[BUCKET, f"datasets/{SNAPSHOT}/{name}.manifest"] = f"{line}\n".encode()
+    yield made
+    made.service.close()
+
+
+def engine(
+    bench: Bench, functions: Functions | None = None, settings: TrainingSettings = SETTINGS
+) -> ServerlessEngine:
+    client = Paged(bench.sagemaker)
+    detector = ServerlessDetector(functions or Functions(), client, cast(Any, Signer()), "parts-serving")
+    return ServerlessEngine(client, detector, settings, "eu-west-1")
+
+
+def trained(engine: ServerlessEngine, name: str = NAME) -> Version:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        version = engine.describe_version(name)
+        assert version
+        if version.status != "TRAINING_IN_PROGRESS":
+            return version
+        time.sleep(0.05)
+    raise AssertionError(version)
+
+
+def begun(bench: Bench, engine: ServerlessEngine, name: str = NAME) -> Version:
+    datasets = ServerlessDatasets(cast(Any, S3(bench)), cast(Any, Fence()), BUCKET)
+    assert datasets.sync(SNAPSHOT).ready
+    return engine.train_version(name, bucket=BUCKET, tags=TAGS)
+
+
+class Fence:
+    def check(self) -> None: ...
+
+
+class S3:
+    """The emulation's objects, with bodies that have lines."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._files = bench.world.files
+
+    def get_object(self, Bucket: str, Key: str) -> Any:
+        return bench_s3(self._files).get_object(Bucket=Bucket, Key=Key)
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
+        self._files[Bucket, Key] = Body
+
+
+def bench_s3(files: dict[tuple[str, str], bytes]) -> Any:
+    world = World()
+    world.files = files
+    return world.s3
+
+
+def test_a_training_becomes_a_version_that_answers_at_once(bench: Bench) -> None:
+    made = engine(bench)
+    assert made.describe_version(NAME) is None
+    version = begun(bench, made)
+    assert (version.name, version.status) == (NAME, "TRAINING_IN_PROGRESS")
+    assert begun(bench, made).arn == version.arn, "it is gone on with"
+    done = trained(made)
+    assert (done.status, done.is_trained, done.is_busy, done.is_always_on) == ("RUNNING", True, False, True)
+    assert done.billable_seconds >= 1
+    assert done.summary == (BUCKET, f"training/parts-v7-{SNAPSHOT}/output/model/evaluation.json")
+    made.start_version(done, 1)
+    made.stop_version(done)
+    assert made.list_versions() == [done]
+
+
+def test_a_version_in_training_cannot_be_asked_yet(bench: Bench) -> None:
+    bench.world.files[BUCKET, SOURCE] = packed(train__py="import time; time.sleep(60)")
+    made = engine(bench)
+    version = begun(bench, made)
+    with pytest.raises(NotYetError, match=NAME):
+        made.start_version(version, 1)
+    with pytest.raises(LimitReachedError, match="Service Quotas"):
+        begun(bench, made, f"v8-{SNAPSHOT}-serverless")
+
+
+def test_a_training_that_fails_says_why(bench: Bench) -> None:
+    bench.world.files[BUCKET, SOURCE] = packed(train__py="raise SystemExit('no image shows a label')")
+    made = engine(bench)
+    begun(bench, made)
+    failed = trained(made)
+    assert (failed.status, failed.billable_seconds, failed.summary) == ("TRAINING_FAILED", 0, None)
+    assert "no image shows a label" in failed.message
+
+
+def test_versions_of_others_are_not_listed_and_what_ended_is_described_once(
+    bench: Bench,
+) -> None:
+    for deployment in ("parts", "spare-parts", "parts-v1"):
+        other = engine(bench, settings=replace(SETTINGS, deployment=deployment))
+        begun(bench, other)
+        trained(other)
+    made = engine(bench)
+    assert [version.name for version in made.list_versions()] == [NAME]
+    described = made.sagemaker.described
+    assert made.list_versions()
+    assert made.sagemaker.described == described
+
+
+def test_the_longest_names_are_names_of_jobs() -> None:
+    name = training_jobs.job_name("a-name-of-thirty-one-characters", f"v99999-{SNAPSHOT}-serverless")
+    assert len(name) <= 63
+
+
+def test_an_answer_is_as_rekognitions(bench: Bench) -> None:
+    seen = {"label": "cat", "confidence": 91.23456, "box": [0.1, 0.2, 0.3, 0.41234567]}
+    functions = Functions(labels=[seen, {"label": "dog", "confidence": 50.0, "box": None}])
+    made = engine(bench, functions)
+    begun(bench, made)
+    arn = trained(made).arn
+    image = {"S3Object": {"Bucket": "b", "Name": "k.jpg", "Version": "3"}}
+    assert made.detect_labels(arn, image, min_confidence=20) == [
+        {
+            "label": "cat",
+            "confidence": 91.235,
+            "box": {"left": 0.1, "top": 0.2, "width": 0.3, "height": 0.412346},
+        },
+        {"label": "dog", "confidence": 50.0},
+    ]
+    (asked,) = functions.asked
+    folder = f"https://{BUCKET}/training/parts-v7-{SNAPSHOT}/output/model"
+    assert asked["model"]["files"]["model.onnx"] == f"{folder}/model.onnx"
+    assert (asked["image"], asked["min_confidence"]) == ({"url": "https://b/k.jpg?version=3"}, 20)
+    made.detect_labels(arn, {"Bytes": b"jpeg"})
+    assert functions.asked[1]["image"] == {"bytes": "anBlZw=="}
+
+
+def fails_with(bench: Bench, functions: Functions) -> tuple[str, str]:
+    made = engine(bench, functions)
+    begun(bench, made)
+    with pytest.raises(ClientError) as raised:
+        made.detect_labels(trained(made).arn, {"Bytes": b"jpeg"})
+    error = raised.value.response["Error"]
+    return error["Code"], error["Message"]
+
+
+def test_the_functions_errors_are_those_of_detect_custom_labels(bench: Bench) -> None:
+    told = {"code": "ImageTooLargeException", "message": "it is too large"}
+    assert fails_with(bench, Functions(error=told)) == ("ImageTooLargeException", "it is too large")
+
+
+def test_a_function_that_is_throttled_or_fails_is_asked_again_later(bench: Bench) -> None:
+    busy = Functions()
+    busy.answer = ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "busy"}}, "Invoke")
+    assert fails_with(bench, busy)[0] == "ThrottlingException"
+    killed = Functions(errorMessage="Task timed out")
+    killed.failure = {"FunctionError": "Unhandled"}
+    code, message = fails_with(bench, killed)
+    assert (code, "Task timed out" in message) == ("InternalServerError", True)
+
+
+def test_both_engines_are_one(bench: Bench) -> None:
+    fake = FakeRekognition(
+        projects={"pets": "arn:aws:rekognition:us-east-1:123456789012:project/pets/1700000000000"}
+    )
+    fake.add_version("v6-abc", "STOPPED")
+    fake.finds = lambda version, key: [label("cat")]
+    functions = Functions(labels=[])
+    serverless = engine(bench, functions)
+    both = Engines(fake.engine, serverless, "rekognition")
+    begun(bench, serverless)
+    trained(serverless)
+    assert {version.name for version in both.list_versions()} == {"v6-abc", NAME}
+    ours, theirs = both.describe_version(NAME), both.describe_version("v6-abc")
+    assert ours
+    assert theirs
+    both.start_version(theirs, 1)
+    assert fake.statuses()["v6-abc"] == "STARTING"
+    both.start_version(ours, 1)
+    fake.finish()
+    for detector in (both, Detectors(fake.engine, serverless)):
+        assert detector.detect_labels(theirs.arn, {"Bytes": b"x"})
+        assert detector.detect_labels(ours.arn, {"Bytes": b"x"}) == []
+    assert both.named("serverless") is serverless
+    assert both.named("").version_name(3, "s") == "v3-s"
+    with pytest.raises(EngineError, match="no engine other"):
+        both.named("other")
+    with pytest.raises(EngineError, match="engine=both"):
+        fake.engine.named("serverless")
