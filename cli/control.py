@@ -16,6 +16,7 @@ from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import pending
 from lambdas.domain.console import approval, control
 from lambdas.domain.costs import forecast
+from lambdas.domain.engines.port import EngineError, engine_of
 from lambdas.domain.retrain import holds, runs, waiting
 from lambdas.domain.shared import clock, pricing, records
 from lambdas.domain.shared.errors import ApiError
@@ -26,18 +27,25 @@ from lambdas.domain.snapshot import snapshots
 EXIT_CODES = {"promoted": 0, "rejected": 3, "trained": 0, "skipped": 3, "failed": 1}
 
 
-def train(deployment: Deployment, *, force: bool) -> tuple[FollowedRun, bool]:
+def train(deployment: Deployment, *, force: bool, engine: str = "") -> tuple[FollowedRun, bool]:
     """The run that was started, or the one that is under way already: then False comes with it.
 
+    Args:
+        engine: what is to train; empty: the deployment's usual engine.
+
     Raises:
-        CommandError: there are too few labelled images, and none is being registered; or the budget does not
-            allow a training.
+        CommandError: there are too few labelled images, and none is being registered; the budget does not
+            allow a training; or the deployment lacks the engine, or another one trains just now.
     """
+    _check_engine(deployment, engine)
     if run := following.under_way(deployment):
+        _check_same_engine(deployment, run.id, engine)
         return run, False
     _check_enough(deployment)
     _check_budget(deployment)
-    given = {"trigger": "manual", "started_by": user(), **({"force": True} if force else {})}
+    given: dict[str, Any] = {"trigger": "manual", "started_by": user()}
+    given |= {"force": True} if force else {}
+    given |= {"engine": engine} if engine else {}
     arn = deployment.stepfunctions.start_execution(
         stateMachineArn=deployment.retrain_machine_arn,
         name=runs.execution_name("manual"),
@@ -67,18 +75,36 @@ def reproduce(deployment: Deployment, name: str, *, promote: bool) -> tuple[str,
     if run := following.under_way(deployment):
         raise CommandError(f"run {run.id} is under way: reproduce {version.id} once it has ended")
     _check_budget(deployment)
-    given = {
+    given: dict[str, Any] = {
         "trigger": "manual",
         "started_by": user(),
         "snapshot": version.snapshot,
         "promotes": promote,
     }
+    if version.arn and engine_of(version.arn) == "serverless":
+        given["engine"] = "serverless"
     arn = deployment.stepfunctions.start_execution(
         stateMachineArn=deployment.retrain_machine_arn,
         name=runs.execution_name("reproduce"),
         input=json.dumps(given),
     )["executionArn"]
     return version.id, FollowedRun(deployment, arn)
+
+
+def _check_engine(deployment: Deployment, engine: str) -> None:
+    try:
+        deployment.engine.named(engine)
+    except EngineError as error:
+        raise CommandError(str(error)) from error
+
+
+def _check_same_engine(deployment: Deployment, run: str, engine: str) -> None:
+    """Refuse to follow a run that trains with another engine than the one that is asked for."""
+    under_way = runs.engine_name(deployment.loop_state, run)
+    if engine and deployment.engine.named(under_way) != deployment.engine.named(engine):
+        raise CommandError(
+            f"run {run} is under way with another engine than {engine}: start this one once it has ended"
+        )
 
 
 def _check_enough(deployment: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
     from lambdas.domain.engines.port import Engine
+    from lambdas.domain.engines.rekognition.engine import RekognitionEngine
     from lambdas.domain.review.desk.tasks import ReviewTable
 
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 6}, connect_timeout=5)
@@ -105,6 +107,7 @@ SERVICES = (
     "logs",
     "rekognition",
     "s3",
+    "sagemaker",
     "service-quotas",
     "sns",
     "sqs",
@@ -173,6 +176,8 @@ class Deployment:
     batch_machine_arn: str
     batch_buckets: str
     """Names of the buckets that batches may read, with commas between."""
+    serverless_engine: str = ""
+    """What is to be known of the engine serverless, as JSON; empty: the deployment has none."""
 
     @classmethod
     def find(cls, name: str) -> Deployment:
@@ -187,7 +192,8 @@ class Deployment:
                 f"the stack {name} is not a LabelLoop deployment of this release, or is not complete:"
                 f" it lacks the outputs {', '.join(missing)}"
             )
-        return cls(name=name, **{attribute: outputs[output] for attribute, output in OUTPUTS.items()})
+        known = {attribute: outputs[output] for attribute, output in OUTPUTS.items()}
+        return cls(name=name, **known, serverless_engine=outputs.get("ServerlessEngine", ""))
 
     @property
     def register_queue_urls(self) -> tuple[str, str]:
@@ -207,7 +213,21 @@ class Deployment:
         """What trains, starts and stops its model versions."""
         from lambdas.domain.engines.rekognition.engine import RekognitionEngine
 
-        return RekognitionEngine(self.rekognition, self.project_arn)
+        rekognition = RekognitionEngine(self.rekognition, self.project_arn)
+        return self._both(rekognition) if self.serverless_engine else rekognition
+
+    def _both(self, rekognition: RekognitionEngine) -> Engine:
+        from lambdas.domain.engines.both import Engines
+        from lambdas.domain.engines.serverless.detector import ServerlessDetector
+        from lambdas.domain.engines.serverless.engine import ServerlessEngine
+        from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
+
+        settings = json.loads(self.serverless_engine)
+        sagemaker = session().client("sagemaker", config=CONFIG)
+        detector = ServerlessDetector(self.functions, sagemaker, self.s3, settings["function"])
+        training = TrainingSettings(**settings["training"])
+        serverless = ServerlessEngine(sagemaker, detector, training, rekognition.region)
+        return Engines(rekognition, serverless, settings["usual"])
 
     @cached_property
     def stepfunctions(self) -> SFNClient:

@@ -201,7 +201,12 @@ datasets.add_to(app)
 @command(app, "train")
 @wait_option
 @click.option("--force", is_flag=True, help="Train even if nothing has changed.")
-def train(session: Session, wait: bool, force: bool) -> None:
+@click.option(
+    "--engine",
+    type=click.Choice(["rekognition", "serverless"]),
+    help="What to train with, in the place of the deployment's usual engine.",
+)
+def train(session: Session, wait: bool, force: bool, engine: str | None) -> None:
     """Start a training run.
 
     One run trains at a time; another one waits for its lease, which is a lock. With --wait the exit code says
@@ -212,7 +217,7 @@ def train(session: Session, wait: bool, force: bool) -> None:
     from cli import control, history
 
     deployment, console = session.deployment(), session.out.console
-    run, started = control.train(deployment, force=force)
+    run, started = control.train(deployment, force=force, engine=engine or "")
     if started:
         words = control.forecast_words(deployment, deployment.tuning())
         console.print(f"Run {run.id} has started: {words}", markup=False)

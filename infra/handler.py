@@ -30,6 +30,7 @@ class Handler(Construct):
         entry: dotted path of the function that is called, such as lambdas.register.handle.
         timeout: seconds.
         memory: megabytes.
+        code: another asset than that of the package.
         name: physical name, where others name it before it exists; empty: CloudFormation's.
         code: its code asset; None: that of all functions.
     """

@@ -8,6 +8,7 @@ from constructs import Construct, IDependable
 from infra.deployment import NAMED_AT_START, Deployment, executions_of
 from infra.handler import Handler
 from infra.loop_state import LoopState
+from infra.serverless import Serverless
 
 _NAMED_AT_RUN_TIME = "datasets and model versions get their names and creation times when the loop makes them"
 _CREATION_TIME = "a project's ARN ends in its creation time, which is not known before it is made"
@@ -20,11 +21,26 @@ _SHARED_QUOTAS = "where a quota is used up, people are told by which of the acco
 
 
 class RekognitionProject(Construct):
-    """The project, and the custom resources that make it and stop its models."""
+    """The project, and the custom resources that make it and stop its models.
 
-    def __init__(self, scope: Construct, id: str, deployment: Deployment, *, loop_state: LoopState) -> None:
+    Args:
+        serverless: the deployment's other engine: who may do something with the versions of one may do it
+            with those of the other.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        deployment: Deployment,
+        *,
+        loop_state: LoopState,
+        serverless: Serverless | None = None,
+    ) -> None:
         super().__init__(scope, id)
         self._deployment = deployment
+        # The function below makes and stops what is Rekognition's alone.
+        self._serverless: Serverless | None = None
         name = deployment.settings.name
         machines = [deployment.state_machine_arn(step) for step in ("retrain", "promote", "batch", "review")]
         handler = Handler(
@@ -76,6 +92,7 @@ class RekognitionProject(Construct):
         for resource in (project, self._stopped):
             handler.permissions.before(resource)
         self.arn = project.get_att_string("ProjectArn")
+        self._serverless = serverless
 
     def grant_describe_project(self, handler: Handler) -> None:
         """Allow to see the project and its datasets' ARNs."""
@@ -83,6 +100,8 @@ class RekognitionProject(Construct):
 
     def grant_describe_versions(self, handler: Handler) -> None:
         """Allow to see how far trainings are, and which model versions run."""
+        if self._serverless:
+            self._serverless.grant_describe(handler)
         handler.allow("rekognition:DescribeProjectVersions", on=[self._arn("*")], why=_CREATION_TIME)
 
     def grant_describe_account(self, handler: Handler) -> None:
@@ -103,6 +122,8 @@ class RekognitionProject(Construct):
 
     def grant_manage_datasets(self, handler: Handler) -> None:
         """Allow to create, fill, describe and delete the project's datasets."""
+        if self._serverless:
+            self._serverless.grant_datasets(handler)
         handler.allow("rekognition:CreateDataset", on=[self.arn])
         handler.allow(
             "rekognition:UpdateDatasetEntries",
@@ -114,6 +135,8 @@ class RekognitionProject(Construct):
 
     def grant_train(self, handler: Handler) -> None:
         """Allow to train model versions."""
+        if self._serverless:
+            self._serverless.grant_train(handler)
         self.grant_describe_account(handler)
         handler.allow(
             "rekognition:CreateProjectVersion",
@@ -137,6 +160,8 @@ class RekognitionProject(Construct):
 
     def grant_detect(self, handler: Handler) -> None:
         """Allow to detect labels with model versions."""
+        if self._serverless:
+            self._serverless.grant_detect(handler)
         handler.allow("rekognition:DetectCustomLabels", on=[self._versions], why=_NAMED_AT_RUN_TIME)
 
     def stop_models_before(self, *constructs: IDependable) -> None:

@@ -45,6 +45,9 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Change
 
 
 MAX_DETECTION_DAYS = 3650
+ENGINES = ("rekognition", "both", "serverless")
+_INSTANCE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
+MIN_TRAINING_SECONDS, MAX_TRAINING_SECONDS = 60, 86_400
 
 
 class SettingsError(ValueError):
@@ -71,6 +74,21 @@ class Settings:
     adopt_project: bool = False
     """Whether a Rekognition project of the deployment's name is taken over that no deployment has made. Its
     running models are then stopped, and its datasets replaced. Without, such a deployment is refused."""
+    engine: str = "rekognition"
+    """What trains model versions and answers: `rekognition`, Custom Labels; `serverless`, training jobs of
+    SageMaker and a Lambda function, which costs nothing at rest; `both`: as rekognition, and `labelloop train
+    --engine serverless` trains with the other. With serverless a champion of Rekognition goes on until a
+    version follows it, and `--engine rekognition` trains another one."""
+    training_instance: str = "ml.m5.xlarge"
+    """Machine that the engine serverless trains on. One with a graphics card, such as ml.g4dn.xlarge, learns
+    more in the same time. The account's quota for it has to be 1 or more, which in a new account it may not
+    be: it is called `<machine> for training job usage`, or `for spot training job usage`."""
+    training_seconds: int = 1800
+    """What the learning of a training of the engine serverless may take at most. 60 to 86400. Loading
+    and testing come beside it, and are billed as well."""
+    training_spot: bool = True
+    """Whether the engine serverless trains on spare machines, which cost up to 90 % less. A training whose
+    machine is taken away begins anew on another."""
     log_retention_days: int = 90
     """Days for which the logs of functions, state machines and the HTTP API are kept: one of the periods of
     CloudWatch Logs."""
@@ -112,6 +130,7 @@ class Settings:
         self._check_name()
         if self.architecture not in ("arm64", "x86_64"):
             raise SettingsError(f"architecture={self.architecture!r}: use arm64 or x86_64")
+        self._check_engine()
         if self.log_retention_days not in RETENTION_DAYS:
             raise SettingsError(
                 f"log_retention_days={self.log_retention_days}:"
@@ -154,6 +173,24 @@ class Settings:
                 f"review_heartbeat_seconds={heartbeat}: expected more than passes between two sweeps,"
                 f" sweep_schedule={self.sweep_schedule!r}"
             )
+
+    def _check_engine(self) -> None:
+        if self.engine not in ENGINES:
+            raise SettingsError(f"engine={self.engine!r}: use one of {', '.join(ENGINES)}")
+        if not _INSTANCE.fullmatch(self.training_instance):
+            raise SettingsError(
+                f"training_instance={self.training_instance!r}: expected a machine such as ml.m5.xlarge"
+            )
+        if not MIN_TRAINING_SECONDS <= self.training_seconds <= MAX_TRAINING_SECONDS:
+            raise SettingsError(
+                f"training_seconds={self.training_seconds}: expected {MIN_TRAINING_SECONDS} to"
+                f" {MAX_TRAINING_SECONDS} seconds"
+            )
+
+    @property
+    def trains_on_gpu(self) -> bool:
+        """Whether the machine that trains has a graphics card: those of families g and p."""
+        return self.training_instance.startswith(("ml.g", "ml.p"))
 
     @property
     def other_batch_buckets(self) -> list[str]:

@@ -24,6 +24,7 @@ PAGE = ROOT / "docs" / "settings.md"
 
 _VALUES = {
     "architecture": "`arm64` or `x86_64`",
+    "engine": "`rekognition`, `both` or `serverless`",
     "retrain_schedule": "`rate(...)`, `cron(...)` or `never`",
     "sweep_schedule": "`rate(...)` or `cron(...)`",
 }

@@ -26,6 +26,7 @@ from infra.rekognition_project import RekognitionProject
 from infra.retrain import Retrain
 from infra.review import Review
 from infra.serve import Serve
+from infra.serverless import Serverless
 from infra.settings import Settings
 from infra.step import SharedResources
 from infra.sweep import Sweep
@@ -53,7 +54,12 @@ class LabelLoopStack(cdk.Stack):
         health = Health(self, "Health", name=settings.name, loop_state=loop_state)
         shared = SharedResources(deployment, data_bucket, loop_state)
         register = Register(self, "Register", shared)
-        project = RekognitionProject(self, "Project", deployment, loop_state=loop_state)
+        serverless = None
+        if settings.engine != "rekognition":
+            serverless = Serverless(self, "Serverless", deployment, data_bucket=data_bucket)
+        project = RekognitionProject(
+            self, "Project", deployment, loop_state=loop_state, serverless=serverless
+        )
         review = Review(self, "Review", shared, register=register, project=project)
         console = Console(self, "Console", shared, project=project, review=review)
         retrain = Retrain(
@@ -181,5 +187,7 @@ class LabelLoopStack(cdk.Stack):
             "DetectDeadLettersUrl": detect.event_queue.dead_letters.queue_url,
             "VideoDeadLettersUrl": video.event_queue.dead_letters.queue_url,
         }
+        if serverless:
+            outputs["ServerlessEngine"] = serverless.variable
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)

@@ -36,6 +36,7 @@ class OfRun(TypedDict):
 class TakeLease(OfRun):
     trigger: str
     started_by: NotRequired[str]
+    engine: NotRequired[str]
     started_at: str
 
 
@@ -103,6 +104,7 @@ def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
         event["started_at"],
         event.get("started_by", ""),
         is_redriven=bool(event.get("redrives")),
+        engine=event.get("engine", ""),
     )
     return {"taken": taken, "reason": reason}
 
@@ -153,7 +155,8 @@ def sync_datasets(event: Sync, context: LambdaContext) -> dict[str, Any]:
     from lambdas.domain.retrain import training
 
     s, waited, loop_state = services(), _waited(event), _fenced(event)
-    datasets = s.engine.datasets(s.s3, loop_state, s.bucket, waited)
+    engine = s.engine.named(runs.engine_name(loop_state, runs.run_id(event["run"])))
+    datasets = engine.datasets(s.s3, loop_state, s.bucket, waited)
     step = training.sync_datasets(datasets, loop_state, runs.run_id(event["run"]), event["snapshot"])
     wait_seconds = polling.next_look(waited, s.tuning().poll_seconds)
     return {"ready": step.ready, "error": step.error, "wait_seconds": wait_seconds}
@@ -165,9 +168,10 @@ def train(event: Sync, context: LambdaContext) -> dict[str, Any]:
     from lambdas.domain.retrain import training
 
     s, waited = services(), _waited(event)
+    loop_state = _fenced(event)
     begun = training.begin_training(
-        s.engine,
-        _fenced(event),
+        s.engine.named(runs.engine_name(loop_state, runs.run_id(event["run"]))),
+        loop_state,
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),
         snapshot_id=event["snapshot"],

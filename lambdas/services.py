@@ -5,6 +5,7 @@ So are the imports that they need: no function waits for what it has no use for.
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from lambdas.domain.applications.recent_state import RecentState
     from lambdas.domain.engines.port import Detector, Engine
+    from lambdas.domain.engines.rekognition.engine import RekognitionEngine
     from lambdas.domain.images.tiles import Tiling
     from lambdas.domain.review.desk.tasks import ReviewTable
     from lambdas.domain.shared.state import LoopState
@@ -77,23 +79,51 @@ class Services:
         """Trains, starts and stops the model versions."""
         from lambdas.domain.engines.rekognition.engine import RekognitionEngine
 
-        return RekognitionEngine(self.rekognition, variable("PROJECT_ARN"))
+        rekognition = RekognitionEngine(self.rekognition, variable("PROJECT_ARN"))
+        if settings := _serverless():
+            return self._both(rekognition, settings)
+        return rekognition
+
+    def _both(self, rekognition: RekognitionEngine, settings: dict[str, Any]) -> Engine:
+        from lambdas.domain.engines.both import Engines
+        from lambdas.domain.engines.serverless.detector import ServerlessDetector
+        from lambdas.domain.engines.serverless.engine import ServerlessEngine
+        from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
+
+        function = settings["function"]
+        detector = ServerlessDetector(self.functions, self.sagemaker, self.signer, function)
+        training = TrainingSettings(**settings["training"])
+        serverless = ServerlessEngine(self.sagemaker, detector, training, rekognition.region)
+        return Engines(rekognition, serverless, settings["usual"])
 
     @cached_property
     def patient_detector(self) -> Detector:
         """Asks the champion about an image, and waits out what is throttled."""
-        return _detector(RETRIES)
+        return self._detector(RETRIES)
 
     @cached_property
     def detector(self) -> Detector:
         """Asks the champion about a batch of images, which has a minute: what is throttled for long waits."""
-        return _detector(Config(retries={"mode": "standard", "max_attempts": 3}))
+        return self._detector(Config(retries={"mode": "standard", "max_attempts": 3}))
 
     @cached_property
     def prompt_detector(self) -> Detector:
         """Asks the champion for somebody who waits: API Gateway does for 30 seconds at most."""
         retries: Any = {"mode": "standard", "max_attempts": 2}
-        return _detector(Config(retries=retries, connect_timeout=2, read_timeout=20))
+        return self._detector(Config(retries=retries, connect_timeout=2, read_timeout=20))
+
+    def _detector(self, config: Config) -> Detector:
+        from lambdas.domain.engines.rekognition.engine import RekognitionDetector
+
+        rekognition = RekognitionDetector(boto3.client("rekognition", config=config))
+        if settings := _serverless():
+            from lambdas.domain.engines.both import Detectors
+            from lambdas.domain.engines.serverless.detector import ServerlessDetector
+
+            functions = boto3.client("lambda", config=config)
+            serverless = ServerlessDetector(functions, self.sagemaker, self.signer, settings["function"])
+            return Detectors(rekognition, serverless)
+        return rekognition
 
     @cached_property
     def stepfunctions(self) -> SFNClient:
@@ -181,10 +211,11 @@ class Services:
         return boto3.resource("dynamodb", config=RETRIES)
 
 
-def _detector(config: Config) -> Detector:
-    from lambdas.domain.engines.rekognition.engine import RekognitionDetector
-
-    return RekognitionDetector(boto3.client("rekognition", config=config))
+def _serverless() -> dict[str, Any] | None:
+    """What the function knows of the engine serverless; None if the deployment has only the other."""
+    text = os.environ.get("SERVERLESS_ENGINE")
+    settings: dict[str, Any] | None = json.loads(text) if text else None
+    return settings
 
 
 def tiling(tuning: Tuning | None, *, tile: bool | None = None) -> Tiling:

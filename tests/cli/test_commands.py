@@ -349,6 +349,16 @@ def test_train_by_force(trainable: Cli) -> None:
     assert trainable.fake.started[0]["input"] == {"trigger": "manual", "force": True, "started_by": ANY}
 
 
+def test_train_names_the_engine_and_is_refused_where_the_deployment_lacks_it(trainable: Cli) -> None:
+    trainable("train", "--engine", "rekognition")
+    given = {"trigger": "manual", "engine": "rekognition", "started_by": ANY}
+    assert trainable.fake.started[0]["input"] == given
+    refused = trainable("train", "--engine", "serverless")
+    assert refused.exit_code == 1
+    assert "engine=both" in refused.output
+    assert len(trainable.fake.started) == 1
+
+
 def test_train_does_not_start_a_second_run(trainable: Cli) -> None:
     under_way(trainable, "images-three", [("WaitForBurst", 0)])
     document = trainable.json("train")

@@ -63,6 +63,9 @@ COMES_WITH = {
     "rekognition:CreateDataset": REKOGNITION,
     "rekognition:CreateProjectVersion": REKOGNITION | {"s3:PutObject", "rekognition:TagResource"},
     "rekognition:DetectCustomLabels": REKOGNITION,
+    # Both engines' versions, where any are looked at.
+    "rekognition:DescribeProjectVersions": {"sagemaker:DescribeTrainingJob", "sagemaker:ListTrainingJobs"},
+    "sagemaker:CreateTrainingJob": {"iam:PassRole"},
     "rekognition:CreateProject": {"rekognition:TagResource"},
     # Of a version, where one is named; without ListBucket what is missing is answered with 403.
     "s3:GetObject": {"s3:GetObjectVersion", "s3:ListBucket"},

@@ -42,6 +42,19 @@ def test_an_object_is_json_on_the_command_line() -> None:
     assert read({"environments": in_file}.get).tuning.label_thresholds == {"cat": 80}
 
 
+def test_an_engine_is_one_that_there_is_and_its_machine_is_sagemakers() -> None:
+    assert settings().engine == "rekognition"
+    assert settings(engine="both", training_instance="ml.g4dn.xlarge").trains_on_gpu
+    assert not settings(training_instance="ml.m5.xlarge").trains_on_gpu
+    with pytest.raises(SettingsError, match="engine='sagemaker': use one of rekognition, both, serverless"):
+        settings(engine="sagemaker")
+    with pytest.raises(SettingsError, match=r"training_instance='m5\.xlarge'"):
+        settings(training_instance="m5.xlarge")
+    for seconds in (59, 86_401):
+        with pytest.raises(SettingsError, match="training_seconds"):
+            settings(training_seconds=seconds)
+
+
 def test_other_buckets_are_named_with_commas_between() -> None:
     named = settings(batch_buckets=" cameras, night.shift ,cameras,")
     assert named.other_batch_buckets == ["cameras", "night.shift"]

@@ -20,7 +20,7 @@ from lambdas.domain.engines.port import (
     NotYetError,
     Version,
 )
-from lambdas.domain.promote import promotion, shadow_answers, shadow_gate
+from lambdas.domain.promote import crossing, promotion, shadow_answers, shadow_gate
 from lambdas.domain.promote.scoring import GroundTruth, count, score
 from lambdas.domain.promote.shadow_answers import Answers
 from lambdas.domain.promote.shadow_gate import ChampionAnswers, Rival
@@ -126,11 +126,21 @@ class Trial:
         else:
             rivals = _Rivals(self, challenger, tests, answers)
             judged = shadow_gate.judge(scores, rivals.champion(), rivals.earlier(), self.tuning)
-            verdict = judged.verdict
+            verdict = self._across_engines(judged.verdict, challenger, record)
             self.loop_state.record_needed(NeededImages(self.name, judged.needed))
         verdicts = (*record.verdicts, verdict)
         self.loop_state.update_version(ModelVersion(self.name, shadow=scores, verdicts=verdicts))
         return verdict
+
+    def _across_engines(self, verdict: Verdict, challenger: Version, record: ModelVersion) -> Verdict:
+        """The verdict, with what it means if the challenger is of another engine than the champion."""
+        champion = self.loop_state.champion()
+        if champion is None:
+            return verdict
+        described = self.engine.describe_version(champion.version_name)
+        known = self.loop_state.version(champion.version_name)
+        f1 = record.f1, known.f1 if known else None
+        return crossing.judged(verdict, challenger, described, self.tuning, f1=f1)
 
     def _images(self, record: ModelVersion) -> list[ShadowImage]:
         return shadow_images(self.s3, self.bucket, str(record.snapshot), self.tuning.shadow_test_images)

@@ -34,12 +34,14 @@ def begin_run(  # noqa: PLR0917 who begins what, when and why
     started_at: str,
     started_by: str = "",
     is_redriven: bool = False,
+    engine: str = "",
 ) -> tuple[bool, str]:
     """Take the lease for this run: whether it was free, and if not, why the run ends here.
 
     Args:
         started_by: the person who started it; empty if it started by itself, or nobody said.
         is_redriven: the run may have ended, and begins again.
+        engine: the one that it is to train with; empty: the usual one.
     """
     id = run_id(execution_arn)
     run = Run(
@@ -47,6 +49,7 @@ def begin_run(  # noqa: PLR0917 who begins what, when and why
         execution=execution_arn,
         trigger=trigger,
         started_by=started_by or None,
+        engine=engine or None,
         started_at=started_at,
     )
     lease = loop_state.take_lease("retrain", execution_arn)
@@ -65,6 +68,12 @@ def begin_run(  # noqa: PLR0917 who begins what, when and why
         fenced.reopen_run(id)
     fenced.update_run(replace(run, outcome="running"))
     return True, ""
+
+
+def engine_name(loop_state: LoopState, id: str) -> str:
+    """The engine that a run was started for; empty: the usual one."""
+    run = loop_state.run(id)
+    return (run.engine if run else None) or ""
 
 
 def resume_run(loop_state: LoopState, execution_arn: str) -> None:

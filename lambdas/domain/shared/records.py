@@ -69,6 +69,8 @@ class Run:
     trigger: str | None = None
     started_by: str | None = None
     """The person who started it by hand, as far as that is known."""
+    engine: str | None = None
+    """The engine that it was started for; empty: the deployment's usual one."""
     outcome: Outcome | None = None
     reason: str | None = None
     started_at: str | None = None

@@ -48,7 +48,7 @@ FREQUENCIES = {"clip_frames_per_second": 60}
 """The most that a number above 0 may be that is no share."""
 AMOUNTS = ("monthly_budget_usd", "training_usd_per_hour", "inference_usd_per_unit_hour")
 """Settings that are amounts of USD, or null."""
-FLAGS = ("budget_stops_champion",)
+FLAGS = ("budget_stops_champion", "promotion_across_engines")
 """Settings that are true or false."""
 TEXTS = {"serving_hours", "serving_time_zone"}
 """Settings that are text."""
@@ -219,6 +219,9 @@ class Tuning:
     percent; once it is used up, or would be, nothing is started. `null`: there is no budget."""
     budget_stops_champion: bool = False
     """Whether the champion is stopped once the budget is used up. Otherwise it runs on, and costs."""
+    promotion_across_engines: bool = True
+    """Whether a version of another engine than the champion's may become the champion, where the gates let
+    it. Otherwise it is rejected, with what the two see and cost; a rollback to it stays possible."""
     min_hours_between_trainings: int = 0
     """Hours after the beginning of a training before which no other run starts by itself. A run that
     somebody starts does not wait."""

@@ -1,0 +1,146 @@
+"""The engine `serverless`: the role and the source of its training jobs, and the function that answers."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3_assets as s3_assets
+from aws_cdk import region_info
+from constructs import Construct
+
+from infra import embedded, lambda_asset, training_source
+from infra.data_bucket import DataBucket
+from infra.deployment import Deployment
+from infra.handler import Handler
+from infra.permissions import Permissions
+
+MEMORY_MB = 1769
+"""One whole processor, https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html"""
+TIMEOUT_SECONDS = 60
+CPU_IMAGE = "pytorch-training:2.9.0-cpu-py312-ubuntu22.04-sagemaker"
+GPU_IMAGE = "pytorch-training:2.9.0-gpu-py312-cu130-ubuntu22.04-sagemaker"
+"""https://github.com/aws/deep-learning-containers/blob/master/pytorch/training/buildspec-2-9-sm.yml"""
+REPOSITORY = "pytorch-training"
+_JOBS = "training jobs are named after the model versions, which get their names when they are trained"
+_LISTED = "SageMaker has no resource-level permissions for listing training jobs"
+_TOKEN = "ECR has no resource-level permissions for the token to pull with"  # noqa: S105 no password
+_LOGS = "SageMaker names the log streams after the jobs"
+
+
+class Serverless(Construct):
+    """What the engine needs, and who may use what of it."""
+
+    def __init__(self, scope: Construct, id: str, deployment: Deployment, *, data_bucket: DataBucket) -> None:
+        super().__init__(scope, id)
+        self._deployment, self._data_bucket = deployment, data_bucket
+        account = deployment.stack.regional_fact(region_info.FactName.DLC_REPOSITORY_ACCOUNT)
+        self._source = s3_assets.Asset(self, "Source", path=str(training_source.build()))
+        self._training = self._training_role(account)
+        platform = embedded.platform(deployment.settings)
+        serving = lambda_asset.build_serving(platform)
+        self.handler = Handler(
+            self,
+            "Serving",
+            deployment,
+            entry="serving.function.handle",
+            description="Answers with the models of the engine serverless",
+            environment={},
+            timeout=TIMEOUT_SECONDS,
+            memory=MEMORY_MB,
+            code=lambda_.Code.from_asset(str(serving)),
+        )
+        stack, settings = deployment.stack, deployment.settings
+        image = GPU_IMAGE if settings.trains_on_gpu else CPU_IMAGE
+        self.variable = stack.to_json_string(
+            {
+                "usual": "serverless" if settings.engine == "serverless" else "rekognition",
+                "function": self.handler.function.function_name,
+                "training": {
+                    "deployment": settings.name,
+                    "role_arn": self._training.role.role_arn,
+                    "image": f"{account}.dkr.ecr.{stack.region}.{stack.url_suffix}/{image}",
+                    "source": self._source.s3_object_url,
+                    "instance_type": settings.training_instance,
+                    "seconds": settings.training_seconds,
+                    "is_spot": settings.training_spot,
+                    "bucket": data_bucket.bucket.bucket_name,
+                },
+            }
+        )
+
+    def _training_role(self, account: str) -> Permissions:
+        """What a training job may do.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html#sagemaker-roles-createtrainingjob-perms
+        """
+        stack = self._deployment.stack
+        permissions = Permissions(self, "Training", service="sagemaker.amazonaws.com")
+        self._data_bucket.grant_read(permissions, "images/", "datasets/")
+        self._data_bucket.grant_put(permissions, "training/")
+        permissions.allow("s3:ListBucket", on=[self._data_bucket.bucket.bucket_arn])
+        permissions.allow(
+            "s3:GetObject", on=[self._source.bucket.arn_for_objects(self._source.s3_object_key)]
+        )
+        group = stack.format_arn(
+            service="logs",
+            resource="log-group",
+            resource_name="/aws/sagemaker/TrainingJobs:*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        permissions.allow(
+            "logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents", on=[group], why=_LOGS
+        )
+        permissions.allow("ecr:GetAuthorizationToken", on=["*"], why=_TOKEN)
+        permissions.allow(
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:BatchGetImage",
+            "ecr:GetDownloadUrlForLayer",
+            on=[
+                stack.format_arn(
+                    service="ecr", resource="repository", resource_name=REPOSITORY, account=account
+                )
+            ],
+        )
+        return permissions
+
+    def grant_describe(self, handler: Handler) -> None:
+        """Allow to see how far trainings are."""
+        self._tell(handler)
+        handler.allow("sagemaker:DescribeTrainingJob", on=[self._jobs], why=_JOBS)
+        handler.allow("sagemaker:ListTrainingJobs", on=["*"], why=_LISTED)
+
+    def grant_datasets(self, handler: Handler) -> None:
+        """Allow to list a snapshot's images for training jobs."""
+        self._tell(handler)
+        self._data_bucket.grant_put(handler, "datasets/")
+
+    def grant_train(self, handler: Handler) -> None:
+        """Allow to begin training jobs."""
+        self._tell(handler)
+        handler.allow("sagemaker:CreateTrainingJob", on=[self._jobs], why=_JOBS)
+        handler.allow(
+            "iam:PassRole",
+            on=[self._training.role.role_arn],
+            when={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        )
+        self._training.before(handler.function)
+
+    def grant_detect(self, handler: Handler) -> None:
+        """Allow to ask models, and to lead the function to them."""
+        self._tell(handler)
+        handler.allow("lambda:InvokeFunction", on=[self.handler.arn])
+        handler.allow("sagemaker:DescribeTrainingJob", on=[self._jobs], why=_JOBS)
+        self._data_bucket.grant_read(handler, "training/")
+
+    def _tell(self, handler: Handler) -> None:
+        """Let a function know of the engine."""
+        handler.function.add_environment("SERVERLESS_ENGINE", self.variable)
+
+    @property
+    def _jobs(self) -> str:
+        """ARN pattern of the deployment's training jobs."""
+        return self._deployment.stack.format_arn(
+            service="sagemaker",
+            resource="training-job",
+            resource_name=f"{self._deployment.settings.name}-v*",
+        )
