@@ -12,6 +12,7 @@ PORT ?=
 KEEP ?=
 DATA ?=
 REVIEW ?= script
+ENGINE ?= rekognition
 # jsii prints a banner on Node releases that are past their end of life; the CDK works all the same.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
@@ -20,8 +21,8 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
 
-demo: setup  ## Show the whole loop on generated images (REVIEW=me: you answer at the review desk)
-	@$(BIN)/python -m demo --review $(REVIEW)
+demo: setup  ## Show the whole loop on generated images (REVIEW=me: you answer at the review desk; ENGINE=serverless)
+	@$(BIN)/python -m demo --review $(REVIEW) --engine $(ENGINE)
 
 check: setup-dev  ## Format, lint, imports, types and unit tests: some two minutes
 	@$(BIN)/python -m tests --quick

@@ -146,6 +146,10 @@ def forecast_words(deployment: Deployment, tuning: Tuning) -> str:
 def serving_words(deployment: Deployment, tuning: Tuning, asked: str = "") -> str:
     """What the champion is going to cost, by what a person has just asked for or else by its policy."""
     prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
+    champion = deployment.loop_state.champion()
+    version = deployment.engine.describe_version(champion.version_name) if champion else None
+    if version and version.is_always_on:
+        return "nothing at rest; each detection costs the time of a function"
     return forecast.serving_words(tuning, prices, asked)
 
 

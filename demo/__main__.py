@@ -25,7 +25,7 @@ LOG_LINES = 25
 LOG_WIDTH = 140
 
 
-def main(*, review_by_person: bool = False) -> int:
+def main(*, review_by_person: bool = False, engine: str = "rekognition") -> int:
     """Run the demo: its exit code."""
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -35,7 +35,7 @@ def main(*, review_by_person: bool = False) -> int:
     embedded.stop(HOME)
     clear(OUTPUT)
     try:
-        story = Story(console, _start(console), Path(os.path.relpath(OUTPUT)), review_by_person)
+        story = Story(console, _start(console), Path(os.path.relpath(OUTPUT)), review_by_person, engine)
         story.durations.append(("Start the embedded stack", time.monotonic() - began))
         story.run()
     except KeyboardInterrupt:
@@ -115,6 +115,12 @@ def _arguments() -> argparse.Namespace:
         default="script",
         help="who labels the images without labels at the review desk (default: a script)",
     )
+    parser.add_argument(
+        "--engine",
+        choices=["rekognition", "serverless"],
+        default="rekognition",
+        help="what trains and answers (default: rekognition)",
+    )
     return parser.parse_args()
 
 
@@ -123,4 +129,4 @@ if __name__ == "__main__":
     if arguments.command == "stop":
         sys.exit(stop())
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(main(review_by_person=arguments.review == "me"))
+    sys.exit(main(review_by_person=arguments.review == "me", engine=arguments.engine))

@@ -42,6 +42,8 @@ TUNING = {
 TRAINING_STEPS = "100"
 """Steps of a training at most, so that the demo is short. Steps and not seconds, because on a busy machine
 they take longer and lead to the same model."""
+TRAINING_SECONDS = 90
+"""Of a training of the engine serverless, whose settings have seconds and no steps."""
 
 
 @dataclass
@@ -52,6 +54,8 @@ class Story:
     stack: embedded.Running
     output: Path
     review_by_person: bool = False
+    engine: str = "rekognition"
+    """What trains and answers: docs/engines.md."""
     durations: list[tuple[str, float]] = field(default_factory=list)
     """Title and seconds of every step, in order."""
     runs: list[tuple[str, Run]] = field(default_factory=list)
@@ -92,7 +96,8 @@ class Story:
     # Steps
 
     def _deploy(self, name: str) -> float:
-        return embedded.deploy(self.stack, name=name, context=TUNING)
+        context = {**TUNING, "engine": self.engine, "training_seconds": str(TRAINING_SECONDS)}
+        return embedded.deploy(self.stack, name=name, context=context)
 
     def _first_drop(self, parts: Deployment) -> None:
         with self._step(f"Drop 1: {FIRST} images with a manifest; the first model"):

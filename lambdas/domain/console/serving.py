@@ -19,6 +19,8 @@ def document(engine: Engine, loop_state: LoopState, tuning: Tuning) -> dict[str,
     version = None
     if champion:
         version = engine.describe_version(champion.version_name)
+    is_free = version is not None and version.is_always_on
+    hour = pricing.prices(engine.region, tuning).inference_usd(3600, tuning.min_inference_units)
     return {
         "champion": champion.version_name if champion else None,
         "status": version.status if version else None,
@@ -28,7 +30,7 @@ def document(engine: Engine, loop_state: LoopState, tuning: Tuning) -> dict[str,
         "trouble": serving.trouble,
         "asked": serving.asked or None,
         "policy": tuning.serving_policy,
-        "usd_per_hour": pricing.prices(engine.region, tuning).inference_usd(3600, tuning.min_inference_units),
+        "usd_per_hour": 0.0 if is_free else hour,
         "waiting_images": loop_state.count_waiting(MAX_COUNTED),
         "changes": [change.__dict__ for change in reversed(serving.changes)],
     }
