@@ -75,7 +75,7 @@ class Serverless(Construct):
         """
         stack = self._deployment.stack
         permissions = Permissions(self, "Training", service="sagemaker.amazonaws.com")
-        self._data_bucket.grant_read(permissions, "images/", "datasets/")
+        self._data_bucket.grant_read(permissions, "images/", "datasets/", "training/")
         self._data_bucket.grant_put(permissions, "training/")
         permissions.allow("s3:ListBucket", on=[self._data_bucket.bucket.bucket_arn])
         permissions.allow(

@@ -88,7 +88,7 @@ class Settings:
     and testing come beside it, and are billed as well."""
     training_spot: bool = True
     """Whether the engine serverless trains on spare machines, which cost up to 90 % less. A training whose
-    machine is taken away begins anew on another."""
+    machine is taken away goes on from its last checkpoint on another."""
     log_retention_days: int = 90
     """Days for which the logs of functions, state machines and the HTTP API are kept: one of the periods of
     CloudWatch Logs."""

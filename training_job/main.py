@@ -35,8 +35,19 @@ UNTESTED_THRESHOLD = 0.5
 """The assumed threshold of a label of which neither the training nor the evaluation gives one."""
 
 
-def run(manifest_folder: Path, images: Path, target: Path, *, version: str, seconds: float) -> float:
+def run(
+    manifest_folder: Path,
+    images: Path,
+    target: Path,
+    *,
+    version: str,
+    seconds: float,
+    checkpoints: Path | None = None,
+) -> float:
     """Learn from the manifests in a folder, and leave model and evaluation in another: the F1 score.
+
+    Args:
+        checkpoints: the folder that a killed training is gone on with from.
 
     Raises:
         ManifestError: the snapshot cannot be trained on.
@@ -45,7 +56,9 @@ def run(manifest_folder: Path, images: Path, target: Path, *, version: str, seco
     train = manifests.read(manifest_folder / "train.manifest", images)
     task = manifests.task_of(train)
     examples = [line.example for line in train]
-    model = learning.train(task, examples, budget_seconds=seconds, seed=SEED, progress=_say)
+    model = learning.train(
+        task, examples, budget_seconds=seconds, seed=SEED, progress=_say, checkpoints=checkpoints
+    )
     test = manifests.of_labels(manifests.read(manifest_folder / "test.manifest", images), model.labels, task)
     if not test:
         raise ManifestError("no test image shows a label that the model knows")
@@ -133,6 +146,7 @@ def main(arguments: Sequence[str]) -> int:
             Path(os.environ["SM_MODEL_DIR"]),
             version=options.version,
             seconds=options.seconds,
+            checkpoints=Path(kept) if (kept := os.environ.get("CHECKPOINTS")) else None,
         )
     except ValueError as error:
         logger.exception("the training cannot be done")

@@ -30,6 +30,10 @@ from local.sagemaker.workers.queue import bucket_and_key
 logger = logging.getLogger("labelloop.training_jobs")
 
 LOOK_SECONDS = 0.2
+CONTAINER = "/opt/ml/"
+"""Where a container has its folders; here each job has its own."""
+CHECKPOINTS = "/opt/ml/checkpoints"
+"""Unless a job names another folder: CheckpointConfig in the API's model."""
 _ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -92,7 +96,10 @@ class Runner:
             self._note(job, Outcome("InProgress", "Downloading"))
             _fetch(request, objects, folder / "ml")
             self._note(job, Outcome("InProgress", "Training", {"began": time.time()}))
-            secondary = self._train(job, folder)
+            try:
+                secondary = self._train(job, folder)
+            finally:
+                _keep_checkpoints(request, objects, folder / "ml")
             self._note(job, Outcome("InProgress", "Uploading"))
             artifacts = _put_away(job, objects, folder / "ml")
             status = "Completed" if secondary == "Completed" else "Stopped"
@@ -174,7 +181,7 @@ def _environment(job: Resource, ml: Path) -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
     return {
         **{name: os.environ[name] for name in kept if name in os.environ},
-        **request.get("Environment", {}),
+        **{name: _inside(value, ml) for name, value in request.get("Environment", {}).items()},
         "TRAINING_JOB_NAME": job.name,
         "TRAINING_JOB_ARN": job.arn,
         "SM_MODEL_DIR": str(ml / "model"),
@@ -188,10 +195,39 @@ def _environment(job: Resource, ml: Path) -> dict[str, str]:
     }
 
 
+def _inside(value: str, ml: Path) -> str:
+    """A value that a container would find, where its folder is another one here."""
+    return str(ml / value.removeprefix(CONTAINER)) if value.startswith(CONTAINER) else value
+
+
+def _checkpoints(request: Mapping[str, Any], ml: Path) -> tuple[str, Path] | None:
+    """Where a job's checkpoints are kept, in S3 and in its folder; None if it has none."""
+    config = request.get("CheckpointConfig")
+    if config is None:
+        return None
+    return config["S3Uri"].rstrip("/"), Path(_inside(config.get("LocalPath", CHECKPOINTS), ml))
+
+
+def _keep_checkpoints(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
+    """Write the checkpoints to S3. AWS does so all the time; here it is done once the script has ended."""
+    if kept := _checkpoints(request, ml):
+        uri, folder = kept
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                target = f"{uri}/{file.relative_to(folder).as_posix()}"
+                objects.put(*bucket_and_key(target), file.read_bytes())
+
+
 def _fetch(request: Mapping[str, Any], objects: Objects, ml: Path) -> None:
     """Bring the script's source and every channel's objects into the container's folders."""
     for folder in ("model", "output/data", "code", "input/data"):
         (ml / folder).mkdir(parents=True, exist_ok=True)
+    if kept := _checkpoints(request, ml):
+        uri, folder = kept
+        folder.mkdir(parents=True, exist_ok=True)
+        bucket, prefix = bucket_and_key(f"{uri}/")
+        for key in objects.keys(bucket, prefix):
+            (folder / key.removeprefix(prefix)).write_bytes(objects.get(bucket, key))
     source = json.loads(request["HyperParameters"]["sagemaker_submit_directory"])
     with tarfile.open(fileobj=io.BytesIO(objects.get(*bucket_and_key(source)))) as archive:
         archive.extractall(ml / "code", filter="data")

@@ -22,6 +22,9 @@ SUMMARY_FILE, TESTED_FILE = "evaluation.json", "evaluation.manifest"
 """What the script leaves beside the model."""
 VOLUME_GB = 50
 """For the images, which are 250,000 at most, and the container."""
+CHECKPOINTS = "/opt/ml/checkpoints"
+"""The folder that SageMaker keeps in S3 while a job runs, and fills again for the next machine:
+https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html"""
 _NOT_FOUND = ("ValidationException", "ResourceNotFound")
 """What DescribeTrainingJob fails with where there is no such job: its model has ResourceNotFound, and what
 comes is a ValidationException: https://github.com/aws/aws-sdk/issues/165"""
@@ -118,6 +121,12 @@ def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_man
             "VolumeSizeInGB": VOLUME_GB,
         },
         "StoppingCondition": stopping,
+        # Where a spot machine is taken away, the next one goes on from here.
+        "CheckpointConfig": {
+            "S3Uri": f"s3://{settings.bucket}/training/{job_name(settings.deployment, name)}/checkpoints",
+            "LocalPath": CHECKPOINTS,
+        },
+        "Environment": {"CHECKPOINTS": CHECKPOINTS},
         "EnableManagedSpotTraining": settings.is_spot,
     }
 
@@ -195,7 +204,7 @@ def _words(secondary: str) -> str:
     words = {
         "Starting": "waits for a machine",
         "Pending": "waits for a machine",
-        "Interrupted": "the spot machine was taken away; it begins anew on another",
+        "Interrupted": "the spot machine was taken away; the next one goes on from the last checkpoint",
         "MaxRuntimeExceeded": "it took longer than it may, and was stopped",
         "MaxWaitTimeExceeded": "no spot machine came for it in time",
         "Stopped": "the training job was stopped",

@@ -146,6 +146,28 @@ def test_a_script_that_fails_says_why(bench: Bench, script: str, reason: str) ->
     assert not job["ModelArtifacts"]["S3ModelArtifacts"]
 
 
+def test_a_job_finds_the_checkpoints_that_another_has_left(bench: Bench) -> None:
+    script = """
+import os
+from pathlib import Path
+file = Path(os.environ["CHECKPOINTS"]) / "step"
+file.write_text(file.read_text() + "+" if file.exists() else "begun")
+(Path(os.environ["SM_MODEL_DIR"]) / "model.onnx").write_text(file.read_text())
+raise SystemExit("taken away" if file.read_text() == "begun" else 0)
+"""
+    bench.world.files[BUCKET, SOURCE] = packed(train__py=script)
+    more = {
+        "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/training/checkpoints"},
+        "Environment": {"CHECKPOINTS": "/opt/ml/checkpoints"},
+    }
+    bench.sagemaker.create_training_job(**request(**more))
+    assert ended(bench)["TrainingJobStatus"] == "Failed"
+    assert bench.world.files[BUCKET, "training/checkpoints/step"] == b"begun"
+    bench.sagemaker.create_training_job(**request("parts-v2", **more))
+    assert ended(bench, "parts-v2")["TrainingJobStatus"] == "Completed"
+    assert bench.world.files[BUCKET, "training/parts-v2/output/model/model.onnx"] == b"begun+"
+
+
 def test_packages_that_are_not_installed_are_named(bench: Bench) -> None:
     source = packed(train__py="", requirements__txt="numpy\nno-such-package==1.0 --hash=sha256:0\n")
     bench.world.files[BUCKET, SOURCE] = source
