@@ -274,5 +274,7 @@ def test_both_engines_are_one(bench: Bench) -> None:
     assert both.named("").version_name(3, "s") == "v3-s"
     with pytest.raises(EngineError, match="no engine other"):
         both.named("other")
+    with pytest.raises(ClientError, match="does not have"):
+        fake.engine.detect_labels(ours.arn, {"Bytes": b"x"})
     with pytest.raises(EngineError, match="engine=both"):
         fake.engine.named("serverless")

@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from lambdas.domain.engines.port import BUSY, EngineError
+from botocore.exceptions import ClientError
+
+from lambdas.domain.engines.port import BUSY, EngineError, engine_of
 from lambdas.domain.engines.rekognition import custom_labels, project
 
 if TYPE_CHECKING:
@@ -29,6 +31,10 @@ class RekognitionDetector:
         self, version_arn: str, image: Image, *, min_confidence: float | None = None
     ) -> list[Label]:
         """What a version sees on an image."""
+        if engine_of(version_arn) != "rekognition":
+            # A champion of the engine that the deployment had before. Rekognition would call its ARN a wrong
+            # parameter, which is what it calls wrong images.
+            raise _gone(version_arn)
         asked = cast(Any, image)
         return custom_labels.detect(self.rekognition, version_arn, asked, min_confidence=min_confidence)
 
@@ -115,3 +121,12 @@ class RekognitionEngine(RekognitionDetector):
     def max_versions(self) -> int:
         """Models that the project may have, unless AWS has raised the quota."""
         return custom_labels.MAX_VERSIONS
+
+
+def _gone(version_arn: str) -> ClientError:
+    message = f"{version_arn} is of an engine that this deployment does not have: see the setting engine"
+    failure: Any = {
+        "Error": {"Code": "ResourceNotFoundException", "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    return ClientError(failure, "DetectCustomLabels")
