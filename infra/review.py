@@ -8,6 +8,7 @@ from aws_cdk import aws_events_targets as targets
 from constructs import Construct
 
 from infra.deployment import NAMED_AT_START, executions_of
+from infra.detect import MEMORY_MB
 from infra.event_queue import EventQueue
 from infra.handler import Handler
 from infra.register import Register
@@ -22,6 +23,8 @@ _TASK_TOKENS = (
     "task tokens have no resource-level permissions:"
     " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html"
 )
+PROPOSE_SECONDS = 120
+"""Timeout of the function that opens tasks for five images, each of which it may have to cut into tiles."""
 BATCH_SECONDS = 300
 """Timeout of functions that handle every image of a labeling job, one after the other."""
 
@@ -155,9 +158,16 @@ class Review(Step):
         return handler
 
     def _proposals(self) -> EventQueue:
-        handler = self._handler("Propose", "propose", "Opens tasks for images that are proposed")
+        handler = self.make_handler(
+            "Propose",
+            "lambdas.review.propose",
+            "Opens tasks for images that are proposed",
+            timeout=PROPOSE_SECONDS,
+            memory=MEMORY_MB,
+        )
         self.grant_open(handler)
-        self.data_bucket.grant_read_versions(handler, "detect/", "applications/", "batches/")
+        # Frames of clips are among the results.
+        self.data_bucket.grant_read_versions(handler, "detect/", "applications/", "batches/", "results/")
         self.data_bucket.grant_put(handler, "images/")
         self._grant_count_unregistered(handler)
         queue = EventQueue(

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from lambdas import sqs_batch
 from lambdas.metrics import count, with_metrics
-from lambdas.services import services, variable
+from lambdas.services import services, tiling, variable
 from lambdas.sqs_batch import BatchResponse
 
 if TYPE_CHECKING:
@@ -83,18 +83,20 @@ def _propose(body: str) -> None:
         return
     proposal = message["detection"]
     arrival = Arrival(services().bucket, proposal["key"], proposal.get("version_id"), 0, "")
-    seen = Seen(proposal["labels"], proposal["model_version"])
+    seen = Seen(proposal["labels"], proposal["model_version"], proposal.get("left_out", []))
     try:
+        cut = tiling(services().tuning())
         if proposal["reason"] == "needed":
             needed = services().loop_state.needed_images()
-            task = opener.open_needed(services().s3, arrival, seen, needed)
+            tasks = opener.open_needed(services().s3, arrival, seen, needed, tiling=cut)
         else:
             why = proposal.get("why", "")
-            task = opener.open_detected(services().s3, arrival, proposal["reason"], seen, why=why)
+            reason = proposal["reason"]
+            tasks = opener.open_detected(services().s3, arrival, reason, seen, why=why, tiling=cut)
     except (GoneError, UnusableImageError) as error:
         logger.info("not reviewed", extra={"key": proposal["key"], "reason": str(error)})
     else:
-        count("TasksOpened", 1 if task else 0)
+        count("TasksOpened", len(tasks))
 
 
 def _propose_image(opener: Opener, sha256: str) -> None:

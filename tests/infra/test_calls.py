@@ -183,6 +183,13 @@ def _resources_in(value: Any, resources: Mapping[str, Any]) -> Iterator[str]:
             yield reference.resolved({"Fn::GetAtt": [name, "Arn"]}, resources)
 
 
+def test_what_is_proposed_for_review_can_be_read_there() -> None:
+    """Images that were detected, and frames of clips, which lie among the results."""
+    read = functions()["lambdas.review.propose"].arns["s3:GetObject"]
+    for prefix in ("detect/", "applications/", "batches/", "results/"):
+        assert any(arn.endswith(f"/{prefix}*") for arn in read), prefix
+
+
 def test_functions_write_their_own_log_and_nothing_else_s() -> None:
     for entry, function in functions().items():
         group = reference.resolved(

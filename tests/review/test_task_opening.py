@@ -221,8 +221,7 @@ def test_the_image_that_the_champion_saw_is_reviewed_whatever_came_under_its_key
     version = put(reviews, one)
     put(reviews, other)
     sees = seen(("cat", 40.0, (0.0, 0.0, 0.5, 0.5)))
-    task = reviews.opener().open_detected(reviews.world.s3, arrived(version), "low_confidence", sees)
-    assert task is not None
+    (task,) = reviews.opener().open_detected(reviews.world.s3, arrived(version), "low_confidence", sees)
     assert task.image == hashlib.sha256(one).hexdigest()
     assert reviews.world.s3.get_object(Bucket=BUCKET, Key=task.key)["Body"].read() == one
     assert task.suggestions.boxes[0].box == Box("cat", 0, 0, 40, 35)
@@ -233,7 +232,7 @@ def test_detections_that_are_not_reviewed(reviews: Reviews) -> None:
     s3, images = reviews.world.s3, reviews.world.catalogue
 
     def propose(**tuning: Any) -> Task | None:
-        return reviews.opener(**tuning).open_detected(s3, arrived(version), "sample", sees)
+        return next(iter(reviews.opener(**tuning).open_detected(s3, arrived(version), "sample", sees)), None)
 
     assert propose(review_route="none") is None
     assert reviews.world.keys("images/") == []
@@ -271,7 +270,7 @@ def test_once_versions_are_decided_about_no_test_images_are_asked_for(reviews: R
     version = put(reviews, picture(1))
     opener, s3 = reviews.opener(), reviews.world.s3
     for needed in (NeededImages("v2"), NeededImages("v2", {"dog": 9})):
-        assert opener.open_needed(s3, arrived(version), seen(("cat", 99.0, WHOLE)), needed) is None
+        assert opener.open_needed(s3, arrived(version), seen(("cat", 99.0, WHOLE)), needed) == []
 
 
 def test_who_says_that_a_detection_is_wrong_is_heard_where_the_image_is_labelled(reviews: Reviews) -> None:
@@ -280,7 +279,8 @@ def test_who_says_that_a_detection_is_wrong_is_heard_where_the_image_is_labelled
 
     def wrong(**tuning: Any) -> Task | None:
         opener = reviews.opener(**tuning)
-        return opener.open_detected(s3, arrived(version), "requested", seen(), why="shop says so")
+        tasks = opener.open_detected(s3, arrived(version), "requested", seen(), why="shop says so")
+        return next(iter(tasks), None)
 
     first = wrong()
     assert first is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING
@@ -24,6 +24,7 @@ from lambdas.domain.catalogue.images import ORIGINALS, CatalogueImage, Change
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images import tile_labels, tiles
 from lambdas.domain.images.files import ImageFacts
+from lambdas.domain.images.tile_choice import Part
 from lambdas.domain.images.tile_labels import LabelledTile, LabelledTiles
 from lambdas.domain.images.tiles import LargeImage, Tile, TilePlan, Tiling
 from lambdas.domain.register import arrivals, rejections
@@ -119,6 +120,51 @@ def recut(s3: S3Client, table: Table, bucket: str, sha256: str, cutting: Cutting
     arrival = Arrival(bucket, original.key, None, original.bytes, "")
     with opened(s3, arrival, cutting) as (_, image):
         return cut(s3, table, bucket, sha256, image, cutting)
+
+
+def register_parts(
+    s3: S3Client,
+    table: Table,
+    arrival: Arrival,
+    cutting: Cutting,
+    choose: Callable[[TilePlan], Sequence[Part]],
+) -> list[tuple[Part, CatalogueImage]]:
+    """Register parts of an image that is too large to be trained with, and lies elsewhere in the bucket.
+
+    They are the same as if all of it had been registered, but it is not: it stays where it is. Of an original
+    that is registered with its labels there is nothing to ask; its tiles have them.
+
+    Args:
+        choose: says which parts, by how the image is cut.
+
+    Raises:
+        UnusableImageError: it cannot be cut; the detail says what to do.
+        GoneError: it was deleted since.
+    """
+    with opened(s3, arrival, cutting) as (facts, image):
+        original = catalogue_images.get_image(table, facts.sha256) or _unregistered(facts)
+        plan = _plan(image.width, image.height, facts.bytes, cutting)
+        if plan is None or original.kind is not None:
+            return []
+        parts = [(part, LabelledTile(part.tile, part.size, ())) for part in choose(plan)]
+        return [
+            (part, _register(s3, table, arrival.bucket, original, image, tile).after) for part, tile in parts
+        ]
+
+
+def _unregistered(facts: ImageFacts) -> CatalogueImage:
+    """An original as it would be in the catalogue."""
+    return CatalogueImage(
+        sha256=facts.sha256,
+        key=key_of(facts),
+        status="uncut",
+        width=facts.width,
+        height=facts.height,
+        format=facts.format,
+        bytes=facts.bytes,
+        registered_at=clock.now(),
+        perceptual_hash=facts.perceptual_hash,
+    )
 
 
 def cut(s3: S3Client, table: Table, bucket: str, sha256: str, image: LargeImage, cutting: Cutting) -> Cut:  # noqa: PLR0917 clients, and what to cut

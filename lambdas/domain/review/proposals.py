@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lambdas.domain.detect.champion import Question
 from lambdas.domain.detect.detection import Detected
@@ -125,13 +125,15 @@ def propose_detection(
         return False
     # A sample tells how right the answers are; of what the champion is unsure, people see the rest, too.
     labels = [*detected.labels, *(detected.left_out if reason == "low_confidence" else ())]
-    proposal = {
+    proposal: dict[str, Any] = {
         "key": key,
         "version_id": version_id,
         "labels": labels,
         "model_version": detected.model_version,
         "reason": reason,
     }
+    if reason == "low_confidence" and detected.left_out:
+        proposal["left_out"] = list(detected.left_out)
     sqs.send_message(QueueUrl=queue_url, MessageBody=json.dumps({"detection": proposal}))
     return True
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,10 @@ from botocore.exceptions import ClientError
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue import snapshot_rows
 from lambdas.domain.catalogue.images import CatalogueImage
+from lambdas.domain.images import tile_choice, tiles
+from lambdas.domain.images.files import UnusableImageError
+from lambdas.domain.images.tile_choice import Part
+from lambdas.domain.images.tiles import TilePlan, Tiling
 from lambdas.domain.review.desk.desk import DeskError, TaskGoneError, TaskNotFoundError
 from lambdas.domain.review.desk.task import Reason, Suggestion, Suggestions, Task
 from lambdas.domain.review.desk.tasks import ReviewTable
@@ -50,6 +56,8 @@ class Seen:
 
     labels: Sequence[Mapping[str, Any]]
     version: str
+    left_out: Sequence[Mapping[str, Any]] = ()
+    """Of these, those that the thresholds keep from the answer."""
 
 
 Ask = Callable[[CatalogueImage], Seen | None]
@@ -184,8 +192,16 @@ class Opener:
                     opened += self.open(image, "unlabelled", kind, seen) is not None
         return opened
 
-    def open_needed(self, s3: S3Client, arrival: Arrival, seen: Seen, needed: NeededImages) -> Task | None:
-        """Open a task for a test image that is needed to compare versions; None once there are enough of it.
+    def open_needed(
+        self,
+        s3: S3Client,
+        arrival: Arrival,
+        seen: Seen,
+        needed: NeededImages,
+        *,
+        tiling: Tiling = tiles.DEFAULT,
+    ) -> list[Task]:
+        """Open a task for a test image that is needed to compare versions; none once there are enough of it.
 
         Raises:
             GoneError: the image is not there any more.
@@ -195,13 +211,25 @@ class Opener:
         for label in labels:
             if self._table.take_needed(needed.version, label, needed.counts[label]):
                 why = f"test images of {label} are needed to compare {needed.version} with the champion"
-                return self.open_detected(s3, arrival, "needed", seen, why=why)
-        return None
+                # Of a large image the tiles that show it.
+                of_label = replace(seen, left_out=[each for each in seen.labels if each["label"] == label])
+                return self.open_detected(s3, arrival, "needed", of_label, why=why, tiling=tiling)
+        return []
 
     def open_detected(
-        self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen, *, why: str = ""
-    ) -> Task | None:
-        """Open a task for an image that the champion was asked about; None without room, or if labelled.
+        self,
+        s3: S3Client,
+        arrival: Arrival,
+        reason: Reason,
+        seen: Seen,
+        *,
+        why: str = "",
+        tiling: Tiling = tiles.DEFAULT,
+    ) -> list[Task]:
+        """Open a task for an image that the champion was asked about; none without room, or if labelled.
+
+        Of an image that is too large to be trained with they are for the tiles that show what the champion is
+        unsure of: just what it was asked about, as it would be trained with.
 
         One that somebody asks for waits in the catalogue then, until a collection finds room for it; if the
         image is labelled, where no collection looks, it is opened in any case, with the labels to be
@@ -209,18 +237,60 @@ class Opener:
 
         Args:
             why: the reason in words; empty: what it is in general.
+            tiling: how images are cut that are too large to be trained with.
 
         Raises:
             GoneError: the image is not there any more.
-            UnusableImageError: it cannot be trained with.
+            UnusableImageError: it cannot be trained with, nor be cut.
         """
         is_full = self.room() <= 0
         if is_full and reason != "requested":
-            return None
+            return []
         # All else that opens tasks has no use for it.
         from lambdas.domain.register import registration
 
-        image = registration.register_in_place(s3, self._images, arrival)
+        try:
+            image = registration.register_in_place(s3, self._images, arrival)
+        except UnusableImageError as error:
+            if error.reason not in tiles.TOO_LARGE:
+                raise
+            parts = self._register_parts(s3, arrival, reason, seen, tiling)
+        else:
+            parts = [(image, seen)]
+        tasks = (self._open_detected(image, reason, seen, why, is_full=is_full) for image, seen in parts)
+        return [task for task in tasks if task]
+
+    def _register_parts(
+        self, s3: S3Client, arrival: Arrival, reason: Reason, seen: Seen, tiling: Tiling
+    ) -> list[tuple[CatalogueImage, Seen]]:
+        """Register the parts of a large image that people are asked about, each with what was seen in it."""
+        from lambdas.domain.register import originals
+        from lambdas.domain.register.originals import Cutting
+
+        plans: list[TilePlan] = []
+
+        def choose(plan: TilePlan) -> list[Part]:
+            plans.append(plan)
+            parts = [] if reason == "sample" else tile_choice.showing(plan, self._least_sure_first(seen))
+            return parts or [tile_choice.any_of(plan, zlib.crc32(arrival.key.encode()))]
+
+        cutting = Cutting(tiling, self._tuning.tile_min_visible)
+        registered = originals.register_parts(s3, self._images, arrival, cutting, choose)
+        return [
+            (image, replace(seen, labels=tile_choice.seen_in(plans[0], part, seen.labels)))
+            for part, image in registered
+        ]
+
+    def _least_sure_first(self, seen: Seen) -> list[Mapping[str, Any]]:
+        """The labels that the champion is unsure of, if there are any."""
+        below = self._tuning.review_confidence_threshold
+        ordered = sorted(seen.labels, key=lambda label: float(label["confidence"]))
+        unsure = [label for label in ordered if label in seen.left_out or label["confidence"] < below]
+        return unsure or ordered
+
+    def _open_detected(
+        self, image: CatalogueImage, reason: Reason, seen: Seen, why: str, *, is_full: bool
+    ) -> Task | None:
         if reason == "requested" and image.status in _LABELLED and self._tuning.review_route != "none":
             return self._open_again(image, image.kind or self.kind(), why)
         if is_full or image.status != "unlabelled":
