@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ class Answer:
     labels: tuple[dict[str, Any], ...] = ()
     """With `box` in shares of the image's width and height, and `box_pixels` in pixels of it upright."""
     drawn: Path | None = None
+    is_tiled: bool = False
+    """Whether the image was cut into tiles."""
     frames: int = 0
     """Of a clip, those that were looked at; the champion was asked about those that look different."""
     asked: int = 0
@@ -139,7 +142,8 @@ def ask_about(
             continue
         try:
             body = _read(path)
-            version, labels = ask(deployment, body, question, tiling)
+            image = _as_asked(body, tiling)
+            version, labels = _ask(deployment, image, question, partial(unusable_images.help_with, body))
             if time.monotonic() - used_at > USE_SECONDS:
                 used_at = time.monotonic()
                 serving.note_use(deployment)
@@ -152,7 +156,8 @@ def ask_about(
             drawn = targets.draw(body, labels, name) if targets else None
         except UnusableImageError as error:
             problem = str(error)
-        yield Answer(path, version, tuple(labels), drawn, error=problem)
+        is_tiled = isinstance(image, TiledImage)
+        yield Answer(path, version, tuple(labels), drawn, is_tiled=is_tiled, error=problem)
 
 
 def _ask_about_clip(  # noqa: PLR0917 the clip, and how to ask about it
@@ -338,7 +343,11 @@ def _rows(answer: Answer) -> list[tuple[str, ...]]:
         )
         for label in answer.labels
     ]
-    return [*(objects or [("[dim]no objects[/dim]",)]), *error]
+    nothing = "no objects"
+    if answer.is_tiled:
+        # What is seen of an object depends on how large it is in its tile.
+        nothing += " in its tiles: if they are smaller than those of the training, lower tile_side helps"
+    return [*(objects or [(f"[dim]{nothing}[/dim]",)]), *error]
 
 
 def _sides(box: dict[str, Any] | None, form: str) -> str:

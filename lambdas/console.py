@@ -15,7 +15,7 @@ from lambdas.domain.shared import clock
 from lambdas.domain.shared.errors import ApiError
 from lambdas.http import ADMINISTRATORS, REVIEWERS, Caller
 from lambdas.review_documents import offered_labels
-from lambdas.services import services, variable
+from lambdas.services import services, tiling, variable
 from lambdas.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     )
     from lambdas.domain.console.evaluations import Evaluated, Evaluations
     from lambdas.domain.console.tryit import TryResult
+    from lambdas.domain.register.arrivals import Arrival
     from lambdas.domain.retrain.steps import Follower, Step
     from lambdas.domain.retrain.training_progress import TrainingProgress
-    from lambdas.domain.review.task_opening import Seen
+    from lambdas.domain.review.task_opening import Opener, Seen
     from lambdas.domain.serve.requests import Request as ServingRequest
     from lambdas.domain.shared.records import Batch, Champion, ModelVersion, PendingApproval, Run
 
@@ -275,10 +276,7 @@ def detect_try(caller: Caller, id: str) -> responses.Detections:
     from lambdas.contract import responses
     from lambdas.domain.console import tryit
 
-    s = services()
-    result = tryit.ask(
-        s.patient_detector, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
-    )
+    result = _ask(id, caller)
     answer = result.answer
     return responses.Detections(
         model_version=answer.version_name,
@@ -297,6 +295,7 @@ def review_try(caller: Caller, id: str) -> responses.OpenedTask:
     from lambdas.contract import responses
     from lambdas.domain.console import tryit
     from lambdas.domain.images.files import UnusableImageError
+    from lambdas.domain.images.tiles import TOO_LARGE
     from lambdas.domain.register import registration
     from lambdas.domain.register.arrivals import Arrival, GoneError
     from lambdas.domain.review.task_opening import Opener
@@ -306,13 +305,14 @@ def review_try(caller: Caller, id: str) -> responses.OpenedTask:
     if tuning.review_route == "none":
         raise ApiError(409, "no_reviews", "images are not reviewed here: review_route is none")
     opener = Opener(s.reviews, s.catalogue, s.stepfunctions, variable("REVIEW_MACHINE_ARN"), tuning)
+    arrival = Arrival(s.bucket, tryit.key(id), None, 0, "")
     try:
-        image = registration.register_in_place(
-            s.s3, s.catalogue, Arrival(s.bucket, tryit.key(id), None, 0, "")
-        )
+        image = registration.register_in_place(s.s3, s.catalogue, arrival)
     except GoneError as error:
         raise ApiError(404, "not_found", "the image has not arrived; send it again") from error
     except UnusableImageError as error:
+        if error.reason in TOO_LARGE:
+            return _review_tiles(opener, arrival, id, caller)
         raise ApiError(422, "bad_image", f"this image cannot be used: {error.detail}") from error
     task = opener.open(image, "requested", opener.kind(), _seen(id, caller)) or s.reviews.current_of(
         image.sha256
@@ -351,6 +351,21 @@ def _renamed() -> dict[str, str]:
 
 def _next(offset: int, total: int) -> int | None:
     return offset + PAGE if offset + PAGE < total else None
+
+
+def _review_tiles(opener: Opener, arrival: Arrival, id: str, caller: Caller) -> responses.OpenedTask:
+    """Put the tiles of a large image before reviewers that show what the champion is least sure of."""
+    from lambdas.contract import responses
+    from lambdas.domain.images.files import UnusableImageError
+    from lambdas.domain.review.task_opening import Seen
+
+    seen = _seen(id, caller) or Seen((), "")
+    cut = tiling(services().tuning())
+    try:
+        tasks = opener.open_detected(services().s3, arrival, "requested", seen, tiling=cut)
+    except UnusableImageError as error:
+        raise ApiError(422, "bad_image", f"this image cannot be used: {error.detail}") from error
+    return responses.OpenedTask(task=tasks[0].id if tasks else "")
 
 
 def _batch_line(batch: Batch) -> dict[str, Any]:
@@ -399,15 +414,28 @@ def _tell_serve(caller: Caller) -> Callable[[ServingRequest], None]:
     )
 
 
-def _seen(id: str, caller: Caller) -> Seen | None:
+def _ask(id: str, caller: Caller) -> TryResult:
     from lambdas.domain.console import tryit
-    from lambdas.domain.review.task_opening import Seen
+    from lambdas.domain.shared.tuning import or_defaults
 
     s = services()
+    return tryit.ask(
+        s.patient_detector,
+        s.s3,
+        s.loop_state,
+        s.bucket,
+        id,
+        tuning=s.tuning,
+        tiling=tiling(or_defaults(s.tuning)),
+        tell=_tell_serve(caller),
+    )
+
+
+def _seen(id: str, caller: Caller) -> Seen | None:
+    from lambdas.domain.review.task_opening import Seen
+
     try:
-        result = tryit.ask(
-            s.patient_detector, s.s3, s.loop_state, s.bucket, id, tuning=s.tuning, tell=_tell_serve(caller)
-        )
+        result = _ask(id, caller)
     except ApiError:
         return None
     return Seen(result.answer.labels, result.answer.version_name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ from lambdas.sqs_batch import BatchResponse
 from lambdas.ttl_cache import TtlCache
 
 logger = Logger()
+_RESERVE_SECONDS = 30
+"""Of the function's time, for the tiles that were begun and what is to be written."""
 _NEEDED_SECONDS = 60
 """For which a function believes what test images are needed."""
 
@@ -42,7 +45,10 @@ _COUNTED = {"detected": "ImagesDetected", "unusable": "ImagesUnusable", "waiting
 def handle(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Answer for the images of SQS messages with "Object Created" events; those that failed come again."""
     outcomes: list[str] = []
-    response = sqs_batch.handle_each_message(event, lambda message: outcomes.append(_detect(message)))
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
+    response = sqs_batch.handle_each_message(
+        event, lambda message: outcomes.append(_detect(message, deadline))
+    )
     _count(outcomes.count("detected"))
     return response
 
@@ -56,8 +62,8 @@ def _count(images: int) -> None:
         logger.exception("could not count that the champion is used")
 
 
-def _detect(message: Mapping[str, Any]) -> str:
-    """What has become of an image."""
+def _detect(message: Mapping[str, Any], deadline: float) -> str:
+    """What has become of an image, whose tiles have until `deadline`."""
     event = json.loads(message["body"])
     created = event["detail"]
     s, tuning = services(), _tuning()
@@ -74,6 +80,7 @@ def _detect(message: Mapping[str, Any]) -> str:
         failures=event.get("failures", 0) + sqs_batch.failures_before(message),
         question=proposals.question(tuning) if tuning else PLAIN,
         tiling=tiling(tuning),
+        deadline=deadline,
     )
     logger.info("detected", extra={"key": key, "outcome": detected.outcome})
     _record_metrics(detected.outcome, arrived_at)

@@ -103,7 +103,7 @@ class Services:
 
     @cached_property
     def detector(self) -> Detector:
-        """Asks the champion about a batch of images, which has a minute: what is throttled for long waits."""
+        """Asks the champion about an image: what is throttled for long waits."""
         return self._detector(Config(retries={"mode": "standard", "max_attempts": 3}))
 
     @cached_property

@@ -12,7 +12,7 @@ from cli import clips
 from lambdas.domain.video import frames
 from lambdas.domain.video.frames import UnusableClipError
 from tests.fixtures.cli import Cli
-from tests.fixtures.clips import SHIFTED, scenes, write_clip
+from tests.fixtures.clips import SHIFTED, scenes, write_clip, write_sound
 
 
 @pytest.fixture
@@ -79,6 +79,12 @@ def test_a_clip_is_not_overwritten_by_its_drawing(clip: Path) -> None:
     assert len(pictures_of(clip)) == 40
 
 
+def test_sound_alone_is_said_to_be_that(cli: Cli, tmp_path: Path) -> None:
+    write_sound(tmp_path / "sound.mp4")
+    (answer,) = cli.json("detect", str(tmp_path / "sound.mp4"), "--out", str(tmp_path / "seen"), exit_code=1)
+    assert answer["error"] == "there is no picture in it, but sound alone"
+
+
 def test_the_command_answers_about_images_and_clips(cli: Cli, clip: Path, tmp_path: Path) -> None:
     bolt = {"BoundingBox": {"Left": 0.25, "Top": 0.25, "Width": 0.5, "Height": 0.5}}
     cli.serve([{"Name": "bolt", "Confidence": 91.2, "Geometry": bolt}])
@@ -97,6 +103,8 @@ def test_the_command_cuts_large_images(cli: Cli, tmp_path: Path) -> None:
     cli.serve([])
     Image.new("RGB", (4200, 300), "grey").save(tmp_path / "large.jpg")
     cli.json("detect", str(tmp_path / "large.jpg"))
+    assert "no objects in its tiles" in " ".join(cli("detect", str(tmp_path / "large.jpg")).stdout.split())
+    del cli.fake.asked[5:]
     assert len(cli.fake.asked) == 5, "four tiles and the whole image scaled down"
     Image.new("RGB", (2000, 300), "grey").save(tmp_path / "small.jpg")
     cli.json("detect", str(tmp_path / "small.jpg"))

@@ -9,13 +9,17 @@ from botocore.exceptions import ClientError
 
 from lambdas.domain.console import tryit
 from lambdas.domain.images.files import MAX_BYTES
+from lambdas.domain.images.tiles import Tiling
+from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.errors import ApiError
 from lambdas.domain.shared.records import ModelVersion
 from lambdas.domain.shared.scores import LabelScore
 from lambdas.services import services
 from tests.fixtures.api_gateway import Gateway
+from tests.fixtures.coloured_objects import scene
 from tests.fixtures.console_deployment import TRIED, ConsoleDeployment
-from tests.fixtures.deployment import BUCKET
+from tests.fixtures.deployment import BUCKET, World
+from tests.fixtures.images import encoded
 from tests.fixtures.rekognition import error, label
 
 
@@ -55,6 +59,7 @@ def ask(store: Store) -> Any:
         BUCKET,
         TRIED,
         tuning=s.tuning,
+        tiling=Tiling(),
         tell=lambda request: None,
     )
 
@@ -92,6 +97,42 @@ def test_what_rekognition_refuses_otherwise_is_a_failure(
     deployment.world.fake.fail_next("detect_custom_labels", code)
     with pytest.raises(ClientError):
         gateway.ask(f"POST /api/try/{TRIED}/detection")
+
+
+def send(world: World, size: tuple[int, int]) -> str:
+    """Name of an image that somebody has sent."""
+    id = tryit.new_id()
+    data = encoded(scene(*size, [Box("bolt", 2000, 100, 80, 60)]), "JPEG")
+    world.s3.put_object(Bucket=BUCKET, Key=tryit.key(id), Body=data)
+    return id
+
+
+def test_a_large_image_is_tried_in_tiles(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = deployment.world.fake
+    seen = [label("bolt", 51.0, (0.4, 0.4, 0.1, 0.1))]
+    monkeypatch.setattr(fake, "finds", lambda version, key: seen)
+    id = send(deployment.world, (4200, 300))
+    document = gateway.ask(f"POST /api/try/{id}/detection").document
+    assert (document["width"], document["height"]) == (4200, 300)
+    assert len(document["labels"]) > 1, "one in each tile"
+    task = deployment.reviews.table.get(gateway.ask(f"POST /api/try/{id}/review").document["task"])
+    assert task is not None
+    assert (task.width, task.height, task.reason) == (1280, 300, "requested")
+
+
+def test_an_image_of_more_tiles_than_somebody_waits_for_is_refused_with_what_helps(
+    deployment: ConsoleDeployment, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = send(deployment.world, (4200, 300))
+    monkeypatch.setattr(tryit, "MAX_TILES", 4)
+    refused = gateway.ask(f"POST /api/try/{id}/detection")
+    assert (refused.status, refused.code) == (422, "bad_image")
+    assert "are 5 tiles" in str(refused.document)
+    monkeypatch.setattr(tryit, "MAX_TILES", 5)
+    monkeypatch.setattr(tryit, "TILES_SECONDS", -1)
+    assert gateway.ask(f"POST /api/try/{id}/detection").status == 503
 
 
 def test_labels_of_the_whole_image_have_no_box(

@@ -595,6 +595,7 @@ def test_what_the_champion_is_unsure_of_is_proposed_with_its_version(world: Worl
             "labels": [{"label": "cat", "confidence": 99}, {"label": "cat", "confidence": 97}],
             "model_version": "v1",
             "reason": "low_confidence",
+            "left_out": [{"label": "cat", "confidence": 97}],
         }
     }
 

@@ -114,6 +114,16 @@ def test_an_object_of_more_bytes_than_there_is_room_for_is_not_read(
     assert result(world)["error"] == "too_many_bytes"
 
 
+def test_an_image_of_more_tiles_than_there_is_time_for_says_what_helps(world: World) -> None:
+    """It would be begun anew at each delivery, and be a dead letter in the end."""
+    fake = serve(world)
+    put(world, large(BOX))
+    assert detect(world, fake, deadline=0.0).outcome == "unusable"
+    assert result(world)["error"] == "too_many_tiles"
+    assert "no time for all 4 tiles" in result(world)["reason"]
+    assert "tile_side" in result(world)["help"]
+
+
 def test_thresholds_hold_for_large_images(world: World) -> None:
     fake = serve(world)
     put(world, large(BOX))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -11,7 +13,7 @@ from botocore.exceptions import ClientError
 from lambdas.domain.detect import any_size, champion, unusable_images
 from lambdas.domain.detect.champion import Answer, NoChampionError, Question
 from lambdas.domain.engines.port import THROTTLED
-from lambdas.domain.engines.tiled_detection import TiledImage
+from lambdas.domain.engines.tiled_detection import TiledImage, UnansweredTilesError
 from lambdas.domain.images import clips, tiles
 from lambdas.domain.images.files import MAX_BYTES, UnusableImageError, format_of
 from lambdas.domain.images.tiles import Tiling
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
 MAX_FAILURES = 5
 """After so many an image that finds no champion does not wait for one, which it would wake again and again.
 It becomes a dead letter: those are sent again ever more seldom, and only while a champion runs anyhow."""
+
+
+_FEWER_TILES = (
+    "set a larger tile_side or a smaller tile_overlap (`labelloop settings set`), give the champion more"
+    " inference units, or cut the image into parts; a batch (`labelloop batch create`) has more time"
+)
 
 
 class NotAccessibleError(RuntimeError):
@@ -80,6 +88,7 @@ def detect_object(
     failures: int = 0,
     question: Question = champion.PLAIN,
     tiling: Tiling = tiles.DEFAULT,
+    deadline: float = math.inf,
 ) -> Detected:
     """Ask the champion about an image in the bucket and write its answer under results/.
 
@@ -96,6 +105,7 @@ def detect_object(
         failures: how often it could not be answered before, though a champion ran.
         question: what to tell of the image.
         tiling: how an image is cut that is too large for Rekognition.
+        deadline: `time.monotonic()` from which on no tile of it is begun.
 
     Raises:
         NoChampionError: no champion runs, and this image has failed too often to wake one.
@@ -108,6 +118,8 @@ def detect_object(
     image: Any = {"Bucket": bucket, "Name": key} | ({"Version": version_id} if version_id else {})
 
     def ask(image: Image | TiledImage) -> Answer:
+        if isinstance(image, TiledImage):
+            image = replace(image, until=deadline, patient_until=deadline)
         try:
             return champion.ask(detector, loop_state, image, question)
         except ClientError as error:
@@ -140,7 +152,7 @@ def detect_object(
         return Detected("clip", target)
     except NoChampionError as error:
         return wait(str(error))
-    except (UnusableImageError, ClientError) as error:
+    except (UnusableImageError, UnansweredTilesError, ClientError) as error:
         if isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLED:
             return wait("more images came than the champion's inference units answer; this one waits")
         there = write(**_problem(s3, bucket, key, version_id, error))
@@ -189,11 +201,17 @@ def _is_image(beginning: bytes) -> bool:
 
 
 def _problem(
-    s3: S3Client, bucket: str, key: str, version_id: str | None, error: UnusableImageError | ClientError
+    s3: S3Client,
+    bucket: str,
+    key: str,
+    version_id: str | None,
+    error: UnusableImageError | UnansweredTilesError | ClientError,
 ) -> dict[str, str]:
     """Why nobody can be asked about an image, and what helps; raises the error if that is not its fault."""
     if isinstance(error, UnusableImageError):
         return {"error": error.reason, "reason": error.detail, "help": unusable_images.HELP}
+    if isinstance(error, UnansweredTilesError):
+        return {"error": "too_many_tiles", "reason": str(error), "help": _FEWER_TILES}
     if not unusable_images.is_unusable(error):
         raise error
     problem = error.response["Error"]

@@ -271,8 +271,10 @@ class Opener:
 
         def choose(plan: TilePlan) -> list[Part]:
             plans.append(plan)
-            parts = [] if reason == "sample" else tile_choice.showing(plan, self._least_sure_first(seen))
-            return parts or [tile_choice.any_of(plan, zlib.crc32(arrival.key.encode()))]
+            labels = () if reason == "sample" else self._least_sure_first(seen)
+            return tile_choice.showing(plan, labels) or [
+                tile_choice.any_of(plan, zlib.crc32(arrival.key.encode()))
+            ]
 
         cutting = Cutting(tiling, self._tuning.tile_min_visible)
         registered = originals.register_parts(s3, self._images, arrival, cutting, choose)
