@@ -12,10 +12,13 @@ import pytest
 from PIL import Image
 
 from lambdas.domain.images import clips as clip_files
+from lambdas.domain.images import perceptual_hash
+from lambdas.domain.shared.annotation import Box
 from lambdas.domain.video import annotated, frames
 from lambdas.domain.video.annotated import Writer
 from lambdas.domain.video.frames import Choice, Clip, UnusableClipError
 from tests.fixtures.clips import clip_bytes, scenes, write_clip, write_sound
+from tests.fixtures.coloured_objects import scene
 from tests.fixtures.images import picture
 
 
@@ -80,7 +83,30 @@ def test_time_that_begins_anew_is_looked_at_too() -> None:
 def test_of_frames_in_a_row_that_look_alike_one_is_asked_about() -> None:
     choice, flat = Choice(1.0), Image.new("RGB", (64, 64), "grey")
     asked = [choice.asks_about(image) for image in (*scenes()[:2], *scenes()[-2:], flat, flat)]
-    assert asked == [True, False, True, False, True, True], "flat ones tell nothing"
+    assert asked == [True, False, True, False, True, False]
+
+
+def test_something_small_that_comes_into_a_still_scene_is_asked_about() -> None:
+    """A perceptual hash of the frame would stay the same."""
+    ground = scene(1280, 720, [])
+    small = scene(1280, 720, [Box("bolt", 600, 400, 30, 24)])
+    moved = scene(1280, 720, [Box("bolt", 640, 400, 30, 24)])
+    other = scene(1280, 720, [Box("nut", 640, 400, 30, 24)])
+    hashes = {perceptual_hash.of_image(image) for image in (ground, small, moved, other)}
+    assert len(hashes) == 1
+    choice = Choice(1.0)
+    assert [choice.asks_about(image) for image in (ground, ground, small, small, moved, other, ground)] == [
+        *(True, False, True, False, True, True, True)
+    ]
+
+
+def test_noise_is_no_change() -> None:
+    random = np.random.default_rng(1)
+    ground = np.asarray(scene(1280, 720, []), np.int16)
+    choice = Choice(1.0)
+    noisy = [np.clip(ground + random.normal(0, 12, ground.shape), 0, 255) for _ in range(3)]
+    asked = [choice.asks_about(Image.fromarray(image.astype(np.uint8))) for image in noisy]
+    assert asked == [True, False, False]
 
 
 @pytest.mark.parametrize("position", [0, 7, 8, 38, 39])

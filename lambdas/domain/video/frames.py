@@ -15,14 +15,18 @@ import av
 from av.error import FFmpegError
 from av.stream import Disposition
 from PIL import Image
+from PIL.Image import Resampling
 
-from lambdas.domain.images import perceptual_hash
 from lambdas.domain.images.files import MAX_ASPECT_RATIO, MIN_SIDE
 from lambdas.domain.shared.errors import UnusableInputError
-from lambdas.domain.snapshot.near_duplicates import DISTANCE, is_flat
 
 MAX_PIXELS = 8192 * 4320
 """Of a frame: 8K. A decoder keeps some twenty of them, and a few bytes may claim more."""
+LOOK_SIDE = 32
+"""Cells, each way, that are compared: of a frame of 1280 x 720, 40 x 22 pixels each."""
+MAX_CHANGE = 10
+"""Of a cell's mean colour, of 255, up to which it looks the same: more than compression and a camera's noise
+make of it, and less than what comes into a cell, or leaves it."""
 _SLACK = 1e-3
 """Seconds; times of frames are rounded."""
 _USUAL_RATE = 25
@@ -294,8 +298,8 @@ class Choice:
     """Frames that are looked at in each second, at most."""
     due: float = 0.0
     """When the next one is to be looked at, in seconds of the clip."""
-    look: int | None = None
-    """The perceptual hash of the one that was asked about last."""
+    look: bytes = b""
+    """The one that was asked about last, as `_look` has it; empty before the first."""
     before: float = 0.0
     """The time of the frame that was shown last."""
 
@@ -312,14 +316,18 @@ class Choice:
         return True
 
     def asks_about(self, picture: Image.Image) -> bool:
-        """Whether a frame looks different from the one that was asked about last.
-
-        A flat one looks like every other flat one, so that it is always asked about.
-        """
-        look = int(perceptual_hash.of_image(picture), 16)
-        last, is_new = self.look, self.look is None or is_flat(look)
-        if last is not None and not is_new:
-            is_new = (look ^ last).bit_count() > DISTANCE
+        """Whether a frame looks different from the one that was asked about last, in any part of it."""
+        look = _look(picture)
+        changes = (abs(one - other) for one, other in zip(look, self.look, strict=False))
+        is_new = len(look) != len(self.look) or max(changes) > MAX_CHANGE
         if is_new:
             self.look = look
         return is_new
+
+
+def _look(picture: Image.Image) -> bytes:
+    """A frame in LOOK_SIDE x LOOK_SIDE cells of their mean colours.
+
+    A perceptual hash of 64 bits tells scenes apart, and not whether something small has come into one.
+    """
+    return picture.convert("RGB").resize((LOOK_SIDE, LOOK_SIDE), Resampling.BOX).tobytes()

@@ -7,6 +7,7 @@ where the last one wrote that it had stopped.
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -62,11 +63,10 @@ class Progress:
     def choice(self) -> Choice:
         """What frames are chosen from here on."""
         known = self.next or {}
-        look = known.get("look")
         return Choice(
             self.frames_per_second,
             due=float(known.get("due", 0)),
-            look=int(look, 16) if look else None,
+            look=b64decode(known.get("look", "")),
             before=float(known.get("before", 0)),
         )
 
@@ -82,7 +82,7 @@ class Progress:
             "pts": place.pts,
             "due": choice.due,
             "before": choice.before,
-            "look": None if choice.look is None else f"{choice.look:016x}",
+            "look": b64encode(choice.look).decode(),
         }
 
     def as_json(self) -> str:
