@@ -9,9 +9,6 @@ from infra.handler import Handler
 from infra.rekognition_project import RekognitionProject
 from infra.step import SharedResources, Step
 
-SECONDS = 180
-"""An inference unit answers for some hundreds of tiles in that time: an image of 100 million pixels has 101,
-and 441 where tile_side is 640."""
 MEMORY_MB = 1280
 """What an image of 100 million pixels needs (lambdas/domain/images/tiles.py, max_pixels)."""
 
@@ -29,7 +26,7 @@ class Detect(Step):
             self.deployment,
             entry="lambdas.detect.handle",
             description="Asks the champion about each image under detect/",
-            timeout=SECONDS,
+            timeout=60,
             memory=MEMORY_MB,
             environment=self.loop_state.environment,
         )
@@ -47,8 +44,7 @@ class Detect(Step):
             name="detect",
             pattern=self.data_bucket.created_under("detect/"),
             handler=handler,
-            # All of the time is for one image, which may have hundreds of tiles.
+            # The whole minute is for one image, which may have a hundred tiles.
             batch_size=1,
-            visibility_seconds=5 * SECONDS,
             max_concurrency=self.deployment.settings.detect_concurrency,
         )

@@ -23,8 +23,6 @@ _TASK_TOKENS = (
     "task tokens have no resource-level permissions:"
     " https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html"
 )
-PROPOSE_SECONDS = 120
-"""Timeout of the function that opens tasks for five images, each of which it may have to cut into tiles."""
 BATCH_SECONDS = 300
 """Timeout of functions that handle every image of a labeling job, one after the other."""
 
@@ -162,7 +160,6 @@ class Review(Step):
             "Propose",
             "lambdas.review.propose",
             "Opens tasks for images that are proposed",
-            timeout=PROPOSE_SECONDS,
             memory=MEMORY_MB,
         )
         self.grant_open(handler)
@@ -177,7 +174,8 @@ class Review(Step):
             name="review",
             pattern=None,
             handler=handler,
-            batch_size=5,
+            # Each may be an image of 100 million pixels, to be cut into tiles.
+            batch_size=2,
             max_concurrency=2,
         )
         # What came too early is proposed again.

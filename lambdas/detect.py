@@ -25,7 +25,7 @@ from lambdas.sqs_batch import BatchResponse
 from lambdas.ttl_cache import TtlCache
 
 logger = Logger()
-_RESERVE_SECONDS = 30
+_RESERVE_SECONDS = 15
 """Of the function's time, for the tiles that were begun and what is to be written."""
 _NEEDED_SECONDS = 60
 """For which a function believes what test images are needed."""
