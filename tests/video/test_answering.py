@@ -327,6 +327,19 @@ def test_a_clip_that_is_replaced_while_its_function_works_is_gone_on_with(
     assert (stack.document["version_id"], stack.document["frames"]) == (second or stack.etag, 2)
 
 
+@pytest.mark.parametrize("deleted", [LINES, ANNOTATED])
+def test_a_clip_whose_results_somebody_deletes_midway_is_begun_anew(
+    stack: Stack, deleted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices = Slices(24, monkeypatch)
+    assert stack.answer().outcome == "continued"
+    stack.world.s3.delete_object(Bucket=BUCKET, Key=deleted)
+    slices.left = 1000
+    assert stack.answer().outcome == "answered"
+    assert [line["frame"] for line in stack.lines] == [0, 20]
+    assert len(stack.annotated()) == stack.document["annotated_frames"] == 10
+
+
 def test_a_deleted_clip_is_gone(stack: Stack) -> None:
     stack.world.s3.delete_object(Bucket=BUCKET, Key=KEY)
     assert stack.answer().outcome == "gone"

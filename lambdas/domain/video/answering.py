@@ -187,9 +187,15 @@ class _Run:
         self._answers = self._stored(".jsonl")
         self._annotated = self._stored(".annotated.mp4")
         known = progress.read(self._document.read().decode() or "{}")
-        if known is None or known.version_id != clip.identity:
+        if known is None or known.version_id != clip.identity or self._is_robbed(known):
             known = Progress(clip.key, clip.identity, answerer.tuning.clip_frames_per_second)
         self.progress = known
+
+    def _is_robbed(self, known: Progress) -> bool:
+        """Whether somebody has deleted what the rest of the clip is to be added to."""
+        lacks_answers = known.asked > 0 and not self._answers.is_there
+        lacks_frames = known.annotated_frames > 0 and not self._annotated.is_there
+        return known.status not in progress.DONE and (lacks_answers or lacks_frames)
 
     def _stored(self, ending: str) -> StoredObject:
         key = detection.result_key(self._clip.key, ending)

@@ -27,6 +27,10 @@ class StoredObject:
         self._s3, self._bucket, self.key = s3, bucket, key
         self._etag = _etag(s3, bucket, key)
 
+    @property
+    def is_there(self) -> bool:
+        return bool(self._etag)
+
     def read(self) -> bytes:
         """What it holds; nothing if it is not there.
 
