@@ -196,6 +196,18 @@ def test_versions_of_others_are_not_listed_and_what_ended_is_described_once(
     assert made.sagemaker.described == described
 
 
+def test_a_job_of_an_earlier_deployment_of_the_name_is_no_version(bench: Bench) -> None:
+    """Its model lies in a bucket that may be gone, and that nobody here may read."""
+    begun(bench, engine(bench))
+    trained(engine(bench))
+    bench.world.files["later", f"datasets/{SNAPSHOT}/train.manifest"] = b""
+    later = engine(bench, settings=replace(SETTINGS, bucket="later"))
+    assert later.describe_version(NAME) is None
+    assert later.list_versions() == []
+    with pytest.raises(EngineError, match="earlier deployment"):
+        later.train_version(NAME, bucket="later", tags=TAGS)
+
+
 def test_the_longest_names_are_names_of_jobs() -> None:
     name = training_jobs.job_name("a-name-of-thirty-one-characters", f"v99999-{SNAPSHOT}-serverless")
     assert len(name) <= 63

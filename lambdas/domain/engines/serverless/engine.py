@@ -89,11 +89,11 @@ class ServerlessEngine:
 
     def describe_version(self, name: str) -> Version | None:
         """The version of that name; None if there is none."""
-        return training_jobs.describe(self.sagemaker, self.settings.deployment, name)
+        return training_jobs.describe(self.sagemaker, self.settings.deployment, self.settings.bucket, name)
 
     def list_versions(self) -> list[Version]:
         """The deployment's versions."""
-        return list(training_jobs.versions(self.sagemaker, self.settings.deployment))
+        return list(training_jobs.versions(self.sagemaker, self.settings.deployment, self.settings.bucket))
 
     def list_unowned(self) -> list[Version]:
         """None: no model of this engine costs anything while nobody asks it."""
@@ -101,7 +101,7 @@ class ServerlessEngine:
 
     def train_version(self, name: str, *, bucket: str, tags: Mapping[str, str]) -> Version:
         """Begin the training of a version; the one begun before, if there is one."""
-        if existing := training_jobs.describe(self.sagemaker, self.settings.deployment, name):
+        if existing := self.describe_version(name):
             return existing
         snapshot_id = tags["labelloop:snapshot"]
         images = f"s3://{bucket}/{_images_key(snapshot_id)}"

@@ -83,7 +83,8 @@ def begin(
             raise LimitReachedError(f"a machine to train on: {_message(error)}") from error
         if error.response["Error"]["Code"] == "ResourceInUse":
             raise EngineError(
-                f"the training job {job_name(settings.deployment, name)} exists already"
+                f"the training job {job_name(settings.deployment, name)} exists already, of an earlier"
+                " deployment of this name: `labelloop train --force` begins one of another name"
             ) from error
         raise
     return Version(created["TrainingJobArn"], name, "TRAINING_IN_PROGRESS", "", None, None, 0)
@@ -112,7 +113,7 @@ def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_man
             _channel("manifests", "S3Prefix", f"s3://{settings.bucket}/datasets/{snapshot_id}/"),
         ],
         "OutputDataConfig": {
-            "S3OutputPath": f"s3://{settings.bucket}/training",
+            "S3OutputPath": _output(settings.bucket),
             "CompressionType": "NONE",
         },
         "ResourceConfig": {
@@ -131,21 +132,28 @@ def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_man
     }
 
 
+def _output(bucket: str) -> str:
+    return f"s3://{bucket}/training"
+
+
 def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
     source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
 
 
-def describe(sagemaker: Any, deployment: str, name: str) -> Version | None:
-    """The version of that name; None if there is none."""
+def describe(sagemaker: Any, deployment: str, bucket: str, name: str) -> Version | None:
+    """The version of that name; None if there is none.
+
+    A job that has left its model in another bucket was an earlier deployment's of the same name.
+    """
     try:
-        return _version(
-            sagemaker.describe_training_job(TrainingJobName=job_name(deployment, name)), deployment
-        )
+        described = sagemaker.describe_training_job(TrainingJobName=job_name(deployment, name))
     except ClientError as error:
         if error.response["Error"]["Code"] in _NOT_FOUND:
             return None
         raise
+    is_own = described["OutputDataConfig"]["S3OutputPath"] == _output(bucket)
+    return _version(described, deployment) if is_own else None
 
 
 @lru_cache(maxsize=1000)
@@ -159,7 +167,7 @@ def model_folder(sagemaker: Any, job: str) -> str:
     return str(described["ModelArtifacts"]["S3ModelArtifacts"]).rstrip("/")
 
 
-def versions(sagemaker: Any, deployment: str) -> Iterator[Version]:
+def versions(sagemaker: Any, deployment: str, bucket: str) -> Iterator[Version]:
     """Every version of the deployment, the newest first.
 
     What has ended is described once in a function's life: it changes no more.
@@ -171,13 +179,13 @@ def versions(sagemaker: Any, deployment: str) -> Iterator[Version]:
             if own.fullmatch(job["TrainingJobName"]):
                 name = job["TrainingJobName"].removeprefix(f"{deployment}-")
                 read = _ended if job["TrainingJobStatus"] in _ENDED else describe
-                if version := read(sagemaker, deployment, name):
+                if version := read(sagemaker, deployment, bucket, name):
                     yield version
 
 
 @lru_cache(maxsize=1000)
-def _ended(sagemaker: Any, deployment: str, name: str) -> Version | None:
-    return describe(sagemaker, deployment, name)
+def _ended(sagemaker: Any, deployment: str, bucket: str, name: str) -> Version | None:
+    return describe(sagemaker, deployment, bucket, name)
 
 
 def _version(described: Any, deployment: str) -> Version:
