@@ -36,7 +36,7 @@ def test_a_page_that_breaks_says_so_and_the_others_go_on(site: Site) -> None:
     expect(page.get_by_role("heading", name="Something went wrong on this page")).to_be_visible()
     page.unroute("**/api/versions")
     page.get_by_role("button", name="Reload").click()
-    expect(page.get_by_role("article")).to_have_count(4)
+    expect(page.get_by_role("article")).to_have_count(5)
 
 
 @pytest.mark.parametrize("path", ["runs/%E0%A4%A", "nothing/here"])
@@ -143,7 +143,7 @@ def look(request: pytest.FixtureRequest) -> Look:
 def test_every_page_and_dialog_is_accessible(look: Look, site: Site) -> None:
     page = site.page(**look.settings())
     problems = {name: [*violations(page), *too_wide(page)] for name in everything(page)}
-    assert len(problems) == 38
+    assert len(problems) == 40
     assert {name: wrong for name, wrong in problems.items() if wrong} == {}
 
 
@@ -253,6 +253,7 @@ def models(page: Page) -> Iterator[str]:
     go(page, "Model versions")
     page.get_by_role("button", name="Show all 10 labels").first.click()
     yield "versions"
+    yield from approval(page)
     page.get_by_role("button", name="Roll back to").first.click()
     yield from in_dialog(page, "going back to a version")
     yield from evaluation(page)
@@ -291,6 +292,12 @@ def models(page: Page) -> Iterator[str]:
     chosen.set_input_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"?"})
     expect(page.get_by_role("alert")).to_contain_text("not a JPEG or PNG image")
     expect(page.locator(".try-image")).to_have_count(0)
+
+
+def approval(page: Page) -> Iterator[str]:
+    for act in ("Approve", "Decline"):
+        page.get_by_role("button", name=f"{act} v8").click()
+        yield from in_dialog(page, f"{act} a version")
 
 
 def evaluation(page: Page) -> Iterator[str]:
