@@ -115,10 +115,15 @@ def test_an_object_of_more_bytes_than_there_is_room_for_is_not_read(
 
 
 def test_an_image_of_more_tiles_than_there_is_time_for_says_what_helps(world: World) -> None:
-    """It would be begun anew at each delivery, and be a dead letter in the end."""
+    """Not at once: when many come together, each takes time from the others."""
     fake = serve(world)
     put(world, large(BOX))
-    assert detect(world, fake, deadline=0.0).outcome == "unusable"
+    for failures in range(detection.MAX_FAILURES):
+        assert detect(world, fake, deadline=0.0, failures=failures).outcome == "waiting"
+        assert "no time for all 4 tiles; it is tried again" in result(world)["reason"]
+        (image,) = world.loop_state.waiting_images(10)
+        assert image.failures == failures + 1
+    assert detect(world, fake, deadline=0.0, failures=detection.MAX_FAILURES).outcome == "unusable"
     assert result(world)["error"] == "too_many_tiles"
     assert "no time for all 4 tiles" in result(world)["reason"]
     assert "tile_side" in result(world)["help"]

@@ -135,7 +135,7 @@ def detect_object(
             _write(s3, bucket, target, {"image": key, **result})
         return newest is not None
 
-    def wait(reason: str) -> Detected:
+    def wait(reason: str, failed: int = failures) -> Detected:
         """Keep the image until a champion has time for it, unless it was answered before."""
         if _is_answered(s3, bucket, key, target):
             return Detected("answered", target)
@@ -143,7 +143,7 @@ def detect_object(
             return Detected("gone", target)
         if failures >= MAX_FAILURES:
             raise NoChampionError(f"{reason}; {failures} times before it could not be answered")
-        loop_state.keep_waiting(waiting_image(key, version_id, arrived_at, failures))
+        loop_state.keep_waiting(waiting_image(key, version_id, arrived_at, failed))
         return Detected("waiting", target)
 
     try:
@@ -153,14 +153,23 @@ def detect_object(
     except NoChampionError as error:
         return wait(str(error))
     except (UnusableImageError, UnansweredTilesError, ClientError) as error:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLED:
-            return wait("more images came than the champion's inference units answer; this one waits")
+        if reason := _waits_for_time(error, failures):
+            return wait(reason, failures + isinstance(error, UnansweredTilesError))
         there = write(**_problem(s3, bucket, key, version_id, error))
         return Detected("unusable" if there else "gone", target)
     tiled = {} if answer.detections == 1 else {"detections": answer.detections}
     there = write(model_version=answer.version_name, labels=answer.labels, **tiled)
     detected = Detected("detected", target, answer.labels, answer.version_name, answer.left_out)
     return detected if there else Detected("gone", target)
+
+
+def _waits_for_time(error: Exception, failures: int) -> str:
+    """Why an image is tried again that there was no time for; empty of any other."""
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLED:
+        return "more images came than the champion's inference units answer; this one waits"
+    # Other images may have taken the time that the inference units had.
+    is_late = isinstance(error, UnansweredTilesError) and failures < MAX_FAILURES
+    return f"{error}; it is tried again" if is_late else ""
 
 
 def _without_asking(s3: S3Client, bucket: str, key: str, version_id: str | None) -> str:
