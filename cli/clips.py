@@ -12,7 +12,7 @@ from PIL import Image
 
 from lambdas.domain.video import answers, frames
 from lambdas.domain.video.annotated import Writer
-from lambdas.domain.video.frames import Choice, UnusableClipError
+from lambdas.domain.video.frames import Choice
 
 if TYPE_CHECKING:
     from lambdas.domain.video.frames import Clip
@@ -35,25 +35,23 @@ class ClipAnswer:
     """Why it was not looked at to its end; empty if it was."""
 
 
-def detect(path: Path, ask: Ask, out: Path, *, rate: float = 1.0) -> ClipAnswer:
+def detect(path: Path, ask: Ask, target: Path, *, rate: float = 1.0) -> ClipAnswer:
     """Ask the champion about a clip's frames, and write its answers and the clip with the boxes drawn in.
 
     Of frames in a row that look alike it is asked about the first alone. Answers are JSON Lines,
-    `<clip>.jsonl`: one for each frame that was asked about, as it is known. The drawn clip, `<clip>.mp4`, has
-    the frames that were looked at, with the boxes of the last answer.
+    `<clip>.jsonl`: one for each frame that was asked about, as it is known. The drawn clip,
+    `<clip>.annotated.mp4`, has the frames that were looked at, with the boxes of the last answer. No clip is
+    called so, whatever lies in that folder.
 
     Args:
+        target: a clip's path in the folder that both go into, which other clips do not have.
         rate: frames to look at in each second of the clip.
 
     Raises:
-        UnusableClipError: it is no clip that can be read, or would be overwritten.
+        UnusableClipError: it is no clip that can be read.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    lines, drawn = out / f"{path.name}.jsonl", out / f"{path.stem}.mp4"
-    if drawn.exists() and drawn.samefile(path):
-        raise UnusableClipError(
-            "overwritten", f"it would be overwritten by {drawn}: choose another folder for --out"
-        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lines, drawn = (target.with_name(f"{target.name}{ending}") for ending in (".jsonl", ".annotated.mp4"))
     looked_at, asked, labels, choice = 0, 0, list[dict[str, Any]](), Choice(rate)
     with frames.opened(str(path)) as clip, ExitStack() as stack:
         written = stack.enter_context(lines.open("w", encoding="utf-8"))

@@ -138,7 +138,8 @@ def ask_about(
     tiling = Tiling(tuning.tile_side, tuning.tile_overlap, tile)
     for path, name in chosen:
         if clips.is_called_clip(path.name):
-            yield _ask_about_clip(deployment, path, question, tiling, out, rate)
+            target = targets.free(name) if targets else None
+            yield _ask_about_clip(deployment, path, question, tiling, target, rate)
             continue
         try:
             body = _read(path)
@@ -161,13 +162,13 @@ def ask_about(
 
 
 def _ask_about_clip(  # noqa: PLR0917 the clip, and how to ask about it
-    deployment: Deployment, path: Path, question: Question, tiling: Tiling, out: Path | None, rate: float
+    deployment: Deployment, path: Path, question: Question, tiling: Tiling, target: Path | None, rate: float
 ) -> Answer:
     # Imported here, because FFmpeg is of no use for images.
     from cli.clips import detect  # noqa: PLC0415
     from lambdas.domain.video.frames import UnusableClipError  # noqa: PLC0415
 
-    if out is None:
+    if target is None:
         return Answer(path, error="the answers about a clip's frames go into a folder: name one with --out")
 
     def ask_about_frame(picture: Image.Image) -> tuple[str, list[dict[str, Any]]]:
@@ -176,7 +177,7 @@ def _ask_about_clip(  # noqa: PLR0917 the clip, and how to ask about it
         return version, [_in_pixels(label, *picture.size) for label in labels]
 
     try:
-        answer = detect(path, ask_about_frame, out, rate=rate)
+        answer = detect(path, ask_about_frame, target, rate=rate)
     except UnusableClipError as error:
         return Answer(path, error=error.detail)
     except UnusableImageError as error:
@@ -294,14 +295,15 @@ class _Targets:
         self._taken: set[Path] = set()
 
     def draw(self, body: bytes, labels: list[dict[str, Any]], name: Path) -> Path:
-        target = self._free(name)
+        target = self.free(name)
         try:
             drawing.save(drawing.annotate(body, labels), target)
         except _DECODER_ERRORS as error:
             raise UnusableImageError(f"it cannot be drawn into {target}: {error}") from error
         return target
 
-    def _free(self, name: Path) -> Path:
+    def free(self, name: Path) -> Path:
+        """A path of this name in the folder that was given to no other."""
         target, number = self._folder / name, 1
         while target in self._taken:
             number += 1

@@ -42,7 +42,7 @@ class Champion:
 
 def test_each_scene_is_asked_about_once_and_drawn_throughout(clip: Path, tmp_path: Path) -> None:
     champion = Champion()
-    answer = clips.detect(clip, champion.ask, tmp_path / "seen", rate=2)
+    answer = clips.detect(clip, champion.ask, tmp_path / "seen" / "clip.mp4", rate=2)
     assert (answer.frames, answer.asked) == (20, 2)
     assert champion.asked == [(162, 122)] * 2
     lines = [json.loads(line) for line in answer.lines.read_text().splitlines()]
@@ -61,7 +61,7 @@ def test_what_is_no_clip_is_refused(tmp_path: Path, data: bytes, why: str) -> No
     path = tmp_path / "clip.mp4"
     path.write_bytes(data)
     with pytest.raises(UnusableClipError, match=why):
-        clips.detect(path, Champion().ask, tmp_path / "seen")
+        clips.detect(path, Champion().ask, tmp_path / "seen" / "clip.mp4")
 
 
 def test_a_clip_whose_frames_no_model_takes_is_refused(tmp_path: Path) -> None:
@@ -69,14 +69,29 @@ def test_a_clip_whose_frames_no_model_takes_is_refused(tmp_path: Path) -> None:
     write_clip(path, [Image.new("RGB", (1, 64))], "rawvideo")
     champion = Champion()
     with pytest.raises(UnusableClipError, match="1 x 64 pixels"):
-        clips.detect(path, champion.ask, tmp_path / "seen")
+        clips.detect(path, champion.ask, tmp_path / "seen" / "clip.avi")
     assert champion.asked == []
 
 
 def test_a_clip_is_not_overwritten_by_its_drawing(clip: Path) -> None:
-    with pytest.raises(UnusableClipError, match="choose another folder"):
-        clips.detect(clip, Champion().ask, clip.parent)
+    """Nor is another one beside it that has its name with another ending."""
+    other = clip.with_suffix(".avi")
+    other.write_bytes(clip.read_bytes())
+    assert clips.detect(other, Champion().ask, other).drawn.name == "clip.avi.annotated.mp4"
+    assert clips.detect(clip, Champion().ask, clip).drawn.name == "clip.mp4.annotated.mp4"
     assert len(pictures_of(clip)) == 40
+
+
+def test_clips_of_one_name_have_answers_of_their_own(cli: Cli, clip: Path, tmp_path: Path) -> None:
+    cli.serve([])
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "door.mp4").write_bytes(clip.read_bytes())
+    paths = [str(tmp_path / folder / "door.mp4") for folder in ("a", "b")]
+    answered = cli.json("detect", *paths, "--out", str(tmp_path / "seen"))
+    assert len({answer["answers"] for answer in answered} | {answer["drawn"] for answer in answered}) == 4
+    for answer, path in zip(answered, paths, strict=True):
+        assert json.loads(Path(answer["answers"]).read_text().splitlines()[0])["clip"] == path
 
 
 def test_sound_alone_is_said_to_be_that(cli: Cli, tmp_path: Path) -> None:
