@@ -113,7 +113,7 @@ def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_man
             _channel("manifests", "S3Prefix", f"s3://{settings.bucket}/datasets/{snapshot_id}/"),
         ],
         "OutputDataConfig": {
-            "S3OutputPath": _output(settings.bucket),
+            "S3OutputPath": f"s3://{settings.bucket}/training",
             "CompressionType": "NONE",
         },
         "ResourceConfig": {
@@ -132,10 +132,6 @@ def _request(settings: TrainingSettings, name: str, snapshot_id: str, images_man
     }
 
 
-def _output(bucket: str) -> str:
-    return f"s3://{bucket}/training"
-
-
 def _channel(name: str, kind: str, uri: str) -> dict[str, Any]:
     source = {"S3DataType": kind, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}
@@ -152,7 +148,7 @@ def describe(sagemaker: Any, deployment: str, bucket: str, name: str) -> Version
         if error.response["Error"]["Code"] in _NOT_FOUND:
             return None
         raise
-    is_own = described["OutputDataConfig"]["S3OutputPath"] == _output(bucket)
+    is_own = described["OutputDataConfig"]["S3OutputPath"].startswith(f"s3://{bucket}/")
     return _version(described, deployment) if is_own else None
 
 
