@@ -274,6 +274,18 @@ def test_a_champion_that_starts_with_a_dead_batchs_units_is_stopped_once_it_runs
     assert world.fake.statuses()["v1"] == "STOPPING"
 
 
+def test_a_champion_with_a_killed_executions_units_is_stopped_by_the_next(world: World) -> None:
+    world.champion("v1", "STOPPED")
+    put_images(world, 1)
+    begin(world, units=4)
+    start.wake(world.fake.engine, world.loop_state, NAME, EXECUTION, tuning=Tuning())
+    world.fake.finish()
+    begin(world, "arn:next", units=4)
+    start.wake(world.fake.engine, world.loop_state, NAME, "arn:next", tuning=Tuning())
+    assert ending.release(world.fake.engine, world.loop_state, NAME, "arn:next", tuning=Tuning())
+    assert world.fake.statuses()["v1"] == "STOPPING"
+
+
 def test_a_batch_that_cannot_be_ended_keeps_the_sweeper_from_no_other(world: World) -> None:
     class Gone(Stopped):
         def describe_execution(self, executionArn: str) -> dict[str, str]:

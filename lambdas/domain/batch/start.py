@@ -96,6 +96,8 @@ def _begun(loop_state: LoopState, order: Order, before: Batch | None, execution_
         answered=old.answered,
         failed=old.failed,
         units=order.units or old.units,
+        # Of an execution that was killed: what it has started may run still, and is to be stopped.
+        started_units=old.started_units if old.is_live else 0,
         review_limit=order.review_limit or old.review_limit,
         proposed=old.proposed,
         coco=order.coco or old.coco,
