@@ -266,6 +266,21 @@ def test_as_many_test_images_are_asked_about_as_are_needed(reviews: Reviews) -> 
     }
 
 
+def test_what_nobody_could_be_asked_about_is_not_counted_as_asked(reviews: Reviews) -> None:
+    """While the desk is full, or the same image comes again and again."""
+    needed, sees = NeededImages("v2", {"cat": 2}), seen(("cat", 99.0, WHOLE))
+    s3, full, opener = reviews.world.s3, reviews.opener(review_open_limit=1), reviews.opener()
+    first = arrived(put(reviews, picture(1)))
+    assert len(full.open_needed(s3, first, sees, needed)) == 1
+    for _ in range(3):
+        assert full.open_needed(s3, first, sees, needed) == []
+        assert opener.open_needed(s3, first, sees, needed) == []
+    second = arrived(put(reviews, picture(2)))
+    assert len(opener.open_needed(s3, second, sees, needed)) == 1
+    third = arrived(put(reviews, picture(3)))
+    assert opener.open_needed(s3, third, sees, needed) == []
+
+
 def test_once_versions_are_decided_about_no_test_images_are_asked_for(reviews: Reviews) -> None:
     version = put(reviews, picture(1))
     opener, s3 = reviews.opener(), reviews.world.s3

@@ -213,7 +213,14 @@ class Opener:
                 why = f"test images of {label} are needed to compare {needed.version} with the champion"
                 # Of a large image the tiles that show it.
                 of_label = replace(seen, left_out=[each for each in seen.labels if each["label"] == label])
-                return self.open_detected(s3, arrival, "needed", of_label, why=why, tiling=tiling)
+                tasks: list[Task] = []
+                try:
+                    tasks = self.open_detected(s3, arrival, "needed", of_label, why=why, tiling=tiling)
+                finally:
+                    # Without room, of an image that is known, or after an error, which is tried again.
+                    if not tasks:
+                        self._table.leave_needed(needed.version, label)
+                return tasks
         return []
 
     def open_detected(

@@ -90,6 +90,14 @@ class ReviewTable:
             return False
         return True
 
+    def leave_needed(self, version: str, label: str) -> None:
+        """Count an image no more that take_needed has counted: nobody is asked about it."""
+        self.table.update_item(
+            Key={"id": f"needed#{version}", "part": label},
+            UpdateExpression="ADD asked :less",
+            ExpressionAttributeValues={":less": -1},
+        )
+
     def open_task(self, new: Task, *, again_before: str = "") -> Task | None:
         """Open a task for its image, unless it has one that is open, or one that was finished after
         `again_before`.
