@@ -20,6 +20,7 @@ from benchmarks import (
     handlers,
     importing,
     ingestion,
+    label_issues,
     ledger,
     orchestration,
     registration,
@@ -28,7 +29,6 @@ from benchmarks import (
     serving_policies,
     synth,
     tiling,
-    wrong_labels,
 )
 
 ALL = {
@@ -52,7 +52,7 @@ ALL = {
     "engine_serving": engine_serving.measure,
     "detection": detection.measure,
     "tiling": tiling.measure,
-    "wrong_labels": wrong_labels.measure,
+    "label_issues": label_issues.measure,
 }
 
 

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from lambdas.contract.requests import (
         ComparisonOptions,
         EvaluationOptions,
+        IssueAnswerRequest,
+        LabelIssueOptions,
         MistakeOptions,
-        SuspectOptions,
         TryRequest,
     )
     from lambdas.domain.console.evaluations import Evaluated, Evaluations
+    from lambdas.domain.console.label_issues import IssueFinder, VersionIssues
     from lambdas.domain.console.tryit import TryResult
     from lambdas.domain.register.arrivals import Arrival
     from lambdas.domain.retrain.steps import Follower, Step
@@ -175,18 +177,51 @@ def compare_versions(caller: Caller, version: str, options: ComparisonOptions) -
     )
 
 
-@app.get("/api/wrong-labels")
-def list_suspects(caller: Caller, options: SuspectOptions) -> responses.Suspects:
+@app.get("/api/label-issues")
+def list_label_issues(caller: Caller, options: LabelIssueOptions) -> responses.LabelIssues:
     """Labels of test images that a version contradicts, the likeliest to be wrong first."""
     from lambdas import evaluation_documents
-    from lambdas.domain.console import wrong_labels
+    from lambdas.domain.console import label_issues
 
     s = services()
-    evaluated = wrong_labels.evaluated(evaluations(), s.loop_state, options.version)
-    accused = wrong_labels.open_suspects(evaluated, s.reviews, s.catalogue, _renamed())
-    return evaluation_documents.suspects(
-        accused, options.offset, PAGE, next_offset=_next(options.offset, len(accused.suspects))
+    issues = label_issues.open_issues(_issues_of(options.version), s.reviews, s.catalogue)
+    return evaluation_documents.label_issues(
+        issues, options.offset, PAGE, next_offset=_next(options.offset, len(issues.issues))
     )
+
+
+@app.put("/api/label-issues/{issue}")
+def answer_label_issue(caller: Caller, issue: str, body: IssueAnswerRequest) -> responses.IssueAnswer:
+    """Answer whether a label that a version contradicts is wrong; it is mended then."""
+    from lambdas.contract import responses
+    from lambdas.domain.console import label_issues
+    from lambdas.domain.review.desk import labels
+
+    s = services()
+    try:
+        known = _issues_of(body.version)
+    except ApiError as error:
+        raise ApiError(422, "bad_answer", str(error), "version") from error
+    answer = label_issues.answer(
+        known,
+        s.reviews,
+        s.catalogue,
+        issue,
+        verdict=body.verdict,
+        by=caller.name,
+        labels=labels.usable(offered_labels()),
+    )
+    return responses.IssueAnswer(
+        issue=answer.issue, image=answer.image, verdict=body.verdict, by=answer.by, at=answer.at
+    )
+
+
+@app.delete("/api/label-issues/{issue}")
+def take_back_issue_answer(caller: Caller, issue: str) -> None:
+    """Take an answer back; a label that was mended is given back."""
+    from lambdas.domain.review.desk import issue_answers
+
+    issue_answers.take_back(services().reviews, services().catalogue, issue, caller.name)
 
 
 @app.get("/api/costs")
@@ -327,6 +362,21 @@ def evaluations() -> Evaluations:
 
     s = services()
     return Evaluations(s.s3, s.engine, s.bucket)
+
+
+@cache
+def issue_finder() -> IssueFinder:
+    """Remembers the label issues that were computed last."""
+    from lambdas.domain.console.label_issues import IssueFinder
+
+    return IssueFinder()
+
+
+def _issues_of(version: str) -> VersionIssues:
+    from lambdas.domain.console import label_issues
+
+    evaluated = label_issues.evaluated(evaluations(), services().loop_state, version)
+    return issue_finder().of(evaluated, _renamed())
 
 
 def _judged_by(version: str, options: EvaluationOptions) -> tuple[Evaluated, dict[str, float]]:

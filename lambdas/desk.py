@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from lambdas.contract import responses
-    from lambdas.contract.requests import AnswerRequest, ClaimRequest, LabelCheckRequest, SkipRequest
+    from lambdas.contract.requests import AnswerRequest, ClaimRequest, SkipRequest
     from lambdas.domain.review.desk.task import Route, Task
     from lambdas.domain.review.results.resolution import Resolver
     from lambdas.domain.review.workforce.worker_portal import Portal
@@ -72,29 +72,6 @@ def list_labels(caller: Caller) -> responses.Labels:
     from lambdas.contract import responses
 
     return responses.Labels(labels=[label_document(definition) for definition in offered_labels()])
-
-
-@app.put("/api/wrong-labels/{suspect}")
-def check_label(caller: Caller, suspect: str, body: LabelCheckRequest) -> responses.LabelCheck:
-    """Say whether a label that a version contradicts is wrong; it is mended then."""
-    from lambdas.contract import responses
-    from lambdas.domain.review.desk import label_checks, labels
-
-    s = services()
-    check = body.check(suspect, caller.name)
-    label_checks.validate(check, labels.usable(offered_labels()))
-    kept = label_checks.answer(s.reviews, s.catalogue, check)
-    return responses.LabelCheck(
-        suspect=kept.suspect, image=kept.image, verdict=body.verdict, by=kept.by, at=kept.at
-    )
-
-
-@app.delete("/api/wrong-labels/{suspect}")
-def take_back_label_check(caller: Caller, suspect: str) -> None:
-    """Take an answer back; a label that was mended is given back."""
-    from lambdas.domain.review.desk import label_checks
-
-    label_checks.take_back(services().reviews, services().catalogue, suspect, caller.name)
 
 
 @app.post("/api/claims")

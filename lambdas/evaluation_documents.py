@@ -19,12 +19,12 @@ from lambdas.services import services
 if TYPE_CHECKING:
     from lambdas.contract.requests import MistakeOptions
     from lambdas.domain.console.evaluations import Evaluated
-    from lambdas.domain.console.wrong_labels import OpenSuspects
+    from lambdas.domain.console.label_issues import OpenIssues
+    from lambdas.domain.evaluation.label_issues import LabelIssue
     from lambdas.domain.evaluation.measures import CurvePoint, JudgedImages, LabelCurve
     from lambdas.domain.evaluation.mistakes import Mistake
     from lambdas.domain.evaluation.records import Detection, TestImage, Thresholds, TrueObject
     from lambdas.domain.evaluation.side_by_side import ImageChange, SideBySide
-    from lambdas.domain.evaluation.suspects import Suspect
 
 
 _KEPT_HERE = "images/"
@@ -174,21 +174,21 @@ def comparison(
     )
 
 
-def suspects(
-    accused: OpenSuspects, offset: int, count: int, *, next_offset: int | None
-) -> responses.Suspects:
-    """A page of the labels that a version contradicts."""
-    page = accused.suspects[offset : offset + count]
-    return responses.Suspects(
-        version=accused.version,
-        suspects=[_suspect(one) for one in page],
-        total=len(accused.suspects),
-        checked=accused.checked,
+def label_issues(
+    issues: OpenIssues, offset: int, count: int, *, next_offset: int | None
+) -> responses.LabelIssues:
+    """A page of the label issues of a version."""
+    page = issues.issues[offset : offset + count]
+    return responses.LabelIssues(
+        version=issues.version,
+        issues=[_label_issue(one) for one in page],
+        total=len(issues.issues),
+        answered=issues.answered,
         next=next_offset,
     )
 
 
-def _suspect(one: Suspect) -> responses.Suspect:
+def _label_issue(one: LabelIssue) -> responses.LabelIssue:
     image, truth = one.image, one.truth
     shown = responses.EvaluatedImage(
         image.sha256,
@@ -198,10 +198,10 @@ def _suspect(one: Suspect) -> responses.Suspect:
         "",
     )
     together = judged(image, Judged("confusion", truth, one.detection))
-    return responses.Suspect(
+    return responses.LabelIssue(
         id=one.id,
-        accusation=one.accusation,
-        suspicion=round(one.suspicion, 4),
+        issue_type=one.issue_type,
+        mistakenness=round(one.mistakenness, 4),
         image=shown,
         before=together.truth,
         after=together.detection,

@@ -123,31 +123,31 @@ export function evaluationAnswer(url: URL): Answer | null {
   return ok({ image: image(Number(id)), judged: mistakes.filter((one) => one.image.image === id).map((one) => one.judged) })
 }
 
-const accusations = ['wrong_label', 'missing', 'nothing_there', 'loose'] as const
-const suspects = mistakes.slice(0, 8).map(({ image: its, judged }, n) => ({
+const issueTypes = ['wrong_label', 'missing', 'spurious', 'loose'] as const
+const issues = mistakes.slice(0, 8).map(({ image: its, judged }, n) => ({
   id: String(n).padStart(24, '0'),
-  accusation: accusations[n % 4],
-  suspicion: 0.93 - n * 0.08,
+  issue_type: issueTypes[n % 4],
+  mistakenness: 0.93 - n * 0.08,
   image: { ...its, state: '' },
   before: judged.truth,
   after: judged.detection,
   others: [truth('pallet', { left: 900, top: 600, width: 120, height: 100 })],
 }))
-const checkedSuspects = new Set<string>()
-export const forgetChecks = () => checkedSuspects.clear()
+const answeredIssues = new Set<string>()
+export const forgetAnswers = () => answeredIssues.clear()
 
-/** The response of a route of labels that a version contradicts; null for other routes. */
-export function suspectsAnswer(method: string, url: URL): Answer | null {
+/** The response of a route of label issues; null for other routes. */
+export function labelIssuesAnswer(method: string, url: URL): Answer | null {
   const [, , first, id = ''] = url.pathname.split('/')
-  if (first !== 'wrong-labels') return null
+  if (first !== 'label-issues') return null
   if (method === 'DELETE') {
-    checkedSuspects.delete(id)
+    answeredIssues.delete(id)
     return { status: 204 }
   }
   if (method === 'PUT') {
-    checkedSuspects.add(id)
-    return ok({ suspect: id, image: '', verdict: 'accepted', by: 'Rosa', at: new Date().toISOString() })
+    answeredIssues.add(id)
+    return ok({ issue: id, image: '', verdict: 'accepted', by: 'Rosa', at: new Date().toISOString() })
   }
-  const open = suspects.filter((one) => !checkedSuspects.has(one.id))
-  return ok({ version: 'v7-0123456789ab', suspects: open, total: open.length, checked: checkedSuspects.size, next: null })
+  const open = issues.filter((one) => !answeredIssues.has(one.id))
+  return ok({ version: 'v7-0123456789ab', issues: open, total: open.length, answered: answeredIssues.size, next: null })
 }

@@ -6,7 +6,7 @@ import type { Connect, Plugin } from 'vite'
 import { administrationAnswer, forgetTasks } from './administration.ts'
 import { ok, failure, type Answer } from './answers.ts'
 import { colours, forgetLabels, labels } from './labels.ts'
-import { forgetChecks, suspectsAnswer } from './evaluations.ts'
+import { forgetAnswers, labelIssuesAnswer } from './evaluations.ts'
 import { noCosts, pagesAnswer } from './pages.ts'
 
 const pictures = process.env['MOCK_PICTURES'] ?? ''
@@ -41,7 +41,7 @@ function begin(changes: Record<string, unknown>): Answer {
   revoked.length = 0
   forgetLabels()
   forgetTasks()
-  forgetChecks()
+  forgetAnswers()
   return ok(world)
 }
 
@@ -247,7 +247,7 @@ const nothingYet: Record<string, unknown> = {
   '/batches': { batches: [] },
   '/costs': noCosts,
   '/labels': { labels: [] },
-  '/wrong-labels': { version: 'v1', suspects: [], total: 0, checked: 0, next: null },
+  '/label-issues': { version: 'v1', issues: [], total: 0, answered: 0, next: null },
   '/admin/tasks': { tasks: [], counts, cursor: null },
   '/admin/reviewers': { reviewers: [] },
   '/admin/applications': { applications: [] },
@@ -260,7 +260,7 @@ function apiAnswer(method: string, url: URL, body: Record<string, unknown>): Ans
   return (
     deskAnswer(method, url.pathname.slice(4), body) ??
     administrationAnswer(method, url, body) ??
-    suspectsAnswer(method, url) ??
+    labelIssuesAnswer(method, url) ??
     pagesAnswer(url) ??
     failure(404, 'no_route', `The mock has no route ${url.pathname}.`)
   )

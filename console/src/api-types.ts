@@ -17,12 +17,6 @@ export interface paths {
     /** The labels that reviewers may use, with their colours, keys and examples. */
     get: operations["list_labels"];
   };
-  "/api/wrong-labels/{suspect}": {
-    /** Say whether a label that a version contradicts is wrong; it is mended then. */
-    put: operations["check_label"];
-    /** Take an answer back; a label that was mended is given back. */
-    delete: operations["take_back_label_check"];
-  };
   "/api/claims": {
     /** Claim tasks other than those held: those that the reviewer has claimed before come first. */
     post: operations["claim_tasks"];
@@ -143,9 +137,15 @@ export interface paths {
     /** Two versions side by side: on which test images one is better or worse than the other. */
     get: operations["compare_versions"];
   };
-  "/api/wrong-labels": {
+  "/api/label-issues": {
     /** Labels of test images that a version contradicts, the likeliest to be wrong first. */
-    get: operations["list_suspects"];
+    get: operations["list_label_issues"];
+  };
+  "/api/label-issues/{issue}": {
+    /** Answer whether a label that a version contradicts is wrong; it is mended then. */
+    put: operations["answer_label_issue"];
+    /** Take an answer back; a label that was mended is given back. */
+    delete: operations["take_back_issue_answer"];
   };
   "/api/costs": {
     /** What trainings and running models have cost; `by` is `day`, `month` or `version`. */
@@ -544,24 +544,6 @@ export interface components {
       other_judged: components["schemas"]["JudgedObject"][];
     };
     /**
-     * CheckedBox
-     * @description A box in whole pixels of the upright image.
-     */
-    CheckedBox: {
-      left: number;
-      top: number;
-      width: number;
-      height: number;
-    };
-    /**
-     * CheckedLabel
-     * @description A label on an image; its box is null if it is of the whole image.
-     */
-    CheckedLabel: {
-      label: string;
-      box: components["schemas"]["CheckedBox"] | null;
-    };
-    /**
      * ClaimRequest
      * @description How many tasks a reviewer wants.
      */
@@ -744,6 +726,32 @@ export interface components {
       at: string;
     };
     /**
+     * IssueAnswer
+     * @description What somebody has answered about a label issue.
+     */
+    IssueAnswer: {
+      issue: string;
+      image: string;
+      /** @enum {unknown} */
+      verdict: "accepted" | "rejected";
+      by: string;
+      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
+      at: string;
+    };
+    /**
+     * IssueAnswerRequest
+     * @description Whether a label that a version contradicts is wrong.
+     */
+    IssueAnswerRequest: {
+      /**
+       * @description `accepted`: it is wrong, and is mended; `rejected`: it is right.
+       * @enum {unknown}
+       */
+      verdict: "accepted" | "rejected";
+      /** @description That contradicts it. */
+      version: string;
+    };
+    /**
      * JudgedImage
      * @description A test image with all that is on it and all that was seen.
      */
@@ -795,38 +803,6 @@ export interface components {
       retired?: boolean;
     };
     /**
-     * LabelCheck
-     * @description What somebody has said about a label that a version contradicts.
-     */
-    LabelCheck: {
-      suspect: string;
-      image: string;
-      /** @enum {unknown} */
-      verdict: "accepted" | "rejected";
-      by: string;
-      /** @description UTC, as in 2026-01-31T12:00:00.000000Z. */
-      at: string;
-    };
-    /**
-     * LabelCheckRequest
-     * @description Whether a label that a version contradicts is wrong.
-     */
-    LabelCheckRequest: {
-      /**
-       * @description `accepted`: it is wrong, and is mended; `rejected`: it is right.
-       * @enum {unknown}
-       */
-      verdict: "accepted" | "rejected";
-      /** @description SHA-256. */
-      image: string;
-      /** @description As it is labelled; null: nothing is. */
-      before: components["schemas"]["CheckedLabel"] | null;
-      /** @description As the version sees it; null: it sees nothing. */
-      after: components["schemas"]["CheckedLabel"] | null;
-      /** @description That contradicts it. */
-      version: string;
-    };
-    /**
      * LabelExample
      * @description A picture that shows what a label means.
      */
@@ -841,6 +817,40 @@ export interface components {
      */
     LabelImages: {
       images: components["schemas"]["LabelExample"][];
+    };
+    /**
+     * LabelIssue
+     * @description A label that is probably wrong, as a version contradicts it.
+     */
+    LabelIssue: {
+      id: string;
+      /**
+       * @description `wrong_label`: an object is labelled as something else; `missing`: one is not labelled; `loose`: its box is not where the object is; `spurious`: a box is where no object is.
+       * @enum {unknown}
+       */
+      issue_type: "loose" | "missing" | "spurious" | "wrong_label";
+      /** @description How likely it is wrong, between 0 and 1. */
+      mistakenness: number;
+      image: components["schemas"]["EvaluatedImage"];
+      /** @description As it is labelled; null: nothing is. */
+      before: components["schemas"]["MistakenObject"] | null;
+      /** @description As the version sees it; null: it sees nothing. */
+      after: components["schemas"]["MistakenDetection"] | null;
+      /** @description The other labels of the image. */
+      others: components["schemas"]["MistakenObject"][];
+    };
+    /**
+     * LabelIssues
+     * @description Label issues of a version that nobody has answered, the likeliest to be wrong first.
+     */
+    LabelIssues: {
+      version: string;
+      issues: components["schemas"]["LabelIssue"][];
+      total: number;
+      /** @description Label issues of the version that somebody has answered. */
+      answered: number;
+      /** @description The offset of the next page; null after the last. */
+      next: number | null;
     };
     /**
      * LabelScore
@@ -1279,40 +1289,6 @@ export interface components {
       confidence: number;
     };
     /**
-     * Suspect
-     * @description A label that a version contradicts.
-     */
-    Suspect: {
-      id: string;
-      /**
-       * @description What the version says against it.
-       * @enum {unknown}
-       */
-      accusation: "loose" | "missing" | "nothing_there" | "wrong_label";
-      /** @description How likely it is wrong, between 0 and 1. */
-      suspicion: number;
-      image: components["schemas"]["EvaluatedImage"];
-      /** @description As it is labelled; null: nothing is. */
-      before: components["schemas"]["MistakenObject"] | null;
-      /** @description As the version sees it; null: it sees nothing. */
-      after: components["schemas"]["MistakenDetection"] | null;
-      /** @description The other labels of the image. */
-      others: components["schemas"]["MistakenObject"][];
-    };
-    /**
-     * Suspects
-     * @description Labels that a version contradicts and nobody has checked, the likeliest to be wrong first.
-     */
-    Suspects: {
-      version: string;
-      suspects: components["schemas"]["Suspect"][];
-      total: number;
-      /** @description Those that it contradicts as well, and somebody has checked. */
-      checked: number;
-      /** @description The offset of the next page; null after the last. */
-      next: number | null;
-    };
-    /**
      * Task
      * @description A review task as the reviewer sees it who has claimed it.
      */
@@ -1546,53 +1522,6 @@ export interface operations {
         content: {
           "application/json": components["schemas"]["Labels"];
         };
-      };
-      /** @description An error. */
-      default: {
-        content: {
-          "application/json": components["schemas"]["ErrorResponse"];
-        };
-      };
-    };
-  };
-  /** Say whether a label that a version contradicts is wrong; it is mended then. */
-  check_label: {
-    parameters: {
-      path: {
-        suspect: string;
-      };
-    };
-    requestBody: {
-      content: {
-        "application/json": components["schemas"]["LabelCheckRequest"];
-      };
-    };
-    responses: {
-      /** @description What somebody has said about a label that a version contradicts. */
-      200: {
-        content: {
-          "application/json": components["schemas"]["LabelCheck"];
-        };
-      };
-      /** @description An error. */
-      default: {
-        content: {
-          "application/json": components["schemas"]["ErrorResponse"];
-        };
-      };
-    };
-  };
-  /** Take an answer back; a label that was mended is given back. */
-  take_back_label_check: {
-    parameters: {
-      path: {
-        suspect: string;
-      };
-    };
-    responses: {
-      /** @description Done. */
-      204: {
-        content: never;
       };
       /** @description An error. */
       default: {
@@ -2304,7 +2233,7 @@ export interface operations {
     };
   };
   /** Labels of test images that a version contradicts, the likeliest to be wrong first. */
-  list_suspects: {
+  list_label_issues: {
     parameters: {
       query?: {
         version?: string;
@@ -2312,11 +2241,58 @@ export interface operations {
       };
     };
     responses: {
-      /** @description Labels that a version contradicts and nobody has checked, the likeliest to be wrong first. */
+      /** @description Label issues of a version that nobody has answered, the likeliest to be wrong first. */
       200: {
         content: {
-          "application/json": components["schemas"]["Suspects"];
+          "application/json": components["schemas"]["LabelIssues"];
         };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Answer whether a label that a version contradicts is wrong; it is mended then. */
+  answer_label_issue: {
+    parameters: {
+      path: {
+        issue: string;
+      };
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["IssueAnswerRequest"];
+      };
+    };
+    responses: {
+      /** @description What somebody has answered about a label issue. */
+      200: {
+        content: {
+          "application/json": components["schemas"]["IssueAnswer"];
+        };
+      };
+      /** @description An error. */
+      default: {
+        content: {
+          "application/json": components["schemas"]["ErrorResponse"];
+        };
+      };
+    };
+  };
+  /** Take an answer back; a label that was mended is given back. */
+  take_back_issue_answer: {
+    parameters: {
+      path: {
+        issue: string;
+      };
+    };
+    responses: {
+      /** @description Done. */
+      204: {
+        content: never;
       };
       /** @description An error. */
       default: {

@@ -41,8 +41,8 @@ export type Mistakes = Schemas['Mistakes']
 export type ChangedImage = Schemas['ChangedImage']
 export type VersionComparison = Schemas['VersionComparison']
 export type ApplicationLine = Schemas['ApplicationLine']
-export type Suspect = Schemas['Suspect']
-export type Suspects = Schemas['Suspects']
+export type LabelIssue = Schemas['LabelIssue']
+export type LabelIssues = Schemas['LabelIssues']
 export type BatchLine = Schemas['BatchLine']
 export type BatchLabel = Schemas['BatchLabel']
 export type BatchFailure = Schemas['BatchFailure']
@@ -221,19 +221,12 @@ export const getEvaluatedImage = (version: string, image: string, query: URLSear
   call<Schemas['JudgedImage']>('GET', `/versions/${id(version)}/images/${id(image)}?${query.toString()}`)
 export const getComparison = (version: string, query: URLSearchParams) =>
   call<VersionComparison>('GET', `/versions/${id(version)}/comparison?${query.toString()}`)
-/** Labels that a version contradicts; of the newest that was evaluated, if none is named. */
-export const getSuspects = (version: string, offset: number) =>
-  call<Suspects>('GET', `/wrong-labels?${new URLSearchParams({ version, offset: String(offset) }).toString()}`)
-const withoutConfidence = (said: Suspect['after']) => said && { label: said.label, box: said.box }
-export const answerSuspect = ({ id: suspect, image, before, after }: Suspect, version: string, verdict: 'accepted' | 'rejected') =>
-  call<Schemas['LabelCheck']>('PUT', `/wrong-labels/${id(suspect)}`, {
-    verdict,
-    image: image.image,
-    before,
-    after: withoutConfidence(after),
-    version,
-  })
-export const takeBackAnswer = (suspect: string) => call<void>('DELETE', `/wrong-labels/${id(suspect)}`)
+/** Label issues of a version; of the newest that was evaluated, if none is named. */
+export const getLabelIssues = (version: string, offset: number) =>
+  call<LabelIssues>('GET', `/label-issues?${new URLSearchParams({ version, offset: String(offset) }).toString()}`)
+export const answerLabelIssue = (issue: string, version: string, verdict: 'accepted' | 'rejected') =>
+  call<Schemas['IssueAnswer']>('PUT', `/label-issues/${id(issue)}`, { version, verdict })
+export const takeBackAnswer = (issue: string) => call<void>('DELETE', `/label-issues/${id(issue)}`)
 export const startTry = (contentType: string, size: number) =>
   call<TryUpload>('POST', '/try', { content_type: contentType, size })
 export const detectTry = (image: string) => call<Detections>('POST', `/try/${id(image)}/detection`)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from lambdas.contract.base import Request
@@ -23,14 +22,12 @@ from lambdas.domain.review.desk.limits import (
 )
 from lambdas.domain.shared.annotation import (
     MAX_BOXES_PER_IMAGE,
-    MAX_LABEL_CHARACTERS,
     MAX_LABELS_PER_IMAGE,
     Box,
 )
 
 if TYPE_CHECKING:
     from lambdas.domain.review.desk.answers import Submission
-    from lambdas.domain.review.desk.label_checks import LabelCheck
 
 MAX_THRESHOLDS = 250
 """Labels of a model: https://docs.aws.amazon.com/rekognition/latest/customlabels-dg/limits.html"""
@@ -162,23 +159,7 @@ class ThresholdRequest(Request):
     ]
 
 
-class CheckedBox(Struct, forbid_unknown_fields=True):
-    """A box in whole pixels of the upright image."""
-
-    left: Annotated[int, Meta(ge=0)]
-    top: Annotated[int, Meta(ge=0)]
-    width: Annotated[int, Meta(ge=1)]
-    height: Annotated[int, Meta(ge=1)]
-
-
-class CheckedLabel(Struct, forbid_unknown_fields=True):
-    """A label on an image; its box is null if it is of the whole image."""
-
-    label: Annotated[str, Meta(max_length=MAX_LABEL_CHARACTERS)]
-    box: CheckedBox | None
-
-
-class LabelCheckRequest(Request):
+class IssueAnswerRequest(Request):
     """Whether a label that a version contradicts is wrong."""
 
     error_code = "bad_answer"
@@ -187,23 +168,7 @@ class LabelCheckRequest(Request):
         Literal["accepted", "rejected"],
         Meta(description="`accepted`: it is wrong, and is mended; `rejected`: it is right."),
     ]
-    image: Annotated[str, Meta(max_length=64, description="SHA-256.")]
-    before: Annotated[CheckedLabel | None, Meta(description="As it is labelled; null: nothing is.")]
-    after: Annotated[CheckedLabel | None, Meta(description="As the version sees it; null: it sees nothing.")]
-    version: Annotated[str, Meta(max_length=255, description="That contradicts it.")]
-
-    def check(self, suspect: str, by: str) -> LabelCheck:
-        """The same as the review desk takes it."""
-        # Other functions read their requests without the desk.
-        from lambdas.domain.review.desk.label_checks import LabelCheck, LabelOrBox
-
-        before, after = (
-            LabelOrBox(said.label, Box(said.label, **msgspec.structs.asdict(said.box)) if said.box else None)
-            if said
-            else None
-            for said in (self.before, self.after)
-        )
-        return LabelCheck(suspect, self.image, before, after, self.version, self.verdict, by)
+    version: Annotated[str, Meta(min_length=1, max_length=255, description="That contradicts it.")]
 
 
 _Thresholds = Annotated[
@@ -260,10 +225,10 @@ class ComparisonOptions(Request):
     offset: Annotated[int, Meta(ge=0, description="How many images to pass over.")] = 0
 
 
-class SuspectOptions(Request):
-    """Which contradicted labels are wanted, in the query string."""
+class LabelIssueOptions(Request):
+    """Which label issues are wanted, in the query string."""
 
     version: Annotated[
-        str, Meta(description="That contradicts them. Else the newest version that was evaluated.")
+        str, Meta(description="That contradicts the labels. Else the newest version that was evaluated.")
     ] = ""
     offset: Annotated[int, Meta(ge=0, description="How many to pass over.")] = 0

@@ -736,15 +736,18 @@ class VersionComparison(Response):
     next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]
 
 
-class Suspect(Response):
-    """A label that a version contradicts."""
+class LabelIssue(Response):
+    """A label that is probably wrong, as a version contradicts it."""
 
     id: str
-    accusation: Annotated[
-        Literal["wrong_label", "missing", "loose", "nothing_there"],
-        Meta(description="What the version says against it."),
+    issue_type: Annotated[
+        Literal["wrong_label", "missing", "loose", "spurious"],
+        Meta(
+            description="`wrong_label`: an object is labelled as something else; `missing`: one is not"
+            " labelled; `loose`: its box is not where the object is; `spurious`: a box is where no object is."
+        ),
     ]
-    suspicion: Annotated[float, Meta(description="How likely it is wrong, between 0 and 1.")]
+    mistakenness: Annotated[float, Meta(description="How likely it is wrong, between 0 and 1.")]
     image: EvaluatedImage
     before: Annotated[MistakenObject | None, Meta(description="As it is labelled; null: nothing is.")]
     after: Annotated[
@@ -753,20 +756,20 @@ class Suspect(Response):
     others: Annotated[list[MistakenObject], Meta(description="The other labels of the image.")]
 
 
-class Suspects(Response):
-    """Labels that a version contradicts and nobody has checked, the likeliest to be wrong first."""
+class LabelIssues(Response):
+    """Label issues of a version that nobody has answered, the likeliest to be wrong first."""
 
     version: str
-    suspects: list[Suspect]
+    issues: list[LabelIssue]
     total: int
-    checked: Annotated[int, Meta(description="Those that it contradicts as well, and somebody has checked.")]
+    answered: Annotated[int, Meta(description="Label issues of the version that somebody has answered.")]
     next: Annotated[int | None, Meta(description="The offset of the next page; null after the last.")]
 
 
-class LabelCheck(Response):
-    """What somebody has said about a label that a version contradicts."""
+class IssueAnswer(Response):
+    """What somebody has answered about a label issue."""
 
-    suspect: str
+    issue: str
     image: str
     verdict: Literal["accepted", "rejected"]
     by: str

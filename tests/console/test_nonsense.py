@@ -134,6 +134,8 @@ MEMBERS = {
     "POST /api/admin/rollbacks": ["version"],
     "POST /api/admin/versions/{version}/approval": ["decision", "why"],
     "POST /api/admin/serving": ["request", "why"],
+    "PUT /api/admin/thresholds": ["percent"],
+    "PUT /api/label-issues/{issue}": ["verdict", "version"],
     "PUT /api/admin/labels": ["colour", "key", "instruction", "examples", "retired"],
     "POST /api/admin/labels/renaming": ["name", "cursor"],
     "POST /api/try": ["content_type", "size"],

@@ -23,12 +23,11 @@ from lambdas.domain.shared.scores import LabelScore
 from lambdas.domain.shared.tuning import Tuning
 from lambdas.services import services
 from tests.fixtures.api_gateway import ANN, NOBODY, RITA, Gateway, routes
-from tests.fixtures.console_deployment import BOX, CHECKED, TRIED, ConsoleDeployment, entered
+from tests.fixtures.console_deployment import ANSWERED_ISSUE, BOX, TRIED, ConsoleDeployment, entered
 from tests.fixtures.deployment import BUCKET
 from tests.fixtures.images import GIF, picture
 from tests.fixtures.metrics import published
 
-SUSPECT = "a" * 24
 TASK = {
     "id",
     "image",
@@ -226,7 +225,7 @@ CASES = {
         of_each={"kind", "size", "image", "judged"},
     ),
     "GET /api/versions/{version}/images/{image}": Case(
-        "/api/versions/v1/images/{open_image}",
+        "/api/versions/v1/images/{done_image}",
         members={"image", "judged"},
         each="judged",
         of_each={"judgement", "truth", "detection", "overlap"},
@@ -236,22 +235,18 @@ CASES = {
         members={"version", "other", "images", "relabelled", "f1", "other_f1", "better", "worse"}
         | {"changes", "next"},
     ),
-    "GET /api/wrong-labels": Case(
-        "/api/wrong-labels?version=v1",
-        members={"version", "suspects", "total", "checked", "next"},
+    "GET /api/label-issues": Case(
+        "/api/label-issues?version=v1",
+        members={"version", "issues", "total", "answered", "next"},
+        each="issues",
+        of_each={"id", "issue_type", "mistakenness", "image", "before", "after", "others"},
     ),
-    "PUT /api/wrong-labels/{suspect}": Case(
-        f"/api/wrong-labels/{SUSPECT}",
-        {
-            "verdict": "rejected",
-            "image": "0" * 64,
-            "before": {"label": "cat", "box": None},
-            "after": None,
-            "version": "v1",
-        },
-        members={"suspect", "image", "verdict", "by", "at"},
+    "PUT /api/label-issues/{issue}": Case(
+        "/api/label-issues/{issue}",
+        {"verdict": "rejected", "version": "v1"},
+        members={"issue", "image", "verdict", "by", "at"},
     ),
-    "DELETE /api/wrong-labels/{suspect}": Case(f"/api/wrong-labels/{CHECKED}", status=204),
+    "DELETE /api/label-issues/{issue}": Case(f"/api/label-issues/{ANSWERED_ISSUE}", status=204),
     "GET /api/serving": Case(
         "/api/serving",
         members={"champion", "status", "state", "since", "reason", "trouble", "asked", "policy"}
@@ -269,8 +264,8 @@ CASES = {
 def request_of(route: str, deployment: ConsoleDeployment) -> str:
     """The valid request of the route, with its method."""
     tasks = {name: getattr(deployment, name).id for name in ("open", "mine", "others", "done")}
-    image = deployment.open.image
-    return f"{route.partition(' ')[0]} {CASES[route].address.format(**tasks, open_image=image)}"
+    others = {"done_image": deployment.done.image, "issue": deployment.label_issue()}
+    return f"{route.partition(' ')[0]} {CASES[route].address.format(**tasks, **others)}"
 
 
 def test_every_route_has_its_case() -> None:
@@ -367,7 +362,7 @@ def test_links_are_short_lived_and_of_one_object(deployment: ConsoleDeployment, 
         "GET /api/labels": lambda path: path.endswith(f"/{deployment.open.key}"),
         "GET /api/runs/{run}": lambda path: path.endswith("/datasets/s1/report.html"),
         "POST /api/try/{id}/detection": lambda path: path.endswith(f"/try/{TRIED}"),
-        "GET /api/versions/{version}/mistakes": lambda path: path.endswith(f"/{deployment.open.key}"),
+        "GET /api/versions/{version}/mistakes": lambda path: path.endswith(f"/{deployment.done.key}"),
     }
     for route, is_its_own in given.items():
         addresses = links(gateway.ask(request_of(route, deployment), CASES[route].body).document)

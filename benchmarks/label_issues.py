@@ -10,13 +10,14 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.engine_learning import Dataset, read, written
+from lambdas.domain.evaluation.label_issues import LabelIssue, label_issues
 from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, TrueObject
-from lambdas.domain.evaluation.suspects import Suspect, suspects
 from lambdas.domain.shared.boxes import RelativeBox, iou
 from learning import Box, Example
 from local import scenes
@@ -73,28 +74,28 @@ def plant(examples: Iterable[Example], labels: Sequence[str], seed: int) -> Iter
 
 
 def recalls(evaluation: Evaluation, planted: Sequence[Planted]) -> dict[float, float]:
-    """The share of the planted errors in the first part of what is shown: accused labels, then all others."""
-    accused = suspects(evaluation)
+    """The share of the planted errors in the first part of what is shown: label issues, then all others."""
+    issues = label_issues(evaluation)
     objects = sum(len(image.truths) for image in evaluation.images)
-    missing = sum(suspect.truth is None for suspect in accused)
+    missing = sum(issue.truth is None for issue in issues)
     shown = objects + missing
     by_image: dict[str, list[Planted]] = {}
     for error in planted:
         by_image.setdefault(error.image, []).append(error)
     caught: list[int] = []
-    for number, suspect in enumerate(accused, start=1):
-        errors = by_image.get(suspect.image.key, [])
-        if error := next((error for error in errors if _is_of(suspect, error)), None):
+    for number, issue in enumerate(issues, start=1):
+        errors = by_image.get(issue.image.key, [])
+        if error := next((error for error in errors if _is_of(issue, error)), None):
             errors.remove(error)
             caught.append(number)
     return {part: sum(number <= part * shown for number in caught) / len(planted) for part in SHOWN}
 
 
-def _is_of(suspect: Suspect, error: Planted) -> bool:
-    """Whether the accusation leads to the error: it is on the object."""
-    accused = suspect.truth or suspect.detection
-    box = accused.box if accused else None
-    if box is None or (suspect.truth is None) is not error.is_missing:
+def _is_of(issue: LabelIssue, error: Planted) -> bool:
+    """Whether the label issue leads to the error: it is on the object."""
+    contradicted = issue.truth or issue.detection
+    box = contradicted.box if contradicted else None
+    if box is None or (issue.truth is None) is not error.is_missing:
         return False
     return iou(box, error.box) >= 0.5
 
@@ -189,12 +190,10 @@ def _print(name: str, evaluation: Evaluation, planted: Sequence[Planted]) -> Non
     shares = recalls(evaluation, planted)
     verdict = "reached" if shares[0.1] >= WANTED else "NOT reached"
     figures = ", ".join(f"{share:.0%} in the first {part:.0%}" for part, share in shares.items())
-    print(f"{name}: {len(planted)} planted errors, {len(accused := suspects(evaluation))} accused; {figures}")
-    kinds = {
-        kind: sum(one.accusation == kind for one in accused)
-        for kind in sorted({s.accusation for s in accused})
-    }
-    print(f"  {kinds}; {WANTED:.0%} in the first tenth is {verdict}", flush=True)
+    issues = label_issues(evaluation)
+    print(f"{name}: {len(planted)} planted errors, {len(issues)} label issues; {figures}")
+    types = Counter(issue.issue_type for issue in issues)
+    print(f"  {dict(sorted(types.items()))}; {WANTED:.0%} in the first tenth is {verdict}", flush=True)
 
 
 def measure(data: Path | None = None, seconds: int = SECONDS, seed: int = 1) -> None:
@@ -218,7 +217,7 @@ def measure_simulated(seed: int = 1) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.wrong_labels", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.label_issues", description=__doc__)
     parser.add_argument("--simulated", action="store_true", help="detectors of known quality alone")
     parser.add_argument("--data", type=Path, help="a dataset with a train and a test part as well")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="that a training may take")

@@ -1,9 +1,9 @@
-"""Labels that are probably wrong: those that a version contradicts with confidence, the likeliest first.
+"""Label issues: labels that are probably wrong, as a version contradicts them with confidence.
 
-What a version says against a label is worth what its word is worth otherwise: how often it is right about
-the label that it sees, and how often it finds the label that it does not see. Both are measured on the same
-images, with every mistake counted as the version's, so a version that is often wrong accuses softly. It is
-the idea of confident learning (https://arxiv.org/abs/1911.00068), for boxes.
+A version's word against a label is worth as much as it usually is: how often it is right about the label that
+it sees, and how often it finds the label that it does not see. Both are measured on the same images, with
+every mistake counted as the version's, so one that is often wrong weighs little. It is the idea of confident
+learning (https://arxiv.org/abs/1911.00068), for boxes.
 """
 
 from __future__ import annotations
@@ -18,52 +18,51 @@ from lambdas.domain.evaluation.measures import JudgedImages, label_counts
 from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, TrueObject
 from lambdas.domain.shared.comparison import Counts
 
-Accusation = Literal["wrong_label", "missing", "loose", "nothing_there"]
+IssueType = Literal["wrong_label", "missing", "loose", "spurious"]
 """`wrong_label`: an object is labelled as something else; `missing`: one is not labelled; `loose`: its box
-is not where the object is; `nothing_there`: a box is where no object is."""
-ACCUSATIONS: tuple[Accusation, ...] = ("wrong_label", "missing", "loose", "nothing_there")
+is not where the object is; `spurious`: a box is where no object is."""
 _LOOSE_WEIGHT, _ABSENCE_WEIGHT = 0.6, 0.4
 """Boxes that fit badly, and objects that are missed, are the detector's fault more often than the label's."""
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelIssue:
     """A label that is probably wrong, and what it should be."""
 
     image: TestImage
-    accusation: Accusation
+    issue_type: IssueType
     truth: TrueObject | None
     """As it is labelled; None where a label is missing."""
     detection: Detection | None
     """As the version sees it; None where it sees nothing."""
-    suspicion: float
+    mistakenness: float
     """How likely the label is wrong, between 0 and 1, as far as the version can tell."""
 
     @property
     def id(self) -> str:
-        """The same for the same accusation, whichever version makes it."""
+        """The same for the same label issue, whichever version raises it."""
         truth = _written(self.truth) if self.truth else ""
         # Another version sees the object some pixels off.
         seen = f"{self.detection.label} {_about(self.detection)}" if self.detection else ""
-        text = "\n".join((self.image.sha256, self.accusation, truth, seen))
+        text = "\n".join((self.image.sha256, self.issue_type, truth, seen))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def suspects(evaluation: Evaluation) -> list[Suspect]:
+def label_issues(evaluation: Evaluation) -> list[LabelIssue]:
     """Every label that the version contradicts, the likeliest to be wrong first."""
     judged = judge_all(evaluation, evaluation.thresholds())
-    word = _Word(judged)
-    accused = [
-        suspect
+    rates = _Rates(judged)
+    issues = [
+        issue
         for image, of_image in judged
-        for suspect in (_accused(image, one, word) for one in [*of_image, *_overruled(of_image)])
-        if suspect
+        for issue in (_issue(image, one, rates) for one in [*of_image, *_surer_of_another(of_image)])
+        if issue
     ]
-    return sorted(accused, key=lambda suspect: (-suspect.suspicion, suspect.image.key, suspect.id))
+    return sorted(issues, key=lambda issue: (-issue.mistakenness, issue.image.key, issue.id))
 
 
-class _Word:
-    """What the word of a version is worth: how often it is right, and how often it finds."""
+class _Rates:
+    """How often a version is right about a label, and how often it finds it."""
 
     def __init__(self, judged: JudgedImages) -> None:
         self._counts: Mapping[str, Counts] = label_counts(judged)
@@ -79,23 +78,23 @@ class _Word:
         return (right + 1) / (right + missed + 2)
 
 
-def _accused(image: TestImage, one: Judged, word: _Word) -> Suspect | None:
+def _issue(image: TestImage, one: Judged, rates: _Rates) -> LabelIssue | None:
     truth, detection = one.truth, one.detection
-    if one.judgement == "confusion" and truth and detection:
-        suspicion = detection.confidence * word.precision(detection.label)
-        return Suspect(image, "wrong_label", truth, detection, suspicion)
-    if one.judgement == "background" and detection:
-        suspicion = detection.confidence * word.precision(detection.label)
-        return Suspect(image, "missing", None, detection, suspicion)
-    if one.judgement == "loose" and truth and detection:
-        suspicion = _LOOSE_WEIGHT * detection.confidence * word.precision(detection.label)
-        return Suspect(image, "loose", truth, detection, suspicion)
     if one.judgement == "missed" and truth:
-        return Suspect(image, "nothing_there", truth, None, _ABSENCE_WEIGHT * word.recall(truth.label))
+        return LabelIssue(image, "spurious", truth, None, _ABSENCE_WEIGHT * rates.recall(truth.label))
+    if detection is None:
+        return None
+    mistakenness = detection.confidence * rates.precision(detection.label)
+    if one.judgement == "confusion" and truth:
+        return LabelIssue(image, "wrong_label", truth, detection, mistakenness)
+    if one.judgement == "background":
+        return LabelIssue(image, "missing", None, detection, mistakenness)
+    if one.judgement == "loose" and truth:
+        return LabelIssue(image, "loose", truth, detection, _LOOSE_WEIGHT * mistakenness)
     return None
 
 
-def _overruled(judged: Sequence[Judged]) -> list[Judged]:
+def _surer_of_another(judged: Sequence[Judged]) -> list[Judged]:
     """Objects that the version finds under their label, but is surer of under another one."""
     right = {id(one.truth): one.detection for one in judged if one.is_right and one.truth and one.detection}
     return [

@@ -1,14 +1,16 @@
-"""Answers about labels that a version contradicts: mended, on record, taken back."""
+"""Answers about label issues: mended, on record, taken back."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
 from lambdas.domain.catalogue import curation
 from lambdas.domain.catalogue import images as catalogue_images
 from lambdas.domain.catalogue.images import CatalogueImage
-from lambdas.domain.review.desk import label_checks
-from lambdas.domain.review.desk.label_checks import LabelCheck, LabelOrBox
+from lambdas.domain.review.desk import issue_answers
+from lambdas.domain.review.desk.issue_answers import IssueAnswer, LabelOrBox
 from lambdas.domain.shared.annotation import Box
 from lambdas.domain.shared.errors import ApiError
 from tests.fixtures.reviews import Reviews
@@ -17,13 +19,13 @@ CAT, DOG = Box("cat", 5, 6, 30, 20), Box("dog", 5, 6, 30, 20)
 OTHER = Box("cow", 50, 50, 20, 20)
 
 
-def said(box: Box | None) -> LabelOrBox | None:
+def labelled(box: Box | None) -> LabelOrBox | None:
     return LabelOrBox(box.label, box) if box else None
 
 
-def check(image: str, before: Box | None, after: Box | None, verdict: str = "accepted") -> LabelCheck:
+def given(image: str, before: Box | None, after: Box | None, verdict: str = "accepted") -> IssueAnswer:
     assert verdict in ("accepted", "rejected")
-    return LabelCheck("suspect", image, said(before), said(after), "v7", verdict, "rita")
+    return IssueAnswer("issue", image, labelled(before), labelled(after), "v7", verdict, "rita")
 
 
 def image(reviews: Reviews, sha256: str) -> CatalogueImage:
@@ -32,8 +34,8 @@ def image(reviews: Reviews, sha256: str) -> CatalogueImage:
     return known
 
 
-def answer(reviews: Reviews, given: LabelCheck) -> LabelCheck:
-    return label_checks.answer(reviews.table, reviews.world.catalogue, given)
+def answer(reviews: Reviews, one: IssueAnswer) -> IssueAnswer:
+    return issue_answers.answer(reviews.table, reviews.world.catalogue, one)
 
 
 @pytest.mark.parametrize(
@@ -45,66 +47,76 @@ def test_a_label_is_mended_and_given_back(
     before: Box | None, after: Box | None, boxes: tuple[Box, ...], reviews: Reviews
 ) -> None:
     sha256 = reviews.world.image("a", boxes=(CAT, OTHER))
-    first = answer(reviews, check(sha256, before, after))
+    first = answer(reviews, given(sha256, before, after))
     assert image(reviews, sha256).boxes == boxes
     assert image(reviews, sha256).changed_by == "rita"
-    assert answer(reviews, check(sha256, before, after)) == first, "twice"
-    assert label_checks.checked(reviews.table) == {"suspect": first}
-    label_checks.take_back(reviews.table, reviews.world.catalogue, "suspect", "rita")
-    assert image(reviews, sha256).boxes == (CAT, OTHER)
-    assert label_checks.checked(reviews.table) == {}
+    assert answer(reviews, given(sha256, before, after)) == first, "twice"
+    assert issue_answers.answers(reviews.table) == {"issue": first}
+    issue_answers.take_back(reviews.table, reviews.world.catalogue, "issue", "rita")
+    assert set(image(reviews, sha256).boxes) == {CAT, OTHER}
+    assert issue_answers.answers(reviews.table) == {}
 
 
 def test_an_image_that_loses_its_last_box_is_one_of_nothing(reviews: Reviews) -> None:
     sha256 = reviews.world.image("a", boxes=(CAT,))
-    answer(reviews, check(sha256, CAT, None))
+    answer(reviews, given(sha256, CAT, None))
     known = image(reviews, sha256)
     assert (known.status, known.kind, known.boxes) == ("labelled", "detection", ())
 
 
 def test_a_label_of_a_whole_image(reviews: Reviews) -> None:
     sha256 = reviews.world.image("a", "cat")
-    given = LabelCheck("s", sha256, LabelOrBox("cat"), LabelOrBox("dog"), "v7", "accepted", "rita")
-    answer(reviews, given)
+    answered = IssueAnswer("s", sha256, LabelOrBox("cat"), LabelOrBox("dog"), "v7", "accepted", "rita")
+    answer(reviews, answered)
     assert image(reviews, sha256).labels == ("dog",)
 
 
 def test_a_label_that_is_right_stays(reviews: Reviews) -> None:
     sha256 = reviews.world.image("a", boxes=(CAT,))
     before = image(reviews, sha256)
-    answer(reviews, check(sha256, CAT, DOG, "rejected"))
+    answer(reviews, given(sha256, CAT, DOG, "rejected"))
     assert image(reviews, sha256) == before
-    assert label_checks.checked(reviews.table)["suspect"].verdict == "rejected"
-    answer(reviews, check(sha256, CAT, DOG))
+    assert issue_answers.answers(reviews.table)["issue"].verdict == "rejected"
+    answer(reviews, given(sha256, CAT, DOG))
     assert image(reviews, sha256).boxes == (DOG,), "thought of again"
     with pytest.raises(ApiError, match="take that back first"):
-        answer(reviews, check(sha256, CAT, DOG, "rejected"))
+        answer(reviews, given(sha256, CAT, DOG, "rejected"))
 
 
 def test_labels_that_somebody_has_changed_are_not_mended(reviews: Reviews) -> None:
     sha256 = reviews.world.image("a", boxes=(OTHER,))
     with pytest.raises(ApiError, match="labelled otherwise"):
-        answer(reviews, check(sha256, CAT, DOG))
+        answer(reviews, given(sha256, CAT, DOG))
     with pytest.raises(ApiError, match="there is no"):
-        answer(reviews, check("f" * 64, CAT, DOG))
-    assert label_checks.checked(reviews.table) == {}
+        answer(reviews, given("f" * 64, CAT, DOG))
+    assert issue_answers.answers(reviews.table) == {}
+
+
+def test_two_labels_of_an_image_are_given_back_in_any_order(reviews: Reviews) -> None:
+    sha256 = reviews.world.image("a", boxes=(CAT, OTHER))
+    calf = Box("calf", 50, 50, 20, 20)
+    answer(reviews, given(sha256, CAT, DOG))
+    answer(reviews, replace(given(sha256, OTHER, calf), issue="second"))
+    for issue, boxes in (("issue", (CAT, calf)), ("second", (CAT, OTHER))):
+        issue_answers.take_back(reviews.table, reviews.world.catalogue, issue, "rita")
+        assert image(reviews, sha256).boxes == boxes
 
 
 def test_what_was_changed_since_is_not_given_back(reviews: Reviews) -> None:
     world = reviews.world
     sha256 = world.image("a", boxes=(CAT,))
-    answer(reviews, check(sha256, CAT, DOG))
+    answer(reviews, given(sha256, CAT, DOG))
     curation.relabel(world.catalogue, sha256, "detection", (), (OTHER,), "ann")
-    with pytest.raises(ApiError, match="labelled otherwise since"):
-        label_checks.take_back(reviews.table, world.catalogue, "suspect", "rita")
+    with pytest.raises(ApiError, match="labelled otherwise"):
+        issue_answers.take_back(reviews.table, world.catalogue, "issue", "rita")
     assert image(reviews, sha256).boxes == (OTHER,)
     with pytest.raises(ApiError, match="no answer"):
-        label_checks.take_back(reviews.table, world.catalogue, "another", "rita")
+        issue_answers.take_back(reviews.table, world.catalogue, "another", "rita")
 
 
 def test_a_box_that_cannot_be_on_the_image_is_refused(reviews: Reviews) -> None:
     sha256 = reviews.world.image("a", boxes=(CAT,))
     with pytest.raises(ApiError) as refused:
-        answer(reviews, check(sha256, CAT, Box("dog", 90, 90, 30, 30)))
+        answer(reviews, given(sha256, CAT, Box("dog", 90, 90, 30, 30)))
     assert refused.value.status == 422
     assert image(reviews, sha256).boxes == (CAT,)

@@ -1,6 +1,6 @@
 /** Labels that a version contradicts, one after the other: a key for each of the two answers. */
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { answerSuspect, getSuspects, takeBackAnswer, type Suspect, type Suspects } from '../api'
+import { answerLabelIssue, getLabelIssues, takeBackAnswer, type LabelIssue, type LabelIssues } from '../api'
 import { Drawn, Legend } from '../evaluation/drawn'
 import '../evaluation/evaluation.css'
 import { search } from '../router'
@@ -8,15 +8,15 @@ import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { Button, EmptyState, number, PageHeader, toast } from '../ui'
 import { shortName } from '../versions/compare'
-import { backTo, drawnOf, passed, questionOf, type Progress, type Verdict } from './checks'
-import './wronglabels.css'
+import { backTo, drawnOf, nextOffset, passed, questionOf, withPage, type Progress, type Verdict } from './questions'
+import './labelissues.css'
 
-/** So many suspects before the end of what is loaded, more are. */
+/** So many label issues before the end of what is loaded, more are. */
 const AHEAD = 5
 
 export default function WrongLabels() {
   const version = new URLSearchParams(search.value).get('version') ?? ''
-  const loaded = useLoaded(() => getSuspects(version, 0), version)
+  const loaded = useLoaded(() => getLabelIssues(version, 0), version)
   return (
     <div class="page">
       <PageHeader
@@ -24,40 +24,35 @@ export default function WrongLabels() {
         lead="Labels of test images that a model version contradicts, the likeliest to be wrong first. What you accept is mended at once, and can be taken back."
       />
       <WhenLoaded of={loaded} label="Loading what is contradicted">
-        {(first) => <Checks key={first.version} first={first} />}
+        {(first) => <Questions key={first.version} first={first} />}
       </WhenLoaded>
     </div>
   )
 }
 
-function Checks({ first }: { first: Suspects }) {
-  const [progress, setProgress] = useState<Progress>({ suspects: first.suspects, at: 0, answered: [] })
+function Questions({ first }: { first: LabelIssues }) {
+  const [progress, setProgress] = useState<Progress>({ issues: first.issues, at: 0, answered: [], next: first.next })
   const [busy, setBusy] = useState(false)
-  const next = useRef(first.next)
-  const { suspects, at, answered } = progress
-  const suspect = suspects[at]
+  const loading = useRef(false)
+  const { issues, at, answered } = progress
+  const issue = issues[at]
 
   useEffect(() => {
-    const offset = next.current
-    if (offset === null || at < suspects.length - AHEAD) return
-    next.current = null
-    getSuspects(first.version, offset - answered.length).then(
-      (page) => {
-        next.current = page.next
-        const known = new Set(suspects.map(({ id }) => id))
-        setProgress((before) => ({ ...before, suspects: [...before.suspects, ...page.suspects.filter(({ id }) => !known.has(id))] }))
-      },
-      (error: unknown) => {
-        next.current = offset
-        toast(problem(error), 'bad')
-      },
-    )
+    const offset = nextOffset(progress)
+    if (offset === null || loading.current || at < issues.length - AHEAD) return
+    loading.current = true
+    getLabelIssues(first.version, offset)
+      .then(
+        (page) => setProgress((before) => withPage(before, page, answered.length)),
+        (error: unknown) => toast(problem(error), 'bad'),
+      )
+      .finally(() => (loading.current = false))
   }, [at])
 
   function answer(verdict: Verdict) {
-    if (!suspect || busy) return
+    if (!issue || busy) return
     setBusy(true)
-    answerSuspect(suspect, first.version, verdict)
+    answerLabelIssue(issue.id, first.version, verdict)
       .then(
         () => setProgress((before) => passed(before, true)),
         (error: unknown) => toast(problem(error), 'bad'),
@@ -67,7 +62,7 @@ function Checks({ first }: { first: Suspects }) {
 
   function takeBack() {
     const before = backTo(progress)
-    const last = before && suspects[before.at]
+    const last = before && issues[before.at]
     if (!last || busy) return
     setBusy(true)
     takeBackAnswer(last.id)
@@ -99,21 +94,21 @@ function Checks({ first }: { first: Suspects }) {
       Take back
     </Button>
   )
-  if (!suspect)
+  if (!issue)
     return (
       <EmptyState title={first.total > 0 ? 'That was all' : 'Nothing is contradicted'} action={answered.length > 0 ? undo : undefined}>
         {first.total > 0
           ? 'The next training finds what remains, with the labels as they are now.'
-          : `${shortName(first.version)} contradicts no label that nobody has checked yet.`}
+          : `${shortName(first.version)} contradicts no label that nobody has answered about.`}
       </EmptyState>
     )
   return (
     <section aria-label="A contradicted label">
       <p class="muted">
         {number(at + 1)} of {number(first.total)}, by {first.version}
-        {first.checked > 0 && `; ${number(first.checked)} checked before`}
+        {first.answered > 0 && `; ${number(first.answered)} answered before`}
       </p>
-      <One suspect={suspect} version={shortName(first.version)} busy={busy} onAnswer={answer} />
+      <One issue={issue} version={shortName(first.version)} busy={busy} onAnswer={answer} />
       <p class="row">
         {undo}
         <Button shortcut="S" onClick={() => setProgress(passed(progress, false))}>
@@ -125,22 +120,22 @@ function Checks({ first }: { first: Suspects }) {
 }
 
 interface OneProps {
-  suspect: Suspect
+  issue: LabelIssue
   version: string
   busy: boolean
   onAnswer: (verdict: Verdict) => void
 }
-function One({ suspect, version, busy, onAnswer }: OneProps) {
-  const { text, accept, reject } = questionOf(suspect, version)
+function One({ issue, version, busy, onAnswer }: OneProps) {
+  const { text, accept, reject } = questionOf(issue, version)
   return (
-    <div class="checks">
+    <div class="label-issue">
       <div>
-        <Drawn named image={suspect.image} judged={drawnOf(suspect)} alt={`Test image ${suspect.image.image.slice(0, 12)}`} />
+        <Drawn named image={issue.image} judged={drawnOf(issue)} alt={`Test image ${issue.image.image.slice(0, 12)}`} />
         <Legend />
       </div>
       <div class="card stack">
         <h2 aria-live="polite">{text}</h2>
-        <p class="muted">Likely wrong by {number(suspect.suspicion * 100)} %, as far as {version} can tell.</p>
+        <p class="muted">Likely wrong by {number(issue.mistakenness * 100)} %, as far as {version} can tell.</p>
         <p class="row">
           <Button kind="primary" shortcut="A" aria-disabled={busy} onClick={() => onAnswer('accepted')}>
             {accept}
@@ -149,7 +144,7 @@ function One({ suspect, version, busy, onAnswer }: OneProps) {
             {reject}
           </Button>
         </p>
-        <p class="muted runs-name">{suspect.image.image}</p>
+        <p class="muted runs-name">{issue.image.image}</p>
       </div>
     </div>
   )

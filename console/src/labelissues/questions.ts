@@ -1,0 +1,68 @@
+/** The words of a label issue, and the order in which label issues are gone through. */
+import type { JudgedObject, LabelIssue, LabelIssues } from '../api'
+
+export interface Question {
+  /** What is on record, and what speaks against it. */
+  text: string
+  /** What accepting the version's word does, and what rejecting it says. */
+  accept: string
+  reject: string
+}
+
+export function questionOf({ issue_type, before, after }: LabelIssue, version: string): Question {
+  const seen = after ? `${version} sees ${after.label} at ${Math.round(after.confidence)} %` : `${version} sees nothing there`
+  const labelled = before?.label ?? ''
+  switch (issue_type) {
+    case 'wrong_label':
+      return { text: `Labelled ${labelled}. ${seen}.`, accept: `It is ${after?.label ?? ''}`, reject: `${labelled} is right` }
+    case 'missing':
+      return { text: `Nothing is labelled there. ${seen}.`, accept: `Add ${after?.label ?? ''}`, reject: 'Nothing is missing' }
+    case 'loose':
+      return { text: `The box of ${labelled} does not fit what ${version} sees.`, accept: 'Take the model\u2019s box', reject: 'The box is right' }
+    default:
+      return { text: `Labelled ${labelled}. ${seen}.`, accept: `Remove ${labelled}`, reject: `${labelled} is right` }
+  }
+}
+
+/** What is drawn: the label at issue and what the version sees, then the other labels of the image. */
+export function drawnOf({ before, after, others }: LabelIssue): JudgedObject[] {
+  return [
+    { judgement: 'confusion', truth: before, detection: after, overlap: 0 },
+    ...others.map((truth) => ({ judgement: 'missed' as const, truth, detection: null, overlap: 0 })),
+  ]
+}
+
+export type Verdict = 'accepted' | 'rejected'
+
+export interface Progress {
+  issues: LabelIssue[]
+  at: number
+  /** Answers of this visit, the last one last: positions of the issues. */
+  answered: number[]
+  /** How many come before the next page, answered ones counted; null after the last page. */
+  next: number | null
+}
+
+/** The next label issue, after an answer or without one. */
+export const passed = ({ issues, at, answered, next }: Progress, isAnswered: boolean): Progress => ({
+  issues,
+  next,
+  at: Math.min(at + 1, issues.length),
+  answered: isAnswered ? [...answered, at] : answered,
+})
+
+/** Back to the last answer, which is taken back. */
+export function backTo({ issues, answered, next }: Progress): Progress | null {
+  const at = answered.at(-1)
+  return at === undefined ? null : { issues, at, answered: answered.slice(0, -1), next }
+}
+
+/** The next page's offset among those that are still open, which the API counts; null after the last page. */
+export const nextOffset = ({ answered, next }: Progress) => (next === null ? null : Math.max(0, next - answered.length))
+
+/** The progress with a page more, of which `answered` label issues were answered when it was asked for. */
+export function withPage(progress: Progress, page: LabelIssues, answered: number): Progress {
+  const known = new Set(progress.issues.map(({ id }) => id))
+  const issues = [...progress.issues, ...page.issues.filter(({ id }) => !known.has(id))]
+  return { ...progress, issues, next: page.next === null ? null : page.next + answered }
+}

@@ -1,0 +1,142 @@
+"""Answers of people about label issues: the label is wrong, or it is right.
+
+A label that is wrong is mended in the catalogue, where the image's history keeps what it was. Every answer is
+an item of the table of tasks (`id` label_issues): nobody is asked about the same again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from boto3.dynamodb.conditions import Key
+
+from lambdas.domain.catalogue import curation
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.catalogue.errors import CatalogueError, StaleLabelsError
+from lambdas.domain.shared import clock
+from lambdas.domain.shared.annotation import Box
+from lambdas.domain.shared.dynamodb import query_pages
+from lambdas.domain.shared.errors import ApiError
+from lambdas.domain.shared.frozen import frozen
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+
+    from lambdas.domain.review.desk.tasks import ReviewTable
+
+_ID = "label_issues"
+Verdict = Literal["accepted", "rejected", "undone"]
+
+
+@frozen
+class LabelOrBox:
+    """A label on an image: a box in pixels, or of the whole image."""
+
+    label: str
+    box: Box | None = None
+
+
+@frozen
+class IssueAnswer:
+    """What somebody has answered about a label issue."""
+
+    issue: str
+    """Its id, the same for the same label issue of another version."""
+    image: str
+    """SHA-256."""
+    before: LabelOrBox | None
+    """As it was labelled; None where a label was missing."""
+    after: LabelOrBox | None
+    """As the version sees it; None where it sees nothing."""
+    version: str
+    verdict: Verdict
+    by: str
+    at: str = ""
+
+
+def answers(table: ReviewTable) -> dict[str, IssueAnswer]:
+    """Every answer that holds, by the label issue's id."""
+    query = {"KeyConditionExpression": Key("id").eq(_ID), "ConsistentRead": True}
+    every = (_answer(item) for page in query_pages(table.table, query) for item in page["Items"])
+    return {answer.issue: answer for answer in every if answer.verdict != "undone"}
+
+
+def answer(table: ReviewTable, catalogue: Table, given: IssueAnswer) -> IssueAnswer:
+    """Keep an answer and, if the label is wrong, mend it; twice it is mended once.
+
+    Raises:
+        ApiError: the image is labelled otherwise by now, or there is none.
+    """
+    known = _read(table, given.issue)
+    if known and known.verdict == given.verdict:
+        return known
+    if known and known.verdict == "accepted":
+        raise ApiError(409, "already_done", "the label was mended already; take that back first")
+    if given.verdict == "accepted":
+        _put_in_place(catalogue, given, given.before, given.after, given.by)
+    return _write(table, given)
+
+
+def take_back(table: ReviewTable, catalogue: Table, issue: str, by: str) -> IssueAnswer:
+    """Forget an answer, and give the image its label back; what else was mended on it stays.
+
+    Raises:
+        ApiError: there is no such answer, or the label was changed again since.
+    """
+    known = _read(table, issue)
+    if known is None or known.verdict == "undone":
+        raise ApiError(404, "not_found", "there is no answer to take back")
+    if known.verdict == "accepted":
+        _put_in_place(catalogue, known, known.after, known.before, by)
+    return _write(table, replace(known, verdict="undone", by=by))
+
+
+def _put_in_place(
+    catalogue: Table, given: IssueAnswer, old: LabelOrBox | None, new: LabelOrBox | None, by: str
+) -> None:
+    """Put a label in the place of another on the answer's image."""
+    try:
+        curation.correct(catalogue, given.image, _as_label(old), _as_label(new), by)
+    except StaleLabelsError as error:
+        raise ApiError(409, "conflict", f"{error}; nothing is changed") from error
+    except CatalogueError as error:
+        raise ApiError(422, "bad_answer", str(error)) from error
+
+
+def _as_label(thing: LabelOrBox | None) -> str | Box | None:
+    return None if thing is None else thing.box or thing.label
+
+
+def _read(table: ReviewTable, issue: str) -> IssueAnswer | None:
+    item: Any = table.table.get_item(Key={"id": _ID, "part": issue}, ConsistentRead=True).get("Item")
+    return _answer(item) if item else None
+
+
+def _write(table: ReviewTable, given: IssueAnswer) -> IssueAnswer:
+    kept = replace(given, at=clock.now())
+    labels = {"before": _written(kept.before), "after": _written(kept.after)}
+    item: Any = {**vars(kept), **labels, "id": _ID, "part": kept.issue}
+    del item["issue"]
+    table.table.put_item(Item=item)
+    return kept
+
+
+def _written(thing: LabelOrBox | None) -> dict[str, Any] | None:
+    if thing is None:
+        return None
+    return {"label": thing.label, "box": asdict(thing.box) if thing.box else None}
+
+
+def _answer(item: Any) -> IssueAnswer:
+    labels = {name: _label_or_box(item[name]) for name in ("before", "after")}
+    rest = {name: value for name, value in item.items() if name not in ("id", "part", *labels)}
+    members: Any = {**rest, **labels}
+    return IssueAnswer(issue=item["part"], **members)
+
+
+def _label_or_box(written: Any) -> LabelOrBox | None:
+    if written is None:
+        return None
+    box = written["box"]
+    return LabelOrBox(written["label"], catalogue_images.box_of(box) if box else None)

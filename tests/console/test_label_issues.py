@@ -1,0 +1,155 @@
+"""Label issues, from the list of them to the label that is mended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lambdas.domain.catalogue import images as catalogue_images
+from lambdas.domain.shared.annotation import Box
+from tests.fixtures.api_gateway import ANN, ApiResponse, Gateway
+from tests.fixtures.console_deployment import BOX, ConsoleDeployment, evaluated_line
+
+LABELLED = (Box(**BOX),)
+MENDED = (Box(**{**BOX, "label": "dog"}),)
+
+
+@pytest.fixture
+def image(deployment: ConsoleDeployment) -> str:
+    """A test image with a cat, which v1 takes for a dog: its SHA-256."""
+    sha256 = deployment.world.image("tested", boxes=LABELLED)
+    deployment.evaluation("v1", evaluated_line(f"images/{sha256}.jpg"))
+    return sha256
+
+
+def listed(gateway: Gateway) -> Any:
+    return gateway.ask("GET /api/label-issues").document
+
+
+def answer(gateway: Gateway, issue: str, verdict: str = "accepted", version: str = "v1") -> ApiResponse:
+    return gateway.ask(f"PUT /api/label-issues/{issue}", {"verdict": verdict, "version": version})
+
+
+def boxes(deployment: ConsoleDeployment, sha256: str) -> tuple[Box, ...]:
+    image = catalogue_images.get_image(deployment.world.catalogue, sha256)
+    assert image is not None
+    return image.boxes
+
+
+def test_a_label_is_mended_and_given_back(
+    deployment: ConsoleDeployment, gateway: Gateway, image: str
+) -> None:
+    (issue,) = listed(gateway)["issues"]
+    assert issue["issue_type"] == "wrong_label"
+    assert (issue["before"]["label"], issue["after"]["label"]) == ("cat", "dog")
+    assert image in issue["image"]["url"]
+    assert answer(gateway, issue["id"]).document["by"] == "rita"
+    assert boxes(deployment, image) == MENDED
+    after = listed(gateway)
+    assert (after["issues"], after["answered"]) == ([], 1)
+    assert answer(gateway, issue["id"]).status == 200, "twice"
+    assert gateway.ask(f"DELETE /api/label-issues/{issue['id']}").status == 204
+    assert boxes(deployment, image) == LABELLED
+    assert listed(gateway)["total"] == 1
+    assert gateway.ask(f"DELETE /api/label-issues/{issue['id']}").status == 404
+
+
+def test_a_label_that_is_right_is_asked_about_once(
+    deployment: ConsoleDeployment, gateway: Gateway, image: str
+) -> None:
+    (issue,) = listed(gateway)["issues"]
+    answer(gateway, issue["id"], "rejected")
+    assert boxes(deployment, image) == LABELLED
+    assert listed(gateway)["total"] == 0
+    assert answer(gateway, issue["id"]).status == 200, "thought of again"
+    assert boxes(deployment, image) == MENDED
+
+
+def test_nothing_is_answered_but_what_the_version_contradicts(
+    deployment: ConsoleDeployment, gateway: Gateway, image: str
+) -> None:
+    other = deployment.world.image("another", boxes=LABELLED)
+    (issue,) = listed(gateway)["issues"]
+    before = deployment.dump()
+    for made_up in ("a" * 24, "none", other):
+        assert (answer(gateway, made_up).status, answer(gateway, made_up).code) == (404, "not_found")
+    others: list[dict[str, Any]] = [{"image": other}, {"before": issue["before"], "after": None}]
+    for members in others:
+        refused = gateway.ask(
+            f"PUT /api/label-issues/{issue['id']}", {"verdict": "accepted", "version": "v1", **members}
+        )
+        assert (refused.status, refused.code) == (422, "unknown_member")
+    assert answer(gateway, issue["id"], "undone").code == "bad_answer"
+    for version in ("v9", "v2", ""):
+        refused = answer(gateway, issue["id"], version=version)
+        assert (refused.status, refused.field) == (422, "version")
+    assert deployment.dump() == before
+
+
+def test_labels_that_nobody_may_give_any_more_are_not_given(
+    deployment: ConsoleDeployment, gateway: Gateway, image: str
+) -> None:
+    (issue,) = listed(gateway)["issues"]
+    gateway.ask("PUT /api/admin/labels?label=dog", {"retired": True}, who=ANN)
+    refused = answer(gateway, issue["id"])
+    assert (refused.status, refused.code) == (422, "bad_answer")
+    assert boxes(deployment, image) == LABELLED
+    assert answer(gateway, issue["id"], "rejected").status == 200
+
+
+def test_images_that_were_labelled_otherwise_are_left_out(
+    deployment: ConsoleDeployment, gateway: Gateway, image: str
+) -> None:
+    (issue,) = listed(gateway)["issues"]
+    for labelled, status in (((Box("dog", 1, 1, 9, 9),), "labelled"), (LABELLED, "excluded")):
+        deployment.world.image("tested", boxes=labelled, status=status)
+        assert listed(gateway)["total"] == 0
+        for verdict in ("accepted", "rejected"):
+            refused = answer(gateway, issue["id"], verdict)
+            assert (refused.status, refused.code) == (409, "conflict")
+
+
+def test_a_mended_label_leaves_the_other_label_issues_of_its_image(
+    deployment: ConsoleDeployment, gateway: Gateway
+) -> None:
+    """Whether they are asked about a page later, or were on the page already."""
+    cow = Box(**{**BOX, "label": "cow"})
+    sha256 = deployment.world.image("tested", boxes=(*LABELLED, cow))
+    deployment.evaluation("v1", evaluated_line(f"images/{sha256}.jpg", truths=("cat", "cow")))
+    first, second = sorted(listed(gateway)["issues"], key=lambda one: one["issue_type"], reverse=True)
+    assert (first["before"]["label"], second["before"]["label"]) == ("cat", "cow")
+    answer(gateway, first["id"])
+    (still_open,) = listed(gateway)["issues"]
+    assert still_open["id"] == second["id"]
+    assert [one["label"] for one in still_open["others"]] == ["dog"], "as it is labelled now"
+    answer(gateway, second["id"])
+    assert boxes(deployment, sha256) == MENDED
+
+
+def test_labels_have_the_names_that_they_have_now(
+    deployment: ConsoleDeployment, gateway: Gateway, image: str
+) -> None:
+    (before,) = listed(gateway)["issues"]
+    gateway.ask("POST /api/admin/labels/renaming?label=cat", {"name": "tom cat"}, who=ANN)
+    (issue,) = listed(gateway)["issues"]
+    assert issue["before"]["label"] == "tom cat"
+    assert answer(gateway, before["id"]).status == 404, "as it was called when the page was loaded"
+    answer(gateway, issue["id"])
+    assert [box.label for box in boxes(deployment, image)] == ["dog"]
+    assert listed(gateway)["total"] == 0
+
+
+def test_labels_that_are_one_by_now_do_not_contradict_each_other(
+    deployment: ConsoleDeployment, gateway: Gateway, image: str
+) -> None:
+    gateway.ask("POST /api/admin/labels/renaming?label=cat", {"name": "dog"}, who=ANN)
+    assert listed(gateway)["total"] == 0
+
+
+def test_without_an_evaluation_there_is_a_sentence(deployment: ConsoleDeployment, gateway: Gateway) -> None:
+    for version in deployment.world.fake.versions.values():
+        version.pop("TestingDataResult", None)
+    refused = gateway.ask("GET /api/label-issues")
+    assert (refused.status, refused.code) == (404, "no_evaluation")
+    assert gateway.ask("GET /api/label-issues?version=v9").code == "not_found"
