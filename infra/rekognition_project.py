@@ -89,6 +89,9 @@ class RekognitionProject(Construct):
         )
         # A project that is refused is another's: its models go on.
         self._stopped.node.add_dependency(project)
+        if serverless:
+            # On destroy the loop is closed first, so that no further training job begins.
+            self._stopped.node.add_dependency(serverless.jobs_stopped)
         for resource in (project, self._stopped):
             handler.permissions.before(resource)
         self.arn = project.get_att_string("ProjectArn")

@@ -1,4 +1,7 @@
-"""The engine `serverless`: the role and the source of its training jobs, and the function that answers."""
+"""The engine `serverless`: the role and the source of its training jobs, and the function that answers.
+
+When it goes, with the stack or by an update that deploys another engine, its training jobs are stopped.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,32 @@ class Serverless(Construct):
             }
         )
 
+        self.jobs_stopped = self._stop_jobs()
+
+    def _stop_jobs(self) -> cdk.CustomResource:
+        """Stop the training jobs when this is deleted."""
+        settings, bucket = self._deployment.settings, self._data_bucket.bucket.bucket_name
+        handler = Handler(
+            self,
+            "Jobs",
+            self._deployment,
+            entry="lambdas.training_jobs.handle",
+            description="Stops the training jobs of the engine serverless when it goes",
+            environment={},
+            timeout=900,
+        )
+        self._allow_describe(handler)
+        handler.allow("sagemaker:StopTrainingJob", on=[self._jobs], why=_JOBS)
+        stopped = cdk.CustomResource(
+            self,
+            "JobsStopped",
+            service_token=handler.arn,
+            resource_type="Custom::TrainingJobsStopped",
+            properties={"Deployment": settings.name, "Bucket": bucket},
+        )
+        handler.permissions.before(stopped)
+        return stopped
+
     def _training_role(self, account: str) -> Permissions:
         """What a training job may do.
 
@@ -106,6 +135,9 @@ class Serverless(Construct):
     def grant_describe(self, handler: Handler) -> None:
         """Allow to see how far trainings are."""
         self._tell(handler)
+        self._allow_describe(handler)
+
+    def _allow_describe(self, handler: Handler) -> None:
         handler.allow("sagemaker:DescribeTrainingJob", on=[self._jobs], why=_JOBS)
         handler.allow("sagemaker:ListTrainingJobs", on=["*"], why=_LISTED)
 

@@ -15,6 +15,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from infra.permissions import WILDCARD_REASONS
 from infra.settings import Settings
 from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
+from tests.fixtures import built
 
 LINTED_REGIONS = ["us-east-1", "eu-west-1"]
 """The one that is first to have what is new, and one of the others: each takes seconds."""
@@ -520,6 +521,16 @@ def test_a_project_that_is_refused_has_its_models_not_stopped(template: Template
     ((name, project),) = of_type(template, "Custom::RekognitionProject").items()
     assert name in stopped["DependsOn"]
     assert project["Properties"]["AdoptProject"] == "false"
+
+
+def test_the_training_jobs_of_the_engine_serverless_are_stopped_once_the_loop_is_closed() -> None:
+    resources = Template.from_json(built.template("workforce"))
+    (stopped,) = of_type(resources, "Custom::ModelsStopped").values()
+    ((name, jobs),) = of_type(resources, "Custom::TrainingJobsStopped").items()
+    assert name in stopped["DependsOn"], "it is deleted after"
+    assert set(jobs["Properties"]) == {"ServiceToken", "Deployment", "Bucket"}
+    function = of_type(resources, "AWS::Lambda::Function")[_project_handler(jobs)]["Properties"]
+    assert (function["Handler"], function["Timeout"]) == ("lambdas.training_jobs.handle", 900)
 
 
 def _project_handler(resource: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The end of a deployment: no model outlives the stack."""
+"""The end of a deployment: no model and no training job outlives the stack."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lambdas.domain.shared.state import CLOSED
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-    from lambdas.domain.engines.port import Engine
+    from lambdas.domain.engines.port import Engine, Version
     from lambdas.domain.shared.state import LoopState
 
 CAUSE = "the stack is being destroyed"
 
 
 class StillRunningError(RuntimeError):
-    """Models could not be stopped in time, and the stack must not be destroyed yet."""
+    """Something could not be stopped in time, and the stack must not be destroyed yet."""
 
 
 def close(
@@ -47,17 +47,40 @@ def close(
     _end_runs(stepfunctions, machine_arns)
     if engine is None:
         return []
-    stopped = _stop_all(engine, deadline, poll_seconds)
+
+    def stop() -> list[Version]:
+        return promotion.stop_versions(engine, lambda version: True)
+
+    stopped = _stop_all(stop, deadline, poll_seconds)
     if lease and lease.holder != CLOSED:
         # A function that had it a moment ago may just have started a version, which is described late.
         time.sleep(poll_seconds)
-        stopped |= _stop_all(engine, deadline, poll_seconds)
+        stopped |= _stop_all(stop, deadline, poll_seconds)
     return sorted(stopped)
 
 
-def _stop_all(engine: Engine, deadline: float, poll_seconds: float) -> set[str]:
+def stop_trainings(
+    stop: Callable[[], list[Version]], *, deadline: float, poll_seconds: float = 5
+) -> list[str]:
+    """Stop every training that can be stopped: the names of the versions that it was of.
+
+    Args:
+        stop: begins to stop them; the versions of those that have not ended yet.
+        deadline: `time.monotonic()` at which to give up.
+
+    Raises:
+        StillRunningError: one still runs at the deadline.
+    """
+    stopped = _stop_all(stop, deadline, poll_seconds)
+    # A function that was called before the loop was closed may just have begun one.
+    time.sleep(poll_seconds)
+    return sorted(stopped | _stop_all(stop, deadline, poll_seconds))
+
+
+def _stop_all(stop: Callable[[], list[Version]], deadline: float, poll_seconds: float) -> set[str]:
+    """Call `stop` until nothing is left: the names of all that it has stopped."""
     stopped: set[str] = set()
-    while pending := promotion.stop_versions(engine, lambda version: True):
+    while pending := stop():
         stopped |= {version.name for version in pending}
         if time.monotonic() + poll_seconds > deadline:
             still = ", ".join(f"{version.name} ({version.status})" for version in pending)

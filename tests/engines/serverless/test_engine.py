@@ -8,17 +8,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
+from lambdas import custom_resource
+from lambdas import training_jobs as handler
 from lambdas.domain.engines.both import Detectors, Engines
 from lambdas.domain.engines.port import EngineError, LimitReachedError, NotYetError, Version
 from lambdas.domain.engines.serverless import training_jobs
 from lambdas.domain.engines.serverless.detector import ServerlessDetector
 from lambdas.domain.engines.serverless.engine import ServerlessDatasets, ServerlessEngine
 from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
+from lambdas.domain.promote import shutdown
+from lambdas.domain.promote.shutdown import StillRunningError
+from tests.fixtures.deployment import context
 from tests.fixtures.rekognition import FakeRekognition, label
 from tests.fixtures.sagemaker import BUCKET, ROLE, Bench, World
 from tests.local.sagemaker.training.test_jobs import SOURCE, packed
@@ -35,6 +41,18 @@ SETTINGS = TrainingSettings(
     seconds=60,
     is_spot=True,
     bucket=BUCKET,
+)
+
+
+ALWAYS_ON = Version(
+    f"arn:aws:sagemaker:eu-west-1:111122223333:training-job/parts-v7-{SNAPSHOT}",
+    NAME,
+    "RUNNING",
+    "",
+    None,
+    None,
+    0,
+    is_always_on=True,
 )
 
 
@@ -206,6 +224,103 @@ def test_a_job_of_an_earlier_deployment_of_the_name_is_no_version(bench: Bench) 
     assert later.list_versions() == []
     with pytest.raises(EngineError, match="earlier deployment"):
         later.train_version(NAME, bucket="later", tags=TAGS)
+
+
+RUNS_ON = packed(train__py="import time; time.sleep(60)")
+
+
+def named(name: str) -> str:
+    return f"{name}-{SNAPSHOT}-serverless"
+
+
+def test_the_deployments_training_jobs_are_stopped_and_no_others(bench: Bench) -> None:
+    made = engine(bench)
+    begun(bench, made, named("v6"))
+    trained(made, named("v6"))
+    bench.world.files[BUCKET, SOURCE] = RUNS_ON
+    other = engine(bench, settings=replace(SETTINGS, deployment="parts-v1"))
+    begun(bench, other)
+    assert training_jobs.stop(made.sagemaker, "parts", BUCKET) == []
+    assert training_jobs.stop(made.sagemaker, "parts-v1", "an earlier one's bucket") == []
+    assert status(other) == "TRAINING_IN_PROGRESS"
+    assert [version.name for version in training_jobs.stop(other.sagemaker, "parts-v1", BUCKET)] == [NAME]
+    stopped = trained(other)
+    assert (stopped.status, stopped.billable_seconds) == ("TRAINING_FAILED", 0)
+    assert "stopped" in stopped.message
+    assert training_jobs.stop(other.sagemaker, "parts-v1", BUCKET) == []
+    assert status(made, named("v6")) == "RUNNING"
+
+
+def status(engine: ServerlessEngine, name: str = NAME) -> str:
+    version = engine.describe_version(name)
+    assert version
+    return version.status
+
+
+@pytest.mark.parametrize(
+    ("code", "is_passed_over"),
+    [("ValidationException", True), ("ResourceNotFound", True), ("AccessDeniedException", False)],
+)
+def test_a_job_that_stops_already_is_waited_for(code: str, is_passed_over: bool, bench: Bench) -> None:
+    bench.world.files[BUCKET, SOURCE] = RUNS_ON
+    made = engine(bench)
+    begun(bench, made)
+
+    def refused(TrainingJobName: str) -> None:
+        assert TrainingJobName == f"parts-v7-{SNAPSHOT}"
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, "StopTrainingJob")
+
+    made.sagemaker.stop_training_job = refused
+    if is_passed_over:
+        assert [version.name for version in training_jobs.stop(made.sagemaker, "parts", BUCKET)] == [NAME]
+    else:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            training_jobs.stop(made.sagemaker, "parts", BUCKET)
+
+
+def request(kind: str) -> dict[str, Any]:
+    properties = {"Deployment": "parts", "Bucket": BUCKET}
+    return {"RequestType": kind, "ResourceProperties": properties}
+
+
+def test_the_custom_resource_stops_them_when_the_engine_goes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that a function had asked for a moment before."""
+    bench.world.files[BUCKET, SOURCE] = RUNS_ON
+    made = engine(bench)
+    begun(bench, made)
+    sleeps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+        if status(made) != "TRAINING_FAILED":
+            trained(made)
+        elif len(sleeps) == 2:
+            begun(bench, made, named("v8"))
+
+    answers: list[tuple[str, str]] = []
+
+    def send(event: Any, id: str, status: str, reason: str, data: Any) -> None:
+        answers.append((status, reason))
+
+    monkeypatch.setattr(shutdown, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    monkeypatch.setattr(custom_resource, "_send", send)
+    monkeypatch.setattr(handler, "services", lambda: SimpleNamespace(sagemaker=made.sagemaker))
+    for kind in ("Create", "Update"):
+        handler.handle(request(kind), context(900))
+        assert status(made) == "TRAINING_IN_PROGRESS"
+    handler.handle(request("Delete"), context(900))
+    assert answers == [("SUCCESS", "")] * 3
+    assert status(made) == "TRAINING_FAILED"
+    trained(made, named("v8"))
+    assert status(made, named("v8")) == "TRAINING_FAILED"
+
+
+def test_a_job_that_has_not_ended_in_time_is_named() -> None:
+    version = replace(ALWAYS_ON, status="TRAINING_IN_PROGRESS")
+    with pytest.raises(StillRunningError, match=f"{version.name} .TRAINING_IN_PROGRESS"):
+        shutdown.stop_trainings(lambda: [version], deadline=time.monotonic(), poll_seconds=0.01)
 
 
 def test_the_longest_names_are_names_of_jobs() -> None:

@@ -184,6 +184,27 @@ def _ended(sagemaker: Any, deployment: str, bucket: str, name: str) -> Version |
     return describe(sagemaker, deployment, bucket, name)
 
 
+def stop(sagemaker: Any, deployment: str, bucket: str) -> list[Version]:
+    """Begin to stop the deployment's jobs: the versions of those that have not ended yet.
+
+    What a job has cost until then is billed. One that stops may take two minutes to do so:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html
+    """
+    under_way = [
+        version
+        for version in versions(sagemaker, deployment, bucket)
+        if version.status == "TRAINING_IN_PROGRESS"
+    ]
+    for version in under_way:
+        try:
+            sagemaker.stop_training_job(TrainingJobName=job_name(deployment, version.name))
+        except ClientError as error:
+            # It stops already, or has ended since it was listed: the next look shows which.
+            if error.response["Error"]["Code"] not in _NOT_FOUND:
+                raise
+    return under_way
+
+
 def _version(described: Any, deployment: str) -> Version:
     status, secondary = described["TrainingJobStatus"], described["SecondaryStatus"]
     artifacts = described["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").rstrip("/")
