@@ -332,3 +332,24 @@ def test_a_first_look_books_every_training_of_a_project_that_is_full(world: Worl
     for seconds in (100, 160):
         ledger.observe(world.loop_state, versions, at(seconds))
     assert len(world.loop_state.ledger_entries()) == 100
+
+
+# What costs nothing at rest
+
+
+def always_on(status: str = "RUNNING", billable: int = 0) -> Version:
+    arn = "arn:aws:sagemaker:us-east-1:111122223333:training-job/pets-v2-0123456789abcdef"
+    return replace(version("v2-0123456789abcdef-serverless", status, 1, billable), arn=arn, is_always_on=True)
+
+
+def test_a_version_that_is_always_on_is_counted_with_its_training_alone() -> None:
+    book = Book()
+    book.look(0, always_on("TRAINING_IN_PROGRESS"))
+    (training,) = book.head.training
+    assert (training.what, training.region) == ("training", "us-east-1")
+    for hour in range(1, 30):
+        book.look(3600 * hour, always_on(billable=600))
+    assert book.unit_seconds == 0
+    assert book.head.running == book.head.training == ()
+    (entry,) = book.entries.values()
+    assert (entry.what, entry.seconds) == ("training", 600)

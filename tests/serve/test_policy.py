@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -262,3 +263,25 @@ def test_without_settings_it_stays_as_it_is_but_for_a_person() -> None:
     assert act("STOPPED", Serving(state="asleep")) == "none"
     assert act("RUNNING", Serving(asked="stop")) == "sleep"
     assert act("RUNNING", Serving(asked="stop", state="asleep", since=at(-3600), turns_asleep=2)) == "stop"
+
+
+@pytest.mark.parametrize("policy", ["always", "hours", "idle", "demand", "never"])
+@pytest.mark.parametrize("state", ["awake", "asleep"])
+def test_one_that_costs_nothing_at_rest_answers_whatever_the_policy_and_the_budget(
+    policy: str, state: Any
+) -> None:
+    """It is neither started nor stopped: at most it is marked as one that may be asked again."""
+    serving = Serving(state=state, since=at(-86400))
+    decision = decided("RUNNING", serving, policy=policy, is_always_on=True, is_over_budget=True, now=SUNDAY)
+    assert decision.act in ({"none"} if state == "awake" else {"wake"})
+    assert (decision.wanted, decision.is_down) == (True, False)
+
+
+def test_one_that_costs_nothing_at_rest_is_put_to_sleep_by_a_person_and_never_stopped() -> None:
+    asked = Serving(state="awake", asked="stop", asked_by="ann")
+    decision = decided("RUNNING", asked, is_always_on=True)
+    assert (decision.act, decision.wanted) == ("sleep", False)
+    asleep = replace(asked, state="asleep", since=at(-86400), turns_asleep=1000)
+    decision = decided("RUNNING", asleep, is_always_on=True)
+    assert (decision.act, decision.wanted) == ("none", False)
+    assert decided("RUNNING", asleep).act == "stop", "one of Rekognition"

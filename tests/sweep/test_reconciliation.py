@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lambdas import promote, retrain
 from lambdas import sweep as handler
+from lambdas.domain.engines.port import Version
 from lambdas.domain.promote import redrive
 from lambdas.domain.retrain import requests, runs
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import ModelVersion, PendingApproval, Run, VersionState
+from lambdas.domain.shared.records import (
+    Champion,
+    ModelVersion,
+    PendingApproval,
+    Run,
+    Serving,
+    VersionState,
+)
 from lambdas.domain.snapshot import snapshots
-from lambdas.domain.sweep import differences
+from lambdas.domain.sweep import differences, leases, models
 from lambdas.services import services
 from tests.fixtures.deployment import BUCKET, World, context
 from tests.fixtures.serving import serve
@@ -422,3 +431,49 @@ def test_errors_of_step_functions_are_raised(world: World) -> None:
     world.loop_state.take_lease("promote", "no ARN")
     with pytest.raises(world.stepfunctions.exceptions.InvalidArn):
         differing(world)
+
+
+# Versions that cost nothing at rest
+
+
+NAME = "v9-0123456789abcdef-serverless"
+
+
+def always_on(status: str) -> Version:
+    arn = "arn:aws:sagemaker:us-east-1:111122223333:training-job/pets-v9-0123456789abcdef"
+    return Version(arn, NAME, status, "", None, None, 0, is_always_on=True)
+
+
+@pytest.mark.parametrize("state", ["awake", "asleep"])
+def test_a_champion_that_is_always_on_is_as_it_should_be(state: Any) -> None:
+    """Put to sleep it is still as RUNNING, and costs no money."""
+    champion = Champion(always_on("RUNNING").arn, NAME, clock.now())
+    serving = Serving(state=state, since=clock.in_seconds(-86400))
+    assert differences.champion_differs(champion, serving, {NAME: always_on("RUNNING")}) == []
+    of_rekognition = {NAME: replace(always_on("RUNNING"), is_always_on=False)}
+    differs = differences.champion_differs(champion, serving, of_rekognition)
+    assert len(differs) == (state == "asleep")
+
+
+def test_a_version_that_is_always_on_never_runs_for_nobody(world: World) -> None:
+    stops: list[Version] = []
+    engine: Any = SimpleNamespace(list_versions=lambda: [always_on("RUNNING")], stop_version=stops.append)
+    assert differences.differences(engine, world.stepfunctions, world.loop_state) == []
+    assert models.stop_for_nobody(engine, world.loop_state) == []
+    assert stops == []
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [("TRAINING_IN_PROGRESS", "training"), ("RUNNING", "trained"), ("TRAINING_FAILED", "failed")],
+)
+def test_a_training_job_of_a_stopped_run_goes_on_and_is_settled_once_it_ends(
+    status: str, state: VersionState, world: World
+) -> None:
+    """As a training of Rekognition does; the next run of its snapshot goes on with it."""
+    record = ModelVersion(NAME, snapshot="s", run="a", state="training", created_at=clock.in_seconds(-9999))
+    world.loop_state.update_version(record)
+    world.end_execution(begin(world))
+    leases.give_back_run(world.stepfunctions, world.loop_state)
+    models.settle(world.loop_state, {NAME: always_on(status)})
+    assert world.version_record(NAME).state == state
