@@ -1,5 +1,5 @@
 /** Labels that a version contradicts, one after the other: a key for each of the two answers. */
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { answerLabelIssue, getLabelIssues, takeBackAnswer, type LabelIssue, type LabelIssues } from '../api'
 import { Drawn, Legend } from '../evaluation/drawn'
 import '../evaluation/evaluation.css'
@@ -76,7 +76,8 @@ function Questions({ first }: { first: LabelIssues }) {
       .finally(() => setBusy(false))
   }
 
-  useEffect(() => {
+  // Before the next key: an effect after the picture is drawn would let a fast one act on the issue before.
+  useLayoutEffect(() => {
     function press(event: KeyboardEvent) {
       if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return
       const act = { a: () => answer('accepted'), r: () => answer('rejected'), z: takeBack, s: () => setProgress(passed(progress, false)) }[event.key.toLowerCase()]
