@@ -1,8 +1,4 @@
-"""`labelloop settings`: the thresholds and intervals of a deployment, read and changed.
-
-They are one JSON document in an SSM parameter. PutParameter takes no condition, so a change looks at the
-version that it made: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
-"""
+"""`labelloop settings`: the thresholds and intervals of a deployment, read and changed."""
 
 from __future__ import annotations
 
@@ -19,16 +15,12 @@ from rich.table import Table
 from cli.deployment import Deployment
 from cli.output import CommandError
 from infra import settings_docs
-from lambdas.domain.shared.tuning import CHOICES, TEXTS, Tuning, TuningError
+from lambdas.domain.shared import settings_parameter
+from lambdas.domain.shared.settings_parameter import InvalidSettingsError, SettingsError
+from lambdas.domain.shared.tuning import CHOICES, TEXTS, Tuning
 
 LABELS = "label_thresholds"
 """The setting that has a value for each label: `label_thresholds.bolt` is that of bolt."""
-UNSET = object()
-"""The change of a setting that gets its default again."""
-MAX_CHARACTERS = 4096
-"""Of a standard parameter: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"""
-ATTEMPTS = 5
-"""A change that meets one of somebody else's is made on top of theirs; so often."""
 
 Changes = Mapping[str, Any]
 
@@ -102,35 +94,21 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
 def change(deployment: Deployment, changes: Changes) -> Changed:
     """Write changes, on top of what anybody else changes at the same time.
 
-    A version of the parameter is one more than the one before it. If ours is not, somebody has written
-    since we read: theirs is the version before ours, and the change is made again, to that.
-    https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
-
     Raises:
         CommandError: a name is unknown, or a value cannot be used; nothing is written then.
     """
-    document, version = _read(deployment)
-    for name in set(changes) - set(document):
-        _check_name(name)
-    overwritten = False
-    for _ in range(ATTEMPTS):
-        try:
-            edited = _edited(document, changes)
-        except CommandError:
-            if overwritten:
-                _write(deployment, document)
-            raise
-        if edited == document and not overwritten:
-            break
-        written = _write(deployment, edited)
-        if written == version + 1:
-            break
-        overwritten = True
-        (document, _theirs), version = _read(deployment, written - 1), written
-    else:
-        raise CommandError("others are changing the settings all the time: look at `labelloop settings show`")
-    after = _values(edited, changes)
-    return Changed(_values(document, changes), after, _unknown_labels(deployment, edited, after))
+    ssm, parameter = deployment.ssm, deployment.tuning_parameter
+    try:
+        document, _ = settings_parameter.read_settings(ssm, parameter)
+        for name in set(changes) - set(document):
+            _check_name(name)
+        made = settings_parameter.change_settings(ssm, parameter, changes)
+    except InvalidSettingsError as error:
+        raise CommandError(str(error), exit_code=2) from error
+    except SettingsError as error:
+        raise CommandError(str(error)) from error
+    after = _values(made.after, changes)
+    return Changed(_values(made.before, changes), after, _unknown_labels(deployment, made.after, after))
 
 
 def show_all(console: Console, settings: Sequence[Setting]) -> None:
@@ -200,68 +178,6 @@ def _value(name: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text  # which is refused with what is expected of this setting
-
-
-def _read(deployment: Deployment, version: int | None = None) -> tuple[dict[str, Any], int]:
-    """The document and its version; it may have values that cannot be used, for those can be mended."""
-    name = deployment.tuning_parameter + ("" if version is None else f":{version}")
-    parameter = deployment.ssm.get_parameter(Name=name)["Parameter"]
-    try:
-        document = json.loads(parameter["Value"])
-    except json.JSONDecodeError as error:
-        raise CommandError(_not_usable(name, f"it is not JSON: {error}")) from error
-    if not isinstance(document, dict):
-        raise CommandError(_not_usable(name, "it has to be a JSON object"))
-    return document, parameter["Version"]
-
-
-def _not_usable(parameter: str, why: str) -> str:
-    return (
-        f"the SSM parameter {parameter} cannot be used: {why}. Write an earlier version of it again:"
-        f" `aws ssm get-parameter-history --name {parameter.partition(':')[0]}` shows them"
-    )
-
-
-def _edited(document: Mapping[str, Any], changes: Changes) -> dict[str, Any]:
-    """The document with the changes.
-
-    Raises:
-        CommandError: it could not be used with them.
-    """
-    edited = dict(document)
-    for name, value in changes.items():
-        setting, _, label = name.partition(".")
-        values, key = edited, setting
-        if label:
-            values, key = dict(edited.get(setting) or {}), label
-            edited[setting] = values
-        if value is UNSET:
-            values.pop(key, None)
-        else:
-            values[key] = value
-    try:
-        Tuning.from_dict(edited)
-    except TuningError as error:
-        raise CommandError(f"nothing is changed: {error}", exit_code=2) from error
-    return edited
-
-
-def _write(deployment: Deployment, document: Mapping[str, Any]) -> int:
-    """Write the document: its version.
-
-    Raises:
-        CommandError: it has too many characters for a parameter.
-    """
-    text = json.dumps(document, indent=2, ensure_ascii=False)
-    if len(text.encode()) > MAX_CHARACTERS:
-        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-    if len(text.encode()) > MAX_CHARACTERS:
-        raise CommandError(
-            f"nothing is changed: the settings would have {len(text.encode())} bytes, and a parameter takes"
-            f" {MAX_CHARACTERS}. `labelloop settings unset` those that have their default"
-        )
-    answer = deployment.ssm.put_parameter(Name=deployment.tuning_parameter, Value=text, Overwrite=True)
-    return answer["Version"]
 
 
 def _values(document: Mapping[str, Any], changes: Changes) -> dict[str, Any]:

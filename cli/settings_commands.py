@@ -65,8 +65,9 @@ def unset(session: Session, names: Sequence[str]) -> None:
     Example: labelloop settings unset serving_policy
     """
     from cli import settings
+    from lambdas.domain.shared.settings_parameter import UNSET
 
     deployment, console = session.deployment(), session.out.console
-    changes = dict.fromkeys(names, settings.UNSET)
+    changes = dict.fromkeys(names, UNSET)
     done = session.wait_for("Writing the settings", lambda: settings.change(deployment, changes))
     session.print_result(done.as_dict(), lambda: settings.show_changed(console, done))

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from cli import settings
+from lambdas.domain.shared import settings_parameter
 from lambdas.domain.shared.tuning import Tuning
 from tests.fixtures.cli import Cli
 
@@ -30,14 +30,14 @@ def versions() -> int:
 
 def write_before_next_write(monkeypatch: pytest.MonkeyPatch, *others: Any) -> None:
     """Let somebody else write between our reading and our writing, once for each document."""
-    real, waiting = settings._write, list(others)
+    real, waiting = settings_parameter._write, list(others)
 
-    def write_after_them(deployment: Any, edited: Any) -> int:
+    def write_after_them(ssm: Any, parameter: str, edited: Any) -> int:
         if waiting:
             write(waiting.pop(0))
-        return real(deployment, edited)
+        return real(ssm, parameter, edited)
 
-    monkeypatch.setattr(settings, "_write", write_after_them)
+    monkeypatch.setattr(settings_parameter, "_write", write_after_them)
 
 
 def test_all_settings_are_shown_with_what_is_not_the_default(cli: Cli) -> None:
@@ -150,7 +150,7 @@ def test_a_change_that_does_not_go_with_somebody_elses_leaves_theirs(
 
 
 def test_others_who_never_cease_are_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    others = [{"min_new_images": number} for number in range(1, settings.ATTEMPTS + 1)]
+    others = [{"min_new_images": number} for number in range(1, settings_parameter.ATTEMPTS + 1)]
     write_before_next_write(monkeypatch, *others)
     assert "others are changing the settings" in cli("settings", "set", "min_f1", "0.5").stderr
 
@@ -172,7 +172,7 @@ def test_a_parameter_that_is_no_document_says_where_the_last_one_is(cli: Cli) ->
 
 
 def test_more_than_a_parameter_takes_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "MAX_CHARACTERS", 40)
+    monkeypatch.setattr(settings_parameter, "MAX_BYTES", 40)
     assert cli("settings", "set", "min_new_images", "30").exit_code == 0
     result = cli("settings", "set", "review_sample_rate", "0.5")
     assert result.exit_code == 1

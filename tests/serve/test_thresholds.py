@@ -9,6 +9,7 @@ import pytest
 
 from lambdas import serve
 from lambdas.domain.serve import thresholds
+from lambdas.domain.shared import settings_parameter
 from lambdas.domain.shared.errors import ApiError
 from tests.fixtures.deployment import TUNING, World, context
 
@@ -28,30 +29,47 @@ def test_a_threshold_is_set_changed_and_taken_away(world: World) -> None:
 
 
 def test_what_others_write_at_the_same_time_stays(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, others = thresholds._write, [{"min_f1": 0.6}, {"min_f1": 0.6, "label_thresholds": {"dog": 30}}]
+    real = settings_parameter._write
+    others = [{"min_f1": 0.6}, {"min_f1": 0.6, "label_thresholds": {"dog": 30}}]
 
     def write(ssm: Any, parameter: str, document: dict[str, Any]) -> int:
         if others:
             real(ssm, parameter, {**settings(world), **others.pop(0)})
         return real(ssm, parameter, document)
 
-    monkeypatch.setattr(thresholds, "_write", write)
+    monkeypatch.setattr(settings_parameter, "_write", write)
     assert thresholds.set_threshold(world.ssm, TUNING, "cat", 70) == {"dog": 30, "cat": 70}
     assert settings(world)["min_f1"] == 0.6
 
 
 def test_others_who_never_stop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(thresholds, "_write", lambda *_: 2)
-    monkeypatch.setattr(thresholds, "_read", lambda *_: ({}, 5))
+    monkeypatch.setattr(settings_parameter, "_write", lambda *_: 2)
+    monkeypatch.setattr(settings_parameter, "read_settings", lambda *_: ({}, 5))
     with pytest.raises(ApiError, match="try again"):
         thresholds.set_threshold(world.ssm, TUNING, "cat", 70)
+
+
+def test_what_others_write_stays_where_it_does_not_go_with_the_threshold(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, others = settings_parameter._write, [{"serving_policy": "sometimes"}]
+
+    def write(ssm: Any, parameter: str, document: dict[str, Any]) -> int:
+        if others:
+            real(ssm, parameter, others.pop(0))
+        return real(ssm, parameter, document)
+
+    monkeypatch.setattr(settings_parameter, "_write", write)
+    with pytest.raises(ApiError, match="nothing is changed"):
+        thresholds.set_threshold(world.ssm, TUNING, "cat", 70)
+    assert settings(world) == {"serving_policy": "sometimes"}
 
 
 def test_a_threshold_that_cannot_be(world: World) -> None:
     before = settings(world)
     with pytest.raises(ApiError, match="between 0 and 100"):
         thresholds.set_threshold(world.ssm, TUNING, "cat", 101)
-    with pytest.raises(ApiError, match="no room"):
+    with pytest.raises(ApiError, match="a parameter takes 4096"):
         thresholds.set_threshold(world.ssm, TUNING, "x" * 4096, 50)
     assert settings(world) == before
 
