@@ -54,6 +54,16 @@ def test_near_duplicates_with_different_labels() -> None:
     assert "near_duplicates_disagree" not in codes(made([*good_classifications(), *alike]))
 
 
+def test_of_near_duplicates_with_different_labels_those_are_shown_that_differ() -> None:
+    """However many others of the group are labelled alike, and in whichever order they come."""
+    images = [classification(f"{number}", "whole", group="g", dataset_type="TRAIN") for number in range(9)]
+    images += [classification("test", "whole", group="g", dataset_type="TEST")]
+    for odd in range(10):
+        group = [*images[:odd], classification("odd", "damaged", group="g"), *images[odd:]]
+        finding = finding_of(made([*good_classifications(), *group]), "near_duplicates_disagree")
+        assert sorted(example.caption for example in finding.examples) == ["damaged", "whole"]
+
+
 def test_different_labels_of_detections_are_only_info() -> None:
     twins = [detection("a", box("bolt"), group="g"), detection("b", box("gear"), group="g")]
     finding = finding_of(made([*good_detections(), *twins]), "near_duplicates_disagree")

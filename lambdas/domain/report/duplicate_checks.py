@@ -31,6 +31,8 @@ class _Group:
 class _Shown:
     train: list[tuple[int, str, Example]] = field(default_factory=list)
     test: list[tuple[int, str, Example]] = field(default_factory=list)
+    by_labels: dict[int, tuple[int, str, Example]] = field(default_factory=dict)
+    """One image for each of two sets of labels, which differ: by what stands for the labels."""
 
 
 class DuplicateChecks:
@@ -50,9 +52,9 @@ class DuplicateChecks:
         group.train += image.dataset_type == "TRAIN"
         group.test += image.dataset_type == "TEST"
         group.differs |= labels != group.labels
-        self._show(rank, checked)
+        self._show(rank, labels, checked)
 
-    def _show(self, rank: int, checked: ImageCheck) -> None:
+    def _show(self, rank: int, labels: int, checked: ImageCheck) -> None:
         shown = self._shown.get(rank)
         if shown is None:
             if len(self._shown) >= 2 * _MAX_GROUPS_SHOWN:
@@ -63,12 +65,12 @@ class DuplicateChecks:
         images = shown.train if checked.image.dataset_type == "TRAIN" else shown.test
         # The boxes are left away: the finding is about the whole images.
         caption = listed(checked.names) if checked.names else "no label"
-        insort(
-            images,
-            (checked.rank, checked.image.key, example_of(checked, (), caption)),
-            key=lambda entry: entry[:2],
-        )
+        entry = (checked.rank, checked.image.key, example_of(checked, (), caption))
+        insort(images, entry, key=lambda entry: entry[:2])
         del images[_MAX_IMAGES_SHOWN:]
+        shown.by_labels[labels] = min(shown.by_labels.get(labels, entry), entry, key=lambda entry: entry[:2])
+        if len(shown.by_labels) > _MAX_IMAGES_SHOWN:
+            del shown.by_labels[max(shown.by_labels)]
 
     def _forget(self) -> None:
         """Drop all but the groups of the lowest ranks: none of them can have been turned away before."""
@@ -94,7 +96,7 @@ class DuplicateChecks:
                 " should.",
                 "Take pictures at greater intervals; exclude copies where a label has many.",
                 surplus,
-                self._examples(lambda group: group.train > 1 or group.test > 1),
+                self._examples(lambda group: group.train > 1 or group.test > 1, _across_datasets),
             )
 
     def _leak(self, leaks: list[_Group], statistics: Statistics) -> Finding:
@@ -108,7 +110,7 @@ class DuplicateChecks:
             " new images, and gates let through what they should not.",
             "Exclude the test images among them, and label others in their place, of other scenes.",
             images,
-            self._examples(lambda group: bool(group.train and group.test)),
+            self._examples(lambda group: bool(group.train and group.test), _across_datasets),
             details=(f"in {counted(len(leaks), 'group')} of near-duplicates",),
         )
 
@@ -124,21 +126,31 @@ class DuplicateChecks:
             " mostly one of the labels is wrong.",
             "Look at them side by side, and correct the labels.",
             len(groups),
-            self._examples(lambda group: group.differs),
+            self._examples(lambda group: group.differs, _of_different_labels),
             details=(f"{counted(images, 'image')} in all",),
         )
 
-    def _examples(self, is_wanted: Callable[[_Group], bool]) -> tuple[Example, ...]:
-        """Images of the wanted groups, those of a group beside each other; a TRAIN and a TEST one first."""
+    def _examples(
+        self, is_wanted: Callable[[_Group], bool], pair_of: Callable[[_Shown], tuple[Example, ...]]
+    ) -> tuple[Example, ...]:
+        """Images of the wanted groups, those of a group beside each other."""
         chosen: list[Example] = []
         # Of more groups than these, which ones are left depends on the order of the images.
         for rank in sorted(self._shown)[:_MAX_GROUPS_SHOWN]:
             if not is_wanted(self._groups[rank]):
                 continue
-            shown = self._shown[rank]
-            train, test = ([example for _, _, example in images] for images in (shown.train, shown.test))
-            pair = (*train[:1], *test[:1]) if train and test else (train or test)[:_MAX_IMAGES_SHOWN]
+            pair = pair_of(self._shown[rank])
             if len(chosen) + len(pair) > MAX_EXAMPLES:
                 break
             chosen.extend(pair)
         return tuple(chosen)
+
+
+def _across_datasets(shown: _Shown) -> tuple[Example, ...]:
+    """A TRAIN and a TEST image, or two of the only dataset."""
+    train, test = ([example for _, _, example in images] for images in (shown.train, shown.test))
+    return (*train[:1], *test[:1]) if train and test else tuple((train or test)[:_MAX_IMAGES_SHOWN])
+
+
+def _of_different_labels(shown: _Shown) -> tuple[Example, ...]:
+    return tuple(example for _, (_, _, example) in sorted(shown.by_labels.items(), key=lambda one: one[0]))
