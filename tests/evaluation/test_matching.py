@@ -83,7 +83,7 @@ detections = st.lists(st.builds(seen, labels, st.sampled_from([0.3, 0.5, 0.9]), 
 
 @settings(max_examples=50)
 @given(objects, detections)
-def test_the_counts_are_those_of_the_gates(truths: list[TrueObject], found: list[Detection]) -> None:
+def test_the_counts_are_those_of_the_gates(truths: list[TrueObject], predicted: list[Detection]) -> None:
     boxes = tuple(truth.box for truth in truths if truth.box)
     answers = [
         {
@@ -91,11 +91,11 @@ def test_the_counts_are_those_of_the_gates(truths: list[TrueObject], found: list
             "confidence": 100 * one.confidence,
             "box": {"left": one.box.left, "top": one.box.top, "width": one.box.width, "height": 0.2},
         }
-        for one in found
+        for one in predicted
         if one.box
     ]
     truth = GroundTruth(tuple(sorted({box.label for box in boxes})), boxes)
-    assert counts(judge(image(*truths, *found), {})) == scoring.count(truth, answers)
+    assert counts(judge(image(*truths, *predicted), {})) == scoring.count(truth, answers)
 
 
 @settings(max_examples=50)
@@ -103,7 +103,7 @@ def test_the_counts_are_those_of_the_gates(truths: list[TrueObject], found: list
 def test_curve_matrix_and_counts_are_of_one_mind(
     drawn: list[tuple[list[TrueObject], list[Detection]]],
 ) -> None:
-    known = evaluation(*(image(*truths, *found) for truths, found in drawn))
+    known = evaluation(*(image(*truths, *predicted) for truths, predicted in drawn))
     for threshold in (0.0, 0.4, 0.9, 1.0):
         chosen = dict.fromkeys(known.labels, threshold)
         judged = judge_all(known, chosen)
