@@ -137,10 +137,16 @@ def _check_budget(deployment: Deployment) -> None:
         raise CommandError(f"nothing was started: {reason}. `labelloop costs` shows what cost how much")
 
 
-def forecast_words(deployment: Deployment, tuning: Tuning) -> str:
-    """What a training is going to cost, with as many images as the last one."""
+def forecast_words(deployment: Deployment, tuning: Tuning, engine: str = "") -> str:
+    """What a training is going to cost, with as many images as the last one.
+
+    Args:
+        engine: that trains; empty: the usual one.
+    """
     prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
-    return forecast.training(deployment.loop_state.runs(), None, prices, tuning.min_inference_units).text
+    serverless = (engine or deployment.engine.name) == "serverless"
+    runs, units = deployment.loop_state.runs(), tuning.min_inference_units
+    return forecast.training(runs, None, prices, units, serverless=serverless).text
 
 
 def serving_words(deployment: Deployment, tuning: Tuning, asked: str = "") -> str:

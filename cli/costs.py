@@ -20,7 +20,8 @@ NOT_COUNTED = "S3, Lambda, DynamoDB and what else is billed by use is not counte
 def gather(deployment: Deployment, by: Grouping) -> dict[str, Any]:
     """The statement as a document."""
     region = deployment.project_arn.split(":")[3]
-    made = statement.make(deployment.loop_state, deployment.tuning(), region, by, clock.now())
+    tuning = deployment.tuning()
+    made = statement.make(deployment.loop_state, tuning, region, by, clock.now())
     return {
         "by": made.by,
         "accounts": [{**asdict(account), "usd": account.usd} for account in made.accounts],
@@ -29,6 +30,12 @@ def gather(deployment: Deployment, by: Grouping) -> dict[str, Any]:
         "running": [asdict(one) for one in made.running],
         "usd_per_hour": made.usd_per_hour,
         "prices": {"region": region, **asdict(made.prices), "as_of": pricing.AS_OF},
+        "serverless": {
+            "training_per_hour": made.prices.serverless_training_per_hour,
+            "is_estimate": pricing.is_serverless_estimate(region, tuning),
+        }
+        if deployment.serverless_engine
+        else None,
         "as_of": made.as_of,
     }
 
@@ -50,6 +57,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
             " until it is stopped"
         )
     console.print(_prices_words(document["prices"]), style="dim")
+    if document["serverless"]:
+        console.print(_serverless_words(document["serverless"]), style="dim")
     as_of = f"As of {formatting.moment(document['as_of'])}; " if document["as_of"] else ""
     console.print(f"{as_of}{NOT_COUNTED}.", style="dim")
 
@@ -80,6 +89,19 @@ def _table(document: dict[str, Any]) -> Table:
     if len(document["accounts"]) > 1:
         table.add_row("all", "", "", "", "", formatting.usd(document["usd"]), style="bold")
     return table
+
+
+def _serverless_words(prices: dict[str, Any]) -> str:
+    words = (
+        f"Engine serverless: {prices['training_per_hour']:.3f} USD for an hour of training; its serving"
+        " function is not counted"
+    )
+    if prices["is_estimate"]:
+        words += (
+            f"; the price of {pricing.SERVERLESS_MACHINE} in Ireland, which serverless_training_usd_per_hour"
+            " replaces"
+        )
+    return f"{words}."
 
 
 def _prices_words(prices: dict[str, Any]) -> str:

@@ -219,7 +219,7 @@ def train(session: Session, wait: bool, force: bool, engine: str | None) -> None
     deployment, console = session.deployment(), session.out.console
     run, started = control.train(deployment, force=force, engine=engine or "")
     if started:
-        words = control.forecast_words(deployment, deployment.tuning())
+        words = control.forecast_words(deployment, deployment.tuning(), engine or "")
         console.print(f"Run {run.id} has started: {words}", markup=False)
     else:
         console.print(f"Run {run.id} is under way already{'; it is followed here' if wait else ''}")
@@ -403,10 +403,12 @@ def reproduce(session: Session, version: str, promote: bool, wait: bool) -> None
     Example: labelloop reproduce v3 --wait
     """
     from cli import control, history
+    from lambdas.domain.shared.records import is_serverless
 
     deployment, console = session.deployment(), session.out.console
     name, run = control.reproduce(deployment, version, promote=promote)
-    words = control.forecast_words(deployment, deployment.tuning())
+    engine = "serverless" if is_serverless(name) else ""
+    words = control.forecast_words(deployment, deployment.tuning(), engine)
     console.print(f"Run {run.id} trains {name} again: {words}", markup=False)
     if not wait:
         session.print_result(

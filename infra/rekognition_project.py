@@ -97,6 +97,11 @@ class RekognitionProject(Construct):
         self.arn = project.get_att_string("ProjectArn")
         self._serverless = serverless
 
+    def tell_engines(self, handler: Handler) -> None:
+        """Let a function know which engines there are, though it may do nothing with them."""
+        if self._serverless:
+            self._serverless.tell(handler)
+
     def grant_describe_project(self, handler: Handler) -> None:
         """Allow to see the project and its datasets' ARNs."""
         handler.allow("rekognition:DescribeProjects", on=["*"], why=_NO_RESOURCE_LEVEL)

@@ -142,6 +142,7 @@ class Retrain(Step):
         self._register.grant_query(handler)
         self.data_bucket.grant_read(handler, "datasets/", "images/")
         self.data_bucket.grant_put(handler, "datasets/")
+        self._project.tell_engines(handler)
         return handler
 
     def _sync_datasets(self) -> Handler:

@@ -134,7 +134,7 @@ class Serverless(Construct):
 
     def grant_describe(self, handler: Handler) -> None:
         """Allow to see how far trainings are."""
-        self._tell(handler)
+        self.tell(handler)
         self._allow_describe(handler)
 
     def _allow_describe(self, handler: Handler) -> None:
@@ -143,12 +143,12 @@ class Serverless(Construct):
 
     def grant_datasets(self, handler: Handler) -> None:
         """Allow to list a snapshot's images for training jobs."""
-        self._tell(handler)
+        self.tell(handler)
         self._data_bucket.grant_put(handler, "datasets/")
 
     def grant_train(self, handler: Handler) -> None:
         """Allow to begin training jobs."""
-        self._tell(handler)
+        self.tell(handler)
         handler.allow("sagemaker:CreateTrainingJob", on=[self._jobs], why=_JOBS)
         handler.allow(
             "iam:PassRole",
@@ -159,12 +159,12 @@ class Serverless(Construct):
 
     def grant_detect(self, handler: Handler) -> None:
         """Allow to ask models, and to lead the function to them."""
-        self._tell(handler)
+        self.tell(handler)
         handler.allow("lambda:InvokeFunction", on=[self.handler.arn])
         handler.allow("sagemaker:DescribeTrainingJob", on=[self._jobs], why=_JOBS)
         self._data_bucket.grant_read(handler, "training/")
 
-    def _tell(self, handler: Handler) -> None:
+    def tell(self, handler: Handler) -> None:
         """Let a function know of the engine."""
         handler.function.add_environment("SERVERLESS_ENGINE", self.variable)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from lambdas.domain.shared import pricing
 from lambdas.domain.shared.regions import CUSTOM_LABELS_REGIONS
 from lambdas.domain.shared.tuning import Tuning
 
@@ -180,6 +181,13 @@ class Settings:
         if not _INSTANCE.fullmatch(self.training_instance):
             raise SettingsError(
                 f"training_instance={self.training_instance!r}: expected a machine such as ml.m5.xlarge"
+            )
+        is_priced = self.tuning.serverless_training_usd_per_hour is not None
+        if self.training_instance != pricing.SERVERLESS_MACHINE and not is_priced:
+            raise SettingsError(
+                f"training_instance={self.training_instance!r}: its price is not known here; say with"
+                " serverless_training_usd_per_hour what an hour of training on it costs:"
+                " https://aws.amazon.com/sagemaker/pricing/"
             )
         if not MIN_TRAINING_SECONDS <= self.training_seconds <= MAX_TRAINING_SECONDS:
             raise SettingsError(

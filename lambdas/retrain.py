@@ -142,9 +142,10 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     """Make the snapshot's dataset report, and say whether a training would be wasted."""
     from lambdas.domain.retrain import dataset
 
-    s, run = services(), runs.run_id(event["run"])
+    s, run, loop_state = services(), runs.run_id(event["run"]), _fenced(event)
+    engine = s.engine.named(runs.engine_name(loop_state, run)).name
     reason = dataset.check_snapshot(
-        s.catalogue, s.s3, _fenced(event), s.bucket, run, event["snapshot"], s.tuning()
+        s.catalogue, s.s3, loop_state, s.bucket, run, event["snapshot"], s.tuning(), engine
     )
     return {"worth": not reason, "reason": reason}
 

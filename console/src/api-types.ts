@@ -985,6 +985,8 @@ export interface components {
       region: string;
       training_per_hour: number;
       inference_per_unit_hour: number;
+      /** @description Of a training job of the engine serverless. */
+      serverless_training_per_hour: number;
       /** @description The Region's own prices are not known. */
       is_estimate: boolean;
     };

@@ -325,6 +325,9 @@ class Prices(Response):
     region: str
     training_per_hour: float
     inference_per_unit_hour: float
+    serverless_training_per_hour: Annotated[
+        float, Meta(description="Of a training job of the engine serverless.")
+    ]
     is_estimate: Annotated[bool, Meta(description="The Region's own prices are not known.")]
 
 

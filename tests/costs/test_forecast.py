@@ -43,6 +43,20 @@ def test_a_training_takes_as_long_for_each_image_as_the_last_ones(
     assert expected.trainings == trainings
 
 
+def test_a_training_of_the_engine_serverless_goes_by_its_own_and_has_nothing_to_start() -> None:
+    """Rekognition's trainings take another time at another price."""
+    own = Run("b", version="v2-s-serverless", billable_seconds=7200.0, images=images(100))
+    runs = [trained(20, 100), own]
+    prices = Prices(1.0, 4.0, serverless_training_per_hour=0.5)
+    expected = forecast.training(runs, images(200), prices, 1, serverless=True)
+    assert (expected.seconds, expected.usd, expected.trainings) == (4 * 3600, 2.0, 1)
+    assert expected.text == "a training takes about 4 h by the last one, so about 2.00 USD"
+    assert forecast.training(runs, images(100), prices, 1).usd == 24
+    first = forecast.training([trained(20, 100)], images(100), prices, 1, serverless=True)
+    assert (first.usd, first.trainings) == (0.25, 0)
+    assert "half an hour: 0.25 USD, or more" in first.text
+
+
 def test_without_a_snapshot_it_has_as_many_images_as_the_last() -> None:
     assert forecast.training([trained(2, 70), trained(2, 100)], None, PRICES, 2).usd == 1.7 + 8
 

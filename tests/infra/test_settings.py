@@ -44,7 +44,10 @@ def test_an_object_is_json_on_the_command_line() -> None:
 
 def test_an_engine_is_one_that_there_is_and_its_machine_is_sagemakers() -> None:
     assert settings().engine == "rekognition"
-    assert settings(engine="both", training_instance="ml.g4dn.xlarge").trains_on_gpu
+    priced = {"serverless_training_usd_per_hour": 0.8}
+    assert settings(engine="both", training_instance="ml.g4dn.xlarge", **priced).trains_on_gpu
+    with pytest.raises(SettingsError, match="its price is not known here; say with serverless_training_usd"):
+        settings(engine="both", training_instance="ml.g4dn.xlarge")
     assert not settings(training_instance="ml.m5.xlarge").trains_on_gpu
     with pytest.raises(SettingsError, match="engine='sagemaker': use one of rekognition, both, serverless"):
         settings(engine="sagemaker")

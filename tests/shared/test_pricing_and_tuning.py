@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from lambdas.domain.shared import pricing
-from lambdas.domain.shared.tuning import AMOUNTS, CHOICES, FLAGS, LIMITS, Tuning, TuningError
+from lambdas.domain.shared.records import LedgerEntry
+from lambdas.domain.shared.tuning import AMOUNTS, CHOICES, FLAGS, FREQUENCIES, LIMITS, Tuning, TuningError
 
 
 @pytest.mark.parametrize(("seconds", "usd"), [(0, 0), (3600, 1.0), (1800, 0.5), (1, 0.0003)])
@@ -36,6 +37,19 @@ def test_prices_of_the_settings_come_first() -> None:
     assert (half.training_per_hour, half.is_estimate) == (2, True)
     both = pricing.prices("eu-west-9", Tuning(training_usd_per_hour=2, inference_usd_per_unit_hour=3.5))
     assert (both.inference_usd(3600, 2), both.is_estimate) == (7, False)
+
+
+def test_a_training_is_paid_at_its_engines_price() -> None:
+    prices = pricing.prices("us-east-1", Tuning(serverless_training_usd_per_hour=0.5))
+    day = "2026-11-28T00:00:00Z"
+    rekognition = LedgerEntry("training", "v1-s", "us-east-1", day, day, 7200)
+    assert prices.entry_usd(rekognition) == 2.0
+    assert prices.entry_usd(replace(rekognition, version="v1-s-serverless")) == 1.0
+    assert not pricing.is_serverless_estimate("us-east-1", Tuning(serverless_training_usd_per_hour=0.5))
+    usual = pricing.prices("eu-west-1", Tuning()).serverless_training_per_hour
+    assert usual == pricing.prices("us-east-1", Tuning()).serverless_training_per_hour
+    estimates = [pricing.is_serverless_estimate(region, Tuning()) for region in ("eu-west-1", "us-east-1")]
+    assert estimates == [False, True]
 
 
 def test_the_defaults_are_usable_and_go_through_json() -> None:
@@ -116,7 +130,8 @@ def test_what_is_no_json_object_is_refused(document: str) -> None:
 WHOLE_NUMBERS = [
     field.name
     for field in fields(Tuning)
-    if "f1" not in field.name and field.name not in {*CHOICES, *LIMITS, *AMOUNTS, *FLAGS, "label_thresholds"}
+    if "f1" not in field.name
+    and field.name not in {*CHOICES, *LIMITS, *AMOUNTS, *FLAGS, *FREQUENCIES, "label_thresholds"}
 ]
 
 

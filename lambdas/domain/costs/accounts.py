@@ -10,7 +10,7 @@ from typing import Literal
 
 from lambdas.domain.shared import clock, pricing
 from lambdas.domain.shared.frozen import frozen
-from lambdas.domain.shared.records import LedgerEntry, Run
+from lambdas.domain.shared.records import LedgerEntry, Run, is_serverless
 from lambdas.domain.shared.state import LoopState
 from lambdas.domain.shared.tuning import Tuning
 
@@ -90,7 +90,9 @@ def run_usd(loop_state: LoopState, run: Run, until: str, tuning: Tuning) -> floa
     if not any(entry.what == "training" for entry in of_version):
         # It ended a moment ago, and no look has booked it yet.
         region = (run.execution or "").split(":")[3:4]
-        usd += pricing.prices("".join(region), tuning).training_usd(run.billable_seconds or 0)
+        usd += pricing.prices("".join(region), tuning).training_usd(
+            run.billable_seconds or 0, serverless=is_serverless(run.version)
+        )
     return round(usd, 4)
 
 

@@ -8,7 +8,7 @@ from statistics import median
 from lambdas.domain.shared import clock, opening_hours
 from lambdas.domain.shared.frozen import frozen
 from lambdas.domain.shared.pricing import Prices
-from lambdas.domain.shared.records import Run, SnapshotSummary
+from lambdas.domain.shared.records import Run, SnapshotSummary, is_serverless
 from lambdas.domain.shared.tuning import Tuning
 
 SHADOW_HOURS = 1.0
@@ -29,31 +29,47 @@ class Forecast:
     usd: float
     trainings: int
     """How many earlier ones it goes by; 0: only the shortest time that AWS names is known."""
+    is_serverless: bool = False
 
     @property
     def text(self) -> str:
         """The forecast in words, without a full stop."""
-        usd = f"{self.usd:.2f} USD with the shadow gate"
+        usd = f"{self.usd:.2f} USD" + ("" if self.is_serverless else " with the shadow gate")
+        if not self.trainings and self.is_serverless:
+            return f"a first training on a machine of SageMaker is reckoned with half an hour: {usd}, or more"
         if not self.trainings:
             return f"a first training takes 30 minutes to 24 hours: {usd}, or more"
         last = "one" if self.trainings == 1 else str(self.trainings)
         return f"a training takes about {clock.duration(self.seconds)} by the last {last}, so about {usd}"
 
 
-def training(runs: Iterable[Run], images: SnapshotSummary | None, prices: Prices, units: int) -> Forecast:
-    """The forecast for a training on so many images, by seconds for each image of the latest trainings.
+def training(
+    runs: Iterable[Run],
+    images: SnapshotSummary | None,
+    prices: Prices,
+    units: int,
+    *,
+    serverless: bool = False,
+) -> Forecast:
+    """The forecast for a training on so many images, by seconds for each image of the engine's latest ones.
 
     Args:
         runs: newest first.
         images: of the snapshot; None: as many as the last time.
         units: inference units that the shadow gate starts the version with.
+        serverless: the engine is that one: nothing is started for its shadow gate.
     """
-    known = [(run.billable_seconds, _count(run.images)) for run in runs if run.billable_seconds]
+    known = [
+        (run.billable_seconds, _count(run.images))
+        for run in runs
+        if run.billable_seconds and is_serverless(run.version or "") == serverless
+    ]
     rates = [seconds / count for seconds, count in known if count][:_LATEST]
     count = _count(images) or next((count for _, count in known if count), 0)
     seconds = median(rates) * count if rates else SHORTEST_SECONDS
-    shadow = prices.inference_usd(SHADOW_HOURS * 3600, units)
-    return Forecast(round(seconds, 1), round(prices.training_usd(seconds) + shadow, 2), len(rates))
+    shadow = 0.0 if serverless else prices.inference_usd(SHADOW_HOURS * 3600, units)
+    usd = prices.training_usd(seconds, serverless=serverless) + shadow
+    return Forecast(round(seconds, 1), round(usd, 2), len(rates), serverless)
 
 
 def serving_words(tuning: Tuning, prices: Prices, asked: str = "") -> str:

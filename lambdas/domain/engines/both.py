@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from lambdas.domain.engines.port import SERVERLESS_SUFFIX, EngineError, engine_of
+from lambdas.domain.engines.port import EngineError, engine_of
 from lambdas.domain.shared.frozen import frozen
+from lambdas.domain.shared.records import SERVERLESS_SUFFIX
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,6 +49,11 @@ class Engines:
         if (wanted := name or self.usual) not in both:
             raise EngineError(f"there is no engine {wanted}: rekognition and serverless are")
         return both[wanted]
+
+    @property
+    def name(self) -> EngineName:
+        """The usual one's."""
+        return self.usual
 
     @property
     def region(self) -> str:

@@ -37,8 +37,6 @@ MAX_UNDESCRIBED_SECONDS = 900
 """A version that is not described so long after its training began was deleted."""
 
 EngineName = Literal["rekognition", "serverless"]
-SERVERLESS_SUFFIX = "-serverless"
-"""Ends the names of versions of the engine `serverless`, and of no others."""
 
 Image = Mapping[str, Any]
 """An image that is asked about: its `Bytes`, or an `S3Object` of Bucket, Name and, where known, Version."""
@@ -149,6 +147,11 @@ class Detector(Protocol):
 
 class Engine(Detector, Protocol):
     """Trains model versions, starts them and stops them."""
+
+    @property
+    def name(self) -> EngineName:
+        """Its own; of two engines that of the usual one."""
+        ...
 
     @property
     def region(self) -> str:

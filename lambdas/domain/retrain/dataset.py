@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
+    from lambdas.domain.engines.port import EngineName
+
 
 logger = Logger(child=True)
 
@@ -80,6 +82,7 @@ def check_snapshot(  # noqa: PLR0917 clients, and what to check
     run_id: str,
     snapshot_id: str,
     tuning: Tuning,
+    engine: EngineName = "rekognition",
 ) -> str:
     """Make the snapshot's report: why no training is to begin, empty if one is.
 
@@ -89,7 +92,7 @@ def check_snapshot(  # noqa: PLR0917 clients, and what to check
     region = s3.meta.region_name
     report = of_snapshot.check(catalogue, s3, bucket, snapshot, tuning=tuning, region=region)
     reason = of_snapshot.why_not_train(report, bucket, snapshot, tuning)
-    expected = _forecast(loop_state, snapshot.summary(), region, tuning)
+    expected = _forecast(loop_state, snapshot.summary(), region, tuning, engine)
     checked = Run(
         run_id, data_report=report.verdict, stopped=bool(reason), forecast_usd=expected.usd, held=False
     )
@@ -108,6 +111,8 @@ def check_snapshot(  # noqa: PLR0917 clients, and what to check
     return reason
 
 
-def _forecast(loop_state: LoopState, images: SnapshotSummary, region: str, tuning: Tuning) -> Forecast:
-    prices = pricing.prices(region, tuning)
-    return forecast.training(loop_state.runs(), images, prices, tuning.min_inference_units)
+def _forecast(
+    loop_state: LoopState, images: SnapshotSummary, region: str, tuning: Tuning, engine: EngineName
+) -> Forecast:
+    prices, units = pricing.prices(region, tuning), tuning.min_inference_units
+    return forecast.training(loop_state.runs(), images, prices, units, serverless=engine == "serverless")

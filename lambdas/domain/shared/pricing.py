@@ -1,4 +1,4 @@
-"""What training and inference cost: Amazon Rekognition's prices by Region.
+"""What training and inference cost: prices of Rekognition and of SageMaker's training jobs, by Region.
 
 The pricing page fills its tables in by script, so that a Region's price can be read there by people alone.
 What could be found in print stands in `PRICES`; for every other Region the highest price that is known is
@@ -11,12 +11,21 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from lambdas.domain.shared.frozen import frozen
-from lambdas.domain.shared.records import LedgerEntry
+from lambdas.domain.shared.records import LedgerEntry, is_serverless
 from lambdas.domain.shared.tuning import Tuning
 
 PAGE = "https://aws.amazon.com/rekognition/pricing/"
 AS_OF = "2026-11-28"
 """When the table below was last compared with its sources."""
+SERVERLESS_MACHINE = "ml.m5.xlarge"
+"""The only machine of training jobs whose price is known here; whoever deploys another says its price."""
+SERVERLESS_TRAINING_PER_HOUR = 0.257
+"""Of a training job on that machine in eu-west-1, as AWS billed it in December 2023:
+https://github.com/aws-samples/sagemaker-ssh-helper/blob/main/Sample_Costs.md . For other Regions it is an
+estimate. Times BillableTimeInSeconds it is the cost of a job on a spot machine as well, where these are
+fewer: "the savings" are "(1 - BillableTimeInSeconds / TrainingTimeInSeconds) * 100":
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html"""
+_SERVERLESS_REGION = "eu-west-1"
 
 
 @frozen
@@ -27,9 +36,13 @@ class Prices:
     inference_per_unit_hour: float
     is_estimate: bool = False
     """Whether the Region's own prices are not known."""
+    serverless_training_per_hour: float = SERVERLESS_TRAINING_PER_HOUR
+    """Of the machine that the engine serverless trains on."""
 
-    def training_usd(self, billable_seconds: float) -> float:
-        return round(billable_seconds / 3600 * self.training_per_hour, 4)
+    def training_usd(self, billable_seconds: float, *, serverless: bool = False) -> float:
+        """What a training costs; `serverless`: one of the engine of that name."""
+        hour = self.serverless_training_per_hour if serverless else self.training_per_hour
+        return round(billable_seconds / 3600 * hour, 4)
 
     def inference_usd(self, running_seconds: float, inference_units: float) -> float:
         return round(running_seconds / 3600 * inference_units * self.inference_per_unit_hour, 4)
@@ -37,7 +50,7 @@ class Prices:
     def entry_usd(self, entry: LedgerEntry) -> float:
         """What an entry of the ledger costs."""
         if entry.what == "training":
-            return self.training_usd(entry.seconds)
+            return self.training_usd(entry.seconds, serverless=is_serverless(entry.version))
         return self.inference_usd(entry.seconds, entry.units)
 
 
@@ -65,7 +78,13 @@ def prices(region: str, tuning: Tuning) -> Prices:
         training_per_hour=known.training_per_hour if training is None else training,
         inference_per_unit_hour=known.inference_per_unit_hour if inference is None else inference,
         is_estimate=known.is_estimate and (training is None or inference is None),
+        serverless_training_per_hour=tuning.serverless_training_usd_per_hour or SERVERLESS_TRAINING_PER_HOUR,
     )
+
+
+def is_serverless_estimate(region: str, tuning: Tuning) -> bool:
+    """Whether the price of the engine serverless's trainings is another Region's."""
+    return tuning.serverless_training_usd_per_hour is None and region != _SERVERLESS_REGION
 
 
 @frozen

@@ -421,9 +421,18 @@ class Incident:
     text: str = ""
 
 
+SERVERLESS_SUFFIX = "-serverless"
+"""Ends the names of model versions of the engine `serverless`, and of no others."""
+
+
+def is_serverless(version: str) -> bool:
+    """Whether a model version of this name is of the engine `serverless`."""
+    return version.endswith(SERVERLESS_SUFFIX)
+
+
 @frozen
 class LedgerEntry:
-    """Something that Rekognition bills: a model version's units while it ran, or its training.
+    """Something that is billed by time: a model version's units while it ran, or its training.
 
     Units never run over the end of a month, so that what a month cost is in that month's entries.
     """

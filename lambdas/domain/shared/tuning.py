@@ -46,7 +46,12 @@ MIN_RATE = 0.01
 """Of wrong decisions: the gates' resamples are too few to tell smaller rates."""
 FREQUENCIES = {"clip_frames_per_second": 60}
 """The most that a number above 0 may be that is no share."""
-AMOUNTS = ("monthly_budget_usd", "training_usd_per_hour", "inference_usd_per_unit_hour")
+AMOUNTS = (
+    "monthly_budget_usd",
+    "training_usd_per_hour",
+    "serverless_training_usd_per_hour",
+    "inference_usd_per_unit_hour",
+)
 """Settings that are amounts of USD, or null."""
 FLAGS = ("budget_stops_champion", "promotion_across_engines")
 """Settings that are true or false."""
@@ -227,6 +232,10 @@ class Tuning:
     somebody starts does not wait."""
     training_usd_per_hour: float | None = None
     """Price of an hour of training, if it is not that of the table of prices. `null`: the table's."""
+    serverless_training_usd_per_hour: float | None = None
+    """Price of an hour of a training job of the engine serverless, on demand: what a spot machine spares is
+    in the seconds that SageMaker bills. `null`: 0.257, that of ml.m5.xlarge in Ireland. With any other
+    training_instance it has to be given."""
     inference_usd_per_unit_hour: float | None = None
     """Price of an hour of one inference unit, if it is not that of the table of prices. `null`: the
     table's."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_rekognition import RekognitionClient
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.engines.port import Engine, Image, Label, Version
+    from lambdas.domain.engines.port import Engine, EngineName, Image, Label, Version
     from lambdas.domain.engines.rekognition.dataset_sync import RekognitionDatasets
     from lambdas.domain.shared.state import FencedState
 
@@ -49,6 +49,11 @@ class RekognitionEngine(RekognitionDetector):
     def region(self) -> str:
         """Where it trains and runs."""
         return self.project_arn.split(":")[3]
+
+    @property
+    def name(self) -> EngineName:
+        """Its own."""
+        return "rekognition"
 
     def datasets(
         self, s3: S3Client, loop_state: FencedState, bucket: str, waited_seconds: float = 0

@@ -9,17 +9,18 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lambdas.domain.engines.port import SERVERLESS_SUFFIX, EngineError, NotYetError, Step
+from lambdas.domain.engines.port import EngineError, NotYetError, Step
 from lambdas.domain.engines.serverless import training_jobs
 from lambdas.domain.engines.serverless.detector import ServerlessDetector
 from lambdas.domain.engines.serverless.training_jobs import TrainingSettings
 from lambdas.domain.shared.frozen import frozen
+from lambdas.domain.shared.records import SERVERLESS_SUFFIX
 from lambdas.domain.snapshot import files as snapshot_files
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from lambdas.domain.engines.port import Engine, Version
+    from lambdas.domain.engines.port import Engine, EngineName, Version
     from lambdas.domain.shared.state import FencedState
 
 IMAGES_FILE = "images.manifest"
@@ -66,6 +67,11 @@ class ServerlessEngine:
     ) -> list[dict[str, Any]]:
         """What a version sees on an image."""
         return self.detector.detect_labels(version_arn, image, min_confidence=min_confidence)
+
+    @property
+    def name(self) -> EngineName:
+        """Its own."""
+        return "serverless"
 
     def datasets(
         self, s3: S3Client, loop_state: FencedState, bucket: str, waited_seconds: float = 0

@@ -14,9 +14,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from lambdas.domain.engines.port import SERVERLESS_SUFFIX, EngineError, LimitReachedError, Version
+from lambdas.domain.engines.port import EngineError, LimitReachedError, Version
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.frozen import frozen
+from lambdas.domain.shared.records import SERVERLESS_SUFFIX
 
 SUMMARY_FILE, TESTED_FILE = "evaluation.json", "evaluation.manifest"
 """What the script leaves beside the model."""
@@ -218,7 +219,9 @@ def _version(described: Any, deployment: str) -> Version:
         f1=None,
         summary=(bucket, f"{prefix}/{SUMMARY_FILE}") if is_trained else None,
         tested=(bucket, f"{prefix}/{TESTED_FILE}") if is_trained else None,
-        billable_seconds=described.get("BillableTimeInSeconds", 0) if is_trained else 0,
+        # A job that has failed is billed, too. Of a spot machine these are fewer than it took: times the full
+        # price they are what it cost.
+        billable_seconds=described.get("BillableTimeInSeconds", 0) if status in _ENDED else 0,
         training_began_at=_iso(described.get("TrainingStartTime") or described["CreationTime"]),
         training_ended_at=_iso(described.get("TrainingEndTime")),
         is_always_on=True,
