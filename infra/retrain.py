@@ -51,9 +51,7 @@ class Retrain(Step):
         self._register, self._project, self._review = register, project, review
         handlers = {
             "WaitForBurst": self._wait_for_burst(),
-            "TakeLease": self._handler(
-                "TakeLease", "take_lease", "Lets one run at a time go on", writes=["LEASE", "RUN"]
-            ),
+            "TakeLease": self._take_lease(),
             "CountOpenReviews": self._count_open_reviews(),
             "Snapshot": self._snapshot(),
             "CheckData": self._check_data(),
@@ -108,6 +106,13 @@ class Retrain(Step):
         )
         self._register.grant_query(handler)
         self._register.grant_count(handler)
+        return handler
+
+    def _take_lease(self) -> Handler:
+        handler = self._handler(
+            "TakeLease", "take_lease", "Lets one run at a time go on", writes=["LEASE", "RUN"]
+        )
+        self._project.tell_engines(handler)
         return handler
 
     def _count_open_reviews(self) -> Handler:

@@ -6,7 +6,7 @@ would wait for the import at every cold start.
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -17,6 +17,9 @@ from lambdas.domain.shared.records import Outcome
 from lambdas.domain.shared.state import FencedState
 from lambdas.metrics import count, with_metrics
 from lambdas.services import services, variable
+
+if TYPE_CHECKING:
+    from lambdas.domain.engines.port import Engine
 
 logger = Logger()
 
@@ -79,6 +82,15 @@ def _fenced(event: OfRun) -> FencedState:
     return loop_state.fenced(retrain=event["run"])
 
 
+def _engine(loop_state: FencedState, event: OfRun) -> Engine:
+    """The engine that the run trains with.
+
+    Raises:
+        EngineError: the deployment does not have it any more.
+    """
+    return services().engine.named(runs.engine_name(loop_state, runs.run_id(event["run"])))
+
+
 def _waited(event: Sync | OfVersion) -> float:
     """Seconds since the run began to wait for what it looks at."""
     return clock.seconds_between(event["since"], clock.now()) if "since" in event else 0.0
@@ -96,15 +108,19 @@ def wait_for_burst(event: Begun, context: LambdaContext) -> dict[str, Any]:
 
 @logger.inject_lambda_context
 def take_lease(event: TakeLease, context: LambdaContext) -> dict[str, Any]:
-    """Whether this run may go on: no other is under way."""
+    """Whether this run may go on: no other is under way.
+
+    It trains with the engine that is the usual one now, also if another setting is deployed meanwhile.
+    """
+    s = services()
     taken, reason = runs.begin_run(
-        services().loop_state,
+        s.loop_state,
         event["run"],
         event["trigger"],
         event["started_at"],
         event.get("started_by", ""),
         is_redriven=bool(event.get("redrives")),
-        engine=event.get("engine", ""),
+        engine=event.get("engine") or s.engine.name,
     )
     return {"taken": taken, "reason": reason}
 
@@ -143,7 +159,7 @@ def check_data(event: OfSnapshot, context: LambdaContext) -> dict[str, Any]:
     from lambdas.domain.retrain import dataset
 
     s, run, loop_state = services(), runs.run_id(event["run"]), _fenced(event)
-    engine = s.engine.named(runs.engine_name(loop_state, run)).name
+    engine = _engine(loop_state, event).name
     reason = dataset.check_snapshot(
         s.catalogue, s.s3, loop_state, s.bucket, run, event["snapshot"], s.tuning(), engine
     )
@@ -156,8 +172,7 @@ def sync_datasets(event: Sync, context: LambdaContext) -> dict[str, Any]:
     from lambdas.domain.retrain import training
 
     s, waited, loop_state = services(), _waited(event), _fenced(event)
-    engine = s.engine.named(runs.engine_name(loop_state, runs.run_id(event["run"])))
-    datasets = engine.datasets(s.s3, loop_state, s.bucket, waited)
+    datasets = _engine(loop_state, event).datasets(s.s3, loop_state, s.bucket, waited)
     step = training.sync_datasets(datasets, loop_state, runs.run_id(event["run"]), event["snapshot"])
     wait_seconds = polling.next_look(waited, s.tuning().poll_seconds)
     return {"ready": step.ready, "error": step.error, "wait_seconds": wait_seconds}
@@ -171,7 +186,7 @@ def train(event: Sync, context: LambdaContext) -> dict[str, Any]:
     s, waited = services(), _waited(event)
     loop_state = _fenced(event)
     begun = training.begin_training(
-        s.engine.named(runs.engine_name(loop_state, runs.run_id(event["run"]))),
+        _engine(loop_state, event),
         loop_state,
         bucket=s.bucket,
         run_id=runs.run_id(event["run"]),
@@ -192,8 +207,9 @@ def watch_training(event: OfVersion, context: LambdaContext) -> dict[str, Any]:
     """How far the training is."""
     from lambdas.domain.retrain import training
 
-    s, waited = services(), _waited(event)
-    version = training.watch_training(s.engine, _fenced(event), event["version"], waited_seconds=waited)
+    s, waited, loop_state = services(), _waited(event), _fenced(event)
+    engine = _engine(loop_state, event)
+    version = training.watch_training(engine, loop_state, event["version"], waited_seconds=waited)
     return {
         "status": version.status,
         "message": f"{version.name}: {version.message or version.status}",

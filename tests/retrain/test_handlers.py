@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from lambdas import retrain
+from lambdas.domain.engines.both import Engines
 from lambdas.domain.engines.port import EngineError
 from lambdas.domain.retrain import requests
 from lambdas.domain.shared import clock
-from lambdas.domain.shared.records import Run
+from lambdas.domain.shared.records import Run, is_serverless
 from lambdas.domain.shared.scores import LabelScore
 from lambdas.domain.shared.tuning import TuningError
 from lambdas.services import MissingEnvironmentError, services
@@ -283,13 +285,14 @@ def test_train_that_fails_once_takes_no_second_number(world: World) -> None:
 def test_watch_training_tells_how_far_it_is(world: World) -> None:
     world.tune(poll_seconds=9)
     world.fake.add_version("v1", "TRAINING_IN_PROGRESS", StatusMessage="working")
-    assert call(retrain.watch_training, run="a", version="v1") == {
+    run = world.execution("retrain", "a")
+    assert call(retrain.watch_training, run=run, version="v1") == {
         "status": "TRAINING_IN_PROGRESS",
         "message": "v1: working",
         "wait_seconds": 9,
     }
     world.fake.finish()
-    assert call(retrain.watch_training, run="a", version="v1")["status"] == "TRAINING_COMPLETED"
+    assert call(retrain.watch_training, run=run, version="v1")["status"] == "TRAINING_COMPLETED"
 
 
 def test_watch_training_notes_a_failed_training(world: World) -> None:
@@ -443,3 +446,49 @@ def test_report_can_be_called_again(world: World) -> None:
     for _ in range(2):
         assert call(retrain.report, run=arn, outcome="promoted", reason="")["outcome"] == "promoted"
     assert world.running("retrain") == ["a"]
+
+
+# Another usual engine in the middle of a run
+
+
+def deploy_engines(world: World, usual: str = "") -> None:
+    """The functions as they are after a deployment with another setting; empty: with Rekognition alone."""
+    serverless: Any = SimpleNamespace(name="serverless")
+    usual_engine: Any = usual
+    both = Engines(world.fake.engine, serverless, usual_engine)
+    vars(services())["engine"] = both if usual else world.fake.engine
+
+
+def test_a_run_goes_on_with_the_engine_that_it_began_with(world: World) -> None:
+    """Its datasets are that engine's: the other one would train on those of an earlier snapshot."""
+    deploy_engines(world, "rekognition")
+    taken = snapshot(world)
+    assert world.run_record().engine == "rekognition"
+    deploy_engines(world, "serverless")
+    run = the_run(world)
+    version = call(retrain.train, run=run, snapshot=taken)["version"]
+    assert list(world.fake.versions) == [version]
+    assert not is_serverless(version)
+    again = call(retrain.take_lease, run=run, trigger="manual", started_at=clock.now(), redrives=1)
+    assert (again["taken"], world.run_record().engine) == (True, "rekognition")
+
+
+def test_a_run_whose_engine_was_taken_away_fails_and_leaves_the_champion(world: World) -> None:
+    champion = world.champion("v1")
+    deploy_engines(world, "serverless")
+    taken = snapshot(world)
+    deploy_engines(world)
+    steps: list[tuple[Any, dict[str, str]]] = [
+        (retrain.check_data, {"snapshot": taken}),
+        (retrain.sync_datasets, {"snapshot": taken}),
+        (retrain.train, {"snapshot": taken}),
+        (retrain.watch_training, {"version": f"v2-{taken}-serverless"}),
+    ]
+    for step, event in steps:
+        with pytest.raises(EngineError, match="no engine serverless: deploy it with the setting engine="):
+            call(step, run=the_run(world), **event)
+    call(retrain.report, run=the_run(world), outcome="failed", reason="no engine serverless")
+    assert world.run_record().outcome == "failed"
+    assert world.loop_state.champion() == champion
+    assert world.fake.statuses() == {"v1": "RUNNING"}
+    assert world.loop_state.lease("retrain") is None

@@ -41,7 +41,7 @@ def begin_run(  # noqa: PLR0917 who begins what, when and why
     Args:
         started_by: the person who started it; empty if it started by itself, or nobody said.
         is_redriven: the run may have ended, and begins again.
-        engine: the one that it is to train with; empty: the usual one.
+        engine: the one that it trains with.
     """
     id = run_id(execution_arn)
     run = Run(
@@ -66,7 +66,9 @@ def begin_run(  # noqa: PLR0917 who begins what, when and why
     fenced = loop_state.fenced(retrain=execution_arn)
     if record and record.ended_at:
         fenced.reopen_run(id)
-    fenced.update_run(replace(run, outcome="running"))
+    # One that goes on trains with the engine that it began with, whichever is the usual one by now.
+    begun_with = record.engine if record else None
+    fenced.update_run(replace(run, outcome="running", engine=begun_with or run.engine))
     return True, ""
 
 
