@@ -38,6 +38,7 @@ BEFORE = (
 AFTER = (
     Check("stack", deployed.look_at_stack),
     Check("permissions", deployed.look_at_user, embedded=False),
+    Check("training machine", deployed.look_at_training_machine),
     Check("mails", deployed.look_at_mails),
     Check("state", deployed.look_at_drift),
     Check("dead letters", deployed.look_at_dead_letters),

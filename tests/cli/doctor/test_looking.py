@@ -179,6 +179,36 @@ def test_quotas_that_apply_come_before_the_defaults() -> None:
     assert unknown[0] is State.UNSEEN and "concurrent trainings" in unknown[1]
 
 
+@pytest.mark.parametrize(
+    ("is_spot", "applied", "state", "words"),
+    [
+        (False, [], State.FINE, "ml.m5.xlarge for training job usage: 4"),
+        (False, [0.0], State.FAILS, "ml.m5.xlarge for training job usage: 0, so that no version"),
+        (True, [2.0], State.UNSEEN, "does not list ml.m5.xlarge for spot training job usage"),
+    ],
+)
+def test_the_quota_of_the_machine_that_trains_is_looked_at(
+    is_spot: bool, applied: list[float], state: State, words: str
+) -> None:
+    """The one that applies, else the default; and not that of another use of the machine."""
+
+    def quotas(*values: tuple[str, float]) -> Any:
+        return {"Quotas": [{"QuotaName": name, "QuotaCode": "L-0", "Value": value} for name, value in values]}
+
+    name = "ml.m5.xlarge for training job usage"
+    engine = json.dumps({"training": {"instance_type": "ml.m5.xlarge", "is_spot": is_spot}})
+    outputs = [*STACK["Outputs"], {"OutputKey": "ServerlessEngine", "OutputValue": engine}]
+    answers = {
+        "describe_stacks": {"Stacks": [{**STACK, "Outputs": outputs}]},
+        "list_service_quotas": quotas(*((name, value) for value in applied)),
+        "list_aws_default_service_quotas": quotas(("ml.m5.xlarge for endpoint usage", 9.0), (name, 4.0)),
+    }
+    ((said, text),) = outcome(find("training machine", command.AFTER), answers)
+    assert (said, words in text) == (state, True)
+    answers["describe_stacks"] = {"Stacks": [STACK]}
+    assert outcome(find("training machine", command.AFTER), answers) == []
+
+
 def test_models_of_all_projects_are_looked_at_and_those_of_deployments_known() -> None:
     def versions(ProjectArn: str) -> Any:
         arn = ProjectArn.rsplit("/", 1)[0] + "/version/v1/1"
