@@ -70,6 +70,7 @@ def list_runs(caller: Caller) -> responses.Runs:
 def read_run(caller: Caller, run: str) -> responses.Run:
     """A run: its steps, the verdicts of its gates, its snapshot."""
     from lambdas.contract import responses
+    from lambdas.domain.console import versions
     from lambdas.domain.retrain import steps
 
     s = services()
@@ -77,8 +78,11 @@ def read_run(caller: Caller, run: str) -> responses.Run:
     if record is None:
         raise ApiError(404, "not_found", f"there is no run {run[:80]}")
     passed = follower().steps(s.stepfunctions, record)
+    pending = s.loop_state.approval(record.version) if record.version else None
+    version = s.loop_state.version(record.version) if record.version else None
     return responses.Run(
         **steps.document(record, passed),
+        **versions.decisions(record, version, pending),
         training=_training(record, passed),
         report_url=_report_url(record),
     )

@@ -72,6 +72,7 @@ function runOf(id: string): Answer {
     ...run,
     steps: steps(at, state),
     verdicts: shownVerdicts,
+    approval: null,
     snapshot: 'snapshot-00c4e1',
     images: null,
     training: run.outcome === 'running' ? training : null,

@@ -1106,6 +1106,8 @@ export interface components {
       estimated_usd: number | null;
       steps: components["schemas"]["Step"][];
       verdicts: components["schemas"]["Verdict"][];
+      /** @description Null where nobody was asked about its version. */
+      approval: components["schemas"]["Approval"] | null;
       snapshot: string | null;
       images: components["schemas"]["SnapshotSummary"] | null;
       /** @description Null while it does not train. */

@@ -14,16 +14,33 @@ import {
   starterText,
   trainingText,
 } from '../src/runs/wording'
-import { capital, duration, percent } from '../src/ui/format'
+import { ago, capital, duration, percent, textParts } from '../src/ui/format'
 
 const step = (name: string, state: RunStep['state']): RunStep => ({ name, state, entered_at: null, seconds: null })
 
 describe('a run in words', () => {
   it('says where it is, and how it ended', () => {
     const steps = [step('take the lease', 'done'), step('train the model', 'running'), step('report', 'waiting')]
-    expect(progressText({ steps, outcome: 'running', ended_at: null })).toBe('Step 2 of 3: train the model.')
+    const running = { steps, outcome: 'running' as const, reason: null, ended_at: null, approval: null }
+    expect(progressText(running)).toBe('Step 2 of 3: train the model.')
+    const approval = { decision: null, by: '', why: '', at: null, asked_at: '2026-01-01T00:00:00Z', deadline: '2026-01-02T00:00:00Z' }
+    expect(progressText({ ...running, approval })).toMatch(/waits for approval\.$/)
     const ended = steps.map(({ name }) => step(name, 'done'))
-    expect(progressText({ steps: ended, outcome: 'rejected', ended_at: '2026-01-01T00:00:00Z' })).toBe('Ended: Not promoted.')
+    const rejected = { ...running, steps: ended, outcome: 'rejected' as const, ended_at: '2026-01-01T00:00:00Z' }
+    expect(progressText(rejected)).toBe('Ended: Not promoted.')
+    expect(progressText({ ...rejected, reason: 'declined by Ann: misses nuts' })).toBe('Ended: Declined.')
+  })
+  it.each([
+    ['declined by Ann: misses nuts', 'a person declined it'],
+    ['declined as nobody had decided in time (approval_at_deadline)', 'nobody approved it before the deadline'],
+    ['declined by labelloop: approved by Ann, but v8 has become the champion since', 'another version has become the champion'],
+  ])('passed its gates where it was %s', (reason, meaning) => {
+    const version = statusOf({ status: 'rejected', champion: false, reason })
+    for (const declined of [outcomeOf('rejected', reason), version]) {
+      expect([declined.text, declined.meaning.includes(meaning)]).toEqual(['Declined', true])
+      expect(declined.meaning).not.toContain('not pass')
+    }
+    expect(statusOf({ status: 'rejected', champion: false, reason: 'F1 is 0.2 lower' }).text).toBe('Rejected')
   })
   it('is looked at ever more seldom', () => {
     const start = Date.parse('2026-01-01T00:00:00Z')
@@ -122,5 +139,29 @@ describe('figures', () => {
   })
   it('a share that is not there is a dash, and none is 0', () => {
     expect([percent(null), percent(0), percent(0.934)]).toEqual(['\u2013', '0 %', '93 %'])
+  })
+})
+
+describe('times', () => {
+  const now = Date.parse('2026-01-02T12:00:00Z')
+  it.each([
+    ['2026-01-02T11:59:30Z', 'just now'],
+    ['2026-01-02T12:00:30Z', 'just now'],
+    ['2026-01-02T09:00:00Z', '3 h ago'],
+    ['2026-01-02T12:05:00Z', 'in 5 min'],
+    ['2026-01-05T12:00:00Z', 'in 3 d'],
+  ])('%s is %s', (time, text) => {
+    expect(ago(time, now)).toBe(text)
+  })
+})
+
+describe('texts of the API', () => {
+  it('have commands between backticks', () => {
+    const parts = textParts('`labelloop approve v2` or wait: a ` alone stays')
+    expect(parts).toEqual([
+      { text: 'labelloop approve v2', isCode: true },
+      { text: ' or wait: a ` alone stays', isCode: false },
+    ])
+    expect(textParts('')).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ModelVersion } from '../src/api'
 import { axisOf, barLength, heightOf, linePath, linePoints, span } from '../src/charts/geometry'
-import { decisionText, differenceText, measured, newestFirst, shortName, thresholdText, weakestFirst } from '../src/versions/compare'
+import { answerText, decisionText, differenceText, measured, newestFirst, serveWords, shortName, thresholdText, weakestFirst } from '../src/versions/compare'
 
 const version = (name: string, created_at: string, champion = false) => ({ name, created_at, champion }) as ModelVersion
 const label = (name: string, f1: number) => ({ label: name, f1, precision: 1, recall: 1, test_images: 5, threshold: null })
@@ -15,6 +15,13 @@ describe('versions', () => {
     const asked = { by: 'Ann', why: 'misses nuts' }
     expect(decisionText({ ...asked, decision: 'declined' })).toBe('Declined by Ann: misses nuts')
     expect(decisionText({ decision: 'approved', by: '', why: '' })).toBe('Approved as nobody had decided in time')
+  })
+  it('go on after an answer before their record says so', () => {
+    expect(answerText('approved')).toBe('Approved by you, it is being started.')
+  })
+  it('are rolled back to only if they have served', () => {
+    expect(serveWords({ name: 'v1', status: 'retired' }).label).toBe('Roll back to v1')
+    expect(serveWords({ name: 'v2', status: 'rejected' }).act).toBe('Make it serve')
   })
   it('are called by their number where there is little room', () => {
     expect([shortName('v12-0123456789ab'), shortName('mine-v2'), shortName('v3')]).toEqual(['v12', 'mine-v2', 'v3'])

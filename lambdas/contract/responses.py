@@ -247,6 +247,19 @@ class Reviewers(Response):
 # Runs, model versions, trying the champion
 
 
+class Approval(Response):
+    """What was asked and decided about a version that had passed the gates."""
+
+    decision: Annotated[
+        Literal["approved", "declined"] | None, Meta(description="Null while it waits for an administrator.")
+    ]
+    by: Annotated[str, Meta(description="Empty: nobody had decided at the deadline.")]
+    why: str
+    at: Annotated[str | None, Meta(description="When it was decided.")]
+    asked_at: str
+    deadline: Annotated[str | None, Meta(description="Until when it waits; null once it was decided.")]
+
+
 class RunSummary(Response):
     """A run, or a rollback, in a line."""
 
@@ -276,6 +289,7 @@ class Run(RunSummary):
 
     steps: list[Step]
     verdicts: tuple[Verdict, ...]
+    approval: Annotated[Approval | None, Meta(description="Null where nobody was asked about its version.")]
     snapshot: str | None
     images: SnapshotSummary | None
     training: Annotated[TrainingProgress | None, Meta(description="Null while it does not train.")]
@@ -447,19 +461,6 @@ class ProductionPrecision(Response):
     precision: float
     low: float
     high: float
-
-
-class Approval(Response):
-    """What was asked and decided about a version that had passed the gates."""
-
-    decision: Annotated[
-        Literal["approved", "declined"] | None, Meta(description="Null while it waits for an administrator.")
-    ]
-    by: Annotated[str, Meta(description="Empty: nobody had decided at the deadline.")]
-    why: str
-    at: Annotated[str | None, Meta(description="When it was decided.")]
-    asked_at: str
-    deadline: Annotated[str | None, Meta(description="Until when it waits; null once it was decided.")]
 
 
 class ModelVersion(Response):

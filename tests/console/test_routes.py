@@ -194,7 +194,7 @@ CASES = {
     "GET /api/runs/{run}": Case(
         "/api/runs/run-1",
         members=RUN
-        | {"steps", "verdicts", "snapshot", "images", "training", "report_url"}
+        | {"steps", "verdicts", "approval", "snapshot", "images", "training", "report_url"}
         | {"forecast_usd", "usd_per_hour"},
     ),
     "GET /api/batches": Case("/api/batches", members={"batches"}, each="batches", of_each=BATCH),

@@ -15,7 +15,15 @@ from lambdas.domain.console import versions
 from lambdas.domain.retrain import steps as retrain_steps
 from lambdas.domain.retrain.steps import STEPS, Follower, Step
 from lambdas.domain.review.results.precision import Precision
-from lambdas.domain.shared.records import Approval, Champion, ModelVersion, Run, RunStep
+from lambdas.domain.shared.records import (
+    Approval,
+    Champion,
+    ModelVersion,
+    PendingApproval,
+    Run,
+    RunStep,
+)
+from lambdas.domain.shared.scores import Verdict
 from tests.fixtures.console_deployment import Histories, entered
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -222,6 +230,24 @@ def test_what_was_decided_about_a_version_is_shown() -> None:
         "misses nuts",
         None,
     )
+
+
+def test_a_run_that_waits_shows_the_verdicts_that_the_approver_needs() -> None:
+    gates = (Verdict("evaluation", True, ()), Verdict("shadow", True, ("+0.02 on 40 images",)))
+    version = ModelVersion("v2", run="run", verdicts=gates)
+    run = Run("run", execution=EXECUTION, version="v2", verdicts=gates[:1])
+    asked, deadline = "2026-01-01T03:04:05.000000Z", "2026-01-03T03:04:05.000000Z"
+    pending = PendingApproval("v2", "t", "promotion", EXECUTION, "v1", asked, deadline)
+    shown = versions.decisions(run, version, pending)
+    assert [verdict.gate for verdict in shown["verdicts"]] == ["evaluation", "shadow"]
+    assert (shown["approval"]["decision"], shown["approval"]["deadline"]) == (None, deadline)
+    assert "token" not in shown["approval"]
+    of_another = versions.decisions(run, version, replace(pending, run=""))
+    assert of_another["approval"] is None
+    later = replace(version, approval=Approval("declined", "ann", deadline, "no", asked))
+    ended = replace(run, ended_at="2026-01-01T00:00:00.000000Z")
+    assert versions.decisions(ended, later, None) == {"verdicts": run.verdicts, "approval": None}
+    assert versions.decisions(run, None, None) == {"verdicts": run.verdicts, "approval": None}
 
 
 def test_the_champion_and_how_right_it_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -224,11 +225,39 @@ def test_the_second_of_two_answers_is_a_sentence(world: World) -> None:
     ask(world)
     waiting = Waiting("t1")
     answer(world, waiting)
-    with pytest.raises(ApiError, match="somebody has decided just now"):
+    with pytest.raises(ApiError, match="v2 was decided about already: somebody did just now"):
         answer(world, waiting, decision="declined", why="no")
     world.loop_state.take_lease("promote", HOLDER)
     decide()
     with pytest.raises(ApiError, match="v2 was decided about already: approved by ann"):
+        answer(world, waiting)
+
+
+def test_an_answer_while_the_one_before_is_recorded_is_a_sentence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(world)
+    state, reads = world.loop_state, list[str]()
+
+    def recorded_between(read: Callable[[str], Any]) -> Callable[[str], Any]:
+        """The decision is recorded between the two reads."""
+
+        def reads_around(version: str) -> Any:
+            value = read(version)
+            reads.append(version)
+            if len(reads) == 1:
+                state.take_lease("promote", HOLDER)
+                with monkeypatch.context() as plain:
+                    plain.undo()
+                    decide()
+            return value
+
+        return reads_around
+
+    waiting = Waiting()
+    monkeypatch.setattr(state, "approval", recorded_between(state.approval))
+    monkeypatch.setattr(state, "version", recorded_between(state.version))
+    with pytest.raises(ApiError, match="v2 was decided about already"):
         answer(world, waiting)
 
 

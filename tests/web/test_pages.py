@@ -106,6 +106,15 @@ def test_the_desk_loads_no_more_than_250_kb(site: Site) -> None:
     assert sum(sizes) <= 250_000
 
 
+def test_a_version_that_was_approved_is_asked_about_no_more(site: Site) -> None:
+    page = site.page("versions")
+    page.get_by_role("button", name="Approve v8").click()
+    page.get_by_role("dialog").get_by_role("button", name="Approve", exact=True).click()
+    expect(page.get_by_text("Approved by you, it is being started.")).to_have_count(2)
+    expect(page.get_by_role("button", name="Approve v8")).to_have_count(0)
+    expect(page.get_by_text("Waits for approval")).to_have_count(0)
+
+
 # How they look
 
 

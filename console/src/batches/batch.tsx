@@ -8,7 +8,7 @@ import { ConfirmDialog } from '../runs/confirm'
 import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
 import { isAdministrator } from '../session'
-import { Button, number, PageHeader, Table, type Column } from '../ui'
+import { Button, number, PageHeader, Prose, Table, type Column } from '../ui'
 import { State } from './batches'
 import './batches.css'
 import { histogramOf, isLive, paceAfter, progressText, secondsToNextLook, shareOf, summaryText, type Pace } from './wording'
@@ -127,7 +127,9 @@ const failureColumns: Column<BatchFailure>[] = [
     cell: (each) => (
       <div class="batches-failure">
         <strong>{each.error}</strong>
-        <span>{each.reason}</span>
+        <span>
+          <Prose of={each.reason} />
+        </span>
         {each.examples[0] && <span class="muted">Such as {each.examples[0]}</span>}
       </div>
     ),

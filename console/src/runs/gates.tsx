@@ -1,5 +1,5 @@
 import type { GateVerdict } from '../api'
-import { Badge } from '../ui'
+import { Badge, Prose } from '../ui'
 import { gateTitle } from './wording'
 
 /** What each gate decided, and why. */
@@ -14,7 +14,7 @@ export function Gates({ verdicts }: { verdicts: GateVerdict[] }) {
             <strong>{gateTitle(gate)}</strong>
             {reasons.map((reason) => (
               <p key={reason} class="muted">
-                {reason}
+                <Prose of={reason} />
               </p>
             ))}
           </div>

@@ -1,7 +1,7 @@
 /** Data that a page loads from the API, once or at intervals. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { ago, Button, EmptyState, Spinner, when } from '../ui'
+import { ago, Button, EmptyState, Prose, Spinner, when } from '../ui'
 
 export interface Loaded<T> {
   value: T | null
@@ -70,7 +70,7 @@ export function WhenLoaded<T>({ of, label, children }: WhenLoadedProps<T>) {
   if (of.value === null) {
     return (
       <EmptyState title="Loading failed" action={<Button onClick={of.reload}>Try again</Button>}>
-        {of.error}
+        <Prose of={of.error} />
       </EmptyState>
     )
   }
@@ -78,13 +78,16 @@ export function WhenLoaded<T>({ of, label, children }: WhenLoadedProps<T>) {
     <>
       {of.error && (
         <p class="runs-stale" role="alert">
-          {of.error} The page shows what was loaded before.
+          <Prose of={of.error} /> The page shows what was loaded before.
         </p>
       )}
       {children(of.value)}
     </>
   )
 }
+
+/** The date and time of something to come, or of a record. */
+export const Moment = ({ of }: { of: string }) => <time dateTime={of}>{when(of)}</time>
 
 /** How long ago; the exact time is its title. */
 export function Time({ of }: { of: string | null | undefined }) {

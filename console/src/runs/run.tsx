@@ -4,7 +4,9 @@ import { cancelRun, getRun, type Run } from '../api'
 import { Bar } from '../charts/bars'
 import { Link, type PageProps } from '../router'
 import { isAdministrator } from '../session'
-import { capital, Badge, Button, duration, number, PageHeader, sentence, usd } from '../ui'
+import { capital, Badge, Button, duration, number, PageHeader, Prose, sentence, usd } from '../ui'
+import { ApprovalSection } from '../versions/approval'
+import { waitsForApproval } from '../versions/compare'
 import { ConfirmDialog } from './confirm'
 import { Gates } from './gates'
 import { Time, useLoaded, WhenLoaded } from './loaded'
@@ -82,6 +84,14 @@ function RunBody({ run }: { run: Run }) {
           <h2 id="runs-result">Result</h2>
           <Result run={run} />
         </section>
+        {run.version && run.approval && (
+          <section class="card">
+            <ApprovalSection name={run.version} approval={run.approval} heading="h2" />
+            <p>
+              <Link href="/versions">{run.version} among the model versions</Link>
+            </p>
+          </section>
+        )}
         <section class="card stack" aria-labelledby="runs-verdicts">
           <h2 id="runs-verdicts">Gates</h2>
           <Gates verdicts={run.verdicts} />
@@ -133,12 +143,14 @@ function Training({ training }: { training: NonNullable<Run['training']> }) {
 
 function Result({ run }: { run: Run }) {
   const outcome = outcomeOf(run.outcome, run.reason)
+  const isAsked = waitsForApproval(run.approval)
   return (
     <>
       <div>
         <Badge tone={outcome.tone}>{outcome.text}</Badge>
         <p>{outcome.meaning}</p>
-        {run.reason && <p class="runs-reason">{run.reason}</p>}
+        {/* The commands that a run's reason names then are for the command line. */}
+        {run.reason && !isAsked && <p class="runs-reason"><Prose of={run.reason} /></p>}
       </div>
       <dl class="runs-facts">
         <dt>Started</dt>

@@ -1,7 +1,7 @@
 /** The list of retraining runs, newest first. */
 import { getRuns, type RunSummary } from '../api'
 import { Link } from '../router'
-import { Badge, duration, EmptyState, number, PageHeader, Table, usd, type Column } from '../ui'
+import { Badge, duration, EmptyState, number, PageHeader, Prose, Table, usd, type Column } from '../ui'
 import { Time, useLoaded, WhenLoaded } from './loaded'
 import './runs.css'
 import { isRollback, newestFirst, outcomeOf, runSeconds, secondsToNextList, starterText } from './wording'
@@ -35,7 +35,7 @@ function Outcome({ run }: { run: RunSummary }) {
   return (
     <div class="runs-outcome">
       <Badge tone={outcome.tone}>{outcome.text}</Badge>
-      {run.reason && <span class="muted">{run.reason}</span>}
+      {run.reason && <span class="muted"><Prose of={run.reason} /></span>}
     </div>
   )
 }

@@ -2,6 +2,7 @@
 import type { Run, RunStep, RunSummary } from '../api'
 import type { Tone } from '../ui/display'
 import { capital, duration, percent } from '../ui/format'
+import { waitsForApproval } from '../versions/compare'
 
 /** A state as people read it. */
 export interface StateText {
@@ -33,11 +34,23 @@ const outcomes: Record<string, StateText> = {
 
 /** An administrator's name stands in the reason of a run that was cancelled. */
 const CANCELLED = /^cancelled by /
+/** What became of a version that had passed the gates, by the reason on its record. */
+const DECLINED: [RegExp, string][] = [
+  [/^declined by labelloop\b/, 'The new model passed its gates, but another version has become the champion since.'],
+  [/^declined by /, 'The new model passed its gates; a person declined it.'],
+  [/^declined as nobody /, 'The new model passed its gates; nobody approved it before the deadline.'],
+]
+
+/** How it was declined, though the gates let it pass; empty if they did not. */
+export const declinedText = (reason: string | null): string =>
+  DECLINED.find(([pattern]) => reason && pattern.test(reason))?.[1] ?? ''
 
 export function outcomeOf(outcome: string, reason: string | null = null): StateText {
   if (outcome === 'failed' && reason && CANCELLED.test(reason)) {
     return { text: 'Cancelled', tone: 'neutral', meaning: 'An administrator has ended the run. The champion is unchanged.' }
   }
+  const declined = outcome === 'rejected' ? declinedText(reason) : ''
+  if (declined) return { text: 'Declined', tone: 'warn', meaning: `${declined} The champion stays.` }
   return outcomes[outcome] ?? { text: outcome || 'Unknown', tone: 'neutral', meaning: '' }
 }
 
@@ -85,11 +98,12 @@ const states: Record<RunStep['state'], string> = {
 export const stateText = (state: RunStep['state']): string => states[state] ?? state
 
 /** The step that the run is at, or how it ended, in one sentence. */
-export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'ended_at'>): string {
+export function progressText(run: Pick<Run, 'steps' | 'outcome' | 'reason' | 'ended_at' | 'approval'>): string {
   const running = run.steps.find(({ state }) => state === 'running')
-  if (!running) return run.ended_at ? `Ended: ${outcomeOf(run.outcome).text}.` : outcomeOf(run.outcome).meaning
+  if (!running) return run.ended_at ? `Ended: ${outcomeOf(run.outcome, run.reason).text}.` : outcomeOf(run.outcome).meaning
   const position = run.steps.indexOf(running) + 1
-  return `Step ${position} of ${run.steps.length}: ${running.name}.`
+  const place = `Step ${position} of ${run.steps.length}: ${running.name}.`
+  return waitsForApproval(run.approval) ? `${place} The version has passed the gates and waits for approval.` : place
 }
 
 /** The step that trains. */
@@ -136,8 +150,10 @@ const statuses: Record<string, StateText> = {
 export const trainingText = (status: string): string =>
   status.toLowerCase() === 'training' ? 'Training since' : 'Training began'
 
-export function statusOf(version: { status: string; champion: boolean }): StateText {
+export function statusOf(version: { status: string; champion: boolean; reason?: string | null }): StateText {
   if (version.champion) return statuses['champion'] as StateText
+  const declined = version.status === 'rejected' ? declinedText(version.reason ?? null) : ''
+  if (declined) return { text: 'Declined', tone: 'warn', meaning: declined }
   const known = statuses[version.status.toLowerCase()]
   return known ?? { text: capital(version.status.replaceAll('_', ' ')), tone: 'neutral', meaning: '' }
 }

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { textParts } from './format'
 
 export type Tone = 'neutral' | 'good' | 'warn' | 'bad' | 'info'
 const marks: Record<Tone, string> = { neutral: '', good: '\u2713 ', warn: '! ', bad: '\u00d7 ', info: '' }
@@ -11,6 +12,11 @@ export function Badge({ tone = 'neutral', children }: { tone?: Tone; children: C
       {children}
     </span>
   )
+}
+
+/** A text of the API: what stands between backticks is shown as code. */
+export function Prose({ of }: { of: string }) {
+  return <>{textParts(of).map(({ text, isCode }) => (isCode ? <code>{text}</code> : text))}</>
 }
 
 export function Spinner({ label = 'Loading' }: { label?: string }) {

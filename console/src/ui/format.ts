@@ -38,11 +38,23 @@ export function when(time: string | null | undefined): string {
 /** Local time of day, for times of today. */
 export const timeOfDay = (time: string): string => new Date(time).toLocaleTimeString(undefined, { timeStyle: 'short' })
 
+/** How long ago, or for a time to come in how long; a clock may be a minute wrong. */
 export function ago(time: string | null | undefined, now = Date.now()): string {
   if (!time) return none
-  const seconds = Math.max(0, (now - Date.parse(time)) / 1000)
-  if (seconds < 60) return 'just now'
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ago`
-  return `${Math.floor(seconds / 86400)} d ago`
+  const seconds = (now - Date.parse(time)) / 1000
+  if (Math.abs(seconds) < 60) return 'just now'
+  return seconds > 0 ? `${largestUnit(seconds)} ago` : `in ${largestUnit(-seconds)}`
 }
+
+function largestUnit(seconds: number): string {
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`
+  return `${Math.floor(seconds / 86400)} d`
+}
+
+/** The parts of a text of the API, whose commands and settings stand between backticks. */
+export const textParts = (text: string): { text: string; isCode: boolean }[] =>
+  text
+    .split(/`([^`]+)`/)
+    .map((part, position) => ({ text: part, isCode: position % 2 === 1 }))
+    .filter((part) => part.text !== '')

@@ -1,4 +1,4 @@
-export { Badge, EmptyState, PageHeader, Spinner } from './display'
+export { Badge, EmptyState, PageHeader, Prose, Spinner } from './display'
 export { Button, Choices, Field } from './controls'
 export { Dialog } from './dialog'
 export { Swatch } from './swatch'

@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals'
+import { Prose } from './display'
 
 interface Toast {
   id: number
@@ -26,7 +27,9 @@ export function ToastRegion() {
     <div class="toasts" role="status" aria-live="polite">
       {toasts.value.map((item) => (
         <div key={item.id} class={`toast toast-${item.tone}`}>
-          <span>{item.text}</span>
+          <span>
+            <Prose of={item.text} />
+          </span>
           <button type="button" class="toast-close" aria-label="Dismiss" onClick={() => dismiss(item.id)}>
             {'\u00d7'}
           </button>

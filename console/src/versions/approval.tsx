@@ -1,48 +1,69 @@
 /** What was asked and decided about a version that had passed the gates, and for administrators: deciding. */
 import { useState } from 'preact/hooks'
+import { signal } from '@preact/signals'
 import { decideAboutVersion, type ModelVersion } from '../api'
 import { ConfirmDialog } from '../runs/confirm'
-import { Time } from '../runs/loaded'
+import { Moment } from '../runs/loaded'
 import { isAdministrator } from '../session'
-import { Button, Field } from '../ui'
-import { decisionText } from './compare'
+import { Button, Field, Prose } from '../ui'
+import { answerText, decisionText, waitsForApproval } from './compare'
 
 type Decision = 'approved' | 'declined'
 
-export function ApprovalSection({ version }: { version: ModelVersion }) {
-  const { approval, name } = version
-  if (!approval) return null
+type Approval = NonNullable<ModelVersion['approval']>
+
+/** What was decided on this page, by version and when it was asked: the record has it once the promotion goes on. */
+const answers = signal<Record<string, Decision>>({})
+const answerKey = (name: string, approval: Approval) => `${name} ${approval.asked_at}`
+
+/** What was decided here about a version that still waits by its record; null if nothing was. */
+export function answerAbout(name: string, approval: Approval | null): Decision | null {
+  return approval && waitsForApproval(approval) ? (answers.value[answerKey(name, approval)] ?? null) : null
+}
+
+interface ApprovalProps {
+  name: string
+  approval: Approval
+  heading: 'h2' | 'h3'
+}
+export function ApprovalSection({ name, approval, heading: Heading }: ApprovalProps) {
+  const answer = answerAbout(name, approval)
+  const decided = (decision: Decision) => {
+    answers.value = { ...answers.value, [answerKey(name, approval)]: decision }
+  }
   return (
     <section>
-      <h3>Approval</h3>
+      <Heading>Approval</Heading>
       {approval.decision ? (
         <p>
-          {decisionText(approval)}
+          <Prose of={decisionText(approval)} />
           {approval.at && (
             <span class="muted">
               {', '}
-              <Time of={approval.at} />
+              <Moment of={approval.at} />
             </span>
           )}
         </p>
+      ) : answer ? (
+        <p role="status">{answerText(answer)}</p>
       ) : (
         <>
           <p>
             {isAdministrator() ? 'It waits for you, or another administrator. ' : 'It waits for an administrator. '}
             {approval.deadline && (
               <span class="muted">
-                Until <Time of={approval.deadline} /> it does not run and costs nothing.
+                Until <Moment of={approval.deadline} /> it does not run and costs nothing.
               </span>
             )}
           </p>
-          {isAdministrator() && <Decide name={name} />}
+          {isAdministrator() && <Decide name={name} onDecided={decided} />}
         </>
       )}
     </section>
   )
 }
 
-function Decide({ name }: { name: string }) {
+function Decide({ name, onDecided }: { name: string; onDecided: (decision: Decision) => void }) {
   const [decision, setDecision] = useState<Decision | null>(null)
   const [why, setWhy] = useState('')
   const approves = decision === 'approved'
@@ -60,7 +81,7 @@ function Decide({ name }: { name: string }) {
           act={approves ? 'Approve' : 'Decline'}
           kind={approves ? 'primary' : 'danger'}
           ready={approves || why.trim() !== ''}
-          onAct={() => decideAboutVersion(name, decision, why)}
+          onAct={() => decideAboutVersion(name, decision, why).then(() => onDecided(decision))}
           done={approves ? 'Approved: it is started, and becomes the champion once it runs.' : 'Declined: the champion stays.'}
           onClose={() => setDecision(null)}
         >

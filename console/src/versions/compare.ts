@@ -13,6 +13,21 @@ export function decisionText({ decision, by, why }: Pick<Approval, 'decision' | 
   return `${what} ${by ? `by ${by}` : 'as nobody had decided in time'}${why ? `: ${why}` : ''}`
 }
 
+/** Whether people are asked, and nobody has decided yet. */
+export const waitsForApproval = (approval: Approval | null): boolean => approval !== null && approval.decision === null
+
+/** What was decided in this session, which the version's record has once its promotion has gone on. */
+export function answerText(decision: 'approved' | 'declined'): string {
+  return decision === 'approved' ? 'Approved by you, it is being started.' : 'Declined by you, the champion stays.'
+}
+
+/** Making the version the champion: a rollback only of one that has served before. */
+export function serveWords({ name, status }: Pick<ModelVersion, 'name' | 'status'>) {
+  return status === 'retired'
+    ? { act: 'Roll back', label: `Roll back to ${name}`, done: 'The rollback has begun. It is listed under Runs.' }
+    : { act: 'Make it serve', label: `Make ${name} serve`, done: 'It is being started. This is listed under Runs, as a rollback.' }
+}
+
 /** Whether the version can be gone back to: it was trained to its end, and does not serve. */
 export const canServe = ({ champion, f1, status }: ModelVersion): boolean =>
   !champion && f1 !== null && !['training', 'challenger', 'pending'].includes(status)

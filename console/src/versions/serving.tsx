@@ -4,7 +4,7 @@ import { askOfChampion, getServing, type Serving } from '../api'
 import { ConfirmDialog } from '../runs/confirm'
 import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
 import { isAdministrator } from '../session'
-import { Badge, Button, capital, usd } from '../ui'
+import { Badge, Button, capital, Prose, usd } from '../ui'
 import { changeText, servingStatus } from './sleep'
 
 export function ServingCard() {
@@ -29,7 +29,7 @@ function Card({ serving }: { serving: Serving }) {
           </p>
           {serving.reason && (
             <p>
-              {capital(serving.reason)}
+              <Prose of={capital(serving.reason)} />
               {serving.since && (
                 <span class="muted">
                   {', '}
@@ -38,7 +38,7 @@ function Card({ serving }: { serving: Serving }) {
               )}
             </p>
           )}
-          {serving.trouble && <p class="runs-reason">{serving.trouble}</p>}
+          {serving.trouble && <p class="runs-reason"><Prose of={serving.trouble} /></p>}
           {serving.waiting_images > 0 && (
             <p>
               {serving.waiting_images} {serving.waiting_images === 1 ? 'image waits' : 'images wait'} for it under

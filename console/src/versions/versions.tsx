@@ -10,9 +10,9 @@ import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
 import { isAdministrator } from '../session'
 import '../runs/runs.css'
 import { statusOf, trainingText } from '../runs/wording'
-import { Badge, Button, EmptyState, number, PageHeader, percent } from '../ui'
-import { canServe, differenceText, measured, newestFirst, shortName, thresholdText, weakestFirst } from './compare'
-import { ApprovalSection } from './approval'
+import { Badge, Button, capital, EmptyState, number, PageHeader, percent, Prose } from '../ui'
+import { answerText, canServe, differenceText, measured, newestFirst, serveWords, shortName, thresholdText, weakestFirst } from './compare'
+import { answerAbout, ApprovalSection } from './approval'
 import { ServingCard } from './serving'
 import './versions.css'
 
@@ -90,7 +90,8 @@ interface Shown {
 }
 
 function VersionCard({ version, champion, thresholds }: Shown) {
-  const status = statusOf(version)
+  const answer = answerAbout(version.name, version.approval)
+  const status = answer ? { text: capital(answer), tone: 'info' as const, meaning: answerText(answer) } : statusOf(version)
   const difference = version.champion ? '' : differenceText(version.f1, champion?.f1 ?? null)
   return (
     <article class={version.champion ? 'card versions-champion' : 'card'}>
@@ -104,7 +105,7 @@ function VersionCard({ version, champion, thresholds }: Shown) {
               {trainingText(version.status)} <Time of={version.created_at} />
             </span>
           </p>
-          {version.reason && <p class="runs-reason">{version.reason}</p>}
+          {version.reason && <p class="runs-reason"><Prose of={version.reason} /></p>}
         </div>
         <p class="versions-f1">
           <strong>{number(version.f1, 3)}</strong> <span class="muted">overall F1</span>
@@ -127,7 +128,7 @@ function VersionCard({ version, champion, thresholds }: Shown) {
             <h3>Gates</h3>
             <Gates verdicts={version.verdicts} />
           </section>
-          <ApprovalSection version={version} />
+          {version.approval && <ApprovalSection name={version.name} approval={version.approval} heading="h3" />}
         </div>
       </div>
     </article>
@@ -135,19 +136,20 @@ function VersionCard({ version, champion, thresholds }: Shown) {
 }
 
 /** Makes this version the champion: no gate decides, a person does. */
-function RollBack({ version: { name } }: { version: ModelVersion }) {
+function RollBack({ version }: { version: ModelVersion }) {
   const [asking, setAsking] = useState(false)
+  const { act, label, done } = serveWords(version)
   return (
     <div class="versions-act">
-      <Button aria-label={`Roll back to ${name}`} onClick={() => setAsking(true)}>
-        Roll back
+      <Button aria-label={label} onClick={() => setAsking(true)}>
+        {act}
       </Button>
       {asking && (
         <ConfirmDialog
-          title={`Roll back to ${name}?`}
-          act="Roll back"
-          onAct={() => startRollback(name)}
-          done="The rollback has begun. It is listed under Runs."
+          title={`${label}?`}
+          act={act}
+          onAct={() => startRollback(version.name)}
+          done={done}
           onClose={() => setAsking(false)}
         >
           This version is started and becomes the champion as soon as it answers, whatever its figures are. The present

@@ -42,10 +42,11 @@ def answer(
     """
     if decision == "declined" and not why.strip():
         raise ApiError(422, "bad_request", "say why it is declined: whoever trained it will ask", "why")
+    # In this order: of a decision in between, the version's record knows.
+    pending = loop_state.approval(version)
     record = loop_state.version(version)
     if record is None:
         raise ApiError(404, "not_found", f"there is no model version {version[:80]}")
-    pending = loop_state.approval(version)
     if pending is None:
         raise ControlError(_why_not(record))
     if clock.now() >= pending.deadline:
@@ -57,7 +58,7 @@ def answer(
         if error.response["Error"]["Code"] not in _ENDED:
             raise
         raise ControlError(
-            _too_late(version, "somebody has decided just now, or its promotion has ended")
+            f"{version} was decided about already: somebody did just now, or its promotion has ended"
         ) from error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lambdas.domain.review.results.precision import Precision
-from lambdas.domain.shared.records import Approval, Champion, ModelVersion, PendingApproval
+from lambdas.domain.shared.records import Approval, Champion, ModelVersion, PendingApproval, Run
 
 
 def document(
@@ -26,6 +26,24 @@ def document(
         "labels": version.labels,
         "production_precision": _precision(precision),
     }
+
+
+def decisions(run: Run, version: ModelVersion | None, pending: PendingApproval | None) -> dict[str, Any]:
+    """What gates and people have decided about the version of a run: its verdicts and its approval.
+
+    The run's own record has the shadow gate's verdict once the promotion has ended, which may wait for a
+    person who decides by that verdict.
+    """
+    if version is None or version.run != run.id:
+        return {"verdicts": run.verdicts, "approval": None}
+    if pending and pending.run != run.execution:
+        pending = None
+    approval = version.approval
+    if approval and run.ended_at and approval.asked_at > run.ended_at:
+        # The version was promoted again later, by itself.
+        approval = None
+    verdicts = run.verdicts if run.ended_at else version.verdicts or run.verdicts
+    return {"verdicts": verdicts, "approval": approval_document(approval, pending)}
 
 
 def approval_document(approval: Approval | None, pending: PendingApproval | None) -> dict[str, Any] | None:

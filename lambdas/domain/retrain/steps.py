@@ -207,11 +207,10 @@ def _broken_step(run: Run, spent: Mapping[str, float]) -> str | None:
 
 
 def document(run: Run, passed: Sequence[Step]) -> dict[str, Any]:
-    """A run with its steps and verdicts."""
+    """A run with its steps."""
     return {
         **summary(run),
         "steps": passed,
-        "verdicts": run.verdicts,
         "snapshot": run.snapshot,
         "images": run.images,
         "forecast_usd": run.forecast_usd,
