@@ -169,7 +169,7 @@ def _ask_about_clip(  # noqa: PLR0917 the clip, and how to ask about it
     from lambdas.domain.video.frames import UnusableClipError  # noqa: PLC0415
 
     if target is None:
-        return Answer(path, error="the answers about a clip's frames go into a folder: name one with --out")
+        return Answer(path, error="a clip needs --out FOLDER: the answers about its frames go there")
 
     def ask_about_frame(picture: Image.Image) -> tuple[str, list[dict[str, Any]]]:
         image = tiled_detection.of_picture(picture, tiling)
@@ -316,10 +316,13 @@ def show(console: Console, answers: Sequence[Answer]) -> None:
     """Print a row for each object, and how many images could not be answered."""
     table = Table(box=None, pad_edge=False)
     table.add_column("image", overflow="fold")
-    table.add_column("label", overflow="fold")
-    table.add_column("confidence %", justify="right")
-    table.add_column("left, top, width, height in pixels")
-    table.add_column("the same as shares of the image")
+    if any(answer.version for answer in answers):
+        table.add_column("label", overflow="fold")
+        table.add_column("confidence %", justify="right")
+        table.add_column("left, top, width, height in pixels")
+        table.add_column("the same as shares of the image")
+    else:
+        table.add_column("answer", overflow="fold")
     for answer in answers:
         for row, cells in enumerate(_rows(answer)):
             table.add_row("" if row else escape(str(answer.path)), *cells)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lambdas.domain.shared.records import ModelVersion
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @frozen
@@ -87,8 +91,14 @@ def show(console: Console, between_versions: VersionDifference) -> None:
     console.print(labels)
     images = Table("image", "dataset", "change", "labels", box=None, header_style="bold")
     for image in snapshots.images:
-        images.add_row(escape(image.key), image.dataset, image.change, escape(_labels(image)))
+        images.add_row(escape(_short(image.key)), image.dataset, image.change, escape(_labels(image)))
     console.print(images)
+
+
+def _short(key: str) -> str:
+    """An image as `labelloop images show` takes it: the first digits of its hash, if that is its name."""
+    name = PurePosixPath(key).stem
+    return name[:12] if _SHA256.fullmatch(name) else key
 
 
 def _labels(image: ImageDifference) -> str:

@@ -245,7 +245,7 @@ def train(session: Session, wait: bool, force: bool, engine: str | None) -> None
     "--out",
     "-o",
     type=click.Path(path_type=Path),
-    help="Folder to write the images to, with the boxes drawn in.",
+    help="Folder for the images with the boxes drawn in. Clips need it: their answers go there.",
 )
 @click.option(
     "--min-confidence",
@@ -278,7 +278,7 @@ def detect(  # noqa: PLR0917 what the command line has
     An IMAGE is a JPEG or PNG file, a clip (MP4, MOV, MKV, AVI, WebM), a folder of them, or a pattern. One
     that cannot be used does not stop the others; the exit code is 1 then. Of a clip's frames in a row that
     look alike one is asked about; the answers, as JSON Lines, and the clip with the boxes drawn in go to
-    --out.
+    --out, which a clip needs.
 
     Example: labelloop detect photos/ 'more/**/*.png' --out seen
     """
@@ -355,7 +355,8 @@ def export_model(session: Session, version: str, folder: Path) -> None:
 
     VERSION is the name or number of a model version. The folder gets its model in ONNX form, with labels and
     thresholds in it, run_model.py, which needs ONNX Runtime, numpy and Pillow alone, and its evaluation.
-    Amazon Rekognition gives no models away.
+    run_model.py shows what reaches the threshold of its label, or another (--min-confidence). Amazon
+    Rekognition gives no models away.
 
     Example: labelloop export-model v3 --to model
     """

@@ -52,7 +52,8 @@ def show(console: Console, document: dict[str, Any]) -> None:
     """Print where a model was written, and how to run it."""
     console.print(f"{document['version']}: {', '.join(document['files'])}", markup=False, soft_wrap=True)
     console.print(
-        f"Run it: python {document['folder']}/{SCRIPT.name} IMAGE... (pip install onnxruntime pillow)",
+        f"Run it: python {document['folder']}/{SCRIPT.name} IMAGE... (pip install onnxruntime pillow);"
+        " it shows what reaches its label's threshold",
         markup=False,
         soft_wrap=True,
     )

@@ -1,7 +1,10 @@
-"""Runs the model beside this file: python run_model.py IMAGE... (needs onnxruntime, numpy and Pillow)."""
+"""Runs the model beside this file: python run_model.py IMAGE... (needs onnxruntime, numpy and Pillow).
 
+What reaches the threshold of its label is shown; with --min-confidence 0, everything that the model sees.
+"""
+
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ def overlap(a: Any, b: Any) -> float:
 
 
 def predict(image: Image.Image, model: Any, second: Any, facts: dict[str, Any]) -> Seen:
-    """Labels, confidences (0 to 1) and, of a detector, left, top, right and bottom in pixels."""
+    """Labels, confidences (0 to 1) and, of a detector, left, top, right and bottom in pixels: all it sees."""
     labels, stage, canvas = facts["labels"], facts["second_stage"], tuple(facts["canvas"].values())
     scale = min(canvas[0] / image.width, canvas[1] / image.height)
     size = round(image.width * scale), round(image.height * scale)
@@ -45,9 +48,19 @@ def predict(image: Image.Image, model: Any, second: Any, facts: dict[str, Any]) 
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument(
+        "--min-confidence", dest="least", type=float, help="0 to 1, instead of the thresholds"
+    )
+    given = parser.parse_args()
+    if not 0 <= (given.least or 0) <= 1:
+        parser.error("--min-confidence is from 0 to 1")
     first = onnxruntime.InferenceSession(HERE / "model.onnx")
     known = json.loads(first.get_modelmeta().custom_metadata_map["labelloop"])
     later = onnxruntime.InferenceSession(HERE / "second_stage.onnx") if known["second_stage"] else None
-    for name in sys.argv[1:]:
+    least = known["thresholds"] if given.least is None else dict.fromkeys(known["labels"], given.least)
+    for name in given.images:
         image = ImageOps.exif_transpose(Image.open(name)).convert("RGB")
-        print(json.dumps({"image": name, "seen": predict(image, first, later, known)}))
+        seen = [each for each in predict(image, first, later, known) if each[1] >= least.get(each[0], 0.5)]
+        print(json.dumps({"image": name, "seen": seen}))

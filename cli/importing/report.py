@@ -92,7 +92,7 @@ def show_plan(console: Console, plan: Plan) -> None:
         divided = "" if test else "; with --split ignore, LabelLoop divides them itself"
         table.add_row("split", f"{train} to train, {test} to test, as the dataset says{divided}")
     for decision, count in decisions(plan).items():
-        table.add_row("", f"{count}: {escape(decision)}")
+        table.add_row("", escape(f"{count}: {decision}" if count > 1 else decision))
     if plan.ignored:
         counts = ", ".join(f"{count} {escape(suffix)}" for suffix, count in plan.ignored.most_common(10))
         table.add_row("ignored", f"neither images nor annotations: {counts}")

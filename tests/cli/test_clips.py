@@ -111,7 +111,8 @@ def test_the_command_answers_about_images_and_clips(cli: Cli, clip: Path, tmp_pa
     assert Path(answer["drawn"]).stat().st_size
     assert "20 frames, 2 asked about" in cli("detect", str(clip), "--out", str(out), "--rate", "2").stdout
     (answer,) = cli.json("detect", str(clip), exit_code=1)
-    assert "name one with --out" in answer["error"]
+    assert "a clip needs --out" in answer["error"]
+    assert "pixels" not in cli("detect", str(clip)).stdout, "no empty columns for boxes"
 
 
 def test_the_command_cuts_large_images(cli: Cli, tmp_path: Path) -> None:

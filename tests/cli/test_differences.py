@@ -50,6 +50,16 @@ def test_diff_tells_what_came_went_and_changed(compared: Cli) -> None:
     assert "images/kept.jpg" not in shown
 
 
+def test_images_are_named_by_the_first_digits_of_their_hashes(history: Cli) -> None:
+    digits = "3fa9" * 16
+    put_snapshot(history, "aaaaaaaaaaaaaaaa", kept="bolt")
+    put_snapshot(history, "bbbbbbbbbbbbbbbb", kept="bolt", **{digits: "bolt"})
+    shown = history("diff", "v1", "v2").stdout
+    assert digits[:12] in shown
+    assert digits[:13] not in shown
+    assert history.json("diff", "v1", "v2")["images"][0]["key"] == f"images/{digits}.jpg"
+
+
 def test_settings_that_differed_are_told(compared: Cli) -> None:
     assert compared.json("diff", "v1", "v2")["settings"] is None, "of older versions they are not known"
     for name, f1 in ((V1, 0.7), (V2, 0.8)):

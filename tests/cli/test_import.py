@@ -723,7 +723,10 @@ def test_a_file_elsewhere_is_taken_if_it_is_the_only_one_of_its_name_and_that_is
     (tmp_path / "set" / "coco.json").write_text(json.dumps(coco([r"C:\Users\bob\a.jpg"])))
     document = cli.json("import", str(tmp_path / "set"))
     assert document["images"]["labelled"] == 1
-    assert any("one file has that name: it was taken" in decision for decision in document["decisions"])
+    assert any("images taken by their names" in decision for decision in document["decisions"])
+    shown = " ".join(cli("import", str(tmp_path / "set"), "--dry-run").stdout.split())
+    assert "images taken by their names" in shown
+    assert "1: images" not in shown
 
 
 def test_a_file_is_not_taken_for_one_of_another_folder_that_has_its_name(cli: Cli, tmp_path: Path) -> None:

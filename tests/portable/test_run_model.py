@@ -7,12 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from learning.export import export
+from learning.export import export, with_thresholds
 from learning.model import Facts
 from portable import PortableModel
 from tests.portable.test_model import KINDS, model_of
@@ -26,7 +27,7 @@ def test_the_script_sees_what_the_model_sees(facts: Facts, tmp_path: Path) -> No
     shutil.copy(SCRIPT, tmp_path)
     pixels = np.random.default_rng(1).integers(0, 255, (20, 26, 3), np.uint8)
     Image.fromarray(pixels).resize((260, 200)).save(tmp_path / "image.png")
-    command = [sys.executable, "-I", "run_model.py", "image.png"]
+    command = [sys.executable, "-I", "run_model.py", "image.png", "--min-confidence", "0"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout)["seen"]
     expected = PortableModel.load(tmp_path).predict(tmp_path / "image.png")
@@ -40,6 +41,26 @@ def test_the_script_sees_what_the_model_sees(facts: Facts, tmp_path: Path) -> No
             assert box == pytest.approx(ratios, abs=0.5)
 
 
+def test_only_what_reaches_the_threshold_of_its_label_is_shown(tmp_path: Path) -> None:
+    export(model_of(KINDS["exclusive"]), tmp_path)
+    shutil.copy(SCRIPT, tmp_path)
+    Image.new("RGB", (64, 64), (200, 30, 30)).save(tmp_path / "image.png")
+    everything = shown(tmp_path, "--min-confidence", "0")
+    (first, score, _), others = everything[0], everything[1:]
+    assert others, "else the test shows nothing"
+    with_thresholds(tmp_path, {first: score, **{label: 1.0 for label, _, _ in others}})
+    assert shown(tmp_path) == everything[:1]
+    with_thresholds(tmp_path, {label: 1.0 for label, _, _ in everything})
+    assert shown(tmp_path) == []
+    assert shown(tmp_path, "--min-confidence", str(score)) == everything[:1]
+
+
+def shown(folder: Path, *options: str) -> list[Any]:
+    command = [sys.executable, "-I", "run_model.py", "image.png", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout)["seen"])
+
+
 def test_the_script_is_short() -> None:
     lines = [line for line in SCRIPT.read_text().splitlines() if line.strip()]
-    assert len(lines) <= 45
+    assert len(lines) <= 60

@@ -16,7 +16,7 @@ from lambdas.domain.annotations.problems import AnnotationError, NoteCounter
 from lambdas.domain.annotations.types import Event, ImageAnnotation, Problem
 from lambdas.domain.shared.annotation import RequestedDatasetType
 
-ELSEWHERE = "images that are not where the annotations say, but one file has that name: it was taken"
+ELSEWHERE = "images taken by their names, as the annotations name no folder, or another one"
 OTHER_FORM = "images whose names differ from the annotations' in Unicode's normal form"
 ENCODED = "images whose names differ from the annotations' in percent-encoding"
 BACKSLASHES = "images with backslashes in their names, as some programs unpack archives"
