@@ -194,7 +194,7 @@ const costs = (by: string) => ({
   month: { month: day(0).slice(0, 7), usd: 156.1, budget_usd: 200, percent: 78.1 },
   running: [{ version: 'v6-0123456789ab', units: 1, usd_per_hour: 4, since: ago(600) }],
   usd_per_hour: 4,
-  prices: { region: 'eu-central-1', training_per_hour: 1.37, inference_per_unit_hour: 4, is_estimate: true },
+  prices: { region: 'eu-central-1', training_per_hour: 1.37, inference_per_unit_hour: 4, serverless_training_per_hour: 0.23, is_estimate: true },
   as_of: ago(1),
 })
 export const noCosts = {

@@ -1,6 +1,6 @@
 /** The frame of every page: navigation, who is signed in, and the page of the path. */
 import type { ComponentChildren } from 'preact'
-import { useEffect, useErrorBoundary, useRef } from 'preact/hooks'
+import { useEffect, useErrorBoundary, useState } from 'preact/hooks'
 import { config, signIn, signInProblem, signOut, startSignIn } from './auth'
 import { go, Lazy, Link, match, path, type Route } from './router'
 import { isAdministrator, loadMe, me, meError } from './session'
@@ -109,17 +109,23 @@ const administration: [string, string][] = [
 
 function Header() {
   const all = isAdministrator() ? [...places, ...administration] : places
-  const nav = useRef<HTMLElement>(null)
-  // On a narrow screen the places scroll sideways.
+  // On a narrow screen the places are a menu.
+  const [open, setOpen] = useState(false)
   useEffect(() => {
-    nav.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
-  }, [path.value, all.length])
+    if (!open) return
+    setOpen(false)
+    // The link that had the focus is hidden with the menu.
+    document.getElementById('main')?.focus()
+  }, [path.value])
   return (
     <header class="shell-header">
       <span class="brand">
         LabelLoop <small>{config().deployment}</small>
       </span>
-      <nav ref={nav} aria-label="Main">
+      <Button class="menu" aria-expanded={open} aria-controls="places" onClick={() => setOpen(!open)}>
+        Menu
+      </Button>
+      <nav id="places" class={open ? 'places-open' : ''} aria-label="Main">
         <ul>
           {all.map(([href, text]) => (
             <li key={href}>

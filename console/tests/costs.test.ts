@@ -18,7 +18,7 @@ const costs = (rest: Partial<Costs>): Costs => ({
   month: { month: '2026-11', usd: 12.5, budget_usd: null, percent: 0 },
   running: [],
   usd_per_hour: 0,
-  prices: { region: 'us-east-1', training_per_hour: 1, inference_per_unit_hour: 4, is_estimate: false },
+  prices: { region: 'us-east-1', training_per_hour: 1, inference_per_unit_hour: 4, serverless_training_per_hour: 0, is_estimate: false },
   as_of: '',
   ...rest,
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { JudgedObject } from '../src/api'
-import { bestThreshold, curvePath, ratesAt, ratesOf } from '../src/evaluation/curve'
-import { around, judgedText, placed } from '../src/evaluation/picture'
+import { bestThreshold, changesThreshold, curvePath, ratesAt, ratesOf } from '../src/evaluation/curve'
+import { around, drawnLines, judgedText, placed } from '../src/evaluation/picture'
 import { mistakeQuery, readShown, searchOf, type Shown } from '../src/evaluation/state'
 
 const curve = [
@@ -25,6 +25,13 @@ describe('a curve', () => {
   test('is best where F1 is', () => {
     expect(bestThreshold({ curve })).toBe(60)
     expect(bestThreshold({ curve: [{ threshold: 42.3, right: 0, wrong: 3, missed: 0 }] })).toBeNull()
+  })
+  test('offers no threshold that is in force already', () => {
+    const own = { own_threshold: 36, deployment_threshold: null }
+    expect([null, 36, 40].map((moved) => changesThreshold(own, moved))).toEqual([false, false, true])
+    const set = { own_threshold: 36, deployment_threshold: 80 }
+    expect([null, 80, 36].map((moved) => changesThreshold(set, moved))).toEqual([false, false, true])
+    expect(changesThreshold({ own_threshold: null, deployment_threshold: null }, null)).toBe(false)
   })
   test('is drawn without the points that have no precision', () => {
     const area = { left: 0, top: 0, width: 100, height: 100 }
@@ -90,6 +97,20 @@ describe('the part of a picture', () => {
       height: '20.000%',
     })
   })
+})
+
+test('a legend has the lines that are drawn', () => {
+  const box = { left: 0, top: 0, width: 1, height: 1 }
+  const truth = { label: 'cat', box }
+  const one = (judgement: JudgedObject['judgement'], seen: boolean): JudgedObject => ({
+    judgement,
+    truth,
+    detection: seen ? { label: 'cat', confidence: 90, box } : null,
+    overlap: 0,
+  })
+  expect(drawnLines([one('missed', false)])).toEqual(['truth'])
+  expect(drawnLines([one('right', true), one('loose', true)])).toEqual(['truth', 'wrong', 'right'])
+  expect(drawnLines([])).toEqual([])
 })
 
 test('each judgement has its words', () => {

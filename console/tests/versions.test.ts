@@ -31,9 +31,9 @@ describe('versions', () => {
     expect(weakestFirst(labels).map((weak) => weak.label)).toEqual(['sack', 'barrel', 'cone'])
   })
   it.each([
-    [0.92, 0.9, '+0.020 compared with the champion'],
-    [0.88, 0.9, '\u22120.020 compared with the champion'],
-    [0.9001, 0.9, 'same as the champion'],
+    [0.92, 0.9, '+0.020 compared with the champion, each on its own test images'],
+    [0.88, 0.9, '\u22120.020 compared with the champion, each on its own test images'],
+    [0.9001, 0.9, 'same as the champion, each on its own test images'],
     [null, 0.9, ''],
     [0.9, null, ''],
   ])('%s beside %s is "%s"', (f1, champion, text) => {

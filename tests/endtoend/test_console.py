@@ -393,7 +393,9 @@ def test_administration_is_for_administrators(
     page, _ = signed_in(browser, loop, people["ben"], "admin/tasks")
     expect(page.get_by_role("heading", name="Administrators only")).to_be_visible()
     places = page.get_by_role("navigation", name="Main").get_by_role("link")
-    expect(places).to_have_text(["Review", "Runs", "Model versions", "Batches", "Costs", "Try it"])
+    expect(places).to_have_text(
+        ["Review", "Runs", "Model versions", "Wrong labels", "Batches", "Costs", "Try it"]
+    )
     page.context.close()
 
 

@@ -169,6 +169,22 @@ NOTHING_YET = {
 }
 
 
+def test_every_place_of_the_navigation_can_be_seen(look: Look, site: Site) -> None:
+    page = site.page("runs", **look.settings())
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    menu = page.get_by_role("button", name="Menu", exact=True)
+    if menu.is_visible():
+        menu.click()
+    places = page.get_by_role("navigation", name="Main").get_by_role("link").all()
+    assert len(places) == 11
+    for place in places:
+        box = place.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= look.width
+    assert too_wide(page, "html, header, nav, nav ul") == []
+
+
 def test_what_there_is_before_there_is_anything_is_accessible(look: Look, site: Site) -> None:
     site.begin(empty=True, tasks=0)
     page = site.page(**look.settings())
@@ -219,6 +235,9 @@ def violations(page: Page) -> list[str]:
 
 def go(page: Page, name: str) -> None:
     """By its place in the navigation."""
+    menu = page.get_by_role("button", name="Menu", exact=True)
+    if menu.is_visible():
+        menu.click()
     page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True).click()
 
 

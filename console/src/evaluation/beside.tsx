@@ -112,7 +112,7 @@ function Changes({ first, more }: { first: VersionComparison; more: (offset: num
   if (changes.length === 0) return <p class="muted">None.</p>
   return (
     <>
-      <Legend />
+      <Legend of={changes.flatMap(({ judged, other_judged }) => [...judged, ...other_judged])} />
       <ul class="eval-pairs">
         {changes.map((change) => (
           <li key={change.image.image} class="card">

@@ -42,6 +42,14 @@ export function bestThreshold({ curve }: Pick<EvaluatedLabel, 'curve'>): number 
   return best && Math.ceil(best.threshold)
 }
 
+/** Whether to count from this threshold on would change anything; null: the slider was not moved. */
+export function changesThreshold(
+  { own_threshold, deployment_threshold }: Pick<EvaluatedLabel, 'own_threshold' | 'deployment_threshold'>,
+  moved: number | null,
+): boolean {
+  return moved !== null && moved !== (deployment_threshold ?? own_threshold)
+}
+
 /** Where precision lies over recall; null where nothing is detected. */
 export function placeOf(rates: Rates, { left, top, width, height }: Area): { x: number; y: number } | null {
   if (rates.precision === null || rates.recall === null) return null

@@ -1,6 +1,6 @@
 /** A picture with what is on it and what was seen there: objects with a solid line, detections with a dashed one. */
 import type { EvaluatedImage, JudgedObject } from '../api'
-import { around, boxesOf, placed, type Sides } from './picture'
+import { around, boxesOf, detectionLine, drawnLines, placed, type Line, type Sides } from './picture'
 
 interface DrawnProps {
   image: EvaluatedImage
@@ -35,7 +35,7 @@ export function Drawn({ image, judged, alt, near = false, named = false }: Drawn
           )}
           {one.detection?.box && (
             <Box
-              kind={one.judgement === 'right' ? 'right' : 'wrong'}
+              kind={detectionLine(one)}
               box={one.detection.box}
               part={part}
               text={named ? `${one.detection.label} ${Math.round(one.detection.confidence)} %` : ''}
@@ -47,8 +47,10 @@ export function Drawn({ image, judged, alt, near = false, named = false }: Drawn
   )
 }
 
+const lineWords: Record<Line, string> = { truth: 'labelled', wrong: 'detected, wrong', right: 'detected, right' }
+
 interface BoxProps {
-  kind: 'truth' | 'right' | 'wrong'
+  kind: Line
   box: Sides
   part: Sides
   text: string
@@ -61,19 +63,15 @@ function Box({ kind, box, part, text }: BoxProps) {
   )
 }
 
-/** What the lines mean. */
-export function Legend() {
+/** What the lines mean that are drawn. */
+export function Legend({ of }: { of: JudgedObject[] }) {
   return (
     <p class="eval-legend muted">
-      <span class="eval-key">
-        <span class="eval-line eval-box-truth" aria-hidden="true" /> labelled
-      </span>
-      <span class="eval-key">
-        <span class="eval-line eval-box-wrong" aria-hidden="true" /> detected, wrong
-      </span>
-      <span class="eval-key">
-        <span class="eval-line eval-box-right" aria-hidden="true" /> detected, right
-      </span>
+      {drawnLines(of).map((line) => (
+        <span key={line} class="eval-key">
+          <span class={`eval-line eval-box-${line}`} aria-hidden="true" /> {lineWords[line]}
+        </span>
+      ))}
     </p>
   )
 }

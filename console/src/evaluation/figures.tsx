@@ -7,7 +7,7 @@ import { Link } from '../router'
 import { ConfirmDialog } from '../runs/confirm'
 import { isAdministrator } from '../session'
 import { Button, number, percent, Table, type Column } from '../ui'
-import { bestThreshold, curvePath, placeOf, ratesAt, ratesOf, type Rates } from './curve'
+import { bestThreshold, changesThreshold, curvePath, placeOf, ratesAt, ratesOf, type Rates } from './curve'
 import { searchOf, type Shown } from './state'
 
 interface FiguresProps {
@@ -122,7 +122,7 @@ function Curve({ label, shown, onShow, version, reload }: CurveProps) {
         </Link>
       </p>
       <InForce label={label} />
-      {isAdministrator() && <Take label={label} threshold={Math.round(Math.max(threshold, least))} onTaken={reload} />}
+      {isAdministrator() && <Take label={label} moved={moved ?? chosen ?? null} onTaken={reload} />}
     </section>
   )
 }
@@ -134,12 +134,19 @@ function InForce({ label: { own_threshold: own, deployment_threshold: ours } }: 
 
 const SETTINGS_MS = 4000
 
-function Take({ label, threshold, onTaken }: { label: EvaluatedLabel; threshold: number; onTaken: () => void }) {
+interface TakeProps {
+  label: EvaluatedLabel
+  /** Where the slider was moved to; null if it stands at what is in force. */
+  moved: number | null
+  onTaken: () => void
+}
+function Take({ label, moved, onTaken }: TakeProps) {
   const [asking, setAsking] = useState<'set' | 'unset' | null>(null)
   const ours = label.deployment_threshold
+  const threshold = Math.round(Math.max(moved ?? 0, label.floor))
   return (
     <p class="row">
-      {ours !== threshold && (
+      {changesThreshold(label, moved) && (
         <Button kind="primary" onClick={() => setAsking('set')}>
           Use {threshold} % in this deployment
         </Button>
@@ -276,10 +283,11 @@ function Matrix({ matrix, labels, href }: MatrixProps) {
   const names = [...labels, '']
   return (
     <div class="eval-matrix" role="region" aria-label="Confusion matrix" tabIndex={0}>
-      <table>
-        <caption class="muted">
-          Rows are what an object is, columns what it was detected as. Each number opens its images.
-        </caption>
+      <p id="eval-matrix-words" class="muted">
+        Rows are what an object is, columns what it was detected as. Each number opens its images.
+      </p>
+      <table aria-describedby="eval-matrix-words">
+        <caption class="visually-hidden">How often each label was detected as which</caption>
         <thead>
           <tr>
             <td />

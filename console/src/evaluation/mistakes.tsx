@@ -140,7 +140,7 @@ function Pages({ first, version, shown }: { first: MistakesPage; version: string
       <h2 id="eval-mistakes" aria-live="polite">
         {number(first.total)} in all, the surest first
       </h2>
-      <Legend />
+      <Legend of={mistakes.map(({ judged }) => judged)} />
       <ul class="eval-gallery">
         {mistakes.map((mistake, i) => (
           <li key={i}>
@@ -211,7 +211,7 @@ function Opened({ mistake, version, shown, onClose, onMove }: OpenedProps) {
         {(whole) => (
           <>
             <Drawn named image={whole.image} judged={whole.judged} alt={`Test image ${image.slice(0, 12)}`} />
-            <Legend />
+            <Legend of={whole.judged} />
             <ul>
               {whole.judged.map((one, i) => (
                 <li key={i}>{judgedText(one)}</li>

@@ -53,6 +53,20 @@ export function boxesOf({ truth, detection }: JudgedObject): Sides[] {
   return [truth?.box, detection?.box].filter((box) => !!box)
 }
 
+/** How a box is drawn. */
+export type Line = 'truth' | 'wrong' | 'right'
+export const detectionLine = ({ judgement }: Pick<JudgedObject, 'judgement'>): Line => (judgement === 'right' ? 'right' : 'wrong')
+
+/** The lines that something that was judged is drawn with. */
+export function drawnLines(judged: JudgedObject[]): Line[] {
+  const drawn = new Set<Line>()
+  for (const one of judged) {
+    if (one.truth?.box) drawn.add('truth')
+    if (one.detection?.box) drawn.add(detectionLine(one))
+  }
+  return (['truth', 'wrong', 'right'] as const).filter((line) => drawn.has(line))
+}
+
 const percentText = (confidence: number) => `${Math.round(confidence)} %`
 
 /** What was judged, in words: `cat, taken for dog at 90 %`. */

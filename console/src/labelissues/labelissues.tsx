@@ -132,13 +132,13 @@ function One({ issue, version, busy, onAnswer }: OneProps) {
     <div class="label-issue">
       <div>
         <Drawn named image={issue.image} judged={drawnOf(issue)} alt={`Test image ${issue.image.image.slice(0, 12)}`} />
-        <Legend />
+        <Legend of={drawnOf(issue)} />
       </div>
       <div class="card stack">
         <h2 aria-live="polite">{text}</h2>
-        <p class="muted">Likely wrong by {number(issue.mistakenness * 100)} %, as far as {version} can tell.</p>
+        <p class="muted">{number(issue.mistakenness * 100)} % likely to be wrong, as far as {version} can tell.</p>
         <p class="row">
-          <Button kind="primary" shortcut="A" aria-disabled={busy} onClick={() => onAnswer('accepted')}>
+          <Button kind={issue.mistakenness < 0.5 ? 'plain' : 'primary'} shortcut="A" aria-disabled={busy} onClick={() => onAnswer('accepted')}>
             {accept}
           </Button>
           <Button shortcut="R" aria-disabled={busy} onClick={() => onAnswer('rejected')}>

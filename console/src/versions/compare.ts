@@ -24,8 +24,13 @@ export function answerText(decision: 'approved' | 'declined'): string {
 /** Making the version the champion: a rollback only of one that has served before. */
 export function serveWords({ name, status }: Pick<ModelVersion, 'name' | 'status'>) {
   return status === 'retired'
-    ? { act: 'Roll back', label: `Roll back to ${name}`, done: 'The rollback has begun. It is listed under Runs.' }
-    : { act: 'Make it serve', label: `Make ${name} serve`, done: 'It is being started. This is listed under Runs, as a rollback.' }
+    ? { act: 'Roll back', label: `Roll back to ${name}`, question: `Roll back to ${name}?`, done: 'The rollback has begun. It is listed under Runs.' }
+    : {
+        act: 'Make it serve',
+        label: `Make it serve: ${name}`,
+        question: `Make ${name} serve?`,
+        done: 'It is being started. This is listed under Runs, as a rollback.',
+      }
 }
 
 /** Whether the version can be gone back to: it was trained to its end, and does not serve. */
@@ -40,13 +45,13 @@ export function weakestFirst(labels: LabelScore[]): LabelScore[] {
   return [...labels].sort((a, b) => a.f1 - b.f1 || a.label.localeCompare(b.label))
 }
 
-/** `+0.021 compared with the champion`; empty where there is nothing to compare. */
+/** `+0.021 compared with the champion, each on its own test images`: no gate's figure; empty where there is nothing to compare. */
 export function differenceText(f1: number | null, champion: number | null): string {
   if (f1 === null || champion === null) return ''
   const difference = f1 - champion
-  if (Math.abs(difference) < 0.0005) return 'same as the champion'
+  if (Math.abs(difference) < 0.0005) return 'same as the champion, each on its own test images'
   const sign = difference > 0 ? '+' : '\u2212'
-  return `${sign}${Math.abs(difference).toFixed(3)} compared with the champion`
+  return `${sign}${Math.abs(difference).toFixed(3)} compared with the champion, each on its own test images`
 }
 
 /** From which confidence on detections of the label count, and whose decision that is; empty if it is not known. */

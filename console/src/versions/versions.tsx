@@ -138,7 +138,7 @@ function VersionCard({ version, champion, thresholds }: Shown) {
 /** Makes this version the champion: no gate decides, a person does. */
 function RollBack({ version }: { version: ModelVersion }) {
   const [asking, setAsking] = useState(false)
-  const { act, label, done } = serveWords(version)
+  const { act, label, question, done } = serveWords(version)
   return (
     <div class="versions-act">
       <Button aria-label={label} onClick={() => setAsking(true)}>
@@ -146,7 +146,7 @@ function RollBack({ version }: { version: ModelVersion }) {
       </Button>
       {asking && (
         <ConfirmDialog
-          title={`${label}?`}
+          title={question}
           act={act}
           onAct={() => startRollback(version.name)}
           done={done}
@@ -173,7 +173,7 @@ function Labels({ version, champion, thresholds }: Shown) {
       <p class="muted versions-legend">
         Precision is the share of detections that are correct, recall the share of objects that are detected. F1 combines
         both. Below each label is its threshold: the confidence from which on detections of it count.
-        {rival && ' The line across an F1 bar marks the champion.'}
+        {rival && ' The line across an F1 bar marks the champion, on its own test images.'}
       </p>
       <table class="versions-labels">
         <caption class="visually-hidden">Figures of {version.name} for each label</caption>
