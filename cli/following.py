@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from cli.deployment import Deployment
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.run_progress import PROMOTION, RunProgress, promotion_progress, run_progress
-from lambdas.domain.retrain.steps import PAGE_EVENTS, STEPS
+from lambdas.domain.retrain.steps import PAGE_EVENTS, STEPS, waits
 from lambdas.domain.shared import records
 from lambdas.domain.shared.records import Run
 
@@ -25,7 +25,7 @@ POLL_SECONDS = 1.0
 DETAIL_SECONDS = 3.0
 """How often Rekognition is asked how far it is."""
 
-TRAINING = "train the model"
+TRAINING, APPROVAL = "train the model", "wait for approval"
 RETRAIN_PHASES = {state: step for step, states in STEPS.items() for state in states}
 PROMOTE_PHASES = {
     "TakeLease": "take the promotion lease",
@@ -36,7 +36,7 @@ PROMOTE_PHASES = {
     "WatchStart": "start the challenger",
     "WaitForStart": "start the challenger",
     "ShadowEvaluate": "shadow gate",
-    "AskApproval": "wait for approval",
+    "AskApproval": APPROVAL,
     "Decide": "record the approval",
     "Switch": "switch the champion",
     "Drain": "drain the old champion",
@@ -191,6 +191,11 @@ class FollowedRun:
         version = self._deployment.engine.describe_version(name)
         return f"{name}: {version.message or version.status}" if version else name
 
+    def waits(self) -> str:
+        """What it waits for that it cannot go on without, in words, such as a person's approval; or empty."""
+        record = self._deployment.loop_state.run(self.id)
+        return (waits(record) or "") if record else ""
+
     def earlier_runs(self) -> list[Run]:
         """The runs on record, by which it is estimated how long this takes."""
         return self._deployment.loop_state.runs()
@@ -240,6 +245,10 @@ class FollowedPromotion:
     def training_status(self) -> str:
         return ""
 
+    def waits(self) -> str:
+        """Nothing: a rollback is a person's decision already."""
+        return ""
+
 
 def promotion_arn(deployment: Deployment, name: str) -> str:
     """ARN of the promotion of that name; a run's promotion is called like the run."""
@@ -266,7 +275,9 @@ def follow(
     runs = followed.earlier_runs()
     while True:
         phases = followed.look()
-        if not is_training(phases):
+        if phases and phases[-1].name == APPROVAL and phases[-1].ended is None:
+            detail = followed.waits()
+        elif not is_training(phases):
             detail = ""
         elif time.monotonic() - asked_at > DETAIL_SECONDS:
             detail, asked_at = followed.training_status(), time.monotonic()

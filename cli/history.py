@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -16,9 +16,9 @@ from cli.deployment import Deployment, DeploymentError
 from lambdas.domain.console import control
 from lambdas.domain.costs import accounts
 from lambdas.domain.costs.accounts import Account
-from lambdas.domain.promote.approval import approval_words
-from lambdas.domain.retrain import notification
-from lambdas.domain.shared.records import ModelVersion, Run, RunStep, SnapshotSummary
+from lambdas.domain.promote import approval
+from lambdas.domain.retrain import notification, steps
+from lambdas.domain.shared.records import ModelVersion, PendingApproval, Run, RunStep, SnapshotSummary
 from lambdas.domain.shared.scores import LabelScore, Verdict
 from lambdas.domain.snapshot import snapshots
 
@@ -43,10 +43,17 @@ def run(deployment: Deployment, id: str) -> Run:
     known = runs(deployment)
     matches = [run for run in known if run.id == id] or [run for run in known if run.id.startswith(id)]
     if len(matches) == 1:
-        return matches[0]
+        return _with_verdicts(deployment, matches[0])
     if matches:
         raise DeploymentError(f"more than one run begins with {id}: {_names(matches)}")
     raise DeploymentError(f"there is no run {id}; on record: {_names(known)}")
+
+
+def _with_verdicts(deployment: Deployment, run: Run) -> Run:
+    """The run with all that the gates have decided: the shadow gate's verdict stands with the version until
+    the promotion has ended."""
+    version = deployment.loop_state.version(run.version) if run.version and not run.ended_at else None
+    return replace(run, verdicts=version.verdicts) if version and version.verdicts else run
 
 
 def show_runs(console: Console, runs: Sequence[Run]) -> None:
@@ -68,7 +75,7 @@ def show_runs(console: Console, runs: Sequence[Run]) -> None:
             formatting.f1(run.f1),
             formatting.seconds(run.seconds),
             formatting.usd(run.estimated_usd),
-            escape(run.reason or ""),
+            escape(run.reason or steps.waits(run) or ""),
         )
     console.print(table)
 
@@ -78,7 +85,8 @@ def show_run(console: Console, run: Run) -> None:
     facts = [
         ("run", run.id),
         ("outcome", outcome(run)),
-        ("reason", escape(run.reason or "")),
+        ("reason", _reason(run)),
+        ("waits for", escape(run.waits_for or "") if not run.ended_at else ""),
         ("trigger", run.trigger or ""),
         ("started by", escape(run.started_by or "")),
         ("started", formatting.moment(run.started_at)),
@@ -160,12 +168,18 @@ class VersionEntry:
     """Who started the run that trained it; empty if nobody did."""
     account: Account | None = None
     """What its training and its running have cost; None in a list, or if nothing is on record."""
+    pending: PendingApproval | None = None
+    """That it waits for a person's approval."""
 
     def as_dict(self) -> dict[str, Any]:
         location = {"snapshot_location": self.snapshot_location} if self.snapshot_location else {}
         given = {} if self.label_thresholds is None else {"label_thresholds": dict(self.label_thresholds)}
         known = {} if self.label_thresholds is None else self._lineage()
-        return {**self.version.as_dict(), "champion": self.champion, **location, **given, **known}
+        pending = (
+            {"asked_at": self.pending.asked_at, "deadline": self.pending.deadline} if self.pending else {}
+        )
+        waits = {"waits_for_approval": pending} if pending else {}
+        return {**self.version.as_dict(), "champion": self.champion, **location, **given, **known, **waits}
 
     def _lineage(self) -> dict[str, Any]:
         return {
@@ -195,7 +209,11 @@ def versions(deployment: Deployment) -> list[VersionEntry]:
     """Every model version, newest first."""
     champion = deployment.loop_state.champion()
     serving = champion.version_name if champion else ""
-    return [VersionEntry(version, version.id == serving) for version in deployment.loop_state.versions()]
+    waiting = {pending.id: pending for pending in deployment.loop_state.approvals()}
+    return [
+        VersionEntry(version, version.id == serving, pending=waiting.get(version.id))
+        for version in deployment.loop_state.versions()
+    ]
 
 
 def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
@@ -214,6 +232,7 @@ def lineage(deployment: Deployment, version: ModelVersion) -> VersionEntry:
         images=_snapshot_summary(deployment, version),
         started_by=(run.started_by or "") if run else "",
         account=next(iter(accounts.accounts(entries, "version", tuning)), None),
+        pending=deployment.loop_state.approval(version.id),
     )
 
 
@@ -247,6 +266,10 @@ def show_versions(console: Console, entries: Sequence[VersionEntry]) -> None:
             version.run or "",
         )
     console.print(table)
+    for entry in entries:
+        if entry.pending:
+            words = f"{entry.version.id} waits for {approval.in_words(entry.pending)}"
+            console.print(words, style="yellow", markup=False, soft_wrap=True)
 
 
 def show_version(console: Console, entry: VersionEntry) -> None:
@@ -255,9 +278,10 @@ def show_version(console: Console, entry: VersionEntry) -> None:
     facts = [
         ("version", version.id),
         ("state", _state(entry)),
-        ("reason", escape(version.reason or "")),
+        ("reason", _reason(version)),
         ("F1", formatting.f1(version.f1)),
-        ("approval", escape(approval_words(version.approval)) if version.approval else ""),
+        ("waits for", escape(approval.in_words(entry.pending)) if entry.pending else ""),
+        ("approval", escape(_approval_words(version))),
         ("F1 through the endpoint", formatting.f1(version.shadow.f1 if version.shadow else None)),
         ("created", formatting.moment(version.created_at)),
         ("promoted", formatting.moment(version.promoted_at)),
@@ -272,6 +296,12 @@ def show_version(console: Console, entry: VersionEntry) -> None:
     _facts(console, facts)
     _verdicts(console, version.verdicts)
     show_labels(console, version.labels, entry.label_thresholds or {})
+
+
+def _approval_words(version: ModelVersion) -> str:
+    if version.approval is None:
+        return ""
+    return f"{formatting.moment(version.approval.at)}: {approval.approval_words(version.approval)}"
 
 
 def _account_words(account: Account | None) -> str:
@@ -334,9 +364,20 @@ def _facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
 
 
 def _verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
+    """What each gate has decided, and why; a later one does not say again what an earlier one has said."""
+    printed: set[str] = set()
     for verdict in verdicts:
         style = "green" if verdict.passed else "yellow"
-        console.print(formatting.verdict(verdict), style=style, markup=False)
+        news = tuple(reason for reason in verdict.reasons if reason not in printed)
+        shown = replace(verdict, reasons=news or verdict.reasons)
+        console.print(formatting.verdict(shown), style=style, markup=False)
+        printed.update(verdict.reasons)
+
+
+def _reason(record: Run | ModelVersion) -> str:
+    """Why it came out so, unless the verdict of a gate below says just that."""
+    reason = record.reason or ""
+    return "" if any(reason == verdict.reason for verdict in record.verdicts) else escape(reason)
 
 
 def _names(records: Sequence[Run | ModelVersion]) -> str:

@@ -222,7 +222,9 @@ def train(session: Session, wait: bool, force: bool, engine: str | None) -> None
         words = control.forecast_words(deployment, deployment.tuning(), engine or "")
         console.print(f"Run {run.id} has started: {words}", markup=False)
     else:
-        console.print(f"Run {run.id} is under way already{'; it is followed here' if wait else ''}")
+        waits = run.waits()
+        words = f"Run {run.id} is under way already{f' and {waits}' if waits else ''}"
+        console.print(f"{words}{'; it is followed here' if wait else ''}", markup=False, soft_wrap=True)
     if not wait:
         session.print_result(
             {"id": run.id, "execution": run.execution.arn, "started": started},

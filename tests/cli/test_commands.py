@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from cli.main import app
 from lambdas.domain.catalogue import pending
+from lambdas.domain.promote.approval import in_words
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import Annotation
 from lambdas.domain.shared.records import (
@@ -26,6 +27,7 @@ from lambdas.domain.shared.records import (
     Run,
     RunStep,
 )
+from lambdas.domain.shared.scores import Verdict
 from lambdas.domain.snapshot.snapshots import Snapshot
 from tests.fixtures.cli import BEGAN, EXECUTION, LABELS, V1, V2, Cli, client_error
 
@@ -139,7 +141,7 @@ def test_status_warns_of_dead_letters_and_counts_rejections(cli: Cli) -> None:
     for name in ("a.gif", "a.gif.reason.json", "b.manifest.reason.json"):
         cli.s3.put_object(Bucket="parts-data", Key=f"rejected/{name}", Body=b"x")
     document = cli.json("status")
-    assert document["dead_letters"] == {"register": 2, "annotations": 0, "detect": 0}
+    assert document["dead_letters"] == {"register": 2, "annotations": 0, "detect": 0, "video": 0}
     assert document["rejected"] == 2
     assert "2 of register" in cli("status").stdout
 
@@ -578,6 +580,35 @@ def test_what_waits_for_approval_is_in_the_status_and_can_be_approved(history: C
     assert "(command line)" in decided["by"] or decided["by"] == "command line"
 
 
+def test_everything_says_that_a_version_waits_for_a_person_and_how_to_decide(history: Cli) -> None:
+    wait_for_approval(history)
+    asked = history.loop_state.approval(V2)
+    assert asked
+    under_way(history, "images-three", [("WaitForBurst", 0)])
+    shadow = Verdict("shadow", True, ("no worse than 0.02 with 95 % confidence",))
+    history.loop_state.update_version(ModelVersion(V2, verdicts=(shadow,)))
+    history.loop_state.update_run(Run("images-three", version=V2, waits_for=in_words(asked)))
+    for command in (["runs"], ["runs", "images-three"], ["versions"], ["versions", "v2"], ["train"]):
+        shown = "".join(history(*command).output.split())
+        assert f"`labelloopapprove{V2}`" in shown, command
+        assert "9999-01-3112:00UTC" in shown, command
+    assert "shadow gate: passed: no worse than 0.02" in history("runs", "images-three").stdout
+    document = history.json("versions", "v2")
+    assert document["waits_for_approval"]["deadline"] == asked.deadline
+    assert "token" not in json.dumps(document)
+
+
+def test_gates_do_not_say_the_same_twice(history: Cli) -> None:
+    figures = "F1 0.890 by its training's evaluation, 0.010 below the champion's 0.900"
+    evaluation = Verdict("evaluation", True, ("overall F1 0.890", figures))
+    shadow = Verdict("shadow", False, ("worse by both measures, be that chance or not", figures))
+    run = Run("images-three", outcome="rejected", reason=shadow.reason, verdicts=(evaluation, shadow))
+    history.loop_state.update_run(replace(run, ended_at=clock.now()))
+    shown = " ".join(history("runs", "images-three").stdout.split())
+    assert shown.count("0.010 below the champion's") == 1
+    assert shown.count("worse by both measures") == 1
+
+
 def test_a_version_is_declined_with_a_reason(history: Cli) -> None:
     wait_for_approval(history)
     assert history("decline", "v2").exit_code == 2
@@ -595,7 +626,9 @@ def test_a_version_that_does_not_wait_is_not_decided_about(history: Cli) -> None
     approval = Approval("declined", "ann", clock.now(), "misses nuts")
     history.loop_state.update_version(ModelVersion(V2, approval=approval))
     assert "declined by ann: misses nuts" in history("approve", "v2").stderr
-    assert "declined by ann: misses nuts" in history("versions", "v2").stdout
+    shown = history("versions", "v2").stdout
+    assert "declined by ann: misses nuts" in shown
+    assert f"{approval.at[:10]} {approval.at[11:19]}Z: declined" in shown
     assert history.fake.decided == []
 
 

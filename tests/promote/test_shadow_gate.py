@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks import gates
 from lambdas.domain.promote.shadow_gate import ChampionAnswers, Judgement, Rival, judge, judge_rollback
+from lambdas.domain.shared import decision
 from lambdas.domain.shared.comparison import ANY_DIFFERENCE, Comparison
 from lambdas.domain.shared.scores import Scores
 from lambdas.domain.shared.tuning import Tuning
@@ -68,6 +69,13 @@ def test_what_is_said_is_what_was_decided_with_its_figures() -> None:
     )
 
 
+def test_who_is_refused_by_both_measures_is_told_what_helps_once() -> None:
+    verdict = beside(compared(0.87, 0.88), compared(0.92, 0.927)).verdict
+    assert verdict.reasons[0] == "worse by both measures, be that chance or not"
+    assert verdict.reason.count("`labelloop train --force`") == 1
+    assert verdict.reason.count("`labelloop rollback`") == 1
+
+
 def test_too_few_images_are_asked_for() -> None:
     judged = beside(compared(0.89, 0.88, needed={"hex-nut": 60}), compared(0.93, 0.927))
     assert not judged.verdict.passed
@@ -96,7 +104,8 @@ def test_a_label_that_is_surely_worse_keeps_a_better_version_from_serving() -> N
         compared(0.92, 0.88, BETTER), labels={"nut": compared(0.5, 0.9, WORSE), "bolt": compared(0.8, 0.81)}
     ).verdict
     assert not verdict.passed
-    (reason,) = verdict.reasons
+    reason, way_on = verdict.reasons
+    assert way_on == decision.WAY_ON
     assert reason.startswith("nut: worse with 97 % confidence: F1 0.500 through the endpoint, 0.400 below")
 
 

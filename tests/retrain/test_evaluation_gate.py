@@ -65,6 +65,7 @@ def test_what_is_surely_worse_than_the_champion_is_not_started() -> None:
     assert not verdict.passed
     assert verdict.reasons[0] == "worse with 97 % confidence"
     assert "0.010 below the champion's 0.900 on the 5 test images of both trainings" in verdict.reasons[1]
+    assert "`labelloop train --force`" in verdict.reasons[2]
 
 
 @pytest.mark.parametrize(
@@ -86,4 +87,6 @@ def test_what_the_shadow_gate_could_tell_no_more_about_is_not_started(
 
 
 def test_what_is_surely_no_worse_goes_on_to_the_shadow_gate() -> None:
-    assert beside((-0.015, 0.2)).passed
+    verdict = beside((-0.015, 0.2))
+    assert verdict.passed
+    assert "for the shadow gate to say" in verdict.reasons[-1]

@@ -113,6 +113,8 @@ def _beside_champion(
         if compared.is_surely_worse:
             words = _shadow_words(compared, "the champion's")
             failures.append(f"{label}: {compared.conclusion}: {words}")
+    if failures and decided:
+        failures.append(decision.WAY_ON)
     return failures, notes, decided.needed if decided else {}
 
 

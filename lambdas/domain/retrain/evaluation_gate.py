@@ -34,6 +34,7 @@ def judge(
                 f"with shadow_test_images above {tuning.shadow_test_images} the shadow gate decides, also by"
                 " test images that are newer than the champion"
             )
+        failures.append(decision.WAY_ON)
     if scores.f1 < tuning.min_f1:
         failures.append(f"overall F1 {scores.f1:.3f} is below {tuning.min_f1:.3f}")
     scored = {label.label: label for label in scores.labels}
@@ -45,7 +46,8 @@ def judge(
         elif scored[name].f1 < tuning.min_label_f1:
             failures.append(f"{name}: F1 {scored[name].f1:.3f} is below {tuning.min_label_f1:.3f}")
     passed = f"overall F1 {scores.f1:.3f}, every label {tuning.min_label_f1:.3f} or more"
-    return Verdict("evaluation", not failures, tuple(failures) or (passed, *beside))
+    left = ["whether it may replace the champion is for the shadow gate to say"] if champion else []
+    return Verdict("evaluation", not failures, tuple(failures) or (passed, *beside, *left))
 
 
 def _decided_already(

@@ -8,6 +8,9 @@ from dataclasses import field
 from lambdas.domain.shared.comparison import Comparison
 from lambdas.domain.shared.frozen import frozen
 
+WAY_ON = "`labelloop train --force` tries again, `labelloop rollback` makes the challenger serve all the same"
+"""What helps a challenger that was refused beside the champion."""
+
 
 @frozen
 class Decision:
