@@ -69,7 +69,7 @@ def test_retrain_tells_its_functions_what_they_need(play: Play) -> None:
         ("retrain-WaitForBurst", {"run": run, "started_at": started_at}),
         (
             "retrain-TakeLease",
-            {**step, "trigger": "images", "started_by": "ann", "started_at": started_at},
+            {**step, "trigger": "images", "started_by": "ann", "engine": "", "started_at": started_at},
         ),
         ("retrain-CountOpenReviews", {"run": run, "started_at": started_at}),
         ("retrain-Snapshot", {**step, "force": True, "snapshot": ""}),
