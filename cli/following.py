@@ -15,7 +15,7 @@ from cli.deployment import Deployment
 from lambdas.domain.retrain import runs
 from lambdas.domain.retrain.run_progress import PROMOTION, RunProgress, promotion_progress, run_progress
 from lambdas.domain.retrain.steps import PAGE_EVENTS, STEPS, waits
-from lambdas.domain.shared import records
+from lambdas.domain.shared import clock, records
 from lambdas.domain.shared.records import Run
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ PROMOTE_PHASES = {
     "Finish": "record the verdict",
 }
 """State of the state machine: the phase it belongs to. States that are not here take no time."""
+OF_A_CHAMPION = {PROMOTE_PHASES["WakeChampion"], PROMOTE_PHASES["Drain"]}
+"""Phases that the state machine passes without doing anything where there was no champion."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class FollowedRun:
 
     def _promotion_phases(self) -> list[Phase]:
         try:
-            return self._promotion.look()
+            return _that_apply(self._deployment, self._promotion.look())
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionDoesNotExist":
                 raise
@@ -226,7 +228,7 @@ class FollowedPromotion:
         return self.execution.status != "RUNNING"
 
     def look(self) -> list[Phase]:
-        return self.execution.look()
+        return _that_apply(self._deployment, self.execution.look())
 
     def look_if_there(self) -> list[Phase]:
         """Its phases; none if it is gone, as Step Functions forgets executions after 90 days."""
@@ -248,6 +250,18 @@ class FollowedPromotion:
     def waits(self) -> str:
         """Nothing: a rollback is a person's decision already."""
         return ""
+
+
+def _that_apply(deployment: Deployment, phases: list[Phase]) -> list[Phase]:
+    """A promotion's phases, without those of a champion if no version had served before it began."""
+    if not any(phase.name in OF_A_CHAMPION for phase in phases):
+        return phases
+    began = clock.to_iso(phases[0].began)
+    if any(
+        version.promoted_at and version.promoted_at < began for version in deployment.loop_state.versions()
+    ):
+        return phases
+    return [phase for phase in phases if phase.name not in OF_A_CHAMPION]
 
 
 def promotion_arn(deployment: Deployment, name: str) -> str:

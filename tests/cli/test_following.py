@@ -12,7 +12,7 @@ from cli import following, formatting, live
 from cli.deployment import Deployment
 from cli.following import Execution, FollowedRun, Phase
 from lambdas.domain.retrain.run_progress import RunProgress
-from lambdas.domain.shared import records
+from lambdas.domain.shared import clock, records
 from tests.fixtures.cli import BEGAN, EXECUTION, V1, Cli
 
 ARN = EXECUTION.format(name="retrain", id="images-three")
@@ -57,6 +57,23 @@ def test_a_promotion_that_has_not_begun_is_a_phase_of_its_run(cli: Cli) -> None:
     cli.fake.histories[ARN] = [("Evaluate", 0), ("Promote", 2)]
     names = [phase.name for phase in FollowedRun(Deployment.find("parts"), ARN).look()]
     assert names == ["evaluation gate", "promote"]
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_the_first_promotion_has_no_phases_of_a_champion(cli: Cli, served: bool) -> None:
+    promotion = EXECUTION.format(name="promote", id="images-three")
+    cli.fake.executions[promotion] = [{"status": "RUNNING"}]
+    cli.fake.histories[promotion] = [("Start", 0), ("WakeChampion", 1), ("ShadowEvaluate", 3), ("Drain", 5)]
+    for version in cli.loop_state.versions():
+        cli.loop_state.fenced().update_version(records.ModelVersion(version.id, promoted_at=""))
+    before = (
+        clock.to_iso(BEGAN - timedelta(hours=1)) if served else clock.to_iso(BEGAN + timedelta(seconds=4))
+    )
+    cli.loop_state.fenced().update_version(records.ModelVersion(V1, promoted_at=before))
+    names = [phase.name for phase in following.FollowedPromotion(Deployment.find("parts"), promotion).look()]
+    of_a_champion = ["start the champion to compare with", "drain the old champion"]
+    assert [name for name in names if name in of_a_champion] == (of_a_champion if served else [])
+    assert "shadow gate" in names
 
 
 def test_the_run_with_the_lease_is_the_one_under_way(cli: Cli) -> None:
