@@ -698,6 +698,7 @@ def test_what_the_champion_is_unsure_of_is_proposed_as_of_any_image(asked: Asked
             {"label": "cat", "confidence": 98.765, "box": document["labels"][0]["box"]},
             {"label": "dog", "confidence": 70.0},
         ],
+        "left_out": [{"label": "dog", "confidence": 70.0}],
         "model_version": "v1",
         "reason": "low_confidence",
     }

@@ -145,7 +145,8 @@ def test_a_model_is_trained_started_asked_and_stopped(
         image = {"S3Object": {"Bucket": BUCKET, "Name": f"images/TEST-{number}.jpg"}}
         answer = rekognition.detect_custom_labels(ProjectVersionArn=version, Image=image, MinConfidence=0)
         labels = answer["CustomLabels"]
-        assert {label["Name"] for label in labels} == set(SHAPES)
+        # None is told of that is less than 1 % sure.
+        assert labels and {label["Name"] for label in labels} <= set(SHAPES)
         assert all(0 <= label["Confidence"] <= 100 for label in labels)
         taken[list(SHAPES)[number % len(SHAPES)], labels[0]["Name"]] += 1
     evaluated = {

@@ -170,7 +170,9 @@ def test_a_run_that_was_stopped_writes_nothing_more(
     asleep_before(operation, lambda: (stop_and_sweep(world, run)(), kept.extend(records(world))))
     kept: list[Any] = []
     with pytest.raises(LeaseLostError, match="a does not have the lease of retrain any more"):
-        call(handler, run=run, force=False, snapshot="s", version="v1")
+        # The step that makes a snapshot gets one only if that is to be trained on again.
+        snapshot = "" if handler is retrain.snapshot else "s"
+        call(handler, run=run, force=False, snapshot=snapshot, version="v1")
     assert kept and records(world) == kept
 
 

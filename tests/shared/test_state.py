@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lambdas.domain.shared.records import (
+    Approval,
     DatasetSync,
     LeaseName,
     ModelVersion,
@@ -129,6 +130,7 @@ FULL_RUN = Run(
     stopped=False,
     flagged_entries={"TRAIN": 0, "TEST": 2},
     waits_for="a slot",
+    engine="serverless",
     version="v1-5a4b",
     version_number=1,
     f1=0.5,
@@ -156,6 +158,8 @@ FULL_VERSION = ModelVersion(
     retired_at="2025-01-01T00:30:00Z",
     f1=0.5,
     shadow=Scores(0.25, FULL_RUN.labels),
+    approval=Approval("approved", "ann", "2025-01-01T00:15:00Z", "it is good", "2025-01-01T00:12:00Z", "p"),
+    settings={"min_f1": 0.5},
     hours=0.5,
     labels=FULL_RUN.labels,
     verdicts=FULL_RUN.verdicts,

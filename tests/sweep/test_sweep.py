@@ -153,6 +153,7 @@ def test_the_handler_tells_of_a_crashed_run(world: World) -> None:
     assert handle() == {
         "leases": ["retrain"],
         "batches": [],
+        "approvals": [],
         "runs": ["a"],
         "stopped": [],
         "settled": {},

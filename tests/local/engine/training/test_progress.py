@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import learning
 from learning import Example, Prediction, Progress
 from local.engine import children
 from local.engine.model_directory import version_directory
@@ -62,6 +63,7 @@ class Model:
     facts = SimpleNamespace(thresholds={})
 
     def save(self, directory: Path) -> None:
+        directory.mkdir(exist_ok=True)
         (directory / "weights").touch()
 
     def predict_file(self, path: Path) -> list[Prediction]:
@@ -83,6 +85,11 @@ def test_a_training_tells_of_its_learning_and_of_its_testing(
     states: list[State] = []
     monkeypatch.setattr(training_child, "REPORT_SECONDS", 0.0)
     monkeypatch.setattr("learning.train", train)
+    monkeypatch.setattr(
+        training_child,
+        "export_checked",
+        lambda model, folder, test, progress: learning.evaluate(model, test, progress=progress),
+    )
     monkeypatch.setattr(progress, "write", lambda directory, state: states.append(state))
     test = [{"path": label, "labels": [label], "boxes": []} for label in ("a", "b")]
     job = {"task": "classification", "train": test, "test": test}
