@@ -4,7 +4,7 @@ import { useEffect, useErrorBoundary, useState } from 'preact/hooks'
 import { config, signIn, signInProblem, signOut, startSignIn } from './auth'
 import { go, Lazy, Link, match, path, type Route } from './router'
 import { isAdministrator, loadMe, me, meError } from './session'
-import { Button, EmptyState, sentence, Spinner, ToastRegion } from './ui'
+import { Button, EmptyState, Prose, sentence, Spinner, ToastRegion } from './ui'
 
 // One chunk for each page.
 const routes: Route[] = [
@@ -71,7 +71,7 @@ function CurrentPage() {
   if (meError.value && !me.value) {
     return (
       <EmptyState alone title="The service did not answer" action={<Button onClick={loadMe}>Try again</Button>}>
-        {meError.value}
+        <Prose of={meError.value} />
       </EmptyState>
     )
   }

@@ -4,7 +4,7 @@ import { Bar } from '../charts/bars'
 import { Link } from '../router'
 import { Time, useLoaded, WhenLoaded } from '../runs/loaded'
 import '../runs/runs.css'
-import { Badge, EmptyState, number, PageHeader, percent, Table, type Column } from '../ui'
+import { Badge, EmptyState, number, PageHeader, percent, Prose, Table, type Column } from '../ui'
 import './batches.css'
 import { isLive, shareOf, stateOf } from './wording'
 
@@ -33,7 +33,11 @@ export function State({ batch }: { batch: BatchLine }) {
   return (
     <div class="runs-outcome">
       <Badge tone={state.tone}>{state.text}</Badge>
-      {why && <span class="muted">{why}</span>}
+      {why && (
+        <span class="muted">
+          <Prose of={why} />
+        </span>
+      )}
     </div>
   )
 }

@@ -63,13 +63,18 @@ function Box({ kind, box, part, text }: BoxProps) {
   )
 }
 
+interface LegendProps {
+  of: JudgedObject[]
+  /** Nobody knows yet whether the label or the detection is wrong. */
+  isOpen?: boolean
+}
 /** What the lines mean that are drawn. */
-export function Legend({ of }: { of: JudgedObject[] }) {
+export function Legend({ of, isOpen = false }: LegendProps) {
   return (
     <p class="eval-legend muted">
       {drawnLines(of).map((line) => (
         <span key={line} class="eval-key">
-          <span class={`eval-line eval-box-${line}`} aria-hidden="true" /> {lineWords[line]}
+          <span class={`eval-line eval-box-${line}`} aria-hidden="true" /> {isOpen && line === 'wrong' ? 'detected' : lineWords[line]}
         </span>
       ))}
     </p>

@@ -132,7 +132,7 @@ function One({ issue, version, busy, onAnswer }: OneProps) {
     <div class="label-issue">
       <div>
         <Drawn named image={issue.image} judged={drawnOf(issue)} alt={`Test image ${issue.image.image.slice(0, 12)}`} />
-        <Legend of={drawnOf(issue)} />
+        <Legend isOpen of={drawnOf(issue)} />
       </div>
       <div class="card stack">
         <h2 aria-live="polite">{text}</h2>

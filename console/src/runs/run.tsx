@@ -5,7 +5,7 @@ import { Bar } from '../charts/bars'
 import { Link, type PageProps } from '../router'
 import { isAdministrator } from '../session'
 import { capital, Badge, Button, duration, number, PageHeader, Prose, sentence, usd } from '../ui'
-import { ApprovalSection } from '../versions/approval'
+import { answerAbout, ApprovalSection } from '../versions/approval'
 import { waitsForApproval } from '../versions/compare'
 import { ConfirmDialog } from './confirm'
 import { Gates } from './gates'
@@ -75,7 +75,7 @@ function RunBody({ run }: { run: Run }) {
       <section class="card" aria-labelledby="runs-steps">
         <h2 id="runs-steps">Steps</h2>
         <p class="muted" role="status">
-          {progressText(run)}
+          {progressText(answerAbout(run.version ?? '', run.approval) ? { ...run, approval: null } : run)}
         </p>
         <Timeline run={run} />
       </section>
@@ -136,7 +136,11 @@ function Training({ training }: { training: NonNullable<Run['training']> }) {
       {training.fraction !== null && <Bar value={training.fraction} />}
       <strong>{leftText(training)}</strong>
       <span class="muted">{estimateText(training)}</span>
-      {training.message && <span class="muted">{sentence(training.message)}</span>}
+      {training.message && (
+        <span class="muted">
+          <Prose of={sentence(training.message)} />
+        </span>
+      )}
     </div>
   )
 }
@@ -150,7 +154,11 @@ function Result({ run }: { run: Run }) {
         <Badge tone={outcome.tone}>{outcome.text}</Badge>
         <p>{outcome.meaning}</p>
         {/* The commands that a run's reason names then are for the command line. */}
-        {run.reason && !isAsked && <p class="runs-reason"><Prose of={run.reason} /></p>}
+        {run.reason && !isAsked && (
+          <p class="runs-reason">
+            <Prose of={run.reason} />
+          </p>
+        )}
       </div>
       <dl class="runs-facts">
         <dt>Started</dt>

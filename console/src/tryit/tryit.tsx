@@ -5,7 +5,7 @@ import { ApiError, detectTry, getLabels, getServing, startTry } from '../api'
 import { Link } from '../router'
 import { problem, useLoaded } from '../runs/loaded'
 import { isAdministrator } from '../session'
-import { Button, capital, PageHeader, percent, sentence, Spinner } from '../ui'
+import { Button, capital, PageHeader, percent, Prose, sentence, Spinner } from '../ui'
 import { unreadyText } from '../versions/sleep'
 import type { Attempt } from './attempt'
 import { Results, TriedImage } from './result'
@@ -137,7 +137,7 @@ function FileChooser({ onFile, error }: { onFile: (file: File) => void; error: s
       </div>
       {error && (
         <p class="try-error" role="alert">
-          {error}
+          <Prose of={error} />
         </p>
       )}
     </section>
@@ -187,7 +187,9 @@ function Progress({ attempt, onRetry }: { attempt: Attempt; onRetry: () => void 
   return (
     <div class="stack" role="alert">
       <h2>Something went wrong</h2>
-      <p>{attempt.error}</p>
+      <p>
+        <Prose of={attempt.error} />
+      </p>
       <Button onClick={onRetry}>Try again</Button>
     </div>
   )

@@ -1,4 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact'
+import { Prose } from './display'
 
 interface ButtonProps extends Omit<JSX.IntrinsicElements['button'], 'type'> {
   kind?: 'primary' | 'plain' | 'quiet' | 'danger'
@@ -52,7 +53,7 @@ export function Field({ label, hint, error, children }: FieldProps) {
       {hint && <span class="field-hint">{hint}</span>}
       {error && (
         <span class="field-error" role="alert">
-          {error}
+          <Prose of={error} />
         </span>
       )}
     </label>

@@ -38,7 +38,11 @@ function Card({ serving }: { serving: Serving }) {
               )}
             </p>
           )}
-          {serving.trouble && <p class="runs-reason"><Prose of={serving.trouble} /></p>}
+          {serving.trouble && (
+            <p class="runs-reason">
+              <Prose of={serving.trouble} />
+            </p>
+          )}
           {serving.waiting_images > 0 && (
             <p>
               {serving.waiting_images} {serving.waiting_images === 1 ? 'image waits' : 'images wait'} for it under

@@ -105,7 +105,11 @@ function VersionCard({ version, champion, thresholds }: Shown) {
               {trainingText(version.status)} <Time of={version.created_at} />
             </span>
           </p>
-          {version.reason && <p class="runs-reason"><Prose of={version.reason} /></p>}
+          {version.reason && (
+            <p class="runs-reason">
+              <Prose of={version.reason} />
+            </p>
+          )}
         </div>
         <p class="versions-f1">
           <strong>{number(version.f1, 3)}</strong> <span class="muted">overall F1</span>
