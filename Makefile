@@ -30,8 +30,8 @@ check: setup-dev  ## Format, lint, imports, types and unit tests: some two minut
 test: setup-dev browser  ## Everything that guards the project
 	@$(BIN)/python -m tests
 
-up: setup  ## Start the embedded stack and deploy into it (PORT=..., KEEP=1 keeps its state)
-	@$(BIN)/python -m local up $(if $(PORT),--port $(PORT)) $(if $(KEEP),--keep)
+up: setup  ## Start the embedded stack and deploy into it (PORT=..., KEEP=1 keeps its state, ENGINE=both)
+	@$(BIN)/python -m local up $(if $(PORT),--port $(PORT)) $(if $(KEEP),--keep) --engine $(ENGINE)
 
 down:  ## Stop the embedded stack
 	@$(BIN)/python -m local down

@@ -146,7 +146,7 @@ def forecast_words(deployment: Deployment, tuning: Tuning, engine: str = "") -> 
     prices = pricing.prices(deployment.project_arn.split(":")[3], tuning)
     serverless = (engine or deployment.engine.name) == "serverless"
     runs, units = deployment.loop_state.runs(), tuning.min_inference_units
-    return forecast.training(runs, None, prices, units, serverless=serverless).text
+    return _as_on_aws(deployment, forecast.training(runs, None, prices, units, serverless=serverless).text)
 
 
 def serving_words(deployment: Deployment, tuning: Tuning, asked: str = "") -> str:
@@ -155,8 +155,13 @@ def serving_words(deployment: Deployment, tuning: Tuning, asked: str = "") -> st
     champion = deployment.loop_state.champion()
     version = deployment.engine.describe_version(champion.version_name) if champion else None
     if version and version.is_always_on:
-        return "nothing at rest; each detection costs the time of a function"
-    return forecast.serving_words(tuning, prices, asked)
+        return _as_on_aws(deployment, "nothing at rest; each detection costs the time of a function")
+    return _as_on_aws(deployment, forecast.serving_words(tuning, prices, asked))
+
+
+def _as_on_aws(deployment: Deployment, words: str) -> str:
+    """Words about time and money; of the embedded stack with the remark that they are about AWS."""
+    return f"{words} (on AWS; here nothing is billed)" if deployment.is_embedded else words
 
 
 def overtaking(deployment: Deployment, record: records.Run) -> FollowedRun | None:

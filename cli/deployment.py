@@ -139,6 +139,10 @@ def s3_client(config: Config) -> S3Client:
     return session().client("s3", config=config)
 
 
+EMBEDDED_ACCOUNT = "000000000000"
+"""MiniStack's; AWS gives this number to nobody."""
+
+
 class DeploymentError(CommandError):
     """The deployment cannot be found or used; the message says what to do."""
 
@@ -194,6 +198,11 @@ class Deployment:
             )
         known = {attribute: outputs[output] for attribute, output in OUTPUTS.items()}
         return cls(name=name, **known, serverless_engine=outputs.get("ServerlessEngine", ""))
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it is in the embedded stack, where nothing is billed and starts take seconds."""
+        return self.project_arn.split(":")[4] == EMBEDDED_ACCOUNT
 
     @property
     def register_queue_urls(self) -> tuple[str, str]:

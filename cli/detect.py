@@ -246,7 +246,7 @@ def _way_out(deployment: Deployment) -> str:
     if deployment.loop_state.champion() is None:
         return "import labelled images with `labelloop import`, and train a version with `labelloop train`"
     if deployment.loop_state.serving().state == "asleep":
-        return "`labelloop start` starts it, which takes 10 to 20 minutes"
+        return "`labelloop start` starts it, which takes 10 to 20 minutes on AWS"
     return "it is started by itself; `labelloop status` says how far that is, and what keeps it from starting"
 
 

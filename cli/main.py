@@ -459,7 +459,7 @@ def approve(session: Session, version: str, reason: str) -> None:
     """Let a model version that waits for approval become the champion.
 
     VERSION is its name or number. `labelloop status` shows what waits, where the setting approval is
-    on_promotion. The version is started again and takes over once it runs, which takes 10 to 20 minutes.
+    on_promotion. The version is started again and takes over once it runs, on AWS in 10 to 20 minutes.
 
     Example: labelloop approve v4 --reason "finds the new screws"
     """
@@ -515,8 +515,8 @@ def stop(session: Session, why: str) -> None:
 def start(session: Session, why: str) -> None:
     """Start the champion, and let the serving policy count again.
 
-    A start takes 10 to 20 minutes. With a serving policy other than always, it sleeps again once nobody has
-    used it for serving_idle_seconds.
+    A start takes 10 to 20 minutes on AWS. With a serving policy other than always, it sleeps again once
+    nobody has used it for serving_idle_seconds.
 
     Example: labelloop start
     """

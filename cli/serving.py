@@ -57,7 +57,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
     """What a request has led to, for people."""
     name, act, wanted = document["champion"], document["act"], document["wanted"]
     words = {
-        ("start", True): f"{name} starts, which takes 10 to 20 minutes",
+        ("start", True): f"{name} starts, which takes 10 to 20 minutes on AWS",
         ("wake", True): f"{name} goes on running",
         ("none", True): f"{name} is to run",
         ("sleep", False): f"{name} sleeps, and is stopped once detections under way have ended",

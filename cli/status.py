@@ -52,6 +52,7 @@ def gather(deployment: Deployment) -> dict[str, Any]:
         ]
         status: dict[str, Any] = {
             "deployment": deployment.name,
+            "embedded": deployment.is_embedded,
             "console": deployment.console_address,
             "bucket": deployment.bucket,
             "unusable_settings": unusable,
@@ -242,6 +243,10 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("deployment", f"{status['deployment']}, drop images into s3://{status['bucket']}/incoming/"),
         ("console", status["console"]),
     ]
+    if status["embedded"]:
+        rows.append(
+            ("", "in the embedded stack: times and amounts of money are those of AWS, nothing is billed")
+        )
     if status["unusable_settings"]:
         words = f"{status['unusable_settings']}. What follows takes the defaults for them"
         rows.append(("settings", f"[red]{escape(words)}[/red]"))
@@ -350,7 +355,9 @@ def _serving_words(status: dict[str, Any]) -> list[tuple[str, str]]:
         since = f" since {formatting.moment(record['since'])}" if record["since"] else ""
         rows.append(("serving", f"{asleep}{since}: {escape(record['reason'])}"))
     if record and record["starts"] is not None and not _champion_runs(status):
-        rows.append(("", f"starting for {formatting.seconds(record['starts'])}; that takes 10 to 20 minutes"))
+        rows.append(
+            ("", f"starting for {formatting.seconds(record['starts'])}; that takes 10 to 20 minutes on AWS")
+        )
     if record and record["trouble"]:
         rows.append(("", f"[yellow]{escape(record['trouble'])}[/yellow]"))
     if waiting := status["waiting_images"]:

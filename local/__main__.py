@@ -28,7 +28,14 @@ def app() -> None:
 @click.option("--port", type=int, help="Port to serve on; the first free one from 4566 if not given.")
 @click.option("--keep", is_flag=True, help="Go on with the state of the last run.")
 @click.option("--name", default="labelloop", show_default=True, help="Name of the deployment.")
-def up(port: int | None, keep: bool, name: str) -> None:
+@click.option(
+    "--engine",
+    type=click.Choice(["rekognition", "both", "serverless"]),
+    default="rekognition",
+    show_default=True,
+    help="What trains and answers: docs/engines.md.",
+)
+def up(port: int | None, keep: bool, name: str, engine: str) -> None:
     """Start the embedded stack and deploy LabelLoop into it."""
     began = time.monotonic()
     with console.status("Starting MiniStack and the Custom Labels engine"):
@@ -37,7 +44,7 @@ def up(port: int | None, keep: bool, name: str) -> None:
         console.print(note, style="yellow", soft_wrap=True, markup=False)
     console.print(f"Embedded stack at {stack.endpoint}, IAM enforced")
     with console.status("Bootstrapping and deploying with the CDK CLI (about half a minute)"):
-        seconds = embedded.deploy(stack, name=name)
+        seconds = embedded.deploy(stack, name=name, context={"engine": engine})
     environment = embedded.write_environment(stack, name)
     console.print(f"Deployed stack {name} in {seconds:.0f} s")
     _where_things_are(stack, name)

@@ -13,8 +13,6 @@ from botocore.config import Config
 
 from cli import deployment
 
-EMBEDDED_ACCOUNT = "000000000000"
-"""MiniStack's; AWS gives this number to nobody."""
 _CONFIG = Config(
     retries={"mode": "standard", "max_attempts": 6},
     connect_timeout=5,
@@ -53,7 +51,7 @@ class Account:
     @property
     def embedded(self) -> bool:
         """Whether this is the embedded stack."""
-        return self.identity.account == EMBEDDED_ACCOUNT and "AWS_ENDPOINT_URL" in os.environ
+        return self.identity.account == deployment.EMBEDDED_ACCOUNT and "AWS_ENDPOINT_URL" in os.environ
 
     @property
     def partition(self) -> str:

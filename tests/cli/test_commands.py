@@ -12,6 +12,7 @@ import boto3
 import pytest
 from click.testing import CliRunner
 
+from cli.deployment import Deployment
 from cli.main import app
 from lambdas.domain.catalogue import pending
 from lambdas.domain.promote.approval import in_words
@@ -548,6 +549,25 @@ def test_a_version_s_lineage_says_what_it_was_trained_on_by_whom_and_what_it_cos
     assert "40 to train with, 10 to test with" in shown
     assert "2.00 h of training" in shown
     assert history.json("versions", "v2")["images"] is None
+
+
+# The embedded stack
+
+
+def test_money_and_time_of_the_embedded_stack_are_said_to_be_those_of_aws(history: Cli) -> None:
+    assert "on AWS;" not in history("status").stdout
+    with patch.object(Deployment, "is_embedded", True):
+        document = history.json("status")
+        shown = " ".join(history("status").stdout.split())
+    for name in ("serving_costs", "next_training"):
+        assert document[name].endswith("(on AWS; here nothing is billed)")
+    assert "amounts of money are those of AWS" in shown
+
+
+@pytest.mark.parametrize(("account", "embedded"), [("000000000000", True), ("123456789012", False)])
+def test_the_embedded_stack_is_known_by_its_account(account: str, embedded: bool, cli: Cli) -> None:
+    arn = f"arn:aws:rekognition:us-east-1:{account}:project/parts/1700000000000"
+    assert replace(Deployment.find("parts"), project_arn=arn).is_embedded is embedded
 
 
 # approve and decline

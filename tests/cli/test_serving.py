@@ -30,7 +30,7 @@ def test_a_start_says_what_keeps_it_from_starting(cli: Cli) -> None:
     cli.promote(V1)
     cli.fake.served = {"act": "start", "wanted": True, "reason": "asked for by ann"}
     shown = cli("start").stdout
-    assert f"{V1} starts, which takes 10 to 20 minutes; asked for by ann" in shown
+    assert f"{V1} starts, which takes 10 to 20 minutes on AWS; asked for by ann" in shown
     assert "USD for each hour in which the champion runs" in shown
     cli.loop_state.change_serving(lambda before: replace(before, trouble="waits for a running model to stop"))
     shown = cli("start").stdout
