@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -95,6 +96,22 @@ def test_rekognition_is_asked_how_far_the_training_is(cli: Cli) -> None:
         FollowedRun(Deployment.find("parts"), ARN).training_status()
         == f"{V1}: The model is being trained: 42%."
     )
+
+
+def test_who_follows_a_run_that_waits_for_a_person_reads_how_to_decide(cli: Cli) -> None:
+    ended = {"status": "SUCCEEDED", "stopDate": BEGAN + timedelta(seconds=99), "output": "{}"}
+    promotion = EXECUTION.format(name="promote", id="images-three")
+    cli.fake.executions |= {ARN: [{"status": "RUNNING"}, ended], promotion: [{"status": "RUNNING"}]}
+    cli.fake.histories |= {ARN: [("Promote", 0)], promotion: [("ShadowEvaluate", 1), ("AskApproval", 2)]}
+    cli.loop_state.update_run(records.Run("images-three", waits_for="the approval: `labelloop approve v2`"))
+    details: list[str] = []
+
+    class Screen:
+        def show(self, phases: Sequence[Phase], detail: str, progress: RunProgress) -> None:
+            details.append(detail)
+
+    following.follow(FollowedRun(Deployment.find("parts"), ARN), Screen(), poll_seconds=0)
+    assert details[0] == "waits for the approval: `labelloop approve v2`"
 
 
 def test_every_state_that_takes_time_has_a_phase() -> None:
