@@ -33,8 +33,10 @@ def graph(outputs: dict[str, Any], shape: list[int], types: dict[str, int]) -> o
         for name, (dims, values) in outputs.items()
     ]
     given = helper.make_tensor_value_info("pixels", TensorProto.UINT8, shape)
-    told = [helper.make_tensor_value_info(name, types[name], dims) for name, (dims, _) in outputs.items()]
-    made = helper.make_graph(nodes, "same", [given], told)
+    outputs_info = [
+        helper.make_tensor_value_info(name, types[name], dims) for name, (dims, _) in outputs.items()
+    ]
+    made = helper.make_graph(nodes, "same", [given], outputs_info)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 

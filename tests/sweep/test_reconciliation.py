@@ -132,7 +132,7 @@ def wait_for_approval(world: World, **facts: Any) -> str:
         champion="v0",
         asked_at=clock.now(),
         deadline=clock.in_seconds(60),
-        told=True,
+        notified=True,
     )
     world.loop_state.ask_approval(pending, ModelVersion("v1", state="pending"))
     return holder
@@ -183,7 +183,7 @@ def test_a_version_that_serves_since_stays_the_champion_once_nobody_is_asked_abo
 
 def test_people_hear_of_a_version_that_nobody_could_be_told_about(world: World) -> None:
     holder = wait_for_approval(world)
-    world.loop_state.update_approval(holder, "v1", told=False)
+    world.loop_state.update_approval(holder, "v1", notified=False)
     handle()
     handle()
     (letter,) = world.received("people")

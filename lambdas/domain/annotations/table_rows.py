@@ -148,8 +148,8 @@ def decoded(sample: bytes) -> str:
 def delimiter(sample: str, *, spaces: bool = False) -> str:
     """The delimiter of cells. A header decides, for it has no delimiters in its names."""
     lines = [line for line in sample.splitlines() if line.strip()]
-    if lines and (told := _SEPARATOR.fullmatch(lines[0].strip("\ufeff \t"))):
-        return told[1]
+    if lines and (separator := _SEPARATOR.fullmatch(lines[0].strip("\ufeff \t"))):
+        return separator[1]
     counts = {delimiter: lines[0].count(delimiter) if lines else 0 for delimiter in _DELIMITERS}
     best = max(_DELIMITERS, key=lambda delimiter: counts[delimiter])
     if spaces and lines and not counts[best]:

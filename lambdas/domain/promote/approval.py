@@ -76,14 +76,14 @@ def ask(
 def tell(loop_state: LoopState, notifier: Notifier, pending: PendingApproval) -> None:
     """Send people their letter, if they have not got it. Whether that succeeds or not the version waits: the
     console shows it, and the sweeper tries again."""
-    if pending.told:
+    if pending.notified:
         return
     try:
         notifier.warn(f"{pending.id} waits for approval", _letter(loop_state, notifier.console, pending))
     except Exception:
         logger.exception("nobody was told that a version waits for approval")
         return
-    loop_state.update_approval(pending.execution, pending.id, told=True)
+    loop_state.update_approval(pending.execution, pending.id, notified=True)
 
 
 def in_words(pending: PendingApproval) -> str:

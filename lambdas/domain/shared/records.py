@@ -137,7 +137,7 @@ class PendingApproval:
     """The version that it was compared with; empty if there was none."""
     asked_at: str
     deadline: str
-    told: bool = False
+    notified: bool = False
     """Whether people have got their letter."""
 
 

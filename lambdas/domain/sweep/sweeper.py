@@ -105,10 +105,10 @@ class Sweeper:
     def _unowned(self) -> dict[str, Any]:
         """Models that run outside any deployment are named, and left alone."""
         versions = self.engine.list_unowned()
-        told = unowned.tell(
+        warned = unowned.tell(
             self.loop_state, versions, or_defaults(self.tuning), clock.now(), self.notifier.warn
         )
-        return {"unowned": [version.arn for version in versions] if told else []}
+        return {"unowned": [version.arn for version in versions] if warned else []}
 
     def _leases(self) -> dict[str, Any]:
         completed = leases.give_back_run(self.stepfunctions, self.loop_state, self.tuning)
