@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.domain.evaluation import reading, side_by_side
+from lambdas.domain.evaluation import file_lines, reading, side_by_side
 from lambdas.domain.evaluation.records import Detection, Evaluation, TrueObject
 from lambdas.domain.shared.boxes import RelativeBox
 
@@ -126,7 +126,7 @@ def test_nothing_that_can_be_read_is_no_evaluation() -> None:
 
 
 def test_no_more_images_than_can_be_read_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MAX_IMAGES", 2)
+    monkeypatch.setattr(file_lines, "MAX_IMAGES", 2)
     lines = [line(f"images/{name}.jpg", ("cat", 0.96, RIGHT)) for name in "abc"]
     assert (len(read(*lines).images), read(*lines).has_more) == (2, True)
     assert read(*lines[:2]).has_more is False

@@ -1,8 +1,7 @@
 /** Two versions side by side: on which test images one is better or worse than the other. */
-import { useState } from 'preact/hooks'
 import { getComparison, getVersions, type ChangedImage, type VersionComparison } from '../api'
-import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
-import { Button, Choices, EmptyState, Field, number, toast } from '../ui'
+import { useLoaded, usePages, WhenLoaded } from '../runs/loaded'
+import { Button, Choices, EmptyState, Field, number } from '../ui'
 import { newestFirst, shortName } from '../versions/compare'
 import { Drawn, Legend } from './drawn'
 import { judgedText, stateTexts } from './picture'
@@ -90,25 +89,8 @@ function Summary({ compared }: { compared: VersionComparison }) {
 }
 
 function Changes({ first, more }: { first: VersionComparison; more: (offset: number) => Promise<VersionComparison> }) {
-  const [later, setLater] = useState<VersionComparison[]>([])
-  const [busy, setBusy] = useState(false)
-  const pages = [first, ...later]
+  const { pages, busy, loadMore } = usePages(first, more)
   const changes = pages.flatMap((page) => page.changes)
-  const next = pages.at(-1)?.next ?? null
-  function load() {
-    if (next === null) return
-    setBusy(true)
-    more(next).then(
-      (page) => {
-        setLater((before) => [...before, page])
-        setBusy(false)
-      },
-      (error: unknown) => {
-        toast(problem(error), 'bad')
-        setBusy(false)
-      },
-    )
-  }
   if (changes.length === 0) return <p class="muted">None.</p>
   return (
     <>
@@ -120,8 +102,8 @@ function Changes({ first, more }: { first: VersionComparison; more: (offset: num
           </li>
         ))}
       </ul>
-      {next !== null && (
-        <Button disabled={busy} onClick={load}>
+      {loadMore && (
+        <Button disabled={busy} onClick={loadMore}>
           Show more
         </Button>
       )}

@@ -1,8 +1,8 @@
 /** A gallery of what a version got wrong, each drawn over its picture. */
 import { useEffect, useState } from 'preact/hooks'
 import { getEvaluatedImage, getMistakes, type EvaluatedLabel, type Mistake, type Mistakes as MistakesPage } from '../api'
-import { problem, useLoaded, WhenLoaded } from '../runs/loaded'
-import { Button, Choices, Dialog, EmptyState, Field, number, toast } from '../ui'
+import { useLoaded, usePages, WhenLoaded } from '../runs/loaded'
+import { Button, Choices, Dialog, EmptyState, Field, number } from '../ui'
 import { Drawn, Legend } from './drawn'
 import { judgedText, stateTexts } from './picture'
 import { mistakeQuery, searchOf, thresholdQuery, type MistakeKind, type Shown, type Size } from './state'
@@ -110,27 +110,9 @@ function Gallery({ version, shown }: { version: string; shown: Shown }) {
 }
 
 function Pages({ first, version, shown }: { first: MistakesPage; version: string; shown: Shown }) {
-  const [more, setMore] = useState<MistakesPage[]>([])
-  const [busy, setBusy] = useState(false)
-  const [opened, setOpened] = useState<number | null>(null)
-  const pages = [first, ...more]
+  const { pages, busy, loadMore } = usePages(first, (offset) => getMistakes(version, mistakeQuery(shown, offset)))
   const mistakes = pages.flatMap((page) => page.mistakes)
-  const next = pages.at(-1)?.next ?? null
-
-  function loadMore() {
-    if (next === null) return
-    setBusy(true)
-    getMistakes(version, mistakeQuery(shown, next)).then(
-      (page) => {
-        setMore((before) => [...before, page])
-        setBusy(false)
-      },
-      (error: unknown) => {
-        toast(problem(error), 'bad')
-        setBusy(false)
-      },
-    )
-  }
+  const [opened, setOpened] = useState<number | null>(null)
 
   if (mistakes.length === 0)
     return <EmptyState title="None of these">No test image has a mistake that fits. Choose other filters or thresholds.</EmptyState>
@@ -152,7 +134,7 @@ function Pages({ first, version, shown }: { first: MistakesPage; version: string
           </li>
         ))}
       </ul>
-      {next !== null && (
+      {loadMore && (
         <p class="row">
           <Button disabled={busy} onClick={loadMore}>
             Show more

@@ -1,7 +1,7 @@
 /** Data that a page loads from the API, once or at intervals. */
 import type { ComponentChildren } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { ago, Button, EmptyState, Prose, Spinner, when } from '../ui'
+import { ago, Button, EmptyState, Prose, Spinner, toast, when } from '../ui'
 
 export interface Loaded<T> {
   value: T | null
@@ -97,4 +97,27 @@ export function Time({ of }: { of: string | null | undefined }) {
       {ago(of)}
     </time>
   )
+}
+
+/** The pages of a list so far, and what loads the next one; null where there is none. */
+export function usePages<Page extends { next?: number | null }>(first: Page, load: (offset: number) => Promise<Page>) {
+  const [later, setLater] = useState<Page[]>([])
+  const [busy, setBusy] = useState(false)
+  const pages = [first, ...later]
+  const next = pages.at(-1)?.next ?? null
+  function loadMore() {
+    if (next === null) return
+    setBusy(true)
+    load(next).then(
+      (page) => {
+        setLater((before) => [...before, page])
+        setBusy(false)
+      },
+      (error: unknown) => {
+        toast(problem(error), 'bad')
+        setBusy(false)
+      },
+    )
+  }
+  return { pages, busy, loadMore: next === null ? null : loadMore }
 }

@@ -27,6 +27,7 @@ from lambdas.domain.shared.manifests import classification_entry, detection_entr
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
 
+    from lambdas.domain.images.files import ImageFacts
 
 Status = Literal["unlabelled", "labelled", "conflict", "excluded", "uncut", "original"]
 STATUSES: tuple[Status, ...] = ("unlabelled", "labelled", "conflict", "excluded")
@@ -155,6 +156,21 @@ def unless_excluded(image: CatalogueImage, status: Status) -> Status:
 
 
 # Images
+
+
+def new_image(facts: ImageFacts, key: str) -> CatalogueImage:
+    """An image as it is when nobody has labelled it yet; an original by its key."""
+    return CatalogueImage(
+        sha256=facts.sha256,
+        key=key,
+        status="uncut" if key.startswith(ORIGINALS) else "unlabelled",
+        width=facts.width,
+        height=facts.height,
+        format=facts.format,
+        bytes=facts.bytes,
+        registered_at=clock.now(),
+        perceptual_hash=facts.perceptual_hash,
+    )
 
 
 def get_image(table: Table, sha256: str) -> CatalogueImage | None:

@@ -64,8 +64,8 @@ class Engines:
         self, version_arn: str, image: Image, *, min_confidence: float | None = None
     ) -> list[Label]:
         """What a version sees on an image."""
-        of = self.serverless if engine_of(version_arn) == "serverless" else self.rekognition
-        return of.detect_labels(version_arn, image, min_confidence=min_confidence)
+        detectors = Detectors(self.rekognition, self.serverless)
+        return detectors.detect_labels(version_arn, image, min_confidence=min_confidence)
 
     def datasets(
         self, s3: S3Client, loop_state: FencedState, bucket: str, waited_seconds: float = 0

@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from lambdas.domain.evaluation import file_lines
 from lambdas.domain.shared.comparison import Comparison, Counts, ImageCounts
 from lambdas.domain.shared.frozen import frozen
 
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
     from lambdas.domain.engines.port import Version
 
-MAX_IMAGES = 1000
-"""Of an evaluation that are read: enough to tell models apart, and read in seconds."""
-_TRAINING, _EVALUATION = "rekognition-custom-labels-training", "rekognition-custom-labels-evaluation"
-_DETAILS = "rekognition-custom-labels-evaluation-details"
-_CHUNK = 1024 * 1024
 
 Truth = tuple[Any, ...]
 """What an image was labelled with; two are equal if nobody has labelled it otherwise in between."""
@@ -52,13 +48,9 @@ def read(s3: S3Client, version: Version) -> Evaluated:
     """
     if version.tested is None:
         return {}
-    bucket, key = version.tested
-    try:
-        body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-    except s3.exceptions.NoSuchKey:
-        return {}
+    texts = file_lines.read_lines(s3, version.tested) or ()
     evaluated: dict[str, EvaluatedImage] = {}
-    for text in islice(body.iter_lines(_CHUNK), MAX_IMAGES):
+    for text in islice(texts, file_lines.MAX_IMAGES):
         with suppress(AttributeError, KeyError, TypeError, ValueError):
             line = json.loads(text)
             evaluated[line["source-ref"]] = EvaluatedImage(_truth(line), _counts(line))
@@ -82,15 +74,8 @@ def in_words(comparison: Comparison, whose: str) -> str:
     return comparison.in_words("by its training's evaluation", whose, images)
 
 
-def _attributes(line: Mapping[str, Any], name: str) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """Values and metadata of the attributes of that name, which is numbered if there are several."""
-    for key, value in line.items():
-        if key == name or (key.startswith(name) and key.removeprefix(f"{name}-").isdigit()):
-            yield value, line.get(f"{key}-metadata", {})
-
-
 def _truth(line: Mapping[str, Any]) -> Truth:
-    attributes = _attributes(line, _TRAINING)
+    attributes = file_lines.attributes(line, file_lines.TRAINING)
     return tuple(sorted(truth for value, metadata in attributes for truth in _truths(value, metadata)))
 
 
@@ -105,7 +90,7 @@ def _truths(value: Any, metadata: Mapping[str, Any]) -> Iterator[tuple[Any, ...]
 
 def _counts(line: Mapping[str, Any]) -> ImageCounts:
     counted: dict[str, Counter[str]] = {}
-    for value, metadata in _attributes(line, _EVALUATION):
+    for value, metadata in file_lines.attributes(line, file_lines.EVALUATION):
         for label, details in _judged(value, metadata):
             verdicts = (name for name, applies in details.items() if applies is True)
             counted.setdefault(label, Counter()).update(verdicts)
@@ -120,6 +105,6 @@ def _judged(value: Any, metadata: Mapping[str, Any]) -> Iterator[tuple[str, Mapp
     if isinstance(value, Mapping):
         boxes = zip(value.get("annotations", []), metadata.get("objects", []), strict=True)
         for box, judged in boxes:
-            yield metadata.get("class-map", {}).get(str(box["class_id"]), ""), judged[_DETAILS]
+            yield metadata.get("class-map", {}).get(str(box["class_id"]), ""), judged[file_lines.DETAILS]
     else:
-        yield metadata.get("class-name", ""), metadata[_DETAILS]
+        yield metadata.get("class-name", ""), metadata[file_lines.DETAILS]

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lambdas.domain.evaluation import file_lines
 from lambdas.domain.evaluation.records import Detection, Evaluation, TestImage, Thresholds, TrueObject
 from lambdas.domain.shared import manifests
 from lambdas.domain.shared.annotation import Kind
@@ -23,12 +24,6 @@ from lambdas.domain.shared.boxes import RelativeBox
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-MAX_IMAGES = 1000
-"""Of an evaluation that are read: enough to judge a version by, and read in a second."""
-_TRAINING, _EVALUATION = "rekognition-custom-labels-training", "rekognition-custom-labels-evaluation"
-_DETAILS = "rekognition-custom-labels-evaluation-details"
-_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -46,12 +41,8 @@ def read_evaluation(s3: S3Client, file: tuple[str, str], thresholds: Thresholds)
         file: its bucket and key.
         thresholds: the version's assumed thresholds, as far as they are known.
     """
-    bucket, key = file
-    try:
-        body = s3.get_object(Bucket=bucket, Key=key)["Body"]
-    except s3.exceptions.NoSuchKey:
-        return None
-    return from_lines(body.iter_lines(_CHUNK), thresholds)
+    texts = file_lines.read_lines(s3, file)
+    return None if texts is None else from_lines(texts, thresholds)
 
 
 def from_lines(texts: Iterable[bytes], thresholds: Thresholds) -> Evaluation | None:
@@ -59,7 +50,7 @@ def from_lines(texts: Iterable[bytes], thresholds: Thresholds) -> Evaluation | N
     lines: list[_Line] = []
     unread, has_more = 0, False
     for text in texts:
-        if len(lines) == MAX_IMAGES:
+        if len(lines) == file_lines.MAX_IMAGES:
             has_more = True
             break
         if not text.strip():
@@ -91,7 +82,7 @@ def from_answers(
     images: list[TestImage] = []
     kind: Kind = "classification"
     for text in manifest_lines:
-        if not missing or len(images) == MAX_IMAGES:
+        if not missing or len(images) == file_lines.MAX_IMAGES:
             break
         entry = manifests.parse_line(text, 1)
         if entry.source_key not in missing:
@@ -137,13 +128,13 @@ def _line(line: Mapping[str, Any]) -> _Line:
     detections: list[Detection] = []
     kind: Kind = "classification"
     size = (0, 0)
-    for value, metadata in _attributes(line, _TRAINING):
+    for value, metadata in file_lines.attributes(line, file_lines.TRAINING):
         if isinstance(value, Mapping):
             kind, size = "detection", _size(value)
             truths += (TrueObject(box.label, box) for box in _boxes(value, metadata))
         else:
             truths.append(TrueObject(_text(metadata["class-name"])))
-    for value, metadata in _attributes(line, _EVALUATION):
+    for value, metadata in file_lines.attributes(line, file_lines.EVALUATION):
         if isinstance(value, Mapping):
             kind = "detection"
             judged = zip(_boxes(value, metadata), metadata["objects"], strict=True)
@@ -154,13 +145,6 @@ def _line(line: Mapping[str, Any]) -> _Line:
             detections.append(Detection(_text(metadata["class-name"]), _confidence(metadata)))
     image = TestImage(bucket_and_key.partition("/")[2], *size, tuple(truths), _surest_first(detections))
     return _Line(image, kind)
-
-
-def _attributes(line: Mapping[str, Any], name: str) -> Iterator[tuple[Any, Mapping[str, Any]]]:
-    """Values and metadata of the attributes of that name, which is numbered if there are several."""
-    for key, value in line.items():
-        if key == name or (key.startswith(name) and key.removeprefix(f"{name}-").isdigit()):
-            yield value, line.get(f"{key}-metadata", {})
 
 
 def _size(value: Mapping[str, Any]) -> tuple[int, int]:
@@ -195,7 +179,7 @@ def _text(label: Any) -> str:
 
 def _counts(details: Mapping[str, Any]) -> bool:
     """Whether an entry is a detection from its label's assumed threshold on."""
-    judged = details[_DETAILS]
+    judged = details[file_lines.DETAILS]
     return judged["is-true-positive"] is True or judged["is-false-positive"] is True
 
 

@@ -142,7 +142,8 @@ def register_parts(
         GoneError: it was deleted since.
     """
     with opened(s3, arrival, cutting) as (facts, image):
-        original = catalogue_images.get_image(table, facts.sha256) or _unregistered(facts)
+        original = catalogue_images.get_image(table, facts.sha256)
+        original = original or catalogue_images.new_image(facts, key_of(facts))
         plan = _plan(image.width, image.height, facts.bytes, cutting)
         if plan is None or original.kind is not None:
             return []
@@ -150,21 +151,6 @@ def register_parts(
         return [
             (part, _register(s3, table, arrival.bucket, original, image, tile).after) for part, tile in parts
         ]
-
-
-def _unregistered(facts: ImageFacts) -> CatalogueImage:
-    """An original as it would be in the catalogue."""
-    return CatalogueImage(
-        sha256=facts.sha256,
-        key=key_of(facts),
-        status="uncut",
-        width=facts.width,
-        height=facts.height,
-        format=facts.format,
-        bytes=facts.bytes,
-        registered_at=clock.now(),
-        perceptual_hash=facts.perceptual_hash,
-    )
 
 
 def cut(s3: S3Client, table: Table, bucket: str, sha256: str, image: LargeImage, cutting: Cutting) -> Cut:  # noqa: PLR0917 clients, and what to cut

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from lambdas.domain.catalogue import images as catalogue_images
-from lambdas.domain.catalogue.images import ORIGINALS, CatalogueImage
+from lambdas.domain.catalogue.images import CatalogueImage, new_image
 from lambdas.domain.images import exif, tiles
 from lambdas.domain.images import files as image_files
 from lambdas.domain.images.files import ImageFacts, UnusableImageError
@@ -73,7 +73,9 @@ def register_in_place(s3: S3Client, table: Table, arrival: Arrival) -> Catalogue
         facts = _inspect(arrival, opened)
     _store(s3, arrival, facts, facts.key)
     change = catalogue_images.update_image(
-        table, facts.sha256, lambda known: _with_source(known or _new(facts, facts.key), arrival.key, None)
+        table,
+        facts.sha256,
+        lambda known: _with_source(known or new_image(facts, facts.key), arrival.key, None),
     )
     return change.after
 
@@ -137,7 +139,7 @@ def _register_image(  # noqa: PLR0917 clients, and all that is known of the obje
     change = catalogue_images.update_image(
         table,
         facts.sha256,
-        lambda known: _with_source(known or _new(facts, key), arrival.key, folder_label),
+        lambda known: _with_source(known or new_image(facts, key), arrival.key, folder_label),
         probably_new=True,
     )
     annotated = annotation_matching.add_image(s3, table, arrival, at, facts)
@@ -208,20 +210,6 @@ def _upright(facts: ImageFacts, data: bytes) -> ImageFacts:
     with open_image(data, (facts.format,)) as image:
         turned = exif.orientation(image) in exif.QUARTER_TURNS
     return replace(facts, width=facts.height, height=facts.width) if turned else facts
-
-
-def _new(facts: ImageFacts, key: str) -> CatalogueImage:
-    return CatalogueImage(
-        sha256=facts.sha256,
-        key=key,
-        status="uncut" if key.startswith(ORIGINALS) else "unlabelled",
-        width=facts.width,
-        height=facts.height,
-        format=facts.format,
-        bytes=facts.bytes,
-        registered_at=clock.now(),
-        perceptual_hash=facts.perceptual_hash,
-    )
 
 
 def _with_source(image: CatalogueImage, key: str, folder_label: str | None) -> CatalogueImage:
