@@ -23,6 +23,7 @@ from benchmarks import (
     label_issues,
     ledger,
     orchestration,
+    production_precision,
     registration,
     review,
     serving_function,
@@ -53,6 +54,7 @@ ALL = {
     "detection": detection.measure,
     "tiling": tiling.measure,
     "label_issues": label_issues.measure,
+    "production_precision": production_precision.measure,
 }
 
 

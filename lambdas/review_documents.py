@@ -68,7 +68,10 @@ def task_summary(task: Task) -> dict[str, Any]:
         "why": task.why,
         "created_at": task.created_at,
         "suggestions": responses.TaskSuggestions(
-            boxes=[responses.SuggestedBox(**asdict(box)) for box in task.suggestions.boxes],
+            boxes=[
+                responses.SuggestedBox(**asdict(suggestion.box), confidence=suggestion.confidence)
+                for suggestion in task.suggestions.boxes
+            ],
             labels=[
                 responses.SuggestedLabel(label=suggestion.label, confidence=suggestion.confidence)
                 for suggestion in task.suggestions.labels

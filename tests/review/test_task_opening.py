@@ -18,7 +18,7 @@ from lambdas.domain.register.arrivals import Arrival, GoneError
 from lambdas.domain.review import task_opening
 from lambdas.domain.review.desk import desk
 from lambdas.domain.review.desk.task import Task, finished
-from lambdas.domain.review.results import reviewer_statistics
+from lambdas.domain.review.results import production, reviewer_statistics
 from lambdas.domain.review.task_opening import Seen
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Box
@@ -185,17 +185,17 @@ def test_suggestions_lie_within_the_image_the_surest_first(reviews: Reviews) -> 
         ("cat", 70.0, (0.5, 0.5, 0.001, 0.5)),
         ("cat", 60.0, (1.5, 0.5, 0.5, 0.5)),
     )
-    suggested = task_opening.suggestions(sees.labels, image, "detection")
+    suggested = task_opening.suggestions(sees, image, "detection")
     assert [(suggestion.label, suggestion.box) for suggestion in suggested.boxes] == [
         ("dog", Box("dog", 0, 0, *SIZE)),
         ("cat", Box("cat", 0, 40, 20, 40)),
     ]
-    assert task_opening.suggestions(sees.labels, image, "classification").boxes == ()
+    assert task_opening.suggestions(sees, image, "classification").boxes == ()
 
 
 def test_no_more_is_drawn_than_an_image_may_have(reviews: Reviews) -> None:
     many = seen(*(("cat", 90 - n / 10, WHOLE) for n in range(MAX_BOXES_PER_IMAGE + 5)))
-    boxes = task_opening.suggestions(many.labels, reviews.image("a"), "detection").boxes
+    boxes = task_opening.suggestions(many, reviews.image("a"), "detection").boxes
     assert len(boxes) == MAX_BOXES_PER_IMAGE
     assert boxes[-1].confidence == 90 - (MAX_BOXES_PER_IMAGE - 1) / 10
 
@@ -398,6 +398,11 @@ def test_samples_tell_how_right_the_champion_is_in_production(reviews: Reviews) 
     precision = reviewer_statistics.precision_of(reviews.table, "v1")
     assert (precision.confirmed, precision.false, precision.missed, precision.images) == (3, 1, 1, 3)
     assert precision.value == 0.75
+    by = production.read(reviews.table, "v1")
+    (day,) = by.days
+    kind = production.Kind("detect", "sure")
+    assert (day, by.in_all()) == (task.created_at[:10], {kind: precision})
+    assert {label: judged[kind].value for label, judged in by.labels.items()} == {"cat": 1, "dog": 0}
 
 
 def test_what_the_champion_was_unsure_of_tells_nothing_of_how_right_it_is(reviews: Reviews) -> None:
@@ -410,3 +415,5 @@ def test_what_the_champion_was_unsure_of_tells_nothing_of_how_right_it_is(review
     answer = labelled({"label": "cat", "left": 0, "top": 0, "width": 40, "height": 35})
     reviews.resolver().resolve_task(submit_answer(reviews.table, task.id, ANN, answer, LABELS))
     assert reviewer_statistics.precision_of(reviews.table, "v1").images == 0
+    (kind,) = production.read(reviews.table, "v1").in_all()
+    assert kind == production.Kind("detect", "unsure")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
@@ -20,7 +20,7 @@ from lambdas.domain.images.files import UnusableImageError
 from lambdas.domain.images.tile_choice import Part
 from lambdas.domain.images.tiles import TilePlan, Tiling
 from lambdas.domain.review.desk.desk import DeskError, TaskGoneError, TaskNotFoundError
-from lambdas.domain.review.desk.task import Reason, Suggestion, Suggestions, Task
+from lambdas.domain.review.desk.task import Reason, Source, Suggestion, Suggestions, Task, source_of
 from lambdas.domain.review.desk.tasks import ReviewTable
 from lambdas.domain.shared import clock
 from lambdas.domain.shared.annotation import MAX_BOXES_PER_IMAGE, Kind
@@ -58,6 +58,8 @@ class Seen:
     version: str
     left_out: Sequence[Mapping[str, Any]] = ()
     """Of these, those that the thresholds keep from the answer."""
+    source: Source | Literal[""] = ""
+    """What the image was asked about for."""
 
 
 Ask = Callable[[CatalogueImage], Seen | None]
@@ -106,8 +108,9 @@ class Opener:
             botocore.exceptions.ClientError: the execution could not be started; the sweeper starts it.
         """
         seen_by = seen.version if seen else ""
-        suggested = suggestions(seen.labels, image, kind) if seen else Suggestions()
-        return self._open(image, reason, kind, suggested, suggested_by=seen_by, why=why)
+        suggested = suggestions(seen, image, kind) if seen else Suggestions()
+        source = seen.source if seen else ""
+        return self._open(image, reason, kind, suggested, suggested_by=seen_by, source=source, why=why)
 
     def _open(
         self,
@@ -117,6 +120,7 @@ class Opener:
         suggested: Suggestions,
         *,
         suggested_by: str = "",
+        source: Source | Literal[""] = "",
         why: str = "",
     ) -> Task | None:
         task = self._table.open_task(
@@ -133,6 +137,7 @@ class Opener:
                 wanted=self._tuning.review_workers_per_task,
                 suggestions=suggested,
                 suggested_by=suggested_by,
+                source=source,
             ),
             again_before=clock.now() if reason == "requested" else self._not_again(),
         )
@@ -253,6 +258,7 @@ class Opener:
         is_full = self.room() <= 0
         if is_full and reason != "requested":
             return []
+        seen = replace(seen, source=source_of(arrival.key))
         # All else that opens tasks has no use for it.
         from lambdas.domain.register import registration
 
@@ -285,8 +291,10 @@ class Opener:
 
         cutting = Cutting(tiling, self._tuning.tile_min_visible)
         registered = originals.register_parts(s3, self._images, arrival, cutting, choose)
+        # Parts that are chosen for what the champion is unsure of are no sample of what it sees.
+        source = seen.source if reason == "sample" else ""
         return [
-            (image, replace(seen, labels=tile_choice.seen_in(plans[0], part, seen.labels)))
+            (image, replace(seen, labels=tile_choice.seen_in(plans[0], part, seen.labels), source=source))
             for part, image in registered
         ]
 
@@ -396,24 +404,24 @@ def _labels_of(image: CatalogueImage, kind: Kind) -> Suggestions:
     return Suggestions(boxes=tuple(boxes))
 
 
-def suggestions(labels: Sequence[Mapping[str, Any]], image: CatalogueImage, kind: Kind) -> Suggestions:
+def suggestions(seen: Seen, image: CatalogueImage, kind: Kind) -> Suggestions:
     """What a model sees, as a reviewer corrects it: boxes in whole pixels, the surest first."""
-    surest_first = sorted(labels, key=lambda label: -float(label["confidence"]))
-    suggested = [_suggestion(label, image) for label in surest_first]
+    surest_first = sorted(seen.labels, key=lambda label: -float(label["confidence"]))
+    suggested = [_suggestion(label, image, left_out=label in seen.left_out) for label in surest_first]
     if kind == "classification":
         return Suggestions(labels=tuple(suggested[:MAX_BOXES_PER_IMAGE]))
     boxes = [suggestion for suggestion in suggested if suggestion.width > 1 and suggestion.height > 1]
     return Suggestions(boxes=tuple(boxes[:MAX_BOXES_PER_IMAGE]))
 
 
-def _suggestion(label: Mapping[str, Any], image: CatalogueImage) -> Suggestion:
+def _suggestion(label: Mapping[str, Any], image: CatalogueImage, *, left_out: bool) -> Suggestion:
     name, confidence = str(label["label"]), float(label["confidence"])
     box = label.get("box")
     if not box:
-        return Suggestion(name, confidence)
+        return Suggestion(name, confidence, left_out=left_out)
     left, right = _within(box["left"], box["width"], image.width)
     top, bottom = _within(box["top"], box["height"], image.height)
-    return Suggestion(name, confidence, left, top, right - left, bottom - top)
+    return Suggestion(name, confidence, left, top, right - left, bottom - top, left_out)
 
 
 def _within(start: float, length: float, side: int) -> tuple[int, int]:

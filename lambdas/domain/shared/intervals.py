@@ -8,14 +8,14 @@ _Z = 1.959964
 """Of the normal distribution, for 95 %."""
 
 
-def wilson(share: float, trials: int) -> tuple[float, float]:
+def wilson(share: float, trials: float) -> tuple[float, float]:
     """The interval in which the true share lies with 95 % certainty, by Wilson's score.
 
     E. B. Wilson, 1927, "Probable inference, the law of succession, and statistical inference".
 
     Args:
         share: of the trials that succeeded, from 0 to 1.
-        trials: one or more.
+        trials: more than none; a fraction where several trials tell as much as one.
     """
     square = _Z * _Z / trials
     centre = (share + square / 2) / (1 + square)

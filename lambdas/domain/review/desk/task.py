@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -13,8 +14,19 @@ from lambdas.domain.shared.frozen import frozen
 
 Reason = Literal["unlabelled", "low_confidence", "sample", "requested", "needed"]
 Route = Literal["builtin", "a2i", "groundtruth"]
+Source = Literal["detect", "applications", "clips", "batches"]
+"""Images under detect/, of applications, frames of clips, images of batches."""
 ClaimKind = Literal["claimed", "handed_on"]
 """Whether the reviewer has still to answer, or the answer is on its way (worker_portal.py)."""
+
+
+_SOURCES: Mapping[str, Source] = {
+    "detect": "detect",
+    "applications": "applications",
+    "results": "clips",
+    "batches": "batches",
+}
+"""By the first folder of an image that the champion was asked about."""
 
 
 class TaskBusyError(ApiError):
@@ -38,6 +50,8 @@ class Suggestion:
     top: int = 0
     width: int = 0
     height: int = 0
+    left_out: bool = False
+    """The thresholds keep it from the champion's answer."""
 
     @property
     def box(self) -> Box:
@@ -114,6 +128,8 @@ class Task:
     suggestions: Suggestions = Suggestions()
     suggested_by: str = ""
     """Model version."""
+    source: Source | Literal[""] = ""
+    """What the image was asked about for; empty where the answer tells nothing of such images."""
     created_at: str = ""
     available_at: str = ""
     finished_at: str = ""
@@ -153,6 +169,11 @@ class Task:
         """Who has answered or skipped it."""
         handed_on = {claim.reviewer for claim in self.claims if claim.kind == "handed_on"}
         return frozenset({answer.reviewer for answer in self.answers} | handed_on | set(self.skipped))
+
+
+def source_of(key: str) -> Source | Literal[""]:
+    """What an image of this key of the data bucket was asked about for; empty if that is not known."""
+    return _SOURCES.get(key.partition("/")[0], "")
 
 
 def task_id(sha256: str, round: int) -> str:

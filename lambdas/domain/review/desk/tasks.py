@@ -347,5 +347,6 @@ def _box(item: Mapping[str, Any]) -> Box:
 
 
 def _suggestion(item: Mapping[str, Any]) -> Suggestion:
-    sides = (int(item[side]) for side in ("left", "top", "width", "height"))
-    return Suggestion(item["label"], float(item["confidence"]), *sides)
+    left, top, width, height = (int(item[side]) for side in ("left", "top", "width", "height"))
+    is_left_out = bool(item.get("left_out"))
+    return Suggestion(item["label"], float(item["confidence"]), left, top, width, height, is_left_out)

@@ -199,8 +199,8 @@ def relabelled(image: CatalogueImage, task: Task, result: Consolidated) -> Catal
 
 def counts(task: Task, result: Consolidated, iou: float) -> dict[tuple[str, str], dict[str, Any]]:
     """What is counted of a result, by the key of the item that it is added to."""
-    counted = (*_of_reviewers(task, result, iou), *_of_model(task, result, iou))
-    return {(id, part): values for id, part, values in counted}
+    of_reviewers = {(id, part): values for id, part, values in _of_reviewers(task, result, iou)}
+    return {**of_reviewers, **precision.counts(task, result, iou)}
 
 
 def _of_reviewers(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -210,16 +210,3 @@ def _of_reviewers(task: Task, result: Consolidated, iou: float) -> Iterator[tupl
             agreed = consolidation.agreement(answer, result, iou)
             counted |= {"compared": 1, "agreed": round(agreed, 4)}
         yield f"reviewer#{answer.reviewer}", "stats", counted
-
-
-def _of_model(task: Task, result: Consolidated, iou: float) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Only a random sample tells how right the model is."""
-    if task.reason != "sample" or not task.suggested_by or result.verdict == "unusable":
-        return
-    judged = precision.tally(task.suggestions, result, iou)
-    parts = {"confirmed": judged.confirmed, "false": judged.false, "missed": judged.missed}
-    yield (
-        f"precision#{task.suggested_by}",
-        "all",
-        {"images": 1, **{name: counter.total() for name, counter in parts.items()}},
-    )

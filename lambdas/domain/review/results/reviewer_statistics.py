@@ -9,6 +9,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Key
 
 from lambdas.domain.review.desk.tasks import ReviewTable
+from lambdas.domain.review.results import production
 from lambdas.domain.review.results.precision import Precision
 from lambdas.domain.shared.dynamodb import query_pages
 from lambdas.domain.shared.frozen import frozen
@@ -97,5 +98,4 @@ def precision_of(table: ReviewTable, version: str) -> Precision:
     """How right a model version has been in production, as far as samples tell."""
     key = {"id": f"precision#{version}", "part": "all"}
     item: dict[str, Any] = table.table.get_item(Key=key).get("Item", {})
-    counts = (int(item.get(name, 0)) for name in ("confirmed", "false", "missed", "images"))
-    return Precision(*counts)
+    return production.of_item(item)
