@@ -28,6 +28,7 @@ from benchmarks import (
     review,
     serving_function,
     serving_policies,
+    stack_server,
     synth,
     tiling,
 )
@@ -36,6 +37,7 @@ ALL = {
     "handlers": handlers.measure,
     "synth": synth.measure,
     "ingestion": ingestion.measure,
+    "stack_server": stack_server.measure,
     "orchestration": orchestration.measure,
     "importing": importing.measure,
     "ledger": ledger.measure,

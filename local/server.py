@@ -29,10 +29,13 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import uvicorn
 
 from local import function_faults
 from local.engine import faults, shapes
@@ -320,34 +323,44 @@ def prepare_environment(host: str, port: int, state: Path) -> None:
     os.environ.setdefault("SFTP_ENABLED", "0")
 
 
+class _Server(uvicorn.Server):
+    """Uvicorn, but a signal to end it is not raised once more: the process ends with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 async def serve(host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT, then end every child process."""
-    from hypercorn.asyncio import serve as hypercorn  # noqa: PLC0415
-    from hypercorn.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.bind = [f"{host}:{port}"]
-    config.keep_alive_timeout = 75
-    config.loglevel = os.environ.get("LOG_LEVEL", "WARNING").upper()
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    recovering = asyncio.create_task(_recover(host, port))
-    await hypercorn(app, config, shutdown_trigger=ended.wait)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http="httptools",
+        ws="wsproto",  # which MiniStack needs for its own server
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,  # MiniStack answers with the headers that AWS does
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=3,
+    )
+    server = _Server(config)
+    recovering = asyncio.create_task(_recover(server))
+    await server.serve()
     recovering.cancel()
 
 
-async def _recover(host: str, port: int) -> None:
+async def _recover(server: uvicorn.Server) -> None:
     """Once requests are answered, keep the state, go on with what the last server was killed at, and say what
     that was."""
-    while True:
-        try:
-            _, writer = await asyncio.open_connection(host, port)
-        except OSError:
-            await asyncio.sleep(0.05)
-            continue
-        writer.close()
-        break
+    while not server.started:
+        await asyncio.sleep(0.05)
     keeper = engine().keeper
     keeper.start()
     if recovery := await asyncio.to_thread(keeper.recover):

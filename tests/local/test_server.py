@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -528,6 +529,69 @@ def test_a_fault_strikes_over_http(server: Server, rekognition: Any) -> None:
     with pytest.raises(rekognition.exceptions.ThrottlingException):
         rekognition.describe_projects()
     assert rekognition.describe_projects()["ProjectDescriptions"]
+
+
+def test_http_as_sdks_and_browsers_speak_it(server: Server) -> None:
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="http-bucket")
+    signed = s3.generate_presigned_url("put_object", Params={"Bucket": "http-bucket", "Key": "sent"})
+    target = signed.removeprefix(server.url)
+    host = f"hOsT: 127.0.0.1:{server.port}"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        # All on one connection, which is kept.
+        connection.sendall(f"PUT {target} HTTP/1.1\r\n{host}\r\nEXPECT: 100-continue\r\n".encode())
+        connection.sendall(b"Content-length: 10\r\n\r\n")
+        assert until_blank_line(connection) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        for part in (b"01234", b"56789"):
+            connection.sendall(part)
+        assert until_blank_line(connection).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert s3.get_object(Bucket="http-bucket", Key="sent")["Body"].read() == b"0123456789"
+
+        connection.sendall(f"PUT {target} HTTP/1.1\r\n{host}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        connection.sendall(b"5\r\nhello\r\n3\r\nyou\r\n0\r\n\r\n")
+        assert until_blank_line(connection).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert s3.get_object(Bucket="http-bucket", Key="sent")["Body"].read() == b"helloyou"
+
+        health = f"HEAD /_ministack/health HTTP/1.1\r\n{host}\r\n\r\n".encode()
+        connection.sendall(health + health)
+        for _ in range(2):
+            headers = until_blank_line(connection).lower()
+            assert b"\r\ndate: " in headers
+            assert b"\r\nserver: " not in headers
+
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        connection.sendall(f"GET / HTTP/1.1\r\n{host}\r\n{upgrade}{key}".encode())
+        assert until_blank_line(connection).startswith(b"HTTP/1.1 403 ")
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(b"no HTTP\r\n\r\n")
+        assert until_blank_line(connection).startswith(b"HTTP/1.1 400 ")
+
+
+def until_blank_line(connection: socket.socket) -> bytes:
+    """What comes up to the end of an answer's headers."""
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        assert byte, answer
+        answer += byte
+    return answer
+
+
+def test_objects_come_back_whatever_their_key_and_size(server: Server) -> None:
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="keys-bucket")
+    for key in ("a//b", "/a", "ü ö", "100%", "q?x=1", "a+b", "#a", "a/../b"):
+        s3.put_object(Bucket="keys-bucket", Key=key, Body=key.encode())
+        assert s3.get_object(Bucket="keys-bucket", Key=key)["Body"].read() == key.encode()
+    body = random.Random(1).randbytes(30_000_000)  # noqa: S311
+    tag = s3.put_object(Bucket="keys-bucket", Key="large", Body=body)["ETag"]
+    assert s3.get_object(Bucket="keys-bucket", Key="large")["Body"].read() == body
+    assert s3.head_object(Bucket="keys-bucket", Key="large")["ContentLength"] == len(body)
+    with pytest.raises(ClientError) as unchanged:
+        s3.get_object(Bucket="keys-bucket", Key="large", IfNoneMatch=tag)
+    assert unchanged.value.response["ResponseMetadata"]["HTTPStatusCode"] == 304
 
 
 def test_a_killed_server_keeps_its_state_and_none_leaves_a_child(
