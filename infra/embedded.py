@@ -4,6 +4,7 @@
   assume for it.
 - Compiled Python packages are those of this machine's interpreter: the embedded stack runs the functions
   with it, whatever runtime they name.
+- The functions' code is packed once for each content of it, not at every deployment.
 - The review desk is the worker portal of A2I and Ground Truth.
 - Presigned URLs name the bucket in their path.
 - The console is at http://<distribution>.cloudfront.localhost:<port>/, people sign in at the embedded stack's
@@ -17,10 +18,12 @@ docs/embedded.md lists these, and where the embedded services themselves differ 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudfront as cloudfront
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 
 from infra import lambda_asset
@@ -39,6 +42,16 @@ def synthesizer(settings: Settings) -> cdk.IStackSynthesizer:
 def platform(settings: Settings) -> str:
     """The platform that the code asset's compiled packages are for, one of lambda_asset.PLATFORMS."""
     return lambda_asset.HERE if settings.embedded else settings.architecture
+
+
+def code(settings: Settings, asset: Path) -> lambda_.Code:
+    """The code of functions whose asset is in a folder.
+
+    The CDK's command line would pack the folders at every deployment, which takes the longest part of it.
+    """
+    if not settings.embedded:
+        return lambda_.Code.from_asset(str(asset))
+    return lambda_.Code.from_asset(str(lambda_asset.packed(asset)), asset_hash=asset.name)
 
 
 def console_address(settings: Settings, distribution: cloudfront.Distribution) -> str:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -128,6 +129,17 @@ def _packages(platform: str, requirements: Path, leave_out: Callable[[Path], Non
 
     key = digest(requirements.read_text(), sys.version, *sorted(SERVICES), *sorted(TOOLS))
     return made(BUILD / f"packages-{platform}-{key}", fill)
+
+
+def packed(asset: Path) -> Path:
+    """The asset as a zip archive, packed once: lightly, for one that goes no farther than this machine."""
+
+    def fill(archive: Path) -> None:
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
+            for path in sorted(asset.rglob("*")):
+                target.write(path, path.relative_to(asset))
+
+    return made(BUILD / f"{asset.name}.zip", fill)
 
 
 def made(target: Path, fill: Callable[[Path], None]) -> Path:

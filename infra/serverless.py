@@ -6,7 +6,6 @@ When it goes, with the stack or by an update that deploys another engine, its tr
 from __future__ import annotations
 
 import aws_cdk as cdk
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import region_info
 from constructs import Construct
@@ -50,7 +49,7 @@ class Serverless(Construct):
             environment={},
             timeout=TIMEOUT_SECONDS,
             memory=MEMORY_MB,
-            code=lambda_.Code.from_asset(str(serving)),
+            code=embedded.code(deployment.settings, serving),
         )
         stack, settings = deployment.stack, deployment.settings
         image = GPU_IMAGE if settings.trains_on_gpu else CPU_IMAGE

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra import embedded, lambda_asset
@@ -44,8 +43,8 @@ class LabelLoopStack(cdk.Stack):
             synthesizer=embedded.synthesizer(settings),
         )
         platform = embedded.platform(settings)
-        code = lambda_.Code.from_asset(str(lambda_asset.build(platform)))
-        with_video = lambda_.Code.from_asset(str(lambda_asset.build(platform, with_video=True)))
+        code = embedded.code(settings, lambda_asset.build(platform))
+        with_video = embedded.code(settings, lambda_asset.build(platform, with_video=True))
         deployment = Deployment(self, settings, code)
 
         data_bucket = DataBucket(self, "Data", deployment)
