@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from local.ministack_patches.lambda_code import SharedPackage
+from local.ministack_patches.lambda_code import SharedBytes, SharedPackage
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +68,29 @@ def test_a_part_of_a_package_is_unpacked_where_it_is_asked_for(tmp_path: Path) -
         opened.extractall(tmp_path / "part", ["a.py"])
     assert [file.name for file in (tmp_path / "part").iterdir()] == ["a.py"]
     assert package.exists()
+
+
+def in_s3(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """Put the package of a function into MiniStack's S3."""
+    from ministack.core.responses import md5_hash
+    from ministack.services import s3
+
+    objects = {"code.zip": {"body": body, "etag": f'"{md5_hash(body)}"'}}
+    monkeypatch.setattr(s3, "_buckets", {"assets": {"objects": objects}})
+
+
+def test_functions_of_one_package_share_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ministack.services import lambda_svc, s3
+
+    fetch = SharedBytes(s3, lambda_svc._fetch_code_from_s3)
+    in_s3(monkeypatch, b"one")
+    first = fetch("assets", "code.zip")
+    in_s3(monkeypatch, bytes(bytearray(b"one")))
+    assert fetch("assets", "code.zip") is first == b"one"
+    in_s3(monkeypatch, b"two")
+    assert fetch("assets", "code.zip") == b"two"
+    assert fetch("assets", "none.zip") is None
+    assert fetch("none", "code.zip") is None
 
 
 def test_the_patch_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
